@@ -1,0 +1,50 @@
+//! One way to call the engine: bounded in time, with errors of ours.
+
+use std::{future::Future, io::ErrorKind, path::Path, time::Duration};
+
+use bollard::{API_DEFAULT_VERSION, Docker, errors::Error};
+
+use crate::ports::SwarmError;
+
+/// The longest that one answer of the engine is waited for.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(super) fn connect(socket: &Path) -> Result<Docker, SwarmError> {
+    let shown = socket.display().to_string();
+    std::os::unix::net::UnixStream::connect(socket).map_err(|error| match error.kind() {
+        ErrorKind::PermissionDenied => SwarmError::NotPermitted { socket: shown.clone() },
+        _ => SwarmError::Absent { socket: shown.clone() },
+    })?;
+    Docker::connect_with_unix(&shown, 120, API_DEFAULT_VERSION).map_err(|error| failed("connect", error))
+}
+
+/// Waits for one answer. `call` is what a reader of the error sees.
+pub(super) async fn answer<T>(call: &str, future: impl Future<Output = Result<T, Error>>) -> Result<T, SwarmError> {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(failed(call, error)),
+        Err(_) => Err(SwarmError::Silent { call: call.to_owned(), after: PATIENCE }),
+    }
+}
+
+/// Like [`answer`], but an object that the engine does not know is `None`.
+pub(super) async fn found<T>(call: &str, future: impl Future<Output = Result<T, Error>>) -> Result<Option<T>, SwarmError> {
+    let future = async {
+        match future.await {
+            Ok(value) => Ok(Some(value)),
+            Err(Error::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    };
+    answer(call, future).await
+}
+
+fn failed(call: &str, error: Error) -> SwarmError {
+    let call = call.to_owned();
+    match error {
+        Error::DockerResponseServerError { status_code: 400 | 403 | 409 | 503, message } => SwarmError::Refused { call, message },
+        Error::DockerResponseServerError { message, .. } => SwarmError::Failed { call, message },
+        Error::SocketNotFoundError(socket) => SwarmError::Absent { socket },
+        other => SwarmError::Failed { call, message: other.to_string() },
+    }
+}

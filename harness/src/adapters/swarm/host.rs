@@ -1,0 +1,19 @@
+//! What the engine says of itself.
+
+use bollard::{Docker, models::LocalNodeState};
+
+use super::call::answer;
+use crate::ports::{Engine, SwarmError};
+
+pub(super) async fn host(docker: &Docker) -> Result<Engine, SwarmError> {
+    let (version, info) = tokio::try_join!(answer("version", docker.version()), answer("info", docker.info()))?;
+    let swarm = info.swarm.unwrap_or_default();
+    let active = swarm.local_node_state == Some(LocalNodeState::ACTIVE);
+    Ok(Engine {
+        version: version.version.unwrap_or_default(),
+        api: version.api_version.unwrap_or_default(),
+        swarm: swarm.cluster.and_then(|cluster| cluster.id).and_then(|id| id.parse().ok()),
+        worker: active && swarm.control_available != Some(true),
+        rootless: info.security_options.unwrap_or_default().iter().any(|option| option.contains("rootless")),
+    })
+}

@@ -1,0 +1,66 @@
+//! The engine through its API, by bollard. The engine's types end here.
+
+mod call;
+mod host;
+mod look;
+mod nudges;
+mod world;
+
+use std::{collections::BTreeMap, path::Path};
+
+use async_trait::async_trait;
+use bollard::Docker;
+use futures_util::stream::BoxStream;
+
+use crate::{
+    claim::Claim,
+    converge::ServiceView,
+    model::names::{ServiceName, StackName, TaskId},
+    ports::{Engine, Nudge, Swarm, SwarmError},
+    sweep::Removal,
+    world::World,
+};
+
+/// The engine behind a socket.
+#[derive(Debug, Clone)]
+pub struct DockerSwarm {
+    docker: Docker,
+}
+
+impl DockerSwarm {
+    /// The engine behind `socket`. Nothing is sent yet, but a socket that is absent or not ours to use is told at once.
+    pub fn at(socket: &Path) -> Result<Self, SwarmError> {
+        Ok(Self { docker: call::connect(socket)? })
+    }
+}
+
+#[async_trait]
+impl Swarm for DockerSwarm {
+    async fn host(&self) -> Result<Engine, SwarmError> {
+        host::host(&self.docker).await
+    }
+
+    async fn world(&self) -> Result<World, SwarmError> {
+        world::world(&self.docker).await
+    }
+
+    async fn look(&self, stack: &StackName) -> Result<BTreeMap<ServiceName, ServiceView>, SwarmError> {
+        look::look(&self.docker, stack).await
+    }
+
+    async fn nudges(&self, stack: &StackName) -> BoxStream<'static, Nudge> {
+        nudges::nudges(self.docker.clone(), stack.clone())
+    }
+
+    async fn logs(&self, task: &TaskId, lines: u32) -> Result<String, SwarmError> {
+        look::logs(&self.docker, task, lines).await
+    }
+
+    async fn mark(&self, claim: &Claim, labels: &BTreeMap<String, String>) -> Result<(), SwarmError> {
+        world::mark(&self.docker, claim, labels).await
+    }
+
+    async fn remove(&self, claim: &Claim, removal: &Removal) -> Result<(), SwarmError> {
+        world::remove(&self.docker, claim, removal).await
+    }
+}

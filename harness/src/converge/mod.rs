@@ -1,0 +1,14 @@
+//! What a stack is waiting for: a fold of looks and a judgement over it, all pure.
+//!
+//! The engine's facts that these rules rest on are in `docs/architecture.md`, section "Convergence".
+
+mod judge;
+mod view;
+mod watch;
+
+pub use judge::{Blocker, Judgement, allowance, judge};
+pub use view::{
+    Endpoint, Health, HostPort, Index, Look, Mode, Order, RestartCondition, RestartPolicy, RollPolicy, ServiceView, SpecDigest,
+    TaskState, TaskView, UpdateState, UpdateView,
+};
+pub use watch::{Goal, Marks, Watch, see};

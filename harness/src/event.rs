@@ -1,0 +1,216 @@
+//! What happened in a run, one owned event after another. The journal keeps them, the fold reads them, nothing else is true.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    claim::Claimed,
+    model::{
+        host::Host,
+        names::{Domain, EngineId, RunId},
+        outcome::{Failure, Outcome},
+        request::Request,
+        time::{Mono, Wall},
+    },
+    plan::{Plan, StepId},
+    world::Hygiene,
+};
+
+/// The version of the journal's format, in its first line.
+pub const JOURNAL_VERSION: u32 = 1;
+
+/// One event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Its number in the run, from 1.
+    pub seq: u64,
+    /// When it happened, for people.
+    pub at: Wall,
+    /// When it happened, for decisions.
+    pub mono: Mono,
+    /// What happened.
+    #[serde(flatten)]
+    pub kind: Kind,
+}
+
+/// What can happen. Tier boundaries, totals and whether the run was killed are derived by the fold, never written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Kind {
+    /// The run began. Always the first event.
+    RunStarted {
+        /// The version of the journal's format.
+        version: u32,
+        /// The run.
+        run: RunId,
+        /// taster's own version.
+        taster: String,
+        /// What was asked for.
+        request: Request,
+        /// The host that it is tasted on.
+        host: Host,
+    },
+    /// The facts allow the run, and this is what it will do.
+    Planned {
+        /// The plan.
+        plan: Plan,
+    },
+    /// Something is about to become the run's.
+    Claimed {
+        /// The Swarm on which it is.
+        engine: EngineId,
+        /// What is claimed.
+        what: Claimed,
+    },
+    /// Something that was claimed is gone, seen twice.
+    Released {
+        /// What was claimed.
+        what: Claimed,
+    },
+    /// A child process is about to act for the run.
+    ChildStarted {
+        /// Its process id, which is its group's too.
+        pid: i32,
+        /// When it started, in clock ticks since boot: tells it apart from a later process with the same id.
+        start_ticks: u64,
+        /// What it does.
+        doing: String,
+    },
+    /// A child process ended.
+    ChildEnded {
+        /// Its process id.
+        pid: i32,
+    },
+    /// A step begins.
+    StepStarted {
+        /// The step.
+        step: StepId,
+        /// The attempt, from 1.
+        attempt: u32,
+    },
+    /// What a step waits for has changed.
+    Observed {
+        /// The step.
+        step: StepId,
+        /// What it waits for, a line each; none when it waits for nothing any more.
+        waiting_for: Vec<String>,
+    },
+    /// A check about the app ended.
+    CheckFinished {
+        /// The step that made it.
+        step: StepId,
+        /// The check's name, in words.
+        check: String,
+        /// How it ended.
+        outcome: Outcome,
+    },
+    /// A step ended.
+    StepFinished {
+        /// The step.
+        step: StepId,
+        /// How it ended.
+        outcome: Outcome,
+    },
+    /// A file was written into the run's folder.
+    EvidenceKept {
+        /// The step that it belongs to.
+        step: StepId,
+        /// The file, relative to the run's folder.
+        file: PathBuf,
+        /// What it shows.
+        what: String,
+    },
+    /// A fact of the run that later results speak of: the app's domain, versions of tools, images.
+    Noted {
+        /// The fact.
+        note: Note,
+    },
+    /// Something that a person should know and that changes no outcome.
+    Warned {
+        /// One sentence.
+        text: String,
+    },
+    /// The run is to end early; what has to be done always is still done.
+    CancelRequested {
+        /// Why.
+        why: Cancel,
+    },
+    /// The world after the run was compared with the world before it.
+    WorldCompared {
+        /// What it showed.
+        hygiene: Hygiene,
+    },
+    /// The run ended. Always the last event.
+    RunFinished,
+}
+
+impl Kind {
+    /// Whether the event must be on the disk before what it announces is done.
+    pub fn durable(&self) -> bool {
+        matches!(
+            self,
+            Kind::RunStarted { .. }
+                | Kind::Planned { .. }
+                | Kind::Claimed { .. }
+                | Kind::ChildStarted { .. }
+                | Kind::StepStarted { .. }
+                | Kind::RunFinished
+        )
+    }
+}
+
+/// A fact of the run that results speak of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "fact", rename_all = "kebab-case")]
+pub enum Note {
+    /// The app's domain.
+    Domain {
+        /// The domain.
+        domain: Domain,
+    },
+    /// The version of a tool that the run relies on.
+    Tool {
+        /// The tool: `abra`, `engine`.
+        tool: String,
+        /// What it says of itself.
+        version: String,
+    },
+    /// What a service runs.
+    Image {
+        /// The service without its stack.
+        service: String,
+        /// The image.
+        image: String,
+    },
+    /// The app was deployed once more.
+    Deployed,
+    /// Something about how the result was made that a reader must know.
+    Remark {
+        /// One sentence.
+        text: String,
+    },
+}
+
+/// Why a run ends early.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "cancel", rename_all = "kebab-case")]
+pub enum Cancel {
+    /// A signal asked for it.
+    Signal {
+        /// The signal's number.
+        signal: i32,
+    },
+    /// The run's deadline passed.
+    Deadline,
+    /// The journal cannot be written any more.
+    Journal {
+        /// The system's sentence.
+        message: String,
+    },
+    /// taster itself failed.
+    Defect {
+        /// What failed.
+        failure: Failure,
+    },
+}

@@ -1,0 +1,14 @@
+//! One run of one recipe, from request to results.
+//!
+//! The harness knows no forge, no queue and no sandbox. It reads facts, makes a plan of them, performs the plan's steps
+//! through ports, writes every event to a journal, and folds the events into the state that all reports are made of.
+
+pub mod adapters;
+pub mod claim;
+pub mod converge;
+pub mod event;
+pub mod model;
+pub mod plan;
+pub mod ports;
+pub mod sweep;
+pub mod world;

@@ -1,0 +1,7 @@
+//! Values that are parsed once at the edge and stay valid: names, times, requests, host settings, outcomes.
+
+pub mod host;
+pub mod names;
+pub mod outcome;
+pub mod request;
+pub mod time;

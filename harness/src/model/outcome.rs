@@ -1,0 +1,332 @@
+//! How a step or a check ends, and whose business that is. All of it is closed: a new way to fail has to be thought of everywhere.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::names::ServiceName;
+
+/// A part of the app's life that a run takes it through. Lint stands beside the tiers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tier {
+    /// The app is deployed, settles and answers.
+    Install,
+    /// The running app is taken from base to head.
+    Upgrade,
+    /// The backup service makes a snapshot.
+    Backup,
+    /// The snapshot is restored over spoiled data.
+    Restore,
+    /// The custom tests of the pack pass.
+    Custom,
+}
+
+impl Tier {
+    /// All tiers in the order of a run.
+    pub const ALL: [Tier; 5] = [Tier::Install, Tier::Upgrade, Tier::Backup, Tier::Restore, Tier::Custom];
+
+    /// The tier's name in results and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Tier::Install => "install",
+            Tier::Upgrade => "upgrade",
+            Tier::Backup => "backup",
+            Tier::Restore => "restore",
+            Tier::Custom => "custom",
+        }
+    }
+}
+
+impl fmt::Display for Tier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// How a step or a check ended. What did not run is never `Passed`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", content = "detail", rename_all = "lowercase")]
+pub enum Outcome {
+    /// It ran and what it asserts holds.
+    Passed,
+    /// It ran and failed.
+    Failed(Failure),
+    /// It was not to run, for a reason that was known beforehand.
+    Skipped(SkipReason),
+    /// It should have run, or its result could not be read: nothing is proved either way.
+    Unverified(Gap),
+}
+
+impl Outcome {
+    /// Whether it ran and holds.
+    pub fn passed(&self) -> bool {
+        matches!(self, Outcome::Passed)
+    }
+}
+
+impl From<Failure> for Outcome {
+    fn from(failure: Failure) -> Self {
+        Outcome::Failed(failure)
+    }
+}
+
+/// A failure with everything that a reader needs to act on it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What happened, as far as rules can tell.
+    pub cause: Cause,
+    /// Whose fault it is.
+    pub owner: Owner,
+    /// One sentence for people.
+    pub message: String,
+    /// The file under the run's folder that shows it, relative to that folder; empty when there is none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub evidence: String,
+}
+
+impl Failure {
+    /// A failure with the owner that its cause has by itself.
+    pub fn new(cause: Cause, message: impl Into<String>) -> Self {
+        let owner = cause.owner();
+        Self { cause, owner, message: message.into(), evidence: String::new() }
+    }
+
+    /// The same failure, owned by somebody else than its cause says.
+    pub fn owned_by(self, owner: Owner) -> Self {
+        Self { owner, ..self }
+    }
+}
+
+/// Whose fault a failure is. The order is that of precedence in a verdict: a later one outweighs an earlier one only by the table of design 6.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Owner {
+    /// The recipe under test.
+    Recipe,
+    /// Another recipe that this one needs.
+    Dependency,
+    /// The host, its engine, its network, its registry.
+    Infrastructure,
+    /// The pack's test: it panicked or ran out of its own time.
+    Test,
+    /// taster itself.
+    Harness,
+}
+
+impl Owner {
+    /// The owner's name in results.
+    pub fn name(self) -> &'static str {
+        match self {
+            Owner::Recipe => "recipe",
+            Owner::Dependency => "dependency",
+            Owner::Infrastructure => "infrastructure",
+            Owner::Test => "test",
+            Owner::Harness => "harness",
+        }
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What went wrong, as a closed set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "cause", rename_all = "kebab-case")]
+pub enum Cause {
+    /// The service's task failed again and again in the same way while nothing else made progress.
+    CrashLoop {
+        /// The service that crashes.
+        service: ServiceName,
+        /// The exit code of its last failure, when the container ran at all.
+        exit: Option<i32>,
+        /// How often it failed since the last progress of anything else.
+        times: u32,
+    },
+    /// The restart policy allows no further attempt; Swarm is silent from here on.
+    AttemptsSpent {
+        /// The service that will not be started again.
+        service: ServiceName,
+        /// The exit code of its last failure.
+        exit: Option<i32>,
+    },
+    /// The task ended with exit 0 under `on-failure`, so nothing will ever start it again.
+    ExitedForGood {
+        /// The service that ended.
+        service: ServiceName,
+    },
+    /// The health check never passed within the service's allowance.
+    Unhealthy {
+        /// The service that is not healthy.
+        service: ServiceName,
+    },
+    /// Swarm rolled the service back.
+    RolledBack {
+        /// The service that was rolled back.
+        service: ServiceName,
+    },
+    /// Swarm paused the update or the rollback of the service.
+    Paused {
+        /// The service whose update stands still.
+        service: ServiceName,
+    },
+    /// The service runs neither the old nor the new spec, or the old one though nobody rolled it back.
+    Reverted {
+        /// The service with the unexpected spec.
+        service: ServiceName,
+    },
+    /// No node satisfies the service's placement.
+    NoEligibleNode {
+        /// The service that cannot be placed.
+        service: ServiceName,
+    },
+    /// Something that the service needs is held by somebody.
+    HeldResource {
+        /// The service that waits.
+        service: ServiceName,
+        /// What it waits for, such as `host port 8080`.
+        what: String,
+        /// Who holds it.
+        holder: Holder,
+    },
+    /// The image cannot be had.
+    ImageMissing {
+        /// The service that names the image.
+        service: ServiceName,
+        /// The image as the service names it.
+        image: String,
+    },
+    /// A config or secret was changed without a new version, which Docker refuses.
+    ImmutableConfig {
+        /// The config's or secret's name.
+        name: String,
+    },
+    /// No answer of the app itself came through the ingress.
+    NotServing {
+        /// The last thing that was seen instead.
+        last: String,
+    },
+    /// abra ended with a `FATA` line or a non-zero exit code.
+    AbraFatal {
+        /// abra's exit code.
+        exit: i32,
+    },
+    /// abra did not end within its budget.
+    AbraHung,
+    /// abra asked a question although it was told not to.
+    AbraAsked {
+        /// The question as far as it was printed.
+        prompt: String,
+    },
+    /// abra was ended by a signal that we did not send.
+    AbraKilled {
+        /// The signal's number.
+        signal: i32,
+    },
+    /// abra printed something that cannot be read as what it should be.
+    AbraUnreadable,
+    /// The budget of the step was used up while it waited for what is named.
+    Budget {
+        /// What was being waited for.
+        waiting_for: String,
+    },
+    /// A fact that was gathered before the run forbids it.
+    Preflight {
+        /// The name of the check.
+        check: String,
+    },
+    /// An assertion about the app does not hold.
+    Assertion,
+    /// The engine did not answer, or answered with an error.
+    Engine,
+    /// A defect of taster.
+    Panic,
+}
+
+impl Cause {
+    /// The owner that this cause has when nothing else is known.
+    pub fn owner(&self) -> Owner {
+        match self {
+            Cause::CrashLoop { .. }
+            | Cause::AttemptsSpent { .. }
+            | Cause::ExitedForGood { .. }
+            | Cause::Unhealthy { .. }
+            | Cause::RolledBack { .. }
+            | Cause::Paused { .. }
+            | Cause::NoEligibleNode { .. }
+            | Cause::ImmutableConfig { .. }
+            | Cause::NotServing { .. }
+            | Cause::Assertion => Owner::Recipe,
+            Cause::HeldResource { holder, .. } => match holder {
+                Holder::Itself => Owner::Recipe,
+                Holder::AnotherRun | Holder::Stranger { .. } => Owner::Infrastructure,
+            },
+            Cause::Reverted { .. }
+            | Cause::ImageMissing { .. }
+            | Cause::AbraFatal { .. }
+            | Cause::AbraHung
+            | Cause::AbraAsked { .. }
+            | Cause::AbraKilled { .. }
+            | Cause::AbraUnreadable
+            | Cause::Preflight { .. }
+            | Cause::Engine => Owner::Infrastructure,
+            // A deploy that neither settles nor fails within its own allowances does so because of the recipe's own numbers.
+            Cause::Budget { .. } => Owner::Recipe,
+            Cause::Panic => Owner::Harness,
+        }
+    }
+}
+
+/// Who holds a resource that a service waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "holder", rename_all = "kebab-case")]
+pub enum Holder {
+    /// The service's own old task.
+    Itself,
+    /// An app of another run of ours.
+    AnotherRun,
+    /// Something that is not ours.
+    Stranger {
+        /// What it is called, when that is known.
+        name: String,
+    },
+}
+
+/// Why something was not to run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "reason", rename_all = "kebab-case")]
+pub enum SkipReason {
+    /// The request did not ask for it.
+    NotAsked,
+    /// The recipe has no such thing, for example no backup labels.
+    Structural {
+        /// What it lacks.
+        lacks: String,
+    },
+}
+
+/// Why nothing is proved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "gap", rename_all = "kebab-case")]
+pub enum Gap {
+    /// A step before it did not get far enough.
+    NotRun {
+        /// The step or fact that stood in the way.
+        because: String,
+    },
+    /// Somebody else changed the app while it was looked at.
+    Interfered {
+        /// What was changed.
+        what: String,
+    },
+    /// The result could not be read.
+    Unread {
+        /// What could not be read, and why.
+        what: String,
+    },
+    /// The run was ended before or while it ran.
+    Killed,
+}

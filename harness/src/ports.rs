@@ -1,0 +1,326 @@
+//! What a run needs of the outside, as traits. No foreign type appears here or above.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use async_trait::async_trait;
+use futures_util::stream::BoxStream;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    claim::Claim,
+    converge::ServiceView,
+    model::{
+        names::{Commit, Domain, EngineId, RecipeName, ServiceName, StackName, TaskId},
+        time::{Mono, Wall},
+    },
+    sweep::Removal,
+    world::World,
+};
+
+/// The engine and the Swarm behind it.
+#[async_trait]
+pub trait Swarm: Send + Sync {
+    /// What the engine says of itself and of its Swarm.
+    async fn host(&self) -> Result<Engine, SwarmError>;
+    /// All objects of the Swarm, in at most eight calls.
+    async fn world(&self) -> Result<World, SwarmError>;
+    /// All services of a stack with their tasks, in three calls.
+    async fn look(&self, stack: &StackName) -> Result<BTreeMap<ServiceName, ServiceView>, SwarmError>;
+    /// What happens to a stack, as reasons to look again. The stream reopens itself; each opening is a nudge too.
+    async fn nudges(&self, stack: &StackName) -> BoxStream<'static, Nudge>;
+    /// The last `lines` lines that a task wrote.
+    async fn logs(&self, task: &TaskId, lines: u32) -> Result<String, SwarmError>;
+    /// Puts the claimed marker on the Swarm, so that other machines know whose stack this is.
+    async fn mark(&self, claim: &Claim, labels: &BTreeMap<String, String>) -> Result<(), SwarmError>;
+    /// Removes an object that the claim covers; containers by force. An object that is gone already is no error.
+    async fn remove(&self, claim: &Claim, removal: &Removal) -> Result<(), SwarmError>;
+}
+
+/// What an engine says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Engine {
+    /// Its version: `20.10.24`.
+    pub version: String,
+    /// The newest API version that it speaks: `1.41`.
+    pub api: String,
+    /// The id of the Swarm that it manages; absent when it is not a manager of one.
+    pub swarm: Option<EngineId>,
+    /// Whether it is part of a Swarm without managing it.
+    pub worker: bool,
+    /// Whether it runs without root, and so has no overlay networks.
+    pub rootless: bool,
+}
+
+/// A reason to look again; never a fact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Nudge {
+    /// What happened, as the engine calls it.
+    pub what: String,
+}
+
+/// Why the engine could not be asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SwarmError {
+    /// Nothing listens on its socket.
+    #[error("no engine answers at {socket}")]
+    Absent {
+        /// The socket.
+        socket: String,
+    },
+    /// We may not use its socket.
+    #[error("no permission to use the engine at {socket}")]
+    NotPermitted {
+        /// The socket.
+        socket: String,
+    },
+    /// It did not answer in time.
+    #[error("the engine did not answer {call} within {after:?}")]
+    Silent {
+        /// The call.
+        call: String,
+        /// How long it was waited for.
+        after: Duration,
+    },
+    /// The object is in use by something else (HTTP 409), or its precondition does not hold yet.
+    #[error("the engine refuses {call}: {message}")]
+    Refused {
+        /// The call.
+        call: String,
+        /// The engine's sentence.
+        message: String,
+    },
+    /// Any other answer that is an error or cannot be read.
+    #[error("the engine answers {call} with: {message}")]
+    Failed {
+        /// The call.
+        call: String,
+        /// The engine's sentence.
+        message: String,
+    },
+}
+
+/// abra, as an actuator.
+#[async_trait]
+pub trait Abra: Send + Sync {
+    /// Runs one command of abra to its end. A call that changes the Swarm or the disk takes the claim that covers it.
+    async fn call(&self, call: &Call, claim: Option<&Claim>, budget: Duration) -> Result<Exchange, AbraError>;
+}
+
+/// The commands of abra that a run uses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "call", rename_all = "kebab-case")]
+pub enum Call {
+    /// `abra --version`.
+    Version,
+    /// `abra recipe fetch`: clones the recipe.
+    Fetch {
+        /// The recipe.
+        recipe: RecipeName,
+    },
+    /// `abra app new`: writes the app's `.env`. It may move the recipe's checkout.
+    New {
+        /// The recipe.
+        recipe: RecipeName,
+        /// The app's domain.
+        domain: Domain,
+        /// abra's name for the server.
+        server: String,
+    },
+    /// `abra app secret generate --all`.
+    SecretGenerate {
+        /// The app.
+        domain: Domain,
+    },
+    /// `abra app deploy --chaos --no-converge-checks`: deploys what is checked out and returns.
+    Deploy {
+        /// The app.
+        domain: Domain,
+    },
+    /// `abra app undeploy`: returns before Swarm has finished.
+    Undeploy {
+        /// The app.
+        domain: Domain,
+    },
+}
+
+/// What came of a call that ended by itself with exit code 0.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exchange {
+    /// What it printed, as a person would have seen it at the end: no control sequences, repainted lines once.
+    pub text: String,
+    /// What it printed, byte for byte.
+    pub raw: Vec<u8>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// How a call of abra can fail.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AbraError {
+    /// There is no such program, or it may not be run.
+    #[error("cannot start abra at {path}: {message}")]
+    Absent {
+        /// Where it was looked for.
+        path: String,
+        /// Why it cannot be started.
+        message: String,
+    },
+    /// It ended with an exit code other than 0.
+    #[error("abra ended with exit code {exit}: {reason}")]
+    Fatal {
+        /// The exit code.
+        exit: i32,
+        /// Its `FATA` line, or its last line.
+        reason: String,
+        /// All that it printed.
+        exchange: Exchange,
+    },
+    /// It did not end within its budget and was ended by us.
+    #[error("abra did not end within {after:?}; its last words: {last}")]
+    Hung {
+        /// The budget.
+        after: Duration,
+        /// Its last line.
+        last: String,
+    },
+    /// It asked a question although it was told not to.
+    #[error("abra asks a question although it was told not to: {prompt}")]
+    Asked {
+        /// The question.
+        prompt: String,
+    },
+    /// It was ended by a signal that was not ours.
+    #[error("abra was ended by signal {signal}; its last words: {last}")]
+    Signalled {
+        /// The signal's number.
+        signal: i32,
+        /// Its last line.
+        last: String,
+    },
+    /// It printed something else than it should.
+    #[error("cannot read what abra printed for {call}: {message}")]
+    Unreadable {
+        /// The call.
+        call: String,
+        /// What is wrong with it.
+        message: String,
+    },
+}
+
+/// The recipe's checkout in the run's own `ABRA_DIR`.
+#[async_trait]
+pub trait Checkout: Send + Sync {
+    /// Makes the checkout a clone of a folder, its uncommitted changes included as one commit on top.
+    async fn adopt(&self, claim: &Claim, recipe: &RecipeName, folder: &std::path::Path) -> Result<bool, CheckoutError>;
+    /// What the checkout holds.
+    async fn read(&self, recipe: &RecipeName) -> Result<Checked, CheckoutError>;
+    /// Puts the checkout on a tag, branch or commit, whatever it was on.
+    async fn go(&self, claim: &Claim, recipe: &RecipeName, at: &str) -> Result<Commit, CheckoutError>;
+}
+
+/// What a checkout holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checked {
+    /// The commit that is checked out.
+    pub head: Commit,
+    /// Its tags.
+    pub tags: Vec<Tag>,
+    /// The files at its top.
+    pub files: Vec<String>,
+}
+
+/// A tag of a recipe's repository.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tag {
+    /// Its name.
+    pub name: String,
+    /// The commit that it points to.
+    pub commit: Commit,
+    /// Whether it is annotated, as Co-op Cloud demands.
+    pub annotated: bool,
+}
+
+/// Why the checkout could not be read or moved.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CheckoutError {
+    /// git is not installed.
+    #[error("git is not installed")]
+    NoGit,
+    /// There is no such tag, branch or commit.
+    #[error("the recipe has no tag, branch or commit {at:?}")]
+    NoSuchRef {
+        /// What was asked for.
+        at: String,
+    },
+    /// git ended with an error.
+    #[error("git {action} failed: {message}")]
+    Git {
+        /// What git was to do.
+        action: String,
+        /// Its last words.
+        message: String,
+    },
+    /// A file could not be read or written.
+    #[error("cannot use {path}: {message}")]
+    File {
+        /// The file.
+        path: String,
+        /// The system's sentence.
+        message: String,
+    },
+}
+
+/// HTTP, as a client of the app sees it.
+#[async_trait]
+pub trait Web: Send + Sync {
+    /// One request, no redirect followed, the certificate checked against the host's CA and the system's.
+    async fn get(&self, url: &str, timeout: Duration) -> Result<HttpView, WebError>;
+}
+
+/// One answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpView {
+    /// The status code.
+    pub status: u16,
+    /// The headers, names in lower case.
+    pub headers: BTreeMap<String, String>,
+    /// The first 64 KiB of the body, as text.
+    pub body: String,
+}
+
+/// Why there was no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WebError {
+    /// The address does not accept connections, or the name does not resolve.
+    #[error("no connection: {message}")]
+    NoConnection {
+        /// The system's sentence.
+        message: String,
+    },
+    /// The certificate is not one that we trust, or not for this name.
+    #[error("the certificate is not trusted: {message}")]
+    BadCertificate {
+        /// The library's sentence.
+        message: String,
+    },
+    /// There was no whole answer in time.
+    #[error("no answer within {after:?}")]
+    TimedOut {
+        /// The time-out.
+        after: Duration,
+    },
+    /// The connection broke, or the answer is no HTTP.
+    #[error("broken answer: {message}")]
+    Broken {
+        /// The library's sentence.
+        message: String,
+    },
+}
+
+/// The two clocks.
+pub trait Clock: Send + Sync {
+    /// Since the run started.
+    fn mono(&self) -> Mono;
+    /// For people.
+    fn wall(&self) -> Wall;
+}

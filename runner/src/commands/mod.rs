@@ -1,0 +1,5 @@
+//! The commands, one file each. A command's doc comment is its help text.
+
+pub mod janitor;
+pub mod look;
+pub mod sandbox;

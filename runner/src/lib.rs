@@ -1,0 +1,5 @@
+//! The command line of taster.
+
+pub mod cli;
+pub mod commands;
+pub mod error;

@@ -1,0 +1,75 @@
+//! The folder of the sandbox and what lies where in it.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+/// The sandbox's folder, `taster/sandbox` in the user's state folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Home {
+    root: PathBuf,
+}
+
+impl Home {
+    /// The sandbox in `root`.
+    pub fn at(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The host file that a run reads.
+    pub fn host_file(&self) -> PathBuf {
+        self.root.join("host.toml")
+    }
+
+    /// The certificate of the sandbox's own CA, in PEM.
+    pub fn ca(&self) -> PathBuf {
+        self.root.join("ca.pem")
+    }
+
+    /// The folder with the two-line `abra`.
+    pub fn bin(&self) -> PathBuf {
+        self.root.join("bin")
+    }
+
+    /// The folder with one git repository per recipe.
+    pub fn recipes(&self) -> PathBuf {
+        self.root.join("recipes")
+    }
+
+    /// The folder of the ingress: its configuration, its socket, the agent's lock.
+    pub fn ingress(&self) -> PathBuf {
+        self.root.join("ingress")
+    }
+
+    /// What was found out about the machine, see [`Machine`].
+    pub fn machine_file(&self) -> PathBuf {
+        self.root.join("machine.toml")
+    }
+
+    /// What was found out about the machine when the sandbox was made; the cautious default when that is not known.
+    pub fn machine(&self) -> Machine {
+        std::fs::read_to_string(self.machine_file()).ok().and_then(|text| toml::from_str(&text).ok()).unwrap_or_default()
+    }
+
+    /// Keeps what was found out about the machine.
+    pub fn remember(&self, machine: &Machine) -> io::Result<()> {
+        std::fs::write(self.machine_file(), toml::to_string(machine).map_err(io::Error::other)?)
+    }
+}
+
+/// What was found out about the machine when the sandbox was made.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    /// Whether the kernel has IPVS, so that a service's virtual address answers. Tried by a real connection.
+    pub ipvs: bool,
+    /// Whether a container registry answers. Where none does, images are never looked up remotely.
+    pub registry: bool,
+}

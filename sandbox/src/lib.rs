@@ -1,0 +1,8 @@
+//! The local host that taster makes on the machine it runs on, so that the main job runs on a fresh one.
+//!
+//! It is a means of proof and kept small: an engine, a one-node Swarm, an ingress, images, recipes, and a thin stand-in for
+//! abra where the real one is not to be had. The harness does not know it: they meet on abra's command line, on the Docker
+//! API and in a host file.
+
+pub mod abra;
+pub mod home;

@@ -1,0 +1,1 @@
+//! The vocabulary of the tests: simulated worlds, recordings, and stacks made by hand on a real Swarm.
