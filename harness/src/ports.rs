@@ -1,6 +1,10 @@
 //! What a run needs of the outside, as traits. No foreign type appears here or above.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
@@ -10,7 +14,7 @@ use crate::{
     claim::Claim,
     converge::ServiceView,
     model::{
-        names::{Commit, Domain, EngineId, RecipeName, ServiceName, StackName, TaskId},
+        names::{Commit, Domain, EngineId, RecipeName, RunId, ServiceName, StackName, TaskId},
         time::{Mono, Wall},
     },
     sweep::Removal,
@@ -22,7 +26,7 @@ use crate::{
 pub trait Swarm: Send + Sync {
     /// What the engine says of itself and of its Swarm.
     async fn host(&self) -> Result<Engine, SwarmError>;
-    /// All objects of the Swarm, in at most eight calls.
+    /// All objects of the Swarm, in at most eight calls. Files are not the engine's: see [`Files::digests`].
     async fn world(&self) -> Result<World, SwarmError>;
     /// All services of a stack with their tasks, in three calls.
     async fn look(&self, stack: &StackName) -> Result<BTreeMap<ServiceName, ServiceView>, SwarmError>;
@@ -95,6 +99,66 @@ pub enum SwarmError {
         /// The call.
         call: String,
         /// The engine's sentence.
+        message: String,
+    },
+}
+
+/// The files and folders that a run claims or watches.
+pub trait Files: Send + Sync {
+    /// Those of `paths` that exist, each with a digest that changes when it does: of a file its bytes, of a folder the names,
+    /// sizes and times of all that is in it. What cannot be read has the system's sentence for a digest.
+    fn digests(&self, paths: &[PathBuf]) -> BTreeMap<PathBuf, String>;
+    /// Removes a file or a whole folder that the claim covers. One that is gone already is no error. Symbolic links are
+    /// removed, never followed.
+    fn remove(&self, claim: &Claim, path: &Path) -> Result<(), FileError>;
+}
+
+/// Why a file could not be removed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("cannot remove {}: {message}", path.display())]
+pub struct FileError {
+    /// The file or folder.
+    pub path: PathBuf,
+    /// The system's sentence.
+    pub message: String,
+}
+
+/// Child processes that a run started and that may have outlived it.
+#[async_trait]
+pub trait Children: Send + Sync {
+    /// Ends a child with all that it started, at once, and returns when none of them lives any more or `patience` has passed.
+    /// Processes that are not the child's are never touched, also when they have its process id by now.
+    async fn end(&self, child: &Child, patience: Duration) -> Result<(), ChildError>;
+}
+
+/// A child process as the journal names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Child {
+    /// The run that started it.
+    pub run: RunId,
+    /// Its process id, which is its group's and session's too.
+    pub pid: i32,
+    /// When it started, in clock ticks since boot.
+    pub start_ticks: u64,
+    /// What it does.
+    pub doing: String,
+}
+
+/// Why a child could not be ended.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChildError {
+    /// It, or something that it started, lives on.
+    #[error("process {pid} still runs ({doing})")]
+    LivesOn {
+        /// A process that lives on.
+        pid: i32,
+        /// What the child does.
+        doing: String,
+    },
+    /// The table of processes cannot be read.
+    #[error("cannot read the table of processes: {message}")]
+    Unreadable {
+        /// The system's sentence.
         message: String,
     },
 }
@@ -211,7 +275,7 @@ pub enum AbraError {
 #[async_trait]
 pub trait Checkout: Send + Sync {
     /// Makes the checkout a clone of a folder, its uncommitted changes included as one commit on top.
-    async fn adopt(&self, claim: &Claim, recipe: &RecipeName, folder: &std::path::Path) -> Result<bool, CheckoutError>;
+    async fn adopt(&self, claim: &Claim, recipe: &RecipeName, folder: &Path) -> Result<bool, CheckoutError>;
     /// What the checkout holds.
     async fn read(&self, recipe: &RecipeName) -> Result<Checked, CheckoutError>;
     /// Puts the checkout on a tag, branch or commit, whatever it was on.

@@ -2,12 +2,16 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     path::PathBuf,
 };
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::names::{EngineId, StackName};
+use crate::{
+    claim::Claim,
+    model::names::{EngineId, StackName},
+};
 
 /// All objects of one Swarm, ours and others'.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +39,8 @@ pub struct ObjectId {
 pub enum ObjectKind {
     /// A Swarm service.
     Service,
+    /// A task that has not ended. It cannot be removed, only waited for: while it lives the node may still make its container.
+    Task,
     /// A container, of a task or plain.
     Container,
     /// A network.
@@ -58,8 +64,38 @@ pub struct Object {
     pub labels: BTreeMap<String, String>,
     /// A digest that changes when somebody changes the object: its version index where it has one.
     pub version: String,
-    /// The names of the volumes that a container mounts and the ids of the networks that it is in; empty for others.
-    pub uses: BTreeSet<String>,
+    /// What cannot be removed as long as this object is there: the volumes and networks of a container, and of a service its
+    /// secrets and configs too. A task and a container use no service, although they belong to one.
+    pub uses: BTreeSet<ObjectId>,
+}
+
+impl ObjectKind {
+    /// The kind in words.
+    pub fn name(self) -> &'static str {
+        match self {
+            ObjectKind::Service => "service",
+            ObjectKind::Task => "task",
+            ObjectKind::Container => "container",
+            ObjectKind::Network => "network",
+            ObjectKind::Volume => "volume",
+            ObjectKind::Secret => "secret",
+            ObjectKind::Config => "config",
+        }
+    }
+}
+
+impl fmt::Display for ObjectKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl World {
+    /// The object in words: `volume shop_data`.
+    pub fn spoken(&self, id: &ObjectId) -> String {
+        let name = self.objects.get(id).map_or(id.id.as_str(), |object| object.name.as_str());
+        format!("{} {name}", id.kind)
+    }
 }
 
 /// What a run changed in the world that it should not have.
@@ -78,4 +114,47 @@ impl Hygiene {
     pub fn clean(&self) -> bool {
         self.residue.is_empty() && self.bystanders.is_empty()
     }
+}
+
+/// What a run left and changed, from the world before it, the world after it, its claims, and the objects that its own calls
+/// named.
+///
+/// An object under a claim that was not there before is residue. One that *was* there before is somebody else's, whatever its
+/// name: if it changed or vanished, the claim is to blame. All other changes are ours only if a call of ours named the object.
+pub fn diff(before: &World, after: &World, claims: &[Claim], touched: &BTreeSet<ObjectId>) -> Hygiene {
+    let mut hygiene = Hygiene::default();
+    for id in before.objects.keys().chain(after.objects.keys()).collect::<BTreeSet<_>>() {
+        let (old, new) = (before.objects.get(id), after.objects.get(id));
+        let covered = claims.iter().any(|claim| claim.covers(before, id) || claim.covers(after, id));
+        let change = match (old, new) {
+            (None, Some(_)) if covered => {
+                hygiene.residue.push(after.spoken(id));
+                continue;
+            }
+            (None, Some(_)) => format!("{} appeared", after.spoken(id)),
+            (Some(_), None) => format!("{} vanished", before.spoken(id)),
+            (Some(old), Some(new)) if old != new => format!("{} changed", after.spoken(id)),
+            _ => continue,
+        };
+        match covered || touched.contains(id) {
+            true => hygiene.bystanders.push(change),
+            false => hygiene.others.push(change),
+        }
+    }
+    for path in before.files.keys().chain(after.files.keys()).collect::<BTreeSet<_>>() {
+        let covered = claims.iter().any(|claim| claim.covers_path(path));
+        let shown = path.display();
+        match (before.files.get(path), after.files.get(path)) {
+            (None, Some(_)) if covered => hygiene.residue.push(format!("file {shown}")),
+            (old, new) if old == new => {}
+            (_, new) => {
+                let change = format!("file {shown} {}", if new.is_some() { "changed" } else { "vanished" });
+                match covered {
+                    true => hygiene.bystanders.push(change),
+                    false => hygiene.others.push(change),
+                }
+            }
+        }
+    }
+    hygiene
 }

@@ -1,1 +1,4 @@
 //! The vocabulary of the tests: simulated worlds, recordings, and stacks made by hand on a real Swarm.
+
+pub mod engine;
+pub mod stacks;

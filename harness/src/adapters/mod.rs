@@ -1,3 +1,6 @@
 //! The outside, behind the ports. Only these modules name a crate that reaches outside.
 
+pub mod children;
+pub mod clock;
+pub mod files;
 pub mod swarm;

@@ -1,16 +1,61 @@
 //! `taster janitor`.
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
 
-use crate::error::CommandError;
+use harness::steps::sweep::Pace;
+
+use crate::{
+    cli::block_on,
+    error::{CommandError, Exit},
+    janitor::{Fate, Orders, Report, pass},
+};
 
 /// Sweeps what dead runs left behind
+///
+/// Goes through the folders of all runs. A run whose process lives is left alone; of a dead one everything is removed that its
+/// journal claims. It may be stopped at any moment and started again.
 #[derive(Debug, clap::Args)]
-pub struct Janitor {}
+pub struct Janitor {
+    /// The folder that holds taster's state; runs are in `taster/runs` below it
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+    /// The engine's socket, instead of the one that each run used
+    #[arg(long, value_name = "SOCKET")]
+    engine: Option<PathBuf>,
+    /// Says what would be removed, and removes nothing
+    #[arg(long)]
+    dry_run: bool,
+}
 
 impl Janitor {
     /// Does it.
     pub fn run(self) -> Result<ExitCode, CommandError> {
-        Err(CommandError::usage("not built yet"))
+        let Some(state) = self.state else {
+            return Err(CommandError::usage("which runs?").remedy("name the state folder: taster janitor --state ~/.local/state"));
+        };
+        let runs = state.join("taster").join("runs");
+        let orders = Orders { runs: runs.clone(), engine: self.engine, dry_run: self.dry_run, pace: Pace::default() };
+        let reports = block_on(pass(&orders, print))?
+            .map_err(|error| CommandError::host(format!("cannot read {}: {error}", runs.display())))?;
+        let settled = reports.iter().filter(|report| matches!(report.fate, Fate::Settled)).count();
+        let mut out = io::stdout().lock();
+        // A reader that went away is no reason to fail: the sweep is done.
+        let _ = writeln!(out, "{} runs looked at, {settled} of them with nothing left from before", reports.len());
+        let exit = if reports.iter().any(Report::residue) { Exit::Residue } else { Exit::Green };
+        Ok(exit.into())
+    }
+}
+
+fn print(report: &Report) {
+    if matches!(report.fate, Fate::Settled) {
+        return;
+    }
+    let mut out = io::stdout().lock();
+    for line in report.lines() {
+        let _ = writeln!(out, "{line}");
     }
 }

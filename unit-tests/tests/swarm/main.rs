@@ -1,11 +1,23 @@
 //! Stories on a real Swarm. They run when the sandbox is up, and always when `CI=true`; ones that were not run are printed
 //! as ignored.
 
-use std::process::ExitCode;
+mod sweep;
+
+use std::{ffi::OsString, process::ExitCode};
 
 use libtest_mimic::{Arguments, Trial};
+use unit_tests::engine::{AS_TASTER, Engine};
 
 fn main() -> ExitCode {
-    let stories: Vec<Trial> = Vec::new();
+    let mut args = std::env::args_os();
+    let program = args.next().unwrap_or_default();
+    if std::env::args_os().nth(1).is_some_and(|first| first == OsString::from(AS_TASTER)) {
+        return runner::cli::main(std::iter::once(program).chain(args.skip(1)));
+    }
+    let mut stories: Vec<Trial> = Vec::new();
+    match Engine::answering("bb:1") {
+        Some(engine) => stories.extend(sweep::stories(&engine)),
+        None => stories.push(Trial::test("swarm", || Ok(())).with_ignored_flag(true)),
+    }
     libtest_mimic::run(&Arguments::from_args(), stories).exit_code()
 }

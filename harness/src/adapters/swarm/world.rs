@@ -1,21 +1,200 @@
 //! All objects of a Swarm, and their removal.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    fmt::Debug,
+};
 
-use bollard::Docker;
+use bollard::{
+    Docker,
+    models::{
+        ConfigSpec, ContainerSummary, ContainerSummaryStateEnum, MountType, Network, Service, Task, TaskState, Volume,
+    },
+    query_parameters::{
+        ListConfigsOptions, ListContainersOptions, ListNetworksOptions, ListSecretsOptions, ListServicesOptions, ListTasksOptions,
+        ListVolumesOptions, RemoveContainerOptions, RemoveVolumeOptions,
+    },
+};
 
-use super::call::answer;
-use crate::{claim::Claim, ports::SwarmError, sweep::Removal, world::World};
+use super::call::{answer, found};
+use crate::{
+    claim::{Claim, Claimed},
+    model::names::StackName,
+    ports::SwarmError,
+    sweep::Removal,
+    world::{Object, ObjectId, ObjectKind, World},
+};
+
+const STACK_LABEL: &str = "com.docker.stack.namespace";
 
 pub(super) async fn world(docker: &Docker) -> Result<World, SwarmError> {
-    let _ = answer("services", docker.list_services(None)).await?;
-    Err(SwarmError::Failed { call: "world".into(), message: "not read yet".into() })
+    let containers = ListContainersOptions { all: true, ..Default::default() };
+    let (swarm, services, tasks, containers, networks, volumes, secrets, configs) = tokio::try_join!(
+        answer("swarm", docker.inspect_swarm()),
+        answer("services", docker.list_services(None::<ListServicesOptions>)),
+        answer("tasks", docker.list_tasks(None::<ListTasksOptions>)),
+        answer("containers", docker.list_containers(Some(containers))),
+        answer("networks", docker.list_networks(None::<ListNetworksOptions>)),
+        answer("volumes", docker.list_volumes(None::<ListVolumesOptions>)),
+        answer("secrets", docker.list_secrets(None::<ListSecretsOptions>)),
+        answer("configs", docker.list_configs(None::<ListConfigsOptions>)),
+    )?;
+    let engine = swarm.id.and_then(|id| id.parse().ok());
+    let engine = engine.ok_or_else(|| SwarmError::Failed { call: "swarm".into(), message: "it has no id".into() })?;
+    let mut objects: BTreeMap<ObjectId, Object> = BTreeMap::new();
+    // Services name their networks by id or by name.
+    let networks_by_name: HashMap<String, String> =
+        networks.iter().filter_map(|network| Some((network.name.clone()?, network.id.clone()?))).collect();
+    let names: HashMap<String, String> =
+        services.iter().filter_map(|service| Some((service.id.clone()?, service.spec.as_ref()?.name.clone()?))).collect();
+    objects.extend(networks.into_iter().filter_map(network));
+    objects.extend(volumes.volumes.unwrap_or_default().into_iter().map(volume));
+    objects.extend(containers.into_iter().filter_map(container));
+    objects.extend(services.into_iter().filter_map(|found| service(found, &networks_by_name)));
+    objects.extend(tasks.into_iter().filter_map(|found| task(found, &names)));
+    for secret in secrets {
+        let (Some(id), Some(spec)) = (secret.id, secret.spec) else { continue };
+        objects.insert(named(ObjectKind::Secret, id), object(spec.name, spec.labels, &secret.version, BTreeSet::new()));
+    }
+    for config in configs {
+        let (Some(id), Some(spec)) = (config.id, config.spec) else { continue };
+        objects.insert(named(ObjectKind::Config, id), object(spec.name, spec.labels, &config.version, BTreeSet::new()));
+    }
+    Ok(World { engine, objects, files: BTreeMap::new() })
 }
 
-pub(super) async fn mark(_docker: &Docker, _claim: &Claim, _labels: &BTreeMap<String, String>) -> Result<(), SwarmError> {
-    Ok(())
+fn named(kind: ObjectKind, id: String) -> ObjectId {
+    ObjectId { kind, id }
 }
 
-pub(super) async fn remove(_docker: &Docker, _claim: &Claim, _removal: &Removal) -> Result<(), SwarmError> {
-    Ok(())
+fn object(
+    name: Option<String>,
+    labels: Option<HashMap<String, String>>,
+    version: &impl Debug,
+    uses: BTreeSet<ObjectId>,
+) -> Object {
+    let labels: BTreeMap<String, String> = labels.unwrap_or_default().into_iter().collect();
+    let stack: Option<StackName> = labels.get(STACK_LABEL).and_then(|label| label.parse().ok());
+    Object { name: name.unwrap_or_default(), stack, labels, version: format!("{version:?}"), uses }
+}
+
+fn network(network: Network) -> Option<(ObjectId, Object)> {
+    let id = named(ObjectKind::Network, network.id?);
+    Some((id, object(network.name, network.labels, &(network.created, network.driver, network.internal), BTreeSet::new())))
+}
+
+fn volume(volume: Volume) -> (ObjectId, Object) {
+    let id = named(ObjectKind::Volume, volume.name.clone());
+    let options: BTreeMap<_, _> = volume.options.into_iter().collect();
+    (id, object(Some(volume.name), Some(volume.labels), &(volume.created_at, volume.driver, options), BTreeSet::new()))
+}
+
+fn container(container: ContainerSummary) -> Option<(ObjectId, Object)> {
+    let id = named(ObjectKind::Container, container.id?);
+    let name = container.names.unwrap_or_default().into_iter().next().map(|name| name.trim_start_matches('/').to_owned());
+    let mut uses: BTreeSet<ObjectId> = BTreeSet::new();
+    for mount in container.mounts.unwrap_or_default() {
+        if mount.typ.as_deref() == Some("volume") {
+            uses.extend(mount.name.map(|name| named(ObjectKind::Volume, name)));
+        }
+    }
+    // Only a running container keeps a network; a stopped one merely remembers it.
+    for endpoint in container.network_settings.and_then(|settings| settings.networks).unwrap_or_default().into_values() {
+        if endpoint.endpoint_id.is_some_and(|id| !id.is_empty()) {
+            uses.extend(endpoint.network_id.map(|id| named(ObjectKind::Network, id)));
+        }
+    }
+    let running = container.state == Some(ContainerSummaryStateEnum::RUNNING);
+    Some((id, object(name, container.labels, &(container.created, running), uses)))
+}
+
+fn service(service: Service, networks: &HashMap<String, String>) -> Option<(ObjectId, Object)> {
+    let id = named(ObjectKind::Service, service.id?);
+    let spec = service.spec?;
+    let template = spec.task_template.unwrap_or_default();
+    let container = template.container_spec.unwrap_or_default();
+    let mut uses = BTreeSet::new();
+    for network in spec.networks.into_iter().chain(template.networks).flatten().filter_map(|network| network.target) {
+        let target = networks.get(&network).cloned().unwrap_or(network);
+        uses.insert(named(ObjectKind::Network, target));
+    }
+    for mount in container.mounts.unwrap_or_default() {
+        if mount.typ == Some(MountType::VOLUME) {
+            uses.extend(mount.source.map(|name| named(ObjectKind::Volume, name)));
+        }
+    }
+    let secrets = container.secrets.unwrap_or_default().into_iter().filter_map(|secret| secret.secret_id);
+    uses.extend(secrets.map(|id| named(ObjectKind::Secret, id)));
+    let configs = container.configs.unwrap_or_default().into_iter().filter_map(|config| config.config_id);
+    uses.extend(configs.map(|id| named(ObjectKind::Config, id)));
+    Some((id, object(spec.name, spec.labels, &service.version, uses)))
+}
+
+/// A task that has not ended. Those that have ended are history, which goes with their service.
+fn task(task: Task, services: &HashMap<String, String>) -> Option<(ObjectId, Object)> {
+    let id = task.id?;
+    let living = match task.status?.state? {
+        TaskState::NEW
+        | TaskState::ALLOCATED
+        | TaskState::PENDING
+        | TaskState::ASSIGNED
+        | TaskState::ACCEPTED
+        | TaskState::PREPARING
+        | TaskState::READY
+        | TaskState::STARTING
+        | TaskState::RUNNING => true,
+        TaskState::COMPLETE
+        | TaskState::SHUTDOWN
+        | TaskState::FAILED
+        | TaskState::REJECTED
+        | TaskState::REMOVE
+        | TaskState::ORPHANED => false,
+    };
+    // Its service may be gone already; the labels of its container then say which stack it was of.
+    let labels = task.spec.and_then(|spec| spec.container_spec).and_then(|container| container.labels);
+    let service = task.service_id.and_then(|id| services.get(&id).cloned()).unwrap_or_default();
+    living.then(|| {
+        let name = Some(format!("{service}.{}.{id}", task.slot.unwrap_or(0)));
+        // Its state changes by itself, so it is no sign that somebody changed it.
+        (named(ObjectKind::Task, id), object(name, labels, &(), BTreeSet::new()))
+    })
+}
+
+pub(super) async fn mark(docker: &Docker, claim: &Claim, labels: &BTreeMap<String, String>) -> Result<(), SwarmError> {
+    let Claimed::Marker { name } = claim.what() else {
+        let message = format!("the claim of {} covers no marker", claim.what());
+        return Err(SwarmError::Refused { call: "make the marker".into(), message });
+    };
+    let spec = ConfigSpec {
+        name: Some(name.clone()),
+        labels: Some(labels.clone().into_iter().collect()),
+        data: Some(data_encoding::BASE64.encode(claim.run().as_str().as_bytes())),
+        templating: None,
+    };
+    answer("make the marker", docker.create_config(spec)).await.map(|_| ())
+}
+
+pub(super) async fn remove(docker: &Docker, claim: &Claim, removal: &Removal) -> Result<(), SwarmError> {
+    let call = format!("remove {removal}");
+    let id = removal.object.id.as_str();
+    if matches!(claim.what(), Claimed::EnvFile { .. } | Claimed::Dir { .. }) {
+        let message = format!("the claim of {} covers no object", claim.what());
+        return Err(SwarmError::Refused { call, message });
+    }
+    // An object that is gone already was removed by somebody who wanted the same.
+    let gone = match removal.object.kind {
+        ObjectKind::Service => found(&call, docker.delete_service(id)).await,
+        // The task's node ends it; there is no call for it.
+        ObjectKind::Task => Ok(None),
+        ObjectKind::Container => {
+            // `v` takes its anonymous volumes too, which nothing ties to the run once the container is gone.
+            let options = RemoveContainerOptions { v: true, force: true, link: false };
+            found(&call, docker.remove_container(id, Some(options))).await
+        }
+        ObjectKind::Network => found(&call, docker.remove_network(id)).await,
+        ObjectKind::Volume => found(&call, docker.remove_volume(id, None::<RemoveVolumeOptions>)).await,
+        ObjectKind::Secret => found(&call, docker.delete_secret(id)).await,
+        ObjectKind::Config => found(&call, docker.delete_config(id)).await,
+    };
+    gone.map(|_| ())
 }

@@ -1,0 +1,3 @@
+//! What steps do, through ports. A step never calls another; only the engine sequences.
+
+pub mod sweep;

@@ -1,0 +1,210 @@
+//! Carries a sweep out: looks, decides, removes, until two looks in a row show nothing.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    time::Duration,
+};
+
+use futures_util::future::join_all;
+
+use crate::{
+    claim::{Claim, Claimed},
+    model::time::Mono,
+    ports::{Child, Children, Clock, Files, Swarm, SwarmError},
+    sweep::{Left, Sweep, Why, released, sweep},
+    world::{ObjectId, World},
+};
+
+/// What a sweep acts through.
+#[derive(Clone, Copy)]
+pub struct Outside<'a> {
+    /// The engine.
+    pub swarm: &'a dyn Swarm,
+    /// The claimed files.
+    pub files: &'a dyn Files,
+    /// The run's children.
+    pub children: &'a dyn Children,
+    /// The time that budgets are counted by.
+    pub clock: &'a dyn Clock,
+}
+
+/// How long a sweep goes on, and how often it looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// The longest that it may take.
+    pub budget: Duration,
+    /// The time between two looks when there is nothing to do but wait.
+    pub poll: Duration,
+    /// How long it is waited for others to let go of what blocks, once nothing else is left.
+    pub patience: Duration,
+    /// How many looks in a row must show nothing: one alone may fall between the death of a child and what it had begun.
+    pub empty_looks: u32,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            budget: Duration::from_secs(120),
+            poll: Duration::from_millis(60),
+            patience: Duration::from_secs(5),
+            empty_looks: 2,
+        }
+    }
+}
+
+/// What a sweep did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// What was removed, in words, in the order of removal.
+    pub removed: Vec<String>,
+    /// The objects that calls of the sweep named.
+    pub touched: BTreeSet<ObjectId>,
+    /// What is left, and why.
+    pub residue: Vec<Left>,
+    /// The claims of which nothing is left.
+    pub released: BTreeSet<Claimed>,
+    /// The children that have ended, by their process ids.
+    pub ended: Vec<i32>,
+    /// Sentences about children that could not be ended.
+    pub living: Vec<String>,
+    /// How often the world was looked at.
+    pub looks: u32,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl Swept {
+    /// Whether nothing is left.
+    pub fn clean(&self) -> bool {
+        self.residue.is_empty() && self.living.is_empty()
+    }
+}
+
+/// Takes what `claims` cover to zero: ends the children first, because they go on making objects, then removes until
+/// nothing is left, nothing but what others block is left, or the budget is used up.
+///
+/// All claims are one run's. An engine that does not answer is asked again until the budget is used up; its last error is
+/// returned only when there was not a single look.
+pub async fn until_zero(
+    outside: Outside<'_>,
+    claims: &[Claim],
+    children: &[Child],
+    pace: Pace,
+) -> Result<Swept, SwarmError> {
+    until_zero_by(sweep, outside, claims, children, pace).await
+}
+
+/// [`until_zero`] with another decision, so that tests can show what a wrong one does.
+pub async fn until_zero_by(
+    decide: impl Fn(&[Claim], &World) -> Sweep,
+    outside: Outside<'_>,
+    claims: &[Claim],
+    children: &[Child],
+    pace: Pace,
+) -> Result<Swept, SwarmError> {
+    let started = outside.clock.mono();
+    let mut swept = Swept::default();
+    end_children(outside, children, pace, &mut swept).await;
+    let watched: Vec<PathBuf> = claims.iter().filter_map(path).collect();
+    let mut refusals: BTreeMap<String, String> = BTreeMap::new();
+    let mut empty = 0;
+    let mut last: Option<Sweep> = None;
+    let mut blocked_since: Option<Mono> = None;
+    loop {
+        let over = outside.clock.mono().since(started) >= pace.budget;
+        match outside.swarm.world().await {
+            Err(error) if over && last.is_none() => return Err(error),
+            Err(_) if over => break,
+            Err(_) => empty = 0,
+            Ok(mut world) => {
+                world.files = outside.files.digests(&watched);
+                swept.looks += 1;
+                let now = decide(claims, &world);
+                let idle = now.remove.is_empty() && now.files.is_empty();
+                // Claims that are refused stay so; they do not keep the others from being known to be zero.
+                empty = if idle && now.waiting.is_empty() && now.blocked.is_empty() { empty + 1 } else { 0 };
+                let only_blocked = idle && now.waiting.iter().all(|left| left.why == Why::OthersFirst) && !now.blocked.is_empty();
+                blocked_since = only_blocked.then(|| blocked_since.unwrap_or(outside.clock.mono()));
+                let stuck = blocked_since.is_some_and(|since| outside.clock.mono().since(since) >= pace.patience);
+                let done = empty >= pace.empty_looks || stuck || over;
+                let acted = !done && act(outside, &now, &mut refusals, &mut swept).await;
+                last = Some(now);
+                if done {
+                    break;
+                }
+                if acted {
+                    continue;
+                }
+            }
+        }
+        tokio::time::sleep(pace.poll).await;
+    }
+    if let Some(last) = last {
+        swept.released = released(claims, &last);
+        swept.residue = residue(last, &refusals);
+    }
+    swept.took = outside.clock.mono().since(started);
+    Ok(swept)
+}
+
+fn path(claim: &Claim) -> Option<PathBuf> {
+    match claim.what() {
+        Claimed::EnvFile { path } | Claimed::Dir { path } => Some(path.clone()),
+        Claimed::Stack { .. } | Claimed::Marker { .. } => None,
+    }
+}
+
+async fn end_children(outside: Outside<'_>, children: &[Child], pace: Pace, swept: &mut Swept) {
+    let ended = join_all(children.iter().map(|child| outside.children.end(child, pace.patience))).await;
+    for (child, ended) in children.iter().zip(ended) {
+        match ended {
+            Ok(()) => swept.ended.push(child.pid),
+            Err(error) => swept.living.push(error.to_string()),
+        }
+    }
+}
+
+/// Removes all that can be removed now, beside each other, and says whether anything was.
+async fn act(outside: Outside<'_>, now: &Sweep, refusals: &mut BTreeMap<String, String>, swept: &mut Swept) -> bool {
+    let done = join_all(now.remove.iter().map(|(claim, removal)| outside.swarm.remove(claim, removal))).await;
+    let objects = now.remove.iter().map(|(_, removal)| (removal.to_string(), Some(&removal.object)));
+    let done = done.into_iter().map(|done| done.map_err(|error| error.to_string()));
+    let mut results: Vec<_> = objects.zip(done).collect();
+    for (claim, path) in &now.files {
+        let done = outside.files.remove(claim, path).map_err(|error| error.to_string());
+        results.push(((claim.what().to_string(), None), done));
+    }
+    let mut acted = false;
+    for ((what, object), done) in results {
+        swept.touched.extend(object.cloned());
+        match done {
+            Ok(()) => {
+                refusals.remove(&what);
+                // What is still listed after its removal is on its way out; that is waited for, not repeated at full speed.
+                if !swept.removed.contains(&what) {
+                    acted = true;
+                    swept.removed.push(what);
+                }
+            }
+            // It is tried again after the next look, which shows whether it is still there and why.
+            Err(message) => {
+                refusals.insert(what, message);
+            }
+        }
+    }
+    acted
+}
+
+fn residue(last: Sweep, refusals: &BTreeMap<String, String>) -> Vec<Left> {
+    let due = |claim: &Claim, what: String| {
+        let why = refusals.get(&what).map_or(Why::OutOfTime, |message| Why::Refused { message: message.clone() });
+        Left { claimed: claim.what().clone(), what, why }
+    };
+    let mut residue: Vec<Left> = last.refused;
+    residue.extend(last.blocked);
+    residue.extend(last.remove.iter().map(|(claim, removal)| due(claim, removal.to_string())));
+    residue.extend(last.files.iter().map(|(claim, _)| due(claim, claim.what().to_string())));
+    residue.extend(last.waiting);
+    residue
+}

@@ -1,0 +1,173 @@
+//! Sweeps what dead runs left behind. Nothing but their journals and the world decides, so it may be killed at any moment
+//! and started again, and several may run beside each other.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use harness::{
+    adapters::{children::Processes, clock::SystemClock, files::Disk, swarm::DockerSwarm},
+    claim::{Claim, Claimed},
+    event::Kind,
+    journal::{self, Journal, LockError, Reading, RunLock},
+    model::time::spoken,
+    ports::{Files, Swarm, SwarmError},
+    steps::sweep::{Outside, Pace, Swept, until_zero},
+    sweep::sweep,
+};
+
+/// What a janitor is to do.
+#[derive(Debug, Clone)]
+pub struct Orders {
+    /// The folder with one folder per run.
+    pub runs: PathBuf,
+    /// The engine's socket; without one each run's own is used.
+    pub engine: Option<PathBuf>,
+    /// Whether to say only what would be removed.
+    pub dry_run: bool,
+    /// How long one run's sweep may take.
+    pub pace: Pace,
+}
+
+/// What became of one run.
+#[derive(Debug)]
+pub struct Report {
+    /// The run's folder name, which is its id.
+    pub run: String,
+    /// What became of it.
+    pub fate: Fate,
+    /// What of its journal could not be read.
+    pub unread: Vec<String>,
+}
+
+/// What the janitor did with a run.
+#[derive(Debug)]
+pub enum Fate {
+    /// Nothing: its lock is held.
+    Alive,
+    /// Nothing: all that it claimed was released before.
+    Settled,
+    /// It was swept.
+    Swept(Swept),
+    /// It was only looked at; this would be removed.
+    Would(Vec<String>),
+    /// It could not be swept at all.
+    Failed(String),
+}
+
+impl Report {
+    /// Whether something of the run is left, or may be.
+    pub fn residue(&self) -> bool {
+        match &self.fate {
+            Fate::Alive | Fate::Settled | Fate::Would(_) => false,
+            Fate::Swept(swept) => !swept.clean(),
+            Fate::Failed(_) => true,
+        }
+    }
+
+    /// What became of the run, a line, and a line for each thing that is left or unread.
+    pub fn lines(&self) -> Vec<String> {
+        let run = &self.run;
+        let first = match &self.fate {
+            Fate::Alive => format!("{run}: alive, or being swept by another janitor; left alone"),
+            Fate::Settled => format!("{run}: nothing left"),
+            Fate::Would(removals) if removals.is_empty() => format!("{run}: nothing to remove"),
+            Fate::Would(removals) => format!("{run}: would remove {}", removals.join(", ")),
+            Fate::Failed(sentence) => format!("{run}: not swept: {sentence}"),
+            Fate::Swept(swept) => {
+                let state = if swept.clean() { "nothing left" } else { "not all is gone" };
+                format!("{run}: {} removed in {}, {state}", swept.removed.len(), spoken(swept.took))
+            }
+        };
+        let mut lines = vec![first];
+        if let Fate::Swept(swept) = &self.fate {
+            lines.extend(swept.residue.iter().map(|left| format!("  {left}")));
+            lines.extend(swept.living.iter().map(|sentence| format!("  {sentence}")));
+        }
+        lines.extend(self.unread.iter().map(|sentence| format!("  journal, {sentence}")));
+        lines
+    }
+}
+
+/// Goes through all runs, one after another, oldest first, and reports each as soon as it is done.
+pub async fn pass(orders: &Orders, mut each: impl FnMut(&Report)) -> io::Result<Vec<Report>> {
+    let mut folders: Vec<PathBuf> = match fs::read_dir(&orders.runs) {
+        Ok(entries) => entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<_>>()?,
+        // A machine on which nothing ever ran.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    folders.retain(|folder| folder.is_dir());
+    folders.sort();
+    let mut reports = Vec::new();
+    for folder in folders {
+        let report = one(orders, &folder).await;
+        each(&report);
+        reports.push(report);
+    }
+    Ok(reports)
+}
+
+async fn one(orders: &Orders, folder: &Path) -> Report {
+    let run = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let report = |fate, unread| Report { run: run.clone(), fate, unread };
+    // A run that is settled stays so, and reading it takes no lock away from anybody.
+    match journal::read(folder) {
+        Ok(reading) if reading.settled() => return report(Fate::Settled, Vec::new()),
+        Ok(_) => {}
+        Err(error) => return report(Fate::Failed(format!("its journal cannot be read: {error}")), Vec::new()),
+    }
+    let lock = match RunLock::attempt(folder) {
+        Ok(lock) => lock,
+        Err(LockError::Held { .. } | LockError::Replaced { .. }) => return report(Fate::Alive, Vec::new()),
+        Err(error @ (LockError::NoFile { .. } | LockError::System { .. })) => {
+            return report(Fate::Failed(error.to_string()), Vec::new());
+        }
+    };
+    // Only what is read under the lock is final: another janitor may have finished in between.
+    let reading = match journal::read(folder) {
+        Ok(reading) if reading.settled() => return report(Fate::Settled, Vec::new()),
+        Ok(reading) => reading,
+        Err(error) => return report(Fate::Failed(format!("its journal cannot be read: {error}")), Vec::new()),
+    };
+    let socket = orders.engine.clone().or_else(|| reading.engine.clone()).unwrap_or_else(|| "/var/run/docker.sock".into());
+    let fate = match DockerSwarm::at(&socket) {
+        Err(error) => Fate::Failed(error.to_string()),
+        Ok(swarm) if orders.dry_run => would(&swarm, &reading.claims).await.unwrap_or_else(|error| Fate::Failed(error.to_string())),
+        Ok(swarm) => clean(&swarm, lock, &reading, orders.pace).await.unwrap_or_else(Fate::Failed),
+    };
+    report(fate, reading.unread)
+}
+
+async fn would(swarm: &DockerSwarm, claims: &[Claim]) -> Result<Fate, SwarmError> {
+    let mut world = swarm.world().await?;
+    let paths: Vec<PathBuf> = claims
+        .iter()
+        .filter_map(|claim| match claim.what() {
+            Claimed::EnvFile { path } | Claimed::Dir { path } => Some(path.clone()),
+            Claimed::Stack { .. } | Claimed::Marker { .. } => None,
+        })
+        .collect();
+    world.files = Disk.digests(&paths);
+    let now = sweep(claims, &world);
+    let first = now.remove.iter().map(|(_, removal)| removal.to_string());
+    let files = now.files.iter().map(|(claim, _)| claim.what().to_string());
+    let later = now.waiting.iter().map(|left| left.what.clone());
+    let kept = now.blocked.iter().chain(&now.refused).map(|left| format!("(not {left})"));
+    Ok(Fate::Would(first.chain(files).chain(later).chain(kept).collect()))
+}
+
+async fn clean(swarm: &DockerSwarm, lock: RunLock, reading: &Reading, pace: Pace) -> Result<Fate, String> {
+    let clock = SystemClock::start();
+    let journal = Journal::resume(lock, reading, Arc::new(clock)).map_err(|error| error.to_string())?;
+    let outside = Outside { swarm, files: &Disk, children: &Processes, clock: &clock };
+    let swept = until_zero(outside, &reading.claims, &reading.children, pace).await.map_err(|error| error.to_string())?;
+    let ended = swept.ended.iter().map(|pid| Kind::ChildEnded { pid: *pid });
+    let released = swept.released.iter().map(|what| Kind::Released { what: what.clone() });
+    for kind in ended.chain(released) {
+        journal.append(kind).map_err(|error| error.to_string())?;
+    }
+    Ok(Fate::Swept(swept))
+}

@@ -1,0 +1,103 @@
+//! A real engine, through the docker client: what tests say of the world must not come from the code under test.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+/// The first argument with which a test program is taster itself, see [`Engine::taster`].
+pub const AS_TASTER: &str = "__taster";
+
+/// A local engine that manages a Swarm.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    socket: PathBuf,
+    image: String,
+}
+
+impl Engine {
+    /// The local engine, when it answers and manages a Swarm. `image` is one that it has, with a busybox in it.
+    pub fn answering(image: &str) -> Option<Self> {
+        let engine = Self { socket: "/var/run/docker.sock".into(), image: image.to_owned() };
+        let asked = engine.docker().args(["info", "--format", "{{.Swarm.LocalNodeState}}"]).output().ok()?;
+        let active = String::from_utf8_lossy(&asked.stdout).trim() == "active";
+        (active && engine.ok(&["image", "inspect", image])).then_some(engine)
+    }
+
+    /// Its socket.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// The image of all services that tests make.
+    pub fn image(&self) -> &str {
+        &self.image
+    }
+
+    /// The docker client for this engine.
+    pub fn docker(&self) -> Command {
+        let mut docker = Command::new("docker");
+        docker.arg("--host").arg(format!("unix://{}", self.socket.display())).stdin(Stdio::null());
+        docker
+    }
+
+    /// What the docker client prints.
+    ///
+    /// # Panics
+    /// If it fails: the test cannot go on without.
+    pub fn ask(&self, args: &[&str]) -> String {
+        printed(self.docker().args(args), args)
+    }
+
+    /// Whether the docker client succeeds.
+    pub fn ok(&self, args: &[&str]) -> bool {
+        self.docker().args(args).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    }
+
+    /// taster with `args`, as a process of its own: this test program, started again.
+    ///
+    /// # Panics
+    /// If this program does not know its own path.
+    pub fn taster(&self, args: &[&str]) -> Command {
+        let mut taster = Command::new(std::env::current_exe().unwrap());
+        taster.arg(AS_TASTER).args(args).stdin(Stdio::null());
+        taster
+    }
+
+    /// What is left of a stack after the word of `zero.sh`; empty when it is nothing. Names that begin with one of `others`
+    /// are somebody else's.
+    ///
+    /// # Panics
+    /// If the script cannot be started.
+    pub fn left_of(&self, stack: &str, others: &[&str]) -> String {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("zero.sh");
+        let host = format!("unix://{}", self.socket.display());
+        let asked = Command::new(script).arg(stack).args(others).env("DOCKER_HOST", host).output().unwrap();
+        let left = String::from_utf8_lossy(&asked.stdout).into_owned();
+        assert_eq!(asked.status.success(), left.is_empty(), "zero.sh: {}", String::from_utf8_lossy(&asked.stderr));
+        left
+    }
+}
+
+/// What a command prints.
+///
+/// # Panics
+/// If it fails.
+pub fn printed(command: &mut Command, shown: &[&str]) -> String {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    assert!(status.success(), "{shown:?}: {}", String::from_utf8_lossy(&stderr));
+    String::from_utf8(stdout).unwrap().trim_end().to_owned()
+}
+
+/// Waits until `level` holds.
+///
+/// # Panics
+/// With `what` if that does not happen within a minute.
+pub fn until(what: &str, mut level: impl FnMut() -> bool) {
+    let over = Instant::now() + Duration::from_secs(60);
+    while !level() {
+        assert!(Instant::now() < over, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}

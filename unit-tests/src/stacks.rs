@@ -1,0 +1,138 @@
+//! Stacks made by hand on a real Swarm, as abra makes them.
+
+use std::{
+    io::Write,
+    path::Path,
+    process::Stdio,
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use harness::{
+    event::{JOURNAL_VERSION, Kind},
+    model::{
+        host::Host,
+        names::{Domain, RunId, StackName},
+        outcome::Tier,
+        request::{Request, Source},
+    },
+};
+
+use crate::engine::{Engine, printed, until};
+
+/// A run id that nobody else has.
+///
+/// # Panics
+/// Never: the stamp is a valid one.
+pub fn fresh_run() -> RunId {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().subsec_nanos();
+    let mixed = u64::from(nanos) << 16 ^ u64::from(std::process::id()) << 8 ^ u64::from(COUNT.fetch_add(1, Ordering::Relaxed));
+    let bytes = mixed.to_le_bytes();
+    RunId::new("20260101-000000", [bytes[0], bytes[1], bytes[2], bytes[3], bytes[4]]).unwrap()
+}
+
+/// The stack of `run`'s app.
+///
+/// # Panics
+/// Never: the names are valid ones.
+pub fn stack_of(run: &RunId) -> StackName {
+    StackName::of(&Domain::of(&"hello".parse().unwrap(), run, &"taster.test".parse().unwrap()).unwrap())
+}
+
+impl Engine {
+    /// Deploys `stacks/<file>` as `stack`, with the secret that its file names, made as abra makes it: without labels.
+    ///
+    /// # Panics
+    /// If Docker refuses.
+    pub fn deploy(&self, file: &str, stack: &str) {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("stacks").join(file);
+        let text = std::fs::read_to_string(&path).unwrap();
+        if text.contains("${STACK}_password_v1") {
+            self.secret(&format!("{stack}_password_v1"));
+        }
+        let args = ["stack", "deploy", "--resolve-image", "never", "--detach=true", "--compose-file"];
+        let mut deploy = self.docker();
+        deploy.args(args).arg(&path).arg(stack).env("IMAGE", self.image()).env("STACK", stack);
+        printed(&mut deploy, &args);
+    }
+
+    /// Makes a secret without labels.
+    ///
+    /// # Panics
+    /// If Docker refuses.
+    pub fn secret(&self, name: &str) {
+        self.from_text(&["secret", "create", name, "-"]);
+    }
+
+    /// Makes a config without labels.
+    ///
+    /// # Panics
+    /// If Docker refuses.
+    pub fn config(&self, name: &str) {
+        self.from_text(&["config", "create", name, "-"]);
+    }
+
+    fn from_text(&self, args: &[&str]) {
+        let mut create = self.docker().args(args).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        create.stdin.take().unwrap().write_all(b"something\n").unwrap();
+        assert!(create.wait().unwrap().success(), "{args:?}");
+    }
+
+    /// Waits until all that should run of the stack runs.
+    ///
+    /// # Panics
+    /// If it does not within a minute.
+    pub fn running(&self, stack: &str, containers: usize) {
+        let filter = format!("label=com.docker.stack.namespace={stack}");
+        until(&format!("{containers} containers of {stack} run"), || {
+            self.ask(&["container", "ls", "--quiet", "--filter", &filter]).lines().count() >= containers
+        });
+    }
+
+    /// Everything about the named objects that Docker tells, except what runs by itself: the same text again means that
+    /// nobody changed them.
+    ///
+    /// # Panics
+    /// If one of them is not there.
+    pub fn portrait(&self, objects: &[(&str, &str)]) -> String {
+        objects.iter().map(|(kind, name)| self.ask(&[kind, "inspect", name])).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Removes a stack that a test made for somebody else, and its unlabelled secret and volume.
+    pub fn remove_stack(&self, stack: &str) {
+        self.ok(&["stack", "rm", stack]);
+        let filter = format!("label=com.docker.stack.namespace={stack}");
+        until(&format!("the containers of {stack} are gone"), || {
+            self.ask(&["container", "ls", "--all", "--quiet", "--filter", &filter]).is_empty()
+        });
+        self.ok(&["secret", "rm", &format!("{stack}_password_v1")]);
+        self.ok(&["volume", "rm", &format!("{stack}_data")]);
+    }
+}
+
+/// The first event of a run on `engine`.
+///
+/// # Panics
+/// Never: the values are valid ones.
+pub fn started(run: &RunId, engine: &Engine) -> Kind {
+    Kind::RunStarted {
+        version: JOURNAL_VERSION,
+        run: run.clone(),
+        taster: "test".into(),
+        request: Request {
+            recipe: "hello".parse().unwrap(),
+            source: Source::Catalogue { at: None },
+            tiers: [Tier::Install].into(),
+            deadline: Duration::from_secs(600),
+        },
+        host: Host {
+            zone: "taster.test".parse().unwrap(),
+            abra: "abra".into(),
+            server: "default".into(),
+            engine: engine.socket().to_owned(),
+            ingress: None,
+            ca: None,
+        },
+    }
+}

@@ -1,0 +1,243 @@
+//! The janitor on a real Swarm. What is left is told by `zero.sh`, never by the code that removed it.
+
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Command, Output, Stdio},
+    sync::Arc,
+    time::Instant,
+};
+
+use harness::{
+    adapters::clock::SystemClock,
+    claim::Claimed,
+    journal::{Journal, read},
+    model::names::RunId,
+};
+use libtest_mimic::{Failed, Trial};
+use tempfile::TempDir;
+use unit_tests::{
+    engine::{Engine, until},
+    stacks::{fresh_run, stack_of},
+};
+
+/// All stories of this file.
+pub(crate) fn stories(engine: &Engine) -> Vec<Trial> {
+    let stories: [(&str, fn(&Engine)); 6] = [
+        ("sweep::a_dead_run_is_taken_to_zero_and_nothing_else_is_touched", zero_and_nothing_else),
+        ("sweep::a_janitor_that_is_killed_is_gone_on_with", killed_janitor),
+        ("sweep::janitors_beside_each_other_sweep_each_run_once", two_janitors),
+        ("sweep::what_somebody_else_holds_is_named", held_by_somebody),
+        ("sweep::a_living_run_is_left_alone", living_run),
+        ("sweep::twelve_services_that_stop_slowly", twelve),
+    ];
+    let trial = |(name, story): (&str, fn(&Engine))| {
+        let engine = engine.clone();
+        Trial::test(name, move || {
+            story(&engine);
+            Ok::<(), Failed>(())
+        })
+    };
+    stories.into_iter().map(trial).collect()
+}
+
+/// A run with a journal, a stack that it claims, an `.env` and a folder of its own.
+struct Run {
+    id: RunId,
+    stack: String,
+    state: TempDir,
+}
+
+impl Run {
+    fn folder(&self) -> PathBuf {
+        self.state.path().join("taster/runs").join(self.id.as_str())
+    }
+
+    fn env_file(&self) -> PathBuf {
+        self.state.path().join("servers").join(format!("{}.env", self.stack))
+    }
+
+    /// A run that has claimed its stack and made its files. It is alive as long as the journal lives.
+    fn started(engine: &Engine) -> (Self, Journal) {
+        let id = fresh_run();
+        let run = Self { stack: stack_of(&id).to_string(), state: tempfile::tempdir().unwrap(), id };
+        fs::create_dir_all(run.folder().join("abra/recipes")).unwrap();
+        fs::create_dir_all(run.env_file().parent().unwrap()).unwrap();
+        let journal = Journal::create(&run.folder(), run.id.clone(), Arc::new(SystemClock::start())).unwrap();
+        let swarm = engine.ask(&["info", "--format", "{{.Swarm.Cluster.ID}}"]).parse().unwrap();
+        journal.append(unit_tests::stacks::started(&run.id, engine)).unwrap();
+        for what in [
+            Claimed::Stack { name: run.stack.parse().unwrap() },
+            Claimed::EnvFile { path: run.env_file() },
+            Claimed::Dir { path: run.folder().join("abra") },
+            Claimed::Marker { name: format!("taster-{}", run.id) },
+        ] {
+            journal.claim(what, &swarm).unwrap();
+        }
+        fs::write(run.env_file(), "TYPE=hello\n").unwrap();
+        fs::write(run.folder().join("abra/recipes/compose.yml"), "services: {}\n").unwrap();
+        engine.config(&format!("taster-{}", run.id));
+        (run, journal)
+    }
+
+    /// A run that was killed when its app was up.
+    fn dead(engine: &Engine) -> Self {
+        let (run, journal) = Self::started(engine);
+        engine.deploy("sweep-mixed.yml", &run.stack);
+        engine.running(&run.stack, 2);
+        drop(journal);
+        run
+    }
+
+    fn janitor(&self, engine: &Engine) -> Command {
+        engine.taster(&["janitor", "--state", &self.state.path().display().to_string()])
+    }
+
+    fn swept(&self, engine: &Engine) -> String {
+        said(self.janitor(engine).output().unwrap(), 0)
+    }
+
+    fn assert_zero(&self, engine: &Engine, others: &[&str]) {
+        assert_eq!(engine.left_of(&self.stack, others), "");
+        assert!(!engine.ok(&["config", "inspect", &format!("taster-{}", self.id)]), "the marker is gone");
+        assert!(!self.env_file().exists());
+        assert!(!self.folder().join("abra").exists());
+        assert!(self.folder().join("events.jsonl").exists(), "what the run saw stays");
+        assert!(read(&self.folder()).unwrap().settled(), "all claims are released");
+    }
+}
+
+fn said(output: Output, exit: i32) -> String {
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(exit), "{text}");
+    text
+}
+
+/// The anonymous volumes of a stack's containers.
+fn anonymous(engine: &Engine, stack: &str) -> Vec<String> {
+    let filter = format!("label=com.docker.stack.namespace={stack}");
+    let mounts = engine.ask(&["container", "ls", "--all", "--no-trunc", "--filter", &filter, "--format", "{{.Mounts}}"]);
+    mounts.split([',', '\n']).filter(|name| name.len() == 64).map(str::to_owned).collect()
+}
+
+fn zero_and_nothing_else(engine: &Engine) {
+    let run = Run::dead(engine);
+    let stack = run.stack.as_str();
+    let (longer, beside, plain) = (format!("{stack}_extra"), format!("{stack}x"), format!("{stack}-more"));
+    engine.deploy("sweep-foreign.yml", &longer);
+    engine.deploy("sweep-foreign.yml", &beside);
+    engine.running(&longer, 1);
+    engine.running(&beside, 1);
+    engine.secret(&format!("{plain}_pw_v1"));
+    engine.config(&format!("x{stack}_settings"));
+    engine.ask(&["volume", "create", &format!("{plain}_data")]);
+    let portrait = || {
+        let container = |stack: &str| {
+            let filter = format!("label=com.docker.stack.namespace={stack}");
+            engine.ask(&["container", "ls", "--all", "--quiet", "--filter", &filter])
+        };
+        let mut all = vec![container(&longer), container(&beside)];
+        for stack in [&longer, &beside] {
+            let (service, data, settings) = (format!("{stack}_app"), format!("{stack}_data"), format!("{stack}_settings_v1"));
+            let (password, net) = (format!("{stack}_password_v1"), format!("{stack}_default"));
+            all.push(engine.portrait(&[("service", &service), ("volume", &data), ("config", &settings), ("secret", &password)]));
+            all.push(engine.portrait(&[("network", &net)]));
+        }
+        let (secret, config, volume) = (format!("{plain}_pw_v1"), format!("x{stack}_settings"), format!("{plain}_data"));
+        all.push(engine.portrait(&[("secret", &secret), ("config", &config), ("volume", &volume)]));
+        all.join("\n")
+    };
+    let (before, unnamed) = (portrait(), anonymous(engine, stack));
+    assert_eq!(unnamed.len(), 2, "each container of `app` has one");
+    let would = said(run.janitor(engine).arg("--dry-run").output().unwrap(), 0);
+    assert!(would.contains(&format!("service {stack}_app")) && !would.contains("extra"), "{would}");
+    let first = run.swept(engine);
+    assert!(first.contains("nothing left"), "{first}");
+    run.assert_zero(engine, &[&format!("{longer}_")]);
+    let volumes = engine.ask(&["volume", "ls", "--quiet"]);
+    assert!(unnamed.iter().all(|name| !volumes.contains(name)), "anonymous volumes went with their containers");
+    assert_eq!(portrait(), before, "others are as they were");
+    let journal = fs::read(run.folder().join("events.jsonl")).unwrap();
+    let second = run.swept(engine);
+    assert!(second.contains("1 runs looked at, 1 of them with nothing left from before"), "{second}");
+    assert_eq!(fs::read(run.folder().join("events.jsonl")).unwrap(), journal, "a settled run is not written to");
+    engine.remove_stack(&longer);
+    engine.remove_stack(&beside);
+    assert!(engine.ok(&["secret", "rm", &format!("{plain}_pw_v1")]));
+    assert!(engine.ok(&["config", "rm", &format!("x{stack}_settings")]));
+    assert!(engine.ok(&["volume", "rm", &format!("{plain}_data")]));
+}
+
+/// A janitor is killed three times: when it has taken the services, when the first container is gone, when the first network is.
+fn killed_janitor(engine: &Engine) {
+    let run = Run::dead(engine);
+    let stack = run.stack.as_str();
+    let label = format!("label=com.docker.stack.namespace={stack}");
+    let count = |kind: &str| {
+        let mut args = vec![kind, "ls", "--quiet", "--filter", &label];
+        if kind == "container" {
+            args.push("--all");
+        }
+        engine.ask(&args).lines().count()
+    };
+    for kind in ["service", "container", "network"] {
+        let before = count(kind);
+        let mut janitor = run.janitor(engine).stdout(Stdio::null()).spawn().unwrap();
+        until(&format!("a {kind} is gone"), || count(kind) < before || janitor.try_wait().unwrap().is_some());
+        // `kill` of the standard library is SIGKILL.
+        let _ = janitor.kill();
+        janitor.wait().unwrap();
+        if read(&run.folder()).unwrap().settled() {
+            break;
+        }
+    }
+    run.swept(engine);
+    run.assert_zero(engine, &[]);
+}
+
+fn two_janitors(engine: &Engine) {
+    let run = Run::dead(engine);
+    let janitors: Vec<_> = (0..3).map(|_| run.janitor(engine).stdout(Stdio::piped()).spawn().unwrap()).collect();
+    let texts: Vec<String> = janitors.into_iter().map(|janitor| said(janitor.wait_with_output().unwrap(), 0)).collect();
+    let swept = texts.iter().filter(|text| text.contains("removed in")).count();
+    assert_eq!(swept, 1, "{texts:?}");
+    run.assert_zero(engine, &[]);
+}
+
+fn held_by_somebody(engine: &Engine) {
+    let run = Run::dead(engine);
+    let (stack, holder) = (run.stack.as_str(), format!("holder-{}", run.id.token()));
+    let volume = format!("{stack}_data:/data");
+    engine.ask(&["run", "--detach", "--name", &holder, "--volume", &volume, engine.image(), "sleep", "600"]);
+    let text = said(run.janitor(engine).output().unwrap(), 4);
+    assert!(text.contains(&format!("volume {stack}_data: used by container {holder}")), "{text}");
+    assert_eq!(engine.left_of(stack, &[]), format!("volume {stack}_data\nlabelled volume {stack}_data\n"));
+    assert!(engine.ok(&["container", "inspect", &holder]), "it is not ours to remove");
+    assert!(engine.ok(&["config", "inspect", &format!("taster-{}", run.id)]), "the marker stays as long as there is a rest");
+    assert!(engine.ok(&["container", "rm", "--force", &holder]));
+    run.swept(engine);
+    run.assert_zero(engine, &[]);
+}
+
+fn living_run(engine: &Engine) {
+    let (run, journal) = Run::started(engine);
+    let text = run.swept(engine);
+    assert!(text.contains("alive"), "{text}");
+    assert!(run.env_file().exists() && engine.ok(&["config", "inspect", &format!("taster-{}", run.id)]));
+    drop(journal);
+    run.swept(engine);
+    run.assert_zero(engine, &[]);
+}
+
+fn twelve(engine: &Engine) {
+    let (run, journal) = Run::started(engine);
+    engine.deploy("sweep-twelve.yml", &run.stack);
+    engine.running(&run.stack, 12);
+    drop(journal);
+    let started = Instant::now();
+    run.swept(engine);
+    let took = started.elapsed();
+    run.assert_zero(engine, &[]);
+    // Plain removal waits for the stop grace of each service, which is longer than this by itself.
+    assert!(took.as_secs() < 30, "{took:?}");
+}
