@@ -12,5 +12,6 @@ pub mod model;
 pub mod plan;
 pub mod ports;
 pub mod steps;
+pub mod redact;
 pub mod sweep;
 pub mod world;

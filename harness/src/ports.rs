@@ -261,6 +261,14 @@ pub enum AbraError {
         /// Its last line.
         last: String,
     },
+    /// It was not run, or not seen to its end, for a reason of ours or of the machine.
+    #[error("abra was not run for {call}: {message}")]
+    NotRun {
+        /// The call.
+        call: String,
+        /// Why not.
+        message: String,
+    },
     /// It printed something else than it should.
     #[error("cannot read what abra printed for {call}: {message}")]
     Unreadable {
@@ -269,6 +277,15 @@ pub enum AbraError {
         /// What is wrong with it.
         message: String,
     },
+}
+
+/// Where child processes are written down, so that somebody else can end them when the run cannot.
+#[async_trait]
+pub trait Children: Send + Sync {
+    /// A child is about to act; it waits until this returns. The error is one sentence, and the child is ended.
+    async fn started(&self, pid: i32, start_ticks: u64, doing: &str) -> Result<(), String>;
+    /// A child ended, and all that it had started.
+    async fn ended(&self, pid: i32);
 }
 
 /// The recipe's checkout in the run's own `ABRA_DIR`.

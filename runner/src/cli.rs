@@ -5,7 +5,7 @@ use std::{ffi::OsString, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 use crate::{
-    commands::{janitor, look, sandbox},
+    commands::{child, janitor, look, sandbox},
     error::CommandError,
 };
 
@@ -22,6 +22,8 @@ enum Command {
     Look(look::Look),
     Janitor(janitor::Janitor),
     Sandbox(sandbox::Sandbox),
+    #[command(name = "__child")]
+    Child(child::Child),
 }
 
 /// Runs the command that `args` name and says how the process is to end.
@@ -37,6 +39,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Look(look) => look.run(),
         Command::Janitor(janitor) => janitor.run(),
         Command::Sandbox(sandbox) => sandbox.run(),
+        Command::Child(child) => child.run(),
     };
     done.unwrap_or_else(|error| report(&error))
 }

@@ -3,4 +3,5 @@
 pub mod children;
 pub mod clock;
 pub mod files;
+pub mod abra;
 pub mod swarm;

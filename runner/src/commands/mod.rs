@@ -1,5 +1,6 @@
 //! The commands, one file each. A command's doc comment is its help text.
 
+pub mod child;
 pub mod janitor;
 pub mod look;
 pub mod sandbox;

@@ -1,10 +1,107 @@
 //! The stand-in for abra: `.env`, labels, checkout and secrets of its own, then the real `docker stack deploy`.
+//!
+//! It does what a run needs and keeps abra's traps: it wants a terminal where abra does, prints fatal lines to standard
+//! output, moves the checkout in `app new`, rewrites the `.env`, and comes back from `app undeploy` too early.
 
-use std::{ffi::OsString, process::ExitCode};
+mod app;
+mod checkout;
+mod cli;
+mod compose;
+mod deploy;
+mod env;
+mod list;
+mod new;
+mod overlay;
+mod remove;
+mod say;
+mod secrets;
+mod swarm;
 
-use crate::home::Home;
+use std::{
+    ffi::OsString,
+    path::PathBuf,
+    process::ExitCode,
+};
 
-/// Runs abra's command line.
-pub fn main(_home: &Home, _args: Vec<OsString>) -> ExitCode {
-    ExitCode::FAILURE
+use clap::Parser;
+
+use crate::home::{Home, Machine};
+use cli::{App, Cli, Command, Recipe};
+use say::{Done, Fatal, Level};
+
+/// What the stand-in says for `--version`. It has the shape of abra's own line.
+const VERSION: &str = "abra version 0.13.0-beta-sandbox";
+
+/// What every command knows.
+#[derive(Debug)]
+struct Context {
+    /// Where apps and recipes are.
+    abra_dir: PathBuf,
+    /// Where recipes are cloned from.
+    sources: PathBuf,
+    machine: Machine,
+    no_input: bool,
+    offline: bool,
+    debug: bool,
+}
+
+/// Runs abra's command line. Exit code 1 for whatever goes wrong, as abra has no other.
+pub fn main(home: &Home, args: Vec<OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from([OsString::from("abra")].into_iter().chain(args)) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+        }
+    };
+    if cli.version {
+        say::line(VERSION);
+        return ExitCode::SUCCESS;
+    }
+    match context(home, &cli).and_then(|context| run(&context, cli.command)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Fatal(text)) => {
+            say::log(Level::Fatal, &text);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn context(home: &Home, cli: &Cli) -> Done<Context> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let abra_dir = set("ABRA_DIR").or_else(|| Some(set("HOME")?.join(".abra")));
+    Ok(Context {
+        abra_dir: abra_dir.ok_or_else(|| Fatal::new("neither ABRA_DIR nor HOME is set"))?,
+        sources: home.recipes(),
+        machine: home.machine(),
+        no_input: cli.global.no_input,
+        offline: cli.global.offline,
+        debug: cli.global.debug,
+    })
+}
+
+fn run(context: &Context, command: Option<Command>) -> Done {
+    match command {
+        None => Err(Fatal::new("no command provided")),
+        Some(Command::App(App::New(new))) => new::main(context, new),
+        Some(Command::App(App::Deploy(deploy))) => deploy::main(context, deploy),
+        Some(Command::App(App::Undeploy(undeploy))) => remove::undeploy(context, &undeploy),
+        Some(Command::App(App::Remove(remove))) => remove::remove(context, &remove),
+        Some(Command::App(App::List(list))) => list::apps(context, &list),
+        Some(Command::App(App::Ps(ps))) => list::ps(context, &ps),
+        Some(Command::App(App::Secret(secret))) => secrets::main(context, secret),
+        Some(Command::App(App::Volume(volume))) => remove::volumes(context, volume),
+        Some(Command::Recipe(Recipe::Fetch { recipe, .. })) => fetch(context, &recipe),
+        Some(Command::Recipe(Recipe::Versions { recipe, machine })) => list::versions(context, &recipe, machine),
+    }
+}
+
+fn fetch(context: &Context, name: &str) -> Done {
+    let recipe = checkout::Recipe::ensure_exists(&context.abra_dir, &context.sources, name)?;
+    recipe.ensure_clean()?;
+    if !context.offline {
+        recipe.fetch()?;
+    }
+    say::info(format!("{name} fetched"));
+    Ok(())
 }

@@ -1,0 +1,88 @@
+//! What is typed for each call, and which claim covers it. Pure.
+
+use std::path::Path;
+
+use crate::{
+    claim::{Claim, Claimed},
+    model::names::{Domain, StackName},
+    ports::Call,
+};
+
+/// The words behind `abra`: global flags, the command, its flags, positionals. This order suits every version of abra.
+///
+/// `-C` keeps abra from moving, fetching or judging the checkout, `-o` from asking git remotes, `-c` from waiting, `-D` from
+/// asking DNS (`abra.md` 4).
+pub(super) fn argv(call: &Call) -> Vec<String> {
+    let words: Vec<&str> = match call {
+        Call::Version => vec!["--version"],
+        Call::Fetch { recipe } => vec!["-n", "recipe", "fetch", recipe.as_str()],
+        Call::New { recipe, domain, server } => {
+            vec!["-n", "-o", "app", "new", "-C", "--server", server, "--domain", domain.as_str(), recipe.as_str()]
+        }
+        Call::SecretGenerate { domain } => vec!["-n", "-o", "app", "secret", "generate", "-C", "-m", "--all", domain.as_str()],
+        Call::Deploy { domain } => vec!["-n", "-o", "app", "deploy", "-C", "-c", "-D", domain.as_str()],
+        Call::Undeploy { domain } => vec!["-n", "-o", "app", "undeploy", domain.as_str()],
+    };
+    words.into_iter().map(str::to_owned).collect()
+}
+
+/// A call's name, for people and for the names of files.
+pub(super) fn name(call: &Call) -> &'static str {
+    match call {
+        Call::Version => "version",
+        Call::Fetch { .. } => "recipe-fetch",
+        Call::New { .. } => "app-new",
+        Call::SecretGenerate { .. } => "app-secret-generate",
+        Call::Deploy { .. } => "app-deploy",
+        Call::Undeploy { .. } => "app-undeploy",
+    }
+}
+
+/// Whether `claim` covers what the call changes.
+pub(super) fn covered(call: &Call, claim: Option<&Claim>, abra_dir: &Path) -> bool {
+    let what = claim.map(Claim::what);
+    let stack = |domain: &Domain| matches!(what, Some(Claimed::Stack { name }) if *name == StackName::of(domain));
+    let dir = || matches!(what, Some(Claimed::Dir { path }) if abra_dir.starts_with(path));
+    match call {
+        Call::Version => true,
+        Call::Fetch { .. } => dir(),
+        Call::New { domain, .. } => {
+            stack(domain) || dir() || matches!(what, Some(Claimed::EnvFile { path }) if path.starts_with(abra_dir))
+        }
+        Call::SecretGenerate { domain } | Call::Deploy { domain } | Call::Undeploy { domain } => stack(domain),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claim(what: Claimed) -> Claim {
+        Claim::new("20261121-101502-k3v9q2m7".replace('9', "2").parse().unwrap(), "swarm".parse().unwrap(), what)
+    }
+
+    #[test]
+    fn every_argument_is_a_word_of_its_own() {
+        let domain: Domain = "hello-aebagbaf.taster.test".parse().unwrap();
+        let new = Call::New { recipe: "hello".parse().unwrap(), domain: domain.clone(), server: "default".into() };
+        assert_eq!(argv(&new).join(" "), "-n -o app new -C --server default --domain hello-aebagbaf.taster.test hello");
+        assert_eq!(argv(&Call::Deploy { domain }).join(" "), "-n -o app deploy -C -c -D hello-aebagbaf.taster.test");
+    }
+
+    #[test]
+    fn a_call_is_covered_by_the_claim_on_its_own_stack_only() {
+        let deploy = Call::Deploy { domain: "a-aebagbaf.taster.test".parse().unwrap() };
+        let stack = |name: &str| claim(Claimed::Stack { name: name.parse().unwrap() });
+        let dir = claim(Claimed::Dir { path: "/runs/1/abra".into() });
+        for (call, claim, covers) in [
+            (&deploy, Some(stack("a-aebagbaf_taster_test")), true),
+            (&deploy, Some(stack("a-aebagbaf_taster_tes")), false),
+            (&deploy, Some(dir.clone()), false),
+            (&deploy, None, false),
+            (&Call::Fetch { recipe: "a".parse().unwrap() }, Some(dir), true),
+            (&Call::Version, None, true),
+        ] {
+            assert_eq!(covered(call, claim.as_ref(), Path::new("/runs/1/abra")), covers, "{call:?} under {claim:?}");
+        }
+    }
+}

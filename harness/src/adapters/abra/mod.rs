@@ -1,0 +1,188 @@
+//! abra on a terminal of its own. It is an actuator: an exit code, a fatal line and a few parsers are all that is taken
+//! from it.
+
+mod argv;
+mod classify;
+mod family;
+mod parse;
+mod screen;
+mod terminal;
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+
+pub use classify::{Ended, classify};
+pub use family::start_ticks;
+pub use parse::{Secret, Version, secrets, version};
+pub use screen::shown;
+
+use crate::{
+    claim::Claim,
+    ports::{Abra, AbraError, Call, Children, Exchange},
+    redact::Redact,
+};
+use terminal::{Seen, Start};
+
+/// The environment variable that marks abra and all that it starts.
+const MARK: &str = "TASTER_CALL";
+/// What the shim exits with when it cannot start the program.
+const NOT_STARTED: i32 = 127;
+/// How the shim's own lines begin.
+const SHIM_SAYS: &str = "taster: ";
+
+/// Where abra is and what it gets to see. All paths are absolute.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// The program; a bare name is looked up in `path`.
+    pub abra: PathBuf,
+    /// The program that starts others, and the words that make it do so: `taster __child`. It is given
+    /// `--parent <pid> -- <program> <arguments>`, reads one line from its terminal, and becomes the program.
+    pub shim: Vec<OsString>,
+    /// The run's own `ABRA_DIR`.
+    pub abra_dir: PathBuf,
+    /// abra's name for the server; its folder is made in `abra_dir`.
+    pub server: String,
+    /// An empty folder to run in, for abra looks for its settings from there upwards.
+    pub cwd: PathBuf,
+    /// The folder that transcripts are kept in.
+    pub transcripts: PathBuf,
+    /// `HOME` for abra.
+    pub home: PathBuf,
+    /// `PATH` for abra.
+    pub path: OsString,
+    /// The silence after which a line that looks like a question is taken for one.
+    pub quiet: Duration,
+}
+
+impl Setup {
+    /// The silence that is taken for waiting: longer than any pause of abra's own within a line.
+    pub const QUIET: Duration = Duration::from_secs(3);
+}
+
+/// abra behind the port.
+pub struct PtyAbra {
+    setup: Setup,
+    children: Arc<dyn Children>,
+    redact: Arc<Redact>,
+    calls: AtomicU32,
+}
+
+impl PtyAbra {
+    /// The abra of one run. `children` is told of each process before it may act; `redact` learns the secrets that abra makes.
+    pub fn new(setup: Setup, children: Arc<dyn Children>, redact: Arc<Redact>) -> Self {
+        Self { setup, children, redact, calls: AtomicU32::new(0) }
+    }
+
+    /// The folders that abra expects to find.
+    fn prepare(&self) -> std::io::Result<()> {
+        let Setup { abra_dir, cwd, transcripts, server, .. } = &self.setup;
+        let folders = [abra_dir.join("servers").join(server), abra_dir.join("recipes"), cwd.clone(), transcripts.clone()];
+        folders.iter().try_for_each(std::fs::create_dir_all)
+    }
+
+    fn environment(&self) -> BTreeMap<&'static str, OsString> {
+        let Setup { home, path, abra_dir, .. } = &self.setup;
+        // DOCKER_HOST, DOCKER_CONTEXT, EDITOR and LANGUAGE are left out on purpose: each changes what abra does or says.
+        BTreeMap::from([
+            ("HOME", home.into()),
+            ("PATH", path.clone()),
+            ("ABRA_DIR", abra_dir.into()),
+            ("LANG", "C.UTF-8".into()),
+            ("LC_ALL", "C.UTF-8".into()),
+            ("TERM", "xterm-256color".into()),
+            ("NO_COLOR", "1".into()),
+            ("SHELL", "/bin/sh".into()),
+        ])
+    }
+
+    async fn run(&self, call: &Call, program: &Path, budget: Duration) -> Result<(Seen, Duration), AbraError> {
+        let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
+        let name = argv::name(call);
+        let not_run = |message: String| AbraError::NotRun { call: name.to_owned(), message };
+        self.prepare().map_err(|error| not_run(error.to_string()))?;
+
+        let own = std::process::id();
+        let mut words = self.setup.shim.clone();
+        words.extend(["--parent".into(), own.to_string().into(), "--".into(), program.into()]);
+        words.extend(argv::argv(call).into_iter().map(OsString::from));
+        let mark = (MARK, format!("{own}-{number}-{name}"));
+        let started = Instant::now();
+        let start = Start { argv: words, env: self.environment(), cwd: self.setup.cwd.clone(), mark };
+        let running = terminal::start(start).map_err(|error| not_run(error.to_string()))?;
+
+        let pid = running.pid;
+        let doing = format!("abra {name}");
+        // Until its name is on the disk the child waits; when that fails, dropping it ends it.
+        self.children.started(pid, running.start_ticks, &doing).await.map_err(not_run)?;
+        let seen = running.go(budget, self.setup.quiet).await.map_err(|error| not_run(error.to_string()));
+        self.children.ended(pid).await;
+        let (seen, took) = (seen?, started.elapsed());
+        self.learn(call, &seen.raw);
+        self.keep(number, call, &seen, took);
+        Ok((seen, took))
+    }
+
+    /// Secrets are learnt also from a call that failed after it had made some.
+    fn learn(&self, call: &Call, raw: &[u8]) {
+        if let Call::SecretGenerate { .. } = call {
+            let exchange = Exchange { text: shown(raw), raw: Vec::new(), took: Duration::ZERO };
+            for secret in parse::secrets(&exchange).unwrap_or_default() {
+                self.redact.learn(&secret.value);
+            }
+        }
+    }
+
+    /// Keeps what was printed, without its secrets. A transcript that cannot be written changes nothing about the call.
+    fn keep(&self, number: u32, call: &Call, seen: &Seen, took: Duration) {
+        let name = format!("{number:03}-{}.txt", argv::name(call));
+        let typed = argv::argv(call).join(" ");
+        let text = format!("$ abra {typed}\n{}\n# {:?} after {took:.1?}\n", String::from_utf8_lossy(&seen.raw), seen.ended);
+        let _ = std::fs::write(self.setup.transcripts.join(name), self.redact.text(&text));
+    }
+}
+
+#[async_trait]
+impl Abra for PtyAbra {
+    async fn call(&self, call: &Call, claim: Option<&Claim>, budget: Duration) -> Result<Exchange, AbraError> {
+        if !argv::covered(call, claim, &self.setup.abra_dir) {
+            let message = "no claim covers it".to_owned();
+            return Err(AbraError::NotRun { call: argv::name(call).to_owned(), message });
+        }
+        let program = find(&self.setup.abra, &self.setup.path)?;
+        let (seen, took) = self.run(call, &program, budget).await?;
+        let exchange = Exchange { text: shown(&seen.raw), raw: seen.raw, took };
+        match (seen.ended, exchange.text.lines().last().and_then(|line| line.strip_prefix(SHIM_SAYS))) {
+            (Ended::Exit(NOT_STARTED), Some(message)) => {
+                Err(AbraError::Absent { path: program.display().to_string(), message: message.to_owned() })
+            }
+            (ended, _) => classify(ended, exchange),
+        }
+    }
+}
+
+/// Where the program is. Looked at before it is started, because a program that cannot be executed dies by a signal that
+/// tells nothing.
+fn find(program: &Path, path: &OsString) -> Result<PathBuf, AbraError> {
+    let absent = |message: &str| AbraError::Absent { path: program.display().to_string(), message: message.to_owned() };
+    let runs = |file: &Path| file.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0);
+    if program.components().count() > 1 {
+        return match (runs(program), program.exists()) {
+            (true, _) => Ok(program.to_owned()),
+            (false, true) => Err(absent("it is no executable file")),
+            (false, false) => Err(absent("there is no such file")),
+        };
+    }
+    let mut found = std::env::split_paths(path).map(|folder| folder.join(program));
+    found.find(|file| runs(file)).ok_or_else(|| absent("it is not in PATH"))
+}

@@ -1,0 +1,68 @@
+//! `taster __child`: the shim that every child of a run is started through.
+
+use std::{
+    ffi::OsString,
+    io,
+    os::unix::process::CommandExt,
+    process::{Command, ExitCode},
+};
+
+use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+
+use crate::error::CommandError;
+
+/// What shells exit with when they cannot start a program.
+const NOT_STARTED: u8 = 127;
+
+/// Becomes another program, which ends when taster does
+#[derive(Debug, clap::Args)]
+#[command(hide = true)]
+pub struct Child {
+    /// The process that started this one
+    #[arg(long)]
+    parent: i32,
+    /// The program and its arguments
+    #[arg(last = true, required = true)]
+    argv: Vec<OsString>,
+}
+
+impl Child {
+    /// Does it: ties its life to the parent's, waits for a line on standard input, becomes the program.
+    ///
+    /// The line comes when the parent has written this process's id to its journal, so that whoever sweeps after the parent
+    /// knows of it. No line means that the parent is gone or gave up.
+    pub fn run(self) -> Result<ExitCode, CommandError> {
+        let failed = |what: String| Ok(report(&what));
+        if let Err(error) = set_parent_process_death_signal(Some(Signal::KILL)) {
+            return failed(format!("cannot be tied to the life of its parent: {error}"));
+        }
+        // The parent may have died before the signal was asked for; then another process is the parent by now.
+        if getppid().map(rustix::process::Pid::as_raw_pid) != Some(self.parent) {
+            return failed("its parent is gone".to_owned());
+        }
+        if !told_to_go() {
+            return failed("was not told to go".to_owned());
+        }
+        let [program, args @ ..] = self.argv.as_slice() else { return failed("no program is named".to_owned()) };
+        let error = Command::new(program).args(args).exec();
+        failed(error.to_string())
+    }
+}
+
+/// Reads byte by byte up to the end of the line, so that nothing of the program's own input is taken.
+fn told_to_go() -> bool {
+    let mut byte = [0];
+    loop {
+        match rustix::io::read(io::stdin(), &mut byte) {
+            Ok(1) if byte[0] == b'\n' => return true,
+            Ok(1) => {}
+            _ => return false,
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the parent reads this from the terminal")]
+fn report(what: &str) -> ExitCode {
+    eprintln!("taster: {what}");
+    ExitCode::from(NOT_STARTED)
+}

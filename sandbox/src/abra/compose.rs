@@ -1,0 +1,262 @@
+//! What the stand-in must know of a recipe's compose files. Docker reads them again, with all that this leaves out.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+
+use serde_json::{Map, Value};
+
+use super::{
+    env::expand,
+    say::{Done, Fatal},
+};
+
+/// The compose files of an app, each as plain data.
+#[derive(Debug)]
+pub(super) struct Compose {
+    pub(super) files: Vec<PathBuf>,
+    documents: Vec<Map<String, Value>>,
+}
+
+/// A published port, numbers filled in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Port {
+    pub(super) target: u16,
+    pub(super) published: u16,
+    pub(super) udp: bool,
+    pub(super) host: bool,
+}
+
+/// A secret that the compose files declare and a service uses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Declared {
+    pub(super) name: String,
+    pub(super) version: String,
+}
+
+impl Compose {
+    /// The files that `COMPOSE_FILE` names, `compose.yml` without it.
+    pub(super) fn load(recipe: &Path, list: Option<&str>) -> Done<Self> {
+        let names = list.filter(|list| !list.is_empty()).unwrap_or("compose.yml");
+        let files: Vec<PathBuf> = names.split(':').map(|name| recipe.join(name)).collect();
+        let mut documents = Vec::new();
+        for file in &files {
+            let shown = file.display();
+            let text = std::fs::read_to_string(file).map_err(|error| match error.kind() {
+                std::io::ErrorKind::NotFound => Fatal::new(format!("open {shown}: no such file or directory")),
+                _ => Fatal::new(format!("open {shown}: {error}")),
+            })?;
+            let read = serde_saphyr::from_str(&text);
+            documents.push(read.map_err(|error| Fatal::new(format!("unable to read {shown}: {error}")))?);
+        }
+        let compose = Self { files, documents };
+        compose.check()?;
+        Ok(compose)
+    }
+
+    /// Data of one file, for a version that is not checked out.
+    pub(super) fn of_text(text: &str) -> Option<Self> {
+        Some(Self { files: Vec::new(), documents: vec![serde_saphyr::from_str(text).ok()?] })
+    }
+
+    /// The version that all files declare; they must agree.
+    pub(super) fn version(&self) -> String {
+        self.documents.first().map_or_else(|| "3.13".to_owned(), declared_version)
+    }
+
+    fn check(&self) -> Done {
+        let first = self.version();
+        if let Some(other) = self.documents.iter().map(declared_version).find(|version| *version != first) {
+            return Err(Fatal::new(format!("version mismatched between two composefiles : {first} and {other}")));
+        }
+        // abra validates before it fills variables in, so that durations cannot hold any.
+        for (service, body) in self.bodies() {
+            let health = body.get("healthcheck").and_then(Value::as_object);
+            let durations = ["interval", "timeout", "start_period"].map(|key| health.and_then(|health| health.get(key)));
+            let durations = durations.into_iter().chain([body.get("stop_grace_period")]);
+            if let Some(bad) = durations.flatten().filter_map(Value::as_str).find(|text| text.contains('$')) {
+                return Err(Fatal::new(format!("services.{service}: {bad} does not match format 'duration'")));
+            }
+        }
+        Ok(())
+    }
+
+    fn section<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (&'a String, &'a Map<String, Value>)> {
+        let sections = self.documents.iter().filter_map(move |document| document.get(name)?.as_object());
+        sections.flatten().filter_map(|(key, body)| Some((key, body.as_object()?)))
+    }
+
+    fn bodies(&self) -> impl Iterator<Item = (&String, &Map<String, Value>)> {
+        self.section("services")
+    }
+
+    pub(super) fn services(&self) -> BTreeSet<&str> {
+        self.bodies().map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// The image of each service as it is written.
+    pub(super) fn images(&self) -> BTreeMap<&str, &str> {
+        self.bodies().filter_map(|(name, body)| Some((name.as_str(), body.get("image")?.as_str()?))).collect()
+    }
+
+    /// The names of the variables that the files set for `service` themselves.
+    pub(super) fn environment(&self, service: &str) -> BTreeSet<String> {
+        let bodies = self.bodies().filter(|(name, _)| *name == service);
+        bodies.filter_map(|(_, body)| body.get("environment")).flat_map(|env| pairs(env).into_keys()).collect()
+    }
+
+    /// The labels that the files put on the service object of `service`, variables filled in.
+    pub(super) fn labels(&self, service: &str, env: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let bodies = self.bodies().filter(|(name, _)| *name == service);
+        let labels = bodies.filter_map(|(_, body)| body.get("deploy")?.get("labels"));
+        let fill = |text: &str| expand(text, |name| env.get(name).cloned());
+        labels.flat_map(pairs).map(|(key, value)| (fill(&key), fill(&value))).collect()
+    }
+
+    /// Whether `deploy.<section>.order` of a service is `start-first` in the end.
+    pub(super) fn start_first(&self, service: &str, section: &str, env: &BTreeMap<String, String>) -> bool {
+        let bodies = self.bodies().filter(|(name, _)| *name == service);
+        let orders = bodies.filter_map(|(_, body)| body.get("deploy")?.get(section)?.get("order")?.as_str());
+        orders.last().is_some_and(|order| expand(order, |name| env.get(name).cloned()) == "start-first")
+    }
+
+    /// The ports that a service publishes. One without a number of its own gets one from the engine and is left out.
+    pub(super) fn ports(&self, service: &str, env: &BTreeMap<String, String>) -> Vec<Port> {
+        let bodies = self.bodies().filter(|(name, _)| *name == service);
+        let entries = bodies.filter_map(|(_, body)| body.get("ports")?.as_array()).flatten();
+        entries.flat_map(|entry| ports_of(entry, env)).collect()
+    }
+
+    /// The secrets that a service uses, with the version that their names end with.
+    pub(super) fn secrets(&self, env: &BTreeMap<String, String>) -> Done<Vec<Declared>> {
+        let mut used = BTreeSet::new();
+        for entry in self.bodies().filter_map(|(_, body)| body.get("secrets")?.as_array()).flatten() {
+            used.extend(entry.as_str().or_else(|| entry.get("source")?.as_str()));
+        }
+        let mut declared: BTreeMap<&str, Declared> = BTreeMap::new();
+        for (id, body) in self.section("secrets").filter(|(id, _)| used.contains(id.as_str())) {
+            let name = body.get("name").and_then(Value::as_str).unwrap_or(id);
+            let name = expand(name, |key| env.get(key).cloned());
+            let version = name.rsplit('_').next().unwrap_or_default().to_owned();
+            if version.is_empty() {
+                return Err(Fatal::new(format!("missing version for secret? ({id})")));
+            }
+            declared.insert(id, Declared { name: id.clone(), version });
+        }
+        Ok(declared.into_values().collect())
+    }
+}
+
+fn declared_version(document: &Map<String, Value>) -> String {
+    match document.get("version") {
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+        None => "3.13".to_owned(),
+    }
+}
+
+/// A mapping, or a list of `key=value`, as both stand in compose files.
+fn pairs(value: &Value) -> BTreeMap<String, String> {
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    };
+    match value {
+        Value::Object(map) => map.iter().map(|(key, value)| (key.clone(), text(value))).collect(),
+        Value::Array(list) => {
+            let entries = list.iter().filter_map(Value::as_str);
+            entries.map(|entry| entry.split_once('=').unwrap_or((entry, ""))).map(|(k, v)| (k.to_owned(), v.to_owned())).collect()
+        }
+        _ => BTreeMap::new(),
+    }
+}
+
+fn ports_of(entry: &Value, env: &BTreeMap<String, String>) -> Vec<Port> {
+    let text = |value: &Value| match value {
+        Value::String(text) => expand(text, |name| env.get(name).cloned()),
+        other => other.to_string(),
+    };
+    if let Some(map) = entry.as_object() {
+        let number = |key: &str| map.get(key).and_then(|value| text(value).parse().ok());
+        let (Some(target), Some(published)) = (number("target"), number("published")) else { return Vec::new() };
+        let is = |key: &str, wanted: &str| map.get(key).is_some_and(|value| text(value) == wanted);
+        return vec![Port { target, published, udp: is("protocol", "udp"), host: is("mode", "host") }];
+    }
+    let short = text(entry);
+    let (addresses, protocol) = short.split_once('/').unwrap_or((&short, "tcp"));
+    let mut parts = addresses.rsplitn(3, ':');
+    let (Some(target), Some(published)) = (parts.next().and_then(range), parts.next().and_then(range)) else { return Vec::new() };
+    let udp = protocol == "udp";
+    target.zip(published).map(|(target, published)| Port { target, published, udp, host: false }).collect()
+}
+
+fn range(text: &str) -> Option<std::ops::RangeInclusive<u16>> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    Some(first.parse().ok()?..=last.parse().ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = r#"
+version: "3.8"
+x-health: &health
+  interval: 30s
+services:
+  app:
+    image: nginx:1.29
+    environment:
+      - DOMAIN
+      - LEVEL=3
+    healthcheck:
+      <<: *health
+      timeout: 10s
+    ports: ["80:8080", "127.0.0.1:3000-3001:3000-3001/udp", "9000", {target: 1, published: "${P:-2}", mode: host}]
+    secrets: [db_password, {source: key, target: x}]
+    deploy:
+      update_config: {order: "${ORDER:-start-first}"}
+      labels:
+        - "coop-cloud.${STACK_NAME}.version=1.0.0+1.29"
+secrets:
+  db_password: {external: true, name: "${STACK_NAME}_db_password_${SECRET_DB_PASSWORD_VERSION}"}
+  key: {external: true, name: "${STACK_NAME}_key_v3"}
+  unused: {external: true, name: "${STACK_NAME}_unused_v1"}
+"#;
+
+    fn env() -> BTreeMap<String, String> {
+        [("STACK_NAME", "s"), ("SECRET_DB_PASSWORD_VERSION", "v2")].map(|(k, v)| (k.to_owned(), v.to_owned())).into()
+    }
+
+    #[test]
+    fn what_the_overlay_needs_is_found() {
+        let compose = Compose::of_text(TEXT).unwrap();
+        compose.check().unwrap();
+        assert_eq!(compose.environment("app"), ["DOMAIN", "LEVEL"].map(str::to_owned).into());
+        assert_eq!(compose.labels("app", &env())["coop-cloud.s.version"], "1.0.0+1.29");
+        assert!(compose.start_first("app", "update_config", &env()));
+        let port = |target, published, udp, host| Port { target, published, udp, host };
+        assert_eq!(
+            compose.ports("app", &env()),
+            [port(8080, 80, false, false), port(3000, 3000, true, false), port(3001, 3001, true, false), port(1, 2, false, true)]
+        );
+    }
+
+    #[test]
+    fn only_used_secrets_count_and_each_has_a_version() {
+        let compose = Compose::of_text(TEXT).unwrap();
+        let declared = |name: &str, version: &str| Declared { name: name.to_owned(), version: version.to_owned() };
+        assert_eq!(compose.secrets(&env()).unwrap(), [declared("db_password", "v2"), declared("key", "v3")]);
+        let mut without = env();
+        without.remove("SECRET_DB_PASSWORD_VERSION");
+        assert_eq!(compose.secrets(&without).unwrap_err().0, "missing version for secret? (db_password)");
+    }
+
+    #[test]
+    fn a_variable_in_a_duration_is_refused() {
+        let text = TEXT.replace("timeout: 10s", "timeout: ${T:-10s}");
+        assert!(Compose::of_text(&text).unwrap().check().unwrap_err().0.contains("does not match format 'duration'"));
+    }
+}

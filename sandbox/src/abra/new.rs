@@ -1,0 +1,90 @@
+//! `abra app new`. Without `-C` it leaves the recipe's checkout on the newest release, whatever it was on.
+
+use std::path::PathBuf;
+
+use super::{
+    Context,
+    app::{self, App},
+    checkout::Recipe,
+    cli::New,
+    env::with_type,
+    say::{self, Done, Fatal},
+    secrets,
+};
+
+pub(super) fn main(context: &Context, new: New) -> Done {
+    let name = needed(context, new.recipe, "no recipe name provided", "Select recipe:")?;
+    let recipe = Recipe::ensure_exists(&context.abra_dir, &context.sources, &name)?;
+    let version = if new.chaos {
+        if new.recipe_version.is_some() {
+            return Err(Fatal::new("cannot use [version] and --chaos together"));
+        }
+        recipe.chaos_version()?
+    } else {
+        recipe.ensure_clean()?;
+        if !context.offline {
+            recipe.fetch()?;
+        }
+        let versions = recipe.versions()?;
+        if let Some(version) = new.recipe_version.as_ref().filter(|version| !versions.contains(version)) {
+            return Err(Fatal::new(format!("no version {version} for {name}")));
+        }
+        // The checkout goes to the newest release, also when another version was asked for.
+        if let Some(newest) = versions.last() {
+            recipe.check_out(newest)?;
+        }
+        new.recipe_version.or(versions.last().cloned()).map_or_else(|| recipe.head(), Ok)?
+    };
+    let server = server(context, new.server)?;
+    let domain = needed(context, new.domain, "no domain provided", "Specify app domain:")?;
+    let path = context.abra_dir.join("servers").join(&server).join(format!("{domain}.env"));
+    write(&path, &recipe, &domain, &version)?;
+
+    let app = App::find(context, &domain)?;
+    let made = match new.secrets {
+        true => secrets::make(&app, &secrets::planned(context, &app, true)?)?,
+        false => Vec::new(),
+    };
+    say::overview(
+        "NEW APP OVERVIEW",
+        &[("DOMAIN", domain.clone()), ("RECIPE", name), ("VERSION", version), ("SERVER", server), ("STACK", app::stack(&domain))],
+    );
+    for (name, value) in made {
+        say::line(&format!("  {name}  {value}"));
+    }
+    Ok(())
+}
+
+fn needed(context: &Context, given: Option<String>, missing: &str, question: &str) -> Done<String> {
+    match given {
+        Some(text) if !text.is_empty() => Ok(text),
+        _ if context.no_input => Err(Fatal::new(missing)),
+        _ => say::ask(question).and_then(|text| if text.is_empty() { Err(Fatal::new(missing)) } else { Ok(text) }),
+    }
+}
+
+fn server(context: &Context, given: Option<String>) -> Done<String> {
+    let servers = app::servers(context)?;
+    let server = match (given, servers.as_slice()) {
+        (None, [only]) => only.clone(),
+        (given, _) => needed(context, given, "no server provided", "Select app server:")?,
+    };
+    match servers.contains(&server) {
+        true => Ok(server),
+        false => Err(Fatal::new(format!("server doesn't exist? ({server})"))),
+    }
+}
+
+fn write(path: &PathBuf, recipe: &Recipe, domain: &str, version: &str) -> Done {
+    if domain.contains('/') {
+        return Err(Fatal::new(format!("{domain} is no domain")));
+    }
+    if path.exists() {
+        return Err(Fatal::new(format!("{} already exists?", path.display())));
+    }
+    let sample = recipe.dir.join(".env.sample");
+    let text = std::fs::read_to_string(&sample)
+        .map_err(|_| Fatal::new(format!("open {}: no such file or directory", sample.display())))?;
+    let text = text.replace(&format!("{}.example.com", recipe.name), domain);
+    Ok(std::fs::write(path, with_type(&text, &recipe.name, version))?)
+}

@@ -1,0 +1,241 @@
+//! `abra app secret …`: secrets of the Swarm without labels, named `<stack>_<name>_<version>`.
+
+use super::{
+    Context,
+    app::App,
+    cli::Secret,
+    compose::Declared,
+    say::{self, Done, Fatal},
+    swarm,
+};
+
+/// Docker's limit for the name of a secret.
+const NAME_LIMIT: usize = 64;
+
+/// A secret of an app, and how it comes to its value.
+#[derive(Debug)]
+pub(super) struct Planned {
+    pub(super) name: String,
+    pub(super) version: String,
+    /// Its name on the Swarm.
+    pub(super) remote: String,
+    pub(super) recipe_for: Recipe,
+}
+
+/// How a value is made, from the comment behind the version.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Recipe {
+    ByHand,
+    Words,
+    Random { length: usize, alphabet: String },
+}
+
+pub(super) fn main(context: &Context, command: Secret) -> Done {
+    match command {
+        Secret::Generate { app, secret, secret_version, all, machine, chaos } => {
+            let wanted = match (all, secret, secret_version) {
+                (true, None, None) => None,
+                (false, Some(secret), Some(version)) => Some((secret, version)),
+                (true, Some(_), _) => return Err(Fatal::new("cannot use '[secret] [version]' and '--all' together")),
+                _ => return Err(Fatal::new("missing arguments [secret] [version] or '--all'")),
+            };
+            generate(context, &App::find(context, &app)?, wanted, machine, chaos)
+        }
+        Secret::Insert { app, secret, secret_version, value, file, trim, chaos } => {
+            let app = App::find(context, &app)?;
+            app.ensure_recipe(context, chaos)?;
+            let value = match value {
+                Some(value) => value,
+                None if context.no_input => return Err(Fatal::new("no secret value provided")),
+                None => say::ask("specify secret value")?,
+            };
+            let value = if file { std::fs::read_to_string(&value)? } else { value };
+            let value = if trim { value.trim().to_owned() } else { value };
+            let remote = format!("{}_{secret}_{secret_version}", app.stack());
+            swarm::create_secret(&remote, value.as_bytes())?;
+            say::info(format!("{secret} successfully stored on server"));
+            Ok(())
+        }
+        Secret::Remove { app, secret, all, chaos } => remove(context, &App::find(context, &app)?, secret, all, chaos),
+        Secret::List { app, machine, chaos } => list(context, &App::find(context, &app)?, machine, chaos),
+    }
+}
+
+/// The secrets that the app's compose files declare and use.
+pub(super) fn planned(context: &Context, app: &App, chaos: bool) -> Done<Vec<Planned>> {
+    let recipe = app.ensure_recipe(context, chaos)?;
+    let declared = app.compose(&recipe)?.secrets(&app.variables(&recipe))?;
+    declared.into_iter().map(|Declared { name, version }| plan(app, name, version)).collect()
+}
+
+fn plan(app: &App, name: String, version: String) -> Done<Planned> {
+    let remote = format!("{}_{name}_{version}", app.stack());
+    if remote.len() > NAME_LIMIT {
+        return Err(Fatal::new(format!("{remote} is too long ({} characters), a secret has at most {NAME_LIMIT}", remote.len())));
+    }
+    let key = format!("SECRET_{}_VERSION", name.to_ascii_uppercase().replace('-', "_"));
+    let comment = app.env.comments.get(&key).map(String::as_str).unwrap_or_default();
+    Ok(Planned { name, version, remote, recipe_for: how(comment)? })
+}
+
+fn how(comment: &str) -> Done<Recipe> {
+    let value = |key: &str| comment.split_whitespace().find_map(|word| word.strip_prefix(key)?.strip_prefix('='));
+    if value("generate") == Some("false") {
+        return Ok(Recipe::ByHand);
+    }
+    let length = value("length").map(|text| text.parse().map_err(|_| Fatal::new(format!("length={text} is no number"))));
+    match (length.transpose()?, value("charset")) {
+        (None, None) => Ok(Recipe::Words),
+        (length, charset) => Ok(Recipe::Random { length: length.unwrap_or(32), alphabet: alphabet(charset.unwrap_or("default"))? }),
+    }
+}
+
+fn alphabet(charsets: &str) -> Done<String> {
+    const LETTERS: &str = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    let one = |charset: &str| match charset {
+        "default" | "alnum" => Ok(LETTERS),
+        "hex" => Ok("0123456789abcdef"),
+        "special" => Ok("!@#$%^&*_-+="),
+        "safespecial" => Ok("!@#%^&*_-+="),
+        other => Err(Fatal::new(format!("{other} is not a valid charset"))),
+    };
+    charsets.split(',').map(one).collect()
+}
+
+fn random(count: usize) -> Done<Vec<u8>> {
+    let mut bytes = vec![0; count];
+    getrandom::fill(&mut bytes).map_err(|error| Fatal::new(error.to_string()))?;
+    Ok(bytes)
+}
+
+fn value(how: &Recipe) -> Done<Option<String>> {
+    Ok(match how {
+        Recipe::ByHand => None,
+        Recipe::Words => {
+            // Words that can be spoken, each of three syllables.
+            let (consonants, vowels) = (b"bdfghjklmnprstvz", b"aeiou");
+            let letter = |at: usize, byte: u8| {
+                let set: &[u8] = if at.is_multiple_of(2) { consonants } else { vowels };
+                char::from(set[usize::from(byte) % set.len()])
+            };
+            let word = || Ok(random(6)?.into_iter().enumerate().map(|(at, byte)| letter(at, byte)).collect::<String>());
+            Some((0..6).map(|_| word()).collect::<Done<Vec<_>>>()?.join("-"))
+        }
+        Recipe::Random { length, alphabet } => {
+            let letters: Vec<char> = alphabet.chars().collect();
+            Some(random(*length)?.into_iter().map(|byte| letters[usize::from(byte) % letters.len()]).collect())
+        }
+    })
+}
+
+/// Makes the values of all secrets that are not to be inserted by hand, stores them, and gives them back.
+pub(super) fn make(app: &App, planned: &[Planned]) -> Done<Vec<(String, String)>> {
+    let mut made = Vec::new();
+    for secret in planned {
+        let Some(value) = value(&secret.recipe_for)? else { continue };
+        swarm::create_secret(&secret.remote, value.as_bytes()).map_err(|Fatal(why)| match why.contains("AlreadyExists") {
+            true => Fatal::new(format!("{} already exists on {}: {why}", secret.name, app.server)),
+            false => Fatal(why),
+        })?;
+        made.push((secret.name.clone(), value));
+    }
+    Ok(made)
+}
+
+fn generate(context: &Context, app: &App, wanted: Option<(String, String)>, machine: bool, chaos: bool) -> Done {
+    let mut all = planned(context, app, chaos)?;
+    if let Some((name, version)) = wanted {
+        if !all.iter().any(|secret| secret.name == name) {
+            return Err(Fatal::new(format!("{name} doesn't exist in the env config?")));
+        }
+        let mut one = plan(app, name, version)?;
+        if one.recipe_for == Recipe::ByHand {
+            one.recipe_for = Recipe::Words;
+        }
+        all = vec![one];
+    }
+    let made = make(app, &all)?;
+    if made.is_empty() {
+        say::warn(format!("no secrets to generate for {}", app.name));
+    }
+    if machine {
+        let rows: Vec<_> = made.iter().map(|(name, value)| serde_json::json!({ "name": name, "value": value })).collect();
+        say::line(&serde_json::Value::from(rows).to_string());
+        return Ok(());
+    }
+    print(&made)
+}
+
+/// Shows generated values, as abra does, in clear.
+pub(super) fn print(made: &[(String, String)]) -> Done {
+    if made.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<Vec<String>> = made.iter().map(|(name, value)| vec![name.clone(), value.clone()]).collect();
+    say::table(&["NAME", "VALUE"], &rows)?;
+    say::warn("these values will not be shown again, please save them somewhere safe");
+    Ok(())
+}
+
+fn remove(context: &Context, app: &App, secret: Option<String>, all: bool, chaos: bool) -> Done {
+    if all == secret.is_some() {
+        return Err(Fatal::new("missing argument [secret] or '--all', and not both"));
+    }
+    let planned = planned(context, app, chaos)?;
+    let stored = swarm::secrets(&app.stack())?;
+    let wanted = planned.iter().filter(|planned| secret.as_ref().is_none_or(|name| *name == planned.name));
+    let there: Vec<&Planned> = wanted.filter(|planned| stored.contains(&planned.remote)).collect();
+    if there.is_empty() {
+        return Err(Fatal::new("no secrets to remove?"));
+    }
+    for secret in there {
+        swarm::remove_secret(&secret.remote)?;
+        say::info(format!("removed {} ({}) from server", secret.name, secret.version));
+    }
+    Ok(())
+}
+
+fn list(context: &Context, app: &App, machine: bool, chaos: bool) -> Done {
+    let stored = swarm::secrets(&app.stack())?;
+    let planned = planned(context, app, chaos)?;
+    let rows = planned.iter().map(|secret| {
+        let there = stored.contains(&secret.remote).to_string();
+        vec![secret.name.clone(), secret.version.clone(), secret.remote.clone(), there]
+    });
+    let rows: Vec<Vec<String>> = rows.collect();
+    if machine {
+        let keys = ["name", "version", "generated-name", "created-on-server"];
+        let objects = rows.iter().map(|row| keys.iter().map(|key| key.to_string()).zip(row.clone().into_iter().map(Into::into)));
+        let objects: Vec<serde_json::Map<String, serde_json::Value>> = objects.map(Iterator::collect).collect();
+        say::line(&serde_json::json!(objects).to_string());
+        return Ok(());
+    }
+    if rows.is_empty() {
+        say::warn(format!("no secrets stored for {}", app.name));
+        return Ok(());
+    }
+    say::table(&["NAME", "VERSION", "GENERATED NAME", "CREATED ON SERVER"], &rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_steer_the_value() {
+        assert_eq!(how("generate=false").unwrap(), Recipe::ByHand);
+        assert_eq!(how("").unwrap(), Recipe::Words);
+        assert_eq!(how("length=8 charset=hex").unwrap(), Recipe::Random { length: 8, alphabet: "0123456789abcdef".into() });
+        assert!(how("length=many").is_err());
+        assert!(how("charset=klingon").is_err());
+    }
+
+    #[test]
+    fn values_have_the_wanted_shape() {
+        let hex = value(&how("length=64 charset=hex").unwrap()).unwrap().unwrap();
+        assert!(hex.len() == 64 && hex.chars().all(|c| c.is_ascii_hexdigit()));
+        let words = value(&Recipe::Words).unwrap().unwrap();
+        assert_eq!(words.split('-').filter(|word| word.len() == 6).count(), 6);
+        assert_eq!(value(&Recipe::ByHand).unwrap(), None);
+    }
+}

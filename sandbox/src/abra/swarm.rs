@@ -1,0 +1,141 @@
+//! The engine through its own command line: the stand-in knows nothing of the engine's API.
+
+use std::{
+    collections::BTreeMap,
+    io::Write,
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+use super::say::{Done, Fatal};
+
+/// The label that `docker stack deploy` puts on all that it makes.
+const NAMESPACE: &str = "com.docker.stack.namespace";
+
+fn failed(what: &str, output: &Output) -> Fatal {
+    let text = String::from_utf8_lossy(&output.stderr);
+    Fatal::new(if text.trim().is_empty() { format!("{what} failed") } else { text.trim().to_owned() })
+}
+
+fn run(command: &mut Command) -> Done<Output> {
+    command.output().map_err(|error| Fatal::new(format!("cannot run docker: {error}")))
+}
+
+fn docker(args: &[&str]) -> Done<String> {
+    let output = run(Command::new("docker").args(args).stdin(Stdio::null()))?;
+    match output.status.success() {
+        true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+        false => Err(failed(args.first().unwrap_or(&"docker"), &output)),
+    }
+}
+
+fn names(args: &[&str]) -> Done<Vec<String>> {
+    Ok(docker(args)?.lines().map(str::to_owned).collect())
+}
+
+/// The full names of a stack's services.
+pub(super) fn services(stack: &str) -> Done<Vec<String>> {
+    names(&["service", "ls", "--filter", &format!("label={NAMESPACE}={stack}"), "--format", "{{.Name}}"])
+}
+
+/// The names of all stacks.
+pub(super) fn stacks() -> Done<Vec<String>> {
+    names(&["stack", "ls", "--format", "{{.Name}}"])
+}
+
+/// Running and wanted tasks of each service of a stack, as `1/1`.
+pub(super) fn replicas(stack: &str) -> Done<Vec<(String, String)>> {
+    let lines = names(&["stack", "services", stack, "--format", "{{.Name}} {{.Replicas}}"])?;
+    Ok(lines.iter().filter_map(|line| line.split_once(' ')).map(|(name, count)| (name.to_owned(), count.to_owned())).collect())
+}
+
+/// The labels of a service; none when there is no such service.
+pub(super) fn labels(service: &str) -> BTreeMap<String, String> {
+    let text = docker(&["service", "inspect", service, "--format", "{{json .Spec.Labels}}"]).unwrap_or_default();
+    serde_json::from_str(&text).unwrap_or_default()
+}
+
+/// The newest container of a service as `docker ps` shows it.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(super) struct Container {
+    pub(super) running_for: String,
+    pub(super) image: String,
+    pub(super) ports: String,
+    pub(super) state: String,
+    pub(super) status: String,
+}
+
+pub(super) fn container(service: &str) -> Done<Option<Container>> {
+    let filter = format!("label=com.docker.swarm.service.name={service}");
+    let text = docker(&["ps", "--filter", &filter, "--format", "{{json .}}"])?;
+    Ok(text.lines().next().and_then(|line| serde_json::from_str(line).ok()))
+}
+
+/// The names of a stack's volumes.
+pub(super) fn volumes(stack: &str) -> Done<Vec<String>> {
+    names(&["volume", "ls", "--filter", &format!("label={NAMESPACE}={stack}"), "--format", "{{.Name}}"])
+}
+
+pub(super) fn remove_volume(name: &str) -> Done {
+    docker(&["volume", "rm", name]).map(drop)
+}
+
+/// The names of the secrets that bear a stack's name; abra's have no label.
+pub(super) fn secrets(stack: &str) -> Done<Vec<String>> {
+    let all = names(&["secret", "ls", "--format", "{{.Name}}"])?;
+    let prefix = format!("{stack}_");
+    Ok(all.into_iter().filter(|name| name.starts_with(&prefix)).collect())
+}
+
+pub(super) fn create_secret(name: &str, value: &[u8]) -> Done {
+    let command = &mut Command::new("docker");
+    let mut child = command
+        .args(["secret", "create", name, "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| Fatal::new(format!("cannot run docker: {error}")))?;
+    if let Some(mut pipe) = child.stdin.take() {
+        pipe.write_all(value)?;
+    }
+    let output = child.wait_with_output()?;
+    if output.status.success() { Ok(()) } else { Err(failed("secret create", &output)) }
+}
+
+pub(super) fn remove_secret(name: &str) -> Done {
+    docker(&["secret", "rm", name]).map(drop)
+}
+
+/// `docker stack deploy` of `files`, with `env` as all that their variables can mean.
+pub(super) fn deploy(stack: &str, files: &[&Path], env: &BTreeMap<String, String>, resolve: bool) -> Done<String> {
+    let mut command = Command::new("docker");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let home = std::env::var_os("HOME").unwrap_or_default();
+    command.env_clear().envs(env).env("PATH", path).env("HOME", home).stdin(Stdio::null());
+    command.args(["stack", "deploy", "--resolve-image", if resolve { "always" } else { "never" }]);
+    for file in files {
+        command.arg("-c").arg(file);
+    }
+    let output = run(command.arg(stack))?;
+    match output.status.success() {
+        true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+        false => Err(failed("stack deploy", &output)),
+    }
+}
+
+/// Asks for the removal of a stack and does not wait for it. A network that something else still uses stays, with a warning.
+pub(super) fn remove_stack(stack: &str) -> Done {
+    let output = run(Command::new("docker").args(["stack", "rm", stack]).stdin(Stdio::null()))?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let serious = errors.lines().filter(|line| !line.contains("network") && !line.contains("Failed to remove some resources"));
+    match (output.status.success(), serious.count()) {
+        (false, 1..) => Err(failed("stack rm", &output)),
+        (false, 0) => {
+            super::say::warn(errors.trim());
+            Ok(())
+        }
+        (true, _) => Ok(()),
+    }
+}
