@@ -7,6 +7,8 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+use crate::{layout::Layout, made};
+
 /// The sandbox's folder, `taster/sandbox` in the user's state folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Home {
@@ -57,6 +59,21 @@ impl Home {
     /// What was found out about the machine when the sandbox was made; the cautious default when that is not known.
     pub fn machine(&self) -> Machine {
         std::fs::read_to_string(self.machine_file()).ok().and_then(|text| toml::from_str(&text).ok()).unwrap_or_default()
+    }
+
+    /// Whether the machine was looked at.
+    pub fn looked(&self) -> bool {
+        self.machine_file().exists()
+    }
+
+    /// Names, addresses and ports of this sandbox; the usual ones when it was never made.
+    pub fn layout(&self) -> Layout {
+        made::read(&self.root.join("layout.toml")).unwrap_or_default()
+    }
+
+    /// The folder of downloads, which outlives the sandbox.
+    pub(crate) fn cache(&self) -> PathBuf {
+        self.root.join("cache")
     }
 
     /// Keeps what was found out about the machine.

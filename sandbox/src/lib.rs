@@ -5,4 +5,30 @@
 //! API and in a host file.
 
 pub mod abra;
+mod admin;
+pub mod agent;
+mod debian;
+mod down;
+mod embedded;
+mod engine;
+mod error;
 pub mod home;
+mod host;
+pub mod images;
+pub mod ingress;
+pub mod layout;
+mod made;
+pub mod ports;
+mod progress;
+pub mod recipes;
+pub mod routes;
+mod swarm;
+mod tls;
+mod up;
+
+pub use crate::{
+    down::{Part, down, status},
+    error::SandboxError,
+    progress::Progress,
+    up::{Up, up},
+};

@@ -1,0 +1,60 @@
+//! Compiles the specimen and lists what the sandbox's images and recipes are made of, for both are embedded: an installed
+//! taster has no source tree beside it.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use sha2::{Digest, Sha256};
+
+fn main() {
+    let source = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("set by cargo"));
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("set by cargo"));
+    specimen(&source, &out);
+    let mut table = String::new();
+    for (name, folder) in [("IMAGES", "images"), ("RECIPES", "recipes")] {
+        let root = source.join(folder);
+        println!("cargo::rerun-if-changed={folder}");
+        let mut files = Vec::new();
+        walk(&root, &mut files);
+        files.sort();
+        table += &format!("/// The files under `{folder}/`, sorted by path.\npub(crate) static {name}: &[(&str, &[u8])] = &[\n");
+        for file in files {
+            let path = file.strip_prefix(&root).expect("it was found there").to_str().expect("the paths are ASCII");
+            table += &format!("    ({path:?}, include_bytes!({file:?})),\n");
+        }
+        table += "];\n";
+    }
+    // Known when taster is compiled, so that no start of it has to read the whole program.
+    let program = fs::read(out.join("specimen")).expect("it was just made");
+    let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(program)[..6]);
+    table += &format!(
+        "/// The first twelve hexadecimal digits of the specimen's digest.\npub(crate) static SPECIMEN_DIGEST: &str = {digest:?};\n"
+    );
+    fs::write(out.join("embedded.rs"), table).expect("OUT_DIR can be written");
+}
+
+/// The same source and compiler give the same bytes: no paths, no time, one unit.
+fn specimen(source: &Path, out: &Path) {
+    println!("cargo::rerun-if-changed=specimen");
+    let done = Command::new(env::var_os("RUSTC").expect("set by cargo"))
+        .current_dir(source.join("specimen"))
+        .args(["--edition", "2024", "--crate-type", "bin", "--crate-name", "specimen", "main.rs"])
+        .args(["--target", &env::var("TARGET").expect("set by cargo")])
+        .args(["-C", "opt-level=s", "-C", "strip=symbols", "-C", "target-feature=+crt-static", "-C", "panic=abort"])
+        .args(["-C", "codegen-units=1", "-C", "metadata=specimen", "-C", "link-arg=-Wl,--build-id=none"])
+        .arg("-o")
+        .arg(out.join("specimen"))
+        .status()
+        .expect("rustc can be started");
+    assert!(done.success(), "the specimen does not compile");
+}
+
+fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("the source tree can be read").flatten() {
+        let path = entry.path();
+        if path.is_dir() { walk(&path, files) } else { files.push(path) }
+    }
+}

@@ -1,0 +1,73 @@
+//! The ingress's admin interface: HTTP on a Unix socket in the sandbox's folder.
+
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
+
+use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::UnixStream,
+};
+
+use crate::{error::SandboxError, routes::Route};
+
+/// The longest that one answer is waited for; it takes milliseconds.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Where the routes are in the configuration.
+const ROUTES: &str = "/config/apps/http/servers/https/routes";
+
+/// The admin interface of one ingress.
+#[derive(Debug, Clone)]
+pub(crate) struct Admin {
+    socket: PathBuf,
+}
+
+impl Admin {
+    pub(crate) fn at(socket: PathBuf) -> Self {
+        Self { socket }
+    }
+
+    /// The ids of the loaded routes.
+    pub(crate) async fn loaded(&self) -> Result<BTreeSet<String>, SandboxError> {
+        let text = self.call("GET", ROUTES, "").await?;
+        let routes: Vec<Value> = serde_json::from_str(&text).map_err(|error| failed("GET", error.to_string()))?;
+        Ok(routes.iter().filter_map(|route| route.get("@id")?.as_str()).map(str::to_owned).collect())
+    }
+
+    /// Puts a route in front of the others. The caller knows that it is not loaded: the ingress takes an id twice.
+    pub(crate) async fn load(&self, route: &Route) -> Result<(), SandboxError> {
+        self.call("PUT", &format!("{ROUTES}/0"), &route.to_json().to_string()).await.map(drop)
+    }
+
+    pub(crate) async fn delete(&self, id: &str) -> Result<(), SandboxError> {
+        self.call("DELETE", &format!("/id/{id}"), "").await.map(drop)
+    }
+
+    /// One request, one connection. HTTP/1.0 keeps the answer free of chunks.
+    async fn call(&self, method: &str, path: &str, body: &str) -> Result<String, SandboxError> {
+        let exchange = async {
+            let mut stream = UnixStream::connect(&self.socket).await?;
+            let head = format!(
+                "{method} {path} HTTP/1.0\r\nHost: taster\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+                body.len()
+            );
+            stream.write_all(head.as_bytes()).await?;
+            stream.write_all(body.as_bytes()).await?;
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer).await?;
+            Ok::<_, std::io::Error>(String::from_utf8_lossy(&answer).into_owned())
+        };
+        let answer = tokio::time::timeout(PATIENCE, exchange)
+            .await
+            .map_err(|_| failed(method, format!("no answer within {PATIENCE:?}")))?
+            .map_err(|error| failed(method, error.to_string()))?;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+        match head.split(' ').nth(1) {
+            Some("200") => Ok(body.to_owned()),
+            _ => Err(failed(method, format!("{} {body}", head.lines().next().unwrap_or("nothing")))),
+        }
+    }
+}
+
+fn failed(method: &str, message: String) -> SandboxError {
+    SandboxError::Program { program: format!("the ingress's admin interface ({method})"), message }
+}

@@ -1,0 +1,81 @@
+//! The files of packages of the distribution, without installing them.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    engine::{find, run},
+    error::SandboxError,
+};
+
+/// Unpacks the packages and all that they depend on into `root`. Downloads are kept in `cache`, so that the next time needs
+/// no network. apt checks the signatures as for an installation.
+pub(crate) async fn unpack(cache: &Path, packages: &[String], root: &Path) -> Result<(), SandboxError> {
+    if find("apt-get").is_none() {
+        let message = "not found; images can be assembled on Debian and Ubuntu only".to_owned();
+        return Err(SandboxError::Program { program: "apt-get".into(), message });
+    }
+    let archives = archives(cache, packages).await?;
+    fs::create_dir_all(root).map_err(|error| SandboxError::file(root, error))?;
+    for archive in archives {
+        run("dpkg-deb", ["-x".as_ref(), archive.as_os_str(), root.as_os_str()]).await?;
+    }
+    Ok(())
+}
+
+/// The package files, downloaded where they are not there yet.
+async fn archives(cache: &Path, packages: &[String]) -> Result<Vec<PathBuf>, SandboxError> {
+    let folder = cache.join("archives");
+    let partial = folder.join("partial");
+    fs::create_dir_all(&partial).map_err(|error| SandboxError::file(&partial, error))?;
+    // apt takes a system with this status for one on which nothing is installed, and so names everything that is needed.
+    let status = cache.join("nothing-installed");
+    fs::write(&status, "").map_err(|error| SandboxError::file(&status, error))?;
+    let apt = |archives: &Path, how: &str| {
+        let set = |key: &str, value: &str| format!("-o{key}={value}");
+        let args = [
+            set("Dir::State::status", &status.display().to_string()),
+            set("Dir::Cache::archives", &archives.display().to_string()),
+            set("Dir::Cache::pkgcache", ""),
+            set("Dir::Cache::srcpkgcache", ""),
+            // Nothing of the system is written, so neither its lock nor its download user is needed.
+            set("Debug::NoLocking", "true"),
+            set("APT::Sandbox::User", ""),
+        ];
+        let words = ["-qq", "-y", "--no-install-recommends", how, "install"].map(str::to_owned);
+        run("apt-get", args.into_iter().chain(words).chain(packages.iter().cloned()).collect::<Vec<_>>())
+    };
+    // Seen from a folder without archives the plan names them all, and none of another image or version.
+    let plan = apt(&partial, "--print-uris").await?;
+    let files: Vec<PathBuf> = file_names(&String::from_utf8_lossy(&plan)).into_iter().map(|name| folder.join(name)).collect();
+    if !files.iter().all(|file| file.is_file()) {
+        apt(&folder, "--download-only").await?;
+    }
+    Ok(files)
+}
+
+/// The file names in what `apt-get --print-uris` prints: `'URI' NAME SIZE HASH`.
+fn file_names(printed: &str) -> Vec<String> {
+    printed
+        .lines()
+        .filter(|line| line.starts_with('\''))
+        .filter_map(|line| line.split_whitespace().nth(1))
+        .filter(|name| name.ends_with(".deb") && !name.contains('/'))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_package_files_are_taken_from_apts_plan() {
+        let printed = "'http://a.example/p/c/caddy_2.6.2-5_amd64.deb' caddy_2.6.2-5_amd64.deb 9326868 MD5Sum:c5\n\
+                       'http://a.example/z/zlib1g_1.2.13_amd64.deb' zlib1g_1%3a1.2.13_amd64.deb 86684 \n\
+                       W: something else\n'http://a.example/x' ../../etc/x.deb 1 \n";
+        assert_eq!(file_names(printed), ["caddy_2.6.2-5_amd64.deb", "zlib1g_1%3a1.2.13_amd64.deb"]);
+    }
+}

@@ -1,0 +1,19 @@
+//! What is compiled in: the specimen, and the sources of images and recipes.
+
+use sha2::{Digest, Sha256};
+
+include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
+
+/// The specimen's program.
+pub(crate) static SPECIMEN: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/specimen"));
+
+/// The first twelve hexadecimal digits of what `parts` hold.
+pub(crate) fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        // The length keeps two parts from being read as one.
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    data_encoding::HEXLOWER.encode(&hash.finalize()[..6])
+}

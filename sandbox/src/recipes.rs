@@ -1,0 +1,277 @@
+//! The sandbox's recipes: git repositories with history and annotated tags, generated from `sandbox/recipes/<name>/`.
+//!
+//! A recipe's folder has a `recipe.toml` with its versions, a folder `base` with the files of the first, and a folder per
+//! later version with just the files that differ. `{{name}}` in a file stands for a value of `recipe.toml`, and
+//! `{{specimen}}` for the specimen's image. A recipe with `like` takes another's files and only gives other values.
+//! The same sources give the same commits.
+
+use std::{collections::BTreeMap, fs, path::Path, process::Stdio};
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use tokio::{io::AsyncWriteExt, process::Command};
+
+use crate::{
+    embedded::{RECIPES, digest},
+    engine::{find, run},
+    error::SandboxError,
+    home::Home,
+    images,
+};
+
+/// Who the generated history is by.
+const AUTHOR: &str = "taster sandbox <sandbox@taster.test>";
+/// The file in a repository with the digest of what it was made from.
+const SOURCE: &str = "taster-source";
+
+/// `recipe.toml`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Definition {
+    /// Whether it is there for stories about failures, and not to be offered to users.
+    #[serde(default)]
+    kin: bool,
+    /// The recipe whose files it takes.
+    #[serde(default)]
+    like: Option<String>,
+    /// Values for all versions.
+    #[serde(default)]
+    values: BTreeMap<String, String>,
+    #[serde(default)]
+    version: Vec<Version>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Version {
+    tag: String,
+    date: Timestamp,
+    /// Files of the version before that it does not have any more.
+    #[serde(default)]
+    removed: Vec<String>,
+    /// Values that differ from those for all versions.
+    #[serde(default)]
+    values: BTreeMap<String, String>,
+}
+
+/// All the files of one version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Tree {
+    tag: String,
+    date: Timestamp,
+    files: BTreeMap<String, Vec<u8>>,
+}
+
+/// The recipes that the sandbox offers, without those that are there for stories about failures.
+pub fn enrolled() -> Vec<String> {
+    definitions().into_iter().filter(|(_, definition)| !definition.kin).map(|(name, _)| name.to_owned()).collect()
+}
+
+/// All recipes that the sandbox has, those for stories about failures included.
+pub fn all() -> Vec<String> {
+    definitions().into_keys().map(str::to_owned).collect()
+}
+
+/// The images that a recipe's versions name, of a recipe that the sandbox has.
+pub fn images(recipe: &str) -> Vec<String> {
+    let mut images: Vec<String> = trees(recipe)
+        .iter()
+        .flat_map(|tree| &tree.files)
+        .filter(|(path, _)| path.starts_with("compose") && path.ends_with(".yml"))
+        .flat_map(|(_, bytes)| images_of(&String::from_utf8_lossy(bytes)))
+        .collect();
+    images.sort();
+    images.dedup();
+    images
+}
+
+/// The values of the `image` keys of a compose file.
+fn images_of(compose: &str) -> Vec<String> {
+    let value = |line: &str| Some(line.trim().strip_prefix("image:")?.trim().trim_matches(['"', '\'']).to_owned());
+    compose.lines().filter_map(value).filter(|image| !image.is_empty()).collect()
+}
+
+fn definitions() -> BTreeMap<&'static str, Definition> {
+    RECIPES
+        .iter()
+        .filter_map(|(path, text)| {
+            let name = path.strip_suffix("/recipe.toml").filter(|name| !name.contains('/'))?;
+            Some((name, toml::from_str(std::str::from_utf8(text).ok()?).ok()?))
+        })
+        .collect()
+}
+
+/// The versions of a recipe with all their files.
+fn trees(recipe: &str) -> Vec<Tree> {
+    let definitions = definitions();
+    let Some(own) = definitions.get(recipe) else { return Vec::new() };
+    let source = own.like.as_deref().unwrap_or(recipe);
+    let Some(like) = definitions.get(source) else { return Vec::new() };
+    let versions = if own.version.is_empty() { &like.version } else { &own.version };
+    let mut raw: BTreeMap<String, &[u8]> = files(source, "base");
+    let mut trees = Vec::new();
+    for version in versions {
+        raw.extend(files(source, &version.tag));
+        raw.retain(|path, _| !version.removed.contains(path));
+        let mut values = BTreeMap::from([
+            ("recipe".to_owned(), recipe.to_owned()),
+            ("version".to_owned(), version.tag.clone()),
+            ("app_version".to_owned(), version.tag.split_once('+').map_or("", |(_, app)| app).to_owned()),
+            ("specimen".to_owned(), images::specimen()),
+        ]);
+        for more in [&like.values, &own.values, &version.values] {
+            values.extend(more.clone());
+        }
+        let files = raw.iter().map(|(path, bytes)| (path.clone(), fill(bytes, &values))).collect();
+        trees.push(Tree { tag: version.tag.clone(), date: version.date, files });
+    }
+    trees
+}
+
+fn files(recipe: &str, folder: &str) -> BTreeMap<String, &'static [u8]> {
+    let prefix = format!("{recipe}/{folder}/");
+    RECIPES.iter().filter_map(|(path, bytes)| Some((path.strip_prefix(&prefix)?.to_owned(), *bytes))).collect()
+}
+
+/// A text with its `{{name}}`s replaced. A file that is no text stays as it is.
+fn fill(bytes: &[u8], values: &BTreeMap<String, String>) -> Vec<u8> {
+    let Ok(text) = std::str::from_utf8(bytes) else { return bytes.to_vec() };
+    let mut text = text.to_owned();
+    for (name, value) in values {
+        text = text.replace(&format!("{{{{{name}}}}}"), value);
+    }
+    text.into_bytes()
+}
+
+/// The whole history as `git fast-import` reads it: one commit and one annotated tag a version.
+fn history(trees: &[Tree]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut line = |text: String| out.extend_from_slice(text.as_bytes());
+    for tree in trees {
+        let when = tree.date.as_second();
+        let message = format!("chore: publish {} release", tree.tag);
+        line(format!("commit refs/heads/main\nauthor {AUTHOR} {when} +0000\ncommitter {AUTHOR} {when} +0000\n"));
+        line(format!("data {}\n{message}\ndeleteall\n", message.len()));
+        for (path, bytes) in &tree.files {
+            let mode = if path.ends_with(".sh") { "100755" } else { "100644" };
+            line(format!("M {mode} inline {path}\ndata {}\n", bytes.len()));
+            // All files of recipes are text; `fill` has left others alone.
+            line(String::from_utf8_lossy(bytes).into_owned());
+            line("\n".to_owned());
+        }
+        line(format!("tag {}\nfrom refs/heads/main\ntagger {AUTHOR} {when} +0000\n", tree.tag));
+        line(format!("data {}\n{message}\n", message.len()));
+    }
+    line("done\n".to_owned());
+    out
+}
+
+/// Makes sure that all recipes are there as the sources say. Gives the names of those that were made.
+pub(crate) async fn ensure(home: &Home) -> Result<Vec<String>, SandboxError> {
+    let folder = home.recipes();
+    fs::create_dir_all(&folder).map_err(|error| SandboxError::file(&folder, error))?;
+    let mut made = Vec::new();
+    for recipe in all() {
+        let history = history(&trees(&recipe));
+        let source = digest([history.as_slice()]);
+        let place = folder.join(&recipe);
+        if fs::read_to_string(place.join(SOURCE)).is_ok_and(|there| there == source) {
+            continue;
+        }
+        // Made beside and put in place as the last step, so that no half repository is ever read.
+        let beside = tempfile::tempdir_in(home.root()).map_err(|error| SandboxError::file(home.root(), error))?;
+        generate(beside.path(), &history).await?;
+        let put = || {
+            fs::write(beside.path().join(SOURCE), &source)?;
+            if place.exists() {
+                fs::remove_dir_all(&place)?;
+            }
+            fs::rename(beside.path(), &place)
+        };
+        put().map_err(|error| SandboxError::file(&place, error))?;
+        // What the guard would remove has its final name now.
+        let _ = beside.keep();
+        made.push(recipe);
+    }
+    Ok(made)
+}
+
+async fn generate(place: &Path, history: &[u8]) -> Result<(), SandboxError> {
+    let failed = |message: String| SandboxError::Program { program: "git fast-import".into(), message };
+    if find("git").is_none() {
+        return Err(SandboxError::Program { program: "git".into(), message: "it is not installed".into() });
+    }
+    let args = ["init", "--quiet", "--bare", "--template=", "--initial-branch=main"];
+    run("git", args.iter().map(AsRef::<std::ffi::OsStr>::as_ref).chain([place.as_os_str()])).await?;
+    let mut child = Command::new("git")
+        .arg("--git-dir")
+        .arg(place)
+        .args(["fast-import", "--quiet", "--done"])
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| failed(error.to_string()))?;
+    if let Some(mut input) = child.stdin.take() {
+        input.write_all(history).await.map_err(|error| failed(error.to_string()))?;
+    }
+    let done = child.wait_with_output().await.map_err(|error| failed(error.to_string()))?;
+    if done.status.success() {
+        return Ok(());
+    }
+    Err(failed(String::from_utf8_lossy(&done.stderr).lines().next().unwrap_or("no word").to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_recipe_can_be_read_and_its_values_are_filled_in() {
+        let folders = RECIPES.iter().filter(|(path, _)| path.ends_with("/recipe.toml")).count();
+        assert_eq!(all().len(), folders);
+        assert!(enrolled().contains(&"hello".to_owned()) && !enrolled().contains(&"hello-crash".to_owned()));
+        for recipe in all() {
+            let trees = trees(&recipe);
+            assert!(!trees.is_empty(), "{recipe} has no version");
+            for tree in &trees {
+                for needed in ["compose.yml", ".env.sample", "abra.sh", "README.md"] {
+                    assert!(tree.files.contains_key(needed), "{recipe} {} lacks {needed}", tree.tag);
+                }
+                assert!(tree.files.contains_key(&format!("release/{}", tree.tag)), "{recipe} {} has no release note", tree.tag);
+                for (path, bytes) in &tree.files {
+                    let text = std::str::from_utf8(bytes).unwrap();
+                    // Docker's own templates have a blank or a dot after the braces.
+                    let left =
+                        text.match_indices("{{").find(|(at, _)| text[at + 2..].starts_with(|c: char| c.is_ascii_lowercase()));
+                    assert!(left.is_none() || path.ends_with(".tmpl"), "{recipe} {path}: a value is missing");
+                }
+            }
+            assert!(!images(&recipe).is_empty(), "{recipe} names no image");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_same_sources_give_the_same_commits() {
+        let tip = async || {
+            let folder = tempfile::tempdir().unwrap();
+            let home = Home::at(folder.path());
+            assert!(ensure(&home).await.unwrap().contains(&"hello".to_owned()));
+            assert_eq!(ensure(&home).await.unwrap(), Vec::<String>::new(), "what is there is left alone");
+            let hello = home.recipes().join("hello");
+            let refs =
+                ["--git-dir", hello.to_str().unwrap(), "for-each-ref", "--format=%(objecttype) %(refname:short) %(*objecttype)"];
+            let refs = String::from_utf8(run("git", refs).await.unwrap()).unwrap();
+            let tags: Vec<&str> = refs.lines().filter(|line| line.starts_with("tag ")).collect();
+            assert!(tags.len() >= 3 && tags.iter().all(|tag| tag.ends_with(" commit")), "{refs}");
+            let log = ["--git-dir", hello.to_str().unwrap(), "log", "--format=%H %an %ae %aI"];
+            String::from_utf8(run("git", log).await.unwrap()).unwrap()
+        };
+        let first = tip().await;
+        assert_eq!(first, tip().await);
+        assert_eq!(first.lines().count(), 3, "{first}");
+    }
+}

@@ -1,0 +1,99 @@
+//! A one-node Swarm and the overlay network that public services are on, made only when absent.
+
+use std::collections::HashMap;
+
+use bollard::{
+    Docker,
+    models::{Ipam, IpamConfig, LocalNodeState, NetworkCreateRequest, NetworkInspect, SwarmInitRequest},
+    query_parameters::{InspectNetworkOptions, LeaveSwarmOptions},
+};
+
+use crate::{
+    engine::{answer, found},
+    error::SandboxError,
+    home::Home,
+    layout::Layout,
+    progress::Teller,
+};
+
+/// The label of all that the sandbox made.
+pub(crate) const LABEL: &str = "taster.sandbox";
+
+pub(crate) fn labels() -> HashMap<String, String> {
+    HashMap::from([(LABEL.to_owned(), "1".to_owned())])
+}
+
+/// Makes the engine a manager, unless it is one.
+pub(crate) async fn ensure(docker: &Docker, home: &Home, layout: &Layout, teller: &mut Teller<'_>) -> Result<(), SandboxError> {
+    let info = answer("info", docker.info()).await?;
+    let socket = || layout.engine.display().to_string();
+    if info.security_options.unwrap_or_default().iter().any(|option| option.contains("rootless")) {
+        return Err(SandboxError::Rootless { socket: socket() });
+    }
+    let swarm = info.swarm.unwrap_or_default();
+    match swarm.local_node_state {
+        Some(LocalNodeState::ACTIVE) if swarm.control_available == Some(true) => return Ok(()),
+        Some(LocalNodeState::ACTIVE | LocalNodeState::PENDING | LocalNodeState::ERROR | LocalNodeState::LOCKED) => {
+            return Err(SandboxError::Worker { socket: socket() });
+        }
+        Some(LocalNodeState::INACTIVE | LocalNodeState::EMPTY) | None => {}
+    }
+    // Nobody else is to join it, so it needs no address that others reach.
+    let request = SwarmInitRequest {
+        listen_addr: Some("127.0.0.1:2377".into()),
+        advertise_addr: Some("127.0.0.1".into()),
+        ..SwarmInitRequest::default()
+    };
+    answer("swarm init", docker.init_swarm(request)).await?;
+    let mut made = home.made();
+    made.swarm = answer("swarm inspect", docker.inspect_swarm()).await?.id;
+    home.keep_made(&made)?;
+    teller.say("made the engine a one-node Swarm");
+    Ok(())
+}
+
+/// Makes the network, unless it is there.
+pub(crate) async fn ensure_network(
+    docker: &Docker,
+    home: &Home,
+    layout: &Layout,
+    teller: &mut Teller<'_>,
+) -> Result<(), SandboxError> {
+    if let Some(network) = network(docker, &layout.network).await? {
+        let bad = |what: &str| Err(SandboxError::BadNetwork { name: layout.network.clone(), what: what.to_owned() });
+        return match (network.driver.as_deref(), network.attachable) {
+            (Some("overlay"), Some(true)) => Ok(()),
+            (Some("overlay"), _) => bad("plain containers may not attach to it"),
+            _ => bad("it is no overlay network"),
+        };
+    }
+    let range =
+        IpamConfig { subnet: Some(layout.subnet.clone()), ip_range: Some(layout.task_range.clone()), ..IpamConfig::default() };
+    let request = NetworkCreateRequest {
+        name: layout.network.clone(),
+        driver: Some("overlay".into()),
+        attachable: Some(true),
+        ipam: Some(Ipam { config: Some(vec![range]), ..Ipam::default() }),
+        labels: Some(labels()),
+        ..NetworkCreateRequest::default()
+    };
+    let mut made = home.made();
+    made.network = Some(answer("network create", docker.create_network(request)).await?.id);
+    home.keep_made(&made)?;
+    teller.say(format!("made the overlay network {}", layout.network));
+    Ok(())
+}
+
+pub(crate) async fn network(docker: &Docker, name: &str) -> Result<Option<NetworkInspect>, SandboxError> {
+    found("network inspect", docker.inspect_network(name, None::<InspectNetworkOptions>)).await
+}
+
+/// Leaves and so removes the Swarm, if it is the one with this id and nothing of others runs on it.
+pub(crate) async fn leave(docker: &Docker, id: &str) -> Result<bool, SandboxError> {
+    let info = answer("info", docker.info()).await?;
+    let ours = info.swarm.and_then(|swarm| swarm.cluster).and_then(|cluster| cluster.id).as_deref() == Some(id);
+    if ours {
+        answer("swarm leave", docker.leave_swarm(Some(LeaveSwarmOptions { force: true }))).await?;
+    }
+    Ok(ours)
+}

@@ -1,0 +1,157 @@
+//! The sandbox's own CA and the certificate of all names in its zone.
+//!
+//! The CA may sign for the zone only, so trusting it opens nothing else. Nobody's trust store is touched: clients are told
+//! of the file.
+
+use jiff::{Span, civil::Date};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    NameConstraints, date_time_ymd,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{error::SandboxError, home::Home, made};
+
+/// How long a certificate may have left before it is made anew, in days.
+const RENEW_BEFORE: i32 = 30;
+/// How long a certificate is good for, in days.
+const LEAF_DAYS: i32 = 397;
+const CA_YEARS: i32 = 10;
+
+/// The keys and certificates, in PEM.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Tls {
+    zone: String,
+    ca: String,
+    ca_key: String,
+    ca_until: Date,
+    /// The certificate of the zone.
+    pub(crate) leaf: String,
+    /// Its key.
+    pub(crate) leaf_key: String,
+    leaf_until: Date,
+}
+
+/// A date as rcgen has it: a type of a crate that is not ours to name.
+macro_rules! moment {
+    ($date:expr) => {{
+        let date: Date = $date;
+        date_time_ymd(date.year().into(), date.month().unsigned_abs(), date.day().unsigned_abs())
+    }};
+}
+
+/// What of the keys has to be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Need {
+    Nothing,
+    Leaf,
+    All,
+}
+
+fn need(tls: Option<&Tls>, zone: &str, today: Date) -> Need {
+    let soon = today.saturating_add(Span::new().days(RENEW_BEFORE));
+    match tls {
+        Some(tls) if tls.zone == zone && tls.ca_until > soon => {
+            if tls.leaf_until > soon {
+                Need::Nothing
+            } else {
+                Need::Leaf
+            }
+        }
+        _ => Need::All,
+    }
+}
+
+/// The keys of the sandbox, made or renewed where that is due on `today`. Says whether anything was made.
+pub(crate) fn ensure(home: &Home, zone: &str, today: Date) -> Result<(Tls, bool), SandboxError> {
+    let file = home.root().join("tls.toml");
+    let old: Option<Tls> = made::read(&file);
+    let made = match (need(old.as_ref(), zone, today), old) {
+        (Need::Nothing, Some(tls)) => {
+            made::replace(&home.ca(), tls.ca.as_bytes(), 0o644)?;
+            return Ok((tls, false));
+        }
+        (Need::Leaf, Some(tls)) => renew(tls, today),
+        (Need::All | Need::Leaf | Need::Nothing, _) => create(zone, today),
+    };
+    let tls = made.map_err(|error| SandboxError::File { path: file.display().to_string(), message: error.to_string() })?;
+    made::write(&file, &tls)?;
+    made::replace(&home.ca(), tls.ca.as_bytes(), 0o644)?;
+    Ok((tls, true))
+}
+
+fn create(zone: &str, today: Date) -> Result<Tls, rcgen::Error> {
+    let until = today.saturating_add(Span::new().years(CA_YEARS));
+    let key = KeyPair::generate()?;
+    let ca = ca_params(zone, today, until)?.self_signed(&key)?;
+    let empty = Tls {
+        zone: zone.to_owned(),
+        ca: ca.pem(),
+        ca_key: key.serialize_pem(),
+        ca_until: until,
+        leaf: String::new(),
+        leaf_key: String::new(),
+        leaf_until: today,
+    };
+    renew(empty, today)
+}
+
+fn renew(tls: Tls, today: Date) -> Result<Tls, rcgen::Error> {
+    let until = today.saturating_add(Span::new().days(LEAF_DAYS));
+    let issuer = Issuer::new(ca_params(&tls.zone, today, tls.ca_until)?, KeyPair::from_pem(&tls.ca_key)?);
+    let mut params = CertificateParams::new(vec![tls.zone.clone(), format!("*.{}", tls.zone)])?;
+    params.distinguished_name = Default::default();
+    params.distinguished_name.push(DnType::CommonName, &tls.zone);
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.use_authority_key_identifier_extension = true;
+    params.not_before = moment!(today.saturating_sub(Span::new().days(1)));
+    params.not_after = moment!(until);
+    let key = KeyPair::generate()?;
+    let leaf = params.signed_by(&key, &issuer)?;
+    Ok(Tls { leaf: leaf.pem(), leaf_key: key.serialize_pem(), leaf_until: until, ..tls })
+}
+
+fn ca_params(zone: &str, from: Date, until: Date) -> Result<CertificateParams, rcgen::Error> {
+    let mut params = CertificateParams::new(Vec::new())?;
+    params.distinguished_name = Default::default();
+    params.distinguished_name.push(DnType::CommonName, "taster sandbox CA");
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params.name_constraints = Some(NameConstraints {
+        permitted_subtrees: vec![GeneralSubtree::DnsName(zone.to_owned())],
+        excluded_subtrees: Vec::new(),
+    });
+    params.not_before = moment!(from.saturating_sub(Span::new().days(1)));
+    params.not_after = moment!(until);
+    Ok(params)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::{ToSpan, civil::date};
+
+    use super::*;
+
+    #[test]
+    fn keys_are_made_once_and_renewed_before_they_expire() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::at(folder.path());
+        let today = date(2026, 11, 21);
+        let (first, made) = ensure(&home, "taster.test", today).unwrap();
+        assert!(made);
+        for (day, zone, leaf, ca) in [
+            (today, "taster.test", false, false),
+            (today + 366.days(), "taster.test", false, false),
+            (today + 367.days(), "taster.test", true, false),
+            (today + 10.years(), "taster.test", true, true),
+            (today, "other.test", true, true),
+        ] {
+            made::write(&folder.path().join("tls.toml"), &first).unwrap();
+            let (now, made) = ensure(&home, zone, day).unwrap();
+            assert_eq!((now.leaf != first.leaf, now.ca != first.ca), (leaf, ca), "{day} {zone}");
+            assert_eq!(made, leaf || ca);
+            assert_eq!(std::fs::read_to_string(home.ca()).unwrap(), now.ca);
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Making the sandbox, and mending what is missing of it.
+
+use std::{
+    fs::{self, File},
+    os::unix::fs::PermissionsExt,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use bollard::Docker;
+
+use crate::{
+    agent, engine,
+    error::SandboxError,
+    home::{Home, Machine},
+    host, images, ingress,
+    layout::Setup,
+    made,
+    progress::{Progress, Teller},
+    recipes, swarm, tls,
+};
+
+/// How long another taster at work on the same sandbox is waited for. An engine's download is in it.
+const BUSY: Duration = Duration::from_secs(300);
+/// How long the one look for a registry may take.
+const REGISTRY: Duration = Duration::from_secs(3);
+/// What the registry is asked for.
+const KNOWN_IMAGE: &str = "docker.io/library/busybox:latest";
+
+/// A sandbox that is up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Up {
+    /// The host file that a run reads.
+    pub host_file: PathBuf,
+    /// How long it took.
+    pub took: Duration,
+    /// Labels of running services that the ingress does not understand.
+    pub warnings: Vec<String>,
+}
+
+/// Makes the sandbox, or mends what is missing of it. Does nothing where all is there, in a fraction of a second; safe when
+/// several do it at once.
+pub async fn up(home: &Home, setup: &Setup, say: &mut dyn FnMut(Progress)) -> Result<Up, SandboxError> {
+    let mut teller = Teller::new(say);
+    let _lock = lock(home).await?;
+    made::write(&home.root().join("layout.toml"), &setup.layout)?;
+    let layout = &setup.layout;
+    let docker = engine::ensure(home, layout, &mut teller).await?;
+    swarm::ensure(&docker, home, layout, &mut teller).await?;
+    let registry = async {
+        match home.looked() {
+            true => None,
+            false => Some(registry(&docker).await),
+        }
+    };
+    let rest = async {
+        swarm::ensure_network(&docker, home, layout, &mut teller).await?;
+        let (tls, made) = tls::ensure(home, &layout.zone, jiff::Zoned::now().date())?;
+        if made {
+            teller.say(format!("made the certificate of *.{}", layout.zone));
+        }
+        images::ensure(&docker, home, &[images::caddy(), images::specimen()], &mut teller).await?;
+        ingress::ensure(&docker, home, layout, &tls, &mut teller).await?;
+        if agent::ensure(home, &setup.exe).await? {
+            teller.say("started the agent of the ingress");
+        }
+        let made = recipes::ensure(home).await?;
+        if !made.is_empty() {
+            teller.say(format!("made the recipes {}", made.join(", ")));
+        }
+        Ok::<(), SandboxError>(())
+    };
+    let (registry, done) = futures_util::future::join(registry, rest).await;
+    done?;
+    if let Some(registry) = registry {
+        let machine = Machine { ipvs: ipvs(), registry };
+        home.remember(&machine).map_err(|error| SandboxError::file(&home.machine_file(), error))?;
+        let has = |there: bool| if there { "yes" } else { "no" };
+        teller.say(format!("looked at the machine: IPVS {}, registry {}", has(machine.ipvs), has(machine.registry)));
+    }
+    host::write(home, setup)?;
+    let warnings = agent::alive(home).map(|agent| agent.warnings).unwrap_or_default();
+    Ok(Up { host_file: home.host_file(), took: teller.elapsed(), warnings })
+}
+
+/// The lock of the folder, held as long as the file is open.
+pub(crate) async fn lock(home: &Home) -> Result<File, SandboxError> {
+    let root = home.root();
+    fs::create_dir_all(root)
+        .and_then(|()| fs::set_permissions(root, fs::Permissions::from_mode(0o700)))
+        .map_err(|error| SandboxError::file(root, error))?;
+    let path = root.join("lock");
+    let started = Instant::now();
+    let file = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = file.map_err(|error| SandboxError::file(&path, error))?;
+    while file.try_lock().is_err() {
+        if started.elapsed() > BUSY {
+            return Err(SandboxError::Busy { after: BUSY });
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(file)
+}
+
+/// Whether a registry answers, asked once and through the engine, which is who would pull.
+async fn registry(docker: &Docker) -> bool {
+    matches!(tokio::time::timeout(REGISTRY, docker.inspect_registry_image(KNOWN_IMAGE, None)).await, Ok(Ok(_)))
+}
+
+/// Whether the kernel has IPVS. The engine loads it with the first overlay network that a container joins, and by then the
+/// ingress has; from that moment on the kernel shows this table, whoever looks.
+fn ipvs() -> bool {
+    fs::exists("/proc/net/ip_vs").unwrap_or(false)
+}
