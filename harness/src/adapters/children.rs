@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     fn child(pid: i32, start_ticks: u64) -> Child {
-        Child { run: "20261121-101502-k3v9q2m7".parse().unwrap(), pid, start_ticks, doing: "abra".into() }
+        Child { run: "20261121-101502-k3v7q2m7".parse().unwrap(), pid, start_ticks, doing: "abra".into() }
     }
 
     fn process(pid: i32, parent: i32, session: i32, start_ticks: u64) -> Row {

@@ -1,0 +1,159 @@
+use std::fs;
+
+use super::{read::parse, *};
+use crate::{
+    adapters::clock::SystemClock,
+    model::{host::Host, names::StackName, outcome::Tier, request::{Request, Source}},
+};
+
+const RUN: &str = "20261121-101502-k3v7q2m7";
+
+fn journal(dir: &Path) -> Journal {
+    let run: RunId = RUN.parse().unwrap();
+    let journal = Journal::create(dir, run.clone(), Arc::new(SystemClock::start())).unwrap();
+    let request = Request {
+        recipe: "hello".parse().unwrap(),
+        source: Source::Catalogue { at: None },
+        tiers: [Tier::Install].into(),
+        deadline: std::time::Duration::from_secs(600),
+    };
+    let host = Host {
+        zone: "taster.test".parse().unwrap(),
+        abra: "abra".into(),
+        server: "default".into(),
+        engine: "/run/docker.sock".into(),
+        ingress: None,
+        ca: None,
+    };
+    journal.append(Kind::RunStarted { version: 1, run, taster: "0.1.0".into(), request, host }).unwrap();
+    journal
+}
+
+fn engine() -> EngineId {
+    "swarm1".parse().unwrap()
+}
+
+fn stack(name: &str) -> Claimed {
+    Claimed::Stack { name: name.parse::<StackName>().unwrap() }
+}
+
+fn claimed(reading: &Reading) -> Vec<String> {
+    reading.claims.iter().map(|claim| claim.what().to_string()).collect()
+}
+
+#[test]
+fn a_journal_reads_as_it_was_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = journal(dir.path());
+    let (claim, event) = journal.claim(stack("shop"), &engine()).unwrap();
+    assert_eq!((event.seq, claim.run().as_str()), (2, RUN));
+    for what in [stack("shop"), stack("inn"), Claimed::Dir { path: "/tmp/run/abra".into() }] {
+        journal.claim(what, &engine()).unwrap();
+    }
+    journal.append(Kind::Released { what: stack("inn") }).unwrap();
+    for (pid, start_ticks) in [(7, 70), (8, 80)] {
+        journal.append(Kind::ChildStarted { pid, start_ticks, doing: "abra app deploy".into() }).unwrap();
+    }
+    let last = journal.append(Kind::ChildEnded { pid: 7 }).unwrap();
+    let reading = read(dir.path()).unwrap();
+    assert_eq!(reading.run.as_ref().map(RunId::as_str), Some(RUN));
+    assert_eq!(claimed(&reading), ["stack shop", "folder /tmp/run/abra"], "each once, and none that is released");
+    assert_eq!(reading.claims[0], claim);
+    assert_eq!(reading.children.iter().map(|child| (child.pid, child.start_ticks)).collect::<Vec<_>>(), [(8, 80)]);
+    assert_eq!(reading.engine.as_deref(), Some(Path::new("/run/docker.sock")));
+    assert_eq!(reading.events.last(), Some(&last));
+    assert_eq!((reading.unread.len(), reading.torn, reading.finished, reading.settled()), (0, false, false, false));
+}
+
+#[test]
+fn wherever_a_journal_is_cut_every_whole_claim_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = journal(dir.path());
+    for name in ["a", "b", "c"] {
+        journal.claim(stack(name), &engine()).unwrap();
+    }
+    let whole = fs::read(dir.path().join(FILE)).unwrap();
+    for cut in 0..=whole.len() {
+        let reading = parse(&whole[..cut]);
+        let lines = whole[..cut].iter().filter(|byte| **byte == b'\n').count();
+        // A line that lacks nothing but its end is whole as well.
+        let complete = lines + usize::from(cut < whole.len() && whole[cut] == b'\n');
+        assert_eq!(reading.claims.len(), complete.saturating_sub(1), "cut at {cut}");
+        assert_eq!(reading.lost_claims, 0, "cut at {cut}");
+        assert_eq!(reading.torn, !reading.unread.is_empty(), "cut at {cut}");
+    }
+}
+
+#[test]
+fn a_cut_journal_is_gone_on_with_in_whole_lines() {
+    let dir = tempfile::tempdir().unwrap();
+    journal(dir.path()).claim(stack("shop"), &engine()).unwrap();
+    let path = dir.path().join(FILE);
+    let whole = fs::read(&path).unwrap();
+    for (what, bytes) in [
+        ("whole", whole.clone()),
+        ("torn", [whole.as_slice(), b"{\"seq\":3,\"at"].concat()),
+        ("without its last line end", whole[..whole.len() - 1].to_vec()),
+    ] {
+        fs::write(&path, bytes).unwrap();
+        let before = read(dir.path()).unwrap();
+        let resumed = Journal::resume(RunLock::attempt(dir.path()).unwrap(), &before, Arc::new(SystemClock::start())).unwrap();
+        let event = resumed.append(Kind::Released { what: stack("shop") }).unwrap();
+        let after = read(dir.path()).unwrap();
+        assert_eq!(event.seq, 3, "{what}");
+        assert!(event.mono >= before.last_mono, "{what}");
+        assert_eq!((after.settled(), after.unread.len(), after.events.len()), (true, 0, 3), "{what}: {:?}", after.unread);
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_said_and_what_can_is_used() {
+    let first = format!("{{\"seq\":1,\"event\":\"run-started\",\"version\":9,\"run\":\"{RUN}\",\"new\":true}}");
+    let claim = "{\"seq\":2,\"event\":\"claimed\",\"engine\":\"s\",\"what\":{\"claimed\":\"stack\",\"name\":\"shop\"},\"more\":1}";
+    for (what, line, lost, sentence) in [
+        ("an unknown event", "{\"seq\":3,\"event\":\"sung\"}", 0, "line 3: no event that this version knows"),
+        ("no JSON", "\u{0}\u{0}", 1, "line 3: "),
+        ("an unknown claim", "{\"event\":\"claimed\",\"engine\":\"s\",\"what\":{\"claimed\":\"moon\"}}", 1, "line 3: claimed: unknown variant"),
+        ("an unknown release", "{\"event\":\"released\",\"what\":{\"claimed\":\"moon\"}}", 0, "line 3: released: unknown variant"),
+        ("a child without its start", "{\"event\":\"child-started\",\"pid\":1}", 1, "line 3: child-started: "),
+        ("a list", "[1]", 0, "line 3: ?: "),
+    ] {
+        let reading = parse(format!("{first}\n{claim}\n{line}\n").as_bytes());
+        assert_eq!(claimed(&reading), ["stack shop"], "{what}");
+        assert_eq!(reading.lost_claims, lost, "{what}: {:?}", reading.unread);
+        assert!(reading.unread.iter().any(|said| said.starts_with(sentence)), "{what}: {:?}", reading.unread);
+        assert!(reading.unread[0].contains("version 9, newer than 1"), "{what}");
+    }
+    let headless = parse(format!("{claim}\n").as_bytes());
+    assert_eq!((headless.claims.len(), headless.settled()), (0, false), "a claim of nobody is not forgotten");
+    assert!(parse(b"").settled());
+}
+
+#[test]
+fn paths_that_a_sweep_could_not_remove_rightly_are_not_claimed() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = journal(dir.path());
+    for path in ["abra", "/", "/root", "/tmp/run/../../root"] {
+        let refused = journal.claim(Claimed::Dir { path: path.into() }, &engine());
+        assert!(matches!(refused, Err(JournalError::Flawed { .. })), "{path}");
+    }
+    assert!(read(dir.path()).unwrap().claims.is_empty());
+}
+
+#[test]
+fn the_lock_tells_the_living_from_the_dead() {
+    let dir = tempfile::tempdir().unwrap();
+    let living = journal(dir.path());
+    assert!(matches!(RunLock::attempt(dir.path()), Err(LockError::Held { .. })));
+    assert!(matches!(Journal::create(&dir.path().join("other"), RUN.parse().unwrap(), Arc::new(SystemClock::start())), Ok(_)));
+    drop(living);
+    let lock = RunLock::attempt(dir.path()).unwrap();
+    // Somebody removes the file: who comes next locks another one, and this lock's holder is none the wiser.
+    fs::remove_file(dir.path().join("lock")).unwrap();
+    assert!(RunLock::attempt(dir.path()).is_ok());
+    drop(lock);
+    assert!(matches!(Journal::create(dir.path(), RUN.parse().unwrap(), Arc::new(SystemClock::start())), Err(JournalError::Exists { .. })));
+    fs::remove_file(dir.path().join("lock")).unwrap();
+    fs::create_dir(dir.path().join("lock")).unwrap();
+    assert!(matches!(RunLock::attempt(dir.path()), Err(LockError::NoFile { .. })));
+}
