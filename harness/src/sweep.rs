@@ -175,14 +175,12 @@ fn stack(claim: &Claim, claims: &[Claim], world: &World, sweep: &mut Sweep) {
                 let users: Vec<&ObjectId> =
                     world.objects.iter().filter(|(_, other)| other.uses.contains(id)).map(|(user, _)| user).collect();
                 let foreign = |user: &&ObjectId| !claims.iter().any(|claim| claim.covers(world, user));
-                let strangers: Vec<String> =
-                    users.iter().copied().filter(foreign).map(|user| world.spoken(user)).collect();
+                let strangers: Vec<String> = users.iter().copied().filter(foreign).map(|user| world.spoken(user)).collect();
                 if !strangers.is_empty() {
                     sweep.blocked.push(left(claim, world.spoken(id), Why::UsedBy { holders: strangers }));
                     continue;
                 }
-                (!users.is_empty())
-                    .then(|| Why::UsedBy { holders: users.into_iter().map(|user| world.spoken(user)).collect() })
+                (!users.is_empty()).then(|| Why::UsedBy { holders: users.into_iter().map(|user| world.spoken(user)).collect() })
             }
         };
         match held {
@@ -238,3 +236,6 @@ pub fn released(claims: &[Claim], sweep: &Sweep) -> BTreeSet<Claimed> {
     let held: BTreeSet<&Claimed> = removing.chain(files).chain(rest).collect();
     claims.iter().map(Claim::what).filter(|what| !held.contains(what)).cloned().collect()
 }
+
+#[cfg(test)]
+mod tests;

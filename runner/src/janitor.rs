@@ -135,7 +135,9 @@ async fn one(orders: &Orders, folder: &Path) -> Report {
     let socket = orders.engine.clone().or_else(|| reading.engine.clone()).unwrap_or_else(|| "/var/run/docker.sock".into());
     let fate = match DockerSwarm::at(&socket) {
         Err(error) => Fate::Failed(error.to_string()),
-        Ok(swarm) if orders.dry_run => would(&swarm, &reading.claims).await.unwrap_or_else(|error| Fate::Failed(error.to_string())),
+        Ok(swarm) if orders.dry_run => {
+            would(&swarm, &reading.claims).await.unwrap_or_else(|error| Fate::Failed(error.to_string()))
+        }
         Ok(swarm) => clean(&swarm, lock, &reading, orders.pace).await.unwrap_or_else(Fate::Failed),
     };
     report(fate, reading.unread)

@@ -64,8 +64,12 @@ fn family(table: &[Row], child: &Child, belongs: impl Fn(i32) -> bool) -> BTreeS
     };
     let mut family: BTreeSet<i32> = table.iter().filter(of_child).map(|row| row.pid).collect();
     loop {
-        let more: Vec<i32> =
-            table.iter().filter(|row| family.contains(&row.parent)).map(|row| row.pid).filter(|pid| !family.contains(pid)).collect();
+        let more: Vec<i32> = table
+            .iter()
+            .filter(|row| family.contains(&row.parent))
+            .map(|row| row.pid)
+            .filter(|pid| !family.contains(pid))
+            .collect();
         if more.is_empty() {
             break;
         }

@@ -69,11 +69,26 @@ pub fn read(run_dir: &Path) -> Result<Reading, io::Error> {
 #[derive(Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 enum Lean {
-    RunStarted { version: u32, run: RunId, host: Option<Value> },
-    Claimed { engine: EngineId, what: Claimed },
-    Released { what: Claimed },
-    ChildStarted { pid: i32, start_ticks: u64, doing: String },
-    ChildEnded { pid: i32 },
+    RunStarted {
+        version: u32,
+        run: RunId,
+        host: Option<Value>,
+    },
+    Claimed {
+        engine: EngineId,
+        what: Claimed,
+    },
+    Released {
+        what: Claimed,
+    },
+    ChildStarted {
+        pid: i32,
+        start_ticks: u64,
+        doing: String,
+    },
+    ChildEnded {
+        pid: i32,
+    },
     RunFinished,
     #[serde(other)]
     Other,
@@ -139,7 +154,8 @@ impl Fold {
         match lean {
             Lean::RunStarted { version, run, host } => {
                 if version > JOURNAL_VERSION {
-                    let text = format!("the journal has version {version}, newer than {JOURNAL_VERSION}, which this taster knows");
+                    let text =
+                        format!("the journal has version {version}, newer than {JOURNAL_VERSION}, which this taster knows");
                     self.reading.unread.push(text);
                 }
                 self.reading.run = Some(run);
@@ -172,8 +188,7 @@ impl Fold {
         };
         let mut seen = BTreeSet::new();
         self.claims.retain(|claim| seen.insert(claim.clone()));
-        self.reading.claims =
-            self.claims.into_iter().map(|(engine, what)| Claim::new(run.clone(), engine, what)).collect();
+        self.reading.claims = self.claims.into_iter().map(|(engine, what)| Claim::new(run.clone(), engine, what)).collect();
         let child = |(pid, (start_ticks, doing))| Child { run: run.clone(), pid, start_ticks, doing };
         self.reading.children = self.children.into_iter().map(child).collect();
         self.reading

@@ -3,7 +3,12 @@ use std::fs;
 use super::{read::parse, *};
 use crate::{
     adapters::clock::SystemClock,
-    model::{host::Host, names::StackName, outcome::Tier, request::{Request, Source}},
+    model::{
+        host::Host,
+        names::StackName,
+        outcome::Tier,
+        request::{Request, Source},
+    },
 };
 
 const RUN: &str = "20261121-101502-k3v7q2m7";
@@ -109,12 +114,23 @@ fn a_cut_journal_is_gone_on_with_in_whole_lines() {
 #[test]
 fn what_cannot_be_read_is_said_and_what_can_is_used() {
     let first = format!("{{\"seq\":1,\"event\":\"run-started\",\"version\":9,\"run\":\"{RUN}\",\"new\":true}}");
-    let claim = "{\"seq\":2,\"event\":\"claimed\",\"engine\":\"s\",\"what\":{\"claimed\":\"stack\",\"name\":\"shop\"},\"more\":1}";
+    let claim =
+        "{\"seq\":2,\"event\":\"claimed\",\"engine\":\"s\",\"what\":{\"claimed\":\"stack\",\"name\":\"shop\"},\"more\":1}";
     for (what, line, lost, sentence) in [
         ("an unknown event", "{\"seq\":3,\"event\":\"sung\"}", 0, "line 3: no event that this version knows"),
         ("no JSON", "\u{0}\u{0}", 1, "line 3: "),
-        ("an unknown claim", "{\"event\":\"claimed\",\"engine\":\"s\",\"what\":{\"claimed\":\"moon\"}}", 1, "line 3: claimed: unknown variant"),
-        ("an unknown release", "{\"event\":\"released\",\"what\":{\"claimed\":\"moon\"}}", 0, "line 3: released: unknown variant"),
+        (
+            "an unknown claim",
+            "{\"event\":\"claimed\",\"engine\":\"s\",\"what\":{\"claimed\":\"moon\"}}",
+            1,
+            "line 3: claimed: unknown variant",
+        ),
+        (
+            "an unknown release",
+            "{\"event\":\"released\",\"what\":{\"claimed\":\"moon\"}}",
+            0,
+            "line 3: released: unknown variant",
+        ),
         ("a child without its start", "{\"event\":\"child-started\",\"pid\":1}", 1, "line 3: child-started: "),
         ("a list", "[1]", 0, "line 3: ?: "),
     ] {
@@ -152,7 +168,10 @@ fn the_lock_tells_the_living_from_the_dead() {
     fs::remove_file(dir.path().join("lock")).unwrap();
     assert!(RunLock::attempt(dir.path()).is_ok());
     drop(lock);
-    assert!(matches!(Journal::create(dir.path(), RUN.parse().unwrap(), Arc::new(SystemClock::start())), Err(JournalError::Exists { .. })));
+    assert!(matches!(
+        Journal::create(dir.path(), RUN.parse().unwrap(), Arc::new(SystemClock::start())),
+        Err(JournalError::Exists { .. })
+    ));
     fs::remove_file(dir.path().join("lock")).unwrap();
     fs::create_dir(dir.path().join("lock")).unwrap();
     assert!(matches!(RunLock::attempt(dir.path()), Err(LockError::NoFile { .. })));

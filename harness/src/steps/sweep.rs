@@ -86,12 +86,7 @@ impl Swept {
 ///
 /// All claims are one run's. An engine that does not answer is asked again until the budget is used up; its last error is
 /// returned only when there was not a single look.
-pub async fn until_zero(
-    outside: Outside<'_>,
-    claims: &[Claim],
-    children: &[Child],
-    pace: Pace,
-) -> Result<Swept, SwarmError> {
+pub async fn until_zero(outside: Outside<'_>, claims: &[Claim], children: &[Child], pace: Pace) -> Result<Swept, SwarmError> {
     until_zero_by(sweep, outside, claims, children, pace).await
 }
 

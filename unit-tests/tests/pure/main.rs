@@ -1,1 +1,3 @@
 //! Tests without an engine: tables, recordings, models, properties.
+
+mod sweep;

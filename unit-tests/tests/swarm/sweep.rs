@@ -264,6 +264,10 @@ fn figures(engine: &Engine) {
             engine.ok(&["stack", "rm", &rival]);
             engine.left_of(&rival, &[]).is_empty()
         });
-        eprintln!("true zero of 12 services: janitor {:.1} s, docker stack rm {:.1} s", took.as_secs_f64(), started.elapsed().as_secs_f64());
+        eprintln!(
+            "true zero of 12 services: janitor {:.1} s, docker stack rm {:.1} s",
+            took.as_secs_f64(),
+            started.elapsed().as_secs_f64()
+        );
     }
 }

@@ -7,12 +7,10 @@ use std::{
 
 use bollard::{
     Docker,
-    models::{
-        ConfigSpec, ContainerSummary, ContainerSummaryStateEnum, MountType, Network, Service, Task, TaskState, Volume,
-    },
+    models::{ConfigSpec, ContainerSummary, ContainerSummaryStateEnum, MountType, Network, Service, Task, TaskState, Volume},
     query_parameters::{
-        ListConfigsOptions, ListContainersOptions, ListNetworksOptions, ListSecretsOptions, ListServicesOptions, ListTasksOptions,
-        ListVolumesOptions, RemoveContainerOptions, RemoveVolumeOptions,
+        ListConfigsOptions, ListContainersOptions, ListNetworksOptions, ListSecretsOptions, ListServicesOptions,
+        ListTasksOptions, ListVolumesOptions, RemoveContainerOptions, RemoveVolumeOptions,
     },
 };
 

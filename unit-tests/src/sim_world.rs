@@ -1,0 +1,328 @@
+//! A simulated Swarm, with files and a child, as far as a sweep sees one. It does what a real one was seen to do: containers
+//! outlive their service for a while, a service replaces a container that is taken from it, what is in use is refused, a
+//! child goes on making objects. And it can let whoever acts on it die after any of its calls.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use futures_util::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
+use harness::{
+    claim::Claim,
+    converge::ServiceView,
+    model::{
+        names::{ServiceName, StackName, TaskId},
+        time::{Mono, Wall},
+    },
+    ports::{Child, ChildError, Children, Clock, Engine, FileError, Files, Nudge, Swarm, SwarmError},
+    sweep::Removal,
+    world::{Object, ObjectId, ObjectKind, World},
+};
+use tokio::sync::Notify;
+
+/// How many looks a container outlives its service, when nobody removes it by force.
+const GRACE: u32 = 6;
+
+/// The simulated world.
+#[derive(Debug)]
+pub struct SimWorld {
+    inner: Mutex<Inner>,
+    died: Notify,
+}
+
+#[derive(Debug)]
+struct Inner {
+    world: World,
+    looks: u32,
+    calls: u32,
+    /// The call after which the caller is dead, and whether it is.
+    dies_after: Option<u32>,
+    dead: bool,
+    refusals: BTreeMap<ObjectId, u32>,
+    late: Vec<(u32, ObjectId, Object)>,
+    ending: BTreeMap<ObjectId, u32>,
+    child: Option<StackName>,
+    made: u32,
+    removals: u32,
+}
+
+/// An object without uses; see [`World`] for the fields.
+///
+/// # Panics
+/// If the stack's name is none.
+pub fn object(kind: ObjectKind, name: &str, stack: Option<&str>) -> (ObjectId, Object) {
+    let id = ObjectId { kind, id: format!("id-{name}") };
+    let stack = stack.map(|stack| stack.parse().unwrap());
+    (id, Object { name: name.into(), stack, labels: BTreeMap::new(), version: "1".into(), uses: BTreeSet::new() })
+}
+
+/// The same object, using others.
+pub fn using((id, object): (ObjectId, Object), uses: &[&(ObjectId, Object)]) -> (ObjectId, Object) {
+    let uses = uses.iter().map(|(id, _)| id.clone()).collect();
+    (id, Object { uses, ..object })
+}
+
+impl SimWorld {
+    /// A simulation that begins with `world`.
+    pub fn new(world: World) -> Self {
+        let inner = Inner {
+            world,
+            looks: 0,
+            calls: 0,
+            dies_after: None,
+            dead: false,
+            refusals: BTreeMap::new(),
+            late: Vec::new(),
+            ending: BTreeMap::new(),
+            child: None,
+            made: 0,
+            removals: 0,
+        };
+        Self { inner: Mutex::new(inner), died: Notify::new() }
+    }
+
+    /// The engine will refuse to remove the object this often (409).
+    pub fn refuses(self, id: &ObjectId, times: u32) -> Self {
+        self.lock().refusals.insert(id.clone(), times);
+        self
+    }
+
+    /// The object appears with the given look, because somebody had begun to make it.
+    pub fn appears(self, at_look: u32, (id, object): (ObjectId, Object)) -> Self {
+        self.lock().late.push((at_look, id, object));
+        self
+    }
+
+    /// A child is alive and makes one more secret of this stack before each look.
+    pub fn with_child(self, stack: &StackName) -> Self {
+        self.lock().child = Some(stack.clone());
+        self
+    }
+
+    /// Whoever acts now dies after this many further calls: the last one has its effect and is never answered.
+    pub fn dies_after(&self, calls: Option<u32>) {
+        let mut inner = self.lock();
+        inner.dies_after = calls.map(|calls| inner.calls + calls);
+        inner.dead = false;
+    }
+
+    /// Returns when whoever acts has died.
+    pub async fn death(&self) {
+        self.died.notified().await;
+    }
+
+    /// The world as it is.
+    pub fn now(&self) -> World {
+        self.lock().world.clone()
+    }
+
+    /// The world once all that was begun has appeared.
+    pub fn in_the_end(&self) -> World {
+        let inner = self.lock();
+        let mut world = inner.world.clone();
+        world.objects.extend(inner.late.iter().map(|(_, id, object)| (id.clone(), object.clone())));
+        world
+    }
+
+    /// How many removals had an effect or were refused.
+    pub fn removals(&self) -> u32 {
+        self.lock().removals
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One call: `act` has its effect unless the caller is dead already; `None` when the caller will not hear the answer.
+    fn call<T>(&self, act: impl FnOnce(&mut Inner) -> T) -> Option<T> {
+        let mut inner = self.lock();
+        if inner.dead {
+            return None;
+        }
+        inner.calls += 1;
+        let answer = act(&mut inner);
+        if inner.dies_after == Some(inner.calls) {
+            inner.dead = true;
+            self.died.notify_one();
+            return None;
+        }
+        Some(answer)
+    }
+
+    async fn answer<T>(&self, act: impl FnOnce(&mut Inner) -> T) -> T {
+        match self.call(act) {
+            Some(answer) => answer,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl Inner {
+    fn look(&mut self) -> World {
+        self.looks += 1;
+        let looks = self.looks;
+        let due = |at: &u32| *at <= looks;
+        self.late.sort_by_key(|(at, ..)| *at);
+        let arrived = self.late.iter().take_while(|(at, ..)| due(at)).count();
+        self.world.objects.extend(self.late.drain(..arrived).map(|(_, id, object)| (id, object)));
+        let gone: Vec<ObjectId> = self.ending.iter().filter(|(_, at)| due(at)).map(|(id, _)| id.clone()).collect();
+        for id in gone {
+            self.ending.remove(&id);
+            self.world.objects.remove(&id);
+        }
+        self.restart();
+        self.end_tasks();
+        if let Some(stack) = self.child.clone() {
+            self.made += 1;
+            let name = format!("{stack}_made{}_v1", self.made);
+            self.world.objects.extend([object(ObjectKind::Secret, &name, None)]);
+        }
+        self.world.clone()
+    }
+
+    /// A task whose service is gone ends by itself after a while, also one that the service had only just been given.
+    fn end_tasks(&mut self) {
+        let services: BTreeSet<&str> = self
+            .world
+            .objects
+            .iter()
+            .filter(|(id, _)| id.kind == ObjectKind::Service)
+            .map(|(_, object)| object.name.as_str())
+            .collect();
+        for (id, object) in self.world.objects.iter().filter(|(id, _)| id.kind == ObjectKind::Task) {
+            let service = object.name.split('.').next().unwrap_or_default();
+            if !services.contains(service) {
+                self.ending.entry(id.clone()).or_insert(self.looks + GRACE);
+            }
+        }
+    }
+
+    /// Each service keeps one container, named after it, with what the service uses.
+    fn restart(&mut self) {
+        let services: Vec<Object> = self
+            .world
+            .objects
+            .iter()
+            .filter(|(id, _)| id.kind == ObjectKind::Service)
+            .map(|(_, object)| object.clone())
+            .collect();
+        for service in services {
+            let prefix = format!("{}.1.", service.name);
+            let kept = self
+                .world
+                .objects
+                .iter()
+                .any(|(id, object)| id.kind == ObjectKind::Container && object.name.starts_with(&prefix));
+            if !kept {
+                self.made += 1;
+                let name = format!("{prefix}again{}", self.made);
+                let (id, container) = object(ObjectKind::Container, &name, service.stack.as_ref().map(StackName::as_str));
+                let of_container = |used: &&ObjectId| matches!(used.kind, ObjectKind::Volume | ObjectKind::Network);
+                let uses = service.uses.iter().filter(of_container).cloned().collect();
+                self.world.objects.insert(id, Object { uses, ..container });
+            }
+        }
+    }
+
+    fn remove(&mut self, removal: &Removal) -> Result<(), SwarmError> {
+        let id = &removal.object;
+        let refused = |message: &str| SwarmError::Refused { call: format!("remove {removal}"), message: message.into() };
+        if !self.world.objects.contains_key(id) {
+            return Ok(());
+        }
+        self.removals += 1;
+        if let Some(times) = self.refusals.get_mut(id).filter(|times| **times > 0) {
+            *times -= 1;
+            return Err(refused("not now"));
+        }
+        if self.world.objects.values().any(|other| other.uses.contains(id)) {
+            return Err(refused("in use"));
+        }
+        let object = self.world.objects.remove(id);
+        if id.kind == ObjectKind::Service {
+            let prefix = object.map(|object| format!("{}.", object.name)).unwrap_or_default();
+            for (other, object) in &self.world.objects {
+                if matches!(other.kind, ObjectKind::Container | ObjectKind::Task) && object.name.starts_with(&prefix) {
+                    self.ending.insert(other.clone(), self.looks + GRACE);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Swarm for SimWorld {
+    async fn host(&self) -> Result<Engine, SwarmError> {
+        let swarm = Some(self.now().engine);
+        Ok(Engine { version: "20.10.24".into(), api: "1.41".into(), swarm, worker: false, rootless: false })
+    }
+
+    async fn world(&self) -> Result<World, SwarmError> {
+        let world = self.answer(Inner::look).await;
+        Ok(World { files: BTreeMap::new(), ..world })
+    }
+
+    async fn look(&self, _: &StackName) -> Result<BTreeMap<ServiceName, ServiceView>, SwarmError> {
+        Err(SwarmError::Failed { call: "look".into(), message: "a sweep does not look at services".into() })
+    }
+
+    async fn nudges(&self, _: &StackName) -> BoxStream<'static, Nudge> {
+        stream::pending().boxed()
+    }
+
+    async fn logs(&self, _: &TaskId, _: u32) -> Result<String, SwarmError> {
+        Err(SwarmError::Failed { call: "logs".into(), message: "a sweep reads no logs".into() })
+    }
+
+    async fn mark(&self, _: &Claim, _: &BTreeMap<String, String>) -> Result<(), SwarmError> {
+        Err(SwarmError::Failed { call: "mark".into(), message: "a sweep makes nothing".into() })
+    }
+
+    async fn remove(&self, _: &Claim, removal: &Removal) -> Result<(), SwarmError> {
+        self.answer(|inner| inner.remove(removal)).await
+    }
+}
+
+impl Files for SimWorld {
+    fn digests(&self, paths: &[PathBuf]) -> BTreeMap<PathBuf, String> {
+        let digests = |inner: &mut Inner| {
+            let watched = |path: &PathBuf| inner.world.files.get(path).map(|digest| (path.clone(), digest.clone()));
+            paths.iter().filter_map(watched).collect()
+        };
+        self.call(digests).unwrap_or_default()
+    }
+
+    fn remove(&self, _: &Claim, path: &Path) -> Result<(), FileError> {
+        self.call(|inner| {
+            inner.removals += 1;
+            inner.world.files.remove(path);
+        });
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Children for SimWorld {
+    async fn end(&self, _: &Child, _: Duration) -> Result<(), ChildError> {
+        self.answer(|inner| inner.child = None).await;
+        Ok(())
+    }
+}
+
+impl Clock for SimWorld {
+    fn mono(&self) -> Mono {
+        Mono(u64::from(self.lock().calls) * 20)
+    }
+
+    fn wall(&self) -> Wall {
+        Wall::from_millis(0)
+    }
+}
