@@ -281,7 +281,7 @@ pub enum AbraError {
 
 /// Where child processes are written down, so that somebody else can end them when the run cannot.
 #[async_trait]
-pub trait ChildLog: Send + Sync {
+pub trait ChildRegister: Send + Sync {
     /// A child is about to act; it waits until this returns. The error is one sentence, and the child is ended.
     async fn started(&self, pid: i32, start_ticks: u64, doing: &str) -> Result<(), String>;
     /// A child ended, and all that it had started.

@@ -48,10 +48,7 @@ pub(super) fn main(context: &Context, deploy: Deploy) -> Done {
     let variables = app.variables(&recipe);
     let own = compose.labels("app", &variables);
     let key = |label: &str| format!("coop-cloud.{stack}.{label}");
-    let mut labels = BTreeMap::from([
-        (key("recipe"), app.recipe.clone()),
-        (key("chaos"), deploy.chaos.to_string()),
-    ]);
+    let mut labels = BTreeMap::from([(key("recipe"), app.recipe.clone()), (key("chaos"), deploy.chaos.to_string())]);
     match deploy.chaos {
         true => labels.insert(key("chaos-version"), version.clone()),
         false => labels.insert(key("version"), version.clone()),
@@ -156,7 +153,8 @@ fn converge(stack: &str, timeout: Duration) -> Done {
     let started = Instant::now();
     loop {
         let replicas = swarm::replicas(stack)?;
-        let full = |count: &str| count.split_once('/').is_some_and(|(has, wants)| has == wants.split(' ').next().unwrap_or(wants));
+        let full =
+            |count: &str| count.split_once('/').is_some_and(|(has, wants)| has == wants.split(' ').next().unwrap_or(wants));
         if replicas.iter().all(|(_, count)| full(count)) {
             say::info("deploy succeeded 🟢");
             return Ok(());

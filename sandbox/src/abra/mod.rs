@@ -17,11 +17,7 @@ mod say;
 mod secrets;
 mod swarm;
 
-use std::{
-    ffi::OsString,
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
 use clap::Parser;
 

@@ -86,7 +86,9 @@ fn how(comment: &str) -> Done<Recipe> {
     let length = value("length").map(|text| text.parse().map_err(|_| Fatal::new(format!("length={text} is no number"))));
     match (length.transpose()?, value("charset")) {
         (None, None) => Ok(Recipe::Words),
-        (length, charset) => Ok(Recipe::Random { length: length.unwrap_or(32), alphabet: alphabet(charset.unwrap_or("default"))? }),
+        (length, charset) => {
+            Ok(Recipe::Random { length: length.unwrap_or(32), alphabet: alphabet(charset.unwrap_or("default"))? })
+        }
     }
 }
 

@@ -74,7 +74,10 @@ mod tests {
     fn the_reason_is_the_last_fatal_line_or_the_last_line() {
         for (text, reason) in [
             ("INFO a\nFATA secret not generated: db\n", "secret not generated: db"),
-            ("FATA one\nFATA recipe 'x' failed lint checks:\n   * annotated (R014)\nINFO z\n", "recipe 'x' failed lint checks:\n* annotated (R014)"),
+            (
+                "FATA one\nFATA recipe 'x' failed lint checks:\n   * annotated (R014)\nINFO z\n",
+                "recipe 'x' failed lint checks:\n* annotated (R014)",
+            ),
             ("Error: unknown flag: --x\n\n", "Error: unknown flag: --x"),
             ("", "nothing was printed"),
         ] {

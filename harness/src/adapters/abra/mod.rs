@@ -29,7 +29,7 @@ pub use screen::shown;
 
 use crate::{
     claim::Claim,
-    ports::{Abra, AbraError, Call, ChildLog, Exchange},
+    ports::{Abra, AbraError, Call, ChildRegister, Exchange},
     redact::Redact,
 };
 use terminal::{Seen, Start};
@@ -73,14 +73,14 @@ impl Setup {
 /// abra behind the port.
 pub struct PtyAbra {
     setup: Setup,
-    children: Arc<dyn ChildLog>,
+    children: Arc<dyn ChildRegister>,
     redact: Arc<Redact>,
     calls: AtomicU32,
 }
 
 impl PtyAbra {
     /// The abra of one run. `children` is told of each process before it may act; `redact` learns the secrets that abra makes.
-    pub fn new(setup: Setup, children: Arc<dyn ChildLog>, redact: Arc<Redact>) -> Self {
+    pub fn new(setup: Setup, children: Arc<dyn ChildRegister>, redact: Arc<Redact>) -> Self {
         Self { setup, children, redact, calls: AtomicU32::new(0) }
     }
 
