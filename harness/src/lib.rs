@@ -11,7 +11,7 @@ pub mod journal;
 pub mod model;
 pub mod plan;
 pub mod ports;
-pub mod steps;
 pub mod redact;
+pub mod steps;
 pub mod sweep;
 pub mod world;

@@ -2,4 +2,5 @@
 
 pub mod engine;
 pub mod sim_world;
+pub mod recipe;
 pub mod stacks;

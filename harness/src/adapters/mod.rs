@@ -1,7 +1,7 @@
 //! The outside, behind the ports. Only these modules name a crate that reaches outside.
 
+pub mod abra;
 pub mod children;
 pub mod clock;
 pub mod files;
-pub mod abra;
 pub mod swarm;

@@ -1,6 +1,7 @@
 //! Stories on a real Swarm. They run when the sandbox is up, and always when `CI=true`; ones that were not run are printed
 //! as ignored.
 
+mod abra;
 mod sweep;
 
 use std::{ffi::OsString, process::ExitCode};
@@ -16,7 +17,10 @@ fn main() -> ExitCode {
     }
     let mut stories: Vec<Trial> = Vec::new();
     match Engine::answering("bb:1") {
-        Some(engine) => stories.extend(sweep::stories(&engine)),
+        Some(engine) => {
+            stories.extend(abra::stories(&engine));
+            stories.extend(sweep::stories(&engine));
+        }
         None => stories.push(Trial::test("swarm", || Ok(())).with_ignored_flag(true)),
     }
     libtest_mimic::run(&Arguments::from_args(), stories).exit_code()

@@ -15,11 +15,6 @@ pub(super) struct Process {
     pub(super) start_ticks: u64,
 }
 
-/// When the process `pid` started, in clock ticks since boot; `None` when there is no such process, or only its exit status.
-pub fn start_ticks(pid: i32) -> Option<u64> {
-    read(pid).map(|process| process.start_ticks)
-}
-
 fn read(pid: i32) -> Option<Process> {
     parse(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
@@ -139,12 +134,5 @@ mod tests {
         assert_eq!(found, Process { pid: 42, parent: 5, group: 6, session: 7, start_ticks: 4711 });
         assert_eq!(parse(42, "42 (x) Z 5 6 7 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 4711 0 0"), None);
         assert_eq!(parse(42, "nonsense"), None);
-    }
-
-    #[test]
-    fn we_know_when_we_started() {
-        let own = i32::try_from(std::process::id()).unwrap();
-        assert!(start_ticks(own).is_some_and(|ticks| ticks > 0));
-        assert_eq!(start_ticks(i32::MAX), None);
     }
 }

@@ -6,7 +6,7 @@ mod classify;
 mod family;
 mod parse;
 mod screen;
-mod terminal;
+pub mod terminal;
 
 use std::{
     collections::BTreeMap,
@@ -23,7 +23,6 @@ use std::{
 use async_trait::async_trait;
 
 pub use classify::{Ended, classify};
-pub use family::start_ticks;
 pub use parse::{Secret, Version, secrets, version};
 pub use screen::shown;
 

@@ -21,8 +21,9 @@ use tokio::{
 };
 
 use super::{
+    super::children::start_ticks,
     classify::{Ended, question},
-    family::{Family, start_ticks},
+    family::Family,
     screen::shown,
 };
 
@@ -38,29 +39,33 @@ const KEPT: usize = 32 << 20;
 
 /// What to start, and how.
 #[derive(Debug)]
-pub(super) struct Start {
+pub struct Start {
     /// The program and its arguments, the shim's first.
-    pub(super) argv: Vec<OsString>,
+    pub argv: Vec<OsString>,
     /// Its whole environment.
-    pub(super) env: BTreeMap<&'static str, OsString>,
+    pub env: BTreeMap<&'static str, OsString>,
     /// Its working directory; it must exist.
-    pub(super) cwd: PathBuf,
+    pub cwd: PathBuf,
     /// What marks it and all that it starts, as the environment has it.
-    pub(super) mark: (&'static str, String),
+    pub mark: (&'static str, String),
 }
 
 /// What came of it.
 #[derive(Debug)]
-pub(super) struct Seen {
-    pub(super) ended: Ended,
-    pub(super) raw: Vec<u8>,
+pub struct Seen {
+    /// How it ended.
+    pub ended: Ended,
+    /// What it printed, byte for byte; the last 32 MiB of it.
+    pub raw: Vec<u8>,
 }
 
 /// A program that was started and waits for [`Running::go`].
-pub(super) struct Running {
+pub struct Running {
     child: std::process::Child,
-    pub(super) pid: i32,
-    pub(super) start_ticks: u64,
+    /// Its process id, which is its group's and its session's too.
+    pub pid: i32,
+    /// When it started, in clock ticks since boot.
+    pub start_ticks: u64,
     /// Comes when some child of this process ended.
     ends: tokio::signal::unix::Signal,
     family: Family,
@@ -72,7 +77,7 @@ pub(super) struct Running {
 
 /// Starts the program on the calling thread, which must be the one that lives as long as the process: the death signal of
 /// the shim is tied to it.
-pub(super) fn start(start: Start) -> io::Result<Running> {
+pub fn start(start: Start) -> io::Result<Running> {
     let pair = NativePtySystem::default().openpty(SIZE).map_err(io::Error::other)?;
     if let Some(path) = pair.master.tty_name() {
         // Without echo the word that lets the shim go does not show up in the output.
@@ -123,7 +128,7 @@ fn read(mut reader: Box<dyn Read + Send>) -> io::Result<mpsc::Receiver<Vec<u8>>>
 impl Running {
     /// Lets the program go and sees it to its end. `quiet` is the silence after which a line that looks like a question is
     /// one. Nothing that it started is alive when this returns.
-    pub(super) async fn go(mut self, budget: Duration, quiet: Duration) -> io::Result<Seen> {
+    pub async fn go(mut self, budget: Duration, quiet: Duration) -> io::Result<Seen> {
         let deadline = Instant::now() + budget;
         let mut raw = Vec::new();
         self.keyboard.write_all(b"go\n")?;

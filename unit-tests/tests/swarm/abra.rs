@@ -1,0 +1,252 @@
+//! The way of an app through the adapter and the stand-in, on a real Swarm: new, secrets, deploy, undeploy.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use harness::{
+    adapters::{
+        abra::{PtyAbra, Setup, secrets, version},
+        clock::SystemClock,
+    },
+    claim::{Claim, Claimed},
+    journal::Journal,
+    model::names::{Domain, RunId},
+    ports::{Abra, AbraError, Call, ChildRegister},
+    redact::Redact,
+};
+use libtest_mimic::{Failed, Trial};
+use tempfile::TempDir;
+use unit_tests::{
+    engine::{AS_TASTER, Engine, until},
+    recipe,
+    stacks::{fresh_run, stack_of, started},
+};
+
+pub(crate) fn stories(engine: &Engine) -> Vec<Trial> {
+    let stories: [(&str, fn(&Engine)); 2] = [
+        ("abra::an_app_lives_from_new_to_undeploy", new_to_undeploy),
+        ("abra::ports_and_rolls_where_the_kernel_has_no_ipvs", without_ipvs),
+    ];
+    let trial = |(name, story): (&str, fn(&Engine))| {
+        let engine = engine.clone();
+        Trial::test(name, move || {
+            story(&engine);
+            Ok::<(), Failed>(())
+        })
+    };
+    stories.into_iter().map(trial).collect()
+}
+
+/// A folder with a sandbox's recipes and `abra`, and with one run.
+pub(crate) struct Place {
+    pub(crate) dir: TempDir,
+    pub(crate) run: RunId,
+}
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        let place = Self { dir: tempfile::tempdir().unwrap(), run: fresh_run() };
+        recipe::make(&place.home().join("recipes/small"));
+        place
+    }
+
+    pub(crate) fn home(&self) -> PathBuf {
+        self.dir.path().join("sandbox")
+    }
+
+    pub(crate) fn abra_dir(&self) -> PathBuf {
+        self.dir.path().join("run/abra")
+    }
+
+    pub(crate) fn domain(&self) -> Domain {
+        Domain::of(&"hello".parse().unwrap(), &self.run, &"taster.test".parse().unwrap()).unwrap()
+    }
+
+    pub(crate) fn stack(&self) -> String {
+        stack_of(&self.run).to_string()
+    }
+
+    pub(crate) fn env_file(&self) -> PathBuf {
+        self.abra_dir().join("servers/default").join(format!("{}.env", self.domain()))
+    }
+
+    /// The `abra` to try: the one that `TASTER_ABRA` names, else the stand-in, by a script as the sandbox has it.
+    pub(crate) fn abra(&self) -> PathBuf {
+        if let Some(real) = std::env::var_os("TASTER_ABRA") {
+            return real.into();
+        }
+        use std::os::unix::fs::PermissionsExt;
+        let path = self.dir.path().join("bin/abra");
+        let own = std::env::current_exe().unwrap();
+        let (own, home) = (own.display(), self.home());
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, format!("#!/bin/sh\nexec '{own}' {AS_TASTER} sandbox abra --home '{}' -- \"$@\"\n", home.display()))
+            .unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
+    pub(crate) fn setup(&self) -> Setup {
+        let own = std::env::current_exe().unwrap();
+        Setup {
+            abra: self.abra(),
+            shim: vec![own.into(), AS_TASTER.into(), "__child".into()],
+            abra_dir: self.abra_dir(),
+            server: "default".into(),
+            cwd: self.dir.path().join("run/empty"),
+            transcripts: self.dir.path().join("run/transcripts"),
+            home: self.dir.path().to_owned(),
+            path: std::env::var_os("PATH").unwrap(),
+            quiet: Duration::from_secs(1),
+        }
+    }
+
+    fn claims(&self, engine: &Engine) -> Claims {
+        let journal = Journal::create(&self.dir.path().join("run"), self.run.clone(), Arc::new(SystemClock::start())).unwrap();
+        journal.append(started(&self.run, engine)).unwrap();
+        let swarm = engine.ask(&["info", "--format", "{{.Swarm.Cluster.ID}}"]).parse().unwrap();
+        let (stack, _) = journal.claim(Claimed::Stack { name: stack_of(&self.run) }, &swarm).unwrap();
+        let (dir, _) = journal.claim(Claimed::Dir { path: self.abra_dir() }, &swarm).unwrap();
+        Claims { stack, dir, _journal: journal }
+    }
+}
+
+struct Claims {
+    stack: Claim,
+    dir: Claim,
+    _journal: Journal,
+}
+
+/// Remembers who was started and who ended.
+#[derive(Default)]
+pub(crate) struct Register(Mutex<Vec<String>>);
+
+#[async_trait]
+impl ChildRegister for Register {
+    async fn started(&self, pid: i32, start_ticks: u64, doing: &str) -> Result<(), String> {
+        // It waits until this returns, as the shim: it may be seen a moment before it is even that.
+        assert!(start_ticks > 0);
+        until("the shim runs", || fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.contains("__child")));
+        self.0.lock().unwrap().push(format!("started {doing}"));
+        Ok(())
+    }
+
+    async fn ended(&self, pid: i32) {
+        assert!(!Path::new(&format!("/proc/{pid}")).exists());
+        self.0.lock().unwrap().push("ended".to_owned());
+    }
+}
+
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+/// Removes what a story made, also when it failed.
+pub(crate) struct Cleanup<'a>(pub(crate) &'a Engine, pub(crate) String);
+
+impl Drop for Cleanup<'_> {
+    fn drop(&mut self) {
+        let Cleanup(engine, stack) = self;
+        engine.ok(&["stack", "rm", stack]);
+        let filter = format!("label=com.docker.stack.namespace={stack}");
+        let gone = || engine.ask(&["container", "ls", "--all", "--quiet", "--filter", &filter]).is_empty();
+        for container in engine.ask(&["container", "ls", "--all", "--quiet", "--filter", &filter]).lines() {
+            engine.ok(&["container", "rm", "--force", container]);
+        }
+        until("the containers are gone", gone);
+        for (kind, format) in [("secret", "{{.Name}}"), ("volume", "{{.Name}}")] {
+            let names = engine.ask(&[kind, "ls", "--format", format]);
+            for name in names.lines().filter(|name| name.starts_with(&format!("{stack}_"))) {
+                until(&format!("{kind} {name} can be removed"), || engine.ok(&[kind, "rm", name]));
+            }
+        }
+    }
+}
+
+fn new_to_undeploy(engine: &Engine) {
+    let place = Place::new();
+    let claims = place.claims(engine);
+    let stack = place.stack();
+    let _cleanup = Cleanup(engine, stack.clone());
+    let (domain, minute) = (place.domain(), Duration::from_secs(60));
+    let (register, redact) = (Arc::new(Register::default()), Arc::new(Redact::new()));
+    let abra = PtyAbra::new(place.setup(), register.clone(), redact.clone());
+    block_on(async {
+        let told = abra.call(&Call::Version, None, minute).await.unwrap();
+        assert!(version(&told).unwrap().is_sandbox() || std::env::var_os("TASTER_ABRA").is_some(), "{}", told.text);
+
+        let small = "small".parse().unwrap();
+        let fetch = Call::Fetch { recipe: small };
+        assert!(matches!(abra.call(&fetch, None, minute).await, Err(AbraError::NotRun { .. })), "nothing claims it");
+        abra.call(&fetch, Some(&claims.dir), minute).await.unwrap();
+
+        let new = Call::New { recipe: "small".parse().unwrap(), domain: domain.clone(), server: "default".into() };
+        abra.call(&new, Some(&claims.stack), minute).await.unwrap();
+        let deploy = Call::Deploy { domain: domain.clone() };
+        let early = abra.call(&deploy, Some(&claims.stack), minute).await.unwrap_err();
+        assert!(
+            matches!(&early, AbraError::Fatal { exit: 1, reason, .. } if reason == "secret not generated: db_password"),
+            "{early:?}"
+        );
+
+        let generated = abra.call(&Call::SecretGenerate { domain: domain.clone() }, Some(&claims.stack), minute).await.unwrap();
+        let made = secrets(&generated).unwrap();
+        assert_eq!(made.iter().map(|secret| secret.name.as_str()).collect::<Vec<_>>(), ["db_password", "passphrase"]);
+        for secret in &made {
+            assert!(!redact.text(&generated.text).contains(&secret.value));
+        }
+        let kept = fs::read_to_string(place.dir.path().join("run/transcripts/005-app-secret-generate.txt")).unwrap();
+        assert!(kept.contains("db_password") && !kept.contains(&made[0].value), "{kept}");
+
+        let deployed = abra.call(&deploy, Some(&claims.stack), minute).await.unwrap();
+        engine.running(&stack, 1);
+        let labels = engine.ask(&["service", "inspect", &format!("{stack}_app"), "--format", "{{json .Spec.Labels}}"]);
+        let head = recipe::git(&place.abra_dir().join("recipes/small"), &["rev-parse", "--short=8", "HEAD"]);
+        for label in ["version\":\"1.0.0+2.0.0", "chaos\":\"true", "recipe\":\"small", &format!("chaos-version\":\"{head}\"")] {
+            assert!(labels.contains(&format!("coop-cloud.{stack}.{label}")), "{label} in {labels}");
+        }
+        eprintln!("deploy through the adapter took {:?}", deployed.took);
+
+        abra.call(&Call::Undeploy { domain: domain.clone() }, Some(&claims.stack), minute).await.unwrap();
+        let again = abra.call(&Call::Undeploy { domain }, Some(&claims.stack), minute).await.unwrap_err();
+        assert!(matches!(&again, AbraError::Fatal { reason, .. } if reason.ends_with("is not deployed?")), "{again:?}");
+    });
+    let seen = register.0.lock().unwrap().clone();
+    assert_eq!(seen.len(), 16, "{seen:?}");
+    assert!(seen.chunks(2).all(|pair| pair[0].starts_with("started abra ") && pair[1] == "ended"), "{seen:?}");
+}
+
+/// Docker takes the overlay's ports in place of the recipe's, and a redeploy does not wait for its own port.
+fn without_ipvs(engine: &Engine) {
+    let place = Place::new();
+    let claims = place.claims(engine);
+    let stack = place.stack();
+    let _cleanup = Cleanup(engine, stack.clone());
+    let (domain, minute) = (place.domain(), Duration::from_secs(60));
+    let abra = PtyAbra::new(place.setup(), Arc::new(Register::default()), Arc::new(Redact::new()));
+    block_on(async {
+        abra.call(&Call::Fetch { recipe: "small".parse().unwrap() }, Some(&claims.dir), minute).await.unwrap();
+        let new = Call::New { recipe: "small".parse().unwrap(), domain: domain.clone(), server: "default".into() };
+        abra.call(&new, Some(&claims.stack), minute).await.unwrap();
+        let env = fs::read_to_string(place.env_file()).unwrap();
+        fs::write(place.env_file(), env + "COMPOSE_FILE=\"$COMPOSE_FILE:compose.worker.yml\"\n").unwrap();
+        abra.call(&Call::SecretGenerate { domain: domain.clone() }, Some(&claims.stack), minute).await.unwrap();
+        abra.call(&Call::Deploy { domain: domain.clone() }, Some(&claims.stack), minute).await.unwrap();
+    });
+    engine.running(&stack, 2);
+    let format = "{{json .Spec.EndpointSpec}} {{json .Spec.UpdateConfig}}";
+    let worker = engine.ask(&["service", "inspect", &format!("{stack}_worker"), "--format", format]);
+    for part in ["\"Mode\":\"dnsrr\"", "\"PublishMode\":\"host\"", "\"Order\":\"stop-first\"", "\"FailureAction\":\"rollback\""] {
+        assert!(worker.contains(part), "{part} in {worker}");
+    }
+    let exposed =
+        engine.ask(&["service", "inspect", &format!("{stack}_app"), "--format", "{{json .Spec.TaskTemplate.ContainerSpec.Env}}"]);
+    for part in ["\"OWN=recipe\"", "\"PRICE=5$\"", &format!("\"DOMAIN={domain}\"")] {
+        assert!(exposed.contains(part), "{part} in {exposed}");
+    }
+}
