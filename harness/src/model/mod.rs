@@ -5,3 +5,4 @@ pub mod names;
 pub mod outcome;
 pub mod request;
 pub mod time;
+pub mod version;

@@ -1,0 +1,251 @@
+//! The recipe's checkout, by the `git` program.
+
+use std::{
+    ffi::OsString,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use async_trait::async_trait;
+use tokio::process::Command;
+
+use crate::{
+    claim::{Claim, Claimed},
+    model::names::{Commit, RecipeName},
+    ports::{Checked, Checkout, CheckoutError, Tag},
+};
+
+/// Whoever commits what the user did not. The names show in `git log` of the run's own clone, nowhere else.
+const IDENTITY: [&str; 4] = ["-c", "user.name=taster", "-c", "user.email=taster@localhost"];
+
+/// The checkouts in one `ABRA_DIR`.
+#[derive(Debug, Clone)]
+pub struct GitCheckout {
+    recipes: PathBuf,
+    path: OsString,
+}
+
+impl GitCheckout {
+    /// The checkouts in `abra_dir`. `path` is the `PATH` in which git is found.
+    pub fn new(abra_dir: &Path, path: OsString) -> Self {
+        Self { recipes: abra_dir.join("recipes"), path }
+    }
+
+    fn dir(&self, recipe: &RecipeName) -> PathBuf {
+        self.recipes.join(recipe.as_str())
+    }
+
+    /// git in `dir`, without the user's or the system's settings: signing, hooks, templates and filters of theirs would change
+    /// what is checked out, or ask for something.
+    fn git(&self, dir: &Path) -> Command {
+        let mut git = Command::new("git");
+        git.arg("-C").arg(dir).args(IDENTITY);
+        git.args(["-c", "safe.directory=*", "-c", "core.hooksPath=/dev/null", "-c", "protocol.file.allow=always"]);
+        git.env_clear()
+            .env("PATH", &self.path)
+            .env("HOME", "/nonexistent")
+            .env("LC_ALL", "C.UTF-8")
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            // safe.directory is not read from the command line by old versions, so it is given as the environment has it, too.
+            .env("GIT_CONFIG_COUNT", "1")
+            .env("GIT_CONFIG_KEY_0", "safe.directory")
+            .env("GIT_CONFIG_VALUE_0", "*")
+            .env("GIT_TERMINAL_PROMPT", "0")
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        git
+    }
+
+    async fn ask(&self, action: &str, dir: &Path, args: &[&str]) -> Result<String, CheckoutError> {
+        run(action, self.git(dir).args(args)).await
+    }
+
+    /// Takes over a folder's branch state and tags, whoever it belongs to.
+    async fn clone_folder(&self, folder: &Path, dir: &Path) -> Result<(), CheckoutError> {
+        let (from, to) = (text(folder)?, text(dir)?);
+        self.ask("clone", &self.recipes, &["clone", "--quiet", "--no-hardlinks", "--no-checkout", from, to]).await?;
+        // A clone of a folder whose HEAD is detached, or unborn, has to be put on the same commit by hand.
+        if let Ok(head) = self.ask("rev-parse", folder, &["rev-parse", "--verify", "--quiet", "HEAD^{commit}"]).await {
+            self.ask("fetch", dir, &["fetch", "--quiet", "--tags", "--force", "origin", &head]).await?;
+            self.ask("checkout", dir, &["checkout", "--quiet", "--force", "--detach", &head]).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes the clone's files those of the folder and commits the difference. Says whether there was one.
+    ///
+    /// The folder is only read: an index of our own, with the folder as its work tree, sees what differs, untracked files
+    /// included and ignored ones left out.
+    async fn commit_changes(&self, folder: &Path, dir: &Path) -> Result<bool, CheckoutError> {
+        let index = dir.join(".git/taster-index");
+        let with_folder = || {
+            let mut git = self.git(dir);
+            git.env("GIT_DIR", dir.join(".git")).env("GIT_WORK_TREE", folder).env("GIT_INDEX_FILE", &index);
+            git
+        };
+        let born = self.ask("rev-parse", dir, &["rev-parse", "--verify", "--quiet", "HEAD"]).await.is_ok();
+        if born {
+            run("read-tree", with_folder().args(["read-tree", "HEAD"])).await?;
+        }
+        let mut add = with_folder();
+        // The folder's own .git, of whatever kind, is never content.
+        run("add", add.current_dir(folder).arg("-C").arg(folder).args(["add", "--all", "--", "."])).await?;
+        let tree = run("write-tree", with_folder().arg("write-tree")).await?;
+        let before = match born {
+            true => self.ask("rev-parse", dir, &["rev-parse", "HEAD^{tree}"]).await?,
+            false => String::new(),
+        };
+        let _ = std::fs::remove_file(&index);
+        if tree == before {
+            return Ok(false);
+        }
+        let mut args = vec!["commit-tree", tree.as_str(), "-m", "Changes that were not committed"];
+        if born {
+            args.extend(["-p", "HEAD"]);
+        }
+        let commit = self.ask("commit-tree", dir, &args).await?;
+        self.ask("checkout", dir, &["checkout", "--quiet", "--force", "--detach", &commit]).await?;
+        Ok(true)
+    }
+}
+
+#[async_trait]
+impl Checkout for GitCheckout {
+    async fn adopt(&self, claim: &Claim, recipe: &RecipeName, folder: &Path) -> Result<bool, CheckoutError> {
+        self.covered(claim)?;
+        let dir = self.dir(recipe);
+        let folder = std::fs::canonicalize(folder).map_err(|error| file(folder, &error))?;
+        std::fs::create_dir_all(&self.recipes).map_err(|error| file(&self.recipes, &error))?;
+        let top = self.ask("rev-parse", &folder, &["rev-parse", "--show-toplevel"]).await.ok();
+        match top.is_some_and(|top| Path::new(&top) == folder) {
+            true => self.clone_folder(&folder, &dir).await?,
+            // No repository, or a folder somewhere in another one: it gets a history of its own.
+            false => {
+                let to = text(&dir)?;
+                self.ask("init", &self.recipes, &["init", "--quiet", "--initial-branch=main", to]).await?;
+            }
+        }
+        self.commit_changes(&folder, &dir).await
+    }
+
+    async fn read(&self, recipe: &RecipeName) -> Result<Checked, CheckoutError> {
+        let dir = self.dir(recipe);
+        let head = commit(&self.ask("rev-parse", &dir, &["rev-parse", "--verify", "HEAD^{commit}"]).await?)?;
+        let format = "--format=%(objecttype) %(objectname) %(*objecttype) %(*objectname) %(refname:strip=2)";
+        let refs = self.ask("for-each-ref", &dir, &["for-each-ref", format, "refs/tags"]).await?;
+        let entries = std::fs::read_dir(&dir).map_err(|error| file(&dir, &error))?;
+        let files = entries.flatten().filter(|entry| entry.path().is_file());
+        let mut files: Vec<String> = files.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        files.sort();
+        Ok(Checked { head, tags: refs.lines().filter_map(tag).collect(), files })
+    }
+
+    async fn go(&self, claim: &Claim, recipe: &RecipeName, at: &str) -> Result<Commit, CheckoutError> {
+        self.covered(claim)?;
+        let dir = self.dir(recipe);
+        let no_such = || CheckoutError::NoSuchRef { at: at.to_owned() };
+        if at.is_empty() || at.starts_with('-') {
+            return Err(no_such());
+        }
+        // A tag comes before a branch, and a branch may be known only as the origin's.
+        let names = [format!("refs/tags/{at}"), at.to_owned(), format!("refs/remotes/origin/{at}")];
+        let mut found = None;
+        for name in names {
+            let wanted = format!("{name}^{{commit}}");
+            let answer = self.ask("rev-parse", &dir, &["rev-parse", "--verify", "--quiet", "--end-of-options", &wanted]).await;
+            match answer {
+                Ok(text) => {
+                    found = Some(text);
+                    break;
+                }
+                Err(CheckoutError::Git { .. }) => {}
+                Err(other) => return Err(other),
+            }
+        }
+        let wanted = found.ok_or_else(no_such)?;
+        self.ask("checkout", &dir, &["checkout", "--quiet", "--force", "--detach", &wanted]).await?;
+        // What is deployed is what lies here, so it is looked at and not believed.
+        let head = commit(&self.ask("rev-parse", &dir, &["rev-parse", "HEAD"]).await?)?;
+        match head.as_str() == wanted {
+            true => Ok(head),
+            false => Err(CheckoutError::Git { action: "checkout".into(), message: format!("it is on {head}, not on {wanted}") }),
+        }
+    }
+}
+
+impl GitCheckout {
+    fn covered(&self, claim: &Claim) -> Result<(), CheckoutError> {
+        match claim.what() {
+            Claimed::Dir { path } if self.recipes.starts_with(path) => Ok(()),
+            _ => Err(CheckoutError::File {
+                path: self.recipes.display().to_string(),
+                message: "no claim covers this folder".to_owned(),
+            }),
+        }
+    }
+}
+
+async fn run(action: &str, command: &mut Command) -> Result<String, CheckoutError> {
+    let failed = |message: String| CheckoutError::Git { action: action.to_owned(), message };
+    let output = command.output().await.map_err(|error| match error.kind() {
+        ErrorKind::NotFound => CheckoutError::NoGit,
+        _ => failed(error.to_string()),
+    })?;
+    match output.status.success() {
+        true => Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned()),
+        false => {
+            let said = String::from_utf8_lossy(&output.stderr);
+            Err(failed(said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing").to_owned()))
+        }
+    }
+}
+
+/// A line of tags: kind and id of what the tag names and, behind an annotated one, of what that names in turn.
+fn tag(line: &str) -> Option<Tag> {
+    let fields: Vec<&str> = line.splitn(5, ' ').collect();
+    let [kind, id, inner_kind, inner, name] = fields[..] else { return None };
+    let (annotated, commit) = match (kind, inner_kind) {
+        ("tag", "commit") => (true, inner),
+        ("commit", _) => (false, id),
+        // A tag of a file or a folder is no version.
+        _ => return None,
+    };
+    Some(Tag { name: name.to_owned(), commit: commit.parse().ok()?, annotated })
+}
+
+fn commit(text: &str) -> Result<Commit, CheckoutError> {
+    text.parse().map_err(|_| CheckoutError::Git { action: "rev-parse".into(), message: format!("{text:?} is no commit") })
+}
+
+fn file(path: &Path, error: &std::io::Error) -> CheckoutError {
+    CheckoutError::File { path: path.display().to_string(), message: error.to_string() }
+}
+
+fn text(path: &Path) -> Result<&str, CheckoutError> {
+    path.to_str().ok_or_else(|| CheckoutError::File {
+        path: path.display().to_string(),
+        message: "its name is not valid UTF-8".to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_tags_is_read() {
+        let (a, b) = ("a".repeat(40), "b".repeat(40));
+        let made = |name: &str, commit: &str, annotated| Tag { name: name.into(), commit: commit.parse().unwrap(), annotated };
+        for (line, expected) in [
+            (format!("tag {a} commit {b} 1.0.0+2"), Some(made("1.0.0+2", &b, true))),
+            (format!("commit {a}   light"), Some(made("light", &a, false))),
+            (format!("blob {a}   file"), None),
+            (format!("tag {a} tree {b} folder"), None),
+            ("nonsense".to_owned(), None),
+        ] {
+            assert_eq!(tag(&line), expected, "{line}");
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! The versions of recipes: `<recipe's own version>+<version of the software>`, and their order.
+
+use std::{cmp::Ordering, fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+/// A version of a recipe, as its tags and labels have it: `1.7.1+1.27.2`, `2.0.0-rc1+5.1-fpm`.
+///
+/// The part behind `+` is a Docker tag and opaque: it plays no role in the order. `Eq` compares whole versions, so two
+/// versions of equal precedence need not be equal; see [`RecipeVersion::precedence`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RecipeVersion {
+    text: String,
+    core: [u64; 3],
+    pre: Option<Vec<Part>>,
+    upstream: String,
+}
+
+/// A piece of a pre-release; numbers are lower than words, as semver has it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Part {
+    Number(u64),
+    Word(String),
+}
+
+/// Why a text is no version of a recipe.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is no recipe version: {rule}")]
+pub struct BadVersion {
+    /// The text.
+    pub text: String,
+    /// What is wrong with it.
+    pub rule: &'static str,
+}
+
+impl RecipeVersion {
+    /// The version as it was written, without blanks around it.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The part behind `+`.
+    pub fn upstream(&self) -> &str {
+        &self.upstream
+    }
+
+    /// Whether the recipe itself calls it unfinished. A pre-release of the software does not make it one.
+    pub fn is_pre_release(&self) -> bool {
+        self.pre.is_some()
+    }
+
+    /// Major, minor and patch: operator must act, should just work, nothing to think about.
+    pub fn core(&self) -> [u64; 3] {
+        self.core
+    }
+
+    /// The order of releases. Equal means that both claim the same place, which is an anomaly when they differ.
+    pub fn precedence(&self, other: &Self) -> Ordering {
+        self.core.cmp(&other.core).then_with(|| match (&self.pre, &other.pre) {
+            (None, None) => Ordering::Equal,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(_), None) => Ordering::Less,
+            (Some(own), Some(theirs)) => own.cmp(theirs),
+        })
+    }
+
+    /// A total order for picking one among several: precedence, then the natural order of the software's part, then the text.
+    pub fn pick_order(&self, other: &Self) -> Ordering {
+        self.precedence(other)
+            .then_with(|| natural(&self.upstream).cmp(&natural(&other.upstream)))
+            .then_with(|| self.text.cmp(&other.text))
+    }
+}
+
+impl FromStr for RecipeVersion {
+    type Err = BadVersion;
+
+    fn from_str(given: &str) -> Result<Self, BadVersion> {
+        let bad = |rule| BadVersion { text: given.to_owned(), rule };
+        let text = given.trim_matches(' ');
+        let (left, upstream) = text.split_once('+').ok_or_else(|| bad("it has no `+` and version of the software"))?;
+        let docker = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+        let begins = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if !upstream.starts_with(begins) || !upstream.chars().all(docker) || upstream.len() > 128 {
+            return Err(bad("the part behind `+` is no tag of an image"));
+        }
+        let left = left.strip_prefix('v').unwrap_or(left);
+        let (numbers, pre) = left.split_once('-').map_or((left, None), |(numbers, pre)| (numbers, Some(pre)));
+        let numbers: Vec<u64> = numbers.split('.').map(number).collect::<Option<_>>().ok_or_else(|| bad(NUMBERS))?;
+        let core = numbers.try_into().map_err(|_| bad(NUMBERS))?;
+        let pre =
+            pre.map(|pre| parts(pre).ok_or_else(|| bad("the pre-release is not made of letters, digits and `-`"))).transpose()?;
+        Ok(Self { text: text.to_owned(), core, pre, upstream: upstream.to_owned() })
+    }
+}
+
+const NUMBERS: &str = "before `+` it needs three numbers without leading zeros, joined by dots";
+
+fn number(text: &str) -> Option<u64> {
+    let plain = !text.is_empty() && text.chars().all(|c| c.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+    text.parse().ok().filter(|_| plain)
+}
+
+/// The pieces of a pre-release, `rcN`, `rc.N` and `rc-N` read alike.
+fn parts(pre: &str) -> Option<Vec<Part>> {
+    let mut parts = Vec::new();
+    for piece in pre.split('.') {
+        if piece.is_empty() || !piece.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
+            return None;
+        }
+        let folded = piece.strip_prefix("rc").map(|rest| rest.strip_prefix('-').unwrap_or(rest));
+        match folded.filter(|rest| !rest.is_empty() && rest.chars().all(|c| c.is_ascii_digit())) {
+            Some(digits) => parts.extend([Part::Word("rc".to_owned()), part(digits)]),
+            None => parts.push(part(piece)),
+        }
+    }
+    Some(parts)
+}
+
+fn part(piece: &str) -> Part {
+    match piece.parse() {
+        Ok(number) if piece.chars().all(|c| c.is_ascii_digit()) => Part::Number(number),
+        _ => Part::Word(piece.to_owned()),
+    }
+}
+
+/// Runs of digits as numbers, all else as words: `9` comes before `10`.
+fn natural(text: &str) -> Vec<Part> {
+    let mut pieces: Vec<(bool, String)> = Vec::new();
+    for c in text.chars() {
+        match pieces.last_mut() {
+            Some((digits, piece)) if *digits == c.is_ascii_digit() => piece.push(c),
+            _ => pieces.push((c.is_ascii_digit(), c.to_string())),
+        }
+    }
+    pieces.iter().map(|(_, piece)| part(piece)).collect()
+}
+
+impl fmt::Display for RecipeVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl From<RecipeVersion> for String {
+    fn from(version: RecipeVersion) -> String {
+        version.text
+    }
+}
+
+impl TryFrom<String> for RecipeVersion {
+    type Error = BadVersion;
+
+    fn try_from(text: String) -> Result<Self, BadVersion> {
+        text.parse()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(text: &str) -> RecipeVersion {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn versions_as_recipes_have_them() {
+        for (text, upstream, pre) in [
+            ("5.0.3+27.0.1-fpm", "27.0.1-fpm", false),
+            ("v0.8.1+3.5.0", "3.5.0", false),
+            (" 1.2.3+4 ", "4", false),
+            ("1.2.3+1.14.1_1", "1.14.1_1", false),
+            ("1.0.0+v0.15.0", "v0.15.0", false),
+            ("1.2.3+RELEASE.2023-01-01T00-00-00Z", "RELEASE.2023-01-01T00-00-00Z", false),
+            ("1.2.3+2024.01.05", "2024.01.05", false),
+            ("1.0.0+2.0.0-rc1", "2.0.0-rc1", false),
+            ("1.2.3-rc.1+4.5.6", "4.5.6", true),
+        ] {
+            let read = version(text);
+            assert_eq!((read.upstream(), read.is_pre_release(), read.as_str()), (upstream, pre, text.trim()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_version() {
+        for text in [
+            "1.13.4_1",
+            "1.14.1-rootless_1",
+            "latest",
+            "1.2",
+            "1.2.3",
+            "1.2.3.4+5",
+            "+4.5.6",
+            "01.2.3+1",
+            "1.2.3+",
+            "1.2.3+-x",
+            "1.2.3-+4",
+            "1.2.3+a+b",
+            "1.2.3 +4",
+            "1.2.3+é",
+            "",
+            "1.2.+3",
+            "1.2.3-a_b+4",
+            "99999999999999999999.0.0+1",
+        ] {
+            assert!(text.parse::<RecipeVersion>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_order_of_releases() {
+        let rising =
+            ["1.2.3-alpha+9", "1.2.3-rc2+4", "1.2.3-rc.9+4", "1.2.3-rc10+4", "1.2.3-rc-11+4", "1.2.3+4", "1.10.0+1", "2.0.0+0"];
+        for pair in rising.windows(2) {
+            assert_eq!(version(pair[0]).precedence(&version(pair[1])), Ordering::Less, "{pair:?}");
+        }
+    }
+
+    #[test]
+    fn the_softwares_part_only_breaks_ties() {
+        let (nine, ten) = (version("1.2.3+4.5.9"), version("1.2.3+4.5.10"));
+        assert_eq!(nine.precedence(&ten), Ordering::Equal);
+        assert_eq!(nine.pick_order(&ten), Ordering::Less);
+        assert_ne!(nine, ten);
+    }
+}
