@@ -1,32 +1,34 @@
-//! The system's clocks.
+//! The machine's two clocks.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use crate::{
     model::time::{Mono, Wall},
     ports::Clock,
 };
 
-/// The system's clocks; the monotonic one counts from the moment this was made.
+/// The machine's clocks; monotonic time counts from when this was made.
+///
+/// The monotonic one is the runtime's, so that a paused runtime moves both its timers and this clock.
 #[derive(Debug, Clone, Copy)]
 pub struct SystemClock {
-    started: Instant,
+    start: tokio::time::Instant,
 }
 
 impl SystemClock {
-    /// Starts to count now.
+    /// The clocks, with monotonic time zero now.
     pub fn start() -> Self {
-        Self { started: Instant::now() }
+        Self { start: tokio::time::Instant::now() }
     }
 }
 
 impl Clock for SystemClock {
     fn mono(&self) -> Mono {
-        Mono(0).after(self.started.elapsed())
+        Mono::default().after(self.start.elapsed())
     }
 
     fn wall(&self) -> Wall {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Wall::from_millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
     }
 }

@@ -8,7 +8,7 @@ mod watch;
 
 pub use judge::{Blocker, Judgement, allowance, judge};
 pub use view::{
-    Endpoint, Health, HostPort, Index, Look, Mode, Order, RestartCondition, RestartPolicy, RollPolicy, ServiceView, SpecDigest,
+    Endpoint, Health, HostPort, Index, Look, Mode, OnFailure, Order, RestartCondition, RestartPolicy, RollPolicy, ServiceView, SpecDigest,
     TaskState, TaskView, UpdateState, UpdateView,
 };
 pub use watch::{Goal, Marks, Watch, see};

@@ -115,6 +115,20 @@ pub struct RollPolicy {
     pub monitor: Duration,
     /// Which of the old and the new task comes first.
     pub order: Order,
+    /// What Swarm does when a new task fails while it is watched.
+    pub on_failure: OnFailure,
+}
+
+/// What Swarm does when a new task fails during an update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFailure {
+    /// It stops the update and says `paused`.
+    Pause,
+    /// It goes on as if nothing had happened, and may say `completed` over dead tasks.
+    Continue,
+    /// It takes the update back and says `rollback_started`.
+    Rollback,
 }
 
 /// Which of the old and the new task of a slot comes first.

@@ -1,19 +1,358 @@
 //! One look at a stack, in three calls, and the last lines of a task.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::Duration,
+};
 
-use bollard::Docker;
+use bollard::{
+    Docker,
+    errors::Error,
+    models::{
+        EndpointPortConfigPublishModeEnum, EndpointSpecModeEnum, HealthConfig, Service, ServiceSpec, ServiceSpecUpdateConfig,
+        ServiceSpecUpdateConfigFailureActionEnum as FailureAction, ServiceSpecUpdateConfigOrderEnum, ServiceUpdateStatusStateEnum,
+        Task, TaskSpecRestartPolicy, TaskSpecRestartPolicyConditionEnum as Condition, TaskState as EngineState,
+    },
+    query_parameters::{ListServicesOptionsBuilder, ListTasksOptionsBuilder, LogsOptionsBuilder},
+};
+use data_encoding::HEXLOWER;
+use futures_util::{StreamExt, TryStreamExt};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
 
+use super::call::answer;
 use crate::{
-    converge::ServiceView,
+    converge::{
+        Endpoint, Health, HostPort, Index, Mode, OnFailure, Order, RestartCondition, RestartPolicy, RollPolicy, ServiceView,
+        SpecDigest, TaskState, TaskView, UpdateState, UpdateView,
+    },
     model::names::{ServiceName, StackName, TaskId},
     ports::SwarmError,
 };
 
-pub(super) async fn look(_docker: &Docker, _stack: &StackName) -> Result<BTreeMap<ServiceName, ServiceView>, SwarmError> {
-    Ok(BTreeMap::new())
+/// The label by which `docker stack` and abra tie services to their stack.
+pub(super) const NAMESPACE: &str = "com.docker.stack.namespace";
+
+/// The bytes of a task's logs that are kept at most; the last lines of a task that writes without line ends are cut.
+const LOG_LIMIT: usize = 64 * 1024;
+
+pub(super) async fn look(docker: &Docker, stack: &StackName) -> Result<BTreeMap<ServiceName, ServiceView>, SwarmError> {
+    let label = ("label".to_owned(), vec![format!("{NAMESPACE}={stack}")]);
+    let of_stack: HashMap<String, Vec<String>> = HashMap::from([label.clone()]);
+    let current: HashMap<String, Vec<String>> = HashMap::from([label, ("_up-to-date".to_owned(), vec!["true".to_owned()])]);
+    // The order matters little: a task that is born between the answers is seen by the next look, and a task counts as
+    // current only when both lists have it.
+    let (services, tasks, current) = tokio::try_join!(
+        answer("services", async {
+            let options = ListServicesOptionsBuilder::new().filters(&of_stack).build();
+            lenient(docker.list_services(Some(options)).await, without_update)
+        }),
+        answer("tasks", async {
+            let options = ListTasksOptionsBuilder::new().filters(&of_stack).build();
+            lenient(docker.list_tasks(Some(options)).await, without_strangeness)
+        }),
+        answer("current tasks", async {
+            let options = ListTasksOptionsBuilder::new().filters(&current).build();
+            lenient(docker.list_tasks(Some(options)).await, without_strangeness)
+        }),
+    )?;
+    let current: BTreeSet<String> = current.into_iter().filter_map(|task| task.id).collect();
+    assemble(services, tasks, &current).map_err(|message| SwarmError::Failed { call: "look".into(), message })
 }
 
-pub(super) async fn logs(_docker: &Docker, _task: &TaskId, _lines: u32) -> Result<String, SwarmError> {
-    Ok(String::new())
+pub(super) async fn logs(docker: &Docker, task: &TaskId, lines: u32) -> Result<String, SwarmError> {
+    let options = LogsOptionsBuilder::new().stdout(true).stderr(true).tail(&lines.to_string()).build();
+    let stream = docker.task_logs(task.as_str(), Some(options));
+    // Standard output and standard error come as frames of one stream in the order of writing.
+    let collected = stream.map_ok(|frame| frame.into_bytes()).try_fold(Vec::new(), |mut kept, bytes| async move {
+        kept.extend_from_slice(&bytes);
+        if kept.len() > 2 * LOG_LIMIT {
+            kept.drain(..kept.len() - LOG_LIMIT);
+        }
+        Ok(kept)
+    });
+    let bytes = answer("task logs", collected).await?;
+    let text = String::from_utf8_lossy(&bytes);
+    // The engine counts lines per node, not always per task, so the limit is kept here once more.
+    let all: Vec<&str> = text.lines().map(str::trim_end).collect();
+    let from = all.len().saturating_sub(usize::try_from(lines).unwrap_or(usize::MAX));
+    Ok(all[from..].join("\n"))
+}
+
+/// The engine's list, also when single entries hold a word that the library does not know: its enums are strict, and one
+/// unknown state would lose the whole look. Such entries are read again after `repair`.
+fn lenient<T: DeserializeOwned>(answer: Result<Vec<T>, Error>, repair: fn(&mut Value)) -> Result<Vec<T>, Error> {
+    let (contents, message, column) = match answer {
+        Err(Error::JsonDataError { contents, message, column }) => (contents, message, column),
+        other => return other,
+    };
+    let entries: Result<Vec<Value>, _> = serde_json::from_str(&contents);
+    let entries = match entries {
+        Ok(entries) => entries,
+        Err(_) => return Err(Error::JsonDataError { contents, message, column }),
+    };
+    let read = |mut entry: Value| {
+        serde_json::from_value(entry.clone()).or_else(|_| {
+            repair(&mut entry);
+            serde_json::from_value(entry)
+        })
+    };
+    entries.into_iter().map(read).collect::<Result<_, _>>().map_err(|_| Error::JsonDataError { contents, message, column })
+}
+
+/// A service without its update status, the one part of it that new engines may find new words for.
+fn without_update(service: &mut Value) {
+    if let Some(fields) = service.as_object_mut() {
+        fields.remove("UpdateStatus");
+    }
+}
+
+/// A task with only what a look reads, and with states that are unknown taken out. Such a task counts as new: it can
+/// neither settle a service nor fail it.
+fn without_strangeness(task: &mut Value) {
+    let Some(fields) = task.as_object_mut() else { return };
+    fields.retain(|key, _| {
+        ["ID", "ServiceID", "Slot", "NodeID", "Status", "DesiredState", "JobIteration", "Version"].contains(&key.as_str())
+    });
+    let unknown = |state: &Value| serde_json::from_value::<EngineState>(state.clone()).is_err();
+    if fields.get("DesiredState").is_some_and(unknown) {
+        fields.remove("DesiredState");
+    }
+    if let Some(status) = fields.get_mut("Status").and_then(Value::as_object_mut) {
+        status.retain(|key, value| match key.as_str() {
+            "State" => !unknown(value),
+            "Err" | "ContainerStatus" => true,
+            _ => false,
+        });
+    }
+}
+
+fn assemble(
+    services: Vec<Service>,
+    tasks: Vec<Task>,
+    current: &BTreeSet<String>,
+) -> Result<BTreeMap<ServiceName, ServiceView>, String> {
+    let mut of_service: HashMap<String, Vec<Task>> = HashMap::new();
+    for task in tasks {
+        of_service.entry(task.service_id.clone().unwrap_or_default()).or_default().push(task);
+    }
+    services
+        .into_iter()
+        .map(|service| {
+            let tasks = of_service.remove(service.id.as_deref().unwrap_or_default()).unwrap_or_default();
+            view(service, tasks, current)
+        })
+        .collect()
+}
+
+fn view(service: Service, tasks: Vec<Task>, current: &BTreeSet<String>) -> Result<(ServiceName, ServiceView), String> {
+    let spec = service.spec.ok_or("a service without a spec")?;
+    let name: ServiceName = spec.name.clone().unwrap_or_default().parse().map_err(|error| format!("{error}"))?;
+    let template = spec.task_template.clone().unwrap_or_default();
+    let container = template.container_spec.unwrap_or_default();
+    let iteration = service.job_status.and_then(|status| status.job_iteration).and_then(|version| version.index);
+    let is_job = spec.mode.as_ref().is_some_and(|mode| mode.replicated_job.is_some() || mode.global_job.is_some());
+    let mut tasks: Vec<TaskView> = tasks
+        .into_iter()
+        .map(|task| {
+            // A job that runs again keeps the tasks of its earlier iterations, equal spec or not.
+            let this_time = !is_job || task.job_iteration.as_ref().and_then(|version| version.index) == iteration;
+            let listed = task.id.as_ref().is_some_and(|id| current.contains(id));
+            task_view(task, listed && this_time)
+        })
+        .collect::<Result<_, String>>()?;
+    tasks.sort_by(|a, b| (a.slot, &a.node, &a.id).cmp(&(b.slot, &b.node, &b.id)));
+    let endpoint_spec = spec.endpoint_spec.clone().unwrap_or_default();
+    let shown = ServiceView {
+        index: Index(service.version.and_then(|version| version.index).unwrap_or_default()),
+        spec: digest(&spec),
+        image: container.image.unwrap_or_default().parse().or_else(|_| "unnamed".parse()).map_err(|error| format!("{error}"))?,
+        mode: mode(&spec, &tasks),
+        update: service.update_status.and_then(|status| {
+            Some(UpdateView { state: update_state(status.state?)?, message: status.message.unwrap_or_default() })
+        }),
+        roll: roll(spec.update_config.unwrap_or_default()),
+        restart: restart(template.restart_policy.unwrap_or_default()),
+        health: health(container.health_check),
+        host_ports: endpoint_spec
+            .ports
+            .unwrap_or_default()
+            .into_iter()
+            .filter(|port| port.publish_mode == Some(EndpointPortConfigPublishModeEnum::HOST))
+            .filter_map(|port| {
+                let published = u16::try_from(port.published_port?).ok()?;
+                Some(HostPort {
+                    port: published,
+                    protocol: port.protocol.map_or_else(|| "tcp".to_owned(), |protocol| protocol.to_string()),
+                })
+            })
+            .collect(),
+        endpoint: match endpoint_spec.mode {
+            Some(EndpointSpecModeEnum::DNSRR) => Endpoint::Dnsrr,
+            _ => Endpoint::Vip,
+        },
+        labels: spec.labels.unwrap_or_default().into_iter().collect(),
+        tasks,
+    };
+    Ok((name, shown))
+}
+
+fn task_view(task: Task, current: bool) -> Result<TaskView, String> {
+    let status = task.status.unwrap_or_default();
+    let state = status.state.map_or(TaskState::New, task_state);
+    let container = status.container_status.unwrap_or_default();
+    let id = container.container_id.filter(|id| !id.is_empty());
+    Ok(TaskView {
+        id: task.id.unwrap_or_default().parse().map_err(|error| format!("{error}"))?,
+        slot: task.slot.and_then(|slot| u64::try_from(slot).ok()).filter(|slot| *slot > 0),
+        node: task.node_id.and_then(|node| node.parse().ok()),
+        current,
+        desired: task.desired_state.map_or(TaskState::New, task_state),
+        state,
+        // The engine writes 0 while the container runs; only an ended one has an exit code.
+        exit: match state {
+            TaskState::Complete | TaskState::Failed | TaskState::Shutdown if id.is_some() => {
+                container.exit_code.and_then(|code| i32::try_from(code).ok())
+            }
+            _ => None,
+        },
+        error: status.err.unwrap_or_default(),
+        container: id,
+    })
+}
+
+/// The digest over the canonical JSON of a spec: keys sorted, absent fields left out.
+fn digest(spec: &ServiceSpec) -> SpecDigest {
+    // A value that cannot be serialised cannot come out of JSON either.
+    let value = serde_json::to_value(spec).unwrap_or_default();
+    let mut text = String::new();
+    canonical(&value, &mut text);
+    SpecDigest(HEXLOWER.encode(&Sha256::digest(text)))
+}
+
+fn canonical(value: &Value, out: &mut String) {
+    match value {
+        Value::Object(fields) => {
+            let sorted: BTreeMap<&String, &Value> = fields.iter().filter(|(_, value)| !value.is_null()).collect();
+            out.push('{');
+            for (key, value) in sorted {
+                out.push_str(&Value::String(key.clone()).to_string());
+                out.push(':');
+                canonical(value, out);
+                out.push(',');
+            }
+            out.push('}');
+        }
+        Value::Array(items) => {
+            out.push('[');
+            for item in items {
+                canonical(item, out);
+                out.push(',');
+            }
+            out.push(']');
+        }
+        plain => out.push_str(&plain.to_string()),
+    }
+}
+
+fn mode(spec: &ServiceSpec, tasks: &[TaskView]) -> Mode {
+    let mode = spec.mode.clone().unwrap_or_default();
+    let count = |number: Option<i64>, default| number.map_or(default, |number| u64::try_from(number).unwrap_or(0));
+    if let Some(job) = mode.replicated_job {
+        Mode::Job { completions: count(job.total_completions.or(job.max_concurrent), 1) }
+    } else if mode.global_job.is_some() {
+        // One on each eligible node, which only the tasks tell.
+        Mode::Job { completions: tasks.iter().filter(|task| task.current).count().max(1) as u64 }
+    } else if mode.global.is_some() {
+        Mode::Global
+    } else {
+        Mode::Replicated { replicas: count(mode.replicated.and_then(|replicated| replicated.replicas), 1) }
+    }
+}
+
+/// Nanoseconds of the engine; absent or negative ones are `default`.
+fn nanos(number: Option<i64>, default: Duration) -> Duration {
+    number.and_then(|number| u64::try_from(number).ok()).map_or(default, Duration::from_nanos)
+}
+
+/// Nanoseconds of the engine where it takes 0 for "not said".
+fn said(number: Option<i64>, default: Duration) -> Duration {
+    nanos(number.filter(|number| *number != 0), default)
+}
+
+/// Swarm's own defaults for what a spec does not say: no update policy at all means one slot at a time, none of them delayed.
+fn roll(update: ServiceSpecUpdateConfig) -> RollPolicy {
+    RollPolicy {
+        parallelism: update.parallelism.map_or(1, |number| u64::try_from(number).unwrap_or(1)),
+        delay: nanos(update.delay, Duration::ZERO),
+        monitor: said(update.monitor, Duration::from_secs(5)),
+        order: match update.order {
+            Some(ServiceSpecUpdateConfigOrderEnum::START_FIRST) => Order::StartFirst,
+            _ => Order::StopFirst,
+        },
+        on_failure: match update.failure_action {
+            Some(FailureAction::CONTINUE) => OnFailure::Continue,
+            Some(FailureAction::ROLLBACK) => OnFailure::Rollback,
+            _ => OnFailure::Pause,
+        },
+    }
+}
+
+fn restart(policy: TaskSpecRestartPolicy) -> RestartPolicy {
+    RestartPolicy {
+        condition: match policy.condition {
+            Some(Condition::NONE) => RestartCondition::None,
+            Some(Condition::ON_FAILURE) => RestartCondition::OnFailure,
+            _ => RestartCondition::Any,
+        },
+        delay: nanos(policy.delay, Duration::from_secs(5)),
+        max_attempts: policy.max_attempts.and_then(|number| u64::try_from(number).ok()).unwrap_or(0),
+    }
+}
+
+fn health(config: Option<HealthConfig>) -> Health {
+    let Some(config) = config else { return Health::Absent };
+    match config.test.as_deref().unwrap_or_default() {
+        [] => Health::Absent,
+        [first, ..] if first == "NONE" => Health::Disabled,
+        _ => Health::Probe {
+            interval: said(config.interval, Duration::from_secs(30)),
+            timeout: said(config.timeout, Duration::from_secs(30)),
+            retries: config.retries.and_then(|number| u64::try_from(number).ok()).filter(|number| *number > 0).unwrap_or(3),
+            start_period: nanos(config.start_period, Duration::ZERO),
+        },
+    }
+}
+
+fn update_state(state: ServiceUpdateStatusStateEnum) -> Option<UpdateState> {
+    match state {
+        ServiceUpdateStatusStateEnum::EMPTY => None,
+        ServiceUpdateStatusStateEnum::UPDATING => Some(UpdateState::Updating),
+        ServiceUpdateStatusStateEnum::PAUSED => Some(UpdateState::Paused),
+        ServiceUpdateStatusStateEnum::COMPLETED => Some(UpdateState::Completed),
+        ServiceUpdateStatusStateEnum::ROLLBACK_STARTED => Some(UpdateState::RollbackStarted),
+        ServiceUpdateStatusStateEnum::ROLLBACK_PAUSED => Some(UpdateState::RollbackPaused),
+        ServiceUpdateStatusStateEnum::ROLLBACK_COMPLETED => Some(UpdateState::RollbackCompleted),
+    }
+}
+
+fn task_state(state: EngineState) -> TaskState {
+    match state {
+        EngineState::NEW => TaskState::New,
+        EngineState::ALLOCATED => TaskState::Allocated,
+        EngineState::PENDING => TaskState::Pending,
+        EngineState::ASSIGNED => TaskState::Assigned,
+        EngineState::ACCEPTED => TaskState::Accepted,
+        EngineState::PREPARING => TaskState::Preparing,
+        EngineState::READY => TaskState::Ready,
+        EngineState::STARTING => TaskState::Starting,
+        EngineState::RUNNING => TaskState::Running,
+        EngineState::COMPLETE => TaskState::Complete,
+        EngineState::SHUTDOWN => TaskState::Shutdown,
+        EngineState::FAILED => TaskState::Failed,
+        EngineState::REJECTED => TaskState::Rejected,
+        EngineState::REMOVE => TaskState::Remove,
+        EngineState::ORPHANED => TaskState::Orphaned,
+    }
 }

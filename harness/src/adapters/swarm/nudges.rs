@@ -1,10 +1,94 @@
 //! The engine's events as reasons to look again.
 
-use bollard::Docker;
-use futures_util::stream::{self, BoxStream, StreamExt};
+use std::{collections::HashMap, pin::Pin, time::Duration};
 
+use bollard::{Docker, errors::Error, models::EventMessage, query_parameters::EventsOptionsBuilder};
+use futures_util::stream::{self, BoxStream, Stream, StreamExt};
+
+use super::look::NAMESPACE;
 use crate::{model::names::StackName, ports::Nudge};
 
-pub(super) fn nudges(_docker: Docker, _stack: StackName) -> BoxStream<'static, Nudge> {
-    stream::pending().boxed()
+/// The container events that can mean a change for a task. Each health probe makes three `exec_*` events, which is why the
+/// engine itself has to leave the others out.
+const CONTAINER_EVENTS: [&str; 6] = ["create", "start", "die", "oom", "destroy", "health_status"];
+/// Service events.
+const SERVICE_EVENTS: [&str; 3] = ["create", "update", "remove"];
+
+/// The pause before the stream is opened again, doubled with each failure in a row up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(8);
+
+type Events = Pin<Box<dyn Stream<Item = Result<EventMessage, Error>> + Send>>;
+
+struct Source {
+    docker: Docker,
+    stack: StackName,
+    open: Option<Events>,
+    pause: Option<Duration>,
+}
+
+/// The nudges of a stack, without end. The stream opens itself again after each end of the engine's stream.
+pub(super) fn nudges(docker: Docker, stack: StackName) -> BoxStream<'static, Nudge> {
+    let source = Source { docker, stack, open: None, pause: None };
+    stream::unfold(source, |mut source| async move {
+        let nudge = source.next().await;
+        Some((nudge, source))
+    })
+    .boxed()
+}
+
+impl Source {
+    async fn next(&mut self) -> Nudge {
+        loop {
+            let Some(events) = &mut self.open else {
+                if let Some(pause) = self.pause {
+                    tokio::time::sleep(pause).await;
+                }
+                self.open = Some(open(&self.docker));
+                // What happened while nobody listened is not told again, so each opening is a reason to look.
+                return Nudge { what: "listening".into() };
+            };
+            match events.next().await {
+                Some(Ok(event)) => {
+                    self.pause = None;
+                    if let Some(nudge) = nudge(&self.stack, &event) {
+                        return nudge;
+                    }
+                }
+                // One event that the library cannot read ends its stream, as does an engine that goes away.
+                Some(Err(_)) | None => {
+                    self.open = None;
+                    self.pause = Some(self.pause.map_or(FIRST_PAUSE, |pause| (pause * 2).min(LONGEST_PAUSE)));
+                }
+            }
+        }
+    }
+}
+
+fn open(docker: &Docker) -> Events {
+    let events: Vec<&str> = CONTAINER_EVENTS.into_iter().chain(SERVICE_EVENTS).collect();
+    let filters: HashMap<&str, Vec<&str>> = HashMap::from([("type", vec!["container", "service"]), ("event", events)]);
+    Box::pin(docker.events(Some(EventsOptionsBuilder::new().filters(&filters).build())))
+}
+
+/// What an event says about the stack; `None` when it is about something else.
+///
+/// A service event carries no labels, only the service's name, so the stack cannot be a filter at the engine.
+fn nudge(stack: &StackName, event: &EventMessage) -> Option<Nudge> {
+    let actor = event.actor.as_ref()?;
+    let attributes = actor.attributes.as_ref()?;
+    let name = attributes.get("name").map(String::as_str).unwrap_or_default();
+    let ours = match attributes.get(NAMESPACE) {
+        Some(namespace) => namespace == stack.as_str(),
+        None => stack.owns(name),
+    };
+    let kind = event.typ.as_ref().map(ToString::to_string).unwrap_or_default();
+    let action = event.action.as_deref().unwrap_or_default();
+    let detail = attributes.get("updatestate.new").or(attributes.get("exitCode"));
+    ours.then(|| Nudge {
+        what: match detail {
+            Some(detail) => format!("{kind} {action} {name} {detail}"),
+            None => format!("{kind} {action} {name}"),
+        },
+    })
 }
