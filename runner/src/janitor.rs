@@ -40,6 +40,8 @@ pub struct Report {
     pub fate: Fate,
     /// What of its journal could not be read.
     pub unread: Vec<String>,
+    /// Whether claims may be among that, so that nobody knows what is left.
+    pub lost_claims: bool,
 }
 
 /// What the janitor did with a run.
@@ -62,7 +64,7 @@ impl Report {
     pub fn residue(&self) -> bool {
         match &self.fate {
             Fate::Alive | Fate::Settled | Fate::Would(_) => false,
-            Fate::Swept(swept) => !swept.clean(),
+            Fate::Swept(swept) => !swept.clean() || self.lost_claims,
             Fate::Failed(_) => true,
         }
     }
@@ -77,7 +79,11 @@ impl Report {
             Fate::Would(removals) => format!("{run}: would remove {}", removals.join(", ")),
             Fate::Failed(sentence) => format!("{run}: not swept: {sentence}"),
             Fate::Swept(swept) => {
-                let state = if swept.clean() { "nothing left" } else { "not all is gone" };
+                let state = match (swept.clean(), self.lost_claims) {
+                    (false, _) => "not all is gone",
+                    (true, true) => "nothing left of what can be read of its journal",
+                    (true, false) => "nothing left",
+                };
                 format!("{run}: {} removed in {}, {state}", swept.removed.len(), spoken(swept.took))
             }
         };
@@ -112,25 +118,26 @@ pub async fn pass(orders: &Orders, mut each: impl FnMut(&Report)) -> io::Result<
 
 async fn one(orders: &Orders, folder: &Path) -> Report {
     let run = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let report = |fate, unread| Report { run: run.clone(), fate, unread };
+    let report =
+        |fate, reading: Reading| Report { run: run.clone(), fate, lost_claims: reading.lost_claims > 0, unread: reading.unread };
     // A run that is settled stays so, and reading it takes no lock away from anybody.
     match journal::read(folder) {
-        Ok(reading) if reading.settled() => return report(Fate::Settled, Vec::new()),
+        Ok(reading) if reading.settled() => return report(Fate::Settled, reading),
         Ok(_) => {}
-        Err(error) => return report(Fate::Failed(format!("its journal cannot be read: {error}")), Vec::new()),
+        Err(error) => return report(Fate::Failed(format!("its journal cannot be read: {error}")), Reading::default()),
     }
     let lock = match RunLock::attempt(folder) {
         Ok(lock) => lock,
-        Err(LockError::Held { .. } | LockError::Replaced { .. }) => return report(Fate::Alive, Vec::new()),
+        Err(LockError::Held { .. } | LockError::Replaced { .. }) => return report(Fate::Alive, Reading::default()),
         Err(error @ (LockError::NoFile { .. } | LockError::System { .. })) => {
-            return report(Fate::Failed(error.to_string()), Vec::new());
+            return report(Fate::Failed(error.to_string()), Reading::default());
         }
     };
     // Only what is read under the lock is final: another janitor may have finished in between.
     let reading = match journal::read(folder) {
-        Ok(reading) if reading.settled() => return report(Fate::Settled, Vec::new()),
+        Ok(reading) if reading.settled() => return report(Fate::Settled, reading),
         Ok(reading) => reading,
-        Err(error) => return report(Fate::Failed(format!("its journal cannot be read: {error}")), Vec::new()),
+        Err(error) => return report(Fate::Failed(format!("its journal cannot be read: {error}")), Reading::default()),
     };
     let socket = orders.engine.clone().or_else(|| reading.engine.clone()).unwrap_or_else(|| "/var/run/docker.sock".into());
     let fate = match DockerSwarm::at(&socket) {
@@ -140,7 +147,7 @@ async fn one(orders: &Orders, folder: &Path) -> Report {
         }
         Ok(swarm) => clean(&swarm, lock, &reading, orders.pace).await.unwrap_or_else(Fate::Failed),
     };
-    report(fate, reading.unread)
+    report(fate, reading)
 }
 
 async fn would(swarm: &DockerSwarm, claims: &[Claim]) -> Result<Fate, SwarmError> {

@@ -62,7 +62,7 @@ impl Engine {
     /// # Panics
     /// If Docker refuses.
     pub fn secret(&self, name: &str) {
-        self.from_text(&["secret", "create", name, "-"]);
+        self.create_from_text(&["secret", "create", name, "-"]);
     }
 
     /// Makes a config without labels.
@@ -70,10 +70,10 @@ impl Engine {
     /// # Panics
     /// If Docker refuses.
     pub fn config(&self, name: &str) {
-        self.from_text(&["config", "create", name, "-"]);
+        self.create_from_text(&["config", "create", name, "-"]);
     }
 
-    fn from_text(&self, args: &[&str]) {
+    fn create_from_text(&self, args: &[&str]) {
         let mut create = self.docker().args(args).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         create.stdin.take().unwrap().write_all(b"something\n").unwrap();
         assert!(create.wait().unwrap().success(), "{args:?}");
@@ -111,11 +111,11 @@ impl Engine {
     }
 }
 
-/// The first event of a run on `engine`.
+/// The first event of a run on the engine behind the socket.
 ///
 /// # Panics
 /// Never: the values are valid ones.
-pub fn started(run: &RunId, engine: &Engine) -> Kind {
+pub fn started(run: &RunId, engine: &Path) -> Kind {
     Kind::RunStarted {
         version: JOURNAL_VERSION,
         run: run.clone(),
@@ -130,7 +130,7 @@ pub fn started(run: &RunId, engine: &Engine) -> Kind {
             zone: "taster.test".parse().unwrap(),
             abra: "abra".into(),
             server: "default".into(),
-            engine: engine.socket().to_owned(),
+            engine: engine.to_owned(),
             ingress: None,
             ca: None,
         },

@@ -1,3 +1,4 @@
 //! Tests without an engine: tables, recordings, models, properties.
 
 mod sweep;
+mod sweep_janitor;

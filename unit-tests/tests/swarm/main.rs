@@ -4,7 +4,7 @@
 mod abra;
 mod sweep;
 
-use std::{ffi::OsString, process::ExitCode};
+use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 use unit_tests::engine::{AS_TASTER, Engine};
@@ -12,7 +12,7 @@ use unit_tests::engine::{AS_TASTER, Engine};
 fn main() -> ExitCode {
     let mut args = std::env::args_os();
     let program = args.next().unwrap_or_default();
-    if std::env::args_os().nth(1).is_some_and(|first| first == OsString::from(AS_TASTER)) {
+    if std::env::args_os().nth(1).is_some_and(|first| first == AS_TASTER) {
         return runner::cli::main(std::iter::once(program).chain(args.skip(1)));
     }
     let mut stories: Vec<Trial> = Vec::new();

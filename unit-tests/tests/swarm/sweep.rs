@@ -1,6 +1,7 @@
 //! The janitor on a real Swarm. What is left is told by `zero.sh`, never by the code that removed it.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::PathBuf,
     process::{Command, Output, Stdio},
@@ -9,10 +10,11 @@ use std::{
 };
 
 use harness::{
-    adapters::clock::SystemClock,
+    adapters::{clock::SystemClock, swarm::DockerSwarm},
     claim::Claimed,
     journal::{Journal, read},
     model::names::RunId,
+    ports::Swarm,
 };
 use libtest_mimic::{Failed, Trial};
 use tempfile::TempDir;
@@ -21,9 +23,12 @@ use unit_tests::{
     stacks::{fresh_run, stack_of},
 };
 
+/// A story and its name.
+type Story = (&'static str, fn(&Engine));
+
 /// All stories of this file.
 pub(crate) fn stories(engine: &Engine) -> Vec<Trial> {
-    let stories: [(&str, fn(&Engine)); 6] = [
+    let stories: [Story; 6] = [
         ("sweep::a_dead_run_is_taken_to_zero_and_nothing_else_is_touched", zero_and_nothing_else),
         ("sweep::a_janitor_that_is_killed_is_gone_on_with", killed_janitor),
         ("sweep::janitors_beside_each_other_sweep_each_run_once", two_janitors),
@@ -31,7 +36,7 @@ pub(crate) fn stories(engine: &Engine) -> Vec<Trial> {
         ("sweep::a_living_run_is_left_alone", living_run),
         ("sweep::twelve_services_that_stop_slowly", twelve),
     ];
-    let trial = |(name, story): (&str, fn(&Engine))| {
+    let trial = |(name, story): Story| {
         let engine = engine.clone();
         Trial::test(name, move || {
             story(&engine);
@@ -67,18 +72,24 @@ impl Run {
         fs::create_dir_all(run.env_file().parent().unwrap()).unwrap();
         let journal = Journal::create(&run.folder(), run.id.clone(), Arc::new(SystemClock::start())).unwrap();
         let swarm = engine.ask(&["info", "--format", "{{.Swarm.Cluster.ID}}"]).parse().unwrap();
-        journal.append(unit_tests::stacks::started(&run.id, engine)).unwrap();
+        journal.append(unit_tests::stacks::started(&run.id, engine.socket())).unwrap();
+        let marker = Claimed::Marker { name: format!("taster-{}", run.id) };
         for what in [
             Claimed::Stack { name: run.stack.parse().unwrap() },
             Claimed::EnvFile { path: run.env_file() },
             Claimed::Dir { path: run.folder().join("abra") },
-            Claimed::Marker { name: format!("taster-{}", run.id) },
         ] {
             journal.claim(what, &swarm).unwrap();
         }
+        let (claim, _) = journal.claim(marker, &swarm).unwrap();
+        let labels = BTreeMap::from([("taster.run".to_owned(), run.id.to_string())]);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async { DockerSwarm::at(engine.socket()).unwrap().mark(&claim, &labels).await }).unwrap();
+        let labelled =
+            engine.ask(&["config", "ls", "--filter", &format!("label=taster.run={}", run.id), "--format", "{{.Name}}"]);
+        assert_eq!(labelled, format!("taster-{}", run.id));
         fs::write(run.env_file(), "TYPE=hello\n").unwrap();
         fs::write(run.folder().join("abra/recipes/compose.yml"), "services: {}\n").unwrap();
-        engine.config(&format!("taster-{}", run.id));
         (run, journal)
     }
 
