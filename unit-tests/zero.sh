@@ -1,35 +1,37 @@
 #!/bin/sh
-# Prints what Docker still lists of a stack and fails if that is anything.
+# Prints what Docker still lists of a stack and fails if that is anything; exit 2 if Docker does not answer.
 # zero.sh STACK [NAME...]: objects whose names begin with one of NAME are somebody else's.
 # It asks the docker client and nothing else, so that a wrong listing of ours cannot hide anything.
 stack=$1
 shift
+label=com.docker.stack.namespace=$stack
+left=
 
-ours() {
-    while read -r name; do
+# look KIND FORMAT OPTION...: adds what is named after the stack, and what bears its label.
+look() {
+    kind=$1 format=$2
+    shift 2
+    named=$(docker "$kind" ls "$@" --format "$format") || exit 2
+    labelled=$(docker "$kind" ls "$@" --filter "label=$label" --format "labelled $kind $format") || exit 2
+    for name in $named; do
         case $name in "$stack"_*) ;; *) continue ;; esac
-        for other; do
-            case $name in "$other"*) continue 2 ;; esac
+        ours=yes
+        for other in $others; do
+            case $name in "$other"*) ours=no ;; esac
         done
-        echo "$kind $name"
+        [ $ours = yes ] && left="$left$kind $name
+"
     done
+    [ -z "$labelled" ] || left="$left$labelled
+"
 }
 
-left=$(
-    kind=service; docker service ls --format '{{.Name}}' | ours "$@"
-    kind=container; docker container ls --all --no-trunc --format '{{.Names}}' | ours "$@"
-    kind=network; docker network ls --format '{{.Name}}' | ours "$@"
-    kind=volume; docker volume ls --format '{{.Name}}' | ours "$@"
-    kind=secret; docker secret ls --format '{{.Name}}' | ours "$@"
-    kind=config; docker config ls --format '{{.Name}}' | ours "$@"
-    label=com.docker.stack.namespace=$stack
-    docker service ls --filter "label=$label" --format 'labelled service {{.Name}}'
-    docker container ls --all --filter "label=$label" --format 'labelled container {{.Names}}'
-    docker network ls --filter "label=$label" --format 'labelled network {{.Name}}'
-    docker volume ls --filter "label=$label" --format 'labelled volume {{.Name}}'
-    docker secret ls --filter "label=$label" --format 'labelled secret {{.Name}}'
-    docker config ls --filter "label=$label" --format 'labelled config {{.Name}}'
-)
-[ -z "$left" ] && exit 0
-echo "$left"
-exit 1
+others=$*
+look service '{{.Name}}'
+look container '{{.Names}}' --all
+look network '{{.Name}}'
+look volume '{{.Name}}'
+look secret '{{.Name}}'
+look config '{{.Name}}'
+printf %s "$left"
+[ -z "$left" ]

@@ -10,8 +10,9 @@ use std::{
 };
 
 use harness::{
-    adapters::{clock::SystemClock, swarm::DockerSwarm},
+    adapters::{children::start_ticks, clock::SystemClock, swarm::DockerSwarm},
     claim::Claimed,
+    event::Kind,
     journal::{Journal, read},
     model::names::RunId,
     ports::Swarm,
@@ -28,12 +29,13 @@ type Story = (&'static str, fn(&Engine));
 
 /// All stories of this file.
 pub(crate) fn stories(engine: &Engine) -> Vec<Trial> {
-    let stories: [Story; 6] = [
+    let stories: [Story; 7] = [
         ("sweep::a_dead_run_is_taken_to_zero_and_nothing_else_is_touched", zero_and_nothing_else),
         ("sweep::a_janitor_that_is_killed_is_gone_on_with", killed_janitor),
         ("sweep::janitors_beside_each_other_sweep_each_run_once", two_janitors),
         ("sweep::what_somebody_else_holds_is_named", held_by_somebody),
         ("sweep::a_living_run_is_left_alone", living_run),
+        ("sweep::a_child_that_goes_on_is_ended_first", child_goes_on),
         ("sweep::twelve_services_that_stop_slowly", twelve),
     ];
     let trial = |(name, story): Story| {
@@ -200,6 +202,7 @@ fn killed_janitor(engine: &Engine) {
         // `kill` of the standard library is SIGKILL.
         let _ = janitor.kill();
         janitor.wait().unwrap();
+        assert!(kind != "service" || !read(&run.folder()).unwrap().settled(), "the first one was killed in the middle");
         if read(&run.folder()).unwrap().settled() {
             break;
         }
@@ -239,6 +242,21 @@ fn living_run(engine: &Engine) {
     assert!(run.env_file().exists() && engine.ok(&["config", "inspect", &format!("taster-{}", run.id)]));
     drop(journal);
     run.swept(engine);
+    run.assert_zero(engine, &[]);
+}
+
+/// A run is killed and its child, in a session of its own as under a terminal, goes on making secrets.
+fn child_goes_on(engine: &Engine) {
+    let (run, journal) = Run::started(engine);
+    let script = format!("while :; do i=$((i+1)); echo x | docker secret create {}_made$i - || sleep 0.1; done", run.stack);
+    let mut child = Command::new("setsid").args(["sh", "-c", &script]).stdout(Stdio::null()).spawn().unwrap();
+    let pid = i32::try_from(child.id()).unwrap();
+    journal.append(Kind::ChildStarted { pid, start_ticks: start_ticks(pid).unwrap(), doing: "abra app deploy".into() }).unwrap();
+    drop(journal);
+    until("the child has made something", || engine.left_of(&run.stack, &[]).contains("_made3"));
+    assert!(child.try_wait().unwrap().is_none(), "it lives when the janitor comes");
+    run.swept(engine);
+    assert!(child.try_wait().unwrap().is_some(), "the janitor has ended it");
     run.assert_zero(engine, &[]);
 }
 
