@@ -121,9 +121,9 @@ async fn one(orders: &Orders, folder: &Path) -> Report {
     let report =
         |fate, reading: Reading| Report { run: run.clone(), fate, lost_claims: reading.lost_claims > 0, unread: reading.unread };
     // A run that is settled stays so, and reading it takes no lock away from anybody.
-    match journal::read(folder) {
-        Ok(reading) if reading.settled() => return report(Fate::Settled, reading),
-        Ok(_) => {}
+    match journal::settled(folder) {
+        Ok(true) => return report(Fate::Settled, Reading::default()),
+        Ok(false) => {}
         Err(error) => return report(Fate::Failed(format!("its journal cannot be read: {error}")), Reading::default()),
     }
     let lock = match RunLock::attempt(folder) {

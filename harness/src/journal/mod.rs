@@ -14,7 +14,7 @@ use std::{
 };
 
 pub use lock::{LockError, RunLock};
-pub use read::{Reading, read};
+pub use read::{Reading, read, settled};
 
 use crate::{
     claim::{Claim, Claimed},

@@ -177,3 +177,26 @@ fn the_lock_tells_the_living_from_the_dead() {
     fs::create_dir(dir.path().join("lock")).unwrap();
     assert!(matches!(RunLock::attempt(dir.path()), Err(LockError::NoFile { .. })));
 }
+
+#[test]
+fn the_quick_look_agrees_with_the_whole_reading() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = journal(dir.path());
+    let agree = |expected: bool| {
+        assert_eq!((settled(dir.path()).unwrap(), read(dir.path()).unwrap().settled()), (expected, expected));
+    };
+    agree(true);
+    let tricky = "its line says \"event\":\"claimed\" and \"event\":\"step-started\"".to_owned();
+    journal.append(Kind::Observed { step: crate::plan::StepId("deploy".into()), waiting_for: vec![tricky.clone()] }).unwrap();
+    agree(true);
+    journal.append(Kind::ChildStarted { pid: 7, start_ticks: 70, doing: tricky }).unwrap();
+    agree(false);
+    journal.append(Kind::ChildEnded { pid: 7 }).unwrap();
+    agree(true);
+    journal.claim(stack("shop"), &engine()).unwrap();
+    agree(false);
+    journal.append(Kind::Released { what: stack("shop") }).unwrap();
+    agree(true);
+    fs::write(dir.path().join(FILE), "{\"event\":\"claimed\"}\n").unwrap();
+    agree(false);
+}
