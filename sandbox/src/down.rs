@@ -118,12 +118,12 @@ async fn remove_objects(
     let made = home.made();
     let network = swarm::network(docker, &layout.network).await?;
     if let Some(network) = network.filter(|network| network.id.is_some() && network.id == made.network) {
-        match engine::found("network rm", docker.remove_network(&network.id.unwrap_or_default())).await {
-            Ok(_) => teller.say(format!("removed the network {}", layout.network)),
+        match swarm::remove_network(docker, &network.id.unwrap_or_default()).await {
+            Ok(()) => teller.say(format!("removed the network {}", layout.network)),
             Err(error) => teller.say(format!("kept the network {}: {error}", layout.network)),
         }
     }
-    for image in images::ours(docker).await? {
+    for image in made.images {
         match images::remove(docker, &image).await? {
             true => teller.say(format!("removed the image {image}")),
             false => teller.say(format!("kept the image {image}: it is in use")),

@@ -48,8 +48,6 @@ struct Definition {
     #[serde(default)]
     links: BTreeMap<String, String>,
     #[serde(default)]
-    stop_signal: Option<String>,
-    #[serde(default)]
     expose: Vec<String>,
 }
 
@@ -101,6 +99,8 @@ pub(crate) fn caddy() -> String {
 pub async fn provide(home: &Home, images: &[String], say: &mut dyn FnMut(crate::Progress)) -> Result<(), SandboxError> {
     let docker = engine::connect(&home.layout())?;
     let mut teller = Teller::new(say);
+    // Two runs at once assemble an image once.
+    let _lock = crate::up::lock(home).await?;
     ensure(&docker, home, images, &mut teller).await
 }
 
@@ -114,10 +114,12 @@ pub(crate) async fn ensure(docker: &Docker, home: &Home, images: &[String], tell
             (Some(_), None) => {}
             (_, Some(source)) => {
                 assemble(docker, home, source, teller).await?;
+                remember(home, image)?;
                 teller.say(format!("assembled the image {image}"));
             }
             (None, None) if *image == specimen() => {
                 import_specimen(docker).await?;
+                remember(home, image)?;
                 teller.say(format!("imported the image {image}"));
             }
             (None, None) => {
@@ -135,6 +137,13 @@ pub(crate) async fn ensure(docker: &Docker, home: &Home, images: &[String], tell
         }
     }
     Ok(())
+}
+
+/// Remembers that an image is of the sandbox's making.
+fn remember(home: &Home, image: &str) -> Result<(), SandboxError> {
+    let mut made = home.made();
+    made.images.insert(image.to_owned());
+    home.keep_made(&made)
 }
 
 /// The labels of an image that the engine has.
@@ -180,7 +189,6 @@ async fn assemble(docker: &Docker, home: &Home, source: &Source, teller: &mut Te
         format!("LABEL {LABEL}=1"),
         format!("LABEL {SOURCE_LABEL}={}", source.digest),
     ];
-    changes.extend(source.definition.stop_signal.iter().map(|signal| format!("STOPSIGNAL {signal}")));
     changes.extend(source.definition.expose.iter().map(|port| format!("EXPOSE {port}")));
     import(docker, &image, bytes, changes).await
 }

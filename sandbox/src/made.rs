@@ -1,6 +1,6 @@
 //! What `up` made, remembered so that `down` removes just that.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -18,6 +18,9 @@ pub(crate) struct Made {
     /// The id of the network that was made.
     #[serde(default)]
     pub(crate) network: Option<String>,
+    /// The images that were assembled or imported, by name.
+    #[serde(default)]
+    pub(crate) images: BTreeSet<String>,
 }
 
 /// A process, told apart from a later one with the same number by the time it started.

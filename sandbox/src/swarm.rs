@@ -1,6 +1,9 @@
 //! A one-node Swarm and the overlay network that public services are on, made only when absent.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use bollard::{
     Docker,
@@ -96,4 +99,25 @@ pub(crate) async fn leave(docker: &Docker, id: &str) -> Result<bool, SandboxErro
         answer("swarm leave", docker.leave_swarm(Some(LeaveSwarmOptions { force: true }))).await?;
     }
     Ok(ours)
+}
+
+/// How long the last container's end may keep a network in use.
+const RELEASE: Duration = Duration::from_secs(10);
+
+/// Removes a network. A container that was just removed holds it for a moment more, and the engine removes an overlay
+/// network some time after it said so: both are waited for.
+pub(crate) async fn remove_network(docker: &Docker, id: &str) -> Result<(), SandboxError> {
+    let started = Instant::now();
+    loop {
+        let last = match found("network rm", docker.remove_network(id)).await {
+            Ok(_) if network(docker, id).await?.is_none() => return Ok(()),
+            Ok(_) => None,
+            Err(error) => Some(error),
+        };
+        if started.elapsed() > RELEASE {
+            let last = last.map_or_else(|| "it is still there".to_owned(), |error| error.to_string());
+            return Err(SandboxError::NotReady { what: "the end of the network".into(), after: RELEASE, last });
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }

@@ -2,3 +2,4 @@
 
 mod sweep;
 mod sweep_janitor;
+mod ingress;

@@ -3,6 +3,8 @@
 
 mod abra;
 mod sweep;
+#[path = "sandbox.rs"]
+mod local_host;
 
 use std::process::ExitCode;
 
@@ -23,5 +25,10 @@ fn main() -> ExitCode {
         }
         None => stories.push(Trial::test("swarm", || Ok(())).with_ignored_flag(true)),
     }
+    // A sandbox starts its agent from the binary that made it, and here that is this program.
+    if std::env::args_os().nth(1).is_some_and(|first| first == "sandbox") {
+        return runner::cli::main(std::env::args_os());
+    }
+    let stories: Vec<Trial> = local_host::stories();
     libtest_mimic::run(&Arguments::from_args(), stories).exit_code()
 }

@@ -1,0 +1,3 @@
+#!/bin/bash
+
+export SITE_CONF_VERSION=v1

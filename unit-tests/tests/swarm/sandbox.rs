@@ -1,0 +1,232 @@
+//! The sandbox on the machine's engine, beside one that may be up: other ports, other names, a folder of its own.
+
+use std::{
+    fs,
+    net::TcpListener,
+    path::Path,
+    process::{Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use libtest_mimic::{Failed, Trial};
+use sandbox::{
+    SandboxError,
+    home::Home,
+    images,
+    layout::{Layout, Setup},
+    recipes,
+};
+
+/// The stories of this file.
+pub(crate) fn stories() -> Vec<Trial> {
+    vec![
+        Trial::test("sandbox::an_app_is_reached_by_its_labels_and_nothing_is_left", || told(an_app_is_reached)),
+        Trial::test("sandbox::a_port_that_is_taken_is_named_with_who_has_it", || told(a_port_is_taken)),
+        Trial::test("sandbox::custom_html_serves_its_page_on_real_nginx", || told(custom_html)),
+    ]
+}
+
+type Done = Result<(), Failed>;
+
+/// A sandbox of the story's own.
+struct Stage {
+    home: Home,
+    setup: Setup,
+    prefix: String,
+}
+
+/// Runs a story on a stage of its own and takes the stage down, whatever came of it.
+fn told(story: fn(&Stage) -> Done) -> Done {
+    let folder = tempfile::tempdir()?;
+    let free = || TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).map(|address| address.port());
+    // Each story has its own third of the addresses, so that stories run beside each other.
+    let (http, https) = (free()?, free()?);
+    let prefix = format!("sandbox-{https}");
+    let subnet = 64 + https % 128;
+    let layout = Layout {
+        prefix: prefix.clone(),
+        http,
+        https,
+        gateway: false,
+        network: format!("{prefix}-proxy"),
+        subnet: format!("10.{subnet}.0.0/16"),
+        task_range: format!("10.{subnet}.128.0/17"),
+        ingress: format!("10.{subnet}.1.1").parse()?,
+        ..Layout::default()
+    };
+    let setup = Setup { layout, exe: std::env::current_exe()?, abra: None };
+    let stage = Stage { home: Home::at(folder.path()), setup, prefix };
+    let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| story(&stage)));
+    let stack = stage.stack();
+    // Of a stack that is going already the client says that its network is missing.
+    let _ = docker(&["stack", "rm", &stack]);
+    until("the stack is gone", || {
+        let name = format!("name={stack}");
+        Ok(docker(&["ps", "-aq", "--filter", &name])?.is_empty()
+            && docker(&["network", "ls", "-q", "--filter", &name])?.is_empty())
+    })?;
+    for kind in ["secret", "config", "volume"] {
+        for name in docker(&[kind, "ls", "-q", "--filter", &format!("name={stack}")])?.split_whitespace() {
+            docker(&[kind, "rm", name])?;
+        }
+    }
+    block(sandbox::down(&stage.home, &mut |_| {}))?;
+    told.map_err(|_| Failed::without_message())??;
+    for list in [&["ps", "-aq"][..], &["network", "ls", "-q"], &["service", "ls", "-q"]] {
+        let filter = format!("name={}", stage.prefix);
+        let left = docker(&[list, &["--filter", &filter]].concat())?;
+        expect(left.is_empty(), format!("docker {list:?} shows what is left: {left}"))?;
+    }
+    Ok(())
+}
+
+impl Stage {
+    fn up(&self) -> Result<(Vec<String>, Duration), SandboxError> {
+        let mut said = Vec::new();
+        let up = block(sandbox::up(&self.home, &self.setup, &mut |progress| said.push(progress.what)))?;
+        Ok((said, up.took))
+    }
+
+    fn stack(&self) -> String {
+        format!("{}_taster_test", self.prefix)
+    }
+
+    fn domain(&self) -> String {
+        format!("{}.taster.test", self.prefix)
+    }
+
+    /// Deploys a version of a recipe without abra: what `docker stack deploy` makes of it.
+    fn deploy(&self, recipe: &str, tag: &str) -> Done {
+        let clone = self.home.root().join("clone");
+        let _ = fs::remove_dir_all(&clone);
+        run(Command::new("git").args(["clone", "--quiet", "--branch", tag]).arg(self.home.recipes().join(recipe)).arg(&clone))?;
+        let compose = fs::read_to_string(clone.join("compose.yml"))?;
+        // The story's network has another name than the one that recipes name.
+        let proxy = format!("  proxy:\n    name: {}\n    external: true", self.setup.layout.network);
+        fs::write(clone.join("compose.yml"), compose.replace("  proxy:\n    external: true", &proxy))?;
+        fs::write(clone.join("dnsrr.yml"), "version: \"3.8\"\nservices:\n  app:\n    deploy:\n      endpoint_mode: dnsrr\n")?;
+        let secret = format!("{}_token_v1", self.stack());
+        if docker(&["secret", "ls", "-q", "--filter", &format!("name={secret}")])?.is_empty() {
+            let source = clone.join("abra.sh");
+            docker(&["secret", "create", &secret, path(&source)?])?;
+        }
+        let files = [path(&clone.join("compose.yml"))?.to_owned(), path(&clone.join("dnsrr.yml"))?.to_owned()];
+        run(Command::new("docker")
+            .args(["stack", "deploy", "--resolve-image", "never", "-c", &files[0], "-c", &files[1], &self.stack()])
+            .env("STACK_NAME", self.stack())
+            .env("DOMAIN", self.domain())
+            .env("EXTRA_DOMAINS", format!(", `www-{}`", self.domain()))
+            .envs([
+                ("SECRET_TOKEN_VERSION", "v1"),
+                ("MOTD_VERSION", "v1"),
+                ("SITE_CONF_VERSION", "v1"),
+                ("LETS_ENCRYPT_ENV", ""),
+            ]))?;
+        Ok(())
+    }
+
+    /// Status and headers, then the body, of a page of a host, over HTTPS with the sandbox's CA and no other.
+    fn get(&self, host: &str, page: &str) -> Result<String, Failed> {
+        let port = self.setup.layout.https;
+        let ca = self.home.ca();
+        let asked = Command::new("curl")
+            .args(["-sS", "-i", "--max-time", "10", "--cacert", path(&ca)?])
+            .args(["--resolve", &format!("{host}:{port}:127.0.0.1"), &format!("https://{host}:{port}{page}")])
+            .output()?;
+        Ok(format!("{}{}", String::from_utf8_lossy(&asked.stdout), String::from_utf8_lossy(&asked.stderr)))
+    }
+
+    fn until_answer(&self, host: &str, page: &str, wanted: &str) -> Done {
+        let mut last = String::new();
+        until(wanted, || {
+            last = self.get(host, page)?;
+            Ok(last.contains(wanted))
+        })
+        .map_err(|failed| format!("{}; the last answer was {last}", failed.message().unwrap_or_default()).into())
+    }
+}
+
+fn an_app_is_reached(stage: &Stage) -> Done {
+    let (said, _) = stage.up()?;
+    expect(said.iter().any(|line| line.contains("started the ingress")), format!("{said:?}"))?;
+    let (said, took) = stage.up()?;
+    expect(said.is_empty(), format!("a second up says {said:?}"))?;
+    expect(took < Duration::from_millis(500), format!("a second up took {took:?}"))?;
+    let host = stage.domain();
+    stage.until_answer(&host, "/", "taster-ingress: no-route")?;
+    stage.deploy("hello", "1.0.0+1.0.0")?;
+    stage.until_answer(&host, "/", "<h1>hello 1.0.0</h1>")?;
+    stage.until_answer(&format!("www-{host}"), "/health", "ok")?;
+    let outside = stage.get("other.example", "/")?;
+    expect(!outside.contains("HTTP/"), format!("the certificate answers for a name outside the zone: {outside}"))?;
+
+    // The ingress forgets its routes when it restarts, and the agent gives them again.
+    docker(&["restart", "-t", "0", &stage.setup.layout.ingress_name()])?;
+    stage.until_answer(&host, "/", "<h1>hello 1.0.0</h1>")?;
+
+    let agent = fs::read_to_string(stage.home.ingress().join("agent.toml"))?;
+    let pid = agent.lines().find_map(|line| line.strip_prefix("pid = ")).ok_or("no pid in agent.toml")?;
+    run(Command::new("kill").args(["-9", pid]))?;
+    until("up starts the agent that died", || Ok(stage.up()?.0.iter().any(|line| line.contains("started the agent"))))?;
+
+    docker(&["service", "scale", "--detach", &format!("{}_app=0", stage.stack())])?;
+    stage.until_answer(&host, "/", "taster-ingress: backend")?;
+    docker(&["stack", "rm", &stage.stack()])?;
+    stage.until_answer(&host, "/", "taster-ingress: no-route")
+}
+
+fn a_port_is_taken(stage: &Stage) -> Done {
+    let taken = TcpListener::bind(("127.0.0.1", stage.setup.layout.https))?;
+    let error = stage.up().err().ok_or("up succeeded on a port that is taken")?;
+    let me = format!("(process {})", std::process::id());
+    expect(matches!(&error, SandboxError::PortTaken { by, .. } if by.ends_with(&me)), error.to_string())?;
+    drop(taken);
+    stage.up()?;
+    Ok(())
+}
+
+fn custom_html(stage: &Stage) -> Done {
+    stage.up()?;
+    block(images::provide(&stage.home, &recipes::images("custom-html"), &mut |_| {}))?;
+    stage.deploy("custom-html", "1.10.0+1.22.1")?;
+    stage.until_answer(&stage.domain(), "/", "Welcome to nginx!")?;
+    stage.until_answer(&stage.domain(), "/", "server: nginx/1.22.1")
+}
+
+fn block<T>(future: impl Future<Output = Result<T, SandboxError>>) -> Result<T, SandboxError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| SandboxError::Program { program: "tokio".to_owned(), message: error.to_string() })?;
+    runtime.block_on(future)
+}
+
+fn docker(args: &[&str]) -> Result<String, Failed> {
+    Ok(String::from_utf8_lossy(&run(Command::new("docker").args(args))?.stdout).trim().to_owned())
+}
+
+fn run(command: &mut Command) -> Result<Output, Failed> {
+    let done = command.stdin(Stdio::null()).output()?;
+    if done.status.success() {
+        return Ok(done);
+    }
+    Err(format!("{command:?}: {}", String::from_utf8_lossy(&done.stderr)).into())
+}
+
+fn path(path: &Path) -> Result<&str, Failed> {
+    path.to_str().ok_or_else(|| "the folder's name is no text".into())
+}
+
+fn expect(holds: bool, else_say: String) -> Done {
+    if holds { Ok(()) } else { Err(else_say.into()) }
+}
+
+/// Waits until something holds, at most a minute.
+fn until(what: &str, mut holds: impl FnMut() -> Result<bool, Failed>) -> Done {
+    let started = Instant::now();
+    while !holds()? {
+        if started.elapsed() > Duration::from_secs(60) {
+            return Err(format!("not within a minute: {what}").into());
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Ok(())
+}
