@@ -2,11 +2,15 @@
 //!
 //! The engine's facts that these rules rest on are in `docs/architecture.md`, section "Convergence".
 
+mod cadence;
 mod judge;
+mod slots;
+mod state;
 mod view;
 mod watch;
 
-pub use judge::{Blocker, Judgement, allowance, judge};
+pub use cadence::Cadence;
+pub use judge::{Blocker, Judgement, WATCHDOG, allowance, judge, roll_budget};
 pub use view::{
     Endpoint, Health, HostPort, Index, Look, Mode, OnFailure, Order, RestartCondition, RestartPolicy, RollPolicy, ServiceView, SpecDigest,
     TaskState, TaskView, UpdateState, UpdateView,

@@ -1,16 +1,29 @@
 //! The fold of looks: what is known of a stack beyond its present moment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::view::{Index, Look, SpecDigest};
-use crate::model::names::ServiceName;
+use super::{
+    slots::{self, Slots},
+    view::{Index, Look, ServiceView, SpecDigest, TaskState, UpdateState},
+};
+use crate::model::{
+    names::{ServiceName, TaskId},
+    time::Mono,
+};
 
 /// The version index and spec digest of each service right after a deploy.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Marks(pub BTreeMap<ServiceName, (Index, SpecDigest)>);
+
+impl Marks {
+    /// The marks of what a look shows.
+    pub fn of(services: &BTreeMap<ServiceName, ServiceView>) -> Self {
+        Self(services.iter().map(|(name, view)| (name.clone(), (view.index, view.spec.clone()))).collect())
+    }
+}
 
 /// What a stack is waited for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,18 +38,196 @@ pub enum Goal {
 /// All that was seen of a stack so far, as far as the judge needs it.
 #[derive(Debug, Clone)]
 pub struct Watch {
-    goal: Goal,
-    last: Option<Look>,
+    pub(super) goal: Goal,
+    pub(super) before: Marks,
+    pub(super) one_shots: BTreeSet<ServiceName>,
+    pub(super) last: Option<Look>,
+    pub(super) services: BTreeMap<ServiceName, Track>,
+    /// When a look last differed from the one before it.
+    pub(super) changed_at: Mono,
 }
 
 impl Watch {
     /// A watch that has seen nothing yet.
     pub fn new(goal: Goal) -> Self {
-        Self { goal, last: None }
+        Self {
+            goal,
+            before: Marks::default(),
+            one_shots: BTreeSet::new(),
+            last: None,
+            services: BTreeMap::new(),
+            changed_at: Mono::default(),
+        }
+    }
+
+    /// The same watch, which knows what ran before the deploy: a service that shows it again was reverted.
+    pub fn coming_from(self, before: Marks) -> Self {
+        Self { before, ..self }
+    }
+
+    /// The same watch, which knows that these services are to end with exit 0 although their restart policy does not say so.
+    pub fn with_one_shots(self, one_shots: BTreeSet<ServiceName>) -> Self {
+        Self { one_shots, ..self }
+    }
+
+    /// The last look, once there is one.
+    pub fn last(&self) -> Option<&Look> {
+        self.last.as_ref()
+    }
+
+    /// The task of `service` whose logs tell most about its failure: the last one that failed, else the last that ran.
+    pub fn telling_task(&self, service: &ServiceName) -> Option<&TaskId> {
+        let track = self.services.get(service)?;
+        let failed = track.falls.iter().rev().find(|fall| fall.ran).map(|fall| &fall.task);
+        let view = self.last.as_ref()?.services.get(service)?;
+        let ended = || view.tasks.iter().find(|task| task.state == TaskState::Failed && task.container.is_some());
+        let any = || view.tasks.iter().find(|task| task.container.is_some());
+        failed.or_else(|| ended().or_else(any).map(|task| &task.id))
     }
 }
 
-/// The watch after one more look.
-pub fn see(watch: Watch, look: Look) -> Watch {
-    Watch { last: Some(look), ..watch }
+/// What is known of one service, since its spec was first seen.
+#[derive(Debug, Clone)]
+pub(super) struct Track {
+    spec: SpecDigest,
+    /// When the spec was first seen.
+    pub(super) since: Mono,
+    /// The tasks that fill a slot of the current spec, and when that set last changed.
+    pub(super) filled: BTreeSet<TaskId>,
+    pub(super) filled_since: Mono,
+    /// The most slots that were ever filled at once. Growth of it is progress; flickering is not.
+    most: usize,
+    pub(super) progress_at: Mono,
+    /// The ends of current tasks that nobody asked for, in the order in which they were seen.
+    pub(super) falls: Vec<Fall>,
+    /// When each current task was first seen starting.
+    pub(super) starting: BTreeMap<TaskId, Mono>,
+    /// Since when the same task waits for a node.
+    pub(super) unplaced: BTreeMap<TaskId, Mono>,
+    /// Since when an ended task stands in a slot without a successor.
+    pub(super) bereft_since: Option<Mono>,
+    /// Since when Swarm says that the update is completed.
+    pub(super) completed_since: Option<Mono>,
+    /// Whether Swarm ever spoke of a rollback during this watch, under whatever spec.
+    pub(super) rolled_back: bool,
+}
+
+/// The end of a task that nobody asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Fall {
+    pub(super) task: TaskId,
+    pub(super) at: Mono,
+    pub(super) state: TaskState,
+    pub(super) exit: Option<i32>,
+    pub(super) error: String,
+    /// Whether it had a container at all.
+    pub(super) ran: bool,
+}
+
+impl Fall {
+    /// Whether the engine ended it because its health check failed.
+    pub(super) fn unhealthy(&self) -> bool {
+        self.error.contains("unhealthy container")
+    }
+
+    /// Whether its image could not be had.
+    pub(super) fn imageless(&self) -> bool {
+        let says = |text: &str| self.error.contains(text);
+        self.state == TaskState::Rejected
+            && (says("No such image")
+                || says("manifest unknown")
+                || says("pull access denied")
+                || says("repository does not exist")
+                || (says("manifest for") && says("not found")))
+    }
+
+    /// Whether two falls tell the same story.
+    pub(super) fn like(&self, other: &Fall) -> bool {
+        self.state == other.state && self.exit == other.exit
+    }
+}
+
+/// The watch after one more look. A look that is older than the last one tells nothing new and is left out.
+pub fn see(mut watch: Watch, look: Look) -> Watch {
+    if let Some(last) = &watch.last {
+        if look.at < last.at {
+            return watch;
+        }
+        if look.services != last.services {
+            watch.changed_at = look.at;
+        }
+    } else {
+        watch.changed_at = look.at;
+    }
+    watch.services.retain(|name, _| look.services.contains_key(name));
+    for (name, view) in &look.services {
+        let one_shot = watch.one_shots.contains(name);
+        let track = match watch.services.remove(name) {
+            Some(track) if track.spec == view.spec => track,
+            other => Track::new(view, look.at, other.is_some_and(|track| track.rolled_back)),
+        };
+        watch.services.insert(name.clone(), track.seen(view, one_shot, look.at));
+    }
+    watch.last = Some(look);
+    watch
+}
+
+impl Track {
+    fn new(view: &ServiceView, at: Mono, rolled_back: bool) -> Self {
+        Self {
+            spec: view.spec.clone(),
+            since: at,
+            filled: BTreeSet::new(),
+            filled_since: at,
+            most: 0,
+            progress_at: at,
+            falls: Vec::new(),
+            starting: BTreeMap::new(),
+            unplaced: BTreeMap::new(),
+            bereft_since: None,
+            completed_since: None,
+            rolled_back,
+        }
+    }
+
+    fn seen(mut self, view: &ServiceView, one_shot: bool, at: Mono) -> Self {
+        let slots = slots::slots(view, one_shot);
+        self.remember_ends(view, &slots, at);
+        if slots.filling != self.filled {
+            self.filled = slots.filling.clone();
+            self.filled_since = at;
+        }
+        if self.filled.len() > self.most {
+            self.most = self.filled.len();
+            self.progress_at = at;
+        }
+        let starting = view.tasks.iter().filter(|task| task.current && task.state == TaskState::Starting);
+        self.starting = starting.map(|task| (task.id.clone(), *self.starting.get(&task.id).unwrap_or(&at))).collect();
+        let unplaced = view.tasks.iter().filter(|task| slots::unplaced(task));
+        self.unplaced = unplaced.map(|task| (task.id.clone(), *self.unplaced.get(&task.id).unwrap_or(&at))).collect();
+        self.bereft_since = slots.bereft.as_ref().map(|_| self.bereft_since.unwrap_or(at));
+        let state = view.update.as_ref().map(|update| update.state);
+        self.completed_since = (state == Some(UpdateState::Completed)).then(|| self.completed_since.unwrap_or(at));
+        self.rolled_back |= matches!(
+            state,
+            Some(UpdateState::RollbackStarted | UpdateState::RollbackPaused | UpdateState::RollbackCompleted)
+        );
+        self
+    }
+
+    fn remember_ends(&mut self, view: &ServiceView, slots: &Slots, at: Mono) {
+        for task in view.tasks.iter().filter(|task| task.current && !slots.filling.contains(&task.id)) {
+            let ended = matches!(task.state, TaskState::Complete | TaskState::Failed | TaskState::Rejected);
+            if ended && self.falls.iter().all(|fall| fall.task != task.id) {
+                self.falls.push(Fall {
+                    task: task.id.clone(),
+                    at,
+                    state: task.state,
+                    exit: task.exit,
+                    error: task.error.clone(),
+                    ran: task.container.is_some(),
+                });
+            }
+        }
+    }
 }

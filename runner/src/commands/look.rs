@@ -1,16 +1,187 @@
 //! `taster look`.
 
-use std::process::ExitCode;
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{BufWriter, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
-use crate::error::CommandError;
+use harness::{
+    adapters::{clock::MachineClock, swarm::DockerSwarm},
+    converge::{Blocker, Goal, Judgement, Look as Seeing, Marks, Watch},
+    model::{
+        names::StackName,
+        time::{Mono, spoken},
+    },
+    ports::{Clock, Swarm, SwarmError},
+    steps::settle::{Seen, settle},
+};
+use serde_json::json;
+
+use crate::{
+    cli::block_on,
+    error::{CommandError, Exit},
+};
+
+/// The label by which `docker stack` and abra tie services to their stack.
+const NAMESPACE: &str = "com.docker.stack.namespace";
 
 /// Prints live what a stack is waiting for, and why
 #[derive(Debug, clap::Args)]
-pub struct Look {}
+pub struct Look {
+    /// The name of the stack
+    stack: String,
+    /// Writes every look and nudge into this file, one JSON document a line
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    /// The engine's socket
+    #[arg(long, value_name = "SOCKET", default_value = "/var/run/docker.sock")]
+    engine: PathBuf,
+    /// Judges an update: a rollback, a pause and a change by somebody else count as such
+    #[arg(long)]
+    upgrade: bool,
+    /// Gives up after this many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    budget: u64,
+}
 
 impl Look {
     /// Does it.
     pub fn run(self) -> Result<ExitCode, CommandError> {
-        Err(CommandError::usage("not built yet"))
+        let stack: StackName = self.stack.parse().map_err(|error| CommandError::usage(format!("{error}")))?;
+        block_on(self.look(stack))?
+    }
+
+    async fn look(self, stack: StackName) -> Result<ExitCode, CommandError> {
+        let swarm = DockerSwarm::at(&self.engine).map_err(|error| engine(&error))?;
+        let clock = MachineClock::start();
+        let first = swarm.look(&stack).await.map_err(|error| engine(&error))?;
+        if first.is_empty() {
+            return Err(unknown(&swarm, &stack).await);
+        }
+        let goal = if self.upgrade { Goal::Upgrade(Marks::of(&first)) } else { Goal::Settle };
+        let mut record = self.record.as_deref().map(Recorder::create).transpose()?;
+        if let Some(record) = &mut record {
+            record.line(&json!({ "goal": goal }));
+        }
+        let mut shown = String::new();
+        let seen = |seen: Seen<'_>| {
+            if let Some(record) = &mut record {
+                record.seen(&seen);
+            }
+            if let Some((at, line)) = line(&stack, &seen).filter(|(_, line)| *line != shown) {
+                print_line(at, &line);
+                shown = line;
+            }
+        };
+        let judgement = settle(&swarm, &clock, &stack, Watch::new(goal), Duration::from_secs(self.budget), seen).await;
+        if let Some(record) = record {
+            record.finish()?;
+        }
+        Ok(end(clock.mono(), &judgement).into())
+    }
+}
+
+/// What a look says, for people; `None` for what they need not know.
+fn line(stack: &StackName, seen: &Seen<'_>) -> Option<(Mono, String)> {
+    match seen {
+        Seen::Looked(look, Judgement::Waiting { on, .. }) => Some((look.at, waiting(stack, look, on))),
+        Seen::Looked(..) | Seen::Nudged(..) => None,
+        Seen::Unread(at, error) => Some((*at, error.to_string())),
+    }
+}
+
+fn waiting(stack: &StackName, look: &Seeing, on: &[Blocker]) -> String {
+    let said = |blocker: &Blocker| match &blocker.service {
+        // How long something has been stable changes with each look and is no news.
+        _ if blocker.why.starts_with("stable for") => None,
+        Some(service) => Some(format!("{}: {}", stack.short(service), blocker.why)),
+        None => Some(blocker.why.clone()),
+    };
+    let lines: Vec<String> = on.iter().filter_map(said).collect();
+    if lines.is_empty() {
+        return format!("all {} services are up; watching whether they stay so", look.services.len());
+    }
+    lines.join("; ")
+}
+
+fn end(at: Mono, judgement: &Judgement) -> Exit {
+    let (text, exit) = match judgement {
+        Judgement::Settled { since } => (format!("settled, stable since {:.1} s", since.since(Mono(0)).as_secs_f32()), Exit::Green),
+        Judgement::Failed(failures) => {
+            let told: Vec<String> = failures.iter().map(|failure| format!("failed ({}): {}", failure.owner, failure.message)).collect();
+            (told.join("\n"), Exit::Red)
+        }
+        Judgement::Unverified(gap) => (format!("not decided: {gap:?}"), Exit::Inconclusive),
+        Judgement::Waiting { .. } => ("not decided".into(), Exit::Inconclusive),
+    };
+    print_line(at, &text);
+    exit
+}
+
+#[expect(clippy::print_stdout, reason = "these lines are the command's data")]
+fn print_line(at: Mono, text: &str) {
+    println!("{:>7}  {text}", spoken(at.since(Mono(0))));
+}
+
+fn engine(error: &SwarmError) -> CommandError {
+    CommandError::host(error.to_string()).remedy("name another engine with --engine SOCKET, or join its group `docker`")
+}
+
+async fn unknown(swarm: &DockerSwarm, stack: &StackName) -> CommandError {
+    let sentence = format!("there is no stack {stack} on this Swarm");
+    match names(swarm).await {
+        Ok(names) if names.is_empty() => CommandError::host(sentence).remedy("there is no stack at all"),
+        Ok(names) => CommandError::host(sentence).remedy(format!("there are: {}", names.join(", "))),
+        Err(error) => CommandError::host(sentence).remedy(format!("which ones there are cannot be told: {error}")),
+    }
+}
+
+/// The names of the stacks that exist.
+async fn names(swarm: &DockerSwarm) -> Result<Vec<String>, SwarmError> {
+    let services = swarm.services().await?;
+    let mut names: Vec<String> = services.into_values().filter_map(|labels: BTreeMap<_, _>| labels.get(NAMESPACE).cloned()).collect();
+    names.sort_unstable();
+    names.dedup();
+    Ok(names)
+}
+
+/// The file of a recording: one JSON document a line, the goal first.
+struct Recorder {
+    path: PathBuf,
+    out: BufWriter<File>,
+    failed: Option<std::io::Error>,
+}
+
+impl Recorder {
+    fn create(path: &Path) -> Result<Self, CommandError> {
+        let file =
+            File::create(path).map_err(|error| CommandError::usage(format!("cannot write {}: {error}", path.display())))?;
+        Ok(Self { path: path.to_owned(), out: BufWriter::new(file), failed: None })
+    }
+
+    fn line(&mut self, value: &serde_json::Value) {
+        if let Err(error) = writeln!(self.out, "{value}") {
+            self.failed.get_or_insert(error);
+        }
+    }
+
+    fn seen(&mut self, seen: &Seen<'_>) {
+        match seen {
+            Seen::Nudged(at, nudge) => self.line(&json!({ "nudge": { "at": at, "what": nudge.what } })),
+            Seen::Looked(look, _) => self.line(&json!({ "look": look })),
+            Seen::Unread(..) => {}
+        }
+    }
+
+    fn finish(mut self) -> Result<(), CommandError> {
+        let flushed = self.out.flush();
+        match self.failed.map_or(flushed, Err) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(CommandError::host(format!("cannot write {}: {error}", self.path.display()))),
+        }
     }
 }

@@ -16,7 +16,7 @@ use bollard::{
     query_parameters::{ListServicesOptionsBuilder, ListTasksOptionsBuilder, LogsOptionsBuilder},
 };
 use data_encoding::HEXLOWER;
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::TryStreamExt;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -59,6 +59,14 @@ pub(super) async fn look(docker: &Docker, stack: &StackName) -> Result<BTreeMap<
     )?;
     let current: BTreeSet<String> = current.into_iter().filter_map(|task| task.id).collect();
     assemble(services, tasks, &current).map_err(|message| SwarmError::Failed { call: "look".into(), message })
+}
+
+pub(super) async fn services(docker: &Docker) -> Result<BTreeMap<String, BTreeMap<String, String>>, SwarmError> {
+    let services = answer("services", async { lenient(docker.list_services(None).await, without_update) }).await?;
+    let named = services.into_iter().filter_map(|service| service.spec).map(|spec| {
+        (spec.name.unwrap_or_default(), spec.labels.unwrap_or_default().into_iter().collect())
+    });
+    Ok(named.collect())
 }
 
 pub(super) async fn logs(docker: &Docker, task: &TaskId, lines: u32) -> Result<String, SwarmError> {

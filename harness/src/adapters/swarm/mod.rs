@@ -32,6 +32,11 @@ impl DockerSwarm {
     pub fn at(socket: &Path) -> Result<Self, SwarmError> {
         Ok(Self { docker: call::connect(socket)? })
     }
+
+    /// The labels of all services of the Swarm, whatever their stack.
+    pub async fn services(&self) -> Result<BTreeMap<String, BTreeMap<String, String>>, SwarmError> {
+        look::services(&self.docker).await
+    }
 }
 
 #[async_trait]

@@ -1,0 +1,110 @@
+//! Which places of a service its tasks fill, and which they leave empty.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::view::{Mode, RestartCondition, ServiceView, TaskState, TaskView};
+use crate::model::names::{NodeId, TaskId};
+
+/// The places of a service, as one look shows them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Slots {
+    /// How many places are wanted. For a global service the tasks tell, because the engine tells nothing else.
+    pub(super) wanted: usize,
+    /// The current tasks that fill a place: running where that is wanted, ended with success where that is.
+    pub(super) filling: BTreeSet<TaskId>,
+    /// How many of these ended with success, which is for good.
+    pub(super) done: usize,
+    /// Tasks that live, current or not.
+    pub(super) living: usize,
+    /// Places that only an old task holds, one that Swarm does not mean to stop.
+    pub(super) outdated: usize,
+    /// An ended current task whose place nobody took over.
+    pub(super) bereft: Option<TaskId>,
+}
+
+impl Slots {
+    /// Whether nothing is missing.
+    pub(super) fn full(&self) -> bool {
+        if self.wanted == 0 { self.living == 0 } else { self.filling.len() >= self.wanted }
+    }
+}
+
+/// A place: a slot of a replicated service, a node of a global one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    Slot(u64),
+    Node(NodeId),
+    /// A task of a global service that has no node yet, or one of a job.
+    Own(TaskId),
+}
+
+pub(super) fn slots(view: &ServiceView, one_shot: bool) -> Slots {
+    let living = view.tasks.iter().filter(|task| task.state.alive()).count();
+    if let Mode::Job { completions } = view.mode {
+        let done: BTreeSet<TaskId> = view
+            .tasks
+            .iter()
+            .filter(|task| task.current && task.state == TaskState::Complete)
+            .map(|task| task.id.clone())
+            .collect();
+        let wanted = usize::try_from(completions).unwrap_or(usize::MAX);
+        let ended = view.tasks.iter().find(|task| task.current && fell(task));
+        let bereft = ended.filter(|_| done.len() < wanted && living == 0).map(|task| task.id.clone());
+        return Slots { wanted, done: done.len(), filling: done, living, outdated: 0, bereft };
+    }
+    let ends_well = one_shot || view.restart.condition == RestartCondition::None;
+    let mut places: BTreeMap<Place, Vec<&TaskView>> = BTreeMap::new();
+    for task in &view.tasks {
+        places.entry(place(task)).or_default().push(task);
+    }
+    let mut filling = BTreeSet::new();
+    let mut done = 0;
+    let mut outdated = 0;
+    let mut bereft = None;
+    let mut seen = 0;
+    for tasks in places.values() {
+        let current = || tasks.iter().filter(|task| task.current);
+        let meant = tasks.iter().any(|task| task.desired <= TaskState::Running && task.state.alive());
+        let running = current().find(|task| task.desired == TaskState::Running && task.state == TaskState::Running);
+        let complete = current().find(|task| ends_well && task.state == TaskState::Complete);
+        let fallen = current().find(|task| fell(task));
+        if let Some(task) = running {
+            filling.insert(task.id.clone());
+        } else if let Some(task) = complete.filter(|_| !meant) {
+            filling.insert(task.id.clone());
+            done += 1;
+        } else if meant && !current().any(|task| task.state.alive()) {
+            outdated += 1;
+        } else if let Some(task) = fallen.filter(|_| !meant) {
+            bereft = Some(task.id.clone());
+        } else if !meant {
+            continue;
+        }
+        seen += 1;
+    }
+    let wanted = match view.mode {
+        Mode::Replicated { replicas } => usize::try_from(replicas).unwrap_or(usize::MAX),
+        Mode::Global | Mode::Job { .. } => seen,
+    };
+    // A service that was scaled down keeps ended tasks in slots that nobody wants.
+    let bereft = bereft.filter(|_| filling.len() < wanted && seen <= wanted);
+    Slots { wanted, filling, done, living, outdated, bereft }
+}
+
+/// Whether a task ended without being asked to.
+fn fell(task: &TaskView) -> bool {
+    matches!(task.state, TaskState::Complete | TaskState::Failed | TaskState::Rejected)
+}
+
+fn place(task: &TaskView) -> Place {
+    match (task.slot, &task.node) {
+        (Some(slot), _) => Place::Slot(slot),
+        (None, Some(node)) => Place::Node(node.clone()),
+        (None, None) => Place::Own(task.id.clone()),
+    }
+}
+
+/// Whether a task waits for a node and the scheduler has said why.
+pub(super) fn unplaced(task: &TaskView) -> bool {
+    task.state == TaskState::Pending && task.desired <= TaskState::Running && task.error.contains("no suitable node")
+}

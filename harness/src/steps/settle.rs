@@ -1,0 +1,144 @@
+//! Watches a stack until it settled, failed, or used up its budget.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+
+use crate::{
+    converge::{Blocker, Cadence, Judgement, Look, WATCHDOG, Watch, judge, see},
+    model::{
+        names::{ServiceName, StackName},
+        outcome::{Cause, Failure, Gap},
+        time::{Mono, spoken},
+    },
+    ports::{Clock, Nudge, Swarm, SwarmError},
+};
+
+/// How many last lines of a failing task are shown.
+const LOG_LINES: u32 = 5;
+/// How often the engine may fail to answer in a row.
+const TRIES: u32 = 5;
+
+/// What the watch has just seen.
+#[derive(Debug)]
+pub enum Seen<'a> {
+    /// The engine told that something happened.
+    Nudged(Mono, &'a Nudge),
+    /// A look was taken and judged.
+    Looked(&'a Look, &'a Judgement),
+    /// The engine could not be asked.
+    Unread(Mono, &'a SwarmError),
+}
+
+/// Watches `stack` until a judgement is final, for `budget` at most, and tells `seen` of each look and nudge.
+///
+/// The judgement is never [`Judgement::Waiting`]. A failure's message ends with the last lines of the task that failed.
+pub async fn settle(
+    swarm: &dyn Swarm,
+    clock: &dyn Clock,
+    stack: &StackName,
+    mut watch: Watch,
+    budget: Duration,
+    mut seen: impl FnMut(Seen<'_>) + Send,
+) -> Judgement {
+    let end = clock.mono().after(budget);
+    let mut nudges = swarm.nudges(stack).await.fuse();
+    let mut cadence = Cadence::default();
+    let mut errors = 0;
+    loop {
+        let looked = swarm.look(stack).await;
+        let now = clock.mono();
+        cadence.looked(now);
+        let mut last_words = None;
+        let look_again = match looked {
+            Ok(services) => {
+                errors = 0;
+                // The facts are as old as the question, not as young as the answer; but the engine answers in milliseconds.
+                let look = Look { at: now, services };
+                watch = see(watch, look.clone());
+                let judgement = judge(&watch, now);
+                seen(Seen::Looked(&look, &judgement));
+                match judgement {
+                    Judgement::Waiting { on, look_again } => {
+                        last_words = Some(on);
+                        look_again
+                    }
+                    Judgement::Failed(failures) => return Judgement::Failed(with_logs(swarm, &watch, failures).await),
+                    Judgement::Settled { .. } | Judgement::Unverified(_) => return judgement,
+                }
+            }
+            Err(error) => {
+                errors += 1;
+                seen(Seen::Unread(now, &error));
+                if errors >= TRIES {
+                    return Judgement::Unverified(Gap::Unread { what: error.to_string() });
+                }
+                now.after(Duration::from_secs(1))
+            }
+        };
+        if now >= end {
+            return Judgement::Failed(with_logs(swarm, &watch, vec![over_budget(budget, last_words)]).await);
+        }
+        // Nudges move the next look forward, so the wait begins anew with each.
+        let latest = look_again.min(end).min(now.after(WATCHDOG));
+        loop {
+            let wait = cadence.next(latest).since(clock.mono());
+            tokio::select! {
+                () = tokio::time::sleep(wait) => break,
+                Some(nudge) = nudges.next() => {
+                    let at = clock.mono();
+                    seen(Seen::Nudged(at, &nudge));
+                    cadence.nudged(at);
+                }
+            }
+        }
+    }
+}
+
+fn over_budget(budget: Duration, on: Option<Vec<Blocker>>) -> Failure {
+    let said = |blocker: &Blocker| match &blocker.service {
+        Some(service) => format!("{service}: {}", blocker.why),
+        None => blocker.why.clone(),
+    };
+    let waiting_for = match on {
+        Some(on) => on.iter().map(said).collect::<Vec<_>>().join("; "),
+        None => "an answer of the engine".into(),
+    };
+    let message = format!("not settled within {}; still waiting for {waiting_for}", spoken(budget));
+    Failure::new(Cause::Budget { waiting_for }, message)
+}
+
+/// The failures, each with the last lines of the task that tells most about it.
+async fn with_logs(swarm: &dyn Swarm, watch: &Watch, failures: Vec<Failure>) -> Vec<Failure> {
+    let mut told = Vec::new();
+    for mut failure in failures {
+        if let Some(task) = service_of(&failure.cause).and_then(|service| watch.telling_task(service)) {
+            match swarm.logs(task, LOG_LINES).await {
+                Ok(lines) if lines.trim().is_empty() => failure.message.push_str("; it wrote nothing"),
+                Ok(lines) => {
+                    failure.message.push_str("; its last lines:");
+                    for line in lines.lines() {
+                        failure.message.push_str("\n  ");
+                        failure.message.push_str(line);
+                    }
+                }
+                Err(error) => failure.message.push_str(&format!("; its logs cannot be read: {error}")),
+            }
+        }
+        told.push(failure);
+    }
+    told
+}
+
+/// The service whose own words tell about the failure.
+fn service_of(cause: &Cause) -> Option<&ServiceName> {
+    match cause {
+        Cause::CrashLoop { service, .. }
+        | Cause::AttemptsSpent { service, .. }
+        | Cause::ExitedForGood { service }
+        | Cause::Unhealthy { service }
+        | Cause::RolledBack { service }
+        | Cause::Paused { service } => Some(service),
+        _ => None,
+    }
+}
