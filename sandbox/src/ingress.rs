@@ -184,12 +184,32 @@ async fn container(docker: &Docker, home: &Home, layout: &Layout, tls: &Tls) -> 
     };
     let image =
         found("image inspect", docker.inspect_image(&images::caddy())).await?.and_then(|image| image.id).unwrap_or_default();
-    let made_from = serde_json::to_value(&body).unwrap_or_default().to_string();
-    let digest = digest([made_from.as_bytes(), config(layout, tls).to_string().as_bytes(), image.as_bytes()]);
+    let mut made_from = image;
+    canonical(&serde_json::to_value(&body).unwrap_or_default(), &mut made_from);
+    canonical(&config(layout, tls), &mut made_from);
+    let digest = digest([made_from.as_bytes()]);
     let mut labels = swarm::labels();
     labels.insert(DIGEST_LABEL.to_owned(), digest);
     body.labels = Some(labels);
     Ok(body)
+}
+
+/// A JSON value with its keys sorted: those of a hash map come in another order each time.
+fn canonical(value: &Value, out: &mut String) {
+    match value {
+        Value::Object(object) => {
+            let mut keys: Vec<&String> = object.keys().collect();
+            keys.sort();
+            for key in keys {
+                out.push_str(key);
+                out.push('{');
+                canonical(&object[key], out);
+                out.push('}');
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| canonical(item, out)),
+        other => out.push_str(&format!("{other};")),
+    }
 }
 
 /// The address by which containers reach the machine.
@@ -220,4 +240,21 @@ async fn publisher(docker: &Docker, port: u16) -> Result<Option<String>, Sandbox
         .into_iter()
         .find(|container| container.ports.iter().flatten().any(|published| published.public_port == Some(port)));
     Ok(found.and_then(|container| container.names?.pop()).map(|name| name.trim_start_matches('/').to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_of_keys_makes_no_difference() {
+        let text = |json: &str| {
+            let mut out = String::new();
+            canonical(&serde_json::from_str(json).unwrap(), &mut out);
+            out
+        };
+        assert_eq!(text(r#"{"a":1,"b":{"c":[1,2],"d":null}}"#), text(r#"{"b":{"d":null,"c":[1,2]},"a":1}"#));
+        assert_ne!(text(r#"{"a":1}"#), text(r#"{"a":2}"#));
+        assert_ne!(text(r#"{"a":{"b":1}}"#), text(r#"{"a":1,"b":1}"#));
+    }
 }

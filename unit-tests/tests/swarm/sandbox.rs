@@ -167,7 +167,12 @@ fn an_app_is_reached(stage: &Stage) -> Done {
     let agent = fs::read_to_string(stage.home.ingress().join("agent.toml"))?;
     let pid = agent.lines().find_map(|line| line.strip_prefix("pid = ")).ok_or("no pid in agent.toml")?;
     run(Command::new("kill").args(["-9", pid]))?;
-    until("up starts the agent that died", || Ok(stage.up()?.0.iter().any(|line| line.contains("started the agent"))))?;
+    let mut said = Vec::new();
+    until("up starts the agent that died", || {
+        said.extend(stage.up()?.0);
+        Ok(!said.is_empty())
+    })?;
+    expect(said == ["started the agent of the ingress"], format!("{said:?}"))?;
 
     docker(&["service", "scale", "--detach", &format!("{}_app=0", stage.stack())])?;
     stage.until_answer(&host, "/", "taster-ingress: backend")?;
