@@ -112,7 +112,7 @@ async fn remove_objects(
     layout: &Layout,
     teller: &mut Teller<'_>,
 ) -> Result<(), SandboxError> {
-    if ingress::remove(docker, layout).await? {
+    if ingress::remove(docker, home, layout).await? {
         teller.say("removed the ingress");
     }
     let made = home.made();

@@ -70,7 +70,7 @@ async fn install(teller: &mut Teller<'_>) -> Result<(), SandboxError> {
         return Err(refuse("this is neither Debian nor Ubuntu"));
     }
     if !rustix::process::geteuid().is_root() {
-        return Err(refuse("that takes root"));
+        return Err(refuse("to install one takes root"));
     }
     update_lists(teller).await?;
     teller.say("installing the Docker engine (docker.io)");

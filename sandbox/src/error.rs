@@ -5,8 +5,8 @@ use std::{io, path::Path, time::Duration};
 /// Why the sandbox could not be made, shown or removed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SandboxError {
-    /// There is no engine, and it cannot be installed from here.
-    #[error("there is no Docker engine on this machine, and it cannot be installed: {why}")]
+    /// There is no engine, or none that we can install or start.
+    #[error("there is no Docker engine on this machine: {why}")]
     NoEngine {
         /// Why not.
         why: String,

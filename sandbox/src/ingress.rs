@@ -6,6 +6,7 @@
 use std::{
     collections::HashMap,
     os::unix::fs::PermissionsExt,
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -37,6 +38,8 @@ use crate::{
 const START: Duration = Duration::from_secs(20);
 /// The label with the digest of all that the container was made from.
 const DIGEST_LABEL: &str = "taster.ingress";
+/// The label with the folder of the sandbox that the container belongs to.
+const HOME_LABEL: &str = "taster.home";
 /// The header of the ingress's own answers: `no-route`, or `backend` when an app does not answer.
 pub const HEADER: &str = "taster-ingress";
 
@@ -52,13 +55,16 @@ pub(crate) async fn ensure(
     let body = container(docker, home, layout, tls).await?;
     let wanted = body.labels.as_ref().and_then(|labels| labels.get(DIGEST_LABEL)).cloned();
     if let Some(there) = inspect(docker, &name).await? {
-        let current =
-            there.config.and_then(|config| config.labels).is_some_and(|labels| labels.get(DIGEST_LABEL) == wanted.as_ref());
-        let running = there.state.and_then(|state| state.running) == Some(true);
+        if let Some(other) = other_home(&there, home).filter(|other| other.exists()) {
+            let by = format!("the container {name} of the sandbox in {}", other.display());
+            return Err(SandboxError::PortTaken { address: layout.address.to_string(), port: layout.https, by });
+        }
+        let current = label(&there, DIGEST_LABEL) == wanted.as_deref();
+        let running = there.state.as_ref().and_then(|state| state.running) == Some(true);
         if current && running {
             return Ok(false);
         }
-        remove(docker, layout).await?;
+        force_remove(docker, &name).await?;
     }
     check_ports(docker, layout).await?;
     let folder = home.ingress();
@@ -83,10 +89,33 @@ pub(crate) async fn inspect(docker: &Docker, name: &str) -> Result<Option<Contai
     found("container inspect", docker.inspect_container(name, None)).await
 }
 
-/// Removes the ingress, if it is there.
-pub(crate) async fn remove(docker: &Docker, layout: &Layout) -> Result<bool, SandboxError> {
+/// Removes the ingress, if it is there and this folder's.
+pub(crate) async fn remove(docker: &Docker, home: &Home, layout: &Layout) -> Result<bool, SandboxError> {
+    let name = layout.ingress_name();
+    match inspect(docker, &name).await? {
+        Some(there) if other_home(&there, home).is_none() => force_remove(docker, &name).await,
+        Some(_) | None => Ok(false),
+    }
+}
+
+async fn force_remove(docker: &Docker, name: &str) -> Result<bool, SandboxError> {
     let options = RemoveContainerOptions { force: true, v: true, ..RemoveContainerOptions::default() };
-    Ok(found("container rm", docker.remove_container(&layout.ingress_name(), Some(options))).await?.is_some())
+    Ok(found("container rm", docker.remove_container(name, Some(options))).await?.is_some())
+}
+
+fn label<'a>(container: &'a ContainerInspectResponse, name: &str) -> Option<&'a str> {
+    container.config.as_ref()?.labels.as_ref()?.get(name).map(String::as_str)
+}
+
+/// The folder that the container belongs to, when that is not this one.
+fn other_home(container: &ContainerInspectResponse, home: &Home) -> Option<PathBuf> {
+    let other = PathBuf::from(label(container, HOME_LABEL)?);
+    (std::fs::canonicalize(&other).unwrap_or(other.clone()) != real(home)).then_some(other)
+}
+
+/// The folder, by whatever name it was called.
+fn real(home: &Home) -> PathBuf {
+    std::fs::canonicalize(home.root()).unwrap_or_else(|_| home.root().to_owned())
 }
 
 async fn wait(admin: &Admin) -> Result<(), SandboxError> {
@@ -157,7 +186,7 @@ async fn container(docker: &Docker, home: &Home, layout: &Layout, tls: &Tls) -> 
     });
     let address = EndpointIpamConfig { ipv4_address: Some(layout.ingress.to_string()), ..EndpointIpamConfig::default() };
     let endpoint = EndpointSettings { ipam_config: own.then_some(address), ..EndpointSettings::default() };
-    let folder = home.ingress();
+    let folder = real(home).join("ingress");
     let user = format!("{}:{}", rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     let host = HostConfig {
         binds: Some(vec![format!("{}:/run/ingress", folder.display())]),
@@ -190,6 +219,7 @@ async fn container(docker: &Docker, home: &Home, layout: &Layout, tls: &Tls) -> 
     let digest = digest([made_from.as_bytes()]);
     let mut labels = swarm::labels();
     labels.insert(DIGEST_LABEL.to_owned(), digest);
+    labels.insert(HOME_LABEL.to_owned(), real(home).display().to_string());
     body.labels = Some(labels);
     Ok(body)
 }
