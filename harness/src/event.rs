@@ -1,6 +1,9 @@
 //! What happened in a run, one owned event after another. The journal keeps them, the fold reads them, nothing else is true.
 
-use std::path::PathBuf;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +11,7 @@ use crate::{
     claim::Claimed,
     model::{
         host::Host,
-        names::{Domain, EngineId, RunId},
+        names::{Domain, EngineId, RunId, ServiceName, TaskId},
         outcome::{Failure, Outcome},
         request::Request,
         time::{Mono, Wall},
@@ -185,6 +188,11 @@ pub enum Note {
     },
     /// The app was deployed once more.
     Deployed,
+    /// The app has settled, on these tasks. A later look that finds others has found a restart.
+    Settled {
+        /// The running tasks of each service.
+        tasks: BTreeMap<ServiceName, BTreeSet<TaskId>>,
+    },
     /// Something about how the result was made that a reader must know.
     Remark {
         /// One sentence.

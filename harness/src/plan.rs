@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{
     names::{Commit, Domain, RecipeName, StackName},
     outcome::{Failure, SkipReason, Tier},
+    request::Request,
 };
 
 /// The name of a step in its plan: `deploy`.
@@ -25,12 +26,25 @@ impl fmt::Display for StepId {
 pub struct Plan {
     /// What is under test; absent when the facts refuse the run.
     pub head: Option<Head>,
-    /// Why the facts refuse the run, when they do. Then the plan only removes what gathering them left.
-    pub refusal: Option<Failure>,
+    /// Why the run is refused, when it is. Then the plan only removes what gathering the facts left.
+    pub refusal: Option<Refusal>,
     /// The steps, each after those that it names.
     pub steps: Vec<Planned>,
     /// The tiers that are not run, and why.
     pub skips: BTreeMap<Tier, SkipReason>,
+}
+
+/// Why a run is refused before it does anything to the Swarm.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "refused", rename_all = "kebab-case")]
+pub enum Refusal {
+    /// What was asked for cannot be done.
+    Request {
+        /// One sentence with the remedy.
+        sentence: String,
+    },
+    /// The host, or the recipe as it stands, does not allow it.
+    Facts(Failure),
 }
 
 /// What is under test.
@@ -116,4 +130,59 @@ pub enum Step {
     Sweep,
     /// Compares the world with what it was before the run.
     Compare,
+}
+
+/// How long abra may take for one command that only reads or writes files.
+const ABRA_BUDGET: Duration = Duration::from_secs(60);
+/// How long a stack may take to settle before the step gives up. The judge fails it earlier by the services' own numbers.
+const SETTLE_BUDGET: Duration = Duration::from_secs(1200);
+/// How long an app may take to answer once it has settled, unless its timeout label says otherwise.
+const ANSWER_BUDGET: Duration = Duration::from_secs(300);
+/// How long removing everything may take.
+const SWEEP_BUDGET: Duration = Duration::from_secs(120);
+
+/// The plan for a head: its install tier, then removing everything again.
+pub fn plan(request: &Request, head: Head) -> Plan {
+    let install = Class::Tier(Tier::Install);
+    let mut steps = vec![
+        planned("provision", Step::Provision, &[], install, ABRA_BUDGET, OnFail::EndTiers),
+        planned("deploy", Step::Deploy, &["provision"], install, SETTLE_BUDGET, OnFail::EndTiers),
+        planned("answer", Step::Answer, &["deploy"], install, ANSWER_BUDGET, OnFail::Continue),
+        planned("steady", Step::Steady, &["answer"], install, ABRA_BUDGET, OnFail::Continue),
+        planned("undeploy", Step::Undeploy, &["steady"], Class::Always, ABRA_BUDGET, OnFail::Continue),
+    ];
+    steps.extend(clean_up(&["undeploy"]));
+    let skips =
+        Tier::ALL.into_iter().filter(|tier| !request.tiers.contains(tier)).map(|tier| (tier, SkipReason::NotAsked)).collect();
+    Plan { head: Some(head), refusal: None, steps, skips }
+}
+
+impl Plan {
+    /// The plan of a run that is refused: it only removes what is already the run's.
+    pub fn refused(refusal: Refusal) -> Self {
+        Self { head: None, refusal: Some(refusal), steps: clean_up(&[]), skips: BTreeMap::new() }
+    }
+
+    /// The plan of a run that was ended before there was a plan.
+    pub fn ended_early() -> Self {
+        Self { head: None, refusal: None, steps: clean_up(&[]), skips: BTreeMap::new() }
+    }
+
+    /// The step with this name.
+    pub fn step(&self, id: &StepId) -> Option<&Planned> {
+        self.steps.iter().find(|planned| planned.id == *id)
+    }
+}
+
+fn clean_up(after: &[&str]) -> Vec<Planned> {
+    vec![
+        planned("sweep", Step::Sweep, after, Class::Always, SWEEP_BUDGET, OnFail::Continue),
+        planned("compare", Step::Compare, &["sweep"], Class::Always, ABRA_BUDGET, OnFail::Continue),
+    ]
+}
+
+fn planned(id: &str, step: Step, after: &[&str], class: Class, budget: Duration, on_fail: OnFail) -> Planned {
+    let budget_ms = u64::try_from(budget.as_millis()).unwrap_or(u64::MAX);
+    let after = after.iter().map(|id| StepId((*id).to_owned())).collect();
+    Planned { id: StepId(id.to_owned()), step, after, class, budget_ms, on_fail }
 }

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -20,6 +21,25 @@ use crate::{
     sweep::Removal,
     world::World,
 };
+
+/// The outside of a run.
+#[derive(Clone)]
+pub struct Ports {
+    /// The Swarm.
+    pub swarm: Arc<dyn Swarm>,
+    /// abra.
+    pub abra: Arc<dyn Abra>,
+    /// The recipe's checkout.
+    pub checkout: Arc<dyn Checkout>,
+    /// HTTP.
+    pub web: Arc<dyn Web>,
+    /// Files that are claimed.
+    pub files: Arc<dyn Files>,
+    /// Child processes that may have outlived their call.
+    pub children: Arc<dyn Children>,
+    /// The clocks.
+    pub clock: Arc<dyn Clock>,
+}
 
 /// The engine and the Swarm behind it.
 #[async_trait]
@@ -297,6 +317,8 @@ pub trait Checkout: Send + Sync {
     async fn read(&self, recipe: &RecipeName) -> Result<Checked, CheckoutError>;
     /// Puts the checkout on a tag, branch or commit, whatever it was on.
     async fn go(&self, claim: &Claim, recipe: &RecipeName, at: &str) -> Result<Commit, CheckoutError>;
+    /// Sets keys of the app's `.env` that the claim covers; keys that are not in it are added at its end.
+    async fn set_env(&self, claim: &Claim, settings: &[(&str, &str)]) -> Result<(), CheckoutError>;
 }
 
 /// What a checkout holds.

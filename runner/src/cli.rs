@@ -5,30 +5,34 @@ use std::{ffi::OsString, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 use crate::{
-    commands::{child, janitor, look, sandbox},
+    commands::{child, janitor, look, run, sandbox},
+    env::Env,
     error::CommandError,
 };
 
 /// Tastes a Co-op Cloud recipe before it is served.
+///
+/// `taster --recipe NAME` is `taster run --recipe NAME`.
 #[derive(Debug, Parser)]
 #[command(name = "taster", version, disable_help_subcommand = true)]
-pub struct Cli {
+struct Cli {
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(run::Run),
     Look(look::Look),
     Janitor(janitor::Janitor),
     Sandbox(sandbox::Sandbox),
-    #[command(name = "__child")]
+    #[command(name = "__child", hide = true)]
     Child(child::Child),
 }
 
 /// Runs the command that `args` name and says how the process is to end.
-pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(args) {
+pub fn main(args: impl IntoIterator<Item = OsString>, env: &Env) -> ExitCode {
+    let cli = match Cli::try_parse_from(with_run(args)) {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print();
@@ -36,12 +40,24 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let done = match cli.command {
+        Command::Run(run) => run.run(env),
         Command::Look(look) => look.run(),
-        Command::Janitor(janitor) => janitor.run(),
-        Command::Sandbox(sandbox) => sandbox.run(),
+        Command::Janitor(janitor) => janitor.run(env),
+        Command::Sandbox(sandbox) => sandbox.run(env),
         Command::Child(child) => child.run(),
     };
     done.unwrap_or_else(|error| report(&error))
+}
+
+/// `taster --recipe ghost` means `taster run --recipe ghost`: an option of `run` in the place of a command stands for `run`.
+fn with_run(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut args: Vec<OsString> = args.into_iter().collect();
+    let own = ["--help", "--version"];
+    let option = args.get(1).and_then(|arg| arg.to_str()).filter(|arg| arg.starts_with("--"));
+    if option.is_some_and(|option| !own.contains(&option)) {
+        args.insert(1, "run".into());
+    }
+    args
 }
 
 #[expect(clippy::print_stderr, reason = "the one place that prints errors")]
@@ -61,4 +77,23 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> Result<T, CommandE
         .build()
         .map_err(|error| CommandError::host(format!("cannot start the runtime: {error}")))?;
     Ok(runtime.block_on(future))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(args: &[&str]) -> Vec<String> {
+        let args = with_run(args.iter().map(OsString::from));
+        args.into_iter().map(|arg| arg.into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn an_option_in_the_place_of_a_command_stands_for_run() {
+        assert_eq!(shown(&["taster", "--recipe", "ghost"]), ["taster", "run", "--recipe", "ghost"]);
+        assert_eq!(shown(&["taster", "--yes", "--recipe=ghost"]), ["taster", "run", "--yes", "--recipe=ghost"]);
+        assert_eq!(shown(&["taster", "run", "--recipe", "ghost"]), ["taster", "run", "--recipe", "ghost"]);
+        assert_eq!(shown(&["taster", "--version"]), ["taster", "--version"]);
+        assert_eq!(shown(&["taster"]), ["taster"]);
+    }
 }

@@ -2,5 +2,7 @@
 
 pub mod cli;
 pub mod commands;
+pub mod env;
 pub mod error;
+pub mod host;
 pub mod janitor;

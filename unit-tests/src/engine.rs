@@ -17,12 +17,15 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// The local engine, when it answers and manages a Swarm. `image` is one that it has, with a busybox in it.
-    pub fn answering(image: &str) -> Option<Self> {
-        let engine = Self { socket: "/var/run/docker.sock".into(), image: image.to_owned() };
-        let asked = engine.docker().args(["info", "--format", "{{.Swarm.LocalNodeState}}"]).output().ok()?;
-        let active = String::from_utf8_lossy(&asked.stdout).trim() == "active";
-        (active && engine.ok(&["image", "inspect", image])).then_some(engine)
+    /// The local engine. `image` is one that it has, with a busybox in it.
+    pub fn local(image: &str) -> Self {
+        Self { socket: "/var/run/docker.sock".into(), image: image.to_owned() }
+    }
+
+    /// Whether it answers, manages a Swarm, and has the image.
+    pub fn answers(&self) -> bool {
+        let Ok(asked) = self.docker().args(["info", "--format", "{{.Swarm.LocalNodeState}}"]).output() else { return false };
+        String::from_utf8_lossy(&asked.stdout).trim() == "active" && self.ok(&["image", "inspect", &self.image])
     }
 
     /// Its socket.

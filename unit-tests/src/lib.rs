@@ -1,6 +1,8 @@
 //! The vocabulary of the tests: simulated worlds, recordings, and stacks made by hand on a real Swarm.
 
 pub mod engine;
-pub mod sim_world;
+pub mod ground;
 pub mod recipe;
+pub mod sim_world;
 pub mod stacks;
+pub mod tale;

@@ -173,6 +173,15 @@ impl Checkout for GitCheckout {
             false => Err(CheckoutError::Git { action: "checkout".into(), message: format!("it is on {head}, not on {wanted}") }),
         }
     }
+
+    async fn set_env(&self, claim: &Claim, settings: &[(&str, &str)]) -> Result<(), CheckoutError> {
+        let Claimed::EnvFile { path } = claim.what() else {
+            return Err(CheckoutError::File { path: ".env".into(), message: "no claim covers it".into() });
+        };
+        let text = std::fs::read_to_string(path).map_err(|error| file(path, &error))?;
+        let text = settings.iter().fold(text, |text, (key, value)| with_setting(&text, key, value));
+        std::fs::write(path, text).map_err(|error| file(path, &error))
+    }
 }
 
 impl GitCheckout {
@@ -230,6 +239,21 @@ fn text(path: &Path) -> Result<&str, CheckoutError> {
     })
 }
 
+/// An `.env` with one key set: the last assignment of it is replaced, for that is the one that counts, its trailing comment kept;
+/// without one, a line is added.
+fn with_setting(text: &str, key: &str, value: &str) -> String {
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let assigns = |line: &String| line.trim_start().strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with('='));
+    match lines.iter_mut().rev().find(|line| assigns(line)) {
+        Some(line) => {
+            let comment = line.find(" #").map(|at| line[at..].to_owned()).unwrap_or_default();
+            *line = format!("{key}={value}{comment}");
+        }
+        None => lines.push(format!("{key}={value}")),
+    }
+    lines.join("\n") + "\n"
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -246,6 +270,19 @@ mod tests {
             ("nonsense".to_owned(), None),
         ] {
             assert_eq!(tag(&line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_setting_replaces_the_assignment_that_counts() {
+        for (text, set) in [
+            ("A=1\n", "A=1\nK=v\n"),
+            ("K=1\nA=2\n", "K=v\nA=2\n"),
+            ("K=1\nK=2 # length=3\n", "K=1\nK=v # length=3\n"),
+            ("KEY=1\n#K=2\n", "KEY=1\n#K=2\nK=v\n"),
+            ("K =1", "K=v\n"),
+        ] {
+            assert_eq!(with_setting(text, "K", "v"), set, "{text:?}");
         }
     }
 }

@@ -5,4 +5,6 @@ pub mod checkout;
 pub mod children;
 pub mod clock;
 pub mod files;
+pub mod folder;
 pub mod swarm;
+pub mod web;

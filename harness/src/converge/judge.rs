@@ -132,7 +132,8 @@ fn against(marks: &Marks, watch: &Watch, look: &Look) -> Option<Judgement> {
                 return Some(interfered(format!("somebody else rolled service {name} back")));
             }
             let why = rolled_back_task(view, &update.message);
-            let message = format!("{name}: Swarm rolled the update back{why}; what was there before runs again ({})", update.message);
+            let message =
+                format!("{name}: Swarm rolled the update back{why}; what was there before runs again ({})", update.message);
             failures.push(Failure::new(Cause::RolledBack { service }, message));
         } else if view.spec != *digest {
             let known = watch.before.0.get(name).is_some_and(|(_, before)| *before == view.spec);

@@ -12,7 +12,7 @@ mod watch;
 pub use cadence::Cadence;
 pub use judge::{Blocker, Judgement, WATCHDOG, allowance, judge, roll_budget};
 pub use view::{
-    Endpoint, Health, HostPort, Index, Look, Mode, OnFailure, Order, RestartCondition, RestartPolicy, RollPolicy, ServiceView, SpecDigest,
-    TaskState, TaskView, UpdateState, UpdateView,
+    Endpoint, Health, HostPort, Index, Look, Mode, OnFailure, Order, RestartCondition, RestartPolicy, RollPolicy, ServiceView,
+    SpecDigest, TaskState, TaskView, UpdateState, UpdateView,
 };
 pub use watch::{Goal, Marks, Watch, see};

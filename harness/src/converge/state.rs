@@ -84,8 +84,7 @@ impl Case<'_> {
     fn lacking(&self) -> State {
         let said = self.view.update.as_ref();
         if self.slots.outdated > 0
-            && let Some(update) =
-                said.filter(|update| matches!(update.state, UpdateState::Paused | UpdateState::RollbackPaused))
+            && let Some(update) = said.filter(|update| matches!(update.state, UpdateState::Paused | UpdateState::RollbackPaused))
         {
             let what = if update.state == UpdateState::Paused { "update" } else { "rollback" };
             let message = format!("{}: Swarm paused the {what} and nothing will continue it: {}", self.name, update.message);
@@ -237,7 +236,8 @@ impl Case<'_> {
             return format!("stopping, {} left", self.slots.living);
         }
         let count = format!("{}/{}", self.slots.filling.len(), self.slots.wanted);
-        let next = self.view.tasks.iter().filter(|task| task.current && task.state < TaskState::Running).max_by_key(|task| task.state);
+        let next =
+            self.view.tasks.iter().filter(|task| task.current && task.state < TaskState::Running).max_by_key(|task| task.state);
         let doing = match next {
             Some(task) if task.desired == TaskState::Ready => "waits before its next start".to_owned(),
             Some(task) => format!("{:?}", task.state).to_lowercase(),

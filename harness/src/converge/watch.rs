@@ -208,10 +208,8 @@ impl Track {
         self.bereft_since = slots.bereft.as_ref().map(|_| self.bereft_since.unwrap_or(at));
         let state = view.update.as_ref().map(|update| update.state);
         self.completed_since = (state == Some(UpdateState::Completed)).then(|| self.completed_since.unwrap_or(at));
-        self.rolled_back |= matches!(
-            state,
-            Some(UpdateState::RollbackStarted | UpdateState::RollbackPaused | UpdateState::RollbackCompleted)
-        );
+        self.rolled_back |=
+            matches!(state, Some(UpdateState::RollbackStarted | UpdateState::RollbackPaused | UpdateState::RollbackCompleted));
         self
     }
 

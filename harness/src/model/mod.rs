@@ -4,5 +4,6 @@ pub mod host;
 pub mod names;
 pub mod outcome;
 pub mod request;
+pub mod settings;
 pub mod time;
 pub mod version;

@@ -82,9 +82,9 @@ mod tests {
     #[test]
     fn wall_time_is_rfc_3339_with_milliseconds() {
         let wall = Wall::from_millis(1_795_255_302_120);
-        assert_eq!(wall.to_string(), "2026-11-21T09:21:42.120Z");
+        assert_eq!(wall.to_string(), "2026-11-21T10:01:42.120Z");
         assert_eq!(Wall::try_from(wall.to_string()).unwrap(), wall);
-        assert_eq!(wall.stamp(), "20261121-092142");
+        assert_eq!(wall.stamp(), "20261121-100142");
     }
 
     #[test]

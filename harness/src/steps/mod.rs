@@ -1,4 +1,124 @@
-//! What steps do, through ports. A step never calls another; only the engine sequences.
+//! The steps of a run, each performed through ports. A step never calls another; only the engine sequences them.
 
+mod answer;
+mod clean;
+mod compare;
+mod deploy;
+mod provision;
 pub mod settle;
+mod steady;
 pub mod sweep;
+mod undeploy;
+
+use std::{cell::RefCell, collections::BTreeSet, time::Duration};
+
+use crate::{
+    adapters::folder::Folder,
+    claim::{Claim, Claimed},
+    log::Log,
+    model::{
+        host::Host,
+        names::EngineId,
+        outcome::{Cause, Failure, Gap, Outcome},
+    },
+    plan::{Head, Planned, Step, StepId},
+    ports::{AbraError, CheckoutError, Ports, SwarmError},
+    world::{ObjectId, World},
+};
+
+/// All that steps share: the outside, the log, the run's folder, and what was found before the run.
+pub struct Context<'a> {
+    /// The outside.
+    pub ports: &'a Ports,
+    /// The log.
+    pub log: &'a Log,
+    /// The run's folder.
+    pub folder: &'a Folder,
+    /// The host.
+    pub host: &'a Host,
+    /// What is under test; absent when the run was refused.
+    pub head: Option<Head>,
+    /// The Swarm; absent when it did not answer before the run.
+    pub engine: Option<EngineId>,
+    /// The world before the run; absent when it could not be read.
+    pub before: Option<World>,
+    /// The objects that our own removals named.
+    pub touched: RefCell<BTreeSet<ObjectId>>,
+}
+
+impl Context<'_> {
+    fn head(&self) -> Result<&Head, Failure> {
+        self.head.as_ref().ok_or_else(|| defect("a step of an app runs although no app is planned"))
+    }
+
+    fn claim(&self, what: Claimed) -> Result<Claim, Failure> {
+        let engine = self.engine.as_ref().ok_or_else(|| defect("something is claimed although no Swarm is known"))?;
+        self.log
+            .claim(what, engine)
+            .map_err(|error| Failure::new(Cause::Engine, format!("the journal cannot take the claim: {error}")))
+    }
+}
+
+fn defect(sentence: &str) -> Failure {
+    Failure::new(Cause::Panic, sentence)
+}
+
+/// Performs a step to its end. The engine bounds it by the step's budget.
+pub async fn perform(context: &Context<'_>, planned: &Planned) -> Outcome {
+    let id = &planned.id;
+    match planned.step {
+        Step::Provision => ended(provision::provision(context).await),
+        Step::Deploy => deploy::deploy(context, id, planned.budget()).await,
+        Step::Answer => answer::answer(context, id, planned.budget()).await,
+        Step::Steady => steady::steady(context, id).await,
+        Step::Undeploy => undeploy::undeploy(context).await,
+        Step::Sweep => clean::clean(context, planned.budget()).await,
+        Step::Compare => compare::compare(context).await,
+    }
+}
+
+fn ended(result: Result<(), Failure>) -> Outcome {
+    match result {
+        Ok(()) => Outcome::Passed,
+        Err(failure) => Outcome::Failed(failure),
+    }
+}
+
+fn check(context: &Context<'_>, step: &StepId, check: &str, outcome: &Outcome) {
+    let (step, check, outcome) = (step.clone(), check.to_owned(), outcome.clone());
+    context.log.record(crate::event::Kind::CheckFinished { step, check, outcome });
+}
+
+/// The longest that abra may take for a command that changes files or submits a stack.
+const ABRA_PATIENCE: Duration = Duration::from_secs(50);
+
+impl From<AbraError> for Failure {
+    fn from(error: AbraError) -> Self {
+        let message = error.to_string();
+        let cause = match error {
+            AbraError::Absent { .. } => Cause::Preflight { check: "abra".into() },
+            AbraError::Fatal { exit, .. } => Cause::AbraFatal { exit },
+            AbraError::Hung { .. } | AbraError::NotRun { .. } => Cause::AbraHung,
+            AbraError::Asked { prompt } => Cause::AbraAsked { prompt },
+            AbraError::Signalled { signal, .. } => Cause::AbraKilled { signal },
+            AbraError::Unreadable { .. } => Cause::AbraUnreadable,
+        };
+        Failure::new(cause, message)
+    }
+}
+
+impl From<SwarmError> for Failure {
+    fn from(error: SwarmError) -> Self {
+        Failure::new(Cause::Engine, error.to_string())
+    }
+}
+
+impl From<CheckoutError> for Failure {
+    fn from(error: CheckoutError) -> Self {
+        Failure::new(Cause::Preflight { check: "recipe checkout".into() }, error.to_string())
+    }
+}
+
+fn unread(error: &SwarmError) -> Outcome {
+    Outcome::Unverified(Gap::Unread { what: error.to_string() })
+}

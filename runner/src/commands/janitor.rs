@@ -10,6 +10,7 @@ use harness::steps::sweep::Pace;
 
 use crate::{
     cli::block_on,
+    env::Env,
     error::{CommandError, Exit},
     janitor::{Fate, Orders, Report, pass},
 };
@@ -20,9 +21,9 @@ use crate::{
 /// journal claims. It may be stopped at any moment and started again.
 #[derive(Debug, clap::Args)]
 pub struct Janitor {
-    /// The folder that holds taster's state; runs are in `taster/runs` below it
+    /// The folder with one folder per run, instead of `runs` in taster's state folder
     #[arg(long, value_name = "DIR")]
-    pub state: Option<PathBuf>,
+    runs: Option<PathBuf>,
     /// The engine's socket, instead of the one that each run used
     #[arg(long, value_name = "SOCKET")]
     engine: Option<PathBuf>,
@@ -33,11 +34,8 @@ pub struct Janitor {
 
 impl Janitor {
     /// Does it.
-    pub fn run(self) -> Result<ExitCode, CommandError> {
-        let Some(state) = self.state else {
-            return Err(CommandError::usage("which runs?").remedy("name the state folder: taster janitor --state ~/.local/state"));
-        };
-        let runs = state.join("taster").join("runs");
+    pub fn run(self, env: &Env) -> Result<ExitCode, CommandError> {
+        let runs = self.runs.unwrap_or_else(|| env.runs());
         let orders = Orders { runs: runs.clone(), engine: self.engine, dry_run: self.dry_run, pace: Pace::default() };
         let reports = block_on(pass(&orders, print))?
             .map_err(|error| CommandError::host(format!("cannot read {}: {error}", runs.display())))?;

@@ -10,7 +10,7 @@ use std::{
 };
 
 use harness::{
-    adapters::{clock::MachineClock, swarm::DockerSwarm},
+    adapters::{clock::SystemClock, swarm::DockerSwarm},
     converge::{Blocker, Goal, Judgement, Look as Seeing, Marks, Watch},
     model::{
         names::StackName,
@@ -57,7 +57,7 @@ impl Look {
 
     async fn look(self, stack: StackName) -> Result<ExitCode, CommandError> {
         let swarm = DockerSwarm::at(&self.engine).map_err(|error| engine(&error))?;
-        let clock = MachineClock::start();
+        let clock = SystemClock::start();
         let first = swarm.look(&stack).await.map_err(|error| engine(&error))?;
         if first.is_empty() {
             return Err(unknown(&swarm, &stack).await);
@@ -110,9 +110,12 @@ fn waiting(stack: &StackName, look: &Seeing, on: &[Blocker]) -> String {
 
 fn end(at: Mono, judgement: &Judgement) -> Exit {
     let (text, exit) = match judgement {
-        Judgement::Settled { since } => (format!("settled, stable since {:.1} s", since.since(Mono(0)).as_secs_f32()), Exit::Green),
+        Judgement::Settled { since } => {
+            (format!("settled, stable since {:.1} s", since.since(Mono(0)).as_secs_f32()), Exit::Green)
+        }
         Judgement::Failed(failures) => {
-            let told: Vec<String> = failures.iter().map(|failure| format!("failed ({}): {}", failure.owner, failure.message)).collect();
+            let told: Vec<String> =
+                failures.iter().map(|failure| format!("failed ({}): {}", failure.owner, failure.message)).collect();
             (told.join("\n"), Exit::Red)
         }
         Judgement::Unverified(gap) => (format!("not decided: {gap:?}"), Exit::Inconclusive),
@@ -143,7 +146,8 @@ async fn unknown(swarm: &DockerSwarm, stack: &StackName) -> CommandError {
 /// The names of the stacks that exist.
 async fn names(swarm: &DockerSwarm) -> Result<Vec<String>, SwarmError> {
     let services = swarm.services().await?;
-    let mut names: Vec<String> = services.into_values().filter_map(|labels: BTreeMap<_, _>| labels.get(NAMESPACE).cloned()).collect();
+    let mut names: Vec<String> =
+        services.into_values().filter_map(|labels: BTreeMap<_, _>| labels.get(NAMESPACE).cloned()).collect();
     names.sort_unstable();
     names.dedup();
     Ok(names)

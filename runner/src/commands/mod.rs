@@ -3,4 +3,5 @@
 pub mod child;
 pub mod janitor;
 pub mod look;
+pub mod run;
 pub mod sandbox;

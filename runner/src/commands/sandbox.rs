@@ -8,13 +8,14 @@ use std::{
 
 use clap::Subcommand;
 use sandbox::{
-    Progress, SandboxError,
+    Progress, SandboxError, Up,
     home::Home,
     layout::{Layout, Setup},
 };
 
 use crate::{
     cli::block_on,
+    env::Env,
     error::{CommandError, Exit},
 };
 
@@ -66,30 +67,37 @@ enum Action {
 
 impl Sandbox {
     /// Does it.
-    pub fn run(self) -> Result<ExitCode, CommandError> {
+    pub fn run(self, env: &Env) -> Result<ExitCode, CommandError> {
         match self.action {
             Action::Abra { home, args } => Ok(sandbox::abra::main(&Home::at(home), args)),
             Action::Agent { home } => {
                 block_on(sandbox::agent::main(&Home::at(home)))?.map_err(error)?;
                 Ok(Exit::Green.into())
             }
-            Action::Up { home } => up(&folder(home)?),
-            Action::Status { home } => status(&folder(home)?),
+            Action::Up { home } => up(&folder(home, env)?, env),
+            Action::Status { home } => status(&folder(home, env)?),
             Action::Down { home } => {
-                block_on(sandbox::down(&folder(home)?, &mut tell))?.map_err(error)?;
+                block_on(sandbox::down(&folder(home, env)?, &mut tell))?.map_err(error)?;
                 Ok(Exit::Green.into())
             }
         }
     }
 }
 
-fn up(home: &Home) -> Result<ExitCode, CommandError> {
-    let up = block_on(sandbox::up(home, &setup()?, &mut tell))?.map_err(error)?;
-    for warning in up.warnings {
-        line(&format!("warning: {warning}"));
-    }
+fn up(home: &Home, env: &Env) -> Result<ExitCode, CommandError> {
+    let up = make(home, env)?;
     line(&format!("the sandbox is up after {:.2} s; its host file is {}", up.took.as_secs_f64(), up.host_file.display()));
     Ok(Exit::Green.into())
+}
+
+/// Makes the sandbox, or mends what is missing of it, and says what it does.
+pub(crate) fn make(home: &Home, env: &Env) -> Result<Up, CommandError> {
+    let setup = Setup { layout: Layout::default(), exe: env.exe.clone(), abra: env.program(Path::new("abra")) };
+    let up = block_on(sandbox::up(home, &setup, &mut tell))?.map_err(error)?;
+    for warning in &up.warnings {
+        line(&format!("warning: {warning}"));
+    }
+    Ok(up)
 }
 
 #[expect(clippy::print_stdout, reason = "this is the command's data")]
@@ -102,32 +110,10 @@ fn status(home: &Home) -> Result<ExitCode, CommandError> {
     Ok(if up { Exit::Green } else { Exit::Inconclusive }.into())
 }
 
-/// What `up` needs to know of this process: its binary, and whether `PATH` has a real abra.
-pub(crate) fn setup() -> Result<Setup, CommandError> {
-    let exe = std::env::current_exe().map_err(|error| CommandError::host(format!("cannot find taster's own binary: {error}")))?;
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let abra = std::env::split_paths(&path).map(|folder| folder.join("abra")).find(|file| is_program(file));
-    Ok(Setup { layout: Layout::default(), exe, abra })
-}
-
-fn is_program(file: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    file.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
-}
-
-/// The sandbox's folder: `taster/sandbox` in the user's state folder, unless told otherwise.
-pub(crate) fn folder(told: Option<PathBuf>) -> Result<Home, CommandError> {
-    if let Some(folder) = told {
-        return std::path::absolute(folder)
-            .map(Home::at)
-            .map_err(|error| CommandError::usage(format!("no such folder: {error}")));
-    }
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let state = set("XDG_STATE_HOME").or_else(|| Some(set("HOME")?.join(".local/state")));
-    let state = state.ok_or_else(|| {
-        CommandError::usage("neither HOME nor XDG_STATE_HOME is set").remedy("Set one of them to a folder that can be written.")
-    })?;
-    Ok(Home::at(state.join("taster/sandbox")))
+/// The sandbox's folder: the one in taster's state folder, unless told otherwise.
+fn folder(told: Option<PathBuf>, env: &Env) -> Result<Home, CommandError> {
+    let Some(folder) = told else { return Ok(Home::at(env.sandbox())) };
+    std::path::absolute(folder).map(Home::at).map_err(|error| CommandError::usage(format!("no such folder: {error}")))
 }
 
 /// Prints what was done.

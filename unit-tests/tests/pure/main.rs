@@ -1,5 +1,8 @@
 //! Tests without an engine: tables, recordings, models, properties.
 
+mod architecture;
+mod ingress;
+mod next;
 mod sweep;
 mod sweep_janitor;
-mod ingress;
+mod verdict;

@@ -10,8 +10,9 @@ use bollard::{
     errors::Error,
     models::{
         EndpointPortConfigPublishModeEnum, EndpointSpecModeEnum, HealthConfig, Service, ServiceSpec, ServiceSpecUpdateConfig,
-        ServiceSpecUpdateConfigFailureActionEnum as FailureAction, ServiceSpecUpdateConfigOrderEnum, ServiceUpdateStatusStateEnum,
-        Task, TaskSpecRestartPolicy, TaskSpecRestartPolicyConditionEnum as Condition, TaskState as EngineState,
+        ServiceSpecUpdateConfigFailureActionEnum as FailureAction, ServiceSpecUpdateConfigOrderEnum,
+        ServiceUpdateStatusStateEnum, Task, TaskSpecRestartPolicy, TaskSpecRestartPolicyConditionEnum as Condition,
+        TaskState as EngineState,
     },
     query_parameters::{ListServicesOptionsBuilder, ListTasksOptionsBuilder, LogsOptionsBuilder},
 };
@@ -63,9 +64,10 @@ pub(super) async fn look(docker: &Docker, stack: &StackName) -> Result<BTreeMap<
 
 pub(super) async fn services(docker: &Docker) -> Result<BTreeMap<String, BTreeMap<String, String>>, SwarmError> {
     let services = answer("services", async { lenient(docker.list_services(None).await, without_update) }).await?;
-    let named = services.into_iter().filter_map(|service| service.spec).map(|spec| {
-        (spec.name.unwrap_or_default(), spec.labels.unwrap_or_default().into_iter().collect())
-    });
+    let named = services
+        .into_iter()
+        .filter_map(|service| service.spec)
+        .map(|spec| (spec.name.unwrap_or_default(), spec.labels.unwrap_or_default().into_iter().collect()));
     Ok(named.collect())
 }
 

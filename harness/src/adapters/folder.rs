@@ -1,0 +1,64 @@
+//! The folder of a run and what lies where in it.
+
+use std::{
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use crate::model::names::{Domain, RunId};
+
+/// The folder of one run, `runs/<run_id>` in taster's state folder.
+#[derive(Debug, Clone)]
+pub struct Folder {
+    root: PathBuf,
+    run: RunId,
+}
+
+impl Folder {
+    /// The folder of `run` below `runs`. Nothing is made yet.
+    pub fn of(runs: &Path, run: &RunId) -> Self {
+        Self { root: runs.join(run.as_str()), run: run.clone() }
+    }
+
+    /// The run.
+    pub fn run(&self) -> &RunId {
+        &self.run
+    }
+
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The run's own `ABRA_DIR`, so that two runs of one recipe never share a checkout.
+    pub fn abra_dir(&self) -> PathBuf {
+        self.root.join("abra")
+    }
+
+    /// abra's file for the app.
+    pub fn env_file(&self, server: &str, domain: &Domain) -> PathBuf {
+        self.abra_dir().join("servers").join(server).join(format!("{domain}.env"))
+    }
+
+    /// Where what abra printed is kept.
+    pub fn transcripts(&self) -> PathBuf {
+        self.root.join("transcripts")
+    }
+
+    /// Writes `text` to `name` below `evidence/` and returns its path relative to the run's folder.
+    pub fn keep(&self, name: &str, text: &str) -> io::Result<PathBuf> {
+        let file = Path::new("evidence").join(name);
+        std::fs::create_dir_all(self.root.join("evidence"))?;
+        self.replace(&file, text)?;
+        Ok(file)
+    }
+
+    /// Writes `text` to `file` so that a reader finds either the old text or the new one, whole, also after a crash.
+    pub fn replace(&self, file: &Path, text: &str) -> io::Result<()> {
+        let mut draft = tempfile::NamedTempFile::new_in(&self.root)?;
+        draft.write_all(text.as_bytes())?;
+        draft.as_file().sync_all()?;
+        draft.persist(self.root.join(file))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,126 @@
+//! HTTP by reqwest. Names of the host's zone resolve to its ingress without touching the machine's files, and its CA is trusted
+//! by configuration; validation is never switched off.
+
+use std::{
+    net::{SocketAddr, ToSocketAddrs},
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use reqwest::{
+    Certificate, Client,
+    dns::{Addrs, Name, Resolve, Resolving},
+    redirect::Policy,
+};
+
+use crate::{
+    model::{host::Host, names::Zone},
+    ports::{HttpView, Web, WebError},
+};
+
+/// As much of a body as is kept.
+const BODY_LIMIT: usize = 64 * 1024;
+
+/// A client of the apps of one host.
+#[derive(Debug)]
+pub struct HttpsWeb {
+    zone: Zone,
+    ingress: Option<SocketAddr>,
+    ca: Option<PathBuf>,
+    /// Made on first use, because loading the system's certificates takes time that most commands do not have.
+    client: OnceLock<Client>,
+}
+
+impl HttpsWeb {
+    /// A client for the apps of `host`.
+    pub fn of(host: &Host) -> Self {
+        Self { zone: host.zone.clone(), ingress: host.ingress, ca: host.ca.clone(), client: OnceLock::new() }
+    }
+
+    fn client(&self) -> Result<&Client, WebError> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        // The second installation of a provider is refused, which is what a second client wants.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut builder = Client::builder().no_proxy().redirect(Policy::none()).user_agent("taster");
+        if let Some(ca) = &self.ca {
+            let unreadable = |message: String| WebError::BadCertificate { message: format!("{}: {message}", ca.display()) };
+            let pem = std::fs::read(ca).map_err(|error| unreadable(error.to_string()))?;
+            let bundle = Certificate::from_pem_bundle(&pem).map_err(|error| unreadable(error.to_string()))?;
+            builder = builder.tls_certs_only(bundle);
+        }
+        if let Some(ingress) = self.ingress {
+            builder = builder.dns_resolver(Arc::new(ZoneResolver { suffix: format!(".{}", self.zone), ingress }));
+        }
+        let client = builder.build().map_err(|error| WebError::Broken { message: chain(&error) })?;
+        Ok(self.client.get_or_init(|| client))
+    }
+}
+
+#[async_trait]
+impl Web for HttpsWeb {
+    async fn get(&self, url: &str, timeout: Duration) -> Result<HttpView, WebError> {
+        let client = self.client()?;
+        let fetch = async {
+            let answer = client.get(url).send().await.map_err(|error| classify(&error))?;
+            let status = answer.status().as_u16();
+            let headers = answer
+                .headers()
+                .iter()
+                .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+                .collect();
+            let body = answer.bytes().await.map_err(|error| classify(&error))?;
+            let body = String::from_utf8_lossy(&body[..body.len().min(BODY_LIMIT)]).into_owned();
+            Ok(HttpView { status, headers, body })
+        };
+        tokio::time::timeout(timeout, fetch).await.unwrap_or(Err(WebError::TimedOut { after: timeout }))
+    }
+}
+
+fn classify(error: &reqwest::Error) -> WebError {
+    let message = chain(error);
+    if message.contains("certificate") {
+        WebError::BadCertificate { message }
+    } else if error.is_connect() {
+        WebError::NoConnection { message }
+    } else {
+        WebError::Broken { message }
+    }
+}
+
+/// An error with its causes, each once.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// Resolves the names of one zone to its ingress, and all others as the system does.
+struct ZoneResolver {
+    suffix: String,
+    ingress: SocketAddr,
+}
+
+impl Resolve for ZoneResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let name = name.as_str().to_owned();
+        let found = if name.ends_with(&self.suffix) { Some(self.ingress) } else { None };
+        Box::pin(async move {
+            if let Some(ingress) = found {
+                return Ok(Box::new(std::iter::once(ingress)) as Addrs);
+            }
+            let addresses = tokio::task::spawn_blocking(move || (name.as_str(), 0).to_socket_addrs()).await??;
+            Ok(Box::new(addresses) as Addrs)
+        })
+    }
+}

@@ -1,0 +1,190 @@
+//! The loop: ask what is next, perform it, wait for whatever wakes it, record what came of it. Only this sequences steps.
+
+use std::{cell::RefCell, collections::BTreeMap, panic::AssertUnwindSafe, time::Duration};
+
+use futures_util::{
+    FutureExt, StreamExt,
+    future::{AbortHandle, Abortable, LocalBoxFuture},
+    stream::{BoxStream, FuturesUnordered},
+};
+
+use crate::{
+    adapters::folder::Folder,
+    event::{Cancel, JOURNAL_VERSION, Kind},
+    facts::{self, Refused},
+    log::Log,
+    model::{
+        host::Host,
+        outcome::{Cause, Failure, Gap, Outcome},
+        request::Request,
+        time::spoken,
+    },
+    plan::{Class, Plan, Planned, StepId, plan},
+    ports::Ports,
+    state::{Next, RunState, next},
+    steps::{self, Context},
+};
+
+/// All that can wake the engine.
+#[derive(Debug)]
+enum Wake {
+    /// A step ended.
+    StepDone(StepId, Outcome),
+    /// A signal came.
+    Signal(i32),
+    /// The run's deadline passed.
+    Deadline,
+}
+
+/// What a run is made of.
+pub struct Run<'a> {
+    /// What was asked for.
+    pub request: Request,
+    /// Where it is tasted.
+    pub host: Host,
+    /// The outside.
+    pub ports: &'a Ports,
+    /// The log.
+    pub log: &'a Log,
+    /// The run's folder.
+    pub folder: &'a Folder,
+    /// The signals that end the run early, by their numbers.
+    pub signals: BoxStream<'static, i32>,
+}
+
+/// Takes a run from its request to its end and gives its last state. Whatever happens, what was claimed is swept.
+pub async fn run(run: Run<'_>) -> RunState {
+    let Run { request, host, ports, log, folder, mut signals } = run;
+    log.record(Kind::RunStarted {
+        version: JOURNAL_VERSION,
+        run: folder.run().clone(),
+        taster: env!("CARGO_PKG_VERSION").into(),
+        request: request.clone(),
+        host: host.clone(),
+    });
+    let deadline = tokio::time::sleep(request.deadline);
+    tokio::pin!(deadline);
+
+    let gathered = tokio::select! {
+        gathered = facts::gather(&request, &host, ports, log, folder) => Some(gathered),
+        signal = next_signal(&mut signals) => { cancel(log, Cancel::Signal { signal }); None }
+        () = &mut deadline => { cancel(log, Cancel::Deadline); None }
+    };
+    let mut context =
+        Context { ports, log, folder, host: &host, head: None, engine: None, before: None, touched: RefCell::default() };
+    let plan = match gathered {
+        Some(Ok(facts)) => {
+            context.head = Some(facts.head.clone());
+            context.engine = Some(facts.engine);
+            context.before = Some(facts.world);
+            plan(&request, facts.head)
+        }
+        Some(Err(Refused { refusal, engine, world })) => {
+            context.engine = engine;
+            context.before = world;
+            Plan::refused(refusal)
+        }
+        None => Plan::ended_early(),
+    };
+    log.record(Kind::Planned { plan: plan.clone() });
+    perform(&plan, &context, &mut signals, deadline.as_mut()).await;
+    log.record(Kind::RunFinished);
+    log.state()
+}
+
+/// The loop proper.
+async fn perform(
+    plan: &Plan,
+    context: &Context<'_>,
+    signals: &mut BoxStream<'static, i32>,
+    mut deadline: std::pin::Pin<&mut tokio::time::Sleep>,
+) {
+    let log = context.log;
+    let mut running: FuturesUnordered<LocalBoxFuture<'_, (StepId, Outcome)>> = FuturesUnordered::new();
+    let mut handles: BTreeMap<StepId, AbortHandle> = BTreeMap::new();
+    loop {
+        if let Some(message) = log.broken().filter(|_| log.state().cancel.is_none()) {
+            // Without a journal nothing more can be claimed, so nothing more may be made.
+            cancel(log, Cancel::Journal { message });
+            end_tiers(plan, &handles);
+        }
+        match next(plan, &log.state()) {
+            Next::Finished => return,
+            Next::Start(ids) => {
+                for planned in ids.iter().filter_map(|id| plan.step(id)) {
+                    log.record(Kind::StepStarted { step: planned.id.clone(), attempt: 1 });
+                    let (handle, registration) = AbortHandle::new_pair();
+                    handles.insert(planned.id.clone(), handle);
+                    let step = Abortable::new(bounded(context, planned), registration);
+                    let id = planned.id.clone();
+                    running.push(step.map(|done| (id, done.unwrap_or(Outcome::Unverified(Gap::Killed)))).boxed_local());
+                }
+                continue;
+            }
+            Next::Wait => {}
+        }
+        let cancelled = log.state().cancel.is_some();
+        let wake = tokio::select! {
+            Some((id, outcome)) = running.next() => Wake::StepDone(id, outcome),
+            signal = next_signal(signals), if !cancelled => Wake::Signal(signal),
+            () = &mut deadline, if !cancelled => Wake::Deadline,
+        };
+        match wake {
+            Wake::StepDone(step, outcome) => {
+                handles.remove(&step);
+                log.record(Kind::StepFinished { step, outcome });
+            }
+            Wake::Signal(signal) => {
+                cancel(log, Cancel::Signal { signal });
+                end_tiers(plan, &handles);
+            }
+            Wake::Deadline => {
+                cancel(log, Cancel::Deadline);
+                end_tiers(plan, &handles);
+            }
+        }
+    }
+}
+
+fn cancel(log: &Log, why: Cancel) {
+    log.record(Kind::CancelRequested { why });
+}
+
+/// Ends the running steps that are not always done. Their futures are dropped; the children that they started are in the
+/// journal, and the sweep ends them.
+fn end_tiers(plan: &Plan, handles: &BTreeMap<StepId, AbortHandle>) {
+    for (id, handle) in handles {
+        if plan.step(id).is_some_and(|planned| planned.class != Class::Always) {
+            handle.abort();
+        }
+    }
+}
+
+/// A step within its budget, and with a panic turned into a failure of ours.
+async fn bounded(context: &Context<'_>, planned: &Planned) -> Outcome {
+    let step = AssertUnwindSafe(steps::perform(context, planned)).catch_unwind();
+    match tokio::time::timeout(planned.budget(), step).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_)) => {
+            Outcome::Failed(Failure::new(Cause::Panic, format!("step {} panicked; this is a defect of taster", planned.id)))
+        }
+        Err(_) => Outcome::Failed(over_budget(&context.log.state(), &planned.id, planned.budget())),
+    }
+}
+
+fn over_budget(state: &RunState, id: &StepId, budget: Duration) -> Failure {
+    let waiting_for = state.steps.get(id).map(|step| step.waiting_for.join("; ")).unwrap_or_default();
+    let message = if waiting_for.is_empty() {
+        format!("step {id} did not end within {}", spoken(budget))
+    } else {
+        format!("step {id} did not end within {}; it waited for {waiting_for}", spoken(budget))
+    };
+    Failure::new(Cause::Budget { waiting_for }, message)
+}
+
+async fn next_signal(signals: &mut BoxStream<'static, i32>) -> i32 {
+    match signals.next().await {
+        Some(signal) => signal,
+        None => std::future::pending().await,
+    }
+}

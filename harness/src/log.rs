@@ -1,0 +1,169 @@
+//! The one way by which something becomes true in a run: journal, then fold, then reports.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use crate::{
+    claim::{Claim, Claimed},
+    event::{Event, Kind, Note},
+    journal::{Journal, JournalError},
+    model::names::EngineId,
+    plan::StepId,
+    ports::ChildRegister,
+    redact::Redact,
+    state::{RunState, fold},
+};
+
+/// Who is told of every event, with the state after it.
+pub trait Reporter: Send {
+    /// Takes note of an event. An error is told once; it never ends the run.
+    fn on(&mut self, event: &Event, state: &RunState) -> Result<(), String>;
+}
+
+/// The run's log. Clones share it.
+#[derive(Clone)]
+pub struct Log {
+    inner: Arc<Mutex<Inner>>,
+}
+
+struct Inner {
+    journal: Journal,
+    redact: Arc<Redact>,
+    state: RunState,
+    claims: Vec<Claim>,
+    reporters: Vec<Box<dyn Reporter>>,
+    broken: Option<String>,
+}
+
+impl Log {
+    /// A log that writes to `journal` and tells `reporters`.
+    pub fn new(journal: Journal, redact: Arc<Redact>, reporters: Vec<Box<dyn Reporter>>) -> Self {
+        let inner = Inner { journal, redact, state: RunState::default(), claims: Vec::new(), reporters, broken: None };
+        Self { inner: Arc::new(Mutex::new(inner)) }
+    }
+
+    /// Records what happened. A durable event is on the disk when this returns, unless the journal is broken, which
+    /// [`Log::broken`] tells.
+    pub fn record(&self, kind: Kind) {
+        let mut inner = self.lock();
+        let kind = redacted(kind, &inner.redact);
+        match inner.journal.append(kind) {
+            Ok(event) => inner.tell(&event),
+            Err(error) => inner.break_with(&error),
+        }
+    }
+
+    /// Claims something for the run, durably, before it comes to be. What is claimed already is not claimed again.
+    pub fn claim(&self, what: Claimed, engine: &EngineId) -> Result<Claim, JournalError> {
+        let mut inner = self.lock();
+        if let Some(claim) = inner.claims.iter().find(|claim| *claim.what() == what && claim.engine() == engine) {
+            return Ok(claim.clone());
+        }
+        let claimed = inner.journal.claim(what, engine);
+        match claimed {
+            Ok((claim, event)) => {
+                inner.tell(&event);
+                inner.claims.push(claim.clone());
+                Ok(claim)
+            }
+            Err(error) => {
+                inner.break_with(&error);
+                Err(error)
+            }
+        }
+    }
+
+    /// Records a fact that results speak of.
+    pub fn note(&self, note: Note) {
+        self.record(Kind::Noted { note });
+    }
+
+    /// Records what a step waits for, if that has changed.
+    pub fn observe(&self, step: &StepId, waiting_for: Vec<String>) {
+        let known = self.lock().state.steps.get(step).map(|step| step.waiting_for.clone());
+        if known.as_ref() != Some(&waiting_for) {
+            self.record(Kind::Observed { step: step.clone(), waiting_for });
+        }
+    }
+
+    /// The state after all events so far.
+    pub fn state(&self) -> RunState {
+        self.lock().state.clone()
+    }
+
+    /// The text without the run's secrets.
+    pub fn redact(&self, text: &str) -> String {
+        self.lock().redact.text(text)
+    }
+
+    /// All that was ever claimed for the run, released or not.
+    pub fn claims(&self) -> Vec<Claim> {
+        self.lock().claims.clone()
+    }
+
+    /// Why the journal cannot be written any more, if so.
+    pub fn broken(&self) -> Option<String> {
+        self.lock().broken.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Every change of the state is one assignment, so a panic elsewhere cannot have left it half made.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn tell(&mut self, event: &Event) {
+        self.state = fold(std::mem::take(&mut self.state), event);
+        let state = &self.state;
+        let mut complaints = Vec::new();
+        self.reporters.retain_mut(|reporter| match reporter.on(event, state) {
+            Ok(()) => true,
+            Err(complaint) => {
+                complaints.push(complaint);
+                false
+            }
+        });
+        for text in complaints {
+            match self.journal.append(Kind::Warned { text }) {
+                Ok(event) => self.tell(&event),
+                Err(error) => self.break_with(&error),
+            }
+        }
+    }
+
+    fn break_with(&mut self, error: &JournalError) {
+        self.broken.get_or_insert_with(|| error.to_string());
+    }
+}
+
+#[async_trait]
+impl ChildRegister for Log {
+    async fn started(&self, pid: i32, start_ticks: u64, doing: &str) -> Result<(), String> {
+        self.record(Kind::ChildStarted { pid, start_ticks, doing: doing.to_owned() });
+        self.broken().map_or(Ok(()), Err)
+    }
+
+    async fn ended(&self, pid: i32) {
+        self.record(Kind::ChildEnded { pid });
+    }
+}
+
+/// The event without the secrets that its texts may hold. One that cannot be read any more without them is kept as it is: it
+/// consists of names, and without its names nothing could be swept.
+fn redacted(kind: Kind, redact: &Redact) -> Kind {
+    let Ok(mut value) = serde_json::to_value(&kind) else { return kind };
+    hide(&mut value, redact);
+    serde_json::from_value(value).unwrap_or(kind)
+}
+
+fn hide(value: &mut Value, redact: &Redact) {
+    match value {
+        Value::String(text) => *text = redact.text(text),
+        Value::Array(items) => items.iter_mut().for_each(|item| hide(item, redact)),
+        Value::Object(fields) => fields.values_mut().for_each(|field| hide(field, redact)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}

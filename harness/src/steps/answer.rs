@@ -1,0 +1,180 @@
+//! Waits for an answer of the app itself through the ingress.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::{Context, check};
+use crate::{
+    converge::ServiceView,
+    model::{
+        names::{Domain, ServiceName},
+        outcome::{Cause, Failure, Outcome, Owner},
+    },
+    plan::StepId,
+    ports::{HttpView, WebError},
+};
+
+/// How long one request may take.
+const REQUEST_PATIENCE: Duration = Duration::from_secs(10);
+/// The pause between two requests, at first and at most; it doubles.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+/// How long a name without a route stays without one before that is taken for the recipe's word. Ingresses learn of a service
+/// within a second or two.
+const ROUTE_PATIENCE: Duration = Duration::from_secs(15);
+/// The header by which the sandbox's ingress marks answers of its own.
+const INGRESS_HEADER: &str = "taster-ingress";
+
+/// What one request says about the app.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Heard {
+    /// The app itself answered well.
+    App { status: u16 },
+    /// The app itself answered with an error of its own.
+    AppError { status: u16 },
+    /// The ingress knows the name, but cannot reach the app.
+    Unreachable(String),
+    /// The ingress does not know the name.
+    NoRoute,
+    /// The ingress itself does not answer as it should.
+    NoIngress(String),
+}
+
+pub(super) async fn answer(context: &Context<'_>, id: &StepId, budget: Duration) -> Outcome {
+    let head = match context.head() {
+        Ok(head) => head.clone(),
+        Err(failure) => return Outcome::Failed(failure),
+    };
+    let url = format!("https://{}/", head.domain);
+    let services = context.ports.swarm.look(&head.stack).await.unwrap_or_default();
+    let budget = declared_timeout(&services).unwrap_or(budget).min(budget);
+    let began = context.ports.clock.mono();
+    let mut pause = PAUSE.0;
+    let mut unrouted_since = None;
+    let outcome = loop {
+        let heard = hear(context.ports.web.get(&url, REQUEST_PATIENCE).await);
+        let now = context.ports.clock.mono();
+        if let Heard::App { .. } = heard {
+            break Outcome::Passed;
+        }
+        context.log.observe(id, vec![format!("{url}: {}", told(&heard))]);
+        let unrouted = match heard {
+            Heard::NoRoute => now.since(*unrouted_since.get_or_insert(now)),
+            Heard::App { .. } | Heard::AppError { .. } | Heard::Unreachable(_) | Heard::NoIngress(_) => {
+                unrouted_since = None;
+                Duration::ZERO
+            }
+        };
+        if unrouted >= ROUTE_PATIENCE.min(budget) || now.since(began) + pause > budget {
+            break Outcome::Failed(failure(&head.domain, &heard, now.since(began), &services));
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(PAUSE.1);
+    };
+    check(context, id, "the app itself answers over HTTPS through the ingress", &outcome);
+    outcome
+}
+
+/// The convergence timeout that the recipe declares, by its label `coop-cloud.<stack>.timeout` (`abra.md` 5.2).
+fn declared_timeout(services: &BTreeMap<ServiceName, ServiceView>) -> Option<Duration> {
+    services
+        .values()
+        .flat_map(|service| &service.labels)
+        .find(|(label, _)| label.starts_with("coop-cloud.") && label.ends_with(".timeout"))
+        .and_then(|(_, seconds)| seconds.parse().ok())
+        .map(Duration::from_secs)
+}
+
+/// What an answer, or its absence, says about the app.
+fn hear(got: Result<HttpView, WebError>) -> Heard {
+    let view = match got {
+        Ok(view) => view,
+        Err(error @ (WebError::NoConnection { .. } | WebError::BadCertificate { .. } | WebError::Broken { .. })) => {
+            return Heard::NoIngress(error.to_string());
+        }
+        Err(error @ WebError::TimedOut { .. }) => return Heard::Unreachable(error.to_string()),
+    };
+    let own = view.headers.get(INGRESS_HEADER).map(String::as_str);
+    match (own, view.status) {
+        (Some("no-route"), _) => Heard::NoRoute,
+        (Some(reason), status) => Heard::Unreachable(format!("{status} from the ingress ({reason})")),
+        // Traefik's own answers bear no mark but their words.
+        (None, 404) if view.body.trim() == "404 page not found" => Heard::NoRoute,
+        (None, status @ (502..=504)) => {
+            Heard::Unreachable(format!("{status} {}", view.body.trim().chars().take(60).collect::<String>()))
+        }
+        (None, status @ 200..=399) => Heard::App { status },
+        // A page that wants a log-in is the app's own answer.
+        (None, status @ (401 | 403)) => Heard::App { status },
+        (None, status) => Heard::AppError { status },
+    }
+}
+
+fn told(heard: &Heard) -> String {
+    match heard {
+        Heard::App { status } => format!("answered {status}"),
+        Heard::AppError { status } => format!("the app answers {status}"),
+        Heard::Unreachable(how) => format!("the app does not answer: {how}"),
+        Heard::NoRoute => "the ingress knows no route to this name".into(),
+        Heard::NoIngress(how) => format!("the ingress does not answer: {how}"),
+    }
+}
+
+fn failure(domain: &Domain, heard: &Heard, waited: Duration, services: &BTreeMap<ServiceName, ServiceView>) -> Failure {
+    let last = told(heard);
+    let waited = crate::model::time::spoken(waited);
+    let (sentence, owner) = match heard {
+        Heard::NoRoute => (format!("{last}; {}", routes(domain, services)), Owner::Recipe),
+        Heard::NoIngress(_) => (format!("{last}, for {waited}"), Owner::Infrastructure),
+        Heard::App { .. } | Heard::AppError { .. } | Heard::Unreachable(_) => {
+            (format!("all services settled, but {last}, for {waited}"), Owner::Recipe)
+        }
+    };
+    Failure::new(Cause::NotServing { last }, format!("https://{domain}/: {sentence}")).owned_by(owner)
+}
+
+/// What the recipe's router rules say instead.
+fn routes(domain: &Domain, services: &BTreeMap<ServiceName, ServiceView>) -> String {
+    let rules: Vec<String> = services
+        .values()
+        .flat_map(|service| &service.labels)
+        .filter(|(label, _)| label.starts_with("traefik.") && label.ends_with(".rule"))
+        .map(|(label, rule)| format!("{label}={rule}"))
+        .collect();
+    if rules.is_empty() {
+        "no service has a router rule".into()
+    } else if rules.iter().any(|rule| rule.contains(domain.as_str())) {
+        format!("the router rule names it, but the ingress did not take it: {}", rules.join(", "))
+    } else {
+        format!("the router rules name others: {}", rules.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn view(status: u16, header: Option<&str>, body: &str) -> Result<HttpView, WebError> {
+        let headers = header.map(|value| (INGRESS_HEADER.to_owned(), value.to_owned())).into_iter().collect();
+        Ok(HttpView { status, headers, body: body.into() })
+    }
+
+    #[test]
+    fn only_the_app_itself_counts_as_an_answer() {
+        for (got, heard) in [
+            (view(200, None, "hello"), Heard::App { status: 200 }),
+            (view(302, None, ""), Heard::App { status: 302 }),
+            (view(401, None, ""), Heard::App { status: 401 }),
+            (view(404, None, "Not Found"), Heard::AppError { status: 404 }),
+            (view(500, None, "oops"), Heard::AppError { status: 500 }),
+            (view(404, Some("no-route"), ""), Heard::NoRoute),
+            (view(404, None, "404 page not found\n"), Heard::NoRoute),
+            (view(502, Some("backend"), ""), Heard::Unreachable("502 from the ingress (backend)".into())),
+            (view(502, None, "Bad Gateway"), Heard::Unreachable("502 Bad Gateway".into())),
+            (
+                Err(WebError::BadCertificate { message: "unknown issuer".into() }),
+                Heard::NoIngress("the certificate is not trusted: unknown issuer".into()),
+            ),
+        ] {
+            assert_eq!(hear(got.clone()), heard, "{got:?}");
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Removes all that the run claimed, until two looks in a row show nothing.
+
+use std::time::Duration;
+
+use super::{
+    Context,
+    sweep::{Outside, Pace, until_zero},
+    unread,
+};
+use crate::{
+    event::Kind,
+    model::outcome::{Cause, Failure, Outcome, Owner},
+    ports::Child,
+};
+
+pub(super) async fn clean(context: &Context<'_>, budget: Duration) -> Outcome {
+    let ports = context.ports;
+    let outside = Outside { swarm: &*ports.swarm, files: &*ports.files, children: &*ports.children, clock: &*ports.clock };
+    let pace = Pace { budget: budget.saturating_sub(Pace::default().patience), ..Pace::default() };
+    let children: Vec<Child> = context
+        .log
+        .state()
+        .children
+        .into_iter()
+        .map(|(pid, (start_ticks, doing))| Child { run: context.folder.run().clone(), pid, start_ticks, doing })
+        .collect();
+    let swept = match until_zero(outside, &context.log.claims(), &children, pace).await {
+        Ok(swept) => swept,
+        Err(error) => return unread(&error),
+    };
+    context.touched.borrow_mut().extend(swept.touched.iter().cloned());
+    for pid in &swept.ended {
+        context.log.record(Kind::ChildEnded { pid: *pid });
+    }
+    for what in &swept.released {
+        context.log.record(Kind::Released { what: what.clone() });
+    }
+    if swept.clean() {
+        return Outcome::Passed;
+    }
+    let left: Vec<String> = swept.residue.iter().map(ToString::to_string).chain(swept.living).collect();
+    let message = format!("not all of the run is gone: {}", left.join("; "));
+    Outcome::Failed(Failure::new(Cause::Engine, message).owned_by(Owner::Infrastructure))
+}

@@ -1,0 +1,148 @@
+//! Deploys the app and waits until it has settled.
+
+use std::{collections::BTreeMap, fmt::Write, time::Duration};
+
+use super::{
+    ABRA_PATIENCE, Context, check, defect,
+    settle::{self, Seen},
+    steady,
+};
+use crate::{
+    claim::{Claim, Claimed},
+    converge::{Blocker, Endpoint, Goal, Judgement, ServiceView, TaskState, Watch},
+    event::{Kind, Note},
+    model::{
+        names::ServiceName,
+        outcome::{Cause, Failure, Outcome, Owner},
+    },
+    plan::{Head, StepId},
+    ports::{AbraError, Call, Swarm},
+};
+
+/// How many lines of a failed task's log are kept.
+const LOG_LINES: u32 = 200;
+
+pub(super) async fn deploy(context: &Context<'_>, id: &StepId, budget: Duration) -> Outcome {
+    let (head, claim) = match claimed(context) {
+        Ok(claimed) => claimed,
+        Err(failure) => return Outcome::Failed(failure),
+    };
+    context.log.note(Note::Deployed);
+    let call = Call::Deploy { domain: head.domain.clone() };
+    if let Err(error) = context.ports.abra.call(&call, Some(&claim), ABRA_PATIENCE).await {
+        return Outcome::Failed(refused(error));
+    }
+    let (swarm, clock) = (&*context.ports.swarm, &*context.ports.clock);
+    let patience = budget.saturating_sub(ABRA_PATIENCE);
+    let judgement = settle::settle(swarm, clock, &head.stack, Watch::new(Goal::Settle), patience, |seen| {
+        if let Seen::Looked(_, judgement) = seen {
+            context.log.observe(id, waiting_for(&head, judgement));
+        }
+    })
+    .await;
+    let outcome = match judgement {
+        Judgement::Settled { .. } => Outcome::Passed,
+        Judgement::Failed(failures) => worst(failures),
+        Judgement::Unverified(gap) => Outcome::Unverified(gap),
+        Judgement::Waiting { .. } => Outcome::Failed(defect("the watch ended while it still waited")),
+    };
+    let services = swarm.look(&head.stack).await.unwrap_or_default();
+    note(context, &head, &services);
+    let outcome = match outcome {
+        Outcome::Failed(failure) => Outcome::Failed(with_evidence(context, id, &head, &services, failure).await),
+        other => other,
+    };
+    check(context, id, "all services settle", &outcome);
+    outcome
+}
+
+fn claimed(context: &Context<'_>) -> Result<(Head, Claim), Failure> {
+    let head = context.head()?.clone();
+    let claim = context.claim(Claimed::Stack { name: head.stack.clone() })?;
+    Ok((head, claim))
+}
+
+fn waiting_for(head: &Head, judgement: &Judgement) -> Vec<String> {
+    let Judgement::Waiting { on, .. } = judgement else { return Vec::new() };
+    let line = |blocker: &Blocker| match &blocker.service {
+        Some(service) => format!("{}: {}", head.stack.short(service), blocker.why),
+        None => blocker.why.clone(),
+    };
+    on.iter().map(line).collect()
+}
+
+/// The failure that the verdict speaks of: the first, for the judge puts the worst first.
+fn worst(failures: Vec<Failure>) -> Outcome {
+    let nameless = || Failure::new(Cause::Panic, "the judge failed the app without a reason; this is a defect of taster");
+    Outcome::Failed(failures.into_iter().next().unwrap_or_else(nameless))
+}
+
+/// A deploy that abra itself refuses is mostly the recipe's fault: a missing secret, a compose file that cannot be read, a
+/// config that was changed in place. What abra does not say of itself, such as a hang or a signal, stays infrastructure.
+fn refused(error: AbraError) -> Failure {
+    let AbraError::Fatal { exit, reason, exchange } = error else { return Failure::from(error) };
+    let message = format!("abra app deploy ended with exit code {exit}: {reason}");
+    match exchange.text.lines().find(|line| line.contains("only updates to Labels are allowed")) {
+        Some(line) => Failure::new(Cause::ImmutableConfig { name: line.trim().to_owned() }, message),
+        None => Failure::new(Cause::AbraFatal { exit }, message).owned_by(Owner::Recipe),
+    }
+}
+
+/// Notes what runs, on which tasks it settled, and what a reader must know about how names resolve.
+fn note(context: &Context<'_>, head: &Head, services: &BTreeMap<ServiceName, ServiceView>) {
+    for (name, service) in services {
+        let (service, image) = (head.stack.short(name).to_owned(), service.image.to_string());
+        context.log.note(Note::Image { service, image });
+    }
+    context.log.note(Note::Settled { tasks: steady::running(services) });
+    if !services.is_empty() && services.values().all(|service| service.endpoint == Endpoint::Dnsrr) {
+        let text = "service names resolve to the tasks themselves (dnsrr), for this kernel has no IPVS; published ports are in host mode and updates stop first";
+        context.log.note(Note::Remark { text: text.into() });
+    }
+}
+
+/// Keeps what the services, their tasks and the logs of failed tasks show at the moment of failure.
+async fn with_evidence(
+    context: &Context<'_>,
+    id: &StepId,
+    head: &Head,
+    services: &BTreeMap<ServiceName, ServiceView>,
+    failure: Failure,
+) -> Failure {
+    let mut text = format!("{}\n", failure.message);
+    for (name, service) in services {
+        let _ = writeln!(text, "\n== {} ({}), {:?}", head.stack.short(name), service.image, service.mode);
+        if let Some(update) = &service.update {
+            let _ = writeln!(text, "update: {:?} {}", update.state, update.message);
+        }
+        for task in &service.tasks {
+            let exit = task.exit.map(|exit| format!(", exit {exit}")).unwrap_or_default();
+            let _ = writeln!(text, "task {}: wanted {:?}, is {:?}{exit} {}", task.id, task.desired, task.state, task.error);
+        }
+        text.push_str(&last_words(&*context.ports.swarm, service).await);
+    }
+    match context.folder.keep(&format!("{id}.txt"), &context.log.redact(&text)) {
+        Ok(file) => {
+            let evidence = file.display().to_string();
+            let what = "services, tasks and their last log lines at the moment of failure".to_owned();
+            context.log.record(Kind::EvidenceKept { step: id.clone(), file, what });
+            Failure { evidence, ..failure }
+        }
+        Err(error) => {
+            context.log.record(Kind::Warned { text: format!("evidence of {id} could not be kept: {error}") });
+            failure
+        }
+    }
+}
+
+/// The log of the task that failed last, or else of one that runs.
+async fn last_words(swarm: &dyn Swarm, service: &ServiceView) -> String {
+    let ended = |state| matches!(state, TaskState::Failed | TaskState::Rejected | TaskState::Complete);
+    let task = service.tasks.iter().find(|task| ended(task.state)).or_else(|| service.tasks.first());
+    let Some(task) = task else { return "no task\n".into() };
+    match swarm.logs(&task.id, LOG_LINES).await {
+        Ok(log) if log.trim().is_empty() => format!("log of task {}: empty\n", task.id),
+        Ok(log) => format!("log of task {}:\n{}\n", task.id, log.trim_end()),
+        Err(error) => format!("log of task {} cannot be read: {error}\n", task.id),
+    }
+}

@@ -1,0 +1,61 @@
+//! Looks once more whether everything that settled still stands.
+//!
+//! A service without a health check counts as settled when it was merely started; a restart since then is a finding.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Context, check, unread};
+use crate::{
+    converge::{ServiceView, TaskState},
+    model::{
+        names::{ServiceName, TaskId},
+        outcome::{Cause, Failure, Outcome},
+    },
+    plan::StepId,
+};
+
+pub(super) async fn steady(context: &Context<'_>, id: &StepId) -> Outcome {
+    let head = match context.head() {
+        Ok(head) => head,
+        Err(failure) => return Outcome::Failed(failure),
+    };
+    let services = match context.ports.swarm.look(&head.stack).await {
+        Ok(services) => services,
+        Err(error) => return unread(&error),
+    };
+    let outcome = match restarted(&context.log.state().settled, &services) {
+        None => Outcome::Passed,
+        Some((service, exit)) => Outcome::Failed(Failure::new(
+            Cause::Assertion,
+            match exit {
+                Some(exit) => {
+                    format!("{}: settled, then ended with exit {exit} and was started again", head.stack.short(service))
+                }
+                None => format!("{}: settled, then its task was replaced", head.stack.short(service)),
+            },
+        )),
+    };
+    check(context, id, "all services still stand as they settled", &outcome);
+    outcome
+}
+
+/// The running tasks of each service.
+pub(super) fn running(services: &BTreeMap<ServiceName, ServiceView>) -> BTreeMap<ServiceName, BTreeSet<TaskId>> {
+    let tasks_of = |service: &ServiceView| {
+        service.tasks.iter().filter(|task| task.state == TaskState::Running).map(|task| task.id.clone()).collect()
+    };
+    services.iter().map(|(name, service)| (name.clone(), tasks_of(service))).collect()
+}
+
+/// The first service of which a settled task does not run any more, with that task's exit code.
+fn restarted<'a>(
+    settled: &'a BTreeMap<ServiceName, BTreeSet<TaskId>>,
+    services: &BTreeMap<ServiceName, ServiceView>,
+) -> Option<(&'a ServiceName, Option<i32>)> {
+    let now = running(services);
+    settled.iter().find_map(|(name, tasks)| {
+        let gone = tasks.iter().find(|task| !now.get(name).is_some_and(|running| running.contains(*task)))?;
+        let ended = services.get(name).and_then(|service| service.tasks.iter().find(|task| task.id == *gone));
+        Some((name, ended.and_then(|task| task.exit)))
+    })
+}

@@ -1,0 +1,171 @@
+//! From a run's state to its verdict and exit code. Pure.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    event::Cancel,
+    model::outcome::{Failure, Gap, Outcome, Owner, SkipReason, Tier},
+    plan::{Class, Plan, Refusal, Step},
+    state::{RunState, StepState},
+};
+
+/// What a run says about its recipe. It speaks of the tiers that were asked for, and of no others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// The colour.
+    pub outcome: Colour,
+    /// The tiers that it speaks of.
+    pub tiers: Vec<Tier>,
+    /// Why it is not green, the worst first; empty when it is.
+    pub reasons: Vec<Reason>,
+}
+
+/// A verdict's colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Colour {
+    /// Everything that was asked for ran and passed.
+    Green,
+    /// The recipe failed.
+    Red,
+    /// Nothing is proved either way.
+    Inconclusive,
+}
+
+impl Colour {
+    /// The colour's name in results.
+    pub fn name(self) -> &'static str {
+        match self {
+            Colour::Green => "green",
+            Colour::Red => "red",
+            Colour::Inconclusive => "inconclusive",
+        }
+    }
+}
+
+/// One reason why a verdict is not green.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    /// The tier, when it is one tier's.
+    pub tier: Option<Tier>,
+    /// Whose fault it is; absent when something merely was not verified.
+    pub owner: Option<Owner>,
+    /// One sentence.
+    pub sentence: String,
+}
+
+/// How the tier ended: failed if anything in it failed, passed only if everything in it ran and passed and, for an install,
+/// an answer of the app itself was among it.
+pub fn tier_outcome(plan: &Plan, state: &RunState, tier: Tier) -> Outcome {
+    if let Some(reason) = plan.skips.get(&tier) {
+        return Outcome::Skipped(reason.clone());
+    }
+    let steps: Vec<_> = plan.steps.iter().filter(|planned| planned.class == Class::Tier(tier)).collect();
+    let outcome_of = |id| state.steps.get(id).and_then(StepState::outcome);
+    if let Some(failure) = steps.iter().find_map(|planned| match outcome_of(&planned.id) {
+        Some(Outcome::Failed(failure)) => Some(failure),
+        _ => None,
+    }) {
+        return Outcome::Failed(failure.clone());
+    }
+    if let Some(gap) = steps.iter().find_map(|planned| match outcome_of(&planned.id) {
+        Some(Outcome::Unverified(gap)) => Some(gap.clone()),
+        Some(Outcome::Passed | Outcome::Skipped(_) | Outcome::Failed(_)) => None,
+        None if state.cancel.is_some() => Some(Gap::Killed),
+        None => Some(Gap::NotRun { because: format!("step {} did not run", planned.id) }),
+    }) {
+        return Outcome::Unverified(gap);
+    }
+    let answered =
+        steps.iter().any(|planned| planned.step == Step::Answer && outcome_of(&planned.id).is_some_and(Outcome::passed));
+    match tier {
+        Tier::Install if answered => Outcome::Passed,
+        Tier::Install => Outcome::Unverified(Gap::NotRun { because: "nothing was asked over HTTP".into() }),
+        Tier::Upgrade | Tier::Backup | Tier::Restore | Tier::Custom if steps.is_empty() => {
+            Outcome::Unverified(Gap::NotRun { because: format!("no step of tier {tier} was planned") })
+        }
+        Tier::Upgrade | Tier::Backup | Tier::Restore | Tier::Custom => Outcome::Passed,
+    }
+}
+
+/// The verdict about the recipe, after design section 6: what the recipe did wrong makes it red, what anybody else did wrong
+/// and what was not verified makes it inconclusive.
+pub fn verdict(state: &RunState) -> Verdict {
+    let tiers: Vec<Tier> = state.begun.iter().flat_map(|begun| begun.request.tiers.iter().copied()).collect();
+    let mut reasons = Vec::new();
+    match &state.plan {
+        None => reasons.push(Reason { tier: None, owner: None, sentence: "the run ended before it had a plan".into() }),
+        Some(Plan { refusal: Some(Refusal::Request { sentence }), .. }) => {
+            reasons.push(Reason { tier: None, owner: None, sentence: sentence.clone() });
+        }
+        Some(Plan { refusal: Some(Refusal::Facts(failure)), .. }) => reasons.push(blame(None, failure)),
+        Some(plan) => {
+            reasons.extend(tiers.iter().filter_map(|&tier| match tier_outcome(plan, state, tier) {
+                Outcome::Passed => None,
+                Outcome::Failed(failure) => Some(blame(Some(tier), &failure)),
+                Outcome::Skipped(SkipReason::Structural { .. }) => None,
+                Outcome::Skipped(SkipReason::NotAsked) => None,
+                Outcome::Unverified(gap) => {
+                    Some(Reason { tier: Some(tier), owner: None, sentence: format!("{tier} is not verified: {}", told(&gap)) })
+                }
+            }));
+        }
+    }
+    if let Some(cancel) = &state.cancel {
+        reasons.push(cancelled(cancel));
+    }
+    // A defect of ours outweighs what it may have caused; else the recipe's own failure is the news.
+    reasons.sort_by_key(|reason| match reason.owner {
+        Some(Owner::Harness) => 0,
+        Some(Owner::Recipe) => 1,
+        Some(Owner::Dependency | Owner::Infrastructure | Owner::Test) => 2,
+        None => 3,
+    });
+    let outcome = match reasons.first() {
+        None => Colour::Green,
+        Some(Reason { owner: Some(Owner::Recipe), .. }) => Colour::Red,
+        Some(_) => Colour::Inconclusive,
+    };
+    Verdict { outcome, tiers, reasons }
+}
+
+fn blame(tier: Option<Tier>, failure: &Failure) -> Reason {
+    Reason { tier, owner: Some(failure.owner), sentence: failure.message.clone() }
+}
+
+fn told(gap: &Gap) -> String {
+    match gap {
+        Gap::NotRun { because } => because.clone(),
+        Gap::Interfered { what } => format!("somebody else changed {what}"),
+        Gap::Unread { what } => what.clone(),
+        Gap::Killed => "the run was ended before".into(),
+    }
+}
+
+fn cancelled(cancel: &Cancel) -> Reason {
+    let (owner, sentence) = match cancel {
+        Cancel::Signal { signal } => (None, format!("the run was ended by signal {signal}")),
+        Cancel::Deadline => (None, "the run was ended at its deadline".into()),
+        Cancel::Journal { message } => (Some(Owner::Infrastructure), format!("the journal cannot be written: {message}")),
+        Cancel::Defect { failure } => (Some(failure.owner), failure.message.clone()),
+    };
+    Reason { tier: None, owner, sentence }
+}
+
+/// The exit code of a run, after design section 6; the first that applies: 128+n on signal n, 6 when taster itself failed, 4
+/// when something is left or was changed, 2 when the request was refused, 1 red, 3 inconclusive, 5 nothing ran, 0 green.
+pub fn exit_code(state: &RunState) -> u8 {
+    let verdict = verdict(state);
+    let refused = matches!(&state.plan, Some(Plan { refusal: Some(Refusal::Request { .. }), .. }));
+    let clean = state.hygiene.as_ref().is_none_or(|hygiene| hygiene.clean());
+    match (&state.cancel, verdict.outcome) {
+        (Some(Cancel::Signal { signal }), _) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
+        _ if verdict.reasons.first().is_some_and(|reason| reason.owner == Some(Owner::Harness)) => 6,
+        _ if !clean => 4,
+        _ if refused => 2,
+        (_, Colour::Red) => 1,
+        (_, Colour::Inconclusive) => 3,
+        _ if verdict.tiers.is_empty() => 5,
+        (_, Colour::Green) => 0,
+    }
+}

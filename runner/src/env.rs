@@ -1,0 +1,64 @@
+//! What the process's environment says. Only `main` reads it.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
+
+/// The part of the environment that taster heeds.
+#[derive(Debug, Clone)]
+pub struct Env {
+    /// taster's state folder, `$XDG_STATE_HOME/taster` or `~/.local/state/taster`.
+    pub state: PathBuf,
+    /// The user's host file, `$XDG_CONFIG_HOME/taster/host.toml` or `~/.config/taster/host.toml`. It need not exist.
+    pub host_file: PathBuf,
+    /// `$TASTER_HOST`: a host file that outweighs the user's.
+    pub host: Option<PathBuf>,
+    /// Whether `CI` is `true`: nobody can be asked, and the answer is yes.
+    pub ci: bool,
+    /// The user's home.
+    pub home: PathBuf,
+    /// Where programs are looked for.
+    pub path: OsString,
+    /// taster's own program.
+    pub exe: PathBuf,
+}
+
+impl Env {
+    /// Reads it by `var`, with `exe` as the program's own path.
+    pub fn read(var: impl Fn(&str) -> Option<OsString>, exe: PathBuf) -> Self {
+        let home = var("HOME").map_or_else(|| PathBuf::from("/root"), PathBuf::from);
+        let folder = |name: &str, default: &str| {
+            let set = var(name).map(PathBuf::from).filter(|path| path.is_absolute());
+            set.unwrap_or_else(|| home.join(default)).join("taster")
+        };
+        let (state, config) = (folder("XDG_STATE_HOME", ".local/state"), folder("XDG_CONFIG_HOME", ".config"));
+        Self {
+            state,
+            host_file: config.join("host.toml"),
+            host: var("TASTER_HOST").filter(|value| !value.is_empty()).map(PathBuf::from),
+            ci: var("CI").is_some_and(|value| value == "true"),
+            home,
+            path: var("PATH").unwrap_or_default(),
+            exe,
+        }
+    }
+
+    /// The folder with one folder per run.
+    pub fn runs(&self) -> PathBuf {
+        self.state.join("runs")
+    }
+
+    /// The sandbox's folder.
+    pub fn sandbox(&self) -> PathBuf {
+        self.state.join("sandbox")
+    }
+
+    /// The program that `name` means: a path as it is, a bare name by `PATH`.
+    pub fn program(&self, name: &Path) -> Option<PathBuf> {
+        if name.components().count() > 1 {
+            return name.is_file().then(|| name.to_owned());
+        }
+        std::env::split_paths(&self.path).map(|folder| folder.join(name)).find(|candidate| candidate.is_file())
+    }
+}

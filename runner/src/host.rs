@@ -1,0 +1,125 @@
+//! Which host a run uses, and making the sandbox where there is none.
+
+use std::{
+    io::{BufRead, IsTerminal, Write},
+    path::Path,
+};
+
+use harness::{
+    adapters::swarm::DockerSwarm,
+    model::{host::Host, names::RecipeName, request::Source, settings},
+    ports::{Swarm, SwarmError},
+    world::{ObjectKind, World},
+};
+use sandbox::home::Home;
+
+use crate::{cli::block_on, commands::sandbox as commands, env::Env, error::CommandError};
+
+/// The host that was found.
+pub struct Found {
+    /// The host.
+    pub host: Host,
+    /// The sandbox's folder, when the host is the sandbox.
+    pub sandbox: Option<Home>,
+}
+
+/// Finds the host: `named` on the command line, else `$TASTER_HOST`, else the user's host file, else the sandbox, which is made
+/// or mended then.
+pub fn find(env: &Env, named: Option<&Path>, yes: bool) -> Result<Found, CommandError> {
+    let file =
+        named.map(Path::to_owned).or_else(|| env.host.clone()).or_else(|| env.host_file.is_file().then(|| env.host_file.clone()));
+    match file {
+        Some(file) => Ok(Found { host: load(&file)?, sandbox: None }),
+        None => {
+            let home = Home::at(env.sandbox());
+            if !home.host_file().is_file() {
+                consent(env, yes)?;
+            }
+            commands::make(&home, env)?;
+            Ok(Found { host: load(&home.host_file())?, sandbox: Some(home) })
+        }
+    }
+}
+
+/// Loads a host file. Relative paths in it are relative to its folder.
+pub fn load(file: &Path) -> Result<Host, CommandError> {
+    let shown = file.display();
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| CommandError::usage(format!("cannot read the host file {shown}: {error}")))?;
+    let mut host = Host::parse(&text).map_err(|error| CommandError::usage(format!("{shown}, {error}")))?;
+    let folder = file.parent().unwrap_or(Path::new("."));
+    host.ca = host.ca.map(|ca| folder.join(ca));
+    if host.abra.components().count() > 1 {
+        host.abra = folder.join(&host.abra);
+    }
+    Ok(host)
+}
+
+/// An engine that cannot be used, as a command's error.
+pub fn no_engine(error: &SwarmError) -> CommandError {
+    let sentence = error.to_string();
+    match error {
+        SwarmError::Absent { .. } => {
+            CommandError::host(sentence).remedy("start the engine, or name another one in the host file")
+        }
+        SwarmError::NotPermitted { .. } => CommandError::host(sentence).remedy("add the user to group docker, or run as root"),
+        SwarmError::Silent { .. } | SwarmError::Refused { .. } | SwarmError::Failed { .. } => CommandError::host(sentence),
+    }
+}
+
+/// Whether a sandbox may be made here. A machine whose engine nobody uses needs no word; one in use, or one that is a Co-op
+/// Cloud server already, is not ours to change without it.
+fn consent(env: &Env, yes: bool) -> Result<(), CommandError> {
+    let socket = Path::new(ENGINE);
+    let world = DockerSwarm::at(socket).ok().and_then(|swarm| block_on(async move { swarm.world().await }).ok()?.ok());
+    let has = |kind: ObjectKind| world.iter().flat_map(|world: &World| world.objects.iter()).any(|(id, _)| id.kind == kind);
+    let proxy = world.iter().flat_map(|world| world.objects.values()).any(|object| object.name == "proxy");
+    if env.program(Path::new("abra")).is_some() && proxy {
+        return Err(CommandError::usage(format!(
+            "this machine is a Co-op Cloud server, and there is no host file at {}",
+            env.host_file.display()
+        ))
+        .remedy("write it: zone = \"ci.example.org\", server = \"default\", and ingress = \"<address>:443\" where DNS does not know the zone"));
+    }
+    let in_use = has(ObjectKind::Container) || has(ObjectKind::Service);
+    if yes || env.ci || !in_use {
+        return Ok(());
+    }
+    let what = "taster is about to make this machine's engine a one-node Swarm with a network `proxy`, an ingress on ports 80 and 443 of 127.0.0.1, and images under taster.test/";
+    if std::io::stdin().is_terminal() && agreed(what) {
+        return Ok(());
+    }
+    Err(CommandError::usage(format!("there is no host file, and the engine at {ENGINE} is in use; {what}"))
+        .remedy("say --yes to make the sandbox here, or name a host file with --host"))
+}
+
+/// The engine that the sandbox uses.
+const ENGINE: &str = "/var/run/docker.sock";
+
+#[expect(clippy::print_stderr, reason = "a question to the person at the terminal")]
+fn agreed(what: &str) -> bool {
+    eprint!("{what}.\nGo on? [y/N] ");
+    let _ = std::io::stderr().flush();
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer).is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+}
+
+/// Sees to it that the sandbox has what a run of the recipe needs: the recipe itself, unless it comes from a folder, and its images.
+pub fn serve(home: &Home, recipe: &RecipeName, source: &Source) -> Result<(), CommandError> {
+    let known = sandbox::recipes::all();
+    let images = sandbox::recipes::images(recipe.as_str());
+    match source {
+        Source::Catalogue { .. } if !known.iter().any(|name| name == recipe.as_str()) => Err(unknown(recipe)),
+        Source::Catalogue { .. } | Source::Folder { .. } => {
+            block_on(sandbox::images::provide(home, &images, &mut commands::tell))?.map_err(commands::error)
+        }
+    }
+}
+
+fn unknown(recipe: &RecipeName) -> CommandError {
+    let enrolled = sandbox::recipes::enrolled();
+    let names: Vec<&str> = enrolled.iter().map(String::as_str).collect();
+    let meant = settings::closest(recipe.as_str(), &names).map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
+    CommandError::usage(format!("the sandbox has no recipe `{recipe}`{meant}"))
+        .remedy(format!("it has {}; a recipe of your own is tasted with --path DIR", names.join(", ")))
+}

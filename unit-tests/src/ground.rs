@@ -1,0 +1,73 @@
+//! The ground that stories on a real Swarm stand on: the sandbox of this user, and taster as the user starts it.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use runner::env::Env;
+use sandbox::{
+    home::Home,
+    images,
+    layout::{Layout, Setup},
+};
+
+use crate::engine::Engine;
+
+/// The image of stacks made by hand.
+pub const IMAGE: &str = "taster.test/busybox:1.35.0";
+
+/// The sandbox, up.
+#[derive(Debug, Clone)]
+pub struct Ground {
+    /// Its engine.
+    pub engine: Engine,
+    /// Its host file.
+    pub host_file: PathBuf,
+}
+
+/// The environment of this process, with taster's own binary as cargo made it beside this test program.
+///
+/// # Panics
+/// If this program does not know its own path.
+pub fn env() -> Env {
+    let own = std::env::current_exe().expect("a program knows its path");
+    let target = own.ancestors().nth(2).unwrap_or(Path::new("."));
+    Env::read(|name| std::env::var_os(name), target.join("taster"))
+}
+
+impl Ground {
+    /// The sandbox when it is up, with the images of stories; with `CI=true` it is made first. The error says why there is none.
+    pub fn find() -> Result<Self, String> {
+        let env = env();
+        let home = Home::at(env.sandbox());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+        runtime.block_on(async {
+            if env.ci {
+                let setup = Setup { layout: Layout::default(), exe: env.exe.clone(), abra: None };
+                let up = sandbox::up(&home, &setup, &mut |_| {}).await;
+                up.map_err(|error| format!("the sandbox cannot be made: {error}"))?;
+            } else {
+                let parts = sandbox::status(&home).await.map_err(|error| error.to_string())?;
+                if let Some(part) = parts.iter().find(|part| !part.there && part.name != "warning") {
+                    return Err(format!("the sandbox is not up ({}: {})", part.name, part.what));
+                }
+            }
+            images::provide(&home, &[IMAGE.to_owned()], &mut |_| {}).await.map_err(|error| error.to_string())
+        })?;
+        let engine = Engine::local(IMAGE);
+        engine
+            .answers()
+            .then_some(Self { engine, host_file: home.host_file() })
+            .ok_or_else(|| "the engine does not answer".into())
+    }
+
+    /// taster as somebody starts it on this host, with its runs in `state`.
+    pub fn taster(&self, state: &Path) -> Command {
+        let env = env();
+        let mut taster = Command::new(&env.exe);
+        taster.env_clear().env("HOME", state).env("PATH", &env.path).env("TASTER_HOST", &self.host_file);
+        taster.env("XDG_STATE_HOME", state).current_dir(state).stdin(std::process::Stdio::null());
+        taster
+    }
+}
