@@ -95,6 +95,8 @@ pub(super) struct Track {
     /// The tasks that fill a slot of the current spec, and when that set last changed.
     pub(super) filled: BTreeSet<TaskId>,
     pub(super) filled_since: Mono,
+    /// How many of them have ended with success.
+    done: usize,
     /// The most slots that were ever filled at once. Growth of it is progress; flickering is not.
     most: usize,
     pub(super) progress_at: Mono,
@@ -179,6 +181,7 @@ impl Track {
             since: at,
             filled: BTreeSet::new(),
             filled_since: at,
+            done: 0,
             most: 0,
             progress_at: at,
             falls: Vec::new(),
@@ -193,7 +196,9 @@ impl Track {
     fn seen(mut self, view: &ServiceView, one_shot: bool, at: Mono) -> Self {
         let slots = slots::slots(view, one_shot);
         self.remember_ends(view, &slots, at);
-        if slots.filling != self.filled {
+        // A one-shot that runs and one that has ended fill the same slot with the same task.
+        if slots.filling != self.filled || slots.done != self.done {
+            self.done = slots.done;
             self.filled = slots.filling.clone();
             self.filled_since = at;
         }
