@@ -6,3 +6,5 @@ pub mod recipe;
 pub mod sim_world;
 pub mod stacks;
 pub mod tale;
+pub mod recording;
+pub mod sim_swarm;

@@ -191,7 +191,10 @@ impl Case<'_> {
         let began = self.track.since.max(progress).max(ready);
         if last.unhealthy() && self.look.at.since(began) >= allowance(self.view) {
             let allowed = spoken(allowance(self.view));
-            let message = format!("{}: never healthy within the {allowed} that its own health check allows", self.name);
+            let message = match allowance(self.view) {
+                Duration::ZERO => format!("{}: the health check of its image fails", self.name),
+                _ => format!("{}: never healthy within the {allowed} that its own health check allows", self.name),
+            };
             return Some(State::Looping(Failure::new(Cause::Unhealthy { service }, message)));
         }
         let equal = falls.iter().rev().take_while(|fall| fall.like(last)).count();

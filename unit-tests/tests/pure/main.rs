@@ -6,3 +6,5 @@ mod next;
 mod sweep;
 mod sweep_janitor;
 mod verdict;
+mod judge;
+mod judge_worlds;

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    path::Path,
     time::Duration,
 };
 
@@ -9,12 +10,12 @@ use bollard::{
     Docker,
     errors::Error,
     models::{
-        EndpointPortConfigPublishModeEnum, EndpointSpecModeEnum, HealthConfig, Service, ServiceSpec, ServiceSpecUpdateConfig,
+        EndpointPortConfigPublishModeEnum, EndpointSpecModeEnum, HealthConfig, ServiceSpec, ServiceSpecUpdateConfig,
         ServiceSpecUpdateConfigFailureActionEnum as FailureAction, ServiceSpecUpdateConfigOrderEnum,
         ServiceUpdateStatusStateEnum, Task, TaskSpecRestartPolicy, TaskSpecRestartPolicyConditionEnum as Condition,
         TaskState as EngineState,
     },
-    query_parameters::{ListServicesOptionsBuilder, ListTasksOptionsBuilder, LogsOptionsBuilder},
+    query_parameters::{ListTasksOptionsBuilder, LogsOptionsBuilder},
 };
 use data_encoding::HEXLOWER;
 use futures_util::TryStreamExt;
@@ -22,7 +23,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::call::answer;
+use super::{
+    call::answer,
+    raw::{self, RawService},
+};
 use crate::{
     converge::{
         Endpoint, Health, HostPort, Index, Mode, OnFailure, Order, RestartCondition, RestartPolicy, RollPolicy, ServiceView,
@@ -38,17 +42,18 @@ pub(super) const NAMESPACE: &str = "com.docker.stack.namespace";
 /// The bytes of a task's logs that are kept at most; the last lines of a task that writes without line ends are cut.
 const LOG_LIMIT: usize = 64 * 1024;
 
-pub(super) async fn look(docker: &Docker, stack: &StackName) -> Result<BTreeMap<ServiceName, ServiceView>, SwarmError> {
+pub(super) async fn look(
+    docker: &Docker,
+    socket: &Path,
+    stack: &StackName,
+) -> Result<BTreeMap<ServiceName, ServiceView>, SwarmError> {
     let label = ("label".to_owned(), vec![format!("{NAMESPACE}={stack}")]);
     let of_stack: HashMap<String, Vec<String>> = HashMap::from([label.clone()]);
     let current: HashMap<String, Vec<String>> = HashMap::from([label, ("_up-to-date".to_owned(), vec!["true".to_owned()])]);
     // The order matters little: a task that is born between the answers is seen by the next look, and a task counts as
     // current only when both lists have it.
     let (services, tasks, current) = tokio::try_join!(
-        answer("services", async {
-            let options = ListServicesOptionsBuilder::new().filters(&of_stack).build();
-            lenient(docker.list_services(Some(options)).await, without_update)
-        }),
+        raw::services(socket, Some(&of_stack)),
         answer("tasks", async {
             let options = ListTasksOptionsBuilder::new().filters(&of_stack).build();
             lenient(docker.list_tasks(Some(options)).await, without_strangeness)
@@ -62,12 +67,9 @@ pub(super) async fn look(docker: &Docker, stack: &StackName) -> Result<BTreeMap<
     assemble(services, tasks, &current).map_err(|message| SwarmError::Failed { call: "look".into(), message })
 }
 
-pub(super) async fn services(docker: &Docker) -> Result<BTreeMap<String, BTreeMap<String, String>>, SwarmError> {
-    let services = answer("services", async { lenient(docker.list_services(None).await, without_update) }).await?;
-    let named = services
-        .into_iter()
-        .filter_map(|service| service.spec)
-        .map(|spec| (spec.name.unwrap_or_default(), spec.labels.unwrap_or_default().into_iter().collect()));
+pub(super) async fn services(socket: &Path) -> Result<BTreeMap<String, BTreeMap<String, String>>, SwarmError> {
+    let specs = raw::services(socket, None).await?.into_iter().filter_map(|service| service.read.spec);
+    let named = specs.map(|spec| (spec.name.unwrap_or_default(), spec.labels.unwrap_or_default().into_iter().collect()));
     Ok(named.collect())
 }
 
@@ -111,13 +113,6 @@ fn lenient<T: DeserializeOwned>(answer: Result<Vec<T>, Error>, repair: fn(&mut V
     entries.into_iter().map(read).collect::<Result<_, _>>().map_err(|_| Error::JsonDataError { contents, message, column })
 }
 
-/// A service without its update status, the one part of it that new engines may find new words for.
-fn without_update(service: &mut Value) {
-    if let Some(fields) = service.as_object_mut() {
-        fields.remove("UpdateStatus");
-    }
-}
-
 /// A task with only what a look reads, and with states that are unknown taken out. Such a task counts as new: it can
 /// neither settle a service nor fail it.
 fn without_strangeness(task: &mut Value) {
@@ -139,7 +134,7 @@ fn without_strangeness(task: &mut Value) {
 }
 
 fn assemble(
-    services: Vec<Service>,
+    services: Vec<RawService>,
     tasks: Vec<Task>,
     current: &BTreeSet<String>,
 ) -> Result<BTreeMap<ServiceName, ServiceView>, String> {
@@ -150,13 +145,14 @@ fn assemble(
     services
         .into_iter()
         .map(|service| {
-            let tasks = of_service.remove(service.id.as_deref().unwrap_or_default()).unwrap_or_default();
+            let tasks = of_service.remove(service.read.id.as_deref().unwrap_or_default()).unwrap_or_default();
             view(service, tasks, current)
         })
         .collect()
 }
 
-fn view(service: Service, tasks: Vec<Task>, current: &BTreeSet<String>) -> Result<(ServiceName, ServiceView), String> {
+fn view(service: RawService, tasks: Vec<Task>, current: &BTreeSet<String>) -> Result<(ServiceName, ServiceView), String> {
+    let RawService { read: service, spec: raw_spec } = service;
     let spec = service.spec.ok_or("a service without a spec")?;
     let name: ServiceName = spec.name.clone().unwrap_or_default().parse().map_err(|error| format!("{error}"))?;
     let template = spec.task_template.clone().unwrap_or_default();
@@ -176,7 +172,7 @@ fn view(service: Service, tasks: Vec<Task>, current: &BTreeSet<String>) -> Resul
     let endpoint_spec = spec.endpoint_spec.clone().unwrap_or_default();
     let shown = ServiceView {
         index: Index(service.version.and_then(|version| version.index).unwrap_or_default()),
-        spec: digest(&spec),
+        spec: digest(&raw_spec),
         image: container.image.unwrap_or_default().parse().or_else(|_| "unnamed".parse()).map_err(|error| format!("{error}"))?,
         mode: mode(&spec, &tasks),
         update: service.update_status.and_then(|status| {
@@ -233,11 +229,9 @@ fn task_view(task: Task, current: bool) -> Result<TaskView, String> {
 }
 
 /// The digest over the canonical JSON of a spec: keys sorted, absent fields left out.
-fn digest(spec: &ServiceSpec) -> SpecDigest {
-    // A value that cannot be serialised cannot come out of JSON either.
-    let value = serde_json::to_value(spec).unwrap_or_default();
+fn digest(spec: &Value) -> SpecDigest {
     let mut text = String::new();
-    canonical(&value, &mut text);
+    canonical(spec, &mut text);
     SpecDigest(HEXLOWER.encode(&Sha256::digest(text)))
 }
 

@@ -4,9 +4,13 @@ mod call;
 mod host;
 mod look;
 mod nudges;
+mod raw;
 mod world;
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use async_trait::async_trait;
 use bollard::Docker;
@@ -25,17 +29,18 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct DockerSwarm {
     docker: Docker,
+    socket: PathBuf,
 }
 
 impl DockerSwarm {
     /// The engine behind `socket`. Nothing is sent yet, but a socket that is absent or not ours to use is told at once.
     pub fn at(socket: &Path) -> Result<Self, SwarmError> {
-        Ok(Self { docker: call::connect(socket)? })
+        Ok(Self { docker: call::connect(socket)?, socket: socket.to_owned() })
     }
 
     /// The labels of all services of the Swarm, whatever their stack.
     pub async fn services(&self) -> Result<BTreeMap<String, BTreeMap<String, String>>, SwarmError> {
-        look::services(&self.docker).await
+        look::services(&self.socket).await
     }
 }
 
@@ -50,7 +55,7 @@ impl Swarm for DockerSwarm {
     }
 
     async fn look(&self, stack: &StackName) -> Result<BTreeMap<ServiceName, ServiceView>, SwarmError> {
-        look::look(&self.docker, stack).await
+        look::look(&self.docker, &self.socket, stack).await
     }
 
     async fn nudges(&self, stack: &StackName) -> BoxStream<'static, Nudge> {

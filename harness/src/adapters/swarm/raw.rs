@@ -1,0 +1,133 @@
+//! The list of services as the engine writes it.
+//!
+//! The library reads a service's health check under another name than the engine writes, so it loses it, and with it part
+//! of the spec. This list is therefore asked for by hand: one request over the engine's socket, without chunks.
+
+use std::{collections::HashMap, fmt::Write as _, path::Path, time::Duration};
+
+use bollard::models::Service;
+use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::UnixStream,
+};
+
+use crate::ports::SwarmError;
+
+/// The longest that the answer is waited for.
+const PATIENCE: Duration = Duration::from_secs(20);
+const CALL: &str = "services";
+
+/// A service, and its spec with all that the engine wrote.
+pub(super) struct RawService {
+    pub(super) read: Service,
+    pub(super) spec: Value,
+}
+
+pub(super) async fn services(
+    socket: &Path,
+    filters: Option<&HashMap<String, Vec<String>>>,
+) -> Result<Vec<RawService>, SwarmError> {
+    let target = match filters {
+        Some(filters) => format!("/services?filters={}", quoted(&serde_json::json!(filters).to_string())),
+        None => "/services".to_owned(),
+    };
+    let answer = tokio::time::timeout(PATIENCE, get(socket, &target))
+        .await
+        .map_err(|_| SwarmError::Silent { call: CALL.into(), after: PATIENCE })?
+        .map_err(|error| failed(error.to_string()))?;
+    read(&answer)
+}
+
+/// One request in HTTP 1.0, whose answer ends with the connection and is never in chunks.
+async fn get(socket: &Path, target: &str) -> std::io::Result<Vec<u8>> {
+    let mut stream = UnixStream::connect(socket).await?;
+    stream.write_all(format!("GET {target} HTTP/1.0\r\nHost: engine\r\n\r\n").as_bytes()).await?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await?;
+    Ok(answer)
+}
+
+fn read(answer: &[u8]) -> Result<Vec<RawService>, SwarmError> {
+    let end = answer.windows(4).position(|part| part == b"\r\n\r\n").ok_or_else(|| failed("no whole answer"))?;
+    let head = String::from_utf8_lossy(&answer[..end]);
+    let body = &answer[end + 4..];
+    let status = head.split_whitespace().nth(1).and_then(|status| status.parse::<u16>().ok()).unwrap_or_default();
+    if status != 200 {
+        let said: Option<Value> = serde_json::from_slice(body).ok();
+        let message = said.and_then(|said| said["message"].as_str().map(str::to_owned)).unwrap_or_else(|| head.into_owned());
+        return Err(match status {
+            400 | 403 | 409 | 503 => SwarmError::Refused { call: CALL.into(), message },
+            _ => SwarmError::Failed { call: CALL.into(), message },
+        });
+    }
+    let services: Vec<Value> = serde_json::from_slice(body).map_err(|error| failed(error.to_string()))?;
+    services.into_iter().map(service).collect()
+}
+
+fn service(mut value: Value) -> Result<RawService, SwarmError> {
+    let spec = value["Spec"].clone();
+    for part in ["Spec", "PreviousSpec"] {
+        if let Some(container) = value.pointer_mut(&format!("/{part}/TaskTemplate/ContainerSpec")).and_then(Value::as_object_mut)
+            && let Some(check) = container.remove("Healthcheck")
+        {
+            container.insert("HealthCheck".into(), check);
+        }
+    }
+    // An update state that is unknown must not lose the look; it counts as none.
+    let read = serde_json::from_value(value.clone()).or_else(|_| {
+        if let Some(fields) = value.as_object_mut() {
+            fields.remove("UpdateStatus");
+        }
+        serde_json::from_value(value)
+    });
+    Ok(RawService { read: read.map_err(|error| failed(error.to_string()))?, spec })
+}
+
+fn failed(message: impl Into<String>) -> SwarmError {
+    SwarmError::Failed { call: CALL.into(), message: message.into() }
+}
+
+/// The text with everything but letters and digits percent-encoded.
+fn quoted(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut quoted, byte| {
+        if byte.is_ascii_alphanumeric() {
+            quoted.push(char::from(byte));
+        } else {
+            // Writing into a string cannot fail.
+            let _ = write!(quoted, "%{byte:02X}");
+        }
+        quoted
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(body: &str) -> Vec<u8> {
+        format!("HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n{body}").into_bytes()
+    }
+
+    #[test]
+    fn a_health_check_is_read_under_the_engines_name() {
+        let body = r#"[{"ID":"a","Spec":{"TaskTemplate":{"ContainerSpec":{"Healthcheck":{"Retries":7}}}}}]"#;
+        let service = read(&answered(body)).unwrap().remove(0).read;
+        let container = service.spec.unwrap().task_template.unwrap().container_spec.unwrap();
+        assert_eq!(container.health_check.unwrap().retries, Some(7));
+    }
+
+    #[test]
+    fn an_unknown_update_state_does_not_lose_the_look() {
+        let body = r#"[{"ID":"a","Spec":{},"UpdateStatus":{"State":"meditating"}}]"#;
+        assert!(read(&answered(body)).unwrap().remove(0).read.update_status.is_none());
+    }
+
+    #[test]
+    fn an_error_of_the_engine_keeps_its_sentence() {
+        let answer = b"HTTP/1.0 503 Unavailable\r\n\r\n{\"message\":\"This node is not a swarm manager.\"}";
+        let error = read(answer).err().unwrap();
+        assert_eq!(error.to_string(), "the engine refuses services: This node is not a swarm manager.");
+        assert!(read(b"HTTP/1.0 200").is_err());
+    }
+}

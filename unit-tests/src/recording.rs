@@ -1,0 +1,105 @@
+//! Recordings of real stacks, as `taster look --record` writes them, and their replay.
+
+use std::{fs, path::Path};
+
+use harness::{
+    converge::{Goal, Judgement, Look, Watch},
+    model::time::Mono,
+};
+use serde::Deserialize;
+
+/// One line of a recording.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Line {
+    Goal(Goal),
+    Look(Look),
+    Nudge(serde::de::IgnoredAny),
+}
+
+/// What was asked of a stack, and the looks at it in their order.
+#[derive(Debug, Clone)]
+pub struct Recording {
+    /// The file's name without its ending.
+    pub name: String,
+    /// What the stack was watched for.
+    pub goal: Goal,
+    /// The looks.
+    pub looks: Vec<Look>,
+}
+
+/// The recordings' folder.
+pub fn folder() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("recordings")
+}
+
+impl Recording {
+    /// The recording of that name.
+    pub fn load(name: &str) -> Self {
+        let path = folder().join(format!("{name}.jsonl"));
+        let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let mut goal = Goal::Settle;
+        let mut looks = Vec::new();
+        for line in text.lines() {
+            match serde_json::from_str(line).unwrap_or_else(|error| panic!("{}: {error}: {line}", path.display())) {
+                Line::Goal(said) => goal = said,
+                Line::Look(look) => looks.push(look),
+                Line::Nudge(_) => {}
+            }
+        }
+        Self { name: name.to_owned(), goal, looks }
+    }
+}
+
+/// A judge: something that is shown looks and says what it thinks. The real one, or one with a truth removed.
+pub trait Judge {
+    /// Shows it one more look and asks for its judgement.
+    fn look(&mut self, look: Look) -> Judgement;
+}
+
+/// The judge as it is.
+#[derive(Debug)]
+pub struct RealJudge(Option<Watch>);
+
+impl RealJudge {
+    /// The judge for a goal.
+    pub fn new(goal: Goal) -> Self {
+        Self(Some(Watch::new(goal)))
+    }
+}
+
+impl Judge for RealJudge {
+    fn look(&mut self, look: Look) -> Judgement {
+        let at = look.at;
+        let watch = harness::converge::see(self.0.take().expect("put back below"), look);
+        let judgement = harness::converge::judge(&watch, at);
+        self.0 = Some(watch);
+        judgement
+    }
+}
+
+/// The first final judgement over the looks and its time; `None` when there is none.
+pub fn replay(judge: &mut dyn Judge, looks: &[Look]) -> Option<(Mono, Judgement)> {
+    looks.iter().find_map(|look| match judge.look(look.clone()) {
+        Judgement::Waiting { .. } => None,
+        judgement => Some((look.at, judgement)),
+    })
+}
+
+/// A judgement in one line: `settled`, `crash-loop app exit 3`.
+pub fn brief(judgement: &Judgement) -> String {
+    match judgement {
+        Judgement::Waiting { .. } => "waiting".into(),
+        Judgement::Settled { .. } => "settled".into(),
+        Judgement::Unverified(gap) => format!("{gap:?}"),
+        Judgement::Failed(failures) => {
+            let told = failures.iter().map(|failure| {
+                let cause = serde_json::to_value(&failure.cause).expect("a cause is plain data");
+                let service = cause["service"].as_str().and_then(|name| name.rsplit('_').next()).unwrap_or_default().to_owned();
+                let exit = cause["exit"].as_i64().map_or(String::new(), |exit| format!(" exit {exit}"));
+                format!("{} {service}{exit}", cause["cause"].as_str().unwrap_or_default())
+            });
+            told.collect::<Vec<_>>().join(", ")
+        }
+    }
+}

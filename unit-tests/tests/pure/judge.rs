@@ -1,0 +1,142 @@
+//! The judge over recordings of real stacks: what it says and when, also when looks are lost, and that a judge with one
+//! truth removed is caught.
+
+use std::time::Duration;
+
+use harness::{
+    converge::{Goal, Judgement, Look, TaskState, WATCHDOG},
+    model::time::Mono,
+};
+use unit_tests::recording::{Judge, RealJudge, Recording, brief, replay};
+
+/// Each recording with its judgement and the time of it, in milliseconds since the recording began.
+const EXPECTED: &[(&str, &str, u64)] = &[
+    // EXPECTED
+];
+
+type Make = fn(Goal) -> Box<dyn Judge>;
+
+fn real(goal: Goal) -> Box<dyn Judge> {
+    Box::new(RealJudge::new(goal))
+}
+
+/// What is wrong with a judge, by all recordings; empty when nothing.
+fn complaints(make: Make) -> Vec<String> {
+    let judged = EXPECTED.iter().map(|(name, said, at)| {
+        let recording = Recording::load(name);
+        let verdict = replay(&mut *make(recording.goal.clone()), &recording.looks);
+        let (when, what) = verdict.map_or((0, "nothing".into()), |(when, judgement)| (when.0, brief(&judgement)));
+        (what != *said || when != *at).then(|| format!("{name}: expected {said:?} at {at}, got {what:?} at {when}"))
+    });
+    judged.flatten().collect()
+}
+
+#[test]
+fn every_recording_is_judged_right_and_in_time() {
+    let wrong = complaints(real);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn at_least_twenty_recordings_are_replayed_and_none_is_forgotten() {
+    let files = std::fs::read_dir(unit_tests::recording::folder()).unwrap().count();
+    assert_eq!(files, EXPECTED.len());
+    assert!(files >= 20);
+}
+
+#[test]
+fn repeated_looks_change_nothing() {
+    for (name, said, at) in EXPECTED {
+        let recording = Recording::load(name);
+        let twice: Vec<Look> = recording.looks.iter().flat_map(|look| [look.clone(), look.clone()]).collect();
+        let (when, judgement) = replay(&mut RealJudge::new(recording.goal), &twice).expect(name);
+        assert_eq!((brief(&judgement).as_str(), when.0), (*said, *at), "{name}");
+    }
+}
+
+#[test]
+fn lost_looks_change_only_the_time_and_that_by_one_watchdog_at_most() {
+    for (name, said, at) in EXPECTED {
+        for keep in 2..5 {
+            let recording = Recording::load(name);
+            // What the last look shows goes on to be so, as far as the watchdog would see it again.
+            let last = recording.looks.last().unwrap().clone();
+            let mut looks: Vec<Look> = recording.looks.into_iter().step_by(keep).collect();
+            let pauses = [0, 1_000, 3_000, 6_000, 10_000];
+            looks.extend(pauses.map(|more| Look { at: last.at.after(Duration::from_millis(more)), ..last.clone() }));
+            let (when, judgement) = replay(&mut RealJudge::new(recording.goal), &looks).expect(name);
+            assert_eq!(brief(&judgement), *said, "{name} with each look number {keep} only");
+            assert!(when.0 <= at + u64::try_from(WATCHDOG.as_millis()).unwrap(), "{name}: {} after {at}", when.0);
+        }
+    }
+}
+
+/// A judge for which each running task is of the current spec.
+struct RunningIsCurrent(RealJudge);
+
+impl Judge for RunningIsCurrent {
+    fn look(&mut self, mut look: Look) -> Judgement {
+        for task in look.services.values_mut().flat_map(|view| &mut view.tasks) {
+            task.current = task.state == TaskState::Running || task.current;
+            if task.state == TaskState::Running {
+                task.desired = TaskState::Running;
+            }
+        }
+        self.0.look(look)
+    }
+}
+
+/// A judge that has no window: what is up is stable.
+struct NoWindow(RealJudge);
+
+impl Judge for NoWindow {
+    fn look(&mut self, look: Look) -> Judgement {
+        let later = Look { at: look.at.after(Duration::from_secs(5)), ..look.clone() };
+        let mut probe = RealJudge::new(Goal::Settle);
+        probe.look(look.clone());
+        match probe.look(later) {
+            settled @ Judgement::Settled { .. } => settled,
+            _ => self.0.look(look),
+        }
+    }
+}
+
+/// A judge that counts all restarts, whatever else made progress: it sees each service alone.
+struct AllRestarts {
+    whole: RealJudge,
+    alone: std::collections::BTreeMap<String, RealJudge>,
+}
+
+impl Judge for AllRestarts {
+    fn look(&mut self, look: Look) -> Judgement {
+        for (name, view) in &look.services {
+            let judge = self.alone.entry(name.to_string()).or_insert_with(|| RealJudge::new(Goal::Settle));
+            let only = Look { at: look.at, services: [(name.clone(), view.clone())].into() };
+            if let failed @ Judgement::Failed(_) = judge.look(only) {
+                return failed;
+            }
+        }
+        self.whole.look(look)
+    }
+}
+
+#[test]
+fn a_judge_with_one_truth_removed_is_caught() {
+    let mutants: [(&str, Make); 4] = [
+        ("current swapped for running", |goal| Box::new(RunningIsCurrent(RealJudge::new(goal)))),
+        ("marks dropped", |_| Box::new(RealJudge::new(Goal::Settle))),
+        ("window 0", |goal| Box::new(NoWindow(RealJudge::new(goal)))),
+        ("all restarts counted", |goal| {
+            Box::new(AllRestarts { whole: RealJudge::new(goal), alone: std::collections::BTreeMap::new() })
+        }),
+    ];
+    for (what, make) in mutants {
+        assert!(!complaints(make).is_empty(), "no recording catches a judge with {what}");
+    }
+}
+
+#[test]
+fn a_watch_without_a_look_asks_for_one() {
+    let watch = harness::converge::Watch::new(Goal::Settle);
+    assert!(matches!(harness::converge::judge(&watch, Mono(7)), Judgement::Waiting { look_again: Mono(7), .. }));
+}

@@ -1,0 +1,152 @@
+//! Properties of the judge over generated worlds, and the driver over the simulated Swarm in paused time.
+
+use std::time::Duration;
+
+use harness::{
+    adapters::clock::MachineClock,
+    converge::{Cadence, Goal, Judgement, Look, TaskState, Watch, judge, see},
+    model::time::Mono,
+    steps::settle::settle,
+};
+use proptest::prelude::*;
+use unit_tests::{
+    recording::{Recording, brief, folder},
+    sim_swarm::{Does, SimService, SimSwarm, World, impossible},
+};
+
+/// How long a world is watched: longer than any attempt, allowance and grace in it together.
+const LONG: u64 = 600_000;
+
+/// Watches a world as the driver does, and gives its looks and the final judgement.
+fn watched(world: &World) -> (Vec<Look>, Judgement) {
+    let mut watch = Watch::new(Goal::Settle);
+    let mut cadence = Cadence::default();
+    let mut looks = Vec::new();
+    let mut events = world.events(LONG).into_iter().peekable();
+    let mut now = Mono(0);
+    loop {
+        cadence.looked(now);
+        let look = Look { at: now, services: world.look(now) };
+        looks.push(look.clone());
+        watch = see(watch, look);
+        let judgement = judge(&watch, now);
+        let Judgement::Waiting { look_again, .. } = judgement else { return (looks, judgement) };
+        if now.0 > LONG {
+            return (looks, judgement);
+        }
+        while let Some(event) = events.next_if(|event| Mono(*event) <= cadence.next(look_again)) {
+            cadence.nudged(Mono(event));
+        }
+        let next = cadence.next(look_again);
+        now = if next > now { next } else { Mono(now.0 + 1) };
+    }
+}
+
+fn service(number: usize) -> impl Strategy<Value = SimService> {
+    let does = prop_oneof![
+        4 => (0..40_000_u64).prop_map(Does::Serves),
+        2 => (0..number.max(1)).prop_map(move |other| if number == 0 { Does::Serves(0) } else { Does::Needs(other) }),
+        1 => (1..4_i32).prop_map(Does::Crashes),
+        1 => (10..5_000_u64).prop_map(Does::Once),
+        1 => Just(Does::Nowhere),
+    ];
+    (does, 100..6_000_u64, 10..2_000_u64).prop_map(|(does, delay, lasts)| SimService { does, delay, lasts })
+}
+
+fn worlds() -> impl Strategy<Value = World> {
+    (service(0), service(1), service(2), service(3), 1..=4_usize).prop_map(|(a, b, c, d, count)| {
+        let mut services = vec![a, b, c, d];
+        services.truncate(count);
+        World(services)
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_world_settles_exactly_if_it_can(world in worlds()) {
+        let (looks, judgement) = watched(&world);
+        let said = brief(&judgement);
+        match &judgement {
+            Judgement::Settled { .. } => {
+                prop_assert!(world.can_settle(), "settled, but cannot");
+                for view in looks.last().unwrap().services.values() {
+                    let there = view.tasks.iter().any(|task| task.current && matches!(task.state, TaskState::Running | TaskState::Complete));
+                    prop_assert!(there, "settled without a wanted task: {view:?}");
+                }
+            }
+            Judgement::Failed(_) => prop_assert!(!world.can_settle(), "failed, but can settle: {said}"),
+            other => prop_assert!(false, "waits for ever: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_settled_service_more_changes_nothing_but_the_end(world in worlds()) {
+        let mut more = world.clone();
+        more.0.push(SimService { does: Does::Serves(0), delay: 1_000, lasts: 10 });
+        let kind = |judgement: &Judgement| matches!(judgement, Judgement::Settled { .. });
+        prop_assert_eq!(kind(&watched(&world).1), kind(&watched(&more).1));
+    }
+
+    #[test]
+    fn the_simulation_does_nothing_that_no_engine_does(world in worlds()) {
+        prop_assert_eq!(impossible(&watched(&world).0), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn the_validator_admits_every_recording_and_refuses_a_doctored_one() {
+    for file in std::fs::read_dir(folder()).unwrap() {
+        let name = file.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned();
+        let looks = Recording::load(&name).looks;
+        assert_eq!(impossible(&looks), Vec::<String>::new(), "{name}");
+        let mut back = looks.clone();
+        back.reverse();
+        assert!(!impossible(&back).is_empty(), "{name} backwards");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_driver_names_a_crash_loop_with_its_last_words_within_ten_seconds() {
+    let world = World(vec![SimService { does: Does::Crashes(3), delay: 500, lasts: 100 }]);
+    let (clock, swarm) = (MachineClock::start(), SimSwarm::begin(world));
+    let begun = tokio::time::Instant::now();
+    let stack = "sim".parse().unwrap();
+    let judgement = settle(&swarm, &clock, &stack, Watch::new(Goal::Settle), Duration::from_secs(60), |_| {}).await;
+    assert_eq!(brief(&judgement), "crash-loop s0 exit 3");
+    let Judgement::Failed(failures) = judgement else { unreachable!() };
+    assert!(failures[0].message.contains("last words of task-0-2"), "{}", failures[0].message);
+    assert!(begun.elapsed() < Duration::from_secs(10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_driver_settles_five_seconds_after_the_last_task_runs() {
+    let world = World(vec![SimService { does: Does::Serves(20_000), delay: 500, lasts: 0 }]);
+    let ready = world.ready(0).unwrap();
+    let (clock, swarm) = (MachineClock::start(), SimSwarm::begin(world));
+    let begun = tokio::time::Instant::now();
+    let stack = "sim".parse().unwrap();
+    let mut looks = 0;
+    let count =
+        |seen: harness::steps::settle::Seen<'_>| looks += u32::from(matches!(seen, harness::steps::settle::Seen::Looked(..)));
+    let judgement = settle(&swarm, &clock, &stack, Watch::new(Goal::Settle), Duration::from_secs(60), count).await;
+    assert_eq!(brief(&judgement), "settled");
+    let late = begun.elapsed().saturating_sub(Duration::from_millis(ready + 5_000));
+    assert!(late <= Duration::from_millis(200), "{late:?} late");
+    assert!(looks <= 24, "{looks} looks");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_budget_that_is_used_up_names_what_was_waited_for() {
+    let world = World(vec![SimService { does: Does::Serves(90_000), delay: 500, lasts: 0 }]);
+    let (clock, swarm) = (MachineClock::start(), SimSwarm::begin(world));
+    let stack = "sim".parse().unwrap();
+    let judgement = settle(&swarm, &clock, &stack, Watch::new(Goal::Settle), Duration::from_secs(30), |_| {}).await;
+    let Judgement::Failed(failures) = judgement else { panic!("{judgement:?}") };
+    assert!(
+        failures[0].message.contains("not settled within 30 s; still waiting for sim_s0: starting 0/1"),
+        "{}",
+        failures[0].message
+    );
+}
