@@ -198,6 +198,10 @@ impl Track {
         self.remember_ends(view, &slots, at);
         // A one-shot that runs and one that has ended fill the same slot with the same task.
         if slots.filling != self.filled || slots.done != self.done {
+            // The end of a one-shot is what others may have waited for.
+            if slots.done > self.done {
+                self.progress_at = at;
+            }
             self.done = slots.done;
             self.filled = slots.filling.clone();
             self.filled_since = at;
