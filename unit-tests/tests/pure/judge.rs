@@ -11,7 +11,35 @@ use unit_tests::recording::{Judge, RealJudge, Recording, brief, replay};
 
 /// Each recording with its judgement and the time of it, in milliseconds since the recording began.
 const EXPECTED: &[(&str, &str, u64)] = &[
-    // EXPECTED
+    ("attempts-spent", "attempts-spent app exit 2", 4722),
+    ("bad-mount", "crash-loop app", 3748),
+    ("continued", "crash-loop app exit 6", 9534),
+    ("crash-loop", "crash-loop app exit 3", 5337),
+    ("crash-loop-beside", "crash-loop app exit 3", 6975),
+    ("crash-loop-default", "crash-loop app exit 3", 13912),
+    ("exited-for-good", "exited-for-good app", 2359),
+    ("five", "settled", 20980),
+    ("global", "settled", 5914),
+    ("healthy", "settled", 6637),
+    ("host-port", "held-resource app", 5135),
+    ("image-missing", "image-missing app", 1732),
+    ("job", "settled", 3357),
+    ("never-healthy", "unhealthy app", 26692),
+    ("no-node", "no-eligible-node app", 5012),
+    ("no-node-replicated", "no-eligible-node app", 5096),
+    ("one-shot", "settled", 4111),
+    ("one-shot-beside", "settled", 6166),
+    ("one-shot-fails", "attempts-spent job exit 4", 3920),
+    ("paused", "paused app", 7074),
+    ("redeployed", "settled", 19574),
+    ("rolled-back", "rolled-back app", 11496),
+    ("several", "settled", 7073),
+    ("slow-start", "settled", 12523),
+    ("start-first", "settled", 3041),
+    ("unhealthy", "unhealthy app", 9024),
+    ("waits-for-database", "settled", 27130),
+    ("waits-for-probed-database", "settled", 29541),
+    ("zero", "settled", 7),
 ];
 
 type Make = fn(Goal) -> Box<dyn Judge>;

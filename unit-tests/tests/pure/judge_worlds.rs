@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use harness::{
     adapters::clock::MachineClock,
-    converge::{Cadence, Goal, Judgement, Look, SpecDigest, TaskState, Watch, judge, see},
+    converge::{Cadence, Goal, Judgement, Look, SpecDigest, TaskState, WATCHDOG, Watch, judge, see},
     model::time::Mono,
     steps::settle::settle,
 };
@@ -19,10 +19,15 @@ const LONG: u64 = 600_000;
 
 /// Watches a world as the driver does, and gives its looks and the final judgement.
 fn watched(world: &World) -> (Vec<Look>, Judgement) {
+    watched_hearing(world, world.events(LONG))
+}
+
+/// The same by a driver that hears only of these events.
+fn watched_hearing(world: &World, events: std::collections::BTreeSet<u64>) -> (Vec<Look>, Judgement) {
     let mut watch = Watch::new(Goal::Settle);
     let mut cadence = Cadence::default();
     let mut looks = Vec::new();
-    let mut events = world.events(LONG).into_iter().peekable();
+    let mut events = events.into_iter().peekable();
     let mut now = Mono(0);
     loop {
         cadence.looked(now);
@@ -87,6 +92,17 @@ proptest! {
         more.0.push(SimService { does: Does::Serves(0), delay: 1_000, lasts: 10 });
         let kind = |judgement: &Judgement| matches!(judgement, Judgement::Settled { .. });
         prop_assert_eq!(kind(&watched(&world).1), kind(&watched(&more).1));
+    }
+
+    #[test]
+    fn a_stream_that_is_cut_changes_only_the_time(world in worlds()) {
+        let kind = |judgement: &Judgement| matches!(judgement, Judgement::Settled { .. });
+        let ((heard, said), (deaf, said_deaf)) = (watched(&world), watched_hearing(&world, Default::default()));
+        prop_assert_eq!(kind(&said), kind(&said_deaf));
+        if kind(&said) {
+            let late = deaf.last().unwrap().at.since(heard.last().unwrap().at);
+            prop_assert!(late <= WATCHDOG, "{late:?} late");
+        }
     }
 
     #[test]
