@@ -8,3 +8,6 @@ mod sweep_janitor;
 mod verdict;
 mod judge;
 mod judge_worlds;
+mod abra_checkout;
+mod abra_fakes;
+mod abra_redact;

@@ -26,6 +26,7 @@ pub use classify::{Ended, classify};
 pub use parse::{Secret, Version, secrets, version};
 pub use screen::shown;
 
+use super::children::start_ticks;
 use crate::{
     claim::Claim,
     ports::{Abra, AbraError, Call, ChildRegister, Exchange},
@@ -115,7 +116,7 @@ impl PtyAbra {
         let mut words = self.setup.shim.clone();
         words.extend(["--parent".into(), own.to_string().into(), "--".into(), program.into()]);
         words.extend(argv::argv(call).into_iter().map(OsString::from));
-        let mark = (MARK, format!("{own}-{number}-{name}"));
+        let mark = (MARK, unique_mark());
         let started = Instant::now();
         let start = Start { argv: words, env: self.environment(), cwd: self.setup.cwd.clone(), mark };
         let running = terminal::start(start).map_err(|error| not_run(error.to_string()))?;
@@ -168,6 +169,14 @@ impl Abra for PtyAbra {
             (ended, _) => classify(ended, exchange),
         }
     }
+}
+
+/// A text that no other call of any process on the machine has: by it, processes are known as this call's and killed.
+fn unique_mark() -> String {
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    let own = std::process::id();
+    let started = i32::try_from(own).ok().and_then(start_ticks).unwrap_or_default();
+    format!("{own}-{started}-{}", CALLS.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Where the program is. Looked at before it is started, because a program that cannot be executed dies by a signal that
