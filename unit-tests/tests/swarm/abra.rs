@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -41,6 +42,51 @@ pub(crate) fn stories(engine: &Engine) -> Vec<Trial> {
         })
     };
     stories.into_iter().map(trial).collect()
+}
+
+/// Stories that need no engine.
+pub(crate) fn local() -> Vec<Trial> {
+    let stories: [(&str, fn()); 2] = [
+        ("child::dies_with_its_parent", child_dies_with_its_parent),
+        ("child::does_nothing_unless_told_by_its_own_parent", child_does_nothing_unless_told),
+    ];
+    let trial = |(name, story): (&str, fn())| {
+        Trial::test(name, move || {
+            story();
+            Ok::<(), Failed>(())
+        })
+    };
+    stories.into_iter().map(trial).collect()
+}
+
+fn child_dies_with_its_parent() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("go"), "go\nmore\n").unwrap();
+    let line = format!(
+        "\"$0\" {AS_TASTER} __child --parent $$ -- sh -c 'read rest; echo $rest > rest; exec sleep 1000' < go & echo $! > pid; wait"
+    );
+    let mut parent =
+        Command::new("sh").arg("-c").arg(line).arg(std::env::current_exe().unwrap()).current_dir(&dir).spawn().unwrap();
+    until("the child acts", || fs::read_to_string(dir.path().join("rest")).is_ok_and(|text| text == "more\n"));
+    let pid = fs::read_to_string(dir.path().join("pid")).unwrap();
+    let proc = Path::new("/proc").join(pid.trim());
+    until("the child became the program", || fs::read_to_string(proc.join("comm")).is_ok_and(|name| name == "sleep\n"));
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+    let gone = || fs::read_to_string(proc.join("stat")).map_or(true, |stat| stat.contains(") Z "));
+    until("the child died with its parent", gone);
+}
+
+fn child_does_nothing_unless_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let own = std::process::id().to_string();
+    for (parent, says) in [(own.as_str(), "taster: was not told to go\n"), ("1", "taster: its parent is gone\n")] {
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        child.args([AS_TASTER, "__child", "--parent", parent, "--", "touch", "acted"]).current_dir(&dir);
+        let output = child.stdin(std::process::Stdio::null()).output().unwrap();
+        assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(127), says));
+        assert!(!dir.path().join("acted").exists());
+    }
 }
 
 /// A folder with a sandbox's recipes and `abra`, and with one run.

@@ -4,6 +4,7 @@
 mod abra;
 #[path = "sandbox.rs"]
 mod local_host;
+mod conformance;
 mod sweep;
 
 use std::process::ExitCode;
@@ -21,6 +22,18 @@ fn main() -> ExitCode {
         Some(AS_TASTER) => {
             args.remove(1);
             return runner::cli::main(args, &ground::env());
+    let mut args = std::env::args_os();
+    let program = args.next().unwrap_or_default();
+    if std::env::args_os().nth(1).is_some_and(|first| first == OsString::from(AS_TASTER)) {
+        return runner::cli::main(std::iter::once(program).chain(args.skip(1)));
+    }
+    let mut stories: Vec<Trial> = conformance::local();
+    stories.extend(abra::local());
+    match Engine::answering("bb:1") {
+        Some(engine) => {
+            stories.extend(abra::stories(&engine));
+            stories.extend(conformance::stories(&engine));
+            stories.extend(sweep::stories(&engine));
         }
         Some("sandbox") => return runner::cli::main(args, &ground::env()),
         _ => {}

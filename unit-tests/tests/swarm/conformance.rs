@@ -1,0 +1,264 @@
+//! The conformance cases of `sandbox/conformance`, on the stand-in or on the abra that `TASTER_ABRA` names.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use harness::adapters::abra::{
+    Ended, shown,
+    terminal::{Start, start},
+};
+use libtest_mimic::{Failed, Trial};
+use serde::Deserialize;
+use unit_tests::{engine::Engine, recipe::git};
+
+use crate::abra::{Cleanup, Place, block_on};
+
+const BUDGET: Duration = Duration::from_secs(60);
+const QUIET: Duration = Duration::from_millis(700);
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    case: Vec<Case>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    name: String,
+    fact: String,
+    trust: Trust,
+    world: World,
+    step: Vec<Step>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Trust {
+    Bin,
+    Src,
+    Doc,
+    Mem,
+    Inf,
+}
+
+/// Each holds what those before it do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum World {
+    Empty,
+    Recipe,
+    App,
+    Secrets,
+    Deployed,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Step {
+    args: Option<Vec<String>>,
+    run: Option<String>,
+    #[serde(default = "yes")]
+    terminal: bool,
+    exit: Exit,
+    #[serde(default)]
+    says: Vec<String>,
+    #[serde(default)]
+    never: Vec<String>,
+    /// Whether standard error counts as output when there is no terminal.
+    #[serde(default = "yes")]
+    stderr: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+enum Exit {
+    Code(i32),
+    Word(String),
+}
+
+/// The cases that need no engine.
+pub(crate) fn local() -> Vec<Trial> {
+    let own = match std::env::var_os("TASTER_ABRA") {
+        Some(_) => Vec::new(),
+        None => cases("sandbox.toml"),
+    };
+    cases("local.toml").into_iter().chain(own).map(|case| trial(case, None)).collect()
+}
+
+/// The cases on a Swarm.
+pub(crate) fn stories(engine: &Engine) -> Vec<Trial> {
+    cases("swarm.toml").into_iter().map(|case| trial(case, Some(engine.clone()))).collect()
+}
+
+fn cases(file: &str) -> Vec<Case> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sandbox/conformance").join(file);
+    let text = fs::read_to_string(&path).unwrap();
+    toml::from_str::<File>(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display())).case
+}
+
+fn trial(case: Case, engine: Option<Engine>) -> Trial {
+    let name = format!("conformance::{}", case.name.replace(' ', "_"));
+    Trial::test(name, move || {
+        let place = Place::new();
+        let _cleanup = engine.as_ref().map(|engine| Cleanup(engine, place.stack()));
+        let world = Prepared::new(&place);
+        world.prepare(case.world)?;
+        let told = |at: usize, problem: String| {
+            Failed::from(format!("step {}: {problem}\n(abra.md {}, trusted as {:?})", at + 1, case.fact, case.trust))
+        };
+        case.step.iter().enumerate().try_for_each(|(at, step)| world.take(step).map_err(|problem| told(at, problem)))
+    })
+}
+
+struct Prepared<'a> {
+    place: &'a Place,
+    abra: PathBuf,
+    env: BTreeMap<&'static str, std::ffi::OsString>,
+}
+
+impl<'a> Prepared<'a> {
+    fn new(place: &'a Place) -> Self {
+        let setup = place.setup();
+        let env = BTreeMap::from([
+            ("HOME", setup.home.into_os_string()),
+            ("PATH", setup.path),
+            ("ABRA_DIR", place.abra_dir().into_os_string()),
+            ("LC_ALL", "C.UTF-8".into()),
+            ("TERM", "xterm-256color".into()),
+            ("NO_COLOR", "1".into()),
+        ]);
+        Self { place, abra: setup.abra, env }
+    }
+
+    fn prepare(&self, world: World) -> Result<(), String> {
+        let dir = self.place.abra_dir();
+        for folder in ["servers/default", "recipes", "cwd"] {
+            fs::create_dir_all(dir.join(folder)).unwrap();
+        }
+        if world >= World::Recipe {
+            let source = self.place.home().join("recipes/small");
+            git(&dir.join("recipes"), &["clone", "--quiet", source.to_str().unwrap(), "small"]);
+        }
+        let commands = [
+            (World::App, "-n -o app new -C -s default -D {app} small"),
+            (World::Secrets, "-n -o app secret generate -C -m --all {app}"),
+            (World::Deployed, "-n -o app deploy -C -c -D {app}"),
+        ];
+        for (level, words) in commands.into_iter().filter(|(level, _)| *level <= world) {
+            let args = Some(words.split(' ').map(str::to_owned).collect());
+            let step = Step { args, run: None, terminal: true, exit: Exit::Code(0), says: vec![], never: vec![], stderr: true };
+            self.take(&step).map_err(|problem| format!("the world {level:?} cannot be made: {problem}"))?;
+        }
+        if world == World::Deployed {
+            let filter = format!("label=com.docker.stack.namespace={}", self.place.stack());
+            let running = || {
+                let listed = Command::new("docker").args(["ps", "-q", "--filter", &filter]).output().unwrap();
+                !listed.stdout.is_empty()
+            };
+            unit_tests::engine::until("the app runs", running);
+        }
+        Ok(())
+    }
+
+    fn fill(&self, text: &str) -> String {
+        text.replace("{app}", self.place.domain().as_str()).replace("{stack}", &self.place.stack())
+    }
+
+    fn take(&self, step: &Step) -> Result<(), String> {
+        let (ended, text) = match (&step.args, &step.run) {
+            (Some(args), None) => {
+                let args: Vec<String> = args.iter().map(|arg| self.fill(arg)).collect();
+                if step.terminal { self.on_terminal(&args) } else { self.on_pipes(&args, step.stderr) }
+            }
+            (None, Some(line)) => self.shell(line),
+            _ => return Err("it needs either args or run".to_owned()),
+        };
+        let wanted = match &step.exit {
+            Exit::Code(code) => Ended::Exit(*code),
+            Exit::Word(word) if word == "asks" => Ended::Asked,
+            Exit::Word(word) => return Err(format!("{word:?} is no way to end")),
+        };
+        if ended != wanted {
+            return Err(format!("it ended with {ended:?}, not with {wanted:?}, and said:\n{text}"));
+        }
+        let matches = |pattern: &String| {
+            let pattern = self.fill(pattern);
+            text.lines().any(|line| like(&pattern, line.trim_end()))
+        };
+        if let Some(missing) = step.says.iter().find(|pattern| !matches(pattern)) {
+            return Err(format!("no line is like {:?} in:\n{text}", self.fill(missing)));
+        }
+        match step.never.iter().find(|pattern| matches(pattern)) {
+            Some(found) => Err(format!("a line is like {:?} in:\n{text}", self.fill(found))),
+            None => Ok(()),
+        }
+    }
+
+    fn on_terminal(&self, args: &[String]) -> (Ended, String) {
+        let mut argv = self.place.setup().shim;
+        argv.extend(["--parent".into(), std::process::id().to_string().into(), "--".into(), self.abra.clone().into()]);
+        argv.extend(args.iter().map(std::ffi::OsString::from));
+        let mark = ("TASTER_CALL", self.place.run.to_string());
+        let start_it = Start { argv, env: self.env.clone(), cwd: self.place.abra_dir().join("cwd"), mark };
+        let seen = block_on(async { start(start_it).unwrap().go(BUDGET, QUIET).await.unwrap() });
+        (seen.ended, shown(&seen.raw))
+    }
+
+    fn on_pipes(&self, args: &[String], stderr: bool) -> (Ended, String) {
+        let mut command = Command::new(&self.abra);
+        command.args(args).current_dir(self.place.abra_dir().join("cwd"));
+        self.collect(command, stderr)
+    }
+
+    fn shell(&self, line: &str) -> (Ended, String) {
+        let mut command = Command::new("timeout");
+        command.args(["60", "sh", "-c", line]);
+        let checkout = self.place.abra_dir().join("recipes/small");
+        command.current_dir(if checkout.exists() { checkout } else { self.place.abra_dir() });
+        command.env("APP", self.place.domain().as_str()).env("STACK", self.place.stack()).env("ENV", self.place.env_file());
+        self.collect(command, true)
+    }
+
+    fn collect(&self, mut command: Command, stderr: bool) -> (Ended, String) {
+        let keep = command.get_envs().filter_map(|(k, v)| Some((k.to_owned(), v?.to_owned()))).collect::<Vec<_>>();
+        let output = command.env_clear().envs(&self.env).envs(keep).stdin(Stdio::null()).output().unwrap();
+        let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+        if stderr {
+            text.push_str(&String::from_utf8_lossy(&output.stderr));
+        }
+        (Ended::Exit(output.status.code().unwrap_or(-1)), text)
+    }
+}
+
+/// Whether `text` is like `pattern`, in which `*` stands for anything and `?` for one character.
+fn like(pattern: &str, text: &str) -> bool {
+    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    let (mut at, mut here, mut star) = (0, 0, None);
+    while here < text.len() {
+        match pattern.get(at) {
+            Some('*') => {
+                star = Some((at, here));
+                at += 1;
+            }
+            Some(c) if *c == '?' || *c == text[here] => (at, here) = (at + 1, here + 1),
+            _ => match star {
+                Some((back, from)) => {
+                    star = Some((back, from + 1));
+                    (at, here) = (back + 1, from + 1);
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[at..].iter().all(|c| *c == '*')
+}
