@@ -3,8 +3,8 @@
 pub mod engine;
 pub mod ground;
 pub mod recipe;
+pub mod recording;
+pub mod sim_swarm;
 pub mod sim_world;
 pub mod stacks;
 pub mod tale;
-pub mod recording;
-pub mod sim_swarm;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use harness::{
-    adapters::clock::MachineClock,
+    adapters::clock::SystemClock,
     converge::{Cadence, Goal, Judgement, Look, SpecDigest, TaskState, WATCHDOG, Watch, judge, see},
     model::time::Mono,
     steps::settle::settle,
@@ -135,7 +135,7 @@ fn the_end_of_a_one_shot_is_progress_for_those_that_wait_for_it() {
 #[tokio::test(start_paused = true)]
 async fn the_driver_names_a_crash_loop_with_its_last_words_within_ten_seconds() {
     let world = World(vec![SimService { does: Does::Crashes(3), delay: 500, lasts: 100 }]);
-    let (clock, swarm) = (MachineClock::start(), SimSwarm::begin(world));
+    let (clock, swarm) = (SystemClock::start(), SimSwarm::begin(world));
     let begun = tokio::time::Instant::now();
     let stack = "sim".parse().unwrap();
     let judgement = settle(&swarm, &clock, &stack, Watch::new(Goal::Settle), Duration::from_secs(60), |_| {}).await;
@@ -149,7 +149,7 @@ async fn the_driver_names_a_crash_loop_with_its_last_words_within_ten_seconds() 
 async fn the_driver_settles_five_seconds_after_the_last_task_runs() {
     let world = World(vec![SimService { does: Does::Serves(20_000), delay: 500, lasts: 0 }]);
     let ready = world.ready(0).unwrap();
-    let (clock, swarm) = (MachineClock::start(), SimSwarm::begin(world));
+    let (clock, swarm) = (SystemClock::start(), SimSwarm::begin(world));
     let begun = tokio::time::Instant::now();
     let stack = "sim".parse().unwrap();
     let mut looks = 0;
@@ -165,7 +165,7 @@ async fn the_driver_settles_five_seconds_after_the_last_task_runs() {
 #[tokio::test(start_paused = true)]
 async fn a_budget_that_is_used_up_names_what_was_waited_for() {
     let world = World(vec![SimService { does: Does::Serves(90_000), delay: 500, lasts: 0 }]);
-    let (clock, swarm) = (MachineClock::start(), SimSwarm::begin(world));
+    let (clock, swarm) = (SystemClock::start(), SimSwarm::begin(world));
     let stack = "sim".parse().unwrap();
     let judgement = settle(&swarm, &clock, &stack, Watch::new(Goal::Settle), Duration::from_secs(30), |_| {}).await;
     let Judgement::Failed(failures) = judgement else { panic!("{judgement:?}") };

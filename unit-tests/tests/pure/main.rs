@@ -1,13 +1,13 @@
 //! Tests without an engine: tables, recordings, models, properties.
 
+mod abra_checkout;
+mod abra_fakes;
+mod abra_redact;
 mod architecture;
 mod ingress;
+mod judge;
+mod judge_worlds;
 mod next;
 mod sweep;
 mod sweep_janitor;
 mod verdict;
-mod judge;
-mod judge_worlds;
-mod abra_checkout;
-mod abra_fakes;
-mod abra_redact;
