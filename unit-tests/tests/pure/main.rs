@@ -6,6 +6,7 @@ mod abra_redact;
 mod architecture;
 mod ingress;
 mod judge;
+mod judge_marks;
 mod judge_worlds;
 mod next;
 mod sweep;

@@ -1,0 +1,72 @@
+//! What the marks of a deploy say against what runs: tables over one recorded look, changed in one respect each.
+
+use std::time::Duration;
+
+use harness::{
+    converge::{Goal, Judgement, Look, Marks, SpecDigest, UpdateState, UpdateView, Watch, judge, roll_budget, see},
+    model::outcome::Gap,
+};
+use unit_tests::recording::{Recording, brief};
+
+fn settled_look() -> Look {
+    Recording::load("healthy").looks.pop().unwrap()
+}
+
+/// The judgement over a look that was changed by `change` after the marks were taken.
+fn judged(change: impl FnOnce(&mut Look)) -> Judgement {
+    let mut look = settled_look();
+    let marks = Marks::of(&look.services);
+    let mut before = marks.clone();
+    before.0.values_mut().for_each(|(_, digest)| *digest = SpecDigest("base".into()));
+    change(&mut look);
+    let watch = see(Watch::new(Goal::Upgrade(marks)).coming_from(before), look.clone());
+    judge(&watch, look.at)
+}
+
+fn set_spec(look: &mut Look, digest: &str) {
+    look.services.values_mut().for_each(|view| view.spec = SpecDigest(digest.into()));
+}
+
+fn set_word(look: &mut Look, state: UpdateState, message: &str) {
+    look.services.values_mut().for_each(|view| view.update = Some(UpdateView { state, message: message.into() }));
+}
+
+#[test]
+fn the_base_again_without_a_word_is_reverted() {
+    assert_eq!(brief(&judged(|look| set_spec(look, "base"))), "reverted app");
+}
+
+#[test]
+fn a_spec_that_nobody_knows_is_interference() {
+    assert!(matches!(judged(|look| set_spec(look, "foreign")), Judgement::Unverified(Gap::Interfered { .. })));
+    assert!(matches!(judged(|look| look.services.clear()), Judgement::Unverified(Gap::Interfered { .. })));
+}
+
+#[test]
+fn a_rollback_counts_by_swarms_word_and_a_manual_one_is_interference() {
+    for state in [UpdateState::RollbackStarted, UpdateState::RollbackPaused, UpdateState::RollbackCompleted] {
+        let rolled = judged(|look| {
+            set_spec(look, "base");
+            set_word(look, state, "update rolled back due to failure");
+        });
+        assert_eq!(brief(&rolled), "rolled-back app", "{state:?}");
+    }
+    let manual = judged(|look| set_word(look, UpdateState::RollbackStarted, "manually requested rollback"));
+    assert!(matches!(manual, Judgement::Unverified(Gap::Interfered { .. })));
+}
+
+#[test]
+fn a_stale_pause_says_nothing_against_slots_that_are_all_current() {
+    assert!(matches!(judged(|look| set_word(look, UpdateState::Paused, "update paused")), Judgement::Waiting { .. }));
+}
+
+#[test]
+fn the_budget_of_a_roll_comes_from_its_own_numbers() {
+    let mut view = settled_look().services.into_values().next().unwrap();
+    view.roll.parallelism = 2;
+    view.roll.delay = Duration::from_secs(10);
+    view.roll.monitor = Duration::from_secs(5);
+    assert_eq!(roll_budget(&view, 5), Duration::from_secs(3 * 10 + 11));
+    view.roll.parallelism = 0;
+    assert_eq!(roll_budget(&view, 5), Duration::from_secs(10 + 11));
+}
