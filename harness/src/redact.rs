@@ -85,13 +85,9 @@ fn places(text: &str, form: &str) -> Vec<(usize, usize)> {
 fn forms_of(secret: &str) -> BTreeSet<String> {
     let mut forms = BTreeSet::from([secret.to_owned(), secret.trim().to_owned(), secret.replace('\n', "\r\n")]);
     let json = serde_json::Value::from(secret).to_string();
-    let escaped = json.trim_start_matches('"').strip_suffix('"').unwrap_or_default();
-    if json.len() > 2 && !secret.starts_with('"') {
-        forms.insert(escaped.to_owned());
-        forms.insert(escaped.replace('/', "\\/"));
-    } else {
-        forms.insert(json[1..json.len() - 1].to_owned());
-    }
+    let escaped = &json[1..json.len() - 1];
+    forms.insert(escaped.to_owned());
+    forms.insert(escaped.replace('/', "\\/"));
     for upper in [true, false] {
         let encoded = percent(secret, upper);
         forms.insert(encoded.replace("%20", "+"));

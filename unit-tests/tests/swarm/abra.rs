@@ -199,6 +199,15 @@ pub(crate) struct Cleanup<'a>(pub(crate) &'a Engine, pub(crate) String);
 impl Drop for Cleanup<'_> {
     fn drop(&mut self) {
         let Cleanup(engine, stack) = self;
+        // A task that is told to end while its container is being made still makes it, and its volume, after all looks below.
+        let services = engine.ask(&["stack", "services", stack, "--quiet"]);
+        let states = ["New", "Pending", "Assigned", "Accepted", "Preparing"];
+        until("every task has its container", || {
+            services.lines().all(|service| {
+                let tasks = engine.ask(&["service", "ps", service, "--format", "{{.CurrentState}}"]);
+                !tasks.lines().any(|task| states.iter().any(|state| task.starts_with(state)))
+            })
+        });
         engine.ok(&["stack", "rm", stack]);
         let filter = format!("label=com.docker.stack.namespace={stack}");
         let gone = || engine.ask(&["container", "ls", "--all", "--quiet", "--filter", &filter]).is_empty();

@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     fn claim(what: Claimed) -> Claim {
-        Claim::new("20261121-101502-k3v9q2m7".replace('9', "2").parse().unwrap(), "swarm".parse().unwrap(), what)
+        Claim::new("20261121-101502-k3v5q2m7".parse().unwrap(), "swarm".parse().unwrap(), what)
     }
 
     #[test]
