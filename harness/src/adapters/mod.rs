@@ -6,5 +6,8 @@ pub mod children;
 pub mod clock;
 pub mod files;
 pub mod folder;
+mod proc;
 pub mod swarm;
 pub mod web;
+
+pub use proc::start_ticks;

@@ -10,7 +10,7 @@ use std::{
 };
 
 use harness::{
-    adapters::{children::start_ticks, clock::SystemClock, swarm::DockerSwarm},
+    adapters::{clock::SystemClock, start_ticks, swarm::DockerSwarm},
     claim::Claimed,
     event::Kind,
     journal::{Journal, read},
@@ -248,7 +248,10 @@ fn living_run(engine: &Engine) {
 /// A run is killed and its child, in a session of its own as under a terminal, goes on making secrets.
 fn child_goes_on(engine: &Engine) {
     let (run, journal) = Run::started(engine);
-    let script = format!("while :; do i=$((i+1)); echo x | docker secret create {}_made$i - || sleep 0.1; done", run.stack);
+    let script = format!(
+        "i=0; while [ $i -lt 300 ]; do i=$((i+1)); echo x | docker secret create {}_made$i - || sleep 0.1; done",
+        run.stack
+    );
     let mut child = Command::new("setsid").args(["sh", "-c", &script]).stdout(Stdio::null()).spawn().unwrap();
     let pid = i32::try_from(child.id()).unwrap();
     journal.append(Kind::ChildStarted { pid, start_ticks: start_ticks(pid).unwrap(), doing: "abra app deploy".into() }).unwrap();

@@ -26,7 +26,7 @@ pub use classify::{Ended, classify};
 pub use parse::{Secret, Version, secrets, version};
 pub use screen::shown;
 
-use super::children::start_ticks;
+use super::proc::start_ticks;
 use crate::{
     claim::Claim,
     ports::{Abra, AbraError, Call, ChildRegister, Exchange},

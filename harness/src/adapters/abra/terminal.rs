@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use super::{
-    super::children::start_ticks,
+    super::proc::start_ticks,
     classify::{Ended, question},
     family::Family,
     screen::shown,
