@@ -105,7 +105,7 @@ impl Run {
     }
 
     fn janitor(&self, engine: &Engine) -> Command {
-        engine.taster(&["janitor", "--state", &self.state.path().display().to_string()])
+        engine.taster(&["janitor", "--runs", &self.state.path().join("taster/runs").display().to_string()])
     }
 
     fn swept(&self, engine: &Engine) -> String {
@@ -252,7 +252,10 @@ fn child_goes_on(engine: &Engine) {
         "i=0; while [ $i -lt 300 ]; do i=$((i+1)); echo x | docker secret create {}_made$i - || sleep 0.1; done",
         run.stack
     );
-    let mut child = Command::new("setsid").args(["sh", "-c", &script]).stdout(Stdio::null()).spawn().unwrap();
+    let mut shell = Command::new("setsid");
+    // It must not keep this program's own output open, or whoever reads that would wait for it.
+    shell.args(["sh", "-c", &script]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = shell.spawn().unwrap();
     let pid = i32::try_from(child.id()).unwrap();
     journal.append(Kind::ChildStarted { pid, start_ticks: start_ticks(pid).unwrap(), doing: "abra app deploy".into() }).unwrap();
     drop(journal);
