@@ -133,19 +133,28 @@ fn failure(domain: &Domain, heard: &Heard, waited: Duration, services: &BTreeMap
 
 /// What the recipe's router rules say instead.
 fn routes(domain: &Domain, services: &BTreeMap<ServiceName, ServiceView>) -> String {
-    let rules: Vec<String> = services
+    let rules: Vec<&str> = services
         .values()
         .flat_map(|service| &service.labels)
         .filter(|(label, _)| label.starts_with("traefik.") && label.ends_with(".rule"))
-        .map(|(label, rule)| format!("{label}={rule}"))
+        .map(|(_, rule)| rule.as_str())
         .collect();
+    let named: Vec<&str> = rules.iter().flat_map(|rule| hosts(rule)).collect();
     if rules.is_empty() {
         "no service has a router rule".into()
-    } else if rules.iter().any(|rule| rule.contains(domain.as_str())) {
+    } else if named.contains(&domain.as_str()) {
         format!("the router rule names it, but the ingress did not take it: {}", rules.join(", "))
+    } else if named.is_empty() {
+        format!("the router rules name no host: {}", rules.join(", "))
     } else {
-        format!("the router rules name others: {}", rules.join(", "))
+        format!("the router rules name only {}", named.join(", "))
     }
+}
+
+/// The names in the `Host(…)` parts of a router rule.
+fn hosts(rule: &str) -> impl Iterator<Item = &str> {
+    let lists = rule.split("Host(").skip(1).filter_map(|rest| rest.split(')').next());
+    lists.flat_map(|list| list.split(',')).map(|name| name.trim().trim_matches(['`', '"', '\'']))
 }
 
 #[cfg(test)]
@@ -155,6 +164,18 @@ mod tests {
     fn view(status: u16, header: Option<&str>, body: &str) -> Result<HttpView, WebError> {
         let headers = header.map(|value| (INGRESS_HEADER.to_owned(), value.to_owned())).into_iter().collect();
         Ok(HttpView { status, headers, body: body.into() })
+    }
+
+    #[test]
+    fn a_rule_is_read_for_whole_names() {
+        for (rule, named) in [
+            ("Host(`a.test`)", &["a.test"][..]),
+            ("Host(`lost.a.test`) && PathPrefix(`/x`)", &["lost.a.test"]),
+            ("Host(`a.test`, `www.a.test`) || Host(\"b.test\")", &["a.test", "www.a.test", "b.test"]),
+            ("PathPrefix(`/x`)", &[]),
+        ] {
+            assert_eq!(hosts(rule).collect::<Vec<_>>(), named, "{rule}");
+        }
     }
 
     #[test]
