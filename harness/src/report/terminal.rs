@@ -110,6 +110,11 @@ pub fn repeat(state: &RunState) -> String {
     command
 }
 
+/// A sentence with what it quotes below it set off from the lines around it.
+fn indented(sentence: &str) -> String {
+    sentence.replace('\n', "\n    ")
+}
+
 /// The last lines of a run, at most twenty: the verdict with its tiers, why, what is left, where to look, how to repeat it.
 pub fn ending(state: &RunState, folder: &str) -> String {
     let verdict = verdict(state);
@@ -119,8 +124,8 @@ pub fn ending(state: &RunState, folder: &str) -> String {
     }
     text.push('\n');
     for reason in verdict.reasons.iter().take(5) {
-        let owner = reason.owner.map(|owner| format!(" [{owner}]")).unwrap_or_default();
-        let _ = writeln!(text, "  why: {}{owner}", reason.sentence);
+        let owner = reason.owner.map(|owner| format!(" ({owner})")).unwrap_or_default();
+        let _ = writeln!(text, "  why{owner}: {}", indented(&reason.sentence));
     }
     for remark in state.remarks.iter().take(3) {
         let _ = writeln!(text, "  note: {remark}");
