@@ -1,27 +1,34 @@
 //! Asks abra to undeploy the app. It returns before Swarm has finished; the sweep goes on from there.
 
+use std::time::Duration;
+
 use super::{ABRA_PATIENCE, Context};
 use crate::{
     claim::Claimed,
-    event::Kind,
     model::outcome::{Failure, Outcome, SkipReason},
     ports::Call,
 };
 
+/// How long abra may take in a run that is ended early: somebody waits for its end, the sweep needs no abra, and abra may be
+/// what was waited for in vain.
+const HURRY: Duration = Duration::from_secs(3);
+
 pub(super) async fn undeploy(context: &Context<'_>) -> Outcome {
-    let Some(head) = context.head.as_ref().filter(|_| context.log.state().deploys > 0) else {
-        return Outcome::Skipped(SkipReason::Structural { lacks: "a deployed app".into() });
-    };
+    let nothing = Outcome::Skipped(SkipReason::Structural { lacks: "a deployed app".into() });
+    let state = context.log.state();
+    let Some(head) = context.head.as_ref().filter(|_| state.deploys > 0) else { return nothing };
+    // A deploy that was refused or cut off may not have come as far as the Swarm; abra would call that an error.
+    if context.ports.swarm.look(&head.stack).await.is_ok_and(|services| services.is_empty()) {
+        return nothing;
+    }
     let claim = match context.claim(Claimed::Stack { name: head.stack.clone() }) {
         Ok(claim) => claim,
         Err(failure) => return Outcome::Failed(failure),
     };
     let call = Call::Undeploy { domain: head.domain.clone() };
-    match context.ports.abra.call(&call, Some(&claim), ABRA_PATIENCE).await {
+    let patience = if state.cancel.is_some() { HURRY } else { ABRA_PATIENCE };
+    match context.ports.abra.call(&call, Some(&claim), patience).await {
         Ok(_) => Outcome::Passed,
-        Err(error) => {
-            context.log.record(Kind::Warned { text: format!("abra could not undeploy the app: {error}") });
-            Outcome::Failed(Failure::from(error))
-        }
+        Err(error) => Outcome::Failed(Failure::from(error)),
     }
 }
