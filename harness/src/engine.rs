@@ -11,7 +11,7 @@ use futures_util::{
 use crate::{
     adapters::folder::Folder,
     event::{Cancel, JOURNAL_VERSION, Kind},
-    facts::{self, Refused},
+    facts::{self, Before},
     log::Log,
     model::{
         host::Host,
@@ -19,7 +19,7 @@ use crate::{
         request::Request,
         time::spoken,
     },
-    plan::{Class, Plan, Planned, StepId, plan},
+    plan::{Class, Plan, Planned, Refusal, StepId, plan},
     ports::Ports,
     state::{Next, RunState, next},
     steps::{self, Context},
@@ -65,26 +65,28 @@ pub async fn run(run: Run<'_>) -> RunState {
     let deadline = tokio::time::sleep(request.deadline);
     tokio::pin!(deadline);
 
+    let before = Before::default();
     let gathered = tokio::select! {
-        gathered = facts::gather(&request, &host, ports, log, folder) => Some(gathered),
+        gathered = AssertUnwindSafe(facts::gather(&request, &host, ports, log, folder, &before)).catch_unwind() => {
+            Some(gathered.unwrap_or_else(|_| Err(Refusal::Facts(panicked("gathering the facts")))))
+        }
         signal = next_signal(&mut signals) => { cancel(log, Cancel::Signal { signal }); None }
         () = &mut deadline => { cancel(log, Cancel::Deadline); None }
     };
-    let mut context =
-        Context { ports, log, folder, host: &host, head: None, engine: None, before: None, touched: RefCell::default() };
     let plan = match gathered {
-        Some(Ok(facts)) => {
-            context.head = Some(facts.head.clone());
-            context.engine = Some(facts.engine);
-            context.before = Some(facts.world);
-            plan(&request, facts.head)
-        }
-        Some(Err(Refused { refusal, engine, world })) => {
-            context.engine = engine;
-            context.before = world;
-            Plan::refused(refusal)
-        }
+        Some(Ok(head)) => plan(&request, head),
+        Some(Err(refusal)) => Plan::refused(refusal),
         None => Plan::ended_early(),
+    };
+    let context = Context {
+        ports,
+        log,
+        folder,
+        host: &host,
+        head: plan.head.clone(),
+        engine: before.engine.into_inner(),
+        before: before.world.into_inner(),
+        touched: RefCell::default(),
     };
     log.record(Kind::Planned { plan: plan.clone() });
     perform(&plan, &context, &mut signals, deadline.as_mut()).await;
@@ -165,11 +167,13 @@ async fn bounded(context: &Context<'_>, planned: &Planned) -> Outcome {
     let step = AssertUnwindSafe(steps::perform(context, planned)).catch_unwind();
     match tokio::time::timeout(planned.budget(), step).await {
         Ok(Ok(outcome)) => outcome,
-        Ok(Err(_)) => {
-            Outcome::Failed(Failure::new(Cause::Panic, format!("step {} panicked; this is a defect of taster", planned.id)))
-        }
+        Ok(Err(_)) => Outcome::Failed(panicked(&format!("step {}", planned.id))),
         Err(_) => Outcome::Failed(over_budget(&context.log.state(), &planned.id, planned.budget())),
     }
+}
+
+fn panicked(who: &str) -> Failure {
+    Failure::new(Cause::Panic, format!("{who} panicked; this is a defect of taster"))
 }
 
 fn over_budget(state: &RunState, id: &StepId, budget: Duration) -> Failure {

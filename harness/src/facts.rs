@@ -1,6 +1,6 @@
 //! What has to be known before there can be a plan, gathered by reading, and by one clone of the recipe.
 
-use std::time::Duration;
+use std::{cell::OnceCell, time::Duration};
 
 use crate::{
     adapters::{abra, folder::Folder},
@@ -15,7 +15,7 @@ use crate::{
         version::RecipeVersion,
     },
     plan::{Head, Refusal},
-    ports::{Call, Checked, CheckoutError, Engine, Ports, SwarmError, Tag},
+    ports::{AbraError, Call, Checked, CheckoutError, Engine, Ports, SwarmError, Tag},
     world::{ObjectKind, World},
 };
 
@@ -26,68 +26,64 @@ const VERSION_PATIENCE: Duration = Duration::from_secs(20);
 /// The files without which a folder is no recipe (`abra.md` 3.1).
 pub const RECIPE_FILES: [&str; 2] = ["compose.yml", ".env.sample"];
 
-/// What is known before the plan.
-#[derive(Debug, Clone)]
-pub struct Facts {
-    /// The Swarm.
-    pub engine: EngineId,
-    /// All that is on it.
-    pub world: World,
-    /// What is to be tasted.
-    pub head: Head,
+/// The Swarm as it was before the run. It is what a run is cleaned up and compared by, also one that gets no further than its
+/// facts.
+#[derive(Debug, Default)]
+pub struct Before {
+    /// The Swarm, once it has answered.
+    pub engine: OnceCell<EngineId>,
+    /// The world before the run, once it has been read.
+    pub world: OnceCell<World>,
 }
 
-/// What was found out although the run is refused, so that it can still be cleaned up and compared.
-#[derive(Debug)]
-pub struct Refused {
-    /// Why.
-    pub refusal: Refusal,
-    /// The Swarm, when it answered.
-    pub engine: Option<EngineId>,
-    /// The world before the run, when it could be read.
-    pub world: Option<World>,
-}
-
-impl Refused {
-    fn at_once(failure: impl Into<Failure>) -> Self {
-        Self { refusal: Refusal::Facts(failure.into()), engine: None, world: None }
-    }
-}
-
-/// Gathers the facts of a run. The recipe is cloned into the run's own `ABRA_DIR`, which is claimed first.
-pub async fn gather(request: &Request, host: &Host, ports: &Ports, log: &Log, folder: &Folder) -> Result<Facts, Refused> {
+/// Gathers the facts of a run: the head, and on the way what was there before, which is kept when the rest fails or is cut off.
+/// The recipe is cloned into the run's own `ABRA_DIR`, which is claimed first.
+pub async fn gather(
+    request: &Request,
+    host: &Host,
+    ports: &Ports,
+    log: &Log,
+    folder: &Folder,
+    before: &Before,
+) -> Result<Head, Refusal> {
     let (answered, world) = tokio::join!(ports.swarm.host(), ports.swarm.world());
-    let answered = answered.map_err(|error| Refused::at_once(unfit(&error)))?;
+    let answered = answered.map_err(|error| Refusal::Facts(unfit(&error)))?;
     log.note(Note::Tool { tool: "engine".into(), version: answered.version.clone() });
-    let engine = fit(&answered).map_err(Refused::at_once)?;
-    let world = world.map_err(|error| Refused::at_once(unfit(&error)))?;
-    let refused = |refusal| Refused { refusal, engine: Some(engine.clone()), world: Some(world.clone()) };
+    let engine = fit(&answered).map_err(Refusal::Facts)?;
+    let engine = before.engine.get_or_init(|| engine);
+    let world = world.map_err(|error| Refusal::Facts(unfit(&error)))?;
+    let world = before.world.get_or_init(|| world);
 
     let domain = Domain::of(&request.recipe, folder.run(), &host.zone)
-        .map_err(|error| refused(Refusal::Facts(preflight("name", error.to_string()))))?;
+        .map_err(|error| Refusal::Facts(preflight("name", error.to_string())))?;
     let stack = StackName::of(&domain);
-    free(&world, &stack).map_err(|failure| refused(Refusal::Facts(failure)))?;
+    free(world, &stack).map_err(Refusal::Facts)?;
 
     let claim = log
-        .claim(Claimed::Dir { path: folder.abra_dir() }, &engine)
-        .map_err(|error| refused(Refusal::Facts(preflight("journal", error.to_string()))))?;
-    let (version, checked) =
-        tokio::join!(ports.abra.call(&Call::Version, None, VERSION_PATIENCE), recipe(request, ports, &claim));
-    let version = version.and_then(|exchange| abra::version(&exchange));
-    let version = version.map_err(|error| refused(Refusal::Facts(error.into())))?;
-    log.note(Note::Tool { tool: "abra".into(), version: version.to_string() });
-    let (checked, dirty) = checked.map_err(refused)?;
+        .claim(Claimed::Dir { path: folder.abra_dir() }, engine)
+        .map_err(|error| Refusal::Facts(preflight("journal", error.to_string())))?;
+    // An abra that cannot say its version is not waited for with anything else.
+    let ((), (checked, dirty)) = tokio::try_join!(version(ports, log), recipe(request, ports, &claim))?;
     let at = match &request.source {
         Source::Catalogue { at } => at.clone().or_else(|| newest(&checked.tags)),
         Source::Folder { .. } => None,
     };
     let commit = match at {
-        Some(at) => ports.checkout.go(&claim, &request.recipe, &at).await.map_err(|error| refused(no_such(error)))?,
+        Some(at) => {
+            let gone = ports.checkout.go(&claim, &request.recipe, &at).await;
+            gone.map_err(|error| no_such(error, &checked.tags))?
+        }
         None => checked.head.clone(),
     };
     let version = tagged(&checked.tags, &commit);
-    let head = Head { recipe: request.recipe.clone(), version, commit, dirty, domain, stack };
-    Ok(Facts { engine: engine.clone(), world: world.clone(), head })
+    Ok(Head { recipe: request.recipe.clone(), version, commit, dirty, domain, stack })
+}
+
+async fn version(ports: &Ports, log: &Log) -> Result<(), Refusal> {
+    let said = ports.abra.call(&Call::Version, None, VERSION_PATIENCE).await;
+    let version = said.and_then(|exchange| abra::version(&exchange)).map_err(unfit_abra)?;
+    log.note(Note::Tool { tool: "abra".into(), version: version.to_string() });
+    Ok(())
 }
 
 async fn recipe(request: &Request, ports: &Ports, claim: &Claim) -> Result<(Checked, bool), Refusal> {
@@ -95,7 +91,7 @@ async fn recipe(request: &Request, ports: &Ports, claim: &Claim) -> Result<(Chec
     let dirty = match &request.source {
         Source::Catalogue { .. } => {
             let fetch = Call::Fetch { recipe: request.recipe.clone() };
-            ports.abra.call(&fetch, Some(claim), FETCH_PATIENCE).await.map_err(|error| facts(error.into()))?;
+            ports.abra.call(&fetch, Some(claim), FETCH_PATIENCE).await.map_err(unfit_abra)?;
             false
         }
         Source::Folder { path } => {
@@ -104,6 +100,18 @@ async fn recipe(request: &Request, ports: &Ports, claim: &Claim) -> Result<(Chec
     };
     let checked = ports.checkout.read(&request.recipe).await.map_err(|error| facts(error.into()))?;
     Ok((checked, dirty))
+}
+
+/// An abra that cannot be used, with what to do about it.
+fn unfit_abra(error: AbraError) -> Refusal {
+    let remedy = match &error {
+        AbraError::Absent { .. } => "; name the right program as `abra` in the host file",
+        AbraError::Unreadable { .. } | AbraError::Asked { .. } => "; make sure that `abra` in the host file names abra itself",
+        AbraError::Hung { .. } | AbraError::Signalled { .. } => "; find out by hand what keeps it from working",
+        AbraError::Fatal { .. } | AbraError::NotRun { .. } => "",
+    };
+    let failure = Failure::from(error);
+    Refusal::Facts(Failure { message: format!("{}{remedy}", failure.message), ..failure })
 }
 
 /// What an engine must be for a run; gives the Swarm's id.
@@ -149,9 +157,15 @@ fn preflight(check: &str, message: String) -> Failure {
     Failure::new(Cause::Preflight { check: check.to_owned() }, message)
 }
 
-fn no_such(error: CheckoutError) -> Refusal {
+fn no_such(error: CheckoutError, tags: &[Tag]) -> Refusal {
     match error {
-        CheckoutError::NoSuchRef { .. } => Refusal::Request { sentence: error.to_string() },
+        CheckoutError::NoSuchRef { .. } => {
+            let releases = match newest(tags) {
+                Some(newest) => format!("its newest release is {newest}"),
+                None => "it has no release".to_owned(),
+            };
+            Refusal::Request { sentence: format!("{error}; {releases}") }
+        }
         other => Refusal::Facts(other.into()),
     }
 }

@@ -80,6 +80,7 @@ pub fn tier_outcome(plan: &Plan, state: &RunState, tier: Tier) -> Outcome {
         steps.iter().any(|planned| planned.step == Step::Answer && outcome_of(&planned.id).is_some_and(Outcome::passed));
     match tier {
         Tier::Install if answered => Outcome::Passed,
+        Tier::Install if steps.is_empty() && state.cancel.is_some() => Outcome::Unverified(Gap::Killed),
         Tier::Install => Outcome::Unverified(Gap::NotRun { because: "nothing was asked over HTTP".into() }),
         Tier::Upgrade | Tier::Backup | Tier::Restore | Tier::Custom if steps.is_empty() => {
             Outcome::Unverified(Gap::NotRun { because: format!("no step of tier {tier} was planned") })
