@@ -45,14 +45,12 @@ impl Log {
     }
 
     /// Records what happened. A durable event is on the disk when this returns, unless the journal is broken, which
-    /// [`Log::broken`] tells.
+    /// [`Log::broken`] tells. From then on events are only folded and reported, so that the run can come to its end; nothing can
+    /// be claimed any more.
     pub fn record(&self, kind: Kind) {
         let mut inner = self.lock();
         let kind = redacted(kind, &inner.redact);
-        match inner.journal.append(kind) {
-            Ok(event) => inner.tell(&event),
-            Err(error) => inner.break_with(&error),
-        }
+        inner.record(kind);
     }
 
     /// Claims something for the run, durably, before it comes to be. What is claimed already is not claimed again.
@@ -60,6 +58,9 @@ impl Log {
         let mut inner = self.lock();
         if let Some(claim) = inner.claims.iter().find(|claim| *claim.what() == what && claim.engine() == engine) {
             return Ok(claim.clone());
+        }
+        if let Some(message) = &inner.broken {
+            return Err(JournalError::Broken { message: message.clone() });
         }
         let claimed = inner.journal.claim(what, engine);
         match claimed {
@@ -115,6 +116,16 @@ impl Log {
 }
 
 impl Inner {
+    fn record(&mut self, kind: Kind) {
+        // A journal with a gap would be worse than one that ends.
+        let written = match self.broken {
+            None => self.journal.append(kind.clone()).map_err(|error| self.broken = Some(error.to_string())),
+            Some(_) => Err(()),
+        };
+        let event = written.unwrap_or_else(|()| self.journal.unwritten(kind));
+        self.tell(&event);
+    }
+
     fn tell(&mut self, event: &Event) {
         self.state = fold(std::mem::take(&mut self.state), event);
         let state = &self.state;
@@ -127,10 +138,7 @@ impl Inner {
             }
         });
         for text in complaints {
-            match self.journal.append(Kind::Warned { text }) {
-                Ok(event) => self.tell(&event),
-                Err(error) => self.break_with(&error),
-            }
+            self.record(Kind::Warned { text });
         }
     }
 

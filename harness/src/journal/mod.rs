@@ -68,6 +68,12 @@ pub enum JournalError {
         /// The system's error.
         source: io::Error,
     },
+    /// An earlier write failed, and nothing is written after it.
+    #[error("{message}")]
+    Broken {
+        /// Why it failed.
+        message: String,
+    },
     /// This cannot be claimed, because a sweep of it could not be right.
     #[error("cannot claim {what}: {flaw}")]
     Flawed {
@@ -123,11 +129,18 @@ impl Journal {
     /// Writes what happened. When the call returns, a durable kind is on the disk; after an error it is not in the journal.
     pub fn append(&self, kind: Kind) -> Result<Event, JournalError> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let mono = writer.since.after(self.clock.mono().since(Mono(0)));
-        let event = Event { seq: writer.seq + 1, at: self.clock.wall(), mono, kind };
+        let event = writer.event(&*self.clock, kind);
         writer.write(&event)?;
         writer.seq = event.seq;
         Ok(event)
+    }
+
+    /// What happened, as an event that is not in the journal: for a run that has to end because its journal cannot be written.
+    pub fn unwritten(&self, kind: Kind) -> Event {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let event = writer.event(&*self.clock, kind);
+        writer.seq = event.seq;
+        event
     }
 
     /// Makes it durable that `what` is the run's on the Swarm `engine`, before the act that makes it so.
@@ -141,6 +154,11 @@ impl Journal {
 }
 
 impl Writer {
+    fn event(&self, clock: &dyn Clock, kind: Kind) -> Event {
+        let mono = self.since.after(clock.mono().since(Mono(0)));
+        Event { seq: self.seq + 1, at: clock.wall(), mono, kind }
+    }
+
     fn write(&mut self, event: &Event) -> Result<(), JournalError> {
         let written = serde_json::to_vec(event).map_err(io::Error::from).and_then(|mut line| {
             line.push(b'\n');
