@@ -29,7 +29,10 @@ pub fn find(env: &Env, named: Option<&Path>, yes: bool) -> Result<Found, Command
     let file =
         named.map(Path::to_owned).or_else(|| env.host.clone()).or_else(|| env.host_file.is_file().then(|| env.host_file.clone()));
     match file {
-        Some(file) => Ok(Found { host: load(&file)?, sandbox: None }),
+        Some(file) => {
+            let host = load(&file)?;
+            Ok(Found { sandbox: sandbox_of(&host), host })
+        }
         None => {
             let home = Home::at(env.sandbox());
             if !home.host_file().is_file() {
@@ -39,6 +42,12 @@ pub fn find(env: &Env, named: Option<&Path>, yes: bool) -> Result<Found, Command
             Ok(Found { host: load(&home.host_file())?, sandbox: Some(home) })
         }
     }
+}
+
+/// The sandbox's folder, when a host file speaks of a sandbox: its abra lies in a folder that has a sandbox's host file.
+fn sandbox_of(host: &Host) -> Option<Home> {
+    let home = Home::at(host.abra.parent()?.parent()?);
+    (host.abra.parent() == Some(home.bin().as_path()) && home.host_file().is_file()).then_some(home)
 }
 
 /// Loads a host file. Relative paths in it are relative to its folder.
