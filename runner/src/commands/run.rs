@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::StreamExt;
 use harness::{
     adapters::{
         abra::{PtyAbra, Setup},
@@ -91,14 +92,20 @@ impl Run {
         let files: Vec<String> = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
         match facts::missing(&files)[..] {
             [] => Ok(Source::Folder { path }),
-            ref missing => Err(CommandError::usage(format!("{shown} is no recipe: it has no {}", missing.join(" and no ")))),
+            ref missing => Err(CommandError::usage(format!("{shown} is no recipe: it has no {}", missing.join(" and no ")))
+                .remedy("--path takes the folder of a recipe, which has these files at its top")),
         }
     }
 }
 
 async fn taste(env: &Env, host: Host, request: Request) -> Result<ExitCode, CommandError> {
-    let signals = guard::signals().map_err(|error| CommandError::host(format!("cannot listen for signals: {error}")))?;
-    janitor::before_a_run(&env.runs(), &host.engine).await;
+    let mut signals = guard::signals().map_err(|error| CommandError::host(format!("cannot listen for signals: {error}")))?;
+    let runs = env.runs();
+    // A sweep may be left at any moment and gone on with later, so nobody has to wait for it.
+    tokio::select! {
+        () = janitor::before_a_run(&runs, &host.engine) => {}
+        Some(signal) = signals.next() => return Ok(ended_before(signal)),
+    }
     // An engine that cannot be used at all is told before there is a run, so that nothing is left of one.
     let swarm = DockerSwarm::at(&host.engine).map_err(|error| host::no_engine(&error))?;
     let clock = Arc::new(SystemClock::start());
@@ -130,6 +137,13 @@ async fn taste(env: &Env, host: Host, request: Request) -> Result<ExitCode, Comm
     // A reader that went away changes nothing about the verdict; the results are in the folder.
     let _ = out.write_all(terminal::ending(&state, &shown).as_bytes());
     Ok(ExitCode::from(verdict::exit_code(&state)))
+}
+
+/// The end of a run that a signal ended before it began.
+#[expect(clippy::print_stderr, reason = "the run has no reporter yet")]
+fn ended_before(signal: i32) -> ExitCode {
+    eprintln!("taster: ended by signal {signal} before the run began; what dead runs left is swept before the next one");
+    ExitCode::from(u8::try_from(128 + signal).unwrap_or(u8::MAX))
 }
 
 /// What abra gets to see of this machine.
