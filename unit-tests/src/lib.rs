@@ -8,3 +8,4 @@ pub mod sim_swarm;
 pub mod sim_world;
 pub mod stacks;
 pub mod tale;
+pub mod told;

@@ -3,8 +3,11 @@
 
 mod abra;
 mod conformance;
+mod bad_input;
+mod guard;
 #[path = "sandbox.rs"]
 mod local_host;
+mod runs;
 mod sweep;
 
 use std::process::ExitCode;
@@ -26,7 +29,9 @@ fn main() -> ExitCode {
         Some("sandbox") => return runner::cli::main(args, &ground::env()),
         _ => {}
     }
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // Stories mostly wait for the Swarm, so more of them than there are cores go on at once.
+    arguments.test_threads.get_or_insert(8);
     let ground = if arguments.list { Err("only listed".to_owned()) } else { Ground::find() };
     let mut stories = conformance::local();
     stories.extend(abra::local());
@@ -45,6 +50,17 @@ fn on_a_swarm(ground: Result<Ground, String>, list: bool) -> Vec<Trial> {
     let Some(missing) = ground.err().filter(|_| !list) else { return stories };
     if ground::env().ci {
         return vec![Trial::test("the sandbox is up", move || Err(missing.into()))];
+    let ground = ground.ok();
+    stories.extend(runs::stories(ground.as_ref()));
+    stories.extend(guard::stories(ground.as_ref()));
+    stories.extend(bad_input::stories(ground.as_ref()));
+    if let Some(missing) = missing.filter(|_| !arguments.list) {
+        if std::env::var_os("CI").is_some_and(|ci| ci == "true") {
+            stories = vec![Trial::test("the sandbox is up", move || Err(missing.into()))];
+        } else {
+            stories = stories.into_iter().map(|story| story.with_ignored_flag(true).with_kind("not run")).collect();
+            tell(&format!("stories on a real Swarm are not run: {missing}; `taster sandbox up` makes it"));
+        }
     }
     tell(&format!("stories on a real Swarm are not run: {missing}; `taster sandbox up` makes it"));
     stories.into_iter().map(|story| story.with_ignored_flag(true).with_kind("not run")).collect()

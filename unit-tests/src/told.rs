@@ -1,0 +1,254 @@
+//! A whole run of taster as somebody starts it, and what it tells.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use crate::{
+    engine::{printed, until},
+    ground::Ground,
+};
+
+/// A folder for the runs of one story.
+#[derive(Debug)]
+pub struct Stage<'a> {
+    /// The sandbox.
+    pub ground: &'a Ground,
+    dir: tempfile::TempDir,
+}
+
+/// What a run told, once its process has ended.
+#[derive(Debug)]
+pub struct Told {
+    /// The exit code; `None` after a signal.
+    pub exit: Option<i32>,
+    /// What stood on standard output.
+    pub out: String,
+    /// What stood on standard error.
+    pub err: String,
+}
+
+impl<'a> Stage<'a> {
+    /// An empty one.
+    ///
+    /// # Panics
+    /// If there is no temporary folder.
+    pub fn new(ground: &'a Ground) -> Self {
+        Self { ground, dir: tempfile::tempdir().unwrap() }
+    }
+
+    /// The folder for whatever the story needs.
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// taster with `args`, its runs on this stage.
+    pub fn taster(&self, args: &[&str]) -> Command {
+        let mut taster = self.ground.taster(self.path());
+        taster.args(args);
+        taster
+    }
+
+    /// Starts taster with `args`.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    pub fn start(&self, args: &[&str]) -> Child {
+        started(&mut self.taster(args))
+    }
+
+    /// taster with `args`, to its end.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    pub fn run(&self, args: &[&str]) -> Told {
+        Told::after(self.start(args))
+    }
+
+    /// taster with `args` and the host file with its lines for the keys of `changed` replaced, to its end.
+    ///
+    /// # Panics
+    /// If the host file cannot be read or written.
+    pub fn run_on(&self, changed: &[(&str, &str)], args: &[&str]) -> Told {
+        let file = self.host_file(changed);
+        self.run(&[&["--host", &file.display().to_string()], args].concat())
+    }
+
+    /// The sandbox's host file with its lines for the keys of `changed` replaced.
+    ///
+    /// # Panics
+    /// If it cannot be read or written.
+    pub fn host_file(&self, changed: &[(&str, &str)]) -> PathBuf {
+        let mut text = fs::read_to_string(&self.ground.host_file).unwrap();
+        for (key, value) in changed {
+            let begins = format!("{key} = ");
+            let kept: Vec<&str> = text.lines().filter(|line| !line.starts_with(&begins)).collect();
+            text = format!("{}\n{key} = {value:?}\n", kept.join("\n"));
+        }
+        let file = self.path().join("host.toml");
+        fs::write(&file, text).unwrap();
+        file
+    }
+
+    /// A script in the place of abra; `$ABRA` in it is the sandbox's.
+    ///
+    /// # Panics
+    /// If it cannot be written.
+    pub fn script(&self, text: &str) -> String {
+        use std::os::unix::fs::PermissionsExt;
+        let path = self.path().join("abra");
+        let abra = self.ground.host_file.parent().unwrap().join("bin/abra");
+        fs::write(&path, format!("#!/bin/sh\nABRA='{}'\n{text}\n", abra.display())).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        path.display().to_string()
+    }
+
+    /// The folders of the runs, oldest first.
+    pub fn runs(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.path().join("taster/runs")).into_iter().flatten().flatten();
+        let mut runs: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+        runs.sort();
+        runs
+    }
+
+    /// The folder of the only run.
+    ///
+    /// # Panics
+    /// If there is none, or more than one.
+    pub fn only_run(&self) -> PathBuf {
+        let mut runs = self.runs();
+        assert_eq!(runs.len(), 1, "{runs:?}");
+        runs.remove(0)
+    }
+
+    /// Waits until the only run's journal has `text` in it.
+    ///
+    /// # Panics
+    /// If it does not within a minute.
+    pub fn reached(&self, text: &str) {
+        until(&format!("the journal says {text}"), || self.runs().iter().any(|run| journal(run).contains(text)));
+    }
+
+    /// The results of the only run.
+    ///
+    /// # Panics
+    /// If there is not exactly one run with results that can be read.
+    pub fn results(&self) -> Value {
+        results(&self.only_run())
+    }
+
+    /// That nothing of any run on this stage is left: on the Swarm by the word of `zero.sh`, in its folder, in its journal.
+    ///
+    /// # Panics
+    /// If something is.
+    pub fn assert_zero(&self) {
+        for run in self.runs() {
+            let id = run.file_name().unwrap().to_string_lossy().into_owned();
+            let token = id.rsplit('-').next().unwrap();
+            for line in journal(&run).lines() {
+                let event: Value = serde_json::from_str(line).unwrap();
+                if event["what"]["claimed"] == "stack" {
+                    let stack = event["what"]["name"].as_str().unwrap();
+                    assert!(stack.contains(token), "{stack} bears the run's token");
+                    assert_eq!(self.ground.engine.left_of(stack, &[]), "");
+                }
+            }
+            let marker = format!("taster-{id}");
+            assert!(!self.ground.engine.ok(&["config", "inspect", &marker]), "{marker} is gone");
+            assert!(!run.join("abra").exists(), "ABRA_DIR is gone");
+            let read = harness::journal::read(&run).unwrap();
+            assert!(read.settled() && read.unread.is_empty(), "the journal is whole and settled: {read:?}");
+        }
+    }
+}
+
+impl Told {
+    /// What `child` told, once it has ended.
+    ///
+    /// # Panics
+    /// If it does not end.
+    pub fn after(child: Child) -> Self {
+        let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Self { exit: status.code(), out: text(stdout), err: text(stderr) }
+    }
+
+    /// That the run ended with this code, and that it told `texts`, on whichever of its two outputs.
+    ///
+    /// # Panics
+    /// If not.
+    pub fn assert(&self, exit: i32, texts: &[&str]) {
+        assert_eq!(self.exit, Some(exit), "{self}");
+        for text in texts {
+            assert!(self.out.contains(text) || self.err.contains(text), "nothing says {text:?}:\n{self}");
+        }
+    }
+}
+
+impl std::fmt::Display for Told {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "exit {:?}\n{}\n{}", self.exit, self.err, self.out)
+    }
+}
+
+/// Starts a command with its outputs kept.
+///
+/// # Panics
+/// If it cannot be started.
+pub fn started(command: &mut Command) -> Child {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Sends a signal by its name, such as `TERM`.
+///
+/// # Panics
+/// If there is no such process.
+pub fn signal(pid: u32, name: &str) {
+    printed(Command::new("sh").args(["-c", &format!("kill -s {name} {pid}")]), &["kill", name]);
+}
+
+/// The text of a run's journal; empty as long as there is none.
+pub fn journal(run: &Path) -> String {
+    fs::read_to_string(run.join("events.jsonl")).unwrap_or_default()
+}
+
+/// A run's results.
+///
+/// # Panics
+/// If they cannot be read.
+pub fn results(run: &Path) -> Value {
+    serde_json::from_str(&fs::read_to_string(run.join("results.json")).unwrap()).unwrap()
+}
+
+/// The time between two events of a journal, by the first lines that have these texts.
+///
+/// # Panics
+/// If one of them is not there.
+pub fn between(journal: &str, from: &str, to: &str) -> Duration {
+    let at = |text: &str| {
+        let line = journal.lines().find(|line| line.contains(text)).unwrap_or_else(|| panic!("no {text} in {journal}"));
+        serde_json::from_str::<Value>(line).unwrap()["mono"].as_u64().unwrap()
+    };
+    Duration::from_millis(at(to).saturating_sub(at(from)))
+}
+
+/// Waits until a child has ended, and kills it when it does not within a minute.
+///
+/// # Panics
+/// If it had to be killed.
+pub fn ended(mut child: Child) -> Told {
+    let over = Instant::now() + Duration::from_secs(60);
+    while child.try_wait().unwrap().is_none() {
+        if Instant::now() > over {
+            let _ = child.kill();
+            panic!("it did not end:\n{}", Told::after(child));
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Told::after(child)
+}

@@ -1,0 +1,179 @@
+//! Runs that are ended from outside: by signals, by the death of their parent or their own, at their deadline, by a journal
+//! that cannot be written.
+
+use std::{
+    fs,
+    process::{Child, Command},
+    time::Duration,
+};
+
+use libtest_mimic::Trial;
+use unit_tests::{
+    engine::until,
+    ground::Ground,
+    told::{Stage, Told, between, ended, journal, results, signal, started},
+};
+
+use super::runs::on_stages;
+
+/// The stories of this file.
+pub(crate) fn stories(ground: Option<&Ground>) -> Vec<Trial> {
+    on_stages(
+        ground,
+        &[
+            ("guard::an_interrupt_in_mid_deploy_sweeps", |stage| signalled(stage, "INT", 2)),
+            ("guard::a_termination_in_mid_deploy_sweeps", |stage| signalled(stage, "TERM", 15)),
+            ("guard::a_hang_up_in_mid_deploy_sweeps", |stage| signalled(stage, "HUP", 1)),
+            ("guard::a_second_signal_does_not_stop_the_sweep", second_signal),
+            ("guard::a_signal_before_the_plan", before_the_plan),
+            ("guard::the_death_of_the_parent_sweeps", parent_dies),
+            ("guard::a_run_that_is_killed_is_swept_by_the_next", killed),
+            ("guard::the_deadline_ends_a_run", deadline),
+            ("guard::an_abra_that_hangs_does_not_hold_up_the_sweep", hangs_in_deploy),
+            ("guard::a_journal_that_cannot_be_written_ends_the_run", journal_full),
+        ],
+    )
+}
+
+/// What stands in the journal when services are being deployed.
+const WAITS: &str = r#""event":"observed","step":"deploy""#;
+const CANCELLED: &str = r#""event":"cancel-requested""#;
+const FINISHED: &str = r#""event":"run-finished""#;
+
+/// A run of `hello` whose services are coming up.
+fn in_mid_deploy(stage: &Stage<'_>) -> Child {
+    let run = stage.start(&["--recipe", "hello"]);
+    stage.reached(WAITS);
+    run
+}
+
+/// That the run was ended early in mid-deploy, says so everywhere, and has left nothing.
+fn assert_ended(stage: &Stage<'_>, told: &Told, exit: i32, sentence: &str) {
+    told.assert(exit, &["ending early", "inconclusive (install)", sentence, "left behind: nothing"]);
+    let results = stage.results();
+    assert_eq!(results["verdict"]["outcome"], "inconclusive", "{results}");
+    assert_eq!(results["exit_code"], exit, "{results}");
+    assert_eq!(results["results"]["install"], "unver", "{results}");
+    assert!(results["finished"].is_string() && results["claimed"] == serde_json::json!([]), "{results}");
+    let took = between(&journal(&stage.only_run()), CANCELLED, FINISHED);
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    stage.assert_zero();
+}
+
+fn signalled(stage: &Stage<'_>, name: &str, number: i32) {
+    let run = in_mid_deploy(stage);
+    signal(run.id(), name);
+    assert_ended(stage, &ended(run), 128 + number, &format!("the run was ended by signal {number}"));
+}
+
+fn second_signal(stage: &Stage<'_>) {
+    let run = in_mid_deploy(stage);
+    let pid = run.id();
+    signal(pid, "TERM");
+    stage.reached(CANCELLED);
+    signal(pid, "INT");
+    signal(pid, "TERM");
+    assert_ended(stage, &ended(run), 143, "the run was ended by signal 15");
+}
+
+/// abra is waited for when the signal comes, and there is no plan yet.
+fn before_the_plan(stage: &Stage<'_>) {
+    let abra = stage.script("sleep 60.125");
+    let host = stage.host_file(&[("abra", &abra)]).display().to_string();
+    let run = stage.start(&["--recipe", "hello", "--host", &host]);
+    stage.reached(r#""event":"child-started""#);
+    signal(run.id(), "INT");
+    let told = ended(run);
+    assert_ended(stage, &told, 130, "the run was ended by signal 2");
+    assert!(!told.out.contains("over HTTP"), "nobody would have asked yet:\n{told}");
+    assert!(!left_alive(&abra) && !left_alive("60.125"), "abra is ended with the run, and what it started");
+}
+
+/// Whether a process lives whose command line has `word` in it.
+fn left_alive(word: &str) -> bool {
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    entries
+        .filter_map(|entry| fs::read(entry.path().join("cmdline")).ok())
+        .any(|line| String::from_utf8_lossy(&line).split('\0').any(|argument| argument == word))
+}
+
+fn parent_dies(stage: &Stage<'_>) {
+    let taster = stage.taster(&["--recipe", "hello"]);
+    let mut parent = Command::new("sh");
+    // The shell has something to do afterwards, so that it does not become taster itself.
+    parent.args(["-c", "\"$0\" --recipe hello > told 2>&1; true"]).arg(taster.get_program()).current_dir(stage.path());
+    parent.env_clear().envs(taster.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let mut shell = started(&mut parent);
+    stage.reached(WAITS);
+    shell.kill().unwrap();
+    shell.wait().unwrap();
+    stage.reached(FINISHED);
+    until("taster has told its verdict", || fs::read_to_string(stage.path().join("told")).unwrap().contains("left behind"));
+    let out = fs::read_to_string(stage.path().join("told")).unwrap();
+    assert_ended(stage, &Told { exit: Some(143), out, err: String::new() }, 143, "the run was ended by signal 15");
+}
+
+/// The run dies while abra deploys: abra goes with it, the results say what is true, the next run sweeps before its own.
+fn killed(stage: &Stage<'_>) {
+    let abra = stage.script("\"$ABRA\" \"$@\" || exit; case \"$*\" in *'app deploy'*) sleep 61.125;; esac");
+    let host = stage.host_file(&[("abra", &abra)]).display().to_string();
+    let mut run = stage.start(&["--recipe", "hello", "--host", &host]);
+    stage.reached("abra app-deploy");
+    let dead = stage.only_run();
+    let token = dead.file_name().unwrap().to_string_lossy().rsplit('-').next().unwrap().to_owned();
+    let stack = format!("hello-{token}_taster_test");
+    until("the app is on the Swarm", || stage.ground.engine.left_of(&stack, &[]).contains("service"));
+    // `kill` of the standard library is SIGKILL.
+    run.kill().unwrap();
+    run.wait().unwrap();
+    let told = results(&dead);
+    assert_ne!(told["verdict"]["outcome"], "green", "{told}");
+    assert!(told["finished"].is_null() && told["exit_code"] != 0, "{told}");
+    assert!(told["claimed"].to_string().contains(&stack), "{told}");
+    assert!(!stage.ground.engine.left_of(&stack, &[]).is_empty());
+
+    let next = stage.start(&["--recipe", "hello", "--host", &stage.host_file(&[]).display().to_string()]);
+    until("the next run has begun", || stage.runs().len() == 2);
+    assert_eq!(stage.ground.engine.left_of(&stack, &[]), "", "the dead run is swept before the next begins");
+    assert!(!left_alive(&abra) && !left_alive("61.125"), "its abra does not live on");
+    ended(next).assert(0, &["janitor: ", "nothing left", "green (install)"]);
+    stage.assert_zero();
+}
+
+fn deadline(stage: &Stage<'_>) {
+    let told = stage.run(&["--recipe", "hello", "--deadline", "3"]);
+    assert_ended(stage, &told, 3, "the run was ended at its deadline");
+}
+
+/// abra has submitted the stack and then says nothing more; nor does it when it is asked to undeploy.
+fn hangs_in_deploy(stage: &Stage<'_>) {
+    let abra = stage.script(
+        "case \"$*\" in *'app deploy'*) \"$ABRA\" \"$@\"; sleep 62.125;; *undeploy*) sleep 62.125;; esac\nexec \"$ABRA\" \"$@\"",
+    );
+    let told = stage.run_on(&[("abra", &abra)], &["--recipe", "hello", "--deadline", "4"]);
+    assert_ended(stage, &told, 3, "the run was ended at its deadline");
+    assert!(!left_alive(&abra) && !left_alive("62.125"), "abra is ended with the run");
+}
+
+/// No file may grow beyond 6 kB, which the journal does in mid-run.
+fn journal_full(stage: &Stage<'_>) {
+    let taster = stage.taster(&[]);
+    let mut limited = Command::new("sh");
+    // The shell counts in blocks of 512 bytes; ignored signals stay so in what it becomes.
+    limited.args(["-c", "trap '' XFSZ; ulimit -f 12; exec \"$0\" --recipe hello"]).arg(taster.get_program());
+    limited.current_dir(stage.path()).env_clear();
+    limited.envs(taster.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let told = ended(started(&mut limited));
+    told.assert(
+        3,
+        &[
+            "ending early",
+            "inconclusive (install)",
+            "why (infrastructure): the journal cannot be written",
+            "left behind: nothing",
+        ],
+    );
+    // What it could not write down as done is looked after by the next run, and there is nothing to do.
+    stage.run(&["janitor"]).assert(0, &["0 removed", "nothing left"]);
+    stage.assert_zero();
+}

@@ -1,0 +1,141 @@
+//! Whole runs on a real Swarm: green ones, and recipes that fail in their own way.
+
+use std::{fs, process::Command, time::Duration};
+
+use libtest_mimic::{Failed, Trial};
+use unit_tests::{
+    engine::{printed, until},
+    ground::Ground,
+    told::{Stage, between, ended, journal, results},
+};
+
+/// A story and its name.
+pub(crate) type Story = (&'static str, fn(&Stage<'_>));
+
+/// The stories of this file.
+pub(crate) fn stories(ground: Option<&Ground>) -> Vec<Trial> {
+    on_stages(
+        ground,
+        &[
+            ("runs::hello_is_green_and_its_results_are_true_all_the_way", hello),
+            ("runs::custom_html_is_green", custom_html),
+            ("runs::an_app_that_ignores_its_end_is_swept_fast", grace),
+            ("runs::a_crash_loop_is_red_with_exit_code_and_last_words", crash),
+            ("runs::an_app_that_never_answers_is_red", silent),
+            ("runs::a_wrong_router_rule_is_red_with_the_names_in_it", lost),
+            ("runs::a_folder_is_tasted_as_it_is_and_left_so", folder),
+        ],
+    )
+}
+
+/// Each story on a stage of its own.
+pub(crate) fn on_stages(ground: Option<&Ground>, stories: &[Story]) -> Vec<Trial> {
+    let trial = |&(name, story): &Story| {
+        let ground = ground.cloned();
+        Trial::test(name, move || {
+            let ground = ground.ok_or_else(|| Failed::from("there is no sandbox"))?;
+            story(&Stage::new(&ground));
+            Ok(())
+        })
+    };
+    stories.iter().map(trial).collect()
+}
+
+fn hello(stage: &Stage<'_>) {
+    let run = stage.start(&["--recipe", "hello"]);
+    until("there are results", || stage.runs().iter().any(|run| run.join("results.json").exists()));
+    let stub = stage.results();
+    assert_ne!(stub["verdict"]["outcome"], "green", "{stub}");
+    assert!(stub["finished"].is_null(), "{stub}");
+    stage.reached(r#""event":"step-finished","step":"provision""#);
+    until("the results speak of the step", || stage.results()["stages"][0]["status"] == "pass");
+    let between_steps = stage.results();
+    assert_eq!(between_steps["verdict"]["outcome"], "inconclusive", "{between_steps}");
+
+    let told = ended(run);
+    told.assert(0, &["green (install)", "left behind: nothing", "answer: passed"]);
+    let results = stage.results();
+    assert_eq!(results["verdict"]["outcome"], "green");
+    assert_eq!(results["exit_code"], 0);
+    assert_eq!(results["results"]["install"], "pass");
+    assert_eq!(results["results"]["upgrade"], "skip");
+    assert_eq!(results["hygiene"]["residue"].as_array().map(Vec::len), Some(0), "{results}");
+    assert!(results["finished"].is_string() && results["claimed"] == serde_json::json!([]), "{results}");
+    assert!(told.err.contains(results["version"].as_str().unwrap()), "the head is told:\n{told}");
+    stage.assert_zero();
+}
+
+fn custom_html(stage: &Stage<'_>) {
+    stage.run(&["--recipe", "custom-html"]).assert(0, &["green (install)", "left behind: nothing"]);
+    stage.assert_zero();
+}
+
+fn grace(stage: &Stage<'_>) {
+    stage.run(&["--recipe", "hello-grace"]).assert(0, &["green (install)", "left behind: nothing"]);
+    let journal = journal(&stage.only_run());
+    let swept = between(&journal, r#""event":"step-started","step":"undeploy""#, r#""event":"step-finished","step":"sweep""#);
+    // Swarm alone would wait for the whole grace of the service, which is longer.
+    assert!(swept < Duration::from_secs(10), "{swept:?}");
+    stage.assert_zero();
+}
+
+fn crash(stage: &Stage<'_>) {
+    let told = stage.run(&["--recipe", "hello-crash"]);
+    told.assert(1, &["red (install)", "why (recipe)", "exited with 3", "the specimen was told to crash", "evidence/deploy.txt"]);
+    let results = stage.results();
+    let deploy = &results["stages"][1];
+    assert_eq!(deploy["name"], "deploy");
+    assert_eq!(deploy["owner"], "recipe");
+    let cause = &deploy["outcome"]["detail"]["cause"];
+    assert_eq!((&cause["cause"], &cause["exit"]), (&"crash-loop".into(), &3.into()), "{results}");
+    assert_eq!(results["results"]["install"], "fail");
+    assert_eq!(results["stages"][2]["status"], "unver", "what comes after is not asked");
+    let evidence = fs::read_to_string(stage.only_run().join("evidence/deploy.txt")).unwrap();
+    assert!(evidence.contains("the specimen was told to crash"), "{evidence}");
+    let journal = journal(&stage.only_run());
+    let named = between(&journal, r#""event":"step-started","step":"deploy""#, r#""event":"step-finished","step":"deploy""#);
+    assert!(named < Duration::from_secs(15), "{named:?}");
+    stage.assert_zero();
+}
+
+fn silent(stage: &Stage<'_>) {
+    let told = stage.run(&["--recipe", "hello-silent"]);
+    told.assert(1, &["red (install)", "why (recipe)", "all services settled, but"]);
+    let results = stage.results();
+    let answer = &results["stages"][2];
+    assert_eq!((&answer["name"], &answer["owner"]), (&"answer".into(), &"recipe".into()));
+    assert_eq!(answer["outcome"]["detail"]["cause"]["cause"], "not-serving", "{results}");
+    stage.assert_zero();
+}
+
+fn lost(stage: &Stage<'_>) {
+    let told = stage.run(&["--recipe", "hello-lost"]);
+    let results = stage.results();
+    let domain = results["domain"].as_str().unwrap();
+    let sentence = format!("the ingress knows no route to this name; the router rules name only lost.{domain}");
+    told.assert(1, &["red (install)", "why (recipe)", &sentence]);
+    assert_eq!(results["stages"][2]["outcome"]["detail"]["cause"]["cause"], "not-serving", "{results}");
+    stage.assert_zero();
+}
+
+/// A copy of the recipe with a change that nobody committed and a file that git does not know.
+fn folder(stage: &Stage<'_>) {
+    let recipes = stage.ground.host_file.parent().unwrap().join("recipes");
+    let copy = stage.path().join("mine");
+    let (from, to) = (recipes.join("hello").display().to_string(), copy.display().to_string());
+    printed(Command::new("git").args(["clone", "--quiet", &from, &to]), &["git", "clone"]);
+    let mut sample = fs::read_to_string(copy.join(".env.sample")).unwrap();
+    sample.push_str("\n# A change.\n");
+    fs::write(copy.join(".env.sample"), sample).unwrap();
+    fs::write(copy.join("notes.txt"), "mine\n").unwrap();
+    let status = || {
+        let log = printed(Command::new("git").args(["-C", &to, "log", "--all", "--oneline"]), &["git", "log"]);
+        log + &printed(Command::new("git").args(["-C", &to, "status", "--porcelain", "--branch"]), &["git", "status"])
+    };
+    let before = status();
+    let told = stage.run(&["--recipe", "hello", "--path", &to]);
+    told.assert(0, &["green (install)", "with uncommitted changes", &format!("--path {to}")]);
+    assert_eq!(results(&stage.only_run())["dirty"], true);
+    assert_eq!(status(), before, "the folder is as it was");
+    stage.assert_zero();
+}
