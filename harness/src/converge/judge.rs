@@ -48,8 +48,14 @@ pub enum Judgement {
 pub struct Blocker {
     /// The service.
     pub service: Option<ServiceName>,
-    /// What it lacks, for people: `starting 2/3`.
+    /// What it lacks, for people: `starting 2/3`. It names no moment and no span that grows, so that it changes only when what
+    /// is waited for does.
     pub why: String,
+}
+
+impl Blocker {
+    /// How `why` begins for a service that has all it wants and only has to stay so.
+    pub const UP: &str = "running, stable window of";
 }
 
 /// Judges a watch at `now`. What was seen decides; `now` only says when the next look is due.
@@ -96,7 +102,7 @@ fn waiting_or_settled(watch: &Watch, look: &Look, states: Vec<(&ServiceName, Sta
                 if end <= look.at {
                     continue;
                 }
-                (format!("stable for {:.1} s of {} s", look.at.since(full).as_secs_f32(), window.as_secs()), Some(end))
+                (format!("{} {} s", Blocker::UP, window.as_secs()), Some(end))
             }
             State::Going { why, look_again } => (why, look_again),
             State::Looping(failure) => (format!("may be failing for good: {}", failure.message), None),

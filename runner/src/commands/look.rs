@@ -96,8 +96,8 @@ fn line(stack: &StackName, seen: &Seen<'_>) -> Option<(Mono, String)> {
 
 fn waiting(stack: &StackName, look: &Seeing, on: &[Blocker]) -> String {
     let said = |blocker: &Blocker| match &blocker.service {
-        // How long something has been stable changes with each look and is no news.
-        _ if blocker.why.starts_with("stable for") => None,
+        // One line for the whole stack says it, once all of it is up.
+        _ if blocker.why.starts_with(Blocker::UP) => None,
         Some(service) => Some(format!("{}: {}", stack.short(service), blocker.why)),
         None => Some(blocker.why.clone()),
     };

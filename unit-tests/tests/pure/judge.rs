@@ -1,5 +1,9 @@
-//! The judge over recordings of real stacks: what it says and when, also when looks are lost, and that a judge with one
-//! truth removed is caught.
+//! The judge over recordings of real stacks: what it says and when, also when looks are lost, repeated or late, and that a
+//! judge with one truth removed is caught.
+//!
+//! There is no test with the engine's clock an hour off, because there is nothing to put off: a look has one time, `Look::at`,
+//! which is our own monotonic clock's, and no view of a service, task or update has a field for a time of the engine's. A
+//! judge that heeded one would not compile.
 
 use std::time::Duration;
 
@@ -97,6 +101,66 @@ fn lost_looks_change_only_the_time_and_that_by_one_watchdog_at_most() {
             assert!(when.0 <= at + u64::try_from(WATCHDOG.as_millis()).unwrap(), "{name}: {} after {at}", when.0);
         }
     }
+}
+
+/// The looks, each up to so many milliseconds late, one more than the other, but still in their order.
+fn late(looks: &[Look], most: u64) -> Vec<Look> {
+    let mut looks = looks.to_vec();
+    let mut last = Mono(0);
+    for (number, look) in looks.iter_mut().enumerate() {
+        let late = most * (number as u64 * 7 % 11) / 10;
+        look.at = look.at.after(Duration::from_millis(late)).max(last);
+        last = look.at;
+    }
+    looks
+}
+
+#[test]
+fn late_looks_change_only_the_time_and_that_by_one_watchdog_at_most() {
+    let watchdog = u64::try_from(WATCHDOG.as_millis()).unwrap();
+    for (name, said, at) in EXPECTED {
+        for most in [50, 300, 1_000, 3_000] {
+            let recording = Recording::load(name);
+            let mut looks = late(&recording.looks, most);
+            // Windows that began late end late; by then the last look shows the same once more.
+            let last = looks.last().unwrap().clone();
+            looks.extend([most, 2 * most].map(|more| Look { at: last.at.after(Duration::from_millis(more)), ..last.clone() }));
+            let (when, judgement) = replay(&mut RealJudge::new(recording.goal), &looks).expect(name);
+            assert_eq!(brief(&judgement), *said, "{name} with looks up to {most} ms late");
+            assert!(when.0 <= at + watchdog, "{name} with looks up to {most} ms late: {} after {at}", when.0);
+        }
+    }
+}
+
+#[test]
+fn when_our_own_clock_began_does_not_matter() {
+    let hour = Duration::from_secs(3_600);
+    for (name, said, at) in EXPECTED {
+        let mut recording = Recording::load(name);
+        recording.looks.iter_mut().for_each(|look| look.at = look.at.after(hour));
+        let (when, judgement) = replay(&mut RealJudge::new(recording.goal), &recording.looks).expect(name);
+        assert_eq!((brief(&judgement).as_str(), when), (*said, Mono(*at).after(hour)), "{name}");
+    }
+}
+
+#[test]
+fn what_is_waited_for_is_said_once_as_long_as_it_is_the_same() {
+    let recording = Recording::load("several");
+    let mut judge = RealJudge::new(recording.goal);
+    let mut said: Vec<Vec<String>> = Vec::new();
+    for look in &recording.looks {
+        if let Judgement::Waiting { on, .. } = judge.look(look.clone()) {
+            said.push(on.into_iter().map(|blocker| blocker.why).collect());
+        }
+    }
+    let looks = said.len();
+    said.dedup();
+    assert!(said.last().unwrap().iter().all(|why| why == "running, stable window of 5 s"), "{said:#?}");
+    let mut different = said.clone();
+    different.sort();
+    different.dedup();
+    assert_eq!(different.len(), said.len(), "nothing is said again after something else was: {said:#?}");
+    assert!(said.len() < looks, "{} texts in {looks} looks", said.len());
 }
 
 /// A judge for which each running task is of the current spec.
