@@ -85,7 +85,9 @@ impl Home {
 /// What was found out about the machine when the sandbox was made.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Machine {
-    /// Whether the kernel has IPVS, so that a service's virtual address answers. Tried by a real connection.
+    /// Whether the kernel has IPVS, so that a service's virtual address answers. Told by `/proc/net/ip_vs`, which is there once
+    /// the engine has loaded the module; it does so for the first container on an overlay network, the ingress. No connection
+    /// is tried.
     pub ipvs: bool,
     /// Whether a container registry answers. Where none does, images are never looked up remotely.
     pub registry: bool,
