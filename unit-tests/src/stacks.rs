@@ -2,8 +2,9 @@
 
 use std::{
     io::Write,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     path::Path,
-    process::Stdio,
+    process::{Child, Stdio},
     sync::atomic::{AtomicU32, Ordering},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -18,7 +19,7 @@ use harness::{
     },
 };
 
-use crate::engine::{Engine, printed, until};
+use crate::engine::{Engine, until};
 
 /// A run id that nobody else has.
 ///
@@ -40,21 +41,66 @@ pub fn stack_of(run: &RunId) -> StackName {
     StackName::of(&Domain::of(&"hello".parse().unwrap(), run, &"taster.test".parse().unwrap()).unwrap())
 }
 
+/// The text of a file in `stacks`.
+///
+/// # Panics
+/// If there is no such file.
+pub fn stack_file(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("stacks").join(name);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
 impl Engine {
     /// Deploys `stacks/<file>` as `stack`, with the secret that its file names, made as abra makes it: without labels.
     ///
     /// # Panics
     /// If Docker refuses.
     pub fn deploy(&self, file: &str, stack: &str) {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("stacks").join(file);
-        let text = std::fs::read_to_string(&path).unwrap();
+        let text = stack_file(file);
         if text.contains("${STACK}_password_v1") {
             self.secret(&format!("{stack}_password_v1"));
         }
-        let args = ["stack", "deploy", "--resolve-image", "never", "--detach=true", "--compose-file"];
+        self.submit(&text, stack);
+    }
+
+    /// Deploys the text of a compose file as `stack` and waits for nothing.
+    ///
+    /// # Panics
+    /// If Docker refuses.
+    pub fn submit(&self, text: &str, stack: &str) {
+        let done = self.submitting(text, stack, "--detach=true").wait_with_output().unwrap();
+        assert!(done.status.success(), "deploy of {stack}: {}", String::from_utf8_lossy(&done.stderr));
+    }
+
+    /// The docker client at work on a deploy. `detach` is the option by which it is told whether to wait.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    pub fn submitting(&self, text: &str, stack: &str, detach: &str) -> Child {
         let mut deploy = self.docker();
-        deploy.args(args).arg(&path).arg(stack).env("IMAGE", self.image()).env("STACK", stack);
-        printed(&mut deploy, &args);
+        deploy.args(["stack", "deploy", "--resolve-image", "never", detach, "--compose-file", "-", stack]);
+        deploy.env("IMAGE", self.image()).env("STACK", stack);
+        let mut child = deploy.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        child
+    }
+
+    /// Does something with the name of a stack that nobody else has, and takes the stack to zero afterwards, by force and
+    /// whatever came of it. Secrets and volumes are not thought of.
+    pub fn on_a_stack<T>(&self, act: impl FnOnce(&str) -> T) -> T {
+        let stack = stack_of(&fresh_run()).to_string();
+        let done = catch_unwind(AssertUnwindSafe(|| act(&stack)));
+        let filter = format!("label=com.docker.stack.namespace={stack}");
+        until(&format!("nothing is left of {stack}"), || {
+            self.ok(&["stack", "rm", &stack]);
+            let containers = self.ask(&["container", "ls", "--all", "--quiet", "--filter", &filter]);
+            let mut remove = vec!["container", "rm", "--force"];
+            remove.extend(containers.lines());
+            // One that is gone by now is no matter; what is left is told by the script.
+            self.ok(&remove);
+            self.left_of(&stack, &[]).is_empty()
+        });
+        done.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
     /// Makes a secret without labels.

@@ -45,9 +45,7 @@ pub(crate) fn stories(engine: &Engine) -> Vec<Trial> {
             Ok::<(), Failed>(())
         })
     };
-    let mut trials: Vec<Trial> = stories.into_iter().map(trial).collect();
-    trials.push(trial(("figures::true_zero_of_twelve_services", figures)).with_ignored_flag(true));
-    trials
+    stories.into_iter().map(trial).collect()
 }
 
 /// A run with a journal, a stack that it claims, an `.env` and a folder of its own.
@@ -267,42 +265,14 @@ fn child_goes_on(engine: &Engine) {
 }
 
 fn twelve(engine: &Engine) {
-    let (run, took) = swept_twelve(engine);
-    run.assert_zero(engine, &[]);
-    // Each service alone takes eight seconds to stop when it is asked to, and Swarm asks them nearly one after another.
-    assert!(took < Duration::from_secs(30), "{took:?}");
-}
-
-fn swept_twelve(engine: &Engine) -> (Run, Duration) {
     let (run, journal) = Run::started(engine);
     engine.deploy("sweep-twelve.yml", &run.stack);
     engine.running(&run.stack, 12);
     drop(journal);
     let started = Instant::now();
     run.swept(engine);
-    (run, started.elapsed())
-}
-
-/// Prints how long true zero takes, by the janitor as a process and by plain removal, three times each. Run it with
-/// `cargo test -p unit-tests --test swarm -- --ignored figures`.
-#[expect(clippy::print_stderr, reason = "figures are printed, not asserted")]
-fn figures(engine: &Engine) {
-    for _ in 0..3 {
-        let (run, took) = swept_twelve(engine);
-        run.assert_zero(engine, &[]);
-        let rival = stack_of(&fresh_run()).to_string();
-        engine.deploy("sweep-twelve.yml", &rival);
-        engine.running(&rival, 12);
-        let started = Instant::now();
-        // It fails when the network is still in use by a task, so it is said again until nothing is left.
-        until("plain removal has come to zero", || {
-            engine.ok(&["stack", "rm", &rival]);
-            engine.left_of(&rival, &[]).is_empty()
-        });
-        eprintln!(
-            "true zero of 12 services: janitor {:.1} s, docker stack rm {:.1} s",
-            took.as_secs_f64(),
-            started.elapsed().as_secs_f64()
-        );
-    }
+    let took = started.elapsed();
+    run.assert_zero(engine, &[]);
+    // Each service alone takes eight seconds to stop when it is asked to, and Swarm asks them nearly one after another.
+    assert!(took < Duration::from_secs(30), "{took:?}");
 }

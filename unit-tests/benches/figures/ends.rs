@@ -1,0 +1,163 @@
+//! How soon it is known how a stack ended.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::{Child, Stdio},
+    sync::mpsc::{Receiver, channel},
+    time::{Duration, Instant},
+};
+
+use harness::{
+    adapters::swarm::DockerSwarm,
+    converge::{Goal, Judgement, Marks, Watch},
+    ports::Swarm,
+};
+use jiff::Timestamp;
+use unit_tests::{engine::Engine, recording::brief, stacks::stack_file};
+
+use crate::{
+    Bench,
+    rival::{can_wait, rival_row, waited},
+    stacks::{last_task, since},
+    table::{Spread, row, say},
+};
+
+const TIMES: usize = 3;
+
+/// How often the docker client does not come back by the bound, and how long it took when it did.
+fn client(bench: &Bench, text: &str, bound: Duration) {
+    if !can_wait(&bench.client_version()) {
+        return;
+    }
+    let mut spread = Spread::default();
+    let came = bench.ground.engine.on_a_stack(|stack| waited(&bench.ground.engine, stack, text, bound));
+    came.into_iter().for_each(|took| spread.add(took));
+    rival_row("docker stack deploy --detach=false", &spread, usize::from(came.is_none()), bound);
+}
+
+pub(crate) fn crash_loop(bench: &Bench) {
+    let engine = &bench.ground.engine;
+    let text = stack_file("crash-loop.yml").replace("delay: 500ms", "delay: 1s");
+    let mut ours = Spread::default();
+    let mut said = String::new();
+    for _ in 0..TIMES {
+        engine.on_a_stack(|stack| {
+            let started = Instant::now();
+            engine.submit(&text, stack);
+            let (judgement, _) = bench.settled(stack, Watch::new(Goal::Settle));
+            ours.add(started.elapsed());
+            let Judgement::Failed(failures) = judgement else { panic!("{judgement:?}") };
+            said.clone_from(&failures[0].message);
+        });
+    }
+    assert!(said.contains("exited with 3") && said.contains("cannot open database"), "{said}");
+    row("taster (target: 10 s)", &ours);
+    client(bench, &text, Duration::from_secs(20));
+}
+
+pub(crate) fn one_shot(bench: &Bench) {
+    let engine = &bench.ground.engine;
+    let text = stack_file("one-shot.yml");
+    let mut ours = Spread::default();
+    for _ in 0..TIMES {
+        engine.on_a_stack(|stack| {
+            engine.submit(&text, stack);
+            let (judgement, at) = bench.settled(stack, Watch::new(Goal::Settle));
+            assert_eq!(brief(&judgement), "settled");
+            ours.add_signed(since(at, last_task(engine, stack, "complete")));
+        });
+    }
+    row("taster (target: 300 ms)", &ours);
+    client(bench, &text, Duration::from_secs(20));
+}
+
+pub(crate) fn rollback(bench: &Bench) {
+    let engine = &bench.ground.engine;
+    let mut ours = Spread::default();
+    for _ in 0..TIMES {
+        engine.on_a_stack(|stack| {
+            let service = format!("{stack}_app");
+            engine.submit(&stack_file("rolled-back-1.yml"), stack);
+            assert_eq!(brief(&bench.settled(stack, Watch::new(Goal::Settle)).0), "settled");
+            let before = bench.marks(stack);
+            let words = Words::of(engine, &service);
+            engine.submit(&stack_file("rolled-back-2.yml"), stack);
+            let watch = Watch::new(Goal::Upgrade(bench.marks(stack))).coming_from(before);
+            let (judgement, at) = bench.settled(stack, watch);
+            assert!(brief(&judgement).starts_with("rolled-back"), "{judgement:?}");
+            ours.add_signed(since(at, words.first("rollback_started")));
+        });
+    }
+    row("taster (target: 300 ms)", &ours);
+    if !can_wait(&bench.client_version()) {
+        return;
+    }
+    let bound = Duration::from_secs(60);
+    let mut late = Spread::default();
+    let came = engine.on_a_stack(|stack| {
+        engine.submit(&stack_file("rolled-back-1.yml"), stack);
+        assert_eq!(brief(&bench.settled(stack, Watch::new(Goal::Settle)).0), "settled");
+        let words = Words::of(engine, &format!("{stack}_app"));
+        let came = waited(engine, stack, &stack_file("rolled-back-2.yml"), bound);
+        let now = Timestamp::now();
+        came.map(|_| since(now, words.first("rollback_started")))
+    });
+    came.into_iter().for_each(|seconds| late.add_signed(seconds));
+    rival_row("docker stack deploy --detach=false, its return", &late, usize::from(came.is_none()), bound);
+}
+
+impl Bench {
+    fn marks(&self, stack: &str) -> Marks {
+        let swarm = DockerSwarm::at(self.ground.engine.socket()).unwrap();
+        let stack = stack.parse().unwrap();
+        Marks::of(&self.runtime.block_on(async { swarm.look(&stack).await }).unwrap())
+    }
+}
+
+/// Swarm's words on the update of a service, as the docker client tells them.
+struct Words {
+    client: Child,
+    told: Receiver<(String, Timestamp)>,
+}
+
+impl Words {
+    fn of(engine: &Engine, service: &str) -> Self {
+        let format = "{{.TimeNano}} {{index .Actor.Attributes \"name\"}} {{index .Actor.Attributes \"updatestate.new\"}}";
+        let filters = ["--filter", "type=service", "--filter", "event=update"];
+        let mut events = engine.docker();
+        events.arg("events").args(filters).args(["--format", format]).stdout(Stdio::piped());
+        let mut client = events.spawn().unwrap();
+        let out = BufReader::new(client.stdout.take().unwrap());
+        let (tell, told) = channel();
+        let service = service.to_owned();
+        std::thread::spawn(move || {
+            for line in out.lines().map_while(Result::ok) {
+                let mut words = line.split(' ');
+                let (Some(nanos), Some(name), Some(word)) = (words.next(), words.next(), words.next()) else { continue };
+                let at = nanos.parse().ok().and_then(|nanos| Timestamp::from_nanosecond(nanos).ok());
+                if let Some(at) = at.filter(|_| name == service) {
+                    let _ = tell.send((word.to_owned(), at));
+                }
+            }
+        });
+        Self { client, told }
+    }
+
+    /// When the word was first said.
+    fn first(&self, wanted: &str) -> Timestamp {
+        loop {
+            let (word, at) = self.told.recv_timeout(Duration::from_secs(30)).expect("Swarm says so");
+            if word == wanted {
+                return at;
+            }
+        }
+    }
+}
+
+impl Drop for Words {
+    fn drop(&mut self) {
+        if self.client.kill().and_then(|()| self.client.wait()).is_err() {
+            say("  the client that tells of events could not be ended");
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! How long stacks take until they are known to stand.
+
+use std::time::{Duration, Instant};
+
+use harness::{
+    adapters::{clock::SystemClock, swarm::DockerSwarm},
+    converge::{Goal, Judgement, Watch},
+    steps::settle::settle,
+};
+use jiff::Timestamp;
+use unit_tests::engine::Engine;
+
+use crate::{
+    Bench,
+    rival::{can_wait, nothing_doing, rival_row, waited},
+    table::{Spread, row},
+};
+
+/// The window that each service has to stay up.
+const WINDOW: f64 = 5.0;
+/// How many services, how often by taster, and how often by the docker client, which takes over a minute for twelve.
+const SIZES: [(usize, usize, usize); 4] = [(1, 3, 3), (3, 3, 2), (6, 2, 1), (12, 2, 1)];
+
+pub(crate) fn converge(bench: &Bench) {
+    let engine = &bench.ground.engine;
+    let rival = can_wait(&bench.client_version());
+    for (count, ours, theirs) in SIZES {
+        let text = nothing_doing(count);
+        let (mut settled, mut late, mut client) = (Spread::default(), Spread::default(), Spread::default());
+        let (bound, mut gave_up) = (Duration::from_secs(180), 0);
+        for time in 0..ours.max(theirs) {
+            if time < ours {
+                engine.on_a_stack(|stack| {
+                    let started = Instant::now();
+                    engine.submit(&text, stack);
+                    let (judgement, at) = bench.settled(stack, Watch::new(Goal::Settle));
+                    settled.add(started.elapsed());
+                    assert!(matches!(judgement, Judgement::Settled { .. }), "{judgement:?}");
+                    late.add_signed(since(at, last_task(engine, stack, "running")) - WINDOW);
+                });
+            }
+            if rival && time < theirs {
+                match engine.on_a_stack(|stack| waited(engine, stack, &text, bound)) {
+                    Some(took) => client.add(took),
+                    None => gave_up += 1,
+                }
+            }
+        }
+        row(&format!("{count:>2} services: taster"), &settled);
+        row("   beyond last running + 5 s (target: 200 ms)", &late);
+        rival_row("   docker stack deploy --detach=false", &client, gave_up, bound);
+    }
+}
+
+impl Bench {
+    /// The judgement on a stack, and when it was there.
+    pub(crate) fn settled(&self, stack: &str, watch: Watch) -> (Judgement, Timestamp) {
+        let swarm = DockerSwarm::at(self.ground.engine.socket()).unwrap();
+        let stack = stack.parse().unwrap();
+        let budget = Duration::from_secs(120);
+        let judgement =
+            self.runtime.block_on(async { settle(&swarm, &SystemClock::start(), &stack, watch, budget, |_| {}).await });
+        (judgement, Timestamp::now())
+    }
+}
+
+/// The seconds from `then` to `now`.
+pub(crate) fn since(now: Timestamp, then: Timestamp) -> f64 {
+    now.duration_since(then).as_secs_f64()
+}
+
+/// When the last task of the stack came into `state`, by the engine's clock, which is this machine's.
+pub(crate) fn last_task(engine: &Engine, stack: &str, state: &str) -> Timestamp {
+    let tasks = engine.ask(&["stack", "ps", "--quiet", "--no-trunc", stack]);
+    let mut inspect = vec!["inspect", "--type", "task", "--format", "{{.Status.State}} {{json .Status.Timestamp}}"];
+    inspect.extend(tasks.lines());
+    let told = engine.ask(&inspect);
+    let times = told.lines().filter_map(|line| line.strip_prefix(state)).map(|time| time.trim().trim_matches('"'));
+    times.map(|time| time.parse().unwrap()).max().unwrap()
+}

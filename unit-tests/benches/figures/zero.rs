@@ -1,0 +1,64 @@
+//! How long it takes until nothing is left.
+
+use std::{sync::Arc, time::Instant};
+
+use harness::{
+    adapters::{children::Processes, clock::SystemClock, files::Disk, swarm::DockerSwarm},
+    claim::Claimed,
+    journal::Journal,
+    steps::sweep::{Outside, Pace, until_zero},
+};
+use unit_tests::{engine::until, stacks::fresh_run};
+
+use crate::{
+    Bench,
+    table::{Spread, row},
+};
+
+const TIMES: usize = 2;
+
+pub(crate) fn zero(bench: &Bench) {
+    let engine = &bench.ground.engine;
+    let (mut ours, mut plain) = (Spread::default(), Spread::default());
+    for _ in 0..TIMES {
+        engine.on_a_stack(|stack| {
+            engine.deploy("sweep-twelve.yml", stack);
+            engine.running(stack, 12);
+            ours.add(bench.swept(stack));
+            assert_eq!(engine.left_of(stack, &[]), "");
+        });
+        engine.on_a_stack(|stack| {
+            engine.deploy("sweep-twelve.yml", stack);
+            engine.running(stack, 12);
+            let started = Instant::now();
+            // It fails when the network is still in use by a task, so it is said again until nothing is left.
+            until("plain removal has come to zero", || {
+                engine.ok(&["stack", "rm", stack]);
+                engine.left_of(stack, &[]).is_empty()
+            });
+            plain.add(started.elapsed());
+        });
+    }
+    row("taster (target: 6 s)", &ours);
+    row("docker stack rm, until nothing is left", &plain);
+}
+
+impl Bench {
+    /// Sweeps a stack as a run does, and says how long that took.
+    fn swept(&self, stack: &str) -> std::time::Duration {
+        let engine = &self.ground.engine;
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(SystemClock::start());
+        let swarm_id = engine.ask(&["info", "--format", "{{.Swarm.Cluster.ID}}"]).parse().unwrap();
+        let run = fresh_run();
+        let journal = Journal::create(&folder.path().join(run.as_str()), run.clone(), clock.clone()).unwrap();
+        journal.append(unit_tests::stacks::started(&run, engine.socket())).unwrap();
+        let (claim, _) = journal.claim(Claimed::Stack { name: stack.parse().unwrap() }, &swarm_id).unwrap();
+        let swarm = DockerSwarm::at(engine.socket()).unwrap();
+        let outside = Outside { swarm: &swarm, files: &Disk, children: &Processes, clock: &*clock };
+        let started = Instant::now();
+        let swept = self.runtime.block_on(async { until_zero(outside, &[claim], &[], Pace::default()).await }).unwrap();
+        assert!(swept.clean(), "{:?}", swept.residue);
+        started.elapsed()
+    }
+}
