@@ -5,6 +5,7 @@ mod abra;
 mod conformance;
 mod bad_input;
 mod guard;
+mod judge;
 #[path = "sandbox.rs"]
 mod local_host;
 mod runs;
@@ -45,6 +46,7 @@ fn on_a_swarm(ground: Result<Ground, String>, list: bool) -> Vec<Trial> {
     let engine = ground.as_ref().map_or_else(|_| Engine::local(IMAGE), |ground| ground.engine.clone());
     let mut stories = abra::stories(&engine);
     stories.extend(conformance::stories(&engine));
+    stories.extend(judge::stories(&engine));
     stories.extend(sweep::stories(&engine));
     stories.extend(local_host::stories());
     let Some(missing) = ground.err().filter(|_| !list) else { return stories };
