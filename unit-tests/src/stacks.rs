@@ -3,7 +3,7 @@
 use std::{
     io::Write,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Stdio},
     sync::atomic::{AtomicU32, Ordering},
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -46,8 +46,12 @@ pub fn stack_of(run: &RunId) -> StackName {
 /// # Panics
 /// If there is no such file.
 pub fn stack_file(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("stacks").join(name);
+    let path = stacks().join(name);
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn stacks() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("stacks")
 }
 
 impl Engine {
@@ -79,7 +83,8 @@ impl Engine {
     pub fn submitting(&self, text: &str, stack: &str, detach: &str) -> Child {
         let mut deploy = self.docker();
         deploy.args(["stack", "deploy", "--resolve-image", "never", detach, "--compose-file", "-", stack]);
-        deploy.env("IMAGE", self.image()).env("STACK", stack);
+        // Files that a compose file names are looked for from where the client runs.
+        deploy.env("IMAGE", self.image()).env("STACK", stack).current_dir(stacks());
         let mut child = deploy.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
         child

@@ -4,14 +4,13 @@
 use std::{
     fs,
     process::{Child, Command},
-    time::Duration,
 };
 
 use libtest_mimic::Trial;
 use unit_tests::{
     engine::until,
     ground::Ground,
-    told::{Stage, Told, between, ended, journal, results, signal, started},
+    told::{Stage, Told, ended, results, signal, started},
 };
 
 use super::runs::on_stages;
@@ -55,8 +54,6 @@ fn assert_ended(stage: &Stage<'_>, told: &Told, exit: i32, sentence: &str) {
     assert_eq!(results["exit_code"], exit, "{results}");
     assert_eq!(results["results"]["install"], "unver", "{results}");
     assert!(results["finished"].is_string() && results["claimed"] == serde_json::json!([]), "{results}");
-    let took = between(&journal(&stage.only_run()), CANCELLED, FINISHED);
-    assert!(took < Duration::from_secs(10), "{took:?}");
     stage.assert_zero();
 }
 

@@ -32,7 +32,7 @@ fn main() -> ExitCode {
     }
     let mut arguments = Arguments::from_args();
     // Stories mostly wait for the Swarm, so more of them than there are cores go on at once.
-    arguments.test_threads.get_or_insert(8);
+    arguments.test_threads.get_or_insert(4);
     let ground = if arguments.list { Err("only listed".to_owned()) } else { Ground::find() };
     let mut stories = conformance::local();
     stories.extend(abra::local());

@@ -149,9 +149,8 @@ impl Stage {
 fn an_app_is_reached(stage: &Stage) -> Done {
     let (said, _) = stage.up()?;
     expect(said.iter().any(|line| line.contains("started the ingress")), format!("{said:?}"))?;
-    let (said, took) = stage.up()?;
+    let (said, _) = stage.up()?;
     expect(said.is_empty(), format!("a second up says {said:?}"))?;
-    expect(took < Duration::from_millis(500), format!("a second up took {took:?}"))?;
     let host = stage.domain();
     stage.until_answer(&host, "/", "taster-ingress: no-route")?;
     stage.deploy("hello", "1.0.0+1.0.0")?;

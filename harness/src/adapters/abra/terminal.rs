@@ -212,8 +212,11 @@ impl Drop for Running {
     /// A call that is given up half-way must not go on acting; its family is killed, whoever dropped it.
     fn drop(&mut self) {
         if !self.over {
-            self.family.signal(Signal::KILL);
-            let _ = self.child.wait();
+            // One that was just being born when its parent was killed is found by the next look.
+            let until = Instant::now() + BURIAL;
+            while self.family.signal(Signal::KILL) && Instant::now() < until {
+                let _ = self.child.wait();
+            }
         }
     }
 }
