@@ -62,8 +62,10 @@ pub async fn gather(
     let claim = log
         .claim(Claimed::Dir { path: folder.abra_dir() }, engine)
         .map_err(|error| Refusal::Facts(preflight("journal", error.to_string())))?;
-    // An abra that cannot say its version is not waited for with anything else.
-    let ((), (checked, dirty)) = tokio::try_join!(version(ports, log), recipe(request, ports, &claim))?;
+    // An abra that cannot say its version is not waited for with anything else, and whatever else fails is its fault.
+    let checked = async { Ok(recipe(request, ports, &claim).await) };
+    let ((), checked) = tokio::try_join!(version(ports, log), checked)?;
+    let (checked, dirty) = checked?;
     let at = match &request.source {
         Source::Catalogue { at } => at.clone().or_else(|| newest(&checked.tags)),
         Source::Folder { .. } => None,
