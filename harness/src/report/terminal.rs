@@ -140,6 +140,9 @@ pub fn ending(state: &RunState, folder: &str) -> String {
                 let _ = writeln!(text, "  changed by us though not ours: {object}");
             }
         }
+        None if state.claims.is_empty() => {
+            text.push_str("  left behind: nothing that the run had claimed; all else could not be compared\n");
+        }
         None => text.push_str("  left behind: not known, the world could not be compared\n"),
     }
     if verdict.outcome != Colour::Green {
