@@ -53,9 +53,9 @@ fn host_files(stage: &Stage<'_>) {
 
 /// What a simple engine answers that knows no Swarm.
 fn lone_engine(listener: UnixListener) {
-    let answer = |body: &str| {
+    let answer = |status: &str, body: &str| {
         format!(
-            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nApi-Version: 1.41\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nApi-Version: 1.41\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
             body.len()
         )
     };
@@ -69,15 +69,20 @@ fn lone_engine(listener: UnixListener) {
             }
             let head = String::from_utf8_lossy(&head).into_owned();
             let path = head.split(' ').nth(1).unwrap_or_default().split('?').next().unwrap_or_default().to_owned();
-            let body = match path.rsplit('/').next() {
-                Some("info") => {
-                    r#"{"ServerVersion":"20.10.24","Swarm":{"LocalNodeState":"inactive","ControlAvailable":false},"SecurityOptions":[]}"#
-                }
-                Some("version") => r#"{"Version":"20.10.24","ApiVersion":"1.41"}"#,
-                Some("volumes") => r#"{"Volumes":[],"Warnings":null}"#,
-                _ => "[]",
+            let known = match path.rsplit('/').next() {
+                Some("info") => Some(
+                    r#"{"ServerVersion":"20.10.24","Swarm":{"LocalNodeState":"inactive","ControlAvailable":false},"SecurityOptions":[]}"#,
+                ),
+                Some("version") => Some(r#"{"Version":"20.10.24","ApiVersion":"1.41"}"#),
+                Some("volumes") => Some(r#"{"Volumes":[],"Warnings":null}"#),
+                Some("json" | "networks") => Some("[]"),
+                _ => None,
             };
-            let _ = stream.write_all(answer(body).as_bytes());
+            let (status, body) = match known {
+                Some(body) => ("200 OK", body),
+                None => ("503 Service Unavailable", r#"{"message":"This node is not a swarm manager."}"#),
+            };
+            let _ = stream.write_all(answer(status, body).as_bytes());
         }
     });
 }
