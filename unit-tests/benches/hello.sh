@@ -2,9 +2,10 @@
 # Does by hand, with git, docker and curl, what a run of `hello` does: clone, .env, secret, deploy, wait until it runs and has
 # stayed so for five seconds, ask over HTTPS, remove, wait for zero. Nothing is slept for but the five seconds and the pauses
 # between two polls.
-# hello.sh SANDBOX ZONE INGRESS: the sandbox's folder, its zone, and the ingress as ADDRESS:PORT. Prints nothing when all went well.
+# hello.sh SANDBOX ZONE INGRESS [force]: the sandbox's folder, its zone, and the ingress as ADDRESS:PORT. With `force` containers are
+# not given their stop grace, as taster does not give it. Prints nothing when all went well.
 set -eu
-sandbox=$1 zone=$2 address=${3%:*} port=${3##*:}
+sandbox=$1 zone=$2 address=${3%:*} port=${3##*:} force=${4:-}
 app=hello-bare$(od -An -N3 -tx1 /dev/urandom | tr -d ' \n')
 domain=$app.$zone
 stack=$(echo "$domain" | tr . _)
@@ -32,6 +33,9 @@ removed() {
 }
 remove() {
     docker stack rm "$stack" >"$work/rm" 2>&1 || true
+    containers=$(docker container ls --all --quiet --filter "label=$label")
+    # One that goes by itself meanwhile makes the client complain; whether all are gone is asked next.
+    [ -z "$force" ] || [ -z "$containers" ] || docker container rm --force $containers >"$work/rm" 2>&1 || true
     until_ "the containers are gone" stopped
     until_ "the networks are gone" removed
     volumes=$(docker volume ls --quiet --filter "label=$label")
