@@ -6,7 +6,7 @@ const COMPOSE: &str = r#"---
 version: "3.8"
 services:
   app:
-    image: ${IMAGE:-bb:1}
+    image: ${IMAGE:-taster.test/busybox:1.35.0}
     command: httpd -f -p 80
     environment:
       - OWN=recipe
@@ -49,7 +49,7 @@ const WORKER: &str = r#"---
 version: "3.8"
 services:
   worker:
-    image: ${IMAGE:-bb:1}
+    image: ${IMAGE:-taster.test/busybox:1.35.0}
     command: sleep 100000
     ports: ["47811:80"]
     deploy:

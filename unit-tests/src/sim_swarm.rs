@@ -147,7 +147,7 @@ impl World {
         ServiceView {
             index: Index(10 + number as u64),
             spec: SpecDigest(format!("spec-{number}")),
-            image: "bb:1".parse().expect("an image"),
+            image: "taster.test/busybox:1.35.0".parse().expect("an image"),
             mode: Mode::Replicated { replicas: 1 },
             update: None,
             roll: RollPolicy {
