@@ -15,7 +15,7 @@ use crate::{
     log::Log,
     model::{
         host::Host,
-        outcome::{Cause, Failure, Gap, Outcome},
+        outcome::{Cause, Failure, Gap, Outcome, Owner},
         request::Request,
         time::spoken,
     },
@@ -183,7 +183,8 @@ fn over_budget(state: &RunState, id: &StepId, budget: Duration) -> Failure {
     } else {
         format!("step {id} did not end within {}; it waited for {waiting_for}", spoken(budget))
     };
-    Failure::new(Cause::Budget { waiting_for }, message)
+    // A step that can blame the recipe for its slowness ends by its own patience before; this is the net below it.
+    Failure::new(Cause::Budget { waiting_for }, message).owned_by(Owner::Infrastructure)
 }
 
 async fn next_signal(signals: &mut BoxStream<'static, i32>) -> i32 {

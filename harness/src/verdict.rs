@@ -94,6 +94,8 @@ pub fn tier_outcome(plan: &Plan, state: &RunState, tier: Tier) -> Outcome {
 pub fn verdict(state: &RunState) -> Verdict {
     let tiers: Vec<Tier> = state.begun.iter().flat_map(|begun| begun.request.tiers.iter().copied()).collect();
     let mut reasons = Vec::new();
+    // Why the run ended early stands before what is not verified because of it.
+    reasons.extend(state.cancel.iter().map(cancelled));
     match &state.plan {
         None => reasons.push(Reason { tier: None, owner: None, sentence: "the run ended before it had a plan".into() }),
         Some(Plan { refusal: Some(Refusal::Request { sentence }), .. }) => {
@@ -111,9 +113,6 @@ pub fn verdict(state: &RunState) -> Verdict {
                 }
             }));
         }
-    }
-    if let Some(cancel) = &state.cancel {
-        reasons.push(cancelled(cancel));
     }
     // A defect of ours outweighs what it may have caused; else the recipe's own failure is the news.
     reasons.sort_by_key(|reason| match reason.owner {

@@ -45,7 +45,9 @@ pub(super) async fn answer(context: &Context<'_>, id: &StepId, budget: Duration)
     };
     let url = format!("https://{}/", head.domain);
     let services = context.ports.swarm.look(&head.stack).await.unwrap_or_default();
-    let budget = declared_timeout(&services).unwrap_or(budget).min(budget);
+    // The last request and the pause before it are within the step's budget too, so that this step ends by its own word.
+    let most = budget.saturating_sub(REQUEST_PATIENCE + PAUSE.1);
+    let budget = declared_timeout(&services).unwrap_or(most).min(most);
     let began = context.ports.clock.mono();
     let mut pause = PAUSE.0;
     let mut unrouted_since = None;

@@ -9,6 +9,7 @@ mod judge;
 mod judge_marks;
 mod judge_worlds;
 mod next;
+mod run;
 mod sweep;
 mod sweep_janitor;
 mod verdict;

@@ -1,0 +1,233 @@
+//! A simulated host for whole runs: one service that settles at once, an abra and a web that do as they are told.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use futures_util::stream::{self, BoxStream, StreamExt};
+use harness::{
+    adapters::clock::SystemClock,
+    claim::Claim,
+    converge::{Look, ServiceView},
+    model::names::{Commit, RecipeName, ServiceName, StackName, TaskId},
+    ports::{
+        Abra, AbraError, Call, Checked, Checkout, CheckoutError, Child, ChildError, Children, Engine, Exchange, FileError, Files,
+        HttpView, Nudge, Ports, Swarm, SwarmError, Web, WebError,
+    },
+    sweep::Removal,
+    world::{ObjectId, ObjectKind, World},
+};
+
+use crate::sim_world::object;
+
+/// What a call does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Does {
+    /// What it should.
+    #[default]
+    Well,
+    /// It fails by itself.
+    Fails,
+    /// It never ends.
+    Hangs,
+    /// It panics.
+    Panics,
+}
+
+/// How a simulated host behaves.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Manners {
+    /// `abra app deploy`.
+    pub deploy: Does,
+    /// A request for the app.
+    pub web: Does,
+    /// The removal of secrets.
+    pub removal: Does,
+}
+
+/// The simulated host. Clones share it.
+#[derive(Clone)]
+pub struct SimHost {
+    manners: Manners,
+    /// A look at a service that runs, under the name that it had when it was recorded.
+    service: ServiceView,
+    objects: Arc<Mutex<BTreeMap<ObjectId, harness::world::Object>>>,
+}
+
+impl SimHost {
+    /// A host with `manners`, on which nothing but the network `proxy` is. `settled` is a look at a stack that has settled.
+    ///
+    /// # Panics
+    /// If the look has no service.
+    pub fn new(manners: Manners, settled: &Look) -> Self {
+        let service = settled.services.values().next().expect("a service").clone();
+        let objects = BTreeMap::from([object(ObjectKind::Network, "proxy", None)]);
+        Self { manners, service, objects: Arc::new(Mutex::new(objects)) }
+    }
+
+    /// The names of all that is on it.
+    pub fn names(&self) -> Vec<String> {
+        self.lock().values().map(|object| object.name.clone()).collect()
+    }
+
+    /// The host behind all ports.
+    pub fn ports(&self) -> Ports {
+        Ports {
+            swarm: Arc::new(self.clone()),
+            abra: Arc::new(self.clone()),
+            checkout: Arc::new(self.clone()),
+            web: Arc::new(self.clone()),
+            files: Arc::new(self.clone()),
+            children: Arc::new(self.clone()),
+            clock: Arc::new(SystemClock::start()),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<ObjectId, harness::world::Object>> {
+        self.objects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn make(&self, kind: ObjectKind, name: &str, stack: Option<&str>) {
+        self.lock().extend([object(kind, name, stack)]);
+    }
+}
+
+async fn act(does: Does) -> Result<(), ()> {
+    match does {
+        Does::Well => Ok(()),
+        Does::Fails => Err(()),
+        Does::Hangs => std::future::pending().await,
+        Does::Panics => panic!("as it was told"),
+    }
+}
+
+#[async_trait]
+impl Swarm for SimHost {
+    async fn host(&self) -> Result<Engine, SwarmError> {
+        let swarm = "swarm1".parse().ok();
+        Ok(Engine { version: "20.10.24".into(), api: "1.41".into(), swarm, worker: false, rootless: false })
+    }
+
+    async fn world(&self) -> Result<World, SwarmError> {
+        let objects = self.lock().clone();
+        Ok(World { engine: "swarm1".parse().expect("an id"), objects, files: BTreeMap::new() })
+    }
+
+    async fn look(&self, stack: &StackName) -> Result<BTreeMap<ServiceName, ServiceView>, SwarmError> {
+        let name = format!("{stack}_app");
+        let there = self.lock().values().any(|object| object.name == name);
+        Ok(there.then(|| (name.parse().expect("a name"), self.service.clone())).into_iter().collect())
+    }
+
+    async fn nudges(&self, _: &StackName) -> BoxStream<'static, Nudge> {
+        stream::pending().boxed()
+    }
+
+    async fn logs(&self, _: &TaskId, _: u32) -> Result<String, SwarmError> {
+        Ok(String::new())
+    }
+
+    async fn mark(&self, claim: &Claim, _: &BTreeMap<String, String>) -> Result<(), SwarmError> {
+        self.make(ObjectKind::Config, &format!("taster-{}", claim.run()), None);
+        Ok(())
+    }
+
+    async fn remove(&self, _: &Claim, removal: &Removal) -> Result<(), SwarmError> {
+        if removal.object.kind == ObjectKind::Secret && act(self.manners.removal).await.is_err() {
+            return Err(SwarmError::Refused { call: "remove".into(), message: "no".into() });
+        }
+        self.lock().remove(&removal.object);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Abra for SimHost {
+    async fn call(&self, call: &Call, _: Option<&Claim>, budget: Duration) -> Result<Exchange, AbraError> {
+        let stack = |domain| StackName::of(domain).to_string();
+        let mut text = String::new();
+        match call {
+            Call::Version => text = "abra version 0.0.0-sim\n".into(),
+            Call::Fetch { .. } | Call::New { .. } => {}
+            Call::SecretGenerate { domain } => {
+                self.make(ObjectKind::Secret, &format!("{}_token_v1", stack(domain)), None);
+            }
+            Call::Deploy { domain } => {
+                let stack = stack(domain);
+                // What it was told to do it does in the middle of its work.
+                self.make(ObjectKind::Network, &format!("{stack}_default"), Some(&stack));
+                match tokio::time::timeout(budget, act(self.manners.deploy)).await {
+                    Ok(Ok(())) => self.make(ObjectKind::Service, &format!("{stack}_app"), Some(&stack)),
+                    Ok(Err(())) => {
+                        let exchange = Exchange { text: "FATA no\n".into(), raw: Vec::new(), took: Duration::ZERO };
+                        return Err(AbraError::Fatal { exit: 1, reason: "no".into(), exchange });
+                    }
+                    Err(_) => return Err(AbraError::Hung { after: budget, last: String::new() }),
+                }
+            }
+            Call::Undeploy { domain } => {
+                let name = format!("{}_app", stack(domain));
+                self.lock().retain(|_, object| object.name != name);
+            }
+        }
+        Ok(Exchange { text, raw: Vec::new(), took: Duration::ZERO })
+    }
+}
+
+const COMMIT: &str = "0123456789012345678901234567890123456789";
+
+#[async_trait]
+impl Checkout for SimHost {
+    async fn adopt(&self, _: &Claim, _: &RecipeName, _: &Path) -> Result<bool, CheckoutError> {
+        Ok(false)
+    }
+
+    async fn read(&self, _: &RecipeName) -> Result<Checked, CheckoutError> {
+        Ok(Checked { head: COMMIT.parse().expect("a commit"), tags: Vec::new(), files: Vec::new() })
+    }
+
+    async fn go(&self, _: &Claim, _: &RecipeName, _: &str) -> Result<Commit, CheckoutError> {
+        Ok(COMMIT.parse().expect("a commit"))
+    }
+
+    async fn set_env(&self, _: &Claim, _: &[(&str, &str)]) -> Result<(), CheckoutError> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Web for SimHost {
+    async fn get(&self, _: &str, timeout: Duration) -> Result<HttpView, WebError> {
+        match tokio::time::timeout(timeout, act(self.manners.web)).await {
+            Ok(Ok(())) => Ok(HttpView { status: 200, headers: BTreeMap::new(), body: "hello".into() }),
+            Ok(Err(())) => Ok(HttpView { status: 502, headers: BTreeMap::new(), body: "Bad Gateway".into() }),
+            Err(_) => Err(WebError::TimedOut { after: timeout }),
+        }
+    }
+}
+
+impl Files for SimHost {
+    fn digests(&self, _: &[PathBuf]) -> BTreeMap<PathBuf, String> {
+        BTreeMap::new()
+    }
+
+    fn remove(&self, _: &Claim, _: &Path) -> Result<(), FileError> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Children for SimHost {
+    async fn end(&self, _: &Child, _: Duration) -> Result<(), ChildError> {
+        Ok(())
+    }
+}
+
+/// What `names` has beyond what was there before any run.
+pub fn left(names: &[String]) -> BTreeSet<&str> {
+    names.iter().map(String::as_str).filter(|name| *name != "proxy").collect()
+}

@@ -1,0 +1,122 @@
+//! Whole runs on a simulated host, in paused time: whatever a call does, the run ends truthfully and leaves nothing.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::stream::{self, StreamExt};
+use harness::{
+    adapters::{clock::SystemClock, folder::Folder},
+    engine::{self, Run},
+    journal::{self, Journal},
+    log::Log,
+    model::{host::Host, outcome::Tier},
+    redact::Redact,
+    report::results::{ResultsFile, ResultsV1},
+    verdict::{Colour, exit_code, verdict},
+};
+use unit_tests::{
+    recording::Recording,
+    sim_host::{Does, Manners, SimHost, left},
+    tale::request,
+};
+
+struct Told {
+    colour: Colour,
+    exit: u8,
+    why: String,
+    left: Vec<String>,
+}
+
+/// Runs on a host with these manners; `signal` comes after that time.
+fn told(manners: Manners, signal: Option<(Duration, i32)>) -> Told {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let state = tempfile::tempdir().unwrap();
+        let folder = Folder::of(state.path(), &"20261121-101502-aebagbaf".parse().unwrap());
+        let journal = Journal::create(folder.root(), folder.run().clone(), Arc::new(SystemClock::start())).unwrap();
+        let log = Log::new(journal, Arc::new(Redact::new()), vec![Box::new(ResultsFile::in_folder(folder.clone()))]);
+        let host = SimHost::new(manners, &Recording::load("healthy").looks.last().unwrap());
+        let signals = match signal {
+            Some((after, number)) => stream::once(async move {
+                tokio::time::sleep(after).await;
+                number
+            })
+            .chain(stream::pending())
+            .boxed(),
+            None => stream::pending().boxed(),
+        };
+        let ports = host.ports();
+        let run = Run {
+            request: request(&[Tier::Install]),
+            host: Host::parse("zone = \"taster.test\"").unwrap(),
+            ports: &ports,
+            log: &log,
+            folder: &folder,
+            signals,
+        };
+        let state = engine::run(run).await;
+        let verdict = verdict(&state);
+        let (told, exit) = (verdict.reasons.first().map(|reason| reason.sentence.clone()), exit_code(&state));
+        drop(log);
+        let results = std::fs::read_to_string(folder.root().join("results.json")).unwrap();
+        let results: ResultsV1 = serde_json::from_str(&results).unwrap();
+        assert_eq!((&results.verdict, results.exit_code), (&verdict, exit), "the file says what the run says");
+        assert_eq!(results.digest, results.computed_digest());
+        let names = host.names();
+        let left: Vec<String> = left(&names).into_iter().map(str::to_owned).collect();
+        assert_eq!(journal::read(folder.root()).unwrap().settled(), left.is_empty(), "the journal says what is left");
+        Told { colour: verdict.outcome, exit, why: told.unwrap_or_default(), left }
+    })
+}
+
+#[track_caller]
+fn check(told: Told, colour: Colour, exit: u8, why: &str) {
+    assert_eq!((told.colour, told.exit), (colour, exit), "{}", told.why);
+    assert!(told.why.contains(why), "{:?} should say {why:?}", told.why);
+    assert!(told.left.is_empty(), "left: {:?}", told.left);
+}
+
+#[test]
+fn a_good_run_is_green() {
+    check(told(Manners::default(), None), Colour::Green, 0, "");
+}
+
+#[test]
+fn a_deploy_that_abra_refuses_is_the_recipes() {
+    check(
+        told(Manners { deploy: Does::Fails, ..Manners::default() }, None),
+        Colour::Red,
+        1,
+        "abra app deploy ended with exit code 1",
+    );
+}
+
+#[test]
+fn a_deploy_that_hangs_is_nobodys_proof() {
+    check(told(Manners { deploy: Does::Hangs, ..Manners::default() }, None), Colour::Inconclusive, 3, "abra did not end within");
+}
+
+#[test]
+fn an_app_that_never_answers_is_red() {
+    check(told(Manners { web: Does::Fails, ..Manners::default() }, None), Colour::Red, 1, "502 Bad Gateway");
+    check(told(Manners { web: Does::Hangs, ..Manners::default() }, None), Colour::Red, 1, "the app does not answer");
+}
+
+#[test]
+fn a_panic_is_our_own_fault_and_is_swept_all_the_same() {
+    check(told(Manners { web: Does::Panics, ..Manners::default() }, None), Colour::Inconclusive, 6, "step answer panicked");
+    check(told(Manners { deploy: Does::Panics, ..Manners::default() }, None), Colour::Inconclusive, 6, "step deploy panicked");
+}
+
+#[test]
+fn a_signal_ends_a_hanging_deploy_and_is_swept() {
+    let hanging = Manners { deploy: Does::Hangs, ..Manners::default() };
+    check(told(hanging, Some((Duration::from_secs(1), 15))), Colour::Inconclusive, 143, "ended by signal 15");
+    check(told(Manners::default(), Some((Duration::ZERO, 2))), Colour::Inconclusive, 130, "ended by signal 2");
+}
+
+#[test]
+fn what_cannot_be_removed_is_told_and_outweighs_a_green() {
+    let told = told(Manners { removal: Does::Fails, ..Manners::default() }, None);
+    assert_eq!((told.colour, told.exit), (Colour::Green, 4));
+    assert_eq!(told.left.len(), 2, "the secret, and the marker that says whose it is: {:?}", told.left);
+}
