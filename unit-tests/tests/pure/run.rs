@@ -34,7 +34,7 @@ fn told(manners: Manners, signal: Option<(Duration, i32)>) -> Told {
         let folder = Folder::of(state.path(), &"20261121-101502-aebagbaf".parse().unwrap());
         let journal = Journal::create(folder.root(), folder.run().clone(), Arc::new(SystemClock::start())).unwrap();
         let log = Log::new(journal, Arc::new(Redact::new()), vec![Box::new(ResultsFile::in_folder(folder.clone()))]);
-        let host = SimHost::new(manners, &Recording::load("healthy").looks.last().unwrap());
+        let host = SimHost::new(manners, Recording::load("healthy").looks.last().unwrap());
         let signals = match signal {
             Some((after, number)) => stream::once(async move {
                 tokio::time::sleep(after).await;
