@@ -98,12 +98,12 @@ pub fn repeat(state: &RunState) -> String {
     let mut command = format!("taster --recipe {}", begun.request.recipe);
     match &begun.request.source {
         Source::Folder { path } => {
-            let _ = write!(command, " --path {}", path.display());
+            let _ = write!(command, " --path {}", shell_words::quote(&path.to_string_lossy()));
         }
         Source::Catalogue { at } => {
             let commit = state.plan.as_ref().and_then(|plan| plan.head.as_ref()).map(|head| head.commit.to_string());
             if let Some(at) = commit.or_else(|| at.clone()) {
-                let _ = write!(command, " --ref {at}");
+                let _ = write!(command, " --ref {}", shell_words::quote(&at));
             }
         }
     }

@@ -33,6 +33,7 @@ use harness::{
     ports::{Clock, Ports},
     redact::Redact,
     report::{
+        junit::JunitFile,
         results::ResultsFile,
         terminal::{self, Lines},
     },
@@ -121,7 +122,11 @@ async fn taste(env: &Env, host: Host, request: Request) -> Result<ExitCode, Comm
     let log = Log::new(
         journal,
         redact.clone(),
-        vec![Box::new(ResultsFile::in_folder(folder.clone())), Box::new(Lines::to(std::io::stderr()))],
+        vec![
+            Box::new(ResultsFile::in_folder(folder.clone())),
+            Box::new(JunitFile::in_folder(folder.clone())),
+            Box::new(Lines::to(std::io::stderr())),
+        ],
     );
     let ports = Ports {
         swarm: Arc::new(swarm),

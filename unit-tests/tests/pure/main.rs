@@ -8,6 +8,7 @@ mod ingress;
 mod judge;
 mod judge_marks;
 mod judge_worlds;
+mod junit;
 mod next;
 mod run;
 mod sweep;
