@@ -6,6 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use libtest_mimic::Trial;
+
 /// The first argument with which a test program is taster itself, see [`Engine::taster`].
 pub const AS_TASTER: &str = "__taster";
 
@@ -104,4 +106,19 @@ pub fn until(what: &str, mut level: impl FnMut() -> bool) {
         assert!(Instant::now() < over, "waited in vain until {what}");
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// A story on an engine, with its name.
+pub type Story = (&'static str, fn(&Engine));
+
+/// The stories as trials on `engine`.
+pub fn trials(engine: &Engine, stories: &[Story]) -> Vec<Trial> {
+    let trial = |&(name, story): &Story| {
+        let engine = engine.clone();
+        Trial::test(name, move || {
+            story(&engine);
+            Ok(())
+        })
+    };
+    stories.iter().map(trial).collect()
 }

@@ -23,25 +23,17 @@ use harness::{
 use libtest_mimic::{Failed, Trial};
 use tempfile::TempDir;
 use unit_tests::{
-    engine::{AS_TASTER, Engine, until},
+    engine::{AS_TASTER, Engine, Story, trials, until},
     recipe,
     stacks::{fresh_run, stack_of, started},
 };
 
 pub(crate) fn stories(engine: &Engine) -> Vec<Trial> {
-    type Story = (&'static str, fn(&Engine));
-    let stories: [Story; 2] = [
+    let stories: &[Story] = &[
         ("abra::an_app_lives_from_new_to_undeploy", new_to_undeploy),
         ("abra::ports_and_rolls_where_the_kernel_has_no_ipvs", without_ipvs),
     ];
-    let trial = |(name, story): (&str, fn(&Engine))| {
-        let engine = engine.clone();
-        Trial::test(name, move || {
-            story(&engine);
-            Ok::<(), Failed>(())
-        })
-    };
-    stories.into_iter().map(trial).collect()
+    trials(engine, stories)
 }
 
 /// Stories that need no engine.

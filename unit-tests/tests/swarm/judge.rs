@@ -2,18 +2,15 @@
 
 use std::{net::TcpListener, process::Output};
 
-use libtest_mimic::{Failed, Trial};
+use libtest_mimic::Trial;
 use unit_tests::{
-    engine::{Engine, until},
+    engine::{Engine, Story, trials, until},
     stacks::stack_file,
 };
 
-/// A story and its name.
-type Story = (&'static str, fn(&Engine));
-
 /// All stories of this file.
 pub(crate) fn stories(engine: &Engine) -> Vec<Trial> {
-    let stories: [Story; 11] = [
+    let stories: &[Story] = &[
         ("judge::an_identical_redeploy_in_mid_roll_settles_on_the_new_spec", redeployed_in_mid_roll),
         ("judge::an_update_that_swarm_takes_back_is_no_success", rolled_back),
         ("judge::a_paused_update_is_not_waited_for", paused),
@@ -26,14 +23,7 @@ pub(crate) fn stories(engine: &Engine) -> Vec<Trial> {
         ("judge::no_replica_wanted_is_settled_at_once", no_replica),
         ("judge::an_unknown_stack_is_told_with_those_that_exist", unknown),
     ];
-    let trial = |(name, story): Story| {
-        let engine = engine.clone();
-        Trial::test(name, move || {
-            story(&engine);
-            Ok::<(), Failed>(())
-        })
-    };
-    stories.into_iter().map(trial).collect()
+    trials(engine, stories)
 }
 
 /// What `taster look` prints of the stack, with its exit code.

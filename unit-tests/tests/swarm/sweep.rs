@@ -17,19 +17,16 @@ use harness::{
     model::names::RunId,
     ports::Swarm,
 };
-use libtest_mimic::{Failed, Trial};
+use libtest_mimic::Trial;
 use tempfile::TempDir;
 use unit_tests::{
-    engine::{Engine, until},
+    engine::{Engine, Story, trials, until},
     stacks::{fresh_run, stack_of},
 };
 
-/// A story and its name.
-type Story = (&'static str, fn(&Engine));
-
 /// All stories of this file.
 pub(crate) fn stories(engine: &Engine) -> Vec<Trial> {
-    let stories: [Story; 7] = [
+    let stories: &[Story] = &[
         ("sweep::a_dead_run_is_taken_to_zero_and_nothing_else_is_touched", zero_and_nothing_else),
         ("sweep::a_janitor_that_is_killed_is_gone_on_with", killed_janitor),
         ("sweep::janitors_beside_each_other_sweep_each_run_once", two_janitors),
@@ -38,14 +35,7 @@ pub(crate) fn stories(engine: &Engine) -> Vec<Trial> {
         ("sweep::a_child_that_goes_on_is_ended_first", child_goes_on),
         ("sweep::twelve_services_that_stop_slowly", twelve),
     ];
-    let trial = |(name, story): Story| {
-        let engine = engine.clone();
-        Trial::test(name, move || {
-            story(&engine);
-            Ok::<(), Failed>(())
-        })
-    };
-    stories.into_iter().map(trial).collect()
+    trials(engine, stories)
 }
 
 /// A run with a journal, a stack that it claims, an `.env` and a folder of its own.
