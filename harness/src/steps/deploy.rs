@@ -34,8 +34,10 @@ pub(super) async fn deploy(context: &Context<'_>, id: &StepId, budget: Duration)
     }
     let (swarm, clock) = (&*context.ports.swarm, &*context.ports.clock);
     let patience = budget.saturating_sub(ABRA_PATIENCE);
+    let mut services = BTreeMap::new();
     let judgement = settle::settle(swarm, clock, &head.stack, Watch::new(Goal::Settle), patience, |seen| {
-        if let Seen::Looked(_, judgement) = seen {
+        if let Seen::Looked(look, judgement) = seen {
+            services.clone_from(&look.services);
             context.log.observe(id, waiting_for(&head, judgement));
         }
     })
@@ -46,7 +48,7 @@ pub(super) async fn deploy(context: &Context<'_>, id: &StepId, budget: Duration)
         Judgement::Unverified(gap) => Outcome::Unverified(gap),
         Judgement::Waiting { .. } => Outcome::Failed(defect("the watch ended while it still waited")),
     };
-    let services = swarm.look(&head.stack).await.unwrap_or_default();
+    // What was judged is what is noted: another look might fail, or show what came after.
     note(context, &head, &services);
     let outcome = match outcome {
         Outcome::Failed(failure) => Outcome::Failed(with_evidence(context, id, &head, &services, failure).await),

@@ -9,7 +9,7 @@ use crate::{
     converge::{ServiceView, TaskState},
     model::{
         names::{ServiceName, TaskId},
-        outcome::{Cause, Failure, Outcome},
+        outcome::{Cause, Failure, Gap, Outcome},
     },
     plan::StepId,
 };
@@ -19,11 +19,15 @@ pub(super) async fn steady(context: &Context<'_>, id: &StepId) -> Outcome {
         Ok(head) => head,
         Err(failure) => return Outcome::Failed(failure),
     };
+    let settled = context.log.state().settled;
+    if settled.is_empty() {
+        return Outcome::Unverified(Gap::NotRun { because: "it is not known on which tasks the app settled".into() });
+    }
     let services = match context.ports.swarm.look(&head.stack).await {
         Ok(services) => services,
         Err(error) => return unread(&error),
     };
-    let outcome = match restarted(&context.log.state().settled, &services) {
+    let outcome = match restarted(&settled, &services) {
         None => Outcome::Passed,
         Some((service, exit)) => Outcome::Failed(Failure::new(
             Cause::Assertion,
@@ -58,4 +62,25 @@ fn restarted<'a>(
         let ended = services.get(name).and_then(|service| service.tasks.iter().find(|task| task.id == *gone));
         Some((name, ended.and_then(|task| task.exit)))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settled(tasks: &[&str]) -> BTreeMap<ServiceName, BTreeSet<TaskId>> {
+        let tasks = tasks.iter().map(|task| task.parse().unwrap()).collect();
+        BTreeMap::from([("shop_app".parse().unwrap(), tasks)])
+    }
+
+    #[test]
+    fn a_service_that_is_gone_does_not_stand_any_more() {
+        let gone = settled(&["one"]);
+        assert_eq!(restarted(&gone, &BTreeMap::new()), Some((&"shop_app".parse().unwrap(), None)));
+    }
+
+    #[test]
+    fn a_service_that_wanted_no_task_has_none_to_lose() {
+        assert_eq!(restarted(&settled(&[]), &BTreeMap::new()), None);
+    }
 }
