@@ -5,6 +5,7 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -116,7 +117,7 @@ impl fmt::Display for Claimed {
 }
 
 /// What a claim covers.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "claimed", rename_all = "kebab-case")]
 pub enum Claimed {
     /// A stack and everything that is named after it: services, containers, networks, volumes, secrets, configs.

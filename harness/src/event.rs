@@ -5,6 +5,7 @@ use std::{
     path::PathBuf,
 };
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -24,7 +25,7 @@ use crate::{
 pub const JOURNAL_VERSION: u32 = 1;
 
 /// One event.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Event {
     /// Its number in the run, from 1.
     pub seq: u64,
@@ -38,7 +39,7 @@ pub struct Event {
 }
 
 /// What can happen. Tier boundaries, totals and whether the run was killed are derived by the fold, never written.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Kind {
     /// The run began. Always the first event.
@@ -164,7 +165,7 @@ impl Kind {
 }
 
 /// A fact of the run that results speak of.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "fact", rename_all = "kebab-case")]
 pub enum Note {
     /// The app's domain.
@@ -201,7 +202,7 @@ pub enum Note {
 }
 
 /// Why a run ends early.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "cancel", rename_all = "kebab-case")]
 pub enum Cancel {
     /// A signal asked for it.

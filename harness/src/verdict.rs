@@ -1,5 +1,6 @@
 //! From a run's state to its verdict and exit code. Pure.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -10,7 +11,7 @@ use crate::{
 };
 
 /// What a run says about its recipe. It speaks of the tiers that were asked for, and of no others.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Verdict {
     /// The colour.
     pub outcome: Colour,
@@ -21,7 +22,7 @@ pub struct Verdict {
 }
 
 /// A verdict's colour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Colour {
     /// Everything that was asked for ran and passed.
@@ -44,7 +45,7 @@ impl Colour {
 }
 
 /// One reason why a verdict is not green.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reason {
     /// The tier, when it is one tier's.
     pub tier: Option<Tier>,

@@ -6,6 +6,7 @@ use std::{
     path::PathBuf,
 };
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
 };
 
 /// All objects of one Swarm, ours and others'.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct World {
     /// The Swarm.
     pub engine: EngineId,
@@ -25,7 +26,7 @@ pub struct World {
 }
 
 /// An object's identity. Volumes have no id, their name stands for it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct ObjectId {
     /// What it is.
     pub kind: ObjectKind,
@@ -34,7 +35,7 @@ pub struct ObjectId {
 }
 
 /// What an object is. The order is that in which they can be removed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ObjectKind {
     /// A Swarm service.
@@ -54,7 +55,7 @@ pub enum ObjectKind {
 }
 
 /// One object.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Object {
     /// Its name.
     pub name: String,
@@ -99,7 +100,7 @@ impl World {
 }
 
 /// What a run changed in the world that it should not have.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Hygiene {
     /// What is still there of the run.
     pub residue: Vec<String>,

@@ -1,7 +1,8 @@
 //! The names that Co-op Cloud and Docker Swarm use, each a type that only holds what is valid.
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// Why a text is not a name of the wanted kind.
@@ -55,6 +56,16 @@ macro_rules! name {
         impl From<$name> for String {
             fn from(name: $name) -> String {
                 name.0
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "description": concat!("A ", $kind, ": ", $rule, ".") })
             }
         }
 

@@ -2,12 +2,13 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::names::ServiceName;
 
 /// A part of the app's life that a run takes it through. Lint stands beside the tiers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Tier {
     /// The app is deployed, settles and answers.
@@ -45,7 +46,7 @@ impl fmt::Display for Tier {
 }
 
 /// How a step or a check ended. What did not run is never `Passed`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "outcome", content = "detail", rename_all = "lowercase")]
 pub enum Outcome {
     /// It ran and what it asserts holds.
@@ -72,7 +73,7 @@ impl From<Failure> for Outcome {
 }
 
 /// A failure with everything that a reader needs to act on it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Failure {
     /// What happened, as far as rules can tell.
     pub cause: Cause,
@@ -99,7 +100,7 @@ impl Failure {
 }
 
 /// Whose fault a failure is. The order is that of precedence in a verdict: a later one outweighs an earlier one only by the table of design 6.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Owner {
     /// The recipe under test.
@@ -134,7 +135,7 @@ impl fmt::Display for Owner {
 }
 
 /// What went wrong, as a closed set.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "cause", rename_all = "kebab-case")]
 pub enum Cause {
     /// The service's task failed again and again in the same way while nothing else made progress.
@@ -281,7 +282,7 @@ impl Cause {
 }
 
 /// Who holds a resource that a service waits for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "holder", rename_all = "kebab-case")]
 pub enum Holder {
     /// The service's own old task.
@@ -296,7 +297,7 @@ pub enum Holder {
 }
 
 /// Why something was not to run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "reason", rename_all = "kebab-case")]
 pub enum SkipReason {
     /// The request did not ask for it.
@@ -309,7 +310,7 @@ pub enum SkipReason {
 }
 
 /// Why nothing is proved.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "gap", rename_all = "kebab-case")]
 pub enum Gap {
     /// A step before it did not get far enough.

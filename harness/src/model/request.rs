@@ -2,12 +2,13 @@
 
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{names::RecipeName, outcome::Tier};
 
 /// One request: a recipe and how far to take it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Request {
     /// The recipe.
     pub recipe: RecipeName,
@@ -20,7 +21,7 @@ pub struct Request {
 }
 
 /// Where the recipe's files come from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "source", rename_all = "kebab-case")]
 pub enum Source {
     /// The recipe that abra knows by this name, at a tag, branch or commit; without one at its newest version.

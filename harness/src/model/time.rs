@@ -1,11 +1,12 @@
 //! The two times of a run: the monotonic one that decisions use, and the wall clock that people read.
 
-use std::{fmt, time::Duration};
+use std::{borrow::Cow, fmt, time::Duration};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// Milliseconds since the run (or the recording) started, on a clock that never goes back. Decisions use only this.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Mono(pub u64);
 
@@ -40,6 +41,16 @@ impl Wall {
     /// `YYYYMMDD-HHMMSS` in UTC, the beginning of a run id.
     pub fn stamp(self) -> String {
         self.0.strftime("%Y%m%d-%H%M%S").to_string()
+    }
+}
+
+impl JsonSchema for Wall {
+    fn schema_name() -> Cow<'static, str> {
+        "Wall".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": "date-time", "description": "RFC 3339 in UTC with milliseconds." })
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::{cmp::Ordering, fmt, str::FromStr};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A version of a recipe, as its tags and labels have it: `1.7.1+1.27.2`, `2.0.0-rc1+5.1-fpm`.
 ///
 /// The part behind `+` is a Docker tag and opaque: it plays no role in the order. `Eq` compares whole versions, so two
 /// versions of equal precedence need not be equal; see [`RecipeVersion::precedence`].
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct RecipeVersion {
     text: String,
