@@ -18,6 +18,7 @@ use crate::{
         time::{Mono, Wall},
     },
     plan::{Plan, StepId},
+    preflight::Check,
     world::Hygiene,
 };
 
@@ -193,6 +194,11 @@ pub enum Note {
     Settled {
         /// The running tasks of each service.
         tasks: BTreeMap<ServiceName, BTreeSet<TaskId>>,
+    },
+    /// What the preflight found of the host.
+    Preflight {
+        /// Its checks.
+        checks: Vec<Check>,
     },
     /// Something about how the result was made that a reader must know.
     Remark {

@@ -15,6 +15,7 @@ pub mod log;
 pub mod model;
 pub mod plan;
 pub mod ports;
+pub mod preflight;
 pub mod redact;
 pub mod report;
 pub mod state;

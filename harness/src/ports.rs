@@ -1,7 +1,9 @@
 //! What a run needs of the outside, as traits. No foreign type appears here or above.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -9,13 +11,14 @@ use std::{
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     claim::Claim,
     converge::ServiceView,
     model::{
-        names::{Commit, Domain, EngineId, RecipeName, RunId, ServiceName, StackName, TaskId},
+        names::{Commit, Domain, EngineId, ImageRef, RecipeName, RunId, ServiceName, StackName, TaskId},
         time::{Mono, Wall},
     },
     sweep::Removal,
@@ -27,10 +30,14 @@ use crate::{
 pub struct Ports {
     /// The Swarm.
     pub swarm: Arc<dyn Swarm>,
+    /// Its room for one more app.
+    pub capacity: Arc<dyn Capacity>,
     /// abra.
     pub abra: Arc<dyn Abra>,
     /// The recipe's checkout.
     pub checkout: Arc<dyn Checkout>,
+    /// The machine that taster runs on.
+    pub machine: Arc<dyn Machine>,
     /// HTTP.
     pub web: Arc<dyn Web>,
     /// Files that are claimed.
@@ -73,6 +80,66 @@ pub struct Engine {
     pub worker: bool,
     /// Whether it runs without root, and so has no overlay networks.
     pub rootless: bool,
+    /// The host name of the machine that it runs on.
+    pub machine: String,
+    /// That machine's kernel release.
+    pub kernel: String,
+    /// That machine's whole memory in bytes, when the engine says it.
+    pub memory: Option<u64>,
+    /// The folder in which it keeps images and volumes.
+    pub root: PathBuf,
+    /// How many nodes the Swarm has; 0 when the engine manages none.
+    pub nodes: u64,
+    /// Its clock when it answered.
+    pub clock: Option<Wall>,
+}
+
+/// Whether the Swarm has room for one more app.
+#[async_trait]
+pub trait Capacity: Send + Sync {
+    /// What of the Swarm can run out: addresses and published ports.
+    async fn room(&self) -> Result<Room, SwarmError>;
+    /// Those of `images` that the engine does not have.
+    async fn absent(&self, images: &BTreeSet<ImageRef>) -> Result<BTreeSet<ImageRef>, SwarmError>;
+    /// Asks the image's registry for it through the engine, which is who would pull it.
+    async fn look_up(&self, image: &ImageRef) -> Result<(), SwarmError>;
+}
+
+/// What of a Swarm can run out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Room {
+    /// The address pools that new overlay networks get their subnets from, as `10.0.0.0/8`.
+    pub pools: Vec<String>,
+    /// The prefix length of each new subnet.
+    pub subnet_bits: u8,
+    /// The subnets that overlay networks have.
+    pub subnets: Vec<String>,
+    /// The subnet of the network `proxy`, and how many of its addresses are in use; absent without such a network.
+    pub proxy: Option<(String, u64)>,
+    /// The published ports that are taken.
+    pub ports: BTreeSet<Taken>,
+    /// A service address that can be tried from within the network of a process of the engine's machine.
+    pub address: Option<ServiceAddress>,
+}
+
+/// A published port that is taken.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Taken {
+    /// The port.
+    pub port: Port,
+    /// The service or container that publishes it.
+    pub by: String,
+}
+
+/// The virtual address of a running service, and from where it can be reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceAddress {
+    /// The service.
+    pub service: String,
+    /// Its virtual address with a port on which its tasks listen.
+    pub at: SocketAddr,
+    /// A process in a network that both are on.
+    pub from: i32,
 }
 
 /// A reason to look again; never a fact.
@@ -121,6 +188,40 @@ pub enum SwarmError {
         /// The engine's sentence.
         message: String,
     },
+}
+
+/// The machine that taster runs on. Its facts speak of the engine only when the engine is on it.
+#[async_trait]
+pub trait Machine: Send + Sync {
+    /// Its host name and kernel release, as an engine on it would say them.
+    fn name(&self) -> (String, String);
+    /// The memory that a new process could have, in bytes; absent when it cannot be read.
+    fn memory(&self) -> Option<u64>;
+    /// The free bytes of the file system that holds `folder`, or its nearest parent that exists; absent when it cannot be read.
+    fn room_in(&self, folder: &Path) -> Option<u64>;
+    /// The ports on which something listens.
+    fn listening(&self) -> BTreeSet<Port>;
+    /// Whether its kernel shows the table of IPVS, without which no service address can answer.
+    fn ipvs(&self) -> bool;
+    /// Whether a real connection to the address of a service is answered. The error says why it could not be tried.
+    async fn answers(&self, address: &ServiceAddress, patience: Duration) -> Result<bool, String>;
+    /// The Swarm that abra reaches under the name `server`. The error says why that is not known.
+    async fn behind(&self, server: &str) -> Result<EngineId, String>;
+}
+
+/// A port of a protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct Port {
+    /// Its number.
+    pub number: u16,
+    /// Whether it is UDP; else it is TCP.
+    pub udp: bool,
+}
+
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.number, if self.udp { "udp" } else { "tcp" })
+    }
 }
 
 /// The files and folders that a run claims or watches.

@@ -17,6 +17,7 @@ use crate::{
         time::{Mono, Wall},
     },
     plan::{Class, OnFail, Plan, Planned, StepId},
+    preflight::Check,
     world::Hygiene,
 };
 
@@ -45,6 +46,8 @@ pub struct RunState {
     pub settled: BTreeMap<ServiceName, BTreeSet<TaskId>>,
     /// How often the app was deployed.
     pub deploys: u32,
+    /// What the preflight found of the host.
+    pub preflight: Vec<Check>,
     /// What a reader must know about how the result was made.
     pub remarks: Vec<String>,
     /// Sentences that change no outcome.
@@ -168,6 +171,7 @@ fn take_note(state: &mut RunState, note: Note) {
         }
         Note::Deployed => state.deploys += 1,
         Note::Settled { tasks } => state.settled = tasks,
+        Note::Preflight { checks } => state.preflight = checks,
         Note::Remark { text } => state.remarks.push(text),
     }
 }

@@ -5,6 +5,7 @@ pub mod ground;
 pub mod recipe;
 pub mod recording;
 pub mod sim_host;
+pub mod sim_machine;
 pub mod sim_swarm;
 pub mod sim_world;
 pub mod stacks;

@@ -13,16 +13,19 @@ use harness::{
     adapters::clock::SystemClock,
     claim::Claim,
     converge::{Look, ServiceView},
-    model::names::{Commit, RecipeName, ServiceName, StackName, TaskId},
+    model::names::{Commit, ImageRef, RecipeName, ServiceName, StackName, TaskId},
     ports::{
-        Abra, AbraError, Call, Checked, Checkout, CheckoutError, Child, ChildError, Children, Engine, Exchange, FileError, Files,
-        HttpView, Nudge, Ports, Swarm, SwarmError, Web, WebError,
+        Abra, AbraError, Call, Capacity, Checked, Checkout, CheckoutError, Child, ChildError, Children, Engine, Exchange,
+        FileError, Files, HttpView, Nudge, Ports, Room, Swarm, SwarmError, Web, WebError,
     },
     sweep::Removal,
     world::{ObjectId, ObjectKind, World},
 };
 
-use crate::sim_world::object;
+use crate::{
+    sim_machine::{self, SimMachine},
+    sim_world::object,
+};
 
 /// What a call does.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -53,6 +56,12 @@ pub struct Manners {
 #[derive(Clone)]
 pub struct SimHost {
     manners: Manners,
+    /// What its engine says of itself.
+    pub engine: Engine,
+    /// What of its Swarm can run out.
+    pub room: Room,
+    /// The machine that it runs on, and taster too.
+    pub machine: SimMachine,
     /// A look at a service that runs, under the name that it had when it was recorded.
     service: ServiceView,
     objects: Arc<Mutex<BTreeMap<ObjectId, harness::world::Object>>>,
@@ -66,7 +75,8 @@ impl SimHost {
     pub fn new(manners: Manners, settled: &Look) -> Self {
         let service = settled.services.values().next().expect("a service").clone();
         let objects = BTreeMap::from([object(ObjectKind::Network, "proxy", None)]);
-        Self { manners, service, objects: Arc::new(Mutex::new(objects)) }
+        let (engine, room, machine) = (sim_machine::engine(), sim_machine::room(), SimMachine::default());
+        Self { manners, engine, room, machine, service, objects: Arc::new(Mutex::new(objects)) }
     }
 
     /// The names of all that is on it.
@@ -78,8 +88,10 @@ impl SimHost {
     pub fn ports(&self) -> Ports {
         Ports {
             swarm: Arc::new(self.clone()),
+            capacity: Arc::new(self.clone()),
             abra: Arc::new(self.clone()),
             checkout: Arc::new(self.clone()),
+            machine: Arc::new(self.machine.clone()),
             web: Arc::new(self.clone()),
             files: Arc::new(self.clone()),
             children: Arc::new(self.clone()),
@@ -106,15 +118,29 @@ async fn act(does: Does) -> Result<(), ()> {
 }
 
 #[async_trait]
+impl Capacity for SimHost {
+    async fn room(&self) -> Result<Room, SwarmError> {
+        Ok(self.room.clone())
+    }
+
+    async fn absent(&self, _: &BTreeSet<ImageRef>) -> Result<BTreeSet<ImageRef>, SwarmError> {
+        Ok(BTreeSet::new())
+    }
+
+    async fn look_up(&self, _: &ImageRef) -> Result<(), SwarmError> {
+        Ok(())
+    }
+}
+
+#[async_trait]
 impl Swarm for SimHost {
     async fn host(&self) -> Result<Engine, SwarmError> {
-        let swarm = "swarm1".parse().ok();
-        Ok(Engine { version: "20.10.24".into(), api: "1.41".into(), swarm, worker: false, rootless: false })
+        Ok(self.engine.clone())
     }
 
     async fn world(&self) -> Result<World, SwarmError> {
         let objects = self.lock().clone();
-        Ok(World { engine: "swarm1".parse().expect("an id"), objects, files: BTreeMap::new() })
+        Ok(World { engine: sim_machine::swarm(), objects, files: BTreeMap::new() })
     }
 
     async fn look(&self, stack: &StackName) -> Result<BTreeMap<ServiceName, ServiceView>, SwarmError> {

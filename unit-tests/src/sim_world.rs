@@ -27,6 +27,8 @@ use harness::{
 };
 use tokio::sync::Notify;
 
+use crate::sim_machine;
+
 /// How many looks a container outlives its service, when nobody removes it by force.
 const GRACE: u32 = 6;
 
@@ -261,8 +263,7 @@ impl Inner {
 #[async_trait]
 impl Swarm for SimWorld {
     async fn host(&self) -> Result<Engine, SwarmError> {
-        let swarm = Some(self.now().engine);
-        Ok(Engine { version: "20.10.24".into(), api: "1.41".into(), swarm, worker: false, rootless: false })
+        Ok(Engine { swarm: Some(self.now().engine), ..sim_machine::engine() })
     }
 
     async fn world(&self) -> Result<World, SwarmError> {

@@ -12,7 +12,7 @@ use std::{
 use harness::{
     event::{JOURNAL_VERSION, Kind},
     model::{
-        host::Host,
+        host::{Host, Limits},
         names::{Domain, RunId, StackName},
         outcome::Tier,
         request::{Request, Source},
@@ -175,6 +175,7 @@ pub fn started(run: &RunId, engine: &Path) -> Kind {
             recipe: "hello".parse().unwrap(),
             source: Source::Catalogue { at: None },
             tiers: [Tier::Install].into(),
+            offline: false,
             deadline: Duration::from_secs(600),
         },
         host: Host {
@@ -184,6 +185,7 @@ pub fn started(run: &RunId, engine: &Path) -> Kind {
             engine: engine.to_owned(),
             ingress: None,
             ca: None,
+            limits: Limits::default(),
         },
     }
 }

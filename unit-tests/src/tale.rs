@@ -28,6 +28,7 @@ pub fn request(tiers: &[Tier]) -> Request {
         recipe: "hello".parse().expect("a name"),
         source: Source::Catalogue { at: None },
         tiers: tiers.iter().copied().collect::<BTreeSet<_>>(),
+        offline: false,
         deadline: std::time::Duration::from_secs(600),
     }
 }

@@ -6,6 +6,7 @@ pub mod children;
 pub mod clock;
 pub mod files;
 pub mod folder;
+pub mod machine;
 mod proc;
 pub mod swarm;
 pub mod web;

@@ -20,6 +20,7 @@ fn journal(dir: &Path) -> Journal {
         recipe: "hello".parse().unwrap(),
         source: Source::Catalogue { at: None },
         tiers: [Tier::Install].into(),
+        offline: false,
         deadline: std::time::Duration::from_secs(600),
     };
     let host = Host {
@@ -29,6 +30,7 @@ fn journal(dir: &Path) -> Journal {
         engine: "/run/docker.sock".into(),
         ingress: None,
         ca: None,
+        limits: crate::model::host::Limits::default(),
     };
     journal.append(Kind::RunStarted { version: 1, run, taster: "0.1.0".into(), request, host }).unwrap();
     journal

@@ -16,6 +16,9 @@ pub struct Request {
     pub source: Source,
     /// The tiers that the verdict will speak of.
     pub tiers: BTreeSet<Tier>,
+    /// Whether nothing may leave the machine: nothing is fetched, pulled or looked up elsewhere.
+    #[serde(default)]
+    pub offline: bool,
     /// The longest that the run may take before it is ended and swept.
     pub deadline: Duration,
 }

@@ -1,6 +1,10 @@
 //! Settings in TOML, read strictly: an unknown key is an error with its place and the closest match.
 
+use std::collections::BTreeSet;
+
+use schemars::{JsonSchema, schema_for};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 /// Why a settings text cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -16,8 +20,8 @@ pub struct BadSettings {
     pub closest: Option<String>,
 }
 
-/// Reads `text`. `T` must deny unknown fields; `keys` are the ones it knows, for the closest match.
-pub fn parse<T: DeserializeOwned>(text: &str, keys: &[&str]) -> Result<T, BadSettings> {
+/// Reads `text`. `T` must deny unknown fields; its schema says which ones it knows, for the closest match.
+pub fn parse<T: DeserializeOwned + JsonSchema>(text: &str) -> Result<T, BadSettings> {
     toml::from_str(text).map_err(|error| {
         let offset = error.span().map_or(0, |span| span.start).min(text.len());
         let before = &text[..offset];
@@ -31,9 +35,28 @@ pub fn parse<T: DeserializeOwned>(text: &str, keys: &[&str]) -> Result<T, BadSet
                 Some(key) => format!("unknown key `{key}`"),
                 None => message.to_owned(),
             },
-            closest: unknown.and_then(|key| closest(key, keys)),
+            closest: unknown.and_then(|key| closest_key(key, schema_for!(T).as_value())),
         }
     })
+}
+
+/// The key of a schema, at whatever depth, that is most like `word`.
+fn closest_key(word: &str, schema: &Value) -> Option<String> {
+    let mut keys = BTreeSet::new();
+    collect_keys(schema, &mut keys);
+    closest(word, &keys.into_iter().collect::<Vec<_>>())
+}
+
+fn collect_keys<'a>(schema: &'a Value, keys: &mut BTreeSet<&'a str>) {
+    match schema {
+        Value::Object(fields) => {
+            let properties = fields.get("properties").and_then(Value::as_object);
+            keys.extend(properties.into_iter().flatten().map(|(key, _)| key.as_str()));
+            fields.values().for_each(|inner| collect_keys(inner, keys));
+        }
+        Value::Array(items) => items.iter().for_each(|inner| collect_keys(inner, keys)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 /// The one of `known` that is most like `word`, if any is like it at all.

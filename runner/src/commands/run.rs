@@ -17,6 +17,7 @@ use harness::{
         clock::SystemClock,
         files::Disk,
         folder::Folder,
+        machine::LocalMachine,
         swarm::DockerSwarm,
         web::HttpsWeb,
     },
@@ -79,8 +80,13 @@ impl Run {
         if let Some(home) = &sandbox {
             host::serve(home, &self.recipe, &source)?;
         }
-        let request =
-            Request { recipe: self.recipe, source, tiers: [Tier::Install].into(), deadline: Duration::from_secs(self.deadline) };
+        let request = Request {
+            recipe: self.recipe,
+            source,
+            tiers: [Tier::Install].into(),
+            offline: false,
+            deadline: Duration::from_secs(self.deadline),
+        };
         block_on(taste(env, host, request))?
     }
 
@@ -108,7 +114,7 @@ async fn taste(env: &Env, host: Host, request: Request) -> Result<ExitCode, Comm
         Some(signal) = signals.next() => return Ok(ended_before(signal)),
     }
     // An engine that cannot be used at all is told before there is a run, so that nothing is left of one.
-    let swarm = DockerSwarm::at(&host.engine).map_err(|error| host::no_engine(&error))?;
+    let swarm = Arc::new(DockerSwarm::at(&host.engine).map_err(|error| host::no_engine(&error))?);
     let clock = Arc::new(SystemClock::start());
     let folder = new_folder(&env.runs(), &*clock)?;
     let shown = folder.root().display().to_string();
@@ -129,9 +135,11 @@ async fn taste(env: &Env, host: Host, request: Request) -> Result<ExitCode, Comm
         ],
     );
     let ports = Ports {
-        swarm: Arc::new(swarm),
+        swarm: swarm.clone(),
+        capacity: swarm,
         abra: Arc::new(PtyAbra::new(abra(env, &host, &folder), Arc::new(log.clone()), redact)),
         checkout: Arc::new(GitCheckout::new(&folder.abra_dir(), env.path.clone())),
+        machine: Arc::new(LocalMachine::of(&env.home)),
         web: Arc::new(HttpsWeb::of(&host)),
         files: Arc::new(Disk),
         children: Arc::new(Processes),

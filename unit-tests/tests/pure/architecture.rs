@@ -53,6 +53,7 @@ fn decisions_reach_nothing_outside() {
         "harness/src/model",
         "harness/src/event.rs",
         "harness/src/plan.rs",
+        "harness/src/preflight",
         "harness/src/state.rs",
         "harness/src/claim.rs",
         "harness/src/sweep.rs",

@@ -10,6 +10,7 @@ mod judge_marks;
 mod judge_worlds;
 mod junit;
 mod next;
+mod preflight;
 mod run;
 mod sweep;
 mod sweep_janitor;

@@ -1,6 +1,6 @@
 //! Whole runs on a simulated host, in paused time: whatever a call does, the run ends truthfully and leaves nothing.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures_util::stream::{self, StreamExt};
 use harness::{
@@ -8,7 +8,7 @@ use harness::{
     engine::{self, Run},
     journal::{self, Journal},
     log::Log,
-    model::{host::Host, outcome::Tier},
+    model::{host::Host, outcome::Tier, time::Wall},
     redact::Redact,
     report::results::{ResultsFile, ResultsV1},
     verdict::{Colour, exit_code, verdict},
@@ -28,13 +28,23 @@ struct Told {
 
 /// Runs on a host with these manners; `signal` comes after that time.
 fn told(manners: Manners, signal: Option<(Duration, i32)>) -> Told {
+    told_on(SimHost::new(manners, Recording::load("healthy").looks.last().unwrap()), signal)
+}
+
+/// Runs on a host that was made another than it should be.
+fn told_spoilt(spoil: impl FnOnce(&mut SimHost)) -> Told {
+    let mut host = SimHost::new(Manners::default(), Recording::load("healthy").looks.last().unwrap());
+    spoil(&mut host);
+    told_on(host, None)
+}
+
+fn told_on(host: SimHost, signal: Option<(Duration, i32)>) -> Told {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let state = tempfile::tempdir().unwrap();
         let folder = Folder::of(state.path(), &"20261121-101502-aebagbaf".parse().unwrap());
         let journal = Journal::create(folder.root(), folder.run().clone(), Arc::new(SystemClock::start())).unwrap();
         let log = Log::new(journal, Arc::new(Redact::new()), vec![Box::new(ResultsFile::in_folder(folder.clone()))]);
-        let host = SimHost::new(manners, Recording::load("healthy").looks.last().unwrap());
         let signals = match signal {
             Some((after, number)) => stream::once(async move {
                 tokio::time::sleep(after).await;
@@ -119,4 +129,21 @@ fn what_cannot_be_removed_is_told_and_outweighs_a_green() {
     let told = told(Manners { removal: Does::Fails, ..Manners::default() }, None);
     assert_eq!((told.colour, told.exit), (Colour::Green, 4));
     assert_eq!(told.left.len(), 2, "the secret, and the marker that says whose it is: {:?}", told.left);
+}
+
+#[test]
+fn a_host_that_is_not_fit_proves_nothing_about_the_recipe() {
+    let rows: [(fn(&mut SimHost), &str); 6] = [
+        (|host| host.engine.api = "1.40".into(), "too old"),
+        (|host| host.engine.rootless = true, "rootless"),
+        (|host| host.engine.worker = true, "a worker of its Swarm"),
+        (|host| host.machine.memory = Some(0), "0 MiB of memory are free"),
+        (|host| host.machine.room = Some(0), "where the results go"),
+        (|host| host.machine.servers = BTreeMap::from([("default".into(), "swarm2".parse().unwrap())]), "another Swarm (swarm2)"),
+    ];
+    for (spoil, why) in rows {
+        check(told_spoilt(spoil), Colour::Inconclusive, 3, why);
+    }
+    // A clock that is off is told and decides nothing.
+    check(told_spoilt(|host| host.engine.clock = Some(Wall::from_millis(1))), Colour::Green, 0, "");
 }

@@ -5,10 +5,11 @@ mod host;
 mod look;
 mod nudges;
 mod raw;
+mod room;
 mod world;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
@@ -19,8 +20,8 @@ use futures_util::stream::BoxStream;
 use crate::{
     claim::Claim,
     converge::ServiceView,
-    model::names::{ServiceName, StackName, TaskId},
-    ports::{Engine, Nudge, Swarm, SwarmError},
+    model::names::{ImageRef, ServiceName, StackName, TaskId},
+    ports::{Capacity, Engine, Nudge, Room, Swarm, SwarmError},
     sweep::Removal,
     world::World,
 };
@@ -41,6 +42,21 @@ impl DockerSwarm {
     /// The labels of all services of the Swarm, whatever their stack.
     pub async fn services(&self) -> Result<BTreeMap<String, BTreeMap<String, String>>, SwarmError> {
         look::services(&self.socket).await
+    }
+}
+
+#[async_trait]
+impl Capacity for DockerSwarm {
+    async fn room(&self) -> Result<Room, SwarmError> {
+        room::room(&self.docker).await
+    }
+
+    async fn absent(&self, images: &BTreeSet<ImageRef>) -> Result<BTreeSet<ImageRef>, SwarmError> {
+        room::absent(&self.docker, images).await
+    }
+
+    async fn look_up(&self, image: &ImageRef) -> Result<(), SwarmError> {
+        room::look_up(&self.docker, image).await
     }
 }
 

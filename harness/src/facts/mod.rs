@@ -1,9 +1,11 @@
 //! What has to be known before there can be a plan, gathered by reading, and by one clone of the recipe.
 
+pub mod readings;
+
 use std::{cell::OnceCell, time::Duration};
 
 use crate::{
-    adapters::{abra, folder::Folder},
+    adapters::folder::Folder,
     claim::{Claim, Claimed},
     event::Note,
     log::Log,
@@ -15,14 +17,13 @@ use crate::{
         version::RecipeVersion,
     },
     plan::{Head, Refusal},
-    ports::{AbraError, Call, Checked, CheckoutError, Engine, Ports, SwarmError, Tag},
-    world::{ObjectKind, World},
+    ports::{AbraError, Call, Checked, CheckoutError, Ports, Tag},
+    preflight::{Check, Needs, preflight, unfit},
+    world::World,
 };
 
 /// How long abra may take to clone a recipe.
 const FETCH_PATIENCE: Duration = Duration::from_secs(300);
-/// How long abra may take to say its version.
-const VERSION_PATIENCE: Duration = Duration::from_secs(20);
 /// The files without which a folder is no recipe (`abra.md` 3.1).
 pub const RECIPE_FILES: [&str; 2] = ["compose.yml", ".env.sample"];
 
@@ -46,25 +47,30 @@ pub async fn gather(
     folder: &Folder,
     before: &Before,
 ) -> Result<Head, Refusal> {
-    let (answered, world) = tokio::join!(ports.swarm.host(), ports.swarm.world());
-    let answered = answered.map_err(|error| Refusal::Facts(unfit(&error)))?;
-    log.note(Note::Tool { tool: "engine".into(), version: answered.version.clone() });
-    let engine = fit(&answered).map_err(Refusal::Facts)?;
-    let engine = before.engine.get_or_init(|| engine);
-    let world = world.map_err(|error| Refusal::Facts(unfit(&error)))?;
-    let world = before.world.get_or_init(|| world);
-
+    let mut readings = readings::host(host, ports, folder.root()).await;
+    if let Some(Ok(engine)) = &readings.engine {
+        log.note(Note::Tool { tool: "engine".into(), version: engine.version.clone() });
+    }
     let domain = Domain::of(&request.recipe, folder.run(), &host.zone)
-        .map_err(|error| Refusal::Facts(preflight("name", error.to_string())))?;
+        .map_err(|error| Refusal::Request { sentence: error.to_string() })?;
     let stack = StackName::of(&domain);
-    free(world, &stack).map_err(Refusal::Facts)?;
+    // Nothing is asked of a host that is not fit at all, and nothing is claimed on it.
+    let first = preflight(&readings, &Needs::default(), &host.limits, Some(&stack));
+    let engine = match readings.engine.as_ref().and_then(|engine| engine.as_ref().ok()).and_then(|engine| engine.swarm.clone()) {
+        Some(engine) if unfit(&first).is_none() => before.engine.get_or_init(|| engine),
+        _ => return Err(refused(log, first)),
+    };
+    if let Some(Ok(world)) = readings.world.clone() {
+        let _ = before.world.set(world);
+    }
 
     let claim = log
         .claim(Claimed::Dir { path: folder.abra_dir() }, engine)
-        .map_err(|error| Refusal::Facts(preflight("journal", error.to_string())))?;
+        .map_err(|error| Refusal::Facts(Failure::new(Cause::Preflight { check: "journal".into() }, error.to_string())))?;
     // An abra that cannot say its version is not waited for with anything else, and whatever else fails is its fault.
     let checked = async { Ok(recipe(request, ports, &claim).await) };
-    let ((), checked) = tokio::try_join!(version(ports, log), checked)?;
+    let (version, checked) = tokio::try_join!(version(ports, log), checked)?;
+    readings.abra = Some(Ok(version));
     let (checked, dirty) = checked?;
     let at = match &request.source {
         Source::Catalogue { at } => at.clone().or_else(|| newest(&checked.tags)),
@@ -77,15 +83,28 @@ pub async fn gather(
         }
         None => checked.head.clone(),
     };
+    let needs = Needs::default();
+    readings.registry = readings::images(ports, &needs.images, request.offline).await.ok();
+    let checks = preflight(&readings, &needs, &host.limits, Some(&stack));
+    if unfit(&checks).is_some() {
+        return Err(refused(log, checks));
+    }
+    log.note(Note::Preflight { checks });
     let version = tagged(&checked.tags, &commit);
     Ok(Head { recipe: request.recipe.clone(), version, commit, dirty, domain, stack })
 }
 
-async fn version(ports: &Ports, log: &Log) -> Result<(), Refusal> {
-    let said = ports.abra.call(&Call::Version, None, VERSION_PATIENCE).await;
-    let version = said.and_then(|exchange| abra::version(&exchange)).map_err(unfit_abra)?;
-    log.note(Note::Tool { tool: "abra".into(), version: version.to_string() });
-    Ok(())
+/// The refusal of a host that is not fit.
+fn refused(log: &Log, checks: Vec<Check>) -> Refusal {
+    let worst = unfit(&checks).map(Failure::from);
+    log.note(Note::Preflight { checks });
+    Refusal::Facts(worst.unwrap_or_else(|| Failure::new(Cause::Engine, "the engine does not say which Swarm it manages")))
+}
+
+async fn version(ports: &Ports, log: &Log) -> Result<String, Refusal> {
+    let version = readings::abra_version(ports).await.map_err(|(error, _)| unfit_abra(error))?;
+    log.note(Note::Tool { tool: "abra".into(), version: version.clone() });
+    Ok(version)
 }
 
 async fn recipe(request: &Request, ports: &Ports, claim: &Claim) -> Result<(Checked, bool), Refusal> {
@@ -106,57 +125,10 @@ async fn recipe(request: &Request, ports: &Ports, claim: &Claim) -> Result<(Chec
 
 /// An abra that cannot be used, with what to do about it.
 fn unfit_abra(error: AbraError) -> Refusal {
-    let remedy = match &error {
-        AbraError::Absent { .. } => "; name the right program as `abra` in the host file",
-        AbraError::Unreadable { .. } | AbraError::Asked { .. } => "; make sure that `abra` in the host file names abra itself",
-        AbraError::Hung { .. } | AbraError::Signalled { .. } => "; find out by hand what keeps it from working",
-        AbraError::Fatal { .. } | AbraError::NotRun { .. } => "",
-    };
+    let remedy = readings::abra_remedy(&error);
     let failure = Failure::from(error);
-    Refusal::Facts(Failure { message: format!("{}{remedy}", failure.message), ..failure })
-}
-
-/// What an engine must be for a run; gives the Swarm's id.
-fn fit(engine: &Engine) -> Result<EngineId, Failure> {
-    if engine.rootless {
-        return Err(preflight(
-            "engine",
-            "the engine runs rootless and so has no overlay networks; use one that runs as root".into(),
-        ));
-    }
-    if engine.worker {
-        return Err(preflight("swarm", "the engine is a worker of its Swarm; run taster against a manager".into()));
-    }
-    engine
-        .swarm
-        .clone()
-        .ok_or_else(|| preflight("swarm", "the engine is not a Swarm manager; `docker swarm init` makes it one".into()))
-}
-
-fn unfit(error: &SwarmError) -> Failure {
-    let remedy = match error {
-        SwarmError::Absent { .. } => "; start the engine, or name another one in the host file",
-        SwarmError::NotPermitted { .. } => "; add the user to group docker, or run as root",
-        SwarmError::Silent { .. } | SwarmError::Refused { .. } | SwarmError::Failed { .. } => "",
-    };
-    preflight("engine", format!("{error}{remedy}"))
-}
-
-/// Whether nothing bears the stack's name yet, so that the name can be the claim, and whether there is an ingress network.
-fn free(world: &World, stack: &StackName) -> Result<(), Failure> {
-    if let Some(object) = world.objects.values().find(|object| stack.owns(&object.name)) {
-        return Err(preflight("names", format!("something of another run already bears our name: {}", object.name)));
-    }
-    let proxy = world.objects.iter().any(|(id, object)| id.kind == ObjectKind::Network && object.name == "proxy");
-    if proxy {
-        Ok(())
-    } else {
-        Err(preflight("proxy", "the Swarm has no network `proxy`; `docker network create -d overlay proxy` makes it".into()))
-    }
-}
-
-fn preflight(check: &str, message: String) -> Failure {
-    Failure::new(Cause::Preflight { check: check.to_owned() }, message)
+    let message = if remedy.is_empty() { failure.message } else { format!("{}; {remedy}", failure.message) };
+    Refusal::Facts(Failure { message, ..failure })
 }
 
 fn no_such(error: CheckoutError, tags: &[Tag]) -> Refusal {

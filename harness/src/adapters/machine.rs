@@ -1,0 +1,200 @@
+//! The machine that taster runs on.
+
+use std::{
+    collections::BTreeSet,
+    fs::File,
+    io::ErrorKind,
+    net::{SocketAddr, TcpStream},
+    os::fd::AsFd,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use procfs::{
+    Current, Meminfo,
+    net::{TcpState, UdpState},
+};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use crate::{
+    adapters::swarm::DockerSwarm,
+    model::names::EngineId,
+    ports::{Machine, Port, ServiceAddress, Swarm},
+};
+
+/// The socket behind docker's own default context, which is what abra calls `default` (`abra.md` 2).
+const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
+
+/// This machine, as `/proc` and the file systems show it.
+#[derive(Debug, Clone)]
+pub struct LocalMachine {
+    /// The folder of the docker client's settings, in which abra finds its servers.
+    docker: PathBuf,
+}
+
+impl LocalMachine {
+    /// The machine, for a user with this home.
+    pub fn of(home: &Path) -> Self {
+        Self { docker: home.join(".docker") }
+    }
+
+    /// Where the docker client finds the engine of a context.
+    fn endpoint(&self, context: &str) -> Result<String, String> {
+        let folder = data_encoding::HEXLOWER.encode(&Sha256::digest(context));
+        let file = self.docker.join("contexts/meta").join(folder).join("meta.json");
+        let text = std::fs::read_to_string(&file).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => format!("the docker client knows no context {context}"),
+            _ => format!("cannot read {}: {error}", file.display()),
+        })?;
+        let meta: Meta = serde_json::from_str(&text).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+        Ok(meta.endpoints.docker.host)
+    }
+
+    /// The context that the docker client uses when none is named, unless it is its own default.
+    fn current(&self) -> Option<String> {
+        let text = std::fs::read_to_string(self.docker.join("config.json")).ok()?;
+        let config: Config = serde_json::from_str(&text).ok()?;
+        config.current_context.filter(|context| !context.is_empty() && context != "default")
+    }
+}
+
+/// What the docker client keeps of a context.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Meta {
+    endpoints: Endpoints,
+}
+
+#[derive(Deserialize)]
+struct Endpoints {
+    docker: Endpoint,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Endpoint {
+    host: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Config {
+    #[serde(default)]
+    current_context: Option<String>,
+}
+
+#[async_trait]
+impl Machine for LocalMachine {
+    fn name(&self) -> (String, String) {
+        let uname = rustix::system::uname();
+        (uname.nodename().to_string_lossy().into_owned(), uname.release().to_string_lossy().into_owned())
+    }
+
+    fn memory(&self) -> Option<u64> {
+        Meminfo::current().ok()?.mem_available
+    }
+
+    fn room_in(&self, folder: &Path) -> Option<u64> {
+        let there = folder.ancestors().find(|folder| folder.exists())?;
+        let system = rustix::fs::statvfs(there).ok()?;
+        system.f_bavail.checked_mul(system.f_frsize)
+    }
+
+    fn listening(&self) -> BTreeSet<Port> {
+        let tcp = [procfs::net::tcp(), procfs::net::tcp6()].into_iter().flatten().flatten();
+        let tcp = tcp.filter(|entry| entry.state == TcpState::Listen).map(|entry| (entry.local_address, false));
+        let udp = [procfs::net::udp(), procfs::net::udp6()].into_iter().flatten().flatten();
+        let udp = udp.filter(|entry| entry.state == UdpState::Close).map(|entry| (entry.local_address, true));
+        tcp.chain(udp).map(|(address, udp)| Port { number: address.port(), udp }).collect()
+    }
+
+    fn ipvs(&self) -> bool {
+        // It is there once the engine has loaded the module, which it does for the first container on an overlay network.
+        Path::new("/proc/net/ip_vs").exists()
+    }
+
+    async fn answers(&self, address: &ServiceAddress, patience: Duration) -> Result<bool, String> {
+        let (from, to) = (PathBuf::from(format!("/proc/{}/ns/net", address.from)), address.at);
+        // A thread of its own enters the network, so that the process stays where it is; it ends with its one connection.
+        let tried = tokio::task::spawn_blocking(move || {
+            std::thread::spawn(move || connect_from(&from, to, patience)).join().unwrap_or_else(|_| Err("it panicked".into()))
+        });
+        tried.await.map_err(|error| error.to_string())?
+    }
+
+    async fn behind(&self, server: &str) -> Result<EngineId, String> {
+        let context = if server == "default" { self.current() } else { Some(server.to_owned()) };
+        let socket = match context {
+            None => DEFAULT_SOCKET.to_owned(),
+            Some(context) => {
+                let host = self.endpoint(&context)?;
+                host.strip_prefix("unix://").map(str::to_owned).ok_or_else(|| format!("{context} is reached by {host}"))?
+            }
+        };
+        let swarm = DockerSwarm::at(Path::new(&socket)).map_err(|error| error.to_string())?;
+        let engine = swarm.host().await.map_err(|error| error.to_string())?;
+        engine.swarm.ok_or_else(|| format!("the engine at {socket} manages no Swarm"))
+    }
+}
+
+/// Whether a connection from within a network is answered. A refusal is an answer too: somebody was reached.
+fn connect_from(network: &Path, to: SocketAddr, patience: Duration) -> Result<bool, String> {
+    let entered = File::open(network)
+        .and_then(|link| move_into_link_name_space(link.as_fd(), Some(LinkNameSpaceType::Network)).map_err(std::io::Error::from));
+    entered.map_err(|error| format!("cannot enter the network of {}: {error}", network.display()))?;
+    match TcpStream::connect_timeout(&to, patience) {
+        Ok(_) => Ok(true),
+        Err(error) => Ok(error.kind() == ErrorKind::ConnectionRefused),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_context_of_the_docker_client_leads_to_its_engine() {
+        let home = tempfile::tempdir().unwrap();
+        let machine = LocalMachine::of(home.path());
+        assert_eq!(machine.current(), None);
+        assert_eq!(machine.endpoint("far").unwrap_err(), "the docker client knows no context far");
+        let meta = home.path().join(".docker/contexts/meta").join(data_encoding::HEXLOWER.encode(&Sha256::digest("far")));
+        std::fs::create_dir_all(&meta).unwrap();
+        std::fs::write(meta.join("meta.json"), r#"{"Name":"far","Endpoints":{"docker":{"Host":"ssh://far.example.org"}}}"#)
+            .unwrap();
+        std::fs::write(home.path().join(".docker/config.json"), r#"{"currentContext":"far","auths":{}}"#).unwrap();
+        assert_eq!(machine.current().as_deref(), Some("far"));
+        assert_eq!(machine.endpoint("far").unwrap(), "ssh://far.example.org");
+    }
+
+    #[test]
+    fn what_listens_and_what_is_free_is_seen() {
+        let home = tempfile::tempdir().unwrap();
+        let machine = LocalMachine::of(home.path());
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let number = listener.local_addr().unwrap().port();
+        assert!(machine.listening().contains(&Port { number, udp: false }));
+        drop(listener);
+        assert!(!machine.listening().contains(&Port { number, udp: false }));
+        assert!(machine.room_in(&home.path().join("not/yet/there")).is_some_and(|bytes| bytes > 0));
+        assert!(machine.memory().is_some_and(|bytes| bytes > 0));
+    }
+
+    #[test]
+    fn a_connection_from_within_a_network_is_a_real_one() {
+        let own = PathBuf::from("/proc/self/ns/net");
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = listener.local_addr().unwrap();
+        // Entering a network takes root, also the one where one is already.
+        if let Err(why) = connect_from(&own, at, Duration::from_secs(5)) {
+            assert!(why.contains("cannot enter"), "{why}");
+            return;
+        }
+        assert_eq!(connect_from(&own, at, Duration::from_secs(5)), Ok(true));
+        drop(listener);
+        assert_eq!(connect_from(&own, at, Duration::from_secs(5)), Ok(true), "a refusal is an answer");
+    }
+}

@@ -1,0 +1,64 @@
+//! Whether there are addresses left: subnets for new overlay networks, and single ones in the network `proxy`.
+
+use std::{collections::BTreeSet, net::Ipv4Addr};
+
+use ipnet::Ipv4Net;
+
+use super::{Check, Needs, Topic};
+use crate::ports::Room;
+
+/// How many subnets are left for new overlay networks; absent when the pools cannot be read.
+pub(super) fn subnets_left(room: &Room) -> Option<u64> {
+    let pools: Vec<Ipv4Net> = room.pools.iter().map(|pool| pool.parse().ok()).collect::<Option<_>>()?;
+    let bits = room.subnet_bits;
+    if pools.is_empty() || pools.iter().any(|pool| pool.prefix_len() > bits) || bits > 32 {
+        return None;
+    }
+    let used: Vec<Ipv4Net> = room.subnets.iter().filter_map(|subnet| subnet.parse().ok()).collect();
+    let all: u64 = pools.iter().map(|pool| 1 << (bits - pool.prefix_len())).sum();
+    let mut taken: BTreeSet<Ipv4Addr> = BTreeSet::new();
+    for net in used.iter().filter(|net| pools.iter().any(|pool| pool.contains(*net) || net.contains(pool))) {
+        match net.subnets(bits) {
+            Ok(blocks) => taken.extend(blocks.map(|block| block.network())),
+            // It is smaller than a block, and keeps the block that it lies in from being given away.
+            Err(_) => taken.extend(Ipv4Net::new(net.network(), bits).map(|block| block.network())),
+        }
+    }
+    Some(all.saturating_sub(taken.len() as u64))
+}
+
+pub(super) fn pool(room: &Room, needs: &Needs) -> Check {
+    match subnets_left(room) {
+        None => Check::unknown(Topic::Addresses, "the Swarm does not say which addresses its networks get"),
+        Some(left) if left < needs.networks => Check::unfit(
+            Topic::Addresses,
+            format!("{left} subnets are left for overlay networks, and the recipe makes {}", needs.networks),
+            "remove networks that nobody uses; a Swarm's pool is fixed by `docker swarm init --default-addr-pool`",
+        ),
+        Some(left) => Check::ok(Topic::Addresses, format!("{left} subnets are left for overlay networks")),
+    }
+}
+
+/// The addresses that are left in the network `proxy`. A full one makes tasks wait for ever.
+pub(super) fn proxy(room: &Room, needs: &Needs) -> Check {
+    let Some((subnet, used)) = &room.proxy else {
+        return Check::unfit(
+            Topic::Proxy,
+            "the Swarm has no overlay network `proxy`",
+            "`docker network create -d overlay proxy` makes it",
+        );
+    };
+    let Ok(net) = subnet.parse::<Ipv4Net>() else {
+        return Check::unknown(Topic::Proxy, format!("the network `proxy` has the subnet {subnet}, which is not counted"));
+    };
+    let all = net.hosts().size_hint().0 as u64;
+    let left = all.saturating_sub(*used);
+    if left < needs.addresses {
+        return Check::unfit(
+            Topic::Proxy,
+            format!("{left} of {all} addresses are left in the network `proxy`, and the recipe takes {}", needs.addresses),
+            "undeploy something, or make `proxy` with a larger subnet",
+        );
+    }
+    Check::ok(Topic::Proxy, format!("{left} of {all} addresses are left in the network `proxy`"))
+}

@@ -1,0 +1,108 @@
+//! A simulated machine with an engine on it, fit for a run unless told otherwise.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use harness::{
+    model::{names::EngineId, time::Wall},
+    ports::{Engine, Machine, Port, Room, ServiceAddress},
+};
+
+/// The machine. What cannot be read is absent, as on a real one.
+#[derive(Debug, Clone)]
+pub struct SimMachine {
+    /// Its host name.
+    pub name: String,
+    /// The memory that is free, in bytes.
+    pub memory: Option<u64>,
+    /// The room that is free in every folder, in bytes.
+    pub room: Option<u64>,
+    /// The ports on which something listens.
+    pub listening: BTreeSet<Port>,
+    /// The Swarms behind abra's servers.
+    pub servers: BTreeMap<String, EngineId>,
+}
+
+impl Default for SimMachine {
+    fn default() -> Self {
+        Self {
+            name: "here".into(),
+            memory: Some(8 << 30),
+            room: Some(100 << 30),
+            listening: BTreeSet::new(),
+            servers: BTreeMap::from([("default".into(), swarm())]),
+        }
+    }
+}
+
+/// The Swarm of the simulated engine.
+///
+/// # Panics
+/// Never: the id is valid.
+pub fn swarm() -> EngineId {
+    "swarm1".parse().expect("an id")
+}
+
+/// The engine of the machine: a manager that is new enough.
+pub fn engine() -> Engine {
+    Engine {
+        version: "20.10.24".into(),
+        api: "1.41".into(),
+        swarm: Some(swarm()),
+        worker: false,
+        rootless: false,
+        machine: "here".into(),
+        kernel: "6.1".into(),
+        memory: Some(16 << 30),
+        root: "/var/lib/docker".into(),
+        nodes: 1,
+        clock: Some(Wall::from_millis(0)),
+    }
+}
+
+/// A Swarm with room for more.
+pub fn room() -> Room {
+    Room {
+        pools: vec!["10.0.0.0/8".into()],
+        subnet_bits: 24,
+        subnets: vec!["10.0.0.0/24".into(), "10.0.1.0/24".into()],
+        proxy: Some(("10.0.1.0/24".into(), 3)),
+        ports: BTreeSet::new(),
+        address: None,
+    }
+}
+
+#[async_trait]
+impl Machine for SimMachine {
+    fn name(&self) -> (String, String) {
+        (self.name.clone(), "6.1".into())
+    }
+
+    fn memory(&self) -> Option<u64> {
+        self.memory
+    }
+
+    fn room_in(&self, _: &Path) -> Option<u64> {
+        self.room
+    }
+
+    fn listening(&self) -> BTreeSet<Port> {
+        self.listening.clone()
+    }
+
+    fn ipvs(&self) -> bool {
+        true
+    }
+
+    async fn answers(&self, _: &ServiceAddress, _: Duration) -> Result<bool, String> {
+        Ok(true)
+    }
+
+    async fn behind(&self, server: &str) -> Result<EngineId, String> {
+        self.servers.get(server).cloned().ok_or_else(|| format!("the docker client knows no context {server}"))
+    }
+}
