@@ -5,6 +5,7 @@ mod abra_fakes;
 mod abra_redact;
 mod architecture;
 mod book;
+mod flake;
 mod ingress;
 mod judge;
 mod judge_marks;
