@@ -5,7 +5,7 @@ use std::{ffi::OsString, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 use crate::{
-    commands::{child, janitor, look, run, sandbox},
+    commands::{child, janitor, look, run, sandbox, schema},
     env::Env,
     error::CommandError,
 };
@@ -26,6 +26,7 @@ enum Command {
     Look(look::Look),
     Janitor(janitor::Janitor),
     Sandbox(sandbox::Sandbox),
+    Schema(schema::Schema),
     #[command(name = "__child", hide = true)]
     Child(child::Child),
 }
@@ -44,6 +45,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>, env: &Env) -> ExitCode {
         Command::Look(look) => look.run(),
         Command::Janitor(janitor) => janitor.run(env),
         Command::Sandbox(sandbox) => sandbox.run(env),
+        Command::Schema(schema) => schema.run(),
         Command::Child(child) => child.run(),
     };
     done.unwrap_or_else(|error| report(&error))

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// The exit codes of taster, besides 128+n on signal n. The table is in the design of results.
+/// The exit codes of taster, besides [`BY_SIGNAL`]. What each means is said in [`Exit::meaning`] and nowhere else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// What was asked for was done, and a verdict is green.
@@ -19,6 +19,28 @@ pub enum Exit {
     Nothing = 5,
     /// taster itself failed.
     Harness = 6,
+}
+
+/// The exit code of what a signal ended, and what it means.
+pub const BY_SIGNAL: (&str, &str) = ("128+n", "ended by signal n, and swept");
+
+impl Exit {
+    /// All of them by number.
+    pub const ALL: [Exit; 7] =
+        [Exit::Green, Exit::Red, Exit::Usage, Exit::Inconclusive, Exit::Residue, Exit::Nothing, Exit::Harness];
+
+    /// What it means, as the README and the reference say it.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Exit::Green => "green",
+            Exit::Red => "red: the recipe failed",
+            Exit::Usage => "usage: the command line, a settings file or the request cannot be used",
+            Exit::Inconclusive => "inconclusive: infrastructure, a dependency, a test, or something that was not verified",
+            Exit::Residue => "the verdict stands, but something of the run is left, or something of others was changed by it",
+            Exit::Nothing => "nothing ran",
+            Exit::Harness => "taster itself failed",
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {

@@ -6,3 +6,4 @@ pub mod env;
 pub mod error;
 pub mod host;
 pub mod janitor;
+pub mod reference;

@@ -45,7 +45,7 @@ impl fmt::Display for Tier {
     }
 }
 
-/// How a step or a check ended. What did not run is never `Passed`.
+/// How a step or a check ended. What did not run never counts as passed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "outcome", content = "detail", rename_all = "lowercase")]
 pub enum Outcome {
@@ -99,7 +99,7 @@ impl Failure {
     }
 }
 
-/// Whose fault a failure is. The order is that of precedence in a verdict: a later one outweighs an earlier one only by the table of design 6.
+/// Whose fault a failure is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Owner {

@@ -5,3 +5,4 @@ pub mod janitor;
 pub mod look;
 pub mod run;
 pub mod sandbox;
+pub mod schema;

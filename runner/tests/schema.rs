@@ -1,0 +1,37 @@
+//! `taster schema` as somebody types it.
+
+use std::process::{Command, Output};
+
+fn schema(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_taster")).arg("schema").args(args).env_clear().output().expect("taster starts")
+}
+
+fn printed(args: &[&str]) -> String {
+    let output = schema(args);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+#[test]
+fn each_document_that_is_listed_has_a_schema() {
+    let listed = printed(&[]);
+    assert_eq!(listed, "results\nhost\nevents\n");
+    for (name, title) in listed.lines().zip(["ResultsV1", "Host", "Event"]) {
+        let text = printed(&[name]);
+        assert!(text.ends_with("}\n"), "{name} does not end with a newline");
+        let schema: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!((&schema["title"], &schema["type"]), (&title.into(), &"object".into()), "{name}");
+    }
+}
+
+#[test]
+fn a_document_that_is_none_is_usage_with_the_closest_match() {
+    let output = schema(&["hots"]);
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
+    let said = String::from_utf8_lossy(&output.stderr);
+    for words in ["no document `hots`; did you mean `host`?", "there are: results, host, events"] {
+        assert!(said.contains(words), "{said}");
+    }
+    let said = schema(&["xyzzy"]).stderr;
+    assert!(!String::from_utf8_lossy(&said).contains("did you mean"));
+}
