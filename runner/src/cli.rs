@@ -5,7 +5,7 @@ use std::{ffi::OsString, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 use crate::{
-    commands::{child, janitor, look, run, sandbox, schema},
+    commands::{child, doctor, janitor, look, run, sandbox, schema},
     env::Env,
     error::CommandError,
 };
@@ -24,6 +24,7 @@ struct Cli {
 enum Command {
     Run(run::Run),
     Look(look::Look),
+    Doctor(doctor::Doctor),
     Janitor(janitor::Janitor),
     Sandbox(sandbox::Sandbox),
     Schema(schema::Schema),
@@ -43,6 +44,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>, env: &Env) -> ExitCode {
     let done = match cli.command {
         Command::Run(run) => run.run(env),
         Command::Look(look) => look.run(),
+        Command::Doctor(doctor) => doctor.run(env),
         Command::Janitor(janitor) => janitor.run(env),
         Command::Sandbox(sandbox) => sandbox.run(env),
         Command::Schema(schema) => schema.run(),

@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, IsTerminal, Write},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use harness::{
@@ -23,12 +23,23 @@ pub struct Found {
     pub sandbox: Option<Home>,
 }
 
+/// The host that a run would use, by the same order as [`find`], but nothing is made: `None` when it would be a sandbox that is not
+/// there yet.
+pub fn known(env: &Env, named: Option<&Path>) -> Result<Option<Host>, CommandError> {
+    let sandbox = Home::at(env.sandbox()).host_file();
+    let file = host_file(env, named).or_else(|| sandbox.is_file().then_some(sandbox));
+    file.map(|file| load(&file)).transpose()
+}
+
+/// The host file that is named: on the command line, else by `$TASTER_HOST`, else the user's own if there is one.
+fn host_file(env: &Env, named: Option<&Path>) -> Option<PathBuf> {
+    named.map(Path::to_owned).or_else(|| env.host.clone()).or_else(|| env.host_file.is_file().then(|| env.host_file.clone()))
+}
+
 /// Finds the host: `named` on the command line, else `$TASTER_HOST`, else the user's host file, else the sandbox, which is made
 /// or mended then.
 pub fn find(env: &Env, named: Option<&Path>, yes: bool) -> Result<Found, CommandError> {
-    let file =
-        named.map(Path::to_owned).or_else(|| env.host.clone()).or_else(|| env.host_file.is_file().then(|| env.host_file.clone()));
-    match file {
+    match host_file(env, named) {
         Some(file) => {
             let host = load(&file)?;
             Ok(Found { sandbox: sandbox_of(&host), host })

@@ -6,4 +6,5 @@ pub mod env;
 pub mod error;
 pub mod host;
 pub mod janitor;
+pub mod outside;
 pub mod reference;

@@ -2,15 +2,109 @@
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
+use async_trait::async_trait;
 use harness::{
-    adapters::{
-        abra::PtyAbra, checkout::GitCheckout, children::Processes, clock::SystemClock, files::Disk, machine::LocalMachine,
-        swarm::DockerSwarm, web::HttpsWeb,
-    },
+    adapters::folder::Folder,
     facts::readings,
-    model::{host::Host, names::EngineId},
-    ports::{ChildRegister, Ports},
-    preflight::{Check, Finding, Needs, preflight, unfit},
+    model::{host::Host, names::RunId},
+    ports::ChildRegister,
+    preflight::{Check, Finding, Needs, Readings, no_engine, preflight, unfit},
     redact::Redact,
 };
-use serde_json::json;
+
+use crate::{
+    cli::block_on,
+    env::Env,
+    error::{CommandError, Exit},
+    host, outside,
+};
+
+/// What a registry is asked for when no recipe says what it needs.
+const KNOWN_IMAGE: &str = "docker.io/library/busybox:latest";
+
+/// Says whether the host is fit for a run, check by check, with what to do about what is not
+///
+/// Nothing is changed, on the host or elsewhere. The exit code is 0 when a run can be made, and 3 when not.
+#[derive(Debug, clap::Args)]
+pub struct Doctor {
+    /// The host file to use
+    #[arg(long, value_name = "FILE")]
+    host: Option<PathBuf>,
+    /// Asks no registry
+    #[arg(long)]
+    offline: bool,
+    /// Prints the checks as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Doctor {
+    /// Does it.
+    pub fn run(self, env: &Env) -> Result<ExitCode, CommandError> {
+        let Some(host) = host::known(env, self.host.as_deref())? else {
+            return Err(CommandError::host("there is no host file and no sandbox")
+                .remedy("`taster sandbox up` makes a sandbox; a host file describes a server"));
+        };
+        let checks = block_on(examine(env, &host, self.offline))??;
+        print(&checks, self.json)?;
+        Ok(if unfit(&checks).is_some() { Exit::Inconclusive } else { Exit::Green }.into())
+    }
+}
+
+async fn examine(env: &Env, host: &Host, offline: bool) -> Result<Vec<Check>, CommandError> {
+    let scratch = tempfile::tempdir().map_err(|error| CommandError::host(format!("cannot make a folder: {error}")))?;
+    let clock = outside::clock();
+    // A folder like a run's, so that abra finds what it expects; it is no run, and nobody else ever sees it.
+    let id = RunId::new(&clock.wall().stamp(), [0; 5]).map_err(|error| CommandError::host(error.to_string()))?;
+    let folder = Folder::of(scratch.path(), &id);
+    std::fs::create_dir_all(folder.root()).map_err(|error| CommandError::host(format!("cannot make a folder: {error}")))?;
+    let ports = match outside::ports(env, host, &folder, Arc::new(Unregistered), Arc::new(Redact::new()), clock) {
+        Ok(ports) => ports,
+        Err(error) => return Ok(vec![no_engine(&error)]),
+    };
+    let known = KNOWN_IMAGE.parse().map_err(|error| CommandError::host(format!("{error}")))?;
+    let (images, results) = ([known].into(), env.runs());
+    let (read, abra, registry) = tokio::join!(readings::host(host, &ports, &results), readings::abra_version(&ports), async {
+        match offline {
+            true => None,
+            false => readings::images(&ports, &images, false).await.ok(),
+        }
+    });
+    let abra = abra.map_err(|(error, remedy)| (error.to_string(), remedy.to_owned()));
+    let readings = Readings { abra: Some(abra), registry, ..read };
+    // One network, one service in `proxy` with its task: no app is smaller.
+    let needs = Needs { networks: 1, addresses: 2, ..Needs::default() };
+    Ok(preflight(&readings, &needs, &host.limits, None))
+}
+
+/// Children of a command that makes nothing: they are ended with it, so nobody has to know of them.
+struct Unregistered;
+
+#[async_trait]
+impl ChildRegister for Unregistered {
+    async fn started(&self, _: i32, _: u64, _: &str) -> Result<(), String> {
+        Ok(())
+    }
+
+    async fn ended(&self, _: i32) {}
+}
+
+#[expect(clippy::print_stdout, reason = "the checks are the command's data")]
+fn print(checks: &[Check], json: bool) -> Result<(), CommandError> {
+    if json {
+        let text = serde_json::to_string_pretty(checks).map_err(|error| CommandError::host(error.to_string()))?;
+        println!("{text}");
+        return Ok(());
+    }
+    for check in checks {
+        println!("{:<8} {:<10} {}", sign(check.finding), check.topic, check.told);
+        if let Some(remedy) = &check.remedy {
+            println!("{:<19} what to do: {remedy}", "");
+        }
+    }
+    Ok(())
+}
+
+fn sign(finding: Finding) -> &'static str {
+    finding.name()
+}

@@ -1,6 +1,7 @@
 //! The commands, one file each. A command's doc comment is its help text.
 
 pub mod child;
+pub mod doctor;
 pub mod janitor;
 pub mod look;
 pub mod run;
