@@ -5,6 +5,7 @@
 
 pub mod adapters;
 pub mod claim;
+pub mod compose;
 pub mod converge;
 pub mod engine;
 pub mod event;
@@ -14,6 +15,7 @@ pub mod journal;
 pub mod log;
 pub mod model;
 pub mod plan;
+pub mod policy;
 pub mod ports;
 pub mod preflight;
 pub mod redact;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     state::{State, WINDOW, state},
-    view::{Health, Look, ServiceView, UpdateState},
+    view::{Health, Look, RollPolicy, ServiceView, UpdateState},
     watch::{Goal, Marks, Watch},
 };
 use crate::model::{
@@ -167,10 +167,15 @@ fn rolled_back_task(view: &ServiceView, message: &str) -> String {
     }
 }
 
-/// How long a service may take from its start to its first healthy moment, by its own health check:
-/// start period + (interval + timeout) × (retries + 1). Zero without a check.
+/// How long a service may take from its start to its first healthy moment, by its own health check.
 pub fn allowance(service: &ServiceView) -> Duration {
-    match service.health {
+    health_allowance(&service.health)
+}
+
+/// How long a health check allows for the first healthy moment: start period + (interval + timeout) × (retries + 1).
+/// Zero without a check.
+pub fn health_allowance(health: &Health) -> Duration {
+    match *health {
         Health::Absent | Health::Disabled => Duration::ZERO,
         Health::Probe { interval, timeout, retries, start_period } => {
             let probes = u32::try_from(retries.saturating_add(1)).unwrap_or(u32::MAX);
@@ -179,15 +184,20 @@ pub fn allowance(service: &ServiceView) -> Duration {
     }
 }
 
-/// How long a roll over all slots of a service may take, by its own numbers:
-/// ⌈replicas / parallelism⌉ × (allowance + delay) + max(monitor, delay + 1 s). `slots` counts for a global service.
+/// How long a roll over all slots of a service may take, by its own numbers. `slots` counts for a global service.
 pub fn roll_budget(service: &ServiceView, slots: u64) -> Duration {
-    let groups = match service.roll.parallelism {
+    roll_budget_of(&service.roll, &service.health, slots)
+}
+
+/// How long a roll over `slots` tasks may take by its policy and the tasks' health check:
+/// ⌈slots / parallelism⌉ × (allowance + delay) + max(monitor, delay + 1 s).
+pub fn roll_budget_of(roll: &RollPolicy, health: &Health, slots: u64) -> Duration {
+    let groups = match roll.parallelism {
         0 => 1,
         parallelism => slots.div_ceil(parallelism).max(1),
     };
     let groups = u32::try_from(groups).unwrap_or(u32::MAX);
-    let each = allowance(service).saturating_add(service.roll.delay).max(WINDOW);
-    let word = service.roll.monitor.max(service.roll.delay.saturating_add(Duration::from_secs(1)));
+    let each = health_allowance(health).saturating_add(roll.delay).max(WINDOW);
+    let word = roll.monitor.max(roll.delay.saturating_add(Duration::from_secs(1)));
     each.saturating_mul(groups).saturating_add(word)
 }

@@ -10,7 +10,7 @@ mod view;
 mod watch;
 
 pub use cadence::Cadence;
-pub use judge::{Blocker, Judgement, WATCHDOG, allowance, judge, roll_budget};
+pub use judge::{Blocker, Judgement, WATCHDOG, allowance, health_allowance, judge, roll_budget, roll_budget_of};
 pub use view::{
     Endpoint, Health, HostPort, Index, Look, Mode, OnFailure, Order, RestartCondition, RestartPolicy, RollPolicy, ServiceView,
     SpecDigest, TaskState, TaskView, UpdateState, UpdateView,

@@ -1,0 +1,196 @@
+//! Why a recipe's files cannot be read as one app.
+
+use std::{fmt, sync::Arc};
+
+use crate::model::names::BadName;
+
+/// A place in a file. Line and column count from 1; line 0 means that only the file is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The file, relative to the recipe's folder.
+    pub file: Arc<str>,
+    /// The line.
+    pub line: u64,
+    /// The column, in characters.
+    pub column: u64,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            0 => f.write_str(&self.file),
+            line => write!(f, "{}:{line}:{}", self.file, self.column),
+        }
+    }
+}
+
+/// Why a recipe's files cannot be read as one app. abra, or Docker under it, refuses all of these too.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unresolved {
+    /// `COMPOSE_FILE` names a file that the recipe does not have.
+    #[error("COMPOSE_FILE names {file}, which the recipe does not have at this commit")]
+    NoComposeFile {
+        /// The file.
+        file: String,
+    },
+    /// A compose file would be read from outside the recipe's folder.
+    #[error("COMPOSE_FILE names {file}, which is outside the recipe's folder")]
+    ComposeFileOutside {
+        /// The file.
+        file: String,
+    },
+    /// A compose file is no text.
+    #[error("{file} is no text file")]
+    NoText {
+        /// The file.
+        file: String,
+    },
+    /// A file is no YAML.
+    #[error("{at} is no valid YAML: {message}")]
+    NoYaml {
+        /// Where.
+        at: Place,
+        /// The library's sentence.
+        message: String,
+    },
+    /// The files do not declare the same version.
+    #[error("{file} declares version {other} of the compose format, the first file {first}; all files must declare the same")]
+    VersionMismatch {
+        /// The file that differs.
+        file: String,
+        /// What the first file declares.
+        first: String,
+        /// What this one declares.
+        other: String,
+    },
+    /// The version is none that Docker knows.
+    #[error("{file} declares version {version} of the compose format, which Docker does not know for stacks")]
+    UnknownVersion {
+        /// The file.
+        file: String,
+        /// The version.
+        version: String,
+    },
+    /// A variable is used in a way that Docker does not know.
+    #[error("{at}: {path} has an invalid variable in {template:?}; a `$` that is meant as such is written `$$`")]
+    BadVariable {
+        /// Where.
+        at: Place,
+        /// The path of the value.
+        path: String,
+        /// The value as it is written.
+        template: String,
+    },
+    /// A variable that must be set is not.
+    #[error("{at}: {path} needs the variable {variable}: {message}")]
+    MissingVariable {
+        /// Where.
+        at: Place,
+        /// The path of the value.
+        path: String,
+        /// The variable.
+        variable: String,
+        /// The sentence that the file gives for it.
+        message: String,
+    },
+    /// A value that holds a variable is not what its place needs once the variable is filled in.
+    #[error("{at}: {path} is {text:?} after its variables were filled in, and must be {wanted}")]
+    BadCast {
+        /// Where.
+        at: Place,
+        /// The path of the value.
+        path: String,
+        /// The value with its variables filled in.
+        text: String,
+        /// What it must be.
+        wanted: &'static str,
+    },
+    /// A key that Docker refuses in stacks.
+    #[error("{at}: {path} is forbidden in stacks")]
+    Forbidden {
+        /// Where.
+        at: Place,
+        /// The path of the key.
+        path: String,
+    },
+    /// A key that the format does not have.
+    #[error("{at}: {path} is no key that the compose format has")]
+    UnknownKey {
+        /// Where.
+        at: Place,
+        /// The path of the key.
+        path: String,
+    },
+    /// A value of the wrong kind.
+    #[error("{at}: {path} must be {wanted}")]
+    WrongKind {
+        /// Where.
+        at: Place,
+        /// The path of the value.
+        path: String,
+        /// What it must be.
+        wanted: &'static str,
+    },
+    /// Two keys that exclude each other.
+    #[error("{at}: {path} cannot have both {one} and {other}")]
+    Conflict {
+        /// Where.
+        at: Place,
+        /// The path of the object.
+        path: String,
+        /// The one key.
+        one: &'static str,
+        /// The other.
+        other: &'static str,
+    },
+    /// A service uses something that no file declares.
+    #[error("service {service} uses the {kind} {name}, which no compose file declares")]
+    Undeclared {
+        /// The service.
+        service: String,
+        /// `network`, `volume`, `secret` or `config`.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// A service without an image.
+    #[error("service {service} has no image")]
+    NoImage {
+        /// The service.
+        service: String,
+    },
+    /// A file in the recipe's folder that a compose file names is not there.
+    #[error("{path} names the file {file}, which the recipe does not have at this commit")]
+    NoFile {
+        /// The path in the compose files.
+        path: String,
+        /// The file.
+        file: String,
+    },
+    /// A file of variables that cannot be read.
+    #[error("{file}:{line}: {text:?} is no variable")]
+    BadEnvFile {
+        /// The file.
+        file: String,
+        /// The line.
+        line: usize,
+        /// The line's text.
+        text: String,
+    },
+    /// A secret's name has no version at its end.
+    #[error("the secret {secret} has no version: its name {name:?} ends without one")]
+    NoSecretVersion {
+        /// The secret.
+        secret: String,
+        /// Its name on the Swarm.
+        name: String,
+    },
+    /// A name that is none.
+    #[error("service {service}: {cause}")]
+    BadName {
+        /// The service.
+        service: String,
+        /// What is wrong with it.
+        cause: BadName,
+    },
+}

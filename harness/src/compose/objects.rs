@@ -1,0 +1,153 @@
+//! Networks, volumes, secrets and configs, with the names that Swarm will have.
+
+use std::collections::BTreeMap;
+
+use super::{
+    env::{Env, Modifiers},
+    error::Unresolved,
+    fields::Fields,
+    load::{Loaded, Section},
+    resolved::{Config, Network, Secret, Skipped, Volume},
+    tree::{Found, Tree},
+};
+use crate::model::names::StackName;
+
+/// All that services may use.
+#[derive(Debug, Default)]
+pub(super) struct Objects {
+    pub(super) networks: BTreeMap<String, Network>,
+    pub(super) volumes: BTreeMap<String, Volume>,
+    pub(super) secrets: BTreeMap<String, Secret>,
+    pub(super) configs: BTreeMap<String, Config>,
+}
+
+impl Objects {
+    pub(super) fn of(
+        loaded: &mut Loaded,
+        tree: &Tree,
+        env: &Env,
+        stack: &StackName,
+        skipped: &mut Vec<Skipped>,
+    ) -> Result<Self, Unresolved> {
+        let mut objects = Self::default();
+        for (key, mut fields) in section(loaded, "networks") {
+            let network = network(&key, &mut fields, stack, skipped)?;
+            fields.rest(skipped);
+            objects.networks.insert(key, network);
+        }
+        for (key, mut fields) in section(loaded, "volumes") {
+            let volume = volume(&key, &mut fields, stack)?;
+            fields.rest(skipped);
+            objects.volumes.insert(key, volume);
+        }
+        for (key, mut fields) in section(loaded, "configs") {
+            let config = config(&key, &mut fields, stack, tree)?;
+            fields.rest(skipped);
+            objects.configs.insert(key, config);
+        }
+        for (key, mut fields) in section(loaded, "secrets") {
+            let raw = loaded.raw_secrets.get(&key).map_or("", String::as_str);
+            let modifiers = env.modifiers().find(|(variable, _)| raw.contains(variable)).map(|(_, modifiers)| modifiers.clone());
+            let secret = secret(&key, &mut fields, stack, tree, modifiers.unwrap_or_default())?;
+            fields.rest(skipped);
+            objects.secrets.insert(key, secret);
+        }
+        Ok(objects)
+    }
+}
+
+fn section(loaded: &mut Loaded, name: &'static str) -> Vec<(String, Fields)> {
+    let objects: Section = loaded.sections.remove(name).unwrap_or_default();
+    objects
+        .into_iter()
+        .map(|(key, node)| {
+            let path = format!("{name}.{key}");
+            (key, Fields::of(node, path))
+        })
+        .collect()
+}
+
+/// Whether an object has to be there already, and its name on the Swarm.
+fn named(key: &str, fields: &mut Fields, stack: &StackName) -> Result<(bool, String), Unresolved> {
+    let mut external = fields.object("external");
+    let (is, older) = (external.truth("external"), external.text("name"));
+    let own = fields.text("name");
+    let older = older.filter(|_| is);
+    if own.is_some() && older.is_some() {
+        return Err(conflict(fields, key, "name", "external.name"));
+    }
+    let name = older.or(own).unwrap_or_else(|| if is { key.to_owned() } else { format!("{stack}_{key}") });
+    Ok((is, name))
+}
+
+fn conflict(fields: &Fields, key: &str, one: &'static str, other: &'static str) -> Unresolved {
+    let path = fields.path("");
+    let path = path.strip_suffix('.').unwrap_or(key).to_owned();
+    Unresolved::Conflict { at: fields.at.clone(), path, one, other }
+}
+
+fn network(key: &str, fields: &mut Fields, stack: &StackName, skipped: &mut Vec<Skipped>) -> Result<Network, Unresolved> {
+    let (external, name) = named(key, fields, stack)?;
+    let mut ipam = fields.object("ipam");
+    let mut subnets = Vec::new();
+    for mut pool in ipam.objects("config") {
+        subnets.extend(pool.text("subnet"));
+        pool.rest(skipped);
+    }
+    let network = Network {
+        name,
+        external,
+        driver: fields.text("driver"),
+        driver_opts: fields.pairs("driver_opts"),
+        attachable: fields.truth("attachable"),
+        internal: fields.truth("internal"),
+        subnets,
+        ipam_driver: ipam.text("driver"),
+        labels: fields.pairs("labels"),
+    };
+    ipam.rest(skipped);
+    Ok(network)
+}
+
+fn volume(key: &str, fields: &mut Fields, stack: &StackName) -> Result<Volume, Unresolved> {
+    let (external, name) = named(key, fields, stack)?;
+    let volume = Volume {
+        name,
+        external,
+        driver: fields.text("driver"),
+        driver_opts: fields.pairs("driver_opts"),
+        labels: fields.pairs("labels"),
+    };
+    let more = [
+        ("driver", volume.driver.is_some()),
+        ("driver_opts", !volume.driver_opts.is_empty()),
+        ("labels", !volume.labels.is_empty()),
+    ];
+    match more.iter().find(|(_, there)| *there && external) {
+        Some((other, _)) => Err(conflict(fields, key, "external", other)),
+        None => Ok(volume),
+    }
+}
+
+/// The file of a secret or config. Its text is known only when it is one of the recipe's own.
+fn file(fields: &mut Fields, external: bool, tree: &Tree) -> Result<(Option<String>, Option<String>), Unresolved> {
+    let path = fields.path("file");
+    let Some(file) = fields.text("file").filter(|_| !external) else { return Ok((None, None)) };
+    match tree.find(&file) {
+        Found::Text(text) => Ok((Some(file), Some(text.to_owned()))),
+        Found::Opaque | Found::Outside => Ok((Some(file), None)),
+        Found::Absent | Found::Folder => Err(Unresolved::NoFile { path, file }),
+    }
+}
+
+fn config(key: &str, fields: &mut Fields, stack: &StackName, tree: &Tree) -> Result<Config, Unresolved> {
+    let (external, name) = named(key, fields, stack)?;
+    let (file, content) = file(fields, external, tree)?;
+    Ok(Config { name, external, file, content, template_driver: fields.text("template_driver") })
+}
+
+fn secret(key: &str, fields: &mut Fields, stack: &StackName, tree: &Tree, modifiers: Modifiers) -> Result<Secret, Unresolved> {
+    let (external, name) = named(key, fields, stack)?;
+    let (file, _) = file(fields, external, tree)?;
+    Ok(Secret { name, external, file, template_driver: fields.text("template_driver"), modifiers, used: false })
+}

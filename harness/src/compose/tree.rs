@@ -1,0 +1,125 @@
+//! The files of a recipe at one commit, and what a path in them leads to.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// How many symbolic links one path may go through, as Linux has it.
+const LINKS: usize = 40;
+
+/// What stands at a path of a recipe's folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Entry {
+    /// A text file.
+    Text(String),
+    /// A symbolic link, with its target as it is written.
+    Link(String),
+    /// A file that is no text, or too large to be read.
+    Opaque,
+}
+
+/// A recipe's files at one commit, by path relative to the recipe's folder.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Tree(BTreeMap<String, Entry>);
+
+/// What a path leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found<'a> {
+    /// A text file of the recipe.
+    Text(&'a str),
+    /// A file of the recipe that is no text.
+    Opaque,
+    /// A folder of the recipe.
+    Folder,
+    /// Nothing, though it would be in the recipe's folder.
+    Absent,
+    /// A place outside the recipe's folder: the path is absolute, climbs out, or goes through a link that does.
+    Outside,
+}
+
+impl FromIterator<(String, Entry)> for Tree {
+    fn from_iter<I: IntoIterator<Item = (String, Entry)>>(entries: I) -> Self {
+        Self(entries.into_iter().collect())
+    }
+}
+
+impl Tree {
+    /// What stands at exactly this path; links are not followed.
+    pub fn entry(&self, path: &str) -> Option<&Entry> {
+        self.0.get(path)
+    }
+
+    /// The paths of all files and links.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// What `path` leads to, with links followed as the system follows them.
+    pub fn find(&self, path: &str) -> Found<'_> {
+        if path.starts_with('/') {
+            return Found::Outside;
+        }
+        let mut ahead: Vec<String> = path.split('/').rev().map(str::to_owned).collect();
+        let mut here: Vec<String> = Vec::new();
+        let mut links = 0;
+        while let Some(part) = ahead.pop() {
+            match part.as_str() {
+                "" | "." => continue,
+                ".." if here.pop().is_none() => return Found::Outside,
+                ".." => continue,
+                _ => here.push(part),
+            }
+            let Some(Entry::Link(target)) = self.0.get(&here.join("/")) else { continue };
+            links += 1;
+            if target.starts_with('/') {
+                return Found::Outside;
+            }
+            if links > LINKS {
+                return Found::Absent;
+            }
+            here.pop();
+            ahead.extend(target.split('/').rev().map(str::to_owned));
+        }
+        let path = here.join("/");
+        match self.0.get(&path) {
+            Some(Entry::Text(text)) => Found::Text(text),
+            Some(Entry::Opaque) => Found::Opaque,
+            Some(Entry::Link(_)) => Found::Absent,
+            None if path.is_empty() => Found::Folder,
+            None => match self.0.keys().any(|key| key.strip_prefix(&path).is_some_and(|rest| rest.starts_with('/'))) {
+                true => Found::Folder,
+                false => Found::Absent,
+            },
+        }
+    }
+}
+
+/// `path` as seen from `folder`, without `.` and with `..` taken back where that can be done, as Go's `filepath.Join` does it.
+pub(super) fn join(folder: &str, path: &str) -> String {
+    let joined = match path.starts_with('/') || folder.is_empty() {
+        true => path.to_owned(),
+        false => format!("{folder}/{path}"),
+    };
+    let absolute = joined.starts_with('/');
+    let mut parts: Vec<&str> = Vec::new();
+    for part in joined.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if parts.last().is_some_and(|last| *last != "..") => drop(parts.pop()),
+            ".." if absolute => {}
+            other => parts.push(other),
+        }
+    }
+    match (absolute, parts.is_empty()) {
+        (true, _) => format!("/{}", parts.join("/")),
+        (false, true) => ".".to_owned(),
+        (false, false) => parts.join("/"),
+    }
+}
+
+/// The folder of a file, empty for the recipe's own.
+pub(super) fn folder_of(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
