@@ -10,6 +10,7 @@ use futures_util::{
 
 use crate::{
     adapters::folder::Folder,
+    compose::Tree,
     event::{Cancel, JOURNAL_VERSION, Kind},
     facts::{self, Before},
     log::Log,
@@ -73,10 +74,10 @@ pub async fn run(run: Run<'_>) -> RunState {
         signal = next_signal(&mut signals) => { cancel(log, Cancel::Signal { signal }); None }
         () = &mut deadline => { cancel(log, Cancel::Deadline); None }
     };
-    let plan = match gathered {
-        Some(Ok(head)) => plan(&request, head),
-        Some(Err(refusal)) => Plan::refused(refusal),
-        None => Plan::ended_early(),
+    let (plan, tree) = match gathered {
+        Some(Ok(facts)) => (plan(&request, &facts, &host.limits).unwrap_or_else(Plan::refused), facts.tree),
+        Some(Err(refusal)) => (Plan::refused(refusal), Tree::default()),
+        None => (Plan::ended_early(), Tree::default()),
     };
     let context = Context {
         ports,
@@ -84,6 +85,7 @@ pub async fn run(run: Run<'_>) -> RunState {
         folder,
         host: &host,
         head: plan.head.clone(),
+        tree,
         engine: before.engine.into_inner(),
         before: before.world.into_inner(),
         touched: RefCell::default(),

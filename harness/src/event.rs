@@ -195,6 +195,13 @@ pub enum Note {
         /// The running tasks of each service.
         tasks: BTreeMap<ServiceName, BTreeSet<TaskId>>,
     },
+    /// What the recipe's files were taken to say was held against what runs.
+    Calibrated {
+        /// What differs, a sentence each; none when they agree.
+        differences: Vec<String>,
+        /// What the files say and that was not read, as `services.app.sysctls`.
+        skipped: Vec<String>,
+    },
     /// What the preflight found of the host.
     Preflight {
         /// Its checks.

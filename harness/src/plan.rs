@@ -5,10 +5,17 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{
-    names::{Commit, Domain, RecipeName, StackName},
-    outcome::{Failure, SkipReason, Tier},
-    request::Request,
+use crate::{
+    compose::Resolved,
+    facts::Facts,
+    model::{
+        host::Limits,
+        names::{Commit, Domain, RecipeName, StackName},
+        outcome::{Failure, SkipReason, Tier},
+        request::Request,
+        time::spoken,
+    },
+    preflight::Needs,
 };
 
 /// The name of a step in its plan: `deploy`.
@@ -33,6 +40,9 @@ pub struct Plan {
     pub steps: Vec<Planned>,
     /// The tiers that are not run, and why.
     pub skips: BTreeMap<Tier, SkipReason>,
+    /// What it needs of its host.
+    #[serde(default)]
+    pub needs: Needs,
 }
 
 /// Why a run is refused before it does anything to the Swarm.
@@ -43,6 +53,11 @@ pub enum Refusal {
     Request {
         /// One sentence with the remedy.
         sentence: String,
+    },
+    /// The host's policy does not allow what the recipe asks for, or its names do not fit.
+    Policy {
+        /// One sentence each, with the remedy.
+        sentences: Vec<String>,
     },
     /// The host, or the recipe as it stands, does not allow it.
     Facts(Failure),
@@ -121,6 +136,8 @@ pub enum Step {
     Provision,
     /// Deploys the app and waits until it has settled.
     Deploy,
+    /// Holds what the recipe's files were taken to say against what runs.
+    Calibrate,
     /// Waits for an answer of the app itself through the ingress.
     Answer,
     /// Looks once more whether everything that settled still stands.
@@ -142,31 +159,56 @@ const ANSWER_BUDGET: Duration = Duration::from_secs(300);
 /// How long removing everything may take.
 const SWEEP_BUDGET: Duration = Duration::from_secs(120);
 
-/// The plan for a head: its install tier, then removing everything again.
-pub fn plan(request: &Request, head: Head) -> Plan {
+/// The plan for a head: its install tier, then removing everything again. Refused where the recipe's own health checks need longer
+/// than they are given.
+pub fn plan(request: &Request, facts: &Facts, limits: &Limits) -> Result<Plan, Refusal> {
     let install = Class::Tier(Tier::Install);
+    let settle = settle_budget(request, &facts.resolved, limits)?;
     let mut steps = vec![
         planned("provision", Step::Provision, &[], install, ABRA_BUDGET, OnFail::EndTiers),
-        planned("deploy", Step::Deploy, &["provision"], install, SETTLE_BUDGET, OnFail::EndTiers),
+        planned("deploy", Step::Deploy, &["provision"], install, settle, OnFail::EndTiers),
+        planned("calibrate", Step::Calibrate, &["deploy"], Class::Beside, ABRA_BUDGET, OnFail::Continue),
         planned("answer", Step::Answer, &["deploy"], install, ANSWER_BUDGET, OnFail::Continue),
         planned("steady", Step::Steady, &["answer"], install, ABRA_BUDGET, OnFail::Continue),
-        planned("undeploy", Step::Undeploy, &["steady"], Class::Always, ABRA_BUDGET, OnFail::Continue),
+        planned("undeploy", Step::Undeploy, &["calibrate", "steady"], Class::Always, ABRA_BUDGET, OnFail::Continue),
     ];
     steps.extend(clean_up(&["undeploy"]));
     let skips =
         Tier::ALL.into_iter().filter(|tier| !request.tiers.contains(tier)).map(|tier| (tier, SkipReason::NotAsked)).collect();
-    Plan { head: Some(head), refusal: None, steps, skips }
+    Ok(Plan { head: Some(facts.head.clone()), refusal: None, steps, skips, needs: facts.needs.clone() })
+}
+
+/// How long the stack may take to settle: what the host file says, else as long as its slowest service may take by its own
+/// health check, and [`SETTLE_BUDGET`] at least. A time that is given and too short for a service would only prove that it is.
+fn settle_budget(request: &Request, resolved: &Resolved, limits: &Limits) -> Result<Duration, Refusal> {
+    let slowest = resolved.services.iter().max_by_key(|(_, service)| service.allowance());
+    let Some((name, allowance)) = slowest.map(|(name, service)| (name, service.allowance())) else { return Ok(SETTLE_BUDGET) };
+    let given = limits.deploy_seconds.map(Duration::from_secs);
+    let refused = |what: String, remedy: &str| {
+        let needs = format!("the health check of service {name} allows {} until it is healthy", spoken(allowance));
+        Refusal::Request { sentence: format!("{needs}, and {what}; {remedy}") }
+    };
+    if let Some(given) = given.filter(|given| *given < allowance) {
+        return Err(refused(
+            format!("a deploy on this host may take {}", spoken(given)),
+            "raise limits.deploy_seconds in the host file",
+        ));
+    }
+    if request.deadline < allowance {
+        return Err(refused(format!("the run's deadline is {}", spoken(request.deadline)), "give it a longer --deadline"));
+    }
+    Ok(given.unwrap_or(SETTLE_BUDGET.max(allowance + ABRA_BUDGET)))
 }
 
 impl Plan {
     /// The plan of a run that is refused: it only removes what is already the run's.
     pub fn refused(refusal: Refusal) -> Self {
-        Self { head: None, refusal: Some(refusal), steps: clean_up(&[]), skips: BTreeMap::new() }
+        Self { head: None, refusal: Some(refusal), steps: clean_up(&[]), skips: BTreeMap::new(), needs: Needs::default() }
     }
 
     /// The plan of a run that was ended before there was a plan.
     pub fn ended_early() -> Self {
-        Self { head: None, refusal: None, steps: clean_up(&[]), skips: BTreeMap::new() }
+        Self { head: None, refusal: None, steps: clean_up(&[]), skips: BTreeMap::new(), needs: Needs::default() }
     }
 
     /// The step with this name.

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     claim::Claim,
+    compose::Tree,
     converge::ServiceView,
     model::{
         names::{Commit, Domain, EngineId, ImageRef, RecipeName, RunId, ServiceName, StackName, TaskId},
@@ -416,6 +417,12 @@ pub trait Checkout: Send + Sync {
     async fn adopt(&self, claim: &Claim, recipe: &RecipeName, folder: &Path) -> Result<bool, CheckoutError>;
     /// What the checkout holds.
     async fn read(&self, recipe: &RecipeName) -> Result<Checked, CheckoutError>;
+    /// The commit that a tag, branch or commit means.
+    async fn find(&self, recipe: &RecipeName, at: &str) -> Result<Commit, CheckoutError>;
+    /// The recipe's files at a commit, whatever is checked out.
+    async fn tree(&self, recipe: &RecipeName, commit: &Commit) -> Result<Tree, CheckoutError>;
+    /// The text of the app's `.env` that the claim covers.
+    async fn env(&self, claim: &Claim) -> Result<String, CheckoutError>;
     /// Puts the checkout on a tag, branch or commit, whatever it was on.
     async fn go(&self, claim: &Claim, recipe: &RecipeName, at: &str) -> Result<Commit, CheckoutError>;
     /// Sets keys of the app's `.env` that the claim covers; keys that are not in it are added at its end.

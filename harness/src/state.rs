@@ -6,6 +6,9 @@ use std::{
     time::Duration,
 };
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::{
     claim::Claimed,
     event::{Cancel, Event, Kind, Note},
@@ -48,6 +51,8 @@ pub struct RunState {
     pub deploys: u32,
     /// What the preflight found of the host.
     pub preflight: Vec<Check>,
+    /// How what the files were taken to say compares with what runs, once that was looked at.
+    pub calibration: Option<Calibration>,
     /// What a reader must know about how the result was made.
     pub remarks: Vec<String>,
     /// Sentences that change no outcome.
@@ -62,6 +67,15 @@ pub struct RunState {
     pub last: Option<(Wall, Mono)>,
     /// When the run ended.
     pub finished: Option<Wall>,
+}
+
+/// How what the recipe's files were taken to say compares with what runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Calibration {
+    /// What differs, a sentence each; none when they agree.
+    pub differences: Vec<String>,
+    /// What the files say and that was not read.
+    pub skipped: Vec<String>,
 }
 
 /// What a run began with.
@@ -171,6 +185,7 @@ fn take_note(state: &mut RunState, note: Note) {
         }
         Note::Deployed => state.deploys += 1,
         Note::Settled { tasks } => state.settled = tasks,
+        Note::Calibrated { differences, skipped } => state.calibration = Some(Calibration { differences, skipped }),
         Note::Preflight { checks } => state.preflight = checks,
         Note::Remark { text } => state.remarks.push(text),
     }

@@ -102,6 +102,9 @@ pub fn verdict(state: &RunState) -> Verdict {
         Some(Plan { refusal: Some(Refusal::Request { sentence }), .. }) => {
             reasons.push(Reason { tier: None, owner: None, sentence: sentence.clone() });
         }
+        Some(Plan { refusal: Some(Refusal::Policy { sentences }), .. }) => {
+            reasons.extend(sentences.iter().map(|sentence| Reason { tier: None, owner: None, sentence: sentence.clone() }));
+        }
         Some(Plan { refusal: Some(Refusal::Facts(failure)), .. }) => reasons.push(blame(None, failure)),
         Some(plan) => {
             reasons.extend(tiers.iter().filter_map(|&tier| match tier_outcome(plan, state, tier) {
@@ -138,6 +141,7 @@ fn told(gap: &Gap) -> String {
     match gap {
         Gap::NotRun { because } => because.clone(),
         Gap::Interfered { what } => format!("somebody else changed {what}"),
+        Gap::ResolverDisagrees { what } => format!("the recipe's files were read otherwise than they were deployed: {what}"),
         Gap::Unread { what } => what.clone(),
         Gap::Killed => "the run was ended before".into(),
     }
@@ -157,7 +161,7 @@ fn cancelled(cancel: &Cancel) -> Reason {
 /// when something is left or was changed, 2 when the request was refused, 1 red, 3 inconclusive, 5 nothing ran, 0 green.
 pub fn exit_code(state: &RunState) -> u8 {
     let verdict = verdict(state);
-    let refused = matches!(&state.plan, Some(Plan { refusal: Some(Refusal::Request { .. }), .. }));
+    let refused = matches!(&state.plan, Some(Plan { refusal: Some(Refusal::Request { .. } | Refusal::Policy { .. }), .. }));
     let clean = state.hygiene.as_ref().is_none_or(|hygiene| hygiene.clean());
     match (&state.cancel, verdict.outcome) {
         (Some(Cancel::Signal { signal }), _) => u8::try_from(128 + signal).unwrap_or(u8::MAX),

@@ -12,6 +12,7 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 use harness::{
     adapters::clock::SystemClock,
     claim::Claim,
+    compose::Tree,
     converge::{Look, ServiceView},
     model::names::{Commit, ImageRef, RecipeName, ServiceName, StackName, TaskId},
     ports::{
@@ -25,6 +26,7 @@ use harness::{
 use crate::{
     sim_machine::{self, SimMachine},
     sim_world::object,
+    tale,
 };
 
 /// What a call does.
@@ -60,6 +62,8 @@ pub struct SimHost {
     pub engine: Engine,
     /// What of its Swarm can run out.
     pub room: Room,
+    /// The recipe's files.
+    pub tree: Tree,
     /// The machine that it runs on, and taster too.
     pub machine: SimMachine,
     /// A look at a service that runs, under the name that it had when it was recorded.
@@ -76,7 +80,8 @@ impl SimHost {
         let service = settled.services.values().next().expect("a service").clone();
         let objects = BTreeMap::from([object(ObjectKind::Network, "proxy", None)]);
         let (engine, room, machine) = (sim_machine::engine(), sim_machine::room(), SimMachine::default());
-        Self { manners, engine, room, machine, service, objects: Arc::new(Mutex::new(objects)) }
+        let tree = tale::tree(None);
+        Self { manners, engine, room, tree, machine, service, objects: Arc::new(Mutex::new(objects)) }
     }
 
     /// The names of all that is on it.
@@ -214,6 +219,18 @@ impl Checkout for SimHost {
 
     async fn read(&self, _: &RecipeName) -> Result<Checked, CheckoutError> {
         Ok(Checked { head: COMMIT.parse().expect("a commit"), tags: Vec::new(), files: Vec::new() })
+    }
+
+    async fn find(&self, _: &RecipeName, _: &str) -> Result<Commit, CheckoutError> {
+        Ok(COMMIT.parse().expect("a commit"))
+    }
+
+    async fn tree(&self, _: &RecipeName, _: &Commit) -> Result<Tree, CheckoutError> {
+        Ok(self.tree.clone())
+    }
+
+    async fn env(&self, _: &Claim) -> Result<String, CheckoutError> {
+        Ok("TYPE=hello\n".into())
     }
 
     async fn go(&self, _: &Claim, _: &RecipeName, _: &str) -> Result<Commit, CheckoutError> {

@@ -185,6 +185,7 @@ pub fn started(run: &RunId, engine: &Path) -> Kind {
             engine: engine.to_owned(),
             ingress: None,
             ca: None,
+            allow: BTreeMap::new(),
             limits: Limits::default(),
         },
     }

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 
 use harness::{
+    compose::{Entry, Tree},
     event::{Cancel, Event, JOURNAL_VERSION, Kind, Note},
+    facts::{Facts, recipe},
     model::{
-        host::Host,
+        host::{Host, Limits},
         outcome::{Cause, Failure, Outcome, Owner, Tier},
         request::{Request, Source},
         time::{Mono, Wall},
@@ -45,6 +47,26 @@ pub fn head() -> Head {
     }
 }
 
+/// The files of a recipe with one service, with a health check that allows `start_period` to start, or without one.
+pub fn tree(start_period: Option<&str>) -> Tree {
+    let health = start_period.map(|period| format!("    healthcheck: {{test: [CMD, \"true\"], start_period: {period}}}\n"));
+    let compose = format!("version: \"3.8\"\nservices:\n  app:\n    image: bb:1\n{}", health.unwrap_or_default());
+    [("compose.yml", compose.as_str()), (".env.sample", "TYPE=hello\nDOMAIN=hello.example.com\n")]
+        .map(|(path, text)| (path.to_owned(), Entry::Text(text.to_owned())))
+        .into_iter()
+        .collect()
+}
+
+/// The facts of such a run, from these files.
+///
+/// # Panics
+/// If the files cannot be read as one app.
+pub fn facts(tree: Tree) -> Facts {
+    let head = head();
+    let resolved = recipe::resolved(&tree, &head.domain, &head.stack).expect("files that can be read");
+    Facts { needs: recipe::needs(&resolved), head, tree, resolved }
+}
+
 /// A failure owned by `owner`.
 pub fn failure(owner: Owner) -> Failure {
     Failure::new(Cause::Assertion, format!("the fault of {owner}")).owned_by(owner)
@@ -64,7 +86,7 @@ impl Tale {
 
     /// The same, planned as the harness plans it.
     pub fn planned(tiers: &[Tier]) -> Self {
-        Self::begun(tiers).under(plan(&request(tiers), head()))
+        Self::begun(tiers).under(plan(&request(tiers), &facts(tree(None)), &Limits::default()).expect("a plan"))
     }
 
     /// Goes on under `plan`.

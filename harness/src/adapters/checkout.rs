@@ -4,14 +4,16 @@ use std::{
     ffi::OsString,
     io::ErrorKind,
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{Output, Stdio},
 };
 
 use async_trait::async_trait;
-use tokio::process::Command;
+use tokio::{io::AsyncWriteExt, process::Command};
 
 use crate::{
+    adapters::tree,
     claim::{Claim, Claimed},
+    compose::Tree,
     model::names::{Commit, RecipeName},
     ports::{Checked, Checkout, CheckoutError, Tag},
 };
@@ -142,8 +144,7 @@ impl Checkout for GitCheckout {
         Ok(Checked { head, tags: refs.lines().filter_map(tag).collect(), files })
     }
 
-    async fn go(&self, claim: &Claim, recipe: &RecipeName, at: &str) -> Result<Commit, CheckoutError> {
-        self.covered(claim)?;
+    async fn find(&self, recipe: &RecipeName, at: &str) -> Result<Commit, CheckoutError> {
         let dir = self.dir(recipe);
         let no_such = || CheckoutError::NoSuchRef { at: at.to_owned() };
         if at.is_empty() || at.starts_with('-') {
@@ -164,20 +165,39 @@ impl Checkout for GitCheckout {
                 Err(other) => return Err(other),
             }
         }
-        let wanted = found.ok_or_else(no_such)?;
-        self.ask("checkout", &dir, &["checkout", "--quiet", "--force", "--detach", &wanted]).await?;
+        commit(&found.ok_or_else(no_such)?)
+    }
+
+    async fn tree(&self, recipe: &RecipeName, commit: &Commit) -> Result<Tree, CheckoutError> {
+        let dir = self.dir(recipe);
+        let list =
+            output("ls-tree", self.git(&dir).args(["ls-tree", "-r", "-z", "--long", "--full-tree", commit.as_str()])).await?;
+        let files = tree::listed(&list);
+        let wanted: String = files.iter().filter_map(|file| file.content.as_ref()).map(|id| format!("{id}\n")).collect();
+        let contents = fed("cat-file", self.git(&dir).args(["cat-file", "--batch"]), wanted).await?;
+        Ok(tree::filled(files, &contents))
+    }
+
+    async fn go(&self, claim: &Claim, recipe: &RecipeName, at: &str) -> Result<Commit, CheckoutError> {
+        self.covered(claim)?;
+        let dir = self.dir(recipe);
+        let wanted = self.find(recipe, at).await?;
+        self.ask("checkout", &dir, &["checkout", "--quiet", "--force", "--detach", wanted.as_str()]).await?;
         // What is deployed is what lies here, so it is looked at and not believed.
         let head = commit(&self.ask("rev-parse", &dir, &["rev-parse", "HEAD"]).await?)?;
-        match head.as_str() == wanted {
+        match head == wanted {
             true => Ok(head),
             false => Err(CheckoutError::Git { action: "checkout".into(), message: format!("it is on {head}, not on {wanted}") }),
         }
     }
 
+    async fn env(&self, claim: &Claim) -> Result<String, CheckoutError> {
+        let path = env_file(claim)?;
+        std::fs::read_to_string(path).map_err(|error| file(path, &error))
+    }
+
     async fn set_env(&self, claim: &Claim, settings: &[(&str, &str)]) -> Result<(), CheckoutError> {
-        let Claimed::EnvFile { path } = claim.what() else {
-            return Err(CheckoutError::File { path: ".env".into(), message: "no claim covers it".into() });
-        };
+        let path = env_file(claim)?;
         let text = std::fs::read_to_string(path).map_err(|error| file(path, &error))?;
         let text = settings.iter().fold(text, |text, (key, value)| with_setting(&text, key, value));
         std::fs::write(path, text).map_err(|error| file(path, &error))
@@ -196,19 +216,53 @@ impl GitCheckout {
     }
 }
 
-async fn run(action: &str, command: &mut Command) -> Result<String, CheckoutError> {
-    let failed = |message: String| CheckoutError::Git { action: action.to_owned(), message };
-    let output = command.output().await.map_err(|error| match error.kind() {
-        ErrorKind::NotFound => CheckoutError::NoGit,
-        _ => failed(error.to_string()),
-    })?;
-    match output.status.success() {
-        true => Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned()),
-        false => {
-            let said = String::from_utf8_lossy(&output.stderr);
-            Err(failed(said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing").to_owned()))
+fn env_file(claim: &Claim) -> Result<&Path, CheckoutError> {
+    match claim.what() {
+        Claimed::EnvFile { path } => Ok(path),
+        Claimed::Stack { .. } | Claimed::Dir { .. } | Claimed::Marker { .. } => {
+            Err(CheckoutError::File { path: ".env".into(), message: "no claim covers it".into() })
         }
     }
+}
+
+async fn run(action: &str, command: &mut Command) -> Result<String, CheckoutError> {
+    output(action, command).await.map(|bytes| String::from_utf8_lossy(&bytes).trim_end().to_owned())
+}
+
+async fn output(action: &str, command: &mut Command) -> Result<Vec<u8>, CheckoutError> {
+    judged(action, command.output().await)
+}
+
+/// Like [`output`], with a text on its standard input.
+async fn fed(action: &str, command: &mut Command, input: String) -> Result<Vec<u8>, CheckoutError> {
+    let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut child = spawned.map_err(|error| unstarted(action, &error))?;
+    let stdin = child.stdin.take();
+    let feed = async {
+        if let Some(mut stdin) = stdin {
+            // One that has ended early says why by itself.
+            let _ = stdin.write_all(input.as_bytes()).await;
+        }
+    };
+    let ((), done) = tokio::join!(feed, child.wait_with_output());
+    judged(action, done)
+}
+
+fn unstarted(action: &str, error: &std::io::Error) -> CheckoutError {
+    match error.kind() {
+        ErrorKind::NotFound => CheckoutError::NoGit,
+        _ => CheckoutError::Git { action: action.to_owned(), message: error.to_string() },
+    }
+}
+
+fn judged(action: &str, done: std::io::Result<Output>) -> Result<Vec<u8>, CheckoutError> {
+    let output = done.map_err(|error| unstarted(action, &error))?;
+    if output.status.success() {
+        return Ok(output.stdout);
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let message = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing").to_owned();
+    Err(CheckoutError::Git { action: action.to_owned(), message })
 }
 
 /// A line of tags: kind and id of what the tag names and, behind an annotated one, of what that names in turn.

@@ -9,6 +9,7 @@ pub mod folder;
 pub mod machine;
 mod proc;
 pub mod swarm;
+pub mod tree;
 pub mod web;
 
 pub use proc::start_ticks;

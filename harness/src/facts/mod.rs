@@ -1,12 +1,14 @@
 //! What has to be known before there can be a plan, gathered by reading, and by one clone of the recipe.
 
 pub mod readings;
+pub mod recipe;
 
 use std::{cell::OnceCell, time::Duration};
 
 use crate::{
     adapters::folder::Folder,
     claim::{Claim, Claimed},
+    compose::{Resolved, Tree},
     event::Note,
     log::Log,
     model::{
@@ -14,18 +16,29 @@ use crate::{
         names::{Domain, EngineId, StackName},
         outcome::{Cause, Failure},
         request::{Request, Source},
-        version::RecipeVersion,
     },
     plan::{Head, Refusal},
     ports::{AbraError, Call, Checked, CheckoutError, Ports, Tag},
     preflight::{Check, Needs, preflight, unfit},
     world::World,
 };
+use recipe::{newest, tagged};
 
 /// How long abra may take to clone a recipe.
 const FETCH_PATIENCE: Duration = Duration::from_secs(300);
-/// The files without which a folder is no recipe (`abra.md` 3.1).
-pub const RECIPE_FILES: [&str; 2] = ["compose.yml", ".env.sample"];
+
+/// What is known before a plan.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// What is under test.
+    pub head: Head,
+    /// Its files.
+    pub tree: Tree,
+    /// What they come to, by its `.env.sample`.
+    pub resolved: Resolved,
+    /// What it needs of its host.
+    pub needs: Needs,
+}
 
 /// The Swarm as it was before the run. It is what a run is cleaned up and compared by, also one that gets no further than its
 /// facts.
@@ -46,7 +59,7 @@ pub async fn gather(
     log: &Log,
     folder: &Folder,
     before: &Before,
-) -> Result<Head, Refusal> {
+) -> Result<Facts, Refusal> {
     let mut readings = readings::host(host, ports, folder.root()).await;
     if let Some(Ok(engine)) = &readings.engine {
         log.note(Note::Tool { tool: "engine".into(), version: engine.version.clone() });
@@ -68,7 +81,7 @@ pub async fn gather(
         .claim(Claimed::Dir { path: folder.abra_dir() }, engine)
         .map_err(|error| Refusal::Facts(Failure::new(Cause::Preflight { check: "journal".into() }, error.to_string())))?;
     // An abra that cannot say its version is not waited for with anything else, and whatever else fails is its fault.
-    let checked = async { Ok(recipe(request, ports, &claim).await) };
+    let checked = async { Ok(fetched(request, ports, &claim).await) };
     let (version, checked) = tokio::try_join!(version(ports, log), checked)?;
     readings.abra = Some(Ok(version));
     let (checked, dirty) = checked?;
@@ -83,15 +96,19 @@ pub async fn gather(
         }
         None => checked.head.clone(),
     };
-    let needs = Needs::default();
+    let version = tagged(&checked.tags, &commit);
+    let tree = ports.checkout.tree(&request.recipe, &commit).await.map_err(|error| Refusal::Facts(error.into()))?;
+    let resolved = recipe::resolved(&tree, &domain, &stack).map_err(Refusal::Facts)?;
+    recipe::permitted(&resolved, &tree, &request.recipe, host)?;
+    let needs = recipe::needs(&resolved);
     readings.registry = readings::images(ports, &needs.images, request.offline).await.ok();
     let checks = preflight(&readings, &needs, &host.limits, Some(&stack));
     if unfit(&checks).is_some() {
         return Err(refused(log, checks));
     }
     log.note(Note::Preflight { checks });
-    let version = tagged(&checked.tags, &commit);
-    Ok(Head { recipe: request.recipe.clone(), version, commit, dirty, domain, stack })
+    let head = Head { recipe: request.recipe.clone(), version, commit, dirty, domain, stack };
+    Ok(Facts { head, tree, resolved, needs })
 }
 
 /// The refusal of a host that is not fit.
@@ -107,7 +124,7 @@ async fn version(ports: &Ports, log: &Log) -> Result<String, Refusal> {
     Ok(version)
 }
 
-async fn recipe(request: &Request, ports: &Ports, claim: &Claim) -> Result<(Checked, bool), Refusal> {
+async fn fetched(request: &Request, ports: &Ports, claim: &Claim) -> Result<(Checked, bool), Refusal> {
     let facts = |failure: Failure| Refusal::Facts(failure);
     let dirty = match &request.source {
         Source::Catalogue { .. } => {
@@ -142,21 +159,4 @@ fn no_such(error: CheckoutError, tags: &[Tag]) -> Refusal {
         }
         other => Refusal::Facts(other.into()),
     }
-}
-
-/// The newest release among the tags, in Co-op Cloud's order; tags that are no versions do not count.
-fn newest(tags: &[Tag]) -> Option<String> {
-    let versions = tags.iter().filter_map(|tag| tag.name.parse::<RecipeVersion>().ok());
-    versions.max_by(RecipeVersion::pick_order).map(|version| version.as_str().to_owned())
-}
-
-/// The newest release tag that is on the commit.
-fn tagged(tags: &[Tag], commit: &crate::model::names::Commit) -> Option<String> {
-    let here: Vec<Tag> = tags.iter().filter(|tag| tag.commit == *commit).cloned().collect();
-    newest(&here)
-}
-
-/// The files of a recipe that are not among `files`.
-pub fn missing<'a>(files: &[String]) -> Vec<&'a str> {
-    RECIPE_FILES.into_iter().filter(|wanted| !files.iter().any(|file| file == wanted)).collect()
 }

@@ -30,6 +30,7 @@ fn journal(dir: &Path) -> Journal {
         engine: "/run/docker.sock".into(),
         ingress: None,
         ca: None,
+        allow: std::collections::BTreeMap::new(),
         limits: crate::model::host::Limits::default(),
     };
     journal.append(Kind::RunStarted { version: 1, run, taster: "0.1.0".into(), request, host }).unwrap();

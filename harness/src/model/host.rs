@@ -1,14 +1,19 @@
 //! A host: a Swarm that taster may deploy to, as its host file describes it.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    path::PathBuf,
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    names::Zone,
+    names::{RecipeName, Zone},
     settings::{self, BadSettings},
 };
+use crate::policy::Privilege;
 
 /// What a host file holds. Paths are absolute once loaded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -31,6 +36,9 @@ pub struct Host {
     /// A PEM file with certificates to trust besides the system's.
     #[serde(default)]
     pub ca: Option<PathBuf>,
+    /// What recipes may ask for that reaches beyond their own stack, by recipe.
+    #[serde(default)]
+    pub allow: BTreeMap<RecipeName, BTreeSet<Privilege>>,
     /// What a run may take of the host.
     #[serde(default)]
     pub limits: Limits,

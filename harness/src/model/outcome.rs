@@ -234,6 +234,8 @@ pub enum Cause {
         /// What was being waited for.
         waiting_for: String,
     },
+    /// The recipe's files cannot be read as one app.
+    Unresolvable,
     /// A fact that was gathered before the run forbids it.
     Preflight {
         /// The name of the check.
@@ -259,6 +261,7 @@ impl Cause {
             | Cause::Paused { .. }
             | Cause::NoEligibleNode { .. }
             | Cause::ImmutableConfig { .. }
+            | Cause::Unresolvable
             | Cause::NotServing { .. }
             | Cause::Assertion => Owner::Recipe,
             Cause::HeldResource { holder, .. } => match holder {
@@ -321,6 +324,11 @@ pub enum Gap {
     /// Somebody else changed the app while it was looked at.
     Interfered {
         /// What was changed.
+        what: String,
+    },
+    /// What the recipe's files were taken to say is not what runs, so nothing can rest on it.
+    ResolverDisagrees {
+        /// What differs.
         what: String,
     },
     /// The result could not be read.

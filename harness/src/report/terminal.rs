@@ -83,6 +83,9 @@ pub fn summary(outcome: &Outcome) -> String {
         Outcome::Skipped(SkipReason::Structural { lacks }) => format!("there is no {}", lacks.trim_start_matches("a ")),
         Outcome::Unverified(Gap::NotRun { because }) => because.clone(),
         Outcome::Unverified(Gap::Interfered { what }) => format!("somebody else changed {what}"),
+        Outcome::Unverified(Gap::ResolverDisagrees { what }) => {
+            format!("the recipe's files were read otherwise than they were deployed: {what}")
+        }
         Outcome::Unverified(Gap::Unread { what }) => what.clone(),
         Outcome::Unverified(Gap::Killed) => "the run was ended before".into(),
     }

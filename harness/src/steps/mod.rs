@@ -1,6 +1,7 @@
 //! The steps of a run, each performed through ports. A step never calls another; only the engine sequences them.
 
 mod answer;
+mod calibrate;
 mod clean;
 mod compare;
 mod deploy;
@@ -15,6 +16,7 @@ use std::{cell::RefCell, collections::BTreeSet, time::Duration};
 use crate::{
     adapters::folder::Folder,
     claim::{Claim, Claimed},
+    compose::Tree,
     log::Log,
     model::{
         host::Host,
@@ -38,6 +40,8 @@ pub struct Context<'a> {
     pub host: &'a Host,
     /// What is under test; absent when the run was refused.
     pub head: Option<Head>,
+    /// Its files; none when the run was refused.
+    pub tree: Tree,
     /// The Swarm; absent when it did not answer before the run.
     pub engine: Option<EngineId>,
     /// The world before the run; absent when it could not be read.
@@ -69,6 +73,7 @@ pub async fn perform(context: &Context<'_>, planned: &Planned) -> Outcome {
     match planned.step {
         Step::Provision => ended(provision::provision(context).await),
         Step::Deploy => deploy::deploy(context, id, planned.budget()).await,
+        Step::Calibrate => calibrate::calibrate(context, id).await,
         Step::Answer => answer::answer(context, id, planned.budget()).await,
         Step::Steady => steady::steady(context, id).await,
         Step::Undeploy => undeploy::undeploy(context).await,

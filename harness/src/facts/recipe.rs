@@ -1,0 +1,100 @@
+//! What a recipe's files say: its versions, what its compose files come to, what it needs. Pure.
+
+use crate::{
+    compose::{Entry, Env, Resolved, Tree, resolve},
+    converge::Mode,
+    model::{
+        host::Host,
+        names::{Commit, Domain, RecipeName, StackName},
+        outcome::{Cause, Failure},
+        version::RecipeVersion,
+    },
+    plan::Refusal,
+    policy::{breaches, name_flaws},
+    ports::{Port, Tag},
+    preflight::Needs,
+};
+
+/// The files without which a folder is no recipe (`abra.md` 3.1).
+pub const RECIPE_FILES: [&str; 2] = ["compose.yml", ".env.sample"];
+/// The network that public services are on, by Co-op Cloud's convention.
+const PROXY: &str = "proxy";
+
+/// The files of a recipe that are not among `files`.
+pub fn missing<'a>(files: &[String]) -> Vec<&'a str> {
+    RECIPE_FILES.into_iter().filter(|wanted| !files.iter().any(|file| file == wanted)).collect()
+}
+
+/// The newest release among the tags, in Co-op Cloud's order; tags that are no versions do not count.
+pub fn newest(tags: &[Tag]) -> Option<String> {
+    let versions = tags.iter().filter_map(|tag| tag.name.parse::<RecipeVersion>().ok());
+    versions.max_by(RecipeVersion::pick_order).map(|version| version.as_str().to_owned())
+}
+
+/// The newest release tag that is on the commit.
+pub fn tagged(tags: &[Tag], commit: &Commit) -> Option<String> {
+    let here: Vec<Tag> = tags.iter().filter(|tag| tag.commit == *commit).cloned().collect();
+    newest(&here)
+}
+
+/// The variables of a new app of the recipe, as far as its `.env.sample` says: what abra and a run set by themselves is set.
+pub fn sample_env(tree: &Tree, domain: &Domain) -> Result<Env, Failure> {
+    let Some(Entry::Text(text)) = tree.entry(".env.sample") else {
+        return Err(unreadable("the recipe has no .env.sample"));
+    };
+    let env = Env::parse(text).map_err(|error| unreadable(&format!(".env.sample, {error}")))?;
+    Ok(with_own(env, domain))
+}
+
+/// The variables with those that a run sets itself.
+pub fn with_own(env: Env, domain: &Domain) -> Env {
+    env.with("DOMAIN", domain.as_str()).with("LETS_ENCRYPT_ENV", "")
+}
+
+/// What the recipe's files come to as the app `domain`. Files that cannot be read as one app are the recipe's fault: abra and
+/// Docker refuse them too.
+pub fn resolved(tree: &Tree, domain: &Domain, stack: &StackName) -> Result<Resolved, Failure> {
+    resolve(tree, &sample_env(tree, domain)?, stack).map_err(|error| unreadable(&error.to_string()))
+}
+
+fn unreadable(sentence: &str) -> Failure {
+    Failure::new(Cause::Unresolvable, sentence)
+}
+
+/// What an app of these files needs of its host.
+pub fn needs(resolved: &Resolved) -> Needs {
+    let services = resolved.services.values();
+    let proxies = |service: &&crate::compose::Service| service.networks.iter().any(|attachment| attachment.name == PROXY);
+    let ports = services
+        .clone()
+        .flat_map(|service| &service.ports)
+        .filter_map(|port| Some(Port { number: port.published?, udp: port.protocol == "udp" }));
+    Needs {
+        memory: services.clone().map(|service| service.reservations.memory.unwrap_or_default() * tasks(&service.mode)).sum(),
+        ports: ports.collect(),
+        networks: resolved.networks.values().filter(|network| !network.external).count() as u64,
+        // Each service has an address of its own beside those of its tasks.
+        addresses: services.clone().filter(proxies).map(|service| 1 + tasks(&service.mode)).sum(),
+        images: services.map(|service| service.image.clone()).collect(),
+    }
+}
+
+/// How many tasks a mode wants; a global one has one on each node, of which there is one at least.
+fn tasks(mode: &Mode) -> u64 {
+    match mode {
+        Mode::Replicated { replicas } => *replicas,
+        Mode::Global => 1,
+        Mode::Job { completions } => *completions,
+    }
+}
+
+/// Whether the host's policy allows what the files ask for, and whether their names fit.
+pub fn permitted(resolved: &Resolved, tree: &Tree, recipe: &RecipeName, host: &Host) -> Result<(), Refusal> {
+    let allowed = host.allow.get(recipe).cloned().unwrap_or_default();
+    let refused = breaches(resolved, tree, &allowed).into_iter().map(|breach| breach.to_string());
+    let sentences: Vec<String> = refused.chain(name_flaws(resolved).into_iter().map(|flaw| flaw.to_string())).collect();
+    match sentences.is_empty() {
+        true => Ok(()),
+        false => Err(Refusal::Policy { sentences }),
+    }
+}
