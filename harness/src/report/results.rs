@@ -178,7 +178,7 @@ impl From<&RunState> for ResultsV1 {
             evidence: state
                 .evidence
                 .iter()
-                .map(|(file, what)| Evidence { file: file.display().to_string(), what: what.clone() })
+                .map(|kept| Evidence { file: kept.file.display().to_string(), what: kept.what.clone() })
                 .collect(),
             repeat: super::terminal::repeat(state),
             digest: String::new(),
