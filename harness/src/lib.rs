@@ -17,6 +17,7 @@ pub mod plan;
 pub mod ports;
 pub mod redact;
 pub mod report;
+pub mod rungs;
 pub mod state;
 pub mod steps;
 pub mod sweep;
