@@ -33,7 +33,7 @@ use harness::{
     ports::{Clock, Ports},
     redact::Redact,
     report::{
-        junit::JunitFile,
+        Document,
         results::ResultsFile,
         terminal::{self, Lines},
     },
@@ -123,8 +123,10 @@ async fn taste(env: &Env, host: Host, request: Request) -> Result<ExitCode, Comm
         journal,
         redact.clone(),
         vec![
-            Box::new(ResultsFile::in_folder(folder.clone())),
-            Box::new(JunitFile::in_folder(folder.clone())),
+            Box::new(ResultsFile::in_folder(folder.clone(), redact.clone())),
+            Box::new(Document::junit(folder.clone(), redact.clone())),
+            Box::new(Document::page(folder.clone(), redact.clone())),
+            Box::new(Document::badge(folder.clone(), redact.clone())),
             Box::new(Lines::to(std::io::stderr())),
         ],
     );

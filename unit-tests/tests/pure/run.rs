@@ -33,7 +33,9 @@ fn told(manners: Manners, signal: Option<(Duration, i32)>) -> Told {
         let state = tempfile::tempdir().unwrap();
         let folder = Folder::of(state.path(), &"20261121-101502-aebagbaf".parse().unwrap());
         let journal = Journal::create(folder.root(), folder.run().clone(), Arc::new(SystemClock::start())).unwrap();
-        let log = Log::new(journal, Arc::new(Redact::new()), vec![Box::new(ResultsFile::in_folder(folder.clone()))]);
+        let redact = Arc::new(Redact::new());
+        let results = ResultsFile::in_folder(folder.clone(), redact.clone());
+        let log = Log::new(journal, redact, vec![Box::new(results)]);
         let host = SimHost::new(manners, Recording::load("healthy").looks.last().unwrap());
         let signals = match signal {
             Some((after, number)) => stream::once(async move {
