@@ -16,6 +16,7 @@ use crate::{
         names::{Domain, EngineId, RunId, ServiceName, TaskId},
         outcome::{Failure, Outcome},
         request::Request,
+        text::plain,
         time::{Mono, Wall},
     },
     plan::{Plan, StepId},
@@ -213,6 +214,7 @@ impl TaskSeen {
 
 /// The last lines of a text, [`TAIL_BYTES`] at most. A line that is longer than that alone is cut at its front.
 pub fn tail(text: &str) -> String {
+    let text = plain(text);
     let text = text.trim_end();
     let from = text.len().saturating_sub(TAIL_BYTES);
     let from = (from..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());

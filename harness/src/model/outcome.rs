@@ -5,7 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::names::ServiceName;
+use super::{names::ServiceName, text::plain};
 
 /// A part of the app's life that a run takes it through. Lint stands beside the tiers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -139,12 +139,14 @@ impl Failure {
     }
 
     /// The same failure with the last lines of what the failing thing said, at most [`EXCERPT_LINES`] of at most
-    /// [`EXCERPT_WIDTH`] characters. Empty lines tell nothing and are left out.
+    /// [`EXCERPT_WIDTH`] characters. Empty lines tell nothing and are left out,
+    /// and so is what would steer a terminal.
     pub fn quoting(self, text: &str) -> Self {
         let cut = |line: &str| match line.char_indices().nth(EXCERPT_WIDTH) {
             Some((end, _)) => format!("{}…", &line[..end]),
             None => line.to_owned(),
         };
+        let text = plain(text);
         let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
         let excerpt = lines[lines.len().saturating_sub(EXCERPT_LINES)..].iter().map(|line| cut(line)).collect();
         Self { excerpt, ..self }

@@ -65,7 +65,7 @@ fn the_first_thing_on_the_page_is_what_failed_and_why_and_how_to_repeat_it() {
         at("Level 0: install failed"),
         at("owner: recipe"),
         at("the fault of recipe"),
-        at("<b>&\"'</b>"),
+        at("<b>&\"'</b> ]]> red"),
         at("taster --recipe hello --ref 0123"),
         at("Nothing of the run is left"),
         at("pending at"),

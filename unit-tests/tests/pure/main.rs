@@ -17,4 +17,5 @@ mod run;
 mod schema;
 mod sweep;
 mod sweep_janitor;
+mod timeline;
 mod verdict;

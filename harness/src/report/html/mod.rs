@@ -89,6 +89,8 @@ struct Proof {
 /// Objects that were left or changed.
 struct Changes<'a> {
     title: &'static str,
+    /// Whether it says something about the run.
+    counts: bool,
     shown: &'a [String],
     more: usize,
 }
@@ -225,16 +227,16 @@ fn evidence(state: &RunState) -> Vec<Proof> {
 fn changes(results: &ResultsV1) -> Vec<Changes<'_>> {
     let Some(hygiene) = &results.hygiene else { return Vec::new() };
     let lists = [
-        ("Left behind by the run", &hygiene.residue),
-        ("Changed by the run though not its own", &hygiene.bystanders),
-        ("Changed by others meanwhile, which does not count", &hygiene.others),
+        ("Left behind by the run", true, &hygiene.residue),
+        ("Changed by the run though not its own", true, &hygiene.bystanders),
+        ("Changed by others meanwhile, which does not count", false, &hygiene.others),
     ];
     lists
         .into_iter()
-        .filter(|(_, objects)| !objects.is_empty())
-        .map(|(title, objects)| {
+        .filter(|(_, _, objects)| !objects.is_empty())
+        .map(|(title, counts, objects)| {
             let shown = &objects[..objects.len().min(MOST_OBJECTS)];
-            Changes { title, shown, more: objects.len() - shown.len() }
+            Changes { title, counts, shown, more: objects.len() - shown.len() }
         })
         .collect()
 }
