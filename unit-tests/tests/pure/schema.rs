@@ -11,7 +11,7 @@ fn file() -> PathBuf {
 }
 
 /// That the schema takes a document, or why it does not.
-fn judged(document: &Value) -> Result<(), String> {
+pub(crate) fn judged(document: &Value) -> Result<(), String> {
     let validator = jsonschema::validator_for(results_schema().as_value()).unwrap();
     validator.validate(document).map_err(|error| error.to_string())
 }
