@@ -10,11 +10,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     claim::Claimed,
+    converge::{TaskState, TaskView},
     model::{
         host::Host,
         names::{Domain, EngineId, RunId, ServiceName, TaskId},
         outcome::{Failure, Outcome},
         request::Request,
+        text::plain,
         time::{Mono, Wall},
     },
     plan::{Plan, StepId},
@@ -24,6 +26,13 @@ use crate::{
 
 /// The version of the journal's format, in its first line.
 pub const JOURNAL_VERSION: u32 = 1;
+
+/// The longest tail of a file that an event carries, in bytes.
+pub const TAIL_BYTES: usize = 2048;
+/// The longest sentence of Swarm's that an event carries, in characters.
+pub const ERROR_CHARS: usize = 300;
+/// How many changes of tasks a run records at most. What comes later shows in no report, and a warning says so.
+pub const MOST_TASK_CHANGES: usize = 500;
 
 /// One event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -125,6 +134,16 @@ pub enum Kind {
         file: PathBuf,
         /// What it shows.
         what: String,
+        /// Its last lines, [`TAIL_BYTES`] at most, so that a report can show them without the file.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        tail: String,
+    },
+    /// A task of the app was seen for the first time, or is not any more what the last look showed.
+    TaskChanged {
+        /// The step that looked.
+        step: StepId,
+        /// What it saw.
+        seen: TaskSeen,
     },
     /// A fact of the run that later results speak of: the app's domain, versions of tools, images.
     Noted {
@@ -162,6 +181,48 @@ impl Kind {
                 | Kind::StepStarted { .. }
                 | Kind::RunFinished
         )
+    }
+}
+
+/// A task at one look.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TaskSeen {
+    /// The service without its stack.
+    pub service: String,
+    /// The task.
+    pub task: TaskId,
+    /// Its slot; global tasks have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<u64>,
+    /// What it is.
+    pub state: TaskState,
+    /// The exit code of its container, when that ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit: Option<i32>,
+    /// Swarm's sentence on what went wrong, [`ERROR_CHARS`] at most; empty when nothing did.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub error: String,
+}
+
+impl TaskSeen {
+    /// What a look shows of a task of `service`.
+    pub fn of(service: &str, view: &TaskView) -> Self {
+        let error = view.error.chars().take(ERROR_CHARS).collect();
+        let (service, task) = (service.to_owned(), view.id.clone());
+        Self { service, task, slot: view.slot, state: view.state, exit: view.exit, error }
+    }
+}
+
+/// The last lines of a text, [`TAIL_BYTES`] at most. A line that is longer than that alone is cut at its front.
+pub fn tail(text: &str) -> String {
+    let text = plain(text);
+    let text = text.trim_end();
+    let from = text.len().saturating_sub(TAIL_BYTES);
+    let from = (from..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
+    let last = &text[from..];
+    match last.split_once('\n') {
+        Some((_, whole)) if from > 0 && !text[..from].ends_with('\n') => whole.to_owned(),
+        _ => last.to_owned(),
     }
 }
 

@@ -20,6 +20,7 @@ pub mod ports;
 pub mod preflight;
 pub mod redact;
 pub mod report;
+pub mod rungs;
 pub mod state;
 pub mod steps;
 pub mod sweep;

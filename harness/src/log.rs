@@ -3,11 +3,10 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use serde_json::Value;
 
 use crate::{
     claim::{Claim, Claimed},
-    event::{Event, Kind, Note},
+    event::{Event, Kind, MOST_TASK_CHANGES, Note, TaskSeen},
     journal::{Journal, JournalError},
     model::names::EngineId,
     plan::StepId,
@@ -89,6 +88,25 @@ impl Log {
         }
     }
 
+    /// Records what a look shows of the app's tasks, as far as it has changed, and not more than [`MOST_TASK_CHANGES`] times a run.
+    pub fn saw_tasks(&self, step: &StepId, tasks: impl IntoIterator<Item = TaskSeen>) {
+        let (news, room) = {
+            let inner = self.lock();
+            let news: Vec<TaskSeen> = tasks.into_iter().filter(|seen| inner.state.is_news(seen)).collect();
+            let told: usize = inner.state.tasks.iter().map(|story| story.changes.len()).sum();
+            (news, MOST_TASK_CHANGES.saturating_sub(told))
+        };
+        let fills = room > 0 && news.len() >= room;
+        for seen in news.into_iter().take(room) {
+            self.record(Kind::TaskChanged { step: step.clone(), seen });
+        }
+        if fills {
+            self.record(Kind::Warned {
+                text: format!("after {MOST_TASK_CHANGES} changes of tasks no more of them are recorded"),
+            });
+        }
+    }
+
     /// The state after all events so far.
     pub fn state(&self) -> RunState {
         self.lock().state.clone()
@@ -163,15 +181,6 @@ impl ChildRegister for Log {
 /// consists of names, and without its names nothing could be swept.
 fn redacted(kind: Kind, redact: &Redact) -> Kind {
     let Ok(mut value) = serde_json::to_value(&kind) else { return kind };
-    hide(&mut value, redact);
+    redact.value(&mut value);
     serde_json::from_value(value).unwrap_or(kind)
-}
-
-fn hide(value: &mut Value, redact: &Redact) {
-    match value {
-        Value::String(text) => *text = redact.text(text),
-        Value::Array(items) => items.iter_mut().for_each(|item| hide(item, redact)),
-        Value::Object(fields) => fields.values_mut().for_each(|field| hide(field, redact)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
 }

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, sync::RwLock};
 
 use data_encoding::{BASE64, BASE64URL};
+use serde_json::Value;
 
 /// What stands in the place of a secret.
 pub const HIDDEN: &str = "•••";
@@ -67,6 +68,16 @@ impl Redact {
         }
         out.push_str(&text[at..]);
         out
+    }
+
+    /// Hides every secret in the texts of `value`; the names of its fields stay.
+    pub fn value(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => *text = self.text(text),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.value(item)),
+            Value::Object(fields) => fields.values_mut().for_each(|field| self.value(field)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
     }
 }
 

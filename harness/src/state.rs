@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     claim::Claimed,
-    event::{Cancel, Event, Kind, Note},
+    converge::TaskState,
+    event::{Cancel, Event, Kind, Note, TaskSeen},
     model::{
         host::Host,
         names::{Domain, RunId, ServiceName, TaskId},
@@ -58,7 +59,9 @@ pub struct RunState {
     /// Sentences that change no outcome.
     pub warnings: Vec<String>,
     /// Files in the run's folder and what they show.
-    pub evidence: Vec<(PathBuf, String)>,
+    pub evidence: Vec<Kept>,
+    /// The tasks of the app as the looks showed them, in the order in which they were first seen.
+    pub tasks: Vec<TaskStory>,
     /// Why the run ends early, if it does.
     pub cancel: Option<Cancel>,
     /// What comparing the worlds showed.
@@ -78,6 +81,55 @@ pub struct Calibration {
     pub skipped: Vec<String>,
 }
 
+/// A file in the run's folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// The step that it belongs to.
+    pub step: StepId,
+    /// The file, relative to the run's folder.
+    pub file: PathBuf,
+    /// What it shows.
+    pub what: String,
+    /// Its last lines; empty when the journal does not have them.
+    pub tail: String,
+}
+
+/// What became of a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskStory {
+    /// The step that looked.
+    pub step: StepId,
+    /// The service without its stack.
+    pub service: String,
+    /// The task.
+    pub task: TaskId,
+    /// Its slot; global tasks have none.
+    pub slot: Option<u64>,
+    /// What it was seen to be, never empty; each with the moment from which on.
+    pub changes: Vec<TaskChange>,
+}
+
+/// What a task was seen to be from a moment on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskChange {
+    /// When it was seen so first.
+    pub at: Mono,
+    /// What it was.
+    pub state: TaskState,
+    /// The exit code of its container, when that had ended.
+    pub exit: Option<i32>,
+    /// Swarm's sentence on what went wrong; empty when nothing had.
+    pub error: String,
+}
+
+impl RunState {
+    /// Whether a look at a task tells something that the state does not hold yet.
+    pub fn is_news(&self, seen: &TaskSeen) -> bool {
+        let known = self.tasks.iter().find(|story| story.task == seen.task).and_then(|story| story.changes.last());
+        known.is_none_or(|last| (last.state, last.exit, &last.error) != (seen.state, seen.exit, &seen.error))
+    }
+}
+
 /// What a run began with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Begun {
@@ -93,6 +145,9 @@ pub struct Begun {
     pub host: Host,
 }
 
+/// How many changes of what a step waits for are kept.
+pub const MOST_WAITS: usize = 100;
+
 /// What became of a step so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepState {
@@ -102,11 +157,17 @@ pub struct StepState {
     pub attempt: u32,
     /// What it waits for.
     pub waiting_for: Vec<String>,
+    /// What it waited for, from when on, the first [`MOST_WAITS`] changes of it.
+    pub waits: Vec<(Mono, Vec<String>)>,
     /// How and when it ended.
     pub ended: Option<(Mono, Outcome)>,
 }
 
 impl StepState {
+    fn begun(began: Mono, attempt: u32) -> Self {
+        Self { began, attempt, waiting_for: Vec::new(), waits: Vec::new(), ended: None }
+    }
+
     /// How it ended, if it did.
     pub fn outcome(&self) -> Option<&Outcome> {
         self.ended.as_ref().map(|(_, outcome)| outcome)
@@ -144,19 +205,23 @@ pub fn fold(mut state: RunState, event: &Event) -> RunState {
             state.claims.remove(&what);
         }
         Kind::StepStarted { step, attempt } => {
-            state.steps.insert(step, StepState { began: event.mono, attempt, waiting_for: Vec::new(), ended: None });
+            state.steps.insert(step, StepState::begun(event.mono, attempt));
         }
         Kind::Observed { step, waiting_for } => {
             if let Some(step) = state.steps.get_mut(&step) {
+                if step.waits.len() < MOST_WAITS {
+                    step.waits.push((event.mono, waiting_for.clone()));
+                }
                 step.waiting_for = waiting_for;
             }
         }
         Kind::CheckFinished { step, check, outcome } => state.checks.push(CheckState { step, check, outcome }),
         Kind::StepFinished { step, outcome } => {
-            let never_began = StepState { began: event.mono, attempt: 0, waiting_for: Vec::new(), ended: None };
+            let never_began = StepState::begun(event.mono, 0);
             state.steps.entry(step).or_insert(never_began).ended = Some((event.mono, outcome));
         }
-        Kind::EvidenceKept { file, what, .. } => state.evidence.push((file, what)),
+        Kind::EvidenceKept { step, file, what, tail } => state.evidence.push(Kept { step, file, what, tail }),
+        Kind::TaskChanged { step, seen } => see_task(&mut state, step, event.mono, seen),
         Kind::Noted { note } => take_note(&mut state, note),
         Kind::Warned { text } => state.warnings.push(text),
         Kind::CancelRequested { why } => {
@@ -172,6 +237,15 @@ pub fn fold(mut state: RunState, event: &Event) -> RunState {
         }
     }
     state
+}
+
+fn see_task(state: &mut RunState, step: StepId, at: Mono, seen: TaskSeen) {
+    let TaskSeen { service, task, slot, state: now, exit, error } = seen;
+    let change = TaskChange { at, state: now, exit, error };
+    match state.tasks.iter_mut().find(|story| story.task == task) {
+        Some(story) => story.changes.push(change),
+        None => state.tasks.push(TaskStory { step, service, task, slot, changes: vec![change] }),
+    }
 }
 
 fn take_note(state: &mut RunState, note: Note) {

@@ -1,5 +1,7 @@
 //! From a run's state to its verdict and exit code. Pure.
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +21,13 @@ pub struct Verdict {
     pub tiers: Vec<Tier>,
     /// Why it is not green, the worst first; empty when it is.
     pub reasons: Vec<Reason>,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tiers: Vec<&str> = self.tiers.iter().map(|tier| tier.name()).collect();
+        write!(f, "{} ({})", self.outcome.name(), tiers.join(", "))
+    }
 }
 
 /// A verdict's colour.
@@ -53,6 +62,15 @@ pub struct Reason {
     pub owner: Option<Owner>,
     /// One sentence.
     pub sentence: String,
+    /// What the failing thing itself said last, a line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub excerpt: Vec<String>,
+}
+
+impl Reason {
+    fn nobodys(tier: Option<Tier>, sentence: impl Into<String>) -> Self {
+        Self { tier, owner: None, sentence: sentence.into(), excerpt: Vec::new() }
+    }
 }
 
 /// How the tier ended: failed if anything in it failed, passed only if everything in it ran and passed and, for an install,
@@ -98,12 +116,12 @@ pub fn verdict(state: &RunState) -> Verdict {
     // Why the run ended early stands before what is not verified because of it.
     reasons.extend(state.cancel.iter().map(cancelled));
     match &state.plan {
-        None => reasons.push(Reason { tier: None, owner: None, sentence: "the run ended before it had a plan".into() }),
+        None => reasons.push(Reason::nobodys(None, "the run ended before it had a plan")),
         Some(Plan { refusal: Some(Refusal::Request { sentence }), .. }) => {
-            reasons.push(Reason { tier: None, owner: None, sentence: sentence.clone() });
+            reasons.push(Reason::nobodys(None, sentence.clone()));
         }
         Some(Plan { refusal: Some(Refusal::Policy { sentences }), .. }) => {
-            reasons.extend(sentences.iter().map(|sentence| Reason { tier: None, owner: None, sentence: sentence.clone() }));
+            reasons.extend(sentences.iter().map(|sentence| Reason::nobodys(None, sentence.clone())));
         }
         Some(Plan { refusal: Some(Refusal::Facts(failure)), .. }) => reasons.push(blame(None, failure)),
         Some(plan) => {
@@ -112,9 +130,7 @@ pub fn verdict(state: &RunState) -> Verdict {
                 Outcome::Failed(failure) => Some(blame(Some(tier), &failure)),
                 Outcome::Skipped(SkipReason::Structural { .. }) => None,
                 Outcome::Skipped(SkipReason::NotAsked) => None,
-                Outcome::Unverified(gap) => {
-                    Some(Reason { tier: Some(tier), owner: None, sentence: format!("{tier} is not verified: {}", told(&gap)) })
-                }
+                Outcome::Unverified(why) => Some(Reason::nobodys(Some(tier), format!("{tier} is not verified: {}", gap(&why)))),
             }));
         }
     }
@@ -133,11 +149,33 @@ pub fn verdict(state: &RunState) -> Verdict {
     Verdict { outcome, tiers, reasons }
 }
 
-fn blame(tier: Option<Tier>, failure: &Failure) -> Reason {
-    Reason { tier, owner: Some(failure.owner), sentence: failure.message.clone() }
+/// The verdict at this moment. Of a run that has not ended it is the one that a reader must take who finds nothing after it: what
+/// has not ended was killed, and nothing is green.
+pub fn verdict_so_far(state: &RunState) -> Verdict {
+    if state.finished.is_some() {
+        return verdict(state);
+    }
+    let mut state = state.clone();
+    for step in state.steps.values_mut() {
+        let at = step.began;
+        step.ended.get_or_insert((at, Outcome::Unverified(Gap::Killed)));
+    }
+    let so_far = verdict(&state);
+    match so_far.outcome {
+        Colour::Red | Colour::Inconclusive => so_far,
+        Colour::Green => {
+            let reasons = vec![Reason::nobodys(None, "the run has not come to its end")];
+            Verdict { outcome: Colour::Inconclusive, reasons, ..so_far }
+        }
+    }
 }
 
-fn told(gap: &Gap) -> String {
+fn blame(tier: Option<Tier>, failure: &Failure) -> Reason {
+    Reason { tier, owner: Some(failure.owner), sentence: failure.message.clone(), excerpt: failure.excerpt.clone() }
+}
+
+/// Why nothing is proved, in words.
+pub fn gap(gap: &Gap) -> String {
     match gap {
         Gap::NotRun { because } => because.clone(),
         Gap::Interfered { what } => format!("somebody else changed {what}"),
@@ -148,13 +186,15 @@ fn told(gap: &Gap) -> String {
 }
 
 fn cancelled(cancel: &Cancel) -> Reason {
-    let (owner, sentence) = match cancel {
-        Cancel::Signal { signal } => (None, format!("the run was ended by signal {signal}")),
-        Cancel::Deadline => (None, "the run was ended at its deadline".into()),
-        Cancel::Journal { message } => (Some(Owner::Infrastructure), format!("the journal cannot be written: {message}")),
-        Cancel::Defect { failure } => (Some(failure.owner), failure.message.clone()),
-    };
-    Reason { tier: None, owner, sentence }
+    match cancel {
+        Cancel::Signal { signal } => Reason::nobodys(None, format!("the run was ended by signal {signal}")),
+        Cancel::Deadline => Reason::nobodys(None, "the run was ended at its deadline"),
+        Cancel::Journal { message } => Reason {
+            owner: Some(Owner::Infrastructure),
+            ..Reason::nobodys(None, format!("the journal cannot be written: {message}"))
+        },
+        Cancel::Defect { failure } => blame(None, failure),
+    }
 }
 
 /// The exit code of a run, after design section 6; the first that applies: 128+n on signal n, 6 when taster itself failed, 4

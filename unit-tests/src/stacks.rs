@@ -185,7 +185,7 @@ pub fn started(run: &RunId, engine: &Path) -> Kind {
             engine: engine.to_owned(),
             ingress: None,
             ca: None,
-            allow: BTreeMap::new(),
+            allow: std::collections::BTreeMap::new(),
             limits: Limits::default(),
         },
     }

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use harness::{
+    claim::Claimed,
     compose::{Entry, Tree},
-    event::{Cancel, Event, JOURNAL_VERSION, Kind, Note},
+    converge::TaskState,
+    event::{Cancel, Event, JOURNAL_VERSION, Kind, Note, TaskSeen},
     facts::{Facts, recipe},
     model::{
         host::{Host, Limits},
@@ -12,7 +14,7 @@ use harness::{
         request::{Request, Source},
         time::{Mono, Wall},
     },
-    plan::{Head, Plan, StepId, plan},
+    plan::{Head, Plan, Refusal, StepId, plan},
     state::{RunState, fold},
     world::Hygiene,
 };
@@ -70,6 +72,77 @@ pub fn facts(tree: Tree) -> Facts {
 /// A failure owned by `owner`.
 pub fn failure(owner: Owner) -> Failure {
     Failure::new(Cause::Assertion, format!("the fault of {owner}")).owned_by(owner)
+}
+
+/// A look at the first task of service `app`.
+pub fn task(state: TaskState, exit: Option<i32>, error: &str) -> TaskSeen {
+    TaskSeen { service: "app".into(), task: "t1".parse().expect("a task"), slot: Some(1), state, exit, error: error.into() }
+}
+
+/// Runs of every kind to their ends, each with a name. Their texts have in them what a log may have.
+pub fn endings() -> Vec<(&'static str, Tale)> {
+    const TIER: [&str; 4] = ["provision", "deploy", "answer", "steady"];
+    const HOSTILE: &str = "<b>&\"'</b> ]]> \u{1b}[31mred\u{1b}[0m \u{0}\u{fffe}";
+    let install = &[Tier::Install];
+    let seen = |tale: Tale, seen| tale.then(Kind::TaskChanged { step: StepId("deploy".into()), seen });
+    let begun = || {
+        let tale = Tale::planned(install).noted(Note::Tool { tool: "abra".into(), version: "0.13.0-sandbox".into() });
+        let tale = tale.noted(Note::Domain { domain: head().domain }).pass(&["provision"]).starts("deploy");
+        seen(seen(tale, task(TaskState::Pending, None, "")), task(TaskState::Starting, None, ""))
+    };
+    let ended = |tale: Tale| tale.pass(&["undeploy", "sweep"]);
+    let deployed = Kind::StepFinished { step: StepId("deploy".into()), outcome: Outcome::Passed };
+    let image = Note::Image { service: "app".into(), image: "nginx:1@sha256:00".into() };
+    let green = || {
+        let tale = seen(begun(), task(TaskState::Running, None, "")).noted(image.clone()).noted(Note::Deployed);
+        ended(tale.then(deployed.clone()).pass(&["answer", "steady"]))
+    };
+    let failed = |owner| {
+        let waits = Kind::Observed { step: StepId("deploy".into()), waiting_for: vec![format!("app: {HOSTILE}")] };
+        let tale = seen(begun().then(waits), task(TaskState::Failed, Some(3), "task: non-zero exit (3)"));
+        let failure = Failure { evidence: "evidence/deploy.txt".into(), ..failure(owner).quoting(HOSTILE) };
+        let step = StepId("deploy".into());
+        let (file, what) = ("evidence/deploy.txt".into(), "services and tasks".into());
+        let tale = tale.then(Kind::EvidenceKept { step: step.clone(), file, what, tail: HOSTILE.into() });
+        let outcome = Outcome::Failed(failure);
+        let check = "all services settle".to_owned();
+        let tale = tale.then(Kind::CheckFinished { step: step.clone(), check, outcome: outcome.clone() });
+        ended(tale.then(Kind::StepFinished { step, outcome })).then(Kind::Warned { text: HOSTILE.into() })
+    };
+    let left = Hygiene {
+        residue: vec!["volume shop_data".into()],
+        bystanders: vec![HOSTILE.into()],
+        others: vec!["service their_app changed".into(); 300],
+    };
+    let asked = Refusal::Request { sentence: "the recipe has no tag \"9.9\"".into() };
+    let unfit = Refusal::Facts(failure(Owner::Infrastructure));
+    let claimed = Kind::Claimed { engine: "e1".parse().expect("an engine"), what: Claimed::Stack { name: head().stack } };
+    let signalled = Cancel::Signal { signal: 15 };
+    vec![
+        ("green", green().compared(Hygiene::default()).ends()),
+        ("green with residue", green().compared(left.clone()).ends()),
+        ("red", failed(Owner::Recipe).compared(Hygiene::default()).ends()),
+        ("infrastructure failed", failed(Owner::Infrastructure).compared(left).ends()),
+        ("harness failed", failed(Owner::Harness).ends()),
+        ("refused by request", ended(Tale::begun(install).under(Plan::refused(asked))).ends()),
+        ("refused by facts", ended(Tale::begun(install).under(Plan::refused(unfit))).ends()),
+        ("ended before the plan", Tale::begun(install).cancelled(signalled.clone()).under(Plan::ended_early()).ends()),
+        ("ended in the deploy", ended(begun().then(claimed).cancelled(signalled)).ends()),
+        ("ended at the deadline", begun().cancelled(Cancel::Deadline).compared(Hygiene::default()).ends()),
+        ("without a journal", Tale::planned(install).cancelled(Cancel::Journal { message: HOSTILE.into() }).ends()),
+        ("upgrade asked too", Tale::planned(&[Tier::Install, Tier::Upgrade]).pass(&TIER).compared(Hygiene::default()).ends()),
+        ("nothing asked", Tale::planned(&[]).pass(&TIER).ends()),
+    ]
+}
+
+/// All beginnings of these runs, from the one without any event on: what a journal may be cut to.
+pub fn beginnings() -> impl Iterator<Item = (String, RunState)> {
+    endings().into_iter().flat_map(|(name, tale)| {
+        (0..=tale.events.len()).map(move |len| {
+            let events = &tale.events[..len];
+            (format!("{name}, cut after {len} events"), events.iter().fold(RunState::default(), fold))
+        })
+    })
 }
 
 impl Tale {

@@ -78,7 +78,7 @@ pub fn settled(run_dir: &Path) -> Result<bool, io::Error> {
 /// The lines without those that are surely of a kind that claims nothing. Inside of a text the quotes would be escaped.
 fn telling(bytes: &[u8]) -> Vec<u8> {
     const MARK: &[u8] = b"\"event\":\"";
-    const PLAIN: [&[u8]; 4] = [b"step-", b"observed\"", b"check-", b"noted\""];
+    const PLAIN: [&[u8]; 5] = [b"step-", b"observed\"", b"check-", b"noted\"", b"task-"];
     let plain = |line: &[u8]| {
         let kind = line.windows(MARK.len()).position(|part| part == MARK).map(|at| &line[at + MARK.len()..]);
         kind.is_some_and(|kind| PLAIN.iter().any(|plain| kind.starts_with(plain)))

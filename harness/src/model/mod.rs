@@ -5,5 +5,6 @@ pub mod names;
 pub mod outcome;
 pub mod request;
 pub mod settings;
+pub mod text;
 pub mod time;
 pub mod version;

@@ -5,7 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::names::ServiceName;
+use super::{names::ServiceName, text::plain};
 
 /// A part of the app's life that a run takes it through. Lint stands beside the tiers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -72,6 +72,48 @@ impl From<Failure> for Outcome {
     }
 }
 
+/// How many lines an excerpt has at most.
+pub const EXCERPT_LINES: usize = 8;
+/// How many characters a line of an excerpt has at most.
+pub const EXCERPT_WIDTH: usize = 400;
+
+/// The short word for an outcome, as results have it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// It ran and passed.
+    Pass,
+    /// It ran and failed.
+    Fail,
+    /// It was not to run.
+    Skip,
+    /// It should have run and was not verified.
+    Unver,
+}
+
+impl Status {
+    /// The word in results.
+    pub fn name(self) -> &'static str {
+        match self {
+            Status::Pass => "pass",
+            Status::Fail => "fail",
+            Status::Skip => "skip",
+            Status::Unver => "unver",
+        }
+    }
+}
+
+impl From<&Outcome> for Status {
+    fn from(outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Passed => Status::Pass,
+            Outcome::Failed(_) => Status::Fail,
+            Outcome::Skipped(_) => Status::Skip,
+            Outcome::Unverified(_) => Status::Unver,
+        }
+    }
+}
+
 /// A failure with everything that a reader needs to act on it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Failure {
@@ -81,6 +123,9 @@ pub struct Failure {
     pub owner: Owner,
     /// One sentence for people.
     pub message: String,
+    /// What the failing thing itself said last, a line each, such as the end of a log; empty when it said nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub excerpt: Vec<String>,
     /// The file under the run's folder that shows it, relative to that folder; empty when there is none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub evidence: String,
@@ -90,7 +135,29 @@ impl Failure {
     /// A failure with the owner that its cause has by itself.
     pub fn new(cause: Cause, message: impl Into<String>) -> Self {
         let owner = cause.owner();
-        Self { cause, owner, message: message.into(), evidence: String::new() }
+        Self { cause, owner, message: message.into(), excerpt: Vec::new(), evidence: String::new() }
+    }
+
+    /// The same failure with the last lines of what the failing thing said, at most [`EXCERPT_LINES`] of at most
+    /// [`EXCERPT_WIDTH`] characters. Empty lines tell nothing and are left out,
+    /// and so is what would steer a terminal.
+    pub fn quoting(self, text: &str) -> Self {
+        let cut = |line: &str| match line.char_indices().nth(EXCERPT_WIDTH) {
+            Some((end, _)) => format!("{}…", &line[..end]),
+            None => line.to_owned(),
+        };
+        let text = plain(text);
+        let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+        let excerpt = lines[lines.len().saturating_sub(EXCERPT_LINES)..].iter().map(|line| cut(line)).collect();
+        Self { excerpt, ..self }
+    }
+
+    /// The sentence, and below it what is quoted, indented.
+    pub fn told(&self) -> String {
+        match self.excerpt.is_empty() {
+            true => self.message.clone(),
+            false => format!("{}; its last lines:\n  {}", self.message, self.excerpt.join("\n  ")),
+        }
     }
 
     /// The same failure, owned by somebody else than its cause says.

@@ -1,73 +1,188 @@
 //! `junit.xml`: the recipe's fault is a failure, anybody else's an error, and what was not verified is an error too.
+//!
+//! A run whose verdict is not green has at least one case that failed, whatever became of its plan, and so has one that left
+//! something behind: who reads only this file is never told that all is well when it is not.
 
-use std::path::Path;
+use std::time::Duration;
 
-use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::results::{ResultsV1, Stage, Status};
+use super::{
+    results::{ResultsV1, Stage, Status},
+    terminal::summary,
+    verdict_line,
+};
 use crate::{
-    adapters::folder::Folder,
-    event::{Event, Kind},
-    log::Reporter,
-    model::outcome::Owner,
+    model::outcome::{Failure, Outcome, Owner, Tier},
     state::RunState,
+    verdict::Reason,
 };
 
-/// The report of a run: one suite with a case for each step of a tier and one for each of its checks.
+/// The report of a run: one suite with a case for each step of a tier and each of its checks, one for each tier that was skipped,
+/// one for what ended the run early, and one for what the run left behind.
 pub fn junit(state: &RunState) -> Report {
     let results = ResultsV1::from(state);
     let mut suite = TestSuite::new(results.recipe.clone());
-    for stage in results.stages.iter().filter(|stage| stage.tier.is_some()) {
-        let tier = stage.tier.map(|tier| tier.name()).unwrap_or_default();
-        let mut case = TestCase::new(stage.name.clone(), status(stage.status, stage.owner, &stage.summary));
-        case.set_classname(tier).set_time(std::time::Duration::from_millis(stage.duration_ms));
-        suite.add_test_case(case);
-        suite.add_test_cases(checks(stage, tier));
+    suite.set_time(Duration::from_millis(results.duration_ms));
+    suite.add_properties(properties(state, &results));
+    for stage in &results.stages {
+        let Some(tier) = stage.tier else { continue };
+        suite.add_test_case(step(stage, tier, &results));
+        suite.add_test_cases(checks(state, stage, tier));
     }
+    suite.add_test_cases(skipped(state, &results));
+    let untold: Vec<&Reason> = results.verdict.reasons.iter().filter(|reason| !is_told(reason, &results)).collect();
+    suite.add_test_cases(untold.into_iter().map(reason));
+    suite.add_test_case(traces(&results));
     let mut report = Report::new(format!("taster {}", results.run_id));
+    report.set_time(Duration::from_millis(results.duration_ms));
     report.add_test_suite(suite);
     report
 }
 
-fn checks<'a>(stage: &'a Stage, tier: &'a str) -> impl Iterator<Item = TestCase> + 'a {
-    stage.tests.iter().map(move |check| {
-        let mut case = TestCase::new(check.name.clone(), status(check.status, stage.owner, &check.summary));
-        case.set_classname(tier);
+fn properties(state: &RunState, results: &ResultsV1) -> Vec<Property> {
+    let level = results.level.to_string();
+    let verdict = results.verdict.to_string();
+    let line = verdict_line(state);
+    let started = results.started.map(|started| started.to_string());
+    let told = [
+        ("recipe", Some(results.recipe.as_str())),
+        ("version", results.version.as_deref()),
+        ("commit", results.commit.as_deref()),
+        ("run", Some(results.run_id.as_str())),
+        ("started", started.as_deref()),
+        ("verdict", Some(verdict.as_str())),
+        ("level", Some(level.as_str())),
+        ("summary", Some(line.as_str())),
+        ("owner", results.owner.map(Owner::name)),
+        ("repeat", Some(results.repeat.as_str())),
+    ];
+    told.into_iter().filter_map(|(name, value)| value.map(|value| Property::new(name, value))).collect()
+}
+
+fn step(stage: &Stage, tier: Tier, results: &ResultsV1) -> TestCase {
+    let asked = results.requested.contains(&tier);
+    let told = match (&stage.outcome, stage.status) {
+        (Some(outcome), _) => ended(outcome),
+        (None, Status::Unver) if !asked => skip(&stage.summary),
+        (None, Status::Pass | Status::Fail | Status::Skip | Status::Unver) => not_verified(&stage.summary),
+    };
+    let mut case = TestCase::new(stage.name.clone(), told);
+    case.set_classname(tier.name()).set_time(Duration::from_millis(stage.duration_ms));
+    if let Some(Outcome::Failed(failure)) = &stage.outcome {
+        let evidence = if failure.evidence.is_empty() { String::new() } else { format!("\nsee {}", failure.evidence) };
+        let text = format!("{}{evidence}", failure.excerpt.join("\n"));
+        if !text.is_empty() {
+            case.set_system_out(text);
+        }
+    }
+    case
+}
+
+fn checks<'a>(state: &'a RunState, stage: &'a Stage, tier: Tier) -> impl Iterator<Item = TestCase> + 'a {
+    state.checks.iter().filter(|check| check.step.0 == stage.name).map(move |check| {
+        let mut case = TestCase::new(check.check.clone(), ended(&check.outcome));
+        case.set_classname(tier.name());
         case
     })
 }
 
-fn status(status: Status, owner: Option<Owner>, summary: &str) -> TestCaseStatus {
-    let mut told = match (status, owner) {
-        (Status::Pass, _) => TestCaseStatus::success(),
-        (Status::Skip, _) => TestCaseStatus::skipped(),
-        (Status::Fail, Some(Owner::Recipe)) => TestCaseStatus::non_success(NonSuccessKind::Failure),
-        (Status::Fail | Status::Unver, _) => TestCaseStatus::non_success(NonSuccessKind::Error),
+/// A case for each tier without steps that was not to run.
+fn skipped(state: &RunState, results: &ResultsV1) -> Vec<TestCase> {
+    let skips = state.plan.iter().flat_map(|plan| &plan.skips);
+    let untouched = skips.filter(|(tier, _)| results.stages.iter().all(|stage| stage.tier != Some(**tier)));
+    untouched
+        .map(|(tier, reason)| {
+            let mut case = TestCase::new(tier.name(), skip(&summary(&Outcome::Skipped(reason.clone()))));
+            case.set_classname(tier.name());
+            case
+        })
+        .collect()
+}
+
+/// Whether a case of a step tells of the reason already.
+fn is_told(reason: &Reason, results: &ResultsV1) -> bool {
+    let told = |stage: &Stage| stage.tier == reason.tier && matches!(stage.status, Status::Fail | Status::Unver);
+    reason.tier.is_some() && results.stages.iter().any(told)
+}
+
+fn reason(reason: &Reason) -> TestCase {
+    let kind = match reason.owner {
+        Some(Owner::Recipe) => NonSuccessKind::Failure,
+        Some(Owner::Dependency | Owner::Infrastructure | Owner::Test | Owner::Harness) | None => NonSuccessKind::Error,
     };
-    if !summary.is_empty() {
-        told.set_message(summary);
+    let mut told = TestCaseStatus::non_success(kind);
+    told.set_message(reason.sentence.as_str());
+    told.set_type(reason.owner.map_or("unverified", Owner::name));
+    if !reason.excerpt.is_empty() {
+        told.set_description(reason.excerpt.join("\n"));
+    }
+    let class = reason.tier.map_or("run", Tier::name);
+    let mut case = TestCase::new(class, told);
+    case.set_classname(class);
+    case
+}
+
+/// The case of what the run left and changed.
+fn traces(results: &ResultsV1) -> TestCase {
+    let told = match &results.hygiene {
+        Some(hygiene) if hygiene.clean() => TestCaseStatus::success(),
+        Some(hygiene) => {
+            let left = hygiene.residue.iter().map(|object| format!("left behind: {object}"));
+            let changed = hygiene.bystanders.iter().map(|object| format!("changed by us though not ours: {object}"));
+            let lines: Vec<String> = left.chain(changed).collect();
+            let mut told = TestCaseStatus::non_success(NonSuccessKind::Error);
+            told.set_message(format!(
+                "{} of the run left, {} of others changed",
+                hygiene.residue.len(),
+                hygiene.bystanders.len()
+            ));
+            told.set_type("hygiene").set_description(lines.join("\n"));
+            told
+        }
+        None if results.claimed.is_empty() => skip("the worlds before and after were not compared; nothing is claimed any more"),
+        None => {
+            let lines: Vec<String> = results.claimed.iter().map(ToString::to_string).collect();
+            let mut told = TestCaseStatus::non_success(NonSuccessKind::Error);
+            told.set_message("the run did not come to compare the worlds, and these are still claimed");
+            told.set_type("hygiene").set_description(lines.join("\n"));
+            told
+        }
+    };
+    let mut case = TestCase::new("nothing is left behind", told);
+    case.set_classname("hygiene");
+    case
+}
+
+fn ended(outcome: &Outcome) -> TestCaseStatus {
+    match outcome {
+        Outcome::Passed => TestCaseStatus::success(),
+        Outcome::Skipped(_) => skip(&summary(outcome)),
+        Outcome::Unverified(_) => not_verified(&summary(outcome)),
+        Outcome::Failed(failure) => failed(failure),
+    }
+}
+
+fn failed(failure: &Failure) -> TestCaseStatus {
+    let mut told = TestCaseStatus::non_success(match failure.owner {
+        Owner::Recipe => NonSuccessKind::Failure,
+        Owner::Dependency | Owner::Infrastructure | Owner::Test | Owner::Harness => NonSuccessKind::Error,
+    });
+    told.set_message(failure.message.as_str()).set_type(failure.owner.name());
+    if !failure.excerpt.is_empty() {
+        told.set_description(failure.told());
     }
     told
 }
 
-/// Writes `junit.xml` when the run ends.
-pub struct JunitFile {
-    folder: Folder,
+fn not_verified(sentence: &str) -> TestCaseStatus {
+    let mut told = TestCaseStatus::non_success(NonSuccessKind::Error);
+    told.set_message(sentence).set_type("unverified");
+    told
 }
 
-impl JunitFile {
-    /// Writes into the run's folder.
-    pub fn in_folder(folder: Folder) -> Self {
-        Self { folder }
-    }
-}
-
-impl Reporter for JunitFile {
-    fn on(&mut self, event: &Event, state: &RunState) -> Result<(), String> {
-        if !matches!(event.kind, Kind::RunFinished) {
-            return Ok(());
-        }
-        let text = junit(state).to_string().map_err(|error| error.to_string())?;
-        self.folder.replace(Path::new("junit.xml"), &text).map_err(|error| format!("junit.xml cannot be written: {error}"))
-    }
+fn skip(sentence: &str) -> TestCaseStatus {
+    let mut told = TestCaseStatus::skipped();
+    told.set_message(sentence);
+    told
 }

@@ -1,5 +1,69 @@
 //! Reports: functions of a run's state, and the reporters that write and print them.
 
+pub mod badge;
+pub mod html;
 pub mod junit;
 pub mod results;
 pub mod terminal;
+
+use std::{path::Path, sync::Arc};
+
+pub use results::results_schema;
+
+use crate::{
+    adapters::folder::Folder,
+    event::{Event, Kind},
+    log::Reporter,
+    redact::Redact,
+    rungs::{self, level, rungs},
+    state::RunState,
+    verdict::verdict_so_far,
+};
+
+/// Verdict and level in one line, as every report shows them: `green (install), level 1: upgrade was not asked for`.
+pub fn verdict_line(state: &RunState) -> String {
+    rungs::line(&verdict_so_far(state), &level(&rungs(state)))
+}
+
+/// Whether the run was driven with the sandbox's abra, which every report says beside the verdict.
+pub fn sandbox_abra(state: &RunState) -> bool {
+    state.tools.get("abra").is_some_and(|version| version.contains("sandbox"))
+}
+
+/// Writes a report into the run's folder when the run ends.
+pub struct Document {
+    folder: Folder,
+    redact: Arc<Redact>,
+    file: &'static str,
+    made: fn(&RunState) -> Result<String, String>,
+}
+
+impl Document {
+    /// `junit.xml`, see [`junit::junit`].
+    pub fn junit(folder: Folder, redact: Arc<Redact>) -> Self {
+        let made = |state: &RunState| junit::junit(state).to_string().map_err(|error| error.to_string());
+        Self { folder, redact, file: "junit.xml", made }
+    }
+
+    /// `report.html`, see [`html::page`].
+    pub fn page(folder: Folder, redact: Arc<Redact>) -> Self {
+        Self { folder, redact, file: "report.html", made: html::page }
+    }
+
+    /// `badge.svg`, see [`badge::badge`].
+    pub fn badge(folder: Folder, redact: Arc<Redact>) -> Self {
+        Self { folder, redact, file: "badge.svg", made: badge::badge }
+    }
+}
+
+impl Reporter for Document {
+    fn on(&mut self, event: &Event, state: &RunState) -> Result<(), String> {
+        if !matches!(event.kind, Kind::RunFinished) {
+            return Ok(());
+        }
+        // The log has filtered every text when it was recorded; this is for a secret that was learnt only after that.
+        let text = self.redact.text(&(self.made)(state)?);
+        let file = self.file;
+        self.folder.replace(Path::new(file), &text).map_err(|error| format!("{file} cannot be written: {error}"))
+    }
+}

@@ -113,11 +113,6 @@ pub fn repeat(state: &RunState) -> String {
     command
 }
 
-/// A sentence with what it quotes below it set off from the lines around it.
-fn indented(sentence: &str) -> String {
-    sentence.replace('\n', "\n    ")
-}
-
 /// The last lines of a run, at most twenty: the verdict with its tiers, why, what is left, where to look, how to repeat it.
 pub fn ending(state: &RunState, folder: &str) -> String {
     let verdict = verdict(state);
@@ -128,7 +123,10 @@ pub fn ending(state: &RunState, folder: &str) -> String {
     text.push('\n');
     for reason in verdict.reasons.iter().take(5) {
         let owner = reason.owner.map(|owner| format!(" ({owner})")).unwrap_or_default();
-        let _ = writeln!(text, "  why{owner}: {}", indented(&reason.sentence));
+        let _ = writeln!(text, "  why{owner}: {}", reason.sentence);
+        for line in &reason.excerpt {
+            let _ = writeln!(text, "    {line}");
+        }
     }
     for remark in state.remarks.iter().take(3) {
         let _ = writeln!(text, "  note: {remark}");
@@ -149,7 +147,7 @@ pub fn ending(state: &RunState, folder: &str) -> String {
         None => text.push_str("  left behind: not known, the world could not be compared\n"),
     }
     if verdict.outcome != Colour::Green {
-        let evidence: Vec<String> = state.evidence.iter().take(3).map(|(file, _)| file.display().to_string()).collect();
+        let evidence: Vec<String> = state.evidence.iter().take(3).map(|kept| kept.file.display().to_string()).collect();
         if !evidence.is_empty() {
             let _ = writeln!(text, "  evidence: {}", evidence.join(", "));
         }

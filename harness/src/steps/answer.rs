@@ -7,7 +7,7 @@ use crate::{
     converge::ServiceView,
     model::{
         names::{Domain, ServiceName},
-        outcome::{Cause, Failure, Outcome, Owner},
+        outcome::{Cause, EXCERPT_LINES, Failure, Outcome, Owner},
     },
     plan::StepId,
     ports::{HttpView, WebError},
@@ -52,7 +52,9 @@ pub(super) async fn answer(context: &Context<'_>, id: &StepId, budget: Duration)
     let mut pause = PAUSE.0;
     let mut unrouted_since = None;
     let outcome = loop {
-        let heard = hear(context.ports.web.get(&url, REQUEST_PATIENCE).await);
+        let got = context.ports.web.get(&url, REQUEST_PATIENCE).await;
+        let said = first_lines(&got);
+        let heard = hear(got);
         let now = context.ports.clock.mono();
         if let Heard::App { .. } = heard {
             break Outcome::Passed;
@@ -66,7 +68,7 @@ pub(super) async fn answer(context: &Context<'_>, id: &StepId, budget: Duration)
             }
         };
         if unrouted >= ROUTE_PATIENCE.min(budget) || now.since(began) + pause > budget {
-            break Outcome::Failed(failure(&head.domain, &heard, now.since(began), &services));
+            break Outcome::Failed(failure(&head.domain, &heard, now.since(began), &services).quoting(&said));
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(PAUSE.1);
@@ -83,6 +85,12 @@ fn declared_timeout(services: &BTreeMap<ServiceName, ServiceView>) -> Option<Dur
         .find(|(label, _)| label.starts_with("coop-cloud.") && label.ends_with(".timeout"))
         .and_then(|(_, seconds)| seconds.parse().ok())
         .map(Duration::from_secs)
+}
+
+/// How an answer's text begins, for a page that fails mostly says so at its top.
+fn first_lines(got: &Result<HttpView, WebError>) -> String {
+    let body = got.as_ref().map(|view| view.body.as_str()).unwrap_or_default();
+    body.lines().filter(|line| !line.trim().is_empty()).take(EXCERPT_LINES).collect::<Vec<_>>().join("\n")
 }
 
 /// What an answer, or its absence, says about the app.

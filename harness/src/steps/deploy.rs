@@ -10,7 +10,7 @@ use super::{
 use crate::{
     claim::{Claim, Claimed},
     converge::{Blocker, Endpoint, Goal, Judgement, ServiceView, TaskState, Watch},
-    event::{Kind, Note},
+    event::{Kind, Note, TaskSeen, tail},
     model::{
         names::ServiceName,
         outcome::{Cause, Failure, Outcome, Owner},
@@ -38,6 +38,7 @@ pub(super) async fn deploy(context: &Context<'_>, id: &StepId, budget: Duration)
     let judgement = settle::settle(swarm, clock, &head.stack, Watch::new(Goal::Settle), patience, |seen| {
         if let Seen::Looked(look, judgement) = seen {
             services.clone_from(&look.services);
+            context.log.saw_tasks(id, tasks(&head, &look.services));
             context.log.observe(id, waiting_for(&head, judgement));
         }
     })
@@ -64,6 +65,15 @@ fn claimed(context: &Context<'_>) -> Result<(Head, Claim), Failure> {
     Ok((head, claim))
 }
 
+/// The tasks as a look shows them, those of one service together.
+fn tasks(head: &Head, services: &BTreeMap<ServiceName, ServiceView>) -> Vec<TaskSeen> {
+    let of = |(name, service): (&ServiceName, &ServiceView)| {
+        let short = head.stack.short(name).to_owned();
+        service.tasks.iter().map(|task| TaskSeen::of(&short, task)).collect::<Vec<_>>()
+    };
+    services.iter().flat_map(of).collect()
+}
+
 fn waiting_for(head: &Head, judgement: &Judgement) -> Vec<String> {
     let Judgement::Waiting { on, .. } = judgement else { return Vec::new() };
     let line = |blocker: &Blocker| match &blocker.service {
@@ -84,10 +94,11 @@ fn worst(failures: Vec<Failure>) -> Outcome {
 fn refused(error: AbraError) -> Failure {
     let AbraError::Fatal { exit, reason, exchange } = error else { return Failure::from(error) };
     let message = format!("abra app deploy ended with exit code {exit}: {reason}");
-    match exchange.text.lines().find(|line| line.contains("only updates to Labels are allowed")) {
+    let failure = match exchange.text.lines().find(|line| line.contains("only updates to Labels are allowed")) {
         Some(line) => Failure::new(Cause::ImmutableConfig { name: line.trim().to_owned() }, message),
         None => Failure::new(Cause::AbraFatal { exit }, message).owned_by(Owner::Recipe),
-    }
+    };
+    failure.quoting(&exchange.text)
 }
 
 /// Notes what runs, on which tasks it settled, and what a reader must know about how names resolve.
@@ -111,7 +122,7 @@ async fn with_evidence(
     services: &BTreeMap<ServiceName, ServiceView>,
     failure: Failure,
 ) -> Failure {
-    let mut text = format!("{}\n", failure.message);
+    let mut text = format!("{}\n", failure.told());
     for (name, service) in services {
         let _ = writeln!(text, "\n== {} ({}), {:?}", head.stack.short(name), service.image, service.mode);
         if let Some(update) = &service.update {
@@ -123,11 +134,12 @@ async fn with_evidence(
         }
         text.push_str(&last_words(&*context.ports.swarm, service).await);
     }
-    match context.folder.keep(&format!("{id}.txt"), &context.log.redact(&text)) {
+    let text = context.log.redact(&text);
+    match context.folder.keep(&format!("{id}.txt"), &text) {
         Ok(file) => {
             let evidence = file.display().to_string();
             let what = "services, tasks and their last log lines at the moment of failure".to_owned();
-            context.log.record(Kind::EvidenceKept { step: id.clone(), file, what });
+            context.log.record(Kind::EvidenceKept { step: id.clone(), file, what, tail: tail(&text) });
             Failure { evidence, ..failure }
         }
         Err(error) => {

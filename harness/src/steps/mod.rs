@@ -102,7 +102,9 @@ impl From<AbraError> for Failure {
         let message = error.to_string();
         let cause = match error {
             AbraError::Absent { .. } => Cause::Preflight { check: "abra".into() },
-            AbraError::Fatal { exit, .. } => Cause::AbraFatal { exit },
+            AbraError::Fatal { exit, exchange, .. } => {
+                return Failure::new(Cause::AbraFatal { exit }, message).quoting(&exchange.text);
+            }
             AbraError::Hung { .. } | AbraError::NotRun { .. } => Cause::AbraHung,
             AbraError::Asked { prompt } => Cause::AbraAsked { prompt },
             AbraError::Signalled { signal, .. } => Cause::AbraKilled { signal },

@@ -32,7 +32,7 @@ pub enum Seen<'a> {
 
 /// Watches `stack` until a judgement is final, for `budget` at most, and tells `seen` of each look and nudge.
 ///
-/// The judgement is never [`Judgement::Waiting`]. A failure's message ends with the last lines of the task that failed.
+/// The judgement is never [`Judgement::Waiting`]. A failure quotes the last lines of the task that failed.
 pub async fn settle(
     swarm: &dyn Swarm,
     clock: &dyn Clock,
@@ -111,21 +111,17 @@ fn over_budget(budget: Duration, on: Option<Vec<Blocker>>) -> Failure {
 /// The failures, each with the last lines of the task that tells most about it.
 async fn with_logs(swarm: &dyn Swarm, watch: &Watch, failures: Vec<Failure>) -> Vec<Failure> {
     let mut told = Vec::new();
-    for mut failure in failures {
-        if let Some(task) = service_of(&failure.cause).and_then(|service| watch.telling_task(service)) {
-            match swarm.logs(task, LOG_LINES).await {
-                Ok(lines) if lines.trim().is_empty() => failure.message.push_str("; it wrote nothing"),
-                Ok(lines) => {
-                    failure.message.push_str("; its last lines:");
-                    for line in lines.lines() {
-                        failure.message.push_str("\n  ");
-                        failure.message.push_str(line);
-                    }
-                }
-                Err(error) => failure.message.push_str(&format!("; its logs cannot be read: {error}")),
-            }
-        }
-        told.push(failure);
+    for failure in failures {
+        let task = service_of(&failure.cause).and_then(|service| watch.telling_task(service));
+        let adding = |more: &str| Failure { message: format!("{}; {more}", failure.message), ..failure.clone() };
+        told.push(match task {
+            None => failure,
+            Some(task) => match swarm.logs(task, LOG_LINES).await {
+                Ok(lines) if lines.trim().is_empty() => adding("it wrote nothing"),
+                Ok(lines) => failure.quoting(&lines),
+                Err(error) => adding(&format!("its logs cannot be read: {error}")),
+            },
+        });
     }
     told
 }

@@ -115,7 +115,7 @@ fn end(at: Mono, judgement: &Judgement) -> Exit {
         }
         Judgement::Failed(failures) => {
             let told: Vec<String> =
-                failures.iter().map(|failure| format!("failed ({}): {}", failure.owner, failure.message)).collect();
+                failures.iter().map(|failure| format!("failed ({}): {}", failure.owner, failure.told())).collect();
             (told.join("\n"), Exit::Red)
         }
         Judgement::Unverified(gap) => (format!("not decided: {gap:?}"), Exit::Inconclusive),

@@ -34,7 +34,7 @@ use harness::{
     ports::{Clock, Ports},
     redact::Redact,
     report::{
-        junit::JunitFile,
+        Document,
         results::ResultsFile,
         terminal::{self, Lines},
     },
@@ -97,7 +97,7 @@ impl Run {
         let path = path.canonicalize().map_err(|error| CommandError::usage(format!("cannot read {shown}: {error}")))?;
         let entries = std::fs::read_dir(&path).map_err(|error| CommandError::usage(format!("cannot read {shown}: {error}")))?;
         let files: Vec<String> = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
-        match facts::missing(&files)[..] {
+        match facts::recipe::missing(&files)[..] {
             [] => Ok(Source::Folder { path }),
             ref missing => Err(CommandError::usage(format!("{shown} is no recipe: it has no {}", missing.join(" and no ")))
                 .remedy("--path takes the folder of a recipe, which has these files at its top")),
@@ -129,8 +129,10 @@ async fn taste(env: &Env, host: Host, request: Request) -> Result<ExitCode, Comm
         journal,
         redact.clone(),
         vec![
-            Box::new(ResultsFile::in_folder(folder.clone())),
-            Box::new(JunitFile::in_folder(folder.clone())),
+            Box::new(ResultsFile::in_folder(folder.clone(), redact.clone())),
+            Box::new(Document::junit(folder.clone(), redact.clone())),
+            Box::new(Document::page(folder.clone(), redact.clone())),
+            Box::new(Document::badge(folder.clone(), redact.clone())),
             Box::new(Lines::to(std::io::stderr())),
         ],
     );

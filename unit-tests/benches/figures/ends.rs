@@ -47,7 +47,7 @@ pub(crate) fn crash_loop(bench: &Bench) {
             let (judgement, _) = bench.settled(stack, Watch::new(Goal::Settle));
             ours.add(started.elapsed());
             let Judgement::Failed(failures) = judgement else { panic!("{judgement:?}") };
-            said.clone_from(&failures[0].message);
+            said = failures[0].told();
         });
     }
     assert!(said.contains("exited with 3") && said.contains("cannot open database"), "{said}");

@@ -6,6 +6,7 @@
 
 mod calls;
 mod ends;
+mod page;
 mod rival;
 mod stacks;
 mod starts;
@@ -27,7 +28,7 @@ struct Bench {
 /// A figure: its name, what it measures, and how it is taken.
 type Figure = (&'static str, &'static str, fn(&Bench));
 
-const FIGURES: [Figure; 9] = [
+const FIGURES: [Figure; 10] = [
     ("converge", "convergence of services that do nothing, from the start of the deploy", stacks::converge),
     (
         "crash-loop",
@@ -40,6 +41,7 @@ const FIGURES: [Figure; 9] = [
     ("calls", "calls to the engine while a service stays in its start period", calls::calls),
     ("hello", "a whole run of `hello` on a warm sandbox", starts::hello),
     ("up", "`sandbox up` when it is up", starts::up),
+    ("page", "the page of a failed run with as much to tell as can be", page::made),
     ("version", "`taster --version` of the release build", starts::version),
 ];
 

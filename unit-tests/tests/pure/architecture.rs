@@ -59,6 +59,7 @@ fn decisions_reach_nothing_outside() {
         "harness/src/sweep.rs",
         "harness/src/world.rs",
         "harness/src/verdict.rs",
+        "harness/src/rungs.rs",
         "harness/src/converge",
         "harness/src/compose",
         "harness/src/policy",

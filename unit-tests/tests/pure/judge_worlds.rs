@@ -141,7 +141,7 @@ async fn the_driver_names_a_crash_loop_with_its_last_words_within_ten_seconds() 
     let judgement = settle(&swarm, &clock, &stack, Watch::new(Goal::Settle), Duration::from_secs(60), |_| {}).await;
     assert_eq!(brief(&judgement), "crash-loop s0 exit 3");
     let Judgement::Failed(failures) = judgement else { unreachable!() };
-    assert!(failures[0].message.contains("last words of task-0-2"), "{}", failures[0].message);
+    assert_eq!(failures[0].excerpt, ["last words of task-0-2"], "{}", failures[0].message);
     assert!(begun.elapsed() < Duration::from_secs(10));
 }
 

@@ -7,10 +7,13 @@ use harness::{
     adapters::{clock::SystemClock, folder::Folder},
     engine::{self, Run},
     journal::{self, Journal},
-    log::Log,
+    log::{Log, Reporter},
     model::{host::Host, outcome::Tier, time::Wall},
     redact::Redact,
-    report::results::{ResultsFile, ResultsV1},
+    report::{
+        Document,
+        results::{ResultsFile, ResultsV1},
+    },
     verdict::{Colour, exit_code, verdict},
 };
 use unit_tests::{
@@ -44,7 +47,15 @@ fn told_on(host: SimHost, signal: Option<(Duration, i32)>) -> Told {
         let state = tempfile::tempdir().unwrap();
         let folder = Folder::of(state.path(), &"20261121-101502-aebagbaf".parse().unwrap());
         let journal = Journal::create(folder.root(), folder.run().clone(), Arc::new(SystemClock::start())).unwrap();
-        let log = Log::new(journal, Arc::new(Redact::new()), vec![Box::new(ResultsFile::in_folder(folder.clone()))]);
+        let redact = Arc::new(Redact::new());
+        let results = ResultsFile::in_folder(folder.clone(), redact.clone());
+        let reporters: Vec<Box<dyn Reporter>> = vec![
+            Box::new(results),
+            Box::new(Document::junit(folder.clone(), redact.clone())),
+            Box::new(Document::page(folder.clone(), redact.clone())),
+            Box::new(Document::badge(folder.clone(), redact.clone())),
+        ];
+        let log = Log::new(journal, redact, reporters);
         let signals = match signal {
             Some((after, number)) => stream::once(async move {
                 tokio::time::sleep(after).await;
@@ -68,7 +79,13 @@ fn told_on(host: SimHost, signal: Option<(Duration, i32)>) -> Told {
         let (told, exit) = (verdict.reasons.first().map(|reason| reason.sentence.clone()), exit_code(&state));
         drop(log);
         let results = std::fs::read_to_string(folder.root().join("results.json")).unwrap();
+        crate::schema::judged(&serde_json::from_str(&results).unwrap()).unwrap();
         let results: ResultsV1 = serde_json::from_str(&results).unwrap();
+        assert!(results.flags.no_secret_leak && results.warnings.is_empty(), "{:?}", results.warnings);
+        for (file, text) in [("junit.xml", "</testsuites>"), ("report.html", "</html>"), ("badge.svg", "</svg>")] {
+            let written = std::fs::read_to_string(folder.root().join(file)).unwrap();
+            assert!(written.trim_end().ends_with(text), "{file} is whole");
+        }
         assert_eq!((&results.verdict, results.exit_code), (&verdict, exit), "the file says what the run says");
         assert_eq!(results.digest, results.computed_digest());
         let names = host.names();

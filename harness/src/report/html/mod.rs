@@ -1,0 +1,242 @@
+//! `report.html`: the whole run on one page, in one file, without a script and without anything to load.
+
+mod timeline;
+
+use askama::Template;
+
+use self::timeline::{Timeline, timeline};
+use super::{
+    results::{ResultsV1, Stage, Status},
+    sandbox_abra,
+};
+use crate::{
+    model::{
+        outcome::{Outcome, Owner, Tier},
+        time::{Mono, spoken},
+    },
+    rungs::{Rung, level, rungs},
+    state::{RunState, StepState},
+    verdict::Colour,
+};
+
+/// How many objects of a list are shown; `results.json` has them all.
+const MOST_OBJECTS: usize = 100;
+
+#[derive(Template)]
+#[template(path = "report.html")]
+struct Page<'a> {
+    results: &'a ResultsV1,
+    verdict: Word,
+    level: String,
+    short_commit: String,
+    sandbox: bool,
+    took: String,
+    reasons: Vec<Why<'a>>,
+    traces: Traces,
+    ladder: Vec<Line>,
+    tiers: Vec<(Tier, &'static str)>,
+    timeline: Timeline,
+    steps: Vec<Step<'a>>,
+    evidence: Vec<Proof>,
+    changes: Vec<Changes<'a>>,
+}
+
+/// A word with the sign and the look that go with it; the word says it all.
+#[derive(Clone, Copy)]
+struct Word {
+    sign: &'static str,
+    word: &'static str,
+    look: &'static str,
+}
+
+struct Why<'a> {
+    owner: Option<Owner>,
+    sentence: &'a str,
+    excerpt: String,
+}
+
+/// What the run left, in a sentence.
+struct Traces {
+    look: &'static str,
+    sentence: String,
+}
+
+/// A rung.
+struct Line {
+    name: &'static str,
+    status: Word,
+    why: String,
+}
+
+struct Step<'a> {
+    stage: &'a Stage,
+    status: Word,
+    took: String,
+    checks: Vec<(Word, &'a str, &'a str)>,
+    waits: Vec<(String, String)>,
+    excerpt: String,
+    evidence: &'a str,
+}
+
+/// A file, and the end of it.
+struct Proof {
+    file: String,
+    what: String,
+    step: String,
+    tail: String,
+}
+
+/// Objects that were left or changed.
+struct Changes<'a> {
+    title: &'static str,
+    /// Whether it says something about the run.
+    counts: bool,
+    shown: &'a [String],
+    more: usize,
+}
+
+/// The page of a run. It is whole for any state, also one of a run that was refused, cut off or killed.
+pub fn page(state: &RunState) -> Result<String, String> {
+    let results = ResultsV1::from(state);
+    let page = Page {
+        verdict: colour(results.verdict.outcome),
+        level: capital(&level(&rungs(state)).to_string()),
+        short_commit: results.commit.iter().flat_map(|commit| commit.chars()).take(12).collect(),
+        sandbox: sandbox_abra(state),
+        took: millis(results.duration_ms),
+        reasons: reasons(&results),
+        traces: traces(&results),
+        ladder: ladder(state),
+        tiers: Tier::ALL.into_iter().filter_map(|tier| Some((tier, word(*results.results.get(tier.name())?)))).collect(),
+        timeline: timeline(state, &results),
+        steps: results.stages.iter().map(|stage| step(state, stage)).collect(),
+        evidence: evidence(state),
+        changes: changes(&results),
+        results: &results,
+    };
+    page.render().map_err(|error| error.to_string())
+}
+
+fn millis(millis: u64) -> String {
+    spoken(Mono(millis).since(Mono(0)))
+}
+
+fn capital(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+/// A status in a word for people.
+fn word(status: Status) -> &'static str {
+    status_word(status).word
+}
+
+fn status_word(status: Status) -> Word {
+    let (sign, word, look) = match status {
+        Status::Pass => ("✔", "passed", "pass"),
+        Status::Fail => ("✘", "failed", "fail"),
+        Status::Skip => ("–", "skipped", "skip"),
+        Status::Unver => ("?", "not verified", "unver"),
+    };
+    Word { sign, word, look }
+}
+
+fn colour(colour: Colour) -> Word {
+    let (sign, look) = match colour {
+        Colour::Green => ("✔", "pass"),
+        Colour::Red => ("✘", "fail"),
+        Colour::Inconclusive => ("?", "unver"),
+    };
+    Word { sign, word: colour.name(), look }
+}
+
+fn reasons(results: &ResultsV1) -> Vec<Why<'_>> {
+    let why = |reason: &'_ crate::verdict::Reason| reason.excerpt.join("\n");
+    let reasons = results.verdict.reasons.iter();
+    reasons.map(|reason| Why { owner: reason.owner, sentence: &reason.sentence, excerpt: why(reason) }).collect()
+}
+
+fn traces(results: &ResultsV1) -> Traces {
+    let (look, sentence) = match &results.hygiene {
+        Some(hygiene) if hygiene.clean() => ("pass", "✔ Nothing of the run is left.".into()),
+        Some(hygiene) => {
+            let (left, changed) = (hygiene.residue.len(), hygiene.bystanders.len());
+            let told = match (left, changed) {
+                (left, 0) => format!("{left} of the run left behind"),
+                (0, changed) => format!("{changed} changed by us though not ours"),
+                (left, changed) => format!("{left} of the run left behind, {changed} changed by us though not ours"),
+            };
+            ("fail", format!("✘ Objects: {told}. They are named below."))
+        }
+        None if results.claimed.is_empty() => {
+            ("unver", "? Nothing that the run had claimed is left; all else could not be compared.".into())
+        }
+        None => ("unver", "? Whether something is left is not known: the worlds before and after were not compared.".into()),
+    };
+    Traces { look, sentence }
+}
+
+fn ladder(state: &RunState) -> Vec<Line> {
+    let rungs = rungs(state);
+    let line = |rung: Rung| {
+        let standing = rungs.of(rung);
+        let status = status_word(standing.status);
+        let why = if standing.why == status.word { String::new() } else { standing.why.clone() };
+        Line { name: rung.spoken(), status, why }
+    };
+    Rung::ALL.into_iter().map(line).collect()
+}
+
+fn step<'a>(state: &'a RunState, stage: &'a Stage) -> Step<'a> {
+    let known = state.steps.iter().find(|(id, _)| id.0 == stage.name).map(|(_, step)| step);
+    let (excerpt, evidence) = match &stage.outcome {
+        Some(Outcome::Failed(failure)) => (failure.excerpt.join("\n"), failure.evidence.as_str()),
+        Some(Outcome::Passed | Outcome::Skipped(_) | Outcome::Unverified(_)) | None => (String::new(), ""),
+    };
+    let checks = stage.tests.iter().map(|test| {
+        // A check that failed as its step did would only say the same again.
+        let summary = if test.summary == stage.summary { "" } else { test.summary.as_str() };
+        (status_word(test.status), test.name.as_str(), summary)
+    });
+    Step {
+        stage,
+        status: status_word(stage.status),
+        took: known.and_then(StepState::took).map(spoken).unwrap_or_default(),
+        checks: checks.collect(),
+        waits: known.map(waits).unwrap_or_default(),
+        excerpt,
+        evidence,
+    }
+}
+
+fn waits(step: &StepState) -> Vec<(String, String)> {
+    let told = step.waits.iter().filter(|(_, lines)| !lines.is_empty());
+    told.map(|(at, lines)| (millis(at.0), lines.join(" · "))).collect()
+}
+
+fn evidence(state: &RunState) -> Vec<Proof> {
+    let proof = |kept: &crate::state::Kept| Proof {
+        file: kept.file.display().to_string(),
+        what: kept.what.clone(),
+        step: kept.step.to_string(),
+        tail: kept.tail.clone(),
+    };
+    state.evidence.iter().map(proof).collect()
+}
+
+fn changes(results: &ResultsV1) -> Vec<Changes<'_>> {
+    let Some(hygiene) = &results.hygiene else { return Vec::new() };
+    let lists = [
+        ("Left behind by the run", true, &hygiene.residue),
+        ("Changed by the run though not its own", true, &hygiene.bystanders),
+        ("Changed by others meanwhile, which does not count", false, &hygiene.others),
+    ];
+    lists
+        .into_iter()
+        .filter(|(_, _, objects)| !objects.is_empty())
+        .map(|(title, counts, objects)| {
+            let shown = &objects[..objects.len().min(MOST_OBJECTS)];
+            Changes { title, counts, shown, more: objects.len() - shown.len() }
+        })
+        .collect()
+}

@@ -1,0 +1,361 @@
+//! `results.json`, version 1 of its own schema. Field names of the predecessor are kept where the meaning is the same. What taster
+//! does not know yet is null, never invented.
+
+mod of_state;
+
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+use schemars::{JsonSchema, Schema, generate::SchemaSettings};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+pub use crate::model::outcome::Status;
+use crate::{
+    adapters::folder::Folder,
+    claim::Claimed,
+    converge::TaskState,
+    event::{Event, Kind},
+    log::Reporter,
+    model::{
+        outcome::{Outcome, Owner, Tier},
+        time::Wall,
+    },
+    redact::Redact,
+    state::RunState,
+    verdict::Verdict,
+    world::Hygiene,
+};
+
+/// The version of the schema.
+pub const SCHEMA: u32 = 1;
+
+/// What `results.json` holds. Times are RFC 3339 with milliseconds, durations and offsets are milliseconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ResultsV1 {
+    /// The version of this schema.
+    pub schema: u32,
+    /// The run.
+    pub run_id: String,
+    /// The recipe.
+    pub recipe: String,
+    /// The version that the tag on the commit under test names.
+    pub version: Option<String>,
+    /// The pull request that the run is about; null until runs know of such.
+    pub pr: Option<String>,
+    /// The commit under test.
+    #[serde(rename = "ref")]
+    pub commit: Option<String>,
+    /// Whether it holds changes that were not committed.
+    pub dirty: bool,
+    /// What is under test; null when the run ended before that was known.
+    pub head: Option<HeadV1>,
+    /// What the app was upgraded from; null when nothing was.
+    pub base: Option<BaseV1>,
+    /// Why it is this base, or why there is none.
+    pub base_reason: String,
+    /// What started the run; null until runs know of that.
+    pub trigger: Option<String>,
+    /// The host.
+    pub host: Option<HostV1>,
+    /// The app's domain.
+    pub domain: Option<String>,
+    /// When the run began.
+    pub started: Option<Wall>,
+    /// When it ended; null while it runs, and for ever when it was killed.
+    pub finished: Option<Wall>,
+    /// How long it has taken so far.
+    pub duration_ms: u64,
+    /// The tiers that were asked for.
+    pub requested: Vec<Tier>,
+    /// The verdict about the recipe. Before the end it speaks of what has happened so far, and so is never green.
+    pub verdict: Verdict,
+    /// Whose fault the worst failure is; null when nothing failed.
+    pub owner: Option<Owner>,
+    /// The exit code that goes with the verdict.
+    pub exit_code: u8,
+    /// How each tier ended.
+    pub results: BTreeMap<String, Status>,
+    /// How each rung stands.
+    pub rungs: RungsV1,
+    /// How far the recipe has come, from 0 to 5.
+    #[schemars(range(max = 5))]
+    pub level: u8,
+    /// One sentence on why it is not higher.
+    pub level_reason: String,
+    /// What lint says of the head; null until there is lint.
+    pub lint: Option<LintV1>,
+    /// The rungs that were skipped, and those that were not verified.
+    pub skips: Skips,
+    /// Two facts about the run itself.
+    pub flags: Flags,
+    /// The steps in order, with their checks.
+    pub stages: Vec<Stage>,
+    /// The tasks of the app with the moments at which they changed.
+    pub tasks: Vec<Task>,
+    /// What was left or changed; null until it was compared.
+    pub hygiene: Option<Hygiene>,
+    /// What is still claimed, and so would be swept by the janitor.
+    pub claimed: Vec<Claimed>,
+    /// How often the app was deployed.
+    pub deploys: u32,
+    /// What each service ran.
+    pub images: BTreeMap<String, Image>,
+    /// What became of the canaries; null until there are such.
+    pub canaries: Option<Value>,
+    /// What the recipe's pack changes about the run; null until there are packs.
+    pub customization: Option<Value>,
+    /// The picture of the app, relative to the run's folder; null until there are such.
+    pub screenshot: Option<String>,
+    /// taster itself.
+    pub harness: HarnessV1,
+    /// Versions of the tools that the result rests on.
+    pub tools: BTreeMap<String, String>,
+    /// The load of the host; null until it is looked at.
+    pub load: Option<Value>,
+    /// What a reader must know about how the result was made.
+    pub remarks: Vec<String>,
+    /// Sentences that change no outcome.
+    pub warnings: Vec<String>,
+    /// Files in the run's folder and what they show.
+    pub evidence: Vec<Evidence>,
+    /// The command that makes the same run again.
+    pub repeat: String,
+    /// A digest over all other fields, `sha256:` and hexadecimal: a changed byte is noticed by it.
+    #[schemars(regex(pattern = r"^sha256:[0-9a-f]{64}$"))]
+    pub digest: String,
+}
+
+/// What is under test.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HeadV1 {
+    /// The version that the tag on the commit names.
+    pub version: Option<String>,
+    /// The commit.
+    pub commit: String,
+    /// Whether it holds changes that were not committed.
+    pub dirty: bool,
+}
+
+/// What the app is upgraded from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BaseV1 {
+    /// The version that the tag on the commit names.
+    pub version: Option<String>,
+    /// The commit.
+    pub commit: String,
+}
+
+/// The host as far as results speak of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HostV1 {
+    /// The zone of its apps.
+    pub zone: String,
+    /// abra's name for the server.
+    pub server: String,
+}
+
+/// How each rung stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RungsV1 {
+    /// The app installs.
+    pub install: Status,
+    /// It upgrades.
+    pub upgrade: Status,
+    /// It can be backed up and restored.
+    pub backup_restore: Status,
+    /// Its custom tests pass.
+    pub custom: Status,
+    /// The recipe is free of lint.
+    pub lint: Status,
+}
+
+/// What lint says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LintV1 {
+    /// Whether there are errors.
+    pub status: Status,
+    /// One sentence.
+    pub detail: String,
+    /// The rules that are broken.
+    pub rules_failed: Vec<String>,
+}
+
+/// The rungs that neither passed nor failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Skips {
+    /// Those that do not apply to the recipe, each with the reason; the level climbs past them.
+    pub intentional: BTreeMap<String, String>,
+    /// Those that were not verified, for whatever reason; they hold the level down.
+    pub unintentional: Vec<String>,
+}
+
+/// Two facts about the run itself. Both are true only when they are known to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Flags {
+    /// The worlds before and after were compared, nothing of the run is left, and nothing of others was changed by it.
+    pub clean_teardown: bool,
+    /// The whole text of these results was searched for every secret that the run had learnt until it was written, in every form
+    /// that the filter knows, and there was none. When one is found it is hidden in the file, and this is false, because it may
+    /// stand elsewhere in the run's folder: text that was written before the secret was learnt could not be filtered for it.
+    pub no_secret_leak: bool,
+}
+
+/// What a service ran.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Image {
+    /// The image as the service's spec names it, without its digest.
+    pub image: String,
+    /// Its digest, when the spec names it.
+    pub digest: Option<String>,
+}
+
+/// taster itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HarnessV1 {
+    /// Its version.
+    pub version: String,
+    /// Its commit, when it was built with `TASTER_COMMIT` set.
+    pub commit: Option<String>,
+}
+
+/// One step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Stage {
+    /// Its name.
+    pub name: String,
+    /// The tier that it belongs to, if it does.
+    pub tier: Option<Tier>,
+    /// How it ended.
+    pub status: Status,
+    /// One sentence; empty when it passed.
+    pub summary: String,
+    /// The whole outcome; null when it did not run.
+    pub outcome: Option<Outcome>,
+    /// Whose fault it is, when it failed.
+    pub owner: Option<Owner>,
+    /// When it began, from the start of the run; null when it did not.
+    pub started_ms: Option<u64>,
+    /// How long it took.
+    pub duration_ms: u64,
+    /// What it waited for last, a line each; empty when it waited for nothing in the end.
+    pub waiting_for: Vec<String>,
+    /// The checks that it made.
+    pub tests: Vec<Test>,
+}
+
+/// One check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Test {
+    /// Its name.
+    pub name: String,
+    /// How it ended.
+    pub status: Status,
+    /// One sentence; empty when it passed.
+    pub summary: String,
+}
+
+/// What became of a task of the app, as long as it was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Task {
+    /// The service without its stack.
+    pub service: String,
+    /// The task's id.
+    pub task: String,
+    /// Its slot; global tasks have none.
+    pub slot: Option<u64>,
+    /// The step that looked.
+    pub step: String,
+    /// What it was seen to be, from when on.
+    pub changes: Vec<Change>,
+}
+
+/// What a task was seen to be from a moment on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Change {
+    /// When that was seen, from the start of the run.
+    pub at_ms: u64,
+    /// What it was.
+    pub state: TaskState,
+    /// The exit code of its container, when that had ended.
+    pub exit: Option<i32>,
+    /// Swarm's sentence on what went wrong; empty when nothing had.
+    pub error: String,
+}
+
+/// A file in the run's folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Evidence {
+    /// The step that it belongs to.
+    pub step: String,
+    /// The file, relative to the run's folder.
+    pub file: String,
+    /// What it shows.
+    pub what: String,
+}
+
+/// The JSON Schema of [`ResultsV1`] as it is written: every field is there, those that are not known as null.
+pub fn results_schema() -> Schema {
+    SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<ResultsV1>()
+}
+
+impl ResultsV1 {
+    /// The digest over all other fields.
+    pub fn computed_digest(&self) -> String {
+        let bare = Self { digest: String::new(), ..self.clone() };
+        let text = serde_json::to_string(&bare).unwrap_or_default();
+        format!("sha256:{}", data_encoding::HEXLOWER.encode(&Sha256::digest(text)))
+    }
+
+    /// The same results after the search that [`Flags::no_secret_leak`] tells of.
+    pub fn searched(self, redact: &Redact) -> Self {
+        let text = serde_json::to_string(&self).unwrap_or_default();
+        let clean = !text.is_empty() && redact.text(&text) == text;
+        let mut results = if clean { self } else { self.hidden(redact) };
+        results.flags.no_secret_leak = clean;
+        results.digest = results.computed_digest();
+        results
+    }
+
+    /// The results with every secret in a text hidden. They stay as they are where they could not be read any more without it: then
+    /// the secret is a word that the schema itself has.
+    fn hidden(self, redact: &Redact) -> Self {
+        let Ok(mut value) = serde_json::to_value(&self) else { return self };
+        redact.value(&mut value);
+        serde_json::from_value(value).unwrap_or(self)
+    }
+}
+
+/// Keeps `results.json` true: a stub at the start, rewritten after each step.
+pub struct ResultsFile {
+    folder: Folder,
+    redact: Arc<Redact>,
+}
+
+impl ResultsFile {
+    /// Writes into the run's folder what has no secret of `redact` in it.
+    pub fn in_folder(folder: Folder, redact: Arc<Redact>) -> Self {
+        Self { folder, redact }
+    }
+}
+
+impl Reporter for ResultsFile {
+    fn on(&mut self, event: &Event, state: &RunState) -> Result<(), String> {
+        let telling = matches!(
+            event.kind,
+            Kind::RunStarted { .. }
+                | Kind::Planned { .. }
+                | Kind::StepFinished { .. }
+                | Kind::CancelRequested { .. }
+                | Kind::RunFinished
+        );
+        if !telling {
+            return Ok(());
+        }
+        let results = ResultsV1::from(state).searched(&self.redact);
+        let text = serde_json::to_string_pretty(&results).map_err(|error| error.to_string())?;
+        self.folder
+            .replace(Path::new("results.json"), &format!("{text}\n"))
+            .map_err(|error| format!("results.json cannot be written: {error}"))
+    }
+}

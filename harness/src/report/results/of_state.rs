@@ -1,0 +1,177 @@
+//! How results follow from a run's state.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Change, Evidence, Flags, HarnessV1, HeadV1, HostV1, Image, ResultsV1, RungsV1, SCHEMA, Skips, Stage, Status, Task, Test,
+};
+use crate::{
+    model::outcome::{Outcome, Tier},
+    plan::{Class, Plan},
+    report::terminal::{repeat, summary},
+    rungs::{Rung, Rungs, level, rungs},
+    state::{RunState, StepState, TaskStory},
+    verdict::{Colour, Verdict, exit_code, tier_outcome, verdict_so_far},
+};
+
+impl From<&RunState> for ResultsV1 {
+    fn from(state: &RunState) -> Self {
+        let begun = state.begun.as_ref();
+        let head = state.plan.as_ref().and_then(|plan| plan.head.as_ref());
+        let verdict = verdict_so_far(state);
+        let exit_code = if state.finished.is_some() { exit_code(state) } else { exit_code_of_the_unfinished(&verdict) };
+        let rungs = rungs(state);
+        let level = level(&rungs);
+        let mut results = ResultsV1 {
+            schema: SCHEMA,
+            run_id: begun.map(|begun| begun.run.to_string()).unwrap_or_default(),
+            recipe: begun.map(|begun| begun.request.recipe.to_string()).unwrap_or_default(),
+            version: head.and_then(|head| head.version.clone()),
+            pr: None,
+            commit: head.map(|head| head.commit.to_string()),
+            dirty: head.is_some_and(|head| head.dirty),
+            head: head.map(|head| HeadV1 { version: head.version.clone(), commit: head.commit.to_string(), dirty: head.dirty }),
+            base: None,
+            base_reason: format!("upgrade {}", rungs.upgrade.why),
+            trigger: None,
+            host: begun.map(|begun| HostV1 { zone: begun.host.zone.to_string(), server: begun.host.server.clone() }),
+            domain: state.domain.as_ref().map(ToString::to_string),
+            started: begun.map(|begun| begun.at),
+            finished: state.finished,
+            duration_ms: state.last.map_or(0, |(_, mono)| mono.0),
+            requested: verdict.tiers.clone(),
+            owner: verdict.reasons.iter().find_map(|reason| reason.owner),
+            verdict,
+            exit_code,
+            results: tiers(state),
+            rungs: RungsV1 {
+                install: rungs.install.status,
+                upgrade: rungs.upgrade.status,
+                backup_restore: rungs.backup_restore.status,
+                custom: rungs.custom.status,
+                lint: rungs.lint.status,
+            },
+            level: level.number,
+            level_reason: level.reason,
+            lint: None,
+            skips: skips(&rungs),
+            flags: Flags { clean_teardown: state.hygiene.as_ref().is_some_and(|hygiene| hygiene.clean()), no_secret_leak: false },
+            stages: stages(state),
+            tasks: state.tasks.iter().map(task).collect(),
+            hygiene: state.hygiene.clone(),
+            claimed: state.claims.iter().cloned().collect(),
+            deploys: state.deploys,
+            images: state.images.iter().map(|(service, named)| (service.clone(), image(named))).collect(),
+            canaries: None,
+            customization: None,
+            screenshot: None,
+            harness: HarnessV1 {
+                version: begun.map(|begun| begun.taster.clone()).unwrap_or_default(),
+                commit: option_env!("TASTER_COMMIT").map(str::to_owned),
+            },
+            tools: state.tools.clone(),
+            load: None,
+            remarks: state.remarks.clone(),
+            warnings: state.warnings.clone(),
+            evidence: state
+                .evidence
+                .iter()
+                .map(|kept| Evidence {
+                    step: kept.step.to_string(),
+                    file: kept.file.display().to_string(),
+                    what: kept.what.clone(),
+                })
+                .collect(),
+            repeat: repeat(state),
+            digest: String::new(),
+        };
+        results.digest = results.computed_digest();
+        results
+    }
+}
+
+/// A run that has not ended proves nothing, unless the recipe has failed already.
+fn exit_code_of_the_unfinished(verdict: &Verdict) -> u8 {
+    match verdict.outcome {
+        Colour::Red => 1,
+        Colour::Green | Colour::Inconclusive => 3,
+    }
+}
+
+fn tiers(state: &RunState) -> BTreeMap<String, Status> {
+    let Some(plan) = &state.plan else { return BTreeMap::new() };
+    Tier::ALL.into_iter().map(|tier| (tier.name().to_owned(), Status::from(&tier_outcome(plan, state, tier)))).collect()
+}
+
+fn skips(rungs: &Rungs) -> Skips {
+    let at = |status| Rung::ALL.into_iter().filter(move |rung| rungs.of(*rung).status == status);
+    Skips {
+        intentional: at(Status::Skip).map(|rung| (rung.name().to_owned(), rungs.of(rung).why.clone())).collect(),
+        unintentional: at(Status::Unver).map(|rung| rung.name().to_owned()).collect(),
+    }
+}
+
+fn image(named: &str) -> Image {
+    match named.split_once('@') {
+        Some((image, digest)) => Image { image: image.to_owned(), digest: Some(digest.to_owned()) },
+        None => Image { image: named.to_owned(), digest: None },
+    }
+}
+
+fn task(story: &TaskStory) -> Task {
+    let change = |change: &crate::state::TaskChange| Change {
+        at_ms: change.at.0,
+        state: change.state,
+        exit: change.exit,
+        error: change.error.clone(),
+    };
+    Task {
+        service: story.service.clone(),
+        task: story.task.to_string(),
+        slot: story.slot,
+        step: story.step.to_string(),
+        changes: story.changes.iter().map(change).collect(),
+    }
+}
+
+fn stages(state: &RunState) -> Vec<Stage> {
+    let planned = state.plan.as_ref().map_or(&[] as &[_], |plan: &Plan| &plan.steps);
+    planned
+        .iter()
+        .map(|planned| {
+            let step = state.steps.get(&planned.id);
+            let outcome = step.and_then(StepState::outcome);
+            Stage {
+                name: planned.id.to_string(),
+                tier: match planned.class {
+                    Class::Tier(tier) => Some(tier),
+                    Class::Beside | Class::Always => None,
+                },
+                status: outcome.map_or(Status::Unver, Status::from),
+                summary: match (outcome, step) {
+                    (Some(outcome), _) => summary(outcome),
+                    (None, Some(_)) => "has not ended".to_owned(),
+                    (None, None) => "did not run".to_owned(),
+                },
+                outcome: outcome.cloned(),
+                owner: match outcome {
+                    Some(Outcome::Failed(failure)) => Some(failure.owner),
+                    Some(Outcome::Passed | Outcome::Skipped(_) | Outcome::Unverified(_)) | None => None,
+                },
+                started_ms: step.filter(|step| step.attempt > 0).map(|step| step.began.0),
+                duration_ms: step.and_then(StepState::took).map_or(0, |took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
+                waiting_for: step.map(|step| step.waiting_for.clone()).unwrap_or_default(),
+                tests: state
+                    .checks
+                    .iter()
+                    .filter(|check| check.step == planned.id)
+                    .map(|check| Test {
+                        name: check.check.clone(),
+                        status: Status::from(&check.outcome),
+                        summary: summary(&check.outcome),
+                    })
+                    .collect(),
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,143 @@
+//! Rungs and level, row by row.
+
+use harness::{
+    model::{
+        host::Limits,
+        outcome::{Gap, Outcome, Owner, SkipReason, Status, Tier},
+    },
+    plan::{Class, Plan, Planned, Refusal, Step, StepId, plan},
+    preflight::Needs,
+    report::verdict_line,
+    rungs::{Level, Rung, Rungs, Standing, level, rungs},
+};
+use unit_tests::tale::{Tale, facts, failure, head, request, tree};
+
+const P: Status = Status::Pass;
+const F: Status = Status::Fail;
+const S: Status = Status::Skip;
+const U: Status = Status::Unver;
+
+fn at(status: Status) -> Standing {
+    Standing { status, why: status.name().into() }
+}
+
+fn of([install, upgrade, backup_restore, custom, lint]: [Status; 5]) -> Rungs {
+    Rungs { install: at(install), upgrade: at(upgrade), backup_restore: at(backup_restore), custom: at(custom), lint: at(lint) }
+}
+
+#[test]
+fn the_level_is_the_highest_rung_that_passed_over_rungs_that_passed_or_were_skipped() {
+    for (statuses, number, reason) in [
+        ([P, P, P, P, P], 5, "there is none above it"),
+        ([P, P, P, P, F], 4, "lint fail"),
+        ([P, P, P, P, U], 4, "lint unver"),
+        ([P, P, P, F, P], 3, "custom fail"),
+        ([P, P, P, U, P], 3, "custom unver"),
+        ([P, P, F, P, P], 2, "backup and restore fail"),
+        ([P, P, U, P, P], 2, "backup and restore unver"),
+        ([P, F, P, P, P], 1, "upgrade fail"),
+        ([P, U, P, P, P], 1, "upgrade unver"),
+        ([F, P, P, P, P], 0, "install fail"),
+        ([U, P, P, P, P], 0, "install unver"),
+        ([P, P, S, P, P], 5, "there is none above it"),
+        ([P, S, S, P, P], 5, "there is none above it"),
+        ([P, S, S, U, U], 1, "custom unver"),
+        ([P, S, P, U, U], 3, "custom unver"),
+        ([P, P, P, S, U], 3, "lint unver"),
+        ([P, P, P, P, S], 4, "the rungs above it were skipped"),
+        ([S, S, S, S, S], 0, "the rungs above it were skipped"),
+        ([U, U, U, U, U], 0, "install unver"),
+    ] {
+        assert_eq!(level(&of(statuses)), Level { number, reason: reason.into() }, "{statuses:?}");
+    }
+}
+
+/// A run through all tiers, each with these outcomes of its one step.
+fn through(outcomes: [Option<Outcome>; 5]) -> Tale {
+    let planned = |tier: Tier| Planned {
+        id: StepId(format!("{tier}-step")),
+        step: if tier == Tier::Install { Step::Answer } else { Step::Steady },
+        after: Vec::new(),
+        class: Class::Tier(tier),
+        budget_ms: 1000,
+        on_fail: harness::plan::OnFail::Continue,
+    };
+    let steps = Tier::ALL.into_iter().map(planned).collect();
+    let plan = Plan { head: Some(head()), refusal: None, steps, skips: [].into(), needs: Needs::default() };
+    let tale = Tale::begun(&Tier::ALL).under(plan);
+    Tier::ALL.into_iter().zip(outcomes).fold(tale, |tale, (tier, outcome)| match outcome {
+        Some(outcome) => tale.step(&format!("{tier}-step"), outcome),
+        None => tale,
+    })
+}
+
+fn skipping(skips: &[(Tier, SkipReason)]) -> Tale {
+    let mut plan = plan(&request(&Tier::ALL), &facts(tree(None)), &Limits::default()).unwrap();
+    plan.skips = skips.iter().cloned().collect();
+    Tale::begun(&Tier::ALL).under(plan).pass(&["provision", "deploy", "answer", "steady"])
+}
+
+#[track_caller]
+fn stands(tale: &Tale, expected: [Status; 5]) {
+    let rungs = rungs(&tale.clone().ends().state());
+    assert_eq!(Rung::ALL.map(|rung| rungs.of(rung).status), expected, "{rungs:?}");
+}
+
+#[test]
+fn each_rung_stands_as_its_tiers_ended() {
+    let passed = || Some(Outcome::Passed);
+    let failed = || Some(Outcome::Failed(failure(Owner::Infrastructure)));
+    let unread = || Some(Outcome::Unverified(Gap::Killed));
+    let p = passed;
+    for (outcomes, expected) in [
+        ([p(), p(), p(), p(), p()], [P, P, P, P, U]),
+        ([failed(), p(), p(), p(), p()], [F, P, P, P, U]),
+        ([p(), failed(), p(), p(), p()], [P, F, P, P, U]),
+        ([p(), p(), failed(), p(), p()], [P, P, F, P, U]),
+        ([p(), p(), p(), failed(), p()], [P, P, F, P, U]),
+        ([p(), p(), unread(), failed(), p()], [P, P, F, P, U]),
+        ([p(), p(), failed(), None, p()], [P, P, F, P, U]),
+        ([p(), p(), p(), unread(), p()], [P, P, U, P, U]),
+        ([p(), p(), p(), None, p()], [P, P, U, P, U]),
+        ([p(), p(), p(), p(), failed()], [P, P, P, F, U]),
+        ([p(), unread(), p(), p(), None], [P, U, P, U, U]),
+        ([None, None, None, None, None], [U, U, U, U, U]),
+    ] {
+        stands(&through(outcomes), expected);
+    }
+}
+
+#[test]
+fn only_what_a_recipe_has_not_is_climbed_past() {
+    let lacks = || SkipReason::Structural { lacks: "a backup label".into() };
+    stands(&skipping(&[(Tier::Backup, lacks()), (Tier::Restore, lacks())]), [P, U, S, U, U]);
+    stands(&skipping(&[(Tier::Backup, lacks())]), [P, U, U, U, U]);
+    stands(&skipping(&[(Tier::Upgrade, lacks()), (Tier::Custom, lacks())]), [P, S, U, S, U]);
+    stands(&skipping(&Tier::ALL.map(|tier| (tier, SkipReason::NotAsked))), [U, U, U, U, U]);
+}
+
+#[test]
+fn a_run_that_did_not_get_anywhere_has_no_rung() {
+    for tale in [
+        Tale::default(),
+        Tale::begun(&Tier::ALL),
+        Tale::begun(&Tier::ALL).under(Plan::ended_early()),
+        Tale::begun(&Tier::ALL).under(Plan::refused(Refusal::Request { sentence: "no".into() })),
+    ] {
+        stands(&tale, [U, U, U, U, U]);
+    }
+}
+
+#[test]
+fn verdict_and_level_stand_in_one_line() {
+    let good = Tale::planned(&[Tier::Install]).pass(&["provision", "deploy", "answer", "steady"]);
+    let bad = Tale::planned(&[Tier::Install]).step("provision", Outcome::Failed(failure(Owner::Recipe)));
+    let refused = Tale::begun(&[Tier::Install]).under(Plan::refused(Refusal::Request { sentence: "no".into() }));
+    for (tale, line) in [
+        (good, "green (install), level 1: upgrade was not asked for"),
+        (bad, "red (install), level 0: install failed"),
+        (refused, "inconclusive (install), level 0: install was not verified: the run was refused"),
+    ] {
+        assert_eq!(verdict_line(&tale.ends().state()), line);
+    }
+}
