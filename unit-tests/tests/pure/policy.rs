@@ -75,6 +75,29 @@ const CASES: &[(&str, &str, &[Privilege])] = &[
     ("volumes: [\"vol:/v\"]", "volumes: {vol: {external: true}}", &[ExternalVolumes]),
     ("volumes: [\"vol:/v\"]", "volumes: {vol: {name: others_db}}", &[ExternalVolumes]),
     ("volumes: [\"vol:/v\"]", "volumes: {vol: {name: shop2_db}}", &[ExternalVolumes]),
+    // The option binds, whatever the type says.
+    (
+        "volumes: [\"vol:/v\"]",
+        "volumes: {vol: {driver_opts: {type: tmpfs, o: \"size=1m,bind\", device: /}}}",
+        &[HostBinds, DockerSocket],
+    ),
+    (
+        "volumes: [\"vol:/v\"]",
+        "volumes: {vol: {driver_opts: {type: nfs, o: \"addr=1.2.3.4,rbind\", device: /srv}}}",
+        &[HostBinds],
+    ),
+    (
+        "volumes: [\"vol:/v\"]",
+        "volumes: {vol: {driver_opts: {type: none, o: \"bind,x=/tmp\", device: \"{{.Service.Name}}\"}}}",
+        &[HostBinds, DockerSocket],
+    ),
+    ("volumes: [{type: bind, source: \"/{{.Node.Hostname}}\", target: /x}]", "", &[HostBinds, DockerSocket]),
+    ("user: a", "networks: {default: {external: true, name: others_net}}", &[ExternalNetworks]),
+    (
+        "volumes: [\"vol:/v\"]",
+        "volumes: {vol: {driver_opts: {type: ext4, o: \"x=/tmp\", device: LABEL=root}}}",
+        &[HostBinds, DockerSocket],
+    ),
     ("network_mode: host", "", &[HostNetwork]),
     ("networks: [n]", "networks: {n: {external: true, name: host}}", &[HostNetwork]),
     ("networks: [host]", "networks: {host: {external: true}}", &[HostNetwork]),
