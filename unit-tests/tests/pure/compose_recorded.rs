@@ -208,6 +208,7 @@ fn assert_service(case: &str, short: &str, ours: &Service, theirs: &Value, all: 
     same!("deploy.labels", ours.labels, pairs(&deploy["labels"]));
     same!("mode", ours.mode, mode(deploy));
     same!("update_config", ours.roll, roll(&deploy["update_config"]));
+    same!("healthcheck.test", ours.health_test, list(&theirs["healthcheck"]["test"]));
     same!("healthcheck", ours.health, health(&theirs["healthcheck"]));
     let restart = &deploy["restart_policy"];
     let condition = match restart["condition"].as_str() {
