@@ -61,6 +61,8 @@ pub struct Service {
     pub container_labels: BTreeMap<String, String>,
     /// The health check.
     pub health: Health,
+    /// What the health check runs, as Docker has it: `CMD` or `CMD-SHELL` first; empty when the files give none.
+    pub health_test: Vec<String>,
     /// How an update is rolled out.
     pub roll: RollPolicy,
     /// When an ended task is started again.

@@ -26,6 +26,7 @@ pub(super) fn service(
 ) -> Result<Service, Unresolved> {
     let named = |cause: BadName| Unresolved::BadName { service: short.to_owned(), cause };
     let mut deploy = fields.object("deploy");
+    let (health, health_test) = health(&mut fields, skipped)?;
     let image = fields.text("image").ok_or_else(|| Unresolved::NoImage { service: short.to_owned() })?;
     let mut logging = fields.object("logging");
     let mut resources = deploy.object("resources");
@@ -41,7 +42,8 @@ pub(super) fn service(
         env_files: fields.texts("env_file"),
         labels: deploy.pairs("labels"),
         container_labels: fields.pairs("labels"),
-        health: health(&mut fields, skipped)?,
+        health,
+        health_test,
         roll: roll(&mut deploy, skipped)?,
         restart: restart(&mut fields, &mut deploy, skipped)?,
         ports: ports(&mut fields, skipped)?,
@@ -99,9 +101,9 @@ fn said(duration: Option<Duration>, default: u64) -> Duration {
     duration.filter(|duration| !duration.is_zero()).unwrap_or(Duration::from_secs(default))
 }
 
-fn health(fields: &mut Fields, skipped: &mut Vec<Skipped>) -> Result<Health, Unresolved> {
+fn health(fields: &mut Fields, skipped: &mut Vec<Skipped>) -> Result<(Health, Vec<String>), Unresolved> {
     let path = fields.path("healthcheck");
-    let Some(node) = fields.take("healthcheck") else { return Ok(Health::Absent) };
+    let Some(node) = fields.take("healthcheck") else { return Ok((Health::Absent, Vec::new())) };
     let at = node.at.clone();
     let mut check = Fields::of(node, path.clone());
     let test = check.texts("test");
@@ -114,12 +116,13 @@ fn health(fields: &mut Fields, skipped: &mut Vec<Skipped>) -> Result<Health, Unr
     let retries = check.number("retries")?.filter(|retries| *retries > 0).unwrap_or(3);
     let start_period = check.duration("start_period").unwrap_or_default();
     check.rest(skipped);
-    Ok(match test.first().map(String::as_str) {
+    let health = match test.first().map(String::as_str) {
         None if disabled => Health::Disabled,
         None => Health::Absent,
         Some("NONE") => Health::Disabled,
         Some(_) => Health::Probe { interval, timeout, retries, start_period },
-    })
+    };
+    Ok((health, test))
 }
 
 fn roll(deploy: &mut Fields, skipped: &mut Vec<Skipped>) -> Result<RollPolicy, Unresolved> {

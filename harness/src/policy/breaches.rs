@@ -132,8 +132,12 @@ fn of_service(found: &mut Finding, name: &str, service: &Service, tree: &Tree) {
     }
 }
 
-/// What a path of the node gives. A path that leaves the recipe's folder without being absolute may lead anywhere.
+/// What a path of the node gives. A path that leaves the recipe's folder without being absolute, and one that Swarm makes of a
+/// template, may lead anywhere.
 fn of_path(path: &str, tree: &Tree) -> Vec<Privilege> {
+    if path.contains("{{") {
+        return vec![Privilege::HostBinds, Privilege::DockerSocket];
+    }
     if !path.starts_with('/') {
         return match tree.find(path) {
             Found::Outside => vec![Privilege::HostBinds, Privilege::DockerSocket],
@@ -170,7 +174,7 @@ fn of_networks(found: &mut Finding, resolved: &Resolved) {
         }
         if name == "host" {
             found.add(Privilege::HostNetwork, &object, "is the node's own network");
-        } else if !resolved.stack.owns(name) && !(*external && name == PROXY) {
+        } else if !(resolved.stack.owns(name) || *external && name == PROXY) {
             found.add(Privilege::ExternalNetworks, &object, format!("is {name}, which is not of this stack"));
         }
     }
@@ -192,26 +196,36 @@ fn of_volumes(found: &mut Finding, resolved: &Resolved, tree: &Tree) {
             continue;
         }
         let option = |wanted: &str| driver_opts.get(wanted).map_or("", String::as_str);
-        let device = option("device");
-        match option("type") {
-            "tmpfs" => {}
-            "nfs" | "nfs4" | "cifs" => {
+        let (kind, device, options) = (option("type"), option("device"), option("o"));
+        // To the kernel a bind is one by its option, whatever the type says, and Swarm fills templates in.
+        let binds = options.split(',').any(|option| matches!(option.trim(), "bind" | "rbind" | "move" | "remount"));
+        match kind {
+            "tmpfs" if !binds && !options.contains("{{") => {}
+            "nfs" | "nfs4" | "cifs" if !binds && !options.contains("{{") => {
                 found.add(Privilege::VolumeDrivers, &object, format!("mounts the network file system {device}"));
             }
-            _ if device.is_empty() && option("o").is_empty() && option("type").is_empty() => {}
-            kind => {
-                // Overlays and the like name folders in their options, so these are looked through too.
-                let paths = option("o").split([',', '=', ':']).chain([device]).filter(|part| part.starts_with('/'));
-                let mut privileges: BTreeSet<Privilege> = paths.flat_map(|path| of_path(path, tree)).collect();
-                if privileges.is_empty() {
-                    privileges.extend([Privilege::HostBinds, Privilege::DockerSocket]);
-                }
-                for privilege in privileges {
-                    let kind = if kind.is_empty() { "no type" } else { kind };
-                    found.add(privilege, &object, format!("mounts {device:?} of the node with {kind} and {:?}", option("o")));
+            "" if device.is_empty() && options.is_empty() => {}
+            _ => {
+                // Overlays name folders in their options, and any word as the device.
+                let named = options.split([',', '=', ':']).filter(|part| part.starts_with('/') || part.contains("{{"));
+                let device_too = (binds || kind != "overlay" || named.clone().next().is_none()).then_some(device);
+                for privilege in named.chain(device_too).flat_map(|path| of_device(path, tree)) {
+                    found.add(
+                        privilege,
+                        &object,
+                        format!("mounts {device:?} of the node with type {kind:?} and options {options:?}"),
+                    );
                 }
             }
         }
+    }
+}
+
+/// What a device of a volume gives. One that is no path may be anything.
+fn of_device(device: &str, tree: &Tree) -> Vec<Privilege> {
+    match device.starts_with('/') {
+        true => of_path(device, tree),
+        false => vec![Privilege::HostBinds, Privilege::DockerSocket],
     }
 }
 

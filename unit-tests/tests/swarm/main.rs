@@ -3,6 +3,7 @@
 
 mod abra;
 mod bad_input;
+mod compose;
 mod conformance;
 mod guard;
 mod judge;
@@ -49,6 +50,7 @@ fn on_a_swarm(ground: Result<Ground, String>, list: bool) -> Vec<Trial> {
     let mut stories = abra::stories(&engine);
     stories.extend(conformance::stories(&engine));
     stories.extend(judge::stories(&engine));
+    stories.extend(compose::stories(&engine));
     stories.extend(sweep::stories(&engine));
     stories.extend(local_host::stories());
     stories.extend(runs::stories(ground.as_ref()));

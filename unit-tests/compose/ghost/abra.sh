@@ -1,0 +1,5 @@
+export APP_ENTRYPOINT_VERSION=v4
+
+reset() {
+  echo "nothing"
+}
