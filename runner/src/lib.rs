@@ -4,5 +4,7 @@ pub mod cli;
 pub mod commands;
 pub mod env;
 pub mod error;
+pub mod history;
 pub mod host;
 pub mod janitor;
+pub mod output;

@@ -176,6 +176,8 @@ pub fn started(run: &RunId, engine: &Path) -> Kind {
             source: Source::Catalogue { at: None },
             tiers: [Tier::Install].into(),
             deadline: Duration::from_secs(600),
+            host_file: None,
+            offline: None,
         },
         host: Host {
             zone: "taster.test".parse().unwrap(),

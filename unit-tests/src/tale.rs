@@ -28,7 +28,9 @@ pub fn request(tiers: &[Tier]) -> Request {
         recipe: "hello".parse().expect("a name"),
         source: Source::Catalogue { at: None },
         tiers: tiers.iter().copied().collect::<BTreeSet<_>>(),
-        deadline: std::time::Duration::from_secs(600),
+        deadline: harness::model::request::DEFAULT_DEADLINE,
+        host_file: None,
+        offline: None,
     }
 }
 

@@ -21,6 +21,8 @@ fn journal(dir: &Path) -> Journal {
         source: Source::Catalogue { at: None },
         tiers: [Tier::Install].into(),
         deadline: std::time::Duration::from_secs(600),
+        host_file: None,
+        offline: None,
     };
     let host = Host {
         zone: "taster.test".parse().unwrap(),

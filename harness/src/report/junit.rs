@@ -50,6 +50,11 @@ fn status(status: Status, owner: Option<Owner>, summary: &str) -> TestCaseStatus
     told
 }
 
+/// The text of `junit.xml`.
+pub fn document(state: &RunState) -> Result<String, String> {
+    junit(state).to_string().map_err(|error| error.to_string())
+}
+
 /// Writes `junit.xml` when the run ends.
 pub struct JunitFile {
     folder: Folder,
@@ -67,7 +72,8 @@ impl Reporter for JunitFile {
         if !matches!(event.kind, Kind::RunFinished) {
             return Ok(());
         }
-        let text = junit(state).to_string().map_err(|error| error.to_string())?;
-        self.folder.replace(Path::new("junit.xml"), &text).map_err(|error| format!("junit.xml cannot be written: {error}"))
+        self.folder
+            .replace(Path::new("junit.xml"), &document(state)?)
+            .map_err(|error| format!("junit.xml cannot be written: {error}"))
     }
 }

@@ -256,6 +256,12 @@ fn stages(state: &RunState) -> Vec<Stage> {
         .collect()
 }
 
+/// The text of `results.json`.
+pub fn document(state: &RunState) -> Result<String, String> {
+    let text = serde_json::to_string_pretty(&ResultsV1::from(state)).map_err(|error| error.to_string())?;
+    Ok(text + "\n")
+}
+
 /// Keeps `results.json` true: a stub at the start, rewritten after each step.
 pub struct ResultsFile {
     folder: Folder,
@@ -281,9 +287,8 @@ impl Reporter for ResultsFile {
         if !telling {
             return Ok(());
         }
-        let text = serde_json::to_string_pretty(&ResultsV1::from(state)).map_err(|error| error.to_string())?;
         self.folder
-            .replace(Path::new("results.json"), &format!("{text}\n"))
+            .replace(Path::new("results.json"), &document(state)?)
             .map_err(|error| format!("results.json cannot be written: {error}"))
     }
 }

@@ -18,7 +18,8 @@ use crate::{
 /// Sweeps what dead runs left behind
 ///
 /// Goes through the folders of all runs. A run whose process lives is left alone; of a dead one everything is removed that its
-/// journal claims. It may be stopped at any moment and started again.
+/// journal claims. It may be stopped at any moment and started again. The exit code is 4 when something is left that could not be
+/// removed.
 #[derive(Debug, clap::Args)]
 pub struct Janitor {
     /// The folder with one folder per run, instead of `runs` in taster's state folder

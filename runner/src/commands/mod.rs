@@ -1,7 +1,10 @@
 //! The commands, one file each. A command's doc comment is its help text.
 
 pub mod child;
+pub mod completions;
 pub mod janitor;
+pub mod list;
 pub mod look;
 pub mod run;
 pub mod sandbox;
+pub mod show;

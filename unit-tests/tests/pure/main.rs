@@ -13,4 +13,5 @@ mod next;
 mod run;
 mod sweep;
 mod sweep_janitor;
+mod terminal;
 mod verdict;
