@@ -66,9 +66,8 @@ pub fn load(file: &Path) -> Result<Host, CommandError> {
         ErrorKind::IsADirectory => "it is a folder".to_owned(),
         _ => error.to_string(),
     };
-    let text = std::fs::read_to_string(file).map_err(|error| {
-        CommandError::usage(format!("cannot read the host file {shown:?}: {}", told(error))).remedy(HOST_FILE)
-    })?;
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| CommandError::usage(format!("cannot read the host file {shown}: {}", told(error))).remedy(HOST_FILE))?;
     let mut host = Host::parse(&text).map_err(|error| CommandError::usage(format!("{shown}, {error}")).remedy(HOST_FILE))?;
     let folder = file.parent().unwrap_or(Path::new("."));
     host.ca = host.ca.map(|ca| folder.join(ca));

@@ -117,7 +117,7 @@ fn a_host_file_that_is_none_says_what_one_is() {
     taster.write("binary", [0xff, 0xfe, 0]);
     taster.write("empty", "");
     for (file, words) in [
-        ("folder", &["\"folder\"", "it is a folder", "zone ="][..]),
+        ("folder", &["the host file folder", "it is a folder", "zone ="][..]),
         ("binary", &["it is no text", "zone ="]),
         ("empty", &["missing field `zone`", "zone ="]),
         ("nowhere", &["No such file", "zone ="]),

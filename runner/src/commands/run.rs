@@ -186,7 +186,7 @@ impl Run {
         if path.as_os_str().is_empty() {
             return Err(CommandError::usage("--path is empty").remedy(FOLDER));
         }
-        let unread = |error: std::io::Error| CommandError::usage(format!("cannot read {shown:?}: {error}")).remedy(FOLDER);
+        let unread = |error: std::io::Error| CommandError::usage(format!("cannot read {shown}: {error}")).remedy(FOLDER);
         let path = path.canonicalize().map_err(unread)?;
         let entries = std::fs::read_dir(&path).map_err(unread)?;
         let files: Vec<String> = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
