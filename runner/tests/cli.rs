@@ -87,6 +87,10 @@ fn a_value_that_cannot_be_says_what_would_be_right() {
         (&["--recipe", "hello", "--tiers", "install,backup"], &["cannot run the tier backup yet", "it runs install"]),
         (&["--recipe", "hello", "--tiers", ""], &["there is no such tier"]),
         (&["--recipe", "hello", "--format", "yaml"], &["human, json, junit"]),
+        (&["janitor", "--runs", "nowhere"], &["there is no folder nowhere", "--runs takes"]),
+        (&["look", ""], &["no stack name"]),
+        (&["look", "x", "--budget", "0"], &["from 1 to 86400"]),
+        (&["show", "a", "b"], &["'b'"]),
         (&["completions", "csh"], &["bash", "zsh"]),
     ] {
         taster.refuses(args, 2, words);

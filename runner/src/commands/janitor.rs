@@ -36,6 +36,10 @@ pub struct Janitor {
 impl Janitor {
     /// Does it.
     pub fn run(self, env: &Env) -> Result<ExitCode, CommandError> {
+        if let Some(named) = self.runs.as_ref().filter(|named| !named.is_dir()) {
+            return Err(CommandError::usage(format!("there is no folder {}", named.display()))
+                .remedy("--runs takes the folder with one folder per run; without it taster's own is used"));
+        }
         let runs = self.runs.unwrap_or_else(|| env.runs());
         let orders = Orders { runs: runs.clone(), engine: self.engine, dry_run: self.dry_run, pace: Pace::default() };
         let reports = block_on(pass(&orders, print))?
