@@ -1,20 +1,32 @@
 //! The command line: what may be typed, and which command it means.
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{ffi::OsString, fmt::Write, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{
+    Args, CommandFactory, Parser, Subcommand,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
+use harness::model::names::RecipeName;
 
 use crate::{
-    commands::{child, doctor, janitor, look, run, sandbox, schema},
+    commands::{child, completions, doctor, janitor, list, look, run, sandbox, schema, show},
     env::Env,
     error::CommandError,
+    output,
 };
 
-/// Tastes a Co-op Cloud recipe before it is served.
+/// How wide the reference is.
+const REFERENCE_WIDTH: usize = 100;
+
+/// Tastes a Co-op Cloud recipe before it is served
 ///
-/// `taster --recipe NAME` is `taster run --recipe NAME`.
+/// `taster --recipe NAME` is `taster run --recipe NAME`; `taster run --help` names the options.
+///
+/// Data goes to standard output, all else to standard error. Exit codes: 0 green or done, 1 red, 2 usage, 3 nothing is proved or the
+/// host is not fit, 4 something was left or changed, 5 nothing ran, 6 taster itself failed, 128+n ended by signal n.
 #[derive(Debug, Parser)]
 #[command(name = "taster", version, disable_help_subcommand = true)]
+#[command(override_usage = "taster --recipe NAME [OPTIONS]\n       taster <COMMAND>")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -23,11 +35,14 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Run),
+    List(list::List),
+    Show(show::Show),
     Look(look::Look),
     Doctor(doctor::Doctor),
     Janitor(janitor::Janitor),
     Sandbox(sandbox::Sandbox),
     Schema(schema::Schema),
+    Completions(completions::Completions),
     #[command(name = "__child", hide = true)]
     Child(child::Child),
 }
@@ -37,12 +52,18 @@ pub fn main(args: impl IntoIterator<Item = OsString>, env: &Env) -> ExitCode {
     let cli = match Cli::try_parse_from(with_run(args)) {
         Ok(cli) => cli,
         Err(error) => {
+            if let Some(better) = meant_recipe(&error) {
+                return report(&better);
+            }
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
     let done = match cli.command {
         Command::Run(run) => run.run(env),
+        Command::List(list) => list.run(env),
+        Command::Show(show) => show.run(env),
+        Command::Completions(completions) => completions.run(),
         Command::Look(look) => look.run(),
         Command::Doctor(doctor) => doctor.run(env),
         Command::Janitor(janitor) => janitor.run(env),
@@ -57,20 +78,71 @@ pub fn main(args: impl IntoIterator<Item = OsString>, env: &Env) -> ExitCode {
 fn with_run(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut args: Vec<OsString> = args.into_iter().collect();
     let own = ["--help", "--version"];
-    let option = args.get(1).and_then(|arg| arg.to_str()).filter(|arg| arg.starts_with("--"));
-    if option.is_some_and(|option| !own.contains(&option)) {
+    let option = args.get(1).map(|arg| arg.to_string_lossy()).filter(|arg| arg.starts_with("--"));
+    if option.is_some_and(|option| !own.contains(&option.as_ref())) {
         args.insert(1, "run".into());
     }
     args
 }
 
-#[expect(clippy::print_stderr, reason = "the one place that prints errors")]
+/// What is better said than clap's own words about a command that there is not: a recipe was meant.
+fn meant_recipe(error: &clap::Error) -> Option<CommandError> {
+    let (ErrorKind::InvalidSubcommand, Some(ContextValue::String(word))) =
+        (error.kind(), error.get(ContextKind::InvalidSubcommand))
+    else {
+        return None;
+    };
+    let known = ::sandbox::recipes::all().contains(word);
+    if error.get(ContextKind::SuggestedSubcommand).is_some() && !known {
+        return None;
+    }
+    let recipe: RecipeName = word.parse().ok()?;
+    let remedy = format!("did you mean `taster --recipe {recipe}`? `taster --help` lists the commands");
+    Some(CommandError::usage(format!("there is no command `{recipe}`")).remedy(remedy))
+}
+
 fn report(error: &CommandError) -> ExitCode {
-    eprintln!("taster: {}", error.sentence);
+    output::tell(&format!("taster: {}", error.sentence));
     if let Some(remedy) = &error.remedy {
-        eprintln!("  {remedy}");
+        output::tell(&format!("  {remedy}"));
     }
     error.exit.into()
+}
+
+/// What shells offer: the commands and options for people, those of `run` in the place of a command, too.
+pub(crate) fn offered() -> clap::Command {
+    let options = run::Run::augment_args(clap::Command::new("run"));
+    let options = options.get_arguments().cloned().map(|option| option.required(false));
+    visible(Cli::command()).args(options.collect::<Vec<_>>())
+}
+
+/// The command without the subcommands that people need not know.
+fn visible(command: clap::Command) -> clap::Command {
+    let mut bare = clap::Command::new(command.get_name().to_owned()).disable_help_subcommand(true).args(command.get_arguments());
+    if let Some(about) = command.get_about() {
+        bare = bare.about(about.clone());
+    }
+    let below = command.get_subcommands().filter(|below| !below.is_hide_set()).cloned().map(visible);
+    bare.subcommands(below.collect::<Vec<_>>())
+}
+
+/// The reference of the command line, in Markdown: the long help of each command that people may type.
+pub fn reference() -> String {
+    let mut text = String::from(
+        "# Commands\n\nWhat `--help` says of each command. This page is generated: `TASTER_BLESS=1 cargo test -p runner` renews it.\n",
+    );
+    chapter(&mut text, "taster", Cli::command().term_width(REFERENCE_WIDTH));
+    text
+}
+
+fn chapter(text: &mut String, name: &str, command: clap::Command) {
+    let mut command = command.bin_name(name);
+    let help = command.render_long_help().to_string();
+    let help: Vec<&str> = help.trim_end().lines().map(str::trim_end).collect();
+    let _ = write!(text, "\n## {name}\n\n```text\n{}\n```\n", help.join("\n"));
+    for below in command.get_subcommands().filter(|below| !below.is_hide_set()) {
+        chapter(text, &format!("{name} {}", below.get_name()), below.clone().term_width(REFERENCE_WIDTH));
+    }
 }
 
 /// The runtime of a command. One thread, and it is the main one: a child's parent-death signal is tied to the thread that

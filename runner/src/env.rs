@@ -16,6 +16,11 @@ pub struct Env {
     pub host: Option<PathBuf>,
     /// Whether `CI` is `true`: nobody can be asked, and the answer is yes.
     pub ci: bool,
+    /// Whether the terminal, if there is one, can draw: `TERM` names one that is not `dumb`, and `NO_COLOR` does not ask for plain
+    /// text.
+    pub draws: bool,
+    /// abra's own folder, `$ABRA_DIR` or `~/.abra`. It is only read.
+    pub abra_dir: PathBuf,
     /// The user's home.
     pub home: PathBuf,
     /// Where programs are looked for.
@@ -27,7 +32,7 @@ pub struct Env {
 impl Env {
     /// Reads it by `var`, with `exe` as the program's own path.
     pub fn read(var: impl Fn(&str) -> Option<OsString>, exe: PathBuf) -> Self {
-        let home = var("HOME").map_or_else(|| PathBuf::from("/root"), PathBuf::from);
+        let home = var("HOME").map(PathBuf::from).filter(|home| home.is_absolute()).unwrap_or_else(|| "/root".into());
         let folder = |name: &str, default: &str| {
             let set = var(name).map(PathBuf::from).filter(|path| path.is_absolute());
             set.unwrap_or_else(|| home.join(default)).join("taster")
@@ -37,6 +42,9 @@ impl Env {
             state,
             host_file: config.join("host.toml"),
             host: var("TASTER_HOST").filter(|value| !value.is_empty()).map(PathBuf::from),
+            draws: var("TERM").is_some_and(|term| !term.is_empty() && term != "dumb")
+                && var("NO_COLOR").is_none_or(|value| value.is_empty()),
+            abra_dir: var("ABRA_DIR").map(PathBuf::from).filter(|path| path.is_absolute()).unwrap_or_else(|| home.join(".abra")),
             ci: var("CI").is_some_and(|value| value == "true"),
             home,
             path: var("PATH").unwrap_or_default(),

@@ -1,7 +1,7 @@
 //! Which host a run uses, and making the sandbox where there is none.
 
 use std::{
-    io::{BufRead, IsTerminal, Write},
+    io::{BufRead, ErrorKind, IsTerminal, Write},
     path::{Path, PathBuf},
 };
 
@@ -27,21 +27,26 @@ pub struct Found {
 /// there yet.
 pub fn known(env: &Env, named: Option<&Path>) -> Result<Option<Host>, CommandError> {
     let sandbox = Home::at(env.sandbox()).host_file();
-    let file = host_file(env, named).or_else(|| sandbox.is_file().then_some(sandbox));
+    let file = self::file(env, named).or_else(|| sandbox.is_file().then_some(sandbox));
     file.map(|file| load(&file)).transpose()
 }
 
-/// The host file that is named: on the command line, else by `$TASTER_HOST`, else the user's own if there is one.
-fn host_file(env: &Env, named: Option<&Path>) -> Option<PathBuf> {
-    named.map(Path::to_owned).or_else(|| env.host.clone()).or_else(|| env.host_file.is_file().then(|| env.host_file.clone()))
+/// The host file that is in use: `named` on the command line, else `$TASTER_HOST`, else the user's, if it exists.
+pub fn file(env: &Env, named: Option<&Path>) -> Option<PathBuf> {
+    let told = named.map(Path::to_owned).or_else(|| env.host.clone());
+    told.or_else(|| env.host_file.is_file().then(|| env.host_file.clone()))
 }
 
 /// Finds the host: `named` on the command line, else `$TASTER_HOST`, else the user's host file, else the sandbox, which is made
 /// or mended then.
 pub fn find(env: &Env, named: Option<&Path>, yes: bool) -> Result<Found, CommandError> {
-    match host_file(env, named) {
+    match file(env, named) {
         Some(file) => {
-            let host = load(&file)?;
+            let from_environment = named.is_none() && env.host.as_ref() == Some(&file);
+            let host = load(&file).map_err(|error| match from_environment {
+                true => CommandError { sentence: format!("{}; TASTER_HOST names it", error.sentence), ..error },
+                false => error,
+            })?;
             Ok(Found { sandbox: sandbox_of(&host), host })
         }
         None => {
@@ -56,7 +61,7 @@ pub fn find(env: &Env, named: Option<&Path>, yes: bool) -> Result<Found, Command
 }
 
 /// The sandbox's folder, when a host file speaks of a sandbox: its abra lies in a folder that has a sandbox's host file.
-fn sandbox_of(host: &Host) -> Option<Home> {
+pub(crate) fn sandbox_of(host: &Host) -> Option<Home> {
     let home = Home::at(host.abra.parent()?.parent()?);
     (host.abra.parent() == Some(home.bin().as_path()) && home.host_file().is_file()).then_some(home)
 }
@@ -64,9 +69,14 @@ fn sandbox_of(host: &Host) -> Option<Home> {
 /// Loads a host file. Relative paths in it are relative to its folder.
 pub fn load(file: &Path) -> Result<Host, CommandError> {
     let shown = file.display();
+    let told = |error: std::io::Error| match error.kind() {
+        ErrorKind::InvalidData => "it is no text".to_owned(),
+        ErrorKind::IsADirectory => "it is a folder".to_owned(),
+        _ => error.to_string(),
+    };
     let text = std::fs::read_to_string(file)
-        .map_err(|error| CommandError::usage(format!("cannot read the host file {shown}: {error}")))?;
-    let mut host = Host::parse(&text).map_err(|error| CommandError::usage(format!("{shown}, {error}")))?;
+        .map_err(|error| CommandError::usage(format!("cannot read the host file {shown}: {}", told(error))).remedy(HOST_FILE))?;
+    let mut host = Host::parse(&text).map_err(|error| CommandError::usage(format!("{shown}, {error}")).remedy(HOST_FILE))?;
     let folder = file.parent().unwrap_or(Path::new("."));
     host.ca = host.ca.map(|ca| folder.join(ca));
     if host.abra.components().count() > 1 {
@@ -113,24 +123,36 @@ fn consent(env: &Env, yes: bool) -> Result<(), CommandError> {
         .remedy("say --yes to make the sandbox here, or name a host file with --host"))
 }
 
+/// What a host file is, for whoever named something else.
+const HOST_FILE: &str = "a host file is TOML with at least `zone = \"ci.example.org\"`; without one the sandbox is used";
+
 /// The engine that the sandbox uses.
 const ENGINE: &str = "/var/run/docker.sock";
 
-#[expect(clippy::print_stderr, reason = "a question to the person at the terminal")]
 fn agreed(what: &str) -> bool {
-    eprint!("{what}.\nGo on? [y/N] ");
-    let _ = std::io::stderr().flush();
+    let mut terminal = std::io::stderr();
+    if write!(terminal, "{what}.\nGo on? [y/N] ").and_then(|()| terminal.flush()).is_err() {
+        return false;
+    }
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer).is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
 }
 
-/// Sees to it that the sandbox has what a run of the recipe needs: the recipe itself, unless it comes from a folder, and its images.
-pub fn serve(home: &Home, recipe: &RecipeName, source: &Source) -> Result<(), CommandError> {
+/// Sees to it that the sandbox has what a run of the recipe needs: the recipe itself, unless it comes from a folder, and its
+/// images. Offline an image that is not there is told instead.
+pub fn serve(home: &Home, recipe: &RecipeName, source: &Source, offline: bool) -> Result<(), CommandError> {
     let known = sandbox::recipes::all();
     let images = sandbox::recipes::images(recipe.as_str());
     match source {
         Source::Catalogue { .. } if !known.iter().any(|name| name == recipe.as_str()) => Err(unknown(recipe)),
         Source::Catalogue { .. } | Source::Folder { .. } => {
+            if offline {
+                let absent = block_on(sandbox::images::absent(home, &images))?.map_err(commands::error)?;
+                if let [image, ..] = absent.as_slice() {
+                    let sentence = format!("the image {image} is not on this machine, and --offline fetches none");
+                    return Err(CommandError::host(sentence).remedy("run once without --offline; what it fetches stays"));
+                }
+            }
             block_on(sandbox::images::provide(home, &images, &mut commands::tell))?.map_err(commands::error)
         }
     }

@@ -18,6 +18,8 @@ use harness::{
     sweep::sweep,
 };
 
+use crate::output;
+
 /// What a janitor is to do.
 #[derive(Debug, Clone)]
 pub struct Orders {
@@ -117,17 +119,16 @@ pub async fn pass(orders: &Orders, mut each: impl FnMut(&Report)) -> io::Result<
 }
 
 /// The pass before a run, so that what a dead run left does not stand in its way. What it did is told on standard error.
-#[expect(clippy::print_stderr, reason = "the run has no reporter yet")]
 pub async fn before_a_run(runs: &Path, engine: &Path) {
     let orders = Orders { runs: runs.to_owned(), engine: Some(engine.to_owned()), dry_run: false, pace: Pace::default() };
     let told = |report: &Report| {
         if matches!(report.fate, Fate::Swept(_)) {
-            report.lines().iter().for_each(|line| eprintln!("janitor: {line}"));
+            report.lines().iter().for_each(|line| output::tell(&format!("janitor: {line}")));
         }
     };
     // What the janitor cannot do is no reason not to run: names are unique, so no run can meet another's remains.
     if let Err(error) = pass(&orders, told).await {
-        eprintln!("janitor: cannot read {}: {error}", runs.display());
+        output::tell(&format!("janitor: cannot read {}: {error}", runs.display()));
     }
 }
 

@@ -1,53 +1,10 @@
 //! The command line as somebody types it: what is wrong gets one sentence, the remedy and the right exit code.
 
-use std::{
-    path::Path,
-    process::{Command, Output},
-};
+mod taster;
 
-struct Taster {
-    home: tempfile::TempDir,
-}
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt, path::Path, process::Stdio};
 
-impl Taster {
-    fn new() -> Self {
-        Self { home: tempfile::tempdir().expect("a temporary folder") }
-    }
-
-    fn home(&self) -> &Path {
-        self.home.path()
-    }
-
-    fn run(&self, args: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_taster"))
-            .args(args)
-            .env_clear()
-            .env("HOME", self.home())
-            .env("PATH", "/usr/bin:/bin")
-            .current_dir(self.home())
-            .output()
-            .expect("taster starts")
-    }
-
-    /// Runs, and expects this exit code and these words on standard error.
-    #[track_caller]
-    fn refuses(&self, args: &[&str], exit: i32, words: &[&str]) {
-        let output = self.run(args);
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(exit), "{args:?} said: {said}");
-        for word in words {
-            assert!(said.contains(word), "{args:?} should say {word:?}, but said: {said}");
-        }
-        assert!(!said.contains("panicked"), "{said}");
-    }
-
-    fn write(&self, name: &str, text: &str) -> String {
-        let path = self.home().join(name);
-        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
-        std::fs::write(&path, text).expect("a file");
-        path.display().to_string()
-    }
-}
+use taster::{Taster, said};
 
 #[test]
 fn a_name_that_is_none_says_the_rule() {
@@ -103,4 +60,179 @@ fn empty(folder: &Path) -> bool {
 fn the_version_is_told() {
     let output = Taster::new().run(&["--version"]);
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), concat!("taster ", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn a_value_that_cannot_be_says_what_would_be_right() {
+    let taster = Taster::new();
+    let long = "a".repeat(64);
+    for (args, words) in [
+        (&["--recipe", ""][..], &["it is empty", "`hello`"][..]),
+        (&["--recipe=../x"], &["a recipe name is lower-case letters"]),
+        (&["--recipe", "ünïcode"], &["a recipe name is lower-case letters"]),
+        (&["--recipe", &long], &["more than 63 characters"]),
+        (&["--recipe"], &["--recipe <NAME>"]),
+        (&["--recipe", "hello", "--ref", ""], &["it is empty", "a tag, a branch or a commit"]),
+        (&["--recipe", "hello", "--ref", "-x"], &["-x"]),
+        (&["--recipe", "hello", "--ref=-x"], &["begins with `-`"]),
+        (&["--recipe", "hello", "--ref", "a b"], &["blanks"]),
+        (&["--recipe", "hello", "--ref", "main", "--path", "."], &["--ref <REF>", "--path <DIR>"]),
+        (&["--recipe", "hello", "--deadline", "0"], &["from 1 to 86400"]),
+        (&["--recipe", "hello", "--deadline", "-1"], &["from 1 to 86400"]),
+        (&["--recipe", "hello", "--deadline", "99999999999"], &["from 1 to 86400"]),
+        (&["--recipe", "hello", "--deadline", "soon"], &["--deadline"]),
+        (&["--recipe", "hello", "--recipe", "hello"], &["cannot be used multiple times"]),
+        (&["--recipe", "hello", "extra"], &["'extra'"]),
+        (&["--recipe", "hello", "--tiers", "upgrde"], &["did you mean `upgrade`?", "install, upgrade, backup"]),
+        (&["--recipe", "hello", "--tiers", "install,backup"], &["cannot run the tier backup yet", "it runs install"]),
+        (&["--recipe", "hello", "--tiers", ""], &["there is no such tier"]),
+        (&["--recipe", "hello", "--format", "yaml"], &["human, json, junit"]),
+        (&["janitor", "--runs", "nowhere"], &["there is no folder nowhere", "--runs takes"]),
+        (&["look", ""], &["no stack name"]),
+        (&["look", "x", "--budget", "0"], &["from 1 to 86400"]),
+        (&["show", "a", "b"], &["'b'"]),
+        (&["completions", "csh"], &["bash", "zsh"]),
+    ] {
+        taster.refuses(args, 2, words);
+    }
+    assert!(!taster.home().join(".local").exists(), "nothing is left");
+}
+
+#[test]
+fn a_path_that_is_no_recipe_says_why() {
+    let taster = Taster::new();
+    taster.write("file", "");
+    std::os::unix::fs::symlink("loop", taster.home().join("loop")).unwrap();
+    taster.write("bare.git/HEAD", "ref: refs/heads/main\n");
+    for (path, word) in [
+        ("file", "Not a directory"),
+        ("loop", "Too many levels of symbolic links"),
+        ("bare.git", "is no recipe: it has no compose.yml"),
+        ("", "--path <DIR>"),
+    ] {
+        taster.refuses(&["--recipe", "hello", "--path", path], 2, &[word]);
+    }
+}
+
+#[test]
+fn a_host_file_that_is_none_says_what_one_is() {
+    let taster = Taster::new();
+    taster.write("folder/x", "");
+    taster.write("binary", [0xff, 0xfe, 0]);
+    taster.write("empty", "");
+    for (file, words) in [
+        ("folder", &["the host file folder", "it is a folder", "zone ="][..]),
+        ("binary", &["it is no text", "zone ="]),
+        ("empty", &["missing field `zone`", "zone ="]),
+        ("nowhere", &["No such file", "zone ="]),
+        ("", &["--host <FILE>"]),
+    ] {
+        taster.refuses(&["--recipe", "hello", "--host", file], 2, words);
+    }
+    let mut command = taster.command(&["--recipe", "hello"]);
+    said(command.env("TASTER_HOST", "/nowhere.toml"), 2, &["/nowhere.toml", "TASTER_HOST names it", "zone ="]);
+}
+
+#[test]
+fn a_word_that_is_no_command_says_what_was_meant() {
+    let taster = Taster::new();
+    taster.refuses(&["lsit"], 2, &["'list'"]);
+    taster.refuses(&["ghost"], 2, &["there is no command `ghost`", "did you mean `taster --recipe ghost`?"]);
+    taster.refuses(&["Frob nicate"], 2, &["unrecognized subcommand"]);
+    taster.refuses(&[""], 2, &["unrecognized subcommand"]);
+    taster.refuses(&["--"], 2, &["--recipe"]);
+}
+
+#[test]
+fn words_that_are_no_text_are_usage() {
+    let taster = Taster::new();
+    for word in [&b"\xff"[..], b"--recipe=\xff", b"--\xff"] {
+        said(&mut taster.command(&[OsStr::from_bytes(word)]), 2, &["Usage"]);
+    }
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_told_and_never_a_panic() {
+    let taster = Taster::new();
+    let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let shell = |line: &str, exit: i32, words: &[&str]| {
+        let mut command = std::process::Command::new("/bin/sh");
+        command.args(["-c", line]).env("TASTER", env!("CARGO_BIN_EXE_taster")).env("HOME", taster.home());
+        said(&mut command, exit, words);
+    };
+    shell("$TASTER list >/dev/full", 3, &["cannot write to standard output", "No space left"]);
+    shell("$TASTER completions bash >/dev/full", 3, &["cannot write to standard output"]);
+    shell("$TASTER list >&-", 0, &[]);
+    shell("$TASTER list 2>&-", 0, &[]);
+    shell("$TASTER completions bash | head -c 1 >/dev/null", 0, &[]);
+    let refused = taster.command(&["--recipe", "X"]).stderr(full()).status().unwrap();
+    assert_eq!(refused.code(), Some(2));
+    let closed = taster.command(&["list"]).stdout(Stdio::null()).stderr(full()).status().unwrap();
+    assert_eq!(closed.code(), Some(0));
+}
+
+#[test]
+fn a_state_folder_that_is_none_is_told_with_the_remedy() {
+    let taster = Taster::new();
+    let file = taster.write("file", "");
+    for args in [&["list"][..], &["show"]] {
+        said(taster.command(args).env("XDG_STATE_HOME", &file), 3, &["Not a directory", "set XDG_STATE_HOME"]);
+        said(taster.command(args).env("HOME", &file), 3, &["Not a directory", "set XDG_STATE_HOME"]);
+    }
+    // After the specification of these folders a relative one does not count.
+    said(taster.command(&["list"]).env("XDG_STATE_HOME", "file"), 0, &[]);
+    said(taster.command(&["list"]).env_remove("PATH"), 0, &[]);
+    assert!(!Path::new(&file).with_file_name(".local").exists(), "listing makes nothing");
+}
+
+#[test]
+fn a_current_folder_that_is_gone_is_no_panic() {
+    let taster = Taster::new();
+    taster.write("gone/x", "");
+    for (args, exit) in
+        [(&["list"][..], 0), (&["--recipe", "hello", "--path", "."], 2), (&["--recipe", "hello", "--host", "x"], 2)]
+    {
+        let mut command = std::process::Command::new("/bin/sh");
+        command.args(["-c", "rm -rf ../gone; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_taster")]).args(args);
+        std::fs::create_dir_all(taster.home().join("gone")).unwrap();
+        said(
+            command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", taster.home()).current_dir(taster.home().join("gone")),
+            exit,
+            &[],
+        );
+    }
+}
+
+#[test]
+fn offline_a_recipe_that_was_not_fetched_is_told_with_the_command_that_fetches_it() {
+    let taster = Taster::new();
+    let file = taster.write("host.toml", "zone = \"example.org\"\n");
+    taster.refuses(
+        &["--recipe", "ghost", "--offline", "--host", &file],
+        2,
+        &["ghost was not fetched before", ".abra/recipes/ghost", "abra recipe fetch ghost"],
+    );
+}
+
+#[test]
+fn completions_offer_what_people_type_and_nothing_else() {
+    let taster = Taster::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let text = taster.tells(&["completions", shell]);
+        assert!(text.contains("recipe") && text.contains("janitor"), "{shell}");
+        assert!(!text.contains("__child") && !text.contains("agent"), "{shell}: {text}");
+    }
+}
+
+#[test]
+fn the_reference_says_what_help_says() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reference/commands.md");
+    let text = runner::cli::reference();
+    if std::env::var_os("TASTER_BLESS").is_some() {
+        std::fs::create_dir_all(page.parent().unwrap()).unwrap();
+        std::fs::write(&page, &text).unwrap();
+    }
+    let kept = std::fs::read_to_string(&page).unwrap_or_default();
+    assert!(kept == text, "docs/reference/commands.md is old; TASTER_BLESS=1 cargo test -p runner renews it");
+    assert!(!text.contains("__child") && text.lines().all(|line| line.chars().count() <= 120), "{text}");
 }

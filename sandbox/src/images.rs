@@ -104,6 +104,18 @@ pub async fn provide(home: &Home, images: &[String], say: &mut dyn FnMut(crate::
     ensure(&docker, home, images, &mut teller).await
 }
 
+/// Those of `images` that only the network could give: the engine does not have them, and they are not in this program.
+pub async fn absent(home: &Home, images: &[String]) -> Result<Vec<String>, SandboxError> {
+    let docker = engine::connect(&home.layout())?;
+    let mut absent = Vec::new();
+    for image in images {
+        if *image != specimen() && present(&docker, image).await?.is_none() {
+            absent.push(image.clone());
+        }
+    }
+    Ok(absent)
+}
+
 pub(crate) async fn ensure(docker: &Docker, home: &Home, images: &[String], teller: &mut Teller<'_>) -> Result<(), SandboxError> {
     let sources = sources();
     for image in images {

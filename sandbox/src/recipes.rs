@@ -72,6 +72,15 @@ pub fn all() -> Vec<String> {
     definitions().into_keys().map(str::to_owned).collect()
 }
 
+/// The tags of a recipe's versions in the order of its history; none of a recipe that the sandbox does not have.
+pub fn tags(recipe: &str) -> Vec<String> {
+    let definitions = definitions();
+    let Some(own) = definitions.get(recipe) else { return Vec::new() };
+    let like = own.like.as_deref().and_then(|like| definitions.get(like));
+    let versions = if own.version.is_empty() { like.map_or(&own.version, |like| &like.version) } else { &own.version };
+    versions.iter().map(|version| version.tag.clone()).collect()
+}
+
 /// The images that a recipe's versions name, of a recipe that the sandbox has.
 pub fn images(recipe: &str) -> Vec<String> {
     let mut images: Vec<String> = trees(recipe)

@@ -175,8 +175,9 @@ pub fn started(run: &RunId, engine: &Path) -> Kind {
             recipe: "hello".parse().unwrap(),
             source: Source::Catalogue { at: None },
             tiers: [Tier::Install].into(),
-            offline: false,
             deadline: Duration::from_secs(600),
+            host_file: None,
+            offline: None,
         },
         host: Host {
             zone: "taster.test".parse().unwrap(),

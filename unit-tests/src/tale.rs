@@ -32,8 +32,9 @@ pub fn request(tiers: &[Tier]) -> Request {
         recipe: "hello".parse().expect("a name"),
         source: Source::Catalogue { at: None },
         tiers: tiers.iter().copied().collect::<BTreeSet<_>>(),
-        offline: false,
-        deadline: std::time::Duration::from_secs(600),
+        deadline: harness::model::request::DEFAULT_DEADLINE,
+        host_file: None,
+        offline: None,
     }
 }
 
@@ -67,6 +68,14 @@ pub fn facts(tree: Tree) -> Facts {
     let head = head();
     let resolved = recipe::resolved(&tree, &head.domain, &head.stack).expect("files that can be read");
     Facts { needs: recipe::needs(&resolved), head, tree, resolved }
+}
+
+/// The plan for a request on a host without limits, for files that ask for nothing special.
+///
+/// # Panics
+/// Never: nothing refuses such a request.
+pub fn planned(request: &Request) -> Plan {
+    plan(request, &facts(tree(None)), &Limits::default()).expect("a plan")
 }
 
 /// A failure owned by `owner`.
@@ -159,7 +168,7 @@ impl Tale {
 
     /// The same, planned as the harness plans it.
     pub fn planned(tiers: &[Tier]) -> Self {
-        Self::begun(tiers).under(plan(&request(tiers), &facts(tree(None)), &Limits::default()).expect("a plan"))
+        Self::begun(tiers).under(planned(&request(tiers)))
     }
 
     /// Goes on under `plan`.

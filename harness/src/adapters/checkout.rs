@@ -120,6 +120,11 @@ impl Checkout for GitCheckout {
         let dir = self.dir(recipe);
         let folder = std::fs::canonicalize(folder).map_err(|error| file(folder, &error))?;
         std::fs::create_dir_all(&self.recipes).map_err(|error| file(&self.recipes, &error))?;
+        let git_dir = self.ask("rev-parse", &folder, &["rev-parse", "--is-bare-repository", "--git-dir"]).await;
+        if git_dir.is_ok_and(|told| told == "true\n.") {
+            self.clone_folder(&folder, &dir).await?;
+            return Ok(false);
+        }
         let top = self.ask("rev-parse", &folder, &["rev-parse", "--show-toplevel"]).await.ok();
         match top.is_some_and(|top| Path::new(&top) == folder) {
             true => self.clone_folder(&folder, &dir).await?,

@@ -89,6 +89,8 @@ pub async fn gather(
         Source::Catalogue { at } => at.clone().or_else(|| newest(&checked.tags)),
         Source::Folder { .. } => None,
     };
+    // A clone that was fetched before is tasted at a commit of its history; what lies about in it does not count then.
+    let dirty = dirty && at.is_none();
     let commit = match at {
         Some(at) => {
             let gone = ports.checkout.go(&claim, &request.recipe, &at).await;
@@ -101,7 +103,7 @@ pub async fn gather(
     let resolved = recipe::resolved(&tree, &domain, &stack).map_err(Refusal::Facts)?;
     recipe::permitted(&resolved, &tree, &request.recipe, host)?;
     let needs = recipe::needs(&resolved);
-    readings.registry = readings::images(ports, &needs.images, request.offline).await.ok();
+    readings.registry = readings::images(ports, &needs.images, request.offline.is_some()).await.ok();
     let checks = preflight(&readings, &needs, &host.limits, Some(&stack));
     if unfit(&checks).is_some() {
         return Err(refused(log, checks));
@@ -126,13 +128,17 @@ async fn version(ports: &Ports, log: &Log) -> Result<String, Refusal> {
 
 async fn fetched(request: &Request, ports: &Ports, claim: &Claim) -> Result<(Checked, bool), Refusal> {
     let facts = |failure: Failure| Refusal::Facts(failure);
-    let dirty = match &request.source {
-        Source::Catalogue { .. } => {
+    let dirty = match (&request.source, &request.offline) {
+        (Source::Catalogue { .. }, Some(fetched)) => {
+            let folder = fetched.join(request.recipe.as_str());
+            ports.checkout.adopt(claim, &request.recipe, &folder).await.map_err(|error| facts(error.into()))?
+        }
+        (Source::Catalogue { .. }, None) => {
             let fetch = Call::Fetch { recipe: request.recipe.clone() };
             ports.abra.call(&fetch, Some(claim), FETCH_PATIENCE).await.map_err(unfit_abra)?;
             false
         }
-        Source::Folder { path } => {
+        (Source::Folder { path }, _) => {
             ports.checkout.adopt(claim, &request.recipe, path).await.map_err(|error| facts(error.into()))?
         }
     };

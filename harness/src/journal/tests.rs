@@ -20,8 +20,9 @@ fn journal(dir: &Path) -> Journal {
         recipe: "hello".parse().unwrap(),
         source: Source::Catalogue { at: None },
         tiers: [Tier::Install].into(),
-        offline: false,
         deadline: std::time::Duration::from_secs(600),
+        host_file: None,
+        offline: None,
     };
     let host = Host {
         zone: "taster.test".parse().unwrap(),

@@ -16,12 +16,18 @@ pub struct Request {
     pub source: Source,
     /// The tiers that the verdict will speak of.
     pub tiers: BTreeSet<Tier>,
-    /// Whether nothing may leave the machine: nothing is fetched, pulled or looked up elsewhere.
-    #[serde(default)]
-    pub offline: bool,
     /// The longest that the run may take before it is ended and swept.
     pub deadline: Duration,
+    /// The host file that was named, so that the run can be repeated; absent when the host was found without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_file: Option<PathBuf>,
+    /// The folder of recipes that were fetched before, when the network is not to be used for the recipe.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offline: Option<PathBuf>,
 }
+
+/// The longest that a run may take unless it was told otherwise.
+pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(1800);
 
 /// Where the recipe's files come from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

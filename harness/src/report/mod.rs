@@ -56,14 +56,20 @@ impl Document {
     }
 }
 
+impl Document {
+    /// The text of the document.
+    pub fn text(&self, state: &RunState) -> Result<String, String> {
+        // The log has filtered every text when it was recorded; this is for a secret that was learnt only after that.
+        (self.made)(state).map(|text| self.redact.text(&text))
+    }
+}
+
 impl Reporter for Document {
     fn on(&mut self, event: &Event, state: &RunState) -> Result<(), String> {
         if !matches!(event.kind, Kind::RunFinished) {
             return Ok(());
         }
-        // The log has filtered every text when it was recorded; this is for a secret that was learnt only after that.
-        let text = self.redact.text(&(self.made)(state)?);
         let file = self.file;
-        self.folder.replace(Path::new(file), &text).map_err(|error| format!("{file} cannot be written: {error}"))
+        self.folder.replace(Path::new(file), &self.text(state)?).map_err(|error| format!("{file} cannot be written: {error}"))
     }
 }

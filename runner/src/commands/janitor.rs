@@ -18,7 +18,8 @@ use crate::{
 /// Sweeps what dead runs left behind
 ///
 /// Goes through the folders of all runs. A run whose process lives is left alone; of a dead one everything is removed that its
-/// journal claims. It may be stopped at any moment and started again.
+/// journal claims. It may be stopped at any moment and started again. The exit code is 4 when something is left that could not be
+/// removed.
 #[derive(Debug, clap::Args)]
 pub struct Janitor {
     /// The folder with one folder per run, instead of `runs` in taster's state folder
@@ -35,6 +36,10 @@ pub struct Janitor {
 impl Janitor {
     /// Does it.
     pub fn run(self, env: &Env) -> Result<ExitCode, CommandError> {
+        if let Some(named) = self.runs.as_ref().filter(|named| !named.is_dir()) {
+            return Err(CommandError::usage(format!("there is no folder {}", named.display()))
+                .remedy("--runs takes the folder with one folder per run; without it taster's own is used"));
+        }
         let runs = self.runs.unwrap_or_else(|| env.runs());
         let orders = Orders { runs: runs.clone(), engine: self.engine, dry_run: self.dry_run, pace: Pace::default() };
         let reports = block_on(pass(&orders, print))?

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs::File,
-    io::{BufWriter, Write},
+    io::{self, BufWriter, Write},
     path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
@@ -17,10 +17,12 @@ use harness::{
         time::{Mono, spoken},
     },
     ports::{Clock, Swarm, SwarmError},
+    report::terminal::printable,
     steps::settle::{Seen, settle},
 };
 use serde_json::json;
 
+use super::run::seconds;
 use crate::{
     cli::block_on,
     error::{CommandError, Exit},
@@ -29,10 +31,12 @@ use crate::{
 /// The label by which `docker stack` and abra tie services to their stack.
 const NAMESPACE: &str = "com.docker.stack.namespace";
 
-/// Prints live what a stack is waiting for, and why
+/// Says live what a stack waits for, and why, until it has settled or will not
+///
+/// The stack may be anybody's; it is only looked at. The exit code is 0 when it settled, 1 when it failed, 3 when that cannot be told.
 #[derive(Debug, clap::Args)]
 pub struct Look {
-    /// The name of the stack
+    /// The name of the stack, as `docker stack ls` prints it
     stack: String,
     /// Writes every look and nudge into this file, one JSON document a line
     #[arg(long, value_name = "FILE")]
@@ -44,7 +48,7 @@ pub struct Look {
     #[arg(long)]
     upgrade: bool,
     /// Gives up after this many seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = seconds)]
     budget: u64,
 }
 
@@ -125,9 +129,9 @@ fn end(at: Mono, judgement: &Judgement) -> Exit {
     exit
 }
 
-#[expect(clippy::print_stdout, reason = "these lines are the command's data")]
+/// A reader that went away changes nothing about what the stack does, and a recording goes on.
 fn print_line(at: Mono, text: &str) {
-    println!("{:>7}  {text}", spoken(at.since(Mono(0))));
+    let _ = writeln!(io::stdout(), "{:>7}  {}", spoken(at.since(Mono(0))), printable(text));
 }
 
 fn engine(error: &SwarmError) -> CommandError {

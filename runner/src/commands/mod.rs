@@ -1,9 +1,12 @@
 //! The commands, one file each. A command's doc comment is its help text.
 
 pub mod child;
+pub mod completions;
 pub mod doctor;
 pub mod janitor;
+pub mod list;
 pub mod look;
 pub mod run;
 pub mod sandbox;
 pub mod schema;
+pub mod show;

@@ -1,7 +1,8 @@
 //! `taster run`, which is also `taster --recipe NAME`.
 
 use std::{
-    io::Write,
+    collections::BTreeSet,
+    io::{IsTerminal, Write},
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
@@ -24,20 +25,22 @@ use harness::{
     engine::{self, Run as Tasting},
     facts, guard,
     journal::Journal,
-    log::Log,
+    log::{Log, Reporter},
     model::{
         host::Host,
         names::{RecipeName, RunId},
         outcome::Tier,
-        request::{Request, Source},
+        request::{DEFAULT_DEADLINE, Request, Source},
+        settings::closest,
     },
     ports::{Clock, Ports},
     redact::Redact,
     report::{
         Document,
-        results::ResultsFile,
-        terminal::{self, Lines},
+        results::{self, ResultsFile},
+        terminal::{self, Lines, Live, Paint, Place},
     },
+    state::RunState,
     verdict,
 };
 
@@ -46,31 +49,97 @@ use crate::{
     env::Env,
     error::CommandError,
     host::{self, Found},
-    janitor,
+    janitor, output,
 };
 
+/// The tiers that this version can run.
+const TIERS: [Tier; 1] = [Tier::Install];
+
 /// Tastes a recipe: deploys it, checks it, removes it, says what was seen
+///
+/// `taster --recipe NAME` is the same. The exit code is 0 for green, 1 for red, 3 when nothing is proved; the results are in the
+/// run's folder, which the last lines name.
 #[derive(Debug, clap::Args)]
 pub struct Run {
     /// The recipe
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = recipe)]
     recipe: RecipeName,
     /// The tag, branch or commit to taste; the newest release by default
-    #[arg(long, value_name = "REF", conflicts_with = "path")]
+    #[arg(long, value_name = "REF", conflicts_with = "path", value_parser = reference)]
     r#ref: Option<String>,
     /// A folder with the recipe, tasted with its uncommitted changes
     #[arg(long, value_name = "DIR")]
     path: Option<PathBuf>,
+    /// The tiers to run, separated by commas; all that this version can run by default: install
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = tier)]
+    tiers: Vec<Tier>,
+    /// Uses no network for the recipe: it must have been fetched before, and its images must be on the host
+    #[arg(long)]
+    offline: bool,
+    /// Ends the run after so many seconds, and removes what it made
+    #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_DEADLINE.as_secs(), value_parser = seconds, allow_negative_numbers = true)]
+    deadline: u64,
+    /// What is printed on standard output at the end
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Human)]
+    format: Format,
     /// The host file to use
     #[arg(long, value_name = "FILE")]
     host: Option<PathBuf>,
-    /// Ends the run after so many seconds, and removes what it made
-    #[arg(long, value_name = "SECONDS", default_value_t = 1800, value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    deadline: u64,
     /// Makes the sandbox without asking
     #[arg(long)]
     yes: bool,
 }
+
+/// What is printed on standard output at the end of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// The verdict, why, and what to do next
+    Human,
+    /// What results.json says
+    Json,
+    /// What junit.xml says
+    Junit,
+}
+
+/// The name of a recipe.
+fn recipe(text: &str) -> Result<RecipeName, String> {
+    match text.chars().count() {
+        0 => Err("it is empty; the name of a recipe is wanted, `hello` for a first try".into()),
+        64.. => Err("no recipe has a name of more than 63 characters".into()),
+        _ => text.parse::<RecipeName>().map_err(|error| format!("a recipe name is {}", error.rule)),
+    }
+}
+
+/// How long something may take, at most a day.
+pub(super) fn seconds(text: &str) -> Result<u64, &'static str> {
+    text.parse().ok().filter(|seconds| (1..=86_400).contains(seconds)).ok_or("a number of seconds from 1 to 86400 is wanted")
+}
+
+/// A tag, branch or commit, as far as the command line can tell.
+fn reference(text: &str) -> Result<String, &'static str> {
+    match text {
+        "" => Err("it is empty; a tag, a branch or a commit is wanted"),
+        _ if text.starts_with('-') => Err("no tag, branch or commit begins with `-`"),
+        _ if text.chars().any(|c| c.is_control() || c == ' ') => Err("no tag, branch or commit has blanks in it"),
+        _ => Ok(text.to_owned()),
+    }
+}
+
+/// A tier that this version can run.
+fn tier(text: &str) -> Result<Tier, String> {
+    let names = |tiers: &[Tier]| tiers.iter().map(|tier| tier.name()).collect::<Vec<_>>();
+    match Tier::ALL.into_iter().find(|tier| tier.name() == text) {
+        Some(tier) if TIERS.contains(&tier) => Ok(tier),
+        Some(tier) => Err(format!("this version cannot run the tier {tier} yet; it runs {}", names(&TIERS).join(", "))),
+        None => {
+            let meant = closest(text, &names(&Tier::ALL)).map(|name| format!("did you mean `{name}`? ")).unwrap_or_default();
+            Err(format!("there is no such tier; {meant}there are {}", names(&Tier::ALL).join(", ")))
+        }
+    }
+}
+
+/// What `--path` takes.
+const FOLDER: &str = "--path takes the folder of a recipe, which has compose.yml and .env.sample at its top";
 
 impl Run {
     /// Does it.
@@ -78,34 +147,60 @@ impl Run {
         let source = self.source()?;
         let Found { host, sandbox } = host::find(env, self.host.as_deref(), self.yes)?;
         if let Some(home) = &sandbox {
-            host::serve(home, &self.recipe, &source)?;
+            host::serve(home, &self.recipe, &source, self.offline)?;
         }
+        let fetched = sandbox.map_or_else(|| env.abra_dir.join("recipes"), |home| home.recipes());
+        let offline = self.offline.then(|| self.fetched(&source, fetched)).transpose()?;
+        let host_file = self.host.as_ref().or(env.host.as_ref());
+        let tiers: BTreeSet<Tier> = if self.tiers.is_empty() { TIERS.into() } else { self.tiers.iter().copied().collect() };
         let request = Request {
             recipe: self.recipe,
             source,
-            tiers: [Tier::Install].into(),
-            offline: false,
+            tiers,
             deadline: Duration::from_secs(self.deadline),
+            host_file: host_file.map(|file| std::path::absolute(file).unwrap_or_else(|_| file.clone())),
+            offline,
         };
-        block_on(taste(env, host, request))?
+        block_on(taste(env, host, request, self.format))?
+    }
+
+    /// The folder of the recipes that were fetched before, when the one that is asked for is among them.
+    fn fetched(&self, source: &Source, fetched: PathBuf) -> Result<PathBuf, CommandError> {
+        let folder = fetched.join(self.recipe.as_str());
+        match source {
+            Source::Catalogue { .. } if ![".git", "HEAD"].iter().any(|part| folder.join(part).exists()) => {
+                Err(CommandError::usage(format!(
+                    "the recipe {} was not fetched before: there is no clone at {}",
+                    self.recipe,
+                    folder.display()
+                ))
+                .remedy(format!("fetch it with `abra recipe fetch {}`, or leave --offline out", self.recipe)))
+            }
+            Source::Catalogue { .. } | Source::Folder { .. } => Ok(fetched),
+        }
     }
 
     /// Where the recipe comes from; a folder that is no recipe is told at once.
     fn source(&self) -> Result<Source, CommandError> {
         let Some(path) = &self.path else { return Ok(Source::Catalogue { at: self.r#ref.clone() }) };
         let shown = path.display();
-        let path = path.canonicalize().map_err(|error| CommandError::usage(format!("cannot read {shown}: {error}")))?;
-        let entries = std::fs::read_dir(&path).map_err(|error| CommandError::usage(format!("cannot read {shown}: {error}")))?;
+        if path.as_os_str().is_empty() {
+            return Err(CommandError::usage("--path is empty").remedy(FOLDER));
+        }
+        let unread = |error: std::io::Error| CommandError::usage(format!("cannot read {shown}: {error}")).remedy(FOLDER);
+        let path = path.canonicalize().map_err(unread)?;
+        let entries = std::fs::read_dir(&path).map_err(unread)?;
         let files: Vec<String> = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
         match facts::recipe::missing(&files)[..] {
             [] => Ok(Source::Folder { path }),
-            ref missing => Err(CommandError::usage(format!("{shown} is no recipe: it has no {}", missing.join(" and no ")))
-                .remedy("--path takes the folder of a recipe, which has these files at its top")),
+            ref missing => {
+                Err(CommandError::usage(format!("{shown} is no recipe: it has no {}", missing.join(" and no "))).remedy(FOLDER))
+            }
         }
     }
 }
 
-async fn taste(env: &Env, host: Host, request: Request) -> Result<ExitCode, CommandError> {
+async fn taste(env: &Env, host: Host, request: Request, format: Format) -> Result<ExitCode, CommandError> {
     let mut signals = guard::signals().map_err(|error| CommandError::host(format!("cannot listen for signals: {error}")))?;
     let runs = env.runs();
     // A sweep may be left at any moment and gone on with later, so nobody has to wait for it.
@@ -133,13 +228,13 @@ async fn taste(env: &Env, host: Host, request: Request) -> Result<ExitCode, Comm
             Box::new(Document::junit(folder.clone(), redact.clone())),
             Box::new(Document::page(folder.clone(), redact.clone())),
             Box::new(Document::badge(folder.clone(), redact.clone())),
-            Box::new(Lines::to(std::io::stderr())),
+            reporter(env),
         ],
     );
     let ports = Ports {
         swarm: swarm.clone(),
         capacity: swarm,
-        abra: Arc::new(PtyAbra::new(abra(env, &host, &folder), Arc::new(log.clone()), redact)),
+        abra: Arc::new(PtyAbra::new(abra(env, &host, &folder), Arc::new(log.clone()), redact.clone())),
         checkout: Arc::new(GitCheckout::new(&folder.abra_dir(), env.path.clone())),
         machine: Arc::new(LocalMachine::of(&env.home)),
         web: Arc::new(HttpsWeb::of(&host)),
@@ -148,16 +243,49 @@ async fn taste(env: &Env, host: Host, request: Request) -> Result<ExitCode, Comm
         clock,
     };
     let state = engine::run(Tasting { request, host, ports: &ports, log: &log, folder: &folder, signals }).await;
-    let mut out = std::io::stdout().lock();
-    // A reader that went away changes nothing about the verdict; the results are in the folder.
-    let _ = out.write_all(terminal::ending(&state, &shown).as_bytes());
+    say(env, &state, &folder, &redact, format);
     Ok(ExitCode::from(verdict::exit_code(&state)))
 }
 
+/// Who shows the run while it goes on.
+fn reporter(env: &Env) -> Box<dyn Reporter> {
+    match paint(env, &std::io::stderr()) {
+        Paint::Colours => Box::new(Live::on_stderr(Paint::Colours)),
+        Paint::Plain => Box::new(Lines::to(std::io::stderr())),
+    }
+}
+
+/// Whether an output is a terminal that can draw.
+fn paint(env: &Env, out: &impl IsTerminal) -> Paint {
+    if env.draws && out.is_terminal() { Paint::Colours } else { Paint::Plain }
+}
+
+/// Where an ending is read that is printed to `out`.
+pub(super) fn place<'a>(env: &Env, folder: &'a str, out: &impl IsTerminal) -> Place<'a> {
+    Place { folder, page: Path::new(folder).join("report.html").is_file(), paint: paint(env, out) }
+}
+
+/// Says how the run ended. What cannot be said changes nothing about the verdict, and the results are in the folder.
+fn say(env: &Env, state: &RunState, folder: &Folder, redact: &Arc<Redact>, format: Format) {
+    let shown = &folder.root().display().to_string();
+    let document = match format {
+        Format::Human => Ok(terminal::ending(state, place(env, shown, &std::io::stdout()))),
+        Format::Json => results::document(state, redact),
+        Format::Junit => Document::junit(folder.clone(), redact.clone()).text(state),
+    };
+    if format != Format::Human {
+        let _ = std::io::stderr().write_all(terminal::ending(state, place(env, shown, &std::io::stderr())).as_bytes());
+    }
+    if let Err(error) = document.map_err(CommandError::host).and_then(|document| output::print(&document)) {
+        output::tell(&format!("taster: {}; the results are in {shown}", error.sentence));
+    }
+}
+
 /// The end of a run that a signal ended before it began.
-#[expect(clippy::print_stderr, reason = "the run has no reporter yet")]
 fn ended_before(signal: i32) -> ExitCode {
-    eprintln!("taster: ended by signal {signal} before the run began; what dead runs left is swept before the next one");
+    output::tell(&format!(
+        "taster: ended by signal {signal} before the run began; what dead runs left is swept before the next one"
+    ));
     ExitCode::from(u8::try_from(128 + signal).unwrap_or(u8::MAX))
 }
 

@@ -17,9 +17,13 @@ use crate::{
     cli::block_on,
     env::Env,
     error::{CommandError, Exit},
+    output,
 };
 
-/// Makes, shows or removes the local host that taster makes itself.
+/// Makes, shows or removes the host that taster makes itself
+///
+/// A run makes it, too, on a machine without any host. It is a one-node Swarm with an ingress, a few recipes and, where there is no
+/// abra, a stand-in for it.
 #[derive(Debug, clap::Args)]
 pub struct Sandbox {
     #[command(subcommand)]
@@ -31,19 +35,19 @@ enum Action {
     /// Makes the sandbox, or mends what is missing of it
     Up {
         /// The sandbox's folder, instead of the one in the user's state folder
-        #[arg(long)]
+        #[arg(long, value_name = "DIR")]
         home: Option<PathBuf>,
     },
     /// Says what of the sandbox is there; exit code 3 when something is missing
     Status {
         /// The sandbox's folder, instead of the one in the user's state folder
-        #[arg(long)]
+        #[arg(long, value_name = "DIR")]
         home: Option<PathBuf>,
     },
     /// Removes what `up` made, but for downloads
     Down {
         /// The sandbox's folder, instead of the one in the user's state folder
-        #[arg(long)]
+        #[arg(long, value_name = "DIR")]
         home: Option<PathBuf>,
     },
     /// The sandbox's stand-in for abra
@@ -86,7 +90,7 @@ impl Sandbox {
 
 fn up(home: &Home, env: &Env) -> Result<ExitCode, CommandError> {
     let up = make(home, env)?;
-    line(&format!("the sandbox is up after {:.2} s; its host file is {}", up.took.as_secs_f64(), up.host_file.display()));
+    output::tell(&format!("the sandbox is up after {:.2} s; its host file is {}", up.took.as_secs_f64(), up.host_file.display()));
     Ok(Exit::Green.into())
 }
 
@@ -95,17 +99,15 @@ pub(crate) fn make(home: &Home, env: &Env) -> Result<Up, CommandError> {
     let setup = Setup { layout: Layout::default(), exe: env.exe.clone(), abra: env.program(Path::new("abra")) };
     let up = block_on(sandbox::up(home, &setup, &mut tell))?.map_err(error)?;
     for warning in &up.warnings {
-        line(&format!("warning: {warning}"));
+        output::tell(&format!("warning: {warning}"));
     }
     Ok(up)
 }
 
-#[expect(clippy::print_stdout, reason = "this is the command's data")]
 fn status(home: &Home) -> Result<ExitCode, CommandError> {
     let parts = block_on(sandbox::status(home))?.map_err(error)?;
-    for part in &parts {
-        println!("{:<10} {:<4} {}", part.name, if part.there { "ok" } else { "--" }, part.what);
-    }
+    let line = |part: &sandbox::Part| format!("{:<10} {:<4} {}\n", part.name, if part.there { "ok" } else { "--" }, part.what);
+    output::print(&parts.iter().map(line).collect::<String>())?;
     let up = parts.iter().all(|part| part.there || part.name == "warning");
     Ok(if up { Exit::Green } else { Exit::Inconclusive }.into())
 }
@@ -118,12 +120,7 @@ fn folder(told: Option<PathBuf>, env: &Env) -> Result<Home, CommandError> {
 
 /// Prints what was done.
 pub(crate) fn tell(progress: Progress) {
-    line(&format!("{:>6.2} s  {}", progress.at.as_secs_f64(), progress.what));
-}
-
-#[expect(clippy::print_stderr, reason = "progress is for people, and data goes to standard output")]
-fn line(text: &str) {
-    eprintln!("{text}");
+    output::tell(&format!("{:>6.2} s  {}", progress.at.as_secs_f64(), progress.what));
 }
 
 /// The command's error for one of the sandbox.

@@ -63,7 +63,7 @@ impl App {
 
     /// The recipe's checkout; without `chaos` on the version in `TYPE`, clean and with its tags fetched.
     pub(super) fn ensure_recipe(&self, context: &Context, chaos: bool) -> Done<Recipe> {
-        let recipe = Recipe::ensure_exists(&context.abra_dir, &context.sources, &self.recipe)?;
+        let recipe = context.recipe(&self.recipe)?;
         if !chaos {
             recipe.ensure_clean()?;
             if !context.offline {

@@ -32,13 +32,16 @@ fn git(dir: &Path, args: &[&str]) -> Done<String> {
 }
 
 impl Recipe {
-    /// The recipe `name`, cloned from the sandbox's recipes when it is not there yet.
-    pub(super) fn ensure_exists(abra_dir: &Path, sources: &Path, name: &str) -> Done<Self> {
+    /// The recipe `name`, cloned from the sandbox's recipes, `sources`, when it is not there yet; without them that is fatal.
+    pub(super) fn ensure_exists(abra_dir: &Path, sources: Option<&Path>, name: &str) -> Done<Self> {
         let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
         let recipe = Self { name: name.to_owned(), dir: abra_dir.join("recipes").join(name) };
         if plain && recipe.dir.join(".git").exists() {
             return Ok(recipe);
         }
+        let Some(sources) = sources else {
+            return Err(Fatal::new(format!("unable to clone {name}: it is not there, and this is offline")));
+        };
         let source = sources.join(name);
         if !plain || !source.is_dir() {
             return Err(Fatal::new(format!("unable to find recipe '{name}' in the catalogue")));

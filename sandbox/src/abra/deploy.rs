@@ -28,7 +28,7 @@ pub(super) fn main(context: &Context, deploy: Deploy) -> Done {
         return Err(Fatal::new("cannot use [version] or --latest together with --chaos"));
     }
     let stack = app.stack();
-    let recipe = Recipe::ensure_exists(&context.abra_dir, &context.sources, &app.recipe)?;
+    let recipe = context.recipe(&app.recipe)?;
     if !deploy.chaos {
         recipe.ensure_clean()?;
         if !context.offline {

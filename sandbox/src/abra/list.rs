@@ -5,7 +5,6 @@ use serde_json::{Map, Value, json};
 use super::{
     Context,
     app::{self, App},
-    checkout::Recipe,
     cli::{List, Ps},
     compose::Compose,
     say::{self, Done, Fatal},
@@ -93,7 +92,7 @@ pub(super) fn ps(context: &Context, ps: &Ps) -> Done {
 
 /// Every image of every version, newest first.
 pub(super) fn versions(context: &Context, name: &str, machine: bool) -> Done {
-    let recipe = Recipe::ensure_exists(&context.abra_dir, &context.sources, name)?;
+    let recipe = context.recipe(name)?;
     if !context.offline {
         recipe.fetch()?;
     }

@@ -41,6 +41,14 @@ struct Context {
     debug: bool,
 }
 
+impl Context {
+    /// The recipe `name`, which is cloned when it is not there yet; offline that is fatal (`abra.md` 8).
+    fn recipe(&self, name: &str) -> Done<checkout::Recipe> {
+        let sources = (!self.offline).then_some(self.sources.as_path());
+        checkout::Recipe::ensure_exists(&self.abra_dir, sources, name)
+    }
+}
+
 /// Runs abra's command line. Exit code 1 for whatever goes wrong, as abra has no other.
 pub fn main(home: &Home, args: Vec<OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from([OsString::from("abra")].into_iter().chain(args)) {
@@ -93,7 +101,7 @@ fn run(context: &Context, command: Option<Command>) -> Done {
 }
 
 fn fetch(context: &Context, name: &str) -> Done {
-    let recipe = checkout::Recipe::ensure_exists(&context.abra_dir, &context.sources, name)?;
+    let recipe = context.recipe(name)?;
     recipe.ensure_clean()?;
     if !context.offline {
         recipe.fetch()?;

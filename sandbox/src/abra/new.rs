@@ -14,7 +14,7 @@ use super::{
 
 pub(super) fn main(context: &Context, new: New) -> Done {
     let name = needed(context, new.recipe, "no recipe name provided", "Select recipe:")?;
-    let recipe = Recipe::ensure_exists(&context.abra_dir, &context.sources, &name)?;
+    let recipe = context.recipe(&name)?;
     let version = if new.chaos {
         if new.recipe_version.is_some() {
             return Err(Fatal::new("cannot use [version] and --chaos together"));

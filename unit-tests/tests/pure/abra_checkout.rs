@@ -58,6 +58,19 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 }
 
 #[test]
+fn a_bare_repository_is_taken_over_with_its_history() {
+    let place = Place::new();
+    let from = place.dir.path().join("from");
+    recipe::make(&from);
+    git(place.dir.path(), &["clone", "--quiet", "--bare", &from.display().to_string(), &place.folder().display().to_string()]);
+    assert!(!place.adopt());
+    let checked = place.read();
+    assert_eq!(checked.head.as_str(), git(&from, &["rev-parse", "HEAD"]));
+    assert_eq!(checked.tags.len(), 3);
+    assert!(checked.files.contains(&"compose.yml".to_owned()), "{:?}", checked.files);
+}
+
+#[test]
 fn a_clean_folder_is_taken_over_as_it_is() {
     let place = Place::new();
     recipe::make(&place.folder());

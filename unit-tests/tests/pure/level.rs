@@ -1,16 +1,13 @@
 //! Rungs and level, row by row.
 
 use harness::{
-    model::{
-        host::Limits,
-        outcome::{Gap, Outcome, Owner, SkipReason, Status, Tier},
-    },
-    plan::{Class, Plan, Planned, Refusal, Step, StepId, plan},
+    model::outcome::{Gap, Outcome, Owner, SkipReason, Status, Tier},
+    plan::{Class, Plan, Planned, Refusal, Step, StepId},
     preflight::Needs,
     report::verdict_line,
     rungs::{Level, Rung, Rungs, Standing, level, rungs},
 };
-use unit_tests::tale::{Tale, facts, failure, head, request, tree};
+use unit_tests::tale::{Tale, failure, head, planned, request};
 
 const P: Status = Status::Pass;
 const F: Status = Status::Fail;
@@ -54,7 +51,7 @@ fn the_level_is_the_highest_rung_that_passed_over_rungs_that_passed_or_were_skip
 
 /// A run through all tiers, each with these outcomes of its one step.
 fn through(outcomes: [Option<Outcome>; 5]) -> Tale {
-    let planned = |tier: Tier| Planned {
+    let step = |tier: Tier| Planned {
         id: StepId(format!("{tier}-step")),
         step: if tier == Tier::Install { Step::Answer } else { Step::Steady },
         after: Vec::new(),
@@ -62,7 +59,7 @@ fn through(outcomes: [Option<Outcome>; 5]) -> Tale {
         budget_ms: 1000,
         on_fail: harness::plan::OnFail::Continue,
     };
-    let steps = Tier::ALL.into_iter().map(planned).collect();
+    let steps = Tier::ALL.into_iter().map(step).collect();
     let plan = Plan { head: Some(head()), refusal: None, steps, skips: [].into(), needs: Needs::default() };
     let tale = Tale::begun(&Tier::ALL).under(plan);
     Tier::ALL.into_iter().zip(outcomes).fold(tale, |tale, (tier, outcome)| match outcome {
@@ -72,7 +69,7 @@ fn through(outcomes: [Option<Outcome>; 5]) -> Tale {
 }
 
 fn skipping(skips: &[(Tier, SkipReason)]) -> Tale {
-    let mut plan = plan(&request(&Tier::ALL), &facts(tree(None)), &Limits::default()).unwrap();
+    let mut plan = planned(&request(&Tier::ALL));
     plan.skips = skips.iter().cloned().collect();
     Tale::begun(&Tier::ALL).under(plan).pass(&["provision", "deploy", "answer", "steady"])
 }

@@ -30,7 +30,7 @@ pub(crate) fn stories(ground: Option<&Ground>) -> Vec<Trial> {
 
 fn no_recipe(stage: &Stage<'_>) {
     stage.run(&["--recipe", "helo"]).assert(2, &["no recipe `helo`; did you mean `hello`?", "--path DIR"]);
-    stage.run(&["--recipe", "He llo"]).assert(2, &["\"He llo\" is no recipe name"]);
+    stage.run(&["--recipe", "He llo"]).assert(2, &["'He llo'", "a recipe name is lower-case letters"]);
     stage.run(&["--recipe", "hello", "--path", "/nowhere"]).assert(2, &["cannot read /nowhere: No such file"]);
     let empty = stage.path().join("empty");
     fs::create_dir(&empty).unwrap();

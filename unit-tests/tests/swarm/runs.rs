@@ -6,7 +6,7 @@ use libtest_mimic::{Failed, Trial};
 use unit_tests::{
     engine::{printed, until},
     ground::Ground,
-    told::{Stage, between, ended, journal, results},
+    told::{Stage, between, ended, journal, results, started},
 };
 
 /// A story and its name.
@@ -23,6 +23,7 @@ pub(crate) fn stories(ground: Option<&Ground>) -> Vec<Trial> {
             ("runs::a_crash_loop_is_red_with_exit_code_and_last_words", crash),
             ("runs::an_app_that_never_answers_is_red", silent),
             ("runs::a_wrong_router_rule_is_red_with_the_names_in_it", lost),
+            ("runs::a_terminal_sees_what_goes_on_and_no_colour_means_plain_lines", terminal),
             ("runs::a_folder_is_tasted_as_it_is_and_left_so", folder),
         ],
     )
@@ -114,6 +115,25 @@ fn lost(stage: &Stage<'_>) {
     let sentence = format!("the ingress knows no route to this name; the router rules name only lost.{domain}");
     told.assert(1, &["red (install)", "why (recipe)", &sentence]);
     assert_eq!(results["stages"][2]["outcome"]["detail"]["cause"]["cause"], "not-serving", "{results}");
+    stage.assert_zero();
+}
+
+/// Two runs on terminals of 40 columns: one that draws, and one whose user wants no colour.
+fn terminal(stage: &Stage<'_>) {
+    let on_a_terminal = |no_colour: &str| {
+        let taster = stage.taster(&[]);
+        let line = format!("stty cols 40; exec '{}' --recipe hello", taster.get_program().display());
+        let mut script = Command::new("script");
+        script.args(["-qec", &line, "/dev/null"]).env_clear().current_dir(stage.path()).stdin(std::process::Stdio::null());
+        script.envs(taster.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        started(script.env("TERM", "xterm").env("NO_COLOR", no_colour))
+    };
+    let (drawn, plain) = (on_a_terminal(""), on_a_terminal("1"));
+    let (drawn, plain) = (ended(drawn), ended(plain));
+    drawn.assert(0, &["\u{1b}[2K", "deploy 1.", "  app: ", " for 0.", "\u{1b}[32mgreen\u{1b}[0m (install)"]);
+    assert!(!drawn.out.contains("waiting:"), "what is waited for does not stay:\n{drawn}");
+    plain.assert(0, &["  waiting: app: ", "deploy: passed in", "\ngreen (install)"]);
+    assert!(!plain.out.contains('\u{1b}'), "{plain}");
     stage.assert_zero();
 }
 

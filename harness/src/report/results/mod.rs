@@ -21,8 +21,9 @@ use crate::{
         outcome::{Outcome, Owner, Tier},
         time::Wall,
     },
+    preflight::{Check, Needs},
     redact::Redact,
-    state::RunState,
+    state::{Calibration, RunState},
     verdict::Verdict,
     world::Hygiene,
 };
@@ -113,6 +114,13 @@ pub struct ResultsV1 {
     pub tools: BTreeMap<String, String>,
     /// The load of the host; null until it is looked at.
     pub load: Option<Value>,
+    /// What the preflight found of the host.
+    pub preflight: Vec<Check>,
+    /// What the recipe needs of its host, by its files; null when the run ended before that was known.
+    pub needs: Option<Needs>,
+    /// How what the recipe's files were taken to say compares with what ran; null until that was looked at. Nothing rests on the files
+    /// where they differ.
+    pub resolver: Option<Calibration>,
     /// What a reader must know about how the result was made.
     pub remarks: Vec<String>,
     /// Sentences that change no outcome.
@@ -339,6 +347,12 @@ impl ResultsFile {
     }
 }
 
+/// The text of `results.json`.
+pub fn document(state: &RunState, redact: &Redact) -> Result<String, String> {
+    let results = ResultsV1::from(state).searched(redact);
+    serde_json::to_string_pretty(&results).map(|text| text + "\n").map_err(|error| error.to_string())
+}
+
 impl Reporter for ResultsFile {
     fn on(&mut self, event: &Event, state: &RunState) -> Result<(), String> {
         let telling = matches!(
@@ -352,10 +366,8 @@ impl Reporter for ResultsFile {
         if !telling {
             return Ok(());
         }
-        let results = ResultsV1::from(state).searched(&self.redact);
-        let text = serde_json::to_string_pretty(&results).map_err(|error| error.to_string())?;
         self.folder
-            .replace(Path::new("results.json"), &format!("{text}\n"))
+            .replace(Path::new("results.json"), &document(state, &self.redact)?)
             .map_err(|error| format!("results.json cannot be written: {error}"))
     }
 }

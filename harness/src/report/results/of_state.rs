@@ -71,6 +71,9 @@ impl From<&RunState> for ResultsV1 {
             },
             tools: state.tools.clone(),
             load: None,
+            preflight: state.preflight.clone(),
+            needs: state.plan.as_ref().filter(|plan| plan.head.is_some()).map(|plan| plan.needs.clone()),
+            resolver: state.calibration.clone(),
             remarks: state.remarks.clone(),
             warnings: state.warnings.clone(),
             evidence: state

@@ -1,0 +1,148 @@
+//! The last lines of a run.
+
+use std::fmt::Write;
+
+use super::{Hue, Paint, line::asked, printable};
+use crate::{
+    model::{
+        outcome::Tier,
+        request::{DEFAULT_DEADLINE, Source},
+    },
+    report::sandbox_abra,
+    rungs::{level, rungs},
+    state::RunState,
+    verdict::{Colour, Verdict, verdict_so_far},
+};
+
+/// The most lines of an ending.
+const LINES: usize = 20;
+/// The most reasons that are given, and the most lines of each.
+const REASONS: usize = 3;
+const QUOTED: usize = 6;
+
+/// Where an ending is read, and what lies in the run's folder.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// The run's folder.
+    pub folder: &'a str,
+    /// Whether there is a `report.html` in it.
+    pub page: bool,
+    /// Whether colours are used.
+    pub paint: Paint,
+}
+
+/// The last lines of a run, at most twenty whatever happened in it: the verdict with its tiers, why, what is left, what to look
+/// at, how to repeat it. A run that has not come to its end is told as one that was killed.
+pub fn ending(state: &RunState, place: Place<'_>) -> String {
+    let verdict = verdict_so_far(state);
+    let mut last = left(state);
+    last.extend(look_at(state, &verdict, place));
+    last.push(format!("  results: {}/results.json", place.folder));
+    last.push(format!("  repeat: {}", repeat(state)));
+    let notes: Vec<String> = state.remarks.iter().take(2).map(|remark| format!("  note: {}", flat(remark))).collect();
+    let mut lines = vec![headline(state, &verdict, place.paint)];
+    let room = LINES.saturating_sub(lines.len() + notes.len() + last.len());
+    lines.extend(why(&verdict, room));
+    lines.extend(notes);
+    lines.extend(last);
+    lines.iter().map(|line| line.clone() + "\n").collect()
+}
+
+fn headline(state: &RunState, verdict: &Verdict, paint: Paint) -> String {
+    let hue = match verdict.outcome {
+        Colour::Green => Hue::Good,
+        Colour::Red => Hue::Bad,
+        Colour::Inconclusive => Hue::Unsure,
+    };
+    let with = if sandbox_abra(state) { ", with the sandbox abra" } else { "" };
+    let tiers = asked(verdict.tiers.iter().copied());
+    format!("{} ({tiers}), {}{with}", paint.of(hue, verdict.outcome.name()), level(&rungs(state)))
+}
+
+/// The reasons in at most `room` lines: the sentence of each, and what it quotes below it as far as there is room.
+fn why(verdict: &Verdict, room: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    for reason in verdict.reasons.iter().take(REASONS) {
+        let owner = reason.owner.map(|owner| format!(" ({owner})")).unwrap_or_default();
+        lines.push(format!("  why{owner}: {}", flat(&reason.sentence)));
+        lines.extend(reason.excerpt.iter().take(QUOTED).map(|line| format!("    {}", flat(line))));
+    }
+    lines.truncate(room);
+    lines
+}
+
+fn left(state: &RunState) -> Vec<String> {
+    let Some(hygiene) = &state.hygiene else {
+        let told = match state.claims.is_empty() {
+            true => "nothing that the run had claimed; all else could not be compared",
+            false => "not known, the world could not be compared",
+        };
+        return vec![format!("  left behind: {told}")];
+    };
+    if hygiene.clean() {
+        return vec!["  left behind: nothing".into()];
+    }
+    let residue = hygiene.residue.iter().take(3).map(|object| format!("  left behind: {}", flat(&object.to_string())));
+    let changed = hygiene.bystanders.iter().take(2);
+    residue.chain(changed.map(|object| format!("  changed by us though not ours: {}", flat(&object.to_string())))).collect()
+}
+
+fn look_at(state: &RunState, verdict: &Verdict, place: Place<'_>) -> Vec<String> {
+    let evidence = state.evidence.iter().take(3).map(|kept| flat(&kept.file.display().to_string()));
+    let mut files: Vec<String> = if verdict.outcome == Colour::Green { Vec::new() } else { evidence.collect() };
+    if place.page {
+        files.push("report.html".into());
+    }
+    if files.is_empty() { Vec::new() } else { vec![format!("  look at: {}", files.join(", "))] }
+}
+
+/// Foreign text in one line.
+fn flat(text: &str) -> String {
+    printable(text).replace('\n', " ")
+}
+
+/// The command that makes the same run again, in one line.
+pub fn repeat(state: &RunState) -> String {
+    let Some(begun) = &state.begun else { return String::new() };
+    let request = &begun.request;
+    let mut command = format!("taster --recipe {}", request.recipe);
+    match &request.source {
+        Source::Folder { path } => option(&mut command, "--path", &path.to_string_lossy()),
+        Source::Catalogue { at } => {
+            let commit = state.plan.as_ref().and_then(|plan| plan.head.as_ref()).map(|head| head.commit.to_string());
+            if let Some(at) = commit.or_else(|| at.clone()) {
+                option(&mut command, "--ref", &at);
+            }
+        }
+    }
+    if !request.tiers.iter().eq([Tier::Install].iter()) {
+        option(&mut command, "--tiers", &request.tiers.iter().map(|tier| tier.name()).collect::<Vec<_>>().join(","));
+    }
+    if let Some(file) = &request.host_file {
+        option(&mut command, "--host", &file.to_string_lossy());
+    }
+    if request.deadline != DEFAULT_DEADLINE {
+        option(&mut command, "--deadline", &request.deadline.as_secs().to_string());
+    }
+    if request.offline.is_some() {
+        command.push_str(" --offline");
+    }
+    command
+}
+
+fn option(command: &mut String, name: &str, value: &str) {
+    let quoted = match value.contains(char::is_control) {
+        // Quotes of a shell keep a line end, and this is one line.
+        true => format!("$'{}'", value.chars().map(escaped).collect::<String>()),
+        false => shell_words::quote(value).into_owned(),
+    };
+    let _ = write!(command, " {name} {quoted}");
+}
+
+fn escaped(c: char) -> String {
+    match c {
+        '\\' | '\'' => format!("\\{c}"),
+        c if c.is_control() => format!("\\u{:04x}", u32::from(c)),
+        c => c.to_string(),
+    }
+}

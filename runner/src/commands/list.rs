@@ -1,0 +1,203 @@
+//! `taster list`.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use harness::{
+    adapters::clock::SystemClock,
+    model::{names::RecipeName, time::Wall, version::RecipeVersion},
+    ports::Clock,
+    report::terminal::printable,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    env::Env,
+    error::{CommandError, Exit},
+    history::{self, Last},
+    host, output,
+};
+
+/// The most complaints about old results that are told one by one.
+const COMPLAINTS: usize = 5;
+
+/// Lists the recipes that can be tasted, each with its last run
+///
+/// On the sandbox these are its own recipes; with a host file those that abra has fetched into `$ABRA_DIR/recipes` (by default
+/// `~/.abra/recipes`). Nothing is fetched, and no engine is asked.
+///
+/// With --json: {"schema": 1, "sandbox": …, "recipes": [{"recipe", "version", "pack", "last"}]}, where `version` is the newest
+/// release or null, `pack` is null, and `last` is null or {"run_id", "verdict", "tiers", "level", "finished", "age_ms"}.
+#[derive(Debug, clap::Args)]
+pub struct List {
+    /// Prints JSON
+    #[arg(long)]
+    json: bool,
+    /// The host file to use
+    #[arg(long, value_name = "FILE")]
+    host: Option<PathBuf>,
+}
+
+/// A recipe that can be tasted.
+struct Row {
+    recipe: String,
+    version: Option<String>,
+    last: Option<Last>,
+}
+
+impl List {
+    /// Does it.
+    pub fn run(self, env: &Env) -> Result<ExitCode, CommandError> {
+        let host = host::file(env, self.host.as_deref()).map(|file| host::load(&file)).transpose()?;
+        let sandbox = host.as_ref().is_none_or(|host| host::sandbox_of(host).is_some());
+        let recipes = if sandbox { of_sandbox() } else { fetched(&env.abra_dir.join("recipes"))? };
+        let mut last = last_runs(&env.runs())?;
+        let rows: Vec<Row> =
+            recipes.into_iter().map(|(recipe, version)| Row { last: last.remove(&recipe), recipe, version }).collect();
+        let now = SystemClock::start().wall();
+        let text = if self.json { document(sandbox, &rows, now) } else { table(&rows, now) };
+        output::print(&text)?;
+        Ok(Exit::Green.into())
+    }
+}
+
+fn of_sandbox() -> Vec<(String, Option<String>)> {
+    let version = |recipe: &str| newest(sandbox::recipes::tags(recipe).into_iter());
+    sandbox::recipes::enrolled().into_iter().map(|recipe| (recipe.clone(), version(&recipe))).collect()
+}
+
+/// The recipes that abra has fetched, by their folders.
+fn fetched(recipes: &Path) -> Result<Vec<(String, Option<String>)>, CommandError> {
+    let entries = match fs::read_dir(recipes) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            output::tell(&format!("abra has fetched no recipe into {}", recipes.display()));
+            return Ok(Vec::new());
+        }
+        Err(error) => return Err(CommandError::host(format!("cannot read {}: {error}", recipes.display()))),
+    };
+    let folders = entries.flatten().filter(|entry| entry.path().join("compose.yml").is_file());
+    let mut all: Vec<(String, Option<String>)> = folders
+        .filter_map(|entry| {
+            let name: RecipeName = entry.file_name().to_str()?.parse().ok()?;
+            Some((name.to_string(), newest(tags(&entry.path().join(".git")).into_iter())))
+        })
+        .collect();
+    all.sort();
+    Ok(all)
+}
+
+/// The names of a repository's tags, read as git keeps them: a process for each recipe would take too long.
+fn tags(git: &Path) -> Vec<String> {
+    let packed = fs::read_to_string(git.join("packed-refs")).unwrap_or_default();
+    let mut tags: Vec<String> = packed.lines().filter_map(|line| Some(line.split_once(" refs/tags/")?.1.to_owned())).collect();
+    let loose = fs::read_dir(git.join("refs/tags")).into_iter().flatten().flatten();
+    tags.extend(loose.filter_map(|entry| entry.file_name().into_string().ok()));
+    tags
+}
+
+fn newest(tags: impl Iterator<Item = String>) -> Option<String> {
+    let versions = tags.filter_map(|tag| tag.parse::<RecipeVersion>().ok());
+    versions.max_by(RecipeVersion::pick_order).map(|version| version.as_str().to_owned())
+}
+
+/// The last run of each recipe. Results that cannot be read are told and left out.
+fn last_runs(runs: &Path) -> Result<BTreeMap<String, Last>, CommandError> {
+    let kept = history::newest_first(runs)?;
+    let (mut last, mut complaints) = (BTreeMap::new(), Vec::new());
+    for kept in &kept {
+        match history::last(kept) {
+            Ok(Some(told)) => drop(last.entry(told.recipe.clone()).or_insert(told)),
+            Ok(None) => {}
+            Err(sentence) => complaints.push(sentence),
+        }
+    }
+    complaints.iter().take(COMPLAINTS).for_each(|sentence| output::tell(&format!("warning: {sentence}")));
+    if complaints.len() > COMPLAINTS {
+        output::tell(&format!("warning: {} more cannot be read", complaints.len() - COMPLAINTS));
+    }
+    Ok(last)
+}
+
+fn document(sandbox: bool, rows: &[Row], now: Wall) -> String {
+    let last = |last: &Last| {
+        json!({
+            "run_id": last.run.as_str(),
+            "verdict": last.verdict,
+            "tiers": last.tiers,
+            "level": last.level,
+            "finished": last.finished.map(|at| at.to_string()),
+            "age_ms": last.finished.map(|at| (now.millis() - at.millis()).max(0)),
+        })
+    };
+    let row = |row: &Row| json!({ "recipe": row.recipe, "version": row.version, "pack": Value::Null, "last": row.last.as_ref().map(last) });
+    let rows: Vec<Value> = rows.iter().map(row).collect();
+    format!("{:#}\n", json!({ "schema": 1, "sandbox": sandbox, "recipes": rows }))
+}
+
+fn table(rows: &[Row], now: Wall) -> String {
+    let mut cells = vec![["RECIPE", "VERSION", "PACK", "LAST RUN", "LEVEL", "WHEN"].map(str::to_owned)];
+    cells.extend(rows.iter().map(|row| {
+        let none = || "-".to_owned();
+        let last = row.last.as_ref();
+        let verdict = last.map_or_else(none, |last| match last.finished {
+            Some(_) => format!("{} ({})", last.verdict, last.tiers.join(", ")),
+            None => "not finished".to_owned(),
+        });
+        let level = last.and_then(|last| last.level).map_or_else(none, |level| level.to_string());
+        let when = last.map_or_else(none, |last| match last.finished {
+            Some(at) => format!("{} UTC, {} ago", minute(at), age(now.millis() - at.millis())),
+            None => last.run.to_string(),
+        });
+        [row.recipe.clone(), row.version.clone().unwrap_or_else(none), none(), verdict, level, when]
+            .map(|cell| printable(&cell).replace('\n', " "))
+    }));
+    let width = |column: usize| cells.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; 6] = std::array::from_fn(width);
+    let line = |row: &[String; 6]| {
+        let padded: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        padded.join("  ").trim_end().to_owned() + "\n"
+    };
+    cells.iter().map(line).collect()
+}
+
+/// A moment as people write it: `2026-11-21 12:18`.
+fn minute(at: Wall) -> String {
+    at.to_string().chars().take(16).map(|c| if c == 'T' { ' ' } else { c }).collect()
+}
+
+/// A span that may be long, in its largest unit.
+fn age(millis: i64) -> String {
+    let secs = millis.max(0) / 1000;
+    match secs {
+        0..60 => format!("{secs} s"),
+        60..3600 => format!("{} min", secs / 60),
+        3600..86_400 => format!("{} h", secs / 3600),
+        _ => format!("{} d", secs / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_is_told_in_its_largest_unit() {
+        for (millis, told) in
+            [(-5, "0 s"), (59_999, "59 s"), (60_000, "1 min"), (7_300_000, "2 h"), (86_400_000, "1 d"), (9_000_000_000, "104 d")]
+        {
+            assert_eq!(age(millis), told);
+        }
+    }
+
+    #[test]
+    fn the_newest_release_is_by_the_order_of_versions_and_not_of_letters() {
+        let tags = ["1.9.0+2.0", "1.10.0+2.0", "latest", "2.0.0-rc1+3.0"];
+        assert_eq!(newest(tags.into_iter().map(str::to_owned)).as_deref(), Some("2.0.0-rc1+3.0"));
+        assert_eq!(newest(["latest".to_owned()].into_iter()), None);
+    }
+}

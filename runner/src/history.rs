@@ -1,0 +1,96 @@
+//! The runs of the past, as their folders tell them. Only read.
+
+use std::{
+    fs::{self, File},
+    io::{self, BufRead, BufReader, Read},
+    path::{Path, PathBuf},
+};
+
+use harness::{
+    journal,
+    model::{names::RunId, time::Wall},
+};
+use serde_json::Value;
+
+use crate::error::CommandError;
+
+/// The longest first line of a journal that is read: it holds the request and the host, no more.
+const FIRST_LINE: u64 = 1 << 20;
+
+/// The folder of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// The run.
+    pub run: RunId,
+    /// Its folder.
+    pub folder: PathBuf,
+}
+
+/// What became of a run, by its `results.json`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Last {
+    /// The run.
+    pub run: RunId,
+    /// The recipe.
+    pub recipe: String,
+    /// The verdict's colour.
+    pub verdict: String,
+    /// The tiers that it speaks of.
+    pub tiers: Vec<String>,
+    /// The level, where the results have one.
+    pub level: Option<u64>,
+    /// When the run ended; absent when it still goes on or was killed.
+    pub finished: Option<Wall>,
+}
+
+/// The runs in `runs`, newest first. What is no run's folder is left out.
+pub fn newest_first(runs: &Path) -> Result<Vec<Kept>, CommandError> {
+    let entries = match fs::read_dir(runs) {
+        Ok(entries) => entries,
+        // A machine on which nothing ever ran.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => {
+            return Err(CommandError::host(format!("cannot read the folder of runs, {}: {error}", runs.display()))
+                .remedy("set XDG_STATE_HOME to the folder that has, or is to have, taster's state"));
+        }
+    };
+    let kept = |entry: fs::DirEntry| Some(Kept { run: entry.file_name().to_str()?.parse().ok()?, folder: entry.path() });
+    let mut all: Vec<Kept> = entries.flatten().filter_map(kept).collect();
+    all.sort_by(|a, b| b.run.cmp(&a.run));
+    Ok(all)
+}
+
+/// The recipe of a run, by the first line of its journal.
+pub fn recipe(kept: &Kept) -> Option<String> {
+    let mut line = String::new();
+    let file = File::open(kept.folder.join(journal::FILE)).ok()?;
+    BufReader::new(file.take(FIRST_LINE)).read_line(&mut line).ok()?;
+    let event: Value = serde_json::from_str(&line).ok()?;
+    event.get("request")?.get("recipe")?.as_str().map(str::to_owned)
+}
+
+/// What became of a run; nothing when it has no results, and a sentence when they cannot be read.
+pub fn last(kept: &Kept) -> Result<Option<Last>, String> {
+    let file = kept.folder.join("results.json");
+    let unread = |why: String| format!("{} cannot be read: {why}", file.display());
+    let text = match fs::read_to_string(&file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(unread(error.to_string())),
+    };
+    let value: Value = serde_json::from_str(&text).map_err(|error| unread(error.to_string()))?;
+    let word = |value: Option<&Value>, what: &str| match value.and_then(Value::as_str) {
+        Some(word) => Ok(word.to_owned()),
+        None => Err(unread(format!("it names no {what}"))),
+    };
+    let verdict = value.get("verdict");
+    let tiers = verdict.and_then(|verdict| verdict.get("tiers")).and_then(Value::as_array).into_iter().flatten();
+    Ok(Some(Last {
+        run: kept.run.clone(),
+        recipe: word(value.get("recipe"), "recipe")?,
+        verdict: word(verdict.and_then(|verdict| verdict.get("outcome")), "verdict")?,
+        tiers: tiers.filter_map(Value::as_str).map(str::to_owned).collect(),
+        level: value.get("level").and_then(Value::as_u64),
+        finished: value.get("finished").and_then(Value::as_str).and_then(|text| Wall::try_from(text.to_owned()).ok()),
+    }))
+}

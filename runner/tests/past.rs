@@ -1,0 +1,194 @@
+//! Runs of the past: listed and shown from their folders, whatever state those are in.
+
+mod taster;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use harness::journal::RunLock;
+use serde_json::{Value, json};
+use taster::Taster;
+
+const OLD: &str = "20261120-101502-aaaaaaaa";
+const NEW: &str = "20261121-101502-abbbbbbb";
+
+fn line(seq: u64, rest: Value) -> String {
+    let mut event = json!({ "seq": seq, "at": "2026-11-21T10:15:02.000Z", "mono": seq * 100 });
+    event.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+    event.to_string() + "\n"
+}
+
+/// The journal of a run that a signal ended: begun, planned, and ended when `finished`.
+fn journal(run: &str, recipe: &str, finished: bool) -> String {
+    let request = json!({
+        "recipe": recipe, "source": { "source": "catalogue", "at": null }, "tiers": ["install"],
+        "deadline": { "secs": 1800, "nanos": 0 },
+    });
+    let host = json!({ "zone": "taster.test" });
+    let begun = json!({ "event": "run-started", "version": 1, "run": run, "taster": "0.1.0", "request": request, "host": host });
+    let plan = json!({ "head": null, "refusal": null, "steps": [], "skips": {} });
+    let mut text = line(1, begun) + &line(2, json!({ "event": "cancel-requested", "why": { "cancel": "signal", "signal": 15 } }));
+    text += &line(3, json!({ "event": "planned", "plan": plan }));
+    if finished {
+        text += &line(4, json!({ "event": "run-finished" }));
+    }
+    text
+}
+
+/// The folder of the runs.
+fn runs(taster: &Taster) -> PathBuf {
+    taster.home().join(".local/state/taster/runs")
+}
+
+fn keep(taster: &Taster, run: &str, recipe: &str, finished: bool) {
+    taster.write(runs(taster).join(run).join("events.jsonl"), journal(run, recipe, finished));
+    taster.write(runs(taster).join(run).join("lock"), "");
+}
+
+fn results(taster: &Taster, run: &str, recipe: &str, verdict: &str, finished: Option<&str>) {
+    let value = json!({
+        "schema": 1, "run_id": run, "recipe": recipe, "verdict": { "outcome": verdict, "tiers": ["install"], "reasons": [] },
+        "level": 1, "finished": finished,
+    });
+    taster.write(runs(taster).join(run).join("results.json"), value.to_string());
+}
+
+#[test]
+fn a_list_has_the_last_run_of_each_recipe() {
+    let taster = Taster::new();
+    results(&taster, OLD, "hello", "green", Some("2026-11-20T10:15:09.000Z"));
+    results(&taster, NEW, "hello", "red", Some("2026-11-21T10:15:09.000Z"));
+    results(&taster, "20261119-101502-cccccccc", "custom-html", "inconclusive", None);
+    let table = taster.tells(&["list"]);
+    let row = |recipe: &str| table.lines().find(|line| line.starts_with(recipe)).unwrap_or_else(|| panic!("{table}"));
+    assert!(row("hello ").contains("red (install)") && row("hello ").contains("2026-11-21 10:15 UTC"), "{table}");
+    assert!(row("custom-html").contains("not finished"), "{table}");
+
+    let document: Value = serde_json::from_str(&taster.tells(&["list", "--json"])).unwrap();
+    assert_eq!((&document["schema"], &document["sandbox"]), (&json!(1), &json!(true)));
+    let rows = document["recipes"].as_array().unwrap();
+    let hello = rows.iter().find(|row| row["recipe"] == "hello").unwrap();
+    assert!(hello["version"].as_str().is_some_and(|version| version.contains('+')), "{hello}");
+    assert_eq!((&hello["pack"], &hello["last"]["run_id"], &hello["last"]["verdict"]), (&Value::Null, &NEW.into(), &"red".into()));
+    assert_eq!((&hello["last"]["tiers"], &hello["last"]["level"]), (&json!(["install"]), &json!(1)));
+    assert!(hello["last"]["age_ms"].is_i64() || hello["last"]["age_ms"].is_u64(), "{hello}");
+}
+
+#[test]
+fn results_that_cannot_be_read_are_told_and_left_out() {
+    let taster = Taster::new();
+    results(&taster, OLD, "hello", "green", Some("2026-11-20T10:15:09.000Z"));
+    taster.write(runs(&taster).join(NEW).join("results.json"), "{\"recipe\": ");
+    taster.write(runs(&taster).join("notes").join("results.json"), "no run");
+    fs::create_dir_all(runs(&taster).join("20261121-101503-dddddddd")).unwrap();
+    let output = taster.run(&["list"]);
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && out.contains("green (install)"), "{out}{err}");
+    assert_eq!(err.lines().count(), 1, "{err}");
+    assert!(err.starts_with("warning: ") && err.contains(NEW), "{err}");
+}
+
+#[test]
+fn with_a_host_file_a_list_has_what_abra_has_fetched() {
+    let taster = Taster::new();
+    let host = taster.write("host.toml", "zone = \"example.org\"\n");
+    taster.write(".abra/recipes/ghost/compose.yml", "");
+    taster.write(".abra/recipes/ghost/.git/packed-refs", "# pack-refs\n0123 refs/heads/main\n0123 refs/tags/1.9.0+5.0\n^0123\n");
+    taster.write(".abra/recipes/ghost/.git/refs/tags/1.10.0+5.1", "0123\n");
+    taster.write(".abra/recipes/notes/README.md", "");
+    let document: Value = serde_json::from_str(&taster.tells(&["list", "--json", "--host", &host])).unwrap();
+    assert_eq!(document["recipes"], json!([{ "recipe": "ghost", "version": "1.10.0+5.1", "pack": null, "last": null }]));
+    assert_eq!(document["sandbox"], false);
+}
+
+#[test]
+fn a_run_is_found_by_any_name_that_means_just_one() {
+    let taster = Taster::new();
+    keep(&taster, OLD, "ghost", true);
+    keep(&taster, NEW, "hello", true);
+    for (name, run) in [
+        (&["show"][..], NEW),
+        (&["show", OLD], OLD),
+        (&["show", "aaaaaaaa"], OLD),
+        (&["show", "ab"], NEW),
+        (&["show", "20261120"], OLD),
+        (&["show", "ghost"], OLD),
+        (&["show", "hello"], NEW),
+    ] {
+        let text = taster.tells(name);
+        assert!(text.contains(&format!("(run {run}; install)")), "{name:?}: {text}");
+        assert!(text.contains("ending early") && text.contains("\n  repeat: taster --recipe "), "{text}");
+    }
+    taster.refuses(&["show", "2026112"], 2, &["the beginning of several runs", OLD, NEW]);
+    taster.refuses(&["show", "hallo"], 2, &["no run \"hallo\"", "did you mean `hello`?", NEW]);
+    taster.refuses(&["show", ""], 2, &["no run \"\""]);
+    taster.refuses(&["show", "../x"], 2, &["no run \"../x\""]);
+    Taster::new().refuses(&["show"], 2, &["there is no run to show", "taster --recipe NAME"]);
+}
+
+#[test]
+fn following_a_run_ends_with_its_exit_code() {
+    let taster = Taster::new();
+    keep(&taster, NEW, "hello", true);
+    assert_eq!(taster.run(&["show"]).status.code(), Some(0));
+    assert_eq!(taster.run(&["show", "--follow"]).status.code(), Some(143));
+    let document: Value = serde_json::from_str(&taster.tells(&["show", "--json"])).unwrap();
+    assert_eq!((&document["run_id"], &document["exit_code"]), (&NEW.into(), &143.into()));
+}
+
+#[test]
+fn a_run_that_was_killed_says_so() {
+    let taster = Taster::new();
+    keep(&taster, NEW, "hello", false);
+    let text = taster::said(&mut taster.command(&["show"]), 0, &["was killed before its end", "taster janitor"]);
+    assert!(!text.contains("goes on"), "{text}");
+    let output = taster.run(&["show", "--follow"]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("inconclusive (install)"));
+}
+
+#[test]
+fn a_run_that_goes_on_is_followed_until_it_ends() {
+    let taster = Taster::new();
+    keep(&taster, NEW, "hello", false);
+    let folder = runs(&taster).join(NEW);
+    let lock = RunLock::take(&folder).unwrap();
+    taster::said(&mut taster.command(&["show"]), 0, &["goes on; --follow waits"]);
+    let mut following =
+        taster.command(&["show", "--follow"]).stdout(fs::File::create(folder.join("out")).unwrap()).spawn().unwrap();
+    wait_for(&folder.join("out"), "ending early");
+    assert!(following.try_wait().unwrap().is_none(), "it waits as long as the run lives");
+    fs::write(folder.join("events.jsonl"), journal(NEW, "hello", true)).unwrap();
+    assert_eq!(following.wait().unwrap().code(), Some(143));
+    drop(lock);
+    let text = fs::read_to_string(folder.join("out")).unwrap();
+    assert_eq!(text.matches("tasting hello").count(), 1, "nothing is told twice: {text}");
+}
+
+fn wait_for(file: &Path, text: &str) {
+    let over = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while !fs::read_to_string(file).is_ok_and(|told| told.contains(text)) {
+        assert!(std::time::Instant::now() < over, "{} never says {text}", file.display());
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_journal_that_cannot_be_read_is_told() {
+    let taster = Taster::new();
+    let file = runs(&taster).join(NEW).join("events.jsonl");
+    fs::create_dir_all(runs(&taster).join(NEW)).unwrap();
+    taster.refuses(&["show", NEW], 2, &["has no journal", "events.jsonl"]);
+    taster.write(&file, "");
+    taster.refuses(&["show", NEW], 2, &["cannot be read: it is empty"]);
+    taster.write(&file, [0xff, 0, b'\n', 1]);
+    taster.refuses(&["show", NEW], 2, &["cannot be read: line 1"]);
+    let whole = journal(NEW, "hello", true);
+    taster.write(&file, &whole[..whole.len() - 10]);
+    taster::said(&mut taster.command(&["show", NEW]), 0, &["warning:", "line 4: cut off", "was killed"]);
+    fs::remove_file(&file).unwrap();
+    fs::create_dir_all(&file).unwrap();
+    taster.refuses(&["show", NEW], 2, &["cannot read", "events.jsonl"]);
+}
