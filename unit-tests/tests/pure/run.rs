@@ -148,9 +148,12 @@ fn what_cannot_be_removed_is_told_and_outweighs_a_green() {
     assert_eq!(told.left.len(), 2, "the secret, and the marker that says whose it is: {:?}", told.left);
 }
 
+/// Makes a host another than it should be.
+type Spoil = fn(&mut SimHost);
+
 #[test]
 fn a_host_that_is_not_fit_proves_nothing_about_the_recipe() {
-    let rows: [(fn(&mut SimHost), &str); 6] = [
+    let rows: [(Spoil, &str); 6] = [
         (|host| host.engine.api = "1.40".into(), "too old"),
         (|host| host.engine.rootless = true, "rootless"),
         (|host| host.engine.worker = true, "a worker of its Swarm"),
