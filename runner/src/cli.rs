@@ -9,7 +9,7 @@ use clap::{
 use harness::model::names::RecipeName;
 
 use crate::{
-    commands::{child, completions, doctor, janitor, list, look, run, sandbox, schema, show},
+    commands::{child, completions, doctor, janitor, list, look, plan, run, sandbox, schema, show},
     env::Env,
     error::CommandError,
     output,
@@ -35,6 +35,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Run),
+    Plan(plan::Plan),
     List(list::List),
     Show(show::Show),
     Look(look::Look),
@@ -61,6 +62,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>, env: &Env) -> ExitCode {
     };
     let done = match cli.command {
         Command::Run(run) => run.run(env),
+        Command::Plan(plan) => plan.run(env),
         Command::List(list) => list.run(env),
         Command::Show(show) => show.run(env),
         Command::Completions(completions) => completions.run(),

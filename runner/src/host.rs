@@ -158,7 +158,8 @@ pub fn serve(home: &Home, recipe: &RecipeName, source: &Source, offline: bool) -
     }
 }
 
-fn unknown(recipe: &RecipeName) -> CommandError {
+/// A recipe that the sandbox does not have.
+pub(crate) fn unknown(recipe: &RecipeName) -> CommandError {
     let enrolled = sandbox::recipes::enrolled();
     let names: Vec<&str> = enrolled.iter().map(String::as_str).collect();
     let meant = settings::closest(recipe.as_str(), &names).map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();

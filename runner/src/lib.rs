@@ -1,5 +1,6 @@
 //! The command line of taster.
 
+mod asked;
 pub mod cli;
 pub mod commands;
 pub mod env;

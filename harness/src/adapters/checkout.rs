@@ -34,6 +34,11 @@ impl GitCheckout {
         Self { recipes: abra_dir.join("recipes"), path }
     }
 
+    /// The repositories in a folder that has one for each recipe.
+    pub fn of_recipes(recipes: &Path, path: OsString) -> Self {
+        Self { recipes: recipes.to_owned(), path }
+    }
+
     fn dir(&self, recipe: &RecipeName) -> PathBuf {
         self.recipes.join(recipe.as_str())
     }

@@ -22,8 +22,8 @@ use harness::{
 };
 use serde_json::json;
 
-use super::run::seconds;
 use crate::{
+    asked::seconds,
     cli::block_on,
     error::{CommandError, Exit},
 };

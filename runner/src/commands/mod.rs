@@ -6,6 +6,7 @@ pub mod doctor;
 pub mod janitor;
 pub mod list;
 pub mod look;
+pub mod plan;
 pub mod run;
 pub mod sandbox;
 pub mod schema;

@@ -1,39 +1,21 @@
 //! `taster run`, which is also `taster --recipe NAME`.
 
 use std::{
-    collections::BTreeSet,
     io::{IsTerminal, Write},
-    path::{Path, PathBuf},
+    path::Path,
     process::ExitCode,
     sync::Arc,
-    time::Duration,
 };
 
 use futures_util::StreamExt;
 use harness::{
-    adapters::{
-        abra::{PtyAbra, Setup},
-        checkout::GitCheckout,
-        children::Processes,
-        clock::SystemClock,
-        files::Disk,
-        folder::Folder,
-        machine::LocalMachine,
-        swarm::DockerSwarm,
-        web::HttpsWeb,
-    },
+    adapters::{folder::Folder, swarm::DockerSwarm},
     engine::{self, Run as Tasting},
-    facts, guard,
+    guard,
     journal::Journal,
     log::{Log, Reporter},
-    model::{
-        host::Host,
-        names::{RecipeName, RunId},
-        outcome::Tier,
-        request::{DEFAULT_DEADLINE, Request, Source},
-        settings::closest,
-    },
-    ports::{Clock, Ports},
+    model::{host::Host, names::RunId, request::Request},
+    ports::Clock,
     redact::Redact,
     report::{
         Document,
@@ -45,15 +27,13 @@ use harness::{
 };
 
 use crate::{
+    asked::Asked,
     cli::block_on,
     env::Env,
     error::CommandError,
     host::{self, Found},
-    janitor, output,
+    janitor, output, outside,
 };
-
-/// The tiers that this version can run.
-const TIERS: [Tier; 1] = [Tier::Install];
 
 /// Tastes a recipe: deploys it, checks it, removes it, says what was seen
 ///
@@ -61,30 +41,11 @@ const TIERS: [Tier; 1] = [Tier::Install];
 /// run's folder, which the last lines name.
 #[derive(Debug, clap::Args)]
 pub struct Run {
-    /// The recipe
-    #[arg(long, value_name = "NAME", value_parser = recipe)]
-    recipe: RecipeName,
-    /// The tag, branch or commit to taste; the newest release by default
-    #[arg(long, value_name = "REF", conflicts_with = "path", value_parser = reference)]
-    r#ref: Option<String>,
-    /// A folder with the recipe, tasted with its uncommitted changes
-    #[arg(long, value_name = "DIR")]
-    path: Option<PathBuf>,
-    /// The tiers to run, separated by commas; all that this version can run by default: install
-    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = tier)]
-    tiers: Vec<Tier>,
-    /// Uses no network for the recipe: it must have been fetched before, and its images must be on the host
-    #[arg(long)]
-    offline: bool,
-    /// Ends the run after so many seconds, and removes what it made
-    #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_DEADLINE.as_secs(), value_parser = seconds, allow_negative_numbers = true)]
-    deadline: u64,
+    #[command(flatten)]
+    asked: Asked,
     /// What is printed on standard output at the end
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Human)]
     format: Format,
-    /// The host file to use
-    #[arg(long, value_name = "FILE")]
-    host: Option<PathBuf>,
     /// Makes the sandbox without asking
     #[arg(long)]
     yes: bool,
@@ -101,102 +62,16 @@ enum Format {
     Junit,
 }
 
-/// The name of a recipe.
-fn recipe(text: &str) -> Result<RecipeName, String> {
-    match text.chars().count() {
-        0 => Err("it is empty; the name of a recipe is wanted, `hello` for a first try".into()),
-        64.. => Err("no recipe has a name of more than 63 characters".into()),
-        _ => text.parse::<RecipeName>().map_err(|error| format!("a recipe name is {}", error.rule)),
-    }
-}
-
-/// How long something may take, at most a day.
-pub(super) fn seconds(text: &str) -> Result<u64, &'static str> {
-    text.parse().ok().filter(|seconds| (1..=86_400).contains(seconds)).ok_or("a number of seconds from 1 to 86400 is wanted")
-}
-
-/// A tag, branch or commit, as far as the command line can tell.
-fn reference(text: &str) -> Result<String, &'static str> {
-    match text {
-        "" => Err("it is empty; a tag, a branch or a commit is wanted"),
-        _ if text.starts_with('-') => Err("no tag, branch or commit begins with `-`"),
-        _ if text.chars().any(|c| c.is_control() || c == ' ') => Err("no tag, branch or commit has blanks in it"),
-        _ => Ok(text.to_owned()),
-    }
-}
-
-/// A tier that this version can run.
-fn tier(text: &str) -> Result<Tier, String> {
-    let names = |tiers: &[Tier]| tiers.iter().map(|tier| tier.name()).collect::<Vec<_>>();
-    match Tier::ALL.into_iter().find(|tier| tier.name() == text) {
-        Some(tier) if TIERS.contains(&tier) => Ok(tier),
-        Some(tier) => Err(format!("this version cannot run the tier {tier} yet; it runs {}", names(&TIERS).join(", "))),
-        None => {
-            let meant = closest(text, &names(&Tier::ALL)).map(|name| format!("did you mean `{name}`? ")).unwrap_or_default();
-            Err(format!("there is no such tier; {meant}there are {}", names(&Tier::ALL).join(", ")))
-        }
-    }
-}
-
-/// What `--path` takes.
-const FOLDER: &str = "--path takes the folder of a recipe, which has compose.yml and .env.sample at its top";
-
 impl Run {
     /// Does it.
     pub fn run(self, env: &Env) -> Result<ExitCode, CommandError> {
-        let source = self.source()?;
-        let Found { host, sandbox } = host::find(env, self.host.as_deref(), self.yes)?;
+        let source = self.asked.source()?;
+        let Found { host, sandbox } = host::find(env, self.asked.host.as_deref(), self.yes)?;
         if let Some(home) = &sandbox {
-            host::serve(home, &self.recipe, &source, self.offline)?;
+            host::serve(home, &self.asked.recipe, &source, self.asked.offline)?;
         }
-        let fetched = sandbox.map_or_else(|| env.abra_dir.join("recipes"), |home| home.recipes());
-        let offline = self.offline.then(|| self.fetched(&source, fetched)).transpose()?;
-        let host_file = self.host.as_ref().or(env.host.as_ref());
-        let tiers: BTreeSet<Tier> = if self.tiers.is_empty() { TIERS.into() } else { self.tiers.iter().copied().collect() };
-        let request = Request {
-            recipe: self.recipe,
-            source,
-            tiers,
-            deadline: Duration::from_secs(self.deadline),
-            host_file: host_file.map(|file| std::path::absolute(file).unwrap_or_else(|_| file.clone())),
-            offline,
-        };
+        let request = self.asked.request(env, source, sandbox.as_ref())?;
         block_on(taste(env, host, request, self.format))?
-    }
-
-    /// The folder of the recipes that were fetched before, when the one that is asked for is among them.
-    fn fetched(&self, source: &Source, fetched: PathBuf) -> Result<PathBuf, CommandError> {
-        let folder = fetched.join(self.recipe.as_str());
-        match source {
-            Source::Catalogue { .. } if ![".git", "HEAD"].iter().any(|part| folder.join(part).exists()) => {
-                Err(CommandError::usage(format!(
-                    "the recipe {} was not fetched before: there is no clone at {}",
-                    self.recipe,
-                    folder.display()
-                ))
-                .remedy(format!("fetch it with `abra recipe fetch {}`, or leave --offline out", self.recipe)))
-            }
-            Source::Catalogue { .. } | Source::Folder { .. } => Ok(fetched),
-        }
-    }
-
-    /// Where the recipe comes from; a folder that is no recipe is told at once.
-    fn source(&self) -> Result<Source, CommandError> {
-        let Some(path) = &self.path else { return Ok(Source::Catalogue { at: self.r#ref.clone() }) };
-        let shown = path.display();
-        if path.as_os_str().is_empty() {
-            return Err(CommandError::usage("--path is empty").remedy(FOLDER));
-        }
-        let unread = |error: std::io::Error| CommandError::usage(format!("cannot read {shown}: {error}")).remedy(FOLDER);
-        let path = path.canonicalize().map_err(unread)?;
-        let entries = std::fs::read_dir(&path).map_err(unread)?;
-        let files: Vec<String> = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
-        match facts::recipe::missing(&files)[..] {
-            [] => Ok(Source::Folder { path }),
-            ref missing => {
-                Err(CommandError::usage(format!("{shown} is no recipe: it has no {}", missing.join(" and no "))).remedy(FOLDER))
-            }
-        }
     }
 }
 
@@ -209,8 +84,8 @@ async fn taste(env: &Env, host: Host, request: Request, format: Format) -> Resul
         Some(signal) = signals.next() => return Ok(ended_before(signal)),
     }
     // An engine that cannot be used at all is told before there is a run, so that nothing is left of one.
-    let swarm = Arc::new(DockerSwarm::at(&host.engine).map_err(|error| host::no_engine(&error))?);
-    let clock = Arc::new(SystemClock::start());
+    DockerSwarm::at(&host.engine).map_err(|error| host::no_engine(&error))?;
+    let clock = outside::clock();
     let folder = new_folder(&env.runs(), &*clock)?;
     let shown = folder.root().display().to_string();
     let unwritable = |error: String| {
@@ -231,17 +106,8 @@ async fn taste(env: &Env, host: Host, request: Request, format: Format) -> Resul
             reporter(env),
         ],
     );
-    let ports = Ports {
-        swarm: swarm.clone(),
-        capacity: swarm,
-        abra: Arc::new(PtyAbra::new(abra(env, &host, &folder), Arc::new(log.clone()), redact.clone())),
-        checkout: Arc::new(GitCheckout::new(&folder.abra_dir(), env.path.clone())),
-        machine: Arc::new(LocalMachine::of(&env.home)),
-        web: Arc::new(HttpsWeb::of(&host)),
-        files: Arc::new(Disk),
-        children: Arc::new(Processes),
-        clock,
-    };
+    let children = Arc::new(log.clone());
+    let ports = outside::ports(env, &host, &folder, children, redact.clone(), clock).map_err(|error| host::no_engine(&error))?;
     let state = engine::run(Tasting { request, host, ports: &ports, log: &log, folder: &folder, signals }).await;
     say(env, &state, &folder, &redact, format);
     Ok(ExitCode::from(verdict::exit_code(&state)))
@@ -287,22 +153,6 @@ fn ended_before(signal: i32) -> ExitCode {
         "taster: ended by signal {signal} before the run began; what dead runs left is swept before the next one"
     ));
     ExitCode::from(u8::try_from(128 + signal).unwrap_or(u8::MAX))
-}
-
-/// What abra gets to see of this machine.
-fn abra(env: &Env, host: &Host, folder: &Folder) -> Setup {
-    Setup {
-        abra: host.abra.clone(),
-        shim: vec![env.exe.clone().into(), "__child".into()],
-        abra_dir: folder.abra_dir(),
-        server: host.server.clone(),
-        // Within its own folder, so that it goes with it; abra looks for its settings from there upwards.
-        cwd: folder.abra_dir().join("cwd"),
-        transcripts: folder.transcripts(),
-        home: env.home.clone(),
-        path: env.path.clone(),
-        quiet: Setup::QUIET,
-    }
 }
 
 fn new_folder(runs: &Path, clock: &dyn Clock) -> Result<Folder, CommandError> {

@@ -26,13 +26,24 @@ fn failed() -> Outcome {
 #[test]
 fn a_good_run_goes_through_its_steps_one_after_the_other() {
     let mut tale = Tale::planned(INSTALL);
-    for step in ["provision", "deploy", "answer", "steady", "undeploy", "sweep", "compare"] {
-        assert_eq!(after(&tale), start(step));
+    for step in ["provision", "deploy", "calibrate", "answer", "steady", "undeploy", "sweep", "compare"] {
+        let both = Next::Start(vec![StepId("calibrate".into()), StepId("answer".into())]);
+        assert_eq!(after(&tale), if step == "calibrate" { both } else { start(step) });
         tale = tale.starts(step);
-        assert_eq!(after(&tale), Next::Wait, "{step} runs");
         tale = tale.step(step, Outcome::Passed);
     }
     assert_eq!(after(&tale), Next::Finished);
+}
+
+#[test]
+fn what_runs_beside_the_tiers_holds_nothing_up_but_the_end() {
+    let deployed = Tale::planned(INSTALL).pass(&["provision", "deploy"]).starts("calibrate").starts("answer");
+    assert_eq!(after(&deployed), Next::Wait);
+    let answered = deployed.step("answer", Outcome::Passed);
+    assert_eq!(after(&answered), start("steady"));
+    let steady = answered.starts("steady").step("steady", Outcome::Passed);
+    assert_eq!(after(&steady), Next::Wait, "calibrate still looks at the app");
+    assert_eq!(after(&steady.step("calibrate", failed())), start("undeploy"));
 }
 
 #[test]
@@ -42,7 +53,7 @@ fn whatever_happens_the_app_is_undeployed_and_swept() {
         ("provision fails", planned().step("provision", failed()), "undeploy"),
         ("deploy fails", planned().pass(&["provision"]).step("deploy", failed()), "undeploy"),
         ("deploy is not verified", planned().pass(&["provision"]).step("deploy", Outcome::Unverified(Gap::Killed)), "undeploy"),
-        ("nothing answers", planned().pass(&["provision", "deploy"]).step("answer", failed()), "steady"),
+        ("nothing answers", planned().pass(&["provision", "deploy", "calibrate"]).step("answer", failed()), "steady"),
         ("undeploy fails", planned().step("provision", failed()).step("undeploy", failed()), "sweep"),
         ("a signal before anything", planned().cancelled(Cancel::Signal { signal: 15 }), "undeploy"),
         ("the deadline in mid-tier", planned().pass(&["provision"]).cancelled(Cancel::Deadline), "undeploy"),

@@ -50,6 +50,7 @@ fn the_predecessors_queries_answer() {
             "stages": [
                 pass("provision"),
                 { "name": "deploy", "status": "fail", "summary": "the fault of recipe" },
+                unver("calibrate"),
                 unver("answer"),
                 unver("steady"),
                 pass("undeploy"),

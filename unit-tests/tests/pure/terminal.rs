@@ -122,7 +122,7 @@ fn the_command_that_repeats_a_run_names_what_was_not_the_default() {
 fn a_run_that_was_killed_is_never_told_as_green() {
     let tale = Tale::planned(&[Tier::Install]).pass(&["provision", "deploy", "answer"]).starts("steady");
     let text = ending(&tale.state(), PLACE);
-    assert!(text.starts_with("inconclusive (install)\n"), "{text}");
+    assert!(text.starts_with("inconclusive (install), level 0"), "{text}");
 }
 
 fn outcome() -> impl Strategy<Value = Outcome> {

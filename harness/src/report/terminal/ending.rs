@@ -56,7 +56,7 @@ fn headline(state: &RunState, verdict: &Verdict, paint: Paint) -> String {
     };
     let with = if sandbox_abra(state) { ", with the sandbox abra" } else { "" };
     let tiers = asked(verdict.tiers.iter().copied());
-    format!("{} ({tiers}), {}{with}", paint.of(hue, verdict.outcome.name()), level(&rungs(state)))
+    format!("{} ({tiers}), {}{with}", paint.of(hue, verdict.outcome.name()), flat(&level(&rungs(state)).to_string()))
 }
 
 /// The reasons in at most `room` lines: the sentence of each, and what it quotes below it as far as there is room.
@@ -68,6 +68,10 @@ fn why(verdict: &Verdict, room: usize) -> Vec<String> {
         lines.extend(reason.excerpt.iter().take(QUOTED).map(|line| format!("    {}", flat(line))));
     }
     lines.truncate(room);
+    let more = verdict.reasons.len().saturating_sub(REASONS);
+    if more > 0 && lines.len() < room {
+        lines.push(format!("  why: {more} more, in results.json"));
+    }
     lines
 }
 

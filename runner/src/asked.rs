@@ -1,0 +1,143 @@
+//! What may be asked for on the command line: a recipe, which state of it, how far.
+
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
+
+use harness::{
+    facts::recipe::missing,
+    model::{
+        names::RecipeName,
+        outcome::Tier,
+        request::{DEFAULT_DEADLINE, Request, Source},
+        settings::closest,
+    },
+};
+use sandbox::home::Home;
+
+use crate::{env::Env, error::CommandError};
+
+/// The tiers that this version can run.
+const TIERS: [Tier; 1] = [Tier::Install];
+
+/// What is asked for.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Asked {
+    /// The recipe
+    #[arg(long, value_name = "NAME", value_parser = recipe)]
+    pub(crate) recipe: RecipeName,
+    /// The tag, branch or commit to taste; the newest release by default
+    #[arg(long, value_name = "REF", conflicts_with = "path", value_parser = reference)]
+    r#ref: Option<String>,
+    /// A folder with the recipe, tasted with its uncommitted changes
+    #[arg(long, value_name = "DIR")]
+    path: Option<PathBuf>,
+    /// The tiers to run, separated by commas; all that this version can run by default: install
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = tier)]
+    tiers: Vec<Tier>,
+    /// Uses no network for the recipe: it must have been fetched before, and its images must be on the host
+    #[arg(long)]
+    pub(crate) offline: bool,
+    /// Ends the run after so many seconds, and removes what it made
+    #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_DEADLINE.as_secs(), value_parser = seconds, allow_negative_numbers = true)]
+    deadline: u64,
+    /// The host file to use
+    #[arg(long, value_name = "FILE")]
+    pub(crate) host: Option<PathBuf>,
+}
+
+/// The name of a recipe.
+fn recipe(text: &str) -> Result<RecipeName, String> {
+    match text.chars().count() {
+        0 => Err("it is empty; the name of a recipe is wanted, `hello` for a first try".into()),
+        64.. => Err("no recipe has a name of more than 63 characters".into()),
+        _ => text.parse::<RecipeName>().map_err(|error| format!("a recipe name is {}", error.rule)),
+    }
+}
+
+/// How long something may take, at most a day.
+pub(crate) fn seconds(text: &str) -> Result<u64, &'static str> {
+    text.parse().ok().filter(|seconds| (1..=86_400).contains(seconds)).ok_or("a number of seconds from 1 to 86400 is wanted")
+}
+
+/// A tag, branch or commit, as far as the command line can tell.
+fn reference(text: &str) -> Result<String, &'static str> {
+    match text {
+        "" => Err("it is empty; a tag, a branch or a commit is wanted"),
+        _ if text.starts_with('-') => Err("no tag, branch or commit begins with `-`"),
+        _ if text.chars().any(|c| c.is_control() || c == ' ') => Err("no tag, branch or commit has blanks in it"),
+        _ => Ok(text.to_owned()),
+    }
+}
+
+/// A tier that this version can run.
+fn tier(text: &str) -> Result<Tier, String> {
+    let names = |tiers: &[Tier]| tiers.iter().map(|tier| tier.name()).collect::<Vec<_>>();
+    match Tier::ALL.into_iter().find(|tier| tier.name() == text) {
+        Some(tier) if TIERS.contains(&tier) => Ok(tier),
+        Some(tier) => Err(format!("this version cannot run the tier {tier} yet; it runs {}", names(&TIERS).join(", "))),
+        None => {
+            let meant = closest(text, &names(&Tier::ALL)).map(|name| format!("did you mean `{name}`? ")).unwrap_or_default();
+            Err(format!("there is no such tier; {meant}there are {}", names(&Tier::ALL).join(", ")))
+        }
+    }
+}
+
+/// What `--path` takes.
+const FOLDER: &str = "--path takes the folder of a recipe, which has compose.yml and .env.sample at its top";
+
+impl Asked {
+    /// The request. Recipes that were fetched before lie in the sandbox, else in abra's own folder.
+    pub(crate) fn request(self, env: &Env, source: Source, sandbox: Option<&Home>) -> Result<Request, CommandError> {
+        let fetched = fetched(env, sandbox);
+        let offline = self.offline.then(|| self.fetched(&source, fetched)).transpose()?;
+        let host_file = self.host.as_ref().or(env.host.as_ref());
+        let tiers: BTreeSet<Tier> = if self.tiers.is_empty() { TIERS.into() } else { self.tiers.iter().copied().collect() };
+        Ok(Request {
+            recipe: self.recipe,
+            source,
+            tiers,
+            deadline: Duration::from_secs(self.deadline),
+            host_file: host_file.map(|file| std::path::absolute(file).unwrap_or_else(|_| file.clone())),
+            offline,
+        })
+    }
+
+    /// The folder of the recipes that were fetched before, when the one that is asked for is among them.
+    fn fetched(&self, source: &Source, fetched: PathBuf) -> Result<PathBuf, CommandError> {
+        let folder = fetched.join(self.recipe.as_str());
+        match source {
+            Source::Catalogue { .. } if ![".git", "HEAD"].iter().any(|part| folder.join(part).exists()) => {
+                Err(CommandError::usage(format!(
+                    "the recipe {} was not fetched before: there is no clone at {}",
+                    self.recipe,
+                    folder.display()
+                ))
+                .remedy(format!("fetch it with `abra recipe fetch {}`, or leave --offline out", self.recipe)))
+            }
+            Source::Catalogue { .. } | Source::Folder { .. } => Ok(fetched),
+        }
+    }
+
+    /// Where the recipe comes from; a folder that is no recipe is told at once.
+    pub(crate) fn source(&self) -> Result<Source, CommandError> {
+        let Some(path) = &self.path else { return Ok(Source::Catalogue { at: self.r#ref.clone() }) };
+        let shown = path.display();
+        if path.as_os_str().is_empty() {
+            return Err(CommandError::usage("--path is empty").remedy(FOLDER));
+        }
+        let unread = |error: std::io::Error| CommandError::usage(format!("cannot read {shown}: {error}")).remedy(FOLDER);
+        let path = path.canonicalize().map_err(unread)?;
+        let entries = std::fs::read_dir(&path).map_err(unread)?;
+        let files: Vec<String> = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        match missing(&files)[..] {
+            [] => Ok(Source::Folder { path }),
+            ref missing => {
+                Err(CommandError::usage(format!("{shown} is no recipe: it has no {}", missing.join(" and no "))).remedy(FOLDER))
+            }
+        }
+    }
+}
+
+/// The folder of the recipes that were fetched before.
+pub(crate) fn fetched(env: &Env, sandbox: Option<&Home>) -> PathBuf {
+    sandbox.map_or_else(|| env.abra_dir.join("recipes"), Home::recipes)
+}

@@ -1,0 +1,238 @@
+//! `taster plan`.
+
+use std::{fmt::Write, path::Path, process::ExitCode};
+
+use harness::{
+    adapters::{checkout::GitCheckout, tree},
+    compose::{Resolved, Service, Tree},
+    facts::{Facts, recipe},
+    model::{
+        host::Host,
+        names::{BadName, Domain, RecipeName, RunId, StackName},
+        outcome::{Outcome, SkipReason},
+        request::{Request, Source},
+        time::spoken,
+    },
+    plan::{Class, Head, Plan as Planning, Planned, Refusal, plan},
+    ports::{Checkout, CheckoutError},
+    report::terminal::summary,
+};
+use serde_json::json;
+
+use crate::{
+    asked::{Asked, fetched},
+    cli::block_on,
+    env::Env,
+    error::{CommandError, Exit},
+    host, output,
+};
+
+/// Where the sandbox serves its apps, for a plan made before there is one.
+const SANDBOX_ZONE: &str = "zone = \"taster.test\"";
+/// The commit of files that no commit holds.
+const NO_COMMIT: &str = "0000000000000000000000000000000000000000";
+
+/// Says what a run would do: its steps in order with their budgets, what is not run and why, what it needs, what policy says
+///
+/// Nothing is fetched and nothing is deployed; no engine is asked. The recipe is read where a run would find it: in the sandbox, in
+/// the folder in which abra keeps it, or in --path. The exit code is 0 when a run could begin, 2 when it would be refused.
+#[derive(Debug, clap::Args)]
+pub struct Plan {
+    #[command(flatten)]
+    asked: Asked,
+    /// Prints JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Plan {
+    /// Does it.
+    pub fn run(self, env: &Env) -> Result<ExitCode, CommandError> {
+        let source = self.asked.source()?;
+        let known = host::known(env, self.asked.host.as_deref())?;
+        let home = known.as_ref().and_then(host::sandbox_of);
+        let (host, sandbox) = match known {
+            Some(host) if home.is_some() => (host, Sandbox::Up),
+            Some(host) => (host, Sandbox::None),
+            None => (Host::parse(SANDBOX_ZONE).map_err(|error| CommandError::host(error.to_string()))?, Sandbox::NotYet),
+        };
+        let root = fetched(env, home.as_ref());
+        let request = self.asked.request(env, source, home.as_ref())?;
+        let (head, tree) = block_on(read(env, &request, &host, &root, sandbox))??;
+        let resolved = recipe::resolved(&tree, &head.domain, &head.stack)
+            .map_err(|failure| CommandError { exit: Exit::Red, ..CommandError::usage(failure.message) })?;
+        let policy = recipe::permitted(&resolved, &tree, &request.recipe, &host);
+        let facts = Facts { needs: recipe::needs(&resolved), head, tree, resolved };
+        let planned = plan(&request, &facts, &host.limits);
+        let refused: Vec<String> =
+            [policy.err(), planned.as_ref().err().cloned()].into_iter().flatten().flat_map(sentences).collect();
+        output::print(&match self.json {
+            true => document(planned.as_ref().ok(), &facts, &refused)?,
+            false => text(planned.as_ref().ok(), &facts, &host, &refused),
+        })?;
+        Ok(if refused.is_empty() { Exit::Green } else { Exit::Usage }.into())
+    }
+}
+
+/// What is under test, and its files.
+async fn read(env: &Env, request: &Request, host: &Host, root: &Path, sandbox: Sandbox) -> Result<(Head, Tree), CommandError> {
+    // Each run has a name of its own; this one only has its length.
+    let run = RunId::new("00000000-000000", [0; 5]).map_err(defect)?;
+    let domain = Domain::of(&request.recipe, &run, &host.zone).map_err(|error| CommandError::usage(error.to_string()))?;
+    let stack = StackName::of(&domain);
+    let of = |version, commit, dirty| Head { recipe: request.recipe.clone(), version, commit, dirty, domain, stack };
+    let at = match &request.source {
+        Source::Catalogue { at } => at,
+        Source::Folder { path } => return Ok((of(None, NO_COMMIT.parse().map_err(defect)?, true), in_folder(path)?)),
+    };
+    if !root.join(request.recipe.as_str()).is_dir() {
+        return Err(absent(&request.recipe, root, sandbox));
+    }
+    let checkout = GitCheckout::of_recipes(root, env.path.clone());
+    let unread = |error: CheckoutError| CommandError::usage(error.to_string());
+    let checked = checkout.read(&request.recipe).await.map_err(unread)?;
+    let commit = match at.clone().or_else(|| recipe::newest(&checked.tags)) {
+        Some(at) => checkout.find(&request.recipe, &at).await.map_err(unread)?,
+        None => checked.head,
+    };
+    let tree = checkout.tree(&request.recipe, &commit).await.map_err(unread)?;
+    Ok((of(recipe::tagged(&checked.tags, &commit), commit, false), tree))
+}
+
+fn in_folder(path: &Path) -> Result<Tree, CommandError> {
+    tree::in_folder(path).map_err(|error| CommandError::usage(format!("cannot read {}: {error}", path.display())))
+}
+
+fn defect(error: BadName) -> CommandError {
+    CommandError::host(error.to_string())
+}
+
+fn absent(recipe: &RecipeName, root: &Path, sandbox: Sandbox) -> CommandError {
+    let here =
+        || CommandError::usage(format!("the recipe {recipe} is not on this machine: there is no clone in {}", root.display()));
+    match sandbox {
+        Sandbox::Up if sandbox::recipes::all().iter().any(|name| name == recipe.as_str()) => {
+            here().remedy("`taster sandbox up` brings it")
+        }
+        Sandbox::Up => host::unknown(recipe),
+        Sandbox::NotYet => here().remedy("there is no sandbox yet, and no host file; `taster sandbox up` makes one"),
+        Sandbox::None => {
+            here().remedy(format!("`abra recipe fetch {recipe}` brings it; `taster list` says which ones there are"))
+        }
+    }
+}
+
+/// Whether the host is the sandbox.
+#[derive(Debug, Clone, Copy)]
+enum Sandbox {
+    /// It is.
+    Up,
+    /// It will be.
+    NotYet,
+    /// It is another host.
+    None,
+}
+
+fn sentences(refusal: Refusal) -> Vec<String> {
+    match refusal {
+        Refusal::Request { sentence } => vec![sentence],
+        Refusal::Policy { sentences } => sentences,
+        Refusal::Facts(failure) => vec![failure.message],
+    }
+}
+
+fn document(plan: Option<&Planning>, facts: &Facts, refused: &[String]) -> Result<String, CommandError> {
+    let services = facts.resolved.services.iter().map(|(name, service)| {
+        let allowance = u64::try_from(service.allowance().as_millis()).unwrap_or(u64::MAX);
+        json!({ "name": name, "image": service.image, "allowance_ms": allowance })
+    });
+    let skipped: Vec<&str> = facts.resolved.skipped.iter().map(|skipped| skipped.path.as_str()).collect();
+    let value = json!({
+        "schema": 1,
+        "head": facts.head,
+        "services": services.collect::<Vec<_>>(),
+        "needs": facts.needs,
+        "steps": plan.map(|plan| &plan.steps),
+        "skips": plan.map(|plan| &plan.skips),
+        "refused": refused,
+        "not_read": skipped,
+    });
+    serde_json::to_string_pretty(&value).map(|text| text + "\n").map_err(|error| CommandError::host(error.to_string()))
+}
+
+fn text(plan: Option<&Planning>, facts: &Facts, host: &Host, refused: &[String]) -> String {
+    let head = &facts.head;
+    let state = match (&head.version, head.dirty) {
+        (_, true) => "as it lies in the folder".to_owned(),
+        (Some(version), false) => format!("{version} ({})", &head.commit.as_str()[..8]),
+        (None, false) => format!("at {}, which is no release", &head.commit.as_str()[..8]),
+    };
+    let mut text = format!("{} {state} on {}\n", head.recipe, host.zone);
+    if let Some(plan) = plan {
+        steps(&mut text, plan);
+    }
+    services(&mut text, &facts.resolved);
+    let needs = &facts.needs;
+    let ports: Vec<String> = needs.ports.iter().map(ToString::to_string).collect();
+    let _ = writeln!(
+        text,
+        "\nneeds\n  memory     {} MiB reserved\n  networks   {} of its own, {} addresses in proxy\n  ports      {}",
+        needs.memory >> 20,
+        needs.networks,
+        needs.addresses,
+        if ports.is_empty() { "none".to_owned() } else { ports.join(", ") },
+    );
+    if !facts.resolved.skipped.is_empty() {
+        let paths: Vec<&str> = facts.resolved.skipped.iter().map(|skipped| skipped.path.as_str()).collect();
+        let _ = writeln!(text, "\nnot read of its files\n  {}", paths.join("\n  "));
+    }
+    text.push_str("\npolicy\n");
+    if refused.is_empty() {
+        text.push_str("  allows it: nothing reaches beyond the app's own stack, or the host file allows it\n");
+    }
+    for sentence in refused {
+        let _ = writeln!(text, "  refuses it: {sentence}");
+    }
+    text
+}
+
+fn steps(text: &mut String, plan: &Planning) {
+    text.push_str("\nsteps\n");
+    for planned in &plan.steps {
+        let after: Vec<&str> = planned.after.iter().map(|id| id.0.as_str()).collect();
+        let after = if after.is_empty() { String::new() } else { format!(", after {}", after.join(" and ")) };
+        let _ = writeln!(text, "  {:<10} {:<8} within {}{after}", planned.id.0, class(planned), spoken(planned.budget()));
+    }
+    text.push_str("\nnot run\n");
+    for (tier, reason) in &plan.skips {
+        let _ = writeln!(text, "  {:<10} {}", tier.name(), because(reason));
+    }
+}
+
+fn class(planned: &Planned) -> &'static str {
+    match planned.class {
+        Class::Tier(tier) => tier.name(),
+        Class::Beside => "beside",
+        Class::Always => "always",
+    }
+}
+
+fn because(reason: &SkipReason) -> String {
+    summary(&Outcome::Skipped(reason.clone()))
+}
+
+fn services(text: &mut String, resolved: &Resolved) {
+    text.push_str("\nservices\n");
+    for (name, service) in &resolved.services {
+        let _ = writeln!(text, "  {name:<10} {}{}", service.image, allowance(service));
+    }
+}
+
+/// What its health check allows it, when it has one.
+fn allowance(service: &Service) -> String {
+    let allowance = service.allowance();
+    match allowance.is_zero() {
+        true => ", without a health check".to_owned(),
+        false => format!(", up to {} until it is healthy", spoken(allowance)),
+    }
+}
