@@ -12,7 +12,7 @@ use crate::{
         host::Limits,
         names::{Commit, Domain, RecipeName, StackName},
         outcome::{Failure, SkipReason, Tier},
-        request::Request,
+        request::{DEFAULT_DEADLINE, Request},
         time::spoken,
     },
     preflight::Needs,
@@ -179,7 +179,7 @@ pub fn plan(request: &Request, facts: &Facts, limits: &Limits) -> Result<Plan, R
 }
 
 /// How long the stack may take to settle: what the host file says, else as long as its slowest service may take by its own
-/// health check, and [`SETTLE_BUDGET`] at least. A time that is given and too short for a service would only prove that it is.
+/// health check, and [`SETTLE_BUDGET`] at least. A budget that is too short for a service would only prove that it is.
 fn settle_budget(request: &Request, resolved: &Resolved, limits: &Limits) -> Result<Duration, Refusal> {
     let slowest = resolved.services.iter().max_by_key(|(_, service)| service.allowance());
     let Some((name, allowance)) = slowest.map(|(name, service)| (name, service.allowance())) else { return Ok(SETTLE_BUDGET) };
@@ -194,7 +194,8 @@ fn settle_budget(request: &Request, resolved: &Resolved, limits: &Limits) -> Res
             "raise limits.deploy_seconds in the host file",
         ));
     }
-    if request.deadline < allowance {
+    // A deadline that somebody chose is their own word, and an app is mostly healthy long before its allowance is over.
+    if request.deadline == DEFAULT_DEADLINE && DEFAULT_DEADLINE < allowance {
         return Err(refused(format!("the run's deadline is {}", spoken(request.deadline)), "give it a longer --deadline"));
     }
     Ok(given.unwrap_or(SETTLE_BUDGET.max(allowance + ABRA_BUDGET)))
