@@ -14,6 +14,7 @@ use crate::{
         outcome::{Outcome, Owner, Tier},
         time::{Mono, spoken},
     },
+    preflight::{Check, Finding},
     rungs::{Rung, level, rungs},
     state::{RunState, StepState},
     verdict::Colour,
@@ -38,6 +39,7 @@ struct Page<'a> {
     timeline: Timeline,
     steps: Vec<Step<'a>>,
     evidence: Vec<Proof>,
+    host: Vec<(Word, &'a Check)>,
     changes: Vec<Changes<'a>>,
 }
 
@@ -111,10 +113,21 @@ pub fn page(state: &RunState) -> Result<String, String> {
         timeline: timeline(state, &results),
         steps: results.stages.iter().map(|stage| step(state, stage)).collect(),
         evidence: evidence(state),
+        host: results.preflight.iter().map(|check| (found(check.finding), check)).collect(),
         changes: changes(&results),
         results: &results,
     };
     page.render().map_err(|error| error.to_string())
+}
+
+/// The word for what a check of the host found.
+fn found(finding: Finding) -> Word {
+    match finding {
+        Finding::Ok => Word { word: "ok", ..status_word(Status::Pass) },
+        Finding::Unknown => Word { word: "unknown", ..status_word(Status::Unver) },
+        Finding::Notice => Word { word: "notice", ..status_word(Status::Unver) },
+        Finding::Unfit => Word { word: "unfit", ..status_word(Status::Fail) },
+    }
 }
 
 fn millis(millis: u64) -> String {
