@@ -28,7 +28,7 @@ struct Bench {
 /// A figure: its name, what it measures, and how it is taken.
 type Figure = (&'static str, &'static str, fn(&Bench));
 
-const FIGURES: [Figure; 10] = [
+const FIGURES: [Figure; 12] = [
     ("converge", "convergence of services that do nothing, from the start of the deploy", stacks::converge),
     (
         "crash-loop",
@@ -42,6 +42,8 @@ const FIGURES: [Figure; 10] = [
     ("hello", "a whole run of `hello` on a warm sandbox", starts::hello),
     ("up", "`sandbox up` when it is up", starts::up),
     ("page", "the page of a failed run with as much to tell as can be", page::made),
+    ("plan", "`taster plan` of a recipe of the sandbox", starts::plan),
+    ("list", "`taster list` on the sandbox", starts::list),
     ("version", "`taster --version` of the release build", starts::version),
 ];
 

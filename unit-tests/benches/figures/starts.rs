@@ -39,6 +39,47 @@ pub(crate) fn version(bench: &Bench) {
     row("true, the start of any process", &floor);
 }
 
+/// How often a command that is over in milliseconds is timed.
+const OFTEN: usize = 30;
+
+pub(crate) fn plan(bench: &Bench) {
+    let Some(taster) = bench.release() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let repository = Home::at(ground::env().sandbox()).recipes().join("hello");
+    let shown = Command::new("git").arg("-C").arg(repository).args(["show", "HEAD:compose.yml"]).output().unwrap();
+    let compose = folder.path().join("compose.yml");
+    fs::write(&compose, shown.stdout).unwrap();
+    let (mut ours, mut docker) = (Spread::default(), Spread::default());
+    for _ in 0..OFTEN {
+        ours.add(timed(bench.ground.taster(folder.path()).args(["plan", "--recipe", "hello"])));
+        let mut config = Command::new("docker");
+        config.args(["stack", "config", "--compose-file"]).arg(&compose).env("STACK_NAME", "s");
+        docker.add(timed(config.env("DOMAIN", "hello.taster.test")));
+    }
+    row(&format!("{} plan --recipe hello (target: 50 ms)", name(&taster)), &ours);
+    row("docker stack config of its compose.yml", &docker);
+}
+
+pub(crate) fn list(bench: &Bench) {
+    let Some(taster) = bench.release() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let recipes = Home::at(ground::env().sandbox()).recipes();
+    let (mut ours, mut git) = (Spread::default(), Spread::default());
+    for _ in 0..OFTEN {
+        ours.add(timed(bench.ground.taster(folder.path()).arg("list")));
+        let mut newest = Command::new("sh");
+        git.add(timed(
+            newest.arg("-c").arg("for r in *; do git -C $r tag --sort=-v:refname | head -1; done").current_dir(&recipes),
+        ));
+    }
+    row(&format!("{} list (target: 50 ms)", name(&taster)), &ours);
+    row("git tag in each recipe, by a shell", &git);
+}
+
+fn name(program: &Path) -> std::borrow::Cow<'_, str> {
+    program.file_name().unwrap_or_default().to_string_lossy()
+}
+
 /// It is done in this process, in the name of the binary that the sandbox runs by now: another one would be put in its place.
 pub(crate) fn up(bench: &Bench) {
     let env = ground::env();
