@@ -48,8 +48,11 @@ impl Log {
     /// be claimed any more.
     pub fn record(&self, kind: Kind) {
         let mut inner = self.lock();
-        let kind = redacted(kind, &inner.redact);
+        let (kind, _) = inner.redact.fact(kind);
         inner.record(kind);
+        for text in inner.redact.complaints() {
+            inner.record(Kind::Warned { text });
+        }
     }
 
     /// Claims something for the run, durably, before it comes to be. What is claimed already is not claimed again.
@@ -82,6 +85,8 @@ impl Log {
 
     /// Records what a step waits for, if that has changed.
     pub fn observe(&self, step: &StepId, waiting_for: Vec<String>) {
+        // What is known has gone through the filter; without that, a secret would be news for ever.
+        let waiting_for: Vec<String> = waiting_for.iter().map(|line| self.redact(line)).collect();
         let known = self.lock().state.steps.get(step).map(|step| step.waiting_for.clone());
         if known.as_ref() != Some(&waiting_for) {
             self.record(Kind::Observed { step: step.clone(), waiting_for });
@@ -92,7 +97,8 @@ impl Log {
     pub fn saw_tasks(&self, step: &StepId, tasks: impl IntoIterator<Item = TaskSeen>) {
         let (news, room) = {
             let inner = self.lock();
-            let news: Vec<TaskSeen> = tasks.into_iter().filter(|seen| inner.state.is_news(seen)).collect();
+            let tasks = tasks.into_iter().map(|seen| inner.redact.fact(seen).0);
+            let news: Vec<TaskSeen> = tasks.filter(|seen| inner.state.is_news(seen)).collect();
             let told: usize = inner.state.tasks.iter().map(|story| story.changes.len()).sum();
             (news, MOST_TASK_CHANGES.saturating_sub(told))
         };
@@ -175,12 +181,4 @@ impl ChildRegister for Log {
     async fn ended(&self, pid: i32) {
         self.record(Kind::ChildEnded { pid });
     }
-}
-
-/// The event without the secrets that its texts may hold. One that cannot be read any more without them is kept as it is: it
-/// consists of names, and without its names nothing could be swept.
-fn redacted(kind: Kind, redact: &Redact) -> Kind {
-    let Ok(mut value) = serde_json::to_value(&kind) else { return kind };
-    redact.value(&mut value);
-    serde_json::from_value(value).unwrap_or(kind)
 }

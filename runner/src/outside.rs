@@ -39,8 +39,8 @@ pub fn ports(
     Ok(Ports {
         swarm: swarm.clone(),
         capacity: swarm,
-        abra: Arc::new(PtyAbra::new(abra(env, host, folder), children, redact)),
-        checkout: Arc::new(GitCheckout::new(&folder.abra_dir(), env.path.clone())),
+        abra: Arc::new(PtyAbra::new(abra(env, host, folder), children, redact.clone())),
+        checkout: Arc::new(GitCheckout::new(&folder.abra_dir(), env.path.clone()).learning(redact)),
         machine: Arc::new(LocalMachine::of(&env.home)),
         web: Arc::new(HttpsWeb::of(host)),
         files: Arc::new(Disk),

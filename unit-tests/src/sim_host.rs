@@ -19,6 +19,7 @@ use harness::{
         Abra, AbraError, Call, Capacity, Checked, Checkout, CheckoutError, Child, ChildError, Children, Engine, Exchange,
         FileError, Files, HttpView, Nudge, Ports, Room, Swarm, SwarmError, Web, WebError,
     },
+    redact::Redact,
     sweep::Removal,
     world::{ObjectId, ObjectKind, World},
 };
@@ -54,10 +55,23 @@ pub struct Manners {
     pub removal: Does,
 }
 
+/// An app that tells its secret wherever it can.
+#[derive(Clone)]
+pub struct Leak {
+    /// The secret that abra generates for it.
+    pub secret: String,
+    /// What it writes into its log, and into each answer.
+    pub told: String,
+    /// Who is told of the secret when abra makes it.
+    pub redact: Arc<Redact>,
+}
+
 /// The simulated host. Clones share it.
 #[derive(Clone)]
 pub struct SimHost {
     manners: Manners,
+    /// What its app makes of the secret that its abra generates, when it tells it to everybody.
+    pub leak: Option<Leak>,
     /// What its engine says of itself.
     pub engine: Engine,
     /// What of its Swarm can run out.
@@ -81,7 +95,7 @@ impl SimHost {
         let objects = BTreeMap::from([object(ObjectKind::Network, "proxy", None)]);
         let (engine, room, machine) = (sim_machine::engine(), sim_machine::room(), SimMachine::default());
         let tree = tale::tree(None);
-        Self { manners, engine, room, tree, machine, service, objects: Arc::new(Mutex::new(objects)) }
+        Self { manners, leak: None, engine, room, tree, machine, service, objects: Arc::new(Mutex::new(objects)) }
     }
 
     /// The names of all that is on it.
@@ -159,7 +173,7 @@ impl Swarm for SimHost {
     }
 
     async fn logs(&self, _: &TaskId, _: u32) -> Result<String, SwarmError> {
-        Ok(String::new())
+        Ok(self.leak.as_ref().map(|leak| leak.told.clone()).unwrap_or_default())
     }
 
     async fn mark(&self, claim: &Claim, _: &BTreeMap<String, String>) -> Result<(), SwarmError> {
@@ -186,6 +200,9 @@ impl Abra for SimHost {
             Call::Fetch { .. } | Call::New { .. } => {}
             Call::SecretGenerate { domain } => {
                 self.make(ObjectKind::Secret, &format!("{}_token_v1", stack(domain)), None);
+                if let Some(leak) = &self.leak {
+                    leak.redact.learn_as("token", &leak.secret);
+                }
             }
             Call::Deploy { domain } => {
                 let stack = stack(domain);
@@ -194,8 +211,9 @@ impl Abra for SimHost {
                 match tokio::time::timeout(budget, act(self.manners.deploy)).await {
                     Ok(Ok(())) => self.make(ObjectKind::Service, &format!("{stack}_app"), Some(&stack)),
                     Ok(Err(())) => {
-                        let exchange = Exchange { text: "FATA no\n".into(), raw: Vec::new(), took: Duration::ZERO };
-                        return Err(AbraError::Fatal { exit: 1, reason: "no".into(), exchange });
+                        let told = self.leak.as_ref().map(|leak| leak.told.clone()).unwrap_or_default();
+                        let exchange = Exchange { text: format!("{told}\nFATA no\n"), raw: Vec::new(), took: Duration::ZERO };
+                        return Err(AbraError::Fatal { exit: 1, reason: format!("no{told}"), exchange });
                     }
                     Err(_) => return Err(AbraError::Hung { after: budget, last: String::new() }),
                 }
@@ -246,6 +264,10 @@ impl Checkout for SimHost {
 impl Web for SimHost {
     async fn get(&self, _: &str, timeout: Duration) -> Result<HttpView, WebError> {
         match tokio::time::timeout(timeout, act(self.manners.web)).await {
+            Ok(_) if self.leak.is_some() => {
+                let body = self.leak.as_ref().map(|leak| leak.told.clone()).unwrap_or_default();
+                Ok(HttpView { status: 502, headers: BTreeMap::new(), body })
+            }
             Ok(Ok(())) => Ok(HttpView { status: 200, headers: BTreeMap::new(), body: "hello".into() }),
             Ok(Err(())) => Ok(HttpView { status: 502, headers: BTreeMap::new(), body: "Bad Gateway".into() }),
             Err(_) => Err(WebError::TimedOut { after: timeout }),

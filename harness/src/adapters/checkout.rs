@@ -5,6 +5,7 @@ use std::{
     io::ErrorKind,
     path::{Path, PathBuf},
     process::{Output, Stdio},
+    sync::Arc,
 };
 
 use async_trait::async_trait;
@@ -13,9 +14,10 @@ use tokio::{io::AsyncWriteExt, process::Command};
 use crate::{
     adapters::tree,
     claim::{Claim, Claimed},
-    compose::Tree,
+    compose::{Entry, Tree},
     model::names::{Commit, RecipeName},
     ports::{Checked, Checkout, CheckoutError, Tag},
+    redact::Redact,
 };
 
 /// Whoever commits what the user did not. The names show in `git log` of the run's own clone, nowhere else.
@@ -26,17 +28,24 @@ const IDENTITY: [&str; 4] = ["-c", "user.name=taster", "-c", "user.email=taster@
 pub struct GitCheckout {
     recipes: PathBuf,
     path: OsString,
+    redact: Arc<Redact>,
 }
 
 impl GitCheckout {
     /// The checkouts in `abra_dir`. `path` is the `PATH` in which git is found.
     pub fn new(abra_dir: &Path, path: OsString) -> Self {
-        Self { recipes: abra_dir.join("recipes"), path }
+        Self { recipes: abra_dir.join("recipes"), path, redact: Arc::default() }
+    }
+
+    /// The same, telling `redact` the secrets of each `.env` that it reads or writes.
+    #[must_use]
+    pub fn learning(self, redact: Arc<Redact>) -> Self {
+        Self { redact, ..self }
     }
 
     /// The repositories in a folder that has one for each recipe.
     pub fn of_recipes(recipes: &Path, path: OsString) -> Self {
-        Self { recipes: recipes.to_owned(), path }
+        Self { recipes: recipes.to_owned(), path, redact: Arc::default() }
     }
 
     fn dir(&self, recipe: &RecipeName) -> PathBuf {
@@ -185,7 +194,12 @@ impl Checkout for GitCheckout {
         let files = tree::listed(&list);
         let wanted: String = files.iter().filter_map(|file| file.content.as_ref()).map(|id| format!("{id}\n")).collect();
         let contents = fed("cat-file", self.git(&dir).args(["cat-file", "--batch"]), wanted).await?;
-        Ok(tree::filled(files, &contents))
+        let tree = tree::filled(files, &contents);
+        // What abra makes the app's `.env` of.
+        if let Some(Entry::Text(sample)) = tree.entry(".env.sample") {
+            self.redact.learn_env(sample);
+        }
+        Ok(tree)
     }
 
     async fn go(&self, claim: &Claim, recipe: &RecipeName, at: &str) -> Result<Commit, CheckoutError> {
@@ -203,13 +217,16 @@ impl Checkout for GitCheckout {
 
     async fn env(&self, claim: &Claim) -> Result<String, CheckoutError> {
         let path = env_file(claim)?;
-        std::fs::read_to_string(path).map_err(|error| file(path, &error))
+        let text = std::fs::read_to_string(path).map_err(|error| file(path, &error))?;
+        self.redact.learn_env(&text);
+        Ok(text)
     }
 
     async fn set_env(&self, claim: &Claim, settings: &[(&str, &str)]) -> Result<(), CheckoutError> {
         let path = env_file(claim)?;
         let text = std::fs::read_to_string(path).map_err(|error| file(path, &error))?;
         let text = settings.iter().fold(text, |text, (key, value)| with_setting(&text, key, value));
+        self.redact.learn_env(&text);
         std::fs::write(path, text).map_err(|error| file(path, &error))
     }
 }

@@ -60,7 +60,7 @@ impl Document {
     /// The text of the document.
     pub fn text(&self, state: &RunState) -> Result<String, String> {
         // The log has filtered every text when it was recorded; this is for a secret that was learnt only after that.
-        (self.made)(state).map(|text| self.redact.text(&text))
+        (self.made)(state).map(|text| self.redact.markup(&text))
     }
 }
 

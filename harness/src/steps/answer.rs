@@ -52,7 +52,9 @@ pub(super) async fn answer(context: &Context<'_>, id: &StepId, budget: Duration)
     let mut pause = PAUSE.0;
     let mut unrouted_since = None;
     let outcome = loop {
+        // What is quoted of it is cut, and what is left of a secret then could not be told for one.
         let got = context.ports.web.get(&url, REQUEST_PATIENCE).await;
+        let got = got.map(|view| HttpView { body: context.log.redact(&view.body), ..view });
         let said = first_lines(&got);
         let heard = hear(got);
         let now = context.ports.clock.mono();

@@ -4,7 +4,7 @@ use std::{fmt::Write, path::Path, process::ExitCode};
 
 use harness::{
     adapters::{checkout::GitCheckout, tree},
-    compose::{Resolved, Service, Tree},
+    compose::{Entry, Resolved, Service, Tree},
     facts::{Facts, recipe},
     model::{
         host::Host,
@@ -15,6 +15,7 @@ use harness::{
     },
     plan::{Class, Head, Plan as Planning, Planned, Refusal, plan},
     ports::{Checkout, CheckoutError},
+    redact::Redact,
     report::terminal::summary,
 };
 use serde_json::json;
@@ -59,16 +60,20 @@ impl Plan {
         let root = fetched(env, home.as_ref());
         let request = self.asked.request(env, source, home.as_ref())?;
         let (head, tree) = block_on(read(env, &request, &host, &root, sandbox))??;
+        let redact = Redact::new();
+        if let Some(Entry::Text(sample)) = tree.entry(".env.sample") {
+            redact.learn_env(sample);
+        }
         let resolved = recipe::resolved(&tree, &head.domain, &head.stack)
-            .map_err(|failure| CommandError { exit: Exit::Red, ..CommandError::usage(failure.message) })?;
+            .map_err(|failure| CommandError { exit: Exit::Red, ..CommandError::usage(redact.text(&failure.message)) })?;
         let policy = recipe::permitted(&resolved, &tree, &request.recipe, &host);
         let facts = Facts { needs: recipe::needs(&resolved), head, tree, resolved };
         let planned = plan(&request, &facts, &host.limits);
         let refused: Vec<String> =
             [policy.err(), planned.as_ref().err().cloned()].into_iter().flatten().flat_map(sentences).collect();
         output::print(&match self.json {
-            true => document(planned.as_ref().ok(), &facts, &refused)?,
-            false => text(planned.as_ref().ok(), &facts, &host, &refused),
+            true => document(planned.as_ref().ok(), &facts, &refused, &redact)?,
+            false => redact.text(&text(planned.as_ref().ok(), &facts, &host, &refused)),
         })?;
         Ok(if refused.is_empty() { Exit::Green } else { Exit::Usage }.into())
     }
@@ -141,13 +146,13 @@ fn sentences(refusal: Refusal) -> Vec<String> {
     }
 }
 
-fn document(plan: Option<&Planning>, facts: &Facts, refused: &[String]) -> Result<String, CommandError> {
+fn document(plan: Option<&Planning>, facts: &Facts, refused: &[String], redact: &Redact) -> Result<String, CommandError> {
     let services = facts.resolved.services.iter().map(|(name, service)| {
         let allowance = u64::try_from(service.allowance().as_millis()).unwrap_or(u64::MAX);
         json!({ "name": name, "image": service.image, "allowance_ms": allowance })
     });
     let skipped: Vec<&str> = facts.resolved.skipped.iter().map(|skipped| skipped.path.as_str()).collect();
-    let value = json!({
+    let mut value = json!({
         "schema": 1,
         "head": facts.head,
         "services": services.collect::<Vec<_>>(),
@@ -157,6 +162,7 @@ fn document(plan: Option<&Planning>, facts: &Facts, refused: &[String]) -> Resul
         "refused": refused,
         "not_read": skipped,
     });
+    redact.value(&mut value);
     serde_json::to_string_pretty(&value).map(|text| text + "\n").map_err(|error| CommandError::host(error.to_string()))
 }
 

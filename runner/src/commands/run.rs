@@ -135,12 +135,13 @@ pub(super) fn place<'a>(env: &Env, folder: &'a str, out: &impl IsTerminal) -> Pl
 fn say(env: &Env, state: &RunState, folder: &Folder, redact: &Arc<Redact>, format: Format) {
     let shown = &folder.root().display().to_string();
     let document = match format {
-        Format::Human => Ok(terminal::ending(state, place(env, shown, &std::io::stdout()))),
+        Format::Human => Ok(redact.text(&terminal::ending(state, place(env, shown, &std::io::stdout())))),
         Format::Json => results::document(state, redact),
         Format::Junit => Document::junit(folder.clone(), redact.clone()).text(state),
     };
     if format != Format::Human {
-        let _ = std::io::stderr().write_all(terminal::ending(state, place(env, shown, &std::io::stderr())).as_bytes());
+        let ending = redact.text(&terminal::ending(state, place(env, shown, &std::io::stderr())));
+        let _ = std::io::stderr().write_all(ending.as_bytes());
     }
     if let Err(error) = document.map_err(CommandError::host).and_then(|document| output::print(&document)) {
         output::tell(&format!("taster: {}; the results are in {shown}", error.sentence));

@@ -19,6 +19,7 @@ mod level;
 mod next;
 mod policy;
 mod preflight;
+mod redact;
 mod reference;
 mod results;
 mod run;

@@ -9,6 +9,8 @@ mod guard;
 mod judge;
 #[path = "sandbox.rs"]
 mod local_host;
+mod offline;
+mod redact;
 mod runs;
 mod sweep;
 
@@ -56,6 +58,8 @@ fn on_a_swarm(ground: Result<Ground, String>, list: bool) -> Vec<Trial> {
     stories.extend(runs::stories(ground.as_ref()));
     stories.extend(guard::stories(ground.as_ref()));
     stories.extend(bad_input::stories(ground.as_ref()));
+    stories.extend(redact::stories(ground.as_ref()));
+    stories.extend(offline::stories(ground.as_ref()));
     let Some(missing) = missing.filter(|_| !list) else { return stories };
     if ground::env().ci {
         return vec![Trial::test("the sandbox is up", move || Err(missing.into()))];

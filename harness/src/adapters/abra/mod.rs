@@ -138,17 +138,31 @@ impl PtyAbra {
         if let Call::SecretGenerate { .. } = call {
             let exchange = Exchange { text: shown(raw), raw: Vec::new(), took: Duration::ZERO };
             for secret in parse::secrets(&exchange).unwrap_or_default() {
-                self.redact.learn(&secret.value);
+                self.redact.learn_as(&secret.name, &secret.value);
+            }
+            if parse::veiled(&exchange).is_some() {
+                self.redact.doubt("abra made secrets in a way that cannot be read, so they are not known and cannot be hidden");
             }
         }
+    }
+
+    /// What a call printed, without its secrets, and without what may be secrets that could not be read.
+    fn hidden(&self, call: &Call, printed: &[u8]) -> String {
+        let veiled = match call {
+            Call::SecretGenerate { .. } => {
+                parse::veiled(&Exchange { text: shown(printed), raw: Vec::new(), took: Duration::ZERO })
+            }
+            Call::Version | Call::Fetch { .. } | Call::New { .. } | Call::Deploy { .. } | Call::Undeploy { .. } => None,
+        };
+        veiled.map_or_else(|| self.redact.text(&String::from_utf8_lossy(printed)), |text| self.redact.text(&text))
     }
 
     /// Keeps what was printed, without its secrets. A transcript that cannot be written changes nothing about the call.
     fn keep(&self, number: u32, call: &Call, seen: &Seen, took: Duration) {
         let name = format!("{number:03}-{}.txt", argv::name(call));
-        let typed = argv::argv(call).join(" ");
-        let text = format!("$ abra {typed}\n{}\n# {:?} after {took:.1?}\n", String::from_utf8_lossy(&seen.raw), seen.ended);
-        let _ = std::fs::write(self.setup.transcripts.join(name), self.redact.text(&text));
+        let typed = self.redact.text(&argv::argv(call).join(" "));
+        let text = format!("$ abra {typed}\n{}\n# {:?} after {took:.1?}\n", self.hidden(call, &seen.raw), seen.ended);
+        let _ = std::fs::write(self.setup.transcripts.join(name), text);
     }
 }
 
@@ -161,12 +175,21 @@ impl Abra for PtyAbra {
         }
         let program = find(&self.setup.abra, &self.setup.path)?;
         let (seen, took) = self.run(call, &program, budget).await?;
-        let exchange = Exchange { text: shown(&seen.raw), raw: seen.raw, took };
+        // Parsers read what a call printed that went well; of another one, words are quoted, and quotes are cut.
+        let raw = if seen.ended == Ended::Exit(0) { seen.raw } else { self.hidden(call, &seen.raw).into_bytes() };
+        let exchange = Exchange { text: shown(&raw), raw, took };
         match (seen.ended, exchange.text.lines().last().and_then(|line| line.strip_prefix(SHIM_SAYS))) {
             (Ended::Exit(NOT_STARTED), Some(message)) => {
                 Err(AbraError::Absent { path: program.display().to_string(), message: message.to_owned() })
             }
-            (ended, _) => classify(ended, exchange),
+            (ended, _) => {
+                let exchange = classify(ended, exchange)?;
+                // Secrets that nobody knows could not be hidden in anything that comes later.
+                if let Call::SecretGenerate { .. } = call {
+                    parse::secrets(&exchange)?;
+                }
+                Ok(exchange)
+            }
         }
     }
 }

@@ -58,13 +58,15 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-/// The secrets in the answer to `app secret generate -m`: a JSON array on one line, `WARN` lines may stand before it.
+/// The secrets in the answer to `app secret generate -m`: a JSON array at the beginning of a line, `WARN` lines may stand before it.
 /// An answer without an array means that there was nothing to generate. The spelling of keys is not certain, so their case
 /// does not matter.
 pub fn secrets(exchange: &Exchange) -> Result<Vec<Secret>, AbraError> {
     let call = "app secret generate";
-    let Some(line) = exchange.text.lines().find(|line| line.starts_with(['[', '{'])) else { return Ok(Vec::new()) };
-    let json: Value = serde_json::from_str(line).map_err(|error| unreadable(call, &error.to_string(), exchange))?;
+    let mut starts = std::iter::once(0).chain(exchange.text.match_indices('\n').map(|(at, _)| at + 1));
+    let Some(at) = starts.find(|at| exchange.text[*at..].starts_with(['[', '{'])) else { return Ok(Vec::new()) };
+    let json = serde_json::Deserializer::from_str(&exchange.text[at..]).into_iter::<Value>().next();
+    let json = json.unwrap_or(Ok(Value::Null)).map_err(|error| unreadable(call, &error.to_string(), exchange))?;
     let entries: Vec<Option<Secret>> = match &json {
         Value::Array(list) => list.iter().map(entry).collect(),
         Value::Object(map) => map.iter().map(|(name, value)| secret(name, value.as_str()?)).collect(),
@@ -72,6 +74,23 @@ pub fn secrets(exchange: &Exchange) -> Result<Vec<Secret>, AbraError> {
     };
     entries.into_iter().collect::<Option<_>>().ok_or_else(|| unreadable(call, "an entry has no name or no value", exchange))
 }
+
+/// The answer to `app secret generate` without what may be secrets that [`secrets`] cannot read, such as a table: all lines but those
+/// of abra's log. `None` when there is nothing of the kind.
+pub(super) fn veiled(exchange: &Exchange) -> Option<String> {
+    if secrets(exchange).is_ok_and(|secrets| !secrets.is_empty()) {
+        return None;
+    }
+    let plain = |line: &str| {
+        line.trim().is_empty() || matches!(line.trim(), "[]" | "{}") || LEVELS.iter().any(|level| line.starts_with(level))
+    };
+    let veil = |line| if plain(line) { line } else { "(hidden, for it may hold a secret)" };
+    let veiled: String = exchange.text.lines().map(|line| format!("{}\n", veil(line))).collect();
+    (!exchange.text.lines().all(plain)).then_some(veiled)
+}
+
+/// How the lines of abra's log begin.
+const LEVELS: [&str; 5] = ["DEBU", "INFO", "WARN", "ERRO", "FATA"];
 
 fn secret(name: &str, value: &str) -> Option<Secret> {
     Some(Secret { name: name.to_owned(), value: value.to_owned() })
@@ -120,6 +139,26 @@ mod tests {
         let found = secrets(&exchange(text)).unwrap();
         assert_eq!(found, [secret("db", "p[x]").unwrap(), secret("key", "k").unwrap()]);
         assert_eq!(secrets(&exchange("WARN nothing\n")).unwrap(), []);
+    }
+
+    #[test]
+    fn secrets_on_several_lines_are_found() {
+        let text = "INFO x\n[\n  {\n    \"name\": \"db\",\n    \"value\": \"p\"\n  }\n]\nINFO y\n";
+        assert_eq!(secrets(&exchange(text)).unwrap(), [secret("db", "p").unwrap()]);
+    }
+
+    #[test]
+    fn what_may_be_secrets_is_veiled() {
+        let hidden = "(hidden, for it may hold a secret)";
+        for (text, shown) in [
+            ("[{\"name\":\"db\",\"value\":\"hunter2\"}]\n", None),
+            ("WARN no secrets to generate\n", None),
+            ("[]\n", None),
+            ("INFO x\n| db | hunter2 |\nFATA y\n", Some(format!("INFO x\n{hidden}\nFATA y\n"))),
+            ("[{\"name\":\"db\",\"value\":\"hunter2\n", Some(format!("{hidden}\n"))),
+        ] {
+            assert_eq!(veiled(&exchange(text)), shown, "{text}");
+        }
     }
 
     #[test]

@@ -203,9 +203,10 @@ pub struct Skips {
 pub struct Flags {
     /// The worlds before and after were compared, nothing of the run is left, and nothing of others was changed by it.
     pub clean_teardown: bool,
-    /// The whole text of these results was searched for every secret that the run had learnt until it was written, in every form
+    /// Every text of these results was searched for every secret that the run had learnt until it was written, in every form
     /// that the filter knows, and there was none. When one is found it is hidden in the file, and this is false, because it may
-    /// stand elsewhere in the run's folder: text that was written before the secret was learnt could not be filtered for it.
+    /// stand elsewhere in the run's folder: text that was written before the secret was learnt could not be filtered for it. It is
+    /// false, too, when abra made a secret that is too short to be hidden, or one in a way that cannot be read.
     pub no_secret_leak: bool,
 }
 
@@ -317,20 +318,11 @@ impl ResultsV1 {
 
     /// The same results after the search that [`Flags::no_secret_leak`] tells of.
     pub fn searched(self, redact: &Redact) -> Self {
-        let text = serde_json::to_string(&self).unwrap_or_default();
-        let clean = !text.is_empty() && redact.text(&text) == text;
-        let mut results = if clean { self } else { self.hidden(redact) };
-        results.flags.no_secret_leak = clean;
+        let bare = Self { digest: String::new(), ..self };
+        let (mut results, found) = redact.fact(bare);
+        results.flags.no_secret_leak = !found && redact.complete();
         results.digest = results.computed_digest();
         results
-    }
-
-    /// The results with every secret in a text hidden. They stay as they are where they could not be read any more without it: then
-    /// the secret is a word that the schema itself has.
-    fn hidden(self, redact: &Redact) -> Self {
-        let Ok(mut value) = serde_json::to_value(&self) else { return self };
-        redact.value(&mut value);
-        serde_json::from_value(value).unwrap_or(self)
     }
 }
 
