@@ -1,6 +1,11 @@
 //! The loop: ask what is next, perform it, wait for whatever wakes it, record what came of it. Only this sequences steps.
 
-use std::{cell::RefCell, collections::BTreeMap, panic::AssertUnwindSafe, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    panic::AssertUnwindSafe,
+    time::Duration,
+};
 
 use futures_util::{
     FutureExt, StreamExt,
@@ -89,6 +94,7 @@ pub async fn run(run: Run<'_>) -> RunState {
         engine: before.engine.into_inner(),
         before: before.world.into_inner(),
         touched: RefCell::default(),
+        unseen: Cell::default(),
     };
     log.record(Kind::Planned { plan: plan.clone() });
     perform(&plan, &context, &mut signals, deadline.as_mut()).await;

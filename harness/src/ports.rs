@@ -198,7 +198,8 @@ pub trait Machine: Send + Sync {
     fn name(&self) -> (String, String);
     /// The memory that a new process could have, in bytes; absent when it cannot be read.
     fn memory(&self) -> Option<u64>;
-    /// The free bytes of the file system that holds `folder`, or its nearest parent that exists; absent when it cannot be read.
+    /// The free bytes of the file system that holds `folder`, or its nearest parent that exists, none where it is read-only;
+    /// absent when it cannot be read.
     fn room_in(&self, folder: &Path) -> Option<u64>;
     /// The ports on which something listens.
     fn listening(&self) -> BTreeSet<Port>;

@@ -18,16 +18,17 @@
 //! | `database:S` | listens on port 5432 after S seconds, instead of the web |
 //!
 //! `specimen probe http://HOST[:PORT]/PATH` exits 0 when that answers 200, else 1: images without a shell have no other
-//! health check.
+//! health check. `specimen connect HOST:PORT SECONDS` exits 0 once that accepts a connection, and 1 when it does not within
+//! that time.
 
 use std::{
     env, fs,
     io::{self, BufRead, BufReader, Read, Write},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpStream, ToSocketAddrs},
     path::{Path, PathBuf},
     process::exit,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 unsafe extern "C" {
@@ -51,6 +52,11 @@ fn main() {
         && verb == "probe"
     {
         exit(if probe(url) { 0 } else { 1 });
+    }
+    if let [_, verb, address, seconds] = &args[..]
+        && verb == "connect"
+    {
+        exit(if connects(address, Duration::from_secs(number(seconds).unsigned_abs().into())) { 0 } else { 1 });
     }
     let faults = setting("SPECIMEN_FAULTS", "");
     let faults: Vec<Vec<&str>> =
@@ -130,6 +136,23 @@ fn listen(port: i32) -> TcpListener {
 
 fn answers(host: &str, port: &str) -> bool {
     TcpStream::connect(format!("{host}:{port}")).is_ok()
+}
+
+/// Whether a connection is accepted within that time. A name that is just being made known, and a port that is not open yet,
+/// are tried again.
+fn connects(address: &str, patience: Duration) -> bool {
+    let over = Instant::now() + patience;
+    loop {
+        let left = over.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return false;
+        }
+        let found = address.to_socket_addrs().ok().and_then(|mut found| found.next());
+        if found.is_some_and(|address| TcpStream::connect_timeout(&address, left.min(Duration::from_secs(1))).is_ok()) {
+            return true;
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
 }
 
 fn probe(url: &str) -> bool {

@@ -6,7 +6,7 @@ use crate::{
     agent, engine,
     error::SandboxError,
     home::Home,
-    images, ingress,
+    images, ingress, ipvs,
     layout::Layout,
     progress::{Progress, Teller},
     swarm, up,
@@ -112,6 +112,7 @@ async fn remove_objects(
     layout: &Layout,
     teller: &mut Teller<'_>,
 ) -> Result<(), SandboxError> {
+    ipvs::remove(docker, layout).await?;
     if ingress::remove(docker, home, layout).await? {
         teller.say("removed the ingress");
     }

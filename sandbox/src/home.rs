@@ -85,9 +85,8 @@ impl Home {
 /// What was found out about the machine when the sandbox was made.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Machine {
-    /// Whether the kernel has IPVS, so that a service's virtual address answers. Told by `/proc/net/ip_vs`, which is there once
-    /// the engine has loaded the module; it does so for the first container on an overlay network, the ingress. No connection
-    /// is tried.
+    /// Whether a service's virtual address answers, which takes IPVS in the kernel. It does not where `/proc/net/ip_vs` is absent
+    /// once a container is on an overlay network; where the table is there, a connection by a service's name decided.
     pub ipvs: bool,
     /// Whether a container registry answers. Where none does, images are never looked up remotely.
     pub registry: bool,

@@ -16,6 +16,7 @@ pub mod home;
 mod host;
 pub mod images;
 pub mod ingress;
+pub mod ipvs;
 pub mod layout;
 mod made;
 pub mod ports;

@@ -13,8 +13,8 @@ use crate::{
     agent, engine,
     error::SandboxError,
     home::{Home, Machine},
-    host, images, ingress,
-    layout::Setup,
+    host, images, ingress, ipvs,
+    layout::{Layout, Setup},
     made,
     progress::{Progress, Teller},
     recipes, swarm, tls,
@@ -73,7 +73,7 @@ pub async fn up(home: &Home, setup: &Setup, say: &mut dyn FnMut(Progress)) -> Re
     let (registry, done) = futures_util::future::join(registry, rest).await;
     done?;
     if let Some(registry) = registry {
-        let machine = Machine { ipvs: ipvs(), registry };
+        let machine = Machine { ipvs: has_ipvs(&docker, layout).await, registry };
         home.remember(&machine).map_err(|error| SandboxError::file(&home.machine_file(), error))?;
         let has = |there: bool| if there { "yes" } else { "no" };
         teller.say(format!("looked at the machine: IPVS {}, registry {}", has(machine.ipvs), has(machine.registry)));
@@ -107,8 +107,9 @@ async fn registry(docker: &Docker) -> bool {
     matches!(tokio::time::timeout(REGISTRY, docker.inspect_registry_image(KNOWN_IMAGE, None)).await, Ok(Ok(_)))
 }
 
-/// Whether the kernel has IPVS. The engine loads it with the first overlay network that a container joins, and by then the
-/// ingress has; from that moment on the kernel shows this table, whoever looks.
-fn ipvs() -> bool {
-    fs::exists("/proc/net/ip_vs").unwrap_or(false)
+/// Whether the virtual addresses of services answer. The engine loads IPVS with the first overlay network that a container
+/// joins, and by then the ingress has: a kernel that does not show its table by now has none. One that does may still not
+/// serve it, so a real connection decides; what cannot be tried is taken as absent, which is what works everywhere.
+async fn has_ipvs(docker: &Docker, layout: &Layout) -> bool {
+    fs::exists("/proc/net/ip_vs").unwrap_or(false) && ipvs::probe(docker, layout).await.unwrap_or(false)
 }

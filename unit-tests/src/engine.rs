@@ -21,7 +21,12 @@ pub struct Engine {
 impl Engine {
     /// The local engine. `image` is one that it has, with a busybox in it.
     pub fn local(image: &str) -> Self {
-        Self { socket: "/var/run/docker.sock".into(), image: image.to_owned() }
+        Self::at(Path::new("/var/run/docker.sock"), image)
+    }
+
+    /// The engine behind `socket`. `image` is one that it has, with a busybox in it.
+    pub fn at(socket: &Path, image: &str) -> Self {
+        Self { socket: socket.to_owned(), image: image.to_owned() }
     }
 
     /// Whether it answers, manages a Swarm, and has the image.

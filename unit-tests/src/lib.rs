@@ -8,6 +8,7 @@ pub mod sim_host;
 pub mod sim_machine;
 pub mod sim_swarm;
 pub mod sim_world;
+pub mod spare;
 pub mod stacks;
 pub mod tale;
 pub mod told;

@@ -53,6 +53,8 @@ pub struct Manners {
     pub web: Does,
     /// The removal of secrets.
     pub removal: Does,
+    /// Whether abra deploys to another Swarm than the one that is looked at.
+    pub elsewhere: bool,
 }
 
 /// An app that tells its secret wherever it can.
@@ -83,6 +85,8 @@ pub struct SimHost {
     /// A look at a service that runs, under the name that it had when it was recorded.
     service: ServiceView,
     objects: Arc<Mutex<BTreeMap<ObjectId, harness::world::Object>>>,
+    /// The stacks on the Swarm that abra deploys to instead.
+    elsewhere: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl SimHost {
@@ -95,12 +99,18 @@ impl SimHost {
         let objects = BTreeMap::from([object(ObjectKind::Network, "proxy", None)]);
         let (engine, room, machine) = (sim_machine::engine(), sim_machine::room(), SimMachine::default());
         let tree = tale::tree(None);
-        Self { manners, leak: None, engine, room, tree, machine, service, objects: Arc::new(Mutex::new(objects)) }
+        let objects = Arc::new(Mutex::new(objects));
+        Self { manners, leak: None, engine, room, tree, machine, service, objects, elsewhere: Arc::default() }
     }
 
     /// The names of all that is on it.
     pub fn names(&self) -> Vec<String> {
         self.lock().values().map(|object| object.name.clone()).collect()
+    }
+
+    /// The stacks that abra deployed to another Swarm and did not undeploy.
+    pub fn elsewhere(&self) -> BTreeSet<String> {
+        self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The host behind all ports.
@@ -204,6 +214,9 @@ impl Abra for SimHost {
                     leak.redact.learn_as("token", &leak.secret);
                 }
             }
+            Call::Deploy { domain } if self.manners.elsewhere => {
+                self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner).insert(stack(domain));
+            }
             Call::Deploy { domain } => {
                 let stack = stack(domain);
                 // What it was told to do it does in the middle of its work.
@@ -221,6 +234,7 @@ impl Abra for SimHost {
             Call::Undeploy { domain } => {
                 let name = format!("{}_app", stack(domain));
                 self.lock().retain(|_, object| object.name != name);
+                self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner).remove(&stack(domain));
             }
         }
         Ok(Exchange { text, raw: Vec::new(), took: Duration::ZERO })

@@ -15,7 +15,10 @@ use procfs::{
     Current, Meminfo,
     net::{TcpState, UdpState},
 };
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use rustix::{
+    fs::StatVfsMountFlags,
+    thread::{LinkNameSpaceType, move_into_link_name_space},
+};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
@@ -100,6 +103,9 @@ impl Machine for LocalMachine {
     fn room_in(&self, folder: &Path) -> Option<u64> {
         let there = folder.ancestors().find(|folder| folder.exists())?;
         let system = rustix::fs::statvfs(there).ok()?;
+        if system.f_flag.contains(StatVfsMountFlags::RDONLY) {
+            return Some(0);
+        }
         system.f_bavail.checked_mul(system.f_frsize)
     }
 

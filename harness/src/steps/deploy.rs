@@ -17,10 +17,14 @@ use crate::{
     },
     plan::{Head, StepId},
     ports::{AbraError, Call, Swarm},
+    preflight::Topic,
 };
 
 /// How many lines of a failed task's log are kept.
 const LOG_LINES: u32 = 200;
+/// How long the engine may show nothing of what abra says it deployed, and the pause between two looks.
+const APPEARS: Duration = Duration::from_secs(3);
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 pub(super) async fn deploy(context: &Context<'_>, id: &StepId, budget: Duration) -> Outcome {
     let (head, claim) = match claimed(context) {
@@ -32,6 +36,13 @@ pub(super) async fn deploy(context: &Context<'_>, id: &StepId, budget: Duration)
     if let Err(error) = context.ports.abra.call(&call, Some(&claim), ABRA_PATIENCE).await {
         return Outcome::Failed(refused(error));
     }
+    context.unseen.set(true);
+    if let Err(failure) = appears(context, id, &head).await {
+        let outcome = Outcome::Failed(failure);
+        check(context, id, "the engine has what abra deployed", &outcome);
+        return outcome;
+    }
+    context.unseen.set(false);
     let (swarm, clock) = (&*context.ports.swarm, &*context.ports.clock);
     let patience = budget.saturating_sub(ABRA_PATIENCE);
     let mut services = BTreeMap::new();
@@ -63,6 +74,27 @@ fn claimed(context: &Context<'_>) -> Result<(Head, Claim), Failure> {
     let head = context.head()?.clone();
     let claim = context.claim(Claimed::Stack { name: head.stack.clone() })?;
     Ok((head, claim))
+}
+
+/// Waits until a service of the stack is where we look. abra returns once the Swarm has taken the stack, so one that stays
+/// away was deployed to another Swarm. Whether the engine answers at all is left to the watch that follows.
+async fn appears(context: &Context<'_>, id: &StepId, head: &Head) -> Result<(), Failure> {
+    let (host, clock) = (context.host, &*context.ports.clock);
+    let began = clock.mono();
+    while context.ports.swarm.look(&head.stack).await.is_ok_and(|services| services.is_empty()) {
+        if clock.mono().since(began) >= APPEARS {
+            let (server, engine, stack) = (&host.server, host.engine.display(), &head.stack);
+            let check = Topic::SameSwarm.name().to_owned();
+            let sentence = format!(
+                "abra deployed {stack} to its server `{server}`, and the engine at {engine} shows nothing of it; make `server` and \
+                 `engine` in the host file name the same, and remove there what abra leaves of {stack}: secrets and volumes"
+            );
+            return Err(Failure::new(Cause::Preflight { check }, sentence).owned_by(Owner::Infrastructure));
+        }
+        context.log.observe(id, vec!["the engine shows nothing yet of what abra deployed".into()]);
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+    Ok(())
 }
 
 /// The tasks as a look shows them, those of one service together.

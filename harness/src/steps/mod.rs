@@ -11,7 +11,11 @@ mod steady;
 pub mod sweep;
 mod undeploy;
 
-use std::{cell::RefCell, collections::BTreeSet, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeSet,
+    time::Duration,
+};
 
 use crate::{
     adapters::folder::Folder,
@@ -48,6 +52,8 @@ pub struct Context<'a> {
     pub before: Option<World>,
     /// The objects that our own removals named.
     pub touched: RefCell<BTreeSet<ObjectId>>,
+    /// Whether abra said that it deployed the app and the engine has shown nothing of it so far.
+    pub unseen: Cell<bool>,
 }
 
 impl Context<'_> {

@@ -338,9 +338,9 @@ fn shown_in(folder: &Path, secret: &str) -> Option<String> {
 
 /// The ways in which a run fails and quotes, each with the look at its service.
 const LEAKS: [(&str, Manners, &str); 3] = [
-    ("an answer", Manners { deploy: Does::Well, web: Does::Well, removal: Does::Well }, "healthy"),
-    ("abra's words", Manners { deploy: Does::Fails, web: Does::Well, removal: Does::Well }, "healthy"),
-    ("a log", Manners { deploy: Does::Well, web: Does::Well, removal: Does::Well }, "attempts-spent"),
+    ("an answer", Manners { deploy: Does::Well, web: Does::Well, removal: Does::Well, elsewhere: false }, "healthy"),
+    ("abra's words", Manners { deploy: Does::Fails, web: Does::Well, removal: Does::Well, elsewhere: false }, "healthy"),
+    ("a log", Manners { deploy: Does::Well, web: Does::Well, removal: Does::Well, elsewhere: false }, "attempts-spent"),
 ];
 
 #[test]

@@ -118,6 +118,21 @@ fn a_deploy_that_abra_refuses_is_the_recipes() {
 }
 
 #[test]
+fn what_abra_deploys_elsewhere_is_told_at_once_and_undeployed_there() {
+    let host =
+        || SimHost::new(Manners { elsewhere: true, ..Manners::default() }, Recording::load("healthy").looks.last().unwrap());
+    let there = host();
+    let why = "abra deployed hello-aebagbaf_taster_test to its server `default`, and the engine at /var/run/docker.sock shows nothing of it; make `server` and `engine`";
+    check(told_on(there.clone(), None), Colour::Inconclusive, 3, why);
+    assert!(there.elsewhere().is_empty(), "abra is asked to undeploy all the same: {:?}", there.elsewhere());
+
+    let there = host();
+    // Also when the run is ended before anybody can know where it went.
+    check(told_on(there.clone(), Some((Duration::from_secs(1), 15))), Colour::Inconclusive, 143, "ended by signal 15");
+    assert!(there.elsewhere().is_empty(), "{:?}", there.elsewhere());
+}
+
+#[test]
 fn a_deploy_that_hangs_is_nobodys_proof() {
     check(told(Manners { deploy: Does::Hangs, ..Manners::default() }, None), Colour::Inconclusive, 3, "abra did not end within");
 }

@@ -13,6 +13,7 @@ mod offline;
 mod redact;
 mod runs;
 mod sweep;
+mod worlds;
 
 use std::process::ExitCode;
 
@@ -58,6 +59,7 @@ fn on_a_swarm(ground: Result<Ground, String>, list: bool) -> Vec<Trial> {
     stories.extend(runs::stories(ground.as_ref()));
     stories.extend(guard::stories(ground.as_ref()));
     stories.extend(bad_input::stories(ground.as_ref()));
+    stories.extend(worlds::stories(ground.as_ref()));
     stories.extend(redact::stories(ground.as_ref()));
     stories.extend(offline::stories(ground.as_ref()));
     let Some(missing) = missing.filter(|_| !list) else { return stories };
