@@ -217,14 +217,17 @@ fn merged(mut spans: Vec<Span>) -> Vec<Span> {
     merged
 }
 
-/// What is searched for: the secret itself, and its base64. All escapes are undone by the views.
+/// What is searched for: the secret itself, as JSON escapes it, and the base64 of both. All other escapes are undone by the views.
 fn forms_of(secret: &str) -> BTreeSet<String> {
     let secret = secret.replace("\r\n", "\n");
     let mut forms: BTreeSet<String> = base64(secret.as_bytes()).into_iter().chain(base64(secret.trim().as_bytes())).collect();
     // What is sent in base64 may have been escaped before.
     let json = Value::from(secret.as_str()).to_string();
     if json.len() > secret.len() + 2 {
-        forms.extend(base64(&json.as_bytes()[1..json.len() - 1]));
+        let escaped = &json[1..json.len() - 1];
+        forms.extend(base64(escaped.as_bytes()));
+        // Behind a lone backslash the escapes read differently from its place on, and still anybody sees the secret.
+        forms.insert(escaped.to_owned());
     }
     // Blanks around a secret belong to the text as often as to it.
     forms.insert(secret.trim().to_owned());

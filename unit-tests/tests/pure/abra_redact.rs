@@ -35,7 +35,6 @@ proptest! {
 
     #[test]
     fn base64_hides_nothing_wherever_the_secret_stands(secret in "[!-~]{8,40}", before in "[!-~]{0,7}", after in "[!-~]{0,7}") {
-
         let redact = Redact::new();
         redact.learn(&secret);
         let whole = data_encoding::BASE64.encode(format!("{before}{secret}{after}").as_bytes());
@@ -51,6 +50,16 @@ proptest! {
         let redact = Redact::new();
         redact.learn(&secret);
         prop_assert_eq!(redact.text(&text), text);
+    }
+
+    #[test]
+    fn an_escaped_secret_is_hidden_behind_a_backslash_too(secret in "[nrtu\"\\\\a-c]{4,12}") {
+        let redact = Redact::new();
+        prop_assume!(redact.learn(&secret));
+        let json = serde_json::to_string(&secret).unwrap();
+        let escaped = &json[1..json.len() - 1];
+        let shown = redact.text(&format!(" \\{escaped} \\"));
+        prop_assert!(!shown.contains(escaped), "{shown}");
     }
 
     #[test]
