@@ -15,9 +15,10 @@ use futures_util::{
 
 use crate::{
     adapters::folder::Folder,
+    base::Green,
     compose::Tree,
     event::{Cancel, JOURNAL_VERSION, Kind},
-    facts::{self, Before},
+    facts::{self, Found},
     log::Log,
     model::{
         host::Host,
@@ -46,6 +47,8 @@ enum Wake {
 pub struct Run<'a> {
     /// What was asked for.
     pub request: Request,
+    /// The last green run of the recipe on this host.
+    pub history: Option<Green>,
     /// Where it is tasted.
     pub host: Host,
     /// The outside.
@@ -60,7 +63,7 @@ pub struct Run<'a> {
 
 /// Takes a run from its request to its end and gives its last state. Whatever happens, what was claimed is swept.
 pub async fn run(run: Run<'_>) -> RunState {
-    let Run { request, host, ports, log, folder, mut signals } = run;
+    let Run { request, history, host, ports, log, folder, mut signals } = run;
     log.record(Kind::RunStarted {
         version: JOURNAL_VERSION,
         run: folder.run().clone(),
@@ -71,18 +74,18 @@ pub async fn run(run: Run<'_>) -> RunState {
     let deadline = tokio::time::sleep(request.deadline);
     tokio::pin!(deadline);
 
-    let before = Before::default();
+    let found = Found::default();
     let gathered = tokio::select! {
-        gathered = AssertUnwindSafe(facts::gather(&request, &host, ports, log, folder, &before)).catch_unwind() => {
+        gathered = AssertUnwindSafe(facts::gather(&request, &host, ports, log, folder, &found, history.as_ref())).catch_unwind() => {
             Some(gathered.unwrap_or_else(|_| Err(Refusal::Facts(panicked("gathering the facts")))))
         }
         signal = next_signal(&mut signals) => { cancel(log, Cancel::Signal { signal }); None }
         () = &mut deadline => { cancel(log, Cancel::Deadline); None }
     };
-    let (plan, tree) = match gathered {
-        Some(Ok(facts)) => (plan(&request, &facts, &host.limits).unwrap_or_else(Plan::refused), facts.tree),
-        Some(Err(refusal)) => (Plan::refused(refusal), Tree::default()),
-        None => (Plan::ended_early(), Tree::default()),
+    let (plan, tree, before) = match gathered {
+        Some(Ok(facts)) => (plan(&request, &facts, &host.limits).unwrap_or_else(Plan::refused), facts.tree, facts.before),
+        Some(Err(refusal)) => (Plan::refused(refusal), Tree::default(), None),
+        None => (Plan::ended_early(), Tree::default(), None),
     };
     let context = Context {
         ports,
@@ -91,8 +94,9 @@ pub async fn run(run: Run<'_>) -> RunState {
         host: &host,
         head: plan.head.clone(),
         tree,
-        engine: before.engine.into_inner(),
-        before: before.world.into_inner(),
+        base: plan.base.clone().zip(before).filter(|_| plan.upgrades()),
+        engine: found.engine.into_inner(),
+        before: found.world.into_inner(),
         touched: RefCell::default(),
         unseen: Cell::default(),
     };

@@ -14,7 +14,7 @@ use crate::{
     model::{
         host::Host,
         names::{Domain, EngineId, RunId, ServiceName, TaskId},
-        outcome::{Failure, Outcome},
+        outcome::{Failure, Outcome, Subject},
         request::Request,
         text::plain,
         time::{Mono, Wall},
@@ -249,8 +249,23 @@ pub enum Note {
         /// The image.
         image: String,
     },
-    /// The app was deployed once more.
+    /// The app was deployed where none was.
     Deployed,
+    /// What of the recipe runs from now on.
+    Runs {
+        /// What.
+        subject: Subject,
+    },
+    /// A service that head's files do not have any more was found and removed.
+    Dropped {
+        /// The service without its stack.
+        service: String,
+    },
+    /// Something that an operator has to do, or to know, to come from base to head.
+    OperatorMust {
+        /// One sentence.
+        text: String,
+    },
     /// The app has settled, on these tasks. A later look that finds others has found a restart.
     Settled {
         /// The running tasks of each service.

@@ -4,6 +4,7 @@
 //! through ports, writes every event to a journal, and folds the events into the state that all reports are made of.
 
 pub mod adapters;
+pub mod base;
 pub mod claim;
 pub mod compose;
 pub mod converge;
@@ -24,5 +25,6 @@ pub mod rungs;
 pub mod state;
 pub mod steps;
 pub mod sweep;
+pub mod upgrade;
 pub mod verdict;
 pub mod world;

@@ -6,12 +6,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    base::Base,
     compose::Resolved,
     facts::Facts,
     model::{
         host::Limits,
         names::{Commit, Domain, RecipeName, StackName},
-        outcome::{Failure, SkipReason, Tier},
+        outcome::{Failure, SkipReason, Subject, Tier},
         request::{DEFAULT_DEADLINE, Request},
         time::spoken,
     },
@@ -34,6 +35,9 @@ impl fmt::Display for StepId {
 pub struct Plan {
     /// What is under test; absent when the facts refuse the run.
     pub head: Option<Head>,
+    /// What the app is upgraded from; absent when the facts refuse the run.
+    #[serde(default)]
+    pub base: Option<Base>,
     /// Why the run is refused, when it is. Then the plan only removes what gathering the facts left.
     pub refusal: Option<Refusal>,
     /// The steps, each after those that it names.
@@ -134,8 +138,18 @@ pub enum OnFail {
 pub enum Step {
     /// Makes the app known to abra: `.env` and secrets.
     Provision,
-    /// Deploys the app and waits until it has settled.
-    Deploy,
+    /// Deploys base or head where nothing is deployed, and waits until it has settled.
+    Deploy {
+        /// Which of them.
+        #[serde(default)]
+        subject: Subject,
+    },
+    /// Brings the `.env` and the secrets of the running app up to head, as an operator would.
+    Migrate,
+    /// Deploys head over base and waits until it has settled.
+    Upgrade,
+    /// Proves that head is what runs, and removes the services that it dropped.
+    Prove,
     /// Holds what the recipe's files were taken to say against what runs.
     Calibrate,
     /// Waits for an answer of the app itself through the ingress.
@@ -150,6 +164,13 @@ pub enum Step {
     Compare,
 }
 
+impl Step {
+    /// Whether it replaces what runs by head.
+    pub fn upgrades(&self) -> bool {
+        matches!(self, Step::Upgrade)
+    }
+}
+
 /// How long abra may take for one command that only reads or writes files.
 const ABRA_BUDGET: Duration = Duration::from_secs(60);
 /// How long a stack may take to settle before the step gives up. The judge fails it earlier by the services' own numbers.
@@ -159,23 +180,56 @@ const ANSWER_BUDGET: Duration = Duration::from_secs(300);
 /// How long removing everything may take.
 const SWEEP_BUDGET: Duration = Duration::from_secs(120);
 
-/// The plan for a head: its install tier, then removing everything again. Refused where the recipe's own health checks need longer
+/// The plan for a head: the tiers that were asked for on one deployment, then removing everything again. Refused where the recipe's own health checks need longer
 /// than they are given.
 pub fn plan(request: &Request, facts: &Facts, limits: &Limits) -> Result<Plan, Refusal> {
+    let mut skips: BTreeMap<Tier, SkipReason> =
+        Tier::ALL.into_iter().filter(|tier| !request.tiers.contains(tier)).map(|tier| (tier, SkipReason::NotAsked)).collect();
+    if let Base::None { .. } = facts.base {
+        skips.entry(Tier::Upgrade).or_insert_with(|| SkipReason::Structural { lacks: "an older version".into() });
+    }
+    let upgrades = !skips.contains_key(&Tier::Upgrade);
+    let mut steps = install_tier(request, facts, limits, upgrades)?;
+    if upgrades {
+        steps.extend(upgrade_tier(request, facts, limits)?);
+    }
+    let last = steps.last().map_or_else(String::new, |planned| planned.id.0.clone());
+    steps.push(planned("undeploy", Step::Undeploy, &["calibrate", &last], Class::Always, ABRA_BUDGET, OnFail::Continue));
+    steps.extend(clean_up(&["undeploy"]));
+    let (head, base) = (Some(facts.head.clone()), Some(facts.base.clone()));
+    Ok(Plan { head, base, refusal: None, steps, skips, needs: facts.needs.clone() })
+}
+
+/// The install of base where there is an upgrade to come, else of head.
+fn install_tier(request: &Request, facts: &Facts, limits: &Limits, upgrades: bool) -> Result<Vec<Planned>, Refusal> {
     let install = Class::Tier(Tier::Install);
-    let settle = settle_budget(request, &facts.resolved, limits)?;
-    let mut steps = vec![
+    let (subject, resolved) = match &facts.before {
+        Some(before) if upgrades => (Subject::Base, &before.resolved),
+        Some(_) | None => (Subject::Head, &facts.resolved),
+    };
+    let settle = settle_budget(request, resolved, limits)?;
+    Ok(vec![
         planned("provision", Step::Provision, &[], install, ABRA_BUDGET, OnFail::EndTiers),
-        planned("deploy", Step::Deploy, &["provision"], install, settle, OnFail::EndTiers),
+        planned("deploy", Step::Deploy { subject }, &["provision"], install, settle, OnFail::EndTiers),
         planned("calibrate", Step::Calibrate, &["deploy"], Class::Beside, ABRA_BUDGET, OnFail::Continue),
         planned("answer", Step::Answer, &["deploy"], install, ANSWER_BUDGET, OnFail::Continue),
         planned("steady", Step::Steady, &["answer"], install, ABRA_BUDGET, OnFail::Continue),
-        planned("undeploy", Step::Undeploy, &["calibrate", "steady"], Class::Always, ABRA_BUDGET, OnFail::Continue),
-    ];
-    steps.extend(clean_up(&["undeploy"]));
-    let skips =
-        Tier::ALL.into_iter().filter(|tier| !request.tiers.contains(tier)).map(|tier| (tier, SkipReason::NotAsked)).collect();
-    Ok(Plan { head: Some(facts.head.clone()), refusal: None, steps, skips, needs: facts.needs.clone() })
+    ])
+}
+
+/// The upgrade in place. A tier that failed bars the rest of itself only: what comes later is done on what runs then, and says so.
+fn upgrade_tier(request: &Request, facts: &Facts, limits: &Limits) -> Result<Vec<Planned>, Refusal> {
+    let tier = Class::Tier(Tier::Upgrade);
+    let settle = settle_budget(request, &facts.resolved, limits)?;
+    let answer = "answer-upgrade";
+    Ok(vec![
+        // What calibrate compares must still be base.
+        planned("migrate", Step::Migrate, &["steady", "calibrate"], tier, ABRA_BUDGET, OnFail::SkipTier),
+        planned("upgrade", Step::Upgrade, &["migrate"], tier, settle, OnFail::SkipTier),
+        planned("prove", Step::Prove, &["upgrade"], tier, ABRA_BUDGET, OnFail::Continue),
+        planned(answer, Step::Answer, &["prove"], tier, ANSWER_BUDGET, OnFail::Continue),
+        planned("steady-upgrade", Step::Steady, &[answer], tier, ABRA_BUDGET, OnFail::Continue),
+    ])
 }
 
 /// How long the stack may take to settle: what the host file says, else as long as its slowest service may take by its own
@@ -204,12 +258,24 @@ fn settle_budget(request: &Request, resolved: &Resolved, limits: &Limits) -> Res
 impl Plan {
     /// The plan of a run that is refused: it only removes what is already the run's.
     pub fn refused(refusal: Refusal) -> Self {
-        Self { head: None, refusal: Some(refusal), steps: clean_up(&[]), skips: BTreeMap::new(), needs: Needs::default() }
+        Self {
+            head: None,
+            base: None,
+            refusal: Some(refusal),
+            steps: clean_up(&[]),
+            skips: BTreeMap::new(),
+            needs: Needs::default(),
+        }
     }
 
     /// The plan of a run that was ended before there was a plan.
     pub fn ended_early() -> Self {
-        Self { head: None, refusal: None, steps: clean_up(&[]), skips: BTreeMap::new(), needs: Needs::default() }
+        Self { head: None, base: None, refusal: None, steps: clean_up(&[]), skips: BTreeMap::new(), needs: Needs::default() }
+    }
+
+    /// Whether base is installed first and replaced by head.
+    pub fn upgrades(&self) -> bool {
+        self.steps.iter().any(|planned| planned.step.upgrades())
     }
 
     /// The step with this name.

@@ -313,15 +313,19 @@ pub enum Call {
         /// abra's name for the server.
         server: String,
     },
-    /// `abra app secret generate --all`.
+    /// `abra app secret generate`.
     SecretGenerate {
         /// The app.
         domain: Domain,
+        /// One secret by its name and version, or all.
+        one: Option<(String, String)>,
     },
-    /// `abra app deploy --chaos --no-converge-checks`: deploys what is checked out and returns.
+    /// `abra app deploy --no-converge-checks`: deploys and returns.
     Deploy {
         /// The app.
         domain: Domain,
+        /// The release that abra is to check out and lint before, or what is checked out, whatever it is (`--chaos`).
+        version: Option<String>,
     },
     /// `abra app undeploy`: returns before Swarm has finished.
     Undeploy {
@@ -437,8 +441,19 @@ pub struct Checked {
     pub head: Commit,
     /// Its tags.
     pub tags: Vec<Tag>,
+    /// The branch that changes are merged into, as its origin has it: `main`, else `master`.
+    pub branch: Option<Branch>,
     /// The files at its top.
     pub files: Vec<String>,
+}
+
+/// A branch of a recipe's repository.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Branch {
+    /// Its name.
+    pub name: String,
+    /// Its last commit.
+    pub commit: Commit,
 }
 
 /// A tag of a recipe's repository.

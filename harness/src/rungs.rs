@@ -127,6 +127,7 @@ fn of_tier(plan: &Plan, state: &RunState, tier: Tier) -> Standing {
         Outcome::Skipped(SkipReason::Structural { lacks }) => {
             (Status::Skip, format!("was skipped, for there is no {}", article(&lacks)))
         }
+        Outcome::Skipped(SkipReason::Declared { because }) => (Status::Skip, format!("was skipped: {because}")),
         Outcome::Unverified(why) => (Status::Unver, format!("was not verified: {}", gap(&why))),
     };
     Standing { status, why }

@@ -16,7 +16,7 @@ use crate::{
     model::{
         host::Host,
         names::{Domain, RunId, ServiceName, TaskId},
-        outcome::Outcome,
+        outcome::{Outcome, Subject},
         request::Request,
         time::{Mono, Wall},
     },
@@ -48,8 +48,16 @@ pub struct RunState {
     pub images: BTreeMap<String, String>,
     /// The tasks on which the app last settled.
     pub settled: BTreeMap<ServiceName, BTreeSet<TaskId>>,
-    /// How often the app was deployed.
+    /// What each service ran before the upgrade; empty without one.
+    pub images_before: BTreeMap<String, String>,
+    /// How often the app was deployed where none was.
     pub deploys: u32,
+    /// What of the recipe runs, once something was deployed.
+    pub runs: Option<Subject>,
+    /// The services that head dropped and that were removed.
+    pub dropped: Vec<String>,
+    /// What an operator has to do or to know for the upgrade.
+    pub operator_must: Vec<String>,
     /// What the preflight found of the host.
     pub preflight: Vec<Check>,
     /// How what the files were taken to say compares with what runs, once that was looked at.
@@ -205,6 +213,9 @@ pub fn fold(mut state: RunState, event: &Event) -> RunState {
             state.claims.remove(&what);
         }
         Kind::StepStarted { step, attempt } => {
+            if state.plan.as_ref().and_then(|plan| plan.step(&step)).is_some_and(|planned| planned.step.upgrades()) {
+                state.images_before = state.images.clone();
+            }
             state.steps.insert(step, StepState::begun(event.mono, attempt));
         }
         Kind::Observed { step, waiting_for } => {
@@ -258,10 +269,20 @@ fn take_note(state: &mut RunState, note: Note) {
             state.images.insert(service, image);
         }
         Note::Deployed => state.deploys += 1,
+        Note::Runs { subject } => state.runs = Some(subject),
+        Note::Dropped { service } => {
+            state.images.remove(&service);
+            state.dropped.push(service);
+        }
+        Note::OperatorMust { text } => state.operator_must.push(text),
         Note::Settled { tasks } => state.settled = tasks,
         Note::Calibrated { differences, skipped } => state.calibration = Some(Calibration { differences, skipped }),
         Note::Preflight { checks } => state.preflight = checks,
-        Note::Remark { text } => state.remarks.push(text),
+        Note::Remark { text } => {
+            if !state.remarks.contains(&text) {
+                state.remarks.push(text);
+            }
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     event::Cancel,
-    model::outcome::{Failure, Gap, Outcome, Owner, SkipReason, Tier},
+    model::outcome::{Failure, Gap, Outcome, Owner, SkipReason, Subject, Tier},
     plan::{Class, Plan, Refusal, Step},
     state::{RunState, StepState},
 };
@@ -97,6 +97,7 @@ pub fn tier_outcome(plan: &Plan, state: &RunState, tier: Tier) -> Outcome {
     }
     let answered =
         steps.iter().any(|planned| planned.step == Step::Answer && outcome_of(&planned.id).is_some_and(Outcome::passed));
+    let proved = steps.iter().any(|planned| planned.step == Step::Prove && outcome_of(&planned.id).is_some_and(Outcome::passed));
     match tier {
         Tier::Install if answered => Outcome::Passed,
         Tier::Install if steps.is_empty() && state.cancel.is_some() => Outcome::Unverified(Gap::Killed),
@@ -104,7 +105,13 @@ pub fn tier_outcome(plan: &Plan, state: &RunState, tier: Tier) -> Outcome {
         Tier::Upgrade | Tier::Backup | Tier::Restore | Tier::Custom if steps.is_empty() => {
             Outcome::Unverified(Gap::NotRun { because: format!("no step of tier {tier} was planned") })
         }
-        Tier::Upgrade | Tier::Backup | Tier::Restore | Tier::Custom => Outcome::Passed,
+        Tier::Upgrade if proved && answered => Outcome::Passed,
+        Tier::Upgrade => Outcome::Unverified(Gap::NotRun { because: "it was not proved that head runs".into() }),
+        Tier::Backup | Tier::Restore | Tier::Custom => match state.runs {
+            Some(Subject::Head) => Outcome::Passed,
+            Some(subject @ (Subject::Base | Subject::Mixed)) => Outcome::Unverified(Gap::NotHead { subject }),
+            None => Outcome::Unverified(Gap::NotRun { because: "nothing was deployed".into() }),
+        },
     }
 }
 
@@ -128,8 +135,7 @@ pub fn verdict(state: &RunState) -> Verdict {
             reasons.extend(tiers.iter().filter_map(|&tier| match tier_outcome(plan, state, tier) {
                 Outcome::Passed => None,
                 Outcome::Failed(failure) => Some(blame(Some(tier), &failure)),
-                Outcome::Skipped(SkipReason::Structural { .. }) => None,
-                Outcome::Skipped(SkipReason::NotAsked) => None,
+                Outcome::Skipped(SkipReason::Structural { .. } | SkipReason::Declared { .. } | SkipReason::NotAsked) => None,
                 Outcome::Unverified(why) => Some(Reason::nobodys(Some(tier), format!("{tier} is not verified: {}", gap(&why)))),
             }));
         }
@@ -180,6 +186,9 @@ pub fn gap(gap: &Gap) -> String {
         Gap::NotRun { because } => because.clone(),
         Gap::Interfered { what } => format!("somebody else changed {what}"),
         Gap::ResolverDisagrees { what } => format!("the recipe's files were read otherwise than they were deployed: {what}"),
+        Gap::NoChange => "head asks for nothing else than what it replaces, so nothing was upgraded".into(),
+        Gap::NotHead { subject: Subject::Base } => "it was done on base, for head does not run".into(),
+        Gap::NotHead { subject: Subject::Head | Subject::Mixed } => "it was done on a mixture of base and head".into(),
         Gap::Unread { what } => what.clone(),
         Gap::Killed => "the run was ended before".into(),
     }

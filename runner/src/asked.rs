@@ -16,7 +16,7 @@ use sandbox::home::Home;
 use crate::{env::Env, error::CommandError};
 
 /// The tiers that this version can run.
-const TIERS: [Tier; 1] = [Tier::Install];
+const TIERS: [Tier; 2] = [Tier::Install, Tier::Upgrade];
 
 /// What is asked for.
 #[derive(Debug, clap::Args)]
@@ -30,9 +30,12 @@ pub(crate) struct Asked {
     /// A folder with the recipe, tasted with its uncommitted changes
     #[arg(long, value_name = "DIR")]
     path: Option<PathBuf>,
-    /// The tiers to run, separated by commas; all that this version can run by default: install
+    /// The tiers to run, separated by commas; install is always among them. All that this version can run by default: install, upgrade
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = tier)]
     tiers: Vec<Tier>,
+    /// The tag, branch or commit to upgrade from; by default the last green run's, else the newest older release
+    #[arg(long, value_name = "REF", value_parser = reference)]
+    base: Option<String>,
     /// Uses no network for the recipe: it must have been fetched before, and its images must be on the host
     #[arg(long)]
     pub(crate) offline: bool,
@@ -90,11 +93,18 @@ impl Asked {
         let fetched = fetched(env, sandbox);
         let offline = self.offline.then(|| self.fetched(&source, fetched)).transpose()?;
         let host_file = self.host.as_ref().or(env.host.as_ref());
-        let tiers: BTreeSet<Tier> = if self.tiers.is_empty() { TIERS.into() } else { self.tiers.iter().copied().collect() };
+        let mut tiers: BTreeSet<Tier> = if self.tiers.is_empty() { TIERS.into() } else { self.tiers.iter().copied().collect() };
+        // Nothing can be said of an app that was not installed.
+        tiers.insert(Tier::Install);
+        if self.base.is_some() && !tiers.contains(&Tier::Upgrade) {
+            return Err(CommandError::usage("--base says what to upgrade from, and --tiers leaves the upgrade out")
+                .remedy("leave one of them out"));
+        }
         Ok(Request {
             recipe: self.recipe,
             source,
             tiers,
+            base: self.base,
             deadline: Duration::from_secs(self.deadline),
             host_file: host_file.map(|file| std::path::absolute(file).unwrap_or_else(|_| file.clone())),
             offline,

@@ -7,8 +7,12 @@ use std::{
 };
 
 use harness::{
+    base::Green,
     journal,
-    model::{names::RunId, time::Wall},
+    model::{
+        names::{RecipeName, RunId},
+        time::Wall,
+    },
 };
 use serde_json::Value;
 
@@ -37,6 +41,8 @@ pub struct Last {
     pub verdict: String,
     /// The tiers that it speaks of.
     pub tiers: Vec<String>,
+    /// The version of its head, when the run was green.
+    pub green_version: Option<String>,
     /// The level, where the results have one.
     pub level: Option<u64>,
     /// When the run ended; absent when it still goes on or was killed.
@@ -69,6 +75,15 @@ pub fn recipe(kept: &Kept) -> Option<String> {
     event.get("request")?.get("recipe")?.as_str().map(str::to_owned)
 }
 
+/// The head of the newest green run of `recipe` that had a version, among `runs` from the newest on. Runs that cannot be read do not
+/// count: they prove nothing.
+pub fn last_green(runs: &Path, name: &RecipeName) -> Option<Green> {
+    let kept = newest_first(runs).ok()?;
+    let of_recipe = kept.iter().filter(|kept| recipe(kept).as_deref() == Some(name.as_str()));
+    let version = of_recipe.filter_map(|kept| last(kept).ok()??.green_version).next()?;
+    Some(Green { version })
+}
+
 /// What became of a run; nothing when it has no results, and a sentence when they cannot be read.
 pub fn last(kept: &Kept) -> Result<Option<Last>, String> {
     let file = kept.folder.join("results.json");
@@ -85,10 +100,13 @@ pub fn last(kept: &Kept) -> Result<Option<Last>, String> {
     };
     let verdict = value.get("verdict");
     let tiers = verdict.and_then(|verdict| verdict.get("tiers")).and_then(Value::as_array).into_iter().flatten();
+    let outcome = word(verdict.and_then(|verdict| verdict.get("outcome")), "verdict")?;
+    let version = value.get("version").and_then(Value::as_str).filter(|_| outcome == "green");
     Ok(Some(Last {
         run: kept.run.clone(),
         recipe: word(value.get("recipe"), "recipe")?,
-        verdict: word(verdict.and_then(|verdict| verdict.get("outcome")), "verdict")?,
+        green_version: version.map(str::to_owned),
+        verdict: outcome,
         tiers: tiers.filter_map(Value::as_str).map(str::to_owned).collect(),
         level: value.get("level").and_then(Value::as_u64),
         finished: value.get("finished").and_then(Value::as_str).and_then(|text| Wall::try_from(text.to_owned()).ok()),

@@ -99,8 +99,8 @@ impl SimHost {
         let objects = BTreeMap::from([object(ObjectKind::Network, "proxy", None)]);
         let (engine, room, machine) = (sim_machine::engine(), sim_machine::room(), SimMachine::default());
         let tree = tale::tree(None);
-        let objects = Arc::new(Mutex::new(objects));
-        Self { manners, leak: None, engine, room, tree, machine, service, objects, elsewhere: Arc::default() }
+        let elsewhere = Arc::default();
+        Self { manners, leak: None, engine, room, tree, machine, service, objects: Arc::new(Mutex::new(objects)), elsewhere }
     }
 
     /// The names of all that is on it.
@@ -208,16 +208,16 @@ impl Abra for SimHost {
         match call {
             Call::Version => text = "abra version 0.0.0-sim\n".into(),
             Call::Fetch { .. } | Call::New { .. } => {}
-            Call::SecretGenerate { domain } => {
+            Call::SecretGenerate { domain, .. } => {
                 self.make(ObjectKind::Secret, &format!("{}_token_v1", stack(domain)), None);
                 if let Some(leak) = &self.leak {
                     leak.redact.learn_as("token", &leak.secret);
                 }
             }
-            Call::Deploy { domain } if self.manners.elsewhere => {
+            Call::Deploy { domain, .. } if self.manners.elsewhere => {
                 self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner).insert(stack(domain));
             }
-            Call::Deploy { domain } => {
+            Call::Deploy { domain, .. } => {
                 let stack = stack(domain);
                 // What it was told to do it does in the middle of its work.
                 self.make(ObjectKind::Network, &format!("{stack}_default"), Some(&stack));
@@ -250,7 +250,7 @@ impl Checkout for SimHost {
     }
 
     async fn read(&self, _: &RecipeName) -> Result<Checked, CheckoutError> {
-        Ok(Checked { head: COMMIT.parse().expect("a commit"), tags: Vec::new(), files: Vec::new() })
+        Ok(Checked { head: COMMIT.parse().expect("a commit"), tags: Vec::new(), branch: None, files: Vec::new() })
     }
 
     async fn find(&self, _: &RecipeName, _: &str) -> Result<Commit, CheckoutError> {

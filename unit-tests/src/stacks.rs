@@ -177,6 +177,7 @@ pub fn started(run: &RunId, engine: &Path) -> Kind {
             tiers: [Tier::Install].into(),
             deadline: Duration::from_secs(600),
             host_file: None,
+            base: None,
             offline: None,
         },
         host: Host {

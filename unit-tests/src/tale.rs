@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use harness::{
+    base::Base,
     claim::Claimed,
     compose::{Entry, Tree},
     converge::TaskState,
@@ -32,6 +33,7 @@ pub fn request(tiers: &[Tier]) -> Request {
         recipe: "hello".parse().expect("a name"),
         source: Source::Catalogue { at: None },
         tiers: tiers.iter().copied().collect::<BTreeSet<_>>(),
+        base: None,
         deadline: harness::model::request::DEFAULT_DEADLINE,
         host_file: None,
         offline: None,
@@ -67,7 +69,8 @@ pub fn tree(start_period: Option<&str>) -> Tree {
 pub fn facts(tree: Tree) -> Facts {
     let head = head();
     let resolved = recipe::resolved(&tree, &head.domain, &head.stack).expect("files that can be read");
-    Facts { needs: recipe::needs(&resolved), head, tree, resolved }
+    let base = Base::None { why: "no upgrade was asked for".into() };
+    Facts { needs: recipe::needs(&resolved), head, tree, resolved, base, before: None }
 }
 
 /// The plan for a request on a host without limits, for files that ask for nothing special.

@@ -16,7 +16,7 @@ use crate::{
     claim::{Claim, Claimed},
     compose::{Entry, Tree},
     model::names::{Commit, RecipeName},
-    ports::{Checked, Checkout, CheckoutError, Tag},
+    ports::{Branch, Checked, Checkout, CheckoutError, Tag},
     redact::Redact,
 };
 
@@ -160,7 +160,8 @@ impl Checkout for GitCheckout {
         let files = entries.flatten().filter(|entry| entry.path().is_file());
         let mut files: Vec<String> = files.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
         files.sort();
-        Ok(Checked { head, tags: refs.lines().filter_map(tag).collect(), files })
+        let branch = self.branch(&dir).await;
+        Ok(Checked { head, tags: refs.lines().filter_map(tag).collect(), branch, files })
     }
 
     async fn find(&self, recipe: &RecipeName, at: &str) -> Result<Commit, CheckoutError> {
@@ -232,6 +233,19 @@ impl Checkout for GitCheckout {
 }
 
 impl GitCheckout {
+    /// The origin's branch that changes are merged into; of a repository without origin, its own.
+    async fn branch(&self, dir: &Path) -> Option<Branch> {
+        for from in ["refs/remotes/origin", "refs/heads"] {
+            for name in ["main", "master"] {
+                let wanted = format!("{from}/{name}^{{commit}}");
+                if let Ok(tip) = self.ask("rev-parse", dir, &["rev-parse", "--verify", "--quiet", &wanted]).await {
+                    return Some(Branch { name: name.to_owned(), commit: commit(&tip).ok()? });
+                }
+            }
+        }
+        None
+    }
+
     fn covered(&self, claim: &Claim) -> Result<(), CheckoutError> {
         match claim.what() {
             Claimed::Dir { path } if self.recipes.starts_with(path) => Ok(()),

@@ -7,18 +7,19 @@ use std::{cell::OnceCell, time::Duration};
 
 use crate::{
     adapters::folder::Folder,
+    base::{self, Base, Chosen, Green, Known},
     claim::{Claim, Claimed},
     compose::{Resolved, Tree},
-    event::Note,
+    event::{Kind, Note},
     log::Log,
     model::{
         host::Host,
-        names::{Domain, EngineId, StackName},
-        outcome::{Cause, Failure},
+        names::{Commit, Domain, EngineId, StackName},
+        outcome::{Cause, Failure, Owner, Tier},
         request::{Request, Source},
     },
     plan::{Head, Refusal},
-    ports::{AbraError, Call, Checked, CheckoutError, Ports, Tag},
+    ports::{AbraError, Call, Checked, Checkout, CheckoutError, Ports, Tag},
     preflight::{Check, Needs, preflight, unfit},
     world::World,
 };
@@ -36,14 +37,29 @@ pub struct Facts {
     pub tree: Tree,
     /// What they come to, by its `.env.sample`.
     pub resolved: Resolved,
+    /// What the app is upgraded from.
+    pub base: Base,
+    /// The files of that; absent without a base.
+    pub before: Option<Before>,
     /// What it needs of its host.
     pub needs: Needs,
+}
+
+/// The files of what the app is upgraded from.
+#[derive(Debug, Clone)]
+pub struct Before {
+    /// The files.
+    pub tree: Tree,
+    /// What they come to, by their `.env.sample`.
+    pub resolved: Resolved,
+    /// Whether abra can deploy it by its version; else what is checked out is deployed.
+    pub pinned: bool,
 }
 
 /// The Swarm as it was before the run. It is what a run is cleaned up and compared by, also one that gets no further than its
 /// facts.
 #[derive(Debug, Default)]
-pub struct Before {
+pub struct Found {
     /// The Swarm, once it has answered.
     pub engine: OnceCell<EngineId>,
     /// The world before the run, once it has been read.
@@ -58,7 +74,8 @@ pub async fn gather(
     ports: &Ports,
     log: &Log,
     folder: &Folder,
-    before: &Before,
+    found: &Found,
+    history: Option<&Green>,
 ) -> Result<Facts, Refusal> {
     let mut readings = readings::host(host, ports, folder.root()).await;
     if let Some(Ok(engine)) = &readings.engine {
@@ -70,11 +87,11 @@ pub async fn gather(
     // Nothing is asked of a host that is not fit at all, and nothing is claimed on it.
     let first = preflight(&readings, &Needs::default(), &host.limits, Some(&stack));
     let engine = match readings.engine.as_ref().and_then(|engine| engine.as_ref().ok()).and_then(|engine| engine.swarm.clone()) {
-        Some(engine) if unfit(&first).is_none() => before.engine.get_or_init(|| engine),
+        Some(engine) if unfit(&first).is_none() => found.engine.get_or_init(|| engine),
         _ => return Err(refused(log, first)),
     };
     if let Some(Ok(world)) = readings.world.clone() {
-        let _ = before.world.set(world);
+        let _ = found.world.set(world);
     }
 
     let claim = log
@@ -102,7 +119,15 @@ pub async fn gather(
     let tree = ports.checkout.tree(&request.recipe, &commit).await.map_err(|error| Refusal::Facts(error.into()))?;
     let resolved = recipe::resolved(&tree, &domain, &stack).map_err(Refusal::Facts)?;
     recipe::permitted(&resolved, &tree, &request.recipe, host)?;
-    let needs = recipe::needs(&resolved);
+    let base = choose(&*ports.checkout, request, &checked, &commit, &resolved, history).await?;
+    let before = match base.commit() {
+        Some(commit) => Some(before(&*ports.checkout, request, host, &checked.tags, &base, commit, &domain).await?),
+        None => None,
+    };
+    let needs = before.iter().fold(recipe::needs(&resolved), |needs, before| needs.or(&recipe::needs(&before.resolved)));
+    for text in base::doubles(&checked.tags) {
+        log.record(Kind::Warned { text });
+    }
     readings.registry = readings::images(ports, &needs.images, request.offline.is_some()).await.ok();
     let checks = preflight(&readings, &needs, &host.limits, Some(&stack));
     if unfit(&checks).is_some() {
@@ -110,7 +135,57 @@ pub async fn gather(
     }
     log.note(Note::Preflight { checks });
     let head = Head { recipe: request.recipe.clone(), version, commit, dirty, domain, stack };
-    Ok(Facts { head, tree, resolved, needs })
+    Ok(Facts { head, tree, resolved, base, before, needs })
+}
+
+/// What the app is upgraded from. Without an upgrade there is nothing to choose.
+pub async fn choose(
+    checkout: &dyn Checkout,
+    request: &Request,
+    checked: &Checked,
+    head: &Commit,
+    resolved: &Resolved,
+    history: Option<&Green>,
+) -> Result<Base, Refusal> {
+    if !request.tiers.contains(&Tier::Upgrade) {
+        return Ok(Base::None { why: "no upgrade was asked for".into() });
+    }
+    let chosen = match &request.base {
+        Some(name) => {
+            let found = checkout.find(&request.recipe, name).await;
+            let commit = found.map_err(|error| no_such(error, &checked.tags))?;
+            Some(Chosen { name: name.clone(), commit, by: "--base" })
+        }
+        None => None,
+    };
+    let known = Known {
+        head,
+        head_version: recipe::version(resolved),
+        tags: &checked.tags,
+        branch: checked.branch.as_ref(),
+        green: history,
+        chosen: chosen.as_ref(),
+    };
+    base::base(&known).map_err(|sentence| Refusal::Request { sentence })
+}
+
+/// The files of base. Ones that cannot be read as one app, or that policy refuses, keep the run from its upgrade.
+pub async fn before(
+    checkout: &dyn Checkout,
+    request: &Request,
+    host: &Host,
+    tags: &[Tag],
+    base: &Base,
+    commit: &Commit,
+    domain: &Domain,
+) -> Result<Before, Refusal> {
+    let tree = checkout.tree(&request.recipe, commit).await.map_err(|error| Refusal::Facts(error.into()))?;
+    let resolved = recipe::resolved(&tree, domain, &StackName::of(domain)).map_err(|failure| {
+        let message = format!("the base {base} cannot be deployed: {}; name another one with --base", failure.message);
+        Refusal::Facts(Failure { message, ..failure }.owned_by(Owner::Dependency))
+    })?;
+    recipe::permitted(&resolved, &tree, &request.recipe, host)?;
+    Ok(Before { tree, resolved, pinned: base.version().is_some() && base::can_be_pinned(tags) })
 }
 
 /// The refusal of a host that is not fit.

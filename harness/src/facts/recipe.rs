@@ -61,6 +61,12 @@ fn unreadable(sentence: &str) -> Failure {
     Failure::new(Cause::Unresolvable, sentence)
 }
 
+/// The version that the files say of themselves, by the label that Co-op Cloud has for it (`abra.md` 3.5).
+pub fn version(resolved: &Resolved) -> Option<&str> {
+    let key = format!("coop-cloud.{}.version", resolved.stack);
+    resolved.services.values().find_map(|service| service.labels.get(&key)).map(String::as_str)
+}
+
 /// What an app of these files needs of its host.
 pub fn needs(resolved: &Resolved) -> Needs {
     let services = resolved.services.values();

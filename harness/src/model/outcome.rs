@@ -45,6 +45,30 @@ impl fmt::Display for Tier {
     }
 }
 
+/// What of a recipe runs. Only what was done on head says something about head.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Subject {
+    /// What head is upgraded from.
+    Base,
+    /// What is under test.
+    #[default]
+    Head,
+    /// Some of both, or it is not known.
+    Mixed,
+}
+
+impl Subject {
+    /// The word in results.
+    pub fn name(self) -> &'static str {
+        match self {
+            Subject::Base => "base",
+            Subject::Head => "head",
+            Subject::Mixed => "mixed",
+        }
+    }
+}
+
 /// How a step or a check ended. What did not run never counts as passed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "outcome", content = "detail", rename_all = "lowercase")]
@@ -308,6 +332,8 @@ pub enum Cause {
         /// The name of the check.
         check: String,
     },
+    /// What runs is not what was to be deployed.
+    NotHead,
     /// An assertion about the app does not hold.
     Assertion,
     /// The engine did not answer, or answered with an error.
@@ -343,6 +369,7 @@ impl Cause {
             | Cause::AbraKilled { .. }
             | Cause::AbraUnreadable
             | Cause::Preflight { .. }
+            | Cause::NotHead
             | Cause::Engine => Owner::Infrastructure,
             // A deploy that neither settles nor fails within its own allowances does so because of the recipe's own numbers.
             Cause::Budget { .. } => Owner::Recipe,
@@ -377,6 +404,11 @@ pub enum SkipReason {
         /// What it lacks.
         lacks: String,
     },
+    /// Somebody declared that it does not apply.
+    Declared {
+        /// Their reason.
+        because: String,
+    },
 }
 
 /// Why nothing is proved.
@@ -397,6 +429,13 @@ pub enum Gap {
     ResolverDisagrees {
         /// What differs.
         what: String,
+    },
+    /// An upgrade to files that ask for nothing else than what they replace.
+    NoChange,
+    /// It was done, but not on head.
+    NotHead {
+        /// What it was done on.
+        subject: Subject,
     },
     /// The result could not be read.
     Unread {

@@ -16,6 +16,9 @@ pub struct Request {
     pub source: Source,
     /// The tiers that the verdict will speak of.
     pub tiers: BTreeSet<Tier>,
+    /// The tag, branch or commit to upgrade from, when somebody chose one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
     /// The longest that the run may take before it is ended and swept.
     pub deadline: Duration,
     /// The host file that was named, so that the run can be repeated; absent when the host was found without.

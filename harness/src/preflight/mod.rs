@@ -171,6 +171,20 @@ pub struct Needs {
     pub images: BTreeSet<ImageRef>,
 }
 
+impl Needs {
+    /// What suffices for either.
+    #[must_use]
+    pub fn or(self, other: &Needs) -> Needs {
+        Needs {
+            memory: self.memory.max(other.memory),
+            ports: &self.ports | &other.ports,
+            networks: self.networks.max(other.networks),
+            addresses: self.addresses.max(other.addresses),
+            images: &self.images | &other.images,
+        }
+    }
+}
+
 /// What was read of a host. What was not read yet has no check.
 #[derive(Debug, Clone, Default)]
 pub struct Readings {

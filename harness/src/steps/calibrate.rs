@@ -1,13 +1,18 @@
 //! Holds what the recipe's files were taken to say against what runs, so that nothing rests on a resolver that is wrong.
 
+use std::collections::BTreeMap;
+
 use super::{Context, check, unread};
 use crate::{
     claim::Claimed,
-    compose::{self, Env, Kernel},
-    converge::Endpoint,
+    compose::{self, Env, Kernel, Resolved, Tree},
+    converge::{Endpoint, ServiceView},
     event::Note,
     facts::recipe,
-    model::outcome::{Failure, Gap, Outcome},
+    model::{
+        names::ServiceName,
+        outcome::{Failure, Gap, Outcome},
+    },
     plan::StepId,
 };
 
@@ -16,23 +21,21 @@ pub(super) async fn calibrate(context: &Context<'_>, id: &StepId) -> Outcome {
         Ok(head) => head,
         Err(failure) => return Outcome::Failed(failure),
     };
-    let env = match deployed_env(context).await {
-        Ok(text) => text,
-        Err(failure) => return Outcome::Failed(failure),
-    };
     let services = match context.ports.swarm.look(&head.stack).await {
         Ok(services) => services,
         Err(error) => return unread(&error),
     };
-    let parsed = Env::parse(&env).map_err(|error| format!(".env, {error}"));
-    let resolved = parsed.and_then(|env| {
-        compose::resolve(&context.tree, &recipe::with_own(env, &head.domain), &head.stack).map_err(|error| error.to_string())
-    });
-    let dnsrr = !services.is_empty() && services.values().all(|service| service.endpoint == Endpoint::Dnsrr);
-    let kernel = if dnsrr { Kernel::NoIpvs } else { Kernel::Ipvs };
+    let resolved = match context.installed().map(|(_, tree)| tree) {
+        Ok(tree) => context.resolved(tree).await,
+        Err(failure) => Err(failure),
+    };
+    let resolved = match resolved {
+        Ok(resolved) => resolved,
+        Err(failure) => return Outcome::Failed(failure),
+    };
     let (differences, skipped) = match resolved {
         Ok(resolved) => (
-            compose::calibrate(&resolved, &services, kernel).iter().map(ToString::to_string).collect(),
+            compose::calibrate(&resolved, &services, kernel(&services)).iter().map(ToString::to_string).collect(),
             resolved.skipped.into_iter().map(|skipped| skipped.path).collect(),
         ),
         Err(sentence) => (vec![sentence], Vec::new()),
@@ -46,9 +49,27 @@ pub(super) async fn calibrate(context: &Context<'_>, id: &StepId) -> Outcome {
     outcome
 }
 
-/// The `.env` that the app was deployed with.
-async fn deployed_env(context: &Context<'_>) -> Result<String, Failure> {
-    let head = context.head()?;
-    let claim = context.claim(Claimed::EnvFile { path: context.folder.env_file(&context.host.server, &head.domain) })?;
-    Ok(context.ports.checkout.env(&claim).await?)
+/// What the kernel has, by how the services' names resolve.
+pub(super) fn kernel(services: &BTreeMap<ServiceName, ServiceView>) -> Kernel {
+    let dnsrr = !services.is_empty() && services.values().all(|service| service.endpoint == Endpoint::Dnsrr);
+    if dnsrr { Kernel::NoIpvs } else { Kernel::Ipvs }
+}
+
+impl Context<'_> {
+    /// What the files of `tree` come to with the app's `.env` as it is now. The inner error is one sentence on why they cannot be read.
+    pub(super) async fn resolved(&self, tree: &Tree) -> Result<Result<Resolved, String>, Failure> {
+        let head = self.head()?;
+        let claim = self.claim(Claimed::EnvFile { path: self.folder.env_file(&self.host.server, &head.domain) })?;
+        let env = Env::parse(&self.ports.checkout.env(&claim).await?).map_err(|error| format!(".env, {error}"));
+        Ok(env.and_then(|env| {
+            let env = recipe::with_own(env, &head.domain);
+            compose::resolve(tree, &env, &head.stack).map_err(|error| error.to_string())
+        }))
+    }
+
+    /// What head's files come to for a new app.
+    pub(super) fn resolved_sample(&self) -> Result<Resolved, Failure> {
+        let head = self.head()?;
+        recipe::resolved(&self.tree, &head.domain, &head.stack)
+    }
 }

@@ -1,19 +1,19 @@
-//! Deploys the app and waits until it has settled.
+//! Deploys the app, first or over what runs, and waits until it has settled.
 
 use std::{collections::BTreeMap, fmt::Write, time::Duration};
 
 use super::{
     ABRA_PATIENCE, Context, check, defect,
     settle::{self, Seen},
-    steady,
+    steady, unread,
 };
 use crate::{
     claim::{Claim, Claimed},
-    converge::{Blocker, Endpoint, Goal, Judgement, ServiceView, TaskState, Watch},
+    converge::{Blocker, Endpoint, Goal, Judgement, Marks, ServiceView, TaskState, Watch},
     event::{Kind, Note, TaskSeen, tail},
     model::{
         names::ServiceName,
-        outcome::{Cause, Failure, Outcome, Owner},
+        outcome::{Cause, Failure, Outcome, Owner, Subject},
     },
     plan::{Head, StepId},
     ports::{AbraError, Call, Swarm},
@@ -26,18 +26,85 @@ const LOG_LINES: u32 = 200;
 const APPEARS: Duration = Duration::from_secs(3);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
-pub(super) async fn deploy(context: &Context<'_>, id: &StepId, budget: Duration) -> Outcome {
+/// Deploys base or head where nothing is deployed.
+pub(super) async fn deploy(context: &Context<'_>, id: &StepId, budget: Duration, subject: Subject) -> Outcome {
     let (head, claim) = match claimed(context) {
         Ok(claimed) => claimed,
         Err(failure) => return Outcome::Failed(failure),
     };
+    let version = match (subject, &context.base) {
+        (Subject::Base, Some((base, before))) if before.pinned => base.version().map(str::to_owned),
+        (Subject::Base, Some((base, _))) => {
+            let text =
+                format!("base {base} was deployed as it is checked out: abra pins only releases whose tags are all annotated");
+            context.log.note(Note::Remark { text });
+            None
+        }
+        (Subject::Base | Subject::Head | Subject::Mixed, _) => None,
+    };
     context.log.note(Note::Deployed);
-    let call = Call::Deploy { domain: head.domain.clone() };
+    let call = Call::Deploy { domain: head.domain.clone(), version };
+    let outcome = match context.ports.abra.call(&call, Some(&claim), ABRA_PATIENCE).await {
+        Ok(_) => settles(context, id, &head, Watch::new(Goal::Settle), budget).await,
+        Err(error) => Outcome::Failed(refused(error)),
+    };
+    context.log.note(Note::Runs { subject });
+    match (subject, outcome, &context.base) {
+        // A base that does not deploy says nothing about head, good or bad.
+        (Subject::Base, Outcome::Failed(failure), Some((base, _))) if failure.owner == Owner::Recipe => {
+            let message = format!("the base {base} does not install: {}; name another one with --base", failure.message);
+            Outcome::Failed(Failure { message, ..failure }.owned_by(Owner::Dependency))
+        }
+        (_, outcome, _) => outcome,
+    }
+}
+
+/// Deploys head over what runs.
+pub(super) async fn upgrade(context: &Context<'_>, id: &StepId, budget: Duration) -> Outcome {
+    let (head, claim) = match claimed(context) {
+        Ok(claimed) => claimed,
+        Err(failure) => return Outcome::Failed(failure),
+    };
+    let swarm = &*context.ports.swarm;
+    let before = match swarm.look(&head.stack).await {
+        Ok(services) => Marks::of(&services),
+        Err(error) => return unread(&error),
+    };
+    context.log.note(Note::Runs { subject: Subject::Mixed });
+    let call = Call::Deploy { domain: head.domain.clone(), version: None };
     if let Err(error) = context.ports.abra.call(&call, Some(&claim), ABRA_PATIENCE).await {
+        if swarm.look(&head.stack).await.is_ok_and(|services| same_specs(&before, &services)) {
+            context.log.note(Note::Runs { subject: Subject::Base });
+        }
         return Outcome::Failed(refused(error));
     }
+    let asked = match swarm.look(&head.stack).await {
+        Ok(services) => Marks::of(&services),
+        Err(error) => return unread(&error),
+    };
+    let watch = Watch::new(Goal::Upgrade(asked)).coming_from(before.clone());
+    let outcome = settles(context, id, &head, watch, budget).await;
+    match &outcome {
+        Outcome::Passed => context.log.note(Note::Runs { subject: Subject::Head }),
+        Outcome::Failed(_) | Outcome::Unverified(_) | Outcome::Skipped(_) => {
+            if swarm.look(&head.stack).await.is_ok_and(|services| same_specs(&before, &services)) {
+                context.log.note(Note::Runs { subject: Subject::Base });
+            }
+        }
+    }
+    outcome
+}
+
+/// Whether every service has the spec that it had.
+fn same_specs(before: &Marks, services: &BTreeMap<ServiceName, ServiceView>) -> bool {
+    let specs = |marks: &Marks| marks.0.iter().map(|(name, (_, spec))| (name.clone(), spec.clone())).collect::<BTreeMap<_, _>>();
+    specs(before) == specs(&Marks::of(services))
+}
+
+/// Waits until what abra has just deployed has settled, and notes what was seen of it.
+async fn settles(context: &Context<'_>, id: &StepId, head: &Head, watch: Watch, budget: Duration) -> Outcome {
     context.unseen.set(true);
-    if let Err(failure) = appears(context, id, &head).await {
+    if let Err(failure) = appears(context, id, head).await {
         let outcome = Outcome::Failed(failure);
         check(context, id, "the engine has what abra deployed", &outcome);
         return outcome;
@@ -46,11 +113,11 @@ pub(super) async fn deploy(context: &Context<'_>, id: &StepId, budget: Duration)
     let (swarm, clock) = (&*context.ports.swarm, &*context.ports.clock);
     let patience = budget.saturating_sub(ABRA_PATIENCE);
     let mut services = BTreeMap::new();
-    let judgement = settle::settle(swarm, clock, &head.stack, Watch::new(Goal::Settle), patience, |seen| {
+    let judgement = settle::settle(swarm, clock, &head.stack, watch, patience, |seen| {
         if let Seen::Looked(look, judgement) = seen {
             services.clone_from(&look.services);
-            context.log.saw_tasks(id, tasks(&head, &look.services));
-            context.log.observe(id, waiting_for(&head, judgement));
+            context.log.saw_tasks(id, tasks(head, &look.services));
+            context.log.observe(id, waiting_for(head, judgement));
         }
     })
     .await;
@@ -61,9 +128,9 @@ pub(super) async fn deploy(context: &Context<'_>, id: &StepId, budget: Duration)
         Judgement::Waiting { .. } => Outcome::Failed(defect("the watch ended while it still waited")),
     };
     // What was judged is what is noted: another look might fail, or show what came after.
-    note(context, &head, &services);
+    note(context, head, &services);
     let outcome = match outcome {
-        Outcome::Failed(failure) => Outcome::Failed(with_evidence(context, id, &head, &services, failure).await),
+        Outcome::Failed(failure) => Outcome::Failed(with_evidence(context, id, head, &services, failure).await),
         other => other,
     };
     check(context, id, "all services settle", &outcome);

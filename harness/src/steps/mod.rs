@@ -5,6 +5,8 @@ mod calibrate;
 mod clean;
 mod compare;
 mod deploy;
+mod migrate;
+mod prove;
 mod provision;
 pub mod settle;
 mod steady;
@@ -19,8 +21,10 @@ use std::{
 
 use crate::{
     adapters::folder::Folder,
+    base::Base,
     claim::{Claim, Claimed},
     compose::Tree,
+    facts::Before,
     log::Log,
     model::{
         host::Host,
@@ -46,6 +50,8 @@ pub struct Context<'a> {
     pub head: Option<Head>,
     /// Its files; none when the run was refused.
     pub tree: Tree,
+    /// What it is upgraded from, with its files; absent without an upgrade.
+    pub base: Option<(Base, Before)>,
     /// The Swarm; absent when it did not answer before the run.
     pub engine: Option<EngineId>,
     /// The world before the run; absent when it could not be read.
@@ -59,6 +65,10 @@ pub struct Context<'a> {
 impl Context<'_> {
     fn head(&self) -> Result<&Head, Failure> {
         self.head.as_ref().ok_or_else(|| defect("a step of an app runs although no app is planned"))
+    }
+
+    fn base(&self) -> Result<&(Base, Before), Failure> {
+        self.base.as_ref().ok_or_else(|| defect("a step of an upgrade runs although there is no base"))
     }
 
     fn claim(&self, what: Claimed) -> Result<Claim, Failure> {
@@ -78,7 +88,10 @@ pub async fn perform(context: &Context<'_>, planned: &Planned) -> Outcome {
     let id = &planned.id;
     match planned.step {
         Step::Provision => ended(provision::provision(context).await),
-        Step::Deploy => deploy::deploy(context, id, planned.budget()).await,
+        Step::Deploy { subject } => deploy::deploy(context, id, planned.budget(), subject).await,
+        Step::Migrate => ended(migrate::migrate(context).await),
+        Step::Upgrade => deploy::upgrade(context, id, planned.budget()).await,
+        Step::Prove => prove::prove(context, id).await,
         Step::Calibrate => calibrate::calibrate(context, id).await,
         Step::Answer => answer::answer(context, id, planned.budget()).await,
         Step::Steady => steady::steady(context, id).await,

@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::{ABRA_PATIENCE, Context};
+use super::{ABRA_PATIENCE, Context, defect};
 use crate::{
     claim::Claimed,
+    compose::Tree,
     event::Note,
-    model::outcome::{Cause, Failure},
+    model::{
+        names::Commit,
+        outcome::{Cause, Failure},
+    },
     ports::Call,
 };
 
@@ -28,20 +32,40 @@ pub(super) async fn provision(context: &Context<'_>) -> Result<(), Failure> {
 
     let env_file = context.claim(Claimed::EnvFile { path: context.folder.env_file(&context.host.server, &head.domain) })?;
     context.log.note(Note::Domain { domain: head.domain.clone() });
+    // abra takes the `.env` from the sample that is checked out.
+    let (commit, _) = context.installed()?;
+    context.check_out(commit).await?;
     let new = Call::New { recipe: head.recipe.clone(), domain: head.domain.clone(), server: context.host.server.clone() };
     context.ports.abra.call(&new, Some(&env_file), ABRA_PATIENCE).await?;
     // `app new` leaves the checkout on the newest release, and a chaos deploy takes whatever is checked out.
-    let checkout = context.claim(Claimed::Dir { path: context.folder.abra_dir() })?;
-    let at = context.ports.checkout.go(&checkout, &head.recipe, head.commit.as_str()).await?;
-    if at != head.commit {
-        return Err(Failure::new(
-            Cause::Preflight { check: "recipe checkout".into() },
-            format!("the checkout is on {at} and not on {}", head.commit),
-        ));
-    }
+    context.check_out(commit).await?;
     // An empty resolver keeps the ingress from asking a certificate authority for a name that nobody can reach.
     context.ports.checkout.set_env(&env_file, &[("LETS_ENCRYPT_ENV", "")]).await?;
-    let generate = Call::SecretGenerate { domain: head.domain.clone() };
+    let generate = Call::SecretGenerate { domain: head.domain.clone(), one: None };
     context.ports.abra.call(&generate, Some(&stack), ABRA_PATIENCE).await?;
     Ok(())
+}
+
+impl Context<'_> {
+    /// What is installed first, with its files: base where there is an upgrade to come, else head.
+    pub(super) fn installed(&self) -> Result<(&Commit, &Tree), Failure> {
+        match &self.base {
+            Some((base, before)) => Ok((base.commit().ok_or_else(|| defect("the base has no commit"))?, &before.tree)),
+            None => Ok((&self.head()?.commit, &self.tree)),
+        }
+    }
+
+    /// Puts the recipe's checkout on a commit.
+    pub(super) async fn check_out(&self, commit: &Commit) -> Result<(), Failure> {
+        let head = self.head()?;
+        let claim = self.claim(Claimed::Dir { path: self.folder.abra_dir() })?;
+        let at = self.ports.checkout.go(&claim, &head.recipe, commit.as_str()).await?;
+        match at == *commit {
+            true => Ok(()),
+            false => Err(Failure::new(
+                Cause::Preflight { check: "recipe checkout".into() },
+                format!("the checkout is on {at} and not on {commit}"),
+            )),
+        }
+    }
 }

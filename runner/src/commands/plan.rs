@@ -4,17 +4,18 @@ use std::{fmt::Write, path::Path, process::ExitCode};
 
 use harness::{
     adapters::{checkout::GitCheckout, tree},
+    base::{Base, Green},
     compose::{Entry, Resolved, Service, Tree},
-    facts::{Facts, recipe},
+    facts::{self, Before, Facts, recipe},
     model::{
         host::Host,
         names::{BadName, Domain, RecipeName, RunId, StackName},
-        outcome::{Outcome, SkipReason},
+        outcome::{Failure, Outcome, SkipReason},
         request::{Request, Source},
         time::spoken,
     },
     plan::{Class, Head, Plan as Planning, Planned, Refusal, plan},
-    ports::{Checkout, CheckoutError},
+    ports::{Checked, Checkout, CheckoutError},
     redact::Redact,
     report::terminal::summary,
 };
@@ -25,7 +26,7 @@ use crate::{
     cli::block_on,
     env::Env,
     error::{CommandError, Exit},
-    host, output,
+    history, host, output,
 };
 
 /// Where the sandbox serves its apps, for a plan made before there is one.
@@ -59,18 +60,25 @@ impl Plan {
         };
         let root = fetched(env, home.as_ref());
         let request = self.asked.request(env, source, home.as_ref())?;
-        let (head, tree) = block_on(read(env, &request, &host, &root, sandbox))??;
+        let read = block_on(read(env, &request, &host, &root, sandbox))??;
         let redact = Redact::new();
-        if let Some(Entry::Text(sample)) = tree.entry(".env.sample") {
+        if let Some(Entry::Text(sample)) = read.tree.entry(".env.sample") {
             redact.learn_env(sample);
         }
-        let resolved = recipe::resolved(&tree, &head.domain, &head.stack)
-            .map_err(|failure| CommandError { exit: Exit::Red, ..CommandError::usage(redact.text(&failure.message)) })?;
-        let policy = recipe::permitted(&resolved, &tree, &request.recipe, &host);
-        let facts = Facts { needs: recipe::needs(&resolved), head, tree, resolved };
+        let unresolvable =
+            |failure: Failure| CommandError { exit: Exit::Red, ..CommandError::usage(redact.text(&failure.message)) };
+        let resolved = recipe::resolved(&read.tree, &read.head.domain, &read.head.stack).map_err(unresolvable)?;
+        let policy = recipe::permitted(&resolved, &read.tree, &request.recipe, &host);
+        let history = history::last_green(&env.runs(), &request.recipe);
+        let (base, before, no_base) = match block_on(based(&request, &host, &read, &resolved, history.as_ref()))? {
+            Ok((base, before)) => (base, before, None),
+            Err(refusal) => (Base::None { why: "it is refused".into() }, None, Some(refusal)),
+        };
+        let needs = before.iter().fold(recipe::needs(&resolved), |needs, before| needs.or(&recipe::needs(&before.resolved)));
+        let facts = Facts { needs, head: read.head, tree: read.tree, resolved, base, before };
         let planned = plan(&request, &facts, &host.limits);
         let refused: Vec<String> =
-            [policy.err(), planned.as_ref().err().cloned()].into_iter().flatten().flat_map(sentences).collect();
+            [policy.err(), no_base, planned.as_ref().err().cloned()].into_iter().flatten().flat_map(sentences).collect();
         output::print(&match self.json {
             true => document(planned.as_ref().ok(), &facts, &refused, &redact)?,
             false => redact.text(&text(planned.as_ref().ok(), &facts, &host, &refused)),
@@ -79,8 +87,36 @@ impl Plan {
     }
 }
 
-/// What is under test, and its files.
-async fn read(env: &Env, request: &Request, host: &Host, root: &Path, sandbox: Sandbox) -> Result<(Head, Tree), CommandError> {
+/// What was read of a recipe.
+struct Read {
+    head: Head,
+    tree: Tree,
+    /// Its repository with what is in it; absent for a folder that is none.
+    repository: Option<(GitCheckout, RecipeName, Checked)>,
+}
+
+/// What it would be upgraded from, and the files of that.
+async fn based(
+    request: &Request,
+    host: &Host,
+    read: &Read,
+    resolved: &Resolved,
+    history: Option<&Green>,
+) -> Result<(Base, Option<Before>), Refusal> {
+    let Some((checkout, name, checked)) = &read.repository else {
+        return Ok((Base::None { why: "the folder has no history".into() }, None));
+    };
+    let request = Request { recipe: name.clone(), ..request.clone() };
+    let base = facts::choose(checkout, &request, checked, &read.head.commit, resolved, history).await?;
+    let before = match base.commit() {
+        Some(commit) => Some(facts::before(checkout, &request, host, &checked.tags, &base, commit, &read.head.domain).await?),
+        None => None,
+    };
+    Ok((base, before))
+}
+
+/// What is under test, its files, and where they come from.
+async fn read(env: &Env, request: &Request, host: &Host, root: &Path, sandbox: Sandbox) -> Result<Read, CommandError> {
     // Each run has a name of its own; this one only has its length.
     let run = RunId::new("00000000-000000", [0; 5]).map_err(defect)?;
     let domain = Domain::of(&request.recipe, &run, &host.zone).map_err(|error| CommandError::usage(error.to_string()))?;
@@ -88,7 +124,10 @@ async fn read(env: &Env, request: &Request, host: &Host, root: &Path, sandbox: S
     let of = |version, commit, dirty| Head { recipe: request.recipe.clone(), version, commit, dirty, domain, stack };
     let at = match &request.source {
         Source::Catalogue { at } => at,
-        Source::Folder { path } => return Ok((of(None, NO_COMMIT.parse().map_err(defect)?, true), in_folder(path)?)),
+        Source::Folder { path } => {
+            let head = of(None, NO_COMMIT.parse().map_err(defect)?, true);
+            return Ok(Read { head, tree: in_folder(path)?, repository: of_folder(env, path).await });
+        }
     };
     if !root.join(request.recipe.as_str()).is_dir() {
         return Err(absent(&request.recipe, root, sandbox));
@@ -98,10 +137,22 @@ async fn read(env: &Env, request: &Request, host: &Host, root: &Path, sandbox: S
     let checked = checkout.read(&request.recipe).await.map_err(unread)?;
     let commit = match at.clone().or_else(|| recipe::newest(&checked.tags)) {
         Some(at) => checkout.find(&request.recipe, &at).await.map_err(unread)?,
-        None => checked.head,
+        None => checked.head.clone(),
     };
     let tree = checkout.tree(&request.recipe, &commit).await.map_err(unread)?;
-    Ok((of(recipe::tagged(&checked.tags, &commit), commit, false), tree))
+    let head = of(recipe::tagged(&checked.tags, &commit), commit, false);
+    Ok(Read { head, tree, repository: Some((checkout, request.recipe.clone(), checked)) })
+}
+
+/// The repository that a folder is the top of, if it is one.
+async fn of_folder(env: &Env, path: &Path) -> Option<(GitCheckout, RecipeName, Checked)> {
+    if !path.join(".git").exists() {
+        return None;
+    }
+    let name: RecipeName = path.file_name()?.to_str()?.parse().ok()?;
+    let checkout = GitCheckout::of_recipes(path.parent()?, env.path.clone());
+    let checked = checkout.read(&name).await.ok()?;
+    Some((checkout, name, checked))
 }
 
 fn in_folder(path: &Path) -> Result<Tree, CommandError> {
@@ -155,6 +206,7 @@ fn document(plan: Option<&Planning>, facts: &Facts, refused: &[String], redact: 
     let mut value = json!({
         "schema": 1,
         "head": facts.head,
+        "base": facts.base,
         "services": services.collect::<Vec<_>>(),
         "needs": facts.needs,
         "steps": plan.map(|plan| &plan.steps),
@@ -173,7 +225,7 @@ fn text(plan: Option<&Planning>, facts: &Facts, host: &Host, refused: &[String])
         (Some(version), false) => format!("{version} ({})", &head.commit.as_str()[..8]),
         (None, false) => format!("at {}, which is no release", &head.commit.as_str()[..8]),
     };
-    let mut text = format!("{} {state} on {}\n", head.recipe, host.zone);
+    let mut text = format!("{} {state} on {}\nbase {}: {}\n", head.recipe, host.zone, facts.base, facts.base.why());
     if let Some(plan) = plan {
         steps(&mut text, plan);
     }

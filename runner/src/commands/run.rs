@@ -31,6 +31,7 @@ use crate::{
     cli::block_on,
     env::Env,
     error::CommandError,
+    history,
     host::{self, Found},
     janitor, output, outside,
 };
@@ -108,7 +109,8 @@ async fn taste(env: &Env, host: Host, request: Request, format: Format) -> Resul
     );
     let children = Arc::new(log.clone());
     let ports = outside::ports(env, &host, &folder, children, redact.clone(), clock).map_err(|error| host::no_engine(&error))?;
-    let state = engine::run(Tasting { request, host, ports: &ports, log: &log, folder: &folder, signals }).await;
+    let history = history::last_green(&runs, &request.recipe);
+    let state = engine::run(Tasting { request, history, host, ports: &ports, log: &log, folder: &folder, signals }).await;
     say(env, &state, &folder, &redact, format);
     Ok(ExitCode::from(verdict::exit_code(&state)))
 }

@@ -1,7 +1,8 @@
 //! Rungs and level, row by row.
 
 use harness::{
-    model::outcome::{Gap, Outcome, Owner, SkipReason, Status, Tier},
+    event::Note,
+    model::outcome::{Gap, Outcome, Owner, SkipReason, Status, Subject, Tier},
     plan::{Class, Plan, Planned, Refusal, Step, StepId},
     preflight::Needs,
     report::verdict_line,
@@ -51,17 +52,23 @@ fn the_level_is_the_highest_rung_that_passed_over_rungs_that_passed_or_were_skip
 
 /// A run through all tiers, each with these outcomes of its one step.
 fn through(outcomes: [Option<Outcome>; 5]) -> Tale {
+    // Of a tier that has to prove something, the step that proves it; of an upgrade, the answer behind it too.
     let step = |tier: Tier| Planned {
         id: StepId(format!("{tier}-step")),
-        step: if tier == Tier::Install { Step::Answer } else { Step::Steady },
+        step: match tier {
+            Tier::Install => Step::Answer,
+            Tier::Upgrade => Step::Prove,
+            Tier::Backup | Tier::Restore | Tier::Custom => Step::Steady,
+        },
         after: Vec::new(),
         class: Class::Tier(tier),
         budget_ms: 1000,
         on_fail: harness::plan::OnFail::Continue,
     };
-    let steps = Tier::ALL.into_iter().map(step).collect();
-    let plan = Plan { head: Some(head()), refusal: None, steps, skips: [].into(), needs: Needs::default() };
-    let tale = Tale::begun(&Tier::ALL).under(plan);
+    let answer = Planned { id: StepId("answer-upgrade".into()), step: Step::Answer, ..step(Tier::Upgrade) };
+    let steps = Tier::ALL.into_iter().map(step).chain([answer]).collect();
+    let plan = Plan { head: Some(head()), base: None, refusal: None, steps, skips: [].into(), needs: Needs::default() };
+    let tale = Tale::begun(&Tier::ALL).under(plan).noted(Note::Runs { subject: Subject::Head }).pass(&["answer-upgrade"]);
     Tier::ALL.into_iter().zip(outcomes).fold(tale, |tale, (tier, outcome)| match outcome {
         Some(outcome) => tale.step(&format!("{tier}-step"), outcome),
         None => tale,

@@ -300,7 +300,8 @@ fn run(manners: Manners, look: &str, learns: bool) -> (tempfile::TempDir, PathBu
         let ports = host.ports();
         let host = Host::parse("zone = \"taster.test\"").unwrap();
         let request = request(&[Tier::Install]);
-        let run = Run { request, host, ports: &ports, log: &log, folder: &folder, signals: stream::pending().boxed() };
+        let run =
+            Run { request, history: None, host, ports: &ports, log: &log, folder: &folder, signals: stream::pending().boxed() };
         let state = engine::run(run).await;
         let place = Place { folder: "/runs/x", page: false, paint: Paint::Plain };
         printed.lock().unwrap().extend(redact.text(&terminal::ending(&state, place)).into_bytes());
@@ -425,7 +426,7 @@ fn generated(printed: &str, exit: i32) -> (Result<String, AbraError>, String, Ar
     let log = Log::new(journal, redact.clone(), Vec::new());
     let claim = log.claim(harness::claim::Claimed::Stack { name: head().stack }, &"e1".parse().unwrap()).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let call = Call::SecretGenerate { domain: head().domain };
+    let call = Call::SecretGenerate { domain: head().domain, one: None };
     let result = runtime.block_on(abra.call(&call, Some(&claim), Duration::from_secs(60))).map(|exchange| exchange.text);
     let transcript = fs::read_to_string(transcripts.join("001-app-secret-generate.txt")).unwrap();
     (result, transcript, redact)

@@ -71,7 +71,7 @@ fn what_is_not_known_yet_is_null() {
     for field in ["pr", "trigger", "base", "lint", "canaries", "customization", "screenshot", "load"] {
         assert_eq!(green[field], Value::Null, "{field}");
     }
-    assert_eq!(green["base_reason"], "upgrade was not asked for");
+    assert_eq!(green["base_reason"], "no upgrade was asked for");
 }
 
 #[test]

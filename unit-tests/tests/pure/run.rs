@@ -68,6 +68,7 @@ fn told_on(host: SimHost, signal: Option<(Duration, i32)>) -> Told {
         let ports = host.ports();
         let run = Run {
             request: request(&[Tier::Install]),
+            history: None,
             host: Host::parse("zone = \"taster.test\"").unwrap(),
             ports: &ports,
             log: &log,

@@ -235,14 +235,15 @@ fn new_to_undeploy(engine: &Engine) {
 
         let new = Call::New { recipe: "small".parse().unwrap(), domain: domain.clone(), server: "default".into() };
         abra.call(&new, Some(&claims.stack), minute).await.unwrap();
-        let deploy = Call::Deploy { domain: domain.clone() };
+        let deploy = Call::Deploy { domain: domain.clone(), version: None };
         let early = abra.call(&deploy, Some(&claims.stack), minute).await.unwrap_err();
         assert!(
             matches!(&early, AbraError::Fatal { exit: 1, reason, .. } if reason == "secret not generated: db_password"),
             "{early:?}"
         );
 
-        let generated = abra.call(&Call::SecretGenerate { domain: domain.clone() }, Some(&claims.stack), minute).await.unwrap();
+        let generated =
+            abra.call(&Call::SecretGenerate { domain: domain.clone(), one: None }, Some(&claims.stack), minute).await.unwrap();
         let made = secrets(&generated).unwrap();
         assert_eq!(made.iter().map(|secret| secret.name.as_str()).collect::<Vec<_>>(), ["db_password", "passphrase"]);
         for secret in &made {
@@ -282,8 +283,8 @@ fn without_ipvs(engine: &Engine) {
         abra.call(&new, Some(&claims.stack), minute).await.unwrap();
         let env = fs::read_to_string(place.env_file()).unwrap();
         fs::write(place.env_file(), env + "COMPOSE_FILE=\"$COMPOSE_FILE:compose.worker.yml\"\n").unwrap();
-        abra.call(&Call::SecretGenerate { domain: domain.clone() }, Some(&claims.stack), minute).await.unwrap();
-        abra.call(&Call::Deploy { domain: domain.clone() }, Some(&claims.stack), minute).await.unwrap();
+        abra.call(&Call::SecretGenerate { domain: domain.clone(), one: None }, Some(&claims.stack), minute).await.unwrap();
+        abra.call(&Call::Deploy { domain: domain.clone(), version: None }, Some(&claims.stack), minute).await.unwrap();
     });
     engine.running(&stack, 2);
     let format = "{{json .Spec.EndpointSpec}} {{json .Spec.UpdateConfig}}";

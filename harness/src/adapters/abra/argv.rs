@@ -19,8 +19,20 @@ pub(super) fn argv(call: &Call) -> Vec<String> {
         Call::New { recipe, domain, server } => {
             vec!["-n", "-o", "app", "new", "-C", "--server", server, "--domain", domain.as_str(), recipe.as_str()]
         }
-        Call::SecretGenerate { domain } => vec!["-n", "-o", "app", "secret", "generate", "-C", "-m", "--all", domain.as_str()],
-        Call::Deploy { domain } => vec!["-n", "-o", "app", "deploy", "-C", "-c", "-D", domain.as_str()],
+        Call::SecretGenerate { domain, one } => {
+            let which = match one {
+                Some((secret, version)) => [domain.as_str(), secret, version].to_vec(),
+                None => ["--all", domain.as_str()].to_vec(),
+            };
+            [&["-n", "-o", "app", "secret", "generate", "-C", "-m"], &which[..]].concat()
+        }
+        Call::Deploy { domain, version } => {
+            let which = match version {
+                Some(version) => [domain.as_str(), version].to_vec(),
+                None => ["-C", domain.as_str()].to_vec(),
+            };
+            [&["-n", "-o", "app", "deploy", "-c", "-D"], &which[..]].concat()
+        }
         Call::Undeploy { domain } => vec!["-n", "-o", "app", "undeploy", domain.as_str()],
     };
     words.into_iter().map(str::to_owned).collect()
@@ -49,7 +61,7 @@ pub(super) fn covered(call: &Call, claim: Option<&Claim>, abra_dir: &Path) -> bo
         Call::New { domain, .. } => {
             stack(domain) || dir() || matches!(what, Some(Claimed::EnvFile { path }) if path.starts_with(abra_dir))
         }
-        Call::SecretGenerate { domain } | Call::Deploy { domain } | Call::Undeploy { domain } => stack(domain),
+        Call::SecretGenerate { domain, .. } | Call::Deploy { domain, .. } | Call::Undeploy { domain } => stack(domain),
     }
 }
 
@@ -66,12 +78,23 @@ mod tests {
         let domain: Domain = "hello-aebagbaf.taster.test".parse().unwrap();
         let new = Call::New { recipe: "hello".parse().unwrap(), domain: domain.clone(), server: "default".into() };
         assert_eq!(argv(&new).join(" "), "-n -o app new -C --server default --domain hello-aebagbaf.taster.test hello");
-        assert_eq!(argv(&Call::Deploy { domain }).join(" "), "-n -o app deploy -C -c -D hello-aebagbaf.taster.test");
+        for (version, words) in [
+            (None, "-n -o app deploy -c -D -C hello-aebagbaf.taster.test"),
+            (Some("1.0.0+1.0.0".to_owned()), "-n -o app deploy -c -D hello-aebagbaf.taster.test 1.0.0+1.0.0"),
+        ] {
+            assert_eq!(argv(&Call::Deploy { domain: domain.clone(), version }).join(" "), words);
+        }
+        for (one, words) in [
+            (None, "-n -o app secret generate -C -m --all hello-aebagbaf.taster.test"),
+            (Some(("key".to_owned(), "v2".to_owned())), "-n -o app secret generate -C -m hello-aebagbaf.taster.test key v2"),
+        ] {
+            assert_eq!(argv(&Call::SecretGenerate { domain: domain.clone(), one }).join(" "), words);
+        }
     }
 
     #[test]
     fn a_call_is_covered_by_the_claim_on_its_own_stack_only() {
-        let deploy = Call::Deploy { domain: "a-aebagbaf.taster.test".parse().unwrap() };
+        let deploy = Call::Deploy { domain: "a-aebagbaf.taster.test".parse().unwrap(), version: None };
         let stack = |name: &str| claim(Claimed::Stack { name: name.parse().unwrap() });
         let dir = claim(Claimed::Dir { path: "/runs/1/abra".into() });
         for (call, claim, covers) in [

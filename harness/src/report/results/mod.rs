@@ -18,7 +18,7 @@ use crate::{
     event::{Event, Kind},
     log::Reporter,
     model::{
-        outcome::{Outcome, Owner, Tier},
+        outcome::{Outcome, Owner, Subject, Tier},
         time::Wall,
     },
     preflight::{Check, Needs},
@@ -100,8 +100,16 @@ pub struct ResultsV1 {
     pub claimed: Vec<Claimed>,
     /// How often the app was deployed.
     pub deploys: u32,
+    /// What of the recipe ran at the end: base, head, or a mixture where an upgrade failed; null when nothing was deployed.
+    pub runs: Option<Subject>,
     /// What each service ran.
     pub images: BTreeMap<String, Image>,
+    /// What each service ran before the upgrade.
+    pub images_before: BTreeMap<String, Image>,
+    /// The services that head does not have any more, which were found running and removed.
+    pub dropped: Vec<String>,
+    /// What an operator has to do, or to know, to come from base to head.
+    pub operator_must: Vec<String>,
     /// What became of the canaries; null until there are such.
     pub canaries: Option<Value>,
     /// What the recipe's pack changes about the run; null until there are packs.
@@ -150,6 +158,8 @@ pub struct HeadV1 {
 pub struct BaseV1 {
     /// The version that the tag on the commit names.
     pub version: Option<String>,
+    /// The tag or branch that it was found by.
+    pub name: String,
     /// The commit.
     pub commit: String,
 }

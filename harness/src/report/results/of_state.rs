@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Change, Evidence, Flags, HarnessV1, HeadV1, HostV1, Image, ResultsV1, RungsV1, SCHEMA, Skips, Stage, Status, Task, Test,
+    BaseV1, Change, Evidence, Flags, HarnessV1, HeadV1, HostV1, Image, ResultsV1, RungsV1, SCHEMA, Skips, Stage, Status, Task,
+    Test,
 };
 use crate::{
     model::outcome::{Outcome, Tier},
@@ -31,8 +32,14 @@ impl From<&RunState> for ResultsV1 {
             commit: head.map(|head| head.commit.to_string()),
             dirty: head.is_some_and(|head| head.dirty),
             head: head.map(|head| HeadV1 { version: head.version.clone(), commit: head.commit.to_string(), dirty: head.dirty }),
-            base: None,
-            base_reason: format!("upgrade {}", rungs.upgrade.why),
+            base: state.plan.as_ref().and_then(|plan| plan.base.as_ref()).and_then(|base| {
+                let commit = base.commit()?.to_string();
+                Some(BaseV1 { version: base.version().map(str::to_owned), name: base.to_string(), commit })
+            }),
+            base_reason: match state.plan.as_ref().and_then(|plan| plan.base.as_ref()) {
+                Some(base) => base.why().to_owned(),
+                None => format!("upgrade {}", rungs.upgrade.why),
+            },
             trigger: None,
             host: begun.map(|begun| HostV1 { zone: begun.host.zone.to_string(), server: begun.host.server.clone() }),
             domain: state.domain.as_ref().map(ToString::to_string),
@@ -61,7 +68,11 @@ impl From<&RunState> for ResultsV1 {
             hygiene: state.hygiene.clone(),
             claimed: state.claims.iter().cloned().collect(),
             deploys: state.deploys,
+            runs: state.runs,
             images: state.images.iter().map(|(service, named)| (service.clone(), image(named))).collect(),
+            images_before: state.images_before.iter().map(|(service, named)| (service.clone(), image(named))).collect(),
+            dropped: state.dropped.clone(),
+            operator_must: state.operator_must.clone(),
             canaries: None,
             customization: None,
             screenshot: None,

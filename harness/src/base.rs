@@ -1,0 +1,181 @@
+//! What the app is upgraded from, and why that. Pure.
+//!
+//! The order is the predecessor's: somebody's word, the last green run on this host, the newest older release, the branch that head is
+//! to be merged into. What is deployed first is always older than head, or not a release at all.
+
+use std::{cmp::Ordering, fmt};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    model::{names::Commit, version::RecipeVersion},
+    ports::{Branch, Tag},
+};
+
+/// What the app is upgraded from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Base {
+    /// A release.
+    Release {
+        /// Its version, which is its tag.
+        version: String,
+        /// Its commit.
+        commit: Commit,
+        /// Why this one.
+        why: String,
+    },
+    /// Something that is no release.
+    Ref {
+        /// What it is called.
+        name: String,
+        /// Its commit.
+        commit: Commit,
+        /// Why this one.
+        why: String,
+    },
+    /// Nothing: head is deployed at once.
+    None {
+        /// Why there is none.
+        why: String,
+    },
+}
+
+impl Base {
+    /// Its commit, if there is a base at all.
+    pub fn commit(&self) -> Option<&Commit> {
+        match self {
+            Base::Release { commit, .. } | Base::Ref { commit, .. } => Some(commit),
+            Base::None { .. } => None,
+        }
+    }
+
+    /// Its version, when it is a release.
+    pub fn version(&self) -> Option<&str> {
+        match self {
+            Base::Release { version, .. } => Some(version),
+            Base::Ref { .. } | Base::None { .. } => None,
+        }
+    }
+
+    /// Why it is this one, or why there is none.
+    pub fn why(&self) -> &str {
+        match self {
+            Base::Release { why, .. } | Base::Ref { why, .. } | Base::None { why } => why,
+        }
+    }
+}
+
+impl fmt::Display for Base {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Base::Release { version, .. } => f.write_str(version),
+            Base::Ref { name, .. } => f.write_str(name),
+            Base::None { .. } => f.write_str("none"),
+        }
+    }
+}
+
+/// The head of the last green run of the recipe on this host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Green {
+    /// The version that its tag named.
+    pub version: String,
+}
+
+/// What somebody chose as the base, and the commit that it means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chosen {
+    /// The tag, branch or commit.
+    pub name: String,
+    /// The commit.
+    pub commit: Commit,
+    /// Who chose it: `--base`, `base of recipe.toml`.
+    pub by: &'static str,
+}
+
+/// All that the choice of a base rests on.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// What is under test.
+    pub head: &'a Commit,
+    /// The version that head's files say, when they say one.
+    pub head_version: Option<&'a str>,
+    /// The tags of the recipe, also those that are no versions.
+    pub tags: &'a [Tag],
+    /// The tip of the branch that head is to be merged into.
+    pub branch: Option<&'a Branch>,
+    /// The last green run on this host.
+    pub green: Option<&'a Green>,
+    /// What somebody chose.
+    pub chosen: Option<&'a Chosen>,
+}
+
+/// The base. The error is one sentence: what somebody chose cannot be it.
+pub fn base(known: &Known<'_>) -> Result<Base, String> {
+    if let Some(chosen) = known.chosen {
+        return by_choice(known, chosen);
+    }
+    let Some(head) = known.head_version.and_then(|version| version.parse::<RecipeVersion>().ok()) else {
+        return Ok(of_branch(known, "head's files name no version"));
+    };
+    let older = releases(known).filter(|(version, _)| version.precedence(&head) == Ordering::Less);
+    let green = known.green.and_then(|green| older.clone().find(|(version, _)| version.as_str() == green.version));
+    let newest = || older.clone().max_by(|(a, _), (b, _)| a.pick_order(b));
+    let (found, why) = match (green, known.green) {
+        (Some(green), _) => (Some(green), "the head of the last green run on this host".to_owned()),
+        (None, Some(green)) if green.version == head.as_str() => {
+            (newest(), format!("the newest release before {head}, which was green on this host already"))
+        }
+        (None, _) => (newest(), format!("the newest release before {head}")),
+    };
+    Ok(match found {
+        Some((version, commit)) => Base::Release { version: version.as_str().to_owned(), commit: commit.clone(), why },
+        None => of_branch(known, &format!("there is no release before {head}")),
+    })
+}
+
+/// The releases that are not head itself.
+fn releases<'a>(known: &Known<'a>) -> impl Iterator<Item = (RecipeVersion, &'a Commit)> + Clone {
+    let head = known.head;
+    let tags = known.tags.iter().filter(move |tag| tag.commit != *head);
+    tags.filter_map(|tag| Some((tag.name.parse::<RecipeVersion>().ok()?, &tag.commit)))
+}
+
+fn by_choice(known: &Known<'_>, chosen: &Chosen) -> Result<Base, String> {
+    let Chosen { name, commit, by } = chosen;
+    if commit == known.head {
+        return Err(format!("{by} is {name}, which is head itself; name an older one, or leave the upgrade out with --tiers"));
+    }
+    let tag = known.tags.iter().find(|tag| tag.name == *name && tag.name.parse::<RecipeVersion>().is_ok());
+    let why = format!("chosen by {by}");
+    Ok(match tag {
+        Some(tag) => Base::Release { version: tag.name.clone(), commit: commit.clone(), why },
+        None => Base::Ref { name: name.clone(), commit: commit.clone(), why },
+    })
+}
+
+fn of_branch(known: &Known<'_>, because: &str) -> Base {
+    match known.branch {
+        Some(branch) if branch.commit != *known.head => {
+            let why = format!("the tip of {}, for {because}", branch.name);
+            Base::Ref { name: branch.name.clone(), commit: branch.commit.clone(), why }
+        }
+        Some(branch) => Base::None { why: format!("{because}, and head is the tip of {}", branch.name) },
+        None => Base::None { why: because.to_owned() },
+    }
+}
+
+/// Whether abra can deploy a release of these tags by its version: one tag that is not annotated makes it refuse all of them (R014).
+pub fn can_be_pinned(tags: &[Tag]) -> bool {
+    tags.iter().all(|tag| tag.annotated || tag.name.parse::<RecipeVersion>().is_err())
+}
+
+/// Versions that claim the same place in the order, a sentence each: an anomaly of the recipe.
+pub fn doubles(tags: &[Tag]) -> Vec<String> {
+    let mut versions: Vec<RecipeVersion> = tags.iter().filter_map(|tag| tag.name.parse().ok()).collect();
+    versions.sort_by(RecipeVersion::pick_order);
+    let same = versions.windows(2).filter(|pair| pair[0].precedence(&pair[1]) == Ordering::Equal);
+    same.map(|pair| format!("{} and {} claim the same place among the releases; {} counts", pair[0], pair[1], pair[1])).collect()
+}

@@ -1,0 +1,60 @@
+//! Brings the `.env` and the secrets of the running app up to head, as an operator would, and puts the checkout on head.
+
+use std::collections::BTreeSet;
+
+use super::{ABRA_PATIENCE, Context};
+use crate::{
+    claim::Claimed,
+    compose::{self, Entry, Env, Tree},
+    event::Note,
+    facts::recipe,
+    model::outcome::{Cause, Failure},
+    ports::Call,
+    upgrade,
+};
+
+pub(super) async fn migrate(context: &Context<'_>) -> Result<(), Failure> {
+    let head = context.head()?;
+    let (_, before) = context.base()?;
+    context.check_out(&head.commit).await?;
+    let env_file = context.claim(Claimed::EnvFile { path: context.folder.env_file(&context.host.server, &head.domain) })?;
+    let env = parsed(".env", &context.ports.checkout.env(&env_file).await?)?;
+    let migration = upgrade::migrate(&env, &sample(&before.tree)?, &sample(&context.tree)?);
+    for text in migration.told {
+        context.log.note(Note::OperatorMust { text });
+    }
+    let set: Vec<(&str, &str)> = migration.set.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    context.ports.checkout.set_env(&env_file, &set).await?;
+
+    let now = parsed(".env", &context.ports.checkout.env(&env_file).await?)?;
+    let secrets = |tree: &Tree, env: &Env| {
+        let resolved = compose::resolve(tree, &recipe::with_own(env.clone(), &head.domain), &head.stack);
+        resolved.and_then(|resolved| resolved.secrets()).map_err(|error| Failure::new(Cause::Unresolvable, error.to_string()))
+    };
+    let there: BTreeSet<String> = secrets(&before.tree, &env)?.into_iter().map(|secret| secret.full_name).collect();
+    let stack = context.claim(Claimed::Stack { name: head.stack.clone() })?;
+    for secret in secrets(&context.tree, &now)?.into_iter().filter(|secret| !there.contains(&secret.full_name)) {
+        if !secret.modifiers.generate {
+            let text = format!("secret {} is new and has to be inserted by hand", secret.name);
+            context.log.note(Note::OperatorMust { text });
+            continue;
+        }
+        let text = format!("secret {} {} is new and was generated", secret.name, secret.version);
+        context.log.note(Note::OperatorMust { text });
+        let one = Some((secret.name, secret.version));
+        let call = Call::SecretGenerate { domain: head.domain.clone(), one };
+        context.ports.abra.call(&call, Some(&stack), ABRA_PATIENCE).await?;
+    }
+    Ok(())
+}
+
+fn sample(tree: &Tree) -> Result<Env, Failure> {
+    match tree.entry(".env.sample") {
+        Some(Entry::Text(text)) => parsed(".env.sample", text),
+        _ => Err(Failure::new(Cause::Unresolvable, "the recipe has no .env.sample")),
+    }
+}
+
+fn parsed(file: &str, text: &str) -> Result<Env, Failure> {
+    Env::parse(text).map_err(|error| Failure::new(Cause::Unresolvable, format!("{file}, {error}")))
+}

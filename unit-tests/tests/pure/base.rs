@@ -1,0 +1,201 @@
+//! What the app is upgraded from.
+
+use harness::{
+    base::{Base, Chosen, Green, Known, base, can_be_pinned, doubles},
+    model::names::Commit,
+    ports::{Branch, Tag},
+};
+
+/// A commit of its own for each number.
+fn commit(number: u8) -> Commit {
+    format!("{number:040}").parse().unwrap()
+}
+
+/// Tags on commits 1, 2, 3 …, those with `~` in front lightweight.
+fn tags(names: &[&str]) -> Vec<Tag> {
+    let tag = |(name, number): (&&str, u8)| {
+        let bare = name.trim_start_matches('~');
+        Tag { name: bare.to_owned(), commit: commit(number), annotated: bare == *name }
+    };
+    names.iter().zip(1..).map(tag).collect()
+}
+
+/// The number of the commit of no tag.
+const UNTAGGED: u8 = 90;
+/// The number of the tip of the branch.
+const TIP: u8 = 80;
+
+struct Row {
+    what: &'static str,
+    tags: &'static [&'static str],
+    head: u8,
+    head_version: Option<&'static str>,
+    branch: Option<u8>,
+    green: Option<&'static str>,
+    expected: (&'static str, &'static str),
+}
+
+#[test]
+fn the_order_of_what_is_upgraded_from() {
+    const SOME: &[&str] = &["1.0.0+1.0", "1.1.0+1.1", "2.0.0+1.1"];
+    let row = Row {
+        what: "",
+        tags: SOME,
+        head: 3,
+        head_version: Some("2.0.0+1.1"),
+        branch: Some(TIP),
+        green: None,
+        expected: ("1.1.0+1.1", "the newest release before 2.0.0+1.1"),
+    };
+    let rows = [
+        Row { what: "the newest release is tasted", ..row },
+        Row {
+            what: "a change with a version above all releases comes from the newest one",
+            head: UNTAGGED,
+            head_version: Some("2.1.0+1.2"),
+            expected: ("2.0.0+1.1", "the newest release before 2.1.0+1.2"),
+            ..row
+        },
+        Row {
+            what: "a change that kept the version of the newest release comes from the one before",
+            head: UNTAGGED,
+            expected: ("1.1.0+1.1", "the newest release before 2.0.0+1.1"),
+            ..row
+        },
+        Row {
+            what: "what was green here last comes before what was released last",
+            green: Some("1.0.0+1.0"),
+            expected: ("1.0.0+1.0", "the head of the last green run on this host"),
+            ..row
+        },
+        Row {
+            what: "head was green here already, so it is stepped back",
+            green: Some("2.0.0+1.1"),
+            expected: ("1.1.0+1.1", "the newest release before 2.0.0+1.1, which was green on this host already"),
+            ..row
+        },
+        Row {
+            what: "what was green here is newer than head",
+            head: 2,
+            head_version: Some("1.1.0+1.1"),
+            green: Some("2.0.0+1.1"),
+            expected: ("1.0.0+1.0", "the newest release before 1.1.0+1.1"),
+            ..row
+        },
+        Row {
+            what: "what was green here has no tag any more",
+            green: Some("1.0.5+1.0"),
+            expected: ("1.1.0+1.1", "the newest release before 2.0.0+1.1"),
+            ..row
+        },
+        Row {
+            what: "versions are ordered as numbers, and a patch on an old line is not the newest",
+            tags: &["1.9.0+1", "1.10.0+1", "1.9.1+1", "2.0.0+1"],
+            head: 4,
+            head_version: Some("2.0.0+1"),
+            expected: ("1.10.0+1", "the newest release before 2.0.0+1"),
+            ..row
+        },
+        Row {
+            what: "a pre-release comes before its release",
+            tags: &["1.0.0+1", "2.0.0-rc1+1", "2.0.0+1"],
+            head: 3,
+            head_version: Some("2.0.0+1"),
+            expected: ("2.0.0-rc1+1", "the newest release before 2.0.0+1"),
+            ..row
+        },
+        Row {
+            what: "tags that are no versions do not count, lightweight ones do",
+            tags: &["latest", "v2", "~1.0.0+1", "2.0.0+1"],
+            head: 4,
+            head_version: Some("2.0.0+1"),
+            expected: ("1.0.0+1", "the newest release before 2.0.0+1"),
+            ..row
+        },
+        Row {
+            what: "the first release has only the branch before it",
+            head: 1,
+            head_version: Some("1.0.0+1.0"),
+            expected: ("main", "the tip of main, for there is no release before 1.0.0+1.0"),
+            ..row
+        },
+        Row {
+            what: "files without a version",
+            head: UNTAGGED,
+            head_version: None,
+            expected: ("main", "the tip of main, for head's files name no version"),
+            ..row
+        },
+        Row {
+            what: "files with a version that is none",
+            head: UNTAGGED,
+            head_version: Some("latest"),
+            expected: ("main", "the tip of main, for head's files name no version"),
+            ..row
+        },
+        Row {
+            what: "head is the tip of the branch",
+            head: TIP,
+            head_version: Some("1.0.0+1.0"),
+            expected: ("none", "there is no release before 1.0.0+1.0, and head is the tip of main"),
+            ..row
+        },
+        Row {
+            what: "no release before it and no branch",
+            head: 1,
+            head_version: Some("1.0.0+1.0"),
+            branch: None,
+            expected: ("none", "there is no release before 1.0.0+1.0"),
+            ..row
+        },
+    ];
+    for row in rows {
+        let (tags, head) = (tags(row.tags), commit(row.head));
+        let branch = row.branch.map(|tip| Branch { name: "main".into(), commit: commit(tip) });
+        let green = row.green.map(|version| Green { version: version.into() });
+        let (branch, green) = (branch.as_ref(), green.as_ref());
+        let known = Known { head: &head, head_version: row.head_version, tags: &tags, branch, green, chosen: None };
+        let found = base(&known).unwrap();
+        assert_eq!((found.to_string().as_str(), found.why()), row.expected, "{}", row.what);
+        assert_ne!(found.commit(), Some(&head), "{}", row.what);
+    }
+}
+
+#[test]
+fn a_choice_is_taken_unless_it_is_head() {
+    let tags = tags(&["1.0.0+1.0", "nightly"]);
+    let head = commit(9);
+    let chosen = |name: &str, number| Chosen { name: name.into(), commit: commit(number), by: "--base" };
+    let with = |chosen: &Chosen| {
+        let green = Green { version: "1.0.0+1.0".into() };
+        base(&Known { head: &head, head_version: None, tags: &tags, branch: None, green: Some(&green), chosen: Some(chosen) })
+    };
+    let why = || "chosen by --base".to_owned();
+    for (name, number, expected) in [
+        ("1.0.0+1.0", 1, Base::Release { version: "1.0.0+1.0".into(), commit: commit(1), why: why() }),
+        ("nightly", 2, Base::Ref { name: "nightly".into(), commit: commit(2), why: why() }),
+        ("0000000", 5, Base::Ref { name: "0000000".into(), commit: commit(5), why: why() }),
+    ] {
+        assert_eq!(with(&chosen(name, number)), Ok(expected));
+    }
+    let refused = with(&chosen("main", 9)).unwrap_err();
+    assert_eq!(refused, "--base is main, which is head itself; name an older one, or leave the upgrade out with --tiers");
+}
+
+#[test]
+fn one_lightweight_release_keeps_abra_from_pinning_any() {
+    for (names, pinned) in
+        [(&["1.0.0+1", "2.0.0+1"][..], true), (&["1.0.0+1", "~2.0.0+1"], false), (&["1.0.0+1", "~nightly"], true), (&[], true)]
+    {
+        assert_eq!(can_be_pinned(&tags(names)), pinned, "{names:?}");
+    }
+}
+
+#[test]
+fn two_versions_in_one_place_are_told() {
+    assert_eq!(doubles(&tags(&["1.0.0+1", "1.0.1+1"])), Vec::<String>::new());
+    assert_eq!(
+        doubles(&tags(&["1.2.3+4.10", "1.2.3+4.9"])),
+        ["1.2.3+4.9 and 1.2.3+4.10 claim the same place among the releases; 1.2.3+4.10 counts"]
+    );
+}
