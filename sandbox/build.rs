@@ -1,4 +1,4 @@
-//! Compiles the specimen and lists what the sandbox's images and recipes are made of, for both are embedded: an installed
+//! Compiles the specimen and the backup bot, and lists what the sandbox's images and recipes are made of, for both are embedded: an installed
 //! taster has no source tree beside it.
 
 use std::{
@@ -12,7 +12,9 @@ use sha2::{Digest, Sha256};
 fn main() {
     let source = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("set by cargo"));
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("set by cargo"));
-    specimen(&source, &out);
+    for name in ["specimen", "bot"] {
+        compile(name, &source, &out);
+    }
     let mut table = String::new();
     for (name, folder) in [("IMAGES", "images"), ("RECIPES", "recipes")] {
         let root = source.join(folder);
@@ -28,28 +30,30 @@ fn main() {
         table += "];\n";
     }
     // Known when taster is compiled, so that no start of it has to read the whole program.
-    let program = fs::read(out.join("specimen")).expect("it was just made");
-    let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(program)[..6]);
-    table += &format!(
-        "/// The first twelve hexadecimal digits of the specimen's digest.\npub(crate) static SPECIMEN_DIGEST: &str = {digest:?};\n"
-    );
+    for (name, constant) in [("specimen", "SPECIMEN_DIGEST"), ("bot", "BOT_DIGEST")] {
+        let program = fs::read(out.join(name)).expect("it was just made");
+        let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(program)[..6]);
+        table += &format!(
+            "/// The first twelve hexadecimal digits of the digest of the {name}.\npub(crate) static {constant}: &str = {digest:?};\n"
+        );
+    }
     fs::write(out.join("embedded.rs"), table).expect("OUT_DIR can be written");
 }
 
 /// The same source and compiler give the same bytes: no paths, no time, one unit.
-fn specimen(source: &Path, out: &Path) {
-    println!("cargo::rerun-if-changed=specimen");
+fn compile(name: &str, source: &Path, out: &Path) {
+    println!("cargo::rerun-if-changed={name}");
     let done = Command::new(env::var_os("RUSTC").expect("set by cargo"))
-        .current_dir(source.join("specimen"))
-        .args(["--edition", "2024", "--crate-type", "bin", "--crate-name", "specimen", "main.rs"])
+        .current_dir(source.join(name))
+        .args(["--edition", "2024", "--crate-type", "bin", "--crate-name", name, "main.rs"])
         .args(["--target", &env::var("TARGET").expect("set by cargo")])
         .args(["-C", "opt-level=s", "-C", "strip=symbols", "-C", "target-feature=+crt-static", "-C", "panic=abort"])
-        .args(["-C", "codegen-units=1", "-C", "metadata=specimen", "-C", "link-arg=-Wl,--build-id=none"])
+        .args(["-C", "codegen-units=1", "-C", &format!("metadata={name}"), "-C", "link-arg=-Wl,--build-id=none"])
         .arg("-o")
-        .arg(out.join("specimen"))
+        .arg(out.join(name))
         .status()
         .expect("rustc can be started");
-    assert!(done.success(), "the specimen does not compile");
+    assert!(done.success(), "the {name} does not compile");
 }
 
 fn walk(folder: &Path, files: &mut Vec<PathBuf>) {

@@ -17,8 +17,8 @@
 //! | `needs:HOST:PORT` | exits 1 as long as that address does not answer |
 //! | `database:S` | listens on port 5432 after S seconds, instead of the web |
 //!
-//! `specimen probe http://HOST[:PORT]/PATH` exits 0 when that answers 200, else 1: images without a shell have no other
-//! health check. `specimen connect HOST:PORT SECONDS` exits 0 once that accepts a connection, and 1 when it does not within
+//! `specimen probe http://HOST[:PORT]/PATH` exits 0 when that answers 200, else 1, and says what came of it: images without a
+//! shell have no other health check. `specimen connect HOST:PORT SECONDS` exits 0 once that accepts a connection, and 1 when it does not within
 //! that time.
 
 use std::{
@@ -51,7 +51,9 @@ fn main() {
     if let [_, verb, url] = &args[..]
         && verb == "probe"
     {
-        exit(if probe(url) { 0 } else { 1 });
+        let (well, word) = probe(url);
+        println!("GET {url}: {word}");
+        exit(if well { 0 } else { 1 });
     }
     if let [_, verb, address, seconds] = &args[..]
         && verb == "connect"
@@ -155,20 +157,24 @@ fn connects(address: &str, patience: Duration) -> bool {
     }
 }
 
-fn probe(url: &str) -> bool {
+/// Whether a page answers 200, and what it answers.
+fn probe(url: &str) -> (bool, String) {
     let Some((authority, path)) = url.strip_prefix("http://").map(|rest| rest.split_once('/').unwrap_or((rest, ""))) else {
-        return false;
+        return (false, "not a URL".into());
     };
     let address = if authority.contains(':') { authority.to_owned() } else { format!("{authority}:80") };
-    let ask = || -> io::Result<bool> {
+    let ask = || -> io::Result<String> {
         let mut stream = TcpStream::connect(&address)?;
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
         write!(stream, "GET /{path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n")?;
         let mut line = String::new();
         BufReader::new(stream).read_line(&mut line)?;
-        Ok(line.split(' ').nth(1) == Some("200"))
+        Ok(line.trim().split_once(' ').unwrap_or_default().1.to_owned())
     };
-    ask().unwrap_or(false)
+    match ask() {
+        Ok(status) => (status.starts_with("200"), status),
+        Err(error) => (false, error.to_string()),
+    }
 }
 
 fn serve(mut connection: TcpStream, healthy: bool) -> io::Result<()> {

@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::{
-    agent, engine,
+    agent, backup, engine,
     error::SandboxError,
     home::Home,
     images, ingress, ipvs,
@@ -59,6 +59,8 @@ pub async fn status(home: &Home) -> Result<Vec<Part>, SandboxError> {
         }
         None => parts.push(part("agent", false, "none".into())),
     }
+    let running = backup::running(&docker, &layout).await?;
+    parts.push(part("backup", running, if running { layout.backup_name() } else { "none".into() }));
     let images = images::ours(&docker).await?;
     parts.push(part("images", !images.is_empty(), if images.is_empty() { "none".into() } else { images.join(", ") }));
     let machine = home.machine();
@@ -115,6 +117,9 @@ async fn remove_objects(
     ipvs::remove(docker, layout).await?;
     if ingress::remove(docker, home, layout).await? {
         teller.say("removed the ingress");
+    }
+    if backup::remove(docker, home, layout).await? {
+        teller.say("removed the backup service with its snapshots");
     }
     let made = home.made();
     let network = swarm::network(docker, &layout.network).await?;

@@ -1,4 +1,4 @@
-//! What is compiled in: the specimen, and the sources of images and recipes.
+//! What is compiled in: the specimen, the backup bot, and the sources of images and recipes.
 
 use sha2::{Digest, Sha256};
 
@@ -6,6 +6,9 @@ include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 
 /// The specimen's program.
 pub(crate) static SPECIMEN: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/specimen"));
+
+/// The program of the backup service.
+pub(crate) static BOT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/bot"));
 
 /// The first twelve hexadecimal digits of what `parts` hold.
 pub(crate) fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {

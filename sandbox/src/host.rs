@@ -20,6 +20,7 @@ struct HostFile<'a> {
     engine: &'a Path,
     ingress: SocketAddr,
     ca: PathBuf,
+    backup: String,
 }
 
 /// Writes both, where they differ from what is there.
@@ -37,6 +38,7 @@ pub(crate) fn write(home: &Home, setup: &Setup) -> Result<(), SandboxError> {
         engine: &setup.layout.engine,
         ingress: setup.layout.ingress_address(),
         ca: home.ca(),
+        backup: setup.layout.backup_name(),
     };
     made::write(&home.host_file(), &file)
 }

@@ -19,7 +19,7 @@ use serde::Deserialize;
 
 use crate::{
     debian,
-    embedded::{IMAGES, SPECIMEN, SPECIMEN_DIGEST, digest},
+    embedded::{BOT, BOT_DIGEST, IMAGES, SPECIMEN, SPECIMEN_DIGEST, digest},
     engine::{self, answer, find, found},
     error::SandboxError,
     home::Home,
@@ -49,6 +49,9 @@ struct Definition {
     links: BTreeMap<String, String>,
     #[serde(default)]
     expose: Vec<String>,
+    /// Where the backup bot goes, in the image that has it.
+    #[serde(default)]
+    bot: Option<String>,
 }
 
 /// An image that the sandbox knows how to assemble.
@@ -68,19 +71,22 @@ fn sources() -> Vec<Source> {
         .iter()
         .filter_map(|(path, text)| {
             let name = named(path)?;
-            let definition = toml::from_str(std::str::from_utf8(text).ok()?).ok()?;
+            let definition: Definition = toml::from_str(std::str::from_utf8(text).ok()?).ok()?;
             let own = |path: &'static str| path.strip_prefix(name)?.strip_prefix("/files/");
             let files: Vec<_> = IMAGES.iter().filter_map(|(path, bytes)| Some((own(path)?, *bytes))).collect();
             let parts = files.iter().flat_map(|(path, bytes)| [path.as_bytes(), *bytes]);
-            let digest = digest([*text].into_iter().chain(parts));
+            let program = definition.bot.is_some().then_some(BOT_DIGEST.as_bytes());
+            let digest = digest([*text].into_iter().chain(parts).chain(program));
             Some(Source { name, definition, files, digest })
         })
         .collect()
 }
 
 impl Source {
+    /// The image's name. One with a program of ours is another image whenever what it is made from changes.
     fn image(&self) -> String {
-        format!("{REGISTRY}/{}:{}", self.name, self.definition.tag)
+        let ours = self.definition.bot.as_ref().map(|_| format!("-{}", self.digest)).unwrap_or_default();
+        format!("{REGISTRY}/{}:{}{ours}", self.name, self.definition.tag)
     }
 }
 
@@ -91,7 +97,16 @@ pub fn specimen() -> String {
 
 /// The image of the ingress.
 pub(crate) fn caddy() -> String {
-    sources().iter().find(|source| source.name == "caddy").map(Source::image).unwrap_or_default()
+    named("caddy")
+}
+
+/// The image of the backup service.
+pub(crate) fn backup() -> String {
+    named("backup")
+}
+
+fn named(name: &str) -> String {
+    sources().iter().find(|source| source.name == name).map(Source::image).unwrap_or_default()
 }
 
 /// Makes sure that the engine has all of `images`. Interrupted at any point it leaves no half image: an image gets its name
@@ -220,6 +235,11 @@ fn furnish(source: &Source, root: &Path) -> std::io::Result<()> {
         }
         fs::write(path, bytes)?;
     }
+    if let Some(path) = &source.definition.bot {
+        let path = root.join(path.trim_start_matches('/'));
+        fs::write(&path, BOT)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+    }
     for (path, target) in &source.definition.links {
         let path = root.join(path.trim_start_matches('/'));
         if let Some(parent) = path.parent() {
@@ -321,6 +341,7 @@ mod tests {
         assert_eq!(names.len(), folders, "{names:?}");
         assert!(names.contains(&"taster.test/nginx:1.22.1".to_owned()), "{names:?}");
         assert!(caddy().starts_with("taster.test/caddy:"));
+        assert!(backup().starts_with("taster.test/backup:"));
     }
 
     #[test]

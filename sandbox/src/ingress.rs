@@ -114,7 +114,7 @@ fn other_home(container: &ContainerInspectResponse, home: &Home) -> Option<PathB
 }
 
 /// The folder, by whatever name it was called.
-fn real(home: &Home) -> PathBuf {
+pub(crate) fn real(home: &Home) -> PathBuf {
     std::fs::canonicalize(home.root()).unwrap_or_else(|_| home.root().to_owned())
 }
 

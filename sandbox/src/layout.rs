@@ -58,6 +58,11 @@ impl Layout {
         format!("{}-ingress", self.prefix)
     }
 
+    /// The name of the backup service, and of its volume.
+    pub fn backup_name(&self) -> String {
+        format!("{}-backup", self.prefix)
+    }
+
     /// Where the host reaches the ingress over HTTPS.
     pub fn ingress_address(&self) -> SocketAddr {
         SocketAddr::new(self.address, self.https)

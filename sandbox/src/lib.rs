@@ -7,6 +7,7 @@
 pub mod abra;
 mod admin;
 pub mod agent;
+mod backup;
 mod debian;
 mod down;
 mod embedded;

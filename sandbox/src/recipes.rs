@@ -2,7 +2,8 @@
 //!
 //! A recipe's folder has a `recipe.toml` with its versions, a folder `base` with the files of the first, and a folder per
 //! later version with just the files that differ. `{{name}}` in a file stands for a value of `recipe.toml`, and
-//! `{{specimen}}` for the specimen's image. A recipe with `like` takes another's files and only gives other values.
+//! `{{specimen}}` for the specimen's image. A recipe with `like` takes another's files, lays its own over them, version by version, and
+//! gives other values.
 //! The same sources give the same commits.
 
 use std::{collections::BTreeMap, fs, path::Path, process::Stdio};
@@ -46,6 +47,9 @@ struct Definition {
 struct Version {
     tag: String,
     date: Timestamp,
+    /// Whether its tag is not annotated.
+    #[serde(default)]
+    lightweight: bool,
     /// Files of the version before that it does not have any more.
     #[serde(default)]
     removed: Vec<String>,
@@ -59,6 +63,7 @@ struct Version {
 struct Tree {
     tag: String,
     date: Timestamp,
+    lightweight: bool,
     files: BTreeMap<String, Vec<u8>>,
 }
 
@@ -117,10 +122,11 @@ fn trees(recipe: &str) -> Vec<Tree> {
     let source = own.like.as_deref().unwrap_or(recipe);
     let Some(like) = definitions.get(source) else { return Vec::new() };
     let versions = if own.version.is_empty() { &like.version } else { &own.version };
-    let mut raw: BTreeMap<String, &[u8]> = files(source, "base");
+    let files = |folder: &str| [source, recipe].map(|of| files(of, folder)).into_iter().flatten();
+    let mut raw: BTreeMap<String, &[u8]> = files("base").collect();
     let mut trees = Vec::new();
     for version in versions {
-        raw.extend(files(source, &version.tag));
+        raw.extend(files(&version.tag));
         raw.retain(|path, _| !version.removed.contains(path));
         let mut values = BTreeMap::from([
             ("recipe".to_owned(), recipe.to_owned()),
@@ -132,7 +138,7 @@ fn trees(recipe: &str) -> Vec<Tree> {
             values.extend(more.clone());
         }
         let files = raw.iter().map(|(path, bytes)| (path.clone(), fill(bytes, &values))).collect();
-        trees.push(Tree { tag: version.tag.clone(), date: version.date, files });
+        trees.push(Tree { tag: version.tag.clone(), date: version.date, lightweight: version.lightweight, files });
     }
     trees
 }
@@ -152,7 +158,7 @@ fn fill(bytes: &[u8], values: &BTreeMap<String, String>) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// The whole history as `git fast-import` reads it: one commit and one annotated tag a version.
+/// The whole history as `git fast-import` reads it: one commit and one tag a version.
 fn history(trees: &[Tree]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut line = |text: String| out.extend_from_slice(text.as_bytes());
@@ -168,8 +174,12 @@ fn history(trees: &[Tree]) -> Vec<u8> {
             line(String::from_utf8_lossy(bytes).into_owned());
             line("\n".to_owned());
         }
-        line(format!("tag {}\nfrom refs/heads/main\ntagger {AUTHOR} {when} +0000\n", tree.tag));
-        line(format!("data {}\n{message}\n", message.len()));
+        if tree.lightweight {
+            line(format!("reset refs/tags/{}\nfrom refs/heads/main\n\n", tree.tag));
+        } else {
+            line(format!("tag {}\nfrom refs/heads/main\ntagger {AUTHOR} {when} +0000\n", tree.tag));
+            line(format!("data {}\n{message}\n", message.len()));
+        }
     }
     line("done\n".to_owned());
     out

@@ -10,7 +10,7 @@ use std::{
 use bollard::Docker;
 
 use crate::{
-    agent, engine,
+    agent, backup, engine,
     error::SandboxError,
     home::{Home, Machine},
     host, images, ingress, ipvs,
@@ -59,14 +59,19 @@ pub async fn up(home: &Home, setup: &Setup, say: &mut dyn FnMut(Progress)) -> Re
         if made {
             teller.say(format!("made the certificate of *.{}", layout.zone));
         }
-        images::ensure(&docker, home, &[images::caddy(), images::specimen()], &mut teller).await?;
+        images::ensure(&docker, home, &[images::caddy(), images::specimen(), images::backup()], &mut teller).await?;
         ingress::ensure(&docker, home, layout, &tls, &mut teller).await?;
+        let backup = backup::ensure(&docker, home, layout).await?;
         if agent::ensure(home, &setup.exe).await? {
             teller.say("started the agent of the ingress");
         }
         let made = recipes::ensure(home).await?;
         if !made.is_empty() {
             teller.say(format!("made the recipes {}", made.join(", ")));
+        }
+        if backup {
+            backup::wait(&docker, layout).await?;
+            teller.say(format!("started the backup service {}", layout.backup_name()));
         }
         Ok::<(), SandboxError>(())
     };

@@ -88,6 +88,16 @@ impl Recipe {
             .map_err(|Fatal(why)| Fatal::new(format!("unable to check out {at}: {why}")))
     }
 
+    /// Checks out the branch that changes are merged into, when there is one: `main`, else `master`.
+    pub(super) fn on_its_branch(&self) -> Done {
+        let there =
+            |branch: &&str| git(&self.dir, &["rev-parse", "--verify", "--quiet", &format!("refs/heads/{branch}")]).is_ok();
+        let Some(branch) = ["main", "master"].into_iter().find(there) else { return Ok(()) };
+        git(&self.dir, &["checkout", "--quiet", branch, "--"])
+            .map(drop)
+            .map_err(|Fatal(why)| Fatal::new(format!("unable to check out {branch}: {why}")))
+    }
+
     /// The version tags, oldest first; tags that are no versions are left out.
     pub(super) fn versions(&self) -> Done<Vec<String>> {
         let tags = git(&self.dir, &["tag", "--list"])?;

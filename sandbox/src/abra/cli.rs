@@ -63,6 +63,12 @@ pub(super) enum App {
     /// Manage app volumes
     #[command(subcommand, alias = "vl")]
     Volume(Volume),
+    /// Manage app backups
+    #[command(subcommand, alias = "b")]
+    Backup(Backup),
+    /// Restore a snapshot
+    #[command(alias = "rs")]
+    Restore(Restore),
 }
 
 #[derive(Debug, Subcommand)]
@@ -74,6 +80,9 @@ pub(super) enum Recipe {
         #[arg(short, long)]
         force: bool,
     },
+    /// Lint a recipe
+    #[command(alias = "l")]
+    Lint(Lint),
     /// List recipe versions
     #[command(alias = "v")]
     Versions {
@@ -81,6 +90,16 @@ pub(super) enum Recipe {
         #[arg(short, long)]
         machine: bool,
     },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Lint {
+    pub(super) recipe: String,
+    /// Error rules only
+    #[arg(short, long)]
+    pub(super) error: bool,
+    #[arg(short = 'C', long)]
+    pub(super) chaos: bool,
 }
 
 #[derive(Debug, Args)]
@@ -212,4 +231,74 @@ pub(super) enum Volume {
         #[arg(short, long)]
         force: bool,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Backup {
+    /// Create a new snapshot
+    #[command(alias = "c")]
+    Create {
+        app: String,
+        /// How often a failed copy is tried again
+        #[arg(short, long)]
+        retries: Option<String>,
+        #[arg(short = 'C', long)]
+        chaos: bool,
+    },
+    /// List all snapshots
+    #[command(alias = "s")]
+    Snapshots {
+        app: String,
+        #[arg(short = 'C', long)]
+        chaos: bool,
+    },
+    /// List the contents of a snapshot
+    #[command(alias = "ls")]
+    List {
+        app: String,
+        #[arg(short, long)]
+        snapshot: Option<String>,
+        /// The folders above the volumes, too
+        #[arg(short, long)]
+        all: bool,
+        #[arg(short, long)]
+        timestamps: bool,
+        #[arg(short = 'C', long)]
+        chaos: bool,
+    },
+    /// Download a snapshot
+    #[command(alias = "d")]
+    Download {
+        app: String,
+        #[arg(short, long)]
+        snapshot: Option<String>,
+        /// The only path to download
+        #[arg(short, long)]
+        path: Option<String>,
+        #[arg(long)]
+        secrets: bool,
+        #[arg(long)]
+        volumes: bool,
+        #[arg(short = 'C', long)]
+        chaos: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Restore {
+    pub(super) app: String,
+    /// The only services to restore
+    #[arg(short, long, value_delimiter = ',')]
+    pub(super) services: Vec<String>,
+    /// The only volumes to restore
+    #[arg(short, long, value_delimiter = ',')]
+    pub(super) volumes: Vec<String>,
+    /// The folder to restore into
+    #[arg(short, long)]
+    pub(super) target: Option<String>,
+    /// Run the hooks of the labels
+    #[arg(short = 'H', long)]
+    pub(super) hooks: bool,
+    #[arg(short = 'C', long)]
+    pub(super) chaos: bool,
 }

@@ -39,7 +39,11 @@ impl Compose {
     /// The files that `COMPOSE_FILE` names, `compose.yml` without it.
     pub(super) fn load(recipe: &Path, list: Option<&str>) -> Done<Self> {
         let names = list.filter(|list| !list.is_empty()).unwrap_or("compose.yml");
-        let files: Vec<PathBuf> = names.split(':').map(|name| recipe.join(name)).collect();
+        Compose::load_all(names.split(':').map(|name| recipe.join(name)).collect())
+    }
+
+    /// These files.
+    pub(super) fn load_all(files: Vec<PathBuf>) -> Done<Self> {
         let mut documents = Vec::new();
         for file in &files {
             let shown = file.display();
@@ -80,6 +84,37 @@ impl Compose {
             }
         }
         Ok(())
+    }
+
+    /// Refuses what is no section of a compose file, and sections that hold something else than named things.
+    pub(super) fn check_sections(&self) -> Done {
+        for (key, value) in self.documents.iter().flatten() {
+            match key.as_str() {
+                "version" => {}
+                "services" | "networks" | "volumes" | "secrets" | "configs" if value.is_null() => {}
+                section @ ("services" | "networks" | "volumes" | "secrets" | "configs") => {
+                    let entries = value.as_object().ok_or_else(|| Fatal::new(format!("{section} must be a mapping")))?;
+                    // A service without anything is none; the others may be empty.
+                    let wrong = |(_, body): &(&String, &Value)| !body.is_object() && (section == "services" || !body.is_null());
+                    if let Some((name, _)) = entries.iter().find(wrong) {
+                        return Err(Fatal::new(format!("{section}.{name} must be a mapping")));
+                    }
+                }
+                key if key.starts_with("x-") => {}
+                key => return Err(Fatal::new(format!("(root) Additional property {key} is not allowed"))),
+            }
+        }
+        Ok(())
+    }
+
+    /// What the files declare in a section; an entry without a body is left out.
+    pub(super) fn declared<'a>(&'a self, section: &'a str) -> impl Iterator<Item = (&'a String, &'a Map<String, Value>)> {
+        self.section(section)
+    }
+
+    /// Whether some file gives `service` the key.
+    pub(super) fn has(&self, service: &str, key: &str) -> bool {
+        self.bodies().any(|(name, body)| name == service && body.contains_key(key))
     }
 
     fn section<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (&'a String, &'a Map<String, Value>)> {

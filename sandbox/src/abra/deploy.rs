@@ -13,6 +13,7 @@ use super::{
     cli::Deploy,
     compose::Compose,
     env::Env,
+    lint,
     overlay::{Wanted, overlay},
     say::{self, Done, Fatal, Level},
     secrets::{self, Recipe as How},
@@ -96,11 +97,8 @@ fn resolve(context: &Context, app: &App, recipe: &Recipe, deploy: &Deploy, runni
         None => newest()?.map_or_else(|| recipe.head(), Ok)?,
     };
     recipe.check_out(&version)?;
-    let lightweight = recipe.lightweight()?;
-    match lightweight.is_empty() {
-        true => Ok(version),
-        false => Err(Fatal::new(format!("recipe '{}' failed lint checks:\n * only annotated tags used (R014)", recipe.name))),
-    }
+    lint::refuse(recipe)?;
+    Ok(version)
 }
 
 fn every_secret_exists(context: &Context, app: &App) -> Done {

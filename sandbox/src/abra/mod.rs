@@ -4,11 +4,13 @@
 //! output, moves the checkout in `app new`, rewrites the `.env`, and comes back from `app undeploy` too early.
 
 mod app;
+mod backup;
 mod checkout;
 mod cli;
 mod compose;
 mod deploy;
 mod env;
+mod lint;
 mod list;
 mod new;
 mod overlay;
@@ -36,6 +38,8 @@ struct Context {
     /// Where recipes are cloned from.
     sources: PathBuf,
     machine: Machine,
+    /// The name of the sandbox's own backup service.
+    bot: String,
     no_input: bool,
     offline: bool,
     debug: bool,
@@ -78,6 +82,7 @@ fn context(home: &Home, cli: &Cli) -> Done<Context> {
         abra_dir: abra_dir.ok_or_else(|| Fatal::new("neither ABRA_DIR nor HOME is set"))?,
         sources: home.recipes(),
         machine: home.machine(),
+        bot: home.layout().backup_name(),
         no_input: cli.global.no_input,
         offline: cli.global.offline,
         debug: cli.global.debug,
@@ -95,7 +100,10 @@ fn run(context: &Context, command: Option<Command>) -> Done {
         Some(Command::App(App::Ps(ps))) => list::ps(context, &ps),
         Some(Command::App(App::Secret(secret))) => secrets::main(context, secret),
         Some(Command::App(App::Volume(volume))) => remove::volumes(context, volume),
+        Some(Command::App(App::Backup(command))) => backup::main(context, command),
+        Some(Command::App(App::Restore(restore))) => backup::restore(context, &restore),
         Some(Command::Recipe(Recipe::Fetch { recipe, .. })) => fetch(context, &recipe),
+        Some(Command::Recipe(Recipe::Lint(lint))) => lint::main(context, &lint),
         Some(Command::Recipe(Recipe::Versions { recipe, machine })) => list::versions(context, &recipe, machine),
     }
 }

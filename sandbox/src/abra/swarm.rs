@@ -14,7 +14,10 @@ const NAMESPACE: &str = "com.docker.stack.namespace";
 
 fn failed(what: &str, output: &Output) -> Fatal {
     let text = String::from_utf8_lossy(&output.stderr);
-    Fatal::new(if text.trim().is_empty() { format!("{what} failed") } else { text.trim().to_owned() })
+    // What newer clients say of their own options is not abra's.
+    let text: Vec<&str> = text.lines().filter(|line| !line.contains("--detach=false")).collect();
+    let text = text.join("\n").trim().to_owned();
+    Fatal::new(if text.is_empty() { format!("{what} failed") } else { text })
 }
 
 fn run(command: &mut Command) -> Done<Output> {
@@ -70,6 +73,33 @@ pub(super) fn container(service: &str) -> Done<Option<Container>> {
     let filter = format!("label=com.docker.swarm.service.name={service}");
     let text = docker(&["ps", "--filter", &filter, "--format", "{{json .}}"])?;
     Ok(text.lines().next().and_then(|line| serde_json::from_str(line).ok()))
+}
+
+/// The names of the services with a label, `key=value`.
+pub(super) fn labelled(label: &str) -> Done<Vec<String>> {
+    names(&["service", "ls", "--filter", &format!("label={label}"), "--format", "{{.Name}}"])
+}
+
+/// The id of the newest container of a service that runs.
+pub(super) fn running(service: &str) -> Done<Option<String>> {
+    let filter = format!("label=com.docker.swarm.service.name={service}");
+    Ok(names(&["ps", "--filter", &filter, "--format", "{{.ID}}"])?.into_iter().next())
+}
+
+/// Runs a command in a container, on the terminal that this process has. The code that it ended with.
+pub(super) fn exec(container: &str, env: &[String], argv: &[&str]) -> Done<Option<i32>> {
+    let mut command = Command::new("docker");
+    command.args(["exec", "--interactive", "--tty"]);
+    for pair in env {
+        command.args(["--env", pair]);
+    }
+    let status = command.arg(container).args(argv).status();
+    status.map(|status| status.code()).map_err(|error| Fatal::new(format!("cannot run docker: {error}")))
+}
+
+/// Copies a file out of a container.
+pub(super) fn copy_out(container: &str, path: &str, target: &Path) -> Done {
+    docker(&["cp", &format!("{container}:{path}"), &target.to_string_lossy()]).map(drop)
 }
 
 /// The names of a stack's volumes.

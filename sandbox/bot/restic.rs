@@ -1,0 +1,128 @@
+//! restic, which finds repository and password in the environment.
+
+use std::{
+    env,
+    fs::{self, File},
+    path::Path,
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{Fatal, json::Json};
+
+/// How long another one's lock on the repository is waited for. Forgetting a snapshot takes a second.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often it is looked whether the lock is gone.
+const AGAIN: Duration = Duration::from_millis(300);
+
+/// A snapshot of an app.
+pub(crate) struct Snapshot {
+    /// Its id of eight digits.
+    pub(crate) id: String,
+    /// When it was taken, RFC 3339 without fractions and zone.
+    pub(crate) time: String,
+    /// The paths that were copied.
+    pub(crate) paths: Vec<String>,
+}
+
+/// Makes the repository where there is none; of several who find none, one makes it and the others wait.
+pub(crate) fn prepare() -> Result<(), Fatal> {
+    let repository = env::var("RESTIC_REPOSITORY").map_err(|_| Fatal::new("RESTIC_REPOSITORY is not set"))?;
+    let config = Path::new(&repository).join("config");
+    if config.exists() {
+        return Ok(());
+    }
+    let gate = format!("{repository}.lock");
+    let file = File::create(&gate).and_then(|file| file.lock().map(|()| file));
+    let _file = file.map_err(|error| Fatal::new(format!("cannot lock {gate}: {error}")))?;
+    if !config.exists() {
+        run(&["init".into()])?;
+    }
+    Ok(())
+}
+
+/// Removes the locks of those that were killed.
+pub(crate) fn unlock() {
+    let _ = command(&["unlock".into()]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+}
+
+fn command(args: &[String]) -> Command {
+    let mut command = Command::new("restic");
+    command.args(args).stdin(Stdio::null());
+    command
+}
+
+/// What restic prints. This version of it does not wait for another's lock itself.
+pub(crate) fn run(args: &[String]) -> Result<String, Fatal> {
+    let started = Instant::now();
+    loop {
+        let done = command(args).output().map_err(|error| Fatal::new(format!("cannot start restic: {error}")))?;
+        if done.status.success() {
+            return Ok(String::from_utf8_lossy(&done.stdout).into_owned());
+        }
+        let errors = String::from_utf8_lossy(&done.stderr).trim().replace('\n', "; ");
+        if !errors.contains("already locked") || started.elapsed() > PATIENCE {
+            let verb = args.first().map(String::as_str).unwrap_or_default();
+            return Err(Fatal::new(format!("restic {verb} failed ({}): {errors}", done.status)));
+        }
+        unlock();
+        thread::sleep(AGAIN);
+    }
+}
+
+/// The snapshots of an app, oldest first.
+pub(crate) fn snapshots(app: &str) -> Result<Vec<Snapshot>, Fatal> {
+    let printed = run(&["snapshots", "--json", "--host", app, "--tag", app].map(str::to_owned))?;
+    let all = Json::parse(printed.trim()).ok_or_else(|| Fatal::new("restic's list of snapshots is no JSON"))?;
+    let snapshot = |json: &Json| {
+        Some(Snapshot {
+            id: json.text(&["short_id"])?.to_owned(),
+            time: json.text(&["time"])?.split('.').next()?.to_owned(),
+            paths: json.items(&["paths"]).iter().filter_map(|path| path.text(&[]).map(str::to_owned)).collect(),
+        })
+    };
+    let mut snapshots: Vec<Snapshot> = all.items(&[]).iter().filter_map(snapshot).collect();
+    snapshots.sort_by(|a, b| a.time.cmp(&b.time));
+    Ok(snapshots)
+}
+
+/// Copies `paths` into a snapshot of the app and gives restic's summary, a JSON object.
+pub(crate) fn backup(app: &str, paths: &[String]) -> Result<String, Fatal> {
+    let args = ["backup", "--json", "--host", app, "--tag", app, "--"].map(str::to_owned);
+    let printed = run(&[&args[..], paths].concat())?;
+    let summary = printed.lines().rev().find(|line| line.contains("\"message_type\":\"summary\""));
+    summary.map(str::to_owned).ok_or_else(|| Fatal::new("restic gave no summary"))
+}
+
+/// Puts `paths` of a snapshot below `target`. Files that are there and not in the snapshot stay.
+pub(crate) fn restore(id: &str, target: &str, paths: &[String]) -> Result<(), Fatal> {
+    let includes = paths.iter().flat_map(|path| ["--include".to_owned(), literal(path)]);
+    let args: Vec<String> = ["restore", id, "--target", target].map(str::to_owned).into_iter().chain(includes).collect();
+    run(&args).map(drop)
+}
+
+/// A path as a pattern that stands for itself alone.
+fn literal(path: &str) -> String {
+    let mut out = String::new();
+    for c in path.chars() {
+        if matches!(c, '*' | '?' | '[' | '\\') {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// Packs a folder into `file`, as a tar with gzip.
+pub(crate) fn pack(folder: &str, file: &str) -> Result<(), Fatal> {
+    let new = format!("{file}.{}", std::process::id());
+    let done = Command::new("busybox").args(["tar", "-czf", &new, "-C", folder, "."]).stdin(Stdio::null()).status();
+    match done {
+        Ok(status) if status.success() => {
+            fs::rename(&new, file).map_err(|error| Fatal::new(format!("cannot write {file}: {error}")))
+        }
+        Ok(status) => Err(Fatal::new(format!("tar failed ({status})"))),
+        Err(error) => Err(Fatal::new(format!("cannot start tar: {error}"))),
+    }
+}

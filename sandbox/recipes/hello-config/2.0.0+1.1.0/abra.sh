@@ -1,0 +1,3 @@
+#!/bin/bash
+
+export MOTD_VERSION=v1
