@@ -1,0 +1,285 @@
+//! The program of a pack, started through the shim: one process for each function.
+
+use std::{
+    collections::BTreeSet,
+    ffi::OsString,
+    fs, io,
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use rustix::process::Signal;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::unix::pipe,
+    process::{Child as Process, Command},
+    time::{Instant, sleep, sleep_until, timeout},
+};
+
+use super::{abra::family::Family, folder::Folder, proc::start_ticks};
+use crate::{
+    model::{
+        host::Host,
+        pack::TestName,
+        protocol::{Answer, Context, PROTOCOL},
+    },
+    plan::Head,
+    ports::{ChildRegister, Exited, ProgramError, Ran, TestProgram},
+    redact::Redact,
+};
+
+/// The environment variable that names the context.
+pub const CONTEXT: &str = "TASTER_CONTEXT";
+/// How much of the output is kept, in bytes: the end of it.
+const KEPT: usize = 64 << 10;
+/// How much earlier a function is told to end than its process is ended, so that it can still say why.
+const HEAD_START: Duration = Duration::from_secs(2);
+/// How long the end of a killed family is waited for.
+const BURIAL: Duration = Duration::from_secs(2);
+/// How long what a function left behind may hold its output.
+const LINGER: Duration = Duration::from_millis(200);
+
+/// What to start, and what it gets to see. All paths are absolute.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// The program and its first arguments; those of libtest follow.
+    pub program: Vec<OsString>,
+    /// The program that starts others: `taster __child`.
+    pub shim: Vec<OsString>,
+    /// The run's folder.
+    pub folder: Folder,
+    /// The host.
+    pub host: Host,
+    /// `HOME` for the program.
+    pub home: PathBuf,
+    /// `PATH` for the program.
+    pub path: OsString,
+}
+
+/// The program of a pack behind the port.
+pub struct PackProgram {
+    setup: Setup,
+    children: Arc<dyn ChildRegister>,
+    redact: Arc<Redact>,
+    calls: AtomicU32,
+}
+
+impl PackProgram {
+    /// The program of one run's pack. `children` is told of each process before it may act; `redact` learns the secrets that the
+    /// pack makes.
+    pub fn new(setup: Setup, children: Arc<dyn ChildRegister>, redact: Arc<Redact>) -> Self {
+        Self { setup, children, redact, calls: AtomicU32::new(0) }
+    }
+
+    /// Where the program runs and leaves its answers. It is below what the run claims, and goes with it.
+    fn room(&self) -> PathBuf {
+        self.setup.folder.abra_dir().join("pack")
+    }
+
+    /// Runs the program to its end. Nothing that it started is alive when this returns.
+    async fn run(
+        &self,
+        args: &[&str],
+        doing: &str,
+        context: Option<&Path>,
+        budget: Duration,
+    ) -> Result<(Exited, Vec<u8>), ProgramError> {
+        let not_run = |error: io::Error| ProgramError::NotRun { message: error.to_string() };
+        let (reader, writer) = io::pipe().map_err(not_run)?;
+        let mut output = pipe::Receiver::from_owned_fd(reader.into()).map_err(not_run)?;
+        let mut child = self.command(args, context, writer).and_then(|mut command| command.spawn()).map_err(not_run)?;
+        let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).unwrap_or_default();
+        let ticks = start_ticks(pid).unwrap_or_default();
+        let mark = context.map_or_else(|| self.room(), Path::to_owned);
+        let mut family = Ending(Some(Family::new(pid, format!("{CONTEXT}={}", mark.display()))));
+        // Until its name is on the disk the child waits; when that fails, dropping it ends it.
+        self.children.started(pid, ticks, doing).await.map_err(|message| ProgramError::NotRun { message })?;
+        let mut stdin = child.stdin.take();
+        if let Some(stdin) = &mut stdin {
+            stdin.write_all(b"go\n").await.map_err(not_run)?;
+        }
+        drop(stdin);
+
+        let deadline = Instant::now() + budget;
+        let (mut raw, mut chunk) = (Vec::new(), vec![0; 16 << 10]);
+        let mut open = true;
+        let status = loop {
+            tokio::select! {
+                biased;
+                () = sleep_until(deadline) => break None,
+                read = output.read(&mut chunk), if open => match read {
+                    Ok(count @ 1..) => keep(&mut raw, &chunk[..count]),
+                    Ok(0) | Err(_) => open = false,
+                },
+                status = child.wait() => break Some(status.map_err(not_run)?),
+            }
+        };
+        let buried = family.bury(&mut child).await;
+        while let Ok(Ok(count @ 1..)) = timeout(LINGER, output.read(&mut chunk)).await {
+            keep(&mut raw, &chunk[..count]);
+        }
+        let exited = match status {
+            None => {
+                let _ = timeout(BURIAL, child.wait()).await;
+                Exited::Deadline(budget)
+            }
+            Some(status) => {
+                use std::os::unix::process::ExitStatusExt;
+                status.code().map_or(Exited::Signal(status.signal().unwrap_or_default()), Exited::Code)
+            }
+        };
+        // One that cannot be ended stays in the journal, and the sweep tries again.
+        if buried {
+            self.children.ended(pid).await;
+        }
+        Ok((exited, raw))
+    }
+
+    fn command(&self, args: &[&str], context: Option<&Path>, output: io::PipeWriter) -> io::Result<Command> {
+        let room = self.room();
+        fs::create_dir_all(&room)?;
+        let (shim, words) = self.setup.shim.split_first().ok_or_else(|| io::Error::other("no shim is named"))?;
+        let mut command = Command::new(shim);
+        command.args(words).arg("--parent").arg(std::process::id().to_string()).arg("--");
+        command.args(&self.setup.program).args(args);
+        command.env_clear().env("PATH", &self.setup.path).env("HOME", &self.setup.home).env("LC_ALL", "C.UTF-8");
+        // The variable also ties the process, and what it starts, to the run: the context lies in the run's folder.
+        command.env(CONTEXT, context.unwrap_or(&room)).env("RUST_BACKTRACE", "0");
+        command.current_dir(&room).stdin(Stdio::piped()).stdout(output.try_clone()?).stderr(output);
+        command.process_group(0).kill_on_drop(true);
+        Ok(command)
+    }
+
+    /// Writes what the function is told about the app. The answer of an earlier call under the same number is not mistaken for its
+    /// own, for there is none.
+    fn context(&self, number: u32, head: &Head, budget: Duration) -> io::Result<(PathBuf, Context)> {
+        let room = self.room();
+        fs::create_dir_all(&room)?;
+        let host = &self.setup.host;
+        let context = Context {
+            version: PROTOCOL,
+            recipe: head.recipe.clone(),
+            run: self.setup.folder.run().clone(),
+            domain: head.domain.clone(),
+            stack: head.stack.clone(),
+            zone: host.zone.clone(),
+            ingress: host.ingress,
+            ca: host.ca.clone(),
+            engine: host.engine.clone(),
+            budget_ms: u64::try_from(budget.as_millis()).unwrap_or(u64::MAX),
+            answer: room.join(format!("{number:03}-answer.json")),
+            room: room.clone(),
+        };
+        let file = room.join(format!("{number:03}-context.json"));
+        fs::write(&file, serde_json::to_vec(&context)?)?;
+        Ok((file, context))
+    }
+
+    /// The answer, when there is one that can be read. Its secrets are known from here on.
+    fn answer(&self, context: &Context) -> Option<Answer> {
+        let text = fs::read(&context.answer).ok()?;
+        let answer: Answer = serde_json::from_slice(&text).ok()?;
+        for secret in answer.wiring.iter().flat_map(|wiring| &wiring.secrets) {
+            if let Ok(value) = fs::read_to_string(&secret.file) {
+                self.redact.learn(&value);
+            }
+        }
+        (answer.version == PROTOCOL).then_some(answer)
+    }
+}
+
+#[async_trait]
+impl TestProgram for PackProgram {
+    async fn list(&self, budget: Duration) -> Result<BTreeSet<TestName>, ProgramError> {
+        let (exited, raw) = self.run(&["--list", "--format", "terse"], "pack, list of tests", None, budget).await?;
+        let text = String::from_utf8_lossy(&raw).into_owned();
+        match exited {
+            Exited::Code(0) => Ok(listed(&text)),
+            other => {
+                let last = text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
+                let message = format!("{}: {}", told(other), self.redact.text(last));
+                Err(ProgramError::Unlisted { message })
+            }
+        }
+    }
+
+    async fn run_one(&self, test: &TestName, head: &Head, budget: Duration) -> Result<Ran, ProgramError> {
+        let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
+        let own = budget.saturating_sub(HEAD_START).max(budget / 2);
+        let not_run = |error: io::Error| ProgramError::NotRun { message: error.to_string() };
+        let (file, context) = self.context(number, head, own).map_err(not_run)?;
+        let args = [test.as_str(), "--exact", "--test-threads", "1", "--color", "never"];
+        let (exited, raw) = self.run(&args, &format!("pack, {test}"), Some(&file), budget).await?;
+        let answer = self.answer(&context);
+        let output = self.redact.text(&String::from_utf8_lossy(&raw));
+        Ok(Ran { exited, answer, output })
+    }
+}
+
+/// The family of a process that is to end. It does so when this is dropped, too, for a call that is given up half-way must not go
+/// on acting.
+struct Ending(Option<Family>);
+
+impl Ending {
+    /// Kills until nobody is left. Says whether nobody is.
+    async fn bury(&mut self, child: &mut Process) -> bool {
+        let until = Instant::now() + BURIAL;
+        let Some(mut family) = self.0.take() else { return true };
+        while family.signal(Signal::KILL) {
+            if Instant::now() > until {
+                return false;
+            }
+            sleep(Duration::from_millis(5)).await;
+            // Its own exit status is taken, so that it does not count as alive.
+            let _ = child.try_wait();
+        }
+        true
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let until = Instant::now() + BURIAL;
+        while self.0.as_mut().is_some_and(|family| family.signal(Signal::KILL)) && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// How a process ended, in words.
+fn told(exited: Exited) -> String {
+    match exited {
+        Exited::Code(code) => format!("it ended with exit code {code}"),
+        Exited::Signal(signal) => format!("it was ended by signal {signal}"),
+        Exited::Deadline(after) => format!("it did not end within {}", crate::model::time::spoken(after)),
+    }
+}
+
+/// The names of the tests in what `--list --format terse` prints. Other lines are the program's own words.
+fn listed(text: &str) -> BTreeSet<TestName> {
+    text.lines().filter_map(|line| line.strip_suffix(": test")).map(TestName::reported).collect()
+}
+
+fn keep(raw: &mut Vec<u8>, chunk: &[u8]) {
+    raw.extend_from_slice(chunk);
+    if raw.len() > 2 * KEPT {
+        raw.drain(..raw.len() - KEPT);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_read_line_by_line() {
+        let names = listed("posts::a: b: test\ncanary::x::plant: test\nsome::bench: benchmark\n\nwarning: nothing\n");
+        assert_eq!(names.iter().map(TestName::as_str).collect::<Vec<_>>(), ["canary::x::plant", "posts::a: b"]);
+    }
+}

@@ -1,0 +1,199 @@
+//! HTTP as a test uses it: one request, asked again while the app cannot be reached, and its answer.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    future::IntoFuture,
+    panic::Location,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures_util::future::LocalBoxFuture;
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::Failed;
+use crate::{
+    adapters::web::{HttpRequest, HttpsWeb},
+    model::time::spoken,
+    ports::{HttpView, WebError},
+};
+
+/// How long a request is asked again when nothing else is said.
+const BUDGET: Duration = Duration::from_secs(30);
+/// How long one attempt may take.
+const ATTEMPT: Duration = Duration::from_secs(20);
+/// The pause between two attempts, at first and at most; it doubles.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+/// As much of a body as a sentence quotes, in characters.
+const QUOTED: usize = 200;
+
+/// A request that is about to be made. It is made when it is awaited.
+///
+/// As long as there is no connection, or a 502 or 503, which an ingress says of an app that it cannot reach, it is made again, for
+/// 30 s or the budget that is given.
+///
+/// ```no_run
+/// # use harness::author::{Cx, Failed};
+/// # use std::time::Duration;
+/// # async fn example(cx: Cx) -> Result<(), Failed> {
+/// let made = cx.post("/api/rooms").header("authorization", "Bearer x").json(&["quiet"])?.await?.expect(201)?;
+/// let room: serde_json::Value = made.json()?;
+/// let page = cx.get("/slow").budget(Duration::from_secs(90)).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a request is made when it is awaited"]
+pub struct Ask {
+    web: Arc<HttpsWeb>,
+    request: HttpRequest,
+    budget: Duration,
+    at: &'static Location<'static>,
+}
+
+impl Ask {
+    #[track_caller]
+    pub(super) fn new(web: Arc<HttpsWeb>, method: &str, url: String) -> Self {
+        let request = HttpRequest { method: method.to_owned(), url, headers: Vec::new(), body: None };
+        Self { web, request, budget: BUDGET, at: Location::caller() }
+    }
+
+    /// Sends a header.
+    pub fn header(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.request.headers.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Sends a body as it is.
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.request.body = Some(body.into());
+        self
+    }
+
+    /// Sends a body as JSON.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    #[track_caller]
+    pub fn json(self, body: &(impl Serialize + ?Sized)) -> Result<Self, Failed> {
+        let text = serde_json::to_vec(body)?;
+        Ok(self.header("content-type", "application/json").body(text))
+    }
+
+    /// Asks again for so long while the app cannot be reached.
+    pub fn budget(mut self, budget: Duration) -> Self {
+        self.budget = budget;
+        self
+    }
+
+    async fn made(self) -> Result<Reply, Failed> {
+        let began = Instant::now();
+        let what = format!("{} {}", self.request.method, self.request.url);
+        let mut pause = PAUSE.0;
+        loop {
+            let left = self.budget.saturating_sub(began.elapsed());
+            let got = self.web.send(&self.request, ATTEMPT.min(left.max(PAUSE.1))).await;
+            let said = match got {
+                Ok(view) if !matches!(view.status, 502 | 503) => return Ok(Reply { what, view, at: self.at }),
+                Ok(view) => format!("it answers {}", view.status),
+                Err(error @ WebError::NoConnection { .. }) => error.to_string(),
+                Err(error) => return Err(located(format!("{what}: {error}"), self.at)),
+            };
+            if began.elapsed() + pause > self.budget {
+                return Err(located(format!("{what}: {said}, for {}", spoken(began.elapsed())), self.at));
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSE.1);
+        }
+    }
+}
+
+impl IntoFuture for Ask {
+    type Output = Result<Reply, Failed>;
+    type IntoFuture = LocalBoxFuture<'static, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.made())
+    }
+}
+
+fn located(sentence: String, at: &Location<'_>) -> Failed {
+    Failed::at_place(sentence, at)
+}
+
+/// What the app answered.
+pub struct Reply {
+    what: String,
+    view: HttpView,
+    at: &'static Location<'static>,
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} answered {}", self.what, self.view.status)
+    }
+}
+
+impl Reply {
+    /// The status.
+    pub fn status(&self) -> u16 {
+        self.view.status
+    }
+
+    /// The body.
+    pub fn text(&self) -> &str {
+        &self.view.body
+    }
+
+    /// The headers, names in lower case.
+    pub fn headers(&self) -> &BTreeMap<String, String> {
+        &self.view.headers
+    }
+
+    /// A header, by its name in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.view.headers.get(name).map(String::as_str)
+    }
+
+    /// The same answer, if it has this status.
+    ///
+    /// # Errors
+    /// When it has another one; the sentence quotes the body.
+    pub fn expect(self, status: u16) -> Result<Self, Failed> {
+        match self.view.status == status {
+            true => Ok(self),
+            false => Err(self.failed(&format!("answered {}, not {status}", self.view.status))),
+        }
+    }
+
+    /// The body read as JSON.
+    ///
+    /// # Errors
+    /// When it is none, or not of this shape; the sentence quotes it.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Failed> {
+        serde_json::from_str(&self.view.body)
+            .map_err(|error| self.failed(&format!("did not answer the JSON that was wanted ({error})")))
+    }
+
+    /// Holds when the body has these words in it.
+    ///
+    /// # Errors
+    /// When it does not; the sentence quotes it.
+    pub fn contains(&self, words: &str) -> Result<(), Failed> {
+        match self.view.body.contains(words) {
+            true => Ok(()),
+            false => Err(self.failed(&format!("answered without {words:?}"))),
+        }
+    }
+
+    fn failed(&self, how: &str) -> Failed {
+        let body = self.view.body.trim();
+        let quoted: String = body.chars().take(QUOTED).collect();
+        let told = match (body.is_empty(), quoted.len() < body.len()) {
+            (true, _) => "an empty body".to_owned(),
+            (false, false) => format!("{quoted:?}"),
+            (false, true) => format!("{quoted:?} and more"),
+        };
+        located(format!("{} {how}: {told}", self.what), self.at)
+    }
+}

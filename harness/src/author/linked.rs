@@ -1,0 +1,185 @@
+//! A pack as it is linked into the binary: its texts and its functions.
+
+use std::collections::BTreeMap;
+
+use super::{Lifecycle, Suite};
+use crate::model::{
+    pack::{CustomTest, Hooks, Pack, Settings, TestName},
+    settings::BadSettings,
+};
+
+/// A pack as it is linked into the binary. `build.rs` of the crate `recipes` lists them.
+#[derive(Debug, Clone, Copy)]
+pub struct Linked {
+    /// The recipe.
+    pub name: &'static str,
+    /// The text of `recipe.toml`; empty without one.
+    pub settings: &'static str,
+    /// The text of `compose.ci.yml`, when there is one.
+    pub overlay: Option<&'static str>,
+    /// The files with tests, from the pack's folder on, and their suites.
+    pub suites: &'static [SuiteFile],
+    /// The lifecycle, when there is one.
+    pub lifecycle: Option<fn() -> Lifecycle>,
+    /// What is out of date about it, a sentence each.
+    pub warnings: &'static [&'static str],
+}
+
+/// A file with tests, from the pack's folder on, and its suite.
+pub type SuiteFile = (&'static str, fn() -> Suite);
+
+/// Why a pack cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadPack {
+    /// Its settings cannot be read.
+    #[error("recipes/{recipe}/recipe.toml, {error}")]
+    Settings {
+        /// The recipe.
+        recipe: String,
+        /// What is wrong with them.
+        error: BadSettings,
+    },
+    /// Two functions have one name.
+    #[error("recipes/{recipe}: {name:?} is the name of two functions, in {first} and in {second}")]
+    Twice {
+        /// The recipe.
+        recipe: String,
+        /// The name.
+        name: String,
+        /// A file that has it.
+        first: String,
+        /// The other one, which may be the same.
+        second: String,
+    },
+    /// A name is none: it is empty, or has what separates names in it.
+    #[error("recipes/{recipe}/{file}: {name:?} is no name of a test: a sentence in one line without `::`")]
+    Name {
+        /// The recipe.
+        recipe: String,
+        /// The file.
+        file: String,
+        /// The name.
+        name: String,
+    },
+    /// A file is there for tests and has none.
+    #[error("recipes/{recipe}/{file} has an empty suite")]
+    Empty {
+        /// The recipe.
+        recipe: String,
+        /// The file.
+        file: String,
+    },
+}
+
+/// The file with the lifecycle.
+const LIFECYCLE: &str = "lifecycle.rs";
+
+impl Linked {
+    /// What is known of it, checked.
+    ///
+    /// # Errors
+    /// When its settings cannot be read, or its names are not unique.
+    pub fn pack(&self) -> Result<Pack, BadPack> {
+        let settings =
+            Settings::parse(self.settings).map_err(|error| BadPack::Settings { recipe: self.name.to_owned(), error })?;
+        let mut names = Names { recipe: self.name, files: BTreeMap::new() };
+        let mut tests = Vec::new();
+        for (file, suite) in self.suites {
+            let suite = suite();
+            if suite.tests().is_empty() {
+                return Err(BadPack::Empty { recipe: self.name.to_owned(), file: (*file).to_owned() });
+            }
+            for test in suite.tests() {
+                let name = TestName::of_test(stem(file), test.name);
+                names.take(test.name, &name, file)?;
+                tests.push(CustomTest { name, kind: test.kind, file: (*file).to_owned() });
+            }
+        }
+        let lifecycle = self.lifecycle.map(|lifecycle| lifecycle()).unwrap_or_default();
+        let mut hooks = Hooks { install: lifecycle.install.is_some(), ready: lifecycle.ready.is_some(), ..Hooks::default() };
+        for canary in &lifecycle.canaries {
+            let name = TestName::of_canary(canary.name, crate::model::pack::CanaryAct::Plant);
+            names.take(canary.name, &name, LIFECYCLE)?;
+            hooks.canaries.push(canary.name.to_owned());
+        }
+        for check in &lifecycle.checks {
+            let name = TestName::of_check(check.tier, check.name);
+            names.take(check.name, &name, LIFECYCLE)?;
+            hooks.checks.push((check.tier, name));
+        }
+        let warnings = self.warnings.iter().map(|&warning| warning.to_owned()).collect();
+        Ok(Pack { settings, tests, hooks, overlay: self.overlay.map(str::to_owned), warnings })
+    }
+}
+
+/// The part of a test's name that its file gives: the file's own name.
+pub(super) fn stem(file: &str) -> &str {
+    let name = file.rsplit('/').next().unwrap_or(file);
+    name.strip_suffix(".rs").unwrap_or(name)
+}
+
+/// The names that are taken, each with its file.
+struct Names<'a> {
+    recipe: &'a str,
+    files: BTreeMap<TestName, String>,
+}
+
+impl Names<'_> {
+    fn take(&mut self, sentence: &str, name: &TestName, file: &str) -> Result<(), BadPack> {
+        let recipe = self.recipe.to_owned();
+        if sentence.trim().is_empty() || sentence.trim() != sentence || sentence.contains(['\n', '\r']) || sentence.contains("::")
+        {
+            return Err(BadPack::Name { recipe, file: file.to_owned(), name: sentence.to_owned() });
+        }
+        match self.files.insert(name.clone(), file.to_owned()) {
+            None => Ok(()),
+            Some(first) => Err(BadPack::Twice { recipe, name: name.to_string(), first, second: file.to_owned() }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::author::{Checked, Cx};
+
+    async fn holds(_: Cx) -> Checked {
+        Ok(())
+    }
+
+    const NOTHING: Linked = Linked { name: "shop", settings: "", overlay: None, suites: &[], lifecycle: None, warnings: &[] };
+
+    fn one() -> Suite {
+        Suite::new().health("it is well", holds)
+    }
+
+    fn twice() -> Suite {
+        one().distinctive("it is well", holds)
+    }
+
+    fn unnamed() -> Suite {
+        Suite::new().health("", holds)
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_pack_names_the_file() {
+        let with = |suites| Linked { suites, ..NOTHING }.pack().unwrap_err().to_string();
+        let twice_over = "recipes/shop: \"a::it is well\" is the name of two functions, in";
+        assert_eq!(with(&[("custom/a.rs", twice)]), format!("{twice_over} custom/a.rs and in custom/a.rs"));
+        assert_eq!(
+            with(&[("custom/a.rs", one), ("functional/a.rs", one)]),
+            format!("{twice_over} custom/a.rs and in functional/a.rs")
+        );
+        assert!(with(&[("custom/a.rs", unnamed)]).starts_with("recipes/shop/custom/a.rs: \"\" is no name"));
+        assert_eq!(with(&[("custom/a.rs", Suite::new)]), "recipes/shop/custom/a.rs has an empty suite");
+        let settings = Linked { settings: "x = 1\n", ..NOTHING }.pack().unwrap_err().to_string();
+        assert_eq!(settings, "recipes/shop/recipe.toml, line 1, column 1: unknown key `x`");
+    }
+
+    #[test]
+    fn one_sentence_in_two_files_is_two_names() {
+        let pack = Linked { suites: &[("custom/a.rs", one), ("custom/b.rs", one)], ..NOTHING }.pack().unwrap();
+        let names: Vec<&str> = pack.tests.iter().map(|test| test.name.as_str()).collect();
+        assert_eq!(names, ["a::it is well", "b::it is well"]);
+    }
+}

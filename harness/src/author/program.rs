@@ -1,0 +1,170 @@
+//! The program of a pack: a test program as libtest has it, which answers to `--list --format terse` and `<name> --exact`, and
+//! leaves an answer file for the run that started it.
+
+use std::{
+    ffi::OsString,
+    fs,
+    io::Write,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    process::ExitCode,
+    time::Duration,
+};
+
+use libtest_mimic::{Arguments, Completion, Failed as Reported, Trial};
+
+use super::{
+    Cx, Failed, Function, Linked, Wiring,
+    lifecycle::{Canary, Check, Hook, Lifecycle},
+    linked::stem,
+};
+use crate::model::{
+    pack::{CanaryAct, TestName},
+    protocol::{Answer, Context, Ended, PROTOCOL, Wired, WiredSecret},
+};
+
+/// The exit code of a pack that cannot be used.
+const BAD_PACK: u8 = 2;
+/// The pause between two questions of a readiness probe.
+const PROBE_PAUSE: Duration = Duration::from_millis(250);
+
+/// Runs the functions of a pack that `args`, as libtest has them, name. `context` is the file that a run writes; without one only
+/// `--list` makes sense, and every function fails.
+pub fn main(pack: &Linked, context: Option<&Path>, args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    if let Err(error) = pack.pack() {
+        say(&error.to_string());
+        return ExitCode::from(BAD_PACK);
+    }
+    let words = std::iter::once(OsString::from(pack.name)).chain(args);
+    let mut arguments = Arguments::from_iter(words);
+    // Functions of one run share an app, and a process that runs one of them needs no second thread.
+    arguments.test_threads = Some(1);
+    let context = context.map(Path::to_owned);
+    let trials = functions(pack).into_iter().map(|(name, work)| {
+        let context = context.clone();
+        Trial::ignorable_test(name.as_str(), move || reported(run(context.as_deref(), work)))
+    });
+    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+}
+
+/// What a function of a pack is.
+enum Work {
+    Function(Function),
+    /// Asked again until it holds.
+    Probe(Function),
+    Install(Hook),
+}
+
+/// All functions of a pack by their names, in the order in which a run would use them.
+fn functions(pack: &Linked) -> Vec<(TestName, Work)> {
+    let lifecycle = pack.lifecycle.map(|lifecycle| lifecycle()).unwrap_or_default();
+    let Lifecycle { install, ready, canaries, checks } = lifecycle;
+    let mut all = Vec::new();
+    all.extend(install.map(|hook| (TestName::reported(TestName::INSTALL), Work::Install(hook))));
+    all.extend(ready.map(|probe| (TestName::reported(TestName::READY), Work::Probe(probe))));
+    for Canary { name, plant, check, spoil } in canaries {
+        let acts = CanaryAct::ALL.into_iter().zip([plant, check, spoil]);
+        all.extend(acts.map(|(act, function)| (TestName::of_canary(name, act), Work::Function(function))));
+    }
+    all.extend(checks.into_iter().map(|Check { tier, name, run }| (TestName::of_check(tier, name), Work::Function(run))));
+    for (file, suite) in pack.suites {
+        let tests = suite().into_tests().into_iter();
+        all.extend(tests.map(|test| (TestName::of_test(stem(file), test.name), Work::Function(test.run))));
+    }
+    all
+}
+
+/// Runs one function and leaves the answer. An error is one that keeps the answer from being left.
+fn run(context: Option<&Path>, work: Work) -> Result<Ended, String> {
+    let file = context.ok_or("there is no context: TASTER_CONTEXT names the file that a run writes")?;
+    let text = fs::read(file).map_err(|error| format!("the context {} cannot be read: {error}", file.display()))?;
+    let context: Context =
+        serde_json::from_slice(&text).map_err(|error| format!("the context {} is none: {error}", file.display()))?;
+    if context.version != PROTOCOL {
+        return Err(format!("the context is of version {}, and this program knows version {PROTOCOL}", context.version));
+    }
+    let cx = Cx::of(context.clone());
+    let mut wiring = None;
+    let ended = match catch_unwind(AssertUnwindSafe(|| perform(&cx, &context, work, &mut wiring))) {
+        Ok(ended) => ended?,
+        Err(panic) => Ended::Panicked { sentence: words(&*panic) },
+    };
+    let answer = Answer { version: PROTOCOL, ended: ended.clone(), notes: cx.taken_notes(), wiring };
+    leave(&context, &answer).map_err(|error| format!("the answer cannot be left: {error}"))?;
+    Ok(ended)
+}
+
+fn perform(cx: &Cx, context: &Context, work: Work, wiring: &mut Option<Wired>) -> Result<Ended, String> {
+    let budget = Duration::from_millis(context.budget_ms);
+    let function = async {
+        match work {
+            Work::Function(function) => Ok::<_, String>(function(cx.clone()).await),
+            Work::Probe(probe) => {
+                Ok(cx.until(budget.saturating_sub(PROBE_PAUSE), "the app is ready", async || probe(cx.clone()).await).await)
+            }
+            Work::Install(hook) => {
+                let mut app = Wiring::of(context.domain.clone(), context.run.clone());
+                let done = hook(&mut app);
+                *wiring = Some(wired(context, app).map_err(|error| format!("the secrets cannot be kept: {error}"))?);
+                Ok(done)
+            }
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+    let ended = runtime.block_on(async { tokio::time::timeout(budget, function).await });
+    Ok(match ended {
+        Err(_) => Ended::TimedOut { after_ms: context.budget_ms },
+        Ok(done) => match done? {
+            Ok(()) => Ended::Passed,
+            Err(failed) if !failed.applies() => Ended::NotApplicable { reason: failed.sentence().to_owned() },
+            Err(failed) => told(&failed),
+        },
+    })
+}
+
+fn told(failed: &Failed) -> Ended {
+    Ended::Failed { sentence: failed.sentence().to_owned(), at: Some(failed.at().to_owned()) }
+}
+
+/// The wiring as data; the values of its secrets go into files of their own.
+fn wired(context: &Context, app: Wiring) -> std::io::Result<Wired> {
+    let mut secrets = Vec::new();
+    for (number, (name, version, value)) in app.secrets.into_iter().enumerate() {
+        // A temporary file is for its owner alone.
+        let mut file = tempfile::Builder::new().prefix(&format!("secret-{number}-")).tempfile_in(&context.room)?;
+        file.write_all(value.as_bytes())?;
+        let (_, file) = file.keep().map_err(|error| error.error)?;
+        secrets.push(WiredSecret { name, version, file });
+    }
+    Ok(Wired { env: app.env, secrets, files: app.files })
+}
+
+/// Leaves the answer whole or not at all.
+fn leave(context: &Context, answer: &Answer) -> std::io::Result<()> {
+    let folder = context.answer.parent().unwrap_or(Path::new("."));
+    let mut draft = tempfile::NamedTempFile::new_in(folder)?;
+    draft.write_all(&serde_json::to_vec(answer)?)?;
+    draft.persist(&context.answer)?;
+    Ok(())
+}
+
+/// What libtest's own report says of it; a run goes by the answer.
+fn reported(ended: Result<Ended, String>) -> Result<Completion, Reported> {
+    match ended? {
+        Ended::Passed => Ok(Completion::Completed),
+        Ended::NotApplicable { reason } => Ok(Completion::ignored_with(reason)),
+        Ended::Failed { sentence, at } => Err(at.map_or(sentence.clone(), |at| format!("{sentence} ({at})")).into()),
+        Ended::Panicked { sentence } => Err(format!("panicked: {sentence}").into()),
+        Ended::TimedOut { after_ms } => Err(format!("did not end within {after_ms} ms").into()),
+    }
+}
+
+/// The words of a panic.
+fn words(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "without words".to_owned())
+}
+
+fn say(sentence: &str) {
+    let _ = writeln!(std::io::stderr(), "{sentence}");
+}

@@ -1,0 +1,94 @@
+//! The tests of one file.
+
+use super::{Checked, Cx, Function, boxed};
+use crate::model::pack::TestKind;
+
+/// The tests of one file below `custom/`, each a plain async function with a name that is a sentence.
+///
+/// ```
+/// use harness::author::{Cx, Failed, Suite};
+///
+/// pub fn suite() -> Suite {
+///     Suite::new()
+///         .health("the health page answers", healthy)
+///         .distinctive("the page counts posts", counts)
+/// }
+///
+/// async fn healthy(cx: Cx) -> Result<(), Failed> {
+///     cx.get("/health").await?.expect(200)?;
+///     Ok(())
+/// }
+///
+/// async fn counts(cx: Cx) -> Result<(), Failed> {
+///     let page = cx.get("/").await?.expect(200)?;
+///     page.contains("Posts:")
+/// }
+/// # assert_eq!(suite().names().count(), 2);
+/// ```
+#[derive(Default)]
+pub struct Suite {
+    tests: Vec<Test>,
+}
+
+pub(super) struct Test {
+    pub(super) name: &'static str,
+    pub(super) kind: TestKind,
+    pub(super) run: Function,
+}
+
+impl Suite {
+    /// A suite without tests.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The app says of itself that it is well.
+    pub fn health<F, Fut>(self, name: &'static str, test: F) -> Self
+    where
+        F: Fn(Cx) -> Fut + Send + 'static,
+        Fut: Future<Output = Checked> + 'static,
+    {
+        self.test(TestKind::Health, name, test)
+    }
+
+    /// Something is created and read back.
+    pub fn roundtrip<F, Fut>(self, name: &'static str, test: F) -> Self
+    where
+        F: Fn(Cx) -> Fut + Send + 'static,
+        Fut: Future<Output = Checked> + 'static,
+    {
+        self.test(TestKind::Roundtrip, name, test)
+    }
+
+    /// What this app is there for works.
+    pub fn distinctive<F, Fut>(self, name: &'static str, test: F) -> Self
+    where
+        F: Fn(Cx) -> Fut + Send + 'static,
+        Fut: Future<Output = Checked> + 'static,
+    {
+        self.test(TestKind::Distinctive, name, test)
+    }
+
+    /// A test of this kind.
+    pub fn test<F, Fut>(mut self, kind: TestKind, name: &'static str, test: F) -> Self
+    where
+        F: Fn(Cx) -> Fut + Send + 'static,
+        Fut: Future<Output = Checked> + 'static,
+    {
+        self.tests.push(Test { name, kind, run: boxed(test) });
+        self
+    }
+
+    /// The names of the tests, in their order.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.tests.iter().map(|test| test.name)
+    }
+
+    pub(super) fn tests(&self) -> &[Test] {
+        &self.tests
+    }
+
+    pub(super) fn into_tests(self) -> Vec<Test> {
+        self.tests
+    }
+}

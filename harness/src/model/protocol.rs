@@ -1,0 +1,179 @@
+//! What a run and the program of a pack tell each other: a file with the context goes in, a file with the answer comes out.
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    host::Host,
+    names::{Domain, RecipeName, RunId, StackName, Zone},
+};
+
+/// The version of both files.
+pub const PROTOCOL: u32 = 1;
+
+/// What the program of a pack is told about the app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Context {
+    /// The version of this file.
+    pub version: u32,
+    /// The recipe.
+    pub recipe: RecipeName,
+    /// The run.
+    pub run: RunId,
+    /// The app's domain.
+    pub domain: Domain,
+    /// The app's stack.
+    pub stack: StackName,
+    /// The zone that the host's ingress serves.
+    pub zone: Zone,
+    /// The address that names of the zone resolve to, when DNS does not know them.
+    pub ingress: Option<SocketAddr>,
+    /// A PEM file with certificates to trust.
+    pub ca: Option<PathBuf>,
+    /// The engine's socket.
+    pub engine: PathBuf,
+    /// How long the function may take, in milliseconds.
+    pub budget_ms: u64,
+    /// Where the answer goes. It must not be there before.
+    pub answer: PathBuf,
+    /// A folder for what one function of the pack leaves to the next, and for the files of a wiring.
+    pub room: PathBuf,
+}
+
+impl Context {
+    /// The part of a host file that HTTP needs.
+    pub fn host(&self) -> Host {
+        Host {
+            zone: self.zone.clone(),
+            abra: PathBuf::new(),
+            server: String::new(),
+            engine: self.engine.clone(),
+            ingress: self.ingress,
+            ca: self.ca.clone(),
+            backup: None,
+            allow: BTreeMap::new(),
+            limits: super::host::Limits::default(),
+        }
+    }
+}
+
+/// What a function of a pack came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// The version of this file.
+    pub version: u32,
+    /// How it ended.
+    #[serde(flatten)]
+    pub ended: Ended,
+    /// What it noted, a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// What is to be wired, when it was asked for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wiring: Option<Wired>,
+}
+
+/// How a function of a pack ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "ended", rename_all = "kebab-case")]
+pub enum Ended {
+    /// What it asserts holds.
+    Passed,
+    /// What it asserts does not hold.
+    Failed {
+        /// One sentence.
+        sentence: String,
+        /// The file and line that said so, when that is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<String>,
+    },
+    /// It does not apply to this app.
+    NotApplicable {
+        /// Why.
+        reason: String,
+    },
+    /// It panicked.
+    Panicked {
+        /// The panic's words.
+        sentence: String,
+    },
+    /// It did not end within its own budget.
+    TimedOut {
+        /// The budget in milliseconds.
+        after_ms: u64,
+    },
+}
+
+/// What an install hook wants of the app before its first deploy.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wired {
+    /// Variables of the app's `.env`, in the order in which they were set.
+    pub env: Vec<(String, String)>,
+    /// Secrets of the app.
+    pub secrets: Vec<WiredSecret>,
+    /// Files for the recipe's checkout: paths in it, and their texts.
+    pub files: BTreeMap<String, String>,
+}
+
+/// A secret that is inserted. Its value is only in a file of its own, which goes with the run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WiredSecret {
+    /// Its name in the compose files.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The file that holds the value.
+    pub file: PathBuf,
+}
+
+/// Whether a path in a recipe's checkout stays in it and touches nothing of git's.
+pub fn stays_inside(path: &str) -> bool {
+    let parts = Path::new(path).components();
+    let plain = |part: std::path::Component<'_>| matches!(part, std::path::Component::Normal(name) if name != ".git");
+    !path.is_empty() && parts.into_iter().all(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_read_as_it_is_written() {
+        for ended in [
+            Ended::Passed,
+            Ended::Failed { sentence: "gone".into(), at: Some("custom/a.rs:3".into()) },
+            Ended::NotApplicable { reason: "no mail".into() },
+            Ended::Panicked { sentence: "oh".into() },
+            Ended::TimedOut { after_ms: 3 },
+        ] {
+            let answer = Answer { version: PROTOCOL, ended, notes: vec!["n".into()], wiring: None };
+            let text = serde_json::to_string(&answer).unwrap();
+            assert_eq!(serde_json::from_str::<Answer>(&text).unwrap(), answer, "{text}");
+        }
+        assert_eq!(
+            serde_json::from_str::<Answer>("{\"version\": 1, \"ended\": \"passed\"}").unwrap().ended,
+            Ended::Passed,
+            "a program of others needs no more"
+        );
+    }
+
+    #[test]
+    fn files_of_a_wiring_stay_in_the_checkout() {
+        for (path, inside) in [
+            ("compose.oidc.yml", true),
+            ("conf/a.tmpl", true),
+            ("../x", false),
+            ("/etc/x", false),
+            ("a/../../x", false),
+            (".git/hooks/x", false),
+            ("", false),
+        ] {
+            assert_eq!(stays_inside(path), inside, "{path}");
+        }
+    }
+}

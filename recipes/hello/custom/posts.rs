@@ -1,0 +1,36 @@
+//! What the app is there for: posts.
+
+use harness::author::{Cx, Failed, Suite, ensure};
+
+use super::_posts::make;
+
+pub fn suite() -> Suite {
+    Suite::new()
+        .health("the health page answers", health)
+        .roundtrip("a post is read back", read_back)
+        .distinctive("the page counts the posts", counted)
+        .distinctive("its secret is there for the app", secret)
+}
+
+async fn health(cx: Cx) -> Result<(), Failed> {
+    cx.get("/health").await?.expect(200)?.contains("ok")
+}
+
+async fn read_back(cx: Cx) -> Result<(), Failed> {
+    let text = format!("Hello from {}", cx.domain());
+    let address = make(&cx, &text).await?;
+    let post = cx.get(&address).await?.expect(200)?;
+    ensure(post.text() == text, format!("the post is now {:?}", post.text()))?;
+    cx.ask("DELETE", &address).await?.expect(200)?;
+    ensure(cx.get(&address).await?.status() == 404, "a post that was deleted is still there")
+}
+
+async fn counted(cx: Cx) -> Result<(), Failed> {
+    make(&cx, "one more").await?;
+    let posts = cx.get("/posts").await?.expect(200)?.text().split_whitespace().count();
+    cx.get("/").await?.expect(200)?.contains(&format!("<p>Posts: {posts}</p>"))
+}
+
+async fn secret(cx: Cx) -> Result<(), Failed> {
+    cx.get("/").await?.expect(200)?.contains("<p>Secret: yes</p>")
+}
