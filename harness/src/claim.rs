@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    model::names::{EngineId, RunId, StackName},
+    model::names::{Domain, EngineId, RunId, ServiceName, StackName},
     world::{Object, ObjectId, ObjectKind, World},
 };
 
@@ -60,7 +60,7 @@ impl Claim {
                 None => name.owns(&object.name) && !owned_by_longer(world, name, object),
             },
             Claimed::Marker { name } => id.kind == ObjectKind::Config && object.stack.is_none() && object.name == *name,
-            Claimed::EnvFile { .. } | Claimed::Dir { .. } => false,
+            Claimed::EnvFile { .. } | Claimed::Dir { .. } | Claimed::Snapshots { .. } => false,
         }
     }
 
@@ -69,7 +69,7 @@ impl Claim {
         match &self.what {
             Claimed::EnvFile { path: claimed } => path == claimed,
             Claimed::Dir { path: claimed } => path.starts_with(claimed),
-            Claimed::Stack { .. } | Claimed::Marker { .. } => false,
+            Claimed::Stack { .. } | Claimed::Marker { .. } | Claimed::Snapshots { .. } => false,
         }
     }
 }
@@ -112,6 +112,7 @@ impl fmt::Display for Claimed {
             Claimed::EnvFile { path } => write!(f, "file {}", path.display()),
             Claimed::Dir { path } => write!(f, "folder {}", path.display()),
             Claimed::Marker { name } => write!(f, "marker {name}"),
+            Claimed::Snapshots { app, .. } => write!(f, "snapshots of {app}"),
         }
     }
 }
@@ -134,6 +135,13 @@ pub enum Claimed {
     Dir {
         /// Its absolute path.
         path: PathBuf,
+    },
+    /// The app's snapshots in the backup service.
+    Snapshots {
+        /// The app, which no other run ever has.
+        app: Domain,
+        /// The backup service.
+        service: ServiceName,
     },
     /// The config on the Swarm that tells other machines whose stack this is.
     Marker {

@@ -17,12 +17,13 @@ use crate::{
     adapters::folder::Folder,
     base::Green,
     compose::Tree,
-    event::{Cancel, JOURNAL_VERSION, Kind},
-    facts::{self, Found},
+    event::{Cancel, JOURNAL_VERSION, Kind, Note},
+    facts::{self, Found, Given},
     log::Log,
     model::{
         host::Host,
-        outcome::{Cause, Failure, Gap, Outcome, Owner},
+        outcome::{Cause, Failure, Gap, Outcome, Owner, Tier},
+        pack::Pack,
         request::Request,
         time::spoken,
     },
@@ -51,6 +52,8 @@ pub struct Run<'a> {
     pub history: Option<Green>,
     /// Where it is tasted.
     pub host: Host,
+    /// The recipe's pack; empty without one.
+    pub pack: Pack,
     /// The outside.
     pub ports: &'a Ports,
     /// The log.
@@ -63,7 +66,7 @@ pub struct Run<'a> {
 
 /// Takes a run from its request to its end and gives its last state. Whatever happens, what was claimed is swept.
 pub async fn run(run: Run<'_>) -> RunState {
-    let Run { request, history, host, ports, log, folder, mut signals } = run;
+    let Run { request, history, host, pack, ports, log, folder, mut signals } = run;
     log.record(Kind::RunStarted {
         version: JOURNAL_VERSION,
         run: folder.run().clone(),
@@ -75,8 +78,9 @@ pub async fn run(run: Run<'_>) -> RunState {
     tokio::pin!(deadline);
 
     let found = Found::default();
+    let given = Given { request: &request, host: &host, pack: &pack, history: history.as_ref() };
     let gathered = tokio::select! {
-        gathered = AssertUnwindSafe(facts::gather(&request, &host, ports, log, folder, &found, history.as_ref())).catch_unwind() => {
+        gathered = AssertUnwindSafe(facts::gather(given, ports, log, folder, &found)).catch_unwind() => {
             Some(gathered.unwrap_or_else(|_| Err(Refusal::Facts(panicked("gathering the facts")))))
         }
         signal = next_signal(&mut signals) => { cancel(log, Cancel::Signal { signal }); None }
@@ -94,6 +98,9 @@ pub async fn run(run: Run<'_>) -> RunState {
         host: &host,
         head: plan.head.clone(),
         tree,
+        pack,
+        reported: tokio::sync::OnceCell::new(),
+        against: plan.against.clone(),
         base: plan.base.clone().zip(before).filter(|_| plan.upgrades()),
         engine: found.engine.into_inner(),
         before: found.world.into_inner(),
@@ -101,6 +108,7 @@ pub async fn run(run: Run<'_>) -> RunState {
         unseen: Cell::default(),
     };
     log.record(Kind::Planned { plan: plan.clone() });
+    say_of_the_pack(&plan, &request, log);
     perform(&plan, &context, &mut signals, deadline.as_mut()).await;
     log.record(Kind::RunFinished);
     log.state()
@@ -157,6 +165,17 @@ async fn perform(
                 end_tiers(plan, &handles);
             }
         }
+    }
+}
+
+/// What a reader must know of the pack before anything is run.
+fn say_of_the_pack(plan: &Plan, request: &Request, log: &Log) {
+    for text in &plan.pack.warnings {
+        log.record(Kind::Warned { text: text.clone() });
+    }
+    let superficial = plan.pack.superficial().filter(|_| plan.head.is_some() && request.tiers.contains(&Tier::Custom));
+    if let Some(text) = superficial {
+        log.note(Note::Remark { text });
     }
 }
 

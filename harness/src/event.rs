@@ -9,8 +9,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    canary::{Canary, Moment},
     claim::Claimed,
     converge::{TaskState, TaskView},
+    lint::Linted,
     model::{
         host::Host,
         names::{Domain, EngineId, RunId, ServiceName, TaskId},
@@ -256,6 +258,20 @@ pub enum Note {
         /// What.
         subject: Subject,
     },
+    /// A canary was planted, looked for or spoiled.
+    Canary {
+        /// The canary.
+        canary: Canary,
+        /// When in the app's life.
+        moment: Moment,
+        /// What came of it.
+        outcome: Outcome,
+    },
+    /// The backup service has made a snapshot of the app.
+    Snapshot {
+        /// Its id.
+        id: String,
+    },
     /// A service that head's files do not have any more was found and removed.
     Dropped {
         /// The service without its stack.
@@ -277,6 +293,13 @@ pub enum Note {
         differences: Vec<String>,
         /// What the files say and that was not read, as `services.app.sysctls`.
         skipped: Vec<String>,
+    },
+    /// What lint says of base or head.
+    Linted {
+        /// Of which.
+        subject: Subject,
+        /// What it says.
+        linted: Linted,
     },
     /// What the preflight found of the host.
     Preflight {

@@ -4,15 +4,20 @@
 //! through ports, writes every event to a journal, and folds the events into the state that all reports are made of.
 
 pub mod adapters;
+pub mod author;
+pub mod backup;
 pub mod base;
+pub mod canary;
 pub mod claim;
 pub mod compose;
 pub mod converge;
+pub mod database;
 pub mod engine;
 pub mod event;
 pub mod facts;
 pub mod guard;
 pub mod journal;
+pub mod lint;
 pub mod log;
 pub mod model;
 pub mod plan;

@@ -6,17 +6,21 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    backup::{Backed, Coverage},
     base::Base,
+    canary::Moment,
     compose::Resolved,
     facts::Facts,
     model::{
         host::Limits,
         names::{Commit, Domain, RecipeName, StackName},
         outcome::{Failure, SkipReason, Subject, Tier},
+        pack::{Pack, TestName},
         request::{DEFAULT_DEADLINE, Request},
         time::spoken,
     },
     preflight::Needs,
+    rungs::Rung,
 };
 
 /// The name of a step in its plan: `deploy`.
@@ -31,22 +35,31 @@ impl fmt::Display for StepId {
 }
 
 /// What a run does.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Plan {
     /// What is under test; absent when the facts refuse the run.
     pub head: Option<Head>,
     /// What the app is upgraded from; absent when the facts refuse the run.
     #[serde(default)]
     pub base: Option<Base>,
+    /// What lint compares head with: base, also where no upgrade was asked for.
+    #[serde(default)]
+    pub against: Option<Base>,
     /// Why the run is refused, when it is. Then the plan only removes what gathering the facts left.
     pub refusal: Option<Refusal>,
     /// The steps, each after those that it names.
     pub steps: Vec<Planned>,
     /// The tiers that are not run, and why.
     pub skips: BTreeMap<Tier, SkipReason>,
+    /// How much of each volume of head is in its backup; empty when it cannot be backed up.
+    #[serde(default)]
+    pub coverage: BTreeMap<String, Coverage>,
     /// What it needs of its host.
     #[serde(default)]
     pub needs: Needs,
+    /// The recipe's pack; empty without one.
+    #[serde(default)]
+    pub pack: Box<Pack>,
 }
 
 /// Why a run is refused before it does anything to the Swarm.
@@ -138,6 +151,8 @@ pub enum OnFail {
 pub enum Step {
     /// Makes the app known to abra: `.env` and secrets.
     Provision,
+    /// Wires the app as its pack says, before its first deploy.
+    Wire,
     /// Deploys base or head where nothing is deployed, and waits until it has settled.
     Deploy {
         /// Which of them.
@@ -156,6 +171,31 @@ pub enum Step {
     Answer,
     /// Looks once more whether everything that settled still stands.
     Steady,
+    /// Plants canaries.
+    Plant,
+    /// Looks for the canaries.
+    Check {
+        /// When in the app's life.
+        moment: Moment,
+    },
+    /// Spoils the canaries, so that only a restore brings them back.
+    Spoil,
+    /// Has the backup service make a snapshot.
+    Backup,
+    /// Restores the snapshot.
+    Restore,
+    /// Has the backup service forget the snapshot.
+    Forget,
+    /// Runs a function of the recipe's pack.
+    Custom {
+        /// Its name.
+        test: TestName,
+    },
+    /// Lints base or head on a pristine clone, beside everything else.
+    Lint {
+        /// Which of them.
+        subject: Subject,
+    },
     /// Asks abra to undeploy the app.
     Undeploy,
     /// Removes all that the run claimed, until two looks in a row show nothing.
@@ -173,10 +213,16 @@ impl Step {
 
 /// How long abra may take for one command that only reads or writes files.
 const ABRA_BUDGET: Duration = Duration::from_secs(60);
+/// How long lint of one commit may take.
+const LINT_BUDGET: Duration = Duration::from_secs(60);
 /// How long a stack may take to settle before the step gives up. The judge fails it earlier by the services' own numbers.
 const SETTLE_BUDGET: Duration = Duration::from_secs(1200);
 /// How long an app may take to answer once it has settled, unless its timeout label says otherwise.
 const ANSWER_BUDGET: Duration = Duration::from_secs(300);
+/// How long the backup service may take for a snapshot or its restore, and the services until they stand again.
+const BACKUP_BUDGET: Duration = Duration::from_secs(900);
+/// How long one function of a pack may take.
+const CUSTOM_BUDGET: Duration = Duration::from_secs(120);
 /// How long removing everything may take.
 const SWEEP_BUDGET: Duration = Duration::from_secs(120);
 
@@ -185,19 +231,75 @@ const SWEEP_BUDGET: Duration = Duration::from_secs(120);
 pub fn plan(request: &Request, facts: &Facts, limits: &Limits) -> Result<Plan, Refusal> {
     let mut skips: BTreeMap<Tier, SkipReason> =
         Tier::ALL.into_iter().filter(|tier| !request.tiers.contains(tier)).map(|tier| (tier, SkipReason::NotAsked)).collect();
+    for (rung, tiers) in [(Rung::Upgrade, &[Tier::Upgrade][..]), (Rung::BackupRestore, &[Tier::Backup, Tier::Restore])] {
+        let because = facts.pack.not_applicable(rung.name()).map(str::to_owned);
+        for (tier, because) in tiers.iter().zip(because.into_iter().cycle()) {
+            skips.entry(*tier).or_insert(SkipReason::NotApplicable { because });
+        }
+    }
     if let Base::None { .. } = facts.base {
         skips.entry(Tier::Upgrade).or_insert_with(|| SkipReason::Structural { lacks: "an older version".into() });
     }
     let upgrades = !skips.contains_key(&Tier::Upgrade);
+    let backed = Backed::of(&facts.resolved);
+    if !backed.enabled() {
+        for tier in [Tier::Backup, Tier::Restore] {
+            skips.entry(tier).or_insert_with(|| SkipReason::Structural { lacks: "a label backupbot.backup".into() });
+        }
+    }
+    let runs = |tier| !skips.contains_key(&tier);
     let mut steps = install_tier(request, facts, limits, upgrades)?;
+    if upgrades || runs(Tier::Restore) {
+        steps.push(planned("plant", Step::Plant, &["steady", "calibrate"], Class::Beside, ABRA_BUDGET, OnFail::Continue));
+    }
     if upgrades {
         steps.extend(upgrade_tier(request, facts, limits)?);
     }
-    let last = steps.last().map_or_else(String::new, |planned| planned.id.0.clone());
-    steps.push(planned("undeploy", Step::Undeploy, &["calibrate", &last], Class::Always, ABRA_BUDGET, OnFail::Continue));
-    steps.extend(clean_up(&["undeploy"]));
-    let (head, base) = (Some(facts.head.clone()), Some(facts.base.clone()));
-    Ok(Plan { head, base, refusal: None, steps, skips, needs: facts.needs.clone() })
+    if runs(Tier::Backup) {
+        let before = last(&steps);
+        steps.push(planned("backup", Step::Backup, &[&before], Class::Tier(Tier::Backup), BACKUP_BUDGET, OnFail::Continue));
+    }
+    if runs(Tier::Restore) {
+        let before = last(&steps);
+        steps.extend(restore_tier(&before));
+    }
+    let before = last(&steps);
+    let always = Class::Always;
+    if runs(Tier::Backup) {
+        steps.push(planned("forget", Step::Forget, &[&before], always, ABRA_BUDGET, OnFail::Continue));
+    }
+    steps.extend(lint(facts));
+    steps.push(planned("undeploy", Step::Undeploy, &["calibrate", LINT, &before], always, ABRA_BUDGET, OnFail::Continue));
+    steps.extend(clean_up(if runs(Tier::Backup) { &["undeploy", "forget"] } else { &["undeploy"] }));
+    let (head, base, against) = (Some(facts.head.clone()), Some(facts.base.clone()), Some(facts.against.clone()));
+    with_pack(request, &facts.pack, &mut steps, &mut skips);
+    let covered = facts.resolved.volumes.keys().filter(|_| backed.enabled());
+    let coverage = covered.map(|volume| (volume.clone(), backed.coverage(volume))).collect();
+    Ok(Plan {
+        head,
+        base,
+        against,
+        refusal: None,
+        steps,
+        skips,
+        coverage,
+        needs: facts.needs.clone(),
+        pack: Box::new(facts.pack.clone()),
+    })
+}
+
+/// The name of the step that lints head, and of the one that lints what head is compared with.
+const LINT: &str = "lint";
+const LINT_BASE: &str = "lint-base";
+
+/// Lint of head, after that of what it is compared with, which says what head introduced.
+fn lint(facts: &Facts) -> Vec<Planned> {
+    let step =
+        |id, subject, after: &[&str]| planned(id, Step::Lint { subject }, after, Class::Beside, LINT_BUDGET, OnFail::Continue);
+    match facts.against.commit() {
+        Some(_) => vec![step(LINT_BASE, Subject::Base, &[]), step(LINT, Subject::Head, &[LINT_BASE])],
+        None => vec![step(LINT, Subject::Head, &[])],
+    }
 }
 
 /// The install of base where there is an upgrade to come, else of head.
@@ -208,9 +310,14 @@ fn install_tier(request: &Request, facts: &Facts, limits: &Limits, upgrades: boo
         Some(_) | None => (Subject::Head, &facts.resolved),
     };
     let settle = settle_budget(request, resolved, limits)?;
+    // abra refuses to deploy a release by its version that breaks a rule of severity error; then it is deployed as it is checked out.
+    let before_deploy: &[&str] = match subject {
+        Subject::Base => &["provision", LINT_BASE],
+        Subject::Head | Subject::Mixed => &["provision"],
+    };
     Ok(vec![
         planned("provision", Step::Provision, &[], install, ABRA_BUDGET, OnFail::EndTiers),
-        planned("deploy", Step::Deploy { subject }, &["provision"], install, settle, OnFail::EndTiers),
+        planned("deploy", Step::Deploy { subject }, before_deploy, install, settle, OnFail::EndTiers),
         planned("calibrate", Step::Calibrate, &["deploy"], Class::Beside, ABRA_BUDGET, OnFail::Continue),
         planned("answer", Step::Answer, &["deploy"], install, ANSWER_BUDGET, OnFail::Continue),
         planned("steady", Step::Steady, &["answer"], install, ABRA_BUDGET, OnFail::Continue),
@@ -223,13 +330,75 @@ fn upgrade_tier(request: &Request, facts: &Facts, limits: &Limits) -> Result<Vec
     let settle = settle_budget(request, &facts.resolved, limits)?;
     let answer = "answer-upgrade";
     Ok(vec![
-        // What calibrate compares must still be base.
-        planned("migrate", Step::Migrate, &["steady", "calibrate"], tier, ABRA_BUDGET, OnFail::SkipTier),
+        planned("migrate", Step::Migrate, &["plant"], tier, ABRA_BUDGET, OnFail::SkipTier),
         planned("upgrade", Step::Upgrade, &["migrate"], tier, settle, OnFail::SkipTier),
         planned("prove", Step::Prove, &["upgrade"], tier, ABRA_BUDGET, OnFail::Continue),
         planned(answer, Step::Answer, &["prove"], tier, ANSWER_BUDGET, OnFail::Continue),
-        planned("steady-upgrade", Step::Steady, &[answer], tier, ABRA_BUDGET, OnFail::Continue),
+        planned("check-upgrade", Step::Check { moment: Moment::AfterUpgrade }, &[answer], tier, ABRA_BUDGET, OnFail::Continue),
+        planned("steady-upgrade", Step::Steady, &["check-upgrade"], tier, ABRA_BUDGET, OnFail::Continue),
     ])
+}
+
+/// Data is spoiled, restored, and looked for. Where there is no snapshot, nothing is spoiled.
+fn restore_tier(before: &str) -> Vec<Planned> {
+    let tier = Class::Tier(Tier::Restore);
+    let moment = Moment::AfterRestore;
+    vec![
+        planned("spoil", Step::Spoil, &[before], tier, ABRA_BUDGET, OnFail::SkipTier),
+        planned("restore", Step::Restore, &["spoil"], tier, BACKUP_BUDGET, OnFail::SkipTier),
+        planned("answer-restore", Step::Answer, &["restore"], tier, ANSWER_BUDGET, OnFail::Continue),
+        planned("check-restore", Step::Check { moment }, &["answer-restore"], tier, ABRA_BUDGET, OnFail::Continue),
+        planned("steady-restore", Step::Steady, &["check-restore"], tier, ABRA_BUDGET, OnFail::Continue),
+    ]
+}
+
+fn last(steps: &[Planned]) -> String {
+    steps.last().map_or_else(String::new, |planned| planned.id.0.clone())
+}
+
+/// Adds the steps of the pack: wiring before the deploy, its word on readiness and its checks after the install, custom tests one
+/// after the other at the end.
+fn with_pack(request: &Request, pack: &Pack, steps: &mut Vec<Planned>, skips: &mut BTreeMap<Tier, SkipReason>) {
+    if pack.wires() {
+        let wire = planned("wire", Step::Wire, &["provision"], Class::Tier(Tier::Install), CUSTOM_BUDGET, OnFail::EndTiers);
+        put_between(steps, wire, "deploy");
+    }
+    let function = |test: &TestName, tier, before: &str, steps: &mut Vec<Planned>| {
+        let step = Step::Custom { test: test.clone() };
+        let step = planned(test.as_str(), step, &[], Class::Tier(tier), CUSTOM_BUDGET, OnFail::Continue);
+        put_between(steps, step, before);
+    };
+    if pack.hooks.ready {
+        function(&TestName::reported(TestName::READY), Tier::Install, "steady", steps);
+    }
+    for (_, check) in pack.hooks.checks.iter().filter(|(tier, _)| *tier == Tier::Install) {
+        function(check, Tier::Install, "steady", steps);
+    }
+    if !request.tiers.contains(&Tier::Custom) {
+        return;
+    }
+    if let Some(because) = pack.not_applicable(Tier::Custom.name()) {
+        skips.insert(Tier::Custom, SkipReason::NotApplicable { because: because.to_owned() });
+        return;
+    }
+    for test in &pack.tests {
+        function(&test.name, Tier::Custom, "undeploy", steps);
+    }
+    for (_, check) in pack.hooks.checks.iter().filter(|(tier, _)| *tier == Tier::Custom) {
+        function(check, Tier::Custom, "undeploy", steps);
+    }
+}
+
+/// Puts a step before the one called `before`, which then comes after it; it comes after all that the other came after, but not after
+/// what runs beside the tiers.
+fn put_between(steps: &mut Vec<Planned>, mut step: Planned, before: &str) {
+    let Some(at) = steps.iter().position(|planned| planned.id.0 == before) else { return };
+    let beside = |id: &StepId| steps.iter().any(|planned| planned.id == *id && planned.class == Class::Beside);
+    let (mut after, moved): (Vec<StepId>, Vec<StepId>) = steps[at].after.iter().cloned().partition(beside);
+    step.after = moved;
+    after.push(step.id.clone());
+    steps[at].after = after;
+    steps.insert(at, step);
 }
 
 /// How long the stack may take to settle: what the host file says, else as long as its slowest service may take by its own
@@ -258,19 +427,12 @@ fn settle_budget(request: &Request, resolved: &Resolved, limits: &Limits) -> Res
 impl Plan {
     /// The plan of a run that is refused: it only removes what is already the run's.
     pub fn refused(refusal: Refusal) -> Self {
-        Self {
-            head: None,
-            base: None,
-            refusal: Some(refusal),
-            steps: clean_up(&[]),
-            skips: BTreeMap::new(),
-            needs: Needs::default(),
-        }
+        Self { refusal: Some(refusal), steps: clean_up(&[]), ..Self::default() }
     }
 
     /// The plan of a run that was ended before there was a plan.
     pub fn ended_early() -> Self {
-        Self { head: None, base: None, refusal: None, steps: clean_up(&[]), skips: BTreeMap::new(), needs: Needs::default() }
+        Self { steps: clean_up(&[]), ..Self::default() }
     }
 
     /// Whether base is installed first and replaced by head.

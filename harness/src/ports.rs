@@ -1,5 +1,8 @@
 //! What a run needs of the outside, as traits. No foreign type appears here or above.
 
+mod data;
+mod program;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
@@ -26,6 +29,9 @@ use crate::{
     world::World,
 };
 
+pub use data::{Data, Holder, Said};
+pub use program::{Exited, ProgramError, Ran, TestProgram};
+
 /// The outside of a run.
 #[derive(Clone)]
 pub struct Ports {
@@ -33,6 +39,8 @@ pub struct Ports {
     pub swarm: Arc<dyn Swarm>,
     /// Its room for one more app.
     pub capacity: Arc<dyn Capacity>,
+    /// The data of the app.
+    pub data: Arc<dyn Data>,
     /// abra.
     pub abra: Arc<dyn Abra>,
     /// The recipe's checkout.
@@ -41,6 +49,8 @@ pub struct Ports {
     pub machine: Arc<dyn Machine>,
     /// HTTP.
     pub web: Arc<dyn Web>,
+    /// The program of the recipe's pack.
+    pub program: Arc<dyn TestProgram>,
     /// Files that are claimed.
     pub files: Arc<dyn Files>,
     /// Child processes that may have outlived their call.
@@ -62,6 +72,9 @@ pub trait Swarm: Send + Sync {
     async fn nudges(&self, stack: &StackName) -> BoxStream<'static, Nudge>;
     /// The last `lines` lines that a task wrote.
     async fn logs(&self, task: &TaskId, lines: u32) -> Result<String, SwarmError>;
+    /// What the last health check of a container printed that is unhealthy, or was when it ended. Nothing of one that was not, and of
+    /// one that the engine does not have, because it is gone or on another node.
+    async fn health_words(&self, container: &str) -> Result<Option<String>, SwarmError>;
     /// Puts the claimed marker on the Swarm, so that other machines know whose stack this is.
     async fn mark(&self, claim: &Claim, labels: &BTreeMap<String, String>) -> Result<(), SwarmError>;
     /// Removes an object that the claim covers; containers by force. An object that is gone already is no error.
@@ -291,6 +304,8 @@ pub enum ChildError {
 pub trait Abra: Send + Sync {
     /// Runs one command of abra to its end. A call that changes the Swarm or the disk takes the claim that covers it.
     async fn call(&self, call: &Call, claim: Option<&Claim>, budget: Duration) -> Result<Exchange, AbraError>;
+    /// The bytes of all files in the archive that the last download left, packed ones counted as unpacked; the archive is removed.
+    async fn downloaded(&self) -> Result<u64, AbraError>;
 }
 
 /// The commands of abra that a run uses.
@@ -320,12 +335,65 @@ pub enum Call {
         /// One secret by its name and version, or all.
         one: Option<(String, String)>,
     },
+    /// `abra app secret insert --file`: stores a secret whose value is in a file.
+    SecretInsert {
+        /// The app.
+        domain: Domain,
+        /// The secret's name in the compose files.
+        name: String,
+        /// Its version.
+        version: String,
+        /// The file with its value.
+        file: PathBuf,
+    },
     /// `abra app deploy --no-converge-checks`: deploys and returns.
     Deploy {
         /// The app.
         domain: Domain,
         /// The release that abra is to check out and lint before, or what is checked out, whatever it is (`--chaos`).
         version: Option<String>,
+    },
+    /// `abra app backup create`.
+    BackupCreate {
+        /// The app.
+        domain: Domain,
+    },
+    /// `abra app backup snapshots`.
+    BackupSnapshots {
+        /// The app.
+        domain: Domain,
+    },
+    /// `abra app backup list`: the files of a snapshot.
+    BackupList {
+        /// The app.
+        domain: Domain,
+        /// The snapshot.
+        snapshot: String,
+    },
+    /// `abra app backup download`: leaves an archive in abra's working folder.
+    BackupDownload {
+        /// The app.
+        domain: Domain,
+        /// The snapshot.
+        snapshot: String,
+        /// The one path that is wanted, as the snapshot has it.
+        path: String,
+    },
+    /// `abra app restore`: the newest snapshot, for no option names one.
+    Restore {
+        /// The app.
+        domain: Domain,
+        /// Whether to ask for the hooks of the labels, which some versions run only then.
+        hooks: bool,
+    },
+    /// `abra recipe lint` on what is checked out in an `ABRA_DIR` of the call's own.
+    Lint {
+        /// The recipe.
+        recipe: RecipeName,
+        /// That `ABRA_DIR`.
+        abra_dir: PathBuf,
+        /// Whether nothing may be asked of the network.
+        offline: bool,
     },
     /// `abra app undeploy`: returns before Swarm has finished.
     Undeploy {
@@ -430,8 +498,13 @@ pub trait Checkout: Send + Sync {
     async fn env(&self, claim: &Claim) -> Result<String, CheckoutError>;
     /// Puts the checkout on a tag, branch or commit, whatever it was on.
     async fn go(&self, claim: &Claim, recipe: &RecipeName, at: &str) -> Result<Commit, CheckoutError>;
+    /// Makes a clone of the recipe in another `ABRA_DIR`, which the claim covers: with nothing in it but the commit, on branch `main`,
+    /// with all tags, and its own origin, so that whatever fetches from there asks nobody.
+    async fn pristine(&self, claim: &Claim, recipe: &RecipeName, commit: &Commit, abra_dir: &Path) -> Result<(), CheckoutError>;
     /// Sets keys of the app's `.env` that the claim covers; keys that are not in it are added at its end.
     async fn set_env(&self, claim: &Claim, settings: &[(&str, &str)]) -> Result<(), CheckoutError>;
+    /// Adds files to the checkout, or replaces them, by their paths in it. Nothing is committed.
+    async fn add(&self, claim: &Claim, recipe: &RecipeName, files: &BTreeMap<String, String>) -> Result<(), CheckoutError>;
 }
 
 /// What a checkout holds.

@@ -3,15 +3,20 @@
 //! The ladder is the predecessor's: install, upgrade, backup and restore, custom tests, lint. A rung counts only when it ran and
 //! passed; what is structurally absent is climbed past; whatever else was not verified blocks like a failure.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::{
-    model::outcome::{Outcome, SkipReason, Status, Tier},
+    lint::named,
+    model::outcome::{Outcome, Owner, SkipReason, Status, Subject, Tier},
     plan::Plan,
     state::RunState,
-    verdict::{Verdict, gap, tier_outcome},
+    verdict::{Verdict, gap, lint_outcome, tier_outcome},
 };
 
 /// A rung of the ladder, from the lowest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Rung {
     /// Tier install.
     Install,
@@ -37,6 +42,16 @@ impl Rung {
             Rung::BackupRestore => "backup_restore",
             Rung::Custom => "custom",
             Rung::Lint => "lint",
+        }
+    }
+
+    /// The rung that a tier belongs to.
+    pub fn of(tier: Tier) -> Self {
+        match tier {
+            Tier::Install => Rung::Install,
+            Tier::Upgrade => Rung::Upgrade,
+            Tier::Backup | Tier::Restore => Rung::BackupRestore,
+            Tier::Custom => Rung::Custom,
         }
     }
 
@@ -115,8 +130,32 @@ pub fn rungs(state: &RunState) -> Rungs {
         upgrade: tier(Tier::Upgrade),
         backup_restore: both(tier(Tier::Backup), tier(Tier::Restore)),
         custom: tier(Tier::Custom),
-        lint: Standing { status: Status::Unver, why: "did not run".into() },
+        lint: match &state.plan {
+            None => unrun("the run has no plan"),
+            Some(Plan { refusal: Some(_), .. }) => unrun("the run was refused"),
+            Some(plan) => of_lint(plan, state),
+        },
     }
+}
+
+/// Lint of head by all its errors, whoever brought them: the rung says that the recipe is free of them, which is more than that a
+/// verdict may be green. It is never skipped.
+fn of_lint(plan: &Plan, state: &RunState) -> Standing {
+    let (status, why) = match (lint_outcome(plan, state), state.lint.get(&Subject::Head)) {
+        (None, _) => (Status::Unver, "did not run".into()),
+        (Some(Outcome::Failed(failure)), _) if failure.owner != Owner::Recipe => {
+            (Status::Unver, format!("was not verified: {}", failure.message))
+        }
+        (Some(Outcome::Failed(_)), None) => (Status::Fail, "failed".into()),
+        (Some(Outcome::Passed), None) => (Status::Unver, "was not verified: nothing is known of the rules".into()),
+        (Some(Outcome::Unverified(why)), None) => (Status::Unver, format!("was not verified: {}", gap(&why))),
+        (Some(Outcome::Skipped(_)), None) => (Status::Unver, "was not verified: it was skipped".into()),
+        (Some(_), Some(linted)) => match linted.errors() {
+            errors if errors.is_empty() => (Status::Pass, "passed".into()),
+            errors => (Status::Fail, format!("failed: {}", named(&errors))),
+        },
+    };
+    Standing { status, why }
 }
 
 fn of_tier(plan: &Plan, state: &RunState, tier: Tier) -> Standing {
@@ -127,7 +166,7 @@ fn of_tier(plan: &Plan, state: &RunState, tier: Tier) -> Standing {
         Outcome::Skipped(SkipReason::Structural { lacks }) => {
             (Status::Skip, format!("was skipped, for there is no {}", article(&lacks)))
         }
-        Outcome::Skipped(SkipReason::Declared { because }) => (Status::Skip, format!("was skipped: {because}")),
+        Outcome::Skipped(SkipReason::NotApplicable { because }) => (Status::Skip, format!("does not apply: {because}")),
         Outcome::Unverified(why) => (Status::Unver, format!("was not verified: {}", gap(&why))),
     };
     Standing { status, why }

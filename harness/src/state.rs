@@ -10,9 +10,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    canary::CanaryState,
     claim::Claimed,
     converge::TaskState,
     event::{Cancel, Event, Kind, Note, TaskSeen},
+    lint::Linted,
     model::{
         host::Host,
         names::{Domain, RunId, ServiceName, TaskId},
@@ -54,10 +56,16 @@ pub struct RunState {
     pub deploys: u32,
     /// What of the recipe runs, once something was deployed.
     pub runs: Option<Subject>,
+    /// The canaries, and how they were found.
+    pub canaries: Vec<CanaryState>,
+    /// The snapshot that the backup service made of the app.
+    pub snapshot: Option<String>,
     /// The services that head dropped and that were removed.
     pub dropped: Vec<String>,
     /// What an operator has to do or to know for the upgrade.
     pub operator_must: Vec<String>,
+    /// What lint says of base and of head, as far as they could be linted.
+    pub lint: BTreeMap<Subject, Linted>,
     /// What the preflight found of the host.
     pub preflight: Vec<Check>,
     /// How what the files were taken to say compares with what runs, once that was looked at.
@@ -270,6 +278,13 @@ fn take_note(state: &mut RunState, note: Note) {
         }
         Note::Deployed => state.deploys += 1,
         Note::Runs { subject } => state.runs = Some(subject),
+        Note::Canary { canary, moment, outcome } => match state.canaries.iter_mut().find(|known| known.canary == canary) {
+            Some(known) => {
+                known.seen.insert(moment, outcome);
+            }
+            None => state.canaries.push(CanaryState { canary, seen: BTreeMap::from([(moment, outcome)]) }),
+        },
+        Note::Snapshot { id } => state.snapshot = Some(id),
         Note::Dropped { service } => {
             state.images.remove(&service);
             state.dropped.push(service);
@@ -277,6 +292,9 @@ fn take_note(state: &mut RunState, note: Note) {
         Note::OperatorMust { text } => state.operator_must.push(text),
         Note::Settled { tasks } => state.settled = tasks,
         Note::Calibrated { differences, skipped } => state.calibration = Some(Calibration { differences, skipped }),
+        Note::Linted { subject, linted } => {
+            state.lint.insert(subject, linted);
+        }
         Note::Preflight { checks } => state.preflight = checks,
         Note::Remark { text } => {
             if !state.remarks.contains(&text) {

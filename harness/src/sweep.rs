@@ -34,6 +34,8 @@ pub struct Sweep {
     pub remove: Vec<(Claim, Removal)>,
     /// The files and folders to remove now.
     pub files: Vec<(Claim, PathBuf)>,
+    /// The apps whose snapshots are to be forgotten now.
+    pub snapshots: Vec<Claim>,
     /// What goes later by itself, or once what is named is gone.
     pub waiting: Vec<Left>,
     /// What cannot be removed because of somebody else.
@@ -130,11 +132,17 @@ pub fn sweep(claims: &[Claim], world: &World) -> Sweep {
         match claim.what() {
             Claimed::Stack { .. } => stack(claim, claims, world, &mut sweep),
             Claimed::EnvFile { path } | Claimed::Dir { path } => file(claim, path, world, &mut sweep),
+            Claimed::Snapshots { app, .. } => {
+                if world.snapshots.get(app).is_some_and(|ids| !ids.is_empty()) {
+                    sweep.snapshots.push(claim.clone());
+                }
+            }
             Claimed::Marker { .. } => marker(claim, world, &mut sweep),
         }
     }
     sweep.clean = sweep.remove.is_empty()
         && sweep.files.is_empty()
+        && sweep.snapshots.is_empty()
         && sweep.waiting.is_empty()
         && sweep.blocked.is_empty()
         && sweep.refused.is_empty();
@@ -144,9 +152,10 @@ pub fn sweep(claims: &[Claim], world: &World) -> Sweep {
 fn rank(claimed: &Claimed) -> u8 {
     match claimed {
         Claimed::Stack { .. } => 0,
-        Claimed::EnvFile { .. } => 1,
-        Claimed::Dir { .. } => 2,
-        Claimed::Marker { .. } => 3,
+        Claimed::Snapshots { .. } => 1,
+        Claimed::EnvFile { .. } => 2,
+        Claimed::Dir { .. } => 3,
+        Claimed::Marker { .. } => 4,
     }
 }
 
@@ -216,7 +225,11 @@ fn pending(sweep: &Sweep) -> bool {
 /// The marker tells other machines whose the rest is, so it stays as long as there is any rest.
 fn marker(claim: &Claim, world: &World, sweep: &mut Sweep) {
     let Some(id) = world.objects.keys().find(|id| claim.covers(world, id)) else { return };
-    let rest = !(sweep.remove.is_empty() && sweep.files.is_empty() && sweep.waiting.is_empty() && sweep.blocked.is_empty());
+    let rest = !(sweep.remove.is_empty()
+        && sweep.files.is_empty()
+        && sweep.snapshots.is_empty()
+        && sweep.waiting.is_empty()
+        && sweep.blocked.is_empty());
     match rest {
         true => sweep.waiting.push(left(claim, world.spoken(id), Why::OthersFirst)),
         false => sweep.remove.push((claim.clone(), removal(world, id))),
@@ -233,7 +246,8 @@ pub fn released(claims: &[Claim], sweep: &Sweep) -> BTreeSet<Claimed> {
     let removing = sweep.remove.iter().map(|(claim, _)| claim.what());
     let files = sweep.files.iter().map(|(claim, _)| claim.what());
     let rest = sweep.waiting.iter().chain(&sweep.blocked).chain(&sweep.refused).map(|left| &left.claimed);
-    let held: BTreeSet<&Claimed> = removing.chain(files).chain(rest).collect();
+    let snapshots = sweep.snapshots.iter().map(Claim::what);
+    let held: BTreeSet<&Claimed> = removing.chain(files).chain(snapshots).chain(rest).collect();
     claims.iter().map(Claim::what).filter(|what| !held.contains(what)).cloned().collect()
 }
 

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     event::Cancel,
     model::outcome::{Failure, Gap, Outcome, Owner, SkipReason, Subject, Tier},
+    model::pack::Weight,
     plan::{Class, Plan, Refusal, Step},
+    rungs::Rung,
     state::{RunState, StepState},
 };
 
@@ -102,6 +104,15 @@ pub fn tier_outcome(plan: &Plan, state: &RunState, tier: Tier) -> Outcome {
         Tier::Install if answered => Outcome::Passed,
         Tier::Install if steps.is_empty() && state.cancel.is_some() => Outcome::Unverified(Gap::Killed),
         Tier::Install => Outcome::Unverified(Gap::NotRun { because: "nothing was asked over HTTP".into() }),
+        Tier::Custom if steps.is_empty() && state.cancel.is_none() => {
+            Outcome::Unverified(Gap::NotRun { because: "the recipe has no custom tests".into() })
+        }
+        // Tests that all do not apply have proved nothing.
+        Tier::Custom
+            if !steps.is_empty() && !steps.iter().any(|planned| outcome_of(&planned.id).is_some_and(Outcome::passed)) =>
+        {
+            Outcome::Unverified(Gap::NotRun { because: "none of the custom tests applies".into() })
+        }
         Tier::Upgrade | Tier::Backup | Tier::Restore | Tier::Custom if steps.is_empty() => {
             Outcome::Unverified(Gap::NotRun { because: format!("no step of tier {tier} was planned") })
         }
@@ -112,6 +123,27 @@ pub fn tier_outcome(plan: &Plan, state: &RunState, tier: Tier) -> Outcome {
             Some(subject @ (Subject::Base | Subject::Mixed)) => Outcome::Unverified(Gap::NotHead { subject }),
             None => Outcome::Unverified(Gap::NotRun { because: "nothing was deployed".into() }),
         },
+    }
+}
+
+/// How lint of head ended; absent when the plan has none.
+pub fn lint_outcome(plan: &Plan, state: &RunState) -> Option<Outcome> {
+    let planned = plan.steps.iter().find(|planned| planned.step == Step::Lint { subject: Subject::Head })?;
+    let not_run = || match state.cancel {
+        Some(_) => Gap::Killed,
+        None => Gap::NotRun { because: format!("step {} did not run", planned.id) },
+    };
+    let ended = state.steps.get(&planned.id).and_then(StepState::outcome).cloned();
+    Some(ended.unwrap_or_else(|| Outcome::Unverified(not_run())))
+}
+
+/// Lint is required: errors that head introduced make the verdict red, and one that did not come to its end proves nothing. What was
+/// wrong before, or may have been, is advice.
+fn lint_reason(outcome: Outcome) -> Option<Reason> {
+    match outcome {
+        Outcome::Passed | Outcome::Skipped(_) | Outcome::Unverified(Gap::Incomparable { .. }) => None,
+        Outcome::Failed(failure) => Some(blame(None, &failure)),
+        Outcome::Unverified(why) => Some(Reason::nobodys(None, format!("lint is not verified: {}", gap(&why)))),
     }
 }
 
@@ -132,12 +164,21 @@ pub fn verdict(state: &RunState) -> Verdict {
         }
         Some(Plan { refusal: Some(Refusal::Facts(failure)), .. }) => reasons.push(blame(None, failure)),
         Some(plan) => {
-            reasons.extend(tiers.iter().filter_map(|&tier| match tier_outcome(plan, state, tier) {
+            let counts = |rung: Rung| plan.pack.settings.rungs.get(&rung) != Some(&Weight::Advisory);
+            let counted = tiers.iter().copied().filter(|tier| counts(Rung::of(*tier)));
+            reasons.extend(counted.filter_map(|tier| match tier_outcome(plan, state, tier) {
                 Outcome::Passed => None,
                 Outcome::Failed(failure) => Some(blame(Some(tier), &failure)),
-                Outcome::Skipped(SkipReason::Structural { .. } | SkipReason::Declared { .. } | SkipReason::NotAsked) => None,
+                Outcome::Skipped(SkipReason::Structural { .. } | SkipReason::NotApplicable { .. } | SkipReason::NotAsked) => None,
                 Outcome::Unverified(why) => Some(Reason::nobodys(Some(tier), format!("{tier} is not verified: {}", gap(&why)))),
             }));
+            reasons.extend(lint_outcome(plan, state).filter(|_| counts(Rung::Lint)).and_then(lint_reason));
+            let planned = plan.steps.iter().filter(|planned| matches!(planned.step, Step::Deploy { .. })).count();
+            if state.deploys as usize > planned {
+                let sentence =
+                    format!("the app was deployed {} times and not {planned}; this is a defect of taster", state.deploys);
+                reasons.push(Reason { owner: Some(Owner::Harness), ..Reason::nobodys(None, sentence) });
+            }
         }
     }
     // A defect of ours outweighs what it may have caused; else the recipe's own failure is the news.
@@ -189,7 +230,7 @@ pub fn gap(gap: &Gap) -> String {
         Gap::NoChange => "head asks for nothing else than what it replaces, so nothing was upgraded".into(),
         Gap::NotHead { subject: Subject::Base } => "it was done on base, for head does not run".into(),
         Gap::NotHead { subject: Subject::Head | Subject::Mixed } => "it was done on a mixture of base and head".into(),
-        Gap::Unread { what } => what.clone(),
+        Gap::ToolAbsent { what } | Gap::Incomparable { what } | Gap::Unread { what } => what.clone(),
         Gap::Killed => "the run was ended before".into(),
     }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     claim::Claim,
-    model::names::{EngineId, StackName},
+    model::names::{Domain, EngineId, StackName},
 };
 
 /// All objects of one Swarm, ours and others'.
@@ -23,6 +23,9 @@ pub struct World {
     pub objects: BTreeMap<ObjectId, Object>,
     /// The files and folders that are watched and exist, each with a digest of what it holds.
     pub files: BTreeMap<PathBuf, String>,
+    /// The snapshots of claimed apps, as far as somebody asked for them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub snapshots: BTreeMap<Domain, Vec<String>>,
 }
 
 /// An object's identity. Volumes have no id, their name stands for it.

@@ -7,6 +7,7 @@ use harness::{
     model::{
         names::RecipeName,
         outcome::Tier,
+        pack::Pack,
         request::{DEFAULT_DEADLINE, Request, Source},
         settings::closest,
     },
@@ -15,8 +16,8 @@ use sandbox::home::Home;
 
 use crate::{env::Env, error::CommandError};
 
-/// The tiers that this version can run.
-const TIERS: [Tier; 2] = [Tier::Install, Tier::Upgrade];
+/// The tiers that are run when none are named, besides the custom tier of a recipe that has custom tests.
+const USUAL: [Tier; 4] = [Tier::Install, Tier::Upgrade, Tier::Backup, Tier::Restore];
 
 /// What is asked for.
 #[derive(Debug, clap::Args)]
@@ -30,7 +31,8 @@ pub(crate) struct Asked {
     /// A folder with the recipe, tasted with its uncommitted changes
     #[arg(long, value_name = "DIR")]
     path: Option<PathBuf>,
-    /// The tiers to run, separated by commas; install is always among them. All that this version can run by default: install, upgrade
+    /// The tiers to run, separated by commas; install is always among them, and backup with restore. By default install, upgrade, backup, restore, and custom where
+    /// the recipe has custom tests
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = tier)]
     tiers: Vec<Tier>,
     /// The tag, branch or commit to upgrade from; by default the last green run's, else the newest older release
@@ -71,17 +73,13 @@ fn reference(text: &str) -> Result<String, &'static str> {
     }
 }
 
-/// A tier that this version can run.
+/// A tier.
 fn tier(text: &str) -> Result<Tier, String> {
-    let names = |tiers: &[Tier]| tiers.iter().map(|tier| tier.name()).collect::<Vec<_>>();
-    match Tier::ALL.into_iter().find(|tier| tier.name() == text) {
-        Some(tier) if TIERS.contains(&tier) => Ok(tier),
-        Some(tier) => Err(format!("this version cannot run the tier {tier} yet; it runs {}", names(&TIERS).join(", "))),
-        None => {
-            let meant = closest(text, &names(&Tier::ALL)).map(|name| format!("did you mean `{name}`? ")).unwrap_or_default();
-            Err(format!("there is no such tier; {meant}there are {}", names(&Tier::ALL).join(", ")))
-        }
-    }
+    let names = Tier::ALL.map(Tier::name);
+    Tier::ALL.into_iter().find(|tier| tier.name() == text).ok_or_else(|| {
+        let meant = closest(text, &names).map(|name| format!("did you mean `{name}`? ")).unwrap_or_default();
+        format!("there is no such tier; {meant}there are {}", names.join(", "))
+    })
 }
 
 /// What `--path` takes.
@@ -89,13 +87,21 @@ const FOLDER: &str = "--path takes the folder of a recipe, which has compose.yml
 
 impl Asked {
     /// The request. Recipes that were fetched before lie in the sandbox, else in abra's own folder.
-    pub(crate) fn request(self, env: &Env, source: Source, sandbox: Option<&Home>) -> Result<Request, CommandError> {
+    pub(crate) fn request(self, env: &Env, source: Source, sandbox: Option<&Home>, pack: &Pack) -> Result<Request, CommandError> {
         let fetched = fetched(env, sandbox);
         let offline = self.offline.then(|| self.fetched(&source, fetched)).transpose()?;
         let host_file = self.host.as_ref().or(env.host.as_ref());
-        let mut tiers: BTreeSet<Tier> = if self.tiers.is_empty() { TIERS.into() } else { self.tiers.iter().copied().collect() };
+        let custom = (!pack.tests.is_empty()).then_some(Tier::Custom);
+        let mut tiers: BTreeSet<Tier> = match self.tiers.is_empty() {
+            true => USUAL.into_iter().chain(custom).collect(),
+            false => self.tiers.iter().copied().collect(),
+        };
         // Nothing can be said of an app that was not installed.
         tiers.insert(Tier::Install);
+        // Only what was backed up can be restored.
+        if tiers.contains(&Tier::Restore) {
+            tiers.insert(Tier::Backup);
+        }
         if self.base.is_some() && !tiers.contains(&Tier::Upgrade) {
             return Err(CommandError::usage("--base says what to upgrade from, and --tiers leaves the upgrade out")
                 .remedy("leave one of them out"));

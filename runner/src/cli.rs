@@ -9,7 +9,7 @@ use clap::{
 use harness::model::names::RecipeName;
 
 use crate::{
-    commands::{child, completions, doctor, janitor, list, look, plan, run, sandbox, schema, show},
+    commands::{child, completions, doctor, janitor, list, look, pack, plan, run, sandbox, schema, show, verify},
     env::Env,
     error::CommandError,
     output,
@@ -38,6 +38,7 @@ enum Command {
     Plan(plan::Plan),
     List(list::List),
     Show(show::Show),
+    Verify(verify::Verify),
     Look(look::Look),
     Doctor(doctor::Doctor),
     Janitor(janitor::Janitor),
@@ -46,6 +47,8 @@ enum Command {
     Completions(completions::Completions),
     #[command(name = "__child", hide = true)]
     Child(child::Child),
+    #[command(name = "__pack", hide = true)]
+    Pack(pack::Pack),
 }
 
 /// Runs the command that `args` name and says how the process is to end.
@@ -65,6 +68,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>, env: &Env) -> ExitCode {
         Command::Plan(plan) => plan.run(env),
         Command::List(list) => list.run(env),
         Command::Show(show) => show.run(env),
+        Command::Verify(verify) => verify.run(env),
         Command::Completions(completions) => completions.run(),
         Command::Look(look) => look.run(),
         Command::Doctor(doctor) => doctor.run(env),
@@ -72,6 +76,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>, env: &Env) -> ExitCode {
         Command::Sandbox(sandbox) => sandbox.run(env),
         Command::Schema(schema) => schema.run(),
         Command::Child(child) => child.run(),
+        Command::Pack(pack) => pack.run(env),
     };
     done.unwrap_or_else(|error| report(&error))
 }

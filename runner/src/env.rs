@@ -25,6 +25,8 @@ pub struct Env {
     pub home: PathBuf,
     /// Where programs are looked for.
     pub path: OsString,
+    /// `$TASTER_CONTEXT`: what a run tells the program of a pack.
+    pub context: Option<PathBuf>,
     /// taster's own program.
     pub exe: PathBuf,
 }
@@ -47,6 +49,7 @@ impl Env {
             abra_dir: var("ABRA_DIR").map(PathBuf::from).filter(|path| path.is_absolute()).unwrap_or_else(|| home.join(".abra")),
             ci: var("CI").is_some_and(|value| value == "true"),
             home,
+            context: var("TASTER_CONTEXT").filter(|value| !value.is_empty()).map(PathBuf::from),
             path: var("PATH").unwrap_or_default(),
             exe,
         }

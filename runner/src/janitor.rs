@@ -13,7 +13,7 @@ use harness::{
     event::Kind,
     journal::{self, Journal, LockError, Reading, RunLock},
     model::time::spoken,
-    ports::{Files, Swarm, SwarmError},
+    ports::{Data, Files, Swarm, SwarmError},
     steps::sweep::{Outside, Pace, Swept, until_zero},
     sweep::sweep,
 };
@@ -172,22 +172,28 @@ async fn would(swarm: &DockerSwarm, claims: &[Claim]) -> Result<Fate, SwarmError
         .iter()
         .filter_map(|claim| match claim.what() {
             Claimed::EnvFile { path } | Claimed::Dir { path } => Some(path.clone()),
-            Claimed::Stack { .. } | Claimed::Marker { .. } => None,
+            Claimed::Stack { .. } | Claimed::Marker { .. } | Claimed::Snapshots { .. } => None,
         })
         .collect();
     world.files = Disk.digests(&paths);
+    for claim in claims {
+        if let Claimed::Snapshots { app, .. } = claim.what() {
+            world.snapshots.insert(app.clone(), swarm.snapshots(claim).await?);
+        }
+    }
     let now = sweep(claims, &world);
     let first = now.remove.iter().map(|(_, removal)| removal.to_string());
     let files = now.files.iter().map(|(claim, _)| claim.what().to_string());
+    let snapshots = now.snapshots.iter().map(|claim| claim.what().to_string());
     let later = now.waiting.iter().map(|left| left.what.clone());
     let kept = now.blocked.iter().chain(&now.refused).map(|left| format!("(not {left})"));
-    Ok(Fate::Would(first.chain(files).chain(later).chain(kept).collect()))
+    Ok(Fate::Would(first.chain(files).chain(snapshots).chain(later).chain(kept).collect()))
 }
 
 async fn clean(swarm: &DockerSwarm, lock: RunLock, reading: &Reading, pace: Pace) -> Result<Fate, String> {
     let clock = SystemClock::start();
     let journal = Journal::resume(lock, reading, Arc::new(clock)).map_err(|error| error.to_string())?;
-    let outside = Outside { swarm, files: &Disk, children: &Processes, clock: &clock };
+    let outside = Outside { swarm, files: &Disk, data: swarm, children: &Processes, clock: &clock };
     let swept = until_zero(outside, &reading.claims, &reading.children, pace).await.map_err(|error| error.to_string())?;
     let ended = swept.ended.iter().map(|pid| Kind::ChildEnded { pid: *pid });
     let released = swept.released.iter().map(|what| Kind::Released { what: what.clone() });

@@ -10,4 +10,5 @@ pub mod host;
 pub mod janitor;
 pub mod output;
 pub mod outside;
+pub mod packs;
 pub mod reference;

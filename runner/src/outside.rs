@@ -11,10 +11,11 @@ use harness::{
         files::Disk,
         folder::Folder,
         machine::LocalMachine,
+        program::{self, PackProgram},
         swarm::DockerSwarm,
         web::HttpsWeb,
     },
-    model::host::Host,
+    model::{host::Host, names::RecipeName},
     ports::{ChildRegister, Clock, Ports, SwarmError},
     redact::Redact,
 };
@@ -26,10 +27,11 @@ pub fn clock() -> Arc<dyn Clock> {
     Arc::new(SystemClock::start())
 }
 
-/// The outside. abra's children are told to `children`, and its secrets to `redact`.
+/// The outside of a run on `recipe`; without one there is no pack to run. abra's children are told to `children`, and its secrets to `redact`.
 pub fn ports(
     env: &Env,
     host: &Host,
+    recipe: Option<&RecipeName>,
     folder: &Folder,
     children: Arc<dyn ChildRegister>,
     redact: Arc<Redact>,
@@ -38,8 +40,10 @@ pub fn ports(
     let swarm = Arc::new(DockerSwarm::at(&host.engine)?);
     Ok(Ports {
         swarm: swarm.clone(),
-        capacity: swarm,
-        abra: Arc::new(PtyAbra::new(abra(env, host, folder), children, redact.clone())),
+        capacity: swarm.clone(),
+        data: swarm,
+        abra: Arc::new(PtyAbra::new(abra(env, host, folder), children.clone(), redact.clone())),
+        program: Arc::new(PackProgram::new(pack(env, host, recipe, folder), children, redact.clone())),
         checkout: Arc::new(GitCheckout::new(&folder.abra_dir(), env.path.clone()).learning(redact)),
         machine: Arc::new(LocalMachine::of(&env.home)),
         web: Arc::new(HttpsWeb::of(host)),
@@ -47,6 +51,19 @@ pub fn ports(
         children: Arc::new(Processes),
         clock,
     })
+}
+
+/// taster itself, as the program of the recipe's pack.
+fn pack(env: &Env, host: &Host, recipe: Option<&RecipeName>, folder: &Folder) -> program::Setup {
+    let recipe = recipe.map(|recipe| recipe.as_str().into());
+    program::Setup {
+        program: [env.exe.clone().into(), "__pack".into()].into_iter().chain(recipe).collect(),
+        shim: vec![env.exe.clone().into(), "__child".into()],
+        folder: folder.clone(),
+        host: host.clone(),
+        home: env.home.clone(),
+        path: env.path.clone(),
+    }
 }
 
 /// What abra gets to see of this machine.

@@ -2,7 +2,11 @@
 
 mod tables;
 
-use harness::{event::Event, model::host::Host, report::results::ResultsV1};
+use harness::{
+    event::Event,
+    model::{host::Host, pack::Settings},
+    report::results::ResultsV1,
+};
 use schemars::{Schema, schema_for};
 
 use crate::error::{BY_SIGNAL, Exit};
@@ -16,19 +20,22 @@ pub enum Document {
     Results,
     /// A host file.
     Host,
+    /// A pack's `recipe.toml`.
+    Recipe,
     /// One line of the journal `events.jsonl`.
     Events,
 }
 
 impl Document {
     /// All of them.
-    pub const ALL: [Document; 3] = [Document::Results, Document::Host, Document::Events];
+    pub const ALL: [Document; 4] = [Document::Results, Document::Host, Document::Recipe, Document::Events];
 
     /// The name on the command line, and of the file under `docs/schema`.
     pub fn name(self) -> &'static str {
         match self {
             Document::Results => "results",
             Document::Host => "host",
+            Document::Recipe => "recipe",
             Document::Events => "events",
         }
     }
@@ -43,6 +50,7 @@ impl Document {
         match self {
             Document::Results => schema_for!(ResultsV1),
             Document::Host => schema_for!(Host),
+            Document::Recipe => schema_for!(Settings),
             Document::Events => schema_for!(Event),
         }
     }
@@ -58,6 +66,7 @@ impl Document {
         let (title, intro, manner) = match self {
             Document::Results => ("Results", RESULTS, Manner::Told),
             Document::Host => ("Host file", HOST, Manner::Settings),
+            Document::Recipe => ("Recipe file", RECIPE, Manner::Settings),
             Document::Events => ("Events", EVENTS, Manner::Told),
         };
         format!("# {title}\n\n{GENERATED}\n\n{}\n\n{}", intro.trim(), tables(self.schema().as_value(), manner))
@@ -104,6 +113,33 @@ zone = \"ci.example.org\"        # apps get <name>.ci.example.org, which must re
 server = \"default\"             # abra's name for the server
 ingress = \"203.0.113.7:443\"    # only where DNS does not know the zone
 ca = \"ca.pem\"                  # only where the ingress has certificates of a CA of its own
+```
+
+## Keys
+";
+
+const RECIPE: &str = "
+`recipes/<name>/recipe.toml` says what is particular about a recipe: how to know that it is well, which variables its app needs, what does not
+apply to it. Each key can be left out, and so can the file. Tests and all that needs code are in Rust files beside it:
+[write custom tests](../how-to/custom-tests.md).
+
+The file is TOML. An unknown key is an error, told with its line, its column and the closest match. `taster schema recipe` prints the JSON
+Schema that this page is made from.
+
+```toml
+health_path = \"/api/health\"
+health_status = [200, 204]
+one_shots = [\"migrate\"]
+
+[env]
+PUBLIC_URL = \"https://{domain}/\"
+
+[[databases]]
+service = \"db\"
+kind = \"postgres\"
+
+[not_applicable]
+\"mail::a message is sent\" = \"there is no mail server on the host\"
 ```
 
 ## Keys

@@ -15,8 +15,8 @@ fn printed(args: &[&str]) -> String {
 #[test]
 fn each_document_that_is_listed_has_a_schema() {
     let listed = printed(&[]);
-    assert_eq!(listed, "results\nhost\nevents\n");
-    for (name, title) in listed.lines().zip(["ResultsV1", "Host", "Event"]) {
+    assert_eq!(listed, "results\nhost\nrecipe\nevents\n");
+    for (name, title) in listed.lines().zip(["ResultsV1", "Host", "Settings", "Event"]) {
         let text = printed(&[name]);
         assert!(text.ends_with("}\n"), "{name} does not end with a newline");
         let schema: serde_json::Value = serde_json::from_str(&text).expect("JSON");
@@ -29,7 +29,7 @@ fn a_document_that_is_none_is_usage_with_the_closest_match() {
     let output = schema(&["hots"]);
     assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
     let said = String::from_utf8_lossy(&output.stderr);
-    for words in ["no document `hots`; did you mean `host`?", "there are: results, host, events"] {
+    for words in ["no document `hots`; did you mean `host`?", "there are: results, host, recipe, events"] {
         assert!(said.contains(words), "{said}");
     }
     let said = schema(&["xyzzy"]).stderr;

@@ -36,10 +36,26 @@ pub fn env() -> Env {
     Env::read(|name| std::env::var_os(name), target.join("taster"))
 }
 
+/// A source of a binary that was changed after it was built, by the list that cargo writes beside it.
+fn newer_source(binary: &Path) -> Option<PathBuf> {
+    let changed = |path: &Path| std::fs::metadata(path).and_then(|file| file.modified()).ok();
+    let built = changed(binary)?;
+    let list = std::fs::read_to_string(binary.with_extension("d")).ok()?;
+    let sources = list.split_once(": ")?.1.split_whitespace().map(PathBuf::from);
+    // A folder changes with every file that some editor puts beside a source for a moment.
+    sources.filter(|source| source.is_file()).find(|source| changed(source).is_some_and(|changed| changed > built))
+}
+
 impl Ground {
     /// The sandbox when it is up, with the images of stories; with `CI=true` it is made first. The error says why there is none.
+    ///
+    /// # Panics
+    /// If taster's own binary is older than its sources: the stories would speak of another taster.
     pub fn find() -> Result<Self, String> {
         let env = env();
+        if let Some(newer) = newer_source(&env.exe) {
+            panic!("{} is older than {}; run `cargo build` first", env.exe.display(), newer.display());
+        }
         let home = Home::at(env.sandbox());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
         runtime.block_on(async {
@@ -60,6 +76,11 @@ impl Ground {
             .answers()
             .then_some(Self { engine, host_file: home.host_file() })
             .ok_or_else(|| "the engine does not answer".into())
+    }
+
+    /// The certificate that signs all of its names.
+    pub fn ca(&self) -> PathBuf {
+        Home::at(env().sandbox()).ca()
     }
 
     /// taster as somebody starts it on this host, with its runs in `state`.

@@ -17,6 +17,7 @@ services:
       - data:/data
     deploy:
       labels:
+        - "traefik.enable=true"
         - "coop-cloud.${STACK_NAME}.version=@VERSION@"
         - "coop-cloud.${STACK_NAME}.timeout=${TIMEOUT:-60}"
     healthcheck:

@@ -14,9 +14,12 @@ use harness::{
     claim::Claim,
     compose::Tree,
     converge::{Look, ServiceView},
-    model::names::{Commit, ImageRef, RecipeName, ServiceName, StackName, TaskId},
+    model::{
+        names::{Commit, ImageRef, RecipeName, ServiceName, StackName, TaskId},
+        pack::Pack,
+    },
     ports::{
-        Abra, AbraError, Call, Capacity, Checked, Checkout, CheckoutError, Child, ChildError, Children, Engine, Exchange,
+        Abra, AbraError, Branch, Call, Capacity, Checked, Checkout, CheckoutError, Child, ChildError, Children, Engine, Exchange,
         FileError, Files, HttpView, Nudge, Ports, Room, Swarm, SwarmError, Web, WebError,
     },
     redact::Redact,
@@ -25,7 +28,9 @@ use harness::{
 };
 
 use crate::{
+    sim_data::SimData,
     sim_machine::{self, SimMachine},
+    sim_program::{Ends, SimProgram},
     sim_world::object,
     tale,
 };
@@ -53,6 +58,8 @@ pub struct Manners {
     pub web: Does,
     /// The removal of secrets.
     pub removal: Does,
+    /// `abra recipe lint`.
+    pub lint: Does,
     /// Whether abra deploys to another Swarm than the one that is looked at.
     pub elsewhere: bool,
 }
@@ -80,8 +87,20 @@ pub struct SimHost {
     pub room: Room,
     /// The recipe's files.
     pub tree: Tree,
+    /// The pack of the recipe, and how its functions end.
+    pub pack: Pack,
+    /// The program of that pack.
+    pub program: SimProgram,
+    /// What was done to the app before its deploy.
+    wired: Arc<Mutex<Vec<String>>>,
+    /// What its abra prints of lint, of head and of base.
+    pub tables: [String; 2],
+    /// The branch that head is to be merged into, if there is one.
+    pub branch: Option<Branch>,
     /// The machine that it runs on, and taster too.
     pub machine: SimMachine,
+    /// The app's volumes and its backup service.
+    pub data: Arc<SimData>,
     /// A look at a service that runs, under the name that it had when it was recorded.
     service: ServiceView,
     objects: Arc<Mutex<BTreeMap<ObjectId, harness::world::Object>>>,
@@ -99,8 +118,26 @@ impl SimHost {
         let objects = BTreeMap::from([object(ObjectKind::Network, "proxy", None)]);
         let (engine, room, machine) = (sim_machine::engine(), sim_machine::room(), SimMachine::default());
         let tree = tale::tree(None);
-        let elsewhere = Arc::default();
-        Self { manners, leak: None, engine, room, tree, machine, service, objects: Arc::new(Mutex::new(objects)), elsewhere }
+        let (pack, program, wired) = (Pack::default(), SimProgram::default(), Arc::default());
+        let (elsewhere, data) = (Arc::default(), Arc::default());
+        let tables = [lint_table(&[]), lint_table(&[])];
+        Self {
+            manners,
+            data,
+            leak: None,
+            engine,
+            room,
+            tree,
+            pack,
+            program,
+            wired,
+            tables,
+            branch: None,
+            machine,
+            service,
+            objects: Arc::new(Mutex::new(objects)),
+            elsewhere,
+        }
     }
 
     /// The names of all that is on it.
@@ -118,14 +155,30 @@ impl SimHost {
         Ports {
             swarm: Arc::new(self.clone()),
             capacity: Arc::new(self.clone()),
+            data: self.data.clone(),
             abra: Arc::new(self.clone()),
             checkout: Arc::new(self.clone()),
             machine: Arc::new(self.machine.clone()),
+            program: Arc::new(self.program.clone()),
             web: Arc::new(self.clone()),
             files: Arc::new(self.clone()),
             children: Arc::new(self.clone()),
             clock: Arc::new(SystemClock::start()),
         }
+    }
+
+    /// The same host with a pack whose functions end in these ways.
+    pub fn with_pack(self, pack: Pack, ends: Vec<(&'static str, Ends)>) -> Self {
+        Self { program: SimProgram::of(&pack, ends), pack, ..self }
+    }
+
+    /// What was done to the app before its deploy, a line each.
+    pub fn wired(&self) -> Vec<String> {
+        self.wired.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn wire(&self, line: String) {
+        self.wired.lock().unwrap_or_else(PoisonError::into_inner).push(line);
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<ObjectId, harness::world::Object>> {
@@ -169,7 +222,7 @@ impl Swarm for SimHost {
 
     async fn world(&self) -> Result<World, SwarmError> {
         let objects = self.lock().clone();
-        Ok(World { engine: sim_machine::swarm(), objects, files: BTreeMap::new() })
+        Ok(World { engine: sim_machine::swarm(), objects, files: BTreeMap::new(), snapshots: BTreeMap::new() })
     }
 
     async fn look(&self, stack: &StackName) -> Result<BTreeMap<ServiceName, ServiceView>, SwarmError> {
@@ -184,6 +237,10 @@ impl Swarm for SimHost {
 
     async fn logs(&self, _: &TaskId, _: u32) -> Result<String, SwarmError> {
         Ok(self.leak.as_ref().map(|leak| leak.told.clone()).unwrap_or_default())
+    }
+
+    async fn health_words(&self, _: &str) -> Result<Option<String>, SwarmError> {
+        Ok(None)
     }
 
     async fn mark(&self, claim: &Claim, _: &BTreeMap<String, String>) -> Result<(), SwarmError> {
@@ -208,7 +265,12 @@ impl Abra for SimHost {
         match call {
             Call::Version => text = "abra version 0.0.0-sim\n".into(),
             Call::Fetch { .. } | Call::New { .. } => {}
+            Call::SecretInsert { domain, name, version, .. } => {
+                self.wire(format!("secret {name} {version}"));
+                self.make(ObjectKind::Secret, &format!("{}_{name}_{version}", stack(domain)), None);
+            }
             Call::SecretGenerate { domain, .. } => {
+                self.wire("secrets".into());
                 self.make(ObjectKind::Secret, &format!("{}_token_v1", stack(domain)), None);
                 if let Some(leak) = &self.leak {
                     leak.redact.learn_as("token", &leak.secret);
@@ -231,6 +293,19 @@ impl Abra for SimHost {
                     Err(_) => return Err(AbraError::Hung { after: budget, last: String::new() }),
                 }
             }
+            Call::BackupCreate { .. } => text = format!("backup finished, snapshot_id {}\n", self.data.back_up()),
+            Call::BackupSnapshots { .. } => text = self.data.ids().join("\n"),
+            Call::BackupList { snapshot, .. } => text = self.data.listed(snapshot),
+            Call::BackupDownload { .. } => {}
+            Call::Restore { .. } => self.data.restore(),
+            Call::Lint { abra_dir, .. } => match tokio::time::timeout(budget, act(self.manners.lint)).await {
+                Ok(Ok(())) => text = self.tables[usize::from(abra_dir.ends_with("lint-base"))].clone(),
+                Ok(Err(())) => {
+                    let exchange = Exchange { text: "FATA no network\n".into(), raw: Vec::new(), took: Duration::ZERO };
+                    return Err(AbraError::Fatal { exit: 1, reason: "no network".into(), exchange });
+                }
+                Err(_) => return Err(AbraError::Hung { after: budget, last: String::new() }),
+            },
             Call::Undeploy { domain } => {
                 let name = format!("{}_app", stack(domain));
                 self.lock().retain(|_, object| object.name != name);
@@ -238,6 +313,10 @@ impl Abra for SimHost {
             }
         }
         Ok(Exchange { text, raw: Vec::new(), took: Duration::ZERO })
+    }
+
+    async fn downloaded(&self) -> Result<u64, AbraError> {
+        Ok(1)
     }
 }
 
@@ -250,7 +329,7 @@ impl Checkout for SimHost {
     }
 
     async fn read(&self, _: &RecipeName) -> Result<Checked, CheckoutError> {
-        Ok(Checked { head: COMMIT.parse().expect("a commit"), tags: Vec::new(), branch: None, files: Vec::new() })
+        Ok(Checked { head: COMMIT.parse().expect("a commit"), tags: Vec::new(), branch: self.branch.clone(), files: Vec::new() })
     }
 
     async fn find(&self, _: &RecipeName, _: &str) -> Result<Commit, CheckoutError> {
@@ -269,7 +348,17 @@ impl Checkout for SimHost {
         Ok(COMMIT.parse().expect("a commit"))
     }
 
-    async fn set_env(&self, _: &Claim, _: &[(&str, &str)]) -> Result<(), CheckoutError> {
+    async fn set_env(&self, _: &Claim, settings: &[(&str, &str)]) -> Result<(), CheckoutError> {
+        settings.iter().for_each(|(key, value)| self.wire(format!("{key}={value}")));
+        Ok(())
+    }
+
+    async fn pristine(&self, _: &Claim, _: &RecipeName, _: &Commit, _: &Path) -> Result<(), CheckoutError> {
+        Ok(())
+    }
+
+    async fn add(&self, _: &Claim, _: &RecipeName, files: &BTreeMap<String, String>) -> Result<(), CheckoutError> {
+        files.keys().for_each(|file| self.wire(format!("file {file}")));
         Ok(())
     }
 }
@@ -304,6 +393,23 @@ impl Children for SimHost {
     async fn end(&self, _: &Child, _: Duration) -> Result<(), ChildError> {
         Ok(())
     }
+}
+
+/// What abra prints of a recipe that breaks these rules and no others.
+pub fn lint_table(broken: &[&str]) -> String {
+    let row = |id: &str, name: &str, severity: &str| {
+        let satisfied = if broken.contains(&id) { "❌" } else { "✅" };
+        format!("┃ {id} ┃ {name} ┃ {severity} ┃ {satisfied} ┃ - ┃ mend it ┃\n")
+    };
+    let rows = [
+        row("R001", "compose config has expected version", "warn"),
+        row("R009", "one service named 'app'", "error"),
+        row("R011", "all services have images", "error"),
+        row("R014", "only annotated tags used", "error"),
+    ];
+    let critical = broken.iter().any(|id| *id != "R001");
+    let last = if critical { "WARN critical errors present in hello config\n" } else { "" };
+    format!("┏━┓\n┃ ref ┃ rule ┃ severity ┃ satisfied ┃ skipped ┃ resolve ┃\n┣━┫\n{}┗━┛\n{last}", rows.concat())
 }
 
 /// What `names` has beyond what was there before any run.

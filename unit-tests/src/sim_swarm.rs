@@ -221,12 +221,19 @@ pub fn name(number: usize) -> ServiceName {
 pub struct SimSwarm {
     world: World,
     start: tokio::time::Instant,
+    unhealthy: BTreeSet<String>,
 }
 
 impl SimSwarm {
     /// A Swarm on which the world begins now.
     pub fn begin(world: World) -> Self {
-        Self { world, start: tokio::time::Instant::now() }
+        Self { world, start: tokio::time::Instant::now(), unhealthy: BTreeSet::new() }
+    }
+
+    /// The same, on which this container is unhealthy.
+    pub fn with_unhealthy(mut self, container: &str) -> Self {
+        self.unhealthy.insert(container.to_owned());
+        self
     }
 
     fn now(&self) -> Mono {
@@ -266,6 +273,10 @@ impl Swarm for SimSwarm {
 
     async fn logs(&self, task: &TaskId, _lines: u32) -> Result<String, SwarmError> {
         Ok(format!("last words of {task}"))
+    }
+
+    async fn health_words(&self, container: &str) -> Result<Option<String>, SwarmError> {
+        Ok(self.unhealthy.contains(container).then(|| "GET /health: 500\n".into()))
     }
 
     async fn mark(&self, _claim: &Claim, _labels: &BTreeMap<String, String>) -> Result<(), SwarmError> {

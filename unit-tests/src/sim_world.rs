@@ -283,6 +283,10 @@ impl Swarm for SimWorld {
         Err(SwarmError::Failed { call: "logs".into(), message: "a sweep reads no logs".into() })
     }
 
+    async fn health_words(&self, _: &str) -> Result<Option<String>, SwarmError> {
+        Err(SwarmError::Failed { call: "health".into(), message: "a sweep asks for no health".into() })
+    }
+
     async fn mark(&self, _: &Claim, _: &BTreeMap<String, String>) -> Result<(), SwarmError> {
         Err(SwarmError::Failed { call: "mark".into(), message: "a sweep makes nothing".into() })
     }

@@ -187,6 +187,7 @@ pub fn started(run: &RunId, engine: &Path) -> Kind {
             engine: engine.to_owned(),
             ingress: None,
             ca: None,
+            backup: None,
             allow: std::collections::BTreeMap::new(),
             limits: Limits::default(),
         },

@@ -9,9 +9,11 @@ use harness::{
     converge::TaskState,
     event::{Cancel, Event, JOURNAL_VERSION, Kind, Note, TaskSeen},
     facts::{Facts, recipe},
+    lint,
     model::{
         host::{Host, Limits},
-        outcome::{Cause, Failure, Outcome, Owner, Tier},
+        outcome::{Cause, Failure, Outcome, Owner, Subject, Tier},
+        pack::{CustomTest, Pack, TestKind, TestName},
         request::{Request, Source},
         time::{Mono, Wall},
     },
@@ -19,6 +21,8 @@ use harness::{
     state::{RunState, fold},
     world::Hygiene,
 };
+
+use crate::sim_host::lint_table;
 
 /// A run so far.
 #[derive(Debug, Clone, Default)]
@@ -70,7 +74,23 @@ pub fn facts(tree: Tree) -> Facts {
     let head = head();
     let resolved = recipe::resolved(&tree, &head.domain, &head.stack).expect("files that can be read");
     let base = Base::None { why: "no upgrade was asked for".into() };
-    Facts { needs: recipe::needs(&resolved), head, tree, resolved, base, before: None }
+    Facts {
+        needs: recipe::needs(&resolved),
+        head,
+        tree,
+        resolved,
+        against: base.clone(),
+        base,
+        before: None,
+        pack: Pack::default(),
+    }
+}
+
+/// A pack with a roundtrip and a distinctive test.
+pub fn pack() -> Pack {
+    let test = |name, kind| CustomTest { name: TestName::of_test("posts", name), kind, file: "custom/posts.rs".into() };
+    let tests = vec![test("one", TestKind::Roundtrip), test("two", TestKind::Distinctive)];
+    Pack { tests, ..Pack::default() }
 }
 
 /// The plan for a request on a host without limits, for files that ask for nothing special.
@@ -169,9 +189,17 @@ impl Tale {
         })
     }
 
-    /// The same, planned as the harness plans it.
+    /// The same, planned as the harness plans it, and with a head that is free of lint.
     pub fn planned(tiers: &[Tier]) -> Self {
-        Self::begun(tiers).under(planned(&request(tiers)))
+        Self::begun(tiers).under(planned(&request(tiers))).linted(Subject::Head, &[]).pass(&["lint"])
+    }
+
+    /// Lint says that base or head breaks these rules and no others.
+    ///
+    /// # Panics
+    /// If lint's table cannot be read.
+    pub fn linted(self, subject: Subject, broken: &[&str]) -> Self {
+        self.noted(Note::Linted { subject, linted: lint::parse(&lint_table(broken)).expect("a table") })
     }
 
     /// Goes on under `plan`.

@@ -108,6 +108,17 @@ impl<'a> Stage<'a> {
         path.display().to_string()
     }
 
+    /// What a page of a host says through the ingress, with its status and headers.
+    ///
+    /// # Panics
+    /// If it cannot be asked.
+    pub fn page(&self, domain: &str, page: &str) -> String {
+        let ca = self.ground.ca().display().to_string();
+        let (resolve, url) = (format!("{domain}:443:127.0.0.1"), format!("https://{domain}{page}"));
+        let args = ["-sS", "-i", "--max-time", "10", "--cacert", &ca, "--resolve", &resolve, &url];
+        printed(Command::new("curl").args(args), &["curl", &url])
+    }
+
     /// The folders of the runs, oldest first.
     pub fn runs(&self) -> Vec<PathBuf> {
         let entries = fs::read_dir(self.path().join("taster/runs")).into_iter().flatten().flatten();

@@ -1,6 +1,7 @@
 //! The recipe's checkout, by the `git` program.
 
 use std::{
+    collections::BTreeMap,
     ffi::OsString,
     io::ErrorKind,
     path::{Path, PathBuf},
@@ -15,13 +16,19 @@ use crate::{
     adapters::tree,
     claim::{Claim, Claimed},
     compose::{Entry, Tree},
-    model::names::{Commit, RecipeName},
+    model::{
+        names::{Commit, RecipeName},
+        protocol::stays_inside,
+    },
     ports::{Branch, Checked, Checkout, CheckoutError, Tag},
     redact::Redact,
 };
 
 /// Whoever commits what the user did not. The names show in `git log` of the run's own clone, nowhere else.
 const IDENTITY: [&str; 4] = ["-c", "user.name=taster", "-c", "user.email=taster@localhost"];
+
+/// The branch of a pristine clone.
+const MAIN: &str = "main";
 
 /// The checkouts in one `ABRA_DIR`.
 #[derive(Debug, Clone)]
@@ -216,6 +223,36 @@ impl Checkout for GitCheckout {
         }
     }
 
+    async fn pristine(&self, claim: &Claim, recipe: &RecipeName, commit: &Commit, abra_dir: &Path) -> Result<(), CheckoutError> {
+        covered(claim, abra_dir)?;
+        let (from, recipes) = (self.dir(recipe), abra_dir.join("recipes"));
+        let dir = recipes.join(recipe.as_str());
+        std::fs::create_dir_all(&recipes).map_err(|error| file(&recipes, &error))?;
+        let (source, own, at) = (text(&from)?, text(&dir)?, commit.as_str());
+        self.ask("clone", &recipes, &["clone", "--quiet", "--no-checkout", source, own]).await?;
+        let wanted = format!("{at}^{{commit}}");
+        if self.ask("rev-parse", &dir, &["rev-parse", "--verify", "--quiet", &wanted]).await.is_err() {
+            // It may be on none of the branches that a clone takes over.
+            self.ask("fetch", &dir, &["fetch", "--quiet", "origin", at]).await?;
+        }
+        self.ask("checkout", &dir, &["checkout", "--quiet", "--force", "-B", MAIN, at]).await?;
+        let branches = self.ask("for-each-ref", &dir, &["for-each-ref", "--format=%(refname:strip=2)", "refs/heads"]).await?;
+        for other in branches.lines().filter(|branch| *branch != MAIN) {
+            self.ask("branch", &dir, &["branch", "--quiet", "-D", other]).await?;
+        }
+        for (key, value) in
+            [("remote.origin.url", own), ("branch.main.remote", "origin"), ("branch.main.merge", "refs/heads/main")]
+        {
+            self.ask("config", &dir, &["config", key, value]).await?;
+        }
+        self.ask("fetch", &dir, &["fetch", "--quiet", "--prune", "origin"]).await?;
+        let head = self.ask("rev-parse", &dir, &["rev-parse", "HEAD"]).await?;
+        match head == at {
+            true => Ok(()),
+            false => Err(CheckoutError::Git { action: "checkout".into(), message: format!("it is on {head}, not on {at}") }),
+        }
+    }
+
     async fn env(&self, claim: &Claim) -> Result<String, CheckoutError> {
         let path = env_file(claim)?;
         let text = std::fs::read_to_string(path).map_err(|error| file(path, &error))?;
@@ -229,6 +266,27 @@ impl Checkout for GitCheckout {
         let text = settings.iter().fold(text, |text, (key, value)| with_setting(&text, key, value));
         self.redact.learn_env(&text);
         std::fs::write(path, text).map_err(|error| file(path, &error))
+    }
+
+    async fn add(&self, claim: &Claim, recipe: &RecipeName, files: &BTreeMap<String, String>) -> Result<(), CheckoutError> {
+        self.covered(claim)?;
+        let dir = self.dir(recipe);
+        for (name, text) in files {
+            let path = dir.join(name);
+            let folder = path.parent().unwrap_or(&dir);
+            let refused = |message: &str| CheckoutError::File { path: name.clone(), message: message.to_owned() };
+            if !stays_inside(name) {
+                return Err(refused("it is no path in the checkout"));
+            }
+            // A recipe is foreign, and a link in it may lead anywhere.
+            let mut links = Path::new(name).ancestors().map(|part| dir.join(part)).filter(|part| *part != dir);
+            if links.any(|part| part.is_symlink()) {
+                return Err(refused("a link in the recipe stands in its way"));
+            }
+            std::fs::create_dir_all(folder).map_err(|error| file(folder, &error))?;
+            std::fs::write(&path, text).map_err(|error| file(&path, &error))?;
+        }
+        Ok(())
     }
 }
 
@@ -247,20 +305,21 @@ impl GitCheckout {
     }
 
     fn covered(&self, claim: &Claim) -> Result<(), CheckoutError> {
-        match claim.what() {
-            Claimed::Dir { path } if self.recipes.starts_with(path) => Ok(()),
-            _ => Err(CheckoutError::File {
-                path: self.recipes.display().to_string(),
-                message: "no claim covers this folder".to_owned(),
-            }),
-        }
+        covered(claim, &self.recipes)
+    }
+}
+
+fn covered(claim: &Claim, folder: &Path) -> Result<(), CheckoutError> {
+    match claim.what() {
+        Claimed::Dir { path } if folder.starts_with(path) => Ok(()),
+        _ => Err(CheckoutError::File { path: folder.display().to_string(), message: "no claim covers this folder".to_owned() }),
     }
 }
 
 fn env_file(claim: &Claim) -> Result<&Path, CheckoutError> {
     match claim.what() {
         Claimed::EnvFile { path } => Ok(path),
-        Claimed::Stack { .. } | Claimed::Dir { .. } | Claimed::Marker { .. } => {
+        Claimed::Stack { .. } | Claimed::Dir { .. } | Claimed::Snapshots { .. } | Claimed::Marker { .. } => {
             Err(CheckoutError::File { path: ".env".into(), message: "no claim covers it".into() })
         }
     }

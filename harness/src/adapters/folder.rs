@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::model::names::{Domain, RunId};
+use crate::model::{
+    names::{Domain, RunId},
+    outcome::Subject,
+};
 
 /// The folder of one run, `runs/<run_id>` in taster's state folder.
 #[derive(Debug, Clone)]
@@ -33,6 +36,11 @@ impl Folder {
     /// The run's own `ABRA_DIR`, so that two runs of one recipe never share a checkout.
     pub fn abra_dir(&self) -> PathBuf {
         self.root.join("abra")
+    }
+
+    /// The `ABRA_DIR` in which base or head is linted, so that nothing else moves what lies there.
+    pub fn lint_dir(&self, subject: Subject) -> PathBuf {
+        self.root.join(format!("lint-{}", subject.name()))
     }
 
     /// abra's file for the app.

@@ -8,6 +8,7 @@ pub mod files;
 pub mod folder;
 pub mod machine;
 mod proc;
+pub mod program;
 pub mod swarm;
 pub mod tree;
 pub mod web;

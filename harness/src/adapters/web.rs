@@ -10,7 +10,7 @@ use std::{
 
 use async_trait::async_trait;
 use reqwest::{
-    Certificate, Client,
+    Certificate, Client, Method, RequestBuilder,
     dns::{Addrs, Name, Resolve, Resolving},
     redirect::Policy,
 };
@@ -22,6 +22,21 @@ use crate::{
 
 /// As much of a body as is kept.
 const BODY_LIMIT: usize = 64 * 1024;
+/// As much of a body as a test gets to see.
+const TEST_BODY_LIMIT: usize = 8 << 20;
+
+/// A request of a test.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpRequest {
+    /// The method, as `PUT`.
+    pub method: String,
+    /// The whole address.
+    pub url: String,
+    /// The headers, besides those that every request has.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Option<Vec<u8>>,
+}
 
 /// A client of the apps of one host.
 #[derive(Debug)]
@@ -63,21 +78,41 @@ impl HttpsWeb {
 #[async_trait]
 impl Web for HttpsWeb {
     async fn get(&self, url: &str, timeout: Duration) -> Result<HttpView, WebError> {
-        let client = self.client()?;
-        let fetch = async {
-            let answer = client.get(url).send().await.map_err(|error| classify(&error))?;
-            let status = answer.status().as_u16();
-            let headers = answer
-                .headers()
-                .iter()
-                .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
-                .collect();
-            let body = answer.bytes().await.map_err(|error| classify(&error))?;
-            let body = String::from_utf8_lossy(&body[..body.len().min(BODY_LIMIT)]).into_owned();
-            Ok(HttpView { status, headers, body })
-        };
-        tokio::time::timeout(timeout, fetch).await.unwrap_or(Err(WebError::TimedOut { after: timeout }))
+        let request = self.client()?.get(url);
+        fetch(request, timeout, BODY_LIMIT).await
     }
+}
+
+impl HttpsWeb {
+    /// Any request, otherwise like [`Web::get`], with more of the body.
+    pub async fn send(&self, request: &HttpRequest, timeout: Duration) -> Result<HttpView, WebError> {
+        let unsendable = |message: String| WebError::Broken { message };
+        let method = Method::from_bytes(request.method.as_bytes()).map_err(|error| unsendable(error.to_string()))?;
+        let mut builder = self.client()?.request(method, &request.url);
+        for (name, value) in &request.headers {
+            builder = builder.header(name, value);
+        }
+        if let Some(body) = &request.body {
+            builder = builder.body(body.clone());
+        }
+        fetch(builder, timeout, TEST_BODY_LIMIT).await
+    }
+}
+
+async fn fetch(request: RequestBuilder, timeout: Duration, limit: usize) -> Result<HttpView, WebError> {
+    let fetch = async {
+        let answer = request.send().await.map_err(|error| classify(&error))?;
+        let status = answer.status().as_u16();
+        let headers = answer
+            .headers()
+            .iter()
+            .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+            .collect();
+        let body = answer.bytes().await.map_err(|error| classify(&error))?;
+        let body = String::from_utf8_lossy(&body[..body.len().min(limit)]).into_owned();
+        Ok(HttpView { status, headers, body })
+    };
+    tokio::time::timeout(timeout, fetch).await.unwrap_or(Err(WebError::TimedOut { after: timeout }))
 }
 
 fn classify(error: &reqwest::Error) -> WebError {

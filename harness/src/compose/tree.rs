@@ -46,6 +46,12 @@ impl FromIterator<(String, Entry)> for Tree {
 }
 
 impl Tree {
+    /// The same files with one more, or with another one in the place of one.
+    pub fn with(mut self, path: &str, entry: Entry) -> Self {
+        self.0.insert(path.to_owned(), entry);
+        self
+    }
+
     /// What stands at exactly this path; links are not followed.
     pub fn entry(&self, path: &str) -> Option<&Entry> {
         self.0.get(path)

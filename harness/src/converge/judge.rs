@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     state::{State, WINDOW, state},
-    view::{Health, Look, RollPolicy, ServiceView, UpdateState},
-    watch::{Goal, Marks, Watch},
+    view::{Health, Look, RollPolicy, ServiceView, TaskView, UpdateState},
+    watch::{Goal, Marks, Track, Watch},
 };
 use crate::model::{
     names::ServiceName,
@@ -137,7 +137,7 @@ fn against(marks: &Marks, watch: &Watch, look: &Look) -> Option<Judgement> {
             if update.message.contains("manually requested") {
                 return Some(interfered(format!("somebody else rolled service {name} back")));
             }
-            let why = rolled_back_task(view, &update.message);
+            let why = watch.services.get(name).map(|track| rolled_back_task(track, view)).unwrap_or_default();
             let message =
                 format!("{name}: Swarm rolled the update back{why}; what was there before runs again ({})", update.message);
             failures.push(Failure::new(Cause::RolledBack { service }, message));
@@ -158,12 +158,13 @@ fn interfered(what: String) -> Judgement {
     Judgement::Unverified(Gap::Interfered { what })
 }
 
-/// How the task ended that Swarm's sentence on a rollback names.
-fn rolled_back_task(view: &ServiceView, message: &str) -> String {
-    let named = view.tasks.iter().find(|task| message.contains(task.id.as_str()));
-    match named {
-        Some(task) if !task.error.is_empty() => format!(", because a new task failed: {}", task.error),
-        _ => String::new(),
+/// How the task ended for which Swarm rolled back.
+fn rolled_back_task(track: &Track, view: &ServiceView) -> String {
+    match track.stopped_for(view) {
+        Some(TaskView { id, error, .. }) if !error.is_empty() => format!(", because its new task {id} failed: {error}"),
+        Some(TaskView { id, exit: Some(exit), .. }) => format!(", because its new task {id} ended with exit {exit}"),
+        Some(TaskView { id, .. }) => format!(", because its new task {id} ended"),
+        None => String::new(),
     }
 }
 

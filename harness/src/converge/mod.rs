@@ -15,4 +15,4 @@ pub use view::{
     Endpoint, Health, HostPort, Index, Look, Mode, OnFailure, Order, RestartCondition, RestartPolicy, RollPolicy, ServiceView,
     SpecDigest, TaskState, TaskView, UpdateState, UpdateView,
 };
-pub use watch::{Goal, Marks, Watch, see};
+pub use watch::{Goal, Marks, Telling, Watch, see};

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     slots::{self, Slots},
-    view::{Index, Look, ServiceView, SpecDigest, TaskState, UpdateState},
+    view::{Index, Look, ServiceView, SpecDigest, TaskState, TaskView, UpdateState},
 };
 use crate::model::{
     names::{ServiceName, TaskId},
@@ -75,15 +75,29 @@ impl Watch {
         self.last.as_ref()
     }
 
-    /// The task of `service` whose logs tell most about its failure: the last one that failed, else the last that ran.
-    pub fn telling_task(&self, service: &ServiceName) -> Option<&TaskId> {
+    /// The task of `service` that tells most about its failure: the one for which Swarm stopped an update, else the last one that
+    /// failed, else the last that ran.
+    pub fn telling_task(&self, service: &ServiceName) -> Option<Telling<'_>> {
         let track = self.services.get(service)?;
-        let failed = track.falls.iter().rev().find(|fall| fall.ran).map(|fall| &fall.task);
         let view = self.last.as_ref()?.services.get(service)?;
-        let ended = || view.tasks.iter().find(|task| task.state == TaskState::Failed && task.container.is_some());
-        let any = || view.tasks.iter().find(|task| task.container.is_some());
-        failed.or_else(|| ended().or_else(any).map(|task| &task.id))
+        let ran = |task: &&TaskView| task.container.is_some();
+        let stopped = track.stopped_for(view).filter(ran).map(|task| &task.id);
+        let failed = || track.falls.iter().rev().find(|fall| fall.ran).map(|fall| &fall.task);
+        let ended = || view.tasks.iter().filter(ran).find(|task| task.state == TaskState::Failed);
+        let any = || view.tasks.iter().find(ran);
+        let id = stopped.or_else(failed).or_else(|| ended().or_else(any).map(|task| &task.id))?;
+        let container = view.tasks.iter().find(|task| task.id == *id).and_then(|task| task.container.as_deref());
+        Some(Telling { task: id, container })
     }
+}
+
+/// The task that tells about a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Telling<'a> {
+    /// The task.
+    pub task: &'a TaskId,
+    /// Its container, as long as Swarm shows the task.
+    pub container: Option<&'a str>,
 }
 
 /// What is known of one service, since its spec was first seen.
@@ -112,6 +126,10 @@ pub(super) struct Track {
     pub(super) completed_since: Option<Mono>,
     /// Whether Swarm ever spoke of a rollback during this watch, under whatever spec.
     pub(super) rolled_back: bool,
+    /// The tasks that were current in any look since the spec was first seen.
+    current: BTreeSet<TaskId>,
+    /// The tasks that were current under an earlier spec of this watch. After a rollback they are those that were tried in vain.
+    tried: BTreeSet<TaskId>,
 }
 
 /// The end of a task that nobody asked for.
@@ -166,7 +184,7 @@ pub fn see(mut watch: Watch, look: Look) -> Watch {
         let one_shot = watch.one_shots.contains(name);
         let track = match watch.services.remove(name) {
             Some(track) if track.spec == view.spec => track,
-            other => Track::new(view, look.at, other.is_some_and(|track| track.rolled_back)),
+            other => Track::new(view, look.at, other),
         };
         watch.services.insert(name.clone(), track.seen(view, one_shot, look.at));
     }
@@ -175,7 +193,9 @@ pub fn see(mut watch: Watch, look: Look) -> Watch {
 }
 
 impl Track {
-    fn new(view: &ServiceView, at: Mono, rolled_back: bool) -> Self {
+    fn new(view: &ServiceView, at: Mono, before: Option<Track>) -> Self {
+        let rolled_back = before.as_ref().is_some_and(|track| track.rolled_back);
+        let tried = before.map(|track| track.tried.into_iter().chain(track.current).collect()).unwrap_or_default();
         Self {
             spec: view.spec.clone(),
             since: at,
@@ -190,12 +210,23 @@ impl Track {
             bereft_since: None,
             completed_since: None,
             rolled_back,
+            current: BTreeSet::new(),
+            tried,
         }
+    }
+
+    /// The task for which Swarm stopped the update: the one that it names, else one that was tried before a rollback and has ended.
+    pub(super) fn stopped_for<'a>(&self, view: &'a ServiceView) -> Option<&'a TaskView> {
+        let word = view.update.as_ref()?;
+        let named = view.tasks.iter().find(|task| word.message.contains(task.id.as_str()));
+        let ended = |task: &&TaskView| self.tried.contains(&task.id) && task.state > TaskState::Running;
+        named.or_else(|| view.tasks.iter().find(ended))
     }
 
     fn seen(mut self, view: &ServiceView, one_shot: bool, at: Mono) -> Self {
         let slots = slots::slots(view, one_shot);
         self.remember_ends(view, &slots, at);
+        self.current.extend(view.tasks.iter().filter(|task| task.current).map(|task| task.id.clone()));
         // A one-shot that runs and one that has ended fill the same slot with the same task.
         if slots.filling != self.filled || slots.done != self.done {
             // The end of a one-shot is what others may have waited for.

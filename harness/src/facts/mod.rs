@@ -14,8 +14,9 @@ use crate::{
     log::Log,
     model::{
         host::Host,
-        names::{Commit, Domain, EngineId, StackName},
+        names::{Commit, Domain, EngineId, RunId, StackName},
         outcome::{Cause, Failure, Owner, Tier},
+        pack::Pack,
         request::{Request, Source},
     },
     plan::{Head, Refusal},
@@ -41,8 +42,12 @@ pub struct Facts {
     pub base: Base,
     /// The files of that; absent without a base.
     pub before: Option<Before>,
+    /// What lint compares head with: base, also where no upgrade was asked for.
+    pub against: Base,
     /// What it needs of its host.
     pub needs: Needs,
+    /// Its pack; empty without one.
+    pub pack: Pack,
 }
 
 /// The files of what the app is upgraded from.
@@ -66,17 +71,23 @@ pub struct Found {
     pub world: OnceCell<World>,
 }
 
+/// What a run is given from outside.
+#[derive(Debug, Clone, Copy)]
+pub struct Given<'a> {
+    /// What was asked for.
+    pub request: &'a Request,
+    /// Where.
+    pub host: &'a Host,
+    /// The recipe's pack.
+    pub pack: &'a Pack,
+    /// The last green run of the recipe on this host.
+    pub history: Option<&'a Green>,
+}
+
 /// Gathers the facts of a run: the head, and on the way what was there before, which is kept when the rest fails or is cut off.
 /// The recipe is cloned into the run's own `ABRA_DIR`, which is claimed first.
-pub async fn gather(
-    request: &Request,
-    host: &Host,
-    ports: &Ports,
-    log: &Log,
-    folder: &Folder,
-    found: &Found,
-    history: Option<&Green>,
-) -> Result<Facts, Refusal> {
+pub async fn gather(given: Given<'_>, ports: &Ports, log: &Log, folder: &Folder, found: &Found) -> Result<Facts, Refusal> {
+    let Given { request, host, pack, .. } = given;
     let mut readings = readings::host(host, ports, folder.root()).await;
     if let Some(Ok(engine)) = &readings.engine {
         log.note(Note::Tool { tool: "engine".into(), version: engine.version.clone() });
@@ -117,11 +128,16 @@ pub async fn gather(
     };
     let version = tagged(&checked.tags, &commit);
     let tree = ports.checkout.tree(&request.recipe, &commit).await.map_err(|error| Refusal::Facts(error.into()))?;
-    let resolved = recipe::resolved(&tree, &domain, &stack).map_err(Refusal::Facts)?;
+    let tree = recipe::with_pack(tree, pack);
+    let resolved = recipe::resolved_with(&tree, &domain, &stack, pack, folder.run()).map_err(Refusal::Facts)?;
     recipe::permitted(&resolved, &tree, &request.recipe, host)?;
-    let base = choose(&*ports.checkout, request, &checked, &commit, &resolved, history).await?;
+    let against = choose(&*ports.checkout, given, &checked, &commit, &resolved).await?;
+    let base = upgraded_from(request, &against);
     let before = match base.commit() {
-        Some(commit) => Some(before(&*ports.checkout, request, host, &checked.tags, &base, commit, &domain).await?),
+        Some(commit) => {
+            let read = before(&*ports.checkout, given, &checked.tags, &base, commit, &domain, folder.run()).await?;
+            Some(read)
+        }
         None => None,
     };
     let needs = before.iter().fold(recipe::needs(&resolved), |needs, before| needs.or(&recipe::needs(&before.resolved)));
@@ -135,26 +151,33 @@ pub async fn gather(
     }
     log.note(Note::Preflight { checks });
     let head = Head { recipe: request.recipe.clone(), version, commit, dirty, domain, stack };
-    Ok(Facts { head, tree, resolved, base, before, needs })
+    Ok(Facts { head, tree, resolved, base, before, against, needs, pack: pack.clone() })
 }
 
-/// What the app is upgraded from. Without an upgrade there is nothing to choose.
+/// What the app is upgraded from: nothing, when no upgrade was asked for.
+pub fn upgraded_from(request: &Request, against: &Base) -> Base {
+    match request.tiers.contains(&Tier::Upgrade) {
+        true => against.clone(),
+        false => Base::None { why: "no upgrade was asked for".into() },
+    }
+}
+
+/// What head is compared with, and upgraded from where that was asked for.
 pub async fn choose(
     checkout: &dyn Checkout,
-    request: &Request,
+    given: Given<'_>,
     checked: &Checked,
     head: &Commit,
     resolved: &Resolved,
-    history: Option<&Green>,
 ) -> Result<Base, Refusal> {
-    if !request.tiers.contains(&Tier::Upgrade) {
-        return Ok(Base::None { why: "no upgrade was asked for".into() });
-    }
-    let chosen = match &request.base {
-        Some(name) => {
+    let Given { request, pack, history, .. } = given;
+    let by_hand = request.base.as_ref().map(|name| (name, "--base"));
+    let chosen = match by_hand.or(pack.settings.base.as_ref().map(|name| (name, "the recipe's pack"))) {
+        Some((name, by)) => {
             let found = checkout.find(&request.recipe, name).await;
             let commit = found.map_err(|error| no_such(error, &checked.tags))?;
-            Some(Chosen { name: name.clone(), commit, by: "--base" })
+            // What a pack chose for all heads is no base for itself; what somebody chose for this run is their mistake.
+            (by == "--base" || commit != *head).then(|| Chosen { name: name.clone(), commit, by })
         }
         None => None,
     };
@@ -172,20 +195,22 @@ pub async fn choose(
 /// The files of base. Ones that cannot be read as one app, or that policy refuses, keep the run from its upgrade.
 pub async fn before(
     checkout: &dyn Checkout,
-    request: &Request,
-    host: &Host,
+    given: Given<'_>,
     tags: &[Tag],
     base: &Base,
     commit: &Commit,
     domain: &Domain,
+    run: &RunId,
 ) -> Result<Before, Refusal> {
+    let Given { request, host, pack, .. } = given;
     let tree = checkout.tree(&request.recipe, commit).await.map_err(|error| Refusal::Facts(error.into()))?;
-    let resolved = recipe::resolved(&tree, domain, &StackName::of(domain)).map_err(|failure| {
+    let tree = recipe::with_pack(tree, pack);
+    let resolved = recipe::resolved_with(&tree, domain, &StackName::of(domain), pack, run).map_err(|failure| {
         let message = format!("the base {base} cannot be deployed: {}; name another one with --base", failure.message);
         Refusal::Facts(Failure { message, ..failure }.owned_by(Owner::Dependency))
     })?;
     recipe::permitted(&resolved, &tree, &request.recipe, host)?;
-    Ok(Before { tree, resolved, pinned: base.version().is_some() && base::can_be_pinned(tags) })
+    Ok(Before { tree, resolved, pinned: base.version().is_some() && base::can_be_pinned(tags) && !pack.wires() })
 }
 
 /// The refusal of a host that is not fit.

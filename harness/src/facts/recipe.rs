@@ -5,8 +5,9 @@ use crate::{
     converge::Mode,
     model::{
         host::Host,
-        names::{Commit, Domain, RecipeName, StackName},
+        names::{Commit, Domain, RecipeName, RunId, StackName},
         outcome::{Cause, Failure},
+        pack::Pack,
         version::RecipeVersion,
     },
     plan::Refusal,
@@ -49,6 +50,36 @@ pub fn sample_env(tree: &Tree, domain: &Domain) -> Result<Env, Failure> {
 /// The variables with those that a run sets itself.
 pub fn with_own(env: Env, domain: &Domain) -> Env {
     env.with("DOMAIN", domain.as_str()).with("LETS_ENCRYPT_ENV", "")
+}
+
+/// The name of a pack's overlay, in the pack and in the checkout.
+pub const OVERLAY: &str = "compose.ci.yml";
+
+/// The recipe's files with those that its pack adds.
+pub fn with_pack(mut tree: Tree, pack: &Pack) -> Tree {
+    if let Some(overlay) = &pack.overlay {
+        tree = tree.with(OVERLAY, Entry::Text(overlay.clone()));
+    }
+    tree
+}
+
+/// The list of compose files with the overlay at its end.
+pub fn with_overlay(env: &Env) -> String {
+    let listed = env.get("COMPOSE_FILE").filter(|list| !list.is_empty()).unwrap_or("compose.yml");
+    format!("{listed}:{OVERLAY}")
+}
+
+/// Like [`resolved`], with the variables that the pack sets and its overlay, which is among the files already.
+pub fn resolved_with(tree: &Tree, domain: &Domain, stack: &StackName, pack: &Pack, run: &RunId) -> Result<Resolved, Failure> {
+    let mut env = sample_env(tree, domain)?;
+    for (key, value) in pack.env(domain, run) {
+        env = env.with(&key, &value);
+    }
+    if pack.overlay.is_some() {
+        let list = with_overlay(&env);
+        env = env.with("COMPOSE_FILE", &list);
+    }
+    resolve(tree, &env, stack).map_err(|error| unreadable(&error.to_string()))
 }
 
 /// What the recipe's files come to as the app `domain`. Files that cannot be read as one app are the recipe's fault: abra and

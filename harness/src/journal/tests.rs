@@ -20,6 +20,7 @@ fn journal(dir: &Path) -> Journal {
         recipe: "hello".parse().unwrap(),
         source: Source::Catalogue { at: None },
         tiers: [Tier::Install].into(),
+        base: None,
         deadline: std::time::Duration::from_secs(600),
         host_file: None,
         offline: None,
@@ -31,6 +32,7 @@ fn journal(dir: &Path) -> Journal {
         engine: "/run/docker.sock".into(),
         ingress: None,
         ca: None,
+        backup: None,
         allow: std::collections::BTreeMap::new(),
         limits: crate::model::host::Limits::default(),
     };

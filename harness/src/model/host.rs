@@ -36,6 +36,10 @@ pub struct Host {
     /// A PEM file with certificates to trust besides the system's.
     #[serde(default)]
     pub ca: Option<PathBuf>,
+    /// The service of the backup bot. The backup tier makes snapshots in its repository and has it forget them again; without it the
+    /// tiers backup and restore are not verified.
+    #[serde(default)]
+    pub backup: Option<String>,
     /// What recipes may ask for that reaches beyond their own stack, by recipe.
     #[serde(default)]
     pub allow: BTreeMap<RecipeName, BTreeSet<Privilege>>,

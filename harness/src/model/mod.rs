@@ -3,6 +3,8 @@
 pub mod host;
 pub mod names;
 pub mod outcome;
+pub mod pack;
+pub mod protocol;
 pub mod request;
 pub mod settings;
 pub mod text;

@@ -334,8 +334,35 @@ pub enum Cause {
     },
     /// What runs is not what was to be deployed.
     NotHead,
+    /// Data that was planted is gone, or is not what it was.
+    DataLost,
+    /// A backup that was made without a complaint does not hold what it should.
+    BackupEmpty,
     /// An assertion about the app does not hold.
     Assertion,
+    /// A test of the pack panicked.
+    TestPanicked,
+    /// A test of the pack did not end within its budget.
+    TestTimedOut {
+        /// The budget in milliseconds.
+        after_ms: u64,
+    },
+    /// The program of the pack ended before it had said how the test ended.
+    TestCrashed {
+        /// Its exit code, when it ended by itself.
+        exit: Option<i32>,
+        /// The signal that ended it, when one did.
+        signal: Option<i32>,
+    },
+    /// The test was planned, and the program of the pack does not know it.
+    TestMissing,
+    /// The program of the pack cannot be used: it does not start, or what it says cannot be read.
+    TestProgram,
+    /// Head breaks rules of lint that what it is compared with does not break.
+    Lint {
+        /// The numbers of the rules; none when it is no recipe that rules could be held against.
+        rules: Vec<String>,
+    },
     /// The engine did not answer, or answered with an error.
     Engine,
     /// A defect of taster.
@@ -356,6 +383,9 @@ impl Cause {
             | Cause::ImmutableConfig { .. }
             | Cause::Unresolvable
             | Cause::NotServing { .. }
+            | Cause::DataLost
+            | Cause::BackupEmpty
+            | Cause::Lint { .. }
             | Cause::Assertion => Owner::Recipe,
             Cause::HeldResource { holder, .. } => match holder {
                 Holder::Itself => Owner::Recipe,
@@ -373,6 +403,11 @@ impl Cause {
             | Cause::Engine => Owner::Infrastructure,
             // A deploy that neither settles nor fails within its own allowances does so because of the recipe's own numbers.
             Cause::Budget { .. } => Owner::Recipe,
+            Cause::TestPanicked
+            | Cause::TestTimedOut { .. }
+            | Cause::TestCrashed { .. }
+            | Cause::TestMissing
+            | Cause::TestProgram => Owner::Test,
             Cause::Panic => Owner::Harness,
         }
     }
@@ -404,9 +439,9 @@ pub enum SkipReason {
         /// What it lacks.
         lacks: String,
     },
-    /// Somebody declared that it does not apply.
-    Declared {
-        /// Their reason.
+    /// The pack says that it does not apply to the recipe.
+    NotApplicable {
+        /// Why, in the words of the pack.
         because: String,
     },
 }
@@ -432,10 +467,21 @@ pub enum Gap {
     },
     /// An upgrade to files that ask for nothing else than what they replace.
     NoChange,
+    /// Something that it takes is not there.
+    ToolAbsent {
+        /// What is not there, with the remedy.
+        what: String,
+    },
     /// It was done, but not on head.
     NotHead {
         /// What it was done on.
         subject: Subject,
+    },
+    /// Something is wrong, and whether head brought it cannot be told, for what it is compared with is not known. It is shown, and
+    /// counts for no verdict.
+    Incomparable {
+        /// What is wrong, and why that cannot be told.
+        what: String,
     },
     /// The result could not be read.
     Unread {

@@ -13,7 +13,8 @@ use super::{
     verdict_line,
 };
 use crate::{
-    model::outcome::{Failure, Outcome, Owner, Tier},
+    model::outcome::{Failure, Gap, Outcome, Owner, Subject, Tier},
+    plan::Step,
     state::RunState,
     verdict::Reason,
 };
@@ -25,13 +26,21 @@ pub fn junit(state: &RunState) -> Report {
     let mut suite = TestSuite::new(results.recipe.clone());
     suite.set_time(Duration::from_millis(results.duration_ms));
     suite.add_properties(properties(state, &results));
+    let lint = |stage: &Stage| stage.name == lint_step(state);
     for stage in &results.stages {
-        let Some(tier) = stage.tier else { continue };
-        suite.add_test_case(step(stage, tier, &results));
-        suite.add_test_cases(checks(state, stage, tier));
+        match stage.tier {
+            Some(tier) => {
+                suite.add_test_case(step(stage, tier.name(), results.requested.contains(&tier)));
+                suite.add_test_cases(checks(state, stage, tier));
+            }
+            None if lint(stage) => {
+                suite.add_test_case(step(stage, "lint", true));
+            }
+            None => {}
+        }
     }
     suite.add_test_cases(skipped(state, &results));
-    let untold: Vec<&Reason> = results.verdict.reasons.iter().filter(|reason| !is_told(reason, &results)).collect();
+    let untold: Vec<&Reason> = results.verdict.reasons.iter().filter(|reason| !is_told(reason, &results, lint)).collect();
     suite.add_test_cases(untold.into_iter().map(reason));
     suite.add_test_case(traces(&results));
     let mut report = Report::new(format!("taster {}", results.run_id));
@@ -60,15 +69,21 @@ fn properties(state: &RunState, results: &ResultsV1) -> Vec<Property> {
     told.into_iter().filter_map(|(name, value)| value.map(|value| Property::new(name, value))).collect()
 }
 
-fn step(stage: &Stage, tier: Tier, results: &ResultsV1) -> TestCase {
-    let asked = results.requested.contains(&tier);
+/// The name of the step that lints head; empty when the plan has none.
+fn lint_step(state: &RunState) -> &str {
+    let head = Step::Lint { subject: Subject::Head };
+    let steps = state.plan.iter().flat_map(|plan| &plan.steps);
+    steps.into_iter().find(|planned| planned.step == head).map_or("", |planned| planned.id.0.as_str())
+}
+
+fn step(stage: &Stage, class: &str, asked: bool) -> TestCase {
     let told = match (&stage.outcome, stage.status) {
         (Some(outcome), _) => ended(outcome),
         (None, Status::Unver) if !asked => skip(&stage.summary),
         (None, Status::Pass | Status::Fail | Status::Skip | Status::Unver) => not_verified(&stage.summary),
     };
     let mut case = TestCase::new(stage.name.clone(), told);
-    case.set_classname(tier.name()).set_time(Duration::from_millis(stage.duration_ms));
+    case.set_classname(class).set_time(Duration::from_millis(stage.duration_ms));
     if let Some(Outcome::Failed(failure)) = &stage.outcome {
         let evidence = if failure.evidence.is_empty() { String::new() } else { format!("\nsee {}", failure.evidence) };
         let text = format!("{}{evidence}", failure.excerpt.join("\n"));
@@ -80,7 +95,8 @@ fn step(stage: &Stage, tier: Tier, results: &ResultsV1) -> TestCase {
 }
 
 fn checks<'a>(state: &'a RunState, stage: &'a Stage, tier: Tier) -> impl Iterator<Item = TestCase> + 'a {
-    state.checks.iter().filter(|check| check.step.0 == stage.name).map(move |check| {
+    // A step that is one check is one case.
+    state.checks.iter().filter(|check| check.step.0 == stage.name && check.check != stage.name).map(move |check| {
         let mut case = TestCase::new(check.check.clone(), ended(&check.outcome));
         case.set_classname(tier.name());
         case
@@ -101,9 +117,15 @@ fn skipped(state: &RunState, results: &ResultsV1) -> Vec<TestCase> {
 }
 
 /// Whether a case of a step tells of the reason already.
-fn is_told(reason: &Reason, results: &ResultsV1) -> bool {
-    let told = |stage: &Stage| stage.tier == reason.tier && matches!(stage.status, Status::Fail | Status::Unver);
-    reason.tier.is_some() && results.stages.iter().any(told)
+fn is_told(reason: &Reason, results: &ResultsV1, lint: impl Fn(&Stage) -> bool) -> bool {
+    let told = |stage: &Stage| {
+        let its = match reason.tier {
+            Some(tier) => stage.tier == Some(tier),
+            None => lint(stage) && reason.sentence.ends_with(&stage.summary),
+        };
+        its && matches!(stage.status, Status::Fail | Status::Unver)
+    };
+    results.stages.iter().any(told)
 }
 
 fn reason(reason: &Reason) -> TestCase {
@@ -158,6 +180,8 @@ fn ended(outcome: &Outcome) -> TestCaseStatus {
     match outcome {
         Outcome::Passed => TestCaseStatus::success(),
         Outcome::Skipped(_) => skip(&summary(outcome)),
+        // It counts for no verdict, so it must not turn a green run's file red.
+        Outcome::Unverified(Gap::Incomparable { .. }) => skip(&summary(outcome)),
         Outcome::Unverified(_) => not_verified(&summary(outcome)),
         Outcome::Failed(failure) => failed(failure),
     }

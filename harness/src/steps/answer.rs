@@ -1,6 +1,9 @@
 //! Waits for an answer of the app itself through the ingress.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use super::{Context, check};
 use crate::{
@@ -43,7 +46,8 @@ pub(super) async fn answer(context: &Context<'_>, id: &StepId, budget: Duration)
         Ok(head) => head.clone(),
         Err(failure) => return Outcome::Failed(failure),
     };
-    let url = format!("https://{}/", head.domain);
+    let settings = &context.pack.settings;
+    let url = format!("https://{}{}", head.domain, settings.health_path.as_str());
     let services = context.ports.swarm.look(&head.stack).await.unwrap_or_default();
     // The last request and the pause before it are within the step's budget too, so that this step ends by its own word.
     let most = budget.saturating_sub(REQUEST_PATIENCE + PAUSE.1);
@@ -56,7 +60,7 @@ pub(super) async fn answer(context: &Context<'_>, id: &StepId, budget: Duration)
         let got = context.ports.web.get(&url, REQUEST_PATIENCE).await;
         let got = got.map(|view| HttpView { body: context.log.redact(&view.body), ..view });
         let said = first_lines(&got);
-        let heard = hear(got);
+        let heard = hear(got, &settings.health_status);
         let now = context.ports.clock.mono();
         if let Heard::App { .. } = heard {
             break Outcome::Passed;
@@ -70,7 +74,7 @@ pub(super) async fn answer(context: &Context<'_>, id: &StepId, budget: Duration)
             }
         };
         if unrouted >= ROUTE_PATIENCE.min(budget) || now.since(began) + pause > budget {
-            break Outcome::Failed(failure(&head.domain, &heard, now.since(began), &services).quoting(&said));
+            break Outcome::Failed(failure(&head.domain, &url, &heard, now.since(began), &services).quoting(&said));
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(PAUSE.1);
@@ -96,7 +100,7 @@ fn first_lines(got: &Result<HttpView, WebError>) -> String {
 }
 
 /// What an answer, or its absence, says about the app.
-fn hear(got: Result<HttpView, WebError>) -> Heard {
+fn hear(got: Result<HttpView, WebError>, wanted: &BTreeSet<u16>) -> Heard {
     let view = match got {
         Ok(view) => view,
         Err(error @ (WebError::NoConnection { .. } | WebError::BadCertificate { .. } | WebError::Broken { .. })) => {
@@ -113,6 +117,10 @@ fn hear(got: Result<HttpView, WebError>) -> Heard {
         (None, status @ (502..=504)) => {
             Heard::Unreachable(format!("{status} {}", view.body.trim().chars().take(60).collect::<String>()))
         }
+        (None, status) if !wanted.is_empty() => match wanted.contains(&status) {
+            true => Heard::App { status },
+            false => Heard::AppError { status },
+        },
         (None, status @ 200..=399) => Heard::App { status },
         // A page that wants a log-in is the app's own answer.
         (None, status @ (401 | 403)) => Heard::App { status },
@@ -130,7 +138,13 @@ fn told(heard: &Heard) -> String {
     }
 }
 
-fn failure(domain: &Domain, heard: &Heard, waited: Duration, services: &BTreeMap<ServiceName, ServiceView>) -> Failure {
+fn failure(
+    domain: &Domain,
+    url: &str,
+    heard: &Heard,
+    waited: Duration,
+    services: &BTreeMap<ServiceName, ServiceView>,
+) -> Failure {
     let last = told(heard);
     let waited = crate::model::time::spoken(waited);
     let (sentence, owner) = match heard {
@@ -140,7 +154,7 @@ fn failure(domain: &Domain, heard: &Heard, waited: Duration, services: &BTreeMap
             (format!("all services settled, but {last}, for {waited}"), Owner::Recipe)
         }
     };
-    Failure::new(Cause::NotServing { last }, format!("https://{domain}/: {sentence}")).owned_by(owner)
+    Failure::new(Cause::NotServing { last }, format!("{url}: {sentence}")).owned_by(owner)
 }
 
 /// What the recipe's router rules say instead.
@@ -207,7 +221,21 @@ mod tests {
                 Heard::NoIngress("the certificate is not trusted: unknown issuer".into()),
             ),
         ] {
-            assert_eq!(hear(got.clone()), heard, "{got:?}");
+            assert_eq!(hear(got.clone(), &BTreeSet::new()), heard, "{got:?}");
+        }
+    }
+
+    #[test]
+    fn only_the_statuses_that_a_pack_names_count_then() {
+        let wanted = BTreeSet::from([204, 404]);
+        for (got, heard) in [
+            (view(204, None, ""), Heard::App { status: 204 }),
+            (view(404, None, "no such page"), Heard::App { status: 404 }),
+            (view(200, None, "hello"), Heard::AppError { status: 200 }),
+            (view(401, None, ""), Heard::AppError { status: 401 }),
+            (view(404, Some("no-route"), ""), Heard::NoRoute),
+        ] {
+            assert_eq!(hear(got.clone(), &wanted), heard, "{got:?}");
         }
     }
 }

@@ -67,9 +67,15 @@ impl Context<'_> {
         }))
     }
 
+    /// What the files that were installed first come to with the app's `.env` as it is now.
+    pub(super) async fn installed_resolved(&self) -> Result<Result<Resolved, String>, Failure> {
+        let (_, tree) = self.installed()?;
+        self.resolved(tree).await
+    }
+
     /// What head's files come to for a new app.
     pub(super) fn resolved_sample(&self) -> Result<Resolved, Failure> {
         let head = self.head()?;
-        recipe::resolved(&self.tree, &head.domain, &head.stack)
+        recipe::resolved_with(&self.tree, &head.domain, &head.stack, &self.pack, self.folder.run())
     }
 }

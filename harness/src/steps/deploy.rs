@@ -1,6 +1,10 @@
 //! Deploys the app, first or over what runs, and waits until it has settled.
 
-use std::{collections::BTreeMap, fmt::Write, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+    time::Duration,
+};
 
 use super::{
     ABRA_PATIENCE, Context, check, defect,
@@ -11,6 +15,8 @@ use crate::{
     claim::{Claim, Claimed},
     converge::{Blocker, Endpoint, Goal, Judgement, Marks, ServiceView, TaskState, Watch},
     event::{Kind, Note, TaskSeen, tail},
+    facts::Before,
+    lint::{self, Linted},
     model::{
         names::ServiceName,
         outcome::{Cause, Failure, Outcome, Owner, Subject},
@@ -33,13 +39,14 @@ pub(super) async fn deploy(context: &Context<'_>, id: &StepId, budget: Duration,
         Err(failure) => return Outcome::Failed(failure),
     };
     let version = match (subject, &context.base) {
-        (Subject::Base, Some((base, before))) if before.pinned => base.version().map(str::to_owned),
-        (Subject::Base, Some((base, _))) => {
-            let text =
-                format!("base {base} was deployed as it is checked out: abra pins only releases whose tags are all annotated");
-            context.log.note(Note::Remark { text });
-            None
-        }
+        (Subject::Base, Some((base, before))) => match unpinned(before, context.log.state().lint.get(&Subject::Base)) {
+            None => base.version().map(str::to_owned),
+            Some(why) => {
+                let text = format!("base {base} was deployed as it is checked out: {why}");
+                context.log.note(Note::Remark { text });
+                None
+            }
+        },
         (Subject::Base | Subject::Head | Subject::Mixed, _) => None,
     };
     context.log.note(Note::Deployed);
@@ -49,13 +56,17 @@ pub(super) async fn deploy(context: &Context<'_>, id: &StepId, budget: Duration,
         Err(error) => Outcome::Failed(refused(error)),
     };
     context.log.note(Note::Runs { subject });
-    match (subject, outcome, &context.base) {
-        // A base that does not deploy says nothing about head, good or bad.
-        (Subject::Base, Outcome::Failed(failure), Some((base, _))) if failure.owner == Owner::Recipe => {
-            let message = format!("the base {base} does not install: {}; name another one with --base", failure.message);
-            Outcome::Failed(Failure { message, ..failure }.owned_by(Owner::Dependency))
-        }
-        (_, outcome, _) => outcome,
+    outcome
+}
+
+/// Why base cannot be deployed by its version, if it cannot: abra lints what it deploys so, and refuses what breaks a rule of severity
+/// error.
+fn unpinned(before: &Before, linted: Option<&Linted>) -> Option<String> {
+    match (before.pinned, linted.map(Linted::errors)) {
+        (false, _) => Some("abra pins only releases whose tags are all annotated, and to which nothing is added".into()),
+        (true, None) => Some("it could not be linted, and abra pins only what it can lint".into()),
+        (true, Some(errors)) if errors.is_empty() => None,
+        (true, Some(errors)) => Some(format!("abra pins nothing with lint errors: {}", lint::named(&errors))),
     }
 }
 
@@ -112,6 +123,7 @@ async fn settles(context: &Context<'_>, id: &StepId, head: &Head, watch: Watch, 
     context.unseen.set(false);
     let (swarm, clock) = (&*context.ports.swarm, &*context.ports.clock);
     let patience = budget.saturating_sub(ABRA_PATIENCE);
+    let watch = watch.with_one_shots(one_shots(context, head));
     let mut services = BTreeMap::new();
     let judgement = settle::settle(swarm, clock, &head.stack, watch, patience, |seen| {
         if let Seen::Looked(look, judgement) = seen {
@@ -135,6 +147,12 @@ async fn settles(context: &Context<'_>, id: &StepId, head: &Head, watch: Watch, 
     };
     check(context, id, "all services settle", &outcome);
     outcome
+}
+
+/// The services that the pack says end by themselves.
+pub(super) fn one_shots(context: &Context<'_>, head: &Head) -> BTreeSet<ServiceName> {
+    let full = |short: &String| format!("{}_{short}", head.stack).parse().ok();
+    context.pack.settings.one_shots.iter().filter_map(full).collect()
 }
 
 fn claimed(context: &Context<'_>) -> Result<(Head, Claim), Failure> {
@@ -165,7 +183,7 @@ async fn appears(context: &Context<'_>, id: &StepId, head: &Head) -> Result<(), 
 }
 
 /// The tasks as a look shows them, those of one service together.
-fn tasks(head: &Head, services: &BTreeMap<ServiceName, ServiceView>) -> Vec<TaskSeen> {
+pub(super) fn tasks(head: &Head, services: &BTreeMap<ServiceName, ServiceView>) -> Vec<TaskSeen> {
     let of = |(name, service): (&ServiceName, &ServiceView)| {
         let short = head.stack.short(name).to_owned();
         service.tasks.iter().map(|task| TaskSeen::of(&short, task)).collect::<Vec<_>>()
@@ -173,7 +191,7 @@ fn tasks(head: &Head, services: &BTreeMap<ServiceName, ServiceView>) -> Vec<Task
     services.iter().flat_map(of).collect()
 }
 
-fn waiting_for(head: &Head, judgement: &Judgement) -> Vec<String> {
+pub(super) fn waiting_for(head: &Head, judgement: &Judgement) -> Vec<String> {
     let Judgement::Waiting { on, .. } = judgement else { return Vec::new() };
     let line = |blocker: &Blocker| match &blocker.service {
         Some(service) => format!("{}: {}", head.stack.short(service), blocker.why),
@@ -183,7 +201,7 @@ fn waiting_for(head: &Head, judgement: &Judgement) -> Vec<String> {
 }
 
 /// The failure that the verdict speaks of: the first, for the judge puts the worst first.
-fn worst(failures: Vec<Failure>) -> Outcome {
+pub(super) fn worst(failures: Vec<Failure>) -> Outcome {
     let nameless = || Failure::new(Cause::Panic, "the judge failed the app without a reason; this is a defect of taster");
     Outcome::Failed(failures.into_iter().next().unwrap_or_else(nameless))
 }
@@ -192,12 +210,37 @@ fn worst(failures: Vec<Failure>) -> Outcome {
 /// config that was changed in place. What abra does not say of itself, such as a hang or a signal, stays infrastructure.
 fn refused(error: AbraError) -> Failure {
     let AbraError::Fatal { exit, reason, exchange } = error else { return Failure::from(error) };
-    let message = format!("abra app deploy ended with exit code {exit}: {reason}");
-    let failure = match exchange.text.lines().find(|line| line.contains("only updates to Labels are allowed")) {
-        Some(line) => Failure::new(Cause::ImmutableConfig { name: line.trim().to_owned() }, message),
-        None => Failure::new(Cause::AbraFatal { exit }, message).owned_by(Owner::Recipe),
+    let failure = match changed_in_place(&exchange.text) {
+        Some((kind, name)) => {
+            let message = format!(
+                "{kind} {name} is deployed already with other content, and Docker changes none in place; raise its version, which is \
+                 part of its name"
+            );
+            Failure::new(Cause::ImmutableConfig { name }, message)
+        }
+        None => {
+            let message = format!("abra app deploy ended with exit code {exit}: {reason}");
+            Failure::new(Cause::AbraFatal { exit }, message).owned_by(Owner::Recipe)
+        }
     };
     failure.quoting(&exchange.text)
+}
+
+/// The config or secret of which Docker says that it cannot be changed, by `failed to update config NAME: … only updates to Labels are
+/// allowed`. A terminal may have broken the line anywhere.
+fn changed_in_place(text: &str) -> Option<(&'static str, String)> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    if !words.join(" ").contains("only updates to Labels are allowed") {
+        return None;
+    }
+    words.windows(5).find_map(|said| {
+        let kind = match said[..4] {
+            ["failed", "to", "update", "config"] => "config",
+            ["failed", "to", "update", "secret"] => "secret",
+            _ => return None,
+        };
+        Some((kind, said[4].trim_end_matches(':').to_owned()))
+    })
 }
 
 /// Notes what runs, on which tasks it settled, and what a reader must know about how names resolve.
@@ -257,5 +300,26 @@ async fn last_words(swarm: &dyn Swarm, service: &ServiceView) -> String {
         Ok(log) if log.trim().is_empty() => format!("log of task {}: empty\n", task.id),
         Ok(log) => format!("log of task {}:\n{}\n", task.id, log.trim_end()),
         Err(error) => format!("log of task {} cannot be read: {error}\n", task.id),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_changed_in_place_is_named_by_dockers_words() {
+        let refused = "Error response from daemon: rpc error: code = InvalidArgument desc = only updates to Labels are allowed";
+        for (text, found) in [
+            (format!("FATA failed to update config shop_motd_v1: {refused}"), Some(("config", "shop_motd_v1".to_owned()))),
+            (
+                format!("Updating service shop_app\n  failed to update secret\n  shop_key_v1: {refused}"),
+                Some(("secret", "shop_key_v1".to_owned())),
+            ),
+            ("FATA failed to update config shop_motd_v1: no such config".to_owned(), None),
+            ("FATA secret not found: shop_token_v1".to_owned(), None),
+        ] {
+            assert_eq!(changed_in_place(&text), found, "{text}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Brings the `.env` and the secrets of the running app up to head, as an operator would, and puts the checkout on head.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{ABRA_PATIENCE, Context};
 use crate::{
@@ -25,6 +25,14 @@ pub(super) async fn migrate(context: &Context<'_>) -> Result<(), Failure> {
     }
     let set: Vec<(&str, &str)> = migration.set.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     context.ports.checkout.set_env(&env_file, &set).await?;
+    let pack = context.pack.upgrade_env(&head.domain, context.folder.run());
+    let pack: Vec<(&str, &str)> = pack.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    context.ports.checkout.set_env(&env_file, &pack).await?;
+    if let Some(overlay) = &context.pack.overlay {
+        let dir = context.claim(Claimed::Dir { path: context.folder.abra_dir() })?;
+        let files = BTreeMap::from([(recipe::OVERLAY.to_owned(), overlay.clone())]);
+        context.ports.checkout.add(&dir, &head.recipe, &files).await?;
+    }
 
     let now = parsed(".env", &context.ports.checkout.env(&env_file).await?)?;
     let secrets = |tree: &Tree, env: &Env| {

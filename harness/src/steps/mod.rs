@@ -1,10 +1,14 @@
 //! The steps of a run, each performed through ports. A step never calls another; only the engine sequences them.
 
 mod answer;
+mod backup;
 mod calibrate;
+mod canaries;
 mod clean;
 mod compare;
+pub mod custom;
 mod deploy;
+mod lint;
 mod migrate;
 mod prove;
 mod provision;
@@ -12,12 +16,15 @@ pub mod settle;
 mod steady;
 pub mod sweep;
 mod undeploy;
+mod wire;
 
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeSet,
     time::Duration,
 };
+
+use tokio::sync::OnceCell;
 
 use crate::{
     adapters::folder::Folder,
@@ -29,9 +36,10 @@ use crate::{
     model::{
         host::Host,
         names::EngineId,
-        outcome::{Cause, Failure, Gap, Outcome},
+        outcome::{Cause, Failure, Gap, Outcome, Owner, Tier},
+        pack::{Pack, TestName},
     },
-    plan::{Head, Planned, Step, StepId},
+    plan::{Class, Head, Planned, Step, StepId},
     ports::{AbraError, CheckoutError, Ports, SwarmError},
     world::{ObjectId, World},
 };
@@ -52,6 +60,12 @@ pub struct Context<'a> {
     pub tree: Tree,
     /// What it is upgraded from, with its files; absent without an upgrade.
     pub base: Option<(Base, Before)>,
+    /// The recipe's pack; empty without one.
+    pub pack: Pack,
+    /// The functions that the pack's program has, once it was asked.
+    pub reported: OnceCell<BTreeSet<TestName>>,
+    /// What lint compares head with; absent when the run was refused.
+    pub against: Option<Base>,
     /// The Swarm; absent when it did not answer before the run.
     pub engine: Option<EngineId>,
     /// The world before the run; absent when it could not be read.
@@ -86,18 +100,42 @@ fn defect(sentence: &str) -> Failure {
 /// Performs a step to its end. The engine bounds it by the step's budget.
 pub async fn perform(context: &Context<'_>, planned: &Planned) -> Outcome {
     let id = &planned.id;
-    match planned.step {
+    let outcome = match &planned.step {
         Step::Provision => ended(provision::provision(context).await),
-        Step::Deploy { subject } => deploy::deploy(context, id, planned.budget(), subject).await,
+        Step::Deploy { subject } => deploy::deploy(context, id, planned.budget(), *subject).await,
         Step::Migrate => ended(migrate::migrate(context).await),
         Step::Upgrade => deploy::upgrade(context, id, planned.budget()).await,
         Step::Prove => prove::prove(context, id).await,
         Step::Calibrate => calibrate::calibrate(context, id).await,
         Step::Answer => answer::answer(context, id, planned.budget()).await,
         Step::Steady => steady::steady(context, id).await,
+        Step::Plant => canaries::plant(context, planned).await,
+        Step::Check { moment } => canaries::look(context, planned, *moment).await,
+        Step::Spoil => canaries::spoil(context, planned).await,
+        Step::Backup => backup::backup(context, id, planned.budget()).await,
+        Step::Restore => backup::restore(context, id, planned.budget()).await,
+        Step::Forget => backup::forget(context).await,
+        Step::Wire => ended(wire::wire(context, planned).await),
+        Step::Custom { test } => custom::custom(context, id, test, planned.budget()).await,
+        Step::Lint { subject } => lint::lint(context, id, planned.budget(), *subject).await,
         Step::Undeploy => undeploy::undeploy(context).await,
         Step::Sweep => clean::clean(context, planned.budget()).await,
         Step::Compare => compare::compare(context).await,
+    };
+    match (planned.class, outcome, &context.base) {
+        (Class::Tier(Tier::Install), Outcome::Failed(failure), Some((base, _))) => Outcome::Failed(of_base(base, failure)),
+        (_, outcome, _) => outcome,
+    }
+}
+
+/// The failure of an install of base: one that does not install says nothing about head, good or bad.
+fn of_base(base: &Base, failure: Failure) -> Failure {
+    match failure.owner {
+        Owner::Recipe => {
+            let message = format!("the base {base} does not install: {}; name another one with --base", failure.message);
+            Failure { message, ..failure }.owned_by(Owner::Dependency)
+        }
+        Owner::Dependency | Owner::Infrastructure | Owner::Test | Owner::Harness => failure,
     }
 }
 

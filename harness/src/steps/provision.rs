@@ -41,6 +41,15 @@ pub(super) async fn provision(context: &Context<'_>) -> Result<(), Failure> {
     context.check_out(commit).await?;
     // An empty resolver keeps the ingress from asking a certificate authority for a name that nobody can reach.
     context.ports.checkout.set_env(&env_file, &[("LETS_ENCRYPT_ENV", "")]).await?;
+    let env = context.pack.env(&head.domain, run);
+    if !env.is_empty() {
+        let pairs: Vec<(&str, &str)> = env.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        context.ports.checkout.set_env(&env_file, &pairs).await?;
+    }
+    // What is wired may say which secrets there are, so they are made then.
+    if context.pack.wires() {
+        return Ok(());
+    }
     let generate = Call::SecretGenerate { domain: head.domain.clone(), one: None };
     context.ports.abra.call(&generate, Some(&stack), ABRA_PATIENCE).await?;
     Ok(())

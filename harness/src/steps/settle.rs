@@ -5,10 +5,11 @@ use std::time::Duration;
 use futures_util::StreamExt;
 
 use crate::{
-    converge::{Blocker, Cadence, Judgement, Look, WATCHDOG, Watch, judge, see},
+    converge::{Blocker, Cadence, Judgement, Look, Telling, WATCHDOG, Watch, judge, see},
     model::{
         names::{ServiceName, StackName},
         outcome::{Cause, Failure, Gap},
+        text::plain,
         time::{Mono, spoken},
     },
     ports::{Clock, Nudge, Swarm, SwarmError},
@@ -16,6 +17,8 @@ use crate::{
 
 /// How many last lines of a failing task are shown.
 const LOG_LINES: u32 = 5;
+/// How many characters of what a health check said are shown.
+const HEALTH_WIDTH: usize = 300;
 /// How often the engine may fail to answer in a row.
 const TRIES: u32 = 5;
 
@@ -63,7 +66,7 @@ pub async fn settle(
                         last_words = Some(on);
                         look_again
                     }
-                    Judgement::Failed(failures) => return Judgement::Failed(with_logs(swarm, &watch, failures).await),
+                    Judgement::Failed(failures) => return Judgement::Failed(with_words(swarm, &watch, failures).await),
                     Judgement::Settled { .. } | Judgement::Unverified(_) => return judgement,
                 }
             }
@@ -77,7 +80,7 @@ pub async fn settle(
             }
         };
         if now >= end {
-            return Judgement::Failed(with_logs(swarm, &watch, vec![over_budget(budget, last_words)]).await);
+            return Judgement::Failed(with_words(swarm, &watch, vec![over_budget(budget, last_words)]).await);
         }
         // Nudges move the next look forward, so the wait begins anew with each.
         let latest = look_again.min(end).min(now.after(WATCHDOG));
@@ -108,22 +111,51 @@ fn over_budget(budget: Duration, on: Option<Vec<Blocker>>) -> Failure {
     Failure::new(Cause::Budget { waiting_for }, message)
 }
 
-/// The failures, each with the last lines of the task that tells most about it.
-async fn with_logs(swarm: &dyn Swarm, watch: &Watch, failures: Vec<Failure>) -> Vec<Failure> {
+/// The failures, each with the last lines of the task that tells most about it, and with what its health check said when that had
+/// failed.
+async fn with_words(swarm: &dyn Swarm, watch: &Watch, failures: Vec<Failure>) -> Vec<Failure> {
     let mut told = Vec::new();
     for failure in failures {
-        let task = service_of(&failure.cause).and_then(|service| watch.telling_task(service));
-        let adding = |more: &str| Failure { message: format!("{}; {more}", failure.message), ..failure.clone() };
-        told.push(match task {
+        let Some(Telling { task, container }) = service_of(&failure.cause).and_then(|service| watch.telling_task(service)) else {
+            told.push(failure);
+            continue;
+        };
+        let failure = match container {
+            Some(container) => of_health(failure, swarm.health_words(container).await),
             None => failure,
-            Some(task) => match swarm.logs(task, LOG_LINES).await {
-                Ok(lines) if lines.trim().is_empty() => adding("it wrote nothing"),
-                Ok(lines) => failure.quoting(&lines),
-                Err(error) => adding(&format!("its logs cannot be read: {error}")),
-            },
+        };
+        told.push(match swarm.logs(task, LOG_LINES).await {
+            Ok(lines) if lines.trim().is_empty() => adding(failure, "it wrote nothing"),
+            Ok(lines) => failure.quoting(&lines),
+            Err(error) => adding(failure, &format!("its logs cannot be read: {error}")),
         });
     }
     told
+}
+
+fn adding(failure: Failure, more: &str) -> Failure {
+    Failure { message: format!("{}; {more}", failure.message), ..failure }
+}
+
+/// The failure of a task, given what its health check said if that had failed. An app that ends well when it is told to end leaves
+/// exit code 0 and no word of its health behind, so Swarm shows it like one that has done its work.
+fn of_health(failure: Failure, words: Result<Option<String>, SwarmError>) -> Failure {
+    let words = match words {
+        Ok(None) => return failure,
+        Ok(Some(words)) => plain(&words).split_whitespace().collect::<Vec<_>>().join(" "),
+        Err(error) => return adding(failure, &format!("what its health check said cannot be read: {error}")),
+    };
+    let failure = adding(failure, "its health check had failed");
+    let failure = match &words.chars().take(HEALTH_WIDTH).collect::<String>()[..] {
+        "" => adding(failure, "the check itself said nothing"),
+        words => adding(failure, &format!("the check itself said: {words}")),
+    };
+    match failure.cause {
+        Cause::ExitedForGood { service }
+        | Cause::CrashLoop { service, exit: Some(0), .. }
+        | Cause::AttemptsSpent { service, exit: Some(0) } => Failure { cause: Cause::Unhealthy { service }, ..failure },
+        _ => failure,
+    }
 }
 
 /// The service whose own words tell about the failure.

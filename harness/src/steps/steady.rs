@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Context, check, unread};
 use crate::{
-    converge::{ServiceView, TaskState},
+    converge::{ServiceView, TaskState, TaskView},
     model::{
         names::{ServiceName, TaskId},
         outcome::{Cause, Failure, Gap, Outcome},
@@ -19,7 +19,10 @@ pub(super) async fn steady(context: &Context<'_>, id: &StepId) -> Outcome {
         Ok(head) => head,
         Err(failure) => return Outcome::Failed(failure),
     };
-    let settled = context.log.state().settled;
+    let state = context.log.state();
+    let mut settled = state.settled;
+    // What head does not have any more was removed after it had settled.
+    settled.retain(|name, _| !state.dropped.iter().any(|dropped| dropped == head.stack.short(name)));
     if settled.is_empty() {
         return Outcome::Unverified(Gap::NotRun { because: "it is not known on which tasks the app settled".into() });
     }
@@ -43,16 +46,18 @@ pub(super) async fn steady(context: &Context<'_>, id: &StepId) -> Outcome {
     outcome
 }
 
-/// The running tasks of each service.
+/// The tasks of each service that run and that Swarm means to keep: one that it has replaced runs on for some seconds.
 pub(super) fn running(services: &BTreeMap<ServiceName, ServiceView>) -> BTreeMap<ServiceName, BTreeSet<TaskId>> {
-    let tasks_of = |service: &ServiceView| {
-        service.tasks.iter().filter(|task| task.state == TaskState::Running).map(|task| task.id.clone()).collect()
-    };
+    let tasks_of = |service: &ServiceView| service.tasks.iter().filter(|task| kept(task)).map(|task| task.id.clone()).collect();
     services.iter().map(|(name, service)| (name.clone(), tasks_of(service))).collect()
 }
 
+fn kept(task: &TaskView) -> bool {
+    task.state == TaskState::Running && task.desired == TaskState::Running
+}
+
 /// The first service of which a settled task does not run any more, with that task's exit code.
-fn restarted<'a>(
+pub(super) fn restarted<'a>(
     settled: &'a BTreeMap<ServiceName, BTreeSet<TaskId>>,
     services: &BTreeMap<ServiceName, ServiceView>,
 ) -> Option<(&'a ServiceName, Option<i32>)> {
@@ -71,6 +76,21 @@ mod tests {
     fn settled(tasks: &[&str]) -> BTreeMap<ServiceName, BTreeSet<TaskId>> {
         let tasks = tasks.iter().map(|task| task.parse().unwrap()).collect();
         BTreeMap::from([("shop_app".parse().unwrap(), tasks)])
+    }
+
+    #[test]
+    fn a_task_that_swarm_has_replaced_is_not_one_on_which_the_app_settled() {
+        for (state, desired, wanted) in [
+            (TaskState::Running, TaskState::Running, true),
+            (TaskState::Running, TaskState::Shutdown, false),
+            (TaskState::Starting, TaskState::Running, false),
+            (TaskState::Shutdown, TaskState::Shutdown, false),
+        ] {
+            let (id, error) = ("one".parse().unwrap(), String::new());
+            let task =
+                TaskView { id, slot: Some(1), node: None, current: true, desired, state, exit: None, error, container: None };
+            assert_eq!(kept(&task), wanted, "{state:?} {desired:?}");
+        }
     }
 
     #[test]

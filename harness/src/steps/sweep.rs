@@ -10,8 +10,8 @@ use futures_util::future::join_all;
 
 use crate::{
     claim::{Claim, Claimed},
-    model::time::Mono,
-    ports::{Child, Children, Clock, Files, Swarm, SwarmError},
+    model::{names::Domain, time::Mono},
+    ports::{Child, Children, Clock, Data, Files, Swarm, SwarmError},
     sweep::{Left, Sweep, Why, released, sweep},
     world::{ObjectId, World},
 };
@@ -23,6 +23,8 @@ pub struct Outside<'a> {
     pub swarm: &'a dyn Swarm,
     /// The claimed files.
     pub files: &'a dyn Files,
+    /// The claimed snapshots.
+    pub data: &'a dyn Data,
     /// The run's children.
     pub children: &'a dyn Children,
     /// The time that budgets are counted by.
@@ -106,6 +108,7 @@ pub async fn until_zero_by(
     let mut empty = 0;
     let mut last: Option<Sweep> = None;
     let mut blocked_since: Option<Mono> = None;
+    let mut snapshots = listed(outside, claims, &mut swept).await;
     loop {
         let over = outside.clock.mono().since(started) >= pace.budget;
         match outside.swarm.world().await {
@@ -114,9 +117,10 @@ pub async fn until_zero_by(
             Err(_) => empty = 0,
             Ok(mut world) => {
                 world.files = outside.files.digests(&watched);
+                world.snapshots.clone_from(&snapshots);
                 swept.looks += 1;
                 let now = decide(claims, &world);
-                let idle = now.remove.is_empty() && now.files.is_empty();
+                let idle = now.remove.is_empty() && now.files.is_empty() && now.snapshots.is_empty();
                 // Claims that are refused stay so; they do not keep the others from being known to be zero.
                 empty = if idle && now.waiting.is_empty() && now.blocked.is_empty() { empty + 1 } else { 0 };
                 let only_blocked = idle && now.waiting.iter().all(|left| left.why == Why::OthersFirst) && !now.blocked.is_empty();
@@ -124,6 +128,9 @@ pub async fn until_zero_by(
                 let stuck = blocked_since.is_some_and(|since| outside.clock.mono().since(since) >= pace.patience);
                 let done = empty >= pace.empty_looks || stuck || over;
                 let acted = !done && act(outside, &now, &mut refusals, &mut swept).await;
+                if !done && !now.snapshots.is_empty() {
+                    forget(outside, &now.snapshots, &mut snapshots, &mut refusals, &mut swept).await;
+                }
                 last = Some(now);
                 if done {
                     break;
@@ -146,7 +153,49 @@ pub async fn until_zero_by(
 fn path(claim: &Claim) -> Option<PathBuf> {
     match claim.what() {
         Claimed::EnvFile { path } | Claimed::Dir { path } => Some(path.clone()),
-        Claimed::Stack { .. } | Claimed::Marker { .. } => None,
+        Claimed::Stack { .. } | Claimed::Marker { .. } | Claimed::Snapshots { .. } => None,
+    }
+}
+
+/// The snapshots of each claimed app. What cannot be listed is told as left: nobody knows that it is gone.
+async fn listed(outside: Outside<'_>, claims: &[Claim], swept: &mut Swept) -> BTreeMap<Domain, Vec<String>> {
+    let mut all = BTreeMap::new();
+    for claim in claims {
+        let Claimed::Snapshots { app, .. } = claim.what() else { continue };
+        match outside.data.snapshots(claim).await {
+            Ok(ids) => {
+                all.insert(app.clone(), ids);
+            }
+            Err(error) => swept.living.push(format!("snapshots of {app} cannot be looked for: {error}")),
+        }
+    }
+    all
+}
+
+/// Has the backup service forget snapshots, and looks whether it did.
+async fn forget(
+    outside: Outside<'_>,
+    claims: &[Claim],
+    snapshots: &mut BTreeMap<Domain, Vec<String>>,
+    refusals: &mut BTreeMap<String, String>,
+    swept: &mut Swept,
+) {
+    for claim in claims {
+        let Claimed::Snapshots { app, .. } = claim.what() else { continue };
+        let ids = snapshots.get(app).cloned().unwrap_or_default();
+        let left = match outside.data.forget(claim, &ids).await {
+            Ok(()) => outside.data.snapshots(claim).await,
+            Err(error) => Err(error),
+        };
+        match left {
+            Ok(left) => {
+                swept.removed.push(claim.what().to_string());
+                snapshots.insert(app.clone(), left);
+            }
+            Err(error) => {
+                refusals.insert(claim.what().to_string(), error.to_string());
+            }
+        }
     }
 }
 
@@ -200,6 +249,7 @@ fn residue(last: Sweep, refusals: &BTreeMap<String, String>) -> Vec<Left> {
     residue.extend(last.blocked);
     residue.extend(last.remove.iter().map(|(claim, removal)| due(claim, removal.to_string())));
     residue.extend(last.files.iter().map(|(claim, _)| due(claim, claim.what().to_string())));
+    residue.extend(last.snapshots.iter().map(|claim| due(claim, claim.what().to_string())));
     residue.extend(last.waiting);
     residue
 }

@@ -39,7 +39,12 @@ fn world(objects: &[&str]) -> World {
         let name = id.id.clone();
         (id, Object { name, stack, labels: BTreeMap::new(), version: "1".into(), uses })
     };
-    World { engine: ENGINE.parse().unwrap(), objects: objects.iter().map(parse).collect(), files: BTreeMap::new() }
+    World {
+        engine: ENGINE.parse().unwrap(),
+        objects: objects.iter().map(parse).collect(),
+        files: BTreeMap::new(),
+        snapshots: BTreeMap::new(),
+    }
 }
 
 fn id(kind: &str, name: &str) -> ObjectId {

@@ -58,7 +58,7 @@ async fn examine(env: &Env, host: &Host, offline: bool) -> Result<Vec<Check>, Co
     let id = RunId::new(&clock.wall().stamp(), [0; 5]).map_err(|error| CommandError::host(error.to_string()))?;
     let folder = Folder::of(scratch.path(), &id);
     std::fs::create_dir_all(folder.root()).map_err(|error| CommandError::host(format!("cannot make a folder: {error}")))?;
-    let ports = match outside::ports(env, host, &folder, Arc::new(Unregistered), Arc::new(Redact::new()), clock) {
+    let ports = match outside::ports(env, host, None, &folder, Arc::new(Unregistered), Arc::new(Redact::new()), clock) {
         Ok(ports) => ports,
         Err(error) => return Ok(vec![no_engine(&error)]),
     };

@@ -9,7 +9,12 @@ use std::{
 
 use harness::{
     adapters::clock::SystemClock,
-    model::{names::RecipeName, time::Wall, version::RecipeVersion},
+    model::{
+        names::RecipeName,
+        pack::{Pack, TestKind},
+        time::Wall,
+        version::RecipeVersion,
+    },
     ports::Clock,
     report::terminal::printable,
 };
@@ -31,7 +36,7 @@ const COMPLAINTS: usize = 5;
 /// `~/.abra/recipes`). Nothing is fetched, and no engine is asked.
 ///
 /// With --json: {"schema": 1, "sandbox": …, "recipes": [{"recipe", "version", "pack", "last"}]}, where `version` is the newest
-/// release or null, `pack` is null, and `last` is null or {"run_id", "verdict", "tiers", "level", "finished", "age_ms"}.
+/// release or null, `pack` is null or {"tests": {"health", "roundtrip", "distinctive"}, "canaries", "superficial"}, and `last` is null or {"run_id", "verdict", "tiers", "level", "finished", "age_ms"}.
 #[derive(Debug, clap::Args)]
 pub struct List {
     /// Prints JSON
@@ -46,6 +51,7 @@ pub struct List {
 struct Row {
     recipe: String,
     version: Option<String>,
+    pack: Option<Pack>,
     last: Option<Last>,
 }
 
@@ -56,8 +62,12 @@ impl List {
         let sandbox = host.as_ref().is_none_or(|host| host::sandbox_of(host).is_some());
         let recipes = if sandbox { of_sandbox() } else { fetched(&env.abra_dir.join("recipes"))? };
         let mut last = last_runs(&env.runs())?;
-        let rows: Vec<Row> =
-            recipes.into_iter().map(|(recipe, version)| Row { last: last.remove(&recipe), recipe, version }).collect();
+        let row = |(recipe, version): (String, Option<String>)| -> Result<Row, CommandError> {
+            let linked = recipes::of(&recipe).map(|linked| linked.pack()).transpose();
+            let pack = linked.map_err(|error| CommandError::usage(error.to_string()))?;
+            Ok(Row { last: last.remove(&recipe), recipe, version, pack })
+        };
+        let rows: Vec<Row> = recipes.into_iter().map(row).collect::<Result<_, _>>()?;
         let now = SystemClock::start().wall();
         let text = if self.json { document(sandbox, &rows, now) } else { table(&rows, now) };
         output::print(&text)?;
@@ -134,9 +144,27 @@ fn document(sandbox: bool, rows: &[Row], now: Wall) -> String {
             "age_ms": last.finished.map(|at| (now.millis() - at.millis()).max(0)),
         })
     };
-    let row = |row: &Row| json!({ "recipe": row.recipe, "version": row.version, "pack": Value::Null, "last": row.last.as_ref().map(last) });
+    let row = |row: &Row| json!({ "recipe": row.recipe, "version": row.version, "pack": row.pack.as_ref().map(told), "last": row.last.as_ref().map(last) });
     let rows: Vec<Value> = rows.iter().map(row).collect();
     format!("{:#}\n", json!({ "schema": 1, "sandbox": sandbox, "recipes": rows }))
+}
+
+/// A pack in JSON.
+fn told(pack: &Pack) -> Value {
+    let of = |kind: TestKind| pack.tests.iter().filter(|test| test.kind == kind).count();
+    let tests: serde_json::Map<String, Value> =
+        TestKind::ALL.iter().map(|kind| (kind.name().to_owned(), of(*kind).into())).collect();
+    json!({ "tests": tests, "canaries": pack.hooks.canaries.len(), "superficial": pack.superficial().is_some() })
+}
+
+/// A pack in a cell of the table.
+fn counted(pack: &Pack) -> String {
+    match (pack.tests.len(), pack.superficial()) {
+        (0, _) => "no tests".to_owned(),
+        (1, _) => "1 test, superficial".to_owned(),
+        (tests, Some(_)) => format!("{tests} tests, superficial"),
+        (tests, None) => format!("{tests} tests"),
+    }
 }
 
 fn table(rows: &[Row], now: Wall) -> String {
@@ -153,8 +181,15 @@ fn table(rows: &[Row], now: Wall) -> String {
             Some(at) => format!("{} UTC, {} ago", minute(at), age(now.millis() - at.millis())),
             None => last.run.to_string(),
         });
-        [row.recipe.clone(), row.version.clone().unwrap_or_else(none), none(), verdict, level, when]
-            .map(|cell| printable(&cell).replace('\n', " "))
+        [
+            row.recipe.clone(),
+            row.version.clone().unwrap_or_else(none),
+            row.pack.as_ref().map_or_else(none, counted),
+            verdict,
+            level,
+            when,
+        ]
+        .map(|cell| printable(&cell).replace('\n', " "))
     }));
     let width = |column: usize| cells.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: [usize; 6] = std::array::from_fn(width);

@@ -4,9 +4,9 @@ use std::{fmt::Write, path::Path, process::ExitCode};
 
 use harness::{
     adapters::{checkout::GitCheckout, tree},
-    base::{Base, Green},
+    base::Base,
     compose::{Entry, Resolved, Service, Tree},
-    facts::{self, Before, Facts, recipe},
+    facts::{self, Before, Facts, Given, recipe},
     model::{
         host::Host,
         names::{BadName, Domain, RecipeName, RunId, StackName},
@@ -26,7 +26,7 @@ use crate::{
     cli::block_on,
     env::Env,
     error::{CommandError, Exit},
-    history, host, output,
+    history, host, output, packs,
 };
 
 /// Where the sandbox serves its apps, for a plan made before there is one.
@@ -59,23 +59,28 @@ impl Plan {
             None => (Host::parse(SANDBOX_ZONE).map_err(|error| CommandError::host(error.to_string()))?, Sandbox::NotYet),
         };
         let root = fetched(env, home.as_ref());
-        let request = self.asked.request(env, source, home.as_ref())?;
+        let pack = packs::of(&self.asked.recipe)?;
+        let request = self.asked.request(env, source, home.as_ref(), &pack)?;
         let read = block_on(read(env, &request, &host, &root, sandbox))??;
         let redact = Redact::new();
         if let Some(Entry::Text(sample)) = read.tree.entry(".env.sample") {
             redact.learn_env(sample);
         }
+        let read = Read { tree: recipe::with_pack(read.tree, &pack), ..read };
         let unresolvable =
             |failure: Failure| CommandError { exit: Exit::Red, ..CommandError::usage(redact.text(&failure.message)) };
-        let resolved = recipe::resolved(&read.tree, &read.head.domain, &read.head.stack).map_err(unresolvable)?;
+        let resolved =
+            recipe::resolved_with(&read.tree, &read.head.domain, &read.head.stack, &pack, &no_run()?).map_err(unresolvable)?;
         let policy = recipe::permitted(&resolved, &read.tree, &request.recipe, &host);
         let history = history::last_green(&env.runs(), &request.recipe);
-        let (base, before, no_base) = match block_on(based(&request, &host, &read, &resolved, history.as_ref()))? {
-            Ok((base, before)) => (base, before, None),
+        let given = Given { request: &request, host: &host, pack: &pack, history: history.as_ref() };
+        let (against, before, no_base) = match block_on(based(given, &read, &resolved, &no_run()?))? {
+            Ok((against, before)) => (against, before, None),
             Err(refusal) => (Base::None { why: "it is refused".into() }, None, Some(refusal)),
         };
+        let base = facts::upgraded_from(&request, &against);
         let needs = before.iter().fold(recipe::needs(&resolved), |needs, before| needs.or(&recipe::needs(&before.resolved)));
-        let facts = Facts { needs, head: read.head, tree: read.tree, resolved, base, before };
+        let facts = Facts { needs, head: read.head, tree: read.tree, resolved, base, before, against, pack };
         let planned = plan(&request, &facts, &host.limits);
         let refused: Vec<String> =
             [policy.err(), no_base, planned.as_ref().err().cloned()].into_iter().flatten().flat_map(sentences).collect();
@@ -95,31 +100,25 @@ struct Read {
     repository: Option<(GitCheckout, RecipeName, Checked)>,
 }
 
-/// What it would be upgraded from, and the files of that.
-async fn based(
-    request: &Request,
-    host: &Host,
-    read: &Read,
-    resolved: &Resolved,
-    history: Option<&Green>,
-) -> Result<(Base, Option<Before>), Refusal> {
+/// What it would be compared with, and the files of that where it would be upgraded from it.
+async fn based(given: Given<'_>, read: &Read, resolved: &Resolved, run: &RunId) -> Result<(Base, Option<Before>), Refusal> {
     let Some((checkout, name, checked)) = &read.repository else {
         return Ok((Base::None { why: "the folder has no history".into() }, None));
     };
-    let request = Request { recipe: name.clone(), ..request.clone() };
-    let base = facts::choose(checkout, &request, checked, &read.head.commit, resolved, history).await?;
+    let request = Request { recipe: name.clone(), ..given.request.clone() };
+    let given = Given { request: &request, ..given };
+    let against = facts::choose(checkout, given, checked, &read.head.commit, resolved).await?;
+    let base = facts::upgraded_from(&request, &against);
     let before = match base.commit() {
-        Some(commit) => Some(facts::before(checkout, &request, host, &checked.tags, &base, commit, &read.head.domain).await?),
+        Some(commit) => Some(facts::before(checkout, given, &checked.tags, &base, commit, &read.head.domain, run).await?),
         None => None,
     };
-    Ok((base, before))
+    Ok((against, before))
 }
 
 /// What is under test, its files, and where they come from.
 async fn read(env: &Env, request: &Request, host: &Host, root: &Path, sandbox: Sandbox) -> Result<Read, CommandError> {
-    // Each run has a name of its own; this one only has its length.
-    let run = RunId::new("00000000-000000", [0; 5]).map_err(defect)?;
-    let domain = Domain::of(&request.recipe, &run, &host.zone).map_err(|error| CommandError::usage(error.to_string()))?;
+    let domain = Domain::of(&request.recipe, &no_run()?, &host.zone).map_err(|error| CommandError::usage(error.to_string()))?;
     let stack = StackName::of(&domain);
     let of = |version, commit, dirty| Head { recipe: request.recipe.clone(), version, commit, dirty, domain, stack };
     let at = match &request.source {
@@ -153,6 +152,11 @@ async fn of_folder(env: &Env, path: &Path) -> Option<(GitCheckout, RecipeName, C
     let checkout = GitCheckout::of_recipes(path.parent()?, env.path.clone());
     let checked = checkout.read(&name).await.ok()?;
     Some((checkout, name, checked))
+}
+
+/// Each run has a name of its own; this one only has its length.
+fn no_run() -> Result<RunId, CommandError> {
+    RunId::new("00000000-000000", [0; 5]).map_err(defect)
 }
 
 fn in_folder(path: &Path) -> Result<Tree, CommandError> {

@@ -5,22 +5,25 @@ use std::{
     path::Path,
     process::ExitCode,
     sync::Arc,
+    time::Duration,
 };
 
 use futures_util::StreamExt;
 use harness::{
     adapters::{folder::Folder, swarm::DockerSwarm},
+    base::Green,
     engine::{self, Run as Tasting},
     guard,
     journal::Journal,
     log::{Log, Reporter},
-    model::{host::Host, names::RunId, request::Request},
+    model::{host::Host, names::RunId, pack::Pack, request::Request, time::spoken},
     ports::Clock,
     redact::Redact,
     report::{
         Document,
         results::{self, ResultsFile},
         terminal::{self, Lines, Live, Paint, Place},
+        verdict_line,
     },
     state::RunState,
     verdict,
@@ -30,10 +33,10 @@ use crate::{
     asked::Asked,
     cli::block_on,
     env::Env,
-    error::CommandError,
+    error::{CommandError, Exit},
     history,
     host::{self, Found},
-    janitor, output, outside,
+    janitor, output, outside, packs,
 };
 
 /// Tastes a recipe: deploys it, checks it, removes it, says what was seen
@@ -47,6 +50,9 @@ pub struct Run {
     /// What is printed on standard output at the end
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Human)]
     format: Format,
+    /// Runs so many times, one after the other, and ends with a table of the verdicts
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100), conflicts_with = "format")]
+    repeat: u32,
     /// Makes the sandbox without asking
     #[arg(long)]
     yes: bool,
@@ -71,18 +77,95 @@ impl Run {
         if let Some(home) = &sandbox {
             host::serve(home, &self.asked.recipe, &source, self.asked.offline)?;
         }
-        let request = self.asked.request(env, source, sandbox.as_ref())?;
-        block_on(taste(env, host, request, self.format))?
+        let pack = packs::of(&self.asked.recipe)?;
+        let request = self.asked.request(env, source, sandbox.as_ref(), &pack)?;
+        let history = || history::last_green(&env.runs(), &request.recipe);
+        if self.repeat > 1 {
+            return repeated(env, &host, &request, &pack, history(), self.repeat);
+        }
+        match block_on(taste(env, host, request.clone(), pack, history()))?? {
+            Ok(tasted) => {
+                say(env, &tasted, self.format);
+                Ok(ExitCode::from(tasted.exit()))
+            }
+            Err(ended) => Ok(ended),
+        }
     }
 }
 
-async fn taste(env: &Env, host: Host, request: Request, format: Format) -> Result<ExitCode, CommandError> {
+/// The same run several times, one after the other, and a table of what came of each. All of them start from the same history.
+fn repeated(
+    env: &Env,
+    host: &Host,
+    request: &Request,
+    pack: &Pack,
+    history: Option<Green>,
+    times: u32,
+) -> Result<ExitCode, CommandError> {
+    let mut told = Vec::new();
+    for _ in 0..times {
+        match block_on(taste(env, host.clone(), request.clone(), pack.clone(), history.clone()))?? {
+            Ok(tasted) => {
+                let line = verdict_line(&tasted.state);
+                let took = tasted.state.last.map_or(0, |(_, mono)| mono.0);
+                told.push((tasted.folder.run().to_string(), spoken(Duration::from_millis(took)), line, tasted.exit()));
+            }
+            Err(ended) => return Ok(ended),
+        }
+        // Whoever ends one of them wants no further one.
+        if told.last().is_some_and(|(.., exit)| *exit > 128) {
+            break;
+        }
+    }
+    let table: String = told.iter().map(|(run, took, line, exit)| format!("{run}  {took:>8}  exit {exit}  {line}\n")).collect();
+    output::print(&table)?;
+    let exits: Vec<u8> = told.iter().map(|(.., exit)| *exit).collect();
+    Ok(ExitCode::from(worst(&exits)))
+}
+
+/// The exit code that stands for several, by the precedence of one run's.
+fn worst(exits: &[u8]) -> u8 {
+    let rank = |exit: &u8| match exit {
+        129.. => 0,
+        6 => 1,
+        4 => 2,
+        2 => 3,
+        1 => 4,
+        3 => 5,
+        5 => 6,
+        _ => 7,
+    };
+    exits.iter().copied().min_by_key(rank).unwrap_or(Exit::Nothing as u8)
+}
+
+/// A run that came to its end.
+pub(super) struct Tasted {
+    /// All that is known of it.
+    pub(super) state: RunState,
+    folder: Folder,
+    redact: Arc<Redact>,
+}
+
+impl Tasted {
+    fn exit(&self) -> u8 {
+        verdict::exit_code(&self.state)
+    }
+}
+
+/// One run from its request to its end. The inner error is the exit code of what a signal ended before the run began.
+pub(super) async fn taste(
+    env: &Env,
+    host: Host,
+    request: Request,
+    pack: Pack,
+    history: Option<Green>,
+) -> Result<Result<Tasted, ExitCode>, CommandError> {
     let mut signals = guard::signals().map_err(|error| CommandError::host(format!("cannot listen for signals: {error}")))?;
     let runs = env.runs();
     // A sweep may be left at any moment and gone on with later, so nobody has to wait for it.
     tokio::select! {
         () = janitor::before_a_run(&runs, &host.engine) => {}
-        Some(signal) = signals.next() => return Ok(ended_before(signal)),
+        Some(signal) = signals.next() => return Ok(Err(ended_before(signal))),
     }
     // An engine that cannot be used at all is told before there is a run, so that nothing is left of one.
     DockerSwarm::at(&host.engine).map_err(|error| host::no_engine(&error))?;
@@ -108,11 +191,10 @@ async fn taste(env: &Env, host: Host, request: Request, format: Format) -> Resul
         ],
     );
     let children = Arc::new(log.clone());
-    let ports = outside::ports(env, &host, &folder, children, redact.clone(), clock).map_err(|error| host::no_engine(&error))?;
-    let history = history::last_green(&runs, &request.recipe);
-    let state = engine::run(Tasting { request, history, host, ports: &ports, log: &log, folder: &folder, signals }).await;
-    say(env, &state, &folder, &redact, format);
-    Ok(ExitCode::from(verdict::exit_code(&state)))
+    let ports = outside::ports(env, &host, Some(&request.recipe), &folder, children, redact.clone(), clock)
+        .map_err(|error| host::no_engine(&error))?;
+    let state = engine::run(Tasting { request, history, host, pack, ports: &ports, log: &log, folder: &folder, signals }).await;
+    Ok(Ok(Tasted { state, folder, redact }))
 }
 
 /// Who shows the run while it goes on.
@@ -134,7 +216,8 @@ pub(super) fn place<'a>(env: &Env, folder: &'a str, out: &impl IsTerminal) -> Pl
 }
 
 /// Says how the run ended. What cannot be said changes nothing about the verdict, and the results are in the folder.
-fn say(env: &Env, state: &RunState, folder: &Folder, redact: &Arc<Redact>, format: Format) {
+fn say(env: &Env, tasted: &Tasted, format: Format) {
+    let Tasted { state, folder, redact } = tasted;
     let shown = &folder.root().display().to_string();
     let document = match format {
         Format::Human => Ok(redact.text(&terminal::ending(state, place(env, shown, &std::io::stdout())))),

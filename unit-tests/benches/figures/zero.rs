@@ -55,7 +55,7 @@ impl Bench {
         journal.append(unit_tests::stacks::started(&run, engine.socket())).unwrap();
         let (claim, _) = journal.claim(Claimed::Stack { name: stack.parse().unwrap() }, &swarm_id).unwrap();
         let swarm = DockerSwarm::at(engine.socket()).unwrap();
-        let outside = Outside { swarm: &swarm, files: &Disk, children: &Processes, clock: &*clock };
+        let outside = Outside { swarm: &swarm, files: &Disk, data: &swarm, children: &Processes, clock: &*clock };
         let started = Instant::now();
         let swept = self.runtime.block_on(async { until_zero(outside, &[claim], &[], Pace::default()).await }).unwrap();
         assert!(swept.clean(), "{:?}", swept.residue);

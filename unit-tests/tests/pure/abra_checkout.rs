@@ -157,3 +157,62 @@ fn without_git_or_a_claim_nothing_is_done() {
     assert!(matches!(refused, CheckoutError::File { .. }), "{refused:?}");
     assert!(!place.dir.path().join("other").exists());
 }
+
+#[test]
+fn what_a_pack_adds_lies_in_the_checkout_and_nowhere_else() {
+    let place = Place::new();
+    recipe::make(&place.folder());
+    place.adopt();
+    let outside = place.dir.path().join("outside");
+    fs::create_dir(&outside).unwrap();
+    std::os::unix::fs::symlink(&outside, place.clone().join("link")).unwrap();
+    std::os::unix::fs::symlink(outside.join("file"), place.clone().join("leads.conf")).unwrap();
+    let add = |path: &str| {
+        let files = [(path.to_owned(), "x\n".to_owned())].into();
+        block_on(place.checkout.add(&place.claim, &small(), &files))
+    };
+    for path in ["compose.ci.yml", "conf/deep/extra.conf"] {
+        add(path).unwrap();
+        assert_eq!(fs::read_to_string(place.clone().join(path)).unwrap(), "x\n");
+    }
+    for path in ["../escape", "link/file", "link/deep/file", "leads.conf", ".git/hooks/post-checkout"] {
+        assert!(matches!(add(path), Err(CheckoutError::File { .. })), "{path}");
+    }
+    assert!(fs::read_dir(&outside).unwrap().next().is_none(), "nothing was written behind a link");
+    let status = git(&place.clone(), &["status", "--porcelain"]);
+    assert!(status.contains("?? compose.ci.yml"), "it is dirty on purpose: {status}");
+}
+
+#[test]
+fn a_pristine_clone_holds_one_commit_all_tags_and_asks_nobody() {
+    let place = Place::new();
+    recipe::make(&place.folder());
+    // One commit on a branch that no clone takes over, one on none at all, and one file that git does not know.
+    git(&place.folder(), &["checkout", "--quiet", "-B", "master", VERSIONS[1]]);
+    git(&place.folder(), &["commit", "--quiet", "--allow-empty", "--message", "aside"]);
+    git(&place.folder(), &["tag", "light"]);
+    fs::write(place.folder().join("compose.mine.yml"), "version: \"3.8\"\n").unwrap();
+    assert!(place.adopt(), "it has a change that is not committed");
+    fs::write(place.clone().join("compose.left.yml"), "left\n").unwrap();
+    let (head, older) = (place.read().head, git(&place.folder(), &["rev-parse", &format!("{}^{{commit}}", VERSIONS[0])]));
+    for (name, commit, mine) in [("head", head.as_str(), true), ("base", older.trim(), false)] {
+        let abra_dir = place.dir.path().join("run/abra").join(name);
+        let commit = commit.parse().unwrap();
+        block_on(place.checkout.pristine(&place.claim, &small(), &commit, &abra_dir)).unwrap();
+        let clone = abra_dir.join("recipes/small");
+        let says = |args: &[&str]| git(&clone, args).trim().to_owned();
+        assert_eq!(says(&["rev-parse", "HEAD"]), commit.as_str(), "{name}");
+        assert_eq!(says(&["for-each-ref", "--format=%(refname)", "refs/heads"]), "refs/heads/main");
+        assert_eq!(says(&["symbolic-ref", "HEAD"]), "refs/heads/main");
+        assert_eq!(says(&["tag"]).lines().count(), VERSIONS.len() + 1, "{name} has all tags");
+        assert_eq!(says(&["remote", "get-url", "origin"]), clone.display().to_string());
+        assert_eq!(says(&["rev-parse", "refs/remotes/origin/main"]), commit.as_str(), "what is fetched from there is itself");
+        assert_eq!(says(&["status", "--porcelain", "--ignored"]), "", "{name} has nothing else in it");
+        assert_eq!((clone.join("compose.mine.yml").exists(), clone.join("compose.left.yml").exists()), (mine, false));
+        says(&["fetch", "--tags", "--force", "origin"]);
+    }
+    let elsewhere = place.dir.path().join("elsewhere");
+    let refused = block_on(place.checkout.pristine(&place.claim, &small(), &place.read().head, &elsewhere));
+    assert!(matches!(refused, Err(CheckoutError::File { .. })), "{refused:?}");
+    assert!(!elsewhere.exists(), "what no claim covers is not made");
+}

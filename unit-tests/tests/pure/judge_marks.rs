@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use harness::{
-    converge::{Goal, Judgement, Look, Marks, SpecDigest, UpdateState, UpdateView, Watch, judge, roll_budget, see},
+    converge::{Goal, Judgement, Look, Marks, SpecDigest, TaskState, UpdateState, UpdateView, Watch, judge, roll_budget, see},
     model::outcome::Gap,
 };
 use unit_tests::recording::{Recording, brief};
@@ -53,6 +53,29 @@ fn a_rollback_counts_by_swarms_word_and_a_manual_one_is_interference() {
     }
     let manual = judged(|look| set_word(look, UpdateState::RollbackStarted, "manually requested rollback"));
     assert!(matches!(manual, Judgement::Unverified(Gap::Interfered { .. })));
+}
+
+#[test]
+fn a_rollback_that_was_over_before_it_was_seen_still_names_its_task() {
+    let mut look = settled_look();
+    let watch = see(Watch::new(Goal::Upgrade(Marks::of(&look.services))), look.clone());
+    set_spec(&mut look, "base");
+    set_word(&mut look, UpdateState::RollbackCompleted, "rollback completed");
+    let view = look.services.values_mut().next().unwrap();
+    let mut old = view.tasks[0].clone();
+    old.id = "old".parse().unwrap();
+    let tried = &mut view.tasks[0];
+    (tried.current, tried.state, tried.exit) = (false, TaskState::Complete, Some(0));
+    let (name, task) = (view.tasks[0].id.clone(), view.tasks[0].container.clone());
+    view.tasks.insert(0, old);
+    look.at = look.at.after(Duration::from_secs(1));
+    let watch = see(watch, look.clone());
+    let Judgement::Failed(failures) = judge(&watch, look.at) else { panic!("a rollback fails") };
+    let why = format!("because its new task {name} ended with exit 0; what was there before runs again");
+    assert!(failures[0].message.contains(&why), "{}", failures[0].message);
+    let service = look.services.keys().next().unwrap();
+    let telling = watch.telling_task(service).unwrap();
+    assert_eq!((telling.task, telling.container), (&name, task.as_deref()));
 }
 
 #[test]

@@ -146,6 +146,20 @@ async fn the_driver_names_a_crash_loop_with_its_last_words_within_ten_seconds() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_app_that_is_unhealthy_and_ends_well_when_it_is_told_to_is_called_unhealthy() {
+    let told = async |unhealthy: &str| {
+        let world = World(vec![SimService { does: Does::Crashes(0), delay: 500, lasts: 100 }]);
+        let (clock, swarm) = (SystemClock::start(), SimSwarm::begin(world).with_unhealthy(unhealthy));
+        let stack = "sim".parse().unwrap();
+        let judgement = settle(&swarm, &clock, &stack, Watch::new(Goal::Settle), Duration::from_secs(60), |_| {}).await;
+        let Judgement::Failed(failures) = &judgement else { panic!("{judgement:?}") };
+        (brief(&judgement), failures[0].message.contains("its health check had failed; the check itself said: GET /health: 500"))
+    };
+    assert_eq!(told("container-0-2").await, ("unhealthy s0".into(), true));
+    assert_eq!(told("another").await, ("crash-loop s0 exit 0".into(), false));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_driver_settles_five_seconds_after_the_last_task_runs() {
     let world = World(vec![SimService { does: Does::Serves(20_000), delay: 500, lasts: 0 }]);
     let ready = world.ready(0).unwrap();

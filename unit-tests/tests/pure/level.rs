@@ -67,7 +67,17 @@ fn through(outcomes: [Option<Outcome>; 5]) -> Tale {
     };
     let answer = Planned { id: StepId("answer-upgrade".into()), step: Step::Answer, ..step(Tier::Upgrade) };
     let steps = Tier::ALL.into_iter().map(step).chain([answer]).collect();
-    let plan = Plan { head: Some(head()), base: None, refusal: None, steps, skips: [].into(), needs: Needs::default() };
+    let plan = Plan {
+        head: Some(head()),
+        base: None,
+        against: None,
+        refusal: None,
+        steps,
+        skips: [].into(),
+        coverage: [].into(),
+        needs: Needs::default(),
+        pack: Box::default(),
+    };
     let tale = Tale::begun(&Tier::ALL).under(plan).noted(Note::Runs { subject: Subject::Head }).pass(&["answer-upgrade"]);
     Tier::ALL.into_iter().zip(outcomes).fold(tale, |tale, (tier, outcome)| match outcome {
         Some(outcome) => tale.step(&format!("{tier}-step"), outcome),

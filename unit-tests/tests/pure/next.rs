@@ -1,9 +1,14 @@
 //! What a run does next, as a table over tales.
 
 use harness::{
+    base::Base,
     event::Cancel,
-    model::outcome::{Gap, Outcome, Owner, Tier},
-    plan::{Plan, Refusal, StepId},
+    facts::Before,
+    model::{
+        host::Limits,
+        outcome::{Gap, Outcome, Owner, Tier},
+    },
+    plan::{Plan, Refusal, StepId, plan},
     state::{Next, next},
 };
 use unit_tests::tale::{Tale, failure};
@@ -75,4 +80,32 @@ fn a_refused_run_only_removes_what_is_already_its_own() {
     let tale = Tale::begun(INSTALL).under(refused);
     assert_eq!(after(&tale), start("sweep"));
     assert_eq!(after(&tale.pass(&["sweep", "compare"])), Next::Finished);
+}
+
+#[test]
+fn lint_runs_beside_the_tiers_and_only_the_undeploy_waits_for_it() {
+    let begun = Tale::begun(INSTALL).under(unit_tests::tale::planned(&unit_tests::tale::request(INSTALL)));
+    assert_eq!(after(&begun), Next::Start(vec![StepId("provision".into()), StepId("lint".into())]));
+    let linting = begun.starts("lint").pass(&["provision", "deploy", "calibrate", "answer", "steady"]);
+    assert_eq!(after(&linting), Next::Wait);
+    assert_eq!(after(&linting.clone().step("lint", failed())), start("undeploy"));
+    let cancelled = linting.cancelled(Cancel::Deadline).step("lint", Outcome::Unverified(Gap::Killed));
+    assert_eq!(after(&cancelled), start("undeploy"));
+}
+
+#[test]
+fn base_is_linted_before_it_is_deployed_and_before_head_is_linted() {
+    let mut facts = unit_tests::tale::facts(unit_tests::tale::tree(None));
+    let commit = "f".repeat(40).parse().unwrap();
+    facts.against = Base::Ref { name: "main".into(), commit, why: "it is".into() };
+    facts.base = facts.against.clone();
+    facts.before = Some(Before { tree: facts.tree.clone(), resolved: facts.resolved.clone(), pinned: true });
+    let both = [Tier::Install, Tier::Upgrade];
+    let plan = plan(&unit_tests::tale::request(&both), &facts, &Limits::default()).unwrap();
+    let tale = Tale::begun(&both).under(plan);
+    assert_eq!(after(&tale), Next::Start(vec![StepId("provision".into()), StepId("lint-base".into())]));
+    assert_eq!(after(&tale.clone().pass(&["provision"]).starts("lint-base")), Next::Wait);
+    // One that could not be linted holds nothing up either.
+    let linted = tale.pass(&["provision"]).step("lint-base", Outcome::Unverified(Gap::Killed));
+    assert_eq!(after(&linted), Next::Start(vec![StepId("deploy".into()), StepId("lint".into())]));
 }

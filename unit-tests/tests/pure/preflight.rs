@@ -24,7 +24,7 @@ fn fit() -> Readings {
         socket: "/run/engine.sock".into(),
         engine: Some(Ok(engine())),
         now: Some(Wall::from_millis(0)),
-        world: Some(Ok(World { engine: swarm(), objects, files: BTreeMap::new() })),
+        world: Some(Ok(World { engine: swarm(), objects, files: BTreeMap::new(), snapshots: BTreeMap::new() })),
         room: Some(Ok(room())),
         abra: Some(Ok("0.10.0".into())),
         behind: Some(("default".into(), Ok(swarm()))),

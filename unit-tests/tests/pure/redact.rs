@@ -300,8 +300,16 @@ fn run(manners: Manners, look: &str, learns: bool) -> (tempfile::TempDir, PathBu
         let ports = host.ports();
         let host = Host::parse("zone = \"taster.test\"").unwrap();
         let request = request(&[Tier::Install]);
-        let run =
-            Run { request, history: None, host, ports: &ports, log: &log, folder: &folder, signals: stream::pending().boxed() };
+        let run = Run {
+            request,
+            history: None,
+            host,
+            pack: harness::model::pack::Pack::default(),
+            ports: &ports,
+            log: &log,
+            folder: &folder,
+            signals: stream::pending().boxed(),
+        };
         let state = engine::run(run).await;
         let place = Place { folder: "/runs/x", page: false, paint: Paint::Plain };
         printed.lock().unwrap().extend(redact.text(&terminal::ending(&state, place)).into_bytes());
@@ -339,9 +347,21 @@ fn shown_in(folder: &Path, secret: &str) -> Option<String> {
 
 /// The ways in which a run fails and quotes, each with the look at its service.
 const LEAKS: [(&str, Manners, &str); 3] = [
-    ("an answer", Manners { deploy: Does::Well, web: Does::Well, removal: Does::Well, elsewhere: false }, "healthy"),
-    ("abra's words", Manners { deploy: Does::Fails, web: Does::Well, removal: Does::Well, elsewhere: false }, "healthy"),
-    ("a log", Manners { deploy: Does::Well, web: Does::Well, removal: Does::Well, elsewhere: false }, "attempts-spent"),
+    (
+        "an answer",
+        Manners { deploy: Does::Well, web: Does::Well, removal: Does::Well, lint: Does::Well, elsewhere: false },
+        "healthy",
+    ),
+    (
+        "abra's words",
+        Manners { deploy: Does::Fails, web: Does::Well, removal: Does::Well, lint: Does::Well, elsewhere: false },
+        "healthy",
+    ),
+    (
+        "a log",
+        Manners { deploy: Does::Well, web: Does::Well, removal: Does::Well, lint: Does::Well, elsewhere: false },
+        "attempts-spent",
+    ),
 ];
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use harness::model::host::Host;
+use harness::model::{host::Host, pack::Settings};
 use mdbook_markdown::pulldown_cmark::{CodeBlockKind, Event, Tag, TagEnd};
 use runner::reference::{Document, Manner, exit_codes, exit_codes_page, tables};
 use serde_json::json;
@@ -27,7 +27,12 @@ fn is_committed(file: &str, generated: &str) {
 
 #[test]
 fn reference_pages_are_what_the_types_say() {
-    for (file, document) in [("results", Document::Results), ("host-file", Document::Host), ("events", Document::Events)] {
+    for (file, document) in [
+        ("results", Document::Results),
+        ("host-file", Document::Host),
+        ("recipe-file", Document::Recipe),
+        ("events", Document::Events),
+    ] {
         is_committed(&format!("docs/reference/{file}.md"), &document.page());
     }
     is_committed("docs/reference/exit-codes.md", &exit_codes_page());
@@ -35,7 +40,7 @@ fn reference_pages_are_what_the_types_say() {
 
 #[test]
 fn reference_schemas_are_what_taster_schema_prints() {
-    for document in [Document::Host, Document::Events] {
+    for document in [Document::Host, Document::Recipe, Document::Events] {
         is_committed(&format!("docs/schema/{}.json", document.name()), &document.schema_text());
     }
 }
@@ -75,6 +80,15 @@ fn every_host_file_that_is_shown_can_be_used() {
         }
     }
     assert!(shown >= 3, "only {shown} host files were found");
+}
+
+#[test]
+fn every_recipe_file_that_is_shown_can_be_used() {
+    let page = fs::read_to_string(root().join("docs/reference/recipe-file.md")).unwrap();
+    let shown = blocks(&page, "toml");
+    assert_eq!(shown.len(), 1);
+    let settings = Settings::parse(&shown[0]).unwrap_or_else(|error| panic!("{error}\n{}", shown[0]));
+    assert_ne!(settings, Settings::default());
 }
 
 #[test]

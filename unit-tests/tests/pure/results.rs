@@ -46,13 +46,14 @@ fn the_predecessors_queries_answer() {
             "recipe": "hello",
             "ref": "0123456789012345678901234567890123456789",
             "results": { "install": "fail", "upgrade": skip, "backup": skip, "restore": skip, "custom": skip },
-            "rungs": { "install": "fail", "upgrade": "unver", "backup_restore": "unver", "custom": "unver", "lint": "unver" },
+            "rungs": { "install": "fail", "upgrade": "unver", "backup_restore": "unver", "custom": "unver", "lint": "pass" },
             "stages": [
                 pass("provision"),
                 { "name": "deploy", "status": "fail", "summary": "the fault of recipe" },
                 unver("calibrate"),
                 unver("answer"),
                 unver("steady"),
+                pass("lint"),
                 pass("undeploy"),
                 pass("sweep"),
                 unver("compare"),
@@ -68,7 +69,7 @@ fn the_predecessors_queries_answer() {
 #[test]
 fn what_is_not_known_yet_is_null() {
     let green = results("green");
-    for field in ["pr", "trigger", "base", "lint", "canaries", "customization", "screenshot", "load"] {
+    for field in ["pr", "trigger", "base", "snapshot", "customization", "screenshot", "load"] {
         assert_eq!(green[field], Value::Null, "{field}");
     }
     assert_eq!(green["base_reason"], "no upgrade was asked for");
@@ -103,7 +104,7 @@ fn an_images_digest_stands_apart() {
 #[test]
 fn skips_and_flags_say_only_what_is_known() {
     let green = results("green");
-    assert_eq!(green["skips"], json!({ "intentional": {}, "unintentional": ["upgrade", "backup_restore", "custom", "lint"] }));
+    assert_eq!(green["skips"], json!({ "intentional": {}, "unintentional": ["upgrade", "backup_restore", "custom"] }));
     for (name, clean) in [("green", true), ("green with residue", false), ("harness failed", false)] {
         assert_eq!(results(name)["flags"]["clean_teardown"], clean, "{name}");
     }

@@ -18,7 +18,10 @@ use harness::{
     world::{Object, ObjectId, ObjectKind, World},
 };
 use proptest::prelude::*;
-use unit_tests::sim_world::{SimWorld, object, using};
+use unit_tests::{
+    sim_data::SimData,
+    sim_world::{SimWorld, object, using},
+};
 
 const STACK: &str = "hello-k3v7q2m7_taster_test";
 const RUN: &str = "20261121-101502-k3v7q2m7";
@@ -105,6 +108,7 @@ fn world(things: impl IntoIterator<Item = Thing>) -> World {
         engine: engine(),
         objects: things.into_iter().collect(),
         files: files.into_iter().map(|path| (path.into(), "x".into())).collect(),
+        snapshots: BTreeMap::new(),
     }
 }
 
@@ -114,7 +118,7 @@ fn start() -> World {
 
 /// One life of a sweeper: to its end, or to its death.
 async fn life(way: Way, sim: &SimWorld, claims: &[Claim], children: &[Child]) -> Option<Swept> {
-    let outside = Outside { swarm: sim, files: sim, children: sim, clock: sim };
+    let outside = Outside { swarm: sim, files: sim, data: &SimData::default(), children: sim, clock: sim };
     let pace = Pace {
         budget: Duration::from_secs(30),
         poll: Duration::ZERO,

@@ -284,8 +284,13 @@ fn without_ipvs(engine: &Engine) {
         let env = fs::read_to_string(place.env_file()).unwrap();
         fs::write(place.env_file(), env + "COMPOSE_FILE=\"$COMPOSE_FILE:compose.worker.yml\"\n").unwrap();
         abra.call(&Call::SecretGenerate { domain: domain.clone(), one: None }, Some(&claims.stack), minute).await.unwrap();
+        let file = place.dir.path().join("value");
+        fs::write(&file, "by hand").unwrap();
+        let insert = Call::SecretInsert { domain: domain.clone(), name: "by_hand".into(), version: "v1".into(), file };
+        abra.call(&insert, Some(&claims.stack), minute).await.unwrap();
         abra.call(&Call::Deploy { domain: domain.clone(), version: None }, Some(&claims.stack), minute).await.unwrap();
     });
+    assert!(engine.ok(&["secret", "inspect", &format!("{stack}_by_hand_v1")]), "it was inserted");
     engine.running(&stack, 2);
     let format = "{{json .Spec.EndpointSpec}} {{json .Spec.UpdateConfig}}";
     let worker = engine.ask(&["service", "inspect", &format!("{stack}_worker"), "--format", format]);

@@ -123,7 +123,7 @@ fn odd_abra(stage: &Stage<'_>) {
     ] {
         let abra = stage.script(script);
         let told = stage.run_on(&[("abra", &abra)], &["--recipe", "hello"]);
-        told.assert(3, &["inconclusive (install)", "why (infrastructure)", sentence, "left behind: nothing"]);
+        told.assert(3, &["inconclusive (install, upgrade)", "why (infrastructure)", sentence, "left behind: nothing"]);
     }
     stage.assert_zero();
 }
@@ -139,7 +139,7 @@ fn silent_abra(stage: &Stage<'_>) {
 fn refusing_abra(stage: &Stage<'_>) {
     let abra =
         stage.script("case \"$*\" in *'app deploy'*) echo 'FATA the moon is not right'; exit 1;; esac\nexec \"$ABRA\" \"$@\"");
-    let told = stage.run_on(&[("abra", &abra)], &["--recipe", "hello"]);
+    let told = stage.run_on(&[("abra", &abra)], &["--recipe", "hello", "--tiers", "install"]);
     told.assert(1, &["red (install)", "why (recipe): abra app deploy ended with exit code 1: the moon is not right"]);
     assert!(told.err.contains("undeploy: skipped"), "there is nothing to undeploy:\n{told}");
     let results = stage.results();

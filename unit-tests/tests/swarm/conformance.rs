@@ -16,9 +16,25 @@ use libtest_mimic::{Failed, Trial};
 use serde::Deserialize;
 use unit_tests::{engine::Engine, recipe::git};
 
-use crate::abra::{Cleanup, Place, block_on};
+use crate::{
+    abra::{Cleanup, Place, block_on},
+    backup::Forget,
+};
 
 const BUDGET: Duration = Duration::from_secs(60);
+/// What shell lines can call: a shell line in the app's container, and a label more for the app's service. An early update
+/// replaces the task even when only a label changes, so the engine is asked whether one runs that is up to date.
+const PRELUDE: &str = r#"
+inside() { docker exec "$(docker ps -q --filter "label=com.docker.swarm.service.name=${STACK}_app")" sh -c "$1"; }
+label() {
+    docker service update --detach --quiet --label-add "$1" "${STACK}_app"
+    until current | grep -q '"State":"running"'; do sleep 0.05; done
+}
+current() {
+    curl -sS -G --unix-socket /var/run/docker.sock http://engine/tasks --data-urlencode \
+        "filters={\"service\":[\"${STACK}_app\"],\"desired-state\":[\"running\"],\"_up-to-date\":[\"true\"]}"
+}
+"#;
 const QUIET: Duration = Duration::from_millis(700);
 
 #[derive(Debug, Deserialize)]
@@ -50,7 +66,7 @@ enum Trust {
 /// Each holds what those before it do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum World {
+pub(crate) enum World {
     Empty,
     Recipe,
     App,
@@ -92,12 +108,13 @@ pub(crate) fn local() -> Vec<Trial> {
         Some(_) => Vec::new(),
         None => cases("sandbox.toml"),
     };
-    cases("local.toml").into_iter().chain(own).map(|case| trial(case, None)).collect()
+    cases("local.toml").into_iter().chain(cases("lint.toml")).chain(own).map(|case| trial(case, None)).collect()
 }
 
 /// The cases on a Swarm.
 pub(crate) fn stories(engine: &Engine) -> Vec<Trial> {
-    cases("swarm.toml").into_iter().map(|case| trial(case, Some(engine.clone()))).collect()
+    let cases = ["swarm.toml", "backup.toml"].into_iter().flat_map(cases);
+    cases.map(|case| trial(case, Some(engine.clone()))).collect()
 }
 
 fn cases(file: &str) -> Vec<Case> {
@@ -110,7 +127,7 @@ fn trial(case: Case, engine: Option<Engine>) -> Trial {
     let name = format!("conformance::{}", case.name.replace(' ', "_"));
     Trial::test(name, move || {
         let place = Place::new();
-        let _cleanup = engine.as_ref().map(|engine| Cleanup(engine, place.stack()));
+        let _cleanup = engine.as_ref().map(|engine| (Forget(engine, place.domain()), Cleanup(engine, place.stack())));
         let world = Prepared::new(&place);
         world.prepare(case.world)?;
         let told = |at: usize, problem: String| {
@@ -120,14 +137,14 @@ fn trial(case: Case, engine: Option<Engine>) -> Trial {
     })
 }
 
-struct Prepared<'a> {
+pub(crate) struct Prepared<'a> {
     place: &'a Place,
     abra: PathBuf,
     env: BTreeMap<&'static str, std::ffi::OsString>,
 }
 
 impl<'a> Prepared<'a> {
-    fn new(place: &'a Place) -> Self {
+    pub(crate) fn new(place: &'a Place) -> Self {
         let setup = place.setup();
         let env = BTreeMap::from([
             ("HOME", setup.home.into_os_string()),
@@ -140,7 +157,7 @@ impl<'a> Prepared<'a> {
         Self { place, abra: setup.abra, env }
     }
 
-    fn prepare(&self, world: World) -> Result<(), String> {
+    pub(crate) fn prepare(&self, world: World) -> Result<(), String> {
         let dir = self.place.abra_dir();
         for folder in ["servers/default", "recipes", "cwd"] {
             fs::create_dir_all(dir.join(folder)).unwrap();
@@ -204,7 +221,7 @@ impl<'a> Prepared<'a> {
         }
     }
 
-    fn on_terminal(&self, args: &[String]) -> (Ended, String) {
+    pub(crate) fn on_terminal(&self, args: &[String]) -> (Ended, String) {
         let mut argv = self.place.setup().shim;
         argv.extend(["--parent".into(), std::process::id().to_string().into(), "--".into(), self.abra.clone().into()]);
         argv.extend(args.iter().map(std::ffi::OsString::from));
@@ -222,10 +239,11 @@ impl<'a> Prepared<'a> {
 
     fn shell(&self, line: &str) -> (Ended, String) {
         let mut command = Command::new("timeout");
-        command.args(["60", "sh", "-c", line]);
+        command.args(["60", "sh", "-c", &format!("{PRELUDE}{line}")]);
         let checkout = self.place.abra_dir().join("recipes/small");
         command.current_dir(if checkout.exists() { checkout } else { self.place.abra_dir() });
         command.env("APP", self.place.domain().as_str()).env("STACK", self.place.stack()).env("ENV", self.place.env_file());
+        command.env("ABRA", &self.abra);
         self.collect(command, true)
     }
 

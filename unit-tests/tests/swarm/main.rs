@@ -2,17 +2,21 @@
 //! as ignored. Beside them stand stories of whole programs that need no engine.
 
 mod abra;
+mod backup;
 mod bad_input;
 mod compose;
 mod conformance;
+mod custom;
 mod guard;
 mod judge;
+mod lint;
 #[path = "sandbox.rs"]
 mod local_host;
 mod offline;
 mod redact;
 mod runs;
 mod sweep;
+mod upgrade;
 mod worlds;
 
 use std::process::ExitCode;
@@ -31,6 +35,7 @@ fn main() -> ExitCode {
             args.remove(1);
             return runner::cli::main(args, &ground::env());
         }
+        Some(custom::SCRATCH) => return custom::scratch(args.split_off(2)),
         Some("sandbox") => return runner::cli::main(args, &ground::env()),
         _ => {}
     }
@@ -40,6 +45,7 @@ fn main() -> ExitCode {
     let ground = if arguments.list { Err("only listed".to_owned()) } else { Ground::find() };
     let mut stories = conformance::local();
     stories.extend(abra::local());
+    stories.extend(custom::local());
     stories.extend(on_a_swarm(ground, arguments.list));
     libtest_mimic::run(&arguments, stories).exit_code()
 }
@@ -52,11 +58,16 @@ fn on_a_swarm(ground: Result<Ground, String>, list: bool) -> Vec<Trial> {
     let engine = ground.as_ref().map_or_else(|| Engine::local(IMAGE), |ground| ground.engine.clone());
     let mut stories = abra::stories(&engine);
     stories.extend(conformance::stories(&engine));
+    stories.extend(backup::stories(&engine));
     stories.extend(judge::stories(&engine));
     stories.extend(compose::stories(&engine));
     stories.extend(sweep::stories(&engine));
+    stories.extend(custom::stories(&engine));
     stories.extend(local_host::stories());
     stories.extend(runs::stories(ground.as_ref()));
+    stories.extend(custom::runs(ground.as_ref()));
+    stories.extend(lint::stories(ground.as_ref()));
+    stories.extend(upgrade::stories(ground.as_ref()));
     stories.extend(guard::stories(ground.as_ref()));
     stories.extend(bad_input::stories(ground.as_ref()));
     stories.extend(worlds::stories(ground.as_ref()));

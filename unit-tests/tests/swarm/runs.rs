@@ -61,12 +61,12 @@ fn hello(stage: &Stage<'_>) {
     assert_eq!(between_steps["verdict"]["outcome"], "inconclusive", "{between_steps}");
 
     let told = ended(run);
-    told.assert(0, &["green (install)", "left behind: nothing", "answer: passed"]);
+    told.assert(0, &["green (install, upgrade)", "left behind: nothing", "answer-upgrade: passed"]);
     let results = stage.results();
     assert_eq!(results["verdict"]["outcome"], "green");
     assert_eq!(results["exit_code"], 0);
     assert_eq!(results["results"]["install"], "pass");
-    assert_eq!(results["results"]["upgrade"], "skip");
+    assert_eq!(results["results"]["upgrade"], "pass");
     assert_eq!(results["hygiene"]["residue"].as_array().map(Vec::len), Some(0), "{results}");
     assert!(results["finished"].is_string() && results["claimed"] == serde_json::json!([]), "{results}");
     assert!(told.err.contains(results["version"].as_str().unwrap()), "the head is told:\n{told}");
@@ -74,12 +74,12 @@ fn hello(stage: &Stage<'_>) {
 }
 
 fn custom_html(stage: &Stage<'_>) {
-    stage.run(&["--recipe", "custom-html"]).assert(0, &["green (install)", "left behind: nothing"]);
+    stage.run(&["--recipe", "custom-html"]).assert(0, &["green (install, upgrade)", "left behind: nothing"]);
     stage.assert_zero();
 }
 
 fn grace(stage: &Stage<'_>) {
-    stage.run(&["--recipe", "hello-grace"]).assert(0, &["green (install)", "left behind: nothing"]);
+    stage.run(&["--recipe", "hello-grace", "--tiers", "install"]).assert(0, &["green (install)", "left behind: nothing"]);
     let journal = journal(&stage.only_run());
     let swept = between(&journal, r#""event":"step-started","step":"undeploy""#, r#""event":"step-finished","step":"sweep""#);
     // Swarm alone would wait for the whole grace of the service, a minute.
@@ -88,7 +88,7 @@ fn grace(stage: &Stage<'_>) {
 }
 
 fn crash(stage: &Stage<'_>) {
-    let told = stage.run(&["--recipe", "hello-crash"]);
+    let told = stage.run(&["--recipe", "hello-crash", "--tiers", "install"]);
     told.assert(1, &["red (install)", "why (recipe)", "exited with 3", "the specimen was told to crash", "evidence/deploy.txt"]);
     let results = stage.results();
     let deploy = stage_of(&results, "deploy");
@@ -106,7 +106,7 @@ fn crash(stage: &Stage<'_>) {
 }
 
 fn silent(stage: &Stage<'_>) {
-    let told = stage.run(&["--recipe", "hello-silent"]);
+    let told = stage.run(&["--recipe", "hello-silent", "--tiers", "install"]);
     told.assert(1, &["red (install)", "why (recipe)", "all services settled, but"]);
     let results = stage.results();
     let answer = stage_of(&results, "answer");
@@ -116,7 +116,7 @@ fn silent(stage: &Stage<'_>) {
 }
 
 fn lost(stage: &Stage<'_>) {
-    let told = stage.run(&["--recipe", "hello-lost"]);
+    let told = stage.run(&["--recipe", "hello-lost", "--tiers", "install"]);
     let results = stage.results();
     let domain = results["domain"].as_str().unwrap();
     let sentence = format!("the ingress knows no route to this name; the router rules name only lost.{domain}");
@@ -129,7 +129,7 @@ fn lost(stage: &Stage<'_>) {
 fn terminal(stage: &Stage<'_>) {
     let on_a_terminal = |no_colour: &str| {
         let taster = stage.taster(&[]);
-        let line = format!("stty cols 40; exec '{}' --recipe hello", taster.get_program().display());
+        let line = format!("stty cols 40; exec '{}' --recipe hello --tiers install", taster.get_program().display());
         let mut script = Command::new("script");
         script.args(["-qec", &line, "/dev/null"]).env_clear().current_dir(stage.path()).stdin(std::process::Stdio::null());
         script.envs(taster.get_envs().filter_map(|(name, value)| Some((name, value?))));
@@ -159,7 +159,7 @@ fn folder(stage: &Stage<'_>) {
         log + &printed(Command::new("git").args(["-C", &to, "status", "--porcelain", "--branch"]), &["git", "status"])
     };
     let before = status();
-    let told = stage.run(&["--recipe", "hello", "--path", &to]);
+    let told = stage.run(&["--recipe", "hello", "--path", &to, "--tiers", "install"]);
     told.assert(0, &["green (install)", "with uncommitted changes", &format!("--path {to}")]);
     assert_eq!(results(&stage.only_run())["dirty"], true);
     assert_eq!(status(), before, "the folder is as it was");

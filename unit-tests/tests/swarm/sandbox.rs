@@ -22,6 +22,7 @@ pub(crate) fn stories() -> Vec<Trial> {
     vec![
         Trial::test("sandbox::an_app_is_reached_by_its_labels_and_nothing_is_left", || told(an_app_is_reached)),
         Trial::test("sandbox::a_port_that_is_taken_is_named_with_who_has_it", || told(a_port_is_taken)),
+        Trial::test("sandbox::the_backup_service_comes_back_with_its_snapshots", || told(backups_are_kept)),
         Trial::test("sandbox::custom_html_serves_its_page_on_real_nginx", || told(custom_html)),
     ]
 }
@@ -72,7 +73,7 @@ fn told(story: fn(&Stage) -> Done) -> Done {
     }
     block(sandbox::down(&stage.home, &mut |_| {}))?;
     told.map_err(|_| Failed::without_message())??;
-    for list in [&["ps", "-aq"][..], &["network", "ls", "-q"], &["service", "ls", "-q"]] {
+    for list in [&["ps", "-aq"][..], &["network", "ls", "-q"], &["service", "ls", "-q"], &["volume", "ls", "-q"]] {
         let filter = format!("name={}", stage.prefix);
         let left = docker(&[list, &["--filter", &filter]].concat())?;
         expect(left.is_empty(), format!("docker {list:?} shows what is left: {left}"))?;
@@ -187,6 +188,25 @@ fn a_port_is_taken(stage: &Stage) -> Done {
     drop(taken);
     stage.up()?;
     Ok(())
+}
+
+fn backups_are_kept(stage: &Stage) -> Done {
+    let (said, _) = stage.up()?;
+    let name = stage.setup.layout.backup_name();
+    let started = format!("started the backup service {name}");
+    expect(said.contains(&started), format!("{said:?}"))?;
+    let exec = |argv: &[&str]| {
+        let container = docker(&["ps", "-q", "--filter", &format!("label=com.docker.swarm.service.name={name}")])?;
+        docker(&[&["exec", &container], argv].concat())
+    };
+    // The service has its repository a moment after its start, and whoever calls the bot has it at once.
+    exec(&["/usr/bin/backup", "-h", "kept", "snapshots"])?;
+    exec(&["restic", "backup", "--quiet", "--host", "kept", "/bin/sh"])?;
+    docker(&["service", "rm", &name])?;
+    let (said, _) = stage.up()?;
+    expect(said == [started], format!("{said:?}"))?;
+    let kept = exec(&["restic", "snapshots", "--compact"])?;
+    expect(kept.contains("kept"), format!("the snapshots are {kept}"))
 }
 
 fn custom_html(stage: &Stage) -> Done {

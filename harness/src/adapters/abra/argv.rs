@@ -26,6 +26,11 @@ pub(super) fn argv(call: &Call) -> Vec<String> {
             };
             [&["-n", "-o", "app", "secret", "generate", "-C", "-m"], &which[..]].concat()
         }
+        Call::SecretInsert { domain, name, version, file } => {
+            let words = vec!["-n", "-o", "app", "secret", "insert", "-C", "-f", domain.as_str(), name, version];
+            let file = file.to_string_lossy().into_owned();
+            return words.into_iter().map(str::to_owned).chain([file]).collect();
+        }
         Call::Deploy { domain, version } => {
             let which = match version {
                 Some(version) => [domain.as_str(), version].to_vec(),
@@ -33,6 +38,19 @@ pub(super) fn argv(call: &Call) -> Vec<String> {
             };
             [&["-n", "-o", "app", "deploy", "-c", "-D"], &which[..]].concat()
         }
+        Call::BackupCreate { domain } => vec!["-n", "-o", "app", "backup", "create", "-C", domain.as_str()],
+        Call::BackupSnapshots { domain } => vec!["-n", "-o", "app", "backup", "snapshots", "-C", domain.as_str()],
+        Call::BackupList { domain, snapshot } => {
+            vec!["-n", "-o", "app", "backup", "list", "-C", "-s", snapshot, domain.as_str()]
+        }
+        Call::BackupDownload { domain, snapshot, path } => {
+            vec!["-n", "-o", "app", "backup", "download", "-C", "-s", snapshot, "-p", path, domain.as_str()]
+        }
+        Call::Restore { domain, hooks: true } => vec!["-n", "-o", "app", "restore", "-C", "-H", domain.as_str()],
+        Call::Restore { domain, hooks: false } => vec!["-n", "-o", "app", "restore", "-C", domain.as_str()],
+        // Without `-C`: it is on its own branch and its own origin, so nothing moves it, and this is how it was seen to work.
+        Call::Lint { recipe, offline: false, .. } => vec!["-n", "recipe", "lint", recipe.as_str()],
+        Call::Lint { recipe, offline: true, .. } => vec!["-n", "-o", "recipe", "lint", recipe.as_str()],
         Call::Undeploy { domain } => vec!["-n", "-o", "app", "undeploy", domain.as_str()],
     };
     words.into_iter().map(str::to_owned).collect()
@@ -45,7 +63,14 @@ pub(super) fn name(call: &Call) -> &'static str {
         Call::Fetch { .. } => "recipe-fetch",
         Call::New { .. } => "app-new",
         Call::SecretGenerate { .. } => "app-secret-generate",
+        Call::SecretInsert { .. } => "app-secret-insert",
         Call::Deploy { .. } => "app-deploy",
+        Call::BackupCreate { .. } => "app-backup-create",
+        Call::BackupSnapshots { .. } => "app-backup-snapshots",
+        Call::BackupList { .. } => "app-backup-list",
+        Call::BackupDownload { .. } => "app-backup-download",
+        Call::Restore { .. } => "app-restore",
+        Call::Lint { .. } => "recipe-lint",
         Call::Undeploy { .. } => "app-undeploy",
     }
 }
@@ -54,14 +79,21 @@ pub(super) fn name(call: &Call) -> &'static str {
 pub(super) fn covered(call: &Call, claim: Option<&Claim>, abra_dir: &Path) -> bool {
     let what = claim.map(Claim::what);
     let stack = |domain: &Domain| matches!(what, Some(Claimed::Stack { name }) if *name == StackName::of(domain));
-    let dir = || matches!(what, Some(Claimed::Dir { path }) if abra_dir.starts_with(path));
+    let folder = |folder: &Path| matches!(what, Some(Claimed::Dir { path }) if folder.starts_with(path));
+    let dir = || folder(abra_dir);
     match call {
-        Call::Version => true,
+        Call::Version | Call::BackupSnapshots { .. } | Call::BackupList { .. } | Call::BackupDownload { .. } => true,
+        Call::BackupCreate { domain } => matches!(what, Some(Claimed::Snapshots { app, .. }) if app == domain),
         Call::Fetch { .. } => dir(),
+        Call::Lint { abra_dir, .. } => folder(abra_dir),
         Call::New { domain, .. } => {
             stack(domain) || dir() || matches!(what, Some(Claimed::EnvFile { path }) if path.starts_with(abra_dir))
         }
-        Call::SecretGenerate { domain, .. } | Call::Deploy { domain, .. } | Call::Undeploy { domain } => stack(domain),
+        Call::SecretGenerate { domain, .. }
+        | Call::SecretInsert { domain, .. }
+        | Call::Deploy { domain, .. }
+        | Call::Restore { domain, .. }
+        | Call::Undeploy { domain } => stack(domain),
     }
 }
 
@@ -78,6 +110,9 @@ mod tests {
         let domain: Domain = "hello-aebagbaf.taster.test".parse().unwrap();
         let new = Call::New { recipe: "hello".parse().unwrap(), domain: domain.clone(), server: "default".into() };
         assert_eq!(argv(&new).join(" "), "-n -o app new -C --server default --domain hello-aebagbaf.taster.test hello");
+        let (name, version, file) = ("key".to_owned(), "v1".to_owned(), "/run/secret".into());
+        let insert = Call::SecretInsert { domain: domain.clone(), name, version, file };
+        assert_eq!(argv(&insert).join(" "), "-n -o app secret insert -C -f hello-aebagbaf.taster.test key v1 /run/secret");
         for (version, words) in [
             (None, "-n -o app deploy -c -D -C hello-aebagbaf.taster.test"),
             (Some("1.0.0+1.0.0".to_owned()), "-n -o app deploy -c -D hello-aebagbaf.taster.test 1.0.0+1.0.0"),
@@ -97,12 +132,16 @@ mod tests {
         let deploy = Call::Deploy { domain: "a-aebagbaf.taster.test".parse().unwrap(), version: None };
         let stack = |name: &str| claim(Claimed::Stack { name: name.parse().unwrap() });
         let dir = claim(Claimed::Dir { path: "/runs/1/abra".into() });
+        let lint = Call::Lint { recipe: "a".parse().unwrap(), abra_dir: "/runs/1/lint-head".into(), offline: false };
         for (call, claim, covers) in [
             (&deploy, Some(stack("a-aebagbaf_taster_test")), true),
             (&deploy, Some(stack("a-aebagbaf_taster_tes")), false),
             (&deploy, Some(dir.clone()), false),
             (&deploy, None, false),
+            (&lint, Some(dir.clone()), false),
             (&Call::Fetch { recipe: "a".parse().unwrap() }, Some(dir), true),
+            (&lint, Some(claim(Claimed::Dir { path: "/runs/1/lint-head".into() })), true),
+            (&lint, Some(claim(Claimed::Dir { path: "/runs/1/lint".into() })), false),
             (&Call::Version, None, true),
         ] {
             assert_eq!(covered(call, claim.as_ref(), Path::new("/runs/1/abra")), covers, "{call:?} under {claim:?}");

@@ -8,7 +8,7 @@ use crate::adapters::proc::{Process, environment, table, with_descendants};
 
 /// A child that leads a session and a group of its own, and all that came from it.
 #[derive(Debug)]
-pub(super) struct Family {
+pub(in crate::adapters) struct Family {
     leader: i32,
     /// What stands in the environment of all that did not clean it: `NAME=value`.
     mark: String,
@@ -16,12 +16,12 @@ pub(super) struct Family {
 }
 
 impl Family {
-    pub(super) fn new(leader: i32, mark: String) -> Self {
+    pub(in crate::adapters) fn new(leader: i32, mark: String) -> Self {
         Self { leader, mark, known: BTreeSet::new() }
     }
 
     /// Those that live now, the leader included as long as it lives.
-    pub(super) fn living(&mut self) -> Vec<Process> {
+    pub(in crate::adapters) fn living(&mut self) -> Vec<Process> {
         let all: Vec<Process> = table().unwrap_or_default().into_iter().filter(|process| !process.ended).collect();
         let marked: BTreeSet<i32> = all.iter().map(|process| process.pid).filter(|pid| self.bears_mark(*pid)).collect();
         let members = members(&all, self.leader, &self.known, &marked);
@@ -34,7 +34,7 @@ impl Family {
     }
 
     /// Sends `signal` to the group and to every member outside of it. Says whether anybody was alive.
-    pub(super) fn signal(&mut self, signal: Signal) -> bool {
+    pub(in crate::adapters) fn signal(&mut self, signal: Signal) -> bool {
         let living = self.living();
         // The group's id stays taken as long as it has a member, so this cannot hit strangers while one lives.
         if let Some(group) = Pid::from_raw(self.leader).filter(|_| living.iter().any(|process| process.group == self.leader)) {

@@ -1,9 +1,10 @@
 //! abra on a terminal of its own. It is an actuator: an exit code, a fatal line and a few parsers are all that is taken
 //! from it.
 
+mod archive;
 mod argv;
 mod classify;
-mod family;
+pub(super) mod family;
 mod parse;
 mod screen;
 pub mod terminal;
@@ -84,20 +85,44 @@ impl PtyAbra {
         Self { setup, children, redact, calls: AtomicU32::new(0) }
     }
 
-    /// The folders that abra expects to find.
-    fn prepare(&self) -> std::io::Result<()> {
-        let Setup { abra_dir, cwd, transcripts, server, .. } = &self.setup;
+    /// The folders that abra expects to find. A call with an `ABRA_DIR` of its own reads the same catalogue.
+    fn prepare(&self, call: &Call) -> std::io::Result<()> {
+        let Setup { abra_dir: main, cwd, transcripts, server, .. } = &self.setup;
+        let abra_dir = self.abra_dir(call);
         let folders = [abra_dir.join("servers").join(server), abra_dir.join("recipes"), cwd.clone(), transcripts.clone()];
-        folders.iter().try_for_each(std::fs::create_dir_all)
+        folders.iter().try_for_each(std::fs::create_dir_all)?;
+        let (catalogue, link) = (main.join("catalogue"), abra_dir.join("catalogue"));
+        if catalogue.is_dir() && !link.exists() {
+            std::os::unix::fs::symlink(catalogue, link)?;
+        }
+        Ok(())
     }
 
-    fn environment(&self) -> BTreeMap<&'static str, OsString> {
-        let Setup { home, path, abra_dir, .. } = &self.setup;
+    fn abra_dir<'a>(&'a self, call: &'a Call) -> &'a Path {
+        match call {
+            Call::Lint { abra_dir, .. } => abra_dir,
+            Call::Version
+            | Call::Fetch { .. }
+            | Call::New { .. }
+            | Call::SecretGenerate { .. }
+            | Call::SecretInsert { .. }
+            | Call::Deploy { .. }
+            | Call::BackupCreate { .. }
+            | Call::BackupSnapshots { .. }
+            | Call::BackupList { .. }
+            | Call::BackupDownload { .. }
+            | Call::Restore { .. }
+            | Call::Undeploy { .. } => &self.setup.abra_dir,
+        }
+    }
+
+    fn environment(&self, call: &Call) -> BTreeMap<&'static str, OsString> {
+        let Setup { home, path, .. } = &self.setup;
         // DOCKER_HOST, DOCKER_CONTEXT, EDITOR and LANGUAGE are left out on purpose: each changes what abra does or says.
         BTreeMap::from([
             ("HOME", home.into()),
             ("PATH", path.clone()),
-            ("ABRA_DIR", abra_dir.into()),
+            ("ABRA_DIR", self.abra_dir(call).into()),
             ("LANG", "C.UTF-8".into()),
             ("LC_ALL", "C.UTF-8".into()),
             ("TERM", "xterm-256color".into()),
@@ -110,7 +135,7 @@ impl PtyAbra {
         let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
         let name = argv::name(call);
         let not_run = |message: String| AbraError::NotRun { call: name.to_owned(), message };
-        self.prepare().map_err(|error| not_run(error.to_string()))?;
+        self.prepare(call).map_err(|error| not_run(error.to_string()))?;
 
         let own = std::process::id();
         let mut words = self.setup.shim.clone();
@@ -118,7 +143,7 @@ impl PtyAbra {
         words.extend(argv::argv(call).into_iter().map(OsString::from));
         let mark = (MARK, unique_mark());
         let started = Instant::now();
-        let start = Start { argv: words, env: self.environment(), cwd: self.setup.cwd.clone(), mark };
+        let start = Start { argv: words, env: self.environment(call), cwd: self.setup.cwd.clone(), mark };
         let running = terminal::start(start).map_err(|error| not_run(error.to_string()))?;
 
         let pid = running.pid;
@@ -152,7 +177,18 @@ impl PtyAbra {
             Call::SecretGenerate { .. } => {
                 parse::veiled(&Exchange { text: shown(printed), raw: Vec::new(), took: Duration::ZERO })
             }
-            Call::Version | Call::Fetch { .. } | Call::New { .. } | Call::Deploy { .. } | Call::Undeploy { .. } => None,
+            Call::Version
+            | Call::Fetch { .. }
+            | Call::Lint { .. }
+            | Call::New { .. }
+            | Call::SecretInsert { .. }
+            | Call::Deploy { .. }
+            | Call::BackupCreate { .. }
+            | Call::BackupSnapshots { .. }
+            | Call::BackupList { .. }
+            | Call::BackupDownload { .. }
+            | Call::Restore { .. }
+            | Call::Undeploy { .. } => None,
         };
         veiled.map_or_else(|| self.redact.text(&String::from_utf8_lossy(printed)), |text| self.redact.text(&text))
     }
@@ -191,6 +227,13 @@ impl Abra for PtyAbra {
                 Ok(exchange)
             }
         }
+    }
+
+    async fn downloaded(&self) -> Result<u64, AbraError> {
+        let file = self.setup.cwd.join(archive::FILE);
+        let size = archive::size(&file);
+        let _ = std::fs::remove_file(&file);
+        size.map_err(|error| AbraError::Unreadable { call: "app-backup-download".into(), message: error.to_string() })
     }
 }
 

@@ -10,8 +10,8 @@ use bollard::{
     Docker,
     errors::Error,
     models::{
-        EndpointPortConfigPublishModeEnum, EndpointSpecModeEnum, HealthConfig, ServiceSpec, ServiceSpecUpdateConfig,
-        ServiceSpecUpdateConfigFailureActionEnum as FailureAction, ServiceSpecUpdateConfigOrderEnum,
+        ContainerInspectResponse, EndpointPortConfigPublishModeEnum, EndpointSpecModeEnum, HealthConfig, ServiceSpec,
+        ServiceSpecUpdateConfig, ServiceSpecUpdateConfigFailureActionEnum as FailureAction, ServiceSpecUpdateConfigOrderEnum,
         ServiceUpdateStatusStateEnum, Task, TaskSpecRestartPolicy, TaskSpecRestartPolicyConditionEnum as Condition,
         TaskState as EngineState,
     },
@@ -24,7 +24,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{
-    call::answer,
+    call::{answer, found},
     raw::{self, RawService},
 };
 use crate::{
@@ -41,6 +41,9 @@ pub(super) const NAMESPACE: &str = "com.docker.stack.namespace";
 
 /// The bytes of a task's logs that are kept at most; the last lines of a task that writes without line ends are cut.
 const LOG_LIMIT: usize = 64 * 1024;
+
+/// How many checks in a row have to fail where a health check does not say it.
+const RETRIES: i64 = 3;
 
 pub(super) async fn look(
     docker: &Docker,
@@ -90,6 +93,20 @@ pub(super) async fn logs(docker: &Docker, task: &TaskId, lines: u32) -> Result<S
     let all: Vec<&str> = text.lines().map(str::trim_end).collect();
     let from = all.len().saturating_sub(usize::try_from(lines).unwrap_or(usize::MAX));
     Ok(all[from..].join("\n"))
+}
+
+pub(super) async fn health_words(docker: &Docker, container: &str) -> Result<Option<String>, SwarmError> {
+    Ok(found("container", docker.inspect_container(container, None)).await?.and_then(unhealthy_words))
+}
+
+/// The engine calls each container with a health check unhealthy once it has ended, so its count of failed checks tells, which leaves
+/// out those of the start period.
+fn unhealthy_words(inspected: ContainerInspectResponse) -> Option<String> {
+    let health = inspected.state?.health?;
+    let retries = inspected.config?.healthcheck?.retries.filter(|retries| *retries > 0).unwrap_or(RETRIES);
+    // The newest comes last.
+    let last = health.log.and_then(|mut log| log.pop());
+    (health.failing_streak? >= retries).then(|| last.and_then(|last| last.output).unwrap_or_default())
 }
 
 /// The engine's list, also when single entries hold a word that the library does not know: its enums are strict, and one
@@ -323,7 +340,11 @@ fn health(config: Option<HealthConfig>) -> Health {
         _ => Health::Probe {
             interval: said(config.interval, Duration::from_secs(30)),
             timeout: said(config.timeout, Duration::from_secs(30)),
-            retries: config.retries.and_then(|number| u64::try_from(number).ok()).filter(|number| *number > 0).unwrap_or(3),
+            retries: config
+                .retries
+                .and_then(|number| u64::try_from(number).ok())
+                .filter(|number| *number > 0)
+                .unwrap_or(RETRIES.unsigned_abs()),
             start_period: nanos(config.start_period, Duration::ZERO),
         },
     }

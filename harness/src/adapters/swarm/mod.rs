@@ -1,6 +1,8 @@
 //! The engine through its API, by bollard. The engine's types end here.
 
 mod call;
+mod data;
+mod exec;
 mod host;
 mod look;
 mod nudges;
@@ -43,6 +45,11 @@ impl DockerSwarm {
     pub async fn services(&self) -> Result<BTreeMap<String, BTreeMap<String, String>>, SwarmError> {
         look::services(&self.socket).await
     }
+
+    /// Runs a command in a container of the engine's own machine, and gives its exit code and what it printed.
+    pub async fn exec(&self, container: &str, argv: &[&str]) -> Result<(i64, String), SwarmError> {
+        exec::exec(&self.docker, container, argv).await
+    }
 }
 
 #[async_trait]
@@ -80,6 +87,10 @@ impl Swarm for DockerSwarm {
 
     async fn logs(&self, task: &TaskId, lines: u32) -> Result<String, SwarmError> {
         look::logs(&self.docker, task, lines).await
+    }
+
+    async fn health_words(&self, container: &str) -> Result<Option<String>, SwarmError> {
+        look::health_words(&self.docker, container).await
     }
 
     async fn mark(&self, claim: &Claim, labels: &BTreeMap<String, String>) -> Result<(), SwarmError> {

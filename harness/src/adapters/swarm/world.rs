@@ -58,7 +58,7 @@ pub(super) async fn world(docker: &Docker) -> Result<World, SwarmError> {
         let (Some(id), Some(spec)) = (config.id, config.spec) else { continue };
         objects.insert(named(ObjectKind::Config, id), object(spec.name, spec.labels, &config.version, BTreeSet::new()));
     }
-    Ok(World { engine, objects, files: BTreeMap::new() })
+    Ok(World { engine, objects, files: BTreeMap::new(), snapshots: BTreeMap::new() })
 }
 
 fn named(kind: ObjectKind, id: String) -> ObjectId {

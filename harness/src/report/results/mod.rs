@@ -1,6 +1,7 @@
 //! `results.json`, version 1 of its own schema. Field names of the predecessor are kept where the meaning is the same. What taster
 //! does not know yet is null, never invented.
 
+mod compare;
 mod of_state;
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
@@ -10,12 +11,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+pub use compare::differences;
+
 pub use crate::model::outcome::Status;
 use crate::{
     adapters::folder::Folder,
+    backup::Coverage,
+    canary::Moment,
     claim::Claimed,
     converge::TaskState,
     event::{Event, Kind},
+    lint::Rule,
     log::Reporter,
     model::{
         outcome::{Outcome, Owner, Subject, Tier},
@@ -84,7 +90,7 @@ pub struct ResultsV1 {
     pub level: u8,
     /// One sentence on why it is not higher.
     pub level_reason: String,
-    /// What lint says of the head; null until there is lint.
+    /// What lint says of the head; null when the run was refused or has no plan.
     pub lint: Option<LintV1>,
     /// The rungs that were skipped, and those that were not verified.
     pub skips: Skips,
@@ -110,9 +116,12 @@ pub struct ResultsV1 {
     pub dropped: Vec<String>,
     /// What an operator has to do, or to know, to come from base to head.
     pub operator_must: Vec<String>,
-    /// What became of the canaries; null until there are such.
-    pub canaries: Option<Value>,
-    /// What the recipe's pack changes about the run; null until there are packs.
+    /// What became of the canaries, one after the other.
+    pub canaries: Vec<CanaryV1>,
+    /// The snapshot that the backup service made of the app; null without one.
+    pub snapshot: Option<String>,
+    /// What the recipe's pack changes about the run: settings that are not as usual, tests, hooks, whether there is an overlay, and
+    /// why it is superficial if it is; null without a pack.
     pub customization: Option<Value>,
     /// The picture of the app, relative to the run's folder; null until there are such.
     pub screenshot: Option<String>,
@@ -164,6 +173,29 @@ pub struct BaseV1 {
     pub commit: String,
 }
 
+/// What became of a canary.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CanaryV1 {
+    /// The canary, in words.
+    pub name: String,
+    /// The volume that it is in, when it is a file.
+    pub volume: Option<String>,
+    /// How much of that volume is in the backup; null when nothing is backed up, or when it is no file.
+    pub backed_up: Option<Coverage>,
+    /// How it was found, by moment: `planted`, `after-upgrade`, `after-restart`, `spoiled`, `after-restore`, `after-disaster`. What was
+    /// spoiled passed when it was then seen to be.
+    pub seen: BTreeMap<Moment, Sighting>,
+}
+
+/// How a canary was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Sighting {
+    /// Whether it was as it has to be.
+    pub status: Status,
+    /// One sentence; empty when it was.
+    pub summary: String,
+}
+
 /// The host as far as results speak of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HostV1 {
@@ -188,15 +220,23 @@ pub struct RungsV1 {
     pub lint: Status,
 }
 
-/// What lint says.
+/// What lint says of the head.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LintV1 {
-    /// Whether there are errors.
+    /// Whether it is free of errors, whoever brought them.
     pub status: Status,
     /// One sentence.
     pub detail: String,
-    /// The rules that are broken.
+    /// The rules of severity error that it breaks.
     pub rules_failed: Vec<String>,
+    /// Those of them that base does not break, or all when there is no base. They make the verdict red.
+    pub introduced: Vec<String>,
+    /// The rules that are mere advice and that it breaks.
+    pub advice: Vec<String>,
+    /// What it was compared with, by its tag or branch; null when there is nothing.
+    pub against: Option<String>,
+    /// How it stands to each rule; empty when it could not be linted.
+    pub rules: Vec<Rule>,
 }
 
 /// The rungs that neither passed nor failed.
@@ -318,12 +358,24 @@ pub fn results_schema() -> Schema {
     SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<ResultsV1>()
 }
 
+/// The digest over all fields but the digest itself of a results file, as it stands there: what another version wrote, too. The error
+/// is one sentence.
+pub fn digest_of(text: &str) -> Result<String, String> {
+    let mut value: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let digest = value.get_mut("digest").ok_or("it has no digest")?;
+    *digest = Value::from("");
+    Ok(digest_over(&value.to_string()))
+}
+
+fn digest_over(text: &str) -> String {
+    format!("sha256:{}", data_encoding::HEXLOWER.encode(&Sha256::digest(text)))
+}
+
 impl ResultsV1 {
     /// The digest over all other fields.
     pub fn computed_digest(&self) -> String {
         let bare = Self { digest: String::new(), ..self.clone() };
-        let text = serde_json::to_string(&bare).unwrap_or_default();
-        format!("sha256:{}", data_encoding::HEXLOWER.encode(&Sha256::digest(text)))
+        digest_over(&serde_json::to_string(&bare).unwrap_or_default())
     }
 
     /// The same results after the search that [`Flags::no_secret_leak`] tells of.

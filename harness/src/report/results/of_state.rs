@@ -2,17 +2,24 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::{Value, json};
+
 use super::{
-    BaseV1, Change, Evidence, Flags, HarnessV1, HeadV1, HostV1, Image, ResultsV1, RungsV1, SCHEMA, Skips, Stage, Status, Task,
-    Test,
+    BaseV1, CanaryV1, Change, Evidence, Flags, HarnessV1, HeadV1, HostV1, Image, LintV1, ResultsV1, RungsV1, SCHEMA, Sighting,
+    Skips, Stage, Status, Task, Test,
 };
 use crate::{
-    model::outcome::{Outcome, Tier},
+    canary::{Canary, CanaryState},
+    lint::{Fault, Linted},
+    model::{
+        outcome::{Cause, Failure, Outcome, Subject, Tier},
+        pack::{Pack, Settings},
+    },
     plan::{Class, Plan},
     report::terminal::{repeat, summary},
     rungs::{Rung, Rungs, level, rungs},
     state::{RunState, StepState, TaskStory},
-    verdict::{Colour, Verdict, exit_code, tier_outcome, verdict_so_far},
+    verdict::{Colour, Verdict, exit_code, lint_outcome, tier_outcome, verdict_so_far},
 };
 
 impl From<&RunState> for ResultsV1 {
@@ -60,7 +67,7 @@ impl From<&RunState> for ResultsV1 {
             },
             level: level.number,
             level_reason: level.reason,
-            lint: None,
+            lint: lint(state, &rungs),
             skips: skips(&rungs),
             flags: Flags { clean_teardown: state.hygiene.as_ref().is_some_and(|hygiene| hygiene.clean()), no_secret_leak: false },
             stages: stages(state),
@@ -73,8 +80,14 @@ impl From<&RunState> for ResultsV1 {
             images_before: state.images_before.iter().map(|(service, named)| (service.clone(), image(named))).collect(),
             dropped: state.dropped.clone(),
             operator_must: state.operator_must.clone(),
-            canaries: None,
-            customization: None,
+            canaries: state.canaries.iter().map(|found| canary(found, state.plan.as_ref())).collect(),
+            snapshot: state.snapshot.clone(),
+            customization: state
+                .plan
+                .as_ref()
+                .map(|plan| &plan.pack)
+                .filter(|pack| !pack.is_empty())
+                .map(|pack| customization(pack)),
             screenshot: None,
             harness: HarnessV1 {
                 version: begun.map(|begun| begun.taster.clone()).unwrap_or_default(),
@@ -104,12 +117,56 @@ impl From<&RunState> for ResultsV1 {
     }
 }
 
+/// What the recipe's pack changes about the run: the settings that are not as usual, its tests and hooks, and what it lacks.
+fn customization(pack: &Pack) -> Value {
+    let whole = |settings: &Settings| serde_json::to_value(settings).unwrap_or_default();
+    let (mut settings, usual) = (whole(&pack.settings), whole(&Settings::default()));
+    if let Some(keys) = settings.as_object_mut() {
+        keys.retain(|key, value| usual.get(key) != Some(value));
+    }
+    json!({
+        "settings": settings,
+        "tests": pack.tests,
+        "hooks": pack.hooks,
+        "overlay": pack.overlay.is_some(),
+        "superficial": pack.superficial(),
+    })
+}
+
 /// A run that has not ended proves nothing, unless the recipe has failed already.
 fn exit_code_of_the_unfinished(verdict: &Verdict) -> u8 {
     match verdict.outcome {
         Colour::Red => 1,
         Colour::Green | Colour::Inconclusive => 3,
     }
+}
+
+fn lint(state: &RunState, rungs: &Rungs) -> Option<LintV1> {
+    let plan = state.plan.as_ref()?;
+    let outcome = lint_outcome(plan, state)?;
+    let linted = state.lint.get(&Subject::Head);
+    let number = |fault| match fault {
+        Fault::Rule { id, .. } => Some(id),
+        Fault::Invalid { .. } => None,
+    };
+    Some(LintV1 {
+        status: rungs.lint.status,
+        detail: match &outcome {
+            Outcome::Passed => format!("lint {}", rungs.lint.why),
+            Outcome::Failed(_) | Outcome::Skipped(_) | Outcome::Unverified(_) => summary(&outcome),
+        },
+        rules_failed: linted.iter().flat_map(|linted| linted.errors()).filter_map(number).collect(),
+        introduced: match outcome {
+            Outcome::Failed(Failure { cause: Cause::Lint { rules }, .. }) => rules,
+            Outcome::Passed | Outcome::Failed(_) | Outcome::Skipped(_) | Outcome::Unverified(_) => Vec::new(),
+        },
+        advice: linted.map(Linted::advice).unwrap_or_default(),
+        against: plan.against.as_ref().filter(|base| base.commit().is_some()).map(ToString::to_string),
+        rules: match linted {
+            Some(Linted::Rules { rules }) => rules.clone(),
+            Some(Linted::Invalid { .. }) | None => Vec::new(),
+        },
+    })
 }
 
 fn tiers(state: &RunState) -> BTreeMap<String, Status> {
@@ -123,6 +180,19 @@ fn skips(rungs: &Rungs) -> Skips {
         intentional: at(Status::Skip).map(|rung| (rung.name().to_owned(), rungs.of(rung).why.clone())).collect(),
         unintentional: at(Status::Unver).map(|rung| rung.name().to_owned()).collect(),
     }
+}
+
+fn canary(found: &CanaryState, plan: Option<&Plan>) -> CanaryV1 {
+    let volume = match &found.canary {
+        Canary::File { volume, .. } => Some(volume.clone()),
+        Canary::Row { .. } | Canary::Pack { .. } => None,
+    };
+    let backed_up = volume.as_ref().and_then(|volume| plan?.coverage.get(volume).cloned());
+    let seen = found
+        .seen
+        .iter()
+        .map(|(moment, outcome)| (*moment, Sighting { status: Status::from(outcome), summary: summary(outcome) }));
+    CanaryV1 { name: found.canary.to_string(), volume, backed_up, seen: seen.collect() }
 }
 
 fn image(named: &str) -> Image {

@@ -4,14 +4,15 @@ use std::fmt::Write;
 
 use super::{Hue, Paint, line::asked, printable};
 use crate::{
+    lint::{Linted, named},
     model::{
-        outcome::Tier,
+        outcome::{Gap, Outcome, Subject, Tier},
         request::{DEFAULT_DEADLINE, Source},
     },
     report::sandbox_abra,
     rungs::{level, rungs},
-    state::RunState,
-    verdict::{Colour, Verdict, verdict_so_far},
+    state::{Kept, RunState, StepState},
+    verdict::{Colour, Verdict, lint_outcome, verdict_so_far},
 };
 
 /// The most lines of an ending.
@@ -42,7 +43,9 @@ pub fn ending(state: &RunState, place: Place<'_>) -> String {
     let notes: Vec<String> = state.remarks.iter().take(2).map(|remark| format!("  note: {}", flat(remark))).collect();
     let mut lines = vec![headline(state, &verdict, place.paint)];
     let room = LINES.saturating_sub(lines.len() + notes.len() + last.len());
-    lines.extend(why(&verdict, room));
+    let lint: Vec<String> = lint(state).map(|told| format!("  lint: {}", flat(&told))).into_iter().collect();
+    lines.extend(why(&verdict, room.saturating_sub(lint.len())));
+    lines.extend(lint);
     lines.extend(notes);
     lines.extend(last);
     lines.iter().map(|line| line.clone() + "\n").collect()
@@ -75,6 +78,17 @@ fn why(verdict: &Verdict, room: usize) -> Vec<String> {
     lines
 }
 
+/// The lint errors that make no verdict; those that do stand among its reasons.
+fn lint(state: &RunState) -> Option<String> {
+    let plan = state.plan.as_ref()?;
+    let errors = state.lint.get(&Subject::Head).map(Linted::errors).filter(|errors| !errors.is_empty())?;
+    match lint_outcome(plan, state)? {
+        Outcome::Passed => Some(format!("head has errors that base has too: {}", named(&errors))),
+        Outcome::Unverified(Gap::Incomparable { what }) => Some(what),
+        Outcome::Failed(_) | Outcome::Skipped(_) | Outcome::Unverified(_) => None,
+    }
+}
+
 fn left(state: &RunState) -> Vec<String> {
     let Some(hygiene) = &state.hygiene else {
         let told = match state.claims.is_empty() {
@@ -92,7 +106,9 @@ fn left(state: &RunState) -> Vec<String> {
 }
 
 fn look_at(state: &RunState, verdict: &Verdict, place: Place<'_>) -> Vec<String> {
-    let evidence = state.evidence.iter().take(3).map(|kept| flat(&kept.file.display().to_string()));
+    // What belongs to a step that passed shows nothing of what went wrong.
+    let passed = |kept: &&Kept| state.steps.get(&kept.step).and_then(StepState::outcome).is_some_and(Outcome::passed);
+    let evidence = state.evidence.iter().filter(|kept| !passed(kept)).take(3).map(|kept| flat(&kept.file.display().to_string()));
     let mut files: Vec<String> = if verdict.outcome == Colour::Green { Vec::new() } else { evidence.collect() };
     if place.page {
         files.push("report.html".into());

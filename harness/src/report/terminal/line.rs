@@ -92,7 +92,7 @@ pub fn summary(outcome: &Outcome) -> String {
         Outcome::Failed(failure) => failure.message.clone(),
         Outcome::Skipped(SkipReason::NotAsked) => "was not asked for".into(),
         Outcome::Skipped(SkipReason::Structural { lacks }) => format!("there is no {}", lacks.trim_start_matches("a ")),
-        Outcome::Skipped(SkipReason::Declared { because }) => because.clone(),
+        Outcome::Skipped(SkipReason::NotApplicable { because }) => format!("does not apply: {because}"),
         Outcome::Unverified(why) => gap(why),
     }
 }

@@ -1,0 +1,67 @@
+//! The archive that a download of a snapshot leaves.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::Path,
+};
+
+use flate2::read::MultiGzDecoder;
+
+/// Its name in abra's working folder (`abra.md` 7.3).
+pub(super) const FILE: &str = "backup.tar.gz";
+
+/// The bytes of all files in it; what is packed itself counts by what comes out of it.
+pub(super) fn size(file: &Path) -> io::Result<u64> {
+    let mut archive = tar::Archive::new(MultiGzDecoder::new(File::open(file)?));
+    let mut sum = 0;
+    for entry in archive.entries()? {
+        let entry = entry?;
+        if !entry.header().entry_type().is_file() {
+            continue;
+        }
+        let packed = entry.path()?.extension().is_some_and(|extension| extension == "gz");
+        // A dump that says that it is packed and is not has nothing in it for a restore.
+        sum += if packed { counted(MultiGzDecoder::new(entry)).unwrap_or(0) } else { entry.size() };
+    }
+    Ok(sum)
+}
+
+fn counted(mut from: impl Read) -> io::Result<u64> {
+    io::copy(&mut from, &mut io::sink())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::{Compression, write::GzEncoder};
+
+    use super::*;
+
+    fn packed(bytes: &[u8]) -> Vec<u8> {
+        let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
+        packer.write_all(bytes).unwrap();
+        packer.finish().unwrap()
+    }
+
+    #[test]
+    fn what_is_in_an_archive_is_counted() {
+        for (name, bytes, counts) in [
+            ("dump.sql", b"create".to_vec(), 6),
+            ("dump.sql", Vec::new(), 0),
+            ("dump.sql.gz", packed(b"create"), 6),
+            ("dump.sql.gz", packed(b""), 0),
+            ("dump.sql.gz", b"no gzip".to_vec(), 0),
+        ] {
+            let mut tar = tar::Builder::new(Vec::new());
+            let mut header = tar::Header::new_gnu();
+            header.set_size(bytes.len() as u64);
+            header.set_mode(0o644);
+            tar.append_data(&mut header, name, bytes.as_slice()).unwrap();
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), packed(&tar.into_inner().unwrap())).unwrap();
+            assert_eq!(size(file.path()).unwrap(), counts, "{name} of {} bytes", bytes.len());
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Volumes through a container that is never started, commands in containers, and the snapshots of the backup service.
+
+use std::{collections::HashMap, io::Read, time::Duration};
+
+use async_trait::async_trait;
+use bollard::{
+    Docker, body_full,
+    exec::{CreateExecOptions, StartExecResults},
+    models::{ContainerCreateBody, HostConfig, Mount, MountType},
+    query_parameters::{
+        CreateContainerOptionsBuilder, DownloadFromContainerOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptions,
+        UploadToContainerOptionsBuilder,
+    },
+};
+use futures_util::TryStreamExt;
+use serde_json::Value;
+
+use super::{
+    DockerSwarm,
+    call::{answer, found},
+};
+use crate::{
+    claim::{Claim, Claimed},
+    model::names::{ImageRef, ServiceName, TaskId},
+    ports::{Data, Holder, Said, SwarmError},
+};
+
+/// Where the volumes are mounted in the container that holds them.
+const MOUNTS: &str = "/taster";
+/// The bytes of output that are kept at most; what comes later is read and dropped, so that the command can end.
+const OUTPUT_LIMIT: usize = 1 << 20;
+/// The longest file that is read from a volume, in bytes.
+const FILE_LIMIT: u64 = 1 << 20;
+/// How long the backup service may take to list or forget.
+const RESTIC: Duration = Duration::from_secs(60);
+
+#[async_trait]
+impl Data for DockerSwarm {
+    async fn hold(&self, claim: &Claim, image: &ImageRef, volumes: &[String]) -> Result<Holder, SwarmError> {
+        let Claimed::Stack { name: stack } = claim.what() else { return Err(uncovered("container create")) };
+        if let Some(foreign) = volumes.iter().find(|volume| !stack.owns(volume)) {
+            return Err(SwarmError::Refused { call: "container create".into(), message: format!("no claim covers {foreign}") });
+        }
+        let container = format!("{stack}_taster-holder");
+        remove(&self.docker, &container).await?;
+        let mount = |(number, volume): (usize, &String)| Mount {
+            typ: Some(MountType::VOLUME),
+            source: Some(volume.clone()),
+            target: Some(format!("{MOUNTS}/{number}")),
+            ..Mount::default()
+        };
+        let mounts = volumes.iter().enumerate().map(mount).collect();
+        let body = ContainerCreateBody {
+            image: Some(image.to_string()),
+            entrypoint: Some(vec!["/never-started".into()]),
+            host_config: Some(HostConfig { mounts: Some(mounts), network_mode: Some("none".into()), ..HostConfig::default() }),
+            ..ContainerCreateBody::default()
+        };
+        let options = CreateContainerOptionsBuilder::default().name(&container).build();
+        answer("container create", self.docker.create_container(Some(options), body)).await?;
+        Ok(Holder { container, volumes: volumes.to_vec() })
+    }
+
+    async fn put(&self, holder: &Holder, volume: &str, path: &str, bytes: &[u8]) -> Result<(), SwarmError> {
+        let mut tar = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        let packed = tar.append_data(&mut header, path, bytes).and_then(|()| tar.into_inner());
+        let packed = packed.map_err(|error| failed("archive put", error.to_string()))?;
+        let options = UploadToContainerOptionsBuilder::default().path(&mounted(holder, volume)?).build();
+        let body = body_full(packed.into());
+        answer("archive put", self.docker.upload_to_container(&holder.container, Some(options), body)).await
+    }
+
+    async fn get(&self, holder: &Holder, volume: &str, path: &str) -> Result<Option<Vec<u8>>, SwarmError> {
+        let at = format!("{}/{path}", mounted(holder, volume)?);
+        let options = DownloadFromContainerOptionsBuilder::default().path(&at).build();
+        let packed = self.docker.download_from_container(&holder.container, Some(options));
+        let packed = packed.try_fold(Vec::new(), |mut all, piece| async move {
+            all.extend_from_slice(&piece);
+            Ok(all)
+        });
+        let Some(packed) = found("archive get", packed).await? else { return Ok(None) };
+        let unread = |error: std::io::Error| failed("archive get", error.to_string());
+        let mut archive = tar::Archive::new(packed.as_slice());
+        for entry in archive.entries().map_err(unread)? {
+            let entry = entry.map_err(unread)?;
+            if entry.header().entry_type().is_file() {
+                let mut bytes = Vec::new();
+                entry.take(FILE_LIMIT).read_to_end(&mut bytes).map_err(unread)?;
+                return Ok(Some(bytes));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn release(&self, holder: Holder) -> Result<(), SwarmError> {
+        remove(&self.docker, &holder.container).await
+    }
+
+    async fn exec(&self, claim: &Claim, task: &TaskId, argv: &[String], patience: Duration) -> Result<Said, SwarmError> {
+        let Claimed::Stack { name: stack } = claim.what() else { return Err(uncovered("exec")) };
+        let labels = [format!("com.docker.swarm.task.id={task}"), format!("com.docker.stack.namespace={stack}")];
+        let container = running(&self.docker, &labels).await?;
+        let container = container.ok_or_else(|| failed("exec", format!("no container of task {task} runs on this engine")))?;
+        exec(&self.docker, &container, argv, patience).await
+    }
+
+    async fn snapshots(&self, claim: &Claim) -> Result<Vec<String>, SwarmError> {
+        let (container, app) = bot(&self.docker, claim).await?;
+        let argv = ["restic", "snapshots", "--json", "--host", &app, "--tag", &app].map(str::to_owned);
+        let said = well(exec(&self.docker, &container, &argv, RESTIC).await?, "restic snapshots")?;
+        let unread = || failed("restic snapshots", format!("it does not print JSON: {}", said.trim()));
+        // Warnings may stand before the list.
+        let list =
+            said.lines().find(|line| line.starts_with('[')).or(said.trim().is_empty().then_some("[]")).ok_or_else(unread)?;
+        let list: Vec<Value> = serde_json::from_str(list).map_err(|_| unread())?;
+        list.iter().map(|snapshot| snapshot["short_id"].as_str().map(str::to_owned).ok_or_else(unread)).collect()
+    }
+
+    async fn forget(&self, claim: &Claim, snapshots: &[String]) -> Result<(), SwarmError> {
+        let (container, _) = bot(&self.docker, claim).await?;
+        let argv: Vec<String> = ["restic", "forget"].map(str::to_owned).into_iter().chain(snapshots.iter().cloned()).collect();
+        well(exec(&self.docker, &container, &argv, RESTIC).await?, "restic forget").map(drop)
+    }
+
+    async fn runs(&self, service: &ServiceName) -> Result<bool, SwarmError> {
+        Ok(running(&self.docker, &[of_service(service)]).await?.is_some())
+    }
+}
+
+fn of_service(service: &ServiceName) -> String {
+    format!("com.docker.swarm.service.name={service}")
+}
+
+/// The container of the claimed app's backup service, and the app's name.
+async fn bot(docker: &Docker, claim: &Claim) -> Result<(String, String), SwarmError> {
+    let Claimed::Snapshots { app, service } = claim.what() else { return Err(uncovered("exec")) };
+    let container = running(docker, &[of_service(service)]).await?;
+    let absent = || failed("exec", format!("no container of the backup service {service} runs on this engine"));
+    Ok((container.ok_or_else(absent)?, app.to_string()))
+}
+
+/// The first running container with all these labels.
+async fn running(docker: &Docker, labels: &[String]) -> Result<Option<String>, SwarmError> {
+    let filters = HashMap::from([("label", labels.to_vec()), ("status", vec!["running".to_owned()])]);
+    let options = ListContainersOptionsBuilder::default().filters(&filters).build();
+    let found = answer("container ls", docker.list_containers(Some(options))).await?;
+    Ok(found.into_iter().find_map(|container| container.id))
+}
+
+async fn exec(docker: &Docker, container: &str, argv: &[String], patience: Duration) -> Result<Said, SwarmError> {
+    let silent = |_| SwarmError::Silent { call: format!("exec {}", argv.first().map_or("", String::as_str)), after: patience };
+    tokio::time::timeout(patience, attached(docker, container, argv)).await.map_err(silent)?
+}
+
+async fn attached(docker: &Docker, container: &str, argv: &[String]) -> Result<Said, SwarmError> {
+    let options = CreateExecOptions {
+        cmd: Some(argv.to_vec()),
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        ..CreateExecOptions::default()
+    };
+    let made = answer("exec", docker.create_exec(container, options)).await?;
+    let mut kept = Vec::new();
+    match answer("exec start", docker.start_exec(&made.id, None)).await? {
+        StartExecResults::Attached { mut output, .. } => {
+            while let Some(frame) = output.try_next().await.map_err(|error| failed("exec", error.to_string()))? {
+                let bytes = frame.into_bytes();
+                kept.extend_from_slice(&bytes[..bytes.len().min(OUTPUT_LIMIT.saturating_sub(kept.len()))]);
+            }
+        }
+        StartExecResults::Detached => return Err(failed("exec", "the engine did not attach to it".into())),
+    }
+    let ended = answer("exec inspect", docker.inspect_exec(&made.id)).await?;
+    let exit = ended.exit_code.ok_or_else(|| failed("exec", "the engine does not say how it ended".into()))?;
+    Ok(Said { exit, text: String::from_utf8_lossy(&kept).into_owned() })
+}
+
+/// What a command printed that went well.
+fn well(said: Said, call: &str) -> Result<String, SwarmError> {
+    match said.exit {
+        0 => Ok(said.text),
+        exit => Err(failed(call, format!("exit code {exit}: {}", said.text.trim()))),
+    }
+}
+
+fn mounted(holder: &Holder, volume: &str) -> Result<String, SwarmError> {
+    let number = holder.volumes.iter().position(|held| held == volume);
+    number.map(|number| format!("{MOUNTS}/{number}")).ok_or_else(|| failed("archive", format!("{volume} is not held")))
+}
+
+async fn remove(docker: &Docker, container: &str) -> Result<(), SwarmError> {
+    // Volumes that the image itself declares are made with the container and go with it; named ones stay.
+    let options = RemoveContainerOptions { force: true, v: true, ..RemoveContainerOptions::default() };
+    found("container rm", docker.remove_container(container, Some(options))).await.map(drop)
+}
+
+fn uncovered(call: &str) -> SwarmError {
+    SwarmError::Refused { call: call.to_owned(), message: "no claim covers it".into() }
+}
+
+fn failed(call: &str, message: String) -> SwarmError {
+    SwarmError::Failed { call: call.to_owned(), message }
+}

@@ -1,0 +1,155 @@
+//! How a row is put into a database, looked for and spoiled: as commands for the database's own client in its own container. Pure.
+//!
+//! What the pack does not say is taken from the variables that the official images know, in the container itself.
+
+use crate::model::pack::{CanaryAct, Database, DatabaseKind};
+
+/// What a spoiled row holds.
+pub const SPOILED: &str = "spoiled";
+
+/// The command that does `act` with the row `nonce`. A check prints what the row holds.
+pub fn command(database: &Database, act: CanaryAct, nonce: &str) -> Vec<String> {
+    let script = match database.kind {
+        DatabaseKind::Postgres => postgres(database, &sql(act, nonce, "text")),
+        DatabaseKind::Mysql => mysql(database, &sql(act, nonce, "varchar(255)")),
+        DatabaseKind::Sqlite => sqlite(database, &sql(act, nonce, "text")),
+        DatabaseKind::Redis => redis(database, act, nonce),
+    };
+    vec!["sh".into(), "-c".into(), script]
+}
+
+fn sql(act: CanaryAct, nonce: &str, text: &str) -> String {
+    match act {
+        CanaryAct::Plant => format!(
+            "CREATE TABLE IF NOT EXISTS taster_canary (nonce {text}); DELETE FROM taster_canary; INSERT INTO taster_canary VALUES ('{nonce}');"
+        ),
+        CanaryAct::Check => "SELECT nonce FROM taster_canary;".to_owned(),
+        CanaryAct::Spoil => format!("UPDATE taster_canary SET nonce = '{SPOILED}';"),
+    }
+}
+
+/// A value that the pack gives, quoted for the shell, or what the container's variables say.
+fn given(value: Option<&String>, otherwise: &str) -> String {
+    value.map_or_else(|| format!("\"{otherwise}\""), |value| shell_words::quote(value).into_owned())
+}
+
+/// The password as the shell finds it: in a file, else in a variable.
+fn password(file: Option<&String>, files: &[&str], variables: &[&str]) -> String {
+    match file {
+        Some(file) => format!("\"$(cat {})\"", shell_words::quote(file)),
+        None => {
+            let files: String = files.iter().map(|name| format!("${{{name}:+$(cat \"${name}\")}}")).collect();
+            let nested = variables.iter().rev().fold(String::new(), |inner, name| format!("${{{name}:-{inner}}}"));
+            format!("\"$(p=\"{files}\"; printf %s \"${{p:-{nested}}}\")\"")
+        }
+    }
+}
+
+fn postgres(database: &Database, sql: &str) -> String {
+    let user = given(database.user.as_ref(), "${POSTGRES_USER:-postgres}");
+    let name = given(database.name.as_ref(), "${POSTGRES_DB:-${POSTGRES_USER:-postgres}}");
+    let password = password(database.password_file.as_ref(), &["POSTGRES_PASSWORD_FILE"], &["POSTGRES_PASSWORD"]);
+    format!("PGPASSWORD={password} exec psql -v ON_ERROR_STOP=1 -qtA -U {user} -d {name} -c {}", shell_words::quote(sql))
+}
+
+fn mysql(database: &Database, sql: &str) -> String {
+    let user = given(database.user.as_ref(), "root");
+    let name = given(database.name.as_ref(), "${MYSQL_DATABASE:-$MARIADB_DATABASE}");
+    let password = password(
+        database.password_file.as_ref(),
+        &["MYSQL_ROOT_PASSWORD_FILE", "MARIADB_ROOT_PASSWORD_FILE"],
+        &["MYSQL_ROOT_PASSWORD", "MARIADB_ROOT_PASSWORD"],
+    );
+    let sql = shell_words::quote(sql);
+    format!(
+        "client=$(command -v mariadb || command -v mysql) && MYSQL_PWD={password} exec \"$client\" -N -B -u {user} {name} -e {sql}"
+    )
+}
+
+fn sqlite(database: &Database, sql: &str) -> String {
+    let path = given(database.path.as_ref(), "");
+    format!("exec sqlite3 -cmd '.timeout 5000' {path} {}", shell_words::quote(sql))
+}
+
+fn redis(database: &Database, act: CanaryAct, nonce: &str) -> String {
+    let password = password(database.password_file.as_ref(), &["REDIS_PASSWORD_FILE"], &["REDIS_PASSWORD"]);
+    let client = format!("p={password}; export REDISCLI_AUTH=\"$p\"; [ -n \"$p\" ] || unset REDISCLI_AUTH;");
+    match act {
+        CanaryAct::Plant => format!("{client} redis-cli SET taster_canary {nonce} && redis-cli SAVE"),
+        CanaryAct::Check => format!("{client} redis-cli GET taster_canary"),
+        CanaryAct::Spoil => format!("{client} redis-cli SET taster_canary {SPOILED} && redis-cli SAVE"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    fn database(kind: DatabaseKind) -> Database {
+        Database { service: "db".into(), kind, name: None, user: None, password_file: None, path: None }
+    }
+
+    /// What a client in the place of `name` is called with, and its password.
+    fn called(database: &Database, name: &str, act: CanaryAct, env: &[(&str, &str)]) -> String {
+        let bin = tempfile::tempdir().unwrap();
+        let fake = bin.path().join(name);
+        std::fs::write(&fake, "#!/bin/sh\necho \"$PGPASSWORD$MYSQL_PWD$REDISCLI_AUTH|$*\"\n").unwrap();
+        std::fs::set_permissions(&fake, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let path = format!("{}:/usr/bin:/bin", bin.path().display());
+        let words = command(database, act, "n1");
+        let done =
+            Command::new(&words[0]).args(&words[1..]).env_clear().env("PATH", path).envs(env.iter().copied()).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap().trim_end().to_owned()
+    }
+
+    #[test]
+    fn clients_are_called_with_what_the_container_says() {
+        use CanaryAct::Check;
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "s3 cret").unwrap();
+        let path = file.path().to_str().unwrap();
+        let select = "SELECT nonce FROM taster_canary;";
+        for (kind, client, env, call) in [
+            (DatabaseKind::Postgres, "psql", vec![], format!("|-v ON_ERROR_STOP=1 -qtA -U postgres -d postgres -c {select}")),
+            (
+                DatabaseKind::Postgres,
+                "psql",
+                vec![("POSTGRES_USER", "shop"), ("POSTGRES_PASSWORD_FILE", path)],
+                format!("s3 cret|-v ON_ERROR_STOP=1 -qtA -U shop -d shop -c {select}"),
+            ),
+            (
+                DatabaseKind::Mysql,
+                "mysql",
+                vec![("MYSQL_DATABASE", "ghost"), ("MYSQL_ROOT_PASSWORD_FILE", path)],
+                format!("s3 cret|-N -B -u root ghost -e {select}"),
+            ),
+            (
+                DatabaseKind::Mysql,
+                "mariadb",
+                vec![("MARIADB_DATABASE", "wiki"), ("MARIADB_ROOT_PASSWORD", "x")],
+                format!("x|-N -B -u root wiki -e {select}"),
+            ),
+            (DatabaseKind::Redis, "redis-cli", vec![], "|GET taster_canary".to_owned()),
+            (DatabaseKind::Redis, "redis-cli", vec![("REDIS_PASSWORD", "x")], "x|GET taster_canary".to_owned()),
+        ] {
+            assert_eq!(called(&database(kind), client, Check, &env), call, "{kind:?} {env:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_pack_says_comes_first() {
+        let pack = Database {
+            name: Some("my db".into()),
+            user: Some("me".into()),
+            path: Some("/data/a b.db".into()),
+            ..database(DatabaseKind::Postgres)
+        };
+        let call = called(&pack, "psql", CanaryAct::Spoil, &[("POSTGRES_USER", "other")]);
+        assert_eq!(call, "|-v ON_ERROR_STOP=1 -qtA -U me -d my db -c UPDATE taster_canary SET nonce = 'spoiled';");
+        let file = called(&Database { kind: DatabaseKind::Sqlite, ..pack }, "sqlite3", CanaryAct::Check, &[]);
+        assert_eq!(file, "|-cmd .timeout 5000 /data/a b.db SELECT nonce FROM taster_canary;");
+    }
+}

@@ -1,0 +1,130 @@
+//! Plants canaries, looks for them at later moments, and spoils them before a restore.
+
+mod act;
+
+use super::{Context, check};
+use crate::{
+    backup::Backed,
+    canary::{self, Canary, CanaryState, GivenUp, Moment, given_up},
+    event::Note,
+    model::{
+        outcome::{Cause, Failure, Gap, Outcome, SkipReason},
+        pack::CanaryAct,
+    },
+    plan::{Planned, Step},
+};
+
+/// Plants a canary wherever one can be, and looks whether it is there.
+pub(super) async fn plant(context: &Context<'_>, planned: &Planned) -> Outcome {
+    let canaries = match context.installed_resolved().await {
+        Ok(Ok(resolved)) => canary::of(&resolved, &context.pack),
+        Ok(Err(what)) => return Outcome::Unverified(Gap::ResolverDisagrees { what }),
+        Err(failure) => return Outcome::Failed(failure),
+    };
+    if canaries.is_empty() {
+        return Outcome::Skipped(SkipReason::Structural { lacks: "a volume of its own".into() });
+    }
+    worst(act::each(context, planned, &canaries, Moment::Planted, CanaryAct::Plant).await)
+}
+
+/// Spoils all canaries, and sees to it that they are: a restore that restores nothing must not pass.
+pub(super) async fn spoil(context: &Context<'_>, planned: &Planned) -> Outcome {
+    if context.log.state().snapshot.is_none() {
+        return Outcome::Unverified(Gap::NotRun { because: "there is no snapshot of this run".into() });
+    }
+    let canaries = sound(context);
+    if canaries.is_empty() {
+        return Outcome::Skipped(SkipReason::Structural { lacks: "a canary".into() });
+    }
+    worst(act::each(context, planned, &canaries, Moment::Spoiled, CanaryAct::Spoil).await)
+}
+
+/// Looks whether the canaries are there that have to be.
+pub(super) async fn look(context: &Context<'_>, planned: &Planned, moment: Moment) -> Outcome {
+    let resolved = match context.resolved(&context.tree).await {
+        Ok(Ok(resolved)) => resolved,
+        Ok(Err(what)) => return Outcome::Unverified(Gap::ResolverDisagrees { what }),
+        Err(failure) => return Outcome::Failed(failure),
+    };
+    let mut outcomes = volumes(context, planned, moment);
+    let planted = context.log.state().canaries;
+    if planted.is_empty() {
+        outcomes.push(none_planted(context));
+        return worst(outcomes);
+    }
+    let backed = Backed::of(&resolved);
+    let (mut there, mut looked) = (Vec::new(), Vec::new());
+    for CanaryState { canary, seen } in planted {
+        let unplanted = || Gap::NotRun { because: format!("{canary} could not be planted") };
+        let told = match canary::expected(&canary, moment, &backed, &resolved) {
+            _ if !seen.get(&Moment::Planted).is_some_and(Outcome::passed) => Outcome::Unverified(unplanted()),
+            Err(because) => Outcome::Skipped(SkipReason::NotApplicable { because }),
+            Ok(()) => {
+                there.push(canary);
+                continue;
+            }
+        };
+        act::tell(context, planned, &canary, moment, &told);
+        looked.push(told);
+    }
+    outcomes.extend(looked);
+    if there.is_empty() && moment.restored() {
+        let because = "no canary is wholly in the backup, so nothing shows that data came back; name the database in recipe.toml, \
+                       or give the pack a canary";
+        outcomes.push(Outcome::Unverified(Gap::NotRun { because: because.into() }));
+    }
+    outcomes.extend(act::each(context, planned, &there, moment, CanaryAct::Check).await);
+    worst(outcomes)
+}
+
+/// What became of the volumes that base had.
+fn volumes(context: &Context<'_>, planned: &Planned, moment: Moment) -> Vec<Outcome> {
+    let (Moment::AfterUpgrade, Some((_, before)), Ok(head)) = (moment, &context.base, context.resolved_sample()) else {
+        return Vec::new();
+    };
+    let mut outcomes = Vec::new();
+    for (volume, what) in given_up(&before.resolved, &head) {
+        match what {
+            GivenUp::Lost { service } => {
+                let sentence =
+                    format!("service {service} does not mount volume {volume} any more, so what the app had in it is lost to it");
+                let outcome = Outcome::Failed(Failure::new(Cause::DataLost, sentence));
+                check(context, &planned.id, &format!("volume {volume} is still mounted where it was"), &outcome);
+                outcomes.push(outcome);
+            }
+            GivenUp::Unused => {
+                context.log.note(Note::OperatorMust { text: format!("volume {volume} is not used any more and was left") });
+            }
+        }
+    }
+    outcomes
+}
+
+/// Without any canary there is nothing to look for, unless planting them is what failed.
+fn none_planted(context: &Context<'_>) -> Outcome {
+    let state = context.log.state();
+    let plant = state.plan.as_ref().and_then(|plan| plan.steps.iter().find(|planned| planned.step == Step::Plant));
+    match plant.and_then(|planned| state.steps.get(&planned.id)?.outcome()) {
+        Some(Outcome::Passed | Outcome::Skipped(_)) => Outcome::Skipped(SkipReason::Structural { lacks: "a canary".into() }),
+        Some(Outcome::Failed(_) | Outcome::Unverified(_)) | None => {
+            Outcome::Unverified(Gap::NotRun { because: "no canary could be planted".into() })
+        }
+    }
+}
+
+/// The canaries that were planted well.
+fn sound(context: &Context<'_>) -> Vec<Canary> {
+    let planted = context.log.state().canaries.into_iter();
+    planted.filter(|state| state.seen.get(&Moment::Planted).is_some_and(Outcome::passed)).map(|state| state.canary).collect()
+}
+
+/// The worst of what came of several canaries: a failure, then what is not verified, then what passed.
+fn worst(outcomes: Vec<Outcome>) -> Outcome {
+    let rank = |outcome: &Outcome| match outcome {
+        Outcome::Failed(_) => 0,
+        Outcome::Unverified(_) => 1,
+        Outcome::Passed => 2,
+        Outcome::Skipped(_) => 3,
+    };
+    outcomes.into_iter().min_by_key(rank).unwrap_or(Outcome::Passed)
+}

@@ -1,0 +1,91 @@
+//! A simulated program of a pack, whose functions end as they are told.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use harness::{
+    model::{
+        pack::{Pack, TestName},
+        protocol::{Answer, Ended, PROTOCOL, Wired, WiredSecret},
+    },
+    plan::Head,
+    ports::{Exited, ProgramError, Ran, TestProgram},
+};
+
+/// How a function of a simulated pack ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ends {
+    /// What it asserts holds.
+    Well,
+    /// What it asserts does not hold.
+    Fails,
+    /// It does not apply.
+    NotApplicable,
+    /// It panics.
+    Panics,
+    /// It uses up its budget.
+    Hangs,
+    /// Its process dies by a signal, before it has answered.
+    Crashes,
+    /// Its process ends with exit code 0, and without an answer.
+    Silent,
+    /// The program does not know it.
+    Missing,
+    /// The program cannot be started for it.
+    Unstartable,
+}
+
+/// The program of a pack.
+#[derive(Debug, Clone, Default)]
+pub struct SimProgram {
+    functions: BTreeMap<TestName, Ends>,
+}
+
+impl SimProgram {
+    /// The program of `pack`; a function that is not named in `ends` ends well.
+    pub fn of(pack: &Pack, ends: Vec<(&'static str, Ends)>) -> Self {
+        let tests = pack.tests.iter().map(|test| test.name.clone());
+        let hooks = pack.hooks.install.then(|| TestName::reported(TestName::INSTALL));
+        let ready = pack.hooks.ready.then(|| TestName::reported(TestName::READY));
+        let checks = pack.hooks.checks.iter().map(|(_, name)| name.clone());
+        let mut functions: BTreeMap<TestName, Ends> =
+            tests.chain(hooks).chain(ready).chain(checks).map(|name| (name, Ends::Well)).collect();
+        functions.extend(ends.into_iter().map(|(name, ends)| (TestName::reported(name), ends)));
+        Self { functions }
+    }
+}
+
+#[async_trait]
+impl TestProgram for SimProgram {
+    async fn list(&self, _: Duration) -> Result<BTreeSet<TestName>, ProgramError> {
+        let known = self.functions.iter().filter(|(_, ends)| **ends != Ends::Missing);
+        Ok(known.map(|(name, _)| name.clone()).collect())
+    }
+
+    async fn run_one(&self, test: &TestName, _: &Head, budget: Duration) -> Result<Ran, ProgramError> {
+        let ends = self.functions.get(test).copied().unwrap_or(Ends::Missing);
+        let (ended, exited) = match ends {
+            Ends::Well => (Some(Ended::Passed), Exited::Code(0)),
+            Ends::Fails => (Some(Ended::Failed { sentence: "the post is gone".into(), at: None }), Exited::Code(101)),
+            Ends::NotApplicable => (Some(Ended::NotApplicable { reason: "it sends no mail".into() }), Exited::Code(0)),
+            Ends::Panics => (Some(Ended::Panicked { sentence: "no such index".into() }), Exited::Code(101)),
+            Ends::Hangs => {
+                tokio::time::sleep(budget).await;
+                (None, Exited::Deadline(budget))
+            }
+            Ends::Crashes => (None, Exited::Signal(11)),
+            Ends::Silent | Ends::Missing => (None, Exited::Code(0)),
+            Ends::Unstartable => return Err(ProgramError::NotRun { message: "no memory".into() }),
+        };
+        let wiring = (test.as_str() == TestName::INSTALL).then(|| Wired {
+            env: vec![("OWN".into(), "pack".into())],
+            secrets: vec![WiredSecret { name: "key".into(), version: "v1".into(), file: "/nonexistent".into() }],
+            files: BTreeMap::from([("extra.conf".into(), "x\n".into())]),
+        });
+        let answer = ended.map(|ended| Answer { version: PROTOCOL, ended, notes: vec!["noted".into()], wiring });
+        Ok(Ran { exited, answer, output: format!("{test} was here\n") })
+    }
+}

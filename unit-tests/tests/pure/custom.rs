@@ -1,0 +1,198 @@
+//! Whole runs with a pack on a simulated host: however a function of the pack ends, the run says whose fault it is.
+
+use harness::{
+    model::{
+        outcome::{Outcome, Owner, Status, Tier},
+        pack::{Hooks, Pack, Settings, TestName},
+    },
+    plan::{Class, plan},
+    report::results::{ResultsV1, Stage},
+    verdict::Colour::{Green, Inconclusive, Red},
+};
+use unit_tests::{
+    recording::Recording,
+    sim_host::{Manners, SimHost},
+    sim_program::Ends,
+    tale::{facts, pack, request, tree},
+};
+
+use crate::run::{Told, told_of};
+
+const BOTH: &[Tier] = &[Tier::Install, Tier::Custom];
+const ONE: &str = "posts::one";
+
+fn host(pack: Pack, ends: Vec<(&'static str, Ends)>) -> SimHost {
+    SimHost::new(Manners::default(), Recording::load("healthy").looks.last().unwrap()).with_pack(pack, ends)
+}
+
+fn told(pack: Pack, ends: Vec<(&'static str, Ends)>) -> Told {
+    told_of(host(pack, ends), BOTH, None)
+}
+
+fn stage<'a>(results: &'a ResultsV1, name: &str) -> &'a Stage {
+    results.stages.iter().find(|stage| stage.name == name).unwrap_or_else(|| panic!("no stage {name}"))
+}
+
+#[test]
+fn a_test_ends_as_what_it_is() {
+    use Ends::*;
+    let rows = [
+        (Well, Status::Pass, Green, 0, None, ""),
+        (Fails, Status::Fail, Red, 1, Some(Owner::Recipe), "posts::one: the post is gone"),
+        (NotApplicable, Status::Skip, Green, 0, None, "does not apply: it sends no mail"),
+        (Panics, Status::Fail, Inconclusive, 3, Some(Owner::Test), "posts::one: it panicked: no such index"),
+        (Hangs, Status::Fail, Inconclusive, 3, Some(Owner::Test), "posts::one: its process did not end within"),
+        (Crashes, Status::Fail, Inconclusive, 3, Some(Owner::Test), "posts::one: its process was ended by signal 11"),
+        (Silent, Status::Fail, Inconclusive, 3, Some(Owner::Test), "before it had said how the test ended"),
+        (Missing, Status::Fail, Inconclusive, 3, Some(Owner::Test), "was planned, but the program of the pack does not have it"),
+        (
+            Unstartable,
+            Status::Fail,
+            Inconclusive,
+            3,
+            Some(Owner::Infrastructure),
+            "the program of the pack was not run: no memory",
+        ),
+    ];
+    for (ends, status, colour, exit, owner, words) in rows {
+        let told = told(pack(), vec![(ONE, ends)]);
+        assert_eq!((told.colour, told.exit, told.results.owner), (colour, exit, owner), "{ends:?}: {}", told.why);
+        let stage = stage(&told.results, ONE);
+        assert_eq!((stage.status, stage.tests.len()), (status, 1), "{ends:?}");
+        assert!(stage.summary.contains(words), "{ends:?}: {}", stage.summary);
+        assert_eq!(self::stage(&told.results, "posts::two").status, Status::Pass, "{ends:?}: it costs one test");
+        assert!(told.left.is_empty(), "{ends:?} left {:?}", told.left);
+    }
+}
+
+#[test]
+fn what_a_test_printed_is_quoted_and_kept() {
+    let told = told(pack(), vec![(ONE, Ends::Fails)]);
+    let Some(Outcome::Failed(failure)) = &stage(&told.results, ONE).outcome else { panic!("it fails") };
+    assert_eq!(
+        (failure.excerpt.as_slice(), failure.evidence.as_str()),
+        (&["posts::one was here".to_owned()][..], "evidence/posts--one.txt")
+    );
+    assert!(told.results.remarks.contains(&"posts::one: noted".to_owned()), "{:?}", told.results.remarks);
+}
+
+#[test]
+fn without_tests_nothing_custom_is_green() {
+    let none = told(Pack::default(), Vec::new());
+    assert_eq!((none.colour, none.exit), (Inconclusive, 3));
+    assert!(none.why.contains("custom is not verified: the recipe has no custom tests"), "{}", none.why);
+    assert!(none.results.remarks.iter().any(|remark| remark.starts_with("superficial")), "{:?}", none.results.remarks);
+    assert!(none.results.customization.is_none());
+
+    let unasked = told_of(host(Pack::default(), Vec::new()), &[Tier::Install], None);
+    assert_eq!(unasked.colour, Green, "nobody asked for tests");
+    assert!(unasked.results.remarks.iter().all(|remark| !remark.starts_with("superficial")), "{:?}", unasked.results.remarks);
+
+    let all = vec![(ONE, Ends::NotApplicable), ("posts::two", Ends::NotApplicable)];
+    let skipped = told(pack(), all);
+    assert_eq!(skipped.colour, Inconclusive);
+    assert!(skipped.why.contains("none of the custom tests applies"), "{}", skipped.why);
+}
+
+#[test]
+fn what_a_pack_lacks_and_changes_is_in_the_results() {
+    let mut some = pack();
+    some.tests.truncate(1);
+    some.settings = Settings::parse("health_path = \"/health\"\n").unwrap();
+    let told = told(some, Vec::new());
+    let custom = told.results.customization.unwrap();
+    assert_eq!(custom["superficial"], "superficial: the pack has no distinctive test");
+    assert_eq!(custom["settings"], serde_json::json!({ "health_path": "/health" }));
+    assert_eq!(custom["tests"][0]["name"], ONE);
+    assert_eq!((told.colour, told.results.results["custom"]), (Green, Status::Pass), "superficial is no fault");
+}
+
+#[test]
+fn a_pack_says_what_does_not_apply() {
+    let with = |text: &str| Pack { settings: Settings::parse(text).unwrap(), ..pack() };
+    let one = told(with("[not_applicable]\n\"posts::one\" = \"no mail here\"\n"), vec![(ONE, Ends::Fails)]);
+    assert_eq!(one.colour, Green, "{}", one.why);
+    assert_eq!(stage(&one.results, ONE).summary, "does not apply: no mail here");
+    let rung = told(with("[not_applicable]\ncustom = \"it has no users\"\n"), Vec::new());
+    assert_eq!((rung.colour, rung.results.rungs.custom), (Green, Status::Skip), "{}", rung.why);
+    assert_eq!(rung.results.skips.intentional["custom"], "does not apply: it has no users");
+}
+
+#[test]
+fn an_app_is_wired_between_its_env_and_its_deploy() {
+    let wiring = Pack {
+        settings: Settings::parse("[env]\nURL = \"https://{domain}/\"\n").unwrap(),
+        hooks: Hooks { install: true, ..Hooks::default() },
+        overlay: Some("version: \"3.8\"\nservices: {}\n".into()),
+        ..pack()
+    };
+    let host = host(wiring, Vec::new());
+    let told = told_of(host.clone(), BOTH, None);
+    assert_eq!(told.colour, Green, "{}", told.why);
+    assert_eq!(
+        host.wired(),
+        [
+            "LETS_ENCRYPT_ENV=",
+            "URL=https://hello-aebagbaf.taster.test/",
+            "OWN=pack",
+            "COMPOSE_FILE=compose.yml:compose.ci.yml",
+            "file compose.ci.yml",
+            "file extra.conf",
+            "secrets",
+            "secret key v1",
+        ]
+    );
+    assert!(told.results.remarks.iter().any(|text| text.contains("not the commit alone: compose.ci.yml, extra.conf")));
+}
+
+#[test]
+fn a_hook_that_fails_is_the_packs_fault_and_ends_the_run() {
+    for ends in [Ends::Fails, Ends::Panics, Ends::Hangs, Ends::Crashes, Ends::Missing] {
+        let pack = Pack { hooks: Hooks { install: true, ..Hooks::default() }, ..pack() };
+        let told = told(pack, vec![(TestName::INSTALL, ends)]);
+        assert_eq!((told.exit, told.results.owner), (3, Some(Owner::Test)), "{ends:?}: {}", told.why);
+        assert_eq!(told.results.deploys, 0, "{ends:?}");
+        assert!(told.left.is_empty(), "{ends:?} left {:?}", told.left);
+    }
+}
+
+#[test]
+fn functions_are_planned_one_after_the_other_in_their_places() {
+    let check = |tier, name| (tier, TestName::of_check(tier, name));
+    let hooks = Hooks {
+        install: true,
+        ready: true,
+        canaries: Vec::new(),
+        checks: vec![check(Tier::Custom, "last"), check(Tier::Install, "first")],
+    };
+    let facts = harness::facts::Facts { pack: Pack { hooks, ..pack() }, ..facts(tree(None)) };
+    let plan = plan(&request(BOTH), &facts, &harness::model::host::Limits::default()).unwrap();
+    let told: Vec<String> = plan
+        .steps
+        .iter()
+        .filter(|planned| planned.class != Class::Beside)
+        .map(|planned| {
+            let after: Vec<&str> =
+                planned.after.iter().map(|id| id.0.as_str()).filter(|id| !["calibrate", "lint"].contains(id)).collect();
+            format!("{} < {}", planned.id, after.join(" "))
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "provision < ",
+            "wire < provision",
+            "deploy < wire",
+            "answer < deploy",
+            "lifecycle::ready < answer",
+            "check::install::first < lifecycle::ready",
+            "steady < check::install::first",
+            "posts::one < steady",
+            "posts::two < posts::one",
+            "check::custom::last < posts::two",
+            "undeploy < check::custom::last",
+            "sweep < undeploy",
+            "compare < sweep",
+        ]
+    );
+}
