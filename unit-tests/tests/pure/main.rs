@@ -32,4 +32,5 @@ mod sweep;
 mod sweep_janitor;
 mod terminal;
 mod timeline;
+mod upgrade;
 mod verdict;

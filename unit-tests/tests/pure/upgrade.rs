@@ -1,0 +1,156 @@
+//! What of an upgrade is decided without a Swarm: what proves head, what it dropped, whose data is lost, what has to come back.
+
+use std::collections::BTreeMap;
+
+use harness::{
+    backup::{Backed, Coverage},
+    canary::{self, Canary, GivenUp, Moment, expected, given_up},
+    compose::{Entry, Env, Resolved, Tree, resolve},
+    converge::ServiceView,
+    model::{
+        names::{Commit, ServiceName, StackName},
+        pack::{Pack, Settings},
+    },
+    upgrade::{differs, dropped, flaws},
+};
+use unit_tests::recording::Recording;
+
+fn stack() -> StackName {
+    "shop_taster_test".parse().unwrap()
+}
+
+/// What compose files with these services and volumes come to; each service is `name: volume,volume`.
+fn app(services: &[(&str, &str)], labels: &str) -> Resolved {
+    let mut compose = "version: \"3.8\"\nservices:\n".to_owned();
+    let mut volumes = std::collections::BTreeSet::new();
+    for (name, mounted) in services {
+        compose += &format!("  {name}:\n    image: bb:1\n");
+        let mounted: Vec<&str> = mounted.split(',').filter(|volume| !volume.is_empty()).collect();
+        if !mounted.is_empty() {
+            compose += "    volumes:\n";
+        }
+        for volume in mounted {
+            compose += &format!("      - {volume}:/{volume}\n");
+            volumes.insert(volume);
+        }
+        if *name == "app" && !labels.is_empty() {
+            compose += &format!("    deploy:\n      labels: [{labels}]\n");
+        }
+    }
+    if !volumes.is_empty() {
+        compose += "volumes:\n";
+        volumes.iter().for_each(|volume| compose += &format!("  {volume}:\n"));
+    }
+    let tree: Tree = [("compose.yml".to_owned(), Entry::Text(compose))].into_iter().collect();
+    resolve(&tree, &Env::default(), &stack()).unwrap()
+}
+
+fn live(services: &[(&str, Option<&str>)]) -> BTreeMap<ServiceName, ServiceView> {
+    let view = Recording::load("healthy").looks.last().unwrap().services.values().next().unwrap().clone();
+    let of = |(name, label): &(&str, Option<&str>)| {
+        let labels = label.map(|label| (format!("coop-cloud.{}.chaos-version", stack()), label.to_owned()));
+        let view = ServiceView { labels: labels.into_iter().collect(), ..view.clone() };
+        (format!("{}_{name}", stack()).parse().unwrap(), view)
+    };
+    services.iter().map(of).collect()
+}
+
+#[test]
+fn head_is_proved_by_the_commit_in_abras_label() {
+    let head: Commit = "0123456789abcdef0123456789abcdef01234567".parse().unwrap();
+    for (labels, flaw) in [
+        (&[("app", Some("01234567"))][..], None),
+        (&[("app", Some("01234567+U"))], None),
+        (&[("app", Some("01234567")), ("db", None)], None),
+        (&[("app", Some("89abcdef"))], Some("service app was deployed from commit 89abcdef and not from head")),
+        (&[("app", Some("01234567")), ("db", Some("89abcdef"))], Some("service db was deployed from commit 89abcdef")),
+        (&[("app", Some("0123"))], Some("service app was deployed from commit 0123")),
+        (&[("app", None)], Some("no service bears the label coop-cloud.shop_taster_test.chaos-version")),
+        (&[], Some("no service bears the label")),
+    ] {
+        let found = flaws(&head, &stack(), &live(labels));
+        assert_eq!(found.is_empty(), flaw.is_none(), "{labels:?}: {found:?}");
+        assert!(flaw.is_none_or(|flaw| found[0].starts_with(flaw)), "{labels:?}: {found:?}");
+    }
+}
+
+#[test]
+fn what_runs_and_is_not_in_head_was_dropped() {
+    let head = app(&[("app", ""), ("db", "")], "");
+    for (services, gone) in [(&["app", "db"][..], ""), (&["app", "db", "worker"], "worker"), (&["app"], "")] {
+        let live = live(&services.iter().map(|name| (*name, None)).collect::<Vec<_>>());
+        let found: Vec<String> = dropped(&head, &live).iter().map(|name| stack().short(name).to_owned()).collect();
+        assert_eq!(found.join(" "), gone, "{services:?}");
+    }
+}
+
+#[test]
+fn labels_that_only_name_versions_are_no_change() {
+    let version = |version: &str| app(&[("app", "data")], &format!("\"coop-cloud.shop_taster_test.version={version}\""));
+    assert!(!differs(&version("1.0.0+1"), &version("1.0.1+1")));
+    assert!(differs(&app(&[("app", "data")], ""), &app(&[("app", "data")], "\"a=b\"")));
+    assert!(differs(&app(&[("app", "data")], ""), &app(&[("app", "more")], "")));
+    assert!(differs(&app(&[("app", "")], ""), &app(&[("app", ""), ("db", "")], "")));
+}
+
+#[test]
+fn a_volume_is_lost_to_a_service_that_stays() {
+    let lost = |service: &str| GivenUp::Lost { service: service.into() };
+    for (base, head, gone) in [
+        (&[("app", "data")][..], &[("app", "data")][..], vec![]),
+        (&[("app", "data")], &[("app", "data"), ("db", "rows")], vec![]),
+        (&[("app", "data")], &[("app", "files")], vec![("data", lost("app"))]),
+        (&[("app", "data")], &[("app", "")], vec![("data", lost("app"))]),
+        (&[("app", "data"), ("cache", "tmp")], &[("app", "data")], vec![("tmp", GivenUp::Unused)]),
+        (&[("app", "data"), ("worker", "data")], &[("app", "data")], vec![]),
+        (&[("app", "data"), ("worker", "data")], &[("app", "data"), ("worker", "")], vec![("data", lost("worker"))]),
+    ] {
+        let expected: Vec<(String, GivenUp)> = gone.into_iter().map(|(volume, what)| (volume.to_owned(), what)).collect();
+        assert_eq!(given_up(&app(base, ""), &app(head, "")), expected, "{base:?} to {head:?}");
+    }
+}
+
+#[test]
+fn canaries_are_where_they_disturb_nothing() {
+    let resolved = app(&[("app", "data,upload"), ("db", "rows")], "");
+    let of = |settings: &str| {
+        let pack = Pack { settings: Settings::parse(settings).unwrap(), ..Pack::default() };
+        canary::of(&resolved, &pack).iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    };
+    assert_eq!(of(""), "a file in volume data, a file in volume rows, a file in volume upload");
+    assert_eq!(
+        of("[[databases]]\nservice = \"db\"\nkind = \"postgres\"\n"),
+        "a row in the PostgreSQL database of db, a file in volume data, a file in volume upload"
+    );
+    assert_eq!(
+        of("[[databases]]\nservice = \"app\"\nkind = \"sqlite\"\npath = \"/upload/app.db\"\n"),
+        "a row in the SQLite database of app, a file in volume data, a file in volume rows"
+    );
+}
+
+#[test]
+fn what_is_in_the_backup_has_to_come_back() {
+    let canary = Canary::File { volume: "data".into(), name: "shop_taster_test_data".into() };
+    let on = "\"backupbot.backup=true\"";
+    for (labels, coverage, comes_back) in [
+        (on.to_owned(), Coverage::Whole, true),
+        (format!("{on}, \"backupbot.backup.volumes.data=false\""), Coverage::Excluded, false),
+        (format!("{on}, \"backupbot.backup.volumes.data=true\""), Coverage::Whole, true),
+        (
+            format!("{on}, \"backupbot.backup.volumes.data.path=/dump.sql, two\""),
+            Coverage::Paths { paths: vec!["dump.sql".into(), "two".into()] },
+            false,
+        ),
+        (format!("{on}, \"backupbot.backup.path=/data\""), Coverage::Whole, true),
+    ] {
+        let resolved = app(&[("app", "data")], &labels);
+        let backed = Backed::of(&resolved);
+        assert_eq!((backed.enabled(), backed.coverage("data")), (true, coverage), "{labels}");
+        let restored = expected(&canary, Moment::AfterRestore, &backed, &resolved);
+        assert_eq!(restored.is_ok(), comes_back, "{labels}: {restored:?}");
+        assert_eq!(expected(&canary, Moment::AfterUpgrade, &backed, &resolved), Ok(()), "an upgrade keeps everything");
+    }
+    for labels in ["", "\"backupbot.backup=false\"", "\"backupbot.backup=${NOTHING:-false}\""] {
+        assert!(!Backed::of(&app(&[("app", "data")], labels)).enabled(), "{labels}");
+    }
+}
