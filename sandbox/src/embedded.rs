@@ -1,14 +1,33 @@
 //! What is compiled in: the specimen, the backup bot, and the sources of images and recipes.
 
+use std::io::{self, Read};
+
+use flate2::read::GzDecoder;
 use sha2::{Digest, Sha256};
 
 include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 
+/// The specimen's program, packed.
+static SPECIMEN: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/specimen.gz"));
+
+/// The program of the backup service, packed.
+static BOT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/bot.gz"));
+
 /// The specimen's program.
-pub(crate) static SPECIMEN: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/specimen"));
+pub(crate) fn specimen() -> io::Result<Vec<u8>> {
+    unpacked(SPECIMEN)
+}
 
 /// The program of the backup service.
-pub(crate) static BOT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/bot"));
+pub(crate) fn bot() -> io::Result<Vec<u8>> {
+    unpacked(BOT)
+}
+
+fn unpacked(packed: &[u8]) -> io::Result<Vec<u8>> {
+    let mut program = Vec::new();
+    GzDecoder::new(packed).read_to_end(&mut program)?;
+    Ok(program)
+}
 
 /// The first twelve hexadecimal digits of what `parts` hold.
 pub(crate) fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {

@@ -19,7 +19,7 @@ use serde::Deserialize;
 
 use crate::{
     debian,
-    embedded::{BOT, BOT_DIGEST, IMAGES, SPECIMEN, SPECIMEN_DIGEST, digest},
+    embedded::{self, BOT_DIGEST, IMAGES, SPECIMEN_DIGEST, digest},
     engine::{self, answer, find, found},
     error::SandboxError,
     home::Home,
@@ -189,7 +189,7 @@ async fn import_specimen(docker: &Docker) -> Result<(), SandboxError> {
     let mut tar = tar::Builder::new(Vec::new());
     let made = (|| {
         folder(&mut tar, "data")?;
-        file(&mut tar, "specimen", SPECIMEN, 0o755)?;
+        file(&mut tar, "specimen", &embedded::specimen()?, 0o755)?;
         tar.into_inner()
     })();
     let changes = vec!["ENTRYPOINT [\"/specimen\"]".to_owned(), "EXPOSE 80/tcp".to_owned(), format!("LABEL {LABEL}=1")];
@@ -237,7 +237,7 @@ fn furnish(source: &Source, root: &Path) -> std::io::Result<()> {
     }
     if let Some(path) = &source.definition.bot {
         let path = root.join(path.trim_start_matches('/'));
-        fs::write(&path, BOT)?;
+        fs::write(&path, embedded::bot()?)?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
     }
     for (path, target) in &source.definition.links {

@@ -6,10 +6,11 @@ use askama::Template;
 
 use self::timeline::{Timeline, timeline};
 use super::{
-    results::{ResultsV1, Stage, Status},
+    results::{CanaryV1, Image, ResultsV1, Stage, Status},
     sandbox_abra,
 };
 use crate::{
+    backup::Coverage,
     model::{
         outcome::{Outcome, Owner, Tier},
         time::{Mono, spoken},
@@ -38,6 +39,8 @@ struct Page<'a> {
     tiers: Vec<(Tier, &'static str)>,
     timeline: Timeline,
     steps: Vec<Step<'a>>,
+    canaries: Vec<Data<'a>>,
+    images: Vec<(&'a str, &'a Image, Option<&'a str>)>,
     evidence: Vec<Proof>,
     host: Vec<(Word, &'a Check)>,
     changes: Vec<Changes<'a>>,
@@ -80,6 +83,14 @@ struct Step<'a> {
     evidence: &'a str,
 }
 
+/// A canary, as it was found.
+struct Data<'a> {
+    name: &'a str,
+    worst: Word,
+    seen: Vec<(String, Word, &'a str)>,
+    backed_up: String,
+}
+
 /// A file, and the end of it.
 struct Proof {
     file: String,
@@ -112,6 +123,8 @@ pub fn page(state: &RunState) -> Result<String, String> {
         tiers: Tier::ALL.into_iter().filter_map(|tier| Some((tier, word(*results.results.get(tier.name())?)))).collect(),
         timeline: timeline(state, &results),
         steps: results.stages.iter().map(|stage| step(state, stage)).collect(),
+        canaries: results.canaries.iter().map(canary).collect(),
+        images: images(&results),
         evidence: evidence(state),
         host: results.preflight.iter().map(|check| (found(check.finding), check)).collect(),
         changes: changes(&results),
@@ -225,6 +238,36 @@ fn step<'a>(state: &'a RunState, stage: &'a Stage) -> Step<'a> {
 fn waits(step: &StepState) -> Vec<(String, String)> {
     let told = step.waits.iter().filter(|(_, lines)| !lines.is_empty());
     told.map(|(at, lines)| (millis(at.0), lines.join(" · "))).collect()
+}
+
+fn canary(found: &CanaryV1) -> Data<'_> {
+    let rank = |status: &Status| match status {
+        Status::Fail => 0,
+        Status::Unver => 1,
+        Status::Pass => 2,
+        Status::Skip => 3,
+    };
+    let worst = found.seen.values().map(|seen| seen.status).min_by_key(rank).unwrap_or(Status::Unver);
+    let seen = found
+        .seen
+        .iter()
+        .map(|(moment, seen)| (moment.name().replace('-', " "), status_word(seen.status), seen.summary.as_str()));
+    let backed_up = match &found.backed_up {
+        Some(Coverage::Whole) => "all of its volume".to_owned(),
+        Some(Coverage::Paths { paths }) => format!("of its volume {}", paths.join(", ")),
+        Some(Coverage::Excluded) => "nothing of its volume".to_owned(),
+        None => String::new(),
+    };
+    Data { name: &found.name, worst: status_word(worst), seen: seen.collect(), backed_up }
+}
+
+/// What each service ran, and what it ran before where that was another image.
+fn images(results: &ResultsV1) -> Vec<(&str, &Image, Option<&str>)> {
+    let of = |(service, image): (&'_ String, &'_ Image)| {
+        let before = results.images_before.get(service).filter(|before| *before != image);
+        before.map(|before| before.image.as_str())
+    };
+    results.images.iter().map(|(service, image)| (service.as_str(), image, of((service, image)))).collect()
 }
 
 fn evidence(state: &RunState) -> Vec<Proof> {
