@@ -5,7 +5,6 @@ use std::{collections::HashMap, io::Read, time::Duration};
 use async_trait::async_trait;
 use bollard::{
     Docker, body_full,
-    exec::{CreateExecOptions, StartExecResults},
     models::{ContainerCreateBody, HostConfig, Mount, MountType},
     query_parameters::{
         CreateContainerOptionsBuilder, DownloadFromContainerOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptions,
@@ -27,8 +26,6 @@ use crate::{
 
 /// Where the volumes are mounted in the container that holds them.
 const MOUNTS: &str = "/taster";
-/// The bytes of output that are kept at most; what comes later is read and dropped, so that the command can end.
-const OUTPUT_LIMIT: usize = 1 << 20;
 /// The longest file that is read from a volume, in bytes.
 const FILE_LIMIT: u64 = 1 << 20;
 /// How long the backup service may take to list or forget.
@@ -151,31 +148,10 @@ async fn running(docker: &Docker, labels: &[String]) -> Result<Option<String>, S
 }
 
 async fn exec(docker: &Docker, container: &str, argv: &[String], patience: Duration) -> Result<Said, SwarmError> {
-    let silent = |_| SwarmError::Silent { call: format!("exec {}", argv.first().map_or("", String::as_str)), after: patience };
-    tokio::time::timeout(patience, attached(docker, container, argv)).await.map_err(silent)?
-}
-
-async fn attached(docker: &Docker, container: &str, argv: &[String]) -> Result<Said, SwarmError> {
-    let options = CreateExecOptions {
-        cmd: Some(argv.to_vec()),
-        attach_stdout: Some(true),
-        attach_stderr: Some(true),
-        ..CreateExecOptions::default()
-    };
-    let made = answer("exec", docker.create_exec(container, options)).await?;
-    let mut kept = Vec::new();
-    match answer("exec start", docker.start_exec(&made.id, None)).await? {
-        StartExecResults::Attached { mut output, .. } => {
-            while let Some(frame) = output.try_next().await.map_err(|error| failed("exec", error.to_string()))? {
-                let bytes = frame.into_bytes();
-                kept.extend_from_slice(&bytes[..bytes.len().min(OUTPUT_LIMIT.saturating_sub(kept.len()))]);
-            }
-        }
-        StartExecResults::Detached => return Err(failed("exec", "the engine did not attach to it".into())),
-    }
-    let ended = answer("exec inspect", docker.inspect_exec(&made.id)).await?;
-    let exit = ended.exit_code.ok_or_else(|| failed("exec", "the engine does not say how it ended".into()))?;
-    Ok(Said { exit, text: String::from_utf8_lossy(&kept).into_owned() })
+    let words: Vec<&str> = argv.iter().map(String::as_str).collect();
+    let silent = |_| SwarmError::Silent { call: format!("exec {}", words.first().unwrap_or(&"")), after: patience };
+    let (exit, text) = tokio::time::timeout(patience, super::exec::exec(docker, container, &words)).await.map_err(silent)??;
+    Ok(Said { exit, text })
 }
 
 /// What a command printed that went well.
