@@ -129,7 +129,16 @@ pub fn rungs(state: &RunState) -> Rungs {
         install: tier(Tier::Install),
         upgrade: tier(Tier::Upgrade),
         backup_restore: both(tier(Tier::Backup), tier(Tier::Restore)),
-        custom: tier(Tier::Custom),
+        custom: match &state.plan {
+            Some(plan)
+                if plan.refusal.is_none()
+                    && plan.pack.tests.is_empty()
+                    && plan.skips.get(&Tier::Custom) == Some(&SkipReason::NotAsked) =>
+            {
+                unrun("the recipe has no custom tests")
+            }
+            _ => tier(Tier::Custom),
+        },
         lint: match &state.plan {
             None => unrun("the run has no plan"),
             Some(Plan { refusal: Some(_), .. }) => unrun("the run was refused"),

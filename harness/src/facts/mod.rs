@@ -210,7 +210,7 @@ pub async fn before(
         Refusal::Facts(Failure { message, ..failure }.owned_by(Owner::Dependency))
     })?;
     recipe::permitted(&resolved, &tree, &request.recipe, host)?;
-    Ok(Before { tree, resolved, pinned: base.version().is_some() && base::can_be_pinned(tags) && !pack.wires() })
+    Ok(Before { tree, resolved, pinned: base.version().is_some() && base::can_be_pinned(tags) })
 }
 
 /// The refusal of a host that is not fit.

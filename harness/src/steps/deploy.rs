@@ -39,14 +39,16 @@ pub(super) async fn deploy(context: &Context<'_>, id: &StepId, budget: Duration,
         Err(failure) => return Outcome::Failed(failure),
     };
     let version = match (subject, &context.base) {
-        (Subject::Base, Some((base, before))) => match unpinned(before, context.log.state().lint.get(&Subject::Base)) {
-            None => base.version().map(str::to_owned),
-            Some(why) => {
-                let text = format!("base {base} was deployed as it is checked out: {why}");
-                context.log.note(Note::Remark { text });
-                None
+        (Subject::Base, Some((base, before))) => {
+            match unpinned(context.pack.wires(), before, context.log.state().lint.get(&Subject::Base)) {
+                None => base.version().map(str::to_owned),
+                Some(why) => {
+                    let text = format!("base {base} was deployed as it is checked out: {why}");
+                    context.log.note(Note::Remark { text });
+                    None
+                }
             }
-        },
+        }
         (Subject::Base | Subject::Head | Subject::Mixed, _) => None,
     };
     context.log.note(Note::Deployed);
@@ -61,9 +63,12 @@ pub(super) async fn deploy(context: &Context<'_>, id: &StepId, budget: Duration,
 
 /// Why base cannot be deployed by its version, if it cannot: abra lints what it deploys so, and refuses what breaks a rule of severity
 /// error.
-fn unpinned(before: &Before, linted: Option<&Linted>) -> Option<String> {
+fn unpinned(wired: bool, before: &Before, linted: Option<&Linted>) -> Option<String> {
+    if wired {
+        return Some("the pack adds to its files, and abra pins only a clean checkout".into());
+    }
     match (before.pinned, linted.map(Linted::errors)) {
-        (false, _) => Some("abra pins only releases whose tags are all annotated, and to which nothing is added".into()),
+        (false, _) => Some("abra pins only releases whose tags are all annotated".into()),
         (true, None) => Some("it could not be linted, and abra pins only what it can lint".into()),
         (true, Some(errors)) if errors.is_empty() => None,
         (true, Some(errors)) => Some(format!("abra pins nothing with lint errors: {}", lint::named(&errors))),

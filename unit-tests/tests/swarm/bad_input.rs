@@ -46,7 +46,7 @@ fn no_recipe(stage: &Stage<'_>) {
 
 fn host_files(stage: &Stage<'_>) {
     let told = stage.run_on(&[("serwer", "default")], &["--recipe", "hello"]);
-    told.assert(2, &["host.toml, line 7, column 1: unknown key `serwer`; did you mean `server`?"]);
+    told.assert(2, &["host.toml, line 8, column 1: unknown key `serwer`; did you mean `server`?"]);
     stage.run(&["--recipe", "hello", "--host", "/nowhere.toml"]).assert(2, &["cannot read the host file /nowhere.toml"]);
     assert_eq!(stage.runs().len(), 0);
 }
@@ -123,7 +123,10 @@ fn odd_abra(stage: &Stage<'_>) {
     ] {
         let abra = stage.script(script);
         let told = stage.run_on(&[("abra", &abra)], &["--recipe", "hello"]);
-        told.assert(3, &["inconclusive (install, upgrade)", "why (infrastructure)", sentence, "left behind: nothing"]);
+        told.assert(
+            3,
+            &["inconclusive (install, upgrade, backup, restore", "why (infrastructure)", sentence, "left behind: nothing"],
+        );
     }
     stage.assert_zero();
 }

@@ -47,7 +47,7 @@ fn in_mid_deploy(stage: &Stage<'_>) -> Child {
 
 /// That the run was ended early in mid-deploy, says so everywhere, and has left nothing.
 fn assert_ended(stage: &Stage<'_>, told: &Told, exit: i32, sentence: &str) {
-    told.assert(exit, &["ending early", "inconclusive (install, upgrade)", sentence, "left behind: nothing"]);
+    told.assert(exit, &["ending early", "inconclusive (install, upgrade, backup, restore", sentence, "left behind: nothing"]);
     let results = stage.results();
     assert_eq!(results["verdict"]["outcome"], "inconclusive", "{results}");
     assert_eq!(results["exit_code"], exit, "{results}");
@@ -133,7 +133,7 @@ fn killed(stage: &Stage<'_>) {
     until("the next run has begun", || stage.runs().len() == 2);
     assert_eq!(stage.ground.engine.left_of(&stack, &[]), "", "the dead run is swept before the next begins");
     assert!(!left_alive(&abra) && !left_alive("61.125"), "its abra does not live on");
-    ended(next).assert(0, &["janitor: ", "nothing left", "green (install, upgrade)"]);
+    ended(next).assert(0, &["janitor: ", "nothing left", "green (install, upgrade, backup, restore"]);
     stage.assert_zero();
 }
 
@@ -165,7 +165,7 @@ fn journal_full(stage: &Stage<'_>) {
         3,
         &[
             "ending early",
-            "inconclusive (install, upgrade)",
+            "inconclusive (install, upgrade, backup, restore",
             "why (infrastructure): the journal cannot be written",
             "left behind: nothing",
         ],

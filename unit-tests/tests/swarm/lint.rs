@@ -40,7 +40,7 @@ fn clean(stage: &Stage<'_>) {
 fn introduced(stage: &Stage<'_>) {
     let told = stage.run(&["--recipe", "hello-lint"]);
     let sentence = "head has lint errors, base 1.1.0+1.1.0 does not have them: R011 (all services have images)";
-    told.assert(1, &["red (install, upgrade)", "why (recipe)", sentence, "look at: lint.txt"]);
+    told.assert(1, &["red (install, upgrade, backup, restore", "why (recipe)", sentence, "look at: lint.txt"]);
     let results = stage.results();
     assert_eq!((&results["results"]["install"], &results["results"]["upgrade"]), (&"pass".into(), &"pass".into()), "{results}");
     assert_eq!((&results["rungs"]["lint"], &results["lint"]["introduced"]), (&"fail".into(), &serde_json::json!(["R011"])));
@@ -53,7 +53,10 @@ fn introduced(stage: &Stage<'_>) {
 fn there_before(stage: &Stage<'_>) {
     let told = stage.run(&["--recipe", "hello-lint-old"]);
     let both = "head has errors that base has too: R011 (all services have images)";
-    told.assert(0, &["green (install, upgrade)", "warning: head has lint errors, base 1.1.0+1.1.0 has them too", both]);
+    told.assert(
+        0,
+        &["green (install, upgrade, backup, restore", "warning: head has lint errors, base 1.1.0+1.1.0 has them too", both],
+    );
     let results = stage.results();
     assert_eq!(
         (&results["rungs"]["lint"], &results["lint"]["introduced"]),

@@ -62,7 +62,7 @@ fn leak(stage: &Stage<'_>) {
         said.contains("token=") && said.contains("mail=")
     });
     let told = ended(run);
-    told.assert(1, &["red (install, upgrade)", "why (recipe)", "exited with 3", "token=•••", "mail=•••"]);
+    told.assert(1, &["red (install, upgrade, backup, restore", "why (recipe)", "exited with 3", "token=•••", "mail=•••"]);
 
     let secret = between(&said, "token=", ".\n");
     assert_eq!(secret.len(), 40, "abra made a secret of the length that was asked for: {said}");

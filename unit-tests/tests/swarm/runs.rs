@@ -61,7 +61,7 @@ fn hello(stage: &Stage<'_>) {
     assert_eq!(between_steps["verdict"]["outcome"], "inconclusive", "{between_steps}");
 
     let told = ended(run);
-    told.assert(0, &["green (install, upgrade)", "left behind: nothing", "answer-upgrade: passed"]);
+    told.assert(0, &["green (install, upgrade, backup, restore", "left behind: nothing", "answer-upgrade: passed"]);
     let results = stage.results();
     assert_eq!(results["verdict"]["outcome"], "green");
     assert_eq!(results["exit_code"], 0);
@@ -74,7 +74,7 @@ fn hello(stage: &Stage<'_>) {
 }
 
 fn custom_html(stage: &Stage<'_>) {
-    stage.run(&["--recipe", "custom-html"]).assert(0, &["green (install, upgrade)", "left behind: nothing"]);
+    stage.run(&["--recipe", "custom-html"]).assert(0, &["green (install, upgrade, backup, restore", "left behind: nothing"]);
     stage.assert_zero();
 }
 

@@ -73,7 +73,10 @@ fn assert_unfit(stage: &Stage<'_>, changed: &[(&str, &str)], texts: &[&str]) {
     stage.run(&["doctor", "--offline", "--host", &host]).assert(3, &[&["unfit"], texts].concat());
     let known = stage.runs();
     let told = stage.run(&["--recipe", "hello", "--host", &host]);
-    told.assert(3, &[&["inconclusive (install, upgrade)", "why (infrastructure): ", "left behind: nothing"], texts].concat());
+    told.assert(
+        3,
+        &[&["inconclusive (install, upgrade, backup, restore", "why (infrastructure): ", "left behind: nothing"], texts].concat(),
+    );
     let new: Vec<_> = stage.runs().into_iter().filter(|run| !known.contains(run)).collect();
     let results = results(new.first().unwrap());
     assert_eq!(results["verdict"]["outcome"], "inconclusive", "{results}");
@@ -145,7 +148,13 @@ fn deploys_elsewhere(stage: &Stage<'_>) {
     );
     told.assert(
         3,
-        &["inconclusive (install, upgrade)", "why (infrastructure)", &sentence, "undeploy: passed", "left behind: nothing"],
+        &[
+            "inconclusive (install, upgrade, backup, restore",
+            "why (infrastructure)",
+            &sentence,
+            "undeploy: passed",
+            "left behind: nothing",
+        ],
     );
     let cause = &results["stages"][1]["outcome"]["detail"]["cause"];
     assert_eq!((&cause["cause"], &cause["check"]), (&"preflight".into(), &"same-swarm".into()), "{results}");
@@ -227,7 +236,14 @@ fn results_fill_up(stage: &Stage<'_>) {
     stage.reached(WAITS);
     let filler = disk.fill();
     let told = ended(run);
-    told.assert(3, &["ending early", "inconclusive (install, upgrade)", "why (infrastructure): the journal cannot be written"]);
+    told.assert(
+        3,
+        &[
+            "ending early",
+            "inconclusive (install, upgrade, backup, restore",
+            "why (infrastructure): the journal cannot be written",
+        ],
+    );
     assert_nothing_on(stage, &stage.ground.engine);
     let results = results(&stage.only_run());
     assert_eq!((&results["verdict"]["outcome"], &results["finished"]), (&"inconclusive".into(), &serde_json::Value::Null));
@@ -257,7 +273,10 @@ fn engine_freezes(stage: &Stage<'_>) {
     stage.reached(SWEEPS);
     spare.thaw();
     let told = ended(run);
-    told.assert(3, &["inconclusive (install, upgrade)", "the run was ended at its deadline", "left behind: nothing"]);
+    told.assert(
+        3,
+        &["inconclusive (install, upgrade, backup, restore", "the run was ended at its deadline", "left behind: nothing"],
+    );
     assert_eq!(stage.results()["verdict"]["outcome"], "inconclusive");
     stage.assert_zero();
     assert_nothing_on(&stage, &spare.engine());
@@ -272,7 +291,7 @@ fn engine_dies(stage: &Stage<'_>) {
     stage.reached(SWEEPS);
     spare.restart();
     let told = ended(run);
-    told.assert(3, &["inconclusive (install, upgrade)", "left behind: nothing"]);
+    told.assert(3, &["inconclusive (install, upgrade, backup, restore", "left behind: nothing"]);
     let results = stage.results();
     assert_eq!(
         (&results["stages"][1]["status"], &results["results"]["install"]),
