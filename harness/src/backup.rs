@@ -92,7 +92,9 @@ pub fn snapshot_id(text: &str) -> Option<String> {
 /// The ids in what `abra app backup snapshots` printed, in its order: the last word of each line that ends with one.
 pub fn snapshot_ids(text: &str) -> Vec<String> {
     let id = |line: &str| {
-        let word = line.split_whitespace().next_back()?.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+        // Borders of a table are no words.
+        let mut words = line.split_whitespace().rev().map(|word| word.trim_matches(|c: char| !c.is_ascii_alphanumeric()));
+        let word = words.find(|word| !word.is_empty())?;
         (word.len() >= SHORTEST_ID && word.chars().all(|c| c.is_ascii_hexdigit())).then(|| word.to_owned())
     };
     text.lines().filter_map(id).collect()

@@ -128,7 +128,7 @@ fn holds(resolved: &Resolved, database: &Database, volume: &str) -> bool {
 
 /// The volumes that the app of these files makes and uses, each with its name on the node. External volumes are not the app's to
 /// write to.
-fn of_volumes(resolved: &Resolved) -> impl Iterator<Item = (String, String)> {
+pub(crate) fn of_volumes(resolved: &Resolved) -> impl Iterator<Item = (String, String)> {
     let used = |name: &str| resolved.services.values().any(|service| mounts(&service.mounts, name));
     let volumes = resolved.volumes.iter().filter(move |(volume, found)| !found.external && used(volume));
     volumes.map(|(volume, found)| (volume.clone(), found.name.clone()))
@@ -205,4 +205,16 @@ pub struct CanaryState {
     pub canary: Canary,
     /// How it was found, by moment.
     pub seen: BTreeMap<Moment, Outcome>,
+}
+
+impl CanaryState {
+    /// Whether it was planted well, the last time it was.
+    pub fn sound(&self) -> bool {
+        self.seen.get(&Moment::Planted).is_some_and(Outcome::passed)
+    }
+
+    /// Whether the upgrade lost it.
+    pub fn lost_in_upgrade(&self) -> bool {
+        matches!(self.seen.get(&Moment::AfterUpgrade), Some(Outcome::Failed(_)))
+    }
 }

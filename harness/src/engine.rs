@@ -18,10 +18,10 @@ use crate::{
     base::Green,
     compose::Tree,
     event::{Cancel, JOURNAL_VERSION, Kind, Note},
-    facts::{self, Found, Given},
+    facts::{self, Facts, Found, Given},
     log::Log,
     model::{
-        host::Host,
+        host::{Host, Limits},
         outcome::{Cause, Failure, Gap, Outcome, Owner, Tier},
         pack::Pack,
         request::Request,
@@ -66,6 +66,11 @@ pub struct Run<'a> {
 
 /// Takes a run from its request to its end and gives its last state. Whatever happens, what was claimed is swept.
 pub async fn run(run: Run<'_>) -> RunState {
+    run_by(plan, run).await
+}
+
+/// [`run`] with another plan, so that tests can show what becomes of a run whose plan lacks something.
+pub async fn run_by(plan: impl Fn(&Request, &Facts, &Limits) -> Result<Plan, Refusal>, run: Run<'_>) -> RunState {
     let Run { request, history, host, pack, ports, log, folder, mut signals } = run;
     log.record(Kind::RunStarted {
         version: JOURNAL_VERSION,

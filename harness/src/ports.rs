@@ -304,8 +304,9 @@ pub enum ChildError {
 pub trait Abra: Send + Sync {
     /// Runs one command of abra to its end. A call that changes the Swarm or the disk takes the claim that covers it.
     async fn call(&self, call: &Call, claim: Option<&Claim>, budget: Duration) -> Result<Exchange, AbraError>;
-    /// The bytes of all files in the archive that the last download left, packed ones counted as unpacked; the archive is removed.
-    async fn downloaded(&self) -> Result<u64, AbraError>;
+    /// The bytes of all files that the archive of the last download has at `path` of a snapshot, packed ones counted as unpacked; `None`
+    /// when it has nothing there. The archive is removed.
+    async fn downloaded(&self, path: &str) -> Result<Option<u64>, AbraError>;
 }
 
 /// The commands of abra that a run uses.

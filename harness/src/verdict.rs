@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    canary::Moment,
     event::Cancel,
     model::outcome::{Failure, Gap, Outcome, Owner, SkipReason, Subject, Tier},
     model::pack::Weight,
@@ -75,8 +76,8 @@ impl Reason {
     }
 }
 
-/// How the tier ended: failed if anything in it failed, passed only if everything in it ran and passed and, for an install,
-/// an answer of the app itself was among it.
+/// How the tier ended: failed if anything in it failed, passed only if everything in it ran and passed and what proves it (`proofs`)
+/// was among it.
 pub fn tier_outcome(plan: &Plan, state: &RunState, tier: Tier) -> Outcome {
     if let Some(reason) = plan.skips.get(&tier) {
         return Outcome::Skipped(reason.clone());
@@ -97,13 +98,12 @@ pub fn tier_outcome(plan: &Plan, state: &RunState, tier: Tier) -> Outcome {
     }) {
         return Outcome::Unverified(gap);
     }
-    let answered =
-        steps.iter().any(|planned| planned.step == Step::Answer && outcome_of(&planned.id).is_some_and(Outcome::passed));
-    let proved = steps.iter().any(|planned| planned.step == Step::Prove && outcome_of(&planned.id).is_some_and(Outcome::passed));
+    let unproved = proofs(tier).iter().find(|(step, _)| {
+        let proves = |outcome: &Outcome| outcome.passed() || may_lack(step) && matches!(outcome, Outcome::Skipped(_));
+        !steps.iter().any(|planned| planned.step == *step && outcome_of(&planned.id).is_some_and(proves))
+    });
     match tier {
-        Tier::Install if answered => Outcome::Passed,
         Tier::Install if steps.is_empty() && state.cancel.is_some() => Outcome::Unverified(Gap::Killed),
-        Tier::Install => Outcome::Unverified(Gap::NotRun { because: "nothing was asked over HTTP".into() }),
         Tier::Custom if steps.is_empty() && state.cancel.is_none() => {
             Outcome::Unverified(Gap::NotRun { because: "the recipe has no custom tests".into() })
         }
@@ -116,14 +116,39 @@ pub fn tier_outcome(plan: &Plan, state: &RunState, tier: Tier) -> Outcome {
         Tier::Upgrade | Tier::Backup | Tier::Restore | Tier::Custom if steps.is_empty() => {
             Outcome::Unverified(Gap::NotRun { because: format!("no step of tier {tier} was planned") })
         }
-        Tier::Upgrade if proved && answered => Outcome::Passed,
-        Tier::Upgrade => Outcome::Unverified(Gap::NotRun { because: "it was not proved that head runs".into() }),
-        Tier::Backup | Tier::Restore | Tier::Custom => match state.runs {
-            Some(Subject::Head) => Outcome::Passed,
-            Some(subject @ (Subject::Base | Subject::Mixed)) => Outcome::Unverified(Gap::NotHead { subject }),
-            None => Outcome::Unverified(Gap::NotRun { because: "nothing was deployed".into() }),
+        Tier::Install | Tier::Upgrade | Tier::Backup | Tier::Restore | Tier::Custom => match (unproved, tier, state.runs) {
+            (Some((_, because)), ..) => Outcome::Unverified(Gap::NotRun { because: (*because).to_owned() }),
+            (None, Tier::Install | Tier::Upgrade, _) | (None, _, Some(Subject::Head)) => Outcome::Passed,
+            (None, _, Some(subject @ (Subject::Base | Subject::Mixed))) => Outcome::Unverified(Gap::NotHead { subject }),
+            (None, _, None) => Outcome::Unverified(Gap::NotRun { because: "nothing was deployed".into() }),
         },
     }
+}
+
+/// The steps without which a tier has proved nothing, whatever else of it passed, and what is not known without each. A plan that
+/// lacks one does not make its tier green.
+fn proofs(tier: Tier) -> &'static [(Step, &'static str)] {
+    match tier {
+        Tier::Install => &[(Step::Answer, "nothing was asked over HTTP")],
+        Tier::Upgrade => &[
+            (Step::Upgrade, "nothing was upgraded"),
+            (Step::Prove, "it was not proved that head runs"),
+            (Step::Answer, "nothing was asked over HTTP after the upgrade"),
+            (Step::Check { moment: Moment::AfterUpgrade }, "no data was looked for after the upgrade"),
+        ],
+        Tier::Backup => &[(Step::Backup, "no snapshot was made")],
+        Tier::Restore => &[
+            (Step::Spoil, "no data was spoiled, so nothing shows that any came back"),
+            (Step::Restore, "nothing was restored"),
+            (Step::Check { moment: Moment::AfterRestore }, "no data was looked for after the restore"),
+        ],
+        Tier::Custom => &[],
+    }
+}
+
+/// Whether the app may have nothing that the step could be done to: without a volume there is no data to lose in an upgrade.
+fn may_lack(step: &Step) -> bool {
+    *step == Step::Check { moment: Moment::AfterUpgrade }
 }
 
 /// How lint of head ended; absent when the plan has none.

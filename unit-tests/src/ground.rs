@@ -10,6 +10,7 @@ use sandbox::{
     home::Home,
     images,
     layout::{Layout, Setup},
+    recipes,
 };
 
 use crate::engine::Engine;
@@ -76,6 +77,16 @@ impl Ground {
             .answers()
             .then_some(Self { engine, host_file: home.host_file() })
             .ok_or_else(|| "the engine does not answer".into())
+    }
+
+    /// Makes sure that the engine has the images of a recipe of the sandbox.
+    ///
+    /// # Panics
+    /// If one of them cannot be had.
+    pub fn provide(&self, recipe: &str) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let home = Home::at(env().sandbox());
+        runtime.block_on(images::provide(&home, &recipes::images(recipe), &mut |_| {})).expect("the images");
     }
 
     /// The certificate that signs all of its names.

@@ -22,18 +22,38 @@ pub struct SimData {
     inner: Mutex<Inner>,
 }
 
+/// What a restore brings back, and what else happens to the snapshots.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Restores {
+    /// The newest snapshot.
+    #[default]
+    Well,
+    /// Nothing, without a word.
+    Nothing,
+    /// Empty volumes.
+    Empty,
+    /// What another run had planted.
+    AnotherRuns,
+    /// The newest snapshot, which somebody else has made in the meantime.
+    AfterAnother,
+}
+
 #[derive(Debug, Default)]
 struct Inner {
     files: Files,
     snapshots: Vec<(String, Files)>,
-    /// Whether a restore says that it went well and brings nothing back.
-    idle: bool,
+    restores: Restores,
+}
+
+/// Where the row of the database is kept, so that it is copied and restored like a file.
+fn row() -> (String, String) {
+    ("database".into(), "row".into())
 }
 
 impl SimData {
-    /// Volumes and a backup service whose restores bring nothing back.
-    pub fn that_restores_nothing() -> Self {
-        Self { inner: Mutex::new(Inner { idle: true, ..Inner::default() }) }
+    /// Volumes and a backup service whose restores do this.
+    pub fn that(restores: Restores) -> Self {
+        Self { inner: Mutex::new(Inner { restores, ..Inner::default() }) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -45,17 +65,30 @@ impl SimData {
         let mut inner = self.lock();
         let id = format!("{:08x}", inner.snapshots.len() + 1);
         let files = inner.files.clone();
-        inner.snapshots.push((id.clone(), files));
+        inner.snapshots.push((id.clone(), files.clone()));
+        if inner.restores == Restores::AfterAnother {
+            inner.snapshots.push(("ffffffff".into(), files));
+        }
         id
     }
 
     /// Restores the newest snapshot.
     pub fn restore(&self) {
         let mut inner = self.lock();
-        let newest = inner.snapshots.last().map(|(_, files)| files.clone());
-        if let Some(files) = newest.filter(|_| !inner.idle) {
-            inner.files = files;
+        let Some((_, newest)) = inner.snapshots.last().cloned() else { return };
+        match inner.restores {
+            Restores::Well | Restores::AfterAnother => inner.files = newest,
+            Restores::Nothing => {}
+            Restores::Empty => inner.files.clear(),
+            Restores::AnotherRuns => {
+                inner.files = newest.into_keys().map(|at| (at, b"what another run had planted".to_vec())).collect();
+            }
         }
+    }
+
+    /// Empties all volumes.
+    pub fn lose(&self) {
+        self.lock().files.clear();
     }
 
     /// The ids of the snapshots, oldest first.
@@ -90,8 +123,16 @@ impl Data for SimData {
         Ok(())
     }
 
-    async fn exec(&self, _: &Claim, _: &TaskId, _: &[String], _: Duration) -> Result<Said, SwarmError> {
-        Ok(Said { exit: 0, text: String::new() })
+    /// Does what the client of a database would do with the words that follow each other in the statement.
+    async fn exec(&self, _: &Claim, _: &TaskId, argv: &[String], _: Duration) -> Result<Said, SwarmError> {
+        let statement = argv.concat();
+        let after = |word: &str| Some(statement.split_once(word)?.1.split_once("'\\''")?.0.to_owned());
+        let mut inner = self.lock();
+        if let Some(value) = after("VALUES ('\\''").or_else(|| after("SET nonce = '\\''")) {
+            inner.files.insert(row(), value.into_bytes());
+        }
+        let text = inner.files.get(&row()).map(|value| String::from_utf8_lossy(value).into_owned());
+        Ok(Said { exit: i64::from(text.is_none()), text: text.unwrap_or_else(|| "no such table: taster_canary".into()) })
     }
 
     async fn snapshots(&self, _: &Claim) -> Result<Vec<String>, SwarmError> {

@@ -28,6 +28,7 @@ use harness::{
 };
 
 use crate::{
+    sim_app::{HEAD, SimApp},
     sim_data::SimData,
     sim_machine::{self, SimMachine},
     sim_program::{Ends, SimProgram},
@@ -101,8 +102,8 @@ pub struct SimHost {
     pub machine: SimMachine,
     /// The app's volumes and its backup service.
     pub data: Arc<SimData>,
-    /// A look at a service that runs, under the name that it had when it was recorded.
-    service: ServiceView,
+    /// What runs of its app.
+    pub app: SimApp,
     objects: Arc<Mutex<BTreeMap<ObjectId, harness::world::Object>>>,
     /// The stacks on the Swarm that abra deploys to instead.
     elsewhere: Arc<Mutex<BTreeSet<String>>>,
@@ -114,7 +115,7 @@ impl SimHost {
     /// # Panics
     /// If the look has no service.
     pub fn new(manners: Manners, settled: &Look) -> Self {
-        let service = settled.services.values().next().expect("a service").clone();
+        let app = SimApp::new(settled.services.values().next().expect("a service").clone());
         let objects = BTreeMap::from([object(ObjectKind::Network, "proxy", None)]);
         let (engine, room, machine) = (sim_machine::engine(), sim_machine::room(), SimMachine::default());
         let tree = tale::tree(None);
@@ -134,7 +135,7 @@ impl SimHost {
             tables,
             branch: None,
             machine,
-            service,
+            app,
             objects: Arc::new(Mutex::new(objects)),
             elsewhere,
         }
@@ -228,7 +229,7 @@ impl Swarm for SimHost {
     async fn look(&self, stack: &StackName) -> Result<BTreeMap<ServiceName, ServiceView>, SwarmError> {
         let name = format!("{stack}_app");
         let there = self.lock().values().any(|object| object.name == name);
-        Ok(there.then(|| (name.parse().expect("a name"), self.service.clone())).into_iter().collect())
+        Ok(there.then(|| (name.parse().expect("a name"), self.app.look())).into_iter().collect())
     }
 
     async fn nudges(&self, _: &StackName) -> BoxStream<'static, Nudge> {
@@ -279,12 +280,17 @@ impl Abra for SimHost {
             Call::Deploy { domain, .. } if self.manners.elsewhere => {
                 self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner).insert(stack(domain));
             }
-            Call::Deploy { domain, .. } => {
+            Call::Deploy { domain, version } => {
                 let stack = stack(domain);
                 // What it was told to do it does in the middle of its work.
                 self.make(ObjectKind::Network, &format!("{stack}_default"), Some(&stack));
                 match tokio::time::timeout(budget, act(self.manners.deploy)).await {
-                    Ok(Ok(())) => self.make(ObjectKind::Service, &format!("{stack}_app"), Some(&stack)),
+                    Ok(Ok(())) => {
+                        if self.app.deploy(domain, version.as_deref(), &self.tree) {
+                            self.data.lose();
+                        }
+                        self.make(ObjectKind::Service, &format!("{stack}_app"), Some(&stack));
+                    }
                     Ok(Err(())) => {
                         let told = self.leak.as_ref().map(|leak| leak.told.clone()).unwrap_or_default();
                         let exchange = Exchange { text: format!("{told}\nFATA no\n"), raw: Vec::new(), took: Duration::ZERO };
@@ -315,12 +321,10 @@ impl Abra for SimHost {
         Ok(Exchange { text, raw: Vec::new(), took: Duration::ZERO })
     }
 
-    async fn downloaded(&self) -> Result<u64, AbraError> {
-        Ok(1)
+    async fn downloaded(&self, _: &str) -> Result<Option<u64>, AbraError> {
+        Ok(Some(1))
     }
 }
-
-const COMMIT: &str = "0123456789012345678901234567890123456789";
 
 #[async_trait]
 impl Checkout for SimHost {
@@ -329,23 +333,23 @@ impl Checkout for SimHost {
     }
 
     async fn read(&self, _: &RecipeName) -> Result<Checked, CheckoutError> {
-        Ok(Checked { head: COMMIT.parse().expect("a commit"), tags: Vec::new(), branch: self.branch.clone(), files: Vec::new() })
+        Ok(Checked { head: self.app.commit(HEAD), tags: self.app.tags(), branch: self.branch.clone(), files: Vec::new() })
     }
 
-    async fn find(&self, _: &RecipeName, _: &str) -> Result<Commit, CheckoutError> {
-        Ok(COMMIT.parse().expect("a commit"))
+    async fn find(&self, _: &RecipeName, at: &str) -> Result<Commit, CheckoutError> {
+        Ok(self.app.commit(at))
     }
 
-    async fn tree(&self, _: &RecipeName, _: &Commit) -> Result<Tree, CheckoutError> {
-        Ok(self.tree.clone())
+    async fn tree(&self, _: &RecipeName, commit: &Commit) -> Result<Tree, CheckoutError> {
+        Ok(self.app.tree(commit, &self.tree))
     }
 
     async fn env(&self, _: &Claim) -> Result<String, CheckoutError> {
         Ok("TYPE=hello\n".into())
     }
 
-    async fn go(&self, _: &Claim, _: &RecipeName, _: &str) -> Result<Commit, CheckoutError> {
-        Ok(COMMIT.parse().expect("a commit"))
+    async fn go(&self, _: &Claim, _: &RecipeName, at: &str) -> Result<Commit, CheckoutError> {
+        Ok(self.app.go(at))
     }
 
     async fn set_env(&self, _: &Claim, settings: &[(&str, &str)]) -> Result<(), CheckoutError> {

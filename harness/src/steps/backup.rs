@@ -9,8 +9,9 @@ use super::{
 };
 use crate::{
     backup::{Backed, Coverage, listed, same_snapshot, snapshot_id, snapshot_ids},
-    canary::{Canary, FILE, Moment},
+    canary::{self, Canary, CanaryState, FILE},
     claim::Claimed,
+    compose::Resolved,
     converge::{Goal, Judgement, Watch},
     event::Note,
     model::{
@@ -39,7 +40,7 @@ async fn backed_up(context: &Context<'_>, id: &StepId, budget: Duration) -> Resu
     if let Some(outcome) = still(context, id, &head, STILL.min(budget)).await {
         return Ok(outcome);
     }
-    let resolved = match context.resolved(&context.tree).await? {
+    let resolved = match context.running_resolved().await? {
         Ok(resolved) => resolved,
         Err(what) => return Ok(Outcome::Unverified(Gap::ResolverDisagrees { what })),
     };
@@ -73,42 +74,54 @@ async fn backed_up(context: &Context<'_>, id: &StepId, budget: Duration) -> Resu
         return Ok(made);
     }
     context.log.note(Note::Snapshot { id: snapshot.clone() });
-    let outcome = holds(context, &head, &snapshot, &Backed::of(&resolved)).await?;
+    let outcome = holds(context, &head, &snapshot, &resolved).await?;
     check(context, id, "the snapshot holds what the labels name", &outcome);
     Ok(outcome)
 }
 
 /// Whether the snapshot has the canaries of whole volumes and something at each path that the labels name.
-async fn holds(context: &Context<'_>, head: &Head, snapshot: &str, backed: &Backed) -> Result<Outcome, Failure> {
+async fn holds(context: &Context<'_>, head: &Head, snapshot: &str, resolved: &Resolved) -> Result<Outcome, Failure> {
+    let backed = Backed::of(resolved);
     let (domain, id) = (head.domain.clone(), snapshot.to_owned());
     let files = abra(context, &Call::BackupList { domain: domain.clone(), snapshot: id.clone() }).await?;
-    for state in context.log.state().canaries {
-        if !state.seen.get(&Moment::Planted).is_some_and(Outcome::passed) {
-            continue;
-        }
-        let Canary::File { volume, name } = &state.canary else { continue };
-        match backed.coverage(volume) {
-            Coverage::Whole if listed(&files, name, FILE).is_none() => {
+    let planted: Vec<Canary> =
+        context.log.state().canaries.into_iter().filter(CanaryState::sound).map(|state| state.canary).collect();
+    for (volume, name) in canary::of_volumes(resolved) {
+        let canary = Canary::File { volume: volume.clone(), name: name.clone() };
+        match backed.coverage(&volume) {
+            Coverage::Whole if planted.contains(&canary) && listed(&files, &name, FILE).is_none() => {
                 return Ok(empty(format!("snapshot {snapshot} lacks the file that was planted in volume {volume}")));
             }
             Coverage::Whole | Coverage::Excluded => {}
             Coverage::Paths { paths } => {
                 for path in paths {
-                    let Some(whole) = listed(&files, name, &path) else {
+                    let Some(whole) = listed(&files, &name, &path) else {
                         return Ok(empty(format!("snapshot {snapshot} has no {path} of volume {volume}")));
                     };
-                    let call = Call::BackupDownload { domain: domain.clone(), snapshot: id.clone(), path: whole };
-                    abra(context, &call).await?;
-                    match context.ports.abra.downloaded().await {
+                    match size(context, head, snapshot, whole).await? {
                         Ok(0) => return Ok(empty(format!("{path} of volume {volume} is empty in snapshot {snapshot}"))),
                         Ok(_) => {}
-                        Err(error) => return Ok(Outcome::Unverified(Gap::Unread { what: error.to_string() })),
+                        Err(what) => return Ok(Outcome::Unverified(Gap::Unread { what })),
                     }
                 }
             }
         }
     }
     Ok(Outcome::Passed)
+}
+
+/// The bytes of the files that a snapshot has at `path`. The service keeps the last archive for all apps in one place, so another run
+/// may put its own there in between.
+async fn size(context: &Context<'_>, head: &Head, snapshot: &str, path: String) -> Result<Result<u64, String>, Failure> {
+    let call = Call::BackupDownload { domain: head.domain.clone(), snapshot: snapshot.to_owned(), path: path.clone() };
+    for _ in 0..ATTEMPTS {
+        abra(context, &call).await?;
+        // What was fetched while another was put in its place may be no archive at all.
+        if let Ok(Some(size)) = context.ports.abra.downloaded(&path).await {
+            return Ok(Ok(size));
+        }
+    }
+    Ok(Err(format!("what abra downloads as {path} of snapshot {snapshot} is something else, {ATTEMPTS} times")))
 }
 
 fn empty(sentence: String) -> Outcome {
@@ -133,6 +146,10 @@ async fn restored(context: &Context<'_>, id: &StepId, budget: Duration) -> Resul
     if let Some(outcome) = still(context, id, &head, STILL.min(budget)).await {
         return Ok(outcome);
     }
+    let backed = match context.running_resolved().await? {
+        Ok(resolved) => Backed::of(&resolved),
+        Err(what) => return Ok(Outcome::Unverified(Gap::ResolverDisagrees { what })),
+    };
     let claim = context.claim(Claimed::Stack { name: head.stack.clone() })?;
     let restore = |hooks| Call::Restore { domain: head.domain.clone(), hooks };
     let patience = ABRA_PATIENCE.max(budget / 2);
@@ -143,7 +160,13 @@ async fn restored(context: &Context<'_>, id: &StepId, budget: Duration) -> Resul
             context.log.note(Note::Remark { text });
             context.ports.abra.call(&restore(false), Some(&claim), patience).await
         }
-        done => done,
+        done => {
+            if done.is_ok() && backed.restore_hooks {
+                let text = "the restore was asked for its hooks (-H), which abra leaves out otherwise".to_owned();
+                context.log.note(Note::Remark { text });
+            }
+            done
+        }
     };
     if let Err(error) = done {
         return Ok(Outcome::Failed(refused(error)));
@@ -245,7 +268,11 @@ fn refused(error: AbraError) -> Failure {
         _ => String::new(),
     };
     let failure = Failure::from(error);
-    match ["hook", "does not exist", "no volume to back up", "holds nothing"].iter().any(|said| text.contains(said)) {
+    // The bot calls a hook a command.
+    match ["hook", "the command", "Failed to run command", "does not exist", "no volume to back up", "holds nothing"]
+        .iter()
+        .any(|said| text.contains(said))
+    {
         true => failure.owned_by(Owner::Recipe),
         false => failure,
     }

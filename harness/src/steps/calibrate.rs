@@ -11,7 +11,7 @@ use crate::{
     facts::recipe,
     model::{
         names::ServiceName,
-        outcome::{Failure, Gap, Outcome},
+        outcome::{Failure, Gap, Outcome, Subject},
     },
     plan::StepId,
 };
@@ -71,6 +71,14 @@ impl Context<'_> {
     pub(super) async fn installed_resolved(&self) -> Result<Result<Resolved, String>, Failure> {
         let (_, tree) = self.installed()?;
         self.resolved(tree).await
+    }
+
+    /// What the files of what runs come to with the app's `.env` as it is now. Where base and head are mixed, head's are taken.
+    pub(super) async fn running_resolved(&self) -> Result<Result<Resolved, String>, Failure> {
+        match self.log.state().runs {
+            Some(Subject::Base) => self.installed_resolved().await,
+            Some(Subject::Head | Subject::Mixed) | None => self.resolved(&self.tree).await,
+        }
     }
 
     /// What head's files come to for a new app.

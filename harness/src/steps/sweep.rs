@@ -108,7 +108,7 @@ pub async fn until_zero_by(
     let mut empty = 0;
     let mut last: Option<Sweep> = None;
     let mut blocked_since: Option<Mono> = None;
-    let mut snapshots = listed(outside, claims, &mut swept).await;
+    let mut snapshots = unlisted(claims);
     loop {
         let over = outside.clock.mono().since(started) >= pace.budget;
         match outside.swarm.world().await {
@@ -128,7 +128,9 @@ pub async fn until_zero_by(
                 let stuck = blocked_since.is_some_and(|since| outside.clock.mono().since(since) >= pace.patience);
                 let done = empty >= pace.empty_looks || stuck || over;
                 let acted = !done && act(outside, &now, &mut refusals, &mut swept).await;
-                if !done && !now.snapshots.is_empty() {
+                // A backup that was given up goes on in its service as long as it finds the app; nothing is known of it before.
+                let app_gone = now.remove.is_empty() && now.waiting.iter().all(|left| left.why == Why::OthersFirst);
+                if !done && app_gone && !now.snapshots.is_empty() {
                     forget(outside, &now.snapshots, &mut snapshots, &mut refusals, &mut swept).await;
                 }
                 last = Some(now);
@@ -157,22 +159,17 @@ fn path(claim: &Claim) -> Option<PathBuf> {
     }
 }
 
-/// The snapshots of each claimed app. What cannot be listed is told as left: nobody knows that it is gone.
-async fn listed(outside: Outside<'_>, claims: &[Claim], swept: &mut Swept) -> BTreeMap<Domain, Vec<String>> {
-    let mut all = BTreeMap::new();
-    for claim in claims {
-        let Claimed::Snapshots { app, .. } = claim.what() else { continue };
-        match outside.data.snapshots(claim).await {
-            Ok(ids) => {
-                all.insert(app.clone(), ids);
-            }
-            Err(error) => swept.living.push(format!("snapshots of {app} cannot be looked for: {error}")),
-        }
-    }
-    all
+/// The claimed apps, each with what stands for snapshots that nobody has looked for yet.
+fn unlisted(claims: &[Claim]) -> BTreeMap<Domain, Vec<String>> {
+    let app = |claim: &Claim| match claim.what() {
+        Claimed::Snapshots { app, .. } => Some((app.clone(), vec!["not listed yet".to_owned()])),
+        Claimed::Stack { .. } | Claimed::Marker { .. } | Claimed::EnvFile { .. } | Claimed::Dir { .. } => None,
+    };
+    claims.iter().filter_map(app).collect()
 }
 
-/// Has the backup service forget snapshots, and looks whether it did.
+/// Looks for snapshots, has the backup service forget them, and looks whether it did. What cannot be listed is told as left: nobody
+/// knows that it is gone.
 async fn forget(
     outside: Outside<'_>,
     claims: &[Claim],
@@ -182,7 +179,18 @@ async fn forget(
 ) {
     for claim in claims {
         let Claimed::Snapshots { app, .. } = claim.what() else { continue };
-        let ids = snapshots.get(app).cloned().unwrap_or_default();
+        let ids = match outside.data.snapshots(claim).await {
+            Ok(ids) => ids,
+            Err(error) => {
+                swept.living.push(format!("snapshots of {app} cannot be looked for: {error}"));
+                snapshots.remove(app);
+                continue;
+            }
+        };
+        if ids.is_empty() {
+            snapshots.insert(app.clone(), ids);
+            continue;
+        }
         let left = match outside.data.forget(claim, &ids).await {
             Ok(()) => outside.data.snapshots(claim).await,
             Err(error) => Err(error),

@@ -1,6 +1,7 @@
 //! Rungs and level, row by row.
 
 use harness::{
+    canary::Moment,
     event::Note,
     model::outcome::{Gap, Outcome, Owner, SkipReason, Status, Subject, Tier},
     plan::{Class, Plan, Planned, Refusal, Step, StepId},
@@ -58,15 +59,26 @@ fn through(outcomes: [Option<Outcome>; 5]) -> Tale {
         step: match tier {
             Tier::Install => Step::Answer,
             Tier::Upgrade => Step::Prove,
-            Tier::Backup | Tier::Restore | Tier::Custom => Step::Steady,
+            Tier::Backup => Step::Backup,
+            Tier::Restore => Step::Restore,
+            Tier::Custom => Step::Steady,
         },
         after: Vec::new(),
         class: Class::Tier(tier),
         budget_ms: 1000,
         on_fail: harness::plan::OnFail::Continue,
     };
-    let answer = Planned { id: StepId("answer-upgrade".into()), step: Step::Answer, ..step(Tier::Upgrade) };
-    let steps = Tier::ALL.into_iter().map(step).chain([answer]).collect();
+    // What else a tier rests on has passed.
+    let rest = [
+        ("upgrade", Step::Upgrade, Tier::Upgrade),
+        ("answer-upgrade", Step::Answer, Tier::Upgrade),
+        ("check-upgrade", Step::Check { moment: Moment::AfterUpgrade }, Tier::Upgrade),
+        ("spoil", Step::Spoil, Tier::Restore),
+        ("check-restore", Step::Check { moment: Moment::AfterRestore }, Tier::Restore),
+    ];
+    let names: Vec<&str> = rest.iter().map(|(name, ..)| *name).collect();
+    let others = rest.iter().map(|(name, what, tier)| Planned { id: StepId((*name).into()), step: what.clone(), ..step(*tier) });
+    let steps = Tier::ALL.into_iter().map(step).chain(others).collect();
     let plan = Plan {
         head: Some(head()),
         base: None,
@@ -78,7 +90,7 @@ fn through(outcomes: [Option<Outcome>; 5]) -> Tale {
         needs: Needs::default(),
         pack: Box::default(),
     };
-    let tale = Tale::begun(&Tier::ALL).under(plan).noted(Note::Runs { subject: Subject::Head }).pass(&["answer-upgrade"]);
+    let tale = Tale::begun(&Tier::ALL).under(plan).noted(Note::Runs { subject: Subject::Head }).pass(&names);
     Tier::ALL.into_iter().zip(outcomes).fold(tale, |tale, (tier, outcome)| match outcome {
         Some(outcome) => tale.step(&format!("{tier}-step"), outcome),
         None => tale,

@@ -1,36 +1,69 @@
-//! Backup and restore in whole simulated runs: what a restore brings back is looked for, not believed.
+//! Upgrade, backup and restore in whole simulated runs: that data is there is looked for, not believed, and a plan that leaves out what
+//! proves a tier does not make it green.
 
 use std::sync::Arc;
 
 use harness::{
     canary::Moment,
     compose::{Entry, Tree},
-    model::outcome::{Status, Tier},
+    model::{
+        outcome::{Owner, Status, Tier},
+        pack::{Database, DatabaseKind, Pack},
+    },
+    plan::{Plan, Planned, Step},
     verdict::Colour,
 };
 use unit_tests::{
     recording::Recording,
-    sim_data::SimData,
+    sim_app::{RELEASES, Upgrades},
+    sim_data::{Restores, SimData},
     sim_host::{Manners, SimHost},
 };
 
-use super::run::{Told, check, tasted};
+use super::run::{Told, check, tasted, tasted_by};
 
 const WITH_BOT: &str = "zone = \"taster.test\"\nbackup = \"bot\"";
 const TIERS: &[Tier] = &[Tier::Install, Tier::Backup, Tier::Restore];
 
-/// A host with an app that has a volume and these labels.
-fn host(labels: &[&str]) -> SimHost {
-    let mut host = SimHost::new(Manners::default(), Recording::load("healthy").looks.last().unwrap());
-    let labels: String = labels.iter().map(|label| format!("        - \"{label}\"\n")).collect();
+const ALL: &[Tier] = &[Tier::Install, Tier::Upgrade, Tier::Backup, Tier::Restore];
+
+/// The files of a release of an app with a volume and these labels.
+fn tree(release: &str, labels: &[&str]) -> Tree {
+    let version = format!("coop-cloud.${{STACK_NAME}}.version={release}");
+    let labels = ["a=b", &version].into_iter().chain(labels.iter().copied());
+    let labels: String = labels.map(|label| format!("        - \"{label}\"\n")).collect();
     let compose = format!(
-        "version: \"3.8\"\nservices:\n  app:\n    image: bb:1\n    volumes:\n      - posts:/data\n    deploy:\n      labels:\n        - \"a=b\"\n{labels}volumes:\n  posts:\n"
+        "version: \"3.8\"\nservices:\n  app:\n    image: bb:1\n    volumes:\n      - posts:/data\n    deploy:\n      labels:\n{labels}volumes:\n  posts:\n"
     );
-    host.tree = [("compose.yml", compose.as_str()), (".env.sample", "TYPE=hello\nDOMAIN=hello.example.com\n")]
+    [("compose.yml", compose.as_str()), (".env.sample", "TYPE=hello\nDOMAIN=hello.example.com\n")]
         .map(|(path, text)| (path.to_owned(), Entry::Text(text.to_owned())))
         .into_iter()
-        .collect::<Tree>();
+        .collect()
+}
+
+/// A host with such an app.
+fn host(labels: &[&str]) -> SimHost {
+    let mut host = SimHost::new(Manners::default(), Recording::load("healthy").looks.last().unwrap());
+    host.tree = tree(RELEASES[1], labels);
     host
+}
+
+/// A host with an app that has an older release, too.
+fn upgrading(upgrades: Upgrades) -> SimHost {
+    let mut host = host(&["backupbot.backup=true", "head=1"]);
+    host.app.before = Some(tree(RELEASES[0], &["backupbot.backup=true"]));
+    host.app.upgrades = upgrades;
+    host
+}
+
+/// How a tier ended.
+fn ended(told: &Told, tier: Tier) -> Status {
+    told.results.results[tier.name()]
+}
+
+/// How the tiers ended.
+fn tiers(told: &Told) -> Vec<Status> {
+    ALL.iter().map(|tier| ended(told, *tier)).collect()
 }
 
 fn restored(told: &Told) -> Option<Status> {
@@ -52,7 +85,7 @@ fn what_was_spoiled_comes_back_and_the_snapshot_is_forgotten() {
 #[test]
 fn a_restore_that_brings_nothing_back_is_red() {
     let mut host = host(&["backupbot.backup=true"]);
-    host.data = Arc::new(SimData::that_restores_nothing());
+    host.data = Arc::new(SimData::that(Restores::Nothing));
     let told = tasted(host, WITH_BOT, TIERS, None);
     assert_eq!(restored(&told), Some(Status::Fail));
     check(told, Colour::Red, 1, "a file in volume posts is still as it was spoiled: the restore did not bring it back");
@@ -85,5 +118,120 @@ fn an_app_without_labels_has_no_backup_to_try() {
         assert_eq!(told.results.rungs.backup_restore, Status::Skip, "{labels:?}");
         assert_eq!(told.results.skips.intentional["backup_restore"], "was skipped, for there is no label backupbot.backup");
         check(told, Colour::Green, 0, "");
+    }
+}
+
+#[test]
+fn what_a_restore_must_bring_back_is_this_runs_own() {
+    for (restores, colour, exit, why) in [
+        (Restores::Nothing, Colour::Red, 1, "is still as it was spoiled: the restore did not bring it back"),
+        (Restores::Empty, Colour::Red, 1, "a file in volume posts is gone"),
+        (Restores::AnotherRuns, Colour::Red, 1, "has other contents than were planted"),
+        (Restores::AfterAnother, Colour::Inconclusive, 3, "somebody else changed the newest snapshot of the app"),
+    ] {
+        let mut host = host(&["backupbot.backup=true"]);
+        host.data = Arc::new(SimData::that(restores));
+        let told = tasted(host.clone(), WITH_BOT, TIERS, None);
+        assert_eq!((ended(&told, Tier::Install), ended(&told, Tier::Backup)), (Status::Pass, Status::Pass), "{restores:?}");
+        assert_ne!(ended(&told, Tier::Restore), Status::Pass, "{restores:?}");
+        assert_eq!(told.results.owner, (colour == Colour::Red).then_some(Owner::Recipe), "{restores:?}");
+        assert!(host.data.ids().is_empty(), "{restores:?}: {:?}", host.data.ids());
+        check(told, colour, exit, why);
+    }
+}
+
+/// The same host with a pack that names a database.
+fn with_database(host: SimHost, kind: DatabaseKind) -> SimHost {
+    let database = Database { service: "app".into(), kind, name: None, user: None, password_file: None, path: None };
+    let mut pack = Pack::default();
+    pack.settings.databases = vec![database];
+    host.with_pack(pack, Vec::new())
+}
+
+#[test]
+fn a_row_is_planted_spoiled_and_restored_like_a_file() {
+    for (restores, status, colour, exit, why) in [
+        (Restores::Well, Status::Pass, Colour::Green, 0, ""),
+        (Restores::Nothing, Status::Fail, Colour::Red, 1, "a row in the PostgreSQL database of app is still as it was spoiled"),
+        (Restores::Empty, Status::Fail, Colour::Red, 1, "the client ended with exit code 1: no such table: taster_canary"),
+        (Restores::AnotherRuns, Status::Fail, Colour::Red, 1, "has other contents than were planted"),
+    ] {
+        let mut host = with_database(host(&["backupbot.backup=true"]), DatabaseKind::Postgres);
+        host.data = Arc::new(SimData::that(restores));
+        let told = tasted(host, WITH_BOT, TIERS, None);
+        assert_eq!(told.results.canaries.len(), 1, "no file disturbs the database: {:?}", told.results.canaries);
+        assert_eq!(restored(&told), Some(status), "{restores:?}");
+        check(told, colour, exit, why);
+    }
+}
+
+#[test]
+fn an_upgrade_goes_on_to_backup_and_restore_of_head() {
+    let told = tasted(upgrading(Upgrades::Well), WITH_BOT, ALL, None);
+    assert_eq!(tiers(&told), [Status::Pass; 4], "{}", told.why);
+    let seen = &told.results.canaries[0].seen;
+    assert!(seen.values().all(|seen| seen.status == Status::Pass) && seen.len() == 4, "{seen:?}");
+    check(told, Colour::Green, 0, "");
+}
+
+#[test]
+fn an_upgrade_that_fails_is_the_failure_of_its_own_tier() {
+    use Status::{Fail, Pass, Unver};
+    for (upgrades, ends, colour, exit, why) in [
+        (Upgrades::RolledBack, [Pass, Fail, Unver, Unver], Colour::Red, 1, "Swarm rolled the update back"),
+        (Upgrades::LosingData, [Pass, Fail, Pass, Pass], Colour::Red, 1, "a file in volume posts is gone"),
+        (Upgrades::ToAnotherCommit, [Pass, Fail, Pass, Pass], Colour::Inconclusive, 3, "from commit ba5eba5e and not from head"),
+    ] {
+        let told = tasted(upgrading(upgrades), WITH_BOT, ALL, None);
+        assert_eq!(tiers(&told), ends, "{upgrades:?}: {}", told.why);
+        let sentences: Vec<&str> = told.results.verdict.reasons.iter().map(|reason| reason.sentence.as_str()).collect();
+        let on_base = "backup is not verified: it was done on base, for head does not run";
+        assert_eq!(sentences.contains(&on_base), upgrades == Upgrades::RolledBack, "{sentences:?}");
+        check(told, colour, exit, why);
+    }
+}
+
+#[test]
+fn an_upgrade_that_changes_nothing_is_not_verified() {
+    let mut host = upgrading(Upgrades::Well);
+    host.tree = tree(RELEASES[1], &["backupbot.backup=true"]);
+    let told = tasted(host, WITH_BOT, ALL, None);
+    assert_eq!(tiers(&told), [Status::Pass, Status::Unver, Status::Pass, Status::Pass], "{}", told.why);
+    check(told, Colour::Inconclusive, 3, "nothing was upgraded");
+}
+
+/// Takes a step out of a plan; what came after it comes after what it came after.
+fn without(plan: &mut Plan, step: &Step) {
+    let Some(at) = plan.steps.iter().position(|planned| planned.step == *step) else { return };
+    let Planned { id, after, .. } = plan.steps.remove(at);
+    for planned in &mut plan.steps {
+        if planned.after.contains(&id) {
+            planned.after.retain(|before| *before != id);
+            planned.after.extend(after.clone());
+        }
+    }
+}
+
+#[test]
+fn a_plan_without_what_proves_a_tier_is_not_green() {
+    let all = || tasted(upgrading(Upgrades::Well), WITH_BOT, ALL, None);
+    assert_eq!(all().colour, Colour::Green, "with all of them it is");
+    for (dropped, tier) in [
+        (vec![Step::Upgrade], Tier::Upgrade),
+        (vec![Step::Prove], Tier::Upgrade),
+        (vec![Step::Upgrade, Step::Prove], Tier::Upgrade),
+        (vec![Step::Check { moment: Moment::AfterUpgrade }], Tier::Upgrade),
+        (vec![Step::Backup], Tier::Backup),
+        (vec![Step::Spoil], Tier::Restore),
+        (vec![Step::Restore], Tier::Restore),
+        (vec![Step::Spoil, Step::Restore], Tier::Restore),
+        (vec![Step::Check { moment: Moment::AfterRestore }], Tier::Restore),
+        (vec![Step::Plant], Tier::Upgrade),
+    ] {
+        let amend = |plan: &mut Plan| dropped.iter().for_each(|step| without(plan, step));
+        let told = tasted_by(upgrading(Upgrades::Well), WITH_BOT, ALL, None, amend);
+        assert_ne!(told.colour, Colour::Green, "without {dropped:?}");
+        assert_ne!(ended(&told, tier), Status::Pass, "without {dropped:?}: {}", told.why);
+        assert!(told.left.is_empty(), "without {dropped:?}: {:?}", told.left);
     }
 }

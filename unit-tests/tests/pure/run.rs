@@ -9,6 +9,7 @@ use harness::{
     journal::{self, Journal},
     log::{Log, Reporter},
     model::{host::Host, outcome::Tier, time::Wall},
+    plan::{Plan, plan},
     redact::Redact,
     report::{
         Document,
@@ -53,6 +54,17 @@ pub(crate) fn told_of(host: SimHost, tiers: &[Tier], signal: Option<(Duration, i
 
 /// Takes the app through `tiers` on a simulated host with this host file.
 pub(crate) fn tasted(host: SimHost, host_file: &str, tiers: &[Tier], signal: Option<(Duration, i32)>) -> Told {
+    tasted_by(host, host_file, tiers, signal, |_| {})
+}
+
+/// The same with a plan that is not as it should be.
+pub(crate) fn tasted_by(
+    host: SimHost,
+    host_file: &str,
+    tiers: &[Tier],
+    signal: Option<(Duration, i32)>,
+    amend: impl Fn(&mut Plan),
+) -> Told {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let state = tempfile::tempdir().unwrap();
@@ -87,7 +99,12 @@ pub(crate) fn tasted(host: SimHost, host_file: &str, tiers: &[Tier], signal: Opt
             folder: &folder,
             signals,
         };
-        let state = engine::run(run).await;
+        let amended = |request: &_, facts: &_, limits: &_| {
+            let mut plan = plan(request, facts, limits)?;
+            amend(&mut plan);
+            Ok(plan)
+        };
+        let state = engine::run_by(amended, run).await;
         let verdict = verdict(&state);
         let (told, exit) = (verdict.reasons.first().map(|reason| reason.sentence.clone()), exit_code(&state));
         drop(log);

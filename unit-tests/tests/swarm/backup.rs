@@ -46,7 +46,7 @@ fn bot(engine: &Engine, env: &[&str], argv: &[&str]) -> Result<String, String> {
 }
 
 /// The ids of an app's snapshots, oldest first.
-fn snapshots(engine: &Engine, app: &Domain) -> Vec<String> {
+pub(crate) fn snapshots(engine: &Engine, app: &Domain) -> Vec<String> {
     let listed = bot(engine, &[&format!("SERVICE={app}")], &["/usr/bin/backup", "--", "snapshots"]).unwrap();
     let lines = listed.lines().filter_map(|line| line.split_once(' ')).filter(|(time, _)| time.len() == 19);
     lines.map(|(_, id)| id.to_owned()).collect()

@@ -9,6 +9,7 @@ mod conformance;
 mod custom;
 mod guard;
 mod judge;
+mod life;
 mod lint;
 #[path = "sandbox.rs"]
 mod local_host;
@@ -68,6 +69,7 @@ fn on_a_swarm(ground: Result<Ground, String>, list: bool) -> Vec<Trial> {
     stories.extend(custom::runs(ground.as_ref()));
     stories.extend(lint::stories(ground.as_ref()));
     stories.extend(upgrade::stories(ground.as_ref()));
+    stories.extend(life::stories(ground.as_ref()));
     stories.extend(guard::stories(ground.as_ref()));
     stories.extend(bad_input::stories(ground.as_ref()));
     stories.extend(worlds::stories(ground.as_ref()));

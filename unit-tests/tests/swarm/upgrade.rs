@@ -21,7 +21,6 @@ pub(crate) fn stories(ground: Option<&Ground>) -> Vec<Trial> {
             ("upgrade::an_update_that_swarm_pauses_is_red", paused),
             ("upgrade::an_old_task_that_still_answers_does_not_make_its_successor_green", stuck),
             ("upgrade::a_config_that_was_changed_in_place_is_named_and_base_still_runs", config),
-            ("upgrade::a_volume_with_another_name_does_not_keep_the_upgrade_from_passing", volume),
             ("upgrade::secrets_and_settings_are_brought_up_as_an_operator_would", secrets),
             ("upgrade::a_service_that_head_dropped_is_found_and_removed", dropped),
             ("upgrade::an_upgrade_that_changes_nothing_proves_nothing", same),
@@ -141,10 +140,6 @@ fn config(stage: &Stage<'_>) {
     assert!(name.ends_with("_taster_test_motd_v1") && !name.contains(' '), "{name}");
     told.assert(1, &[&format!("config {name} is deployed already with other content"), "raise its version"]);
     assert!(failure["message"].as_str().unwrap().lines().count() == 1, "{failure:#}");
-}
-
-fn volume(stage: &Stage<'_>) {
-    assert_green(stage, &upgrades(stage, "hello-volume"));
 }
 
 fn secrets(stage: &Stage<'_>) {

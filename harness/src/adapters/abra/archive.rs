@@ -11,18 +11,25 @@ use flate2::read::MultiGzDecoder;
 /// Its name in abra's working folder (`abra.md` 7.3).
 pub(super) const FILE: &str = "backup.tar.gz";
 
-/// The bytes of all files in it; what is packed itself counts by what comes out of it.
-pub(super) fn size(file: &Path) -> io::Result<u64> {
+/// The bytes of all files in it at `path`, which names a volume; what is packed itself counts by what comes out of it. `None` when it
+/// has nothing there: the service keeps one archive for all apps, so that it may be another's.
+pub(super) fn size(file: &Path, path: &str) -> io::Result<Option<u64>> {
     let mut archive = tar::Archive::new(MultiGzDecoder::new(File::open(file)?));
-    let mut sum = 0;
+    let wanted = path.rsplit_once("/volumes/").map_or(path, |(_, below)| below).trim_matches('/');
+    let mut sum = None;
     for entry in archive.entries()? {
         let entry = entry?;
+        let place = format!("/{}/", entry.path()?.to_string_lossy().trim_matches('/'));
+        if !place.contains(&format!("/{wanted}/")) {
+            continue;
+        }
+        let sum = sum.get_or_insert(0);
         if !entry.header().entry_type().is_file() {
             continue;
         }
         let packed = entry.path()?.extension().is_some_and(|extension| extension == "gz");
         // A dump that says that it is packed and is not has nothing in it for a restore.
-        sum += if packed { counted(MultiGzDecoder::new(entry)).unwrap_or(0) } else { entry.size() };
+        *sum += if packed { counted(MultiGzDecoder::new(entry)).unwrap_or(0) } else { entry.size() };
     }
     Ok(sum)
 }
@@ -58,10 +65,19 @@ mod tests {
             let mut header = tar::Header::new_gnu();
             header.set_size(bytes.len() as u64);
             header.set_mode(0o644);
-            tar.append_data(&mut header, name, bytes.as_slice()).unwrap();
+            let place = format!("./var/lib/docker/volumes/shop_db/_data/dumps/{name}");
+            tar.append_data(&mut header, place, bytes.as_slice()).unwrap();
             let file = tempfile::NamedTempFile::new().unwrap();
             std::fs::write(file.path(), packed(&tar.into_inner().unwrap())).unwrap();
-            assert_eq!(size(file.path()).unwrap(), counts, "{name} of {} bytes", bytes.len());
+            for (path, counts) in [
+                (format!("shop_db/_data/dumps/{name}"), Some(counts)),
+                ("shop_db/_data/dumps".to_owned(), Some(counts)),
+                ("shop_db/_data/dump".to_owned(), None),
+                (format!("blog_db/_data/dumps/{name}"), None),
+            ] {
+                let path = format!("/var/lib/docker/volumes/{path}");
+                assert_eq!(size(file.path(), &path).unwrap(), counts, "{path} of {} bytes", bytes.len());
+            }
         }
     }
 }

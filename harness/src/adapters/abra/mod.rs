@@ -229,9 +229,9 @@ impl Abra for PtyAbra {
         }
     }
 
-    async fn downloaded(&self) -> Result<u64, AbraError> {
+    async fn downloaded(&self, path: &str) -> Result<Option<u64>, AbraError> {
         let file = self.setup.cwd.join(archive::FILE);
-        let size = archive::size(&file);
+        let size = archive::size(&file, path);
         let _ = std::fs::remove_file(&file);
         size.map_err(|error| AbraError::Unreadable { call: "app-backup-download".into(), message: error.to_string() })
     }

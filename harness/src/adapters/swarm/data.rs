@@ -8,7 +8,7 @@ use bollard::{
     models::{ContainerCreateBody, HostConfig, Mount, MountType},
     query_parameters::{
         CreateContainerOptionsBuilder, DownloadFromContainerOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptions,
-        UploadToContainerOptionsBuilder,
+        TopOptions, UploadToContainerOptionsBuilder,
     },
 };
 use futures_util::TryStreamExt;
@@ -30,6 +30,8 @@ const MOUNTS: &str = "/taster";
 const FILE_LIMIT: u64 = 1 << 20;
 /// How long the backup service may take to list or forget.
 const RESTIC: Duration = Duration::from_secs(60);
+/// How often it is looked whether a copy that nobody waits for has ended.
+const AGAIN: Duration = Duration::from_millis(200);
 
 #[async_trait]
 impl Data for DockerSwarm {
@@ -106,6 +108,7 @@ impl Data for DockerSwarm {
 
     async fn snapshots(&self, claim: &Claim) -> Result<Vec<String>, SwarmError> {
         let (container, app) = bot(&self.docker, claim).await?;
+        copied(&self.docker, &container, &app).await?;
         let argv = ["restic", "snapshots", "--json", "--host", &app, "--tag", &app].map(str::to_owned);
         let said = well(exec(&self.docker, &container, &argv, RESTIC).await?, "restic snapshots")?;
         let unread = || failed("restic snapshots", format!("it does not print JSON: {}", said.trim()));
@@ -137,6 +140,22 @@ async fn bot(docker: &Docker, claim: &Claim) -> Result<(String, String), SwarmEr
     let container = running(docker, &[of_service(service)]).await?;
     let absent = || failed("exec", format!("no container of the backup service {service} runs on this engine"));
     Ok((container.ok_or_else(absent)?, app.to_string()))
+}
+
+/// Waits until no copy of the app is being made: one whose abra was ended goes on in the service and leaves a snapshot all the same.
+async fn copied(docker: &Docker, container: &str, app: &str) -> Result<(), SwarmError> {
+    let began = tokio::time::Instant::now();
+    loop {
+        let top = answer("container top", docker.top_processes(container, None::<TopOptions>)).await?;
+        let mut processes = top.processes.into_iter().flatten().map(|columns| columns.join(" "));
+        if !processes.any(|process| process.contains(" backup ") && process.contains(app)) {
+            return Ok(());
+        }
+        if began.elapsed() >= RESTIC {
+            return Err(failed(&format!("backup of {app}"), "it still goes on, and may leave a snapshot".into()));
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
 }
 
 /// The first running container with all these labels.

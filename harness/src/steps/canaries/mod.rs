@@ -6,6 +6,7 @@ use super::{Context, check};
 use crate::{
     backup::Backed,
     canary::{self, Canary, CanaryState, GivenUp, Moment, given_up},
+    compose::Resolved,
     event::Note,
     model::{
         outcome::{Cause, Failure, Gap, Outcome, SkipReason},
@@ -32,7 +33,13 @@ pub(super) async fn spoil(context: &Context<'_>, planned: &Planned) -> Outcome {
     if context.log.state().snapshot.is_none() {
         return Outcome::Unverified(Gap::NotRun { because: "there is no snapshot of this run".into() });
     }
-    let canaries = sound(context);
+    let there = match context.running_resolved().await {
+        Ok(Ok(resolved)) => canary::of(&resolved, &context.pack),
+        Ok(Err(what)) => return Outcome::Unverified(Gap::ResolverDisagrees { what }),
+        Err(failure) => return Outcome::Failed(failure),
+    };
+    let sound = context.log.state().canaries.into_iter().filter(CanaryState::sound).map(|state| state.canary);
+    let canaries: Vec<Canary> = sound.filter(|canary| there.contains(canary)).collect();
     if canaries.is_empty() {
         return Outcome::Skipped(SkipReason::Structural { lacks: "a canary".into() });
     }
@@ -41,33 +48,44 @@ pub(super) async fn spoil(context: &Context<'_>, planned: &Planned) -> Outcome {
 
 /// Looks whether the canaries are there that have to be.
 pub(super) async fn look(context: &Context<'_>, planned: &Planned, moment: Moment) -> Outcome {
-    let resolved = match context.resolved(&context.tree).await {
+    let resolved = match context.running_resolved().await {
         Ok(Ok(resolved)) => resolved,
         Ok(Err(what)) => return Outcome::Unverified(Gap::ResolverDisagrees { what }),
         Err(failure) => return Outcome::Failed(failure),
     };
+    let outcome = looked(context, planned, moment, &resolved).await;
+    if moment == Moment::AfterUpgrade {
+        renew(context, planned, &resolved).await;
+    }
+    outcome
+}
+
+async fn looked(context: &Context<'_>, planned: &Planned, moment: Moment, resolved: &Resolved) -> Outcome {
     let mut outcomes = volumes(context, planned, moment);
     let planted = context.log.state().canaries;
     if planted.is_empty() {
         outcomes.push(none_planted(context));
         return worst(outcomes);
     }
-    let backed = Backed::of(&resolved);
-    let (mut there, mut looked) = (Vec::new(), Vec::new());
-    for CanaryState { canary, seen } in planted {
-        let unplanted = || Gap::NotRun { because: format!("{canary} could not be planted") };
-        let told = match canary::expected(&canary, moment, &backed, &resolved) {
-            _ if !seen.get(&Moment::Planted).is_some_and(Outcome::passed) => Outcome::Unverified(unplanted()),
+    let (backed, has) = (Backed::of(resolved), canary::of(resolved, &context.pack));
+    let (mut there, mut told) = (Vec::new(), Vec::new());
+    for state in planted {
+        let outcome = match canary::expected(&state.canary, moment, &backed, resolved) {
+            _ if !state.sound() => Outcome::Unverified(Gap::NotRun { because: format!("{} could not be planted", state.canary) }),
+            // What the upgrade gave up was told then, and is not in any backup of head.
+            _ if moment.restored() && !has.contains(&state.canary) => {
+                Outcome::Skipped(SkipReason::NotApplicable { because: "the app has no place for it any more".into() })
+            }
             Err(because) => Outcome::Skipped(SkipReason::NotApplicable { because }),
             Ok(()) => {
-                there.push(canary);
+                there.push(state.canary);
                 continue;
             }
         };
-        act::tell(context, planned, &canary, moment, &told);
-        looked.push(told);
+        act::tell(context, planned, &state.canary, moment, &outcome);
+        told.push(outcome);
     }
-    outcomes.extend(looked);
+    outcomes.extend(told);
     if there.is_empty() && moment.restored() {
         let because = "no canary is wholly in the backup, so nothing shows that data came back; name the database in recipe.toml, \
                        or give the pack a canary";
@@ -75,6 +93,21 @@ pub(super) async fn look(context: &Context<'_>, planned: &Planned, moment: Momen
     }
     outcomes.extend(act::each(context, planned, &there, moment, CanaryAct::Check).await);
     worst(outcomes)
+}
+
+/// Plants what the upgrade lost once more, and what only head has a place for: a backup of head and its restore are told by data that
+/// head has. How that ended is told of each canary; of the upgrade it says nothing.
+async fn renew(context: &Context<'_>, planned: &Planned, resolved: &Resolved) {
+    let state = context.log.state();
+    if !state.plan.is_some_and(|plan| plan.steps.iter().any(|planned| planned.step == Step::Spoil)) {
+        return;
+    }
+    let due = |canary: &Canary| {
+        let known = state.canaries.iter().find(|known| known.canary == *canary);
+        known.is_none_or(|known| known.sound() && known.lost_in_upgrade())
+    };
+    let canaries: Vec<Canary> = canary::of(resolved, &context.pack).into_iter().filter(due).collect();
+    act::each(context, planned, &canaries, Moment::Planted, CanaryAct::Plant).await;
 }
 
 /// What became of the volumes that base had.
@@ -110,12 +143,6 @@ fn none_planted(context: &Context<'_>) -> Outcome {
             Outcome::Unverified(Gap::NotRun { because: "no canary could be planted".into() })
         }
     }
-}
-
-/// The canaries that were planted well.
-fn sound(context: &Context<'_>) -> Vec<Canary> {
-    let planted = context.log.state().canaries.into_iter();
-    planted.filter(|state| state.seen.get(&Moment::Planted).is_some_and(Outcome::passed)).map(|state| state.canary).collect()
 }
 
 /// The worst of what came of several canaries: a failure, then what is not verified, then what passed.

@@ -1,0 +1,3 @@
+#!/bin/bash
+
+export TASTE_VERSION=v1

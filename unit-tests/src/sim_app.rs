@@ -1,0 +1,144 @@
+//! What runs of a simulated app: base, head, or whatever an upgrade made of them.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use harness::{
+    compose::Tree,
+    converge::{Index, ServiceView, SpecDigest, TaskState, TaskView, UpdateState, UpdateView},
+    facts::recipe,
+    model::names::{Commit, Domain, StackName},
+    ports::Tag,
+};
+
+/// The commit of head.
+pub const HEAD: &str = "0123456789012345678901234567890123456789";
+/// The commit of base.
+pub const BASE: &str = "ba5eba5eba5eba5eba5eba5eba5eba5eba5eba5e";
+/// The release that base is, and the one that head is where there is a base.
+pub const RELEASES: [&str; 2] = ["1.0.0+1.0.0", "2.0.0+1.1.0"];
+/// How many looks show what was asked for before Swarm takes it back.
+const BEFORE_ROLLBACK: usize = 3;
+
+/// What becomes of an upgrade.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Upgrades {
+    /// Head runs.
+    #[default]
+    Well,
+    /// Swarm takes it back.
+    RolledBack,
+    /// Something that is not head runs.
+    ToAnotherCommit,
+    /// Head runs on empty volumes.
+    LosingData,
+}
+
+/// The app. Clones share what runs.
+#[derive(Debug, Clone)]
+pub struct SimApp {
+    /// The files of the release before head, when there is one.
+    pub before: Option<Tree>,
+    /// What becomes of its upgrade.
+    pub upgrades: Upgrades,
+    /// A look at a service that runs, under the name that it had when it was recorded.
+    service: ServiceView,
+    inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    checked_out: Option<&'static str>,
+    /// What was deployed, in order.
+    deployed: Vec<ServiceView>,
+    /// How often it was looked at since the last deploy.
+    looks: usize,
+}
+
+impl SimApp {
+    /// An app of one release whose service looks like this once it runs.
+    pub fn new(service: ServiceView) -> Self {
+        Self { before: None, upgrades: Upgrades::default(), service, inner: Arc::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Its releases.
+    pub fn tags(&self) -> Vec<Tag> {
+        let tag = |(name, commit): (&str, &str)| Tag { name: name.into(), commit: parsed(commit), annotated: true };
+        let tags = RELEASES.into_iter().zip([BASE, HEAD]).map(tag);
+        tags.filter(|_| self.before.is_some()).collect()
+    }
+
+    /// The commit that a tag or a commit means.
+    pub fn commit(&self, at: &str) -> Commit {
+        parsed(commit(at))
+    }
+
+    /// The files of a commit; `head` are those of head.
+    pub fn tree(&self, commit: &Commit, head: &Tree) -> Tree {
+        self.before.as_ref().filter(|_| commit.as_str() == BASE).unwrap_or(head).clone()
+    }
+
+    /// Checks a tag or a commit out.
+    pub fn go(&self, at: &str) -> Commit {
+        self.lock().checked_out = Some(commit(at));
+        self.commit(at)
+    }
+
+    /// Deploys what is checked out, or the release `version`; `head` are the files of head. Says whether the data is lost by it.
+    ///
+    /// # Panics
+    /// If its files cannot be read as one app.
+    pub fn deploy(&self, domain: &Domain, version: Option<&str>, head: &Tree) -> bool {
+        let mut inner = self.lock();
+        let commit = version.map_or(inner.checked_out.unwrap_or(HEAD), commit);
+        let stack = StackName::of(domain);
+        let resolved = recipe::resolved(&self.tree(&parsed(commit), head), domain, &stack).expect("files that can be read");
+        let upgrades = !inner.deployed.is_empty();
+        let told = if upgrades && self.upgrades == Upgrades::ToAnotherCommit { BASE } else { commit };
+        let number = inner.deployed.len() + 1;
+        let mut view = self.service.clone();
+        view.labels.extend(resolved.services.get("app").into_iter().flat_map(|service| service.labels.clone()));
+        view.labels.insert(format!("coop-cloud.{stack}.chaos-version"), told[..8].to_owned());
+        view.spec = SpecDigest(format!("spec {number}"));
+        view.index = Index(number as u64);
+        view.tasks.iter_mut().for_each(|task| task.id = format!("task{number}").parse().expect("a task"));
+        inner.deployed.push(view);
+        inner.looks = 0;
+        upgrades && self.upgrades == Upgrades::LosingData
+    }
+
+    /// Its service as the engine shows it now.
+    pub fn look(&self) -> ServiceView {
+        let mut inner = self.lock();
+        inner.looks += 1;
+        match (&inner.deployed[..], self.upgrades) {
+            ([], _) => self.service.clone(),
+            ([.., before, now], Upgrades::RolledBack) => rolled_back(before, now, inner.looks),
+            ([.., now], _) => now.clone(),
+        }
+    }
+}
+
+fn commit(at: &str) -> &'static str {
+    if [BASE, RELEASES[0]].contains(&at) { BASE } else { HEAD }
+}
+
+fn parsed(commit: &str) -> Commit {
+    commit.parse().expect("a commit")
+}
+
+/// What an engine shows that takes an update back.
+fn rolled_back(before: &ServiceView, now: &ServiceView, looks: usize) -> ServiceView {
+    let word = |state, message: &str| Some(UpdateView { state, message: message.to_owned() });
+    let failed = |task: &TaskView| TaskView { state: TaskState::Failed, exit: Some(3), current: false, ..task.clone() };
+    if looks <= BEFORE_ROLLBACK {
+        let starting = now.tasks.iter().map(|task| TaskView { state: TaskState::Starting, ..task.clone() }).collect();
+        return ServiceView { update: word(UpdateState::Updating, "update in progress"), tasks: starting, ..now.clone() };
+    }
+    let tasks = before.tasks.iter().cloned().chain(now.tasks.iter().map(failed)).collect();
+    let update = word(UpdateState::RollbackCompleted, "rollback completed");
+    ServiceView { update, tasks, index: Index(now.index.0 + 1), ..before.clone() }
+}
