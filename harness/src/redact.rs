@@ -217,7 +217,7 @@ fn merged(mut spans: Vec<Span>) -> Vec<Span> {
     merged
 }
 
-/// What is searched for: the secret itself, as JSON escapes it, and the base64 of both. All other escapes are undone by the views.
+/// What is searched for: the secret itself, as JSON and URLs escape it, and its base64. All other escapes are undone by the views.
 fn forms_of(secret: &str) -> BTreeSet<String> {
     let secret = secret.replace("\r\n", "\n");
     let mut forms: BTreeSet<String> = base64(secret.as_bytes()).into_iter().chain(base64(secret.trim().as_bytes())).collect();
@@ -228,6 +228,18 @@ fn forms_of(secret: &str) -> BTreeSet<String> {
         forms.extend(base64(escaped.as_bytes()));
         // Behind a lone backslash the escapes read differently from its place on, and still anybody sees the secret.
         forms.insert(escaped.to_owned());
+    }
+    // The same behind a lone percent sign.
+    let unreserved = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
+    let escaped = |byte: u8, lower: bool| match (unreserved(&byte), lower) {
+        (true, _) => char::from(byte).to_string(),
+        (false, true) => format!("%{byte:02x}"),
+        (false, false) => format!("%{byte:02X}"),
+    };
+    for lower in [true, false] {
+        let percent: String = secret.bytes().map(|byte| escaped(byte, lower)).collect();
+        forms.insert(percent.replace("%20", "+"));
+        forms.insert(percent);
     }
     // Blanks around a secret belong to the text as often as to it.
     forms.insert(secret.trim().to_owned());
