@@ -27,6 +27,8 @@ pub enum Moment {
     AfterUpgrade,
     /// After all services were started again.
     AfterRestart,
+    /// After the app was removed and installed again with its data kept.
+    AfterReinstall,
     /// After they were spoiled: now the check has to fail.
     Spoiled,
     /// After the restore.
@@ -42,6 +44,7 @@ impl Moment {
             Moment::Planted => "planted",
             Moment::AfterUpgrade => "after-upgrade",
             Moment::AfterRestart => "after-restart",
+            Moment::AfterReinstall => "after-reinstall",
             Moment::Spoiled => "spoiled",
             Moment::AfterRestore => "after-restore",
             Moment::AfterDisaster => "after-disaster",
@@ -196,6 +199,18 @@ pub fn expected(canary: &Canary, moment: Moment, backed: &Backed, resolved: &Res
         }
         Canary::Pack { .. } => Ok(()),
     }
+}
+
+/// Those of `planted` that are in the data of the service: in a volume that it mounts, or in its database.
+pub fn into_service<'a>(planted: &'a [Canary], resolved: &Resolved, service: &str) -> Vec<&'a Canary> {
+    let mounted = |volume: &str| resolved.services.get(service).is_some_and(|service| mounts(&service.mounts, volume));
+    let inside = |canary: &&Canary| match canary {
+        Canary::File { volume, .. } => mounted(volume),
+        Canary::Row { service: of, .. } => of == service,
+        // Where a pack puts its own is not known.
+        Canary::Pack { .. } => false,
+    };
+    planted.iter().filter(inside).collect()
 }
 
 /// What became of a canary.

@@ -110,6 +110,7 @@ pub async fn run_by(plan: impl Fn(&Request, &Facts, &Limits) -> Result<Plan, Ref
         engine: found.engine.into_inner(),
         before: found.world.into_inner(),
         touched: RefCell::default(),
+        secrets: RefCell::default(),
         unseen: Cell::default(),
     };
     log.record(Kind::Planned { plan: plan.clone() });

@@ -77,6 +77,8 @@ pub trait Swarm: Send + Sync {
     async fn health_words(&self, container: &str) -> Result<Option<String>, SwarmError>;
     /// Puts the claimed marker on the Swarm, so that other machines know whose stack this is.
     async fn mark(&self, claim: &Claim, labels: &BTreeMap<String, String>) -> Result<(), SwarmError>;
+    /// Has a service of the claimed stack start all its tasks again, by its own update policy, with nothing else changed.
+    async fn restart(&self, claim: &Claim, service: &ServiceName) -> Result<(), SwarmError>;
     /// Removes an object that the claim covers; containers by force. An object that is gone already is no error.
     async fn remove(&self, claim: &Claim, removal: &Removal) -> Result<(), SwarmError>;
 }
@@ -353,6 +355,17 @@ pub enum Call {
         domain: Domain,
         /// The release that abra is to check out and lint before, or what is checked out, whatever it is (`--chaos`).
         version: Option<String>,
+    },
+    /// `abra app command`: calls a function of the recipe's `abra.sh` in a service.
+    Command {
+        /// The app.
+        domain: Domain,
+        /// The service, by its name in the compose files.
+        service: String,
+        /// The function.
+        function: String,
+        /// Its arguments.
+        args: Vec<String>,
     },
     /// `abra app backup create`.
     BackupCreate {

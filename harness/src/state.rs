@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    canary::CanaryState,
+    canary::{CanaryState, Moment},
     claim::Claimed,
     converge::TaskState,
     event::{Cancel, Event, Kind, Note, TaskSeen},
@@ -22,7 +22,7 @@ use crate::{
         request::Request,
         time::{Mono, Wall},
     },
-    plan::{Class, OnFail, Plan, Planned, StepId},
+    plan::{Class, OnFail, Plan, Planned, Step, StepId},
     preflight::Check,
     world::Hygiene,
 };
@@ -139,6 +139,16 @@ pub struct TaskChange {
 }
 
 impl RunState {
+    /// How long it took from a new app under the old name until the data was seen to be back; absent unless it came to that.
+    pub fn disaster(&self) -> Option<Duration> {
+        let plan = self.plan.as_ref()?;
+        let of =
+            |step: &Step| plan.steps.iter().find(|planned| planned.step == *step).and_then(|planned| self.steps.get(&planned.id));
+        let looked = of(&Step::Check { moment: Moment::AfterDisaster })?;
+        let (at, outcome) = looked.ended.as_ref()?;
+        outcome.passed().then(|| Some(at.since(of(&Step::Renew)?.began)))?
+    }
+
     /// Whether a look at a task tells something that the state does not hold yet.
     pub fn is_news(&self, seen: &TaskSeen) -> bool {
         let known = self.tasks.iter().find(|story| story.task == seen.task).and_then(|story| story.changes.last());

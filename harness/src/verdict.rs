@@ -13,6 +13,7 @@ use crate::{
     plan::{Class, Plan, Refusal, Step},
     rungs::Rung,
     state::{RunState, StepState},
+    thorough,
 };
 
 /// What a run says about its recipe. It speaks of the tiers that were asked for, and of no others.
@@ -198,6 +199,13 @@ pub fn verdict(state: &RunState) -> Verdict {
                 Outcome::Unverified(why) => Some(Reason::nobodys(Some(tier), format!("{tier} is not verified: {}", gap(&why)))),
             }));
             reasons.extend(lint_outcome(plan, state).filter(|_| counts(Rung::Lint)).and_then(lint_reason));
+            reasons.extend(match thorough::outcome(plan, state) {
+                None | Some(Outcome::Passed | Outcome::Skipped(_)) => None,
+                Some(Outcome::Failed(failure)) => Some(blame(None, &failure)),
+                Some(Outcome::Unverified(why)) => {
+                    Some(Reason::nobodys(None, format!("what --thorough adds is not verified: {}", gap(&why))))
+                }
+            });
             let planned = plan.steps.iter().filter(|planned| matches!(planned.step, Step::Deploy { .. })).count();
             if state.deploys as usize > planned {
                 let sentence =

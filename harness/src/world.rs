@@ -95,6 +95,13 @@ impl fmt::Display for ObjectKind {
 }
 
 impl World {
+    /// The same world without its objects of these kinds.
+    pub fn without(&self, kinds: &[ObjectKind]) -> Self {
+        let mut world = self.clone();
+        world.objects.retain(|id, _| !kinds.contains(&id.kind));
+        world
+    }
+
     /// The object in words: `volume shop_data`.
     pub fn spoken(&self, id: &ObjectId) -> String {
         let name = self.objects.get(id).map_or(id.id.as_str(), |object| object.name.as_str());

@@ -8,7 +8,7 @@ use harness::{
         names::RecipeName,
         outcome::Tier,
         pack::Pack,
-        request::{DEFAULT_DEADLINE, Request, Source},
+        request::{DEFAULT_DEADLINE, Extent, Request, Source},
         settings::closest,
     },
 };
@@ -38,6 +38,17 @@ pub(crate) struct Asked {
     /// The tag, branch or commit to upgrade from; by default the last green run's, else the newest older release
     #[arg(long, value_name = "REF", value_parser = reference)]
     base: Option<String>,
+    /// Removes the app with its volumes and secrets after its tests, makes it anew, restores it and looks for its data; the results say
+    /// how long that took
+    #[arg(long, conflicts_with = "no_canaries")]
+    disaster: bool,
+    /// Deploys head again, starts its services again, removes and installs it again with its data kept, and resolves every combination of
+    /// its compose files; the verdict speaks of that too
+    #[arg(long)]
+    thorough: bool,
+    /// Plants nothing into the app's data, so nothing is proved of upgrades and restores of it
+    #[arg(long)]
+    no_canaries: bool,
     /// Uses no network for the recipe: it must have been fetched before, and its images must be on the host
     #[arg(long)]
     pub(crate) offline: bool,
@@ -106,11 +117,16 @@ impl Asked {
             return Err(CommandError::usage("--base says what to upgrade from, and --tiers leaves the upgrade out")
                 .remedy("leave one of them out"));
         }
+        if self.disaster && !tiers.contains(&Tier::Restore) {
+            return Err(CommandError::usage("--disaster restores what was backed up, and --tiers leaves the restore out")
+                .remedy("leave one of them out"));
+        }
         Ok(Request {
             recipe: self.recipe,
             source,
             tiers,
             base: self.base,
+            extent: Extent { disaster: self.disaster, thorough: self.thorough, no_canaries: self.no_canaries },
             deadline: Duration::from_secs(self.deadline),
             host_file: host_file.map(|file| std::path::absolute(file).unwrap_or_else(|_| file.clone())),
             offline,

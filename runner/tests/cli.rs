@@ -84,7 +84,7 @@ fn a_value_that_cannot_be_says_what_would_be_right() {
         (&["--recipe", "hello", "--recipe", "hello"], &["cannot be used multiple times"]),
         (&["--recipe", "hello", "extra"], &["'extra'"]),
         (&["--recipe", "hello", "--tiers", "upgrde"], &["did you mean `upgrade`?", "install, upgrade, backup"]),
-        (&["--recipe", "hello", "--tiers", "install,backup"], &["cannot run the tier backup yet", "it runs install"]),
+        (&["--recipe", "hello", "--disaster", "--no-canaries"], &["--disaster", "--no-canaries"]),
         (&["--recipe", "hello", "--tiers", ""], &["there is no such tier"]),
         (&["--recipe", "hello", "--format", "yaml"], &["human, json, junit"]),
         (&["janitor", "--runs", "nowhere"], &["there is no folder nowhere", "--runs takes"]),

@@ -62,6 +62,8 @@ const ENV: &str = "TYPE=small\nDOMAIN=small.example.com\nLETS_ENCRYPT_ENV=produc
     SECRET_DB_PASSWORD_VERSION=v1 # length=32 charset=hex\nSECRET_PASSPHRASE_VERSION=v1\n\
     SECRET_BY_HAND_VERSION=v1 # generate=false\n";
 
+const GREET: &str = "greet() {\n  echo \"hello $2 $1 from $APP_NAME, $TARGET, $APP_CONF_VERSION, $LETS_ENCRYPT_ENV\"\n}\n\nrefuse() {\n  return 3\n}\n";
+
 /// The releases, oldest first. The branch has one commit more.
 pub const VERSIONS: [&str; 3] = ["0.9.0+1.0.0", "0.10.0+1.1.0", "1.0.0+2.0.0"];
 
@@ -79,7 +81,7 @@ pub fn make(folder: &Path) {
             fs::write(folder.join("compose.worker.yml"), WORKER).unwrap();
         }
         fs::write(folder.join(".env.sample"), ENV).unwrap();
-        fs::write(folder.join("abra.sh"), format!("export APP_CONF_VERSION=v{at}\n")).unwrap();
+        fs::write(folder.join("abra.sh"), format!("export APP_CONF_VERSION=v{at}\n{GREET}")).unwrap();
         git(folder, &["add", "--all"]);
         git(folder, &["commit", "--quiet", "--message", version]);
         git(folder, &["tag", "--annotate", "--message", &format!("chore: publish {version} release"), version]);

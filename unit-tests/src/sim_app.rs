@@ -102,6 +102,10 @@ impl SimApp {
         let mut view = self.service.clone();
         view.labels.extend(resolved.services.get("app").into_iter().flat_map(|service| service.labels.clone()));
         view.labels.insert(format!("coop-cloud.{stack}.chaos-version"), told[..8].to_owned());
+        // The same spec again changes no task.
+        if inner.deployed.last().is_some_and(|now| now.labels == view.labels) {
+            return false;
+        }
         view.spec = SpecDigest(format!("spec {number}"));
         view.index = Index(number as u64);
         view.tasks.iter_mut().for_each(|task| task.id = format!("task{number}").parse().expect("a task"));

@@ -1,7 +1,7 @@
 //! Simulated volumes and snapshots of one app.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -28,6 +28,8 @@ pub enum Restores {
     /// The newest snapshot.
     #[default]
     Well,
+    /// The newest snapshot, but only the first time.
+    Once,
     /// Nothing, without a word.
     Nothing,
     /// Empty volumes.
@@ -43,6 +45,8 @@ struct Inner {
     files: Files,
     snapshots: Vec<(String, Files)>,
     restores: Restores,
+    /// How often something was restored.
+    restored: u32,
 }
 
 /// Where the row of the database is kept, so that it is copied and restored like a file.
@@ -76,8 +80,10 @@ impl SimData {
     pub fn restore(&self) {
         let mut inner = self.lock();
         let Some((_, newest)) = inner.snapshots.last().cloned() else { return };
+        inner.restored += 1;
         match inner.restores {
-            Restores::Well | Restores::AfterAnother => inner.files = newest,
+            Restores::Once if inner.restored > 1 => {}
+            Restores::Well | Restores::AfterAnother | Restores::Once => inner.files = newest,
             Restores::Nothing => {}
             Restores::Empty => inner.files.clear(),
             Restores::AnotherRuns => {
@@ -89,6 +95,16 @@ impl SimData {
     /// Empties all volumes.
     pub fn lose(&self) {
         self.lock().files.clear();
+    }
+
+    /// The names of the volumes that something is in.
+    pub fn volumes(&self) -> BTreeSet<String> {
+        self.lock().files.keys().map(|(volume, _)| volume.clone()).collect()
+    }
+
+    /// Removes a volume with all that is in it.
+    pub fn lose_volume(&self, volume: &str) {
+        self.lock().files.retain(|(known, _), _| known != volume);
     }
 
     /// The ids of the snapshots, oldest first.

@@ -3,7 +3,10 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -12,7 +15,7 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 use harness::{
     adapters::clock::SystemClock,
     claim::Claim,
-    compose::Tree,
+    compose::{Entry, Tree},
     converge::{Look, ServiceView},
     model::{
         names::{Commit, ImageRef, RecipeName, ServiceName, StackName, TaskId},
@@ -63,7 +66,25 @@ pub struct Manners {
     pub lint: Does,
     /// Whether abra deploys to another Swarm than the one that is looked at.
     pub elsewhere: bool,
+    /// A function of the recipe's `abra.sh`.
+    pub command: Does,
+    /// Whether a second deploy of the same replaces the app's task.
+    pub restless: bool,
+    /// The start of a service's tasks again; one that fails keeps them.
+    pub restart: Does,
 }
+
+/// A host on which all goes well.
+pub const WELL: Manners = Manners {
+    deploy: Does::Well,
+    web: Does::Well,
+    removal: Does::Well,
+    lint: Does::Well,
+    elsewhere: false,
+    command: Does::Well,
+    restless: false,
+    restart: Does::Well,
+};
 
 /// An app that tells its secret wherever it can.
 #[derive(Clone)]
@@ -105,6 +126,8 @@ pub struct SimHost {
     /// What runs of its app.
     pub app: SimApp,
     objects: Arc<Mutex<BTreeMap<ObjectId, harness::world::Object>>>,
+    /// How often the app's task was replaced.
+    replaced: Arc<AtomicU32>,
     /// The stacks on the Swarm that abra deploys to instead.
     elsewhere: Arc<Mutex<BTreeSet<String>>>,
 }
@@ -137,6 +160,7 @@ impl SimHost {
             machine,
             app,
             objects: Arc::new(Mutex::new(objects)),
+            replaced: Arc::default(),
             elsewhere,
         }
     }
@@ -222,14 +246,20 @@ impl Swarm for SimHost {
     }
 
     async fn world(&self) -> Result<World, SwarmError> {
-        let objects = self.lock().clone();
+        let mut objects = self.lock().clone();
+        objects.extend(self.data.volumes().iter().map(|volume| object(ObjectKind::Volume, volume, None)));
         Ok(World { engine: sim_machine::swarm(), objects, files: BTreeMap::new(), snapshots: BTreeMap::new() })
     }
 
     async fn look(&self, stack: &StackName) -> Result<BTreeMap<ServiceName, ServiceView>, SwarmError> {
         let name = format!("{stack}_app");
         let there = self.lock().values().any(|object| object.name == name);
-        Ok(there.then(|| (name.parse().expect("a name"), self.app.look())).into_iter().collect())
+        let mut service = self.app.look();
+        let replaced = self.replaced.load(Ordering::Relaxed);
+        for task in service.tasks.iter_mut().filter(|_| replaced > 0) {
+            task.id = format!("{}{replaced}", task.id).parse().expect("a task");
+        }
+        Ok(there.then(|| (name.parse().expect("a name"), service)).into_iter().collect())
     }
 
     async fn nudges(&self, _: &StackName) -> BoxStream<'static, Nudge> {
@@ -254,6 +284,16 @@ impl Swarm for SimHost {
             return Err(SwarmError::Refused { call: "remove".into(), message: "no".into() });
         }
         self.lock().remove(&removal.object);
+        if removal.object.kind == ObjectKind::Volume {
+            self.data.lose_volume(&removal.name);
+        }
+        Ok(())
+    }
+
+    async fn restart(&self, _: &Claim, _: &ServiceName) -> Result<(), SwarmError> {
+        if act(self.manners.restart).await.is_ok() {
+            self.replaced.fetch_add(1, Ordering::Relaxed);
+        }
         Ok(())
     }
 }
@@ -273,6 +313,7 @@ impl Abra for SimHost {
             Call::SecretGenerate { domain, .. } => {
                 self.wire("secrets".into());
                 self.make(ObjectKind::Secret, &format!("{}_token_v1", stack(domain)), None);
+                text = r#"[{"name":"token","value":"as abra made it"}]"#.into();
                 if let Some(leak) = &self.leak {
                     leak.redact.learn_as("token", &leak.secret);
                 }
@@ -282,6 +323,10 @@ impl Abra for SimHost {
             }
             Call::Deploy { domain, version } => {
                 let stack = stack(domain);
+                let there = self.lock().values().any(|object| object.name == format!("{stack}_app"));
+                if there && self.manners.restless {
+                    self.replaced.fetch_add(1, Ordering::Relaxed);
+                }
                 // What it was told to do it does in the middle of its work.
                 self.make(ObjectKind::Network, &format!("{stack}_default"), Some(&stack));
                 match tokio::time::timeout(budget, act(self.manners.deploy)).await {
@@ -297,6 +342,13 @@ impl Abra for SimHost {
                         return Err(AbraError::Fatal { exit: 1, reason: format!("no{told}"), exchange });
                     }
                     Err(_) => return Err(AbraError::Hung { after: budget, last: String::new() }),
+                }
+            }
+            Call::Command { service, function, args, .. } => {
+                self.wire(format!("{service} {function} {}", args.join(" ")));
+                if act(self.manners.command).await.is_err() {
+                    let exchange = Exchange { text: "FATA no\n".into(), raw: Vec::new(), took: Duration::ZERO };
+                    return Err(AbraError::Fatal { exit: 1, reason: "no".into(), exchange });
                 }
             }
             Call::BackupCreate { .. } => text = format!("backup finished, snapshot_id {}\n", self.data.back_up()),
@@ -345,7 +397,10 @@ impl Checkout for SimHost {
     }
 
     async fn env(&self, _: &Claim) -> Result<String, CheckoutError> {
-        Ok("TYPE=hello\n".into())
+        match self.tree.entry(".env.sample") {
+            Some(Entry::Text(sample)) => Ok(sample.clone()),
+            Some(Entry::Link(_) | Entry::Opaque) | None => Ok("TYPE=hello\n".into()),
+        }
     }
 
     async fn go(&self, _: &Claim, _: &RecipeName, at: &str) -> Result<Commit, CheckoutError> {

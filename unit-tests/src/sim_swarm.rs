@@ -283,6 +283,10 @@ impl Swarm for SimSwarm {
         absent("mark")
     }
 
+    async fn restart(&self, _: &Claim, _: &ServiceName) -> Result<(), SwarmError> {
+        absent("restart")
+    }
+
     async fn remove(&self, _claim: &Claim, _removal: &Removal) -> Result<(), SwarmError> {
         absent("remove")
     }

@@ -291,6 +291,10 @@ impl Swarm for SimWorld {
         Err(SwarmError::Failed { call: "mark".into(), message: "a sweep makes nothing".into() })
     }
 
+    async fn restart(&self, _: &Claim, _: &ServiceName) -> Result<(), SwarmError> {
+        Err(SwarmError::Failed { call: "restart".into(), message: "a sweep starts nothing".into() })
+    }
+
     async fn remove(&self, _: &Claim, removal: &Removal) -> Result<(), SwarmError> {
         self.answer(|inner| inner.remove(removal)).await
     }

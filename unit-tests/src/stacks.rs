@@ -15,7 +15,7 @@ use harness::{
         host::{Host, Limits},
         names::{Domain, RunId, StackName},
         outcome::Tier,
-        request::{Request, Source},
+        request::{Extent, Request, Source},
     },
 };
 
@@ -178,6 +178,7 @@ pub fn started(run: &RunId, engine: &Path) -> Kind {
             deadline: Duration::from_secs(600),
             host_file: None,
             base: None,
+            extent: Extent::default(),
             offline: None,
         },
         host: Host {

@@ -61,6 +61,14 @@ impl Folder {
         Ok(file)
     }
 
+    /// A file with `value` that only its owner can read, in the folder that is swept with the run; it goes when it is dropped.
+    pub fn hidden(&self, value: &str) -> io::Result<tempfile::NamedTempFile> {
+        std::fs::create_dir_all(self.abra_dir())?;
+        let mut file = tempfile::NamedTempFile::new_in(self.abra_dir())?;
+        file.write_all(value.as_bytes())?;
+        Ok(file)
+    }
+
     /// Writes `text` to `file` so that a reader finds either the old text or the new one, whole, also after a crash.
     pub fn replace(&self, file: &Path, text: &str) -> io::Result<()> {
         let mut draft = tempfile::NamedTempFile::new_in(&self.root)?;

@@ -13,6 +13,7 @@ use crate::{
     plan::Refusal,
     policy::{breaches, name_flaws},
     ports::{Port, Tag},
+    post::Post,
     preflight::Needs,
 };
 
@@ -50,6 +51,16 @@ pub fn sample_env(tree: &Tree, domain: &Domain) -> Result<Env, Failure> {
 /// The variables with those that a run sets itself.
 pub fn with_own(env: Env, domain: &Domain) -> Env {
     env.with("DOMAIN", domain.as_str()).with("LETS_ENCRYPT_ENV", "")
+}
+
+/// Whether a new app of the recipe has commands for after a deploy or an upgrade.
+pub fn posts(tree: &Tree, pack: &Pack, after: Post) -> bool {
+    let sample = match tree.entry(".env.sample") {
+        Some(Entry::Text(text)) => Env::parse(text).unwrap_or_default(),
+        Some(Entry::Link(_) | Entry::Opaque) | None => Env::default(),
+    };
+    let set = sample.get(after.variable()).is_some_and(|commands| !commands.trim().is_empty());
+    set || [&pack.settings.env, &pack.settings.upgrade_env].iter().any(|env| env.contains_key(after.variable()))
 }
 
 /// The name of a pack's overlay, in the pack and in the checkout.

@@ -7,7 +7,7 @@ use crate::{
         host::Host,
         names::StackName,
         outcome::Tier,
-        request::{Request, Source},
+        request::{Extent, Request, Source},
     },
 };
 
@@ -21,6 +21,7 @@ fn journal(dir: &Path) -> Journal {
         source: Source::Catalogue { at: None },
         tiers: [Tier::Install].into(),
         base: None,
+        extent: Extent::default(),
         deadline: std::time::Duration::from_secs(600),
         host_file: None,
         offline: None,

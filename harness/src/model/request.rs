@@ -19,6 +19,9 @@ pub struct Request {
     /// The tag, branch or commit to upgrade from, when somebody chose one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<String>,
+    /// What is tried beyond the tiers, or left out of them.
+    #[serde(default)]
+    pub extent: Extent,
     /// The longest that the run may take before it is ended and swept.
     pub deadline: Duration,
     /// The host file that was named, so that the run can be repeated; absent when the host was found without.
@@ -27,6 +30,18 @@ pub struct Request {
     /// The folder of recipes that were fetched before, when the network is not to be used for the recipe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offline: Option<PathBuf>,
+}
+
+/// What is tried beyond the tiers, or left out of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Extent {
+    /// Whether the app is removed with all its data, made anew and restored.
+    pub disaster: bool,
+    /// Whether head is deployed again, started again, removed and installed again, and every combination of its files resolved.
+    pub thorough: bool,
+    /// Whether nothing is planted into the app's data, so that nothing can be said of it either.
+    pub no_canaries: bool,
 }
 
 /// The longest that a run may take unless it was told otherwise.

@@ -118,7 +118,7 @@ fn same_specs(before: &Marks, services: &BTreeMap<ServiceName, ServiceView>) -> 
 }
 
 /// Waits until what abra has just deployed has settled, and notes what was seen of it.
-async fn settles(context: &Context<'_>, id: &StepId, head: &Head, watch: Watch, budget: Duration) -> Outcome {
+pub(super) async fn settles(context: &Context<'_>, id: &StepId, head: &Head, watch: Watch, budget: Duration) -> Outcome {
     context.unseen.set(true);
     if let Err(failure) = appears(context, id, head).await {
         let outcome = Outcome::Failed(failure);
@@ -160,7 +160,7 @@ pub(super) fn one_shots(context: &Context<'_>, head: &Head) -> BTreeSet<ServiceN
     context.pack.settings.one_shots.iter().filter_map(full).collect()
 }
 
-fn claimed(context: &Context<'_>) -> Result<(Head, Claim), Failure> {
+pub(super) fn claimed(context: &Context<'_>) -> Result<(Head, Claim), Failure> {
     let head = context.head()?.clone();
     let claim = context.claim(Claimed::Stack { name: head.stack.clone() })?;
     Ok((head, claim))
@@ -213,7 +213,7 @@ pub(super) fn worst(failures: Vec<Failure>) -> Outcome {
 
 /// A deploy that abra itself refuses is mostly the recipe's fault: a missing secret, a compose file that cannot be read, a
 /// config that was changed in place. What abra does not say of itself, such as a hang or a signal, stays infrastructure.
-fn refused(error: AbraError) -> Failure {
+pub(super) fn refused(error: AbraError) -> Failure {
     let AbraError::Fatal { exit, reason, exchange } = error else { return Failure::from(error) };
     let failure = match changed_in_place(&exchange.text) {
         Some((kind, name)) => {

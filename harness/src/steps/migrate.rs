@@ -2,14 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{ABRA_PATIENCE, Context};
+use super::Context;
 use crate::{
     claim::Claimed,
     compose::{self, Entry, Env, Tree},
     event::Note,
     facts::recipe,
     model::outcome::{Cause, Failure},
-    ports::Call,
     upgrade,
 };
 
@@ -50,8 +49,7 @@ pub(super) async fn migrate(context: &Context<'_>) -> Result<(), Failure> {
         let text = format!("secret {} {} is new and was generated", secret.name, secret.version);
         context.log.note(Note::OperatorMust { text });
         let one = Some((secret.name, secret.version));
-        let call = Call::SecretGenerate { domain: head.domain.clone(), one };
-        context.ports.abra.call(&call, Some(&stack), ABRA_PATIENCE).await?;
+        context.generate(&stack, one).await?;
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! The steps of a run, each performed through ports. A step never calls another; only the engine sequences them.
 
+mod again;
 mod answer;
 mod backup;
 mod calibrate;
@@ -10,8 +11,10 @@ pub mod custom;
 mod deploy;
 mod lint;
 mod migrate;
+mod post_deploy;
 mod prove;
 mod provision;
+mod remove;
 pub mod settle;
 mod steady;
 pub mod sweep;
@@ -20,7 +23,7 @@ mod wire;
 
 use std::{
     cell::{Cell, RefCell},
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
 
@@ -36,7 +39,7 @@ use crate::{
     model::{
         host::Host,
         names::EngineId,
-        outcome::{Cause, Failure, Gap, Outcome, Owner, Tier},
+        outcome::{Cause, Failure, Gap, Outcome, Owner, Subject, Tier},
         pack::{Pack, TestName},
     },
     plan::{Class, Head, Planned, Step, StepId},
@@ -72,6 +75,8 @@ pub struct Context<'a> {
     pub before: Option<World>,
     /// The objects that our own removals named.
     pub touched: RefCell<BTreeSet<ObjectId>>,
+    /// The values of the secrets that abra made, by their names. Whoever runs the app has saved them, for abra shows them once.
+    pub secrets: RefCell<BTreeMap<String, String>>,
     /// Whether abra said that it deployed the app and the engine has shown nothing of it so far.
     pub unseen: Cell<bool>,
 }
@@ -100,6 +105,9 @@ fn defect(sentence: &str) -> Failure {
 /// Performs a step to its end. The engine bounds it by the step's budget.
 pub async fn perform(context: &Context<'_>, planned: &Planned) -> Outcome {
     let id = &planned.id;
+    if let Some(gap) = not_on_head(context, &planned.step) {
+        return Outcome::Unverified(gap);
+    }
     let outcome = match &planned.step {
         Step::Provision => ended(provision::provision(context).await),
         Step::Deploy { subject } => deploy::deploy(context, id, planned.budget(), *subject).await,
@@ -118,13 +126,35 @@ pub async fn perform(context: &Context<'_>, planned: &Planned) -> Outcome {
         Step::Wire => ended(wire::wire(context, planned).await),
         Step::Custom { test } => custom::custom(context, id, test, planned.budget()).await,
         Step::Lint { subject } => lint::lint(context, id, planned.budget(), *subject).await,
+        Step::PostDeploy { after } => post_deploy::perform(context, id, planned.budget(), *after).await,
+        Step::Combinations => again::combine(context, id),
+        Step::Redeploy => again::redeploy(context, id, planned.budget()).await,
+        Step::Restart => again::restart(context, id, planned.budget()).await,
+        Step::Remove { data } => remove::remove(context, planned.budget(), *data).await,
+        Step::Renew => ended(provision::renew(context).await),
         Step::Undeploy => undeploy::undeploy(context).await,
         Step::Sweep => clean::clean(context, planned.budget()).await,
         Step::Compare => compare::compare(context).await,
     };
+    let outcome = match outcome {
+        Outcome::Failed(failure) => Outcome::Failed(canaries::recalled(context, failure)),
+        other => other,
+    };
     match (planned.class, outcome, &context.base) {
         (Class::Tier(Tier::Install), Outcome::Failed(failure), Some((base, _))) => Outcome::Failed(of_base(base, failure)),
         (_, outcome, _) => outcome,
+    }
+}
+
+/// Why something that is asked of head alone is not done: something else runs.
+fn not_on_head(context: &Context<'_>, step: &Step) -> Option<Gap> {
+    if !matches!(step, Step::Redeploy | Step::Restart | Step::Remove { .. }) {
+        return None;
+    }
+    match context.log.state().runs {
+        Some(Subject::Head) => None,
+        Some(subject @ (Subject::Base | Subject::Mixed)) => Some(Gap::NotHead { subject }),
+        None => Some(Gap::NotRun { because: "nothing was deployed".into() }),
     }
 }
 

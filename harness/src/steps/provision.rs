@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{ABRA_PATIENCE, Context, defect};
 use crate::{
-    claim::Claimed,
+    adapters::abra::secrets,
+    claim::{Claim, Claimed},
     compose::Tree,
     event::Note,
     model::{
@@ -20,7 +21,8 @@ const MARKER_LIFE_MS: i64 = 24 * 60 * 60 * 1000;
 pub(super) async fn provision(context: &Context<'_>) -> Result<(), Failure> {
     let head = context.head()?;
     let run = context.folder.run();
-    let stack = context.claim(Claimed::Stack { name: head.stack.clone() })?;
+    // Whatever abra makes of the app is the stack's, so it is claimed before there is an app.
+    context.claim(Claimed::Stack { name: head.stack.clone() })?;
     let marker = context.claim(Claimed::Marker { name: format!("taster-{run}") })?;
     let expiry = crate::model::time::Wall::from_millis(context.ports.clock.wall().millis() + MARKER_LIFE_MS);
     let labels = BTreeMap::from([
@@ -30,10 +32,26 @@ pub(super) async fn provision(context: &Context<'_>) -> Result<(), Failure> {
     ]);
     context.ports.swarm.mark(&marker, &labels).await?;
 
+    let (commit, _) = context.installed()?;
+    let commit = commit.clone();
+    new_app(context, &commit).await?;
+    // What is wired may say which secrets there are, so they are made then.
+    if context.pack.wires() { Ok(()) } else { context.make_secrets().await }
+}
+
+/// Makes head known to abra as a new app under the old name.
+pub(super) async fn renew(context: &Context<'_>) -> Result<(), Failure> {
+    let commit = context.head()?.commit.clone();
+    new_app(context, &commit).await?;
+    if context.pack.wires() { Ok(()) } else { context.make_secrets().await }
+}
+
+async fn new_app(context: &Context<'_>, commit: &Commit) -> Result<(), Failure> {
+    let head = context.head()?;
+    let run = context.folder.run();
     let env_file = context.claim(Claimed::EnvFile { path: context.folder.env_file(&context.host.server, &head.domain) })?;
     context.log.note(Note::Domain { domain: head.domain.clone() });
     // abra takes the `.env` from the sample that is checked out.
-    let (commit, _) = context.installed()?;
     context.check_out(commit).await?;
     let new = Call::New { recipe: head.recipe.clone(), domain: head.domain.clone(), server: context.host.server.clone() };
     context.ports.abra.call(&new, Some(&env_file), ABRA_PATIENCE).await?;
@@ -46,12 +64,6 @@ pub(super) async fn provision(context: &Context<'_>) -> Result<(), Failure> {
         let pairs: Vec<(&str, &str)> = env.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         context.ports.checkout.set_env(&env_file, &pairs).await?;
     }
-    // What is wired may say which secrets there are, so they are made then.
-    if context.pack.wires() {
-        return Ok(());
-    }
-    let generate = Call::SecretGenerate { domain: head.domain.clone(), one: None };
-    context.ports.abra.call(&generate, Some(&stack), ABRA_PATIENCE).await?;
     Ok(())
 }
 
@@ -62,6 +74,44 @@ impl Context<'_> {
             Some((base, before)) => Ok((base.commit().ok_or_else(|| defect("the base has no commit"))?, &before.tree)),
             None => Ok((&self.head()?.commit, &self.tree)),
         }
+    }
+
+    /// Makes the secrets of a new app. Those of an app that was removed get the values that they had, as an operator who saved them would
+    /// do it: what comes back from a backup was written with them.
+    pub(super) async fn make_secrets(&self) -> Result<(), Failure> {
+        let head = self.head()?;
+        let stack = self.claim(Claimed::Stack { name: head.stack.clone() })?;
+        let saved = self.secrets.borrow().clone();
+        if saved.is_empty() {
+            return self.generate(&stack, None).await;
+        }
+        let unreadable = |sentence: String| Failure::new(Cause::Unresolvable, sentence);
+        let resolved = self.resolved(&self.tree).await?.map_err(unreadable)?;
+        for secret in resolved.secrets().map_err(|error| unreadable(error.to_string()))? {
+            match saved.get(&secret.name) {
+                Some(value) => {
+                    let file = self.folder.hidden(value).map_err(|error| {
+                        Failure::new(Cause::Preflight { check: "run folder".into() }, format!("cannot keep a secret: {error}"))
+                    })?;
+                    let (name, version, file) = (secret.name, secret.version, file.path());
+                    let insert = Call::SecretInsert { domain: head.domain.clone(), name, version, file: file.to_owned() };
+                    self.ports.abra.call(&insert, Some(&stack), ABRA_PATIENCE).await?;
+                }
+                None if secret.modifiers.generate => self.generate(&stack, Some((secret.name, secret.version))).await?,
+                // It is inserted by whoever wires the app.
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Has abra make one secret or all, and saves what it shows.
+    pub(super) async fn generate(&self, stack: &Claim, one: Option<(String, String)>) -> Result<(), Failure> {
+        let call = Call::SecretGenerate { domain: self.head()?.domain.clone(), one };
+        let printed = self.ports.abra.call(&call, Some(stack), ABRA_PATIENCE).await?;
+        let made = secrets(&printed)?.into_iter().map(|secret| (secret.name, secret.value));
+        self.secrets.borrow_mut().extend(made);
+        Ok(())
     }
 
     /// Puts the recipe's checkout on a commit.

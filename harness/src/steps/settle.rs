@@ -159,7 +159,7 @@ fn of_health(failure: Failure, words: Result<Option<String>, SwarmError>) -> Fai
 }
 
 /// The service whose own words tell about the failure.
-fn service_of(cause: &Cause) -> Option<&ServiceName> {
+pub(super) fn service_of(cause: &Cause) -> Option<&ServiceName> {
     match cause {
         Cause::CrashLoop { service, .. }
         | Cause::AttemptsSpent { service, .. }

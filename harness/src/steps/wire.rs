@@ -38,8 +38,7 @@ pub(super) async fn wire(context: &Context<'_>, planned: &Planned) -> Result<(),
         context.log.note(Note::Remark { text });
     }
     // Secrets are made once all is known that says which ones there are.
-    let generate = Call::SecretGenerate { domain: head.domain.clone(), one: None };
-    context.ports.abra.call(&generate, Some(&stack), ABRA_PATIENCE).await?;
+    context.make_secrets().await?;
     for secret in wired.secrets {
         let (name, version) = (secret.name, secret.version);
         let insert = Call::SecretInsert { domain: head.domain.clone(), name, version, file: secret.file };

@@ -274,6 +274,7 @@ fn steps(text: &mut String, plan: &Planning) {
 fn class(planned: &Planned) -> &'static str {
     match planned.class {
         Class::Tier(tier) => tier.name(),
+        Class::Thorough => "thorough",
         Class::Beside => "beside",
         Class::Always => "always",
     }

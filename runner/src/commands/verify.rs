@@ -83,6 +83,7 @@ impl Verify {
             source: Source::Catalogue { at: claimed.commit.clone() },
             tiers: claimed.requested.iter().copied().chain([Tier::Install]).collect(),
             base: claimed.base.as_ref().map(|base| base.commit.clone()),
+            extent: claimed.extent,
             deadline: Duration::from_secs(self.deadline),
             host_file: self.host.clone(),
             offline: None,

@@ -63,6 +63,9 @@ pub(super) enum App {
     /// Manage app volumes
     #[command(subcommand, alias = "vl")]
     Volume(Volume),
+    /// Run app commands
+    #[command(alias = "cmd")]
+    Command(Function),
     /// Manage app backups
     #[command(subcommand, alias = "b")]
     Backup(Backup),
@@ -98,6 +101,17 @@ pub(super) struct Lint {
     /// Error rules only
     #[arg(short, long)]
     pub(super) error: bool,
+    #[arg(short = 'C', long)]
+    pub(super) chaos: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Function {
+    pub(super) app: String,
+    pub(super) service: String,
+    pub(super) function: String,
+    #[arg(last = true)]
+    pub(super) args: Vec<String>,
     #[arg(short = 'C', long)]
     pub(super) chaos: bool,
 }

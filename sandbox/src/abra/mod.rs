@@ -7,6 +7,7 @@ mod app;
 mod backup;
 mod checkout;
 mod cli;
+mod command;
 mod compose;
 mod deploy;
 mod env;
@@ -100,6 +101,7 @@ fn run(context: &Context, command: Option<Command>) -> Done {
         Some(Command::App(App::Ps(ps))) => list::ps(context, &ps),
         Some(Command::App(App::Secret(secret))) => secrets::main(context, secret),
         Some(Command::App(App::Volume(volume))) => remove::volumes(context, volume),
+        Some(Command::App(App::Command(call))) => command::main(context, &call),
         Some(Command::App(App::Backup(command))) => backup::main(context, command),
         Some(Command::App(App::Restore(restore))) => backup::restore(context, &restore),
         Some(Command::Recipe(Recipe::Fetch { recipe, .. })) => fetch(context, &recipe),

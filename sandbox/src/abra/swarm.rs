@@ -97,6 +97,11 @@ pub(super) fn exec(container: &str, env: &[String], argv: &[&str]) -> Done<Optio
     status.map(|status| status.code()).map_err(|error| Fatal::new(format!("cannot run docker: {error}")))
 }
 
+/// Copies a file into a container.
+pub(super) fn copy_in(container: &str, source: &Path, path: &str) -> Done {
+    docker(&["cp", &source.to_string_lossy(), &format!("{container}:{path}")]).map(drop)
+}
+
 /// Copies a file out of a container.
 pub(super) fn copy_out(container: &str, path: &str, target: &Path) -> Done {
     docker(&["cp", &format!("{container}:{path}"), &target.to_string_lossy()]).map(drop)

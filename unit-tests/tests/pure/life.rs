@@ -229,7 +229,7 @@ fn a_plan_without_what_proves_a_tier_is_not_green() {
         (vec![Step::Plant], Tier::Upgrade),
     ] {
         let amend = |plan: &mut Plan| dropped.iter().for_each(|step| without(plan, step));
-        let told = tasted_by(upgrading(Upgrades::Well), WITH_BOT, ALL, None, amend);
+        let told = tasted_by(upgrading(Upgrades::Well), WITH_BOT, unit_tests::tale::request(ALL), None, amend);
         assert_ne!(told.colour, Colour::Green, "without {dropped:?}");
         assert_ne!(ended(&told, tier), Status::Pass, "without {dropped:?}: {}", told.why);
         assert!(told.left.is_empty(), "without {dropped:?}: {:?}", told.left);

@@ -5,6 +5,7 @@ mod abra_fakes;
 mod abra_redact;
 mod architecture;
 mod base;
+mod beyond;
 mod book;
 mod compose;
 mod compose_env;

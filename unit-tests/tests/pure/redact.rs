@@ -39,7 +39,7 @@ use proptest::prelude::*;
 use quick_xml::{Reader, events::Event as Xml};
 use unit_tests::{
     recording::Recording,
-    sim_host::{Does, Leak, Manners, SimHost},
+    sim_host::{Does, Leak, Manners, SimHost, WELL},
     tale::{Tale, head, request},
 };
 
@@ -347,21 +347,9 @@ fn shown_in(folder: &Path, secret: &str) -> Option<String> {
 
 /// The ways in which a run fails and quotes, each with the look at its service.
 const LEAKS: [(&str, Manners, &str); 3] = [
-    (
-        "an answer",
-        Manners { deploy: Does::Well, web: Does::Well, removal: Does::Well, lint: Does::Well, elsewhere: false },
-        "healthy",
-    ),
-    (
-        "abra's words",
-        Manners { deploy: Does::Fails, web: Does::Well, removal: Does::Well, lint: Does::Well, elsewhere: false },
-        "healthy",
-    ),
-    (
-        "a log",
-        Manners { deploy: Does::Well, web: Does::Well, removal: Does::Well, lint: Does::Well, elsewhere: false },
-        "attempts-spent",
-    ),
+    ("an answer", Manners { deploy: Does::Well, web: Does::Well, removal: Does::Well, ..WELL }, "healthy"),
+    ("abra's words", Manners { deploy: Does::Fails, web: Does::Well, removal: Does::Well, ..WELL }, "healthy"),
+    ("a log", Manners { deploy: Does::Well, web: Does::Well, removal: Does::Well, ..WELL }, "attempts-spent"),
 ];
 
 #[test]

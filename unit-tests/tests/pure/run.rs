@@ -8,7 +8,7 @@ use harness::{
     engine::{self, Run},
     journal::{self, Journal},
     log::{Log, Reporter},
-    model::{host::Host, outcome::Tier, time::Wall},
+    model::{host::Host, outcome::Tier, request::Request, time::Wall},
     plan::{Plan, plan},
     redact::Redact,
     report::{
@@ -54,14 +54,19 @@ pub(crate) fn told_of(host: SimHost, tiers: &[Tier], signal: Option<(Duration, i
 
 /// Takes the app through `tiers` on a simulated host with this host file.
 pub(crate) fn tasted(host: SimHost, host_file: &str, tiers: &[Tier], signal: Option<(Duration, i32)>) -> Told {
-    tasted_by(host, host_file, tiers, signal, |_| {})
+    tasted_by(host, host_file, request(tiers), signal, |_| {})
+}
+
+/// Does what is asked for on a simulated host with this host file.
+pub(crate) fn asked(host: SimHost, host_file: &str, request: Request, signal: Option<(Duration, i32)>) -> Told {
+    tasted_by(host, host_file, request, signal, |_| {})
 }
 
 /// The same with a plan that is not as it should be.
 pub(crate) fn tasted_by(
     host: SimHost,
     host_file: &str,
-    tiers: &[Tier],
+    request: Request,
     signal: Option<(Duration, i32)>,
     amend: impl Fn(&mut Plan),
 ) -> Told {
@@ -90,7 +95,7 @@ pub(crate) fn tasted_by(
         };
         let ports = host.ports();
         let run = Run {
-            request: request(tiers),
+            request,
             history: None,
             host: Host::parse(host_file).unwrap(),
             pack: host.pack.clone(),

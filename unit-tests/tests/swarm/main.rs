@@ -17,6 +17,7 @@ mod offline;
 mod redact;
 mod runs;
 mod sweep;
+mod thorough;
 mod upgrade;
 mod worlds;
 
@@ -70,6 +71,7 @@ fn on_a_swarm(ground: Result<Ground, String>, list: bool) -> Vec<Trial> {
     stories.extend(lint::stories(ground.as_ref()));
     stories.extend(upgrade::stories(ground.as_ref()));
     stories.extend(life::stories(ground.as_ref()));
+    stories.extend(thorough::stories(ground.as_ref()));
     stories.extend(guard::stories(ground.as_ref()));
     stories.extend(bad_input::stories(ground.as_ref()));
     stories.extend(worlds::stories(ground.as_ref()));

@@ -38,6 +38,11 @@ pub(super) fn argv(call: &Call) -> Vec<String> {
             };
             [&["-n", "-o", "app", "deploy", "-c", "-D"], &which[..]].concat()
         }
+        Call::Command { domain, service, function, args } => {
+            let words = ["-n", "-o", "app", "command", "-C", domain.as_str(), service, function];
+            let args = args.iter().map(String::as_str);
+            words.into_iter().chain((args.len() > 0).then_some("--")).chain(args).collect()
+        }
         Call::BackupCreate { domain } => vec!["-n", "-o", "app", "backup", "create", "-C", domain.as_str()],
         Call::BackupSnapshots { domain } => vec!["-n", "-o", "app", "backup", "snapshots", "-C", domain.as_str()],
         Call::BackupList { domain, snapshot } => {
@@ -65,6 +70,7 @@ pub(super) fn name(call: &Call) -> &'static str {
         Call::SecretGenerate { .. } => "app-secret-generate",
         Call::SecretInsert { .. } => "app-secret-insert",
         Call::Deploy { .. } => "app-deploy",
+        Call::Command { .. } => "app-command",
         Call::BackupCreate { .. } => "app-backup-create",
         Call::BackupSnapshots { .. } => "app-backup-snapshots",
         Call::BackupList { .. } => "app-backup-list",
@@ -92,6 +98,7 @@ pub(super) fn covered(call: &Call, claim: Option<&Claim>, abra_dir: &Path) -> bo
         Call::SecretGenerate { domain, .. }
         | Call::SecretInsert { domain, .. }
         | Call::Deploy { domain, .. }
+        | Call::Command { domain, .. }
         | Call::Restore { domain, .. }
         | Call::Undeploy { domain } => stack(domain),
     }
@@ -118,6 +125,18 @@ mod tests {
             (Some("1.0.0+1.0.0".to_owned()), "-n -o app deploy -c -D hello-aebagbaf.taster.test 1.0.0+1.0.0"),
         ] {
             assert_eq!(argv(&Call::Deploy { domain: domain.clone(), version }).join(" "), words);
+        }
+        let command = |args: &[&str]| Call::Command {
+            domain: domain.clone(),
+            service: "app".into(),
+            function: "migrate".into(),
+            args: args.iter().map(|arg| (*arg).to_owned()).collect(),
+        };
+        for (args, words) in [
+            (&[][..], "-n -o app command -C hello-aebagbaf.taster.test app migrate"),
+            (&["--all", "x"], "-n -o app command -C hello-aebagbaf.taster.test app migrate -- --all x"),
+        ] {
+            assert_eq!(argv(&command(args)).join(" "), words);
         }
         for (one, words) in [
             (None, "-n -o app secret generate -C -m --all hello-aebagbaf.taster.test"),

@@ -107,6 +107,7 @@ impl PtyAbra {
             | Call::SecretGenerate { .. }
             | Call::SecretInsert { .. }
             | Call::Deploy { .. }
+            | Call::Command { .. }
             | Call::BackupCreate { .. }
             | Call::BackupSnapshots { .. }
             | Call::BackupList { .. }
@@ -183,6 +184,7 @@ impl PtyAbra {
             | Call::New { .. }
             | Call::SecretInsert { .. }
             | Call::Deploy { .. }
+            | Call::Command { .. }
             | Call::BackupCreate { .. }
             | Call::BackupSnapshots { .. }
             | Call::BackupList { .. }

@@ -97,6 +97,10 @@ impl Swarm for DockerSwarm {
         world::mark(&self.docker, claim, labels).await
     }
 
+    async fn restart(&self, claim: &Claim, service: &ServiceName) -> Result<(), SwarmError> {
+        raw::restart(&self.socket, claim, service).await
+    }
+
     async fn remove(&self, claim: &Claim, removal: &Removal) -> Result<(), SwarmError> {
         world::remove(&self.docker, claim, removal).await
     }

@@ -1,4 +1,4 @@
-//! The list of services as the engine writes it.
+//! Services as the engine writes them, to be read and to be written back.
 //!
 //! The library reads a service's health check under another name than the engine writes, so it loses it, and with it part
 //! of the spec. This list is therefore asked for by hand: one request over the engine's socket, without chunks.
@@ -12,7 +12,11 @@ use tokio::{
     net::UnixStream,
 };
 
-use crate::ports::SwarmError;
+use crate::{
+    claim::{Claim, Claimed},
+    model::names::ServiceName,
+    ports::SwarmError,
+};
 
 /// The longest that the answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -32,23 +36,50 @@ pub(super) async fn services(
         Some(filters) => format!("/services?filters={}", quoted(&serde_json::json!(filters).to_string())),
         None => "/services".to_owned(),
     };
-    let answer = tokio::time::timeout(PATIENCE, get(socket, &target))
-        .await
-        .map_err(|_| SwarmError::Silent { call: CALL.into(), after: PATIENCE })?
-        .map_err(|error| failed(error.to_string()))?;
-    read(&answer)
+    let answer = asked(socket, "GET", &target, "").await?;
+    let services: Vec<Value> = serde_json::from_slice(body(&answer)?).map_err(|error| failed(error.to_string()))?;
+    services.into_iter().map(service).collect()
+}
+
+/// Raises the counter by which Swarm replaces a service's tasks although nothing else of it changed. The spec goes back as it came.
+pub(super) async fn restart(socket: &Path, claim: &Claim, service: &ServiceName) -> Result<(), SwarmError> {
+    let covered = matches!(claim.what(), Claimed::Stack { name } if name.owns(service.as_str()));
+    if !covered {
+        return Err(SwarmError::Refused { call: "restart".into(), message: format!("no claim covers {service}") });
+    }
+    let named = HashMap::from([("name".to_owned(), vec![service.to_string()])]);
+    let found = services(socket, Some(&named)).await?.into_iter();
+    let found = found.into_iter().find(|found| found.spec["Name"].as_str() == Some(service.as_str()));
+    let gone = || SwarmError::Failed { call: "restart".into(), message: format!("there is no service {service}") };
+    let RawService { read, mut spec } = found.ok_or_else(gone)?;
+    let (Some(id), Some(version)) = (read.id, read.version.and_then(|version| version.index)) else { return Err(gone()) };
+    let counter = spec["TaskTemplate"]["ForceUpdate"].as_u64().unwrap_or_default();
+    spec["TaskTemplate"]["ForceUpdate"] = (counter + 1).into();
+    let answer = asked(socket, "POST", &format!("/services/{id}/update?version={version}"), &spec.to_string()).await?;
+    body(&answer).map(drop)
+}
+
+async fn asked(socket: &Path, method: &str, target: &str, sent: &str) -> Result<Vec<u8>, SwarmError> {
+    let answer = tokio::time::timeout(PATIENCE, ask(socket, method, target, sent)).await;
+    let answer = answer.map_err(|_| SwarmError::Silent { call: CALL.into(), after: PATIENCE })?;
+    answer.map_err(|error| failed(error.to_string()))
 }
 
 /// One request in HTTP 1.0, whose answer ends with the connection and is never in chunks.
-async fn get(socket: &Path, target: &str) -> std::io::Result<Vec<u8>> {
+async fn ask(socket: &Path, method: &str, target: &str, sent: &str) -> std::io::Result<Vec<u8>> {
     let mut stream = UnixStream::connect(socket).await?;
-    stream.write_all(format!("GET {target} HTTP/1.0\r\nHost: engine\r\n\r\n").as_bytes()).await?;
+    let body = match sent {
+        "" => String::new(),
+        sent => format!("Content-Type: application/json\r\nContent-Length: {}\r\n", sent.len()),
+    };
+    stream.write_all(format!("{method} {target} HTTP/1.0\r\nHost: engine\r\n{body}\r\n{sent}").as_bytes()).await?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await?;
     Ok(answer)
 }
 
-fn read(answer: &[u8]) -> Result<Vec<RawService>, SwarmError> {
+/// The body of an answer that went well.
+fn body(answer: &[u8]) -> Result<&[u8], SwarmError> {
     let end = answer.windows(4).position(|part| part == b"\r\n\r\n").ok_or_else(|| failed("no whole answer"))?;
     let head = String::from_utf8_lossy(&answer[..end]);
     let body = &answer[end + 4..];
@@ -61,8 +92,7 @@ fn read(answer: &[u8]) -> Result<Vec<RawService>, SwarmError> {
             _ => SwarmError::Failed { call: CALL.into(), message },
         });
     }
-    let services: Vec<Value> = serde_json::from_slice(body).map_err(|error| failed(error.to_string()))?;
-    services.into_iter().map(service).collect()
+    Ok(body)
 }
 
 fn service(mut value: Value) -> Result<RawService, SwarmError> {
@@ -104,6 +134,11 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn read(answer: &[u8]) -> Result<Vec<RawService>, SwarmError> {
+        let services: Vec<Value> = serde_json::from_slice(body(answer)?).unwrap();
+        services.into_iter().map(service).collect()
+    }
 
     fn answered(body: &str) -> Vec<u8> {
         format!("HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n{body}").into_bytes()

@@ -25,6 +25,7 @@ use crate::{
     log::Reporter,
     model::{
         outcome::{Outcome, Owner, Subject, Tier},
+        request::Extent,
         time::Wall,
     },
     preflight::{Check, Needs},
@@ -75,6 +76,8 @@ pub struct ResultsV1 {
     pub duration_ms: u64,
     /// The tiers that were asked for.
     pub requested: Vec<Tier>,
+    /// What was tried beyond the tiers, or left out of them.
+    pub extent: Extent,
     /// The verdict about the recipe. Before the end it speaks of what has happened so far, and so is never green.
     pub verdict: Verdict,
     /// Whose fault the worst failure is; null when nothing failed.
@@ -118,6 +121,9 @@ pub struct ResultsV1 {
     pub operator_must: Vec<String>,
     /// What became of the canaries, one after the other.
     pub canaries: Vec<CanaryV1>,
+    /// How long it took to bring the app back with its data after it had been removed: from `abra app new` to the end of the look for
+    /// canaries. Null unless that was asked for and passed.
+    pub disaster_ms: Option<u64>,
     /// The snapshot that the backup service made of the app; null without one.
     pub snapshot: Option<String>,
     /// What the recipe's pack changes about the run: settings that are not as usual, tests, hooks, whether there is an overlay, and
@@ -182,7 +188,8 @@ pub struct CanaryV1 {
     pub volume: Option<String>,
     /// How much of that volume is in the backup; null when nothing is backed up, or when it is no file.
     pub backed_up: Option<Coverage>,
-    /// How it was found, by moment: `planted`, `after-upgrade`, `after-restart`, `spoiled`, `after-restore`, `after-disaster`. What was
+    /// How it was found, by moment: `planted`, `after-upgrade`, `spoiled`, `after-restore`, `after-restart`, `after-reinstall`,
+    /// `after-disaster`. What was
     /// spoiled passed when it was then seen to be.
     pub seen: BTreeMap<Moment, Sighting>,
 }

@@ -54,6 +54,7 @@ impl From<&RunState> for ResultsV1 {
             finished: state.finished,
             duration_ms: state.last.map_or(0, |(_, mono)| mono.0),
             requested: verdict.tiers.clone(),
+            extent: begun.map(|begun| begun.request.extent).unwrap_or_default(),
             owner: verdict.reasons.iter().find_map(|reason| reason.owner),
             verdict,
             exit_code,
@@ -81,6 +82,7 @@ impl From<&RunState> for ResultsV1 {
             dropped: state.dropped.clone(),
             operator_must: state.operator_must.clone(),
             canaries: state.canaries.iter().map(|found| canary(found, state.plan.as_ref())).collect(),
+            disaster_ms: state.disaster().map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
             snapshot: state.snapshot.clone(),
             customization: state
                 .plan
@@ -229,7 +231,7 @@ fn stages(state: &RunState) -> Vec<Stage> {
                 name: planned.id.to_string(),
                 tier: match planned.class {
                     Class::Tier(tier) => Some(tier),
-                    Class::Beside | Class::Always => None,
+                    Class::Thorough | Class::Beside | Class::Always => None,
                 },
                 status: outcome.map_or(Status::Unver, Status::from),
                 summary: match (outcome, step) {

@@ -8,6 +8,7 @@ use crate::{
     model::{
         outcome::{Gap, Outcome, Subject, Tier},
         request::{DEFAULT_DEADLINE, Source},
+        time::spoken,
     },
     report::sandbox_abra,
     rungs::{level, rungs},
@@ -40,7 +41,9 @@ pub fn ending(state: &RunState, place: Place<'_>) -> String {
     last.extend(look_at(state, &verdict, place));
     last.push(format!("  results: {}/results.json", place.folder));
     last.push(format!("  repeat: {}", repeat(state)));
-    let notes: Vec<String> = state.remarks.iter().take(2).map(|remark| format!("  note: {}", flat(remark))).collect();
+    let disaster = state.disaster().map(|took| format!("  disaster: the app was back with its data after {}", spoken(took)));
+    let notes = state.remarks.iter().take(2).map(|remark| format!("  note: {}", flat(remark)));
+    let notes: Vec<String> = disaster.into_iter().chain(notes).collect();
     let mut lines = vec![headline(state, &verdict, place.paint)];
     let room = LINES.saturating_sub(lines.len() + notes.len() + last.len());
     let lint: Vec<String> = lint(state).map(|told| format!("  lint: {}", flat(&told))).into_iter().collect();
@@ -143,6 +146,13 @@ pub fn repeat(state: &RunState) -> String {
     }
     if request.deadline != DEFAULT_DEADLINE {
         option(&mut command, "--deadline", &request.deadline.as_secs().to_string());
+    }
+    for (asked, flag) in [
+        (request.extent.disaster, " --disaster"),
+        (request.extent.thorough, " --thorough"),
+        (request.extent.no_canaries, " --no-canaries"),
+    ] {
+        command.push_str(if asked { flag } else { "" });
     }
     if request.offline.is_some() {
         command.push_str(" --offline");

@@ -161,9 +161,11 @@ impl One<'_> {
         let failure = Failure::new(Cause::DataLost, sentence).quoting(&said.text);
         match self.moment {
             Moment::Planted | Moment::Spoiled => Outcome::Failed(failure.owned_by(Owner::Test)),
-            Moment::AfterUpgrade | Moment::AfterRestart | Moment::AfterRestore | Moment::AfterDisaster => {
-                Outcome::Failed(failure)
-            }
+            Moment::AfterUpgrade
+            | Moment::AfterRestart
+            | Moment::AfterReinstall
+            | Moment::AfterRestore
+            | Moment::AfterDisaster => Outcome::Failed(failure),
         }
     }
 

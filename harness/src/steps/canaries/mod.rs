@@ -2,7 +2,7 @@
 
 mod act;
 
-use super::{Context, check};
+use super::{Context, check, settle::service_of};
 use crate::{
     backup::Backed,
     canary::{self, Canary, CanaryState, GivenUp, Moment, given_up},
@@ -46,6 +46,27 @@ pub(super) async fn spoil(context: &Context<'_>, planned: &Planned) -> Outcome {
     worst(act::each(context, planned, &canaries, Moment::Spoiled, CanaryAct::Spoil).await)
 }
 
+/// A failure of a service, with the fact that canaries were planted into its data before: whoever reads it must be able to rule them out.
+pub(super) fn recalled(context: &Context<'_>, failure: Failure) -> Failure {
+    let (Some(service), Ok(head)) = (service_of(&failure.cause), context.head()) else { return failure };
+    let mut known = context.resolved_sample().into_iter().chain(context.base.iter().map(|(_, before)| before.resolved.clone()));
+    let sound = context.log.state().canaries.into_iter().filter(CanaryState::sound);
+    let planted: Vec<Canary> = sound.map(|state| state.canary).collect();
+    let into = known.find_map(|resolved| {
+        let into = canary::into_service(&planted, &resolved, head.stack.short(service));
+        (!into.is_empty()).then_some(into)
+    });
+    match into {
+        None => failure,
+        Some(into) => {
+            let planted = into.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
+            let message =
+                format!("{}; {planted} was planted before, and --no-canaries shows whether it fails without", failure.message);
+            Failure { message, ..failure }
+        }
+    }
+}
+
 /// Looks whether the canaries are there that have to be.
 pub(super) async fn look(context: &Context<'_>, planned: &Planned, moment: Moment) -> Outcome {
     let resolved = match context.running_resolved().await {
@@ -64,7 +85,7 @@ async fn looked(context: &Context<'_>, planned: &Planned, moment: Moment, resolv
     let mut outcomes = volumes(context, planned, moment);
     let planted = context.log.state().canaries;
     if planted.is_empty() {
-        outcomes.push(none_planted(context));
+        outcomes.push(none_planted(context, moment));
         return worst(outcomes);
     }
     let (backed, has) = (Backed::of(resolved), canary::of(resolved, &context.pack));
@@ -133,9 +154,15 @@ fn volumes(context: &Context<'_>, planned: &Planned, moment: Moment) -> Vec<Outc
     outcomes
 }
 
-/// Without any canary there is nothing to look for, unless planting them is what failed.
-fn none_planted(context: &Context<'_>) -> Outcome {
+/// Without any canary there is nothing to look for, unless planting them is what failed. Nothing shows then that data came back.
+fn none_planted(context: &Context<'_>, moment: Moment) -> Outcome {
     let state = context.log.state();
+    if state.begun.as_ref().is_some_and(|begun| begun.request.extent.no_canaries) {
+        return match moment.restored() {
+            true => Outcome::Unverified(Gap::NotRun { because: "--no-canaries left out what shows that data came back".into() }),
+            false => Outcome::Skipped(SkipReason::NotAsked),
+        };
+    }
     let plant = state.plan.as_ref().and_then(|plan| plan.steps.iter().find(|planned| planned.step == Step::Plant));
     match plant.and_then(|planned| state.steps.get(&planned.id)?.outcome()) {
         Some(Outcome::Passed | Outcome::Skipped(_)) => Outcome::Skipped(SkipReason::Structural { lacks: "a canary".into() }),

@@ -1,230 +1,42 @@
-//! The plan of a run: which steps, in which order, with which budgets. Pure.
+//! Which steps a run takes: tier after tier on one deployment, what runs beside them, and what is done whatever happens.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
+use super::{
+    Class, OnFail, Plan, Planned, Refusal, Step, StepId,
+    beyond::{self, App},
+};
 use crate::{
-    backup::{Backed, Coverage},
+    backup::Backed,
     base::Base,
     canary::Moment,
     compose::Resolved,
-    facts::Facts,
+    facts::{Facts, recipe},
     model::{
         host::Limits,
-        names::{Commit, Domain, RecipeName, StackName},
-        outcome::{Failure, SkipReason, Subject, Tier},
+        outcome::{SkipReason, Subject, Tier},
         pack::{Pack, TestName},
         request::{DEFAULT_DEADLINE, Request},
         time::spoken,
     },
-    preflight::Needs,
+    post::Post,
     rungs::Rung,
 };
 
-/// The name of a step in its plan: `deploy`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub struct StepId(pub String);
-
-impl fmt::Display for StepId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// What a run does.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Plan {
-    /// What is under test; absent when the facts refuse the run.
-    pub head: Option<Head>,
-    /// What the app is upgraded from; absent when the facts refuse the run.
-    #[serde(default)]
-    pub base: Option<Base>,
-    /// What lint compares head with: base, also where no upgrade was asked for.
-    #[serde(default)]
-    pub against: Option<Base>,
-    /// Why the run is refused, when it is. Then the plan only removes what gathering the facts left.
-    pub refusal: Option<Refusal>,
-    /// The steps, each after those that it names.
-    pub steps: Vec<Planned>,
-    /// The tiers that are not run, and why.
-    pub skips: BTreeMap<Tier, SkipReason>,
-    /// How much of each volume of head is in its backup; empty when it cannot be backed up.
-    #[serde(default)]
-    pub coverage: BTreeMap<String, Coverage>,
-    /// What it needs of its host.
-    #[serde(default)]
-    pub needs: Needs,
-    /// The recipe's pack; empty without one.
-    #[serde(default)]
-    pub pack: Box<Pack>,
-}
-
-/// Why a run is refused before it does anything to the Swarm.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "refused", rename_all = "kebab-case")]
-pub enum Refusal {
-    /// What was asked for cannot be done.
-    Request {
-        /// One sentence with the remedy.
-        sentence: String,
-    },
-    /// The host's policy does not allow what the recipe asks for, or its names do not fit.
-    Policy {
-        /// One sentence each, with the remedy.
-        sentences: Vec<String>,
-    },
-    /// The host, or the recipe as it stands, does not allow it.
-    Facts(Failure),
-}
-
-/// What is under test.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Head {
-    /// The recipe.
-    pub recipe: RecipeName,
-    /// The version that the tag on the commit names, when there is one.
-    pub version: Option<String>,
-    /// The commit.
-    pub commit: Commit,
-    /// Whether it holds changes that were not committed by the user.
-    pub dirty: bool,
-    /// The app's domain.
-    pub domain: Domain,
-    /// The app's stack.
-    pub stack: StackName,
-}
-
-/// One step of a plan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Planned {
-    /// Its name.
-    pub id: StepId,
-    /// What it does.
-    pub step: Step,
-    /// The steps that must have ended before it starts.
-    pub after: Vec<StepId>,
-    /// What it belongs to.
-    pub class: Class,
-    /// The longest that it may take, in milliseconds.
-    pub budget_ms: u64,
-    /// What its failure means for the others.
-    pub on_fail: OnFail,
-}
-
-impl Planned {
-    /// The longest that it may take.
-    pub fn budget(&self) -> Duration {
-        Duration::from_millis(self.budget_ms)
-    }
-}
-
-/// What a step belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Class {
-    /// A tier.
-    Tier(Tier),
-    /// No tier, but it runs beside them.
-    Beside,
-    /// It is done whatever happened.
-    Always,
-}
-
-/// What a step's failure means for the steps after it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum OnFail {
-    /// Nothing.
-    Continue,
-    /// The rest of its tier is not run.
-    SkipTier,
-    /// No further tier is run.
-    EndTiers,
-}
-
-/// What a step does.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "step", rename_all = "kebab-case")]
-pub enum Step {
-    /// Makes the app known to abra: `.env` and secrets.
-    Provision,
-    /// Wires the app as its pack says, before its first deploy.
-    Wire,
-    /// Deploys base or head where nothing is deployed, and waits until it has settled.
-    Deploy {
-        /// Which of them.
-        #[serde(default)]
-        subject: Subject,
-    },
-    /// Brings the `.env` and the secrets of the running app up to head, as an operator would.
-    Migrate,
-    /// Deploys head over base and waits until it has settled.
-    Upgrade,
-    /// Proves that head is what runs, and removes the services that it dropped.
-    Prove,
-    /// Holds what the recipe's files were taken to say against what runs.
-    Calibrate,
-    /// Waits for an answer of the app itself through the ingress.
-    Answer,
-    /// Looks once more whether everything that settled still stands.
-    Steady,
-    /// Plants canaries.
-    Plant,
-    /// Looks for the canaries.
-    Check {
-        /// When in the app's life.
-        moment: Moment,
-    },
-    /// Spoils the canaries, so that only a restore brings them back.
-    Spoil,
-    /// Has the backup service make a snapshot.
-    Backup,
-    /// Restores the snapshot.
-    Restore,
-    /// Has the backup service forget the snapshot.
-    Forget,
-    /// Runs a function of the recipe's pack.
-    Custom {
-        /// Its name.
-        test: TestName,
-    },
-    /// Lints base or head on a pristine clone, beside everything else.
-    Lint {
-        /// Which of them.
-        subject: Subject,
-    },
-    /// Asks abra to undeploy the app.
-    Undeploy,
-    /// Removes all that the run claimed, until two looks in a row show nothing.
-    Sweep,
-    /// Compares the world with what it was before the run.
-    Compare,
-}
-
-impl Step {
-    /// Whether it replaces what runs by head.
-    pub fn upgrades(&self) -> bool {
-        matches!(self, Step::Upgrade)
-    }
-}
-
 /// How long abra may take for one command that only reads or writes files.
-const ABRA_BUDGET: Duration = Duration::from_secs(60);
+pub(super) const ABRA_BUDGET: Duration = Duration::from_secs(60);
 /// How long lint of one commit may take.
 const LINT_BUDGET: Duration = Duration::from_secs(60);
 /// How long a stack may take to settle before the step gives up. The judge fails it earlier by the services' own numbers.
 const SETTLE_BUDGET: Duration = Duration::from_secs(1200);
 /// How long an app may take to answer once it has settled, unless its timeout label says otherwise.
-const ANSWER_BUDGET: Duration = Duration::from_secs(300);
+pub(super) const ANSWER_BUDGET: Duration = Duration::from_secs(300);
 /// How long the backup service may take for a snapshot or its restore, and the services until they stand again.
-const BACKUP_BUDGET: Duration = Duration::from_secs(900);
+pub(super) const BACKUP_BUDGET: Duration = Duration::from_secs(900);
 /// How long one function of a pack may take.
-const CUSTOM_BUDGET: Duration = Duration::from_secs(120);
+pub(super) const CUSTOM_BUDGET: Duration = Duration::from_secs(120);
 /// How long removing everything may take.
-const SWEEP_BUDGET: Duration = Duration::from_secs(120);
+pub(super) const SWEEP_BUDGET: Duration = Duration::from_secs(120);
 
 /// The plan for a head: the tiers that were asked for on one deployment, then removing everything again. Refused where the recipe's own health checks need longer
 /// than they are given.
@@ -248,12 +60,15 @@ pub fn plan(request: &Request, facts: &Facts, limits: &Limits) -> Result<Plan, R
         }
     }
     let runs = |tier| !skips.contains_key(&tier);
+    let extent = request.extent;
+    let (canaries, disaster) = (!extent.no_canaries, extent.disaster && runs(Tier::Restore));
     let mut steps = install_tier(request, facts, limits, upgrades)?;
-    if upgrades || runs(Tier::Restore) {
-        steps.push(planned("plant", Step::Plant, &["steady", "calibrate"], Class::Beside, ABRA_BUDGET, OnFail::Continue));
+    if canaries && (upgrades || runs(Tier::Restore) || extent.thorough) {
+        steps.push(planned("plant", Step::Plant, INSTALLED, Class::Beside, ABRA_BUDGET, OnFail::Continue));
     }
     if upgrades {
-        steps.extend(upgrade_tier(request, facts, limits)?);
+        let before = if canaries { &["plant"] } else { INSTALLED };
+        steps.extend(upgrade_tier(request, facts, limits, before)?);
     }
     if runs(Tier::Backup) {
         let before = last(&steps);
@@ -261,18 +76,33 @@ pub fn plan(request: &Request, facts: &Facts, limits: &Limits) -> Result<Plan, R
     }
     if runs(Tier::Restore) {
         let before = last(&steps);
-        steps.extend(restore_tier(&before));
+        steps.extend(restore_tier(&before, canaries));
     }
     let before = last(&steps);
     let always = Class::Always;
-    if runs(Tier::Backup) {
-        steps.push(planned("forget", Step::Forget, &[&before], always, ABRA_BUDGET, OnFail::Continue));
-    }
+    let backs_up = runs(Tier::Backup);
     steps.extend(lint(facts));
     steps.push(planned("undeploy", Step::Undeploy, &["calibrate", LINT, &before], always, ABRA_BUDGET, OnFail::Continue));
-    steps.extend(clean_up(if runs(Tier::Backup) { &["undeploy", "forget"] } else { &["undeploy"] }));
-    let (head, base, against) = (Some(facts.head.clone()), Some(facts.base.clone()), Some(facts.against.clone()));
     with_pack(request, &facts.pack, &mut steps, &mut skips);
+    let app = App {
+        settle: settle_budget(request, &facts.resolved, limits)?,
+        canaries,
+        wires: facts.pack.wires(),
+        posts: recipe::posts(&facts.tree, &facts.pack, Post::Deploy),
+    };
+    let thorough = if extent.thorough { beyond::thorough(app) } else { Vec::new() };
+    let disaster = if disaster { beyond::disaster(app) } else { Vec::new() };
+    // The snapshot is kept as long as something is restored from it.
+    let before = disaster.last().map_or(before, |planned| planned.id.0.clone());
+    for step in thorough.into_iter().chain(disaster) {
+        put_between(&mut steps, step, "undeploy");
+    }
+    if backs_up {
+        let at = steps.len() - 1;
+        steps.insert(at, planned("forget", Step::Forget, &[&before], always, ABRA_BUDGET, OnFail::Continue));
+    }
+    steps.extend(clean_up(if backs_up { &["undeploy", "forget"] } else { &["undeploy"] }));
+    let (head, base, against) = (Some(facts.head.clone()), Some(facts.base.clone()), Some(facts.against.clone()));
     let covered = facts.resolved.volumes.keys().filter(|_| backed.enabled());
     let coverage = covered.map(|volume| (volume.clone(), backed.coverage(volume))).collect();
     Ok(Plan {
@@ -287,6 +117,9 @@ pub fn plan(request: &Request, facts: &Facts, limits: &Limits) -> Result<Plan, R
         pack: Box::new(facts.pack.clone()),
     })
 }
+
+/// What has to have ended before something is done with the app that was installed first.
+const INSTALLED: &[&str] = &["steady", "calibrate"];
 
 /// The name of the step that lints head, and of the one that lints what head is compared with.
 const LINT: &str = "lint";
@@ -315,41 +148,61 @@ fn install_tier(request: &Request, facts: &Facts, limits: &Limits, upgrades: boo
         Subject::Base => &["provision", LINT_BASE],
         Subject::Head | Subject::Mixed => &["provision"],
     };
-    Ok(vec![
+    let tree = match (&facts.before, subject) {
+        (Some(before), Subject::Base) => &before.tree,
+        (Some(_) | None, _) => &facts.tree,
+    };
+    let post = recipe::posts(tree, &facts.pack, Post::Deploy);
+    let mut steps = vec![
         planned("provision", Step::Provision, &[], install, ABRA_BUDGET, OnFail::EndTiers),
         planned("deploy", Step::Deploy { subject }, before_deploy, install, settle, OnFail::EndTiers),
         planned("calibrate", Step::Calibrate, &["deploy"], Class::Beside, ABRA_BUDGET, OnFail::Continue),
         planned("answer", Step::Answer, &["deploy"], install, ANSWER_BUDGET, OnFail::Continue),
         planned("steady", Step::Steady, &["answer"], install, ABRA_BUDGET, OnFail::Continue),
-    ])
+    ];
+    if post {
+        let step = Step::PostDeploy { after: Post::Deploy };
+        put_between(&mut steps, planned("post-deploy", step, &[], install, CUSTOM_BUDGET, OnFail::Continue), "answer");
+    }
+    Ok(steps)
 }
 
 /// The upgrade in place. A tier that failed bars the rest of itself only: what comes later is done on what runs then, and says so.
-fn upgrade_tier(request: &Request, facts: &Facts, limits: &Limits) -> Result<Vec<Planned>, Refusal> {
+fn upgrade_tier(request: &Request, facts: &Facts, limits: &Limits, before: &[&str]) -> Result<Vec<Planned>, Refusal> {
     let tier = Class::Tier(Tier::Upgrade);
     let settle = settle_budget(request, &facts.resolved, limits)?;
     let answer = "answer-upgrade";
-    Ok(vec![
-        planned("migrate", Step::Migrate, &["plant"], tier, ABRA_BUDGET, OnFail::SkipTier),
+    let trees = facts.before.iter().map(|before| &before.tree).chain([&facts.tree]);
+    let post = trees.into_iter().any(|tree| recipe::posts(tree, &facts.pack, Post::Upgrade));
+    let mut steps = vec![
+        planned("migrate", Step::Migrate, before, tier, ABRA_BUDGET, OnFail::SkipTier),
         planned("upgrade", Step::Upgrade, &["migrate"], tier, settle, OnFail::SkipTier),
         planned("prove", Step::Prove, &["upgrade"], tier, ABRA_BUDGET, OnFail::Continue),
         planned(answer, Step::Answer, &["prove"], tier, ANSWER_BUDGET, OnFail::Continue),
         planned("check-upgrade", Step::Check { moment: Moment::AfterUpgrade }, &[answer], tier, ABRA_BUDGET, OnFail::Continue),
         planned("steady-upgrade", Step::Steady, &["check-upgrade"], tier, ABRA_BUDGET, OnFail::Continue),
-    ])
+    ];
+    if post {
+        let step = Step::PostDeploy { after: Post::Upgrade };
+        put_between(&mut steps, planned("post-upgrade", step, &[], tier, CUSTOM_BUDGET, OnFail::Continue), answer);
+    }
+    Ok(steps)
 }
 
-/// Data is spoiled, restored, and looked for. Where there is no snapshot, nothing is spoiled.
-fn restore_tier(before: &str) -> Vec<Planned> {
+/// Data is spoiled, restored, and looked for. Where there is no snapshot, nothing is spoiled. Without canaries there is nothing to spoil,
+/// and the look says that nothing was proved.
+fn restore_tier(before: &str, canaries: bool) -> Vec<Planned> {
     let tier = Class::Tier(Tier::Restore);
     let moment = Moment::AfterRestore;
-    vec![
-        planned("spoil", Step::Spoil, &[before], tier, ABRA_BUDGET, OnFail::SkipTier),
-        planned("restore", Step::Restore, &["spoil"], tier, BACKUP_BUDGET, OnFail::SkipTier),
+    let spoil = canaries.then(|| planned("spoil", Step::Spoil, &[before], tier, ABRA_BUDGET, OnFail::SkipTier));
+    let before = if canaries { "spoil" } else { before };
+    let steps = [
+        planned("restore", Step::Restore, &[before], tier, BACKUP_BUDGET, OnFail::SkipTier),
         planned("answer-restore", Step::Answer, &["restore"], tier, ANSWER_BUDGET, OnFail::Continue),
         planned("check-restore", Step::Check { moment }, &["answer-restore"], tier, ABRA_BUDGET, OnFail::Continue),
         planned("steady-restore", Step::Steady, &["check-restore"], tier, ABRA_BUDGET, OnFail::Continue),
-    ]
+    ];
+    spoil.into_iter().chain(steps).collect()
 }
 
 fn last(steps: &[Planned]) -> String {
@@ -393,7 +246,10 @@ fn with_pack(request: &Request, pack: &Pack, steps: &mut Vec<Planned>, skips: &m
 /// what runs beside the tiers.
 fn put_between(steps: &mut Vec<Planned>, mut step: Planned, before: &str) {
     let Some(at) = steps.iter().position(|planned| planned.id.0 == before) else { return };
-    let beside = |id: &StepId| steps.iter().any(|planned| planned.id == *id && planned.class == Class::Beside);
+    let beside = |id: &StepId| {
+        // Canaries are planted beside the tiers, and still before whatever comes next.
+        steps.iter().any(|planned| planned.id == *id && planned.class == Class::Beside && planned.step != Step::Plant)
+    };
     let (mut after, moved): (Vec<StepId>, Vec<StepId>) = steps[at].after.iter().cloned().partition(beside);
     step.after = moved;
     after.push(step.id.clone());
@@ -424,36 +280,14 @@ fn settle_budget(request: &Request, resolved: &Resolved, limits: &Limits) -> Res
     Ok(given.unwrap_or(SETTLE_BUDGET.max(allowance + ABRA_BUDGET)))
 }
 
-impl Plan {
-    /// The plan of a run that is refused: it only removes what is already the run's.
-    pub fn refused(refusal: Refusal) -> Self {
-        Self { refusal: Some(refusal), steps: clean_up(&[]), ..Self::default() }
-    }
-
-    /// The plan of a run that was ended before there was a plan.
-    pub fn ended_early() -> Self {
-        Self { steps: clean_up(&[]), ..Self::default() }
-    }
-
-    /// Whether base is installed first and replaced by head.
-    pub fn upgrades(&self) -> bool {
-        self.steps.iter().any(|planned| planned.step.upgrades())
-    }
-
-    /// The step with this name.
-    pub fn step(&self, id: &StepId) -> Option<&Planned> {
-        self.steps.iter().find(|planned| planned.id == *id)
-    }
-}
-
-fn clean_up(after: &[&str]) -> Vec<Planned> {
+pub(super) fn clean_up(after: &[&str]) -> Vec<Planned> {
     vec![
         planned("sweep", Step::Sweep, after, Class::Always, SWEEP_BUDGET, OnFail::Continue),
         planned("compare", Step::Compare, &["sweep"], Class::Always, ABRA_BUDGET, OnFail::Continue),
     ]
 }
 
-fn planned(id: &str, step: Step, after: &[&str], class: Class, budget: Duration, on_fail: OnFail) -> Planned {
+pub(super) fn planned(id: &str, step: Step, after: &[&str], class: Class, budget: Duration, on_fail: OnFail) -> Planned {
     let budget_ms = u64::try_from(budget.as_millis()).unwrap_or(u64::MAX);
     let after = after.iter().map(|id| StepId((*id).to_owned())).collect();
     Planned { id: StepId(id.to_owned()), step, after, class, budget_ms, on_fail }

@@ -1,0 +1,73 @@
+//! `abra app command`: a function of the recipe's `abra.sh`, called in the container of a service (`abra.md` 4.11). With `--local` and as
+//! `list` the stand-in does not know it.
+
+use std::path::Path;
+
+use super::{
+    Context,
+    app::App,
+    cli::Function,
+    env,
+    say::{Done, Fatal},
+    swarm,
+};
+
+/// Where the script lies in the container.
+const SCRIPT: &str = "/tmp/abra.sh";
+
+pub(super) fn main(context: &Context, call: &Function) -> Done {
+    let app = App::find(context, &call.app)?;
+    let recipe = app.ensure_recipe(context, call.chaos)?;
+    let script = recipe.dir.join("abra.sh");
+    let text = std::fs::read_to_string(&script).map_err(|_| Fatal::new(format!("{} does not exist", script.display())))?;
+    if !defines(&text, &call.function) {
+        return Err(Fatal::new(format!("{} doesn't have a {} function", app.recipe, call.function)));
+    }
+    let stack = app.stack();
+    let service = format!("{stack}_{}", call.service);
+    if !swarm::services(&stack)?.contains(&service) {
+        return Err(Fatal::new(format!("no service {} for {}?", call.service, app.name)));
+    }
+    let container = swarm::running(&service)?.ok_or_else(|| Fatal::new(format!("no containers matching {service} found")))?;
+    swarm::copy_in(&container, Path::new(&script), SCRIPT)?;
+    let own = [("TARGET", call.service.clone()), ("APP_NAME", app.name.clone()), ("STACK_NAME", stack)];
+    let mut settings: Vec<String> = app.env.values.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    settings.extend(env::exports(&text).into_iter().map(|(name, value)| format!("{name}={value}")));
+    settings.extend(own.into_iter().map(|(name, value)| format!("{name}={value}")));
+    // The words behind the script are the function and its arguments, so that none of them is read by the shell again.
+    let line = format!(". {SCRIPT}; \"$@\"");
+    let words = ["sh", "-c", &line, "abra", &call.function].into_iter().chain(call.args.iter().map(String::as_str));
+    match swarm::exec(&container, &settings, &words.collect::<Vec<_>>())? {
+        Some(0) => Ok(()),
+        Some(code) => Err(Fatal::new(format!("{} failed with exit status {code}", call.function))),
+        None => Err(Fatal::new(format!("{} was interrupted", call.function))),
+    }
+}
+
+/// Whether the script defines the function, in either way in which a shell lets it.
+fn defines(script: &str, function: &str) -> bool {
+    script.lines().any(|line| {
+        let line = line.trim_start();
+        let line = line.strip_prefix("function ").unwrap_or(line);
+        line.strip_prefix(function).is_some_and(|rest| rest.trim_start().starts_with("()") || rest.trim_start().starts_with('{'))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_function_is_found_however_it_is_written() {
+        for (script, found) in [
+            ("migrate() {\n", true),
+            ("  migrate () {\n", true),
+            ("function migrate {\n", true),
+            ("migrate_all() {\n", false),
+            ("# migrate() {\n", false),
+            ("", false),
+        ] {
+            assert_eq!(defines(script, "migrate"), found, "{script}");
+        }
+    }
+}
