@@ -132,7 +132,7 @@ async fn remove_objects(
     for image in made.images {
         match images::remove(docker, &image).await? {
             true => teller.say(format!("removed the image {image}")),
-            false => teller.say(format!("kept the image {image}: it is in use")),
+            false => teller.say(format!("kept the image {image}: it is in use, or another by now")),
         }
     }
     if let Some(swarm) = made.swarm {

@@ -112,6 +112,8 @@ async fn start(home: &Home, layout: &Layout) -> Result<Docker, SandboxError> {
         .arg("dockerd")
         .arg("-H")
         .arg(format!("unix://{}", layout.engine.display()))
+        // Else each task asks a registry for its image first, although the engine has it.
+        .env("DOCKER_SERVICE_PREFER_OFFLINE_IMAGE", "1")
         .current_dir("/")
         .stdin(Stdio::null())
         .stdout(file)
@@ -150,12 +152,21 @@ async fn wait(layout: &Layout, ended: impl Fn() -> Option<String>) -> Result<Doc
 
 /// Waits for one answer of the engine; `call` is what a reader of the error sees.
 pub(crate) async fn answer<T>(call: &str, future: impl Future<Output = Result<T, Error>>) -> Result<T, SandboxError> {
+    answer_within(PATIENCE, call, future).await
+}
+
+/// Like [`answer`], for a call that may take longer.
+pub(crate) async fn answer_within<T>(
+    patience: Duration,
+    call: &str,
+    future: impl Future<Output = Result<T, Error>>,
+) -> Result<T, SandboxError> {
     let refused = |message: String| SandboxError::Engine { call: call.to_owned(), message };
-    match tokio::time::timeout(PATIENCE, future).await {
+    match tokio::time::timeout(patience, future).await {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(Error::DockerResponseServerError { message, .. })) => Err(refused(message)),
         Ok(Err(error)) => Err(refused(error.to_string())),
-        Err(_) => Err(refused(format!("no answer within {PATIENCE:?}"))),
+        Err(_) => Err(refused(format!("no answer within {patience:?}"))),
     }
 }
 

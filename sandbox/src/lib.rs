@@ -20,6 +20,7 @@ pub mod ingress;
 pub mod ipvs;
 pub mod layout;
 mod made;
+mod npm;
 pub mod ports;
 mod progress;
 pub mod recipes;

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     os::unix::fs::PermissionsExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -94,13 +94,21 @@ pub(crate) async fn lock(home: &Home) -> Result<File, SandboxError> {
     fs::create_dir_all(root)
         .and_then(|()| fs::set_permissions(root, fs::Permissions::from_mode(0o700)))
         .map_err(|error| SandboxError::file(root, error))?;
-    let path = root.join("lock");
+    lock_file(&root.join("lock"), BUSY, || ()).await
+}
+
+/// The lock of a file, held as long as it is open. `wait` is called once if somebody else has it.
+pub(crate) async fn lock_file(path: &Path, patience: Duration, mut wait: impl FnMut()) -> Result<File, SandboxError> {
     let started = Instant::now();
-    let file = File::options().create(true).truncate(false).write(true).open(&path);
-    let file = file.map_err(|error| SandboxError::file(&path, error))?;
+    let file = File::options().create(true).truncate(false).write(true).open(path);
+    let file = file.map_err(|error| SandboxError::file(path, error))?;
+    let mut waits = false;
     while file.try_lock().is_err() {
-        if started.elapsed() > BUSY {
-            return Err(SandboxError::Busy { after: BUSY });
+        if started.elapsed() > patience {
+            return Err(SandboxError::Busy { after: patience });
+        }
+        if !std::mem::replace(&mut waits, true) {
+            wait();
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

@@ -44,6 +44,8 @@ pub struct HttpsWeb {
     zone: Zone,
     ingress: Option<SocketAddr>,
     ca: Option<PathBuf>,
+    /// Whether cookies that an app sets are sent back to it.
+    cookies: bool,
     /// Made on first use, because loading the system's certificates takes time that most commands do not have.
     client: OnceLock<Client>,
 }
@@ -51,7 +53,12 @@ pub struct HttpsWeb {
 impl HttpsWeb {
     /// A client for the apps of `host`.
     pub fn of(host: &Host) -> Self {
-        Self { zone: host.zone.clone(), ingress: host.ingress, ca: host.ca.clone(), client: OnceLock::new() }
+        Self { zone: host.zone.clone(), ingress: host.ingress, ca: host.ca.clone(), cookies: false, client: OnceLock::new() }
+    }
+
+    /// The same, as a browser keeps cookies: what an app sets goes with later requests of this client where it belongs.
+    pub fn keeping_cookies(self) -> Self {
+        Self { cookies: true, ..self }
     }
 
     fn client(&self) -> Result<&Client, WebError> {
@@ -60,7 +67,7 @@ impl HttpsWeb {
         }
         // The second installation of a provider is refused, which is what a second client wants.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = Client::builder().no_proxy().redirect(Policy::none()).user_agent("taster");
+        let mut builder = Client::builder().no_proxy().redirect(Policy::none()).user_agent("taster").cookie_store(self.cookies);
         if let Some(ca) = &self.ca {
             let unreadable = |message: String| WebError::BadCertificate { message: format!("{}: {message}", ca.display()) };
             let pem = std::fs::read(ca).map_err(|error| unreadable(error.to_string()))?;

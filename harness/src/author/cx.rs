@@ -27,6 +27,8 @@ const MEMORY: &str = "memory.json";
 
 /// The app as a function of a pack sees it: over HTTPS through the ingress, and within its services. Clones are the same app.
 ///
+/// Cookies that the app sets are kept for the function's later requests, as a browser keeps them; the next function begins without any.
+///
 /// It can ask and run commands in the app, but it knows no path of the machine and has no way to deploy.
 ///
 /// ```no_run
@@ -67,7 +69,7 @@ pub struct Printed {
 
 impl Cx {
     pub(super) fn of(context: Context) -> Self {
-        let web = Arc::new(HttpsWeb::of(&context.host()));
+        let web = Arc::new(HttpsWeb::of(&context.host()).keeping_cookies());
         Self { inner: Arc::new(Inner { context, web, notes: Mutex::default() }) }
     }
 

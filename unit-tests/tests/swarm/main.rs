@@ -7,6 +7,7 @@ mod bad_input;
 mod compose;
 mod conformance;
 mod custom;
+mod ghost;
 mod guard;
 mod judge;
 mod life;
@@ -48,13 +49,14 @@ fn main() -> ExitCode {
     let mut stories = conformance::local();
     stories.extend(abra::local());
     stories.extend(custom::local());
-    stories.extend(on_a_swarm(ground, arguments.list));
+    let ghost = arguments.filter.as_ref().is_some_and(|filter| filter.starts_with("ghost"));
+    stories.extend(on_a_swarm(ground, arguments.list, ghost));
     libtest_mimic::run(&arguments, stories).exit_code()
 }
 
 /// The stories that need a Swarm: as they are when there is one, ignored when there is none, and one that fails when there had
-/// to be one.
-fn on_a_swarm(ground: Result<Ground, String>, list: bool) -> Vec<Trial> {
+/// to be one. `ghost` says whether its story was asked for.
+fn on_a_swarm(ground: Result<Ground, String>, list: bool, ghost: bool) -> Vec<Trial> {
     let missing = ground.as_ref().err().cloned();
     let ground = ground.ok();
     let engine = ground.as_ref().map_or_else(|| Engine::local(IMAGE), |ground| ground.engine.clone());
@@ -68,6 +70,7 @@ fn on_a_swarm(ground: Result<Ground, String>, list: bool) -> Vec<Trial> {
     stories.extend(local_host::stories());
     stories.extend(runs::stories(ground.as_ref()));
     stories.extend(custom::runs(ground.as_ref()));
+    stories.extend(ghost::stories(ground.as_ref(), ghost));
     stories.extend(lint::stories(ground.as_ref()));
     stories.extend(upgrade::stories(ground.as_ref()));
     stories.extend(life::stories(ground.as_ref()));

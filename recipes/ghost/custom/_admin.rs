@@ -1,0 +1,73 @@
+//! The admin API, as the owner of the site uses it.
+
+use harness::author::{Ask, Cx, Failed};
+use serde::Deserialize;
+use serde_json::json;
+
+const OWNER: &str = "owner@example.com";
+const PASSWORD: &str = "four blue teapots sing";
+
+/// A post as the admin API tells of it.
+#[derive(Debug, Deserialize)]
+pub struct Post {
+    pub id: String,
+    pub slug: String,
+    pub updated_at: String,
+}
+
+#[derive(Deserialize)]
+struct Posts {
+    posts: Vec<Post>,
+}
+
+#[derive(Deserialize)]
+struct Setups {
+    setup: Vec<Setup>,
+}
+
+#[derive(Deserialize)]
+struct Setup {
+    status: bool,
+}
+
+/// Logs in as the owner, who is made where there is none yet.
+pub async fn log_in(cx: &Cx) -> Result<(), Failed> {
+    let setup = "authentication/setup/";
+    let setups: Setups = ask(cx, "GET", setup).await?.expect(200)?.json()?;
+    if !setups.setup.iter().any(|setup| setup.status) {
+        let owner = json!({"setup": [{"name": "Owner", "email": OWNER, "password": PASSWORD, "blogTitle": "A site"}]});
+        ask(cx, "POST", setup).json(&owner)?.await?.expect(201)?;
+    }
+    ask(cx, "POST", "session/").json(&json!({"username": OWNER, "password": PASSWORD}))?.await?.expect(201)?;
+    Ok(())
+}
+
+/// A request to the admin API. It refuses what does not come from the site itself.
+pub fn ask(cx: &Cx, method: &str, path: &str) -> Ask {
+    let site = cx.url("");
+    cx.ask(method, &format!("/ghost/api/admin/{path}")).header("origin", site)
+}
+
+/// Publishes a post.
+pub async fn publish(cx: &Cx, title: &str, text: &str) -> Result<Post, Failed> {
+    let post = json!({"posts": [{"title": title, "html": format!("<p>{text}</p>"), "status": "published"}]});
+    only(ask(cx, "POST", "posts/?source=html").json(&post)?.await?.expect(201)?.json()?)
+}
+
+/// The post with this id as it is now.
+pub async fn post(cx: &Cx, id: &str) -> Result<Post, Failed> {
+    only(ask(cx, "GET", &format!("posts/{id}/")).await?.expect(200)?.json()?)
+}
+
+/// Gives a post another text.
+pub async fn rewrite(cx: &Cx, id: &str, text: &str) -> Result<(), Failed> {
+    // A change names what it changes, so that two people do not write over each other.
+    let updated_at = post(cx, id).await?.updated_at;
+    let post = json!({"posts": [{"html": format!("<p>{text}</p>"), "updated_at": updated_at}]});
+    ask(cx, "PUT", &format!("posts/{id}/?source=html")).json(&post)?.await?.expect(200)?;
+    Ok(())
+}
+
+fn only(posts: Posts) -> Result<Post, Failed> {
+    posts.posts.into_iter().next().ok_or_else(|| "the answer has no post in it".into())
+}

@@ -1,0 +1,4 @@
+#!/bin/bash
+
+export ENTRYPOINT_VERSION=v1
+export MYSQL_BACKUP_VERSION=v1

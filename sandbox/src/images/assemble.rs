@@ -1,0 +1,190 @@
+//! Assembling an image: its tree in a folder of the cache, then a tar of it, then the engine's import.
+
+use std::{
+    fs,
+    io::{self, BufWriter, Write},
+    os::unix::fs::{PermissionsExt, symlink},
+    path::{Path, PathBuf},
+};
+
+use bollard::Docker;
+
+use super::{END, SOURCE_LABEL, Tar, draft_folder, import, source::Source};
+use crate::{
+    debian,
+    embedded,
+    engine::{self, find},
+    error::SandboxError,
+    home::Home,
+    npm::{self, Npm},
+    progress::Teller,
+    swarm::LABEL,
+};
+
+/// Assembles an image and gives it to the engine.
+pub(super) async fn assemble(docker: &Docker, home: &Home, source: &Source, teller: &mut Teller<'_>) -> Result<(), SandboxError> {
+    let image = source.image();
+    let missing = |error: SandboxError| SandboxError::NoImage { image: image.clone(), missing: error.to_string() };
+    let cache = home.cache();
+    let draft = draft_folder(&cache)?;
+    let root = draft.path().join("root");
+    if rustix::process::geteuid().is_root() && find("apt-get").is_some() {
+        engine::update_lists(teller).await.map_err(missing)?;
+    }
+    let mut tars = Vec::new();
+    for npm in &source.definition.npm {
+        tars.push(npm_tar(&cache, npm, &image, teller).await.map_err(missing)?);
+    }
+    debian::unpack(&cache, &source.definition.packages, &root).await.map_err(missing)?;
+    let own = draft.path().join("own.tar");
+    furnish(source, &root).and_then(|()| pack(&root, &own)).map_err(|error| SandboxError::file(draft.path(), error))?;
+    // The last tar wins, and the definition's own files are to win.
+    tars.push(own);
+    import(docker, &image, Tar::Files(&tars), changes(source)).await
+}
+
+/// The tar of a package of npm. It can take minutes to make, so it is kept, under another name
+/// whenever what is asked of npm changes.
+async fn npm_tar(cache: &Path, npm: &Npm, image: &str, teller: &mut Teller<'_>) -> Result<PathBuf, SandboxError> {
+    let kept = cache.join("packages").join(npm.file_name());
+    if kept.is_file() {
+        return Ok(kept);
+    }
+    teller.say(format!("fetching {} from the npm registry for the image {image}", npm.package));
+    let draft = draft_folder(cache)?;
+    let (root, tar) = (draft.path().join("root"), draft.path().join("package.tar"));
+    npm::unpack(cache, npm, &root).await?;
+    let keep = || {
+        pack(&root, &tar)?;
+        fs::create_dir_all(cache.join("packages"))?;
+        fs::rename(&tar, &kept)
+    };
+    keep().map_err(|error| SandboxError::file(&kept, error))?;
+    Ok(kept)
+}
+
+/// What the image is besides its files.
+fn changes(source: &Source) -> Vec<String> {
+    let definition = &source.definition;
+    let json = |words: &[String]| serde_json::to_string(words).unwrap_or_default();
+    let mut changes = vec![
+        format!("CMD {}", json(&definition.command)),
+        "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned(),
+        format!("LABEL {LABEL}=1"),
+        format!("LABEL {SOURCE_LABEL}={}", source.digest),
+    ];
+    if !definition.entrypoint.is_empty() {
+        changes.push(format!("ENTRYPOINT {}", json(&definition.entrypoint)));
+    }
+    changes.extend(definition.env.iter().map(|(name, value)| format!("ENV {name}={value}")));
+    changes.extend(definition.workdir.iter().map(|folder| format!("WORKDIR {folder}")));
+    changes.extend(definition.expose.iter().map(|port| format!("EXPOSE {port}")));
+    changes
+}
+
+/// Adds what the definition says, and takes away what no program reads.
+fn furnish(source: &Source, root: &Path) -> io::Result<()> {
+    for folder in ["usr/share/doc", "usr/share/man", "usr/share/lintian", "usr/share/bug", "usr/share/bash-completion"] {
+        let _ = fs::remove_dir_all(root.join(folder));
+    }
+    for folder in &source.definition.folders {
+        fs::create_dir_all(root.join(folder.trim_start_matches('/')))?;
+    }
+    for (path, bytes) in &source.files {
+        let path = root.join(path);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        fs::write(path, bytes)?;
+    }
+    for path in &source.definition.programs {
+        fs::set_permissions(root.join(path.trim_start_matches('/')), fs::Permissions::from_mode(0o755))?;
+    }
+    if let Some(path) = &source.definition.bot {
+        let path = root.join(path.trim_start_matches('/'));
+        fs::write(&path, embedded::bot()?)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+    }
+    for (path, target) in &source.definition.links {
+        let path = root.join(path.trim_start_matches('/'));
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        if path.symlink_metadata().is_err() {
+            symlink(target, path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes the tree as a tar without its end, so that another can follow: sorted, owned by root, without times, so that equal trees
+/// make equal layers.
+fn pack(root: &Path, file: &Path) -> io::Result<()> {
+    let mut tar = tar::Builder::new(BufWriter::new(fs::File::create(file)?));
+    pack_folder(&mut tar, root, Path::new(""))?;
+    let file = tar.into_inner()?.into_inner()?;
+    file.set_len(file.metadata()?.len() - END.len() as u64)
+}
+
+fn pack_folder(tar: &mut tar::Builder<impl Write>, root: &Path, inside: &Path) -> io::Result<()> {
+    let mut names: Vec<_> =
+        fs::read_dir(root.join(inside))?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<_>>()?;
+    names.sort();
+    for name in names {
+        let path = inside.join(&name);
+        let full = root.join(&path);
+        let meta = full.symlink_metadata()?;
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(meta.permissions().mode() & 0o7777);
+        if meta.is_symlink() {
+            header.set_entry_type(tar::EntryType::Symlink);
+            header.set_size(0);
+            tar.append_link(&mut header, &path, fs::read_link(&full)?)?;
+        } else if meta.is_dir() {
+            header.set_entry_type(tar::EntryType::Directory);
+            header.set_size(0);
+            tar.append_data(&mut header, &path, io::empty())?;
+            pack_folder(tar, root, &path)?;
+        } else {
+            header.set_size(meta.len());
+            tar.append_data(&mut header, &path, fs::File::open(&full)?)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_trees_make_equal_layers() {
+        let tree = || {
+            let root = tempfile::tempdir().unwrap();
+            fs::create_dir(root.path().join("b")).unwrap();
+            fs::write(root.path().join("b/x"), "x").unwrap();
+            symlink("b/x", root.path().join("a")).unwrap();
+            let tar = tempfile::NamedTempFile::new().unwrap();
+            pack(root.path(), tar.path()).unwrap();
+            fs::read(tar.path()).unwrap()
+        };
+        assert_eq!(tree(), tree());
+    }
+
+    #[test]
+    fn tars_behind_each_other_are_one() {
+        let mut all = Vec::new();
+        for name in ["one", "two"] {
+            let root = tempfile::tempdir().unwrap();
+            fs::write(root.path().join(name), name).unwrap();
+            let tar = tempfile::NamedTempFile::new().unwrap();
+            pack(root.path(), tar.path()).unwrap();
+            all.extend(fs::read(tar.path()).unwrap());
+        }
+        all.extend(END);
+        let mut archive = tar::Archive::new(all.as_slice());
+        let names: Vec<String> =
+            archive.entries().unwrap().map(|entry| entry.unwrap().path().unwrap().display().to_string()).collect();
+        assert_eq!(names, ["one", "two"]);
+    }
+}
