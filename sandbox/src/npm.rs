@@ -36,6 +36,11 @@ pub(crate) struct Npm {
 }
 
 impl Npm {
+    /// The folder of the image that it goes into, from the root on.
+    pub(crate) fn folder(&self) -> &Path {
+        Path::new(self.into.trim_start_matches('/'))
+    }
+
     /// A name for the file in which what is asked for here is kept: another one for whatever else is asked for.
     pub(crate) fn file_name(&self) -> String {
         let asked = serde_json::to_vec(self).unwrap_or_default();
@@ -66,10 +71,11 @@ pub(crate) async fn unpack(cache: &Path, npm: &Npm, root: &Path) -> Result<(), S
     };
     let downloads = set("cache", &cache.join("npm"));
     let words = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
-    let pack = [words(&["pack", "--silent", &npm.package]), vec![set("pack-destination", room.path()), downloads.clone()]].concat();
+    let pack =
+        [words(&["pack", "--silent", &npm.package]), vec![set("pack-destination", room.path()), downloads.clone()]].concat();
     run("npm", pack).await?;
     let archive = only_file(room.path())?;
-    let into = root.join(npm.into.trim_start_matches('/'));
+    let into = root.join(npm.folder());
     fs::create_dir_all(&into).map_err(|error| SandboxError::file(&into, error))?;
     // All that npm packs lies in one folder, whatever that is called.
     let mut untar: Vec<OsString> = vec!["-xzf".into(), archive.into(), "-C".into(), into.clone().into()];

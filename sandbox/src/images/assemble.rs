@@ -1,6 +1,7 @@
 //! Assembling an image: its tree in a folder of the cache, then a tar of it, then the engine's import.
 
 use std::{
+    collections::BTreeSet,
     fs,
     io::{self, BufWriter, Write},
     os::unix::fs::{PermissionsExt, symlink},
@@ -37,8 +38,12 @@ pub(super) async fn assemble(docker: &Docker, home: &Home, source: &Source, tell
     }
     debian::unpack(&cache, &source.definition.packages, &root).await.map_err(missing)?;
     let own = draft.path().join("own.tar");
-    furnish(source, &root).and_then(|()| pack(&root, &own)).map_err(|error| SandboxError::file(draft.path(), error))?;
-    // The last tar wins, and the definition's own files are to win.
+    let write = || {
+        furnish(source, &root)?;
+        let taken = tars.iter().map(|tar| names(tar)).collect::<io::Result<Vec<_>>>()?.into_iter().flatten().collect();
+        pack(&root, Path::new(""), &taken, &own)
+    };
+    write().map_err(|error| SandboxError::file(draft.path(), error))?;
     tars.push(own);
     import(docker, &image, Tar::Files(&tars), changes(source)).await
 }
@@ -55,7 +60,7 @@ async fn npm_tar(cache: &Path, npm: &Npm, image: &str, teller: &mut Teller<'_>) 
     let (root, tar) = (draft.path().join("root"), draft.path().join("package.tar"));
     npm::unpack(cache, npm, &root).await?;
     let keep = || {
-        pack(&root, &tar)?;
+        pack(&root, npm.folder(), &BTreeSet::new(), &tar)?;
         fs::create_dir_all(cache.join("packages"))?;
         fs::rename(&tar, &kept)
     };
@@ -117,24 +122,35 @@ fn furnish(source: &Source, root: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes the tree as a tar without its end, so that another can follow: sorted, owned by root, without times, so that equal trees
-/// make equal layers.
-fn pack(root: &Path, file: &Path) -> io::Result<()> {
+/// Writes what is in the folder `inside` of the tree as a tar without its end, so that another can follow: sorted, owned by root, without
+/// times, so that equal trees make equal layers. The engine takes no name twice, so those that are `taken` are left out.
+fn pack(root: &Path, inside: &Path, taken: &BTreeSet<PathBuf>, file: &Path) -> io::Result<()> {
     let mut tar = tar::Builder::new(BufWriter::new(fs::File::create(file)?));
-    pack_folder(&mut tar, root, Path::new(""))?;
+    pack_folder(&mut tar, root, inside, taken)?;
     let file = tar.into_inner()?.into_inner()?;
     file.set_len(file.metadata()?.len() - END.len() as u64)
 }
 
-fn pack_folder(tar: &mut tar::Builder<impl Write>, root: &Path, inside: &Path) -> io::Result<()> {
-    let mut names: Vec<_> =
-        fs::read_dir(root.join(inside))?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<_>>()?;
+/// The names in a tar that [`pack`] wrote.
+fn names(tar: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut archive = tar::Archive::new(fs::File::open(tar)?);
+    archive.entries_with_seek()?.map(|entry| Ok(entry?.path()?.components().collect())).collect()
+}
+
+fn pack_folder(tar: &mut tar::Builder<impl Write>, root: &Path, inside: &Path, taken: &BTreeSet<PathBuf>) -> io::Result<()> {
+    let mut names: Vec<_> = fs::read_dir(root.join(inside))?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<_>>()?;
     names.sort();
     for name in names {
         let path = inside.join(&name);
         let full = root.join(&path);
         let meta = full.symlink_metadata()?;
         let mut header = tar::Header::new_gnu();
+        if taken.contains(&path) {
+            if meta.is_dir() {
+                pack_folder(tar, root, &path, taken)?;
+            }
+            continue;
+        }
         header.set_mode(meta.permissions().mode() & 0o7777);
         if meta.is_symlink() {
             header.set_entry_type(tar::EntryType::Symlink);
@@ -144,7 +160,7 @@ fn pack_folder(tar: &mut tar::Builder<impl Write>, root: &Path, inside: &Path) -
             header.set_entry_type(tar::EntryType::Directory);
             header.set_size(0);
             tar.append_data(&mut header, &path, io::empty())?;
-            pack_folder(tar, root, &path)?;
+            pack_folder(tar, root, &path, taken)?;
         } else {
             header.set_size(meta.len());
             tar.append_data(&mut header, &path, fs::File::open(&full)?)?;
@@ -157,6 +173,12 @@ fn pack_folder(tar: &mut tar::Builder<impl Write>, root: &Path, inside: &Path) -
 mod tests {
     use super::*;
 
+    fn packed(root: &Path, taken: &BTreeSet<PathBuf>) -> tempfile::NamedTempFile {
+        let tar = tempfile::NamedTempFile::new().unwrap();
+        pack(root, Path::new(""), taken, tar.path()).unwrap();
+        tar
+    }
+
     #[test]
     fn equal_trees_make_equal_layers() {
         let tree = || {
@@ -164,27 +186,27 @@ mod tests {
             fs::create_dir(root.path().join("b")).unwrap();
             fs::write(root.path().join("b/x"), "x").unwrap();
             symlink("b/x", root.path().join("a")).unwrap();
-            let tar = tempfile::NamedTempFile::new().unwrap();
-            pack(root.path(), tar.path()).unwrap();
-            fs::read(tar.path()).unwrap()
+            fs::read(packed(root.path(), &BTreeSet::new())).unwrap()
         };
         assert_eq!(tree(), tree());
     }
 
     #[test]
-    fn tars_behind_each_other_are_one() {
-        let mut all = Vec::new();
+    fn tars_behind_each_other_are_one_that_has_no_name_twice() {
+        let (mut all, mut taken) = (Vec::new(), BTreeSet::new());
         for name in ["one", "two"] {
             let root = tempfile::tempdir().unwrap();
-            fs::write(root.path().join(name), name).unwrap();
-            let tar = tempfile::NamedTempFile::new().unwrap();
-            pack(root.path(), tar.path()).unwrap();
-            all.extend(fs::read(tar.path()).unwrap());
+            fs::create_dir(root.path().join("etc")).unwrap();
+            fs::write(root.path().join("etc/same"), name).unwrap();
+            fs::write(root.path().join("etc").join(name), name).unwrap();
+            let tar = packed(root.path(), &taken);
+            taken.extend(names(tar.path()).unwrap());
+            all.extend(fs::read(tar).unwrap());
         }
         all.extend(END);
         let mut archive = tar::Archive::new(all.as_slice());
         let names: Vec<String> =
             archive.entries().unwrap().map(|entry| entry.unwrap().path().unwrap().display().to_string()).collect();
-        assert_eq!(names, ["one", "two"]);
+        assert_eq!(names, ["etc", "etc/one", "etc/same", "etc/two"]);
     }
 }

@@ -119,7 +119,8 @@ mod tests {
     #[test]
     fn every_definition_can_be_read() {
         let read = |(path, text): &(&str, &[u8])| -> Option<usize> {
-            let definition: Definition = path.ends_with("/image.toml").then(|| toml::from_str(std::str::from_utf8(text).unwrap()))?.unwrap();
+            let definition: Definition =
+                path.ends_with("/image.toml").then(|| toml::from_str(std::str::from_utf8(text).unwrap()))?.unwrap();
             Some(definition.tag.all().len())
         };
         let tags: usize = IMAGES.iter().filter_map(read).sum();

@@ -19,7 +19,9 @@ pub(crate) fn stories(ground: Option<&Ground>, asked: bool) -> Vec<Trial> {
     match missing.filter(|_| !asked) {
         None => stories,
         Some(image) => {
-            tell(&format!("the story of Ghost is not run: {image} is not there; `cargo test -p unit-tests --test swarm ghost` makes it"));
+            tell(&format!(
+                "the story of Ghost is not run: {image} is not there; `cargo test -p unit-tests --test swarm ghost` makes it"
+            ));
             stories.into_iter().map(|story| story.with_ignored_flag(true).with_kind("not run")).collect()
         }
     }
