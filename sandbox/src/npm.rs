@@ -14,6 +14,7 @@ use crate::{
     embedded::digest,
     engine::{find, run},
     error::SandboxError,
+    images::draft::Draft,
 };
 
 /// A package of npm, as an image's definition names it.
@@ -63,7 +64,7 @@ pub(crate) async fn unpack(cache: &Path, npm: &Npm, root: &Path) -> Result<(), S
         let message = "not found; install it with: apt-get install npm".to_owned();
         return Err(SandboxError::Program { program: "npm".into(), message });
     }
-    let room = super::images::draft_folder(cache)?;
+    let room = Draft::new(cache)?;
     let set = |key: &str, value: &Path| -> OsString {
         let mut word = OsString::from(format!("--{key}="));
         word.push(value);

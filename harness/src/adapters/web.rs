@@ -166,3 +166,51 @@ impl Resolve for ZoneResolver {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    /// An app that sets two cookies with each answer, and answers with the cookies that it got.
+    async fn app() -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut asked = Vec::new();
+                while !asked.ends_with(b"\r\n\r\n") {
+                    asked.push(stream.read_u8().await.unwrap());
+                }
+                let asked = String::from_utf8(asked).unwrap();
+                let got = asked.lines().find_map(|line| line.strip_prefix("cookie: ")).unwrap_or("none");
+                let set = "set-cookie: session=1; Path=/; HttpOnly\r\nset-cookie: theme=dark; Path=/admin\r\n";
+                let answer = format!("HTTP/1.1 200 OK\r\n{set}content-length: {}\r\nconnection: close\r\n\r\n{got}", got.len());
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        address
+    }
+
+    #[tokio::test]
+    async fn only_a_client_that_is_to_keep_cookies_sends_them_back_and_where_they_belong() {
+        let address = app().await;
+        let host = Host::parse("zone = \"ci.example.org\"").unwrap();
+        let got = async |web: &HttpsWeb, path: &str| {
+            let request =
+                HttpRequest { method: "GET".into(), url: format!("http://{address}{path}"), headers: Vec::new(), body: None };
+            web.send(&request, Duration::from_secs(20)).await.unwrap().body
+        };
+        let plain = HttpsWeb::of(&host);
+        assert_eq!([got(&plain, "/").await, got(&plain, "/").await], ["none", "none"]);
+        let keeping = HttpsWeb::of(&host).keeping_cookies();
+        assert_eq!([got(&keeping, "/").await, got(&keeping, "/").await], ["none", "session=1"]);
+        let mut both: Vec<String> = got(&keeping, "/admin").await.split("; ").map(str::to_owned).collect();
+        both.sort();
+        assert_eq!(both, ["session=1", "theme=dark"]);
+    }
+}

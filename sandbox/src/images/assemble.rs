@@ -10,7 +10,7 @@ use std::{
 
 use bollard::Docker;
 
-use super::{END, SOURCE_LABEL, Tar, draft_folder, import, source::Source};
+use super::{END, SOURCE_LABEL, Tar, draft::Draft, import, source::Source};
 use crate::{
     debian,
     embedded,
@@ -27,7 +27,7 @@ pub(super) async fn assemble(docker: &Docker, home: &Home, source: &Source, tell
     let image = source.image();
     let missing = |error: SandboxError| SandboxError::NoImage { image: image.clone(), missing: error.to_string() };
     let cache = home.cache();
-    let draft = draft_folder(&cache)?;
+    let draft = Draft::new(&cache)?;
     let root = draft.path().join("root");
     if rustix::process::geteuid().is_root() && find("apt-get").is_some() {
         engine::update_lists(teller).await.map_err(missing)?;
@@ -56,7 +56,7 @@ async fn npm_tar(cache: &Path, npm: &Npm, image: &str, teller: &mut Teller<'_>) 
         return Ok(kept);
     }
     teller.say(format!("fetching {} from the npm registry for the image {image}", npm.package));
-    let draft = draft_folder(cache)?;
+    let draft = Draft::new(cache)?;
     let (root, tar) = (draft.path().join("root"), draft.path().join("package.tar"));
     npm::unpack(cache, npm, &root).await?;
     let keep = || {

@@ -5,13 +5,14 @@
 //! no registry has it.
 
 mod assemble;
+pub(crate) mod draft;
 mod source;
 
 use std::{
     collections::HashMap,
     fs,
     io::{self, Read},
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -261,25 +262,6 @@ fn chunks(mut file: fs::File) -> impl Iterator<Item = io::Result<Vec<u8>>> {
     })
 }
 
-/// What the names of folders begin with in which something is made; the process's number follows.
-const DRAFT: &str = "making-";
-
-/// A folder in `cache` for something that is being made. Those that dead processes left are removed.
-pub(crate) fn draft_folder(cache: &Path) -> Result<tempfile::TempDir, SandboxError> {
-    let make = || {
-        fs::create_dir_all(cache)?;
-        for left in fs::read_dir(cache)?.flatten() {
-            let name = left.file_name();
-            let pid = name.to_str().and_then(|name| name.strip_prefix(DRAFT)?.split('-').next());
-            if pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
-                let _ = fs::remove_dir_all(left.path());
-            }
-        }
-        tempfile::Builder::new().prefix(&format!("{DRAFT}{}-", std::process::id())).tempdir_in(cache)
-    };
-    make().map_err(|error| SandboxError::file(cache, error))
-}
-
 /// The images on the engine that the sandbox assembled, by name.
 pub(crate) async fn ours(docker: &Docker) -> Result<Vec<String>, SandboxError> {
     let filters = HashMap::from([("label".to_owned(), vec![format!("{LABEL}=1")])]);
@@ -313,16 +295,6 @@ mod tests {
     fn the_parts_of_the_sandbox_have_their_images() {
         assert!(caddy().starts_with("taster.test/caddy:"));
         assert!(backup().starts_with("taster.test/backup:"));
-    }
-
-    #[test]
-    fn what_dead_processes_left_half_made_is_removed() {
-        let cache = tempfile::tempdir().unwrap();
-        let dead = cache.path().join("making-4194305-x");
-        fs::create_dir_all(dead.join("root")).unwrap();
-        let one = draft_folder(cache.path()).unwrap();
-        let other = draft_folder(cache.path()).unwrap();
-        assert!(!dead.exists() && one.path().exists() && other.path().exists());
     }
 
     #[test]
