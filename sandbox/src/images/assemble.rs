@@ -12,8 +12,7 @@ use bollard::Docker;
 
 use super::{END, SOURCE_LABEL, Tar, draft::Draft, import, source::Source};
 use crate::{
-    debian,
-    embedded,
+    debian, embedded,
     engine::{self, find},
     error::SandboxError,
     home::Home,
