@@ -1,5 +1,7 @@
 //! What a run needs of the outside, as traits. No foreign type appears here or above.
 
+mod abra;
+mod checkout;
 mod data;
 mod program;
 
@@ -19,16 +21,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     claim::Claim,
-    compose::Tree,
     converge::ServiceView,
     model::{
-        names::{Commit, Domain, EngineId, ImageRef, RecipeName, RunId, ServiceName, StackName, TaskId},
+        names::{EngineId, ImageRef, RunId, ServiceName, StackName, TaskId},
         time::{Mono, Wall},
     },
     sweep::Removal,
     world::World,
 };
 
+pub use abra::{Abra, AbraError, Call, Exchange};
+pub use checkout::{Branch, Checked, Checkout, CheckoutError, Tag};
 pub use data::{Data, Holder, Said};
 pub use program::{Exited, ProgramError, Ran, TestProgram};
 
@@ -301,193 +304,6 @@ pub enum ChildError {
     },
 }
 
-/// abra, as an actuator.
-#[async_trait]
-pub trait Abra: Send + Sync {
-    /// Runs one command of abra to its end. A call that changes the Swarm or the disk takes the claim that covers it.
-    async fn call(&self, call: &Call, claim: Option<&Claim>, budget: Duration) -> Result<Exchange, AbraError>;
-    /// The bytes of all files that the archive of the last download has at `path` of a snapshot, packed ones counted as unpacked; `None`
-    /// when it has nothing there. The archive is removed.
-    async fn downloaded(&self, path: &str) -> Result<Option<u64>, AbraError>;
-}
-
-/// The commands of abra that a run uses.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "call", rename_all = "kebab-case")]
-pub enum Call {
-    /// `abra --version`.
-    Version,
-    /// `abra recipe fetch`: clones the recipe.
-    Fetch {
-        /// The recipe.
-        recipe: RecipeName,
-    },
-    /// `abra app new`: writes the app's `.env`. It may move the recipe's checkout.
-    New {
-        /// The recipe.
-        recipe: RecipeName,
-        /// The app's domain.
-        domain: Domain,
-        /// abra's name for the server.
-        server: String,
-    },
-    /// `abra app secret generate`.
-    SecretGenerate {
-        /// The app.
-        domain: Domain,
-        /// One secret by its name and version, or all.
-        one: Option<(String, String)>,
-    },
-    /// `abra app secret insert --file`: stores a secret whose value is in a file.
-    SecretInsert {
-        /// The app.
-        domain: Domain,
-        /// The secret's name in the compose files.
-        name: String,
-        /// Its version.
-        version: String,
-        /// The file with its value.
-        file: PathBuf,
-    },
-    /// `abra app deploy --no-converge-checks`: deploys and returns.
-    Deploy {
-        /// The app.
-        domain: Domain,
-        /// The release that abra is to check out and lint before, or what is checked out, whatever it is (`--chaos`).
-        version: Option<String>,
-    },
-    /// `abra app command`: calls a function of the recipe's `abra.sh` in a service.
-    Command {
-        /// The app.
-        domain: Domain,
-        /// The service, by its name in the compose files.
-        service: String,
-        /// The function.
-        function: String,
-        /// Its arguments.
-        args: Vec<String>,
-    },
-    /// `abra app backup create`.
-    BackupCreate {
-        /// The app.
-        domain: Domain,
-    },
-    /// `abra app backup snapshots`.
-    BackupSnapshots {
-        /// The app.
-        domain: Domain,
-    },
-    /// `abra app backup list`: the files of a snapshot.
-    BackupList {
-        /// The app.
-        domain: Domain,
-        /// The snapshot.
-        snapshot: String,
-    },
-    /// `abra app backup download`: leaves an archive in abra's working folder.
-    BackupDownload {
-        /// The app.
-        domain: Domain,
-        /// The snapshot.
-        snapshot: String,
-        /// The one path that is wanted, as the snapshot has it.
-        path: String,
-    },
-    /// `abra app restore`: the newest snapshot, for no option names one.
-    Restore {
-        /// The app.
-        domain: Domain,
-        /// Whether to ask for the hooks of the labels, which some versions run only then.
-        hooks: bool,
-    },
-    /// `abra recipe lint` on what is checked out in an `ABRA_DIR` of the call's own.
-    Lint {
-        /// The recipe.
-        recipe: RecipeName,
-        /// That `ABRA_DIR`.
-        abra_dir: PathBuf,
-        /// Whether nothing may be asked of the network.
-        offline: bool,
-    },
-    /// `abra app undeploy`: returns before Swarm has finished.
-    Undeploy {
-        /// The app.
-        domain: Domain,
-    },
-}
-
-/// What came of a call that ended by itself with exit code 0.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Exchange {
-    /// What it printed, as a person would have seen it at the end: no control sequences, repainted lines once.
-    pub text: String,
-    /// What it printed, byte for byte.
-    pub raw: Vec<u8>,
-    /// How long it took.
-    pub took: Duration,
-}
-
-/// How a call of abra can fail.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum AbraError {
-    /// There is no such program, or it may not be run.
-    #[error("cannot start abra at {path}: {message}")]
-    Absent {
-        /// Where it was looked for.
-        path: String,
-        /// Why it cannot be started.
-        message: String,
-    },
-    /// It ended with an exit code other than 0.
-    #[error("abra ended with exit code {exit}: {reason}")]
-    Fatal {
-        /// The exit code.
-        exit: i32,
-        /// Its `FATA` line, or its last line.
-        reason: String,
-        /// All that it printed.
-        exchange: Exchange,
-    },
-    /// It did not end within its budget and was ended by us.
-    #[error("abra did not end within {after:?}; its last words: {last}")]
-    Hung {
-        /// The budget.
-        after: Duration,
-        /// Its last line.
-        last: String,
-    },
-    /// It asked a question although it was told not to.
-    #[error("abra asks a question although it was told not to: {prompt}")]
-    Asked {
-        /// The question.
-        prompt: String,
-    },
-    /// It was ended by a signal that was not ours.
-    #[error("abra was ended by signal {signal}; its last words: {last}")]
-    Signalled {
-        /// The signal's number.
-        signal: i32,
-        /// Its last line.
-        last: String,
-    },
-    /// It was not run, or not seen to its end, for a reason of ours or of the machine.
-    #[error("abra was not run for {call}: {message}")]
-    NotRun {
-        /// The call.
-        call: String,
-        /// Why not.
-        message: String,
-    },
-    /// It printed something else than it should.
-    #[error("cannot read what abra printed for {call}: {message}")]
-    Unreadable {
-        /// The call.
-        call: String,
-        /// What is wrong with it.
-        message: String,
-    },
-}
-
 /// Where child processes are written down, so that somebody else can end them when the run cannot.
 #[async_trait]
 pub trait ChildRegister: Send + Sync {
@@ -495,93 +311,6 @@ pub trait ChildRegister: Send + Sync {
     async fn started(&self, pid: i32, start_ticks: u64, doing: &str) -> Result<(), String>;
     /// A child ended, and all that it had started.
     async fn ended(&self, pid: i32);
-}
-
-/// The recipe's checkout in the run's own `ABRA_DIR`.
-#[async_trait]
-pub trait Checkout: Send + Sync {
-    /// Makes the checkout a clone of a folder, its uncommitted changes included as one commit on top.
-    async fn adopt(&self, claim: &Claim, recipe: &RecipeName, folder: &Path) -> Result<bool, CheckoutError>;
-    /// What the checkout holds.
-    async fn read(&self, recipe: &RecipeName) -> Result<Checked, CheckoutError>;
-    /// The commit that a tag, branch or commit means.
-    async fn find(&self, recipe: &RecipeName, at: &str) -> Result<Commit, CheckoutError>;
-    /// The recipe's files at a commit, whatever is checked out.
-    async fn tree(&self, recipe: &RecipeName, commit: &Commit) -> Result<Tree, CheckoutError>;
-    /// The text of the app's `.env` that the claim covers.
-    async fn env(&self, claim: &Claim) -> Result<String, CheckoutError>;
-    /// Puts the checkout on a tag, branch or commit, whatever it was on.
-    async fn go(&self, claim: &Claim, recipe: &RecipeName, at: &str) -> Result<Commit, CheckoutError>;
-    /// Makes a clone of the recipe in another `ABRA_DIR`, which the claim covers: with nothing in it but the commit, on branch `main`,
-    /// with all tags, and its own origin, so that whatever fetches from there asks nobody.
-    async fn pristine(&self, claim: &Claim, recipe: &RecipeName, commit: &Commit, abra_dir: &Path) -> Result<(), CheckoutError>;
-    /// Sets keys of the app's `.env` that the claim covers; keys that are not in it are added at its end.
-    async fn set_env(&self, claim: &Claim, settings: &[(&str, &str)]) -> Result<(), CheckoutError>;
-    /// Adds files to the checkout, or replaces them, by their paths in it. Nothing is committed.
-    async fn add(&self, claim: &Claim, recipe: &RecipeName, files: &BTreeMap<String, String>) -> Result<(), CheckoutError>;
-}
-
-/// What a checkout holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Checked {
-    /// The commit that is checked out.
-    pub head: Commit,
-    /// Its tags.
-    pub tags: Vec<Tag>,
-    /// The branch that changes are merged into, as its origin has it: `main`, else `master`.
-    pub branch: Option<Branch>,
-    /// The files at its top.
-    pub files: Vec<String>,
-}
-
-/// A branch of a recipe's repository.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Branch {
-    /// Its name.
-    pub name: String,
-    /// Its last commit.
-    pub commit: Commit,
-}
-
-/// A tag of a recipe's repository.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tag {
-    /// Its name.
-    pub name: String,
-    /// The commit that it points to.
-    pub commit: Commit,
-    /// Whether it is annotated, as Co-op Cloud demands.
-    pub annotated: bool,
-}
-
-/// Why the checkout could not be read or moved.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CheckoutError {
-    /// git is not installed.
-    #[error("git is not installed")]
-    NoGit,
-    /// There is no such tag, branch or commit.
-    #[error("the recipe has no tag, branch or commit {at:?}")]
-    NoSuchRef {
-        /// What was asked for.
-        at: String,
-    },
-    /// git ended with an error.
-    #[error("git {action} failed: {message}")]
-    Git {
-        /// What git was to do.
-        action: String,
-        /// Its last words.
-        message: String,
-    },
-    /// A file could not be read or written.
-    #[error("cannot use {path}: {message}")]
-    File {
-        /// The file.
-        path: String,
-        /// The system's sentence.
-        message: String,
-    },
 }
 
 /// HTTP, as a client of the app sees it.

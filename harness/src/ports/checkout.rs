@@ -1,0 +1,99 @@
+//! The recipe's repository, as a run uses it.
+
+use std::{collections::BTreeMap, path::Path};
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    claim::Claim,
+    compose::Tree,
+    model::names::{Commit, RecipeName},
+};
+
+/// The recipe's checkout in the run's own `ABRA_DIR`.
+#[async_trait]
+pub trait Checkout: Send + Sync {
+    /// Makes the checkout a clone of a folder, its uncommitted changes included as one commit on top.
+    async fn adopt(&self, claim: &Claim, recipe: &RecipeName, folder: &Path) -> Result<bool, CheckoutError>;
+    /// What the checkout holds.
+    async fn read(&self, recipe: &RecipeName) -> Result<Checked, CheckoutError>;
+    /// The commit that a tag, branch or commit means.
+    async fn find(&self, recipe: &RecipeName, at: &str) -> Result<Commit, CheckoutError>;
+    /// The recipe's files at a commit, whatever is checked out.
+    async fn tree(&self, recipe: &RecipeName, commit: &Commit) -> Result<Tree, CheckoutError>;
+    /// The text of the app's `.env` that the claim covers.
+    async fn env(&self, claim: &Claim) -> Result<String, CheckoutError>;
+    /// Puts the checkout on a tag, branch or commit, whatever it was on.
+    async fn go(&self, claim: &Claim, recipe: &RecipeName, at: &str) -> Result<Commit, CheckoutError>;
+    /// Makes a clone of the recipe in another `ABRA_DIR`, which the claim covers: with nothing in it but the commit, on branch `main`,
+    /// with all tags, and its own origin, so that whatever fetches from there asks nobody.
+    async fn pristine(&self, claim: &Claim, recipe: &RecipeName, commit: &Commit, abra_dir: &Path) -> Result<(), CheckoutError>;
+    /// Sets keys of the app's `.env` that the claim covers; keys that are not in it are added at its end.
+    async fn set_env(&self, claim: &Claim, settings: &[(&str, &str)]) -> Result<(), CheckoutError>;
+    /// Adds files to the checkout, or replaces them, by their paths in it. Nothing is committed.
+    async fn add(&self, claim: &Claim, recipe: &RecipeName, files: &BTreeMap<String, String>) -> Result<(), CheckoutError>;
+}
+
+/// What a checkout holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checked {
+    /// The commit that is checked out.
+    pub head: Commit,
+    /// Its tags.
+    pub tags: Vec<Tag>,
+    /// The branch that changes are merged into, as its origin has it: `main`, else `master`.
+    pub branch: Option<Branch>,
+    /// The files at its top.
+    pub files: Vec<String>,
+}
+
+/// A branch of a recipe's repository.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Branch {
+    /// Its name.
+    pub name: String,
+    /// Its last commit.
+    pub commit: Commit,
+}
+
+/// A tag of a recipe's repository.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tag {
+    /// Its name.
+    pub name: String,
+    /// The commit that it points to.
+    pub commit: Commit,
+    /// Whether it is annotated, as Co-op Cloud demands.
+    pub annotated: bool,
+}
+
+/// Why the checkout could not be read or moved.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CheckoutError {
+    /// git is not installed.
+    #[error("git is not installed")]
+    NoGit,
+    /// There is no such tag, branch or commit.
+    #[error("the recipe has no tag, branch or commit {at:?}")]
+    NoSuchRef {
+        /// What was asked for.
+        at: String,
+    },
+    /// git ended with an error.
+    #[error("git {action} failed: {message}")]
+    Git {
+        /// What git was to do.
+        action: String,
+        /// Its last words.
+        message: String,
+    },
+    /// A file could not be read or written.
+    #[error("cannot use {path}: {message}")]
+    File {
+        /// The file.
+        path: String,
+        /// The system's sentence.
+        message: String,
+    },
+}
