@@ -1,14 +1,17 @@
 //! What is done once more with an app that stands: a deploy of the same, a start of all services, its files in other combinations.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{ABRA_PATIENCE, Context, check, deploy, steady, unread};
 use crate::{
     compose,
-    converge::{Goal, Marks, Watch},
+    converge::{Goal, Marks, ServiceView, Watch},
     facts::recipe,
-    model::outcome::{Cause, Failure, Gap, Outcome},
-    plan::StepId,
+    model::{
+        names::ServiceName,
+        outcome::{Cause, Failure, Gap, Outcome},
+    },
+    plan::{Head, StepId},
     ports::Call,
     thorough::{combinations, everything_set},
 };
@@ -28,12 +31,7 @@ pub(super) async fn redeploy(context: &Context<'_>, id: &StepId, budget: Duratio
     if let Err(error) = context.ports.abra.call(&call, Some(&claim), ABRA_PATIENCE).await {
         return Outcome::Failed(deploy::refused(error));
     }
-    let asked = match swarm.look(&head.stack).await {
-        Ok(services) => Marks::of(&services),
-        Err(error) => return unread(&error),
-    };
-    let watch = Watch::new(Goal::Upgrade(asked)).coming_from(Marks::of(&before));
-    let settled = deploy::settles(context, id, &head, watch, budget).await;
+    let settled = settled_anew(context, id, &head, &before, budget).await;
     if !settled.passed() {
         return settled;
     }
@@ -68,12 +66,7 @@ pub(super) async fn restart(context: &Context<'_>, id: &StepId, budget: Duration
             return unread(&error);
         }
     }
-    let asked = match swarm.look(&head.stack).await {
-        Ok(services) => Marks::of(&services),
-        Err(error) => return unread(&error),
-    };
-    let watch = Watch::new(Goal::Upgrade(asked)).coming_from(Marks::of(&before));
-    let settled = deploy::settles(context, id, &head, watch, budget).await;
+    let settled = settled_anew(context, id, &head, &before, budget).await;
     if !settled.passed() {
         return settled;
     }
@@ -88,6 +81,23 @@ pub(super) async fn restart(context: &Context<'_>, id: &StepId, budget: Duration
     };
     check(context, id, "every service runs with new tasks", &outcome);
     outcome
+}
+
+/// Waits until what was just asked for has settled, coming from what ran before.
+async fn settled_anew(
+    context: &Context<'_>,
+    id: &StepId,
+    head: &Head,
+    before: &BTreeMap<ServiceName, ServiceView>,
+    budget: Duration,
+) -> Outcome {
+    match context.ports.swarm.look(&head.stack).await {
+        Ok(services) => {
+            let watch = Watch::new(Goal::Upgrade(Marks::of(&services))).coming_from(Marks::of(before));
+            deploy::settles(context, id, head, watch, budget).await
+        }
+        Err(error) => unread(&error),
+    }
 }
 
 /// Resolves every combination of compose files that the recipe documents.

@@ -14,14 +14,7 @@ use crate::{
 };
 
 pub(super) async fn clean(context: &Context<'_>, budget: Duration) -> Outcome {
-    let ports = context.ports;
-    let outside = Outside {
-        swarm: &*ports.swarm,
-        files: &*ports.files,
-        data: &*ports.data,
-        children: &*ports.children,
-        clock: &*ports.clock,
-    };
+    let outside = Outside::of(context.ports);
     let pace = Pace { budget: budget.saturating_sub(Pace::default().patience), ..Pace::default() };
     let children: Vec<Child> = context
         .log

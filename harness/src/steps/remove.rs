@@ -32,14 +32,7 @@ async fn removed(context: &Context<'_>, budget: Duration, data: bool) -> Result<
     if data {
         claims.push(context.claim(Claimed::EnvFile { path: context.folder.env_file(&context.host.server, &head.domain) })?);
     }
-    let ports = context.ports;
-    let outside = Outside {
-        swarm: &*ports.swarm,
-        files: &*ports.files,
-        data: &*ports.data,
-        children: &*ports.children,
-        clock: &*ports.clock,
-    };
+    let outside = Outside::of(context.ports);
     let pace = Pace { budget: budget.saturating_sub(ABRA_PATIENCE + Pace::default().patience), ..Pace::default() };
     let seen = |world: &World| if data { world.clone() } else { world.without(&DATA) };
     let swept = match until_zero_by(|claims, world| sweep(claims, &seen(world)), outside, &claims, &[], pace).await {

@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use crate::{
     claim::{Claim, Claimed},
     model::{names::Domain, time::Mono},
-    ports::{Child, Children, Clock, Data, Files, Swarm, SwarmError},
+    ports::{Child, Children, Clock, Data, Files, Ports, Swarm, SwarmError},
     sweep::{Left, Sweep, Why, released, sweep},
     world::{ObjectId, World},
 };
@@ -29,6 +29,13 @@ pub struct Outside<'a> {
     pub children: &'a dyn Children,
     /// The time that budgets are counted by.
     pub clock: &'a dyn Clock,
+}
+
+impl<'a> Outside<'a> {
+    /// What a run has of it.
+    pub fn of(ports: &'a Ports) -> Self {
+        Self { swarm: &*ports.swarm, files: &*ports.files, data: &*ports.data, children: &*ports.children, clock: &*ports.clock }
+    }
 }
 
 /// How long a sweep goes on, and how often it looks.

@@ -98,22 +98,11 @@ impl PtyAbra {
         Ok(())
     }
 
+    /// The `ABRA_DIR` of a call: the run's, unless the call has one of its own.
     fn abra_dir<'a>(&'a self, call: &'a Call) -> &'a Path {
         match call {
             Call::Lint { abra_dir, .. } => abra_dir,
-            Call::Version
-            | Call::Fetch { .. }
-            | Call::New { .. }
-            | Call::SecretGenerate { .. }
-            | Call::SecretInsert { .. }
-            | Call::Deploy { .. }
-            | Call::Command { .. }
-            | Call::BackupCreate { .. }
-            | Call::BackupSnapshots { .. }
-            | Call::BackupList { .. }
-            | Call::BackupDownload { .. }
-            | Call::Restore { .. }
-            | Call::Undeploy { .. } => &self.setup.abra_dir,
+            _ => &self.setup.abra_dir,
         }
     }
 
