@@ -38,6 +38,8 @@ pub enum Restores {
     AnotherRuns,
     /// The newest snapshot, which somebody else has made in the meantime.
     AfterAnother,
+    /// The service does not even list its snapshots.
+    Mute,
 }
 
 #[derive(Debug, Default)]
@@ -84,7 +86,7 @@ impl SimData {
         match inner.restores {
             Restores::Once if inner.restored > 1 => {}
             Restores::Well | Restores::AfterAnother | Restores::Once => inner.files = newest,
-            Restores::Nothing => {}
+            Restores::Nothing | Restores::Mute => {}
             Restores::Empty => inner.files.clear(),
             Restores::AnotherRuns => {
                 inner.files = newest.into_keys().map(|at| (at, b"what another run had planted".to_vec())).collect();
@@ -152,7 +154,18 @@ impl Data for SimData {
     }
 
     async fn snapshots(&self, _: &Claim) -> Result<Vec<String>, SwarmError> {
-        Ok(self.ids())
+        let restores = self.lock().restores;
+        match restores {
+            Restores::Mute => {
+                Err(SwarmError::Failed { call: "exec".into(), message: "no container of the backup service runs".into() })
+            }
+            Restores::Well
+            | Restores::Once
+            | Restores::Nothing
+            | Restores::Empty
+            | Restores::AnotherRuns
+            | Restores::AfterAnother => Ok(self.ids()),
+        }
     }
 
     async fn forget(&self, _: &Claim, snapshots: &[String]) -> Result<(), SwarmError> {

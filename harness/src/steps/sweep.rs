@@ -153,6 +153,8 @@ pub async fn until_zero_by(
     }
     if let Some(last) = last {
         swept.released = released(claims, &last);
+        // Snapshots that nobody could list stay claimed, so that the janitor looks again.
+        swept.released.retain(|what| !matches!(what, Claimed::Snapshots { app, .. } if !snapshots.contains_key(app)));
         swept.residue = residue(last, &refusals);
     }
     swept.took = outside.clock.mono().since(started);

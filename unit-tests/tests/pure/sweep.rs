@@ -19,7 +19,7 @@ use harness::{
 };
 use proptest::prelude::*;
 use unit_tests::{
-    sim_data::SimData,
+    sim_data::{Restores, SimData},
     sim_world::{SimWorld, object, using},
 };
 
@@ -327,5 +327,23 @@ fn wrong_sweeps_are_noticed() {
     ] {
         let noticed = CHECKS.iter().filter_map(|check| check(way).err()).count();
         assert!(noticed > 0, "a sweep that {what} passes all checks");
+    }
+}
+
+#[test]
+fn snapshots_that_nobody_can_list_stay_claimed() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = Journal::create(dir.path(), run(), Arc::new(SystemClock::start())).unwrap();
+    let what = Claimed::Snapshots { app: "hello-k3v7q2m7.taster.test".parse().unwrap(), service: "bot".parse().unwrap() };
+    let claims = [journal.claim(what.clone(), &engine()).unwrap().0];
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    for (restores, known) in [(Restores::Well, true), (Restores::Mute, false)] {
+        let (sim, data) = (SimWorld::new(world(others())), SimData::that(restores));
+        data.back_up();
+        let outside = Outside { swarm: &sim, files: &sim, data: &data, children: &sim, clock: &sim };
+        let pace = Pace { poll: Duration::ZERO, ..Pace::default() };
+        let swept = runtime.block_on(until_zero_by(sweep, outside, &claims, &[], pace)).unwrap();
+        assert_eq!((swept.clean(), swept.released.contains(&what)), (known, known), "{restores:?}: {swept:?}");
+        assert_eq!(data.ids().is_empty(), known);
     }
 }
