@@ -97,12 +97,12 @@ fn results_that_cannot_be_read_are_told_and_left_out() {
 fn with_a_host_file_a_list_has_what_abra_has_fetched() {
     let taster = Taster::new();
     let host = taster.write("host.toml", "zone = \"example.org\"\n");
-    taster.write(".abra/recipes/hedgedoc/compose.yml", "");
-    taster.write(".abra/recipes/hedgedoc/.git/packed-refs", "# pack-refs\n0123 refs/heads/main\n0123 refs/tags/1.9.0+5.0\n^0123\n");
-    taster.write(".abra/recipes/hedgedoc/.git/refs/tags/1.10.0+5.1", "0123\n");
+    taster.write(".abra/recipes/drone/compose.yml", "");
+    taster.write(".abra/recipes/drone/.git/packed-refs", "# pack-refs\n0123 refs/heads/main\n0123 refs/tags/1.9.0+5.0\n^0123\n");
+    taster.write(".abra/recipes/drone/.git/refs/tags/1.10.0+5.1", "0123\n");
     taster.write(".abra/recipes/notes/README.md", "");
     let document: Value = serde_json::from_str(&taster.tells(&["list", "--json", "--host", &host])).unwrap();
-    assert_eq!(document["recipes"], json!([{ "recipe": "hedgedoc", "version": "1.10.0+5.1", "pack": null, "last": null }]));
+    assert_eq!(document["recipes"], json!([{ "recipe": "drone", "version": "1.10.0+5.1", "pack": null, "last": null }]));
     assert_eq!(document["sandbox"], false);
 }
 
