@@ -59,6 +59,8 @@ pub struct Before {
     pub resolved: Resolved,
     /// Whether abra can deploy it by its version; else what is checked out is deployed.
     pub pinned: bool,
+    /// The compose file that the pack repairs it with; it is among the files.
+    pub repair: Option<String>,
 }
 
 /// The Swarm as it was before the run. It is what a run is cleaned up and compared by, also one that gets no further than its
@@ -141,6 +143,12 @@ pub async fn gather(given: Given<'_>, ports: &Ports, log: &Log, folder: &Folder,
         None => None,
     };
     let needs = before.iter().fold(recipe::needs(&resolved), |needs, before| needs.or(&recipe::needs(&before.resolved)));
+    let stale = pack.settings.repair.as_ref().filter(|_| before.as_ref().is_some_and(|before| before.repair.is_none()));
+    if let Some(stale) = stale {
+        let text =
+            format!("the pack repairs {}, and the base is {base}: the repair is not used, and may be stale", stale.version);
+        log.record(Kind::Warned { text });
+    }
     for text in base::doubles(&checked.tags) {
         log.record(Kind::Warned { text });
     }
@@ -204,13 +212,16 @@ pub async fn before(
 ) -> Result<Before, Refusal> {
     let Given { request, host, pack, .. } = given;
     let tree = checkout.tree(&request.recipe, commit).await.map_err(|error| Refusal::Facts(error.into()))?;
-    let tree = recipe::with_pack(tree, pack);
-    let resolved = recipe::resolved_with(&tree, domain, &StackName::of(domain), pack, run).map_err(|failure| {
+    let repair = recipe::repair(pack, base).map(str::to_owned);
+    let tree = recipe::with_repair(recipe::with_pack(tree, pack), repair.as_deref());
+    let stack = StackName::of(domain);
+    let read = recipe::resolved_repaired(&tree, domain, &stack, pack, run, repair.is_some());
+    let resolved = read.map_err(|failure| {
         let message = format!("the base {base} cannot be deployed: {}; name another one with --base", failure.message);
         Refusal::Facts(Failure { message, ..failure }.owned_by(Owner::Dependency))
     })?;
     recipe::permitted(&resolved, &tree, &request.recipe, host)?;
-    Ok(Before { tree, resolved, pinned: base.version().is_some() && base::can_be_pinned(tags) })
+    Ok(Before { tree, resolved, pinned: base.version().is_some() && base::can_be_pinned(tags), repair })
 }
 
 /// The refusal of a host that is not fit.

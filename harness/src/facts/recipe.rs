@@ -1,6 +1,7 @@
 //! What a recipe's files say: its versions, what its compose files come to, what it needs. Pure.
 
 use crate::{
+    base::Base,
     compose::{Entry, Env, Resolved, Tree, resolve},
     converge::Mode,
     model::{
@@ -74,21 +75,61 @@ pub fn with_pack(mut tree: Tree, pack: &Pack) -> Tree {
     tree
 }
 
-/// The list of compose files with the overlay at its end.
-pub fn with_overlay(env: &Env) -> String {
+/// The name of the file that repairs a base, in the checkout.
+pub const REPAIR: &str = "compose.repair.yml";
+
+/// The compose file that the pack repairs this base with.
+pub fn repair<'a>(pack: &'a Pack, base: &Base) -> Option<&'a str> {
+    let repair = pack.settings.repair.as_ref()?;
+    (base.version() == Some(repair.version.as_str())).then_some(repair.compose.as_str())
+}
+
+/// The files of a base with what repairs it.
+pub fn with_repair(tree: Tree, repair: Option<&str>) -> Tree {
+    match repair {
+        Some(repair) => tree.with(REPAIR, Entry::Text(repair.to_owned())),
+        None => tree,
+    }
+}
+
+/// The list of compose files with one more at its end.
+pub fn listed_with(env: &Env, file: &str) -> String {
     let listed = env.get("COMPOSE_FILE").filter(|list| !list.is_empty()).unwrap_or("compose.yml");
-    format!("{listed}:{OVERLAY}")
+    format!("{listed}:{file}")
+}
+
+/// The list of compose files without the one that repairs a base; nothing when it is not in it.
+pub fn listed_without_repair(env: &Env) -> Option<String> {
+    let listed = env.get("COMPOSE_FILE")?;
+    listed.split(':').any(|file| file == REPAIR).then(|| {
+        let kept: Vec<&str> = listed.split(':').filter(|file| *file != REPAIR).collect();
+        kept.join(":")
+    })
 }
 
 /// Like [`resolved`], with the variables that the pack sets and its overlay, which is among the files already.
 pub fn resolved_with(tree: &Tree, domain: &Domain, stack: &StackName, pack: &Pack, run: &RunId) -> Result<Resolved, Failure> {
+    resolved_repaired(tree, domain, stack, pack, run, false)
+}
+
+/// Like [`resolved_with`], of a base with what repairs it, which is among the files already.
+pub fn resolved_repaired(
+    tree: &Tree,
+    domain: &Domain,
+    stack: &StackName,
+    pack: &Pack,
+    run: &RunId,
+    repaired: bool,
+) -> Result<Resolved, Failure> {
     let mut env = sample_env(tree, domain)?;
     for (key, value) in pack.env(domain, run) {
         env = env.with(&key, &value);
     }
-    if pack.overlay.is_some() {
-        let list = with_overlay(&env);
-        env = env.with("COMPOSE_FILE", &list);
+    for (added, file) in [(pack.overlay.is_some(), OVERLAY), (repaired, REPAIR)] {
+        if added {
+            let list = listed_with(&env, file);
+            env = env.with("COMPOSE_FILE", &list);
+        }
     }
     resolve(tree, &env, stack).map_err(|error| unreadable(&error.to_string()))
 }
@@ -144,5 +185,24 @@ pub fn permitted(resolved: &Resolved, tree: &Tree, recipe: &RecipeName, host: &H
     match sentences.is_empty() {
         true => Ok(()),
         false => Err(Refusal::Policy { sentences }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_repairs_a_base_comes_and_goes_in_the_list_of_files() {
+        for (before, with) in [
+            ("", "compose.yml:compose.repair.yml"),
+            ("COMPOSE_FILE=compose.yml:compose.sso.yml", "compose.yml:compose.sso.yml:compose.repair.yml"),
+        ] {
+            let env = Env::parse(before).unwrap();
+            assert_eq!(listed_with(&env, REPAIR), with);
+            let repaired = env.with("COMPOSE_FILE", with);
+            assert_eq!(listed_without_repair(&repaired).as_deref(), with.strip_suffix(":compose.repair.yml"));
+        }
+        assert_eq!(listed_without_repair(&Env::parse("COMPOSE_FILE=compose.yml").unwrap()), None);
     }
 }

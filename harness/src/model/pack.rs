@@ -218,6 +218,8 @@ pub struct Settings {
     pub upgrade_env: BTreeMap<String, Template>,
     /// The version that upgrades begin from, where the usual choice is wrong for this recipe.
     pub base: Option<String>,
+    /// What brings an older release up that would not come up by itself any more.
+    pub repair: Option<Repair>,
     /// The services that do their work once and end with exit code 0, by their names in the compose files.
     pub one_shots: BTreeSet<String>,
     /// The databases of the app.
@@ -237,6 +239,16 @@ pub enum Weight {
     Required,
     /// It is told and changes no verdict.
     Advisory,
+}
+
+/// What brings an older release up, as the base of an upgrade and only so: head is never deployed with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Repair {
+    /// The release that it repairs. With any other base it is not used, and the run warns of it.
+    pub version: String,
+    /// The text of one more compose file for that release.
+    pub compose: String,
 }
 
 /// A database of the app.

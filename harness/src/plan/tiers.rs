@@ -83,7 +83,9 @@ pub fn plan(request: &Request, facts: &Facts, limits: &Limits) -> Result<Plan, R
     let backs_up = runs(Tier::Backup);
     steps.extend(lint(facts));
     steps.push(planned("undeploy", Step::Undeploy, &["calibrate", LINT, &before], always, ABRA_BUDGET, OnFail::Continue));
-    with_pack(request, &facts.pack, &mut steps, &mut skips);
+    let repaired = upgrades && facts.before.as_ref().is_some_and(|before| before.repair.is_some());
+    let wires = facts.pack.wires() || repaired;
+    with_pack(request, &facts.pack, wires, &mut steps, &mut skips);
     let app = App {
         settle: settle_budget(request, &facts.resolved, limits)?,
         canaries,
@@ -211,8 +213,8 @@ fn last(steps: &[Planned]) -> String {
 
 /// Adds the steps of the pack: wiring before the deploy, its word on readiness and its checks after the install, custom tests one
 /// after the other at the end.
-fn with_pack(request: &Request, pack: &Pack, steps: &mut Vec<Planned>, skips: &mut BTreeMap<Tier, SkipReason>) {
-    if pack.wires() {
+fn with_pack(request: &Request, pack: &Pack, wires: bool, steps: &mut Vec<Planned>, skips: &mut BTreeMap<Tier, SkipReason>) {
+    if wires {
         let wire = planned("wire", Step::Wire, &["provision"], Class::Tier(Tier::Install), CUSTOM_BUDGET, OnFail::EndTiers);
         put_between(steps, wire, "deploy");
     }

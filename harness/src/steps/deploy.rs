@@ -40,7 +40,7 @@ pub(super) async fn deploy(context: &Context<'_>, id: &StepId, budget: Duration,
     };
     let version = match (subject, &context.base) {
         (Subject::Base, Some((base, before))) => {
-            match unpinned(context.pack.wires(), before, context.log.state().lint.get(&Subject::Base)) {
+            match unpinned(context.wires(), before, context.log.state().lint.get(&Subject::Base)) {
                 None => base.version().map(str::to_owned),
                 Some(why) => {
                     let text = format!("base {base} was deployed as it is checked out: {why}");

@@ -24,6 +24,10 @@ pub(super) async fn migrate(context: &Context<'_>) -> Result<(), Failure> {
     }
     let set: Vec<(&str, &str)> = migration.set.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     context.ports.checkout.set_env(&env_file, &set).await?;
+    // What repaired base is never under head.
+    if let Some(list) = recipe::listed_without_repair(&env) {
+        context.ports.checkout.set_env(&env_file, &[("COMPOSE_FILE", list.as_str())]).await?;
+    }
     let pack = context.pack.upgrade_env(&head.domain, context.folder.run());
     let pack: Vec<(&str, &str)> = pack.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     context.ports.checkout.set_env(&env_file, &pack).await?;

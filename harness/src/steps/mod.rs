@@ -86,6 +86,17 @@ impl Context<'_> {
         self.head.as_ref().ok_or_else(|| defect("a step of an app runs although no app is planned"))
     }
 
+    /// The compose file that base is repaired with, as long as nothing was deployed: head never is.
+    fn repair(&self) -> Option<&String> {
+        let before = self.base.as_ref().filter(|_| self.log.state().deploys == 0);
+        before.and_then(|(_, before)| before.repair.as_ref())
+    }
+
+    /// Whether anything is added to the app between `app new` and its first deploy.
+    fn wires(&self) -> bool {
+        self.pack.wires() || self.repair().is_some()
+    }
+
     fn base(&self) -> Result<&(Base, Before), Failure> {
         self.base.as_ref().ok_or_else(|| defect("a step of an upgrade runs although there is no base"))
     }

@@ -36,14 +36,14 @@ pub(super) async fn provision(context: &Context<'_>) -> Result<(), Failure> {
     let commit = commit.clone();
     new_app(context, &commit).await?;
     // What is wired may say which secrets there are, so they are made then.
-    if context.pack.wires() { Ok(()) } else { context.make_secrets().await }
+    if context.wires() { Ok(()) } else { context.make_secrets().await }
 }
 
 /// Makes head known to abra as a new app under the old name.
 pub(super) async fn renew(context: &Context<'_>) -> Result<(), Failure> {
     let commit = context.head()?.commit.clone();
     new_app(context, &commit).await?;
-    if context.pack.wires() { Ok(()) } else { context.make_secrets().await }
+    if context.wires() { Ok(()) } else { context.make_secrets().await }
 }
 
 async fn new_app(context: &Context<'_>, commit: &Commit) -> Result<(), Failure> {

@@ -5,7 +5,7 @@ use crate::{
     claim::Claimed,
     compose::Env,
     event::Note,
-    facts::recipe::{OVERLAY, with_overlay},
+    facts::recipe::{OVERLAY, REPAIR, listed_with},
     model::{
         outcome::{Cause, Failure, Outcome, Owner},
         pack::TestName,
@@ -26,10 +26,11 @@ pub(super) async fn wire(context: &Context<'_>, planned: &Planned) -> Result<(),
     let mut files = wired.files.clone();
     let pairs: Vec<(&str, &str)> = wired.env.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     checkout.set_env(&env_file, &pairs).await?;
-    if let Some(overlay) = &context.pack.overlay {
-        files.insert(OVERLAY.to_owned(), overlay.clone());
+    for (file, text) in [(OVERLAY, context.pack.overlay.as_ref()), (REPAIR, context.repair())] {
+        let Some(text) = text else { continue };
+        files.insert(file.to_owned(), text.clone());
         let env = Env::parse(&checkout.env(&env_file).await?).unwrap_or_default();
-        checkout.set_env(&env_file, &[("COMPOSE_FILE", with_overlay(&env).as_str())]).await?;
+        checkout.set_env(&env_file, &[("COMPOSE_FILE", listed_with(&env, file).as_str())]).await?;
     }
     if !files.is_empty() {
         checkout.add(&dir, &head.recipe, &files).await?;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use harness::{
     canary::Moment,
     compose::{Entry, Tree},
+    model::pack::Repair,
     model::{
         outcome::{Owner, Status, Tier},
         pack::{Database, DatabaseKind, Pack},
@@ -233,5 +234,25 @@ fn a_plan_without_what_proves_a_tier_is_not_green() {
         assert_ne!(told.colour, Colour::Green, "without {dropped:?}");
         assert_ne!(ended(&told, tier), Status::Pass, "without {dropped:?}: {}", told.why);
         assert!(told.left.is_empty(), "without {dropped:?}: {:?}", told.left);
+    }
+}
+
+#[test]
+fn a_repair_is_for_the_release_that_it_names_and_stale_with_any_other() {
+    let compose = "version: \"3.8\"\nservices:\n  app:\n    environment: [\"A=1\"]\n";
+    for (version, used) in [(RELEASES[0], true), ("0.9.0+1.0.0", false)] {
+        let mut host = upgrading(Upgrades::Well);
+        host.pack.settings.repair = Some(Repair { version: version.into(), compose: compose.into() });
+        let told = tasted(host.clone(), WITH_BOT, ALL, None);
+        let wired = host.wired().join(" ");
+        assert_eq!(wired.contains("file compose.repair.yml"), used, "{wired}");
+        assert_eq!(wired.contains("COMPOSE_FILE=compose.yml:compose.repair.yml"), used, "{wired}");
+        assert_eq!(
+            told.results.warnings.iter().any(|warning| warning.contains("may be stale")),
+            !used,
+            "{:?}",
+            told.results.warnings
+        );
+        check(told, Colour::Green, 0, "");
     }
 }

@@ -99,7 +99,7 @@ fn base_is_linted_before_it_is_deployed_and_before_head_is_linted() {
     let commit = "f".repeat(40).parse().unwrap();
     facts.against = Base::Ref { name: "main".into(), commit, why: "it is".into() };
     facts.base = facts.against.clone();
-    facts.before = Some(Before { tree: facts.tree.clone(), resolved: facts.resolved.clone(), pinned: true });
+    facts.before = Some(Before { tree: facts.tree.clone(), resolved: facts.resolved.clone(), pinned: true, repair: None });
     let both = [Tier::Install, Tier::Upgrade];
     let plan = plan(&unit_tests::tale::request(&both), &facts, &Limits::default()).unwrap();
     let tale = Tale::begun(&both).under(plan);

@@ -26,6 +26,7 @@ pub(crate) fn stories(ground: Option<&Ground>) -> Vec<Trial> {
             ("upgrade::an_upgrade_that_changes_nothing_proves_nothing", same),
             ("upgrade::a_tag_that_is_not_annotated_has_base_deployed_as_it_is_checked_out", lightweight),
             ("upgrade::a_base_that_does_not_install_says_nothing_about_head", bad_base),
+            ("upgrade::a_base_that_the_pack_repairs_is_upgraded_to_a_head_without_the_repair", mended_base),
             ("upgrade::a_base_that_does_not_answer_says_nothing_about_head_either", mute_base),
             ("upgrade::a_base_that_is_named_is_deployed_by_its_version", named),
             ("upgrade::a_base_that_cannot_be_one_is_refused", refused),
@@ -224,6 +225,17 @@ fn named(stage: &Stage<'_>) {
     assert_eq!(labels, (Some("1.0.0+1.0.0".into()), None), "base is deployed by its version:\n{told}");
     assert_eq!((&results["base"]["version"], &results["base_reason"]), (&json!("1.0.0+1.0.0"), &json!("chosen by --base")));
     assert!(results["remarks"].as_array().unwrap().iter().all(|remark| !remark.as_str().unwrap().contains("checked out")));
+}
+
+fn mended_base(stage: &Stage<'_>) {
+    let told = upgrades(stage, "hello-mended");
+    let results = assert_green(stage, &told);
+    let remarks = results["remarks"].to_string();
+    assert!(
+        remarks.contains("compose.repair.yml") && remarks.contains("base 1.1.0+1.1.0 was deployed as it is checked out"),
+        "{remarks}"
+    );
+    assert_eq!((&results["runs"], &results["resolver"]["differences"]), (&json!("head"), &json!([])), "{results:#}");
 }
 
 fn bad_base(stage: &Stage<'_>) {
