@@ -195,9 +195,17 @@ fn backups_are_kept(stage: &Stage) -> Done {
     let name = stage.setup.layout.backup_name();
     let started = format!("started the backup service {name}");
     expect(said.contains(&started), format!("{said:?}"))?;
+    // A container of a service that was removed is still there for a moment, and cannot be entered.
     let exec = |argv: &[&str]| {
-        let container = docker(&["ps", "-q", "--filter", &format!("label=com.docker.swarm.service.name={name}")])?;
-        docker(&[&["exec", &container], argv].concat())
+        let over = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        loop {
+            let of_service = format!("label=com.docker.swarm.service.name={name}");
+            let containers = docker(&["ps", "-q", "--filter", &of_service])?;
+            let done = docker(&[&["exec", containers.lines().next().unwrap_or_default()], argv].concat());
+            if done.is_ok() || std::time::Instant::now() > over {
+                return done;
+            }
+        }
     };
     // The service has its repository a moment after its start, and whoever calls the bot has it at once.
     exec(&["/usr/bin/backup", "-h", "kept", "snapshots"])?;

@@ -30,6 +30,8 @@ const MOUNTS: &str = "/taster";
 const FILE_LIMIT: u64 = 1 << 20;
 /// How long the backup service may take to list or forget.
 const RESTIC: Duration = Duration::from_secs(60);
+/// The pause before a repository that is locked by somebody else is tried again.
+const LOCKED: Duration = Duration::from_millis(200);
 /// How often it is looked whether a copy that nobody waits for has ended.
 const AGAIN: Duration = Duration::from_millis(200);
 
@@ -110,7 +112,7 @@ impl Data for DockerSwarm {
         let (container, app) = bot(&self.docker, claim).await?;
         copied(&self.docker, &container, &app).await?;
         let argv = ["restic", "snapshots", "--json", "--host", &app, "--tag", &app].map(str::to_owned);
-        let said = well(exec(&self.docker, &container, &argv, RESTIC).await?, "restic snapshots")?;
+        let said = restic(&self.docker, &container, &argv).await?;
         let unread = || failed("restic snapshots", format!("it does not print JSON: {}", said.trim()));
         // Warnings may stand before the list.
         let list =
@@ -122,11 +124,24 @@ impl Data for DockerSwarm {
     async fn forget(&self, claim: &Claim, snapshots: &[String]) -> Result<(), SwarmError> {
         let (container, _) = bot(&self.docker, claim).await?;
         let argv: Vec<String> = ["restic", "forget"].map(str::to_owned).into_iter().chain(snapshots.iter().cloned()).collect();
-        well(exec(&self.docker, &container, &argv, RESTIC).await?, "restic forget").map(drop)
+        restic(&self.docker, &container, &argv).await.map(drop)
     }
 
     async fn runs(&self, service: &ServiceName) -> Result<bool, SwarmError> {
         Ok(running(&self.docker, &[of_service(service)]).await?.is_some())
+    }
+}
+
+/// What restic prints that ends well. Its repository is another app's for the moment in which that has a snapshot forgotten, and this
+/// restic does not wait by itself.
+async fn restic(docker: &Docker, container: &str, argv: &[String]) -> Result<String, SwarmError> {
+    let over = tokio::time::Instant::now() + RESTIC;
+    loop {
+        let said = exec(docker, container, argv, RESTIC).await?;
+        if !said.text.contains("already locked") || tokio::time::Instant::now() > over {
+            return well(said, &argv.iter().take(2).map(String::as_str).collect::<Vec<_>>().join(" "));
+        }
+        tokio::time::sleep(LOCKED).await;
     }
 }
 
