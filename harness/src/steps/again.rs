@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use super::{ABRA_PATIENCE, Context, check, deploy, steady, unread};
 use crate::{
     compose,
-    converge::{Goal, Marks, ServiceView, Watch},
+    converge::{Marks, ServiceView},
     facts::recipe,
     model::{
         names::ServiceName,
@@ -18,15 +18,11 @@ use crate::{
 
 /// Deploys again what runs. Whoever does that on a server expects nothing to be interrupted.
 pub(super) async fn redeploy(context: &Context<'_>, id: &StepId, budget: Duration) -> Outcome {
-    let (head, claim) = match deploy::claimed(context) {
-        Ok(claimed) => claimed,
-        Err(failure) => return Outcome::Failed(failure),
+    let (head, claim, before) = match deploy::standing(context).await {
+        Ok(standing) => standing,
+        Err(outcome) => return outcome,
     };
     let swarm = &*context.ports.swarm;
-    let before = match swarm.look(&head.stack).await {
-        Ok(services) => services,
-        Err(error) => return unread(&error),
-    };
     let call = Call::Deploy { domain: head.domain.clone(), version: None };
     if let Err(error) = context.ports.abra.call(&call, Some(&claim), ABRA_PATIENCE).await {
         return Outcome::Failed(deploy::refused(error));
@@ -52,15 +48,11 @@ pub(super) async fn redeploy(context: &Context<'_>, id: &StepId, budget: Duratio
 
 /// Has all services start again, and waits until they have settled with other tasks than before.
 pub(super) async fn restart(context: &Context<'_>, id: &StepId, budget: Duration) -> Outcome {
-    let (head, claim) = match deploy::claimed(context) {
-        Ok(claimed) => claimed,
-        Err(failure) => return Outcome::Failed(failure),
+    let (head, claim, before) = match deploy::standing(context).await {
+        Ok(standing) => standing,
+        Err(outcome) => return outcome,
     };
     let swarm = &*context.ports.swarm;
-    let before = match swarm.look(&head.stack).await {
-        Ok(services) => services,
-        Err(error) => return unread(&error),
-    };
     for service in before.keys() {
         if let Err(error) = swarm.restart(&claim, service).await {
             return unread(&error);
@@ -91,12 +83,9 @@ async fn settled_anew(
     before: &BTreeMap<ServiceName, ServiceView>,
     budget: Duration,
 ) -> Outcome {
-    match context.ports.swarm.look(&head.stack).await {
-        Ok(services) => {
-            let watch = Watch::new(Goal::Upgrade(Marks::of(&services))).coming_from(Marks::of(before));
-            deploy::settles(context, id, head, watch, budget).await
-        }
-        Err(error) => unread(&error),
+    match deploy::watch_for_what_was_asked(context, head, Marks::of(before)).await {
+        Ok(watch) => deploy::settles(context, id, head, watch, budget).await,
+        Err(outcome) => outcome,
     }
 }
 

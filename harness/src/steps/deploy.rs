@@ -77,15 +77,11 @@ fn unpinned(wired: bool, before: &Before, linted: Option<&Linted>) -> Option<Str
 
 /// Deploys head over what runs.
 pub(super) async fn upgrade(context: &Context<'_>, id: &StepId, budget: Duration) -> Outcome {
-    let (head, claim) = match claimed(context) {
-        Ok(claimed) => claimed,
-        Err(failure) => return Outcome::Failed(failure),
+    let (head, claim, before) = match standing(context).await {
+        Ok((head, claim, services)) => (head, claim, Marks::of(&services)),
+        Err(outcome) => return outcome,
     };
     let swarm = &*context.ports.swarm;
-    let before = match swarm.look(&head.stack).await {
-        Ok(services) => Marks::of(&services),
-        Err(error) => return unread(&error),
-    };
     context.log.note(Note::Runs { subject: Subject::Mixed });
     let call = Call::Deploy { domain: head.domain.clone(), version: None };
     if let Err(error) = context.ports.abra.call(&call, Some(&claim), ABRA_PATIENCE).await {
@@ -94,11 +90,10 @@ pub(super) async fn upgrade(context: &Context<'_>, id: &StepId, budget: Duration
         }
         return Outcome::Failed(refused(error));
     }
-    let asked = match swarm.look(&head.stack).await {
-        Ok(services) => Marks::of(&services),
-        Err(error) => return unread(&error),
+    let watch = match watch_for_what_was_asked(context, &head, before.clone()).await {
+        Ok(watch) => watch,
+        Err(outcome) => return outcome,
     };
-    let watch = Watch::new(Goal::Upgrade(asked)).coming_from(before.clone());
     let outcome = settles(context, id, &head, watch, budget).await;
     match &outcome {
         Outcome::Passed => context.log.note(Note::Runs { subject: Subject::Head }),
@@ -109,6 +104,19 @@ pub(super) async fn upgrade(context: &Context<'_>, id: &StepId, budget: Duration
         }
     }
     outcome
+}
+
+/// The app with its claim, and what runs of it; else what came of looking.
+pub(super) async fn standing(context: &Context<'_>) -> Result<(Head, Claim, BTreeMap<ServiceName, ServiceView>), Outcome> {
+    let (head, claim) = claimed(context).map_err(Outcome::Failed)?;
+    let services = context.ports.swarm.look(&head.stack).await.map_err(|error| unread(&error))?;
+    Ok((head, claim, services))
+}
+
+/// The watch for what was asked for just now, over what ran `before`; else what came of looking.
+pub(super) async fn watch_for_what_was_asked(context: &Context<'_>, head: &Head, before: Marks) -> Result<Watch, Outcome> {
+    let services = context.ports.swarm.look(&head.stack).await.map_err(|error| unread(&error))?;
+    Ok(Watch::new(Goal::Upgrade(Marks::of(&services))).coming_from(before))
 }
 
 /// Whether every service has the spec that it had.
@@ -160,7 +168,7 @@ pub(super) fn one_shots(context: &Context<'_>, head: &Head) -> BTreeSet<ServiceN
     context.pack.settings.one_shots.iter().filter_map(full).collect()
 }
 
-pub(super) fn claimed(context: &Context<'_>) -> Result<(Head, Claim), Failure> {
+fn claimed(context: &Context<'_>) -> Result<(Head, Claim), Failure> {
     let head = context.head()?.clone();
     let claim = context.claim(Claimed::Stack { name: head.stack.clone() })?;
     Ok((head, claim))
