@@ -62,7 +62,7 @@ pub(crate) async fn ensure_network(
     layout: &Layout,
     teller: &mut Teller<'_>,
 ) -> Result<(), SandboxError> {
-    if let Some(network) = network(docker, &layout.network).await? {
+    if let Some(network) = allocated(docker, &layout.network).await? {
         let bad = |what: &str| Err(SandboxError::BadNetwork { name: layout.network.clone(), what: what.to_owned() });
         return match (network.driver.as_deref(), network.attachable) {
             (Some("overlay"), Some(true)) => Ok(()),
@@ -89,6 +89,23 @@ pub(crate) async fn ensure_network(
 
 pub(crate) async fn network(docker: &Docker, name: &str) -> Result<Option<NetworkInspect>, SandboxError> {
     found("network inspect", docker.inspect_network(name, None::<InspectNetworkOptions>)).await
+}
+
+/// How long Swarm may take to allocate a network that was just made.
+const ALLOCATION: Duration = Duration::from_secs(10);
+
+/// The network by its name. Swarm tells of the driver only once it has allocated the network, a moment after the engine
+/// said that it is made: until then nobody knows what it is, and it is waited for.
+async fn allocated(docker: &Docker, name: &str) -> Result<Option<NetworkInspect>, SandboxError> {
+    let started = Instant::now();
+    loop {
+        let network = network(docker, name).await?;
+        let unknown = network.as_ref().is_some_and(|network| network.driver.as_deref().unwrap_or_default().is_empty());
+        if !unknown || started.elapsed() > ALLOCATION {
+            return Ok(network);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// Leaves and so removes the Swarm, if it is the one with this id and nothing of others runs on it.
