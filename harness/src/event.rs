@@ -22,7 +22,7 @@ use crate::{
         time::{Mono, Wall},
     },
     plan::{Plan, StepId},
-    preflight::Check,
+    preflight::{Check, Needs},
     world::Hygiene,
 };
 
@@ -71,6 +71,16 @@ pub enum Kind {
     Planned {
         /// The plan.
         plan: Plan,
+    },
+    /// The host has no room for the run yet, beside the others of this machine that are alive.
+    Queued {
+        /// What it waits for, a sentence each.
+        waiting_for: Vec<String>,
+    },
+    /// The host has room for the run. From here on others leave that room to it.
+    Admitted {
+        /// What it needs.
+        needs: Needs,
     },
     /// Something is about to become the run's.
     Claimed {
@@ -178,6 +188,7 @@ impl Kind {
             self,
             Kind::RunStarted { .. }
                 | Kind::Planned { .. }
+                | Kind::Admitted { .. }
                 | Kind::Claimed { .. }
                 | Kind::ChildStarted { .. }
                 | Kind::StepStarted { .. }

@@ -3,6 +3,7 @@
 mod abra;
 mod checkout;
 mod data;
+mod neighbours;
 mod program;
 
 use std::{
@@ -33,6 +34,7 @@ use crate::{
 pub use abra::{Abra, AbraError, Call, Exchange};
 pub use checkout::{Branch, Checked, Checkout, CheckoutError, Tag};
 pub use data::{Data, Holder, Said};
+pub use neighbours::{Neighbours, Turn};
 pub use program::{Exited, ProgramError, Ran, TestProgram};
 
 /// The outside of a run.
@@ -50,6 +52,8 @@ pub struct Ports {
     pub checkout: Arc<dyn Checkout>,
     /// The machine that taster runs on.
     pub machine: Arc<dyn Machine>,
+    /// The other runs of this machine.
+    pub neighbours: Arc<dyn Neighbours>,
     /// HTTP.
     pub web: Arc<dyn Web>,
     /// The program of the recipe's pack.

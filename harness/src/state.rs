@@ -224,6 +224,7 @@ pub fn fold(mut state: RunState, event: &Event) -> RunState {
             state.begun = Some(Begun { run, at: event.at, taster, request, host });
         }
         Kind::Planned { plan } => state.plan = Some(plan),
+        Kind::Queued { .. } | Kind::Admitted { .. } => {}
         Kind::Claimed { what, .. } => {
             state.claims.insert(what);
         }

@@ -34,6 +34,7 @@ use crate::{
     sim_app::{HEAD, SimApp},
     sim_data::SimData,
     sim_machine::{self, SimMachine},
+    sim_neighbours::SimNeighbours,
     sim_program::{Ends, SimProgram},
     sim_world::object,
     tale,
@@ -121,6 +122,8 @@ pub struct SimHost {
     pub branch: Option<Branch>,
     /// The machine that it runs on, and taster too.
     pub machine: SimMachine,
+    /// The other runs of that machine.
+    pub neighbours: SimNeighbours,
     /// The app's volumes and its backup service.
     pub data: Arc<SimData>,
     /// What runs of its app.
@@ -158,6 +161,7 @@ impl SimHost {
             tables,
             branch: None,
             machine,
+            neighbours: SimNeighbours::default(),
             app,
             objects: Arc::new(Mutex::new(objects)),
             replaced: Arc::default(),
@@ -185,6 +189,7 @@ impl SimHost {
             checkout: Arc::new(self.clone()),
             machine: Arc::new(self.machine.clone()),
             program: Arc::new(self.program.clone()),
+            neighbours: Arc::new(self.neighbours.clone()),
             web: Arc::new(self.clone()),
             files: Arc::new(self.clone()),
             children: Arc::new(self.clone()),

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod files;
 pub mod folder;
 pub mod machine;
+pub mod neighbours;
 mod proc;
 pub mod program;
 pub mod swarm;

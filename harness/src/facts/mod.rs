@@ -18,10 +18,11 @@ use crate::{
         outcome::{Cause, Failure, Owner, Tier},
         pack::Pack,
         request::{Request, Source},
+        time::spoken,
     },
     plan::{Head, Refusal},
     ports::{AbraError, Call, Checked, Checkout, CheckoutError, Ports, Tag},
-    preflight::{Check, Needs, preflight, unfit},
+    preflight::{Check, Needs, Readings, preflight, unfit, waits},
     world::World,
 };
 use recipe::{newest, tagged};
@@ -152,6 +153,7 @@ pub async fn gather(given: Given<'_>, ports: &Ports, log: &Log, folder: &Folder,
     for text in base::doubles(&checked.tags) {
         log.record(Kind::Warned { text });
     }
+    admitted(&needs, host, ports, log, folder, &mut readings).await;
     readings.registry = readings::images(ports, &needs.images, request.offline.is_some()).await.ok();
     let checks = preflight(&readings, &needs, &host.limits, Some(&stack));
     if unfit(&checks).is_some() {
@@ -160,6 +162,45 @@ pub async fn gather(given: Given<'_>, ports: &Ports, log: &Log, folder: &Folder,
     log.note(Note::Preflight { checks });
     let head = Head { recipe: request.recipe.clone(), version, commit, dirty, domain, stack };
     Ok(Facts { head, tree, resolved, base, before, against, needs, pack: pack.clone() })
+}
+
+/// The pause between two looks at whether there is room by now.
+const QUEUE_PAUSE: Duration = Duration::from_millis(500);
+
+/// Waits until the host has room for these needs beside the other runs of this machine, and takes it.
+async fn admitted(needs: &Needs, host: &Host, ports: &Ports, log: &Log, folder: &Folder, readings: &mut Readings) {
+    let began = ports.clock.mono();
+    let mut queued = Vec::new();
+    loop {
+        let turn = match ports.neighbours.turn().await {
+            Ok(turn) => Some(turn),
+            // The preflight still sees what others have taken, only not what they will take.
+            Err(error) => {
+                log.record(Kind::Warned { text: format!("other runs of this machine cannot be seen: {error}") });
+                None
+            }
+        };
+        let neighbours = turn.as_ref().map(|turn| turn.living()).unwrap_or_default();
+        // What was read before may be another run's by now.
+        if !neighbours.is_empty() {
+            readings::renew(readings, ports, folder.root()).await;
+        }
+        let waiting_for = waits(needs, &host.limits, readings, &neighbours);
+        if waiting_for.is_empty() {
+            log.record(Kind::Admitted { needs: needs.clone() });
+            if !queued.is_empty() {
+                let (waited, last) = (spoken(ports.clock.mono().since(began)), queued.join("; "));
+                log.note(Note::Remark { text: format!("waited {waited} for other runs of this machine, at last for {last}") });
+            }
+            return;
+        }
+        drop(turn);
+        if queued != waiting_for {
+            log.record(Kind::Queued { waiting_for: waiting_for.clone() });
+            queued = waiting_for;
+        }
+        tokio::time::sleep(QUEUE_PAUSE).await;
+    }
 }
 
 /// What the app is upgraded from: nothing, when no upgrade was asked for.

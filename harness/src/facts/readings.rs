@@ -38,6 +38,14 @@ pub async fn host(host: &Host, ports: &Ports, results: &Path) -> Readings {
     }
 }
 
+/// Reads again what other runs change: the objects, what can run out, the machine.
+pub(super) async fn renew(readings: &mut Readings, ports: &Ports, results: &Path) {
+    let (world, room) = tokio::join!(ports.swarm.world(), ports.capacity.room());
+    let engine = readings.engine.as_ref().and_then(|engine| engine.as_ref().ok());
+    readings.machine = Some(machine(ports, engine, room.as_ref().ok(), results).await);
+    (readings.world, readings.room) = (Some(world), Some(room));
+}
+
 async fn machine(ports: &Ports, engine: Option<&Engine>, room: Option<&Room>, results: &Path) -> MachineView {
     let machine = &ports.machine;
     let mut view = MachineView {

@@ -91,6 +91,12 @@ impl RunLock {
         }
     }
 
+    /// Whether somebody holds the lock of a folder, which is then the folder of a living run. A folder without a lock is none.
+    pub fn held(run_dir: &Path) -> bool {
+        let lock = OpenOptions::new().read(true).open(run_dir.join(FILE));
+        lock.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    }
+
     /// The run's folder.
     pub fn run_dir(&self) -> &Path {
         &self.run_dir

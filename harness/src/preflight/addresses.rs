@@ -39,6 +39,16 @@ pub(super) fn pool(room: &Room, needs: &Needs) -> Check {
     }
 }
 
+/// How many addresses are left in the network `proxy`, and how many it has; absent when they cannot be counted.
+pub(super) fn proxy_left(room: &Room) -> Option<(u64, u64)> {
+    room.proxy.as_ref().and_then(|(subnet, used)| left_of(subnet, *used))
+}
+
+fn left_of(subnet: &str, used: u64) -> Option<(u64, u64)> {
+    let all = subnet.parse::<Ipv4Net>().ok()?.hosts().size_hint().0 as u64;
+    Some((all.saturating_sub(used), all))
+}
+
 /// The addresses that are left in the network `proxy`. A full one makes tasks wait for ever.
 pub(super) fn proxy(room: &Room, needs: &Needs) -> Check {
     let Some((subnet, used)) = &room.proxy else {
@@ -48,11 +58,9 @@ pub(super) fn proxy(room: &Room, needs: &Needs) -> Check {
             "`docker network create -d overlay proxy` makes it",
         );
     };
-    let Ok(net) = subnet.parse::<Ipv4Net>() else {
+    let Some((left, all)) = left_of(subnet, *used) else {
         return Check::unknown(Topic::Proxy, format!("the network `proxy` has the subnet {subnet}, which is not counted"));
     };
-    let all = net.hosts().size_hint().0 as u64;
-    let left = all.saturating_sub(*used);
     if left < needs.addresses {
         return Check::unfit(
             Topic::Proxy,

@@ -1,9 +1,11 @@
 //! What has to hold of a host before a run, judged from what was read of it. Pure.
 
 mod addresses;
+mod neighbours;
 
 use std::{collections::BTreeSet, fmt, time::Duration};
 
+pub use neighbours::{Neighbour, waits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -10,6 +10,7 @@ use harness::{
     log::{Log, Reporter},
     model::{host::Host, outcome::Tier, request::Request, time::Wall},
     plan::{Plan, plan},
+    preflight::{Needs, Neighbour},
     redact::Redact,
     report::{
         Document,
@@ -20,6 +21,7 @@ use harness::{
 use unit_tests::{
     recording::Recording,
     sim_host::{Does, Manners, SimHost, left},
+    sim_neighbours::SimNeighbours,
     tale::request,
 };
 
@@ -217,4 +219,26 @@ fn a_host_that_is_not_fit_proves_nothing_about_the_recipe() {
     }
     // A clock that is off is told and decides nothing.
     check(told_spoilt(|host| host.engine.clock = Some(Wall::from_millis(1))), Colour::Green, 0, "");
+}
+
+#[test]
+fn a_run_waits_for_the_room_of_another_and_says_for_what() {
+    let gigabyte = 1 << 30;
+    let other = Neighbour {
+        run: "20261121-101500-aebagbag".parse().unwrap(),
+        recipe: "gitea".parse().unwrap(),
+        needs: Needs { memory: 8 * gigabyte, ..Needs::default() },
+        up: false,
+    };
+    let said =
+        "memory: 256 MiB are wanted, and of the 8192 MiB that are free 8192 MiB are for run 20261121-101500-aebagbag of gitea";
+    let told = told_spoilt(|host| host.neighbours = SimNeighbours::living(vec![other.clone()], 3));
+    let waited = told.results.remarks.iter().find(|remark| remark.starts_with("waited ")).cloned().unwrap_or_default();
+    assert!(waited.ends_with(said), "{:?}", told.results.remarks);
+    check(told, Colour::Green, 0, "");
+
+    // Whoever waits can be ended, and has made nothing by then.
+    let mut host = SimHost::new(Manners::default(), Recording::load("healthy").looks.last().unwrap());
+    host.neighbours = SimNeighbours::living(vec![other], u32::MAX);
+    check(told_on(host, Some((Duration::from_secs(30), 2))), Colour::Inconclusive, 130, "");
 }

@@ -44,6 +44,7 @@ pub(super) fn line(event: &Event, state: &RunState) -> Option<Line> {
             let dirty = if head.dirty { " with uncommitted changes" } else { "" };
             format!("head is {version} ({}){dirty}, app {}", &head.commit.as_str()[..8], head.domain)
         }
+        Kind::Queued { waiting_for } => format!("waiting for {}", waiting_for.join(" · ")),
         Kind::StepFinished { step, outcome } => {
             let took = state.steps.get(step).and_then(StepState::took).map(spoken).unwrap_or_default();
             let after = match outcome {

@@ -1,0 +1,187 @@
+//! Whether there is room for a run beside the others of this machine that are alive. Pure.
+
+use super::{MachineView, Needs, Readings, addresses, local, mib};
+use crate::{
+    model::{
+        host::Limits,
+        names::{RecipeName, RunId},
+    },
+    ports::{Engine, Room},
+};
+
+/// Another run of this machine that is alive and was admitted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Neighbour {
+    /// The run.
+    pub run: RunId,
+    /// Its recipe.
+    pub recipe: RecipeName,
+    /// What it needs.
+    pub needs: Needs,
+    /// Whether its app has settled. From then on what the host says of its memory and addresses holds what the app takes.
+    pub up: bool,
+}
+
+impl Neighbour {
+    fn spoken(&self) -> String {
+        format!("run {} of {}", self.run, self.recipe)
+    }
+}
+
+/// What a run with these `needs` has to wait for until one of its neighbours ends, a sentence each; nothing when there is room for it now.
+/// Without neighbours nothing is waited for: what a host lacks by itself is the preflight's to refuse.
+pub fn waits(needs: &Needs, limits: &Limits, readings: &Readings, neighbours: &[Neighbour]) -> Vec<String> {
+    if neighbours.is_empty() {
+        return Vec::new();
+    }
+    let coming = Coming::of(neighbours, limits);
+    let engine = readings.engine.as_ref().and_then(|engine| engine.as_ref().ok());
+    let room = readings.room.as_ref().and_then(|room| room.as_ref().ok());
+    let ports = neighbours.iter().flat_map(|neighbour| {
+        let both = neighbour.needs.ports.intersection(&needs.ports);
+        both.map(|port| format!("port {port}, which {} has", neighbour.spoken()))
+    });
+    let memory = readings.machine.as_ref().and_then(|machine| memory(needs, limits, machine, engine, &coming));
+    let addresses = room.map(|room| overlays(needs, room, &coming)).unwrap_or_default();
+    ports.chain(memory).chain(addresses).collect()
+}
+
+/// What neighbours will take that no reading of the host shows yet.
+struct Coming {
+    memory: u64,
+    networks: u64,
+    addresses: u64,
+    /// All neighbours, for people.
+    of: String,
+}
+
+impl Coming {
+    fn of(neighbours: &[Neighbour], limits: &Limits) -> Self {
+        let coming = || neighbours.iter().filter(|neighbour| !neighbour.up).map(|neighbour| &neighbour.needs);
+        let of: Vec<String> = neighbours.iter().map(Neighbour::spoken).collect();
+        Self {
+            memory: coming().map(|needs| wanted(needs, limits)).sum(),
+            networks: coming().map(|needs| needs.networks).sum(),
+            addresses: coming().map(|needs| needs.addresses).sum(),
+            of: of.join(", "),
+        }
+    }
+}
+
+/// The memory that an app may take: what it reserves, and no less than a run wants to see free.
+fn wanted(needs: &Needs, limits: &Limits) -> u64 {
+    needs.memory.max(limits.free_memory_mib << 20)
+}
+
+fn memory(needs: &Needs, limits: &Limits, machine: &MachineView, engine: Option<&Engine>, coming: &Coming) -> Option<String> {
+    let single = engine.is_none_or(|engine| engine.nodes <= 1);
+    let free = machine.memory.filter(|_| local(machine, engine) && single)?;
+    let wanted = wanted(needs, limits);
+    (free < wanted.saturating_add(coming.memory)).then(|| {
+        let (wanted, free, taken) = (mib(wanted), mib(free), mib(coming.memory));
+        format!("memory: {wanted} are wanted, and of the {free} that are free {taken} are for {}", coming.of)
+    })
+}
+
+fn overlays(needs: &Needs, room: &Room, coming: &Coming) -> Vec<String> {
+    let short = |what: &str, left: Option<u64>, wanted: u64, taken: u64| {
+        let left = left.filter(|left| wanted > 0 && *left < wanted.saturating_add(taken))?;
+        Some(format!("{what}: {wanted} are wanted, and of the {left} that are left {taken} are for {}", coming.of))
+    };
+    let subnets = short("subnets for overlay networks", addresses::subnets_left(room), needs.networks, coming.networks);
+    let proxy = addresses::proxy_left(room).map(|(left, _)| left);
+    let proxy = short("addresses in the network `proxy`", proxy, needs.addresses, coming.addresses);
+    subnets.into_iter().chain(proxy).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::ports::Port;
+
+    const MIB: u64 = 1 << 20;
+
+    fn needs(memory: u64, ports: &[u16], networks: u64) -> Needs {
+        let ports: BTreeSet<Port> = ports.iter().map(|number| Port { number: *number, udp: false }).collect();
+        Needs { memory: memory * MIB, ports, networks, addresses: 2, ..Needs::default() }
+    }
+
+    fn neighbour(needs: Needs, up: bool) -> Neighbour {
+        let run = "20261121-101502-aebagbaf".parse().unwrap();
+        Neighbour { run, recipe: "gitea".parse().unwrap(), needs, up }
+    }
+
+    /// A machine with 1000 MiB free, four subnets left and ten addresses in `proxy`.
+    fn readings() -> Readings {
+        let machine = MachineView { memory: Some(1000 * MIB), name: ("here".into(), "6.1".into()), ..MachineView::default() };
+        let engine = Engine {
+            version: "20.10.24".into(),
+            api: "1.41".into(),
+            swarm: None,
+            worker: false,
+            rootless: false,
+            machine: "here".into(),
+            kernel: "6.1".into(),
+            memory: None,
+            root: "/".into(),
+            nodes: 1,
+            clock: None,
+        };
+        let room = Room {
+            pools: vec!["10.0.0.0/22".into()],
+            subnet_bits: 24,
+            proxy: Some(("10.9.0.0/28".into(), 4)),
+            ..Room::default()
+        };
+        Readings { machine: Some(machine), engine: Some(Ok(engine)), room: Some(Ok(room)), ..Readings::default() }
+    }
+
+    #[test]
+    fn a_run_waits_for_what_its_neighbours_have_or_will_take() {
+        let run = "run 20261121-101502-aebagbaf of gitea";
+        for (mine, others, said) in [
+            (needs(100, &[2222], 1), vec![], vec![]),
+            (needs(100, &[2222], 1), vec![neighbour(needs(300, &[3000], 1), false)], vec![]),
+            (
+                needs(100, &[2222], 1),
+                vec![neighbour(needs(300, &[2222], 1), true)],
+                vec![format!("port 2222/tcp, which {run} has")],
+            ),
+            (
+                needs(600, &[], 1),
+                vec![neighbour(needs(500, &[], 1), false)],
+                vec![format!("memory: 600 MiB are wanted, and of the 1000 MiB that are free 500 MiB are for {run}")],
+            ),
+            // What runs already is in what the machine says to be free.
+            (needs(600, &[], 1), vec![neighbour(needs(500, &[], 1), true)], vec![]),
+            // A host that is too small by itself still waits until it is alone, and then is refused.
+            (
+                needs(2000, &[], 1),
+                vec![neighbour(needs(500, &[], 1), true)],
+                vec![format!("memory: 2000 MiB are wanted, and of the 1000 MiB that are free 0 MiB are for {run}")],
+            ),
+            (
+                needs(1, &[], 3),
+                vec![neighbour(needs(1, &[], 2), false)],
+                vec![format!("subnets for overlay networks: 3 are wanted, and of the 4 that are left 2 are for {run}")],
+            ),
+            // Apps without networks of their own wait for none.
+            (needs(1, &[], 0), vec![neighbour(needs(1, &[], 4), false)], vec![]),
+            (
+                Needs { addresses: 9, ..needs(1, &[], 0) },
+                vec![neighbour(needs(1, &[], 0), false)],
+                vec![format!("addresses in the network `proxy`: 9 are wanted, and of the 10 that are left 2 are for {run}")],
+            ),
+        ] {
+            assert_eq!(waits(&mine, &Limits::default(), &readings(), &others), said, "{mine:?} beside {others:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_waited_for() {
+        let others = [neighbour(needs(9000, &[], 9), false)];
+        assert!(waits(&needs(9000, &[], 9), &Limits::default(), &Readings::default(), &others).is_empty());
+    }
+}
