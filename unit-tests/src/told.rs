@@ -122,7 +122,7 @@ impl<'a> Stage<'a> {
     /// The folders of the runs, oldest first.
     pub fn runs(&self) -> Vec<PathBuf> {
         let entries = fs::read_dir(self.path().join("taster/runs")).into_iter().flatten().flatten();
-        let mut runs: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+        let mut runs: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
         runs.sort();
         runs
     }

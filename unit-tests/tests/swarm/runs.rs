@@ -1,6 +1,6 @@
 //! Whole runs on a real Swarm: green ones, and recipes that fail in their own way.
 
-use std::{fs, process::Command, time::Duration};
+use std::{fs, path::Path, process::Command, time::Duration};
 
 use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
@@ -21,6 +21,7 @@ pub(crate) fn stories(ground: Option<&Ground>) -> Vec<Trial> {
             ("runs::hello_is_green_and_its_results_are_true_all_the_way", hello),
             ("runs::custom_html_is_green", custom_html),
             ("runs::an_app_that_ignores_its_end_is_swept_fast", grace),
+            ("runs::two_that_want_the_same_port_run_one_after_the_other", port),
             ("runs::a_crash_loop_is_red_with_exit_code_and_last_words", crash),
             ("runs::an_app_that_never_answers_is_red", silent),
             ("runs::a_wrong_router_rule_is_red_with_the_names_in_it", lost),
@@ -84,6 +85,25 @@ fn grace(stage: &Stage<'_>) {
     let swept = between(&journal, r#""event":"step-started","step":"undeploy""#, r#""event":"step-finished","step":"sweep""#);
     // Swarm alone would wait for the whole grace of the service, a minute.
     assert!(swept < Duration::from_secs(60), "{swept:?}");
+    stage.assert_zero();
+}
+
+fn port(stage: &Stage<'_>) {
+    let asked = ["--recipe", "hello-port", "--tiers", "install"];
+    let first = stage.start(&asked);
+    stage.reached(r#""event":"admitted""#);
+    let second = ended(stage.start(&asked));
+    second.assert(0, &["green (install)", "waiting for port 18099/tcp, which run ", " of hello-port has"]);
+    ended(first).assert(0, &["green (install)"]);
+    let at = |run: &Path, event: &str| {
+        let journal = journal(run);
+        let line =
+            journal.lines().find(|line| line.contains(&format!(r#""event":"{event}""#))).unwrap_or_else(|| panic!("{event}"));
+        serde_json::from_str::<Value>(line).unwrap()["at"].as_str().unwrap().to_owned()
+    };
+    let mut lives: Vec<[String; 2]> = stage.runs().iter().map(|run| [at(run, "admitted"), at(run, "run-finished")]).collect();
+    lives.sort();
+    assert!(lives.len() == 2 && lives[1][0] >= lives[0][1], "the second was admitted while the first had the port: {lives:?}");
     stage.assert_zero();
 }
 
