@@ -64,6 +64,13 @@ impl Claim {
         }
     }
 
+    /// Whether a file bears the name that abra gives to the `.env` of this claim's app, wherever it lies.
+    pub fn names(&self, path: &Path) -> bool {
+        let Claimed::Stack { name } = &self.what else { return false };
+        let domain = path.file_name().and_then(|file| file.to_str()?.strip_suffix(".env")?.parse().ok());
+        domain.is_some_and(|domain| StackName::of(&domain) == *name)
+    }
+
     /// Whether the file or folder is this claim's.
     pub fn covers_path(&self, path: &Path) -> bool {
         match &self.what {

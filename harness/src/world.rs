@@ -1,11 +1,14 @@
 //! Everything on a Swarm and in our folders at one moment, and what changed between two moments.
 
+mod ignore;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
     path::PathBuf,
 };
 
+pub use ignore::{Day, Ignore, Pattern};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -118,6 +121,9 @@ pub struct Hygiene {
     pub bystanders: Vec<String>,
     /// What somebody else changed meanwhile; shown, never counted.
     pub others: Vec<String>,
+    /// What a setting of the host says not to count, each with its reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignored: Vec<String>,
 }
 
 impl Hygiene {
@@ -132,8 +138,15 @@ impl Hygiene {
 ///
 /// An object under a claim that was not there before is residue. One that *was* there before is somebody else's, whatever its
 /// name: if it changed or vanished, the claim is to blame. All other changes are ours only if a call of ours named the object.
-pub fn diff(before: &World, after: &World, claims: &[Claim], touched: &BTreeSet<ObjectId>) -> Hygiene {
+/// Changes that one of `ignores` covers are not counted; what is left of the run always is.
+pub fn diff(before: &World, after: &World, claims: &[Claim], touched: &BTreeSet<ObjectId>, ignores: &[&Ignore]) -> Hygiene {
     let mut hygiene = Hygiene::default();
+    let told =
+        |what: &str, change: &str, ours: bool, hygiene: &mut Hygiene| match ignores.iter().find(|ignore| ignore.covers(what)) {
+            Some(ignore) => hygiene.ignored.push(format!("{what} {change}: {}, until {}", ignore.reason, ignore.until)),
+            None if ours => hygiene.bystanders.push(format!("{what} {change}")),
+            None => hygiene.others.push(format!("{what} {change}")),
+        };
     for id in before.objects.keys().chain(after.objects.keys()).collect::<BTreeSet<_>>() {
         let (old, new) = (before.objects.get(id), after.objects.get(id));
         let covered = claims.iter().any(|claim| claim.covers(before, id) || claim.covers(after, id));
@@ -142,30 +155,28 @@ pub fn diff(before: &World, after: &World, claims: &[Claim], touched: &BTreeSet<
                 hygiene.residue.push(after.spoken(id));
                 continue;
             }
-            (None, Some(_)) => format!("{} appeared", after.spoken(id)),
-            (Some(_), None) => format!("{} vanished", before.spoken(id)),
-            (Some(old), Some(new)) if old != new => format!("{} changed", after.spoken(id)),
+            (None, Some(_)) => "appeared",
+            (Some(_), None) => "vanished",
+            (Some(old), Some(new)) if old != new => "changed",
             _ => continue,
         };
-        match covered || touched.contains(id) {
-            true => hygiene.bystanders.push(change),
-            false => hygiene.others.push(change),
-        }
+        let what = if new.is_some() { after.spoken(id) } else { before.spoken(id) };
+        told(&what, change, covered || touched.contains(id), &mut hygiene);
     }
     for path in before.files.keys().chain(after.files.keys()).collect::<BTreeSet<_>>() {
-        let covered = claims.iter().any(|claim| claim.covers_path(path));
-        let shown = path.display();
-        match (before.files.get(path), after.files.get(path)) {
-            (None, Some(_)) if covered => hygiene.residue.push(format!("file {shown}")),
-            (old, new) if old == new => {}
-            (_, new) => {
-                let change = format!("file {shown} {}", if new.is_some() { "changed" } else { "vanished" });
-                match covered {
-                    true => hygiene.bystanders.push(change),
-                    false => hygiene.others.push(change),
-                }
+        let covered = claims.iter().any(|claim| claim.covers_path(path) || claim.names(path));
+        let what = format!("file {}", path.display());
+        let change = match (before.files.get(path), after.files.get(path)) {
+            (None, Some(_)) if covered => {
+                hygiene.residue.push(what);
+                continue;
             }
-        }
+            (None, Some(_)) => "appeared",
+            (Some(_), None) => "vanished",
+            (old, new) if old != new => "changed",
+            _ => continue,
+        };
+        told(&what, change, covered, &mut hygiene);
     }
     hygiene
 }

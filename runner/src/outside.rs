@@ -46,7 +46,7 @@ pub fn ports(
         abra: Arc::new(PtyAbra::new(abra(env, host, folder), children.clone(), redact.clone())),
         program: Arc::new(PackProgram::new(pack(env, host, recipe, folder), children, redact.clone())),
         checkout: Arc::new(GitCheckout::new(&folder.abra_dir(), env.path.clone()).learning(redact)),
-        machine: Arc::new(LocalMachine::of(&env.home)),
+        machine: Arc::new(LocalMachine::of(&env.home, &env.abra_dir)),
         neighbours: Arc::new(RunsBeside::new(env.runs(), folder.run().clone())),
         web: Arc::new(HttpsWeb::of(host)),
         files: Arc::new(Disk),

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -23,6 +23,8 @@ pub struct SimMachine {
     pub room: Option<u64>,
     /// The ports on which something listens.
     pub listening: BTreeSet<Port>,
+    /// The `.env` files of the operator's own apps.
+    pub env_files: BTreeMap<PathBuf, String>,
     /// The Swarms behind abra's servers.
     pub servers: BTreeMap<String, EngineId>,
 }
@@ -34,6 +36,7 @@ impl Default for SimMachine {
             memory: Some(8 << 30),
             room: Some(100 << 30),
             listening: BTreeSet::new(),
+            env_files: BTreeMap::new(),
             servers: BTreeMap::from([("default".into(), swarm())]),
         }
     }
@@ -78,6 +81,10 @@ pub fn room() -> Room {
 
 #[async_trait]
 impl Machine for SimMachine {
+    fn env_files(&self) -> BTreeMap<PathBuf, String> {
+        self.env_files.clone()
+    }
+
     fn name(&self) -> (String, String) {
         (self.name.clone(), "6.1".into())
     }

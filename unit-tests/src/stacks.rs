@@ -191,6 +191,7 @@ pub fn started(run: &RunId, engine: &Path) -> Kind {
             backup: None,
             allow: std::collections::BTreeMap::new(),
             limits: Limits::default(),
+            ignore: Vec::new(),
         },
     }
 }

@@ -146,6 +146,7 @@ pub fn endings() -> Vec<(&'static str, Tale)> {
         residue: vec!["volume shop_data".into()],
         bystanders: vec![HOSTILE.into()],
         others: vec!["service their_app changed".into(); 300],
+        ignored: vec![HOSTILE.into()],
     };
     let asked = Refusal::Request { sentence: "the recipe has no tag \"9.9\"".into() };
     let unfit = Refusal::Facts(failure(Owner::Infrastructure));

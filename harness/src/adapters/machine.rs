@@ -1,7 +1,7 @@
 //! The machine that taster runs on.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs::File,
     io::ErrorKind,
     net::{SocketAddr, TcpStream},
@@ -23,9 +23,9 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    adapters::swarm::DockerSwarm,
+    adapters::{files::Disk, swarm::DockerSwarm},
     model::names::EngineId,
-    ports::{Machine, Port, ServiceAddress, Swarm},
+    ports::{Files, Machine, Port, ServiceAddress, Swarm},
 };
 
 /// The socket behind docker's own default context, which is what abra calls `default` (`abra.md` 2).
@@ -36,12 +36,14 @@ const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
 pub struct LocalMachine {
     /// The folder of the docker client's settings, in which abra finds its servers.
     docker: PathBuf,
+    /// The operator's own abra folder.
+    abra: PathBuf,
 }
 
 impl LocalMachine {
-    /// The machine, for a user with this home.
-    pub fn of(home: &Path) -> Self {
-        Self { docker: home.join(".docker") }
+    /// The machine, for a user with this home and this abra folder.
+    pub fn of(home: &Path, abra: &Path) -> Self {
+        Self { docker: home.join(".docker"), abra: abra.to_owned() }
     }
 
     /// Where the docker client finds the engine of a context.
@@ -91,6 +93,14 @@ struct Config {
 
 #[async_trait]
 impl Machine for LocalMachine {
+    fn env_files(&self) -> BTreeMap<PathBuf, String> {
+        let inside = |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        let servers = inside(&self.abra.join("servers"));
+        let files = servers.flat_map(|server| inside(&server).collect::<Vec<_>>());
+        let files: Vec<PathBuf> = files.filter(|file| file.extension().is_some_and(|ending| ending == "env")).collect();
+        Disk.digests(&files)
+    }
+
     fn name(&self) -> (String, String) {
         let uname = rustix::system::uname();
         (uname.nodename().to_string_lossy().into_owned(), uname.release().to_string_lossy().into_owned())
@@ -164,7 +174,7 @@ mod tests {
     #[test]
     fn a_context_of_the_docker_client_leads_to_its_engine() {
         let home = tempfile::tempdir().unwrap();
-        let machine = LocalMachine::of(home.path());
+        let machine = LocalMachine::of(home.path(), &home.path().join(".abra"));
         assert_eq!(machine.current(), None);
         assert_eq!(machine.endpoint("far").unwrap_err(), "the docker client knows no context far");
         let meta = home.path().join(".docker/contexts/meta").join(data_encoding::HEXLOWER.encode(&Sha256::digest("far")));
@@ -179,7 +189,7 @@ mod tests {
     #[test]
     fn what_listens_and_what_is_free_is_seen() {
         let home = tempfile::tempdir().unwrap();
-        let machine = LocalMachine::of(home.path());
+        let machine = LocalMachine::of(home.path(), &home.path().join(".abra"));
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let number = listener.local_addr().unwrap().port();
         assert!(machine.listening().contains(&Port { number, udp: false }));

@@ -36,6 +36,7 @@ fn journal(dir: &Path) -> Journal {
         backup: None,
         allow: std::collections::BTreeMap::new(),
         limits: crate::model::host::Limits::default(),
+        ignore: Vec::new(),
     };
     journal.append(Kind::RunStarted { version: 1, run, taster: "0.1.0".into(), request, host }).unwrap();
     journal

@@ -13,7 +13,7 @@ use super::{
     names::{RecipeName, Zone},
     settings::{self, BadSettings},
 };
-use crate::policy::Privilege;
+use crate::{policy::Privilege, world::Ignore};
 
 /// What a host file holds. Paths are absolute once loaded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -46,6 +46,9 @@ pub struct Host {
     /// What a run may take of the host.
     #[serde(default)]
     pub limits: Limits,
+    /// Changes around a run that are not counted: objects that change by themselves, each with the reason and a last day.
+    #[serde(default)]
+    pub ignore: Vec<Ignore>,
 }
 
 /// What a run may take of a host.
@@ -95,6 +98,20 @@ mod tests {
     fn a_zone_is_enough() {
         let host = Host::parse("zone = \"example.org\"").unwrap();
         assert_eq!((host.server.as_str(), host.abra.to_str()), ("default", Some("abra")));
+    }
+
+    #[test]
+    fn what_is_to_be_ignored_needs_a_reason_and_an_end() {
+        let with = |rest: &str| Host::parse(&format!("zone = \"a.b\"\n[[ignore]]\nwhat = \"volume x\"\n{rest}"));
+        assert_eq!(with("reason = \"r\"\nuntil = \"2026-12-31\"\n").unwrap().ignore.len(), 1);
+        for (rest, said) in [
+            ("until = \"2026-12-31\"\n", "missing field `reason`"),
+            ("reason = \"r\"\n", "missing field `until`"),
+            ("reason = \"r\"\nuntil = \"for ever\"\n", "\"for ever\" is no day such as 2026-12-31"),
+        ] {
+            let told = with(rest).unwrap_err().to_string();
+            assert!(told.contains(said), "{told}");
+        }
     }
 
     #[test]

@@ -58,6 +58,7 @@ impl Context {
             backup: None,
             allow: BTreeMap::new(),
             limits: super::host::Limits::default(),
+            ignore: Vec::new(),
         }
     }
 }

@@ -4,7 +4,7 @@ use super::{Context, unread};
 use crate::{
     event::Kind,
     model::outcome::{Gap, Outcome},
-    world,
+    world::{self, Ignore},
 };
 
 pub(super) async fn compare(context: &Context<'_>) -> Outcome {
@@ -12,8 +12,16 @@ pub(super) async fn compare(context: &Context<'_>) -> Outcome {
         return Outcome::Unverified(Gap::NotRun { because: "the world before the run is not known".into() });
     };
     match context.ports.swarm.world().await {
-        Ok(after) => {
-            let hygiene = world::diff(before, &after, &context.log.claims(), &context.touched.borrow());
+        Ok(mut after) => {
+            after.files = context.ports.machine.env_files();
+            let now = context.ports.clock.wall();
+            let (over, holding): (Vec<&Ignore>, Vec<&Ignore>) = context.host.ignore.iter().partition(|ignore| ignore.over(now));
+            for ignore in over {
+                let text =
+                    format!("{} was to be ignored until {} and is counted again: {}", ignore.what, ignore.until, ignore.reason);
+                context.log.record(Kind::Warned { text });
+            }
+            let hygiene = world::diff(before, &after, &context.log.claims(), &context.touched.borrow(), &holding);
             context.log.record(Kind::WorldCompared { hygiene });
             Outcome::Passed
         }

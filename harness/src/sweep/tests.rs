@@ -1,7 +1,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::world::{Object, diff};
+use crate::{
+    model::names::StackName,
+    world::{Ignore, Object, diff},
+};
 
 const ENGINE: &str = "swarm1";
 
@@ -203,11 +206,41 @@ fn a_changed_stranger_is_ours_only_if_a_claim_or_a_call_reached_it() {
             }
         }
     }
-    let seen = diff(&before, &after, &[stack_claim("shop")], &BTreeSet::from([id("secret", "inn_pw")]));
+    let seen = diff(&before, &after, &[stack_claim("shop")], &BTreeSet::from([id("secret", "inn_pw")]), &[]);
     assert_eq!(seen.residue, ["network shop_new"], "what was there before is not left by us");
     assert_eq!(seen.bystanders, ["volume shop_data vanished", "secret inn_pw changed"]);
     assert_eq!(seen.others, ["volume inn_data changed", "volume late appeared"]);
-    assert!(diff(&before, &before, &[stack_claim("shop")], &BTreeSet::new()).clean());
+    assert!(diff(&before, &before, &[stack_claim("shop")], &BTreeSet::new(), &[]).clean());
+}
+
+#[test]
+fn what_is_to_be_ignored_is_told_with_its_reason_and_what_is_left_of_the_run_is_not_ignored() {
+    let before = world(&["volume shop_data", "volume inn_data"]);
+    let after = world(&["network shop_new"]);
+    let ignore = |what: &str| Ignore {
+        what: what.to_owned().try_into().unwrap(),
+        reason: "the inn turns it over".into(),
+        until: "2026-12-31".to_owned().try_into().unwrap(),
+    };
+    let ignores = [ignore("volume shop_data"), ignore("volume inn_*"), ignore("network shop_*")];
+    let seen = diff(&before, &after, &[stack_claim("shop")], &BTreeSet::new(), &ignores.iter().collect::<Vec<_>>());
+    assert_eq!(seen.residue, ["network shop_new"]);
+    let told = |what: &str| format!("volume {what} vanished: the inn turns it over, until 2026-12-31");
+    assert_eq!((seen.bystanders.len(), seen.others.len()), (0, 0), "{seen:?}");
+    assert_eq!(seen.ignored, [told("inn_data"), told("shop_data")]);
+}
+
+#[test]
+fn an_env_file_of_our_app_is_ours_wherever_abra_puts_it() {
+    let domain = "shop-aebagbaf.taster.test".parse().unwrap();
+    let claim = claim(Claimed::Stack { name: StackName::of(&domain) });
+    let (before, mut after) = (world(&[]), world(&[]));
+    for name in ["shop-aebagbaf.taster.test", "inn.taster.test"] {
+        after.files.insert(format!("/home/operator/.abra/servers/default/{name}.env").into(), "a".into());
+    }
+    let seen = diff(&before, &after, &[claim], &BTreeSet::new(), &[]);
+    assert_eq!(seen.residue, ["file /home/operator/.abra/servers/default/shop-aebagbaf.taster.test.env"]);
+    assert_eq!(seen.others, ["file /home/operator/.abra/servers/default/inn.taster.test.env appeared"]);
 }
 
 #[test]
@@ -222,7 +255,7 @@ fn files_are_compared_as_objects_are() {
         before.files.extend(old.map(|digest: &str| (path.into(), digest.to_owned())));
         after.files.extend(new.map(|digest: &str| (path.into(), digest.to_owned())));
     }
-    let seen = diff(&before, &after, &[env_file()], &BTreeSet::new());
+    let seen = diff(&before, &after, &[env_file()], &BTreeSet::new(), &[]);
     assert_eq!(seen.residue, ["file /srv/default/shop.env"]);
     assert_eq!(seen.others, ["file /srv/default/gone.env vanished", "file /srv/default/inn.env changed"]);
     assert!(seen.bystanders.is_empty());

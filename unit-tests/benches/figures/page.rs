@@ -44,7 +44,7 @@ fn full() -> Tale {
     let failed = Outcome::Failed(failure(Owner::Recipe).quoting(&line.repeat(8)));
     let tale = tale.then(Kind::StepFinished { step: step(), outcome: failed }).pass(&["undeploy", "sweep"]);
     let many = vec!["volume of_somebody_else changed".to_owned(); 1000];
-    tale.compared(Hygiene { residue: many.clone(), bystanders: many.clone(), others: many }).ends()
+    tale.compared(Hygiene { residue: many.clone(), bystanders: many.clone(), others: many, ..Hygiene::default() }).ends()
 }
 
 pub(crate) fn made(_: &Bench) {

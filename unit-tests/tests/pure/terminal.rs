@@ -165,7 +165,7 @@ prop_compose! {
             tale = tale.cancelled(Cancel::Journal { message: texts.join("\n") });
         }
         if compared {
-            tale = tale.compared(Hygiene { residue: texts.clone(), bystanders: texts, others: Vec::new() });
+            tale = tale.compared(Hygiene { residue: texts.clone(), bystanders: texts, others: Vec::new(), ignored: Vec::new() });
         }
         if ends { tale.ends() } else { tale }
     }

@@ -286,6 +286,7 @@ fn changes(results: &ResultsV1) -> Vec<Changes<'_>> {
         ("Left behind by the run", true, &hygiene.residue),
         ("Changed by the run though not its own", true, &hygiene.bystanders),
         ("Changed by others meanwhile, which does not count", false, &hygiene.others),
+        ("Not counted, as the host's settings say", false, &hygiene.ignored),
     ];
     lists
         .into_iter()
