@@ -324,6 +324,8 @@ pub trait ChildRegister: Send + Sync {
 pub trait Web: Send + Sync {
     /// One request, no redirect followed, the certificate checked against the host's CA and the system's.
     async fn get(&self, url: &str, timeout: Duration) -> Result<HttpView, WebError>;
+    /// Whether a port of an app's machine accepts a connection, which is closed at once.
+    async fn connect(&self, host: &str, port: u16, timeout: Duration) -> Result<(), WebError>;
 }
 
 /// One answer.

@@ -440,6 +440,10 @@ impl Web for SimHost {
             Err(_) => Err(WebError::TimedOut { after: timeout }),
         }
     }
+
+    async fn connect(&self, host: &str, _: u16, _: Duration) -> Result<(), WebError> {
+        act(self.manners.web).await.map_err(|()| WebError::NoConnection { message: format!("{host} refuses") })
+    }
 }
 
 impl Files for SimHost {

@@ -14,6 +14,7 @@ use reqwest::{
     dns::{Addrs, Name, Resolve, Resolving},
     redirect::Policy,
 };
+use tokio::net::TcpStream;
 
 use crate::{
     model::{host::Host, names::Zone},
@@ -87,6 +88,15 @@ impl Web for HttpsWeb {
     async fn get(&self, url: &str, timeout: Duration) -> Result<HttpView, WebError> {
         let request = self.client()?.get(url);
         fetch(request, timeout, BODY_LIMIT).await
+    }
+
+    async fn connect(&self, host: &str, port: u16, timeout: Duration) -> Result<(), WebError> {
+        let of_zone = host.ends_with(&format!(".{}", self.zone));
+        // Published ports are on the machine that the ingress is on.
+        let to = self.ingress.filter(|_| of_zone).map_or_else(|| host.to_owned(), |ingress| ingress.ip().to_string());
+        let connected = tokio::time::timeout(timeout, TcpStream::connect((to.as_str(), port))).await;
+        let connected = connected.map_err(|_| WebError::TimedOut { after: timeout })?;
+        connected.map(|_| ()).map_err(|error| WebError::NoConnection { message: error.to_string() })
     }
 }
 

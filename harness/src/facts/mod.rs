@@ -144,6 +144,7 @@ pub async fn gather(given: Given<'_>, ports: &Ports, log: &Log, folder: &Folder,
         None => None,
     };
     let needs = before.iter().fold(recipe::needs(&resolved), |needs, before| needs.or(&recipe::needs(&before.resolved)));
+    let needs = needs.or(&recipe::declared(&pack.settings.resources));
     let stale = pack.settings.repair.as_ref().filter(|_| before.as_ref().is_some_and(|before| before.repair.is_none()));
     if let Some(stale) = stale {
         let text =

@@ -8,7 +8,7 @@ use crate::{
         host::Host,
         names::{Commit, Domain, RecipeName, RunId, StackName},
         outcome::{Cause, Failure},
-        pack::Pack,
+        pack::{Pack, Resources},
         version::RecipeVersion,
     },
     plan::Refusal,
@@ -166,6 +166,12 @@ pub fn needs(resolved: &Resolved) -> Needs {
         addresses: services.clone().filter(proxies).map(|service| 1 + tasks(&service.mode)).sum(),
         images: services.map(|service| service.image.clone()).collect(),
     }
+}
+
+/// What the pack says that the app takes.
+pub fn declared(resources: &Resources) -> Needs {
+    let ports = resources.ports.iter().map(|number| Port { number: *number, udp: false }).collect();
+    Needs { memory: resources.memory_mib << 20, ports, ..Needs::default() }
 }
 
 /// How many tasks a mode wants; a global one has one on each node, of which there is one at least.

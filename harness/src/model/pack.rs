@@ -1,11 +1,14 @@
 //! A pack: what a recipe's folder under `recipes/` says about the recipe, as data. The settings of its `recipe.toml`, and an
 //! inventory of the functions that are linked with it.
 
+mod probe;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
 };
 
+pub use probe::{Goal, Probe};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -212,6 +215,10 @@ pub struct Settings {
     /// the app's own.
     #[schemars(inner(range(min = 100, max = 599)))]
     pub health_status: BTreeSet<u16>,
+    /// What else has to hold of a well app, each a page or a port. It is looked at whenever the app has been deployed or restored.
+    pub probes: Vec<Probe>,
+    /// What the app takes of its host beyond what its compose files reserve.
+    pub resources: Resources,
     /// Variables of the app's `.env`, set before its secrets are made. Values may have `{domain}` and `{run}` in them.
     pub env: BTreeMap<String, Template>,
     /// Variables that are set only before the upgrade to the head, templated like `env`.
@@ -229,6 +236,16 @@ pub struct Settings {
     pub not_applicable: BTreeMap<String, String>,
     /// How much a rung weighs in the verdict, where it is not as usual.
     pub rungs: BTreeMap<Rung, Weight>,
+}
+
+/// What an app takes of its host, where its compose files do not say it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Resources {
+    /// The memory that it takes, in MiB. No run begins with less of it free, and no second one beside it.
+    pub memory_mib: u64,
+    /// The ports of the host that it takes; no run of another app that wants one of them goes on beside it.
+    pub ports: BTreeSet<u16>,
 }
 
 /// How much a rung weighs in the verdict.

@@ -1,5 +1,7 @@
 //! Waits for an answer of the app itself through the ingress.
 
+mod probe;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -80,7 +82,10 @@ pub(super) async fn answer(context: &Context<'_>, id: &StepId, budget: Duration)
         pause = (pause * 2).min(PAUSE.1);
     };
     check(context, id, "the app itself answers over HTTPS through the ingress", &outcome);
-    outcome
+    match outcome {
+        Outcome::Passed => probe::probes(context, id, &head, began, budget).await,
+        Outcome::Failed(_) | Outcome::Skipped(_) | Outcome::Unverified(_) => outcome,
+    }
 }
 
 /// The convergence timeout that the recipe declares, by its label `coop-cloud.<stack>.timeout` (`abra.md` 5.2).

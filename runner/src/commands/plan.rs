@@ -80,6 +80,7 @@ impl Plan {
         };
         let base = facts::upgraded_from(&request, &against);
         let needs = before.iter().fold(recipe::needs(&resolved), |needs, before| needs.or(&recipe::needs(&before.resolved)));
+        let needs = needs.or(&recipe::declared(&pack.settings.resources));
         let facts = Facts { needs, head: read.head, tree: read.tree, resolved, base, before, against, pack };
         let planned = plan(&request, &facts, &host.limits);
         let refused: Vec<String> =

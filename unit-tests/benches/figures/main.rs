@@ -11,6 +11,7 @@ mod rival;
 mod stacks;
 mod starts;
 mod table;
+mod world;
 mod zero;
 
 use std::process::ExitCode;
@@ -28,7 +29,7 @@ struct Bench {
 /// A figure: its name, what it measures, and how it is taken.
 type Figure = (&'static str, &'static str, fn(&Bench));
 
-const FIGURES: [Figure; 12] = [
+const FIGURES: [Figure; 13] = [
     ("converge", "convergence of services that do nothing, from the start of the deploy", stacks::converge),
     (
         "crash-loop",
@@ -39,6 +40,7 @@ const FIGURES: [Figure; 12] = [
     ("rollback", "a rollback, from Swarm's word to ours", ends::rollback),
     ("zero", "true zero of twelve services with a stop grace of 8 s", zero::zero),
     ("calls", "calls to the engine while a service stays in its start period", calls::calls),
+    ("world", "all of a Swarm with a hundred stacks, and what changed in it", world::world),
     ("hello", "a whole run of `hello` on a warm sandbox", starts::hello),
     ("up", "`sandbox up` when it is up", starts::up),
     ("page", "the page of a failed run with as much to tell as can be", page::made),

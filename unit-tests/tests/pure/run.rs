@@ -8,7 +8,13 @@ use harness::{
     engine::{self, Run},
     journal::{self, Journal},
     log::{Log, Reporter},
-    model::{host::Host, outcome::Tier, request::Request, time::Wall},
+    model::{
+        host::Host,
+        outcome::Tier,
+        pack::{Pack, Settings},
+        request::Request,
+        time::Wall,
+    },
     plan::{Plan, plan},
     preflight::{Needs, Neighbour},
     redact::Redact,
@@ -219,6 +225,21 @@ fn a_host_that_is_not_fit_proves_nothing_about_the_recipe() {
     }
     // A clock that is off is told and decides nothing.
     check(told_spoilt(|host| host.engine.clock = Some(Wall::from_millis(1))), Colour::Green, 0, "");
+}
+
+#[test]
+fn what_a_pack_declares_to_hold_of_a_well_app_is_looked_at_after_its_answer() {
+    let with = |probes: &str| {
+        let settings = Settings::parse(probes).unwrap();
+        told_spoilt(|host| *host = host.clone().with_pack(Pack { settings: settings.clone(), ..Pack::default() }, Vec::new()))
+    };
+    check(with("probes = [{ path = \"/up\" }, { tcp = 2222, stable = 3 }]"), Colour::Green, 0, "");
+    check(
+        with("probes = [{ path = \"/up\", status = [204] }]"),
+        Colour::Red,
+        1,
+        "/up answers with 204; the last look said: it answers with 200",
+    );
 }
 
 #[test]

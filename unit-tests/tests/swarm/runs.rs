@@ -94,7 +94,14 @@ fn port(stage: &Stage<'_>) {
     stage.reached(r#""event":"admitted""#);
     let second = ended(stage.start(&asked));
     second.assert(0, &["green (install)", "waiting for port 18099/tcp, which run ", " of hello-port has"]);
-    ended(first).assert(0, &["green (install)"]);
+    let first = ended(first);
+    first.assert(0, &["green (install)"]);
+    let results = results(&stage.runs()[0]);
+    let checks = stage_of(&results, "answer")["tests"].to_string();
+    assert!(
+        checks.contains("accepts 2 connections in a row to port 18099") && checks.contains("/health answers with 200"),
+        "{checks}"
+    );
     let at = |run: &Path, event: &str| {
         let journal = journal(run);
         let line =
