@@ -317,6 +317,11 @@ pub enum Note {
         /// Its checks.
         checks: Vec<Check>,
     },
+    /// A picture of the app was taken.
+    Screenshot {
+        /// The file, relative to the run's folder.
+        file: String,
+    },
     /// Something about how the result was made that a reader must know.
     Remark {
         /// One sentence.

@@ -20,6 +20,7 @@ pub mod journal;
 pub mod lint;
 pub mod log;
 pub mod model;
+pub mod picture;
 pub mod plan;
 pub mod policy;
 pub mod ports;

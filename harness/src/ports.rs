@@ -1,6 +1,7 @@
 //! What a run needs of the outside, as traits. No foreign type appears here or above.
 
 mod abra;
+mod browser;
 mod checkout;
 mod data;
 mod neighbours;
@@ -32,6 +33,7 @@ use crate::{
 };
 
 pub use abra::{Abra, AbraError, Call, Exchange};
+pub use browser::{Browser, NoShot, Shot};
 pub use checkout::{Branch, Checked, Checkout, CheckoutError, Tag};
 pub use data::{Data, Holder, Said};
 pub use neighbours::{Neighbours, Turn};
@@ -58,6 +60,8 @@ pub struct Ports {
     pub web: Arc<dyn Web>,
     /// The program of the recipe's pack.
     pub program: Arc<dyn TestProgram>,
+    /// The browser.
+    pub browser: Arc<dyn Browser>,
     /// Files that are claimed.
     pub files: Arc<dyn Files>,
     /// Child processes that may have outlived their call.

@@ -70,6 +70,8 @@ pub struct RunState {
     pub preflight: Vec<Check>,
     /// How what the files were taken to say compares with what runs, once that was looked at.
     pub calibration: Option<Calibration>,
+    /// The file with the picture of the app, relative to the run's folder.
+    pub screenshot: Option<String>,
     /// What a reader must know about how the result was made.
     pub remarks: Vec<String>,
     /// Sentences that change no outcome.
@@ -307,6 +309,7 @@ fn take_note(state: &mut RunState, note: Note) {
             state.lint.insert(subject, linted);
         }
         Note::Preflight { checks } => state.preflight = checks,
+        Note::Screenshot { file } => state.screenshot = Some(file),
         Note::Remark { text } => {
             if !state.remarks.contains(&text) {
                 state.remarks.push(text);

@@ -9,7 +9,7 @@ use clap::{
 use harness::model::names::RecipeName;
 
 use crate::{
-    commands::{child, completions, doctor, janitor, list, look, pack, plan, run, sandbox, schema, show, verify},
+    commands::{child, completions, doctor, janitor, list, look, pack, plan, run, sandbox, schema, shot, show, verify},
     env::Env,
     error::CommandError,
     output,
@@ -49,6 +49,8 @@ enum Command {
     Child(child::Child),
     #[command(name = "__pack", hide = true)]
     Pack(pack::Pack),
+    #[command(name = "__shot", hide = true)]
+    Shot(shot::Shot),
 }
 
 /// Runs the command that `args` name and says how the process is to end.
@@ -77,6 +79,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>, env: &Env) -> ExitCode {
         Command::Schema(schema) => schema.run(),
         Command::Child(child) => child.run(),
         Command::Pack(pack) => pack.run(env),
+        Command::Shot(shot) => Ok(shot.run(env)),
     };
     done.unwrap_or_else(|error| report(&error))
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use harness::{
     adapters::{
         abra::{PtyAbra, Setup},
+        browser::Photographer,
         checkout::GitCheckout,
         children::Processes,
         clock::SystemClock,
@@ -44,7 +45,8 @@ pub fn ports(
         capacity: swarm.clone(),
         data: swarm,
         abra: Arc::new(PtyAbra::new(abra(env, host, folder), children.clone(), redact.clone())),
-        program: Arc::new(PackProgram::new(pack(env, host, recipe, folder), children, redact.clone())),
+        program: Arc::new(PackProgram::new(pack(env, host, recipe, folder), children.clone(), redact.clone())),
+        browser: Arc::new(Photographer::new(shot(env, host, folder), children, redact.clone())),
         checkout: Arc::new(GitCheckout::new(&folder.abra_dir(), env.path.clone()).learning(redact)),
         machine: Arc::new(LocalMachine::of(&env.home, &env.abra_dir)),
         neighbours: Arc::new(RunsBeside::new(env.runs(), folder.run().clone())),
@@ -58,8 +60,15 @@ pub fn ports(
 /// taster itself, as the program of the recipe's pack.
 fn pack(env: &Env, host: &Host, recipe: Option<&RecipeName>, folder: &Folder) -> program::Setup {
     let recipe = recipe.map(|recipe| recipe.as_str().into());
+    let program = [env.exe.clone().into(), "__pack".into()].into_iter().chain(recipe).collect();
+    program::Setup { program, room: "pack", ..shot(env, host, folder) }
+}
+
+/// taster itself, as the program that takes a picture of the app.
+fn shot(env: &Env, host: &Host, folder: &Folder) -> program::Setup {
     program::Setup {
-        program: [env.exe.clone().into(), "__pack".into()].into_iter().chain(recipe).collect(),
+        program: vec![env.exe.clone().into(), "__shot".into()],
+        room: "shot",
         shim: vec![env.exe.clone().into(), "__child".into()],
         folder: folder.clone(),
         host: host.clone(),

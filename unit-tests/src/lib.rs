@@ -5,6 +5,7 @@ pub mod ground;
 pub mod recipe;
 pub mod recording;
 pub mod sim_app;
+pub mod sim_browser;
 pub mod sim_data;
 pub mod sim_host;
 pub mod sim_machine;

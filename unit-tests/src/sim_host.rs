@@ -32,6 +32,7 @@ use harness::{
 
 use crate::{
     sim_app::{HEAD, SimApp},
+    sim_browser::SimBrowser,
     sim_data::SimData,
     sim_machine::{self, SimMachine},
     sim_neighbours::SimNeighbours,
@@ -114,6 +115,8 @@ pub struct SimHost {
     pub pack: Pack,
     /// The program of that pack.
     pub program: SimProgram,
+    /// The browser of that machine.
+    pub browser: SimBrowser,
     /// What was done to the app before its deploy.
     wired: Arc<Mutex<Vec<String>>>,
     /// What its abra prints of lint, of head and of base.
@@ -157,6 +160,7 @@ impl SimHost {
             tree,
             pack,
             program,
+            browser: SimBrowser::default(),
             wired,
             tables,
             branch: None,
@@ -190,6 +194,7 @@ impl SimHost {
             machine: Arc::new(self.machine.clone()),
             program: Arc::new(self.program.clone()),
             neighbours: Arc::new(self.neighbours.clone()),
+            browser: Arc::new(self.browser),
             web: Arc::new(self.clone()),
             files: Arc::new(self.clone()),
             children: Arc::new(self.clone()),

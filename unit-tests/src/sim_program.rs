@@ -85,7 +85,8 @@ impl TestProgram for SimProgram {
             secrets: vec![WiredSecret { name: "key".into(), version: "v1".into(), file: "/nonexistent".into() }],
             files: BTreeMap::from([("extra.conf".into(), "x\n".into())]),
         });
-        let answer = ended.map(|ended| Answer { version: PROTOCOL, ended, notes: vec!["noted".into()], wiring });
+        let answer =
+            ended.map(|ended| Answer { version: PROTOCOL, ended, notes: vec!["noted".into()], wiring, attachments: Vec::new() });
         Ok(Ran { exited, answer, output: format!("{test} was here\n") })
     }
 }

@@ -10,6 +10,9 @@ use crate::model::{
     outcome::Subject,
 };
 
+/// The most that a file has that is taken over from a child, in bytes.
+const MOST_ADOPTED: u64 = 8 << 20;
+
 /// The folder of one run, `runs/<run_id>` in taster's state folder.
 #[derive(Debug, Clone)]
 pub struct Folder {
@@ -61,6 +64,35 @@ impl Folder {
         Ok(file)
     }
 
+    /// Copies a file that a child left below the run's own folder to `name` below `evidence/`, and returns its path relative to the run's
+    /// folder. A text goes through `filter`, and is returned, too.
+    ///
+    /// # Errors
+    /// When it lies elsewhere, is larger than [`MOST_ADOPTED`], or cannot be read or written.
+    pub fn adopt(&self, name: &str, left: &Path, filter: impl Fn(&str) -> String) -> io::Result<(PathBuf, Option<String>)> {
+        let (left, own) = (left.canonicalize()?, self.abra_dir().canonicalize()?);
+        if !left.starts_with(&own) || !left.is_file() {
+            return Err(io::Error::other("it is no file of its own"));
+        }
+        if left.metadata()?.len() > MOST_ADOPTED {
+            return Err(io::Error::other(format!("it has more than {} MiB", MOST_ADOPTED >> 20)));
+        }
+        let raw = std::fs::read(&left)?;
+        let file = Path::new("evidence").join(name);
+        std::fs::create_dir_all(self.root.join("evidence"))?;
+        match String::from_utf8(raw) {
+            Ok(text) => {
+                let text = filter(&text);
+                self.replace(&file, &text)?;
+                Ok((file, Some(text)))
+            }
+            Err(binary) => {
+                self.replace(&file, binary.as_bytes())?;
+                Ok((file, None))
+            }
+        }
+    }
+
     /// A file with `value` that only its owner can read, in the folder that is swept with the run; it goes when it is dropped.
     pub fn hidden(&self, value: &str) -> io::Result<tempfile::NamedTempFile> {
         std::fs::create_dir_all(self.abra_dir())?;
@@ -69,10 +101,10 @@ impl Folder {
         Ok(file)
     }
 
-    /// Writes `text` to `file` so that a reader finds either the old text or the new one, whole, also after a crash.
-    pub fn replace(&self, file: &Path, text: &str) -> io::Result<()> {
+    /// Writes `content` to `file` so that a reader finds either the old content or the new one, whole, also after a crash.
+    pub fn replace(&self, file: &Path, content: impl AsRef<[u8]>) -> io::Result<()> {
         let mut draft = tempfile::NamedTempFile::new_in(&self.root)?;
-        draft.write_all(text.as_bytes())?;
+        draft.write_all(content.as_ref())?;
         draft.as_file().sync_all()?;
         draft.persist(self.root.join(file))?;
         Ok(())

@@ -1,6 +1,7 @@
 //! The outside, behind the ports. Only these modules name a crate that reaches outside.
 
 pub mod abra;
+pub mod browser;
 pub mod checkout;
 pub mod children;
 pub mod clock;

@@ -22,7 +22,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 
-use super::{abra::family::Family, folder::Folder, proc::start_ticks};
+use super::{abra::family::Family, browser, folder::Folder, proc::start_ticks};
 use crate::{
     model::{
         host::Host,
@@ -60,6 +60,8 @@ pub struct Setup {
     pub home: PathBuf,
     /// `PATH` for the program.
     pub path: OsString,
+    /// The name of the folder in which it runs and leaves its answers, its own among the run's programs.
+    pub room: &'static str,
 }
 
 /// The program of a pack behind the port.
@@ -79,7 +81,7 @@ impl PackProgram {
 
     /// Where the program runs and leaves its answers. It is below what the run claims, and goes with it.
     fn room(&self) -> PathBuf {
-        self.setup.folder.abra_dir().join("pack")
+        self.setup.folder.abra_dir().join(self.setup.room)
     }
 
     /// Runs the program to its end. Nothing that it started is alive when this returns.
@@ -172,6 +174,7 @@ impl PackProgram {
             ingress: host.ingress,
             ca: host.ca.clone(),
             engine: host.engine.clone(),
+            browser: browser::find(&self.setup.path),
             budget_ms: u64::try_from(budget.as_millis()).unwrap_or(u64::MAX),
             answer: room.join(format!("{number:03}-answer.json")),
             room: room.clone(),
@@ -215,7 +218,7 @@ impl TestProgram for PackProgram {
         let not_run = |error: io::Error| ProgramError::NotRun { message: error.to_string() };
         let (file, context) = self.context(number, head, own).map_err(not_run)?;
         let args = [test.as_str(), "--exact", "--test-threads", "1", "--color", "never"];
-        let (exited, raw) = self.run(&args, &format!("pack, {test}"), Some(&file), budget).await?;
+        let (exited, raw) = self.run(&args, &format!("{}, {test}", self.setup.room), Some(&file), budget).await?;
         let answer = self.answer(&context);
         let output = self.redact.text(&String::from_utf8_lossy(&raw));
         Ok(Ran { exited, answer, output })

@@ -10,11 +10,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Ask, Failed};
+use super::{
+    Ask, Failed,
+    browser::{Browser, Evidence},
+    failed::Kind,
+};
 use crate::{
     adapters::{swarm::DockerSwarm, web::HttpsWeb},
     converge::{ServiceView, TaskState},
-    model::{names::Domain, protocol::Context, time::spoken},
+    model::{
+        names::Domain,
+        protocol::{Attachment, Context},
+        time::spoken,
+    },
     ports::Swarm,
 };
 
@@ -56,6 +64,7 @@ struct Inner {
     context: Context,
     web: Arc<HttpsWeb>,
     notes: Mutex<Vec<String>>,
+    evidence: Evidence,
 }
 
 /// What a command in a service came to.
@@ -70,7 +79,7 @@ pub struct Printed {
 impl Cx {
     pub(super) fn of(context: Context) -> Self {
         let web = Arc::new(HttpsWeb::of(&context.host()).keeping_cookies());
-        Self { inner: Arc::new(Inner { context, web, notes: Mutex::default() }) }
+        Self { inner: Arc::new(Inner { context, web, notes: Mutex::default(), evidence: Evidence::default() }) }
     }
 
     /// The app's domain.
@@ -100,6 +109,16 @@ impl Cx {
     pub fn ask(&self, method: &str, path: &str) -> Ask {
         let url = if path.starts_with('/') { self.url(path) } else { path.to_owned() };
         Ask::new(self.inner.web.clone(), method, url)
+    }
+
+    /// Starts a browser of the function's own, with an empty profile, which ends with the function. It reaches names of the host's zone
+    /// and nothing else. When the function does not hold, a picture of its window and its console are left as evidence.
+    ///
+    /// # Errors
+    /// When it does not start. One that is not on this machine makes the test *not verified*: pass the error on with `?`.
+    #[track_caller]
+    pub fn browser(&self) -> impl Future<Output = Result<Browser, Failed>> {
+        Browser::open(self.clone(), Location::caller())
     }
 
     /// Runs a command in the running container of a service, without a shell.
@@ -148,7 +167,7 @@ impl Cx {
             loop {
                 let last = match probe().await {
                     Ok(value) => return Ok(value),
-                    Err(failed) if !failed.applies() => return Err(failed),
+                    Err(failed) if failed.kind() != Kind::Assertion => return Err(failed),
                     Err(failed) => failed,
                 };
                 if began.elapsed() + pause > budget {
@@ -194,6 +213,18 @@ impl Cx {
 
     pub(super) fn taken_notes(&self) -> Vec<String> {
         std::mem::take(&mut *self.notes())
+    }
+
+    pub(super) fn context(&self) -> &Context {
+        &self.inner.context
+    }
+
+    pub(super) fn evidence(&self) -> &Evidence {
+        &self.inner.evidence
+    }
+
+    pub(super) fn taken_attachments(&self) -> Vec<Attachment> {
+        self.inner.evidence.taken()
     }
 
     fn notes(&self) -> std::sync::MutexGuard<'_, Vec<String>> {

@@ -25,22 +25,37 @@ use std::{error::Error, panic::Location};
 pub struct Failed {
     sentence: String,
     at: String,
-    applies: bool,
+    kind: Kind,
+}
+
+/// What it means that a function does not hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// An assertion does not.
+    Assertion,
+    /// It does not apply to this app.
+    NotApplicable,
+    /// Something that it takes is not on this machine.
+    ToolAbsent,
 }
 
 impl Failed {
     #[track_caller]
     pub(super) fn because(sentence: impl Into<String>) -> Self {
-        Self { sentence: sentence.into(), at: here(), applies: true }
+        Self { sentence: sentence.into(), at: here(), kind: Kind::Assertion }
     }
 
     #[track_caller]
     pub(super) fn not_applicable(reason: impl Into<String>) -> Self {
-        Self { sentence: reason.into(), at: here(), applies: false }
+        Self { sentence: reason.into(), at: here(), kind: Kind::NotApplicable }
     }
 
     pub(super) fn at_place(sentence: impl Into<String>, place: &Location<'_>) -> Self {
-        Self { sentence: sentence.into(), at: told(place), applies: true }
+        Self { sentence: sentence.into(), at: told(place), kind: Kind::Assertion }
+    }
+
+    pub(super) fn tool_absent(what: impl Into<String>, place: &Location<'_>) -> Self {
+        Self { sentence: what.into(), at: told(place), kind: Kind::ToolAbsent }
     }
 
     /// What does not hold, or why it does not apply.
@@ -55,7 +70,11 @@ impl Failed {
 
     /// Whether the function applies to this app; else this is no failure.
     pub fn applies(&self) -> bool {
-        self.applies
+        self.kind != Kind::NotApplicable
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
     }
 }
 

@@ -20,20 +20,24 @@
 //! # assert_eq!(suite().names().collect::<Vec<_>>(), ["a post is read back"]);
 //! ```
 
+mod browser;
 mod cx;
 mod failed;
 mod http;
 mod lifecycle;
 mod linked;
 mod program;
+mod shot;
 mod suite;
 
+pub use browser::Browser;
 pub use cx::{Cx, Printed};
 pub use failed::{Failed, ensure};
 pub use http::{Ask, Reply};
 pub use lifecycle::{Lifecycle, Wiring};
 pub use linked::{BadPack, Linked, SuiteFile};
 pub use program::main;
+pub use shot::shot;
 pub use suite::Suite;
 
 use futures_util::future::LocalBoxFuture;

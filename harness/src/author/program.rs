@@ -11,10 +11,12 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt;
 use libtest_mimic::{Arguments, Completion, Failed as Reported, Trial};
 
 use super::{
     Cx, Failed, Function, Linked, Wiring,
+    failed::Kind,
     lifecycle::{Canary, Check, Hook, Lifecycle},
     linked::stem,
 };
@@ -48,7 +50,7 @@ pub fn main(pack: &Linked, context: Option<&Path>, args: impl IntoIterator<Item 
 }
 
 /// What a function of a pack is.
-enum Work {
+pub(super) enum Work {
     Function(Function),
     /// Asked again until it holds.
     Probe(Function),
@@ -75,7 +77,7 @@ fn functions(pack: &Linked) -> Vec<(TestName, Work)> {
 }
 
 /// Runs one function and leaves the answer. An error is one that keeps the answer from being left.
-fn run(context: Option<&Path>, work: Work) -> Result<Ended, String> {
+pub(super) fn run(context: Option<&Path>, work: Work) -> Result<Ended, String> {
     let file = context.ok_or("there is no context: TASTER_CONTEXT names the file that a run writes")?;
     let text = fs::read(file).map_err(|error| format!("the context {} cannot be read: {error}", file.display()))?;
     let context: Context =
@@ -89,7 +91,8 @@ fn run(context: Option<&Path>, work: Work) -> Result<Ended, String> {
         Ok(ended) => ended?,
         Err(panic) => Ended::Panicked { sentence: words(&*panic) },
     };
-    let answer = Answer { version: PROTOCOL, ended: ended.clone(), notes: cx.taken_notes(), wiring };
+    let answer =
+        Answer { version: PROTOCOL, ended: ended.clone(), notes: cx.taken_notes(), wiring, attachments: cx.taken_attachments() };
     leave(&context, &answer).map_err(|error| format!("the answer cannot be left: {error}"))?;
     Ok(ended)
 }
@@ -111,14 +114,23 @@ fn perform(cx: &Cx, context: &Context, work: Work, wiring: &mut Option<Wired>) -
         }
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
-    let ended = runtime.block_on(async { tokio::time::timeout(budget, function).await });
-    Ok(match ended {
-        Err(_) => Ended::TimedOut { after_ms: context.budget_ms },
-        Ok(done) => match done? {
-            Ok(()) => Ended::Passed,
-            Err(failed) if !failed.applies() => Ended::NotApplicable { reason: failed.sentence().to_owned() },
-            Err(failed) => told(&failed),
-        },
+    runtime.block_on(async {
+        // A panic is caught here as well, while there is still a runtime in which evidence can be gathered.
+        let done = tokio::time::timeout(budget, AssertUnwindSafe(function).catch_unwind()).await;
+        let ended = match done {
+            Err(_) => Ended::TimedOut { after_ms: context.budget_ms },
+            Ok(Err(panic)) => Ended::Panicked { sentence: words(&*panic) },
+            Ok(Ok(done)) => match done? {
+                Ok(()) => Ended::Passed,
+                Err(failed) => match failed.kind() {
+                    Kind::Assertion => told(&failed),
+                    Kind::NotApplicable => Ended::NotApplicable { reason: failed.sentence().to_owned() },
+                    Kind::ToolAbsent => Ended::ToolAbsent { what: failed.sentence().to_owned() },
+                },
+            },
+        };
+        cx.evidence().gather(context, &ended).await;
+        Ok(ended)
     })
 }
 
@@ -154,6 +166,7 @@ fn reported(ended: Result<Ended, String>) -> Result<Completion, Reported> {
         Ended::Passed => Ok(Completion::Completed),
         Ended::NotApplicable { reason } => Ok(Completion::ignored_with(reason)),
         Ended::Failed { sentence, at } => Err(at.map_or(sentence.clone(), |at| format!("{sentence} ({at})")).into()),
+        Ended::ToolAbsent { what } => Err(format!("not verified: {what}").into()),
         Ended::Panicked { sentence } => Err(format!("panicked: {sentence}").into()),
         Ended::TimedOut { after_ms } => Err(format!("did not end within {after_ms} ms").into()),
     }
@@ -165,6 +178,6 @@ fn words(panic: &(dyn std::any::Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "without words".to_owned())
 }
 
-fn say(sentence: &str) {
+pub(super) fn say(sentence: &str) {
     let _ = writeln!(std::io::stderr(), "{sentence}");
 }

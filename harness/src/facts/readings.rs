@@ -35,6 +35,7 @@ pub async fn host(host: &Host, ports: &Ports, results: &Path) -> Readings {
         abra: None,
         behind: Some((host.server.clone(), behind)),
         machine: Some(machine),
+        browser: Some(ports.browser.found()),
         registry: None,
     }
 }

@@ -37,6 +37,9 @@ pub struct Context {
     pub ca: Option<PathBuf>,
     /// The engine's socket.
     pub engine: PathBuf,
+    /// The programs of a browser, as far as they are there.
+    #[serde(default)]
+    pub browser: Tools,
     /// How long the function may take, in milliseconds.
     pub budget_ms: u64,
     /// Where the answer goes. It must not be there before.
@@ -63,6 +66,29 @@ impl Context {
     }
 }
 
+/// The programs that a browser test takes, as far as they are there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tools {
+    /// chromedriver.
+    pub driver: Option<PathBuf>,
+    /// Chromium.
+    pub browser: Option<PathBuf>,
+    /// certutil of NSS.
+    pub certutil: Option<PathBuf>,
+}
+
+/// The file with the picture of the app, in a run's folder and among attachments.
+pub const SCREENSHOT: &str = "screenshot.png";
+
+/// A file that a function leaves for whoever reads the results.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attachment {
+    /// What it is called.
+    pub name: String,
+    /// The file, which lies in the function's room.
+    pub file: PathBuf,
+}
+
 /// What a function of a pack came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
@@ -77,6 +103,9 @@ pub struct Answer {
     /// What is to be wired, when it was asked for that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wiring: Option<Wired>,
+    /// The files that it leaves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<Attachment>,
 }
 
 /// How a function of a pack ended.
@@ -97,6 +126,11 @@ pub enum Ended {
     NotApplicable {
         /// Why.
         reason: String,
+    },
+    /// It needs something that is not on this machine, so nothing is known of the app.
+    ToolAbsent {
+        /// What is not there, with the remedy.
+        what: String,
     },
     /// It panicked.
     Panicked {
@@ -149,10 +183,17 @@ mod tests {
             Ended::Passed,
             Ended::Failed { sentence: "gone".into(), at: Some("custom/a.rs:3".into()) },
             Ended::NotApplicable { reason: "no mail".into() },
+            Ended::ToolAbsent { what: "no browser".into() },
             Ended::Panicked { sentence: "oh".into() },
             Ended::TimedOut { after_ms: 3 },
         ] {
-            let answer = Answer { version: PROTOCOL, ended, notes: vec!["n".into()], wiring: None };
+            let answer = Answer {
+                version: PROTOCOL,
+                ended,
+                notes: vec!["n".into()],
+                wiring: None,
+                attachments: vec![Attachment { name: "a.txt".into(), file: "/room/a".into() }],
+            };
             let text = serde_json::to_string(&answer).unwrap();
             assert_eq!(serde_json::from_str::<Answer>(&text).unwrap(), answer, "{text}");
         }

@@ -199,6 +199,8 @@ pub enum Step {
         /// Its name.
         test: TestName,
     },
+    /// Takes a picture of the app.
+    Shot,
     /// Lints base or head on a pristine clone, beside everything else.
     Lint {
         /// Which of them.

@@ -35,6 +35,8 @@ pub(super) const ANSWER_BUDGET: Duration = Duration::from_secs(300);
 pub(super) const BACKUP_BUDGET: Duration = Duration::from_secs(900);
 /// How long one function of a pack may take.
 pub(super) const CUSTOM_BUDGET: Duration = Duration::from_secs(120);
+/// How long a picture of the app may take.
+const SHOT_BUDGET: Duration = Duration::from_secs(60);
 /// How long removing everything may take.
 pub(super) const SWEEP_BUDGET: Duration = Duration::from_secs(120);
 
@@ -86,6 +88,7 @@ pub fn plan(request: &Request, facts: &Facts, limits: &Limits) -> Result<Plan, R
     let repaired = upgrades && facts.before.as_ref().is_some_and(|before| before.repair.is_some());
     let wires = facts.pack.wires() || repaired;
     with_pack(request, &facts.pack, wires, &mut steps, &mut skips);
+    put_between(&mut steps, planned("shot", Step::Shot, &[], Class::Beside, SHOT_BUDGET, OnFail::Continue), "undeploy");
     let app = App {
         settle: settle_budget(request, &facts.resolved, limits)?,
         canaries,
@@ -249,8 +252,9 @@ fn with_pack(request: &Request, pack: &Pack, wires: bool, steps: &mut Vec<Planne
 fn put_between(steps: &mut Vec<Planned>, mut step: Planned, before: &str) {
     let Some(at) = steps.iter().position(|planned| planned.id.0 == before) else { return };
     let beside = |id: &StepId| {
-        // Canaries are planted beside the tiers, and still before whatever comes next.
-        steps.iter().any(|planned| planned.id == *id && planned.class == Class::Beside && planned.step != Step::Plant)
+        // Canaries are planted and the app is pictured beside the tiers, and still before whatever comes next.
+        let waits = |step: &Step| matches!(step, Step::Plant | Step::Shot);
+        steps.iter().any(|planned| planned.id == *id && planned.class == Class::Beside && !waits(&planned.step))
     };
     let (mut after, moved): (Vec<StepId>, Vec<StepId>) = steps[at].after.iter().cloned().partition(beside);
     step.after = moved;

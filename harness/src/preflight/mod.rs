@@ -27,6 +27,10 @@ const SKEW: Duration = Duration::from_secs(5);
 /// The least that the file system of the results must have free, in bytes.
 const RESULTS_ROOM: u64 = 64 << 20;
 
+/// What to do about a browser that is not there.
+pub const BROWSER_REMEDY: &str = "`apt-get install chromium-headless-shell chromium-driver libnss3-tools` on Debian; elsewhere \
+                                  Chromium, chromedriver and NSS's certutil";
+
 /// What a check of the preflight is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -55,6 +59,8 @@ pub enum Topic {
     Ipvs,
     /// The engine's clock is right.
     Clock,
+    /// There is a browser for pictures of the app and for tests that take one.
+    Browser,
     /// Nothing bears the app's name yet.
     Names,
 }
@@ -75,6 +81,7 @@ impl Topic {
             Topic::Registry => "registry",
             Topic::Ipvs => "ipvs",
             Topic::Clock => "clock",
+            Topic::Browser => "browser",
             Topic::Names => "names",
         }
     }
@@ -206,6 +213,8 @@ pub struct Readings {
     pub behind: Option<(String, Result<EngineId, String>)>,
     /// The machine that taster runs on.
     pub machine: Option<MachineView>,
+    /// The browser, or what of it is missing.
+    pub browser: Option<Result<String, String>>,
     /// What came of looking up an image that the engine does not have.
     pub registry: Option<Lookup>,
 }
@@ -286,6 +295,13 @@ pub fn preflight(readings: &Readings, needs: &Needs, limits: &Limits, stack: Opt
         checks.push(memory(machine, engine, needs, limits, here));
         checks.extend(ipvs(machine, readings.room.as_ref().and_then(|room| room.as_ref().ok()), here));
     }
+    checks.extend(readings.browser.as_ref().map(|browser| match browser {
+        Ok(browser) => Check::ok(Topic::Browser, format!("{browser} takes pictures of the app")),
+        Err(missing) => {
+            let told = format!("{missing}: no picture of the app is taken, and tests in a browser are not verified");
+            Check::notice(Topic::Browser, told, BROWSER_REMEDY)
+        }
+    }));
     checks.extend(readings.registry.as_ref().map(registry));
     checks.extend(engine.and_then(|engine| engine.clock).zip(readings.now).map(|(theirs, ours)| clock(theirs, ours)));
     match &readings.world {

@@ -35,24 +35,29 @@ pub struct Document {
     folder: Folder,
     redact: Arc<Redact>,
     file: &'static str,
-    made: fn(&RunState) -> Result<String, String>,
+    made: fn(&RunState, &Folder) -> Result<String, String>,
 }
 
 impl Document {
     /// `junit.xml`, see [`junit::junit`].
     pub fn junit(folder: Folder, redact: Arc<Redact>) -> Self {
-        let made = |state: &RunState| junit::junit(state).to_string().map_err(|error| error.to_string());
+        let made = |state: &RunState, _: &Folder| junit::junit(state).to_string().map_err(|error| error.to_string());
         Self { folder, redact, file: "junit.xml", made }
     }
 
     /// `report.html`, see [`html::page`].
     pub fn page(folder: Folder, redact: Arc<Redact>) -> Self {
-        Self { folder, redact, file: "report.html", made: html::page }
+        let made = |state: &RunState, folder: &Folder| {
+            // A page without the picture is better than none.
+            let picture = state.screenshot.as_ref().and_then(|file| std::fs::read(folder.root().join(file)).ok());
+            html::page(state, picture.as_deref())
+        };
+        Self { folder, redact, file: "report.html", made }
     }
 
     /// `badge.svg`, see [`badge::badge`].
     pub fn badge(folder: Folder, redact: Arc<Redact>) -> Self {
-        Self { folder, redact, file: "badge.svg", made: badge::badge }
+        Self { folder, redact, file: "badge.svg", made: |state, _| badge::badge(state) }
     }
 }
 
@@ -60,7 +65,7 @@ impl Document {
     /// The text of the document.
     pub fn text(&self, state: &RunState) -> Result<String, String> {
         // The log has filtered every text when it was recorded; this is for a secret that was learnt only after that.
-        (self.made)(state).map(|text| self.redact.markup(&text))
+        (self.made)(state, &self.folder).map(|text| self.redact.markup(&text))
     }
 }
 

@@ -6,7 +6,7 @@ use super::{Context, check};
 use crate::{
     event::{Kind, Note, tail},
     model::{
-        outcome::{Cause, Failure, Outcome, Owner, SkipReason},
+        outcome::{Cause, Failure, Gap, Outcome, Owner, SkipReason},
         pack::TestName,
         protocol::{Answer, Ended},
         time::spoken,
@@ -27,6 +27,7 @@ pub(super) async fn custom(context: &Context<'_>, id: &StepId, test: &TestName, 
             Ok(ran) => {
                 let outcome = told(test, &ran);
                 remark(context, test, ran.answer.as_ref());
+                attached(context, id, ran.answer.as_ref());
                 with_evidence(context, id, outcome, &ran)
             }
             Err(failure) => Outcome::Failed(failure),
@@ -85,6 +86,7 @@ pub fn told(test: &TestName, ran: &Ran) -> Outcome {
             Outcome::Skipped(SkipReason::NotApplicable { because: reason.clone() })
         }
         (Some(Ended::NotApplicable { .. }), _) => crashed(" after it had said that the test does not apply"),
+        (Some(Ended::ToolAbsent { what }), _) => Outcome::Unverified(Gap::ToolAbsent { what: what.clone() }),
         (Some(Ended::Failed { sentence, at }), _) => {
             let at = at.as_ref().map(|at| format!(" ({at})")).unwrap_or_default();
             failed(Cause::Assertion, format!("{sentence}{at}"))
@@ -103,12 +105,39 @@ fn remark(context: &Context<'_>, test: &TestName, answer: Option<&Answer>) {
     }
 }
 
+/// Keeps the files that a function left.
+fn attached(context: &Context<'_>, id: &StepId, answer: Option<&Answer>) {
+    for attachment in answer.iter().flat_map(|answer| &answer.attachments) {
+        let name = format!("{}-{}", file_name(&id.0), file_name(&attachment.name));
+        match context.folder.adopt(&name, &attachment.file, |text| context.log.redact(text)) {
+            Ok((file, text)) => {
+                let (step, file, what) = (id.clone(), file, "what the test left".to_owned());
+                context.log.record(Kind::EvidenceKept {
+                    step,
+                    file,
+                    what,
+                    tail: text.map(|text| tail(&text)).unwrap_or_default(),
+                });
+            }
+            Err(error) => {
+                let text = format!("what {id} left as {} could not be kept: {error}", attachment.name);
+                context.log.record(Kind::Warned { text });
+            }
+        }
+    }
+}
+
+/// A name as a file can have it, the ending of one kept.
+fn file_name(name: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
+    name.trim_start_matches('.').chars().map(plain).take(80).collect()
+}
+
 /// Keeps what a function printed that did not hold.
 fn with_evidence(context: &Context<'_>, id: &StepId, outcome: Outcome, ran: &Ran) -> Outcome {
     let Outcome::Failed(failure) = outcome else { return outcome };
     let text = format!("{}\n\n{}", failure.message, ran.output);
-    let name: String = id.0.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(80).collect();
-    Outcome::Failed(match context.folder.keep(&format!("{name}.txt"), &context.log.redact(&text)) {
+    Outcome::Failed(match context.folder.keep(&format!("{}.txt", file_name(&id.0)), &context.log.redact(&text)) {
         Ok(file) => {
             let evidence = file.display().to_string();
             let what = "what the test printed".to_owned();
@@ -128,7 +157,8 @@ mod tests {
     use crate::model::protocol::PROTOCOL;
 
     fn ran(ended: Option<Ended>, exited: Exited) -> Ran {
-        let answer = ended.map(|ended| Answer { version: PROTOCOL, ended, notes: Vec::new(), wiring: None });
+        let answer =
+            ended.map(|ended| Answer { version: PROTOCOL, ended, notes: Vec::new(), wiring: None, attachments: Vec::new() });
         Ran { exited, answer, output: "running 1 test\nlast words\n".into() }
     }
 
@@ -163,6 +193,8 @@ mod tests {
     fn what_passed_and_what_does_not_apply_ended_well() {
         let name = TestName::reported("a::b");
         assert_eq!(told(&name, &ran(Some(Ended::Passed), Exited::Code(0))), Outcome::Passed);
+        let absent = told(&name, &ran(Some(Ended::ToolAbsent { what: "no browser".into() }), Exited::Code(101)));
+        assert_eq!(absent, Outcome::Unverified(Gap::ToolAbsent { what: "no browser".into() }), "neither failed nor green");
         let skipped = told(&name, &ran(Some(Ended::NotApplicable { reason: "no mail".into() }), Exited::Code(0)));
         assert_eq!(skipped, Outcome::Skipped(SkipReason::NotApplicable { because: "no mail".into() }));
     }

@@ -16,6 +16,7 @@ mod prove;
 mod provision;
 mod remove;
 pub mod settle;
+mod shot;
 mod steady;
 pub mod sweep;
 mod undeploy;
@@ -136,6 +137,7 @@ pub async fn perform(context: &Context<'_>, planned: &Planned) -> Outcome {
         Step::Forget => backup::forget(context).await,
         Step::Wire => ended(wire::wire(context, planned).await),
         Step::Custom { test } => custom::custom(context, id, test, planned.budget()).await,
+        Step::Shot => shot::shot(context, planned.budget()).await,
         Step::Lint { subject } => lint::lint(context, id, planned.budget(), *subject).await,
         Step::PostDeploy { after } => post_deploy::perform(context, id, planned.budget(), *after).await,
         Step::Combinations => again::combine(context, id),

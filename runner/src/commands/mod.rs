@@ -11,5 +11,6 @@ pub mod plan;
 pub mod run;
 pub mod sandbox;
 pub mod schema;
+pub mod shot;
 pub mod show;
 pub mod verify;

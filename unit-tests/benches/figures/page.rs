@@ -53,7 +53,7 @@ pub(crate) fn made(_: &Bench) {
     let mut bytes = 0;
     for _ in 0..20 {
         let started = Instant::now();
-        bytes = page(&state).unwrap().len();
+        bytes = page(&state, None).unwrap().len();
         took.add(started.elapsed());
     }
     row("report.html (target: 200 ms)", &took);

@@ -38,13 +38,13 @@ fn read(document: &str) -> (String, Vec<String>) {
 
 fn shown(name: &str) -> String {
     let (_, tale) = endings().into_iter().find(|(known, _)| *known == name).unwrap();
-    read(&page(&tale.state()).unwrap()).0
+    read(&page(&tale.state(), None).unwrap()).0
 }
 
 #[test]
 fn page_and_badge_of_any_run_at_any_moment_are_well_formed() {
     for (name, state) in beginnings() {
-        let page = page(&state).unwrap();
+        let page = page(&state, None).unwrap();
         let (text, names) = read(&page);
         assert!(names.iter().all(|element| !["script", "link", "img", "iframe", "b"].contains(&element.as_str())), "{name}");
         assert!(!page.contains("url(") && !page.contains("@import") && !page.contains("src="), "{name}: nothing is loaded");

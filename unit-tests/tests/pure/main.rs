@@ -22,6 +22,7 @@ mod level;
 mod life;
 mod lint;
 mod next;
+mod picture;
 mod policy;
 mod preflight;
 mod redact;

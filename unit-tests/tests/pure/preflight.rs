@@ -37,6 +37,7 @@ fn fit() -> Readings {
             tried: Some(("traefik".into(), Ok(true))),
             ..MachineView::default()
         }),
+        browser: Some(Ok("/usr/bin/chromium".into())),
         registry: Some(Lookup::AllThere),
     }
 }

@@ -42,6 +42,8 @@ struct Page<'a> {
     canaries: Vec<Data<'a>>,
     images: Vec<(&'a str, &'a Image, Option<&'a str>)>,
     evidence: Vec<Proof>,
+    /// The picture of the app in Base64; empty without one.
+    picture: String,
     host: Vec<(Word, &'a Check)>,
     changes: Vec<Changes<'a>>,
 }
@@ -108,8 +110,8 @@ struct Changes<'a> {
     more: usize,
 }
 
-/// The page of a run. It is whole for any state, also one of a run that was refused, cut off or killed.
-pub fn page(state: &RunState) -> Result<String, String> {
+/// The page of a run, with the picture of the app, a PNG, in it. It is whole for any state, also one of a run that was refused, cut off or killed.
+pub fn page(state: &RunState, picture: Option<&[u8]>) -> Result<String, String> {
     let results = ResultsV1::from(state);
     let page = Page {
         verdict: colour(results.verdict.outcome),
@@ -126,6 +128,7 @@ pub fn page(state: &RunState) -> Result<String, String> {
         canaries: results.canaries.iter().map(canary).collect(),
         images: images(&results),
         evidence: evidence(state),
+        picture: picture.map(|picture| data_encoding::BASE64.encode(picture)).unwrap_or_default(),
         host: results.preflight.iter().map(|check| (found(check.finding), check)).collect(),
         changes: changes(&results),
         results: &results,

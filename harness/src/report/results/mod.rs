@@ -129,7 +129,7 @@ pub struct ResultsV1 {
     /// What the recipe's pack changes about the run: settings that are not as usual, tests, hooks, whether there is an overlay, and
     /// why it is superficial if it is; null without a pack.
     pub customization: Option<Value>,
-    /// The picture of the app, relative to the run's folder; null until there are such.
+    /// The picture of the app, relative to the run's folder; null when none was taken.
     pub screenshot: Option<String>,
     /// taster itself.
     pub harness: HarnessV1,

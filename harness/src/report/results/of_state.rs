@@ -90,7 +90,7 @@ impl From<&RunState> for ResultsV1 {
                 .map(|plan| &plan.pack)
                 .filter(|pack| !pack.is_empty())
                 .map(|pack| customization(pack)),
-            screenshot: None,
+            screenshot: state.screenshot.clone(),
             harness: HarnessV1 {
                 version: begun.map(|begun| begun.taster.clone()).unwrap_or_default(),
                 commit: option_env!("TASTER_COMMIT").map(str::to_owned),

@@ -1,0 +1,284 @@
+//! A browser as a test uses it: one window on the app, waited for and not slept for.
+
+use std::{
+    future::Future,
+    io::{self, Write},
+    panic::Location,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use tokio::time::{sleep, timeout};
+
+use super::{Cx, Failed};
+use crate::{
+    adapters::browser::{Act, Line, NoBrowser, NotDone, Session, Unloaded},
+    model::{
+        protocol::{Attachment, Context, Ended},
+        time::spoken,
+    },
+};
+
+/// How long the page is waited for when nothing else is said.
+const BUDGET: Duration = Duration::from_secs(30);
+/// The pause between two looks at the page, at first and at most; it doubles.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+/// How long gathering the evidence of one browser may take: the process is ended soon after its function was.
+const GATHER: Duration = Duration::from_millis(1500);
+
+/// A window of a browser of the function's own. CSS selectors name what is on the page; each of them is waited for, for 30 s or the
+/// budget that is given.
+///
+/// ```no_run
+/// use harness::author::{Cx, Failed, ensure};
+///
+/// async fn signs_in(cx: Cx) -> Result<(), Failed> {
+///     let page = cx.browser().await?;
+///     page.goto("/login").await?;
+///     page.fill("input[name=user]", "owner").await?;
+///     page.fill("input[name=password]", "four blue teapots sing").await?;
+///     page.click("button[type=submit]").await?;
+///     let heading = page.text("h1").await?;
+///     ensure(heading == "Welcome", format!("the heading is {heading:?}"))?;
+///     let errors = page.console_errors().await?;
+///     ensure(errors.is_empty(), errors.join("; "))
+/// }
+/// ```
+pub struct Browser {
+    cx: Cx,
+    opened: Arc<Opened>,
+    budget: Duration,
+}
+
+/// A browser, and what it wrote to its console so far.
+struct Opened {
+    session: Session,
+    console: Mutex<Vec<Line>>,
+}
+
+impl Opened {
+    /// All that was written to the console until now.
+    async fn console(&self) -> Result<Vec<Line>, String> {
+        let news = self.session.console().await?;
+        let mut console = locked(&self.console);
+        console.extend(news);
+        Ok(console.clone())
+    }
+}
+
+impl Browser {
+    pub(super) async fn open(cx: Cx, at: &'static Location<'static>) -> Result<Self, Failed> {
+        let context = cx.context();
+        let session = Session::open(&context.browser, &context.host(), &context.room).await.map_err(|error| match error {
+            NoBrowser::Absent { .. } => Failed::tool_absent(error.to_string(), at),
+            // Nothing is known of the app without it, and it is not the app's.
+            NoBrowser::Broken { .. } => Failed::tool_absent(error.to_string(), at),
+        })?;
+        let opened = Arc::new(Opened { session, console: Mutex::default() });
+        cx.evidence().kept().sessions.push(opened.clone());
+        Ok(Self { cx, opened, budget: BUDGET })
+    }
+
+    /// Waits so long for a page, or for what is on it.
+    #[must_use]
+    pub fn budget(mut self, budget: Duration) -> Self {
+        self.budget = budget;
+        self
+    }
+
+    /// Loads a page of the app, or a whole address, and gives the status of its answer. As long as there is no connection, or a 502,
+    /// 503 or 504, which an ingress says of an app that it cannot reach, it is tried again.
+    ///
+    /// # Errors
+    /// When there is no page, or its certificate is not trusted.
+    #[track_caller]
+    pub fn goto(&self, path: &str) -> impl Future<Output = Result<u16, Failed>> {
+        let at = Location::caller();
+        let url = if path.starts_with('/') { self.cx.url(path) } else { path.to_owned() };
+        async move {
+            let what = format!("the browser at {url}");
+            let tried = async || match self.opened.session.load(&url).await {
+                Ok(status) => Ok(status),
+                Err(Unloaded::Unreached(said)) => Err(NotDone::NotYet(said)),
+                Err(Unloaded::NoPage(said)) => Err(NotDone::Never(said)),
+            };
+            self.again(&what, at, tried).await
+        }
+    }
+
+    /// Waits until something shows.
+    ///
+    /// # Errors
+    /// When it does not within the budget.
+    #[track_caller]
+    pub fn wait_for(&self, css: &str) -> impl Future<Output = Result<(), Failed>> {
+        let done = self.act(css, Act::See, Location::caller());
+        async move { done.await.map(drop) }
+    }
+
+    /// The text of an element, as it shows.
+    ///
+    /// # Errors
+    /// When it is not there within the budget.
+    #[track_caller]
+    pub fn text(&self, css: &str) -> impl Future<Output = Result<String, Failed>> {
+        self.act(css, Act::Text, Location::caller())
+    }
+
+    /// Clicks an element once it can be clicked.
+    ///
+    /// # Errors
+    /// When it cannot be within the budget.
+    #[track_caller]
+    pub fn click(&self, css: &str) -> impl Future<Output = Result<(), Failed>> {
+        let done = self.act(css, Act::Click, Location::caller());
+        async move { done.await.map(drop) }
+    }
+
+    /// Empties a field and types into it.
+    ///
+    /// # Errors
+    /// When that cannot be done within the budget.
+    #[track_caller]
+    pub fn fill(&self, css: &str, text: &str) -> impl Future<Output = Result<(), Failed>> {
+        let done = self.act(css, Act::Fill(text), Location::caller());
+        async move { done.await.map(drop) }
+    }
+
+    /// What a script returns that is run in the page: `return document.title`.
+    ///
+    /// # Errors
+    /// What it throws.
+    #[track_caller]
+    pub fn eval(&self, script: &str) -> impl Future<Output = Result<Value, Failed>> {
+        let at = Location::caller();
+        async move { self.opened.session.eval(script).await.map_err(|said| Failed::at_place(format!("the script: {said}"), at)) }
+    }
+
+    /// All errors that the console shows since the browser was started: uncaught ones, those that the page reports, and what could
+    /// not be loaded.
+    ///
+    /// # Errors
+    /// When the console cannot be read.
+    #[track_caller]
+    pub fn console_errors(&self) -> impl Future<Output = Result<Vec<String>, Failed>> {
+        let at = Location::caller();
+        async move {
+            let console = self.opened.console().await.map_err(|said| Failed::at_place(format!("the console: {said}"), at))?;
+            Ok(console.into_iter().filter(|line| line.severe).map(|line| line.text).collect())
+        }
+    }
+
+    /// Leaves a picture of the window among the evidence of the run, as `<name>.png`.
+    ///
+    /// # Errors
+    /// When none can be taken.
+    #[track_caller]
+    pub fn screenshot(&self, name: &str) -> impl Future<Output = Result<(), Failed>> {
+        let at = Location::caller();
+        async move {
+            let picture = self.picture(at).await?;
+            let kept = self.cx.evidence().attach(&self.cx.context().room, &format!("{name}.png"), &picture);
+            kept.map_err(|error| Failed::at_place(format!("the picture {name} cannot be kept: {error}"), at))
+        }
+    }
+
+    pub(super) async fn picture(&self, at: &Location<'_>) -> Result<Vec<u8>, Failed> {
+        let taken = self.opened.session.picture().await;
+        taken.map_err(|said| Failed::at_place(format!("no picture of the window: {said}"), at))
+    }
+
+    fn act(&self, css: &str, act: Act<'_>, at: &'static Location<'static>) -> impl Future<Output = Result<String, Failed>> {
+        async move { self.again(&format!("the page's {css:?}"), at, async || self.opened.session.act(css, act).await).await }
+    }
+
+    /// Tries something until it is done, or cannot be, or the budget is used up.
+    async fn again<T>(
+        &self,
+        what: &str,
+        at: &'static Location<'static>,
+        mut tried: impl AsyncFnMut() -> Result<T, NotDone>,
+    ) -> Result<T, Failed> {
+        let began = Instant::now();
+        let mut pause = PAUSE.0;
+        loop {
+            let said = match tried().await {
+                Ok(done) => return Ok(done),
+                Err(NotDone::Never(said)) => return Err(Failed::at_place(format!("{what}: {said}"), at)),
+                Err(NotDone::NotYet(said)) => said,
+            };
+            if began.elapsed() + pause > self.budget {
+                return Err(Failed::at_place(format!("{what}: {said}, for {}", spoken(began.elapsed())), at));
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(PAUSE.1);
+        }
+    }
+}
+
+/// What a function leaves for whoever reads its results.
+#[derive(Default)]
+pub(super) struct Evidence {
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    sessions: Vec<Arc<Opened>>,
+    attachments: Vec<Attachment>,
+}
+
+impl Evidence {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        locked(&self.kept)
+    }
+
+    /// Leaves a file with this name and content.
+    pub(super) fn attach(&self, room: &Path, name: &str, content: &[u8]) -> io::Result<()> {
+        let mut file = tempfile::Builder::new().prefix("attached-").tempfile_in(room)?;
+        file.write_all(content)?;
+        let (_, file) = file.keep().map_err(|error| error.error)?;
+        self.kept().attachments.push(Attachment { name: name.to_owned(), file });
+        Ok(())
+    }
+
+    pub(super) fn taken(&self) -> Vec<Attachment> {
+        std::mem::take(&mut self.kept().attachments)
+    }
+
+    /// Ends the function's browsers; of one that did not hold, each leaves a picture of its window and its console before.
+    pub(super) async fn gather(&self, context: &Context, ended: &Ended) {
+        let sessions = std::mem::take(&mut self.kept().sessions);
+        match ended {
+            Ended::Passed | Ended::NotApplicable { .. } | Ended::ToolAbsent { .. } => return,
+            Ended::Failed { .. } | Ended::Panicked { .. } | Ended::TimedOut { .. } => {}
+        }
+        for (number, opened) in sessions.iter().enumerate() {
+            let suffix = if number == 0 { String::new() } else { format!("-{}", number + 1) };
+            // What cannot be gathered in time, or not be kept, changes nothing about how the function ended.
+            let console = timeout(GATHER, told(opened)).await.unwrap_or_else(|_| "the browser does not answer\n".into());
+            let _ = self.attach(&context.room, &format!("console{suffix}.txt"), console.as_bytes());
+            if let Ok(Ok(picture)) = timeout(GATHER, opened.session.picture()).await {
+                let _ = self.attach(&context.room, &format!("page{suffix}.png"), &picture);
+            }
+        }
+    }
+}
+
+/// Where a browser is, and what its console says.
+async fn told(opened: &Opened) -> String {
+    let place = opened.session.eval("return [location.href, document.title];").await.unwrap_or_default();
+    let word = |at: usize| place[at].as_str().unwrap_or("unknown").to_owned();
+    let console = match opened.console().await {
+        Ok(lines) if lines.is_empty() => "nothing was written to the console".to_owned(),
+        Ok(lines) => lines.iter().map(Line::to_string).collect::<Vec<_>>().join("\n"),
+        Err(said) => format!("the console cannot be read: {said}"),
+    };
+    format!("{}\n{}\n\n{console}\n", word(0), word(1))
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

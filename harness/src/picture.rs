@@ -1,0 +1,169 @@
+//! Pictures of a page: whether there is something to see on one, and how it is made small enough to be shown. Pure.
+
+use std::collections::HashMap;
+
+/// How far a colour may be from the background and still count as it, per channel: a gradient is no content.
+const TOLERANCE: u8 = 12;
+/// The least share of the pixels that shows something, in millionths: about one line of small text in a window of 1280×800.
+const LEAST_INK: u64 = 100;
+/// The widest and highest that a lone mark can be, in percent of the picture.
+const LONE: u32 = 15;
+
+/// The pixels of a picture, without transparency.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Picture {
+    /// Its width in pixels.
+    pub width: u32,
+    /// Its height in pixels.
+    pub height: u32,
+    /// Its pixels line by line: red, green, blue.
+    pub pixels: Vec<[u8; 3]>,
+}
+
+/// What there is to see on a picture of a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Frame {
+    /// Nothing but background.
+    Blank,
+    /// One small thing in the middle, as a page has it that still loads.
+    Lone,
+    /// A page.
+    Painted,
+}
+
+/// Why a picture cannot be read or written, in one sentence.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a picture that can be used: {message}")]
+pub struct BadPicture {
+    message: String,
+}
+
+impl BadPicture {
+    fn because(error: impl std::fmt::Display) -> Self {
+        Self { message: error.to_string() }
+    }
+}
+
+impl Picture {
+    /// Reads a PNG.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn read(file: &[u8]) -> Result<Self, BadPicture> {
+        let mut decoder = png::Decoder::new(std::io::Cursor::new(file));
+        decoder.set_transformations(png::Transformations::normalize_to_color8());
+        let mut reader = decoder.read_info().map_err(BadPicture::because)?;
+        let size = reader.output_buffer_size().ok_or_else(|| BadPicture::because("it is too large"))?;
+        let mut raw = vec![0; size];
+        let info = reader.next_frame(&mut raw).map_err(BadPicture::because)?;
+        let raw = &raw[..info.buffer_size()];
+        let pixels = match info.color_type {
+            png::ColorType::Rgb => raw.chunks_exact(3).map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect(),
+            png::ColorType::Rgba => raw.chunks_exact(4).map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect(),
+            png::ColorType::Grayscale => raw.iter().map(|grey| [*grey; 3]).collect(),
+            png::ColorType::GrayscaleAlpha => raw.chunks_exact(2).map(|pixel| [pixel[0]; 3]).collect(),
+            png::ColorType::Indexed => return Err(BadPicture::because("its palette was not resolved")),
+        };
+        Ok(Self { width: info.width, height: info.height, pixels })
+    }
+
+    /// Writes it as a PNG.
+    ///
+    /// # Errors
+    /// When it has no pixels, or not as many as its size says.
+    pub fn written(&self) -> Result<Vec<u8>, BadPicture> {
+        let mut file = Vec::new();
+        let mut encoder = png::Encoder::new(&mut file, self.width, self.height);
+        encoder.set_color(png::ColorType::Rgb);
+        encoder.set_depth(png::BitDepth::Eight);
+        encoder.set_compression(png::Compression::Balanced);
+        let mut writer = encoder.write_header().map_err(BadPicture::because)?;
+        writer.write_image_data(self.pixels.as_flattened()).map_err(BadPicture::because)?;
+        writer.finish().map_err(BadPicture::because)?;
+        Ok(file)
+    }
+
+    /// What there is to see on it.
+    pub fn frame(&self) -> Frame {
+        let Some(background) = self.background() else { return Frame::Blank };
+        let mut ink = 0_u64;
+        let (mut left, mut right, mut top, mut bottom) = (u32::MAX, 0, u32::MAX, 0);
+        for (x, y, pixel) in self.placed() {
+            if *pixel == background || pixel.iter().zip(background).all(|(is, was)| is.abs_diff(was) <= TOLERANCE) {
+                continue;
+            }
+            ink += 1;
+            (left, right) = (left.min(x), right.max(x));
+            (top, bottom) = (top.min(y), bottom.max(y));
+        }
+        if ink * 1_000_000 < LEAST_INK * self.pixels.len() as u64 {
+            return Frame::Blank;
+        }
+        let small = |from: u32, to: u32, whole: u32| (to - from + 1) * 100 <= whole * LONE;
+        let central = |from: u32, to: u32, whole: u32| {
+            let middle = (u64::from(from) + u64::from(to)) * 3 / 2;
+            (u64::from(whole)..=2 * u64::from(whole)).contains(&middle)
+        };
+        let across = small(left, right, self.width) && central(left, right, self.width);
+        let down = small(top, bottom, self.height) && central(top, bottom, self.height);
+        if across && down { Frame::Lone } else { Frame::Painted }
+    }
+
+    /// Whether this picture shows a page that is there. `still` says that the picture before it was the same: what is small and in the
+    /// middle may be all that there is, and then it stands still.
+    pub fn shows_a_page(&self, still: bool) -> bool {
+        match self.frame() {
+            Frame::Blank => false,
+            Frame::Lone => still,
+            Frame::Painted => true,
+        }
+    }
+
+    /// The same picture at half its width and height.
+    pub fn halved(&self) -> Self {
+        let (width, height) = ((self.width / 2).max(1), (self.height / 2).max(1));
+        let at = |x: u32, y: u32| {
+            let place = u64::from(y.min(self.height - 1)) * u64::from(self.width) + u64::from(x.min(self.width - 1));
+            usize::try_from(place).ok().and_then(|place| self.pixels.get(place)).copied().unwrap_or_default()
+        };
+        let mean = |x: u32, y: u32| {
+            let four = [at(2 * x, 2 * y), at(2 * x + 1, 2 * y), at(2 * x, 2 * y + 1), at(2 * x + 1, 2 * y + 1)];
+            [0, 1, 2].map(|channel| {
+                u8::try_from(four.iter().map(|pixel| u16::from(pixel[channel])).sum::<u16>() / 4).unwrap_or(u8::MAX)
+            })
+        };
+        let pixels = (0..height).flat_map(|y| (0..width).map(move |x| (x, y))).map(|(x, y)| mean(x, y)).collect();
+        Self { width, height, pixels }
+    }
+
+    /// The most frequent colour; none of a picture without pixels.
+    fn background(&self) -> Option<[u8; 3]> {
+        let mut times: HashMap<[u8; 3], usize> = HashMap::new();
+        // Neighbours are mostly alike, and counting them as one is much faster.
+        for alike in self.pixels.chunk_by(|one, next| one == next) {
+            *times.entry(alike[0]).or_default() += alike.len();
+        }
+        times.into_iter().max_by_key(|(colour, times)| (*times, *colour)).map(|(colour, _)| colour)
+    }
+
+    fn placed(&self) -> impl Iterator<Item = (u32, u32, &[u8; 3])> {
+        let places = (0..self.height).flat_map(|y| (0..self.width).map(move |x| (x, y)));
+        places.zip(&self.pixels).map(|((x, y), pixel)| (x, y, pixel))
+    }
+}
+
+/// The PNG as it is when it has at most `most` bytes, else halved as often as it takes.
+///
+/// # Errors
+/// When it is too large and cannot be read.
+pub fn fitting(file: Vec<u8>, most: usize) -> Result<Vec<u8>, BadPicture> {
+    let mut file = file;
+    while file.len() > most {
+        let picture = Picture::read(&file)?;
+        if picture.width < 2 || picture.height < 2 {
+            return Err(BadPicture::because("it does not become small enough"));
+        }
+        file = picture.halved().written()?;
+    }
+    Ok(file)
+}
