@@ -8,6 +8,7 @@ pub mod abra;
 mod admin;
 pub mod agent;
 mod backup;
+mod browser;
 mod debian;
 mod down;
 mod embedded;

@@ -10,7 +10,7 @@ use std::{
 use bollard::Docker;
 
 use crate::{
-    agent, backup, engine,
+    agent, backup, browser, engine,
     error::SandboxError,
     home::{Home, Machine},
     host, images, ingress, ipvs,
@@ -47,6 +47,18 @@ pub async fn up(home: &Home, setup: &Setup, say: &mut dyn FnMut(Progress)) -> Re
     let layout = &setup.layout;
     let docker = engine::ensure(home, layout, &mut teller).await?;
     swarm::ensure(&docker, home, layout, &mut teller).await?;
+    // It takes longer than all else, and is only tried when the machine is first seen.
+    let wanted = !home.looked() && browser::wanted();
+    if wanted {
+        engine::update_lists(&mut teller).await?;
+        teller.say("installing a browser beside the rest (chromium-headless-shell, chromium-driver, libnss3-tools)");
+    }
+    let browser = async {
+        match wanted {
+            true => Some(browser::install().await),
+            false => None,
+        }
+    };
     let registry = async {
         match home.looked() {
             true => None,
@@ -75,8 +87,11 @@ pub async fn up(home: &Home, setup: &Setup, say: &mut dyn FnMut(Progress)) -> Re
         }
         Ok::<(), SandboxError>(())
     };
-    let (registry, done) = futures_util::future::join(registry, rest).await;
+    let (registry, browser, done) = futures_util::future::join3(registry, browser, rest).await;
     done?;
+    if let Some(browser) = browser {
+        teller.say(browser);
+    }
     if let Some(registry) = registry {
         let machine = Machine { ipvs: has_ipvs(&docker, layout).await, registry };
         home.remember(&machine).map_err(|error| SandboxError::file(&home.machine_file(), error))?;

@@ -4,8 +4,8 @@ use harness::author::{Ask, Cx, Failed};
 use serde::Deserialize;
 use serde_json::json;
 
-const OWNER: &str = "owner@example.com";
-const PASSWORD: &str = "four blue teapots sing";
+pub const OWNER: &str = "owner@example.com";
+pub const PASSWORD: &str = "four blue teapots sing";
 
 /// A post as the admin API tells of it.
 #[derive(Debug, Deserialize)]

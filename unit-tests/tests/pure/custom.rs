@@ -5,7 +5,7 @@ use harness::{
         outcome::{Outcome, Owner, Status, Tier},
         pack::{Hooks, Pack, Settings, TestName},
     },
-    plan::{Class, plan},
+    plan::{Class, Step, StepId, plan},
     report::results::{ResultsV1, Stage},
     verdict::Colour::{Green, Inconclusive, Red},
 };
@@ -190,9 +190,11 @@ fn functions_are_planned_one_after_the_other_in_their_places() {
             "posts::one < steady",
             "posts::two < posts::one",
             "check::custom::last < posts::two",
-            "undeploy < check::custom::last",
+            "undeploy < shot",
             "sweep < undeploy",
             "compare < sweep",
         ]
     );
+    let shot = plan.steps.iter().find(|planned| planned.step == Step::Shot).unwrap();
+    assert_eq!(shot.after, [StepId("check::custom::last".into())], "the picture is one of an app that was tried");
 }

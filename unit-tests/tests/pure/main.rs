@@ -30,6 +30,7 @@ mod reference;
 mod results;
 mod run;
 mod schema;
+mod shot;
 mod sweep;
 mod sweep_janitor;
 mod terminal;

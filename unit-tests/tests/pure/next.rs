@@ -31,7 +31,7 @@ fn failed() -> Outcome {
 #[test]
 fn a_good_run_goes_through_its_steps_one_after_the_other() {
     let mut tale = Tale::planned(INSTALL);
-    for step in ["provision", "deploy", "calibrate", "answer", "steady", "undeploy", "sweep", "compare"] {
+    for step in ["provision", "deploy", "calibrate", "answer", "steady", "shot", "undeploy", "sweep", "compare"] {
         let both = Next::Start(vec![StepId("calibrate".into()), StepId("answer".into())]);
         assert_eq!(after(&tale), if step == "calibrate" { both } else { start(step) });
         tale = tale.starts(step);
@@ -47,8 +47,10 @@ fn what_runs_beside_the_tiers_holds_nothing_up_but_the_end() {
     let answered = deployed.step("answer", Outcome::Passed);
     assert_eq!(after(&answered), start("steady"));
     let steady = answered.starts("steady").step("steady", Outcome::Passed);
-    assert_eq!(after(&steady), Next::Wait, "calibrate still looks at the app");
-    assert_eq!(after(&steady.step("calibrate", failed())), start("undeploy"));
+    assert_eq!(after(&steady), start("shot"), "calibrate still looks at the app");
+    let shot = steady.starts("shot").step("shot", Outcome::Unverified(Gap::Killed));
+    assert_eq!(after(&shot), Next::Wait, "calibrate still looks at the app");
+    assert_eq!(after(&shot.step("calibrate", failed())), start("undeploy"));
 }
 
 #[test]
@@ -86,7 +88,7 @@ fn a_refused_run_only_removes_what_is_already_its_own() {
 fn lint_runs_beside_the_tiers_and_only_the_undeploy_waits_for_it() {
     let begun = Tale::begun(INSTALL).under(unit_tests::tale::planned(&unit_tests::tale::request(INSTALL)));
     assert_eq!(after(&begun), Next::Start(vec![StepId("provision".into()), StepId("lint".into())]));
-    let linting = begun.starts("lint").pass(&["provision", "deploy", "calibrate", "answer", "steady"]);
+    let linting = begun.starts("lint").pass(&["provision", "deploy", "calibrate", "answer", "steady", "shot"]);
     assert_eq!(after(&linting), Next::Wait);
     assert_eq!(after(&linting.clone().step("lint", failed())), start("undeploy"));
     let cancelled = linting.cancelled(Cancel::Deadline).step("lint", Outcome::Unverified(Gap::Killed));

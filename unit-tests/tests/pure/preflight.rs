@@ -67,7 +67,7 @@ fn a_fit_host_is_ok_in_everything() {
     let checks = judged(&fit());
     assert!(checks.iter().all(|check| check.finding == Finding::Ok && check.remedy.is_none()), "{checks:#?}");
     let topics: Vec<Topic> = checks.iter().map(|check| check.topic).collect();
-    assert!(topics.is_sorted() && topics.len() == 13, "{topics:?}");
+    assert!(topics.is_sorted() && topics.len() == 14, "{topics:?}");
     assert_eq!(unfit(&checks), None);
 }
 

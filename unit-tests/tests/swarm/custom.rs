@@ -23,6 +23,7 @@ use harness::{
         outcome::{Outcome, Owner},
         pack::{CanaryAct, TestName},
     },
+    picture::{Frame, Picture},
     plan::Head,
     ports::{ChildRegister, Exited, ProgramError, Ran, TestProgram},
     redact::Redact,
@@ -77,7 +78,7 @@ pub(crate) fn scratch(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         name: "scratch",
         settings: "",
         overlay: None,
-        suites: &[("custom/ends.rs", suite)],
+        suites: &[("custom/ends.rs", suite), ("custom/browser.rs", crate::browser::suite)],
         lifecycle: Some(lifecycle),
         warnings: &[],
     };
@@ -198,17 +199,17 @@ impl ChildRegister for Register {
 }
 
 /// A program of a pack, in a folder of its own.
-struct Scene {
+pub(crate) struct Scene {
     program: PackProgram,
     children: Arc<Register>,
     redact: Arc<Redact>,
     head: Head,
-    folder: Folder,
+    pub(crate) folder: Folder,
     _state: tempfile::TempDir,
 }
 
 impl Scene {
-    fn of(program: Vec<OsString>, run: &RunId, host: Host, head: Head) -> Self {
+    pub(crate) fn of(program: Vec<OsString>, run: &RunId, host: Host, head: Head) -> Self {
         let env = ground::env();
         let state = tempfile::tempdir().unwrap();
         let folder = Folder::of(state.path(), run);
@@ -225,11 +226,18 @@ impl Scene {
         Self::of(program, &fresh_run(), Host::parse("zone = \"taster.test\"").unwrap(), tale::head())
     }
 
-    fn run(&self, test: &TestName, budget: Duration) -> Ran {
+    /// The process of the function that was started last.
+    pub(crate) fn child(&self) -> u32 {
+        let children = self.children.0.lock().unwrap();
+        let pid = children.iter().rfind(|(_, ended)| !**ended).map(|(pid, _)| *pid).unwrap();
+        u32::try_from(pid).unwrap()
+    }
+
+    pub(crate) fn run(&self, test: &TestName, budget: Duration) -> Ran {
         block_on(self.program.run_one(test, &self.head, budget)).unwrap()
     }
 
-    fn passes(&self, test: &TestName) {
+    pub(crate) fn passes(&self, test: &TestName) {
         let outcome = told(test, &self.run(test, Duration::from_secs(60)));
         assert_eq!(outcome, Outcome::Passed, "{test}");
     }
@@ -242,7 +250,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 fn scratch_ends() {
     let scene = Scene::scratch();
     let listed = block_on(scene.program.list(Duration::from_secs(60))).unwrap();
-    assert_eq!(listed.len(), 13, "{listed:?}");
+    assert_eq!(listed.len(), 16, "{listed:?}");
     let (long, short) = (Duration::from_secs(60), Duration::from_secs(3));
     let test = Some(Owner::Test);
     let rows: [(&str, Duration, Option<Owner>, &str); 10] = [
@@ -413,6 +421,11 @@ fn hello(stage: &Stage<'_>) {
     let [junit, page] = ["junit.xml", "report.html"].map(|file| fs::read_to_string(run.join(file)).unwrap());
     assert_eq!(junit.matches("posts::a post is read back").count(), 1, "one test is one case: {junit}");
     assert!(page.contains("posts::a post is read back"));
+    assert_eq!(stage_of(&results, "page::a browser shows the page")["status"], "pass", "{results}");
+    assert_eq!((&results["screenshot"], &stage_of(&results, "shot")["status"]), (&"screenshot.png".into(), &"pass".into()));
+    let picture = Picture::read(&fs::read(run.join("screenshot.png")).unwrap()).unwrap();
+    assert_eq!((picture.frame(), picture.width, picture.height), (Frame::Painted, 1280, 800));
+    assert!(page.contains("src=\"data:image/png;base64,iVBOR") && page.len() < 1 << 20, "the picture is in the page");
     assert!(!run.join("abra").exists(), "contexts and answers went with the run");
     stage.assert_zero();
 }

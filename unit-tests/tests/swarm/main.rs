@@ -4,6 +4,7 @@
 mod abra;
 mod backup;
 mod bad_input;
+mod browser;
 mod compose;
 mod conformance;
 mod custom;
@@ -70,6 +71,7 @@ fn on_a_swarm(ground: Result<Ground, String>, list: bool, ghost: bool) -> Vec<Tr
     stories.extend(local_host::stories());
     stories.extend(runs::stories(ground.as_ref()));
     stories.extend(custom::runs(ground.as_ref()));
+    stories.extend(browser::stories(ground.as_ref()));
     stories.extend(ghost::stories(ground.as_ref(), ghost));
     stories.extend(lint::stories(ground.as_ref()));
     stories.extend(upgrade::stories(ground.as_ref()));
