@@ -110,3 +110,44 @@ impl Folder {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::symlink};
+
+    use super::*;
+
+    #[test]
+    fn only_what_lies_in_the_runs_own_folder_is_taken_over() {
+        let state = tempfile::tempdir().unwrap();
+        let folder = Folder::of(state.path(), &"20261121-101502-k3v7q2m7".parse().unwrap());
+        let room = folder.abra_dir().join("pack");
+        fs::create_dir_all(&room).unwrap();
+        let file = |path: PathBuf, content: &[u8]| {
+            fs::write(&path, content).unwrap();
+            path
+        };
+        let outside = file(state.path().join("outside"), b"not yours");
+        let (text, picture) = (file(room.join("text"), b"a secret word"), file(room.join("picture"), b"\x89PNG\xff"));
+        let (link, large) = (room.join("link"), room.join("large"));
+        symlink(&outside, &link).unwrap();
+        fs::File::create(&large).unwrap().set_len(MOST_ADOPTED + 1).unwrap();
+        let hide = |text: &str| text.replace("secret", "hidden");
+
+        let (kept, told) = folder.adopt("a.txt", &text, hide).unwrap();
+        assert_eq!((kept.to_str(), told.as_deref()), (Some("evidence/a.txt"), Some("a hidden word")));
+        assert_eq!(fs::read(folder.root().join(&kept)).unwrap(), b"a hidden word");
+        let (kept, told) = folder.adopt("a.png", &picture, hide).unwrap();
+        assert_eq!((fs::read(folder.root().join(&kept)).unwrap().as_slice(), told), (&b"\x89PNG\xff"[..], None));
+        for (what, left) in [
+            ("elsewhere", outside),
+            ("a link to elsewhere", link),
+            ("too large", large),
+            ("a folder", room.clone()),
+            ("nothing", room.join("x")),
+        ] {
+            assert!(folder.adopt("b", &left, hide).is_err(), "{what}");
+        }
+        assert_eq!(fs::read_dir(folder.root().join("evidence")).unwrap().count(), 2);
+    }
+}

@@ -72,9 +72,8 @@ impl Browser {
     pub(super) async fn open(cx: Cx, at: &'static Location<'static>) -> Result<Self, Failed> {
         let context = cx.context();
         let session = Session::open(&context.browser, &context.host(), &context.room).await.map_err(|error| match error {
-            NoBrowser::Absent { .. } => Failed::tool_absent(error.to_string(), at),
-            // Nothing is known of the app without it, and it is not the app's.
-            NoBrowser::Broken { .. } => Failed::tool_absent(error.to_string(), at),
+            // Nothing is known of the app without a browser, whyever there is none, and that is not the app's fault.
+            NoBrowser::Absent { .. } | NoBrowser::Broken { .. } => Failed::tool_absent(error.to_string(), at),
         })?;
         let opened = Arc::new(Opened { session, console: Mutex::default() });
         cx.evidence().kept().sessions.push(opened.clone());
@@ -190,8 +189,8 @@ impl Browser {
         taken.map_err(|said| Failed::at_place(format!("no picture of the window: {said}"), at))
     }
 
-    fn act(&self, css: &str, act: Act<'_>, at: &'static Location<'static>) -> impl Future<Output = Result<String, Failed>> {
-        async move { self.again(&format!("the page's {css:?}"), at, async || self.opened.session.act(css, act).await).await }
+    async fn act(&self, css: &str, act: Act<'_>, at: &'static Location<'static>) -> Result<String, Failed> {
+        self.again(&format!("the page's {css:?}"), at, async || self.opened.session.act(css, act).await).await
     }
 
     /// Tries something until it is done, or cannot be, or the budget is used up.

@@ -341,7 +341,8 @@ fn passes(said: &str) -> bool {
 /// The first line of what the driver says; stacks of its own follow.
 fn words(error: &CmdError) -> String {
     let told = match error {
-        CmdError::Standard(error) => format!("{}: {}", error.error, error.message),
+        CmdError::Standard(error) if error.error == ErrorStatus::NoSuchElement => "it is not on the page".to_owned(),
+        CmdError::Standard(error) => error.message.to_string(),
         other => other.to_string(),
     };
     told.lines().next().unwrap_or_default().trim().to_owned()
