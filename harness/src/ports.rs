@@ -33,7 +33,7 @@ use crate::{
 pub use abra::{Abra, AbraError, Call, Exchange};
 pub use checkout::{Branch, Checked, Checkout, CheckoutError, Tag};
 pub use data::{Data, Holder, Said};
-pub use program::{Exited, ProgramError, Ran, TestProgram};
+pub use program::{Attached, Exited, ProgramError, Ran, TestProgram};
 
 /// The outside of a run.
 #[derive(Clone)]

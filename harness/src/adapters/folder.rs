@@ -54,7 +54,7 @@ impl Folder {
     }
 
     /// Writes `text` to `name` below `evidence/` and returns its path relative to the run's folder.
-    pub fn keep(&self, name: &str, text: &str) -> io::Result<PathBuf> {
+    pub fn keep(&self, name: &str, text: impl AsRef<[u8]>) -> io::Result<PathBuf> {
         let file = Path::new("evidence").join(name);
         std::fs::create_dir_all(self.root.join("evidence"))?;
         self.replace(&file, text)?;
@@ -70,9 +70,9 @@ impl Folder {
     }
 
     /// Writes `text` to `file` so that a reader finds either the old text or the new one, whole, also after a crash.
-    pub fn replace(&self, file: &Path, text: &str) -> io::Result<()> {
+    pub fn replace(&self, file: &Path, text: impl AsRef<[u8]>) -> io::Result<()> {
         let mut draft = tempfile::NamedTempFile::new_in(&self.root)?;
-        draft.write_all(text.as_bytes())?;
+        draft.write_all(text.as_ref())?;
         draft.as_file().sync_all()?;
         draft.persist(self.root.join(file))?;
         Ok(())

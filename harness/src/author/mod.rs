@@ -21,19 +21,23 @@
 //! ```
 
 mod cx;
+mod database;
 mod failed;
 mod http;
 mod lifecycle;
 mod linked;
 mod program;
+mod soft;
 mod suite;
 
 pub use cx::{Cx, Printed};
+pub use database::Db;
 pub use failed::{Failed, ensure};
 pub use http::{Ask, Reply};
 pub use lifecycle::{Lifecycle, Wiring};
 pub use linked::{BadPack, Linked, SuiteFile};
 pub use program::main;
+pub use soft::Soft;
 pub use suite::Suite;
 
 use futures_util::future::LocalBoxFuture;
