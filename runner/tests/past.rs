@@ -73,7 +73,13 @@ fn a_list_has_the_last_run_of_each_recipe() {
     assert!(hello["version"].as_str().is_some_and(|version| version.contains('+')), "{hello}");
     assert_eq!((&hello["last"]["run_id"], &hello["last"]["verdict"]), (&NEW.into(), &"red".into()));
     let tests = json!({ "health": 1, "roundtrip": 1, "distinctive": 2 });
-    assert_eq!(hello["pack"], json!({ "tests": tests, "canaries": 1, "superficial": false }));
+    assert_eq!(
+        hello["pack"],
+        json!({ "tests": tests, "canaries": 1, "superficial": false, "parity": { "named": 4, "deferred": 0, "wrong": [] } })
+    );
+    let all = document["tests"].as_array().unwrap();
+    let one = json!({ "recipe": "hello", "file": "recipes/hello/custom/posts.rs", "test": "posts::a post is read back", "kind": "roundtrip", "origin": "pack" });
+    assert!(all.contains(&one) && all.iter().filter(|test| test["recipe"] == "hello").count() == 4, "{all:?}");
     assert!(row("hello ").contains("4 tests"), "{table}");
     assert_eq!((&hello["last"]["tiers"], &hello["last"]["level"]), (&json!(["install"]), &json!(1)));
     assert!(hello["last"]["age_ms"].is_i64() || hello["last"]["age_ms"].is_u64(), "{hello}");

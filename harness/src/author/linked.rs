@@ -22,6 +22,8 @@ pub struct Linked {
     pub suites: &'static [SuiteFile],
     /// The lifecycle, when there is one.
     pub lifecycle: Option<fn() -> Lifecycle>,
+    /// The text of `PARITY.md`, when there is one.
+    pub parity: Option<&'static str>,
     /// What is out of date about it, a sentence each.
     pub warnings: &'static [&'static str],
 }
@@ -170,7 +172,8 @@ mod tests {
         Ok(())
     }
 
-    const NOTHING: Linked = Linked { name: "shop", settings: "", overlay: None, suites: &[], lifecycle: None, warnings: &[] };
+    const NOTHING: Linked =
+        Linked { name: "shop", settings: "", overlay: None, suites: &[], lifecycle: None, parity: None, warnings: &[] };
 
     fn one() -> Suite {
         Suite::new().health("it is well", holds)

@@ -79,6 +79,7 @@ pub(crate) fn scratch(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         overlay: None,
         suites: &[("custom/ends.rs", suite)],
         lifecycle: Some(lifecycle),
+        parity: None,
         warnings: &[],
     };
     author::main(&pack, ground::env().context.as_deref(), args)
