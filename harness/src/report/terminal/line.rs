@@ -56,7 +56,10 @@ pub(super) fn line(event: &Event, state: &RunState) -> Option<Line> {
         }
         Kind::AttemptFailed { step, attempt, failure } => {
             let before = format!("{step}: attempt {attempt} ");
-            let after = format!(": {}; it is tried again", failure.message);
+            // A test says its name itself.
+            let named = format!("{step}: ");
+            let message = failure.message.strip_prefix(&named).unwrap_or(&failure.message);
+            let after = format!(": {message}; it is tried again");
             return Some(Line { before, word: Some((Hue::Unsure, "failed".into())), after });
         }
         Kind::Warned { text } => {
