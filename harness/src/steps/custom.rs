@@ -184,7 +184,7 @@ fn keep(context: &Context<'_>, id: &StepId, name: &str, attached: &Attached) {
 fn with_evidence(context: &Context<'_>, id: &StepId, name: &str, outcome: Outcome, ran: &Ran) -> Outcome {
     let Outcome::Failed(failure) = outcome else { return outcome };
     let text = format!("{}\n\n{}", failure.message, ran.output);
-    Outcome::Failed(match context.folder.keep(&format!("{name}.txt"), &context.log.redact(&text)) {
+    Outcome::Failed(match context.folder.keep(&format!("{name}.txt"), context.log.redact(&text)) {
         Ok(file) => {
             let evidence = file.display().to_string();
             let what = "what the test printed".to_owned();
