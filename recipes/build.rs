@@ -11,6 +11,8 @@ use std::{
 
 /// Where tests are looked for; the second and third are what the folder was called before.
 const FOLDERS: [&str; 3] = ["custom", "functional", "playwright"];
+/// The folders of this package itself.
+const OWN: [&str; 2] = ["src", "tests"];
 /// The names that mean an operation and not a test.
 const LIFECYCLE: [&str; 8] = ["install", "upgrade", "backup", "restore", "lifecycle", "canary", "check", "ready"];
 
@@ -24,6 +26,7 @@ pub(crate) struct Pack {
     lifecycle: bool,
     settings: bool,
     overlay: bool,
+    parity: bool,
     pub(crate) warnings: Vec<String>,
 }
 
@@ -34,7 +37,12 @@ fn main() {
     let mut text = String::new();
     let mut table = String::from("static PACKS: &[Linked] = &[\n");
     let mut modules = BTreeMap::new();
-    let mut wrong = Vec::new();
+    let mut wrong: Vec<String> = misnamed(&root)
+        .into_iter()
+        .map(|name| {
+            format!("recipes/{name} holds what a pack has, and no recipe is called so: lower-case letters, digits, `-` and `_`")
+        })
+        .collect();
     for name in folders(&root) {
         let pack = match find(&root.join(&name), &name) {
             Ok(Some(pack)) => pack,
@@ -63,9 +71,21 @@ fn main() {
 
 /// The names of the folders that can be packs.
 fn folders(root: &Path) -> Vec<String> {
-    let mut names: Vec<String> = entries(root).into_iter().filter(|name| root.join(name).is_dir() && name != "src").collect();
-    names.retain(|name| name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c)));
-    names
+    entries(root)
+        .into_iter()
+        .filter(|name| root.join(name).is_dir() && !OWN.contains(&name.as_str()) && is_recipe(name))
+        .collect()
+}
+
+/// The folders that look like packs and would not be found, for no recipe has such a name.
+fn misnamed(root: &Path) -> Vec<String> {
+    let holds =
+        |name: &str| FOLDERS.iter().chain(&["recipe.toml", "lifecycle.rs"]).any(|part| root.join(name).join(part).exists());
+    entries(root).into_iter().filter(|name| !is_recipe(name) && holds(name)).collect()
+}
+
+fn is_recipe(name: &str) -> bool {
+    name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c))
 }
 
 fn entries(folder: &Path) -> Vec<String> {
@@ -78,9 +98,19 @@ fn entries(folder: &Path) -> Vec<String> {
 /// What a folder holds of a pack; nothing when it holds nothing.
 pub(crate) fn find(folder: &Path, recipe: &str) -> Result<Option<Pack>, Vec<String>> {
     let has = |file: &str| folder.join(file).is_file();
-    let mut pack =
-        Pack { lifecycle: has("lifecycle.rs"), settings: has("recipe.toml"), overlay: has("compose.ci.yml"), ..Pack::default() };
-    let mut wrong = Vec::new();
+    let mut pack = Pack {
+        lifecycle: has("lifecycle.rs"),
+        settings: has("recipe.toml"),
+        overlay: has("compose.ci.yml"),
+        parity: has("PARITY.md"),
+        ..Pack::default()
+    };
+    let mut wrong: Vec<String> = strays(folder)
+        .into_iter()
+        .map(|file| {
+            format!("recipes/{recipe}/{file} would not be in the binary; tests are files of recipes/{recipe}/custom/ itself")
+        })
+        .collect();
     for below in FOLDERS {
         let sources = entries(&folder.join(below)).into_iter().filter_map(|file| Some(file.strip_suffix(".rs")?.to_owned()));
         for stem in sources {
@@ -111,6 +141,25 @@ pub(crate) fn find(folder: &Path, recipe: &str) -> Result<Option<Pack>, Vec<Stri
     }
 }
 
+/// The files of Rust in a pack's folder that nothing would compile.
+fn strays(folder: &Path) -> Vec<String> {
+    let mut strays = Vec::new();
+    let mut below = vec![String::new()];
+    while let Some(at) = below.pop() {
+        for name in entries(&folder.join(&at)) {
+            let path = format!("{at}{name}");
+            if folder.join(&path).is_dir() {
+                below.push(format!("{path}/"));
+            } else if path.ends_with(".rs") && path != "lifecycle.rs" {
+                let its = path.split_once('/').is_some_and(|(top, rest)| FOLDERS.contains(&top) && !rest.contains('/'));
+                strays.extend((!its).then_some(path));
+            }
+        }
+    }
+    strays.sort();
+    strays
+}
+
 /// The module of a pack: `custom` with all files of tests and helpers beside each other, and `lifecycle`.
 fn modules_of(text: &mut String, folder: &Path, module: &str, pack: &Pack) {
     if pack.suites.is_empty() && !pack.lifecycle {
@@ -132,12 +181,13 @@ fn row_of(table: &mut String, folder: &Path, name: &str, module: &str, pack: &Pa
     let include = |file: &str| format!("include_str!({:?})", folder.join(file).display().to_string());
     let settings = if pack.settings { include("recipe.toml") } else { "\"\"".to_owned() };
     let overlay = if pack.overlay { format!("Some({})", include("compose.ci.yml")) } else { "None".to_owned() };
+    let parity = if pack.parity { format!("Some({})", include("PARITY.md")) } else { "None".to_owned() };
     let suites: Vec<String> =
         pack.suites.iter().map(|(stem, file)| format!("({file:?}, {module}::custom::{}::suite)", raw(stem))).collect();
     let lifecycle = if pack.lifecycle { format!("Some({module}::lifecycle::lifecycle)") } else { "None".to_owned() };
     let _ = writeln!(
         table,
-        "    Linked {{ name: {name:?}, settings: {settings}, overlay: {overlay}, suites: &[{}], lifecycle: {lifecycle}, warnings: &{:?} }},",
+        "    Linked {{ name: {name:?}, settings: {settings}, overlay: {overlay}, suites: &[{}], lifecycle: {lifecycle}, parity: {parity}, warnings: &{:?} }},",
         suites.join(", "),
         pack.warnings
     );

@@ -18,6 +18,79 @@ pub fn command(database: &Database, act: CanaryAct, nonce: &str) -> Vec<String> 
     vec!["sh".into(), "-c".into(), script]
 }
 
+/// What stands between the values of a row, and between rows: no value has it.
+const UNIT: char = '\u{1f}';
+const RECORD: char = '\u{1e}';
+
+/// The command that asks a question of a database: SQL, or a command of Redis. The error is one sentence.
+pub fn query(database: &Database, question: &str) -> Result<Vec<String>, String> {
+    let script = match database.kind {
+        DatabaseKind::Postgres => {
+            let options = format!("-P null=NULL -F {} -R {}", quoted(UNIT), quoted(RECORD));
+            format!("export PGOPTIONS='-c client_min_messages=error'; {}", postgres_with(database, &options, question))
+        }
+        DatabaseKind::Mysql => mysql(database, question),
+        DatabaseKind::Sqlite => {
+            let path = given(database.path.as_ref(), "");
+            format!("exec sqlite3 -ascii -nullvalue NULL -cmd '.timeout 5000' {path} {}", shell_words::quote(question))
+        }
+        DatabaseKind::Redis => {
+            let words = shell_words::split(question).map_err(|error| format!("{question:?} is no command of Redis: {error}"))?;
+            let client = redis_client(database);
+            format!("{client} exec redis-cli --raw -d {} {}", quoted(RECORD), shell_words::join(words))
+        }
+    };
+    Ok(vec!["sh".into(), "-c".into(), script])
+}
+
+fn quoted(c: char) -> String {
+    shell_words::quote(&c.to_string()).into_owned()
+}
+
+/// The rows in what a client printed, or what it complains of.
+pub fn rows(kind: DatabaseKind, exit: i64, text: &str) -> Result<Vec<Vec<String>>, String> {
+    // A client of Redis ends well when the server refuses.
+    let refused = kind == DatabaseKind::Redis
+        && text.split_once(' ').is_some_and(|(word, _)| {
+            word.ends_with("ERR")
+                || ["NOAUTH", "WRONGTYPE", "WRONGPASS", "NOPERM", "NOSCRIPT", "LOADING", "MISCONF", "OOM"].contains(&word)
+        });
+    if exit != 0 || refused {
+        let said = text.trim();
+        return Err(if said.is_empty() { format!("its client ended with exit code {exit}") } else { said.to_owned() });
+    }
+    let split = |separator: char| {
+        let text = text.strip_suffix('\n').unwrap_or(text);
+        let text = text.strip_suffix(separator).unwrap_or(text).to_owned();
+        if text.is_empty() { Vec::new() } else { text.split(separator).map(str::to_owned).collect::<Vec<_>>() }
+    };
+    let values = |row: String| row.split(UNIT).map(str::to_owned).collect();
+    Ok(match kind {
+        DatabaseKind::Postgres | DatabaseKind::Sqlite => split(RECORD).into_iter().map(values).collect(),
+        DatabaseKind::Mysql => text.lines().map(|row| row.split('\t').map(unescaped).collect()).collect(),
+        DatabaseKind::Redis => split(RECORD).into_iter().map(|value| vec![value]).collect(),
+    })
+}
+
+/// A value as the client of MySQL writes it in a batch.
+fn unescaped(value: &str) -> String {
+    let mut plain = String::with_capacity(value.len());
+    let mut rest = value.chars();
+    while let Some(c) = rest.next() {
+        plain.push(match c {
+            '\\' => match rest.next() {
+                Some('n') => '\n',
+                Some('t') => '\t',
+                Some('0') => '\0',
+                Some(other) => other,
+                None => '\\',
+            },
+            other => other,
+        });
+    }
+    plain
+}
+
 fn sql(act: CanaryAct, nonce: &str, text: &str) -> String {
     match act {
         CanaryAct::Plant => format!(
@@ -46,10 +119,17 @@ fn password(file: Option<&String>, files: &[&str], variables: &[&str]) -> String
 }
 
 fn postgres(database: &Database, sql: &str) -> String {
+    postgres_with(database, "", sql)
+}
+
+fn postgres_with(database: &Database, options: &str, sql: &str) -> String {
     let user = given(database.user.as_ref(), "${POSTGRES_USER:-postgres}");
     let name = given(database.name.as_ref(), "${POSTGRES_DB:-${POSTGRES_USER:-postgres}}");
     let password = password(database.password_file.as_ref(), &["POSTGRES_PASSWORD_FILE"], &["POSTGRES_PASSWORD"]);
-    format!("PGPASSWORD={password} exec psql -v ON_ERROR_STOP=1 -qtA -U {user} -d {name} -c {}", shell_words::quote(sql))
+    format!(
+        "PGPASSWORD={password} exec psql -v ON_ERROR_STOP=1 -qtA {options} -U {user} -d {name} -c {}",
+        shell_words::quote(sql)
+    )
 }
 
 fn mysql(database: &Database, sql: &str) -> String {
@@ -71,9 +151,13 @@ fn sqlite(database: &Database, sql: &str) -> String {
     format!("exec sqlite3 -cmd '.timeout 5000' {path} {}", shell_words::quote(sql))
 }
 
-fn redis(database: &Database, act: CanaryAct, nonce: &str) -> String {
+fn redis_client(database: &Database) -> String {
     let password = password(database.password_file.as_ref(), &["REDIS_PASSWORD_FILE"], &["REDIS_PASSWORD"]);
-    let client = format!("p={password}; export REDISCLI_AUTH=\"$p\"; [ -n \"$p\" ] || unset REDISCLI_AUTH;");
+    format!("p={password}; export REDISCLI_AUTH=\"$p\"; [ -n \"$p\" ] || unset REDISCLI_AUTH;")
+}
+
+fn redis(database: &Database, act: CanaryAct, nonce: &str) -> String {
+    let client = redis_client(database);
     match act {
         CanaryAct::Plant => format!("{client} redis-cli SET taster_canary {nonce} && redis-cli SAVE"),
         CanaryAct::Check => format!("{client} redis-cli GET taster_canary"),
@@ -93,12 +177,15 @@ mod tests {
 
     /// What a client in the place of `name` is called with, and its password.
     fn called(database: &Database, name: &str, act: CanaryAct, env: &[(&str, &str)]) -> String {
+        called_with(&command(database, act, "n1"), name, env)
+    }
+
+    fn called_with(words: &[String], name: &str, env: &[(&str, &str)]) -> String {
         let bin = tempfile::tempdir().unwrap();
         let fake = bin.path().join(name);
         std::fs::write(&fake, "#!/bin/sh\necho \"$PGPASSWORD$MYSQL_PWD$REDISCLI_AUTH|$*\"\n").unwrap();
         std::fs::set_permissions(&fake, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         let path = format!("{}:/usr/bin:/bin", bin.path().display());
-        let words = command(database, act, "n1");
         let done =
             Command::new(&words[0]).args(&words[1..]).env_clear().env("PATH", path).envs(env.iter().copied()).output().unwrap();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
@@ -137,6 +224,48 @@ mod tests {
         ] {
             assert_eq!(called(&database(kind), client, Check, &env), call, "{kind:?} {env:?}");
         }
+    }
+
+    #[test]
+    fn what_a_client_prints_is_rows_of_values() {
+        use DatabaseKind::{Mysql, Postgres, Redis, Sqlite};
+        for (kind, text, wanted) in [
+            (Postgres, "", &[][..]),
+            (Postgres, "1\u{1f}two\nlines\u{1e}3\u{1f}NULL\n", &[&["1", "two\nlines"][..], &["3", "NULL"]]),
+            (Sqlite, "1\u{1f}a\u{1e}2\u{1f}b\u{1e}", &[&["1", "a"], &["2", "b"]]),
+            (Sqlite, "\u{1f}\u{1e}", &[&["", ""]]),
+            (Mysql, "1\ta\\tb\\nc\\\\\n2\tNULL\n", &[&["1", "a\tb\nc\\"], &["2", "NULL"]]),
+            (Redis, "one\u{1e}two\n", &[&["one"], &["two"]]),
+            (Redis, "OK\n", &[&["OK"]]),
+        ] {
+            assert_eq!(rows(kind, 0, text).unwrap(), wanted, "{kind:?} {text:?}");
+        }
+        for (kind, exit, text, said) in [
+            (Postgres, 3, "ERROR:  relation \"x\" does not exist\n", "ERROR:  relation \"x\" does not exist"),
+            (Mysql, 1, "", "its client ended with exit code 1"),
+            (Redis, 0, "ERR unknown command 'GETT'\n", "ERR unknown command 'GETT'"),
+            (Redis, 0, "NOAUTH Authentication required.\n", "NOAUTH Authentication required."),
+        ] {
+            assert_eq!(rows(kind, exit, text).unwrap_err(), said);
+        }
+    }
+
+    #[test]
+    fn what_is_asked_goes_to_the_client_as_it_is() {
+        for (kind, client, question, call) in [
+            (
+                DatabaseKind::Postgres,
+                "psql",
+                "SELECT 'a b'",
+                "|-v ON_ERROR_STOP=1 -qtA -P null=NULL -F \u{1f} -R \u{1e} -U postgres -d postgres -c SELECT 'a b'",
+            ),
+            (DatabaseKind::Sqlite, "sqlite3", "SELECT 1", "|-ascii -nullvalue NULL -cmd .timeout 5000 /data/a.db SELECT 1"),
+            (DatabaseKind::Redis, "redis-cli", "SET k 'a b'", "|--raw -d \u{1e} SET k a b"),
+        ] {
+            let database = Database { path: Some("/data/a.db".into()), ..database(kind) };
+            assert_eq!(called_with(&query(&database, question).unwrap(), client, &[]), call);
+        }
+        assert!(query(&database(DatabaseKind::Redis), "GET 'k").unwrap_err().contains("is no command of Redis"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     panic::AssertUnwindSafe,
     time::Duration,
 };
@@ -23,13 +23,13 @@ use crate::{
     model::{
         host::{Host, Limits},
         outcome::{Cause, Failure, Gap, Outcome, Owner, Tier},
-        pack::Pack,
+        pack::{Pack, TestName},
         request::Request,
         time::spoken,
     },
     plan::{Class, Plan, Planned, Refusal, StepId, plan},
     ports::Ports,
-    state::{Next, RunState, next},
+    state::{Next, RunState, next, tried_again},
     steps::{self, Context},
 };
 
@@ -44,12 +44,21 @@ enum Wake {
     Deadline,
 }
 
+/// What earlier runs of a recipe on a host say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Past {
+    /// The last green run whose head had a version.
+    pub green: Option<Green>,
+    /// The custom tests of the last green run that had any.
+    pub tests: BTreeSet<TestName>,
+}
+
 /// What a run is made of.
 pub struct Run<'a> {
     /// What was asked for.
     pub request: Request,
-    /// The last green run of the recipe on this host.
-    pub history: Option<Green>,
+    /// What earlier runs of the recipe on this host say.
+    pub history: Past,
     /// Where it is tasted.
     pub host: Host,
     /// The recipe's pack; empty without one.
@@ -83,7 +92,7 @@ pub async fn run_by(plan: impl Fn(&Request, &Facts, &Limits) -> Result<Plan, Ref
     tokio::pin!(deadline);
 
     let found = Found::default();
-    let given = Given { request: &request, host: &host, pack: &pack, history: history.as_ref() };
+    let given = Given { request: &request, host: &host, pack: &pack, history: history.green.as_ref() };
     let gathered = tokio::select! {
         gathered = AssertUnwindSafe(facts::gather(given, ports, log, folder, &found)).catch_unwind() => {
             Some(gathered.unwrap_or_else(|_| Err(Refusal::Facts(panicked("gathering the facts")))))
@@ -115,6 +124,7 @@ pub async fn run_by(plan: impl Fn(&Request, &Facts, &Limits) -> Result<Plan, Ref
     };
     log.record(Kind::Planned { plan: plan.clone() });
     say_of_the_pack(&plan, &request, log);
+    say_what_vanished(&plan, &request, &history, log);
     perform(&plan, &context, &mut signals, deadline.as_mut()).await;
     log.record(Kind::RunFinished);
     log.state()
@@ -140,12 +150,9 @@ async fn perform(
             Next::Finished => return,
             Next::Start(ids) => {
                 for planned in ids.iter().filter_map(|id| plan.step(id)) {
-                    log.record(Kind::StepStarted { step: planned.id.clone(), attempt: 1 });
-                    let (handle, registration) = AbortHandle::new_pair();
+                    let (handle, step) = begun(context, planned, 1);
                     handles.insert(planned.id.clone(), handle);
-                    let step = Abortable::new(bounded(context, planned), registration);
-                    let id = planned.id.clone();
-                    running.push(step.map(|done| (id, done.unwrap_or(Outcome::Unverified(Gap::Killed)))).boxed_local());
+                    running.push(step);
                 }
                 continue;
             }
@@ -160,7 +167,15 @@ async fn perform(
         match wake {
             Wake::StepDone(step, outcome) => {
                 handles.remove(&step);
-                log.record(Kind::StepFinished { step, outcome });
+                match (tried_again(plan, &log.state(), &step, &outcome), plan.step(&step)) {
+                    (Some((failure, next)), Some(planned)) => {
+                        log.record(Kind::AttemptFailed { step: step.clone(), attempt: next - 1, failure });
+                        let (handle, again) = begun(context, planned, next);
+                        handles.insert(step, handle);
+                        running.push(again);
+                    }
+                    (None, _) | (_, None) => log.record(Kind::StepFinished { step, outcome }),
+                }
             }
             Wake::Signal(signal) => {
                 cancel(log, Cancel::Signal { signal });
@@ -174,6 +189,19 @@ async fn perform(
     }
 }
 
+/// An attempt of a step that has begun, and what ends it early.
+fn begun<'a>(
+    context: &'a Context<'_>,
+    planned: &'a Planned,
+    attempt: u32,
+) -> (AbortHandle, LocalBoxFuture<'a, (StepId, Outcome)>) {
+    let id = planned.id.clone();
+    context.log.record(Kind::StepStarted { step: id.clone(), attempt });
+    let (handle, registration) = AbortHandle::new_pair();
+    let step = Abortable::new(bounded(context, planned), registration);
+    (handle, step.map(|done| (id, done.unwrap_or(Outcome::Unverified(Gap::Killed)))).boxed_local())
+}
+
 /// What a reader must know of the pack before anything is run.
 fn say_of_the_pack(plan: &Plan, request: &Request, log: &Log) {
     for text in &plan.pack.warnings {
@@ -183,6 +211,24 @@ fn say_of_the_pack(plan: &Plan, request: &Request, log: &Log) {
     if let Some(text) = superficial {
         log.note(Note::Remark { text });
     }
+}
+
+/// Tests that the last green run had and that are not planned: less is looked at than before, which nobody should have to notice.
+fn say_what_vanished(plan: &Plan, request: &Request, past: &Past, log: &Log) {
+    if plan.head.is_none() || !request.tiers.contains(&Tier::Custom) {
+        return;
+    }
+    let now: BTreeSet<&TestName> = plan.pack.functions_of(Tier::Custom).collect();
+    let tests: Vec<String> = past.tests.iter().filter(|test| !now.contains(test)).map(ToString::to_string).collect();
+    if tests.is_empty() {
+        return;
+    }
+    for test in &tests {
+        log.record(Kind::Warned {
+            text: format!("{test}: was among the custom tests of the last green run and is not any more"),
+        });
+    }
+    log.note(Note::Vanished { tests });
 }
 
 fn cancel(log: &Log, why: Cancel) {

@@ -138,6 +138,15 @@ pub enum Kind {
         /// How it ended.
         outcome: Outcome,
     },
+    /// An attempt of a step failed, and the step is tried again.
+    AttemptFailed {
+        /// The step.
+        step: StepId,
+        /// The attempt, from 1.
+        attempt: u32,
+        /// How it failed.
+        failure: Failure,
+    },
     /// A file was written into the run's folder.
     EvidenceKept {
         /// The step that it belongs to.
@@ -321,6 +330,11 @@ pub enum Note {
     Screenshot {
         /// The file, relative to the run's folder.
         file: String,
+    },
+    /// Custom tests that the last green run of the recipe had are not in its pack any more.
+    Vanished {
+        /// Their names.
+        tests: Vec<String>,
     },
     /// Something about how the result was made that a reader must know.
     Remark {

@@ -37,7 +37,7 @@ pub use browser::{Browser, NoShot, Shot};
 pub use checkout::{Branch, Checked, Checkout, CheckoutError, Tag};
 pub use data::{Data, Holder, Said};
 pub use neighbours::{Neighbours, Turn};
-pub use program::{Exited, ProgramError, Ran, TestProgram};
+pub use program::{Attached, Exited, ProgramError, Ran, TestProgram};
 
 /// The outside of a run.
 #[derive(Clone)]

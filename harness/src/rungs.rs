@@ -172,6 +172,7 @@ fn of_tier(plan: &Plan, state: &RunState, tier: Tier) -> Standing {
         Outcome::Passed => (Status::Pass, "passed".into()),
         Outcome::Failed(_) => (Status::Fail, "failed".into()),
         Outcome::Skipped(SkipReason::NotAsked) => (Status::Unver, "was not asked for".into()),
+        Outcome::Skipped(SkipReason::Filtered { by }) => (Status::Unver, format!("was left out by the choice of tests ({by})")),
         Outcome::Skipped(SkipReason::Structural { lacks }) => {
             (Status::Skip, format!("was skipped, for there is no {}", article(&lacks)))
         }

@@ -18,7 +18,7 @@ use crate::{
     model::{
         host::Host,
         names::{Domain, RunId, ServiceName, TaskId},
-        outcome::{Outcome, Subject},
+        outcome::{Cause, Failure, Outcome, Subject},
         request::Request,
         time::{Mono, Wall},
     },
@@ -74,6 +74,8 @@ pub struct RunState {
     pub screenshot: Option<String>,
     /// What a reader must know about how the result was made.
     pub remarks: Vec<String>,
+    /// The custom tests that the last green run had and that are not in the pack any more.
+    pub vanished: Vec<String>,
     /// Sentences that change no outcome.
     pub warnings: Vec<String>,
     /// Files in the run's folder and what they show.
@@ -187,13 +189,24 @@ pub struct StepState {
     pub waiting_for: Vec<String>,
     /// What it waited for, from when on, the first [`MOST_WAITS`] changes of it.
     pub waits: Vec<(Mono, Vec<String>)>,
+    /// The attempts before the last one, all of which failed.
+    pub failed: Vec<FailedAttempt>,
     /// How and when it ended.
     pub ended: Option<(Mono, Outcome)>,
 }
 
+/// An attempt of a step that failed before the step was tried again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedAttempt {
+    /// How long it took.
+    pub took: Duration,
+    /// How it failed.
+    pub failure: Failure,
+}
+
 impl StepState {
     fn begun(began: Mono, attempt: u32) -> Self {
-        Self { began, attempt, waiting_for: Vec::new(), waits: Vec::new(), ended: None }
+        Self { began, attempt, waiting_for: Vec::new(), waits: Vec::new(), failed: Vec::new(), ended: None }
     }
 
     /// How it ended, if it did.
@@ -201,7 +214,18 @@ impl StepState {
         self.ended.as_ref().map(|(_, outcome)| outcome)
     }
 
-    /// How long it took, if it ended.
+    /// How it had failed before, in a sentence, when it passed only as it was tried again.
+    pub fn flaky(&self) -> Option<String> {
+        let passed = match self.outcome()? {
+            Outcome::Passed => true,
+            Outcome::Failed(failure) => matches!(failure.cause, Cause::Flaky { .. }),
+            Outcome::Skipped(_) | Outcome::Unverified(_) => false,
+        };
+        let first = self.failed.first().filter(|_| passed)?;
+        Some(format!("it passed at attempt {}; at first {}", self.attempt, first.failure.message))
+    }
+
+    /// How long its last attempt took, if it ended.
     pub fn took(&self) -> Option<Duration> {
         self.ended.as_ref().map(|(at, _)| at.since(self.began))
     }
@@ -237,7 +261,16 @@ pub fn fold(mut state: RunState, event: &Event) -> RunState {
             if state.plan.as_ref().and_then(|plan| plan.step(&step)).is_some_and(|planned| planned.step.upgrades()) {
                 state.images_before = state.images.clone();
             }
-            state.steps.insert(step, StepState::begun(event.mono, attempt));
+            let failed = state.steps.remove(&step).map(|before| before.failed).unwrap_or_default();
+            state.steps.insert(step, StepState { failed, ..StepState::begun(event.mono, attempt) });
+        }
+        Kind::AttemptFailed { step, failure, .. } => {
+            // What it said of the app is said anew.
+            state.checks.retain(|check| check.step != step);
+            if let Some(step) = state.steps.get_mut(&step) {
+                let took = event.mono.since(step.began);
+                step.failed.push(FailedAttempt { took, failure });
+            }
         }
         Kind::Observed { step, waiting_for } => {
             if let Some(step) = state.steps.get_mut(&step) {
@@ -310,6 +343,7 @@ fn take_note(state: &mut RunState, note: Note) {
         }
         Note::Preflight { checks } => state.preflight = checks,
         Note::Screenshot { file } => state.screenshot = Some(file),
+        Note::Vanished { tests } => state.vanished = tests,
         Note::Remark { text } => {
             if !state.remarks.contains(&text) {
                 state.remarks.push(text);
@@ -342,6 +376,16 @@ pub fn next(plan: &Plan, state: &RunState) -> Next {
     } else {
         Next::Finished
     }
+}
+
+/// How a step failed that is tried again now that it ended so, and the number of the next attempt. A function that used up all its
+/// time, or that cannot be run at all, would do so again.
+pub fn tried_again(plan: &Plan, state: &RunState, id: &StepId, outcome: &Outcome) -> Option<(Failure, u32)> {
+    let Outcome::Failed(failure) = outcome else { return None };
+    let attempt = state.steps.get(id)?.attempt;
+    let more = state.cancel.is_none() && plan.step(id)?.attempts > attempt;
+    let again = matches!(failure.cause, Cause::Assertion | Cause::TestPanicked | Cause::TestCrashed { .. });
+    (more && again).then(|| (failure.clone(), attempt + 1))
 }
 
 /// Where a planned step stands.

@@ -10,7 +10,7 @@ use crate::{
     event::Cancel,
     model::outcome::{Failure, Gap, Outcome, Owner, SkipReason, Subject, Tier},
     model::pack::Weight,
-    plan::{Class, Plan, Refusal, Step},
+    plan::{Class, Plan, Refusal, Step, StepId},
     rungs::Rung,
     state::{RunState, StepState},
     thorough,
@@ -84,7 +84,7 @@ pub fn tier_outcome(plan: &Plan, state: &RunState, tier: Tier) -> Outcome {
         return Outcome::Skipped(reason.clone());
     }
     let steps: Vec<_> = plan.steps.iter().filter(|planned| planned.class == Class::Tier(tier)).collect();
-    let outcome_of = |id| state.steps.get(id).and_then(StepState::outcome);
+    let outcome_of = |id: &StepId| state.steps.get(id).and_then(StepState::outcome);
     if let Some(failure) = steps.iter().find_map(|planned| match outcome_of(&planned.id) {
         Some(Outcome::Failed(failure)) => Some(failure),
         _ => None,
@@ -108,6 +108,13 @@ pub fn tier_outcome(plan: &Plan, state: &RunState, tier: Tier) -> Outcome {
         Tier::Custom if steps.is_empty() && state.cancel.is_none() => {
             Outcome::Unverified(Gap::NotRun { because: "the recipe has no custom tests".into() })
         }
+        // Whatever was chosen is not all that the pack has to say.
+        Tier::Custom if chosen(state) => {
+            let left_out = |id| matches!(outcome_of(id), Some(Outcome::Skipped(SkipReason::Filtered { .. })));
+            let taken = steps.iter().filter(|planned| !left_out(&planned.id)).count();
+            let because = format!("{taken} of {} custom tests were chosen, and a choice is not all of them", steps.len());
+            Outcome::Unverified(Gap::NotRun { because })
+        }
         // Tests that all do not apply have proved nothing.
         Tier::Custom
             if !steps.is_empty() && !steps.iter().any(|planned| outcome_of(&planned.id).is_some_and(Outcome::passed)) =>
@@ -124,6 +131,11 @@ pub fn tier_outcome(plan: &Plan, state: &RunState, tier: Tier) -> Outcome {
             (None, _, None) => Outcome::Unverified(Gap::NotRun { because: "nothing was deployed".into() }),
         },
     }
+}
+
+/// Whether whoever started the run chose among the custom tests.
+fn chosen(state: &RunState) -> bool {
+    state.begun.as_ref().is_some_and(|begun| begun.request.tests.choose())
 }
 
 /// The steps without which a tier has proved nothing, whatever else of it passed, and what is not known without each. A plan that
@@ -196,6 +208,10 @@ pub fn verdict(state: &RunState) -> Verdict {
                 Outcome::Passed => None,
                 Outcome::Failed(failure) => Some(blame(Some(tier), &failure)),
                 Outcome::Skipped(SkipReason::Structural { .. } | SkipReason::NotApplicable { .. } | SkipReason::NotAsked) => None,
+                Outcome::Skipped(SkipReason::Filtered { by }) => Some(Reason::nobodys(
+                    Some(tier),
+                    format!("{tier} is not verified: it was left out by the choice of tests ({by})"),
+                )),
                 Outcome::Unverified(why) => Some(Reason::nobodys(Some(tier), format!("{tier} is not verified: {}", gap(&why)))),
             }));
             reasons.extend(lint_outcome(plan, state).filter(|_| counts(Rung::Lint)).and_then(lint_reason));

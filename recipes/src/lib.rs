@@ -59,6 +59,8 @@ mod tests {
                 &["custom/a.rs", "functional/a.rs"],
                 "recipes/shop/custom/a.rs and recipes/shop/functional/a.rs: their tests would have the same names",
             ),
+            (&["custom/old/a.rs"], "recipes/shop/custom/old/a.rs would not be in the binary"),
+            (&["orders.rs"], "recipes/shop/orders.rs would not be in the binary"),
             (&["custom/my-test.rs"], "recipes/shop/custom/my-test.rs: a file with tests is called by lower-case letters"),
         ] {
             let Err(errors) = found(files) else { panic!("{files:?} are refused") };
@@ -71,6 +73,20 @@ mod tests {
         for linked in packs() {
             let pack = linked.pack().unwrap_or_else(|error| panic!("{error}"));
             assert!(!pack.is_empty(), "{} has something in it", linked.name);
+        }
+    }
+
+    #[test]
+    fn every_pack_with_tests_says_what_they_cover() {
+        for linked in packs() {
+            let pack = linked.pack().unwrap_or_else(|error| panic!("{error}"));
+            match linked.parity {
+                Some(text) => {
+                    let wrong = harness::author::parity(text, &pack).wrong;
+                    assert!(wrong.is_empty(), "recipes/{}/PARITY.md: {}", linked.name, wrong.join("; "));
+                }
+                None => assert!(pack.tests.is_empty(), "recipes/{} has tests and no PARITY.md", linked.name),
+            }
         }
     }
 

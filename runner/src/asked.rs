@@ -2,19 +2,20 @@
 
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
+use clap::Parser;
 use harness::{
     facts::recipe::missing,
     model::{
         names::RecipeName,
         outcome::Tier,
-        pack::Pack,
-        request::{DEFAULT_DEADLINE, Extent, Request, Source},
+        pack::{Pack, TestName},
+        request::{DEFAULT_DEADLINE, Extent, Request, Source, Tests, USUAL_RETRIES},
         settings::closest,
     },
 };
 use sandbox::home::Home;
 
-use crate::{env::Env, error::CommandError};
+use crate::{env::Env, error::CommandError, history};
 
 /// The tiers that are run when none are named, besides the custom tier of a recipe that has custom tests.
 const USUAL: [Tier; 4] = [Tier::Install, Tier::Upgrade, Tier::Backup, Tier::Restore];
@@ -52,12 +53,36 @@ pub(crate) struct Asked {
     /// Uses no network for the recipe: it must have been fetched before, and its images must be on the host
     #[arg(long)]
     pub(crate) offline: bool,
+    /// Tries a custom test that failed again, so many times; one that passes then is flaky, and the results say so
+    #[arg(long, value_name = "N", default_value_t = USUAL_RETRIES, value_parser = clap::value_parser!(u32).range(0..=10))]
+    retries: u32,
+    /// Counts a custom test that is flaky as failed
+    #[arg(long)]
+    fail_on_flaky: bool,
+    /// Runs only those custom tests that did not pass in the last run of the recipe; the custom tier is then not verified
+    #[arg(long)]
+    failed: bool,
     /// Ends the run after so many seconds, and removes what it made
     #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_DEADLINE.as_secs(), value_parser = seconds, allow_negative_numbers = true)]
     deadline: u64,
     /// The host file to use
     #[arg(long, value_name = "FILE")]
     pub(crate) host: Option<PathBuf>,
+    /// A choice among the custom tests, after `--` as for a test program: parts of names, --skip PART, --exact; the custom tier is then not
+    /// verified
+    #[arg(last = true, value_name = "TESTS")]
+    choice: Vec<String>,
+}
+
+/// A choice among tests, as test programs take it.
+#[derive(Debug, clap::Parser)]
+#[command(no_binary_name = true, disable_help_flag = true)]
+struct Choice {
+    names: Vec<String>,
+    #[arg(long)]
+    skip: Vec<String>,
+    #[arg(long)]
+    exact: bool,
 }
 
 /// The name of a recipe.
@@ -121,16 +146,44 @@ impl Asked {
             return Err(CommandError::usage("--disaster restores what was backed up, and --tiers leaves the restore out")
                 .remedy("leave one of them out"));
         }
+        let tests = self.tests(env, pack)?;
+        if tests.choose() && !tiers.contains(&Tier::Custom) {
+            return Err(
+                CommandError::usage("custom tests are chosen, and --tiers leaves them out").remedy("leave one of them out")
+            );
+        }
         Ok(Request {
             recipe: self.recipe,
             source,
             tiers,
             base: self.base,
             extent: Extent { disaster: self.disaster, thorough: self.thorough, no_canaries: self.no_canaries },
+            tests,
             deadline: Duration::from_secs(self.deadline),
             host_file: host_file.map(|file| std::path::absolute(file).unwrap_or_else(|_| file.clone())),
             offline,
         })
+    }
+
+    /// Which custom tests are run. A choice that takes none of the pack's is refused, for it would prove nothing.
+    fn tests(&self, env: &Env, pack: &Pack) -> Result<Tests, CommandError> {
+        let choice = Choice::try_parse_from(&self.choice).map_err(|error| {
+            let told = error.to_string();
+            let told = told.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+            CommandError::usage(format!("what follows `--` is no choice among tests: {told}"))
+                .remedy("parts of names, --skip PART and --exact are known there")
+        })?;
+        let failed = self.failed.then(|| history::not_passed(&env.runs(), &self.recipe)).transpose()?;
+        let Choice { names, skip, exact } = choice;
+        let tests = Tests { names, skip, exact, failed, retries: self.retries, fail_on_flaky: self.fail_on_flaky };
+        let known: Vec<&TestName> = pack.functions_of(Tier::Custom).collect();
+        if tests.choose() && known.iter().all(|test| tests.leave_out(test).is_some()) {
+            let names: Vec<&str> = known.iter().map(|test| test.as_str()).collect();
+            let sentence = format!("the choice takes none of the {} custom tests of {}", names.len(), self.recipe);
+            let error = CommandError::usage(sentence);
+            return Err(if names.is_empty() { error } else { error.remedy(format!("there are: {}", names.join("; "))) });
+        }
+        Ok(tests)
     }
 
     /// The folder of the recipes that were fetched before, when the one that is asked for is among them.

@@ -1,6 +1,7 @@
 //! The runs of the past, as their folders tell them. Only read.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     io::{self, BufRead, BufReader, Read},
     path::{Path, PathBuf},
@@ -8,15 +9,17 @@ use std::{
 
 use harness::{
     base::Green,
+    engine::Past,
     journal,
     model::{
         names::{RecipeName, RunId},
+        pack::TestName,
         time::Wall,
     },
 };
 use serde_json::Value;
 
-use crate::error::CommandError;
+use crate::error::{CommandError, Exit};
 
 /// The longest first line of a journal that is read: it holds the request and the host, no more.
 const FIRST_LINE: u64 = 1 << 20;
@@ -82,6 +85,71 @@ pub fn last_green(runs: &Path, name: &RecipeName) -> Option<Green> {
     let of_recipe = kept.iter().filter(|kept| recipe(kept).as_deref() == Some(name.as_str()));
     let version = of_recipe.filter_map(|kept| last(kept).ok()??.green_version).next()?;
     Some(Green { version })
+}
+
+/// What the runs in `runs` say of a recipe.
+pub fn past(runs: &Path, name: &RecipeName) -> Past {
+    Past { green: last_green(runs, name), tests: last_green_tests(runs, name) }
+}
+
+/// The custom tests of the newest green run of `recipe` that had any.
+fn last_green_tests(runs: &Path, name: &RecipeName) -> BTreeSet<TestName> {
+    let green = |results: &Value| results["verdict"]["outcome"] == "green";
+    let of = |results: Value| custom(&results).into_keys().collect::<BTreeSet<_>>();
+    let mut sets = of_recipe(runs, name).filter(green).map(of);
+    sets.find(|tests| !tests.is_empty()).unwrap_or_default()
+}
+
+/// The custom tests that did not pass in the last run of `recipe` that had any, those included that did not come to run. One that a
+/// choice left out of that run is judged by the run before.
+pub fn not_passed(runs: &Path, name: &RecipeName) -> Result<BTreeSet<TestName>, CommandError> {
+    let mut earlier = of_recipe(runs, name).map(|results| custom(&results)).filter(|tests| !tests.is_empty());
+    let Some(mut tests) = earlier.next() else {
+        return Err(CommandError::usage(format!("no run of {name} with custom tests is kept")).remedy("leave --failed out"));
+    };
+    while tests.values().any(|ended| *ended == Ended::LeftOut) {
+        let Some(before) = earlier.next() else { break };
+        for (test, ended) in tests.iter_mut().filter(|(_, ended)| **ended == Ended::LeftOut) {
+            *ended = before.get(test).copied().unwrap_or(Ended::Not);
+        }
+    }
+    let not: BTreeSet<TestName> = tests.into_iter().filter(|(_, ended)| *ended != Ended::Done).map(|(test, _)| test).collect();
+    match not.is_empty() {
+        true => Err(CommandError {
+            exit: Exit::Nothing,
+            ..CommandError::usage(format!("every custom test of the last run of {name} passed"))
+        }),
+        false => Ok(not),
+    }
+}
+
+/// How a custom test of a run of the past ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// It passed, or does not apply.
+    Done,
+    /// It failed, or nothing was verified.
+    Not,
+    /// The choice of that run left it out.
+    LeftOut,
+}
+
+/// The results of the runs of a recipe, newest first, as far as they can be read.
+fn of_recipe(runs: &Path, name: &RecipeName) -> impl Iterator<Item = Value> {
+    let kept = newest_first(runs).unwrap_or_default().into_iter();
+    let read = |kept: Kept| serde_json::from_str::<Value>(&fs::read_to_string(kept.folder.join("results.json")).ok()?).ok();
+    kept.filter_map(read).filter(move |results| results["recipe"] == name.as_str())
+}
+
+/// The custom tests in results, each with how it ended.
+fn custom(results: &Value) -> BTreeMap<TestName, Ended> {
+    let stages = results["stages"].as_array().into_iter().flatten().filter(|stage| stage["tier"] == "custom");
+    let ended = |stage: &Value| match stage["status"].as_str() {
+        Some("skip") if stage["outcome"]["detail"]["reason"] == "filtered" => Ended::LeftOut,
+        Some("pass" | "skip") => Ended::Done,
+        _ => Ended::Not,
+    };
+    stages.filter_map(|stage| Some((TestName::reported(stage["name"].as_str()?), ended(stage)))).collect()
 }
 
 /// What became of a run; nothing when it has no results, and a sentence when they cannot be read.

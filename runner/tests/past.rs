@@ -73,7 +73,13 @@ fn a_list_has_the_last_run_of_each_recipe() {
     assert!(hello["version"].as_str().is_some_and(|version| version.contains('+')), "{hello}");
     assert_eq!((&hello["last"]["run_id"], &hello["last"]["verdict"]), (&NEW.into(), &"red".into()));
     let tests = json!({ "health": 1, "roundtrip": 1, "distinctive": 3 });
-    assert_eq!(hello["pack"], json!({ "tests": tests, "canaries": 1, "superficial": false }));
+    assert_eq!(
+        hello["pack"],
+        json!({ "tests": tests, "canaries": 1, "superficial": false, "parity": { "named": 5, "deferred": 0, "wrong": [] } })
+    );
+    let all = document["tests"].as_array().unwrap();
+    let one = json!({ "recipe": "hello", "file": "recipes/hello/custom/posts.rs", "test": "posts::a post is read back", "kind": "roundtrip", "origin": "pack" });
+    assert!(all.contains(&one) && all.iter().filter(|test| test["recipe"] == "hello").count() == 5, "{all:?}");
     assert!(row("hello ").contains("5 tests"), "{table}");
     assert_eq!((&hello["last"]["tiers"], &hello["last"]["level"]), (&json!(["install"]), &json!(1)));
     assert!(hello["last"]["age_ms"].is_i64() || hello["last"]["age_ms"].is_u64(), "{hello}");
@@ -194,4 +200,45 @@ fn a_journal_that_cannot_be_read_is_told() {
     fs::remove_file(&file).unwrap();
     fs::create_dir_all(&file).unwrap();
     taster.refuses(&["show", NEW], 2, &["cannot read", "events.jsonl"]);
+}
+
+/// Results of a run of hello with these custom tests: the word for how each ended, or that a choice left it out.
+fn with_tests(taster: &Taster, run: &str, tests: &[(&str, &str)]) {
+    let stage = |&(name, status): &(&str, &str)| match status {
+        "filtered" => json!({
+            "name": name, "tier": "custom", "status": "skip",
+            "outcome": { "outcome": "skipped", "detail": { "reason": "filtered", "by": "one" } },
+        }),
+        status => json!({ "name": name, "tier": "custom", "status": status, "outcome": null }),
+    };
+    let stages: Vec<Value> = tests.iter().map(stage).collect();
+    let verdict = json!({ "outcome": "red", "tiers": ["install", "custom"], "reasons": [] });
+    let value = json!({ "schema": 1, "run_id": run, "recipe": "hello", "verdict": verdict, "stages": stages });
+    taster.write(runs(taster).join(run).join("results.json"), value.to_string());
+}
+
+#[test]
+fn a_choice_that_takes_no_test_is_refused() {
+    let taster = Taster::new();
+    let refused = |args: &[&str], exit: i32, said: &str| {
+        let output = taster.run(&[&["plan", "--recipe", "hello"], args].concat());
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(exit), "{args:?}: {err}");
+        assert!(err.contains(said), "{args:?}: {err}");
+    };
+    refused(&["--", "no such test"], 2, "the choice takes none of the 4 custom tests of hello");
+    refused(&["--", "no such test"], 2, "there are: posts::the health page answers; ");
+    refused(&["--", "--exact", "a post is read back"], 2, "the choice takes none");
+    refused(&["--", "--skip", "posts"], 2, "the choice takes none");
+    refused(&["--", "--nocapture"], 2, "what follows `--` is no choice among tests: unexpected argument '--nocapture'");
+    refused(&["--tiers", "install", "--", "post"], 2, "custom tests are chosen, and --tiers leaves them out");
+    refused(&["--failed"], 2, "no run of hello with custom tests is kept");
+    let [read, page] = ["posts::a post is read back", "posts::the page counts the posts"];
+    with_tests(&taster, OLD, &[(read, "pass"), (page, "pass")]);
+    refused(&["--failed"], 5, "every custom test of the last run of hello passed");
+    // What the last run left out is judged by the one before.
+    with_tests(&taster, NEW, &[(read, "pass"), (page, "filtered")]);
+    refused(&["--failed"], 5, "every custom test of the last run of hello passed");
+    with_tests(&taster, OLD, &[(read, "fail"), (page, "unver")]);
+    refused(&["--failed", "--", "read back"], 2, "the choice takes none");
 }

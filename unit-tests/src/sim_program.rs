@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -12,7 +13,7 @@ use harness::{
         protocol::{Answer, Ended, PROTOCOL, Wired, WiredSecret},
     },
     plan::Head,
-    ports::{Exited, ProgramError, Ran, TestProgram},
+    ports::{Attached, Exited, ProgramError, Ran, TestProgram},
 };
 
 /// How a function of a simulated pack ends.
@@ -22,6 +23,10 @@ pub enum Ends {
     Well,
     /// What it asserts does not hold.
     Fails,
+    /// What it asserts does not hold the first time, and does from then on.
+    Flaky,
+    /// It leaves a text with a secret in it, a picture, a picture with a secret in it, and a file that is not there.
+    Attaches,
     /// It does not apply.
     NotApplicable,
     /// It panics.
@@ -42,6 +47,7 @@ pub enum Ends {
 #[derive(Debug, Clone, Default)]
 pub struct SimProgram {
     functions: BTreeMap<TestName, Ends>,
+    tried: Arc<Mutex<BTreeSet<TestName>>>,
 }
 
 impl SimProgram {
@@ -54,7 +60,7 @@ impl SimProgram {
         let mut functions: BTreeMap<TestName, Ends> =
             tests.chain(hooks).chain(ready).chain(checks).map(|name| (name, Ends::Well)).collect();
         functions.extend(ends.into_iter().map(|(name, ends)| (TestName::reported(name), ends)));
-        Self { functions }
+        Self { functions, tried: Arc::default() }
     }
 }
 
@@ -68,7 +74,10 @@ impl TestProgram for SimProgram {
     async fn run_one(&self, test: &TestName, _: &Head, budget: Duration) -> Result<Ran, ProgramError> {
         let ends = self.functions.get(test).copied().unwrap_or(Ends::Missing);
         let (ended, exited) = match ends {
-            Ends::Well => (Some(Ended::Passed), Exited::Code(0)),
+            Ends::Flaky if self.tried.lock().expect("no test panics in it").insert(test.clone()) => {
+                (Some(Ended::Failed { sentence: "the post is late".into(), at: None }), Exited::Code(101))
+            }
+            Ends::Well | Ends::Flaky | Ends::Attaches => (Some(Ended::Passed), Exited::Code(0)),
             Ends::Fails => (Some(Ended::Failed { sentence: "the post is gone".into(), at: None }), Exited::Code(101)),
             Ends::NotApplicable => (Some(Ended::NotApplicable { reason: "it sends no mail".into() }), Exited::Code(0)),
             Ends::Panics => (Some(Ended::Panicked { sentence: "no such index".into() }), Exited::Code(101)),
@@ -86,7 +95,15 @@ impl TestProgram for SimProgram {
             files: BTreeMap::from([("extra.conf".into(), "x\n".into())]),
         });
         let answer =
-            ended.map(|ended| Answer { version: PROTOCOL, ended, notes: vec!["noted".into()], wiring, attachments: Vec::new() });
-        Ok(Ran { exited, answer, output: format!("{test} was here\n") })
+            ended.map(|ended| Answer { version: PROTOCOL, ended, notes: vec!["noted".into()], attachments: Vec::new(), wiring });
+        let files: [(&str, Result<Vec<u8>, String>); 4] = [
+            ("page.html", Ok(b"<p>hunter22hunter22</p>".to_vec())),
+            ("page.png", Ok(vec![0x89, 0xff, 1])),
+            ("leak.png", Ok(b"\xffhunter22hunter22".to_vec())),
+            ("gone.txt", Err("no such file".into())),
+        ];
+        let attached = files.map(|(name, bytes)| Attached { name: name.into(), bytes });
+        let attachments = if ends == Ends::Attaches { attached.into() } else { Vec::new() };
+        Ok(Ran { exited, answer, output: format!("{test} was here\n"), attachments })
     }
 }

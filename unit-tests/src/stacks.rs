@@ -15,7 +15,7 @@ use harness::{
         host::{Host, Limits},
         names::{Domain, RunId, StackName},
         outcome::Tier,
-        request::{Extent, Request, Source},
+        request::{Extent, Request, Source, Tests},
     },
 };
 
@@ -179,6 +179,7 @@ pub fn started(run: &RunId, engine: &Path) -> Kind {
             host_file: None,
             base: None,
             extent: Extent::default(),
+            tests: Tests::default(),
             offline: None,
         },
         host: Host {

@@ -27,10 +27,10 @@ use crate::{
     model::{
         host::Host,
         pack::TestName,
-        protocol::{Answer, Context, PROTOCOL},
+        protocol::{Answer, Attachment, Context, HIDDEN, PROTOCOL, is_attachable},
     },
     plan::Head,
-    ports::{ChildRegister, Exited, ProgramError, Ran, TestProgram},
+    ports::{Attached, ChildRegister, Exited, ProgramError, Ran, TestProgram},
     redact::Redact,
 };
 
@@ -38,6 +38,8 @@ use crate::{
 pub const CONTEXT: &str = "TASTER_CONTEXT";
 /// How much of the output is kept, in bytes: the end of it.
 const KEPT: usize = 64 << 10;
+/// The largest file of a function that is kept with the results, in bytes.
+const LARGEST: u64 = 10 << 20;
 /// How much earlier a function is told to end than its process is ended, so that it can still say why.
 const HEAD_START: Duration = Duration::from_secs(2);
 /// How long the end of a killed family is waited for.
@@ -184,15 +186,20 @@ impl PackProgram {
         Ok((file, context))
     }
 
-    /// The answer, when there is one that can be read. Its secrets are known from here on.
-    fn answer(&self, context: &Context) -> Option<Answer> {
-        let text = fs::read(&context.answer).ok()?;
-        let answer: Answer = serde_json::from_slice(&text).ok()?;
-        for secret in answer.wiring.iter().flat_map(|wiring| &wiring.secrets) {
-            if let Ok(value) = fs::read_to_string(&secret.file) {
+    /// Learns the secrets that functions made or read, also those of one that came to no answer.
+    fn learn(&self) {
+        for entry in fs::read_dir(self.room()).into_iter().flatten().flatten() {
+            let hidden = entry.file_name().to_string_lossy().starts_with(HIDDEN);
+            if let Some(value) = hidden.then(|| fs::read_to_string(entry.path()).ok()).flatten() {
                 self.redact.learn(&value);
             }
         }
+    }
+
+    /// The answer, when there is one that can be read.
+    fn answer(context: &Context) -> Option<Answer> {
+        let text = fs::read(&context.answer).ok()?;
+        let answer: Answer = serde_json::from_slice(&text).ok()?;
         (answer.version == PROTOCOL).then_some(answer)
     }
 }
@@ -219,9 +226,12 @@ impl TestProgram for PackProgram {
         let (file, context) = self.context(number, head, own).map_err(not_run)?;
         let args = [test.as_str(), "--exact", "--test-threads", "1", "--color", "never"];
         let (exited, raw) = self.run(&args, &format!("{}, {test}", self.setup.room), Some(&file), budget).await?;
-        let answer = self.answer(&context);
+        self.learn();
+        let answer = Self::answer(&context);
+        let attachments =
+            answer.iter().flat_map(|answer| &answer.attachments).map(|file| attached(&context.room, file)).collect();
         let output = self.redact.text(&String::from_utf8_lossy(&raw));
-        Ok(Ran { exited, answer, output })
+        Ok(Ran { exited, answer, output, attachments })
     }
 }
 
@@ -264,6 +274,21 @@ fn told(exited: Exited) -> String {
     }
 }
 
+/// A file that a function left for the results, when it is a plain one in its room: it may say anything.
+fn attached(room: &Path, left: &Attachment) -> Attached {
+    let read = || {
+        if !is_attachable(&left.name) || left.file.parent() != Some(room) {
+            return Err("it is not in the room of the tests, or its name is none".to_owned());
+        }
+        let kind = fs::symlink_metadata(&left.file).map_err(|error| error.to_string())?;
+        match kind.is_file() && kind.len() <= LARGEST {
+            true => fs::read(&left.file).map_err(|error| error.to_string()),
+            false => Err(format!("it is no file, or larger than {} MiB", LARGEST >> 20)),
+        }
+    };
+    Attached { name: left.name.clone(), bytes: read() }
+}
+
 /// The names of the tests in what `--list --format terse` prints. Other lines are the program's own words.
 fn listed(text: &str) -> BTreeSet<TestName> {
     text.lines().filter_map(|line| line.strip_suffix(": test")).map(TestName::reported).collect()
@@ -279,6 +304,28 @@ fn keep(raw: &mut Vec<u8>, chunk: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_plain_file_in_the_room_is_kept() {
+        let outside = tempfile::tempdir().unwrap();
+        let room = outside.path().join("room");
+        fs::create_dir(&room).unwrap();
+        for file in [outside.path().join("passwd"), room.join("page.html")] {
+            fs::write(file, "text").unwrap();
+        }
+        std::os::unix::fs::symlink(outside.path().join("passwd"), room.join("link")).unwrap();
+        for (name, file, kept) in [
+            ("page.html", room.join("page.html"), true),
+            ("../page.html", room.join("page.html"), false),
+            ("page.html", room.join("../passwd"), false),
+            ("page.html", outside.path().join("passwd"), false),
+            ("page.html", room.join("link"), false),
+            ("page.html", room.join("nothing"), false),
+        ] {
+            let attached = attached(&room, &Attachment { name: name.into(), file: file.clone() });
+            assert_eq!(attached.bytes.is_ok(), kept, "{name} {}: {attached:?}", file.display());
+        }
+    }
 
     #[test]
     fn a_list_is_read_line_by_line() {

@@ -236,6 +236,9 @@ impl Evidence {
 
     /// Leaves a file with this name and content.
     pub(super) fn attach(&self, room: &Path, name: &str, content: &[u8]) -> io::Result<()> {
+        if self.kept().attachments.iter().any(|known| known.name == name) {
+            return Err(io::Error::other("two files are called so"));
+        }
         let mut file = tempfile::Builder::new().prefix("attached-").tempfile_in(room)?;
         file.write_all(content)?;
         let (_, file) = file.keep().map_err(|error| error.error)?;

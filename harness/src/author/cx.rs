@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     fs,
     future::Future,
+    io::Write,
     panic::Location,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
@@ -11,16 +12,18 @@ use std::{
 };
 
 use super::{
-    Ask, Failed,
+    Ask, Db, Failed, Soft,
     browser::{Browser, Evidence},
     failed::Kind,
+    soft::Collected,
 };
 use crate::{
     adapters::{swarm::DockerSwarm, web::HttpsWeb},
     converge::{ServiceView, TaskState},
     model::{
         names::Domain,
-        protocol::{Attachment, Context},
+        pack::Database,
+        protocol::{Attachment, Context, HIDDEN, is_attachable},
         time::spoken,
     },
     ports::Swarm,
@@ -62,9 +65,21 @@ pub struct Cx {
 
 struct Inner {
     context: Context,
+    databases: Vec<Database>,
     web: Arc<HttpsWeb>,
-    notes: Mutex<Vec<String>>,
+    notes: Notes,
+    collected: Collected,
     evidence: Evidence,
+}
+
+/// The sentences for the reader of the results.
+#[derive(Clone, Default)]
+pub(super) struct Notes(Arc<Mutex<Vec<String>>>);
+
+impl Notes {
+    pub(super) fn add(&self, sentence: String) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(sentence);
+    }
 }
 
 /// What a command in a service came to.
@@ -77,9 +92,10 @@ pub struct Printed {
 }
 
 impl Cx {
-    pub(super) fn of(context: Context) -> Self {
+    pub(super) fn of(context: Context, databases: Vec<Database>) -> Self {
         let web = Arc::new(HttpsWeb::of(&context.host()).keeping_cookies());
-        Self { inner: Arc::new(Inner { context, web, notes: Mutex::default(), evidence: Evidence::default() }) }
+        let (notes, collected, evidence) = (Notes::default(), Collected::default(), Evidence::default());
+        Self { inner: Arc::new(Inner { context, databases, web, notes, collected, evidence }) }
     }
 
     /// The app's domain.
@@ -108,7 +124,7 @@ impl Cx {
     #[track_caller]
     pub fn ask(&self, method: &str, path: &str) -> Ask {
         let url = if path.starts_with('/') { self.url(path) } else { path.to_owned() };
-        Ask::new(self.inner.web.clone(), method, url)
+        Ask::new(self.inner.web.clone(), self.inner.notes.clone(), method, url)
     }
 
     /// Starts a browser of the function's own, with an empty profile, which ends with the function. It reaches names of the host's zone
@@ -182,10 +198,105 @@ impl Cx {
 
     /// Tells the reader of the results something that is no failure.
     pub fn note(&self, sentence: impl Into<String>) {
-        self.notes().push(sentence.into());
+        self.inner.notes.add(sentence.into());
     }
 
-    /// Says that the function does not apply to this app, and why: `return Err(cx.not_applicable("it sends no mail"))`.
+    /// Checks that are collected: they do not end the function, and it fails in the end with all that do not hold.
+    pub fn soft(&self) -> Soft {
+        Soft::of(self.clone())
+    }
+
+    /// A database of the app, by the service that `recipe.toml` names for it under `[[databases]]`.
+    ///
+    /// # Errors
+    /// When it names none there.
+    #[track_caller]
+    pub fn database(&self, service: &str) -> Result<Db, Failed> {
+        let databases = &self.inner.databases;
+        match databases.iter().find(|database| database.service == service) {
+            Some(database) => Ok(Db::of(self.clone(), database.clone())),
+            None => {
+                let known: Vec<&str> = databases.iter().map(|database| database.service.as_str()).collect();
+                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                Err(Failed::because(format!("recipe.toml names no database of service {service:?}; it names {known}")))
+            }
+        }
+    }
+
+    /// The value of a secret as the app has it, from `/run/secrets/<name>` of the first service that has it. From then on it is hidden
+    /// in whatever the run says.
+    ///
+    /// ```no_run
+    /// # use harness::author::{Cx, Failed};
+    /// # async fn example(cx: Cx) -> Result<(), Failed> {
+    /// let token = cx.secret("admin_token").await?;
+    /// cx.get("/admin").header("authorization", format!("Bearer {token}")).await?.expect(200)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// When no running service has it, or its image has no `cat`.
+    pub async fn secret(&self, name: &str) -> Result<String, Failed> {
+        if name.is_empty() || name.contains(['/', '\0']) {
+            return Err(Failed::because(format!("{name:?} is no name of a secret")));
+        }
+        let swarm = self.swarm()?;
+        let file = format!("/run/secrets/{name}");
+        let mut last = "the app has no service".to_owned();
+        for (service, view) in swarm.look(&self.inner.context.stack).await? {
+            let short = self.inner.context.stack.short(&service).to_owned();
+            let running = view.tasks.iter().find(|task| task.state == TaskState::Running && task.container.is_some());
+            let Some(container) = running.and_then(|task| task.container.as_deref()) else { continue };
+            match swarm.exec(container, &["cat", &file]).await {
+                Ok((0, value)) => {
+                    self.hide(&value).map_err(|error| Failed::because(format!("the secret {name} cannot be hidden: {error}")))?;
+                    return Ok(value);
+                }
+                Ok((exit, text)) => last = format!("in {short} `cat` ended with exit code {exit}: {}", text.trim()),
+                Err(error) => last = format!("in {short} {error}"),
+            }
+        }
+        Err(Failed::because(format!("no running service gives the secret {name}: {last}")))
+    }
+
+    /// Has a value hidden: the run takes it from a file that goes with the run, also when this process says nothing more.
+    fn hide(&self, value: &str) -> std::io::Result<()> {
+        let mut file = tempfile::Builder::new().prefix(HIDDEN).tempfile_in(&self.inner.context.room)?;
+        file.write_all(value.as_bytes())?;
+        file.keep().map_err(|error| error.error)?;
+        Ok(())
+    }
+
+    /// Keeps a file with the results, in `evidence/`; in texts secrets are hidden. `name` is letters, digits, `.`, `_` and `-`.
+    ///
+    /// ```no_run
+    /// # use harness::author::{Cx, Failed};
+    /// # async fn example(cx: Cx) -> Result<(), Failed> {
+    /// let feed = cx.get("/feed.xml").await?.expect(200)?;
+    /// cx.attach("feed.xml", feed.text())?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// When the name is none, or was given before, or the file cannot be written.
+    #[track_caller]
+    pub fn attach(&self, name: &str, bytes: impl AsRef<[u8]>) -> Result<(), Failed> {
+        if !is_attachable(name) {
+            return Err(Failed::because(format!("{name:?} is no name for a file that is kept")));
+        }
+        let kept = self.inner.evidence.attach(&self.inner.context.room, name, bytes.as_ref());
+        kept.map_err(|error| Failed::because(format!("{name} cannot be kept: {error}")))
+    }
+
+    /// Says that the function does not apply to this app, and why: `return Err(cx.not_applicable("it sends no mail"))`. That counts
+    /// only under a condition that `recipe.toml` declares for the test, else nothing is verified:
+    ///
+    /// ```toml
+    /// [not_applicable]
+    /// "mail::a message arrives" = { when = "the app is set up without mail" }
+    /// ```
     #[track_caller]
     pub fn not_applicable(&self, reason: impl Into<String>) -> Failed {
         Failed::not_applicable(reason)
@@ -212,7 +323,7 @@ impl Cx {
     }
 
     pub(super) fn taken_notes(&self) -> Vec<String> {
-        std::mem::take(&mut *self.notes())
+        std::mem::take(&mut *self.inner.notes.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(super) fn context(&self) -> &Context {
@@ -227,8 +338,8 @@ impl Cx {
         self.inner.evidence.taken()
     }
 
-    fn notes(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
-        self.inner.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn collected(&self) -> &Collected {
+        &self.inner.collected
     }
 
     fn memory_file(&self) -> PathBuf {

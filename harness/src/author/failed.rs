@@ -58,12 +58,17 @@ impl Failed {
         Self { sentence: what.into(), at: told(place), kind: Kind::ToolAbsent }
     }
 
+    /// Several failures in one sentence, which names the places of all.
+    pub(super) fn of_several(sentence: String) -> Self {
+        Self { sentence, at: String::new(), kind: Kind::Assertion }
+    }
+
     /// What does not hold, or why it does not apply.
     pub fn sentence(&self) -> &str {
         &self.sentence
     }
 
-    /// The file and the line.
+    /// The file and the line; empty when the sentence names several.
     pub fn at(&self) -> &str {
         &self.at
     }

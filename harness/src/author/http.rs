@@ -12,7 +12,7 @@ use std::{
 use futures_util::future::LocalBoxFuture;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::Failed;
+use super::{Failed, cx::Notes};
 use crate::{
     adapters::web::{HttpRequest, HttpsWeb},
     model::time::spoken,
@@ -31,7 +31,8 @@ const QUOTED: usize = 200;
 /// A request that is about to be made. It is made when it is awaited.
 ///
 /// As long as there is no connection, or a 502 or 503, which an ingress says of an app that it cannot reach, it is made again, for
-/// 30 s or the budget that is given.
+/// 30 s or the budget that is given; after a 504, too, unless the app may have done what was asked of it. How often that was is told to
+/// the reader of the results.
 ///
 /// ```no_run
 /// # use harness::author::{Cx, Failed};
@@ -46,6 +47,7 @@ const QUOTED: usize = 200;
 #[must_use = "a request is made when it is awaited"]
 pub struct Ask {
     web: Arc<HttpsWeb>,
+    notes: Notes,
     request: HttpRequest,
     budget: Duration,
     at: &'static Location<'static>,
@@ -53,9 +55,9 @@ pub struct Ask {
 
 impl Ask {
     #[track_caller]
-    pub(super) fn new(web: Arc<HttpsWeb>, method: &str, url: String) -> Self {
+    pub(super) fn new(web: Arc<HttpsWeb>, notes: Notes, method: &str, url: String) -> Self {
         let request = HttpRequest { method: method.to_owned(), url, headers: Vec::new(), body: None };
-        Self { web, request, budget: BUDGET, at: Location::caller() }
+        Self { web, notes, request, budget: BUDGET, at: Location::caller() }
     }
 
     /// Sends a header.
@@ -89,19 +91,30 @@ impl Ask {
     async fn made(self) -> Result<Reply, Failed> {
         let began = Instant::now();
         let what = format!("{} {}", self.request.method, self.request.url);
+        let again = |status: u16| matches!(status, 502 | 503) || status == 504 && repeatable(&self.request.method);
         let mut pause = PAUSE.0;
+        let (mut attempt, mut before) = (1, String::new());
         loop {
             let left = self.budget.saturating_sub(began.elapsed());
             let got = self.web.send(&self.request, ATTEMPT.min(left.max(PAUSE.1))).await;
             let said = match got {
-                Ok(view) if !matches!(view.status, 502 | 503) => return Ok(Reply { what, view, at: self.at }),
+                Ok(view) if !again(view.status) => {
+                    if attempt > 1 {
+                        self.notes.add(format!(
+                            "{what}: answered at attempt {attempt}, {} after the first; before, {before}",
+                            spoken(began.elapsed())
+                        ));
+                    }
+                    return Ok(Reply { what, view, attempt, at: self.at });
+                }
                 Ok(view) => format!("it answers {}", view.status),
                 Err(error @ WebError::NoConnection { .. }) => error.to_string(),
                 Err(error) => return Err(located(format!("{what}: {error}"), self.at)),
             };
             if began.elapsed() + pause > self.budget {
-                return Err(located(format!("{what}: {said}, for {}", spoken(began.elapsed())), self.at));
+                return Err(located(format!("{what}: {said}, for {} and {attempt} attempts", spoken(began.elapsed())), self.at));
             }
+            (attempt, before) = (attempt + 1, said);
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(PAUSE.1);
         }
@@ -117,6 +130,11 @@ impl IntoFuture for Ask {
     }
 }
 
+/// Whether a request may be made again although the app may have answered it: doing it twice is doing it once.
+fn repeatable(method: &str) -> bool {
+    ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"].iter().any(|known| known.eq_ignore_ascii_case(method))
+}
+
 fn located(sentence: String, at: &Location<'_>) -> Failed {
     Failed::at_place(sentence, at)
 }
@@ -125,6 +143,7 @@ fn located(sentence: String, at: &Location<'_>) -> Failed {
 pub struct Reply {
     what: String,
     view: HttpView,
+    attempt: u32,
     at: &'static Location<'static>,
 }
 
@@ -138,6 +157,11 @@ impl Reply {
     /// The status.
     pub fn status(&self) -> u16 {
         self.view.status
+    }
+
+    /// The attempt at which it was answered, from 1.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
     }
 
     /// The body.

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use super::{Lifecycle, Suite};
 use crate::model::{
-    pack::{CustomTest, Hooks, Pack, Settings, TestName},
+    pack::{CustomTest, Hooks, Inapplicable, Pack, Settings, TestName},
     settings::BadSettings,
 };
+use crate::rungs::Rung;
 
 /// A pack as it is linked into the binary. `build.rs` of the crate `recipes` lists them.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +22,8 @@ pub struct Linked {
     pub suites: &'static [SuiteFile],
     /// The lifecycle, when there is one.
     pub lifecycle: Option<fn() -> Lifecycle>,
+    /// The text of `PARITY.md`, when there is one.
+    pub parity: Option<&'static str>,
     /// What is out of date about it, a sentence each.
     pub warnings: &'static [&'static str],
 }
@@ -60,6 +63,16 @@ pub enum BadPack {
         file: String,
         /// The name.
         name: String,
+    },
+    /// Something is said not to apply, and there is no such thing, or it cannot be said of it.
+    #[error("recipes/{recipe}/recipe.toml, not_applicable: {name:?} {wrong}")]
+    NotApplicable {
+        /// The recipe.
+        recipe: String,
+        /// What is said not to apply.
+        name: String,
+        /// What is wrong with that.
+        wrong: &'static str,
     },
     /// A file is there for tests and has none.
     #[error("recipes/{recipe}/{file} has an empty suite")]
@@ -107,6 +120,18 @@ impl Linked {
             names.take(check.name, &name, LIFECYCLE)?;
             hooks.checks.push((check.tier, name));
         }
+        for (name, said) in &settings.not_applicable {
+            let rung = Rung::ALL.iter().any(|rung| rung.name() == name);
+            let test = names.files.keys().any(|test| test.as_str() == name);
+            let wrong = match said {
+                Inapplicable::Always(_) | Inapplicable::Condition { .. } if !rung && !test => {
+                    "is neither a rung nor a test of the pack"
+                }
+                Inapplicable::Condition { .. } if rung => "is a rung, and only a test can look for a condition",
+                Inapplicable::Always(_) | Inapplicable::Condition { .. } => continue,
+            };
+            return Err(BadPack::NotApplicable { recipe: self.name.to_owned(), name: name.clone(), wrong });
+        }
         let warnings = self.warnings.iter().map(|&warning| warning.to_owned()).collect();
         Ok(Pack { settings, tests, hooks, overlay: self.overlay.map(str::to_owned), warnings })
     }
@@ -147,7 +172,8 @@ mod tests {
         Ok(())
     }
 
-    const NOTHING: Linked = Linked { name: "shop", settings: "", overlay: None, suites: &[], lifecycle: None, warnings: &[] };
+    const NOTHING: Linked =
+        Linked { name: "shop", settings: "", overlay: None, suites: &[], lifecycle: None, parity: None, warnings: &[] };
 
     fn one() -> Suite {
         Suite::new().health("it is well", holds)
@@ -174,6 +200,23 @@ mod tests {
         assert_eq!(with(&[("custom/a.rs", Suite::new)]), "recipes/shop/custom/a.rs has an empty suite");
         let settings = Linked { settings: "x = 1\n", ..NOTHING }.pack().unwrap_err().to_string();
         assert_eq!(settings, "recipes/shop/recipe.toml, line 1, column 1: unknown key `x`");
+        for (said, wrong) in [
+            ("\"a::it is wel\" = \"no mail\"", "not_applicable: \"a::it is wel\" is neither a rung nor a test of the pack"),
+            (
+                "upgrade = { when = \"no mail\" }",
+                "not_applicable: \"upgrade\" is a rung, and only a test can look for a condition",
+            ),
+            ("\"a::it is well\" = { wen = \"x\" }", "a reason, or { when = \"…\" } with the condition"),
+        ] {
+            let text: &'static str = format!("[not_applicable]\n{said}\n").leak();
+            let error = Linked { settings: text, suites: &[("custom/a.rs", one)], ..NOTHING }.pack().unwrap_err().to_string();
+            assert!(error.contains(wrong), "{error}");
+        }
+        for said in ["\"a::it is well\" = \"no mail\"", "\"a::it is well\" = { when = \"no mail\" }", "upgrade = \"one release\""]
+        {
+            let text: &'static str = format!("[not_applicable]\n{said}\n").leak();
+            Linked { settings: text, suites: &[("custom/a.rs", one)], ..NOTHING }.pack().unwrap();
+        }
     }
 
     #[test]

@@ -22,22 +22,28 @@
 
 mod browser;
 mod cx;
+mod database;
 mod failed;
 mod http;
 mod lifecycle;
 mod linked;
+mod parity;
 mod program;
 mod shot;
+mod soft;
 mod suite;
 
 pub use browser::Browser;
 pub use cx::{Cx, Printed};
+pub use database::Db;
 pub use failed::{Failed, ensure};
 pub use http::{Ask, Reply};
 pub use lifecycle::{Lifecycle, Wiring};
 pub use linked::{BadPack, Linked, SuiteFile};
+pub use parity::{Parity, parity};
 pub use program::main;
 pub use shot::shot;
+pub use soft::Soft;
 pub use suite::Suite;
 
 use futures_util::future::LocalBoxFuture;

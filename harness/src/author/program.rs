@@ -21,8 +21,8 @@ use super::{
     linked::stem,
 };
 use crate::model::{
-    pack::{CanaryAct, TestName},
-    protocol::{Answer, Context, Ended, PROTOCOL, Wired, WiredSecret},
+    pack::{CanaryAct, Database, TestName},
+    protocol::{Answer, Context, Ended, HIDDEN, PROTOCOL, Wired, WiredSecret},
 };
 
 /// The exit code of a pack that cannot be used.
@@ -33,18 +33,21 @@ const PROBE_PAUSE: Duration = Duration::from_millis(250);
 /// Runs the functions of a pack that `args`, as libtest has them, name. `context` is the file that a run writes; without one only
 /// `--list` makes sense, and every function fails.
 pub fn main(pack: &Linked, context: Option<&Path>, args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    if let Err(error) = pack.pack() {
-        say(&error.to_string());
-        return ExitCode::from(BAD_PACK);
-    }
+    let databases = match pack.pack() {
+        Ok(pack) => pack.settings.databases,
+        Err(error) => {
+            say(&error.to_string());
+            return ExitCode::from(BAD_PACK);
+        }
+    };
     let words = std::iter::once(OsString::from(pack.name)).chain(args);
     let mut arguments = Arguments::from_iter(words);
     // Functions of one run share an app, and a process that runs one of them needs no second thread.
     arguments.test_threads = Some(1);
     let context = context.map(Path::to_owned);
     let trials = functions(pack).into_iter().map(|(name, work)| {
-        let context = context.clone();
-        Trial::ignorable_test(name.as_str(), move || reported(run(context.as_deref(), work)))
+        let (context, databases) = (context.clone(), databases.clone());
+        Trial::ignorable_test(name.as_str(), move || reported(run(context.as_deref(), databases, work)))
     });
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }
@@ -77,7 +80,7 @@ fn functions(pack: &Linked) -> Vec<(TestName, Work)> {
 }
 
 /// Runs one function and leaves the answer. An error is one that keeps the answer from being left.
-pub(super) fn run(context: Option<&Path>, work: Work) -> Result<Ended, String> {
+pub(super) fn run(context: Option<&Path>, databases: Vec<Database>, work: Work) -> Result<Ended, String> {
     let file = context.ok_or("there is no context: TASTER_CONTEXT names the file that a run writes")?;
     let text = fs::read(file).map_err(|error| format!("the context {} cannot be read: {error}", file.display()))?;
     let context: Context =
@@ -85,14 +88,14 @@ pub(super) fn run(context: Option<&Path>, work: Work) -> Result<Ended, String> {
     if context.version != PROTOCOL {
         return Err(format!("the context is of version {}, and this program knows version {PROTOCOL}", context.version));
     }
-    let cx = Cx::of(context.clone());
+    let cx = Cx::of(context.clone(), databases);
     let mut wiring = None;
     let ended = match catch_unwind(AssertUnwindSafe(|| perform(&cx, &context, work, &mut wiring))) {
         Ok(ended) => ended?,
         Err(panic) => Ended::Panicked { sentence: words(&*panic) },
     };
-    let answer =
-        Answer { version: PROTOCOL, ended: ended.clone(), notes: cx.taken_notes(), wiring, attachments: cx.taken_attachments() };
+    let (notes, attachments) = (cx.taken_notes(), cx.taken_attachments());
+    let answer = Answer { version: PROTOCOL, ended: ended.clone(), notes, attachments, wiring };
     leave(&context, &answer).map_err(|error| format!("the answer cannot be left: {error}"))?;
     Ok(ended)
 }
@@ -120,7 +123,7 @@ fn perform(cx: &Cx, context: &Context, work: Work, wiring: &mut Option<Wired>) -
         let ended = match done {
             Err(_) => Ended::TimedOut { after_ms: context.budget_ms },
             Ok(Err(panic)) => Ended::Panicked { sentence: words(&*panic) },
-            Ok(Ok(done)) => match done? {
+            Ok(Ok(done)) => match cx.collected().with(done?) {
                 Ok(()) => Ended::Passed,
                 Err(failed) => match failed.kind() {
                     Kind::Assertion => told(&failed),
@@ -135,7 +138,8 @@ fn perform(cx: &Cx, context: &Context, work: Work, wiring: &mut Option<Wired>) -
 }
 
 fn told(failed: &Failed) -> Ended {
-    Ended::Failed { sentence: failed.sentence().to_owned(), at: Some(failed.at().to_owned()) }
+    let at = Some(failed.at().to_owned()).filter(|at| !at.is_empty());
+    Ended::Failed { sentence: failed.sentence().to_owned(), at }
 }
 
 /// The wiring as data; the values of its secrets go into files of their own.
@@ -143,7 +147,7 @@ fn wired(context: &Context, app: Wiring) -> std::io::Result<Wired> {
     let mut secrets = Vec::new();
     for (number, (name, version, value)) in app.secrets.into_iter().enumerate() {
         // A temporary file is for its owner alone.
-        let mut file = tempfile::Builder::new().prefix(&format!("secret-{number}-")).tempfile_in(&context.room)?;
+        let mut file = tempfile::Builder::new().prefix(&format!("{HIDDEN}{number}-")).tempfile_in(&context.room)?;
         file.write_all(value.as_bytes())?;
         let (_, file) = file.keep().map_err(|error| error.error)?;
         secrets.push(WiredSecret { name, version, file });

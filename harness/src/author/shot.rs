@@ -34,7 +34,7 @@ const MOST: usize = 600 << 10;
 
 /// Takes a picture of the app that `context` names, and leaves it with the answer.
 pub fn shot(context: Option<&Path>) -> ExitCode {
-    match run(context, Work::Function(boxed(take))) {
+    match run(context, Vec::new(), Work::Function(boxed(take))) {
         Ok(Ended::Passed) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
         Err(sentence) => {

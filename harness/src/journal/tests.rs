@@ -7,7 +7,7 @@ use crate::{
         host::Host,
         names::StackName,
         outcome::Tier,
-        request::{Extent, Request, Source},
+        request::{Extent, Request, Source, Tests},
     },
 };
 
@@ -22,6 +22,7 @@ fn journal(dir: &Path) -> Journal {
         tiers: [Tier::Install].into(),
         base: None,
         extent: Extent::default(),
+        tests: Tests::default(),
         deadline: std::time::Duration::from_secs(600),
         host_file: None,
         offline: None,

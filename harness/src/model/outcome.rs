@@ -354,6 +354,11 @@ pub enum Cause {
         /// The signal that ended it, when one did.
         signal: Option<i32>,
     },
+    /// A test of the pack passed only when it was tried again, and whoever started the run wants that to count as failed.
+    Flaky {
+        /// The attempt that passed.
+        attempt: u32,
+    },
     /// The test was planned, and the program of the pack does not know it.
     TestMissing,
     /// The program of the pack cannot be used: it does not start, or what it says cannot be read.
@@ -406,6 +411,7 @@ impl Cause {
             Cause::TestPanicked
             | Cause::TestTimedOut { .. }
             | Cause::TestCrashed { .. }
+            | Cause::Flaky { .. }
             | Cause::TestMissing
             | Cause::TestProgram => Owner::Test,
             Cause::Panic => Owner::Harness,
@@ -438,6 +444,11 @@ pub enum SkipReason {
     Structural {
         /// What it lacks.
         lacks: String,
+    },
+    /// Whoever started the run chose among the tests, and left this one out.
+    Filtered {
+        /// By which words.
+        by: String,
     },
     /// The pack says that it does not apply to the recipe.
     NotApplicable {

@@ -173,6 +173,12 @@ impl Pack {
         self.hooks.install || self.overlay.is_some()
     }
 
+    /// The functions that are run in a tier: the custom tests in the custom tier, and the checks after it.
+    pub fn functions_of(&self, tier: Tier) -> impl Iterator<Item = &TestName> {
+        let tests = self.tests.iter().filter(move |_| tier == Tier::Custom).map(|test| &test.name);
+        tests.chain(self.hooks.checks.iter().filter(move |(after, _)| *after == tier).map(|(_, name)| name))
+    }
+
     /// The kinds of tests without which a pack says little about its app, as far as it lacks them.
     pub fn lacks(&self) -> Vec<TestKind> {
         let has = |kind: &TestKind| self.tests.iter().any(|test| test.kind == *kind);
@@ -191,7 +197,18 @@ impl Pack {
 
     /// Why the rung or the test does not apply, when the pack says so.
     pub fn not_applicable(&self, name: &str) -> Option<&str> {
-        self.settings.not_applicable.get(name).map(String::as_str)
+        match self.settings.not_applicable.get(name)? {
+            Inapplicable::Always(because) => Some(because),
+            Inapplicable::Condition { .. } => None,
+        }
+    }
+
+    /// The condition under which a test may say itself that it does not apply, when the pack declares one.
+    pub fn condition(&self, name: &str) -> Option<&str> {
+        match self.settings.not_applicable.get(name)? {
+            Inapplicable::Always(_) => None,
+            Inapplicable::Condition { when } => Some(when),
+        }
     }
 
     /// The variables that the pack sets, filled in.
@@ -232,8 +249,9 @@ pub struct Settings {
     /// The databases of the app.
     pub databases: Vec<Database>,
     /// What does not apply to the recipe, each with the reason: a rung (`install`, `upgrade`, `backup_restore`, `custom`, `lint`) or a
-    /// custom test (`posts::a post is read back`).
-    pub not_applicable: BTreeMap<String, String>,
+    /// custom test (`posts::a post is read back`), which is not run then. `{ when = "it is set up without mail" }` instead of a reason
+    /// is the condition under which a custom test may say itself that it does not apply; one that says so without is not verified.
+    pub not_applicable: BTreeMap<String, Inapplicable>,
     /// How much a rung weighs in the verdict, where it is not as usual.
     pub rungs: BTreeMap<Rung, Weight>,
 }
@@ -246,6 +264,23 @@ pub struct Resources {
     pub memory_mib: u64,
     /// The ports of the host that it takes; no run of another app that wants one of them goes on beside it.
     pub ports: BTreeSet<u16>,
+}
+
+/// When something does not apply to a recipe.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(
+    untagged,
+    deny_unknown_fields,
+    expecting = "a reason, or { when = \"…\" } with the condition under which the test may say so"
+)]
+pub enum Inapplicable {
+    /// Never; this is why.
+    Always(String),
+    /// Under a condition, which the test looks for.
+    Condition {
+        /// The condition, in words.
+        when: String,
+    },
 }
 
 /// How much a rung weighs in the verdict.

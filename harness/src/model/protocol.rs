@@ -16,6 +16,9 @@ use super::{
 /// The version of both files.
 pub const PROTOCOL: u32 = 1;
 
+/// What the names of those files in the room begin with that hold a secret and nothing else.
+pub const HIDDEN: &str = "secret-";
+
 /// What the program of a pack is told about the app.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Context {
@@ -80,15 +83,6 @@ pub struct Tools {
 /// The file with the picture of the app, in a run's folder and among attachments.
 pub const SCREENSHOT: &str = "screenshot.png";
 
-/// A file that a function leaves for whoever reads the results.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attachment {
-    /// What it is called.
-    pub name: String,
-    /// The file, which lies in the function's room.
-    pub file: PathBuf,
-}
-
 /// What a function of a pack came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
@@ -100,12 +94,27 @@ pub struct Answer {
     /// What it noted, a sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// The files that are kept with the results.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<Attachment>,
     /// What is to be wired, when it was asked for that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wiring: Option<Wired>,
-    /// The files that it leaves.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub attachments: Vec<Attachment>,
+}
+
+/// A file that a function of a pack leaves for the results.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attachment {
+    /// What it is called there.
+    pub name: String,
+    /// Where it lies; it has to be in the room.
+    pub file: PathBuf,
+}
+
+/// Whether a file that is kept with the results may be called so.
+pub fn is_attachable(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    (1..=80).contains(&name.len()) && name.chars().all(plain) && !name.starts_with('.')
 }
 
 /// How a function of a pack ended.

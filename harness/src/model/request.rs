@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{names::RecipeName, outcome::Tier};
+use super::{names::RecipeName, outcome::Tier, pack::TestName};
 
 /// One request: a recipe and how far to take it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -22,6 +22,9 @@ pub struct Request {
     /// What is tried beyond the tiers, or left out of them.
     #[serde(default)]
     pub extent: Extent,
+    /// Which custom tests are run, and how often one that fails is tried.
+    #[serde(default, skip_serializing_if = "Tests::are_usual")]
+    pub tests: Tests,
     /// The longest that the run may take before it is ended and swept.
     pub deadline: Duration,
     /// The host file that was named, so that the run can be repeated; absent when the host was found without.
@@ -44,6 +47,60 @@ pub struct Extent {
     pub no_canaries: bool,
 }
 
+/// How often a custom test that failed is tried again unless somebody said otherwise.
+pub const USUAL_RETRIES: u32 = 1;
+
+/// Which custom tests are run, and how often one that fails is tried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Tests {
+    /// Parts of the names of those that are run; all are when there are none.
+    pub names: Vec<String>,
+    /// Parts of the names of those that are not run.
+    pub skip: Vec<String>,
+    /// Whether these are whole names and not parts of them.
+    pub exact: bool,
+    /// The only ones that are run, because they did not pass in the run before; absent when that was not asked for.
+    pub failed: Option<BTreeSet<TestName>>,
+    /// How often one that failed is tried again.
+    pub retries: u32,
+    /// Whether one that passed only when it was tried again counts as failed.
+    pub fail_on_flaky: bool,
+}
+
+impl Default for Tests {
+    fn default() -> Self {
+        let none = Vec::new;
+        Self { names: none(), skip: none(), exact: false, failed: None, retries: USUAL_RETRIES, fail_on_flaky: false }
+    }
+}
+
+impl Tests {
+    /// Whether nobody said anything about them.
+    pub fn are_usual(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether there is a choice among the tests. A run with one says nothing of all of them, whichever it took.
+    pub fn choose(&self) -> bool {
+        !self.names.is_empty() || !self.skip.is_empty() || self.failed.is_some()
+    }
+
+    /// Why a test is not run, when the choice leaves it out; else nothing. As libtest has it, a name is left out by any part of `skip`,
+    /// and taken by any part of `names`.
+    pub fn leave_out(&self, test: &TestName) -> Option<String> {
+        let fits = |part: &String| if self.exact { test.as_str() == part } else { test.as_str().contains(part.as_str()) };
+        if let Some(part) = self.skip.iter().find(|part| fits(part)) {
+            return Some(format!("--skip {part}"));
+        }
+        if !self.names.is_empty() && !self.names.iter().any(fits) {
+            return Some(self.names.join(", "));
+        }
+        let others = self.failed.as_ref().is_some_and(|failed| !failed.contains(test));
+        others.then(|| "--failed".to_owned())
+    }
+}
+
 /// The longest that a run may take unless it was told otherwise.
 pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(1800);
 
@@ -61,4 +118,33 @@ pub enum Source {
         /// The folder.
         path: PathBuf,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_choice_among_tests_is_libtests() {
+        let tests = |names: &[&str], skip: &[&str], exact| Tests {
+            names: names.iter().map(|&name| name.to_owned()).collect(),
+            skip: skip.iter().map(|&name| name.to_owned()).collect(),
+            exact,
+            ..Tests::default()
+        };
+        for (choice, test, left_out) in [
+            (tests(&[], &[], false), "posts::a post", None),
+            (tests(&["post"], &[], false), "posts::a post", None),
+            (tests(&["mail", "post"], &[], false), "posts::a post", None),
+            (tests(&["mail"], &[], false), "posts::a post", Some("mail")),
+            (tests(&["post"], &["a post"], false), "posts::a post", Some("--skip a post")),
+            (tests(&["post"], &[], true), "posts::a post", Some("post")),
+            (tests(&["posts::a post"], &["post"], true), "posts::a post", None),
+            (Tests { failed: Some([TestName::reported("a::b")].into()), ..tests(&[], &[], false) }, "a::c", Some("--failed")),
+            (Tests { failed: Some([TestName::reported("a::b")].into()), ..tests(&[], &[], false) }, "a::b", None),
+        ] {
+            assert_eq!(choice.leave_out(&TestName::reported(test)).as_deref(), left_out, "{choice:?}");
+        }
+        assert!(!tests(&[], &[], true).choose() && tests(&[], &["x"], false).choose());
+    }
 }

@@ -113,6 +113,18 @@ pub struct Planned {
     pub budget_ms: u64,
     /// What its failure means for the others.
     pub on_fail: OnFail,
+    /// How often it is tried at most. Only a function of a pack is tried more than once.
+    #[serde(default = "once", skip_serializing_if = "is_once")]
+    pub attempts: u32,
+}
+
+fn once() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+fn is_once(attempts: &u32) -> bool {
+    *attempts == once()
 }
 
 impl Planned {

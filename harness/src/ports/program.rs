@@ -28,6 +28,17 @@ pub struct Ran {
     pub answer: Option<Answer>,
     /// What it printed on both outputs, the last of it, without the run's secrets.
     pub output: String,
+    /// The files that it left for the results.
+    pub attachments: Vec<Attached>,
+}
+
+/// A file that a function left for the results.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attached {
+    /// What it is called.
+    pub name: String,
+    /// What is in it, or why that cannot be had.
+    pub bytes: Result<Vec<u8>, String>,
 }
 
 /// How a process ended.

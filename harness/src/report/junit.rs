@@ -5,10 +5,10 @@
 
 use std::time::Duration;
 
-use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
+use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestRerun, TestSuite};
 
 use super::{
-    results::{ResultsV1, Stage, Status},
+    results::{Attempt, ResultsV1, Stage, Status},
     terminal::summary,
     verdict_line,
 };
@@ -84,6 +84,7 @@ fn step(stage: &Stage, class: &str, asked: bool) -> TestCase {
     };
     let mut case = TestCase::new(stage.name.clone(), told);
     case.set_classname(class).set_time(Duration::from_millis(stage.duration_ms));
+    case.status.add_reruns(stage.attempts.iter().map(rerun));
     if let Some(Outcome::Failed(failure)) = &stage.outcome {
         let evidence = if failure.evidence.is_empty() { String::new() } else { format!("\nsee {}", failure.evidence) };
         let text = format!("{}{evidence}", failure.excerpt.join("\n"));
@@ -92,6 +93,20 @@ fn step(stage: &Stage, class: &str, asked: bool) -> TestCase {
         }
     }
     case
+}
+
+/// An attempt before the last one, as surefire has it: a flaky failure of a case that passed, a failure of another run else.
+fn rerun(attempt: &Attempt) -> TestRerun {
+    let mut rerun = TestRerun::new(match attempt.failure.owner {
+        Owner::Recipe => NonSuccessKind::Failure,
+        Owner::Dependency | Owner::Infrastructure | Owner::Test | Owner::Harness => NonSuccessKind::Error,
+    });
+    rerun.set_message(attempt.summary.as_str()).set_type(attempt.failure.owner.name());
+    rerun.set_time(Duration::from_millis(attempt.duration_ms));
+    if !attempt.failure.excerpt.is_empty() {
+        rerun.set_description(attempt.failure.excerpt.join("\n"));
+    }
+    rerun
 }
 
 fn checks<'a>(state: &'a RunState, stage: &'a Stage, tier: Tier) -> impl Iterator<Item = TestCase> + 'a {

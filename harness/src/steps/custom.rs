@@ -6,13 +6,14 @@ use super::{Context, check};
 use crate::{
     event::{Kind, Note, tail},
     model::{
-        outcome::{Cause, Failure, Gap, Outcome, Owner, SkipReason},
+        outcome::{Cause, Failure, Gap, Outcome, Owner, SkipReason, Tier},
         pack::TestName,
         protocol::{Answer, Ended},
         time::spoken,
     },
-    plan::StepId,
-    ports::{Exited, ProgramError, Ran},
+    plan::{Class, Planned, StepId},
+    ports::{Attached, Exited, ProgramError, Ran},
+    state::StepState,
 };
 
 /// How much earlier than the step the process of a test has to end, so that the step ends by its own word.
@@ -20,21 +21,67 @@ const GRACE: Duration = Duration::from_secs(5);
 /// How long the program may take to list its functions.
 const LIST_PATIENCE: Duration = Duration::from_secs(20);
 
-pub(super) async fn custom(context: &Context<'_>, id: &StepId, test: &TestName, budget: Duration) -> Outcome {
+pub(super) async fn custom(context: &Context<'_>, planned: &Planned, test: &TestName) -> Outcome {
+    let (id, budget) = (&planned.id, planned.budget());
+    let state = context.log.state();
+    let tests = state.begun.as_ref().map(|begun| begun.request.tests.clone()).unwrap_or_default();
+    let left_out = tests.leave_out(test).filter(|_| planned.class == Class::Tier(Tier::Custom));
+    if let Some(by) = left_out {
+        let outcome = Outcome::Skipped(SkipReason::Filtered { by });
+        check(context, id, test.as_str(), &outcome);
+        return outcome;
+    }
     let outcome = match context.pack.not_applicable(test.as_str()) {
         Some(because) => Outcome::Skipped(SkipReason::NotApplicable { because: because.to_owned() }),
         None => match run(context, test, budget).await {
             Ok(ran) => {
-                let outcome = told(test, &ran);
+                let outcome = declared(context.pack.condition(test.as_str()), test, told(test, &ran));
                 remark(context, test, ran.answer.as_ref());
-                attached(context, id, ran.answer.as_ref());
-                with_evidence(context, id, outcome, &ran)
+                let name = file_name(id, state.steps.get(id).map_or(1, |step| step.attempt));
+                ran.attachments.iter().for_each(|attached| keep(context, id, &name, attached));
+                with_evidence(context, id, &name, outcome, &ran)
             }
             Err(failure) => Outcome::Failed(failure),
         },
     };
+    let outcome = match state.steps.get(id) {
+        Some(step) if tests.fail_on_flaky => flaky(outcome, step),
+        Some(_) | None => outcome,
+    };
     check(context, id, test.as_str(), &outcome);
     outcome
+}
+
+/// A test that says itself that it does not apply needs a condition that its pack declares: nobody would notice one that stopped to
+/// look otherwise.
+fn declared(condition: Option<&str>, test: &TestName, outcome: Outcome) -> Outcome {
+    match (outcome, condition) {
+        (Outcome::Skipped(SkipReason::NotApplicable { because }), Some(when)) => {
+            Outcome::Skipped(SkipReason::NotApplicable { because: format!("{when}; the test says: {because}") })
+        }
+        (Outcome::Skipped(SkipReason::NotApplicable { because }), None) => {
+            let because = format!(
+                "{test} says that it does not apply ({because}), and recipe.toml declares no condition for that under [not_applicable]"
+            );
+            Outcome::Unverified(Gap::NotRun { because })
+        }
+        (outcome, _) => outcome,
+    }
+}
+
+/// The outcome of the last attempt, where one that passed only when it was tried again counts as failed.
+fn flaky(outcome: Outcome, step: &StepState) -> Outcome {
+    match (&outcome, step.failed.first()) {
+        (Outcome::Passed, Some(first)) => {
+            let message =
+                format!("it is flaky, for it passed only at attempt {}; at first {}", step.attempt, first.failure.message);
+            let owner = first.failure.owner;
+            Outcome::Failed(
+                Failure { message, cause: Cause::Flaky { attempt: step.attempt }, ..first.failure.clone() }.owned_by(owner),
+            )
+        }
+        (Outcome::Passed | Outcome::Failed(_) | Outcome::Skipped(_) | Outcome::Unverified(_), _) => outcome,
+    }
 }
 
 /// Runs a function of the pack, if its program has it.
@@ -105,39 +152,40 @@ fn remark(context: &Context<'_>, test: &TestName, answer: Option<&Answer>) {
     }
 }
 
-/// Keeps the files that a function left.
-fn attached(context: &Context<'_>, id: &StepId, answer: Option<&Answer>) {
-    for attachment in answer.iter().flat_map(|answer| &answer.attachments) {
-        let name = format!("{}-{}", file_name(&id.0), file_name(&attachment.name));
-        match context.folder.adopt(&name, &attachment.file, |text| context.log.redact(text)) {
-            Ok((file, text)) => {
-                let (step, file, what) = (id.clone(), file, "what the test left".to_owned());
-                context.log.record(Kind::EvidenceKept {
-                    step,
-                    file,
-                    what,
-                    tail: text.map(|text| tail(&text)).unwrap_or_default(),
-                });
-            }
-            Err(error) => {
-                let text = format!("what {id} left as {} could not be kept: {error}", attachment.name);
-                context.log.record(Kind::Warned { text });
-            }
-        }
-    }
+/// What files of an attempt of a test are called, without an ending.
+fn file_name(id: &StepId, attempt: u32) -> String {
+    let name: String = id.0.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(80).collect();
+    if attempt > 1 { format!("{name}-{attempt}") } else { name }
 }
 
-/// A name as a file can have it, the ending of one kept.
-fn file_name(name: &str) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
-    name.trim_start_matches('.').chars().map(plain).take(80).collect()
+/// Keeps a file that a function left. In a text secrets are hidden; any other file with one in it is not kept.
+fn keep(context: &Context<'_>, id: &StepId, name: &str, attached: &Attached) {
+    let what = &attached.name;
+    let file = format!("{name}-{what}");
+    let kept = attached.bytes.as_ref().map_err(Clone::clone).and_then(|bytes| match std::str::from_utf8(bytes) {
+        Ok(text) => {
+            let text = context.log.redact(text);
+            context.folder.keep(&file, &text).map(|file| (file, tail(&text))).map_err(|error| error.to_string())
+        }
+        Err(_) => {
+            let text = String::from_utf8_lossy(bytes);
+            if context.log.redact(&text) != text {
+                return Err("a secret of the run is in it".to_owned());
+            }
+            context.folder.keep(&file, bytes).map(|file| (file, String::new())).map_err(|error| error.to_string())
+        }
+    });
+    context.log.record(match kept {
+        Ok((file, tail)) => Kind::EvidenceKept { step: id.clone(), file, what: format!("{what}, left by the test"), tail },
+        Err(why) => Kind::Warned { text: format!("{what} of {id} is not kept: {why}") },
+    });
 }
 
 /// Keeps what a function printed that did not hold.
-fn with_evidence(context: &Context<'_>, id: &StepId, outcome: Outcome, ran: &Ran) -> Outcome {
+fn with_evidence(context: &Context<'_>, id: &StepId, name: &str, outcome: Outcome, ran: &Ran) -> Outcome {
     let Outcome::Failed(failure) = outcome else { return outcome };
     let text = format!("{}\n\n{}", failure.message, ran.output);
-    Outcome::Failed(match context.folder.keep(&format!("{}.txt", file_name(&id.0)), &context.log.redact(&text)) {
+    Outcome::Failed(match context.folder.keep(&format!("{name}.txt"), context.log.redact(&text)) {
         Ok(file) => {
             let evidence = file.display().to_string();
             let what = "what the test printed".to_owned();
@@ -158,8 +206,8 @@ mod tests {
 
     fn ran(ended: Option<Ended>, exited: Exited) -> Ran {
         let answer =
-            ended.map(|ended| Answer { version: PROTOCOL, ended, notes: Vec::new(), wiring: None, attachments: Vec::new() });
-        Ran { exited, answer, output: "running 1 test\nlast words\n".into() }
+            ended.map(|ended| Answer { version: PROTOCOL, ended, notes: Vec::new(), attachments: Vec::new(), wiring: None });
+        Ran { exited, answer, output: "running 1 test\nlast words\n".into(), attachments: Vec::new() }
     }
 
     #[test]

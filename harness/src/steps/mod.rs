@@ -136,7 +136,7 @@ pub async fn perform(context: &Context<'_>, planned: &Planned) -> Outcome {
         Step::Restore => backup::restore(context, id, planned.budget()).await,
         Step::Forget => backup::forget(context).await,
         Step::Wire => ended(wire::wire(context, planned).await),
-        Step::Custom { test } => custom::custom(context, id, test, planned.budget()).await,
+        Step::Custom { test } => custom::custom(context, planned, test).await,
         Step::Shot => shot::shot(context, planned.budget()).await,
         Step::Lint { subject } => lint::lint(context, id, planned.budget(), *subject).await,
         Step::PostDeploy { after } => post_deploy::perform(context, id, planned.budget(), *after).await,

@@ -9,6 +9,7 @@ use std::{
 
 use harness::{
     adapters::clock::SystemClock,
+    author::{Parity, parity},
     model::{
         names::RecipeName,
         pack::{Pack, TestKind},
@@ -35,8 +36,9 @@ const COMPLAINTS: usize = 5;
 /// On the sandbox these are its own recipes; with a host file those that abra has fetched into `$ABRA_DIR/recipes` (by default
 /// `~/.abra/recipes`). Nothing is fetched, and no engine is asked.
 ///
-/// With --json: {"schema": 1, "sandbox": …, "recipes": [{"recipe", "version", "pack", "last"}]}, where `version` is the newest
-/// release or null, `pack` is null or {"tests": {"health", "roundtrip", "distinctive"}, "canaries", "superficial"}, and `last` is null or {"run_id", "verdict", "tiers", "level", "finished", "age_ms"}.
+/// With --json: {"schema": 1, "sandbox": …, "recipes": [{"recipe", "version", "pack", "last"}], "tests": [{"recipe", "file", "test",
+/// "kind", "origin"}]}, where `version` is the newest release or null, `pack` is null or {"tests": {"health", "roundtrip", "distinctive"},
+/// "canaries", "superficial", "parity"}, `parity` is null without a PARITY.md or {"named", "deferred", "wrong"}, and `last` is null or {"run_id", "verdict", "tiers", "level", "finished", "age_ms"}.
 #[derive(Debug, clap::Args)]
 pub struct List {
     /// Prints JSON
@@ -52,6 +54,7 @@ struct Row {
     recipe: String,
     version: Option<String>,
     pack: Option<Pack>,
+    parity: Option<Parity>,
     last: Option<Last>,
 }
 
@@ -63,11 +66,16 @@ impl List {
         let recipes = if sandbox { of_sandbox() } else { fetched(&env.abra_dir.join("recipes"))? };
         let mut last = last_runs(&env.runs())?;
         let row = |(recipe, version): (String, Option<String>)| -> Result<Row, CommandError> {
-            let linked = recipes::of(&recipe).map(|linked| linked.pack()).transpose();
-            let pack = linked.map_err(|error| CommandError::usage(error.to_string()))?;
-            Ok(Row { last: last.remove(&recipe), recipe, version, pack })
+            let linked = recipes::of(&recipe);
+            let pack = linked.map(|linked| linked.pack()).transpose().map_err(|error| CommandError::usage(error.to_string()))?;
+            let parity = linked.and_then(|linked| linked.parity).zip(pack.as_ref()).map(|(text, pack)| parity(text, pack));
+            Ok(Row { last: last.remove(&recipe), recipe, version, pack, parity })
         };
         let rows: Vec<Row> = recipes.into_iter().map(row).collect::<Result<_, _>>()?;
+        for row in &rows {
+            let wrong = row.parity.iter().flat_map(|parity| &parity.wrong);
+            wrong.for_each(|wrong| output::tell(&format!("warning: recipes/{}/PARITY.md: {wrong}", row.recipe)));
+        }
         let now = SystemClock::start().wall();
         let text = if self.json { document(sandbox, &rows, now) } else { table(&rows, now) };
         output::print(&text)?;
@@ -133,7 +141,7 @@ fn last_runs(runs: &Path) -> Result<BTreeMap<String, Last>, CommandError> {
     Ok(last)
 }
 
-fn document(sandbox: bool, rows: &[Row], now: Wall) -> String {
+fn document(sandbox: bool, all: &[Row], now: Wall) -> String {
     let last = |last: &Last| {
         json!({
             "run_id": last.run.as_str(),
@@ -144,26 +152,41 @@ fn document(sandbox: bool, rows: &[Row], now: Wall) -> String {
             "age_ms": last.finished.map(|at| (now.millis() - at.millis()).max(0)),
         })
     };
-    let row = |row: &Row| json!({ "recipe": row.recipe, "version": row.version, "pack": row.pack.as_ref().map(told), "last": row.last.as_ref().map(last) });
-    let rows: Vec<Value> = rows.iter().map(row).collect();
-    format!("{:#}\n", json!({ "schema": 1, "sandbox": sandbox, "recipes": rows }))
+    let row = |row: &Row| json!({ "recipe": row.recipe, "version": row.version, "pack": row.pack.as_ref().map(|pack| told(pack, row.parity.as_ref())), "last": row.last.as_ref().map(last) });
+    let rows: Vec<Value> = all.iter().map(row).collect();
+    let tests: Vec<Value> = all.iter().flat_map(inventory).collect();
+    format!("{:#}\n", json!({ "schema": 1, "sandbox": sandbox, "recipes": rows, "tests": tests }))
+}
+
+/// The custom tests of a recipe in JSON.
+fn inventory(row: &Row) -> impl Iterator<Item = Value> {
+    row.pack.iter().flat_map(|pack| &pack.tests).map(|test| {
+        let (kind, test, file) = (test.kind.name(), test.name.as_str(), format!("recipes/{}/{}", row.recipe, test.file));
+        json!({ "recipe": row.recipe, "file": file, "test": test, "kind": kind, "origin": "pack" })
+    })
 }
 
 /// A pack in JSON.
-fn told(pack: &Pack) -> Value {
+fn told(pack: &Pack, parity: Option<&Parity>) -> Value {
+    let parity = parity.map(|parity| json!({ "named": parity.named, "deferred": parity.deferred, "wrong": parity.wrong }));
     let of = |kind: TestKind| pack.tests.iter().filter(|test| test.kind == kind).count();
     let tests: serde_json::Map<String, Value> =
         TestKind::ALL.iter().map(|kind| (kind.name().to_owned(), of(*kind).into())).collect();
-    json!({ "tests": tests, "canaries": pack.hooks.canaries.len(), "superficial": pack.superficial().is_some() })
+    json!({ "tests": tests, "canaries": pack.hooks.canaries.len(), "superficial": pack.superficial().is_some(), "parity": parity })
 }
 
 /// A pack in a cell of the table.
-fn counted(pack: &Pack) -> String {
-    match (pack.tests.len(), pack.superficial()) {
-        (0, _) => "no tests".to_owned(),
+fn counted(pack: &Pack, parity: Option<&Parity>) -> String {
+    let tests = match (pack.tests.len(), pack.superficial()) {
+        (0, _) => return "no tests".to_owned(),
         (1, _) => "1 test, superficial".to_owned(),
         (tests, Some(_)) => format!("{tests} tests, superficial"),
         (tests, None) => format!("{tests} tests"),
+    };
+    match parity {
+        None => format!("{tests}, no PARITY.md"),
+        Some(parity) if !parity.wrong.is_empty() => format!("{tests}, PARITY.md is wrong"),
+        Some(_) => tests,
     }
 }
 
@@ -184,7 +207,7 @@ fn table(rows: &[Row], now: Wall) -> String {
         [
             row.recipe.clone(),
             row.version.clone().unwrap_or_else(none),
-            row.pack.as_ref().map_or_else(none, counted),
+            row.pack.as_ref().map_or_else(none, |pack| counted(pack, row.parity.as_ref())),
             verdict,
             level,
             when,

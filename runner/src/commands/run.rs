@@ -11,8 +11,7 @@ use std::{
 use futures_util::StreamExt;
 use harness::{
     adapters::{folder::Folder, swarm::DockerSwarm},
-    base::Green,
-    engine::{self, Run as Tasting},
+    engine::{self, Past, Run as Tasting},
     guard,
     journal::Journal,
     log::{Log, Reporter},
@@ -79,7 +78,7 @@ impl Run {
         }
         let pack = packs::of(&self.asked.recipe)?;
         let request = self.asked.request(env, source, sandbox.as_ref(), &pack)?;
-        let history = || history::last_green(&env.runs(), &request.recipe);
+        let history = || history::past(&env.runs(), &request.recipe);
         if self.repeat > 1 {
             return repeated(env, &host, &request, &pack, history(), self.repeat);
         }
@@ -94,14 +93,7 @@ impl Run {
 }
 
 /// The same run several times, one after the other, and a table of what came of each. All of them start from the same history.
-fn repeated(
-    env: &Env,
-    host: &Host,
-    request: &Request,
-    pack: &Pack,
-    history: Option<Green>,
-    times: u32,
-) -> Result<ExitCode, CommandError> {
+fn repeated(env: &Env, host: &Host, request: &Request, pack: &Pack, history: Past, times: u32) -> Result<ExitCode, CommandError> {
     let mut told = Vec::new();
     for _ in 0..times {
         match block_on(taste(env, host.clone(), request.clone(), pack.clone(), history.clone()))?? {
@@ -158,7 +150,7 @@ pub(super) async fn taste(
     host: Host,
     request: Request,
     pack: Pack,
-    history: Option<Green>,
+    history: Past,
 ) -> Result<Result<Tasted, ExitCode>, CommandError> {
     let mut signals = guard::signals().map_err(|error| CommandError::host(format!("cannot listen for signals: {error}")))?;
     let runs = env.runs();

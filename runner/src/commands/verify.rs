@@ -3,6 +3,7 @@
 use std::{fs, path::PathBuf, process::ExitCode, time::Duration};
 
 use harness::{
+    engine::Past,
     model::{
         outcome::{Owner, Tier},
         request::{DEFAULT_DEADLINE, Request, Source},
@@ -69,7 +70,7 @@ impl Verify {
         if let Some(home) = &sandbox {
             host::serve(home, &request.recipe, &request.source, false)?;
         }
-        let tasted = match block_on(taste(env, host, request, pack, None))?? {
+        let tasted = match block_on(taste(env, host, request, pack, Past::default()))?? {
             Ok(tasted) => tasted,
             Err(ended) => return Ok(ended),
         };
@@ -84,6 +85,7 @@ impl Verify {
             tiers: claimed.requested.iter().copied().chain([Tier::Install]).collect(),
             base: claimed.base.as_ref().map(|base| base.commit.clone()),
             extent: claimed.extent,
+            tests: claimed.selection.clone(),
             deadline: Duration::from_secs(self.deadline),
             host_file: self.host.clone(),
             offline: None,

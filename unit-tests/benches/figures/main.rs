@@ -11,6 +11,7 @@ mod rival;
 mod stacks;
 mod starts;
 mod table;
+mod tests;
 mod world;
 mod zero;
 
@@ -29,7 +30,7 @@ struct Bench {
 /// A figure: its name, what it measures, and how it is taken.
 type Figure = (&'static str, &'static str, fn(&Bench));
 
-const FIGURES: [Figure; 13] = [
+const FIGURES: [Figure; 14] = [
     ("converge", "convergence of services that do nothing, from the start of the deploy", stacks::converge),
     (
         "crash-loop",
@@ -46,10 +47,15 @@ const FIGURES: [Figure; 13] = [
     ("page", "the page of a failed run with as much to tell as can be", page::made),
     ("plan", "`taster plan` of a recipe of the sandbox", starts::plan),
     ("list", "`taster list` on the sandbox", starts::list),
+    ("tests", "a custom test that does nothing, from the start of its process to its answer", tests::overhead),
     ("version", "`taster --version` of the release build", starts::version),
 ];
 
 fn main() -> ExitCode {
+    let mut args = std::env::args_os();
+    if args.nth(1).is_some_and(|first| first == tests::EMPTY) {
+        return tests::empty(args);
+    }
     // cargo itself adds `--bench`.
     let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
     if let Some(unknown) = wanted.iter().find(|name| FIGURES.iter().all(|(known, ..)| known != name)) {

@@ -1,7 +1,9 @@
 //! What CI reads of a run.
 
 use harness::{
+    event::Kind,
     model::outcome::{Outcome, Owner, Tier},
+    plan::StepId,
     report::junit::junit,
     verdict::{exit_code, verdict},
 };
@@ -110,4 +112,20 @@ fn a_file_without_a_failing_case_means_that_all_is_well() {
             assert_eq!(failing, 0, "{name}: {text}");
         }
     }
+}
+
+#[test]
+fn an_attempt_before_the_last_is_a_flaky_failure_or_a_failed_rerun() {
+    let step = StepId("answer".into());
+    let told = |outcome| {
+        let begun = Tale::planned(&[Tier::Install]).pass(&["provision", "deploy"]).starts("answer");
+        let failed = Kind::AttemptFailed { step: step.clone(), attempt: 1, failure: failure(Owner::Recipe) };
+        let again = Kind::StepStarted { step: step.clone(), attempt: 2 };
+        let tale = begun.then(failed).then(again).then(Kind::StepFinished { step: step.clone(), outcome });
+        junit(&tale.state()).to_string().unwrap()
+    };
+    let flaky = told(Outcome::Passed);
+    assert_eq!((count(&flaky, "flakyFailure"), count(&flaky, "failure")), (1, 0), "{flaky}");
+    let red = told(Outcome::Failed(failure(Owner::Recipe)));
+    assert_eq!((count(&red, "rerunFailure"), count(&red, "failure")), (1, 1), "{red}");
 }

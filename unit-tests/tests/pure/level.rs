@@ -55,6 +55,7 @@ fn the_level_is_the_highest_rung_that_passed_over_rungs_that_passed_or_were_skip
 fn through(outcomes: [Option<Outcome>; 5]) -> Tale {
     // Of a tier that has to prove something, the step that proves it; of an upgrade, the answer behind it too.
     let step = |tier: Tier| Planned {
+        attempts: 1,
         id: StepId(format!("{tier}-step")),
         step: match tier {
             Tier::Install => Step::Answer,

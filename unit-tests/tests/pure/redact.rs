@@ -302,7 +302,7 @@ fn run(manners: Manners, look: &str, learns: bool) -> (tempfile::TempDir, PathBu
         let request = request(&[Tier::Install]);
         let run = Run {
             request,
-            history: None,
+            history: engine::Past::default(),
             host,
             pack: harness::model::pack::Pack::default(),
             ports: &ports,

@@ -8,7 +8,7 @@ use harness::{
         host::Host,
         outcome::{Gap, Outcome, Owner},
         pack::TestName,
-        protocol::{Answer, Attachment, Context, Ended},
+        protocol::{Answer, Context, Ended},
     },
     picture::{Frame, Picture},
     ports::{Exited, Ran},
@@ -88,16 +88,16 @@ fn evidence(stage: &Stage<'_>) {
         "{}",
         failure.told()
     );
-    let left = |name: &str| fs::read(&attached(&ran, name).file).unwrap();
+    let left = |name: &str| attached(&ran, name);
     let console = String::from_utf8(left("console.txt")).unwrap();
     assert!(console.starts_with(&format!("https://{}/nowhere\n", tale::head().domain)), "{console}");
     assert!(console.contains("error") && console.contains("404"), "{console}");
     assert_eq!(Picture::read(&left("page.png")).unwrap().frame(), Frame::Painted, "the words of the ingress show");
 }
 
-fn attached<'a>(ran: &'a Ran, name: &str) -> &'a Attachment {
-    let attachments = &ran.answer.as_ref().unwrap().attachments;
-    attachments.iter().find(|attached| attached.name == name).unwrap_or_else(|| panic!("no {name}: {attachments:?}"))
+fn attached(ran: &Ran, name: &str) -> Vec<u8> {
+    let file = ran.attachments.iter().find(|attached| attached.name == name).unwrap_or_else(|| panic!("no {name}"));
+    file.bytes.clone().unwrap()
 }
 
 fn absent(stage: &Stage<'_>) {
@@ -116,7 +116,7 @@ fn absent(stage: &Stage<'_>) {
     let answer: Answer = serde_json::from_slice(&fs::read(&context.answer).unwrap()).unwrap();
     let Ended::ToolAbsent { what } = &answer.ended else { panic!("{answer:?}") };
     assert!(what.starts_with("there is no Chromium, no chromedriver") && what.contains("apt-get install"), "{what}");
-    let ran = Ran { exited: Exited::Code(101), answer: Some(answer), output: String::new() };
+    let ran = Ran { exited: Exited::Code(101), answer: Some(answer), output: String::new(), attachments: Vec::new() };
     assert!(matches!(told(&test, &ran), Outcome::Unverified(Gap::ToolAbsent { .. })));
 }
 

@@ -67,7 +67,13 @@ pub(crate) fn stories(engine: &Engine) -> Vec<Trial> {
 
 /// The stories of whole runs.
 pub(crate) fn runs(ground: Option<&Ground>) -> Vec<Trial> {
-    on_stages(ground, &[("custom::hello_is_green_with_its_tests_in_every_report", hello)])
+    on_stages(
+        ground,
+        &[
+            ("custom::hello_is_green_with_its_tests_in_every_report", hello),
+            ("custom::what_is_flaky_is_told_and_a_crash_costs_one_test", moods),
+        ],
+    )
 }
 
 // The scratch pack.
@@ -80,6 +86,7 @@ pub(crate) fn scratch(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         overlay: None,
         suites: &[("custom/ends.rs", suite), ("custom/browser.rs", crate::browser::suite)],
         lifecycle: Some(lifecycle),
+        parity: None,
         warnings: &[],
     };
     author::main(&pack, ground::env().context.as_deref(), args)
@@ -427,5 +434,45 @@ fn hello(stage: &Stage<'_>) {
     assert_eq!((picture.frame(), picture.width, picture.height), (Frame::Painted, 1280, 800));
     assert!(page.contains("src=\"data:image/png;base64,iVBOR") && page.len() < 1 << 20, "the picture is in the page");
     assert!(!run.join("abra").exists(), "contexts and answers went with the run");
+    stage.assert_zero();
+}
+
+/// A pack with a test that passes when it is tried again and one that crashes; then only what did not pass, once more.
+fn moods(stage: &Stage<'_>) {
+    let whole = stage.run(&["--recipe", "hello-flaky", "--tiers", "install,custom"]);
+    whole.assert(
+        3,
+        &[
+            "inconclusive (install, custom)",
+            "moods::it passes at the second attempt: attempt 1 failed",
+            "flaky: it passed at attempt 2; at first moods::it passes at the second attempt: it is the first attempt",
+            "why (test): moods::it takes its process with it: its process was ended by signal 6",
+            "moods::it passes at once: passed",
+            "  flaky: moods::it passes at the second attempt",
+            "left behind: nothing",
+        ],
+    );
+    let results = stage.results();
+    let flaky = stage_of(&results, "moods::it passes at the second attempt");
+    assert_eq!((&flaky["status"], &flaky["flaky"]), (&"pass".into(), &true.into()), "{flaky}");
+    assert_eq!(flaky["attempts"].as_array().map(Vec::len), Some(1), "{flaky}");
+    let crashed = stage_of(&results, "moods::it takes its process with it");
+    assert_eq!((&crashed["status"], &crashed["owner"]), (&"fail".into(), &"test".into()), "{crashed}");
+    let run = stage.only_run();
+    let [junit, page] = ["junit.xml", "report.html"].map(|file| fs::read_to_string(run.join(file)).unwrap());
+    assert!(junit.contains("<flakyFailure ") && junit.contains("<rerunError "), "{junit}");
+    assert!(page.contains("flaky") && page.contains("Attempt 1 failed:"), "{page}");
+    let kept = fs::read_to_string(run.join("evidence/moods--it-passes-at-once-page.html")).unwrap();
+    assert!(kept.contains("<title>"), "{kept}");
+
+    let again = stage.run(&["--recipe", "hello-flaky", "--tiers", "install,custom", "--retries", "0", "--failed"]);
+    again.assert(
+        3,
+        &[
+            "moods::it passes at once: skipped",
+            "was left out by the choice of tests (--failed)",
+            "it takes its process with it: failed",
+        ],
+    );
     stage.assert_zero();
 }

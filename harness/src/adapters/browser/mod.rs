@@ -3,7 +3,7 @@
 mod session;
 mod tools;
 
-use std::{fs, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
@@ -52,8 +52,8 @@ impl Browser for Photographer {
         let ran =
             self.program.run_one(&TestName::reported("shot"), head, budget).await.map_err(|error| unread(error.to_string()))?;
         let answer = ran.answer.ok_or_else(|| unread("the browser did not come to an end".into()))?;
-        let file = answer.attachments.iter().find(|attached| attached.name == SCREENSHOT);
-        let picture = file.and_then(|attached| fs::read(&attached.file).ok());
+        let picture = ran.attachments.into_iter().find(|attached| attached.name == SCREENSHOT);
+        let picture = picture.and_then(|attached| attached.bytes.ok());
         let remark = match answer.ended {
             Ended::Passed => None,
             Ended::ToolAbsent { what } => return Err(NoShot::Absent { what }),

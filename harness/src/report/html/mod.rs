@@ -170,6 +170,9 @@ fn status_word(status: Status) -> Word {
     Word { sign, word, look }
 }
 
+/// The word for what passed only when it was tried again.
+const FLAKY: Word = Word { sign: "✔", word: "flaky", look: "unver" };
+
 fn colour(colour: Colour) -> Word {
     let (sign, look) = match colour {
         Colour::Green => ("✔", "pass"),
@@ -229,7 +232,7 @@ fn step<'a>(state: &'a RunState, stage: &'a Stage) -> Step<'a> {
     });
     Step {
         stage,
-        status: status_word(stage.status),
+        status: if stage.flaky && stage.status == Status::Pass { FLAKY } else { status_word(stage.status) },
         took: known.and_then(StepState::took).map(spoken).unwrap_or_default(),
         checks: checks.collect(),
         waits: known.map(waits).unwrap_or_default(),

@@ -24,8 +24,8 @@ use crate::{
     lint::Rule,
     log::Reporter,
     model::{
-        outcome::{Outcome, Owner, Subject, Tier},
-        request::Extent,
+        outcome::{Failure, Outcome, Owner, Subject, Tier},
+        request::{Extent, Tests},
         time::Wall,
     },
     preflight::{Check, Needs},
@@ -78,6 +78,8 @@ pub struct ResultsV1 {
     pub requested: Vec<Tier>,
     /// What was tried beyond the tiers, or left out of them.
     pub extent: Extent,
+    /// Which custom tests were chosen, and how often one that failed was tried. With a choice the custom tier is never verified.
+    pub selection: Tests,
     /// The verdict about the recipe. Before the end it speaks of what has happened so far, and so is never green.
     pub verdict: Verdict,
     /// Whose fault the worst failure is; null when nothing failed.
@@ -152,6 +154,8 @@ pub struct ResultsV1 {
     pub evidence: Vec<Evidence>,
     /// The command that makes the same run again.
     pub repeat: String,
+    /// The custom tests that the last green run of the recipe with custom tests had, and that its pack does not have any more.
+    pub vanished: Vec<String>,
     /// A digest over all other fields, `sha256:` and hexadecimal: a changed byte is noticed by it.
     #[schemars(regex(pattern = r"^sha256:[0-9a-f]{64}$"))]
     pub digest: String,
@@ -302,12 +306,27 @@ pub struct Stage {
     pub owner: Option<Owner>,
     /// When it began, from the start of the run; null when it did not.
     pub started_ms: Option<u64>,
-    /// How long it took.
+    /// How long it took, its last attempt where it was tried more than once.
     pub duration_ms: u64,
+    /// Whether it passed only when it was tried again.
+    pub flaky: bool,
+    /// The attempts that failed before it was tried again.
+    pub attempts: Vec<Attempt>,
     /// What it waited for last, a line each; empty when it waited for nothing in the end.
     pub waiting_for: Vec<String>,
     /// The checks that it made.
     pub tests: Vec<Test>,
+}
+
+/// An attempt of a step that failed before the step was tried again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Attempt {
+    /// How long it took.
+    pub duration_ms: u64,
+    /// One sentence.
+    pub summary: String,
+    /// How it failed.
+    pub failure: Failure,
 }
 
 /// One check.

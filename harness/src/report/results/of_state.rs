@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::{
-    BaseV1, CanaryV1, Change, Evidence, Flags, HarnessV1, HeadV1, HostV1, Image, LintV1, ResultsV1, RungsV1, SCHEMA, Sighting,
-    Skips, Stage, Status, Task, Test,
+    Attempt, BaseV1, CanaryV1, Change, Evidence, Flags, HarnessV1, HeadV1, HostV1, Image, LintV1, ResultsV1, RungsV1, SCHEMA,
+    Sighting, Skips, Stage, Status, Task, Test,
 };
 use crate::{
     canary::{Canary, CanaryState},
@@ -18,7 +18,7 @@ use crate::{
     plan::{Class, Plan},
     report::terminal::{repeat, summary},
     rungs::{Rung, Rungs, level, rungs},
-    state::{RunState, StepState, TaskStory},
+    state::{FailedAttempt, RunState, StepState, TaskStory},
     verdict::{Colour, Verdict, exit_code, lint_outcome, tier_outcome, verdict_so_far},
 };
 
@@ -55,6 +55,7 @@ impl From<&RunState> for ResultsV1 {
             duration_ms: state.last.map_or(0, |(_, mono)| mono.0),
             requested: verdict.tiers.clone(),
             extent: begun.map(|begun| begun.request.extent).unwrap_or_default(),
+            selection: begun.map(|begun| begun.request.tests.clone()).unwrap_or_default(),
             owner: verdict.reasons.iter().find_map(|reason| reason.owner),
             verdict,
             exit_code,
@@ -112,6 +113,7 @@ impl From<&RunState> for ResultsV1 {
                 })
                 .collect(),
             repeat: repeat(state),
+            vanished: state.vanished.clone(),
             digest: String::new(),
         };
         results.digest = results.computed_digest();
@@ -220,6 +222,11 @@ fn task(story: &TaskStory) -> Task {
     }
 }
 
+fn attempt(failed: &FailedAttempt) -> Attempt {
+    let failure = failed.failure.clone();
+    Attempt { duration_ms: u64::try_from(failed.took.as_millis()).unwrap_or(u64::MAX), summary: failure.message.clone(), failure }
+}
+
 fn stages(state: &RunState) -> Vec<Stage> {
     let planned = state.plan.as_ref().map_or(&[] as &[_], |plan: &Plan| &plan.steps);
     planned
@@ -246,6 +253,8 @@ fn stages(state: &RunState) -> Vec<Stage> {
                 },
                 started_ms: step.filter(|step| step.attempt > 0).map(|step| step.began.0),
                 duration_ms: step.and_then(StepState::took).map_or(0, |took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
+                flaky: step.is_some_and(|step| step.flaky().is_some()),
+                attempts: step.map(|step| step.failed.iter().map(attempt).collect()).unwrap_or_default(),
                 waiting_for: step.map(|step| step.waiting_for.clone()).unwrap_or_default(),
                 tests: state
                     .checks

@@ -7,7 +7,8 @@ use crate::{
     lint::{Linted, named},
     model::{
         outcome::{Gap, Outcome, Subject, Tier},
-        request::{DEFAULT_DEADLINE, Source},
+        pack::TestName,
+        request::{DEFAULT_DEADLINE, Source, Tests, USUAL_RETRIES},
         time::spoken,
     },
     report::sandbox_abra,
@@ -21,6 +22,8 @@ const LINES: usize = 20;
 /// The most reasons that are given, and the most lines of each.
 const REASONS: usize = 3;
 const QUOTED: usize = 6;
+/// The most tests that are named in a line.
+const NAMED: usize = 3;
 
 /// Where an ending is read, and what lies in the run's folder.
 #[derive(Debug, Clone, Copy)]
@@ -43,7 +46,7 @@ pub fn ending(state: &RunState, place: Place<'_>) -> String {
     last.push(format!("  repeat: {}", repeat(state)));
     let disaster = state.disaster().map(|took| format!("  disaster: the app was back with its data after {}", spoken(took)));
     let notes = state.remarks.iter().take(2).map(|remark| format!("  note: {}", flat(remark)));
-    let notes: Vec<String> = disaster.into_iter().chain(notes).collect();
+    let notes: Vec<String> = disaster.into_iter().chain(flaky(state)).chain(vanished(state)).chain(notes).collect();
     let mut lines = vec![headline(state, &verdict, place.paint)];
     let room = LINES.saturating_sub(lines.len() + notes.len() + last.len());
     let lint: Vec<String> = lint(state).map(|told| format!("  lint: {}", flat(&told))).into_iter().collect();
@@ -90,6 +93,26 @@ fn lint(state: &RunState) -> Option<String> {
         Outcome::Unverified(Gap::Incomparable { what }) => Some(what),
         Outcome::Failed(_) | Outcome::Skipped(_) | Outcome::Unverified(_) => None,
     }
+}
+
+/// What passed only as it was tried again.
+fn flaky(state: &RunState) -> Option<String> {
+    let flaky = state.steps.iter().filter(|(_, step)| step.flaky().is_some());
+    let names: Vec<String> = flaky.map(|(id, _)| flat(&id.0)).collect();
+    (!names.is_empty()).then(|| format!("  flaky: {}", some_of(&names)))
+}
+
+/// The tests that the last green run had and this one had not.
+fn vanished(state: &RunState) -> Option<String> {
+    let names: Vec<String> = state.vanished.iter().map(|name| flat(name)).collect();
+    (!names.is_empty()).then(|| format!("  vanished since the last green run: {}", some_of(&names)))
+}
+
+/// The first of these names, and how many more there are.
+fn some_of(names: &[String]) -> String {
+    let more = names.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    names.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ") + &more
 }
 
 fn left(state: &RunState) -> Vec<String> {
@@ -144,6 +167,9 @@ pub fn repeat(state: &RunState) -> String {
     if let Some(file) = &request.host_file {
         option(&mut command, "--host", &file.to_string_lossy());
     }
+    if request.tests.retries != USUAL_RETRIES {
+        option(&mut command, "--retries", &request.tests.retries.to_string());
+    }
     if request.deadline != DEFAULT_DEADLINE {
         option(&mut command, "--deadline", &request.deadline.as_secs().to_string());
     }
@@ -151,22 +177,50 @@ pub fn repeat(state: &RunState) -> String {
         (request.extent.disaster, " --disaster"),
         (request.extent.thorough, " --thorough"),
         (request.extent.no_canaries, " --no-canaries"),
+        (request.tests.fail_on_flaky, " --fail-on-flaky"),
     ] {
         command.push_str(if asked { flag } else { "" });
     }
     if request.offline.is_some() {
         command.push_str(" --offline");
     }
+    chosen(&mut command, &request.tests);
     command
 }
 
+/// The choice among custom tests, which comes last. Those that had failed before are named, for later runs have others.
+fn chosen(command: &mut String, tests: &Tests) {
+    if !tests.choose() {
+        return;
+    }
+    command.push_str(" --");
+    let failed = tests.failed.iter().flatten().filter(|test| tests.leave_out(test).is_none());
+    let (names, exact): (Vec<&str>, bool) = match &tests.failed {
+        Some(_) => (failed.map(TestName::as_str).collect(), true),
+        None => (tests.names.iter().map(String::as_str).collect(), tests.exact),
+    };
+    if exact {
+        command.push_str(" --exact");
+    }
+    for part in tests.skip.iter().filter(|_| tests.failed.is_none()) {
+        option(command, "--skip", part);
+    }
+    for name in names {
+        let _ = write!(command, " {}", quoted(name));
+    }
+}
+
 fn option(command: &mut String, name: &str, value: &str) {
-    let quoted = match value.contains(char::is_control) {
+    let _ = write!(command, " {name} {}", quoted(value));
+}
+
+/// A word for a shell.
+fn quoted(value: &str) -> String {
+    match value.contains(char::is_control) {
         // Quotes of a shell keep a line end, and this is one line.
         true => format!("$'{}'", value.chars().map(escaped).collect::<String>()),
         false => shell_words::quote(value).into_owned(),
-    };
-    let _ = write!(command, " {name} {quoted}");
+    }
 }
 
 fn escaped(c: char) -> String {

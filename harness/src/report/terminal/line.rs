@@ -47,11 +47,21 @@ pub(super) fn line(event: &Event, state: &RunState) -> Option<Line> {
         Kind::Queued { waiting_for } => format!("waiting for {}", waiting_for.join(" · ")),
         Kind::StepFinished { step, outcome } => {
             let took = state.steps.get(step).and_then(StepState::took).map(spoken).unwrap_or_default();
-            let after = match outcome {
-                Outcome::Passed => format!(" in {took}"),
-                other => format!(" after {took}: {}", summary(other)),
+            let tried = state.steps.get(step).and_then(StepState::flaky);
+            let after = match (outcome, tried) {
+                (Outcome::Passed, None) => format!(" in {took}"),
+                (Outcome::Passed, Some(tried)) => format!(" in {took}, flaky: {tried}"),
+                (other, _) => format!(" after {took}: {}", summary(other)),
             };
             return Some(Line { before: format!("{step}: "), word: Some(word(outcome)), after });
+        }
+        Kind::AttemptFailed { step, attempt, failure } => {
+            let before = format!("{step}: attempt {attempt} ");
+            // A test says its name itself.
+            let named = format!("{step}: ");
+            let message = failure.message.strip_prefix(&named).unwrap_or(&failure.message);
+            let after = format!(": {message}; it is tried again");
+            return Some(Line { before, word: Some((Hue::Unsure, "failed".into())), after });
         }
         Kind::Warned { text } => {
             return Some(Line { before: String::new(), word: Some((Hue::Unsure, "warning".into())), after: format!(": {text}") });
@@ -92,6 +102,7 @@ pub fn summary(outcome: &Outcome) -> String {
         Outcome::Passed => String::new(),
         Outcome::Failed(failure) => failure.message.clone(),
         Outcome::Skipped(SkipReason::NotAsked) => "was not asked for".into(),
+        Outcome::Skipped(SkipReason::Filtered { by }) => format!("was left out by the choice of tests ({by})"),
         Outcome::Skipped(SkipReason::Structural { lacks }) => format!("there is no {}", lacks.trim_start_matches("a ")),
         Outcome::Skipped(SkipReason::NotApplicable { because }) => format!("does not apply: {because}"),
         Outcome::Unverified(why) => gap(why),
