@@ -162,6 +162,13 @@ pub enum Kind {
         /// Why.
         why: Cancel,
     },
+    /// The app outlives the run: what is claimed is swept by the janitor, and not before then unless somebody asks for it.
+    Kept {
+        /// The app.
+        domain: Domain,
+        /// Until when it is left alone.
+        until: Wall,
+    },
     /// The world after the run was compared with the world before it.
     WorldCompared {
         /// What it showed.
@@ -181,6 +188,7 @@ impl Kind {
                 | Kind::Claimed { .. }
                 | Kind::ChildStarted { .. }
                 | Kind::StepStarted { .. }
+                | Kind::Kept { .. }
                 | Kind::RunFinished
         )
     }

@@ -3,6 +3,7 @@
 mod abra;
 mod checkout;
 mod data;
+mod executables;
 mod program;
 
 use std::{
@@ -33,6 +34,7 @@ use crate::{
 pub use abra::{Abra, AbraError, Call, Exchange};
 pub use checkout::{Branch, Checked, Checkout, CheckoutError, Tag};
 pub use data::{Data, Holder, Said};
+pub use executables::{Executables, NoExecutables};
 pub use program::{Exited, ProgramError, Ran, TestProgram};
 
 /// The outside of a run.
@@ -54,6 +56,8 @@ pub struct Ports {
     pub web: Arc<dyn Web>,
     /// The program of the recipe's pack.
     pub program: Arc<dyn TestProgram>,
+    /// Custom tests that are executables.
+    pub executables: Arc<dyn Executables>,
     /// Files that are claimed.
     pub files: Arc<dyn Files>,
     /// Child processes that may have outlived their call.

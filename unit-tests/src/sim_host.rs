@@ -23,7 +23,7 @@ use harness::{
     },
     ports::{
         Abra, AbraError, Branch, Call, Capacity, Checked, Checkout, CheckoutError, Child, ChildError, Children, Engine, Exchange,
-        FileError, Files, HttpView, Nudge, Ports, Room, Swarm, SwarmError, Web, WebError,
+        Executables, FileError, Files, HttpView, NoExecutables, Nudge, Ports, Room, Swarm, SwarmError, Web, WebError,
     },
     redact::Redact,
     sweep::Removal,
@@ -113,6 +113,8 @@ pub struct SimHost {
     pub pack: Pack,
     /// The program of that pack.
     pub program: SimProgram,
+    /// Its custom tests that are executables.
+    pub executables: Arc<dyn Executables>,
     /// What was done to the app before its deploy.
     wired: Arc<Mutex<Vec<String>>>,
     /// What its abra prints of lint, of head and of base.
@@ -154,6 +156,7 @@ impl SimHost {
             tree,
             pack,
             program,
+            executables: Arc::new(NoExecutables),
             wired,
             tables,
             branch: None,
@@ -185,6 +188,7 @@ impl SimHost {
             checkout: Arc::new(self.clone()),
             machine: Arc::new(self.machine.clone()),
             program: Arc::new(self.program.clone()),
+            executables: self.executables.clone(),
             web: Arc::new(self.clone()),
             files: Arc::new(self.clone()),
             children: Arc::new(self.clone()),

@@ -15,7 +15,7 @@ use harness::{
         host::{Host, Limits},
         names::{Domain, RunId, StackName},
         outcome::Tier,
-        request::{Extent, Request, Source},
+        request::{Authoring, Extent, Request, Source},
     },
 };
 
@@ -180,6 +180,7 @@ pub fn started(run: &RunId, engine: &Path) -> Kind {
             base: None,
             extent: Extent::default(),
             offline: None,
+            authoring: Authoring::default(),
         },
         host: Host {
             zone: "taster.test".parse().unwrap(),

@@ -4,6 +4,7 @@ pub mod abra;
 pub mod checkout;
 pub mod children;
 pub mod clock;
+pub mod executables;
 pub mod files;
 pub mod folder;
 pub mod machine;

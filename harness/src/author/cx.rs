@@ -14,7 +14,11 @@ use super::{Ask, Failed};
 use crate::{
     adapters::{swarm::DockerSwarm, web::HttpsWeb},
     converge::{ServiceView, TaskState},
-    model::{names::Domain, protocol::Context, time::spoken},
+    model::{
+        names::Domain,
+        protocol::{Context, MEMORY},
+        time::spoken,
+    },
     ports::Swarm,
 };
 
@@ -22,8 +26,6 @@ use crate::{
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 /// How many last lines of a log are read.
 const LOG_LINES: u32 = 500;
-/// The file with what one function leaves to the next.
-const MEMORY: &str = "memory.json";
 
 /// The app as a function of a pack sees it: over HTTPS through the ingress, and within its services. Clones are the same app.
 ///
@@ -148,7 +150,7 @@ impl Cx {
             loop {
                 let last = match probe().await {
                     Ok(value) => return Ok(value),
-                    Err(failed) if !failed.applies() => return Err(failed),
+                    Err(failed) if !failed.applies() || !failed.is_written() => return Err(failed),
                     Err(failed) => failed,
                 };
                 if began.elapsed() + pause > budget {

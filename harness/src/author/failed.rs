@@ -25,22 +25,30 @@ use std::{error::Error, panic::Location};
 pub struct Failed {
     sentence: String,
     at: String,
-    applies: bool,
+    sense: Sense,
+}
+
+/// What it means that a function did not end well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sense {
+    Fails,
+    DoesNotApply,
+    Unwritten,
 }
 
 impl Failed {
     #[track_caller]
     pub(super) fn because(sentence: impl Into<String>) -> Self {
-        Self { sentence: sentence.into(), at: here(), applies: true }
+        Self { sentence: sentence.into(), at: here(), sense: Sense::Fails }
     }
 
     #[track_caller]
     pub(super) fn not_applicable(reason: impl Into<String>) -> Self {
-        Self { sentence: reason.into(), at: here(), applies: false }
+        Self { sentence: reason.into(), at: here(), sense: Sense::DoesNotApply }
     }
 
     pub(super) fn at_place(sentence: impl Into<String>, place: &Location<'_>) -> Self {
-        Self { sentence: sentence.into(), at: told(place), applies: true }
+        Self { sentence: sentence.into(), at: told(place), sense: Sense::Fails }
     }
 
     /// What does not hold, or why it does not apply.
@@ -55,7 +63,18 @@ impl Failed {
 
     /// Whether the function applies to this app; else this is no failure.
     pub fn applies(&self) -> bool {
-        self.applies
+        self.sense != Sense::DoesNotApply
+    }
+
+    /// The function is only a place for a test that nobody has written yet; it proves nothing either way.
+    #[track_caller]
+    pub fn unwritten() -> Self {
+        Self { sentence: "it is not written yet".to_owned(), at: here(), sense: Sense::Unwritten }
+    }
+
+    /// Whether somebody has written the function.
+    pub fn is_written(&self) -> bool {
+        self.sense != Sense::Unwritten
     }
 }
 

@@ -116,6 +116,7 @@ fn perform(cx: &Cx, context: &Context, work: Work, wiring: &mut Option<Wired>) -
         Err(_) => Ended::TimedOut { after_ms: context.budget_ms },
         Ok(done) => match done? {
             Ok(()) => Ended::Passed,
+            Err(failed) if !failed.is_written() => Ended::Unwritten,
             Err(failed) if !failed.applies() => Ended::NotApplicable { reason: failed.sentence().to_owned() },
             Err(failed) => told(&failed),
         },
@@ -153,6 +154,7 @@ fn reported(ended: Result<Ended, String>) -> Result<Completion, Reported> {
     match ended? {
         Ended::Passed => Ok(Completion::Completed),
         Ended::NotApplicable { reason } => Ok(Completion::ignored_with(reason)),
+        Ended::Unwritten => Ok(Completion::ignored_with("it is not written yet")),
         Ended::Failed { sentence, at } => Err(at.map_or(sentence.clone(), |at| format!("{sentence} ({at})")).into()),
         Ended::Panicked { sentence } => Err(format!("panicked: {sentence}").into()),
         Ended::TimedOut { after_ms } => Err(format!("did not end within {after_ms} ms").into()),

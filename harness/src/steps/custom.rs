@@ -2,12 +2,12 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::{Context, check};
+use super::{Context, check, executable};
 use crate::{
     event::{Kind, Note, tail},
     model::{
-        outcome::{Cause, Failure, Outcome, Owner, SkipReason},
-        pack::TestName,
+        outcome::{Cause, Failure, Gap, Outcome, Owner, SkipReason},
+        pack::{CustomTest, Origin, TestName},
         protocol::{Answer, Ended},
         time::spoken,
     },
@@ -16,24 +16,37 @@ use crate::{
 };
 
 /// How much earlier than the step the process of a test has to end, so that the step ends by its own word.
-const GRACE: Duration = Duration::from_secs(5);
+pub(super) const GRACE: Duration = Duration::from_secs(5);
 /// How long the program may take to list its functions.
 const LIST_PATIENCE: Duration = Duration::from_secs(20);
 
 pub(super) async fn custom(context: &Context<'_>, id: &StepId, test: &TestName, budget: Duration) -> Outcome {
     let outcome = match context.pack.not_applicable(test.as_str()) {
         Some(because) => Outcome::Skipped(SkipReason::NotApplicable { because: because.to_owned() }),
-        None => match run(context, test, budget).await {
-            Ok(ran) => {
-                let outcome = told(test, &ran);
-                remark(context, test, ran.answer.as_ref());
-                with_evidence(context, id, outcome, &ran)
-            }
-            Err(failure) => Outcome::Failed(failure),
+        None => match executable(context, test) {
+            Some(executable) => executable::perform(context, id, executable, budget).await,
+            None => function(context, id, test, budget).await,
         },
     };
     check(context, id, test.as_str(), &outcome);
     outcome
+}
+
+/// The test of this name that is an executable, or that has a flaw.
+fn executable<'a>(context: &'a Context<'_>, test: &TestName) -> Option<&'a CustomTest> {
+    let tests = &context.pack.tests;
+    tests.iter().find(|known| known.name == *test && (known.origin != Origin::Pack || known.flaw.is_some()))
+}
+
+async fn function(context: &Context<'_>, id: &StepId, test: &TestName, budget: Duration) -> Outcome {
+    match run(context, test, budget).await {
+        Ok(ran) => {
+            let outcome = told(test, &ran);
+            remark(context, test, ran.answer.as_ref());
+            with_evidence(context, id, outcome, &ran)
+        }
+        Err(failure) => Outcome::Failed(failure),
+    }
 }
 
 /// Runs a function of the pack, if its program has it.
@@ -85,6 +98,7 @@ pub fn told(test: &TestName, ran: &Ran) -> Outcome {
             Outcome::Skipped(SkipReason::NotApplicable { because: reason.clone() })
         }
         (Some(Ended::NotApplicable { .. }), _) => crashed(" after it had said that the test does not apply"),
+        (Some(Ended::Unwritten), _) => Outcome::Unverified(Gap::NotRun { because: format!("{test} is not written yet") }),
         (Some(Ended::Failed { sentence, at }), _) => {
             let at = at.as_ref().map(|at| format!(" ({at})")).unwrap_or_default();
             failed(Cause::Assertion, format!("{sentence}{at}"))
@@ -104,7 +118,7 @@ fn remark(context: &Context<'_>, test: &TestName, answer: Option<&Answer>) {
 }
 
 /// Keeps what a function printed that did not hold.
-fn with_evidence(context: &Context<'_>, id: &StepId, outcome: Outcome, ran: &Ran) -> Outcome {
+pub(super) fn with_evidence(context: &Context<'_>, id: &StepId, outcome: Outcome, ran: &Ran) -> Outcome {
     let Outcome::Failed(failure) = outcome else { return outcome };
     let text = format!("{}\n\n{}", failure.message, ran.output);
     let name: String = id.0.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(80).collect();

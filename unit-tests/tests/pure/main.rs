@@ -22,6 +22,7 @@ mod level;
 mod life;
 mod lint;
 mod next;
+mod outside;
 mod policy;
 mod preflight;
 mod redact;

@@ -21,11 +21,12 @@ use crate::{
     claim::Claimed,
     converge::TaskState,
     event::{Event, Kind},
+    keep::Kept,
     lint::Rule,
     log::Reporter,
     model::{
         outcome::{Outcome, Owner, Subject, Tier},
-        request::Extent,
+        request::{Authoring, Extent},
         time::Wall,
     },
     preflight::{Check, Needs},
@@ -78,6 +79,9 @@ pub struct ResultsV1 {
     pub requested: Vec<Tier>,
     /// What was tried beyond the tiers, or left out of them.
     pub extent: Extent,
+    /// Where tests from outside of the tree came from, and what app they were run on.
+    #[serde(default)]
+    pub authoring: Authoring,
     /// The verdict about the recipe. Before the end it speaks of what has happened so far, and so is never green.
     pub verdict: Verdict,
     /// Whose fault the worst failure is; null when nothing failed.
@@ -105,6 +109,9 @@ pub struct ResultsV1 {
     pub tasks: Vec<Task>,
     /// What was left or changed; null until it was compared.
     pub hygiene: Option<Hygiene>,
+    /// The app that outlives the run and until when; absent when nothing was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Kept>,
     /// What is still claimed, and so would be swept by the janitor.
     pub claimed: Vec<Claimed>,
     /// How often the app was deployed.
