@@ -18,7 +18,7 @@ use crate::{
     base::Green,
     compose::Tree,
     event::{Cancel, JOURNAL_VERSION, Kind, Note},
-    facts::{self, Facts, Found, Given},
+    facts::{self, Before, Facts, Found, Given, attached::Attached},
     log::Log,
     model::{
         host::{Host, Limits},
@@ -27,7 +27,7 @@ use crate::{
         request::Request,
         time::spoken,
     },
-    plan::{Class, Plan, Planned, Refusal, StepId, plan},
+    plan::{self, Class, Plan, Planned, Refusal, StepId},
     ports::Ports,
     state::{Next, RunState, next, tried_again},
     steps::{self, Context},
@@ -75,12 +75,61 @@ pub struct Run<'a> {
 
 /// Takes a run from its request to its end and gives its last state. Whatever happens, what was claimed is swept.
 pub async fn run(run: Run<'_>) -> RunState {
-    run_by(plan, run).await
+    run_by(plan::plan, run).await
 }
 
 /// [`run`] with another plan, so that tests can show what becomes of a run whose plan lacks something.
-pub async fn run_by(plan: impl Fn(&Request, &Facts, &Limits) -> Result<Plan, Refusal>, run: Run<'_>) -> RunState {
-    let Run { request, history, host, pack, ports, log, folder, mut signals } = run;
+pub async fn run_by(decide: impl Fn(&Request, &Facts, &Limits) -> Result<Plan, Refusal>, run: Run<'_>) -> RunState {
+    let Run { request, history, host, pack, ports, log, folder, signals } = run;
+    let given = Given { request: &request, host: &host, pack: &pack, history: history.green.as_ref() };
+    let ready = async |found: &Found| {
+        let facts = facts::gather(given, ports, log, folder, found).await?;
+        let plan = decide(&request, &facts, &host.limits)?;
+        Ok(Ready { plan, tree: facts.tree, before: facts.before, pack: facts.pack })
+    };
+    conduct(ready, given, &history.tests, Outside { ports, log, folder, signals }).await
+}
+
+/// Runs custom tests on an app that another run keeps. Nothing of that app is claimed, and nothing of it is removed; the caller holds
+/// the lock of the run that keeps it.
+pub async fn attach(attached: &Attached, run: Run<'_>) -> RunState {
+    let Run { request, host, pack, ports, log, folder, signals, .. } = run;
+    let given = Given { request: &request, host: &host, pack: &pack, history: None };
+    let ready = async |found: &Found| {
+        let pack = facts::attached::gather(attached, given, ports, log, folder, found).await?;
+        let plan = plan::attached(&request, attached.head.clone(), pack.clone());
+        Ok(Ready { plan, tree: Tree::default(), before: None, pack })
+    };
+    // The app's own run has told of what vanished.
+    conduct(ready, given, &BTreeSet::new(), Outside { ports, log, folder, signals }).await
+}
+
+/// What a plan is performed with.
+struct Ready {
+    plan: Plan,
+    tree: Tree,
+    before: Option<Before>,
+    pack: Pack,
+}
+
+/// What a run acts through, and what can end it early.
+struct Outside<'a> {
+    ports: &'a Ports,
+    log: &'a Log,
+    folder: &'a Folder,
+    signals: BoxStream<'static, i32>,
+}
+
+/// Takes a run from its first event to its last, with what `ready` makes of the facts. `known` are the custom tests of the last green
+/// run that had any.
+async fn conduct(
+    ready: impl AsyncFnOnce(&Found) -> Result<Ready, Refusal>,
+    given: Given<'_>,
+    known: &BTreeSet<TestName>,
+    outside: Outside<'_>,
+) -> RunState {
+    let Given { request, host, pack, .. } = given;
+    let Outside { ports, log, folder, mut signals } = outside;
     log.record(Kind::RunStarted {
         version: JOURNAL_VERSION,
         run: folder.run().clone(),
@@ -92,24 +141,24 @@ pub async fn run_by(plan: impl Fn(&Request, &Facts, &Limits) -> Result<Plan, Ref
     tokio::pin!(deadline);
 
     let found = Found::default();
-    let given = Given { request: &request, host: &host, pack: &pack, history: history.green.as_ref() };
     let gathered = tokio::select! {
-        gathered = AssertUnwindSafe(facts::gather(given, ports, log, folder, &found)).catch_unwind() => {
+        gathered = AssertUnwindSafe(ready(&found)).catch_unwind() => {
             Some(gathered.unwrap_or_else(|_| Err(Refusal::Facts(panicked("gathering the facts")))))
         }
         signal = next_signal(&mut signals) => { cancel(log, Cancel::Signal { signal }); None }
         () = &mut deadline => { cancel(log, Cancel::Deadline); None }
     };
-    let (plan, tree, before) = match gathered {
-        Some(Ok(facts)) => (plan(&request, &facts, &host.limits).unwrap_or_else(Plan::refused), facts.tree, facts.before),
-        Some(Err(refusal)) => (Plan::refused(refusal), Tree::default(), None),
-        None => (Plan::ended_early(), Tree::default(), None),
+    let without = |plan| Ready { plan, tree: Tree::default(), before: None, pack: pack.clone() };
+    let Ready { plan, tree, before, pack } = match gathered {
+        Some(Ok(ready)) => ready,
+        Some(Err(refusal)) => without(Plan::refused(refusal)),
+        None => without(Plan::ended_early()),
     };
     let context = Context {
         ports,
         log,
         folder,
-        host: &host,
+        host,
         head: plan.head.clone(),
         tree,
         pack,
@@ -123,8 +172,8 @@ pub async fn run_by(plan: impl Fn(&Request, &Facts, &Limits) -> Result<Plan, Ref
         unseen: Cell::default(),
     };
     log.record(Kind::Planned { plan: plan.clone() });
-    say_of_the_pack(&plan, &request, log);
-    say_what_vanished(&plan, &request, &history, log);
+    say_of_the_pack(&plan, &request.knowing(&plan.pack), log);
+    say_what_vanished(&plan, request, known, log);
     perform(&plan, &context, &mut signals, deadline.as_mut()).await;
     log.record(Kind::RunFinished);
     log.state()
@@ -214,12 +263,12 @@ fn say_of_the_pack(plan: &Plan, request: &Request, log: &Log) {
 }
 
 /// Tests that the last green run had and that are not planned: less is looked at than before, which nobody should have to notice.
-fn say_what_vanished(plan: &Plan, request: &Request, past: &Past, log: &Log) {
+fn say_what_vanished(plan: &Plan, request: &Request, known: &BTreeSet<TestName>, log: &Log) {
     if plan.head.is_none() || !request.tiers.contains(&Tier::Custom) {
         return;
     }
     let now: BTreeSet<&TestName> = plan.pack.functions_of(Tier::Custom).collect();
-    let tests: Vec<String> = past.tests.iter().filter(|test| !now.contains(test)).map(ToString::to_string).collect();
+    let tests: Vec<String> = known.iter().filter(|test| !now.contains(test)).map(ToString::to_string).collect();
     if tests.is_empty() {
         return;
     }

@@ -181,6 +181,13 @@ pub enum Kind {
         /// Why.
         why: Cancel,
     },
+    /// The app outlives the run: what is claimed is swept by the janitor, and not before then unless somebody asks for it.
+    Kept {
+        /// The app.
+        domain: Domain,
+        /// Until when it is left alone.
+        until: Wall,
+    },
     /// The world after the run was compared with the world before it.
     WorldCompared {
         /// What it showed.
@@ -201,6 +208,7 @@ impl Kind {
                 | Kind::Claimed { .. }
                 | Kind::ChildStarted { .. }
                 | Kind::StepStarted { .. }
+                | Kind::Kept { .. }
                 | Kind::RunFinished
         )
     }

@@ -4,6 +4,7 @@ mod abra;
 mod browser;
 mod checkout;
 mod data;
+mod executables;
 mod neighbours;
 mod program;
 
@@ -36,6 +37,7 @@ pub use abra::{Abra, AbraError, Call, Exchange};
 pub use browser::{Browser, NoShot, Shot};
 pub use checkout::{Branch, Checked, Checkout, CheckoutError, Tag};
 pub use data::{Data, Holder, Said};
+pub use executables::{Executables, NoExecutables};
 pub use neighbours::{Neighbours, Turn};
 pub use program::{Attached, Exited, ProgramError, Ran, TestProgram};
 
@@ -62,6 +64,8 @@ pub struct Ports {
     pub program: Arc<dyn TestProgram>,
     /// The browser.
     pub browser: Arc<dyn Browser>,
+    /// Custom tests that are executables.
+    pub executables: Arc<dyn Executables>,
     /// Files that are claimed.
     pub files: Arc<dyn Files>,
     /// Child processes that may have outlived their call.

@@ -14,11 +14,12 @@ use crate::{
     claim::Claimed,
     converge::TaskState,
     event::{Cancel, Event, Kind, Note, TaskSeen},
+    keep,
     lint::Linted,
     model::{
         host::Host,
         names::{Domain, RunId, ServiceName, TaskId},
-        outcome::{Cause, Failure, Outcome, Subject},
+        outcome::{Cause, Failure, Outcome, Subject, Tier},
         request::Request,
         time::{Mono, Wall},
     },
@@ -84,6 +85,8 @@ pub struct RunState {
     pub tasks: Vec<TaskStory>,
     /// Why the run ends early, if it does.
     pub cancel: Option<Cancel>,
+    /// The app that outlives the run; absent when it is removed.
+    pub kept: Option<keep::Kept>,
     /// What comparing the worlds showed.
     pub hygiene: Option<Hygiene>,
     /// When the last event happened, on both clocks.
@@ -249,8 +252,14 @@ pub fn fold(mut state: RunState, event: &Event) -> RunState {
         Kind::RunStarted { run, taster, request, host, .. } => {
             state.begun = Some(Begun { run, at: event.at, taster, request, host });
         }
-        Kind::Planned { plan } => state.plan = Some(plan),
         Kind::Queued { .. } | Kind::Admitted { .. } => {}
+        Kind::Planned { plan } => {
+            // Tests that only the recipe's repository knew of are found after the request was made, and the verdict speaks of them.
+            if let Some(begun) = state.begun.as_mut().filter(|begun| begun.request.authoring.usual && plan.has_custom_tests()) {
+                begun.request.tiers.insert(Tier::Custom);
+            }
+            state.plan = Some(plan);
+        }
         Kind::Claimed { what, .. } => {
             state.claims.insert(what);
         }
@@ -292,6 +301,7 @@ pub fn fold(mut state: RunState, event: &Event) -> RunState {
         Kind::CancelRequested { why } => {
             state.cancel.get_or_insert(why);
         }
+        Kind::Kept { domain, until } => state.kept = Some(keep::Kept { domain, until }),
         Kind::WorldCompared { hygiene } => state.hygiene = Some(hygiene),
         Kind::RunFinished => state.finished = Some(event.at),
         Kind::ChildStarted { pid, start_ticks, doing } => {

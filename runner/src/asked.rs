@@ -9,7 +9,7 @@ use harness::{
         names::RecipeName,
         outcome::Tier,
         pack::{Pack, TestName},
-        request::{DEFAULT_DEADLINE, Extent, Request, Source, Tests, USUAL_RETRIES},
+        request::{Attach, Authoring, DEFAULT_DEADLINE, Extent, LONGEST_KEEP, Request, Source, Tests, USUAL_RETRIES},
         settings::closest,
     },
 };
@@ -47,6 +47,16 @@ pub(crate) struct Asked {
     /// its compose files; the verdict speaks of that too
     #[arg(long)]
     thorough: bool,
+    /// Keeps the app after the run, for `90s`, `30m` or `2h`, an hour if nothing is said and a day at most; the last lines say how to
+    /// test it again and how to remove it
+    #[arg(long, value_name = "FOR", num_args = 0..=1, default_missing_value = "1h", value_parser = lifetime)]
+    keep: Option<Duration>,
+    /// Runs the executables in this folder as custom tests too
+    #[arg(long, value_name = "DIR")]
+    pack: Option<PathBuf>,
+    /// Runs the executables below `tests/` of the recipe's own repository, which otherwise only the host file allows
+    #[arg(long)]
+    trust_tests: bool,
     /// Plants nothing into the app's data, so nothing is proved of upgrades and restores of it
     #[arg(long)]
     no_canaries: bool,
@@ -86,7 +96,7 @@ struct Choice {
 }
 
 /// The name of a recipe.
-fn recipe(text: &str) -> Result<RecipeName, String> {
+pub(crate) fn recipe(text: &str) -> Result<RecipeName, String> {
     match text.chars().count() {
         0 => Err("it is empty; the name of a recipe is wanted, `hello` for a first try".into()),
         64.. => Err("no recipe has a name of more than 63 characters".into()),
@@ -97,6 +107,21 @@ fn recipe(text: &str) -> Result<RecipeName, String> {
 /// How long something may take, at most a day.
 pub(crate) fn seconds(text: &str) -> Result<u64, &'static str> {
     text.parse().ok().filter(|seconds| (1..=86_400).contains(seconds)).ok_or("a number of seconds from 1 to 86400 is wanted")
+}
+
+/// How long an app is kept.
+fn lifetime(text: &str) -> Result<Duration, &'static str> {
+    let wrong = "a time such as 90s, 30m or 2h is wanted, a day at most";
+    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or(wrong)?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => return Err(wrong),
+    };
+    let number: u64 = number.parse().map_err(|_| wrong)?;
+    let lifetime = number.checked_mul(seconds).map(Duration::from_secs);
+    lifetime.filter(|lifetime| !lifetime.is_zero() && *lifetime <= LONGEST_KEEP).ok_or(wrong)
 }
 
 /// A tag, branch or commit, as far as the command line can tell.
@@ -132,6 +157,13 @@ impl Asked {
             true => USUAL.into_iter().chain(custom).collect(),
             false => self.tiers.iter().copied().collect(),
         };
+        let authoring = Authoring {
+            usual: self.tiers.is_empty(),
+            folder: self.folder()?,
+            trusted: self.trust_tests,
+            keep: self.keep,
+            ..Authoring::default()
+        };
         // Nothing can be said of an app that was not installed.
         tiers.insert(Tier::Install);
         // Only what was backed up can be restored.
@@ -162,6 +194,7 @@ impl Asked {
             deadline: Duration::from_secs(self.deadline),
             host_file: host_file.map(|file| std::path::absolute(file).unwrap_or_else(|_| file.clone())),
             offline,
+            authoring,
         })
     }
 
@@ -184,6 +217,65 @@ impl Asked {
             return Err(if names.is_empty() { error } else { error.remedy(format!("there are: {}", names.join("; "))) });
         }
         Ok(tests)
+    }
+
+    /// The folder of executables, whole.
+    pub(crate) fn folder(&self) -> Result<Option<PathBuf>, CommandError> {
+        let Some(folder) = &self.pack else { return Ok(None) };
+        let unread = |why: String| {
+            CommandError::usage(format!("cannot read {}: {why}", folder.display()))
+                .remedy("--pack takes a folder with executables")
+        };
+        match folder.canonicalize() {
+            Ok(whole) if whole.is_dir() => Ok(Some(whole)),
+            Ok(_) => Err(unread("it is no folder".to_owned())),
+            Err(error) => Err(unread(error.to_string())),
+        }
+    }
+
+    /// The request for a run on a kept app. What deploys one, or speaks of other tiers, does not go with it.
+    pub(crate) fn on_kept(self, env: &Env, attach: Attach, files: Vec<String>, pack: &Pack) -> Result<Request, CommandError> {
+        let other = [
+            (self.r#ref.is_some(), "--ref"),
+            (!self.tiers.is_empty(), "--tiers"),
+            (self.base.is_some(), "--base"),
+            (self.disaster, "--disaster"),
+            (self.thorough, "--thorough"),
+            (self.keep.is_some(), "--keep"),
+            (self.no_canaries, "--no-canaries"),
+        ];
+        if let Some((_, option)) = other.into_iter().find(|(given, _)| *given) {
+            return Err(CommandError::usage(format!(
+                "--attach runs custom tests on an app that is there, and {option} speaks of another"
+            ))
+            .remedy("leave one of them out"));
+        }
+        let authoring = Authoring {
+            folder: self.folder()?,
+            trusted: self.trust_tests,
+            attach: Some(attach),
+            files: files.into_iter().collect(),
+            ..Authoring::default()
+        };
+        let tests = self.tests(env, pack)?;
+        let host_file = self.host.as_ref().or(env.host.as_ref());
+        Ok(Request {
+            source: self.source()?,
+            recipe: self.recipe,
+            tiers: [Tier::Custom].into(),
+            base: None,
+            extent: Extent::default(),
+            tests,
+            deadline: Duration::from_secs(self.deadline),
+            host_file: host_file.map(|file| std::path::absolute(file).unwrap_or_else(|_| file.clone())),
+            offline: None,
+            authoring,
+        })
+    }
+
+    /// The folder of the recipe, where one was named.
+    pub(crate) fn path(&self) -> Option<PathBuf> {
+        self.path.as_ref().and_then(|path| path.canonicalize().ok())
     }
 
     /// The folder of the recipes that were fetched before, when the one that is asked for is among them.
@@ -225,4 +317,28 @@ impl Asked {
 /// The folder of the recipes that were fetched before.
 pub(crate) fn fetched(env: &Env, sandbox: Option<&Home>) -> PathBuf {
     sandbox.map_or_else(|| env.abra_dir.join("recipes"), Home::recipes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lifetime_has_a_unit_and_an_end() {
+        for (text, seconds) in [
+            ("90s", Some(90)),
+            ("30m", Some(1800)),
+            ("24h", Some(86_400)),
+            ("25h", None),
+            ("0s", None),
+            ("1", None),
+            ("1d", None),
+            ("", None),
+            ("é", None),
+            ("99999999999999999999h", None),
+            ("-1h", None),
+        ] {
+            assert_eq!(lifetime(text).ok().map(|lifetime| lifetime.as_secs()), seconds, "{text}");
+        }
+    }
 }

@@ -9,7 +9,9 @@ use clap::{
 use harness::model::names::RecipeName;
 
 use crate::{
-    commands::{child, completions, doctor, janitor, list, look, pack, plan, run, sandbox, schema, shot, show, verify},
+    commands::{
+        child, completions, doctor, janitor, list, look, new, pack, plan, run, sandbox, schema, shot, show, verify, watch,
+    },
     env::Env,
     error::CommandError,
     output,
@@ -39,6 +41,8 @@ enum Command {
     List(list::List),
     Show(show::Show),
     Verify(verify::Verify),
+    New(new::New),
+    Watch(watch::Watch),
     Look(look::Look),
     Doctor(doctor::Doctor),
     Janitor(janitor::Janitor),
@@ -72,6 +76,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>, env: &Env) -> ExitCode {
         Command::Show(show) => show.run(env),
         Command::Verify(verify) => verify.run(env),
         Command::Completions(completions) => completions.run(),
+        Command::New(new) => new.run(env),
+        Command::Watch(watch) => watch.run(env),
         Command::Look(look) => look.run(),
         Command::Doctor(doctor) => doctor.run(env),
         Command::Janitor(janitor) => janitor.run(env),

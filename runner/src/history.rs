@@ -169,13 +169,16 @@ pub fn last(kept: &Kept) -> Result<Option<Last>, String> {
     let verdict = value.get("verdict");
     let tiers = verdict.and_then(|verdict| verdict.get("tiers")).and_then(Value::as_array).into_iter().flatten();
     let outcome = word(verdict.and_then(|verdict| verdict.get("outcome")), "verdict")?;
-    let version = value.get("version").and_then(Value::as_str).filter(|_| outcome == "green");
+    let tiers: Vec<String> = tiers.filter_map(Value::as_str).map(str::to_owned).collect();
+    // Tests on a kept app alone do not make its head one to upgrade from.
+    let installed = tiers.iter().any(|tier| tier == "install");
+    let version = value.get("version").and_then(Value::as_str).filter(|_| outcome == "green" && installed);
     Ok(Some(Last {
         run: kept.run.clone(),
         recipe: word(value.get("recipe"), "recipe")?,
         green_version: version.map(str::to_owned),
         verdict: outcome,
-        tiers: tiers.filter_map(Value::as_str).map(str::to_owned).collect(),
+        tiers,
         level: value.get("level").and_then(Value::as_u64),
         finished: value.get("finished").and_then(Value::as_str).and_then(|text| Wall::try_from(text.to_owned()).ok()),
     }))

@@ -12,8 +12,9 @@ use harness::{
     claim::{Claim, Claimed},
     event::Kind,
     journal::{self, Journal, LockError, Reading, RunLock},
-    model::time::spoken,
-    ports::{Data, Files, Swarm, SwarmError},
+    keep::{Keeping, Kept, keeping},
+    model::{names::RunId, time::spoken},
+    ports::{Clock, Data, Files, Swarm, SwarmError},
     steps::sweep::{Outside, Pace, Swept, until_zero},
     sweep::sweep,
 };
@@ -29,6 +30,8 @@ pub struct Orders {
     pub engine: Option<PathBuf>,
     /// Whether to say only what would be removed.
     pub dry_run: bool,
+    /// The only run to go through; then what it keeps is removed too.
+    pub only: Option<RunId>,
     /// How long one run's sweep may take.
     pub pace: Pace,
 }
@@ -49,6 +52,8 @@ pub struct Report {
 /// What the janitor did with a run.
 #[derive(Debug)]
 pub enum Fate {
+    /// Nothing: it keeps its app for some time yet.
+    Kept(Kept),
     /// Nothing: its lock is held.
     Alive,
     /// Nothing: all that it claimed was released before.
@@ -65,7 +70,7 @@ impl Report {
     /// Whether something of the run is left, or may be.
     pub fn residue(&self) -> bool {
         match &self.fate {
-            Fate::Alive | Fate::Settled | Fate::Would(_) => false,
+            Fate::Kept(_) | Fate::Alive | Fate::Settled | Fate::Would(_) => false,
             Fate::Swept(swept) => !swept.clean() || self.lost_claims,
             Fate::Failed(_) => true,
         }
@@ -75,6 +80,9 @@ impl Report {
     pub fn lines(&self) -> Vec<String> {
         let run = &self.run;
         let first = match &self.fate {
+            Fate::Kept(kept) => {
+                format!("{run}: keeps {} until {}; `taster janitor {run}` removes it at once", kept.domain, kept.until)
+            }
             Fate::Alive => format!("{run}: alive, or being swept by another janitor; left alone"),
             Fate::Settled => format!("{run}: nothing left"),
             Fate::Would(removals) if removals.is_empty() => format!("{run}: nothing to remove"),
@@ -108,6 +116,7 @@ pub async fn pass(orders: &Orders, mut each: impl FnMut(&Report)) -> io::Result<
         Err(error) => return Err(error),
     };
     folders.retain(|folder| folder.is_dir());
+    folders.retain(|folder| orders.only.as_ref().is_none_or(|run| folder.ends_with(run.as_str())));
     folders.sort();
     let mut reports = Vec::new();
     for folder in folders {
@@ -120,7 +129,8 @@ pub async fn pass(orders: &Orders, mut each: impl FnMut(&Report)) -> io::Result<
 
 /// The pass before a run, so that what a dead run left does not stand in its way. What it did is told on standard error.
 pub async fn before_a_run(runs: &Path, engine: &Path) {
-    let orders = Orders { runs: runs.to_owned(), engine: Some(engine.to_owned()), dry_run: false, pace: Pace::default() };
+    let orders =
+        Orders { runs: runs.to_owned(), engine: Some(engine.to_owned()), dry_run: false, only: None, pace: Pace::default() };
     let told = |report: &Report| {
         if matches!(report.fate, Fate::Swept(_)) {
             report.lines().iter().for_each(|line| output::tell(&format!("janitor: {line}")));
@@ -155,6 +165,9 @@ async fn one(orders: &Orders, folder: &Path) -> Report {
         Ok(reading) => reading,
         Err(error) => return report(Fate::Failed(format!("its journal cannot be read: {error}")), Reading::default()),
     };
+    if let (Keeping::Valid(kept), None) = (keeping(&reading, SystemClock::start().wall()), &orders.only) {
+        return report(Fate::Kept(kept), reading);
+    }
     let socket = orders.engine.clone().or_else(|| reading.engine.clone()).unwrap_or_else(|| "/var/run/docker.sock".into());
     let fate = match DockerSwarm::at(&socket) {
         Err(error) => Fate::Failed(error.to_string()),

@@ -1,6 +1,8 @@
 //! The command line of taster.
 
 mod asked;
+mod attach;
+mod changes;
 pub mod cli;
 pub mod commands;
 pub mod env;
@@ -12,3 +14,5 @@ pub mod output;
 pub mod outside;
 pub mod packs;
 pub mod reference;
+pub mod scaffold;
+mod workspace;

@@ -9,6 +9,7 @@ use harness::{
         checkout::GitCheckout,
         children::Processes,
         clock::SystemClock,
+        executables::{Places, Started},
         files::Disk,
         folder::Folder,
         machine::LocalMachine,
@@ -18,7 +19,7 @@ use harness::{
         web::HttpsWeb,
     },
     model::{host::Host, names::RecipeName},
-    ports::{ChildRegister, Clock, Ports, SwarmError},
+    ports::{ChildRegister, Clock, NoExecutables, Ports, SwarmError},
     redact::Redact,
 };
 
@@ -50,6 +51,7 @@ pub fn ports(
         checkout: Arc::new(GitCheckout::new(&folder.abra_dir(), env.path.clone()).learning(redact)),
         machine: Arc::new(LocalMachine::of(&env.home, &env.abra_dir)),
         neighbours: Arc::new(RunsBeside::new(env.runs(), folder.run().clone())),
+        executables: Arc::new(NoExecutables),
         web: Arc::new(HttpsWeb::of(host)),
         files: Arc::new(Disk),
         children: Arc::new(Processes),
@@ -57,8 +59,23 @@ pub fn ports(
     })
 }
 
+/// The same outside for a run with tests from outside of the tree: executables at `places`, and the pack's own program.
+pub fn with_tests(
+    ports: Ports,
+    program: program::Setup,
+    places: Places,
+    children: Arc<dyn ChildRegister>,
+    redact: Arc<Redact>,
+) -> Ports {
+    Ports {
+        program: Arc::new(PackProgram::new(program.clone(), children.clone(), redact.clone())),
+        executables: Arc::new(Started::new(program, places, children, redact)),
+        ..ports
+    }
+}
+
 /// taster itself, as the program of the recipe's pack.
-fn pack(env: &Env, host: &Host, recipe: Option<&RecipeName>, folder: &Folder) -> program::Setup {
+pub fn pack(env: &Env, host: &Host, recipe: Option<&RecipeName>, folder: &Folder) -> program::Setup {
     let recipe = recipe.map(|recipe| recipe.as_str().into());
     let program = [env.exe.clone().into(), "__pack".into()].into_iter().chain(recipe).collect();
     program::Setup { program, room: "pack", ..shot(env, host, folder) }
@@ -74,6 +91,7 @@ fn shot(env: &Env, host: &Host, folder: &Folder) -> program::Setup {
         host: host.clone(),
         home: env.home.clone(),
         path: env.path.clone(),
+        memory: None,
     }
 }
 

@@ -1,6 +1,15 @@
-//! The packs that taster brings.
+//! The packs that taster brings, and the tests beside them.
 
-use harness::model::{names::RecipeName, pack::Pack};
+use harness::{
+    adapters::executables::gather,
+    executables::{TESTS, discover, refusal, trusted},
+    model::{
+        host::Host,
+        names::RecipeName,
+        pack::{Origin, Pack},
+        request::{Request, Source},
+    },
+};
 
 use crate::error::CommandError;
 
@@ -9,4 +18,24 @@ pub fn of(recipe: &RecipeName) -> Result<Pack, CommandError> {
     let linked = recipes::of(recipe.as_str());
     let pack = linked.map(|linked| linked.pack()).transpose();
     pack.map(Option::unwrap_or_default).map_err(|error| CommandError::usage(error.to_string()))
+}
+
+/// The pack with the executables that lie in the folders of a request, as a run would find them.
+pub(crate) fn with_executables(mut pack: Pack, request: &Request, host: &Host) -> Result<Pack, CommandError> {
+    let recipe = &request.recipe;
+    let refused = (!trusted(host, recipe, request.authoring.trusted)).then(|| refusal(recipe));
+    let repository = match &request.source {
+        Source::Folder { path } => Some((path, TESTS, Origin::Repository, refused.as_deref())),
+        Source::Catalogue { .. } => None,
+    };
+    let folder = request.authoring.folder.as_ref().map(|folder| (folder, "", Origin::Folder, None));
+    for (root, below, origin, refused) in repository.into_iter().chain(folder) {
+        let mut files = Vec::new();
+        gather(root, below, &mut files)
+            .map_err(|error| CommandError::usage(format!("cannot read {}: {error}", root.display())))?;
+        let found = discover(&files, origin, refused, &pack.tests.iter().map(|test| test.name.clone()).collect());
+        pack.tests.extend(found.tests);
+        pack.warnings.extend(found.warnings);
+    }
+    Ok(pack)
 }

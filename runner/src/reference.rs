@@ -4,7 +4,7 @@ mod tables;
 
 use harness::{
     event::Event,
-    model::{host::Host, pack::Settings},
+    model::{host::Host, pack::Settings, protocol::ExecutableContext},
     report::results::ResultsV1,
 };
 use schemars::{Schema, schema_for};
@@ -24,11 +24,13 @@ pub enum Document {
     Recipe,
     /// One line of the journal `events.jsonl`.
     Events,
+    /// What a custom test that is an executable is told.
+    Context,
 }
 
 impl Document {
     /// All of them.
-    pub const ALL: [Document; 4] = [Document::Results, Document::Host, Document::Recipe, Document::Events];
+    pub const ALL: [Document; 5] = [Document::Results, Document::Host, Document::Recipe, Document::Events, Document::Context];
 
     /// The name on the command line, and of the file under `docs/schema`.
     pub fn name(self) -> &'static str {
@@ -37,6 +39,7 @@ impl Document {
             Document::Host => "host",
             Document::Recipe => "recipe",
             Document::Events => "events",
+            Document::Context => "context",
         }
     }
 
@@ -52,6 +55,7 @@ impl Document {
             Document::Host => schema_for!(Host),
             Document::Recipe => schema_for!(Settings),
             Document::Events => schema_for!(Event),
+            Document::Context => schema_for!(ExecutableContext),
         }
     }
 
@@ -68,6 +72,7 @@ impl Document {
             Document::Host => ("Host file", HOST, Manner::Settings),
             Document::Recipe => ("Recipe file", RECIPE, Manner::Settings),
             Document::Events => ("Events", EVENTS, Manner::Told),
+            Document::Context => ("Context", CONTEXT, Manner::Told),
         };
         format!("# {title}\n\n{GENERATED}\n\n{}\n\n{}", intro.trim(), tables(self.schema().as_value(), manner))
     }
@@ -153,6 +158,16 @@ sweeps when the run was killed. The last line may be cut; a reader skips what it
 `taster schema events` prints the JSON Schema of one line, which this page is made from.
 
 ## Keys of each line
+";
+
+const CONTEXT: &str = "
+A custom test that is an executable is told about the app by a JSON document. It stands in the file that `TASTER_CONTEXT` names, and on
+standard input as well. The answer is the exit code: 0 when what the test asserts holds, 77 when it does not apply, any other when it does not
+hold. [Write custom tests](../how-to/custom-tests.md#a-test-in-another-language) shows one.
+
+`taster schema context` prints the JSON Schema that this page is made from.
+
+## Keys
 ";
 
 const EXIT_CODES: &str = "

@@ -15,8 +15,8 @@ fn printed(args: &[&str]) -> String {
 #[test]
 fn each_document_that_is_listed_has_a_schema() {
     let listed = printed(&[]);
-    assert_eq!(listed, "results\nhost\nrecipe\nevents\n");
-    for (name, title) in listed.lines().zip(["ResultsV1", "Host", "Settings", "Event"]) {
+    assert_eq!(listed, "results\nhost\nrecipe\nevents\ncontext\n");
+    for (name, title) in listed.lines().zip(["ResultsV1", "Host", "Settings", "Event", "ExecutableContext"]) {
         let text = printed(&[name]);
         assert!(text.ends_with("}\n"), "{name} does not end with a newline");
         let schema: serde_json::Value = serde_json::from_str(&text).expect("JSON");

@@ -23,7 +23,7 @@ use harness::{
     },
     ports::{
         Abra, AbraError, Branch, Call, Capacity, Checked, Checkout, CheckoutError, Child, ChildError, Children, Engine, Exchange,
-        FileError, Files, HttpView, Nudge, Ports, Room, Swarm, SwarmError, Web, WebError,
+        Executables, FileError, Files, HttpView, NoExecutables, Nudge, Ports, Room, Swarm, SwarmError, Web, WebError,
     },
     redact::Redact,
     sweep::Removal,
@@ -117,6 +117,8 @@ pub struct SimHost {
     pub program: SimProgram,
     /// The browser of that machine.
     pub browser: SimBrowser,
+    /// Its custom tests that are executables.
+    pub executables: Arc<dyn Executables>,
     /// What was done to the app before its deploy.
     wired: Arc<Mutex<Vec<String>>>,
     /// What its abra prints of lint, of head and of base.
@@ -161,6 +163,7 @@ impl SimHost {
             pack,
             program,
             browser: SimBrowser::default(),
+            executables: Arc::new(NoExecutables),
             wired,
             tables,
             branch: None,
@@ -195,6 +198,7 @@ impl SimHost {
             program: Arc::new(self.program.clone()),
             neighbours: Arc::new(self.neighbours.clone()),
             browser: Arc::new(self.browser),
+            executables: self.executables.clone(),
             web: Arc::new(self.clone()),
             files: Arc::new(self.clone()),
             children: Arc::new(self.clone()),

@@ -29,6 +29,8 @@ pub enum Ends {
     Attaches,
     /// It does not apply.
     NotApplicable,
+    /// Nobody has written it.
+    Unwritten,
     /// It panics.
     Panics,
     /// It uses up its budget.
@@ -80,6 +82,7 @@ impl TestProgram for SimProgram {
             Ends::Well | Ends::Flaky | Ends::Attaches => (Some(Ended::Passed), Exited::Code(0)),
             Ends::Fails => (Some(Ended::Failed { sentence: "the post is gone".into(), at: None }), Exited::Code(101)),
             Ends::NotApplicable => (Some(Ended::NotApplicable { reason: "it sends no mail".into() }), Exited::Code(0)),
+            Ends::Unwritten => (Some(Ended::Unwritten), Exited::Code(0)),
             Ends::Panics => (Some(Ended::Panicked { sentence: "no such index".into() }), Exited::Code(101)),
             Ends::Hangs => {
                 tokio::time::sleep(budget).await;

@@ -15,7 +15,7 @@ use harness::{
         host::{Host, Limits},
         names::{Domain, RunId, StackName},
         outcome::Tier,
-        request::{Extent, Request, Source, Tests},
+        request::{Authoring, Extent, Request, Source, Tests},
     },
 };
 
@@ -181,6 +181,7 @@ pub fn started(run: &RunId, engine: &Path) -> Kind {
             extent: Extent::default(),
             tests: Tests::default(),
             offline: None,
+            authoring: Authoring::default(),
         },
         host: Host {
             zone: "taster.test".parse().unwrap(),

@@ -13,8 +13,8 @@ use harness::{
     model::{
         host::{Host, Limits},
         outcome::{Cause, Failure, Outcome, Owner, Subject, Tier},
-        pack::{CustomTest, Pack, TestKind, TestName},
-        request::{Extent, Request, Source, Tests},
+        pack::{CustomTest, Origin, Pack, TestKind, TestName},
+        request::{Authoring, Extent, Request, Source, Tests},
         time::{Mono, Wall},
     },
     plan::{Head, Plan, Refusal, StepId, plan},
@@ -43,6 +43,7 @@ pub fn request(tiers: &[Tier]) -> Request {
         deadline: harness::model::request::DEFAULT_DEADLINE,
         host_file: None,
         offline: None,
+        authoring: Authoring::default(),
     }
 }
 
@@ -90,7 +91,13 @@ pub fn facts(tree: Tree) -> Facts {
 
 /// A pack with a roundtrip and a distinctive test.
 pub fn pack() -> Pack {
-    let test = |name, kind| CustomTest { name: TestName::of_test("posts", name), kind, file: "custom/posts.rs".into() };
+    let test = |name, kind| CustomTest {
+        name: TestName::of_test("posts", name),
+        kind,
+        file: "custom/posts.rs".into(),
+        origin: Origin::Pack,
+        flaw: None,
+    };
     let tests = vec![test("one", TestKind::Roundtrip), test("two", TestKind::Distinctive)];
     Pack { tests, ..Pack::default() }
 }

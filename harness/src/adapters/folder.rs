@@ -38,6 +38,11 @@ impl Folder {
         self.root.join("abra")
     }
 
+    /// Where what lies below `tests/` of the recipe's repository is kept as head has it.
+    pub fn executables(&self) -> PathBuf {
+        self.abra_dir().join("executables")
+    }
+
     /// The `ABRA_DIR` in which base or head is linted, so that nothing else moves what lies there.
     pub fn lint_dir(&self, subject: Subject) -> PathBuf {
         self.root.join(format!("lint-{}", subject.name()))

@@ -5,6 +5,7 @@ pub mod browser;
 pub mod checkout;
 pub mod children;
 pub mod clock;
+pub mod executables;
 pub mod files;
 pub mod folder;
 pub mod machine;

@@ -27,7 +27,7 @@ use crate::{
     model::{
         host::Host,
         pack::TestName,
-        protocol::{Answer, Attachment, Context, HIDDEN, PROTOCOL, is_attachable},
+        protocol::{Answer, Attachment, Context, HIDDEN, MEMORY, PROTOCOL, is_attachable},
     },
     plan::Head,
     ports::{Attached, ChildRegister, Exited, ProgramError, Ran, TestProgram},
@@ -64,6 +64,8 @@ pub struct Setup {
     pub path: OsString,
     /// The name of the folder in which it runs and leaves its answers, its own among the run's programs.
     pub room: &'static str,
+    /// A file with what functions of the pack remembered of the app in another run.
+    pub memory: Option<PathBuf>,
 }
 
 /// The program of a pack behind the port.
@@ -82,7 +84,7 @@ impl PackProgram {
     }
 
     /// Where the program runs and leaves its answers. It is below what the run claims, and goes with it.
-    fn room(&self) -> PathBuf {
+    pub(super) fn room(&self) -> PathBuf {
         self.setup.folder.abra_dir().join(self.setup.room)
     }
 
@@ -94,19 +96,31 @@ impl PackProgram {
         context: Option<&Path>,
         budget: Duration,
     ) -> Result<(Exited, Vec<u8>), ProgramError> {
+        let argv = self.setup.program.iter().cloned().chain(args.iter().map(OsString::from)).collect();
+        let (home, doing) = (self.setup.home.clone(), doing.to_owned());
+        self.launch(Launch { argv, limits: Vec::new(), home, doing, context, input: b"" }, budget).await
+    }
+
+    /// What a process printed, without the run's secrets.
+    pub(super) fn redacted(&self, raw: &[u8]) -> String {
+        self.redact.text(&String::from_utf8_lossy(raw))
+    }
+
+    /// Runs a process to its end. Nothing that it started is alive when this returns.
+    pub(super) async fn launch(&self, launch: Launch<'_>, budget: Duration) -> Result<(Exited, Vec<u8>), ProgramError> {
         let not_run = |error: io::Error| ProgramError::NotRun { message: error.to_string() };
         let (reader, writer) = io::pipe().map_err(not_run)?;
         let mut output = pipe::Receiver::from_owned_fd(reader.into()).map_err(not_run)?;
-        let mut child = self.command(args, context, writer).and_then(|mut command| command.spawn()).map_err(not_run)?;
+        let mut child = self.command(&launch, writer).and_then(|mut command| command.spawn()).map_err(not_run)?;
         let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).unwrap_or_default();
         let ticks = start_ticks(pid).unwrap_or_default();
-        let mark = context.map_or_else(|| self.room(), Path::to_owned);
+        let mark = launch.context.map_or_else(|| self.room(), Path::to_owned);
         let mut family = Ending(Some(Family::new(pid, format!("{CONTEXT}={}", mark.display()))));
         // Until its name is on the disk the child waits; when that fails, dropping it ends it.
-        self.children.started(pid, ticks, doing).await.map_err(|message| ProgramError::NotRun { message })?;
+        self.children.started(pid, ticks, &launch.doing).await.map_err(|message| ProgramError::NotRun { message })?;
         let mut stdin = child.stdin.take();
         if let Some(stdin) = &mut stdin {
-            stdin.write_all(b"go\n").await.map_err(not_run)?;
+            stdin.write_all(&[b"go\n", launch.input].concat()).await.map_err(not_run)?;
         }
         drop(stdin);
 
@@ -145,16 +159,16 @@ impl PackProgram {
         Ok((exited, raw))
     }
 
-    fn command(&self, args: &[&str], context: Option<&Path>, output: io::PipeWriter) -> io::Result<Command> {
+    fn command(&self, launch: &Launch<'_>, output: io::PipeWriter) -> io::Result<Command> {
         let room = self.room();
         fs::create_dir_all(&room)?;
         let (shim, words) = self.setup.shim.split_first().ok_or_else(|| io::Error::other("no shim is named"))?;
         let mut command = Command::new(shim);
-        command.args(words).arg("--parent").arg(std::process::id().to_string()).arg("--");
-        command.args(&self.setup.program).args(args);
-        command.env_clear().env("PATH", &self.setup.path).env("HOME", &self.setup.home).env("LC_ALL", "C.UTF-8");
+        command.args(words).arg("--parent").arg(std::process::id().to_string()).args(&launch.limits).arg("--");
+        command.args(&launch.argv);
+        command.env_clear().env("PATH", &self.setup.path).env("HOME", &launch.home).env("LC_ALL", "C.UTF-8");
         // The variable also ties the process, and what it starts, to the run: the context lies in the run's folder.
-        command.env(CONTEXT, context.unwrap_or(&room)).env("RUST_BACKTRACE", "0");
+        command.env(CONTEXT, launch.context.unwrap_or(&room)).env("RUST_BACKTRACE", "0");
         command.current_dir(&room).stdin(Stdio::piped()).stdout(output.try_clone()?).stderr(output);
         command.process_group(0).kill_on_drop(true);
         Ok(command)
@@ -165,6 +179,10 @@ impl PackProgram {
     fn context(&self, number: u32, head: &Head, budget: Duration) -> io::Result<(PathBuf, Context)> {
         let room = self.room();
         fs::create_dir_all(&room)?;
+        let own = room.join(MEMORY);
+        if let Some(memory) = self.setup.memory.as_ref().filter(|memory| memory.is_file() && !own.exists()) {
+            fs::copy(memory, own)?;
+        }
         let host = &self.setup.host;
         let context = Context {
             version: PROTOCOL,
@@ -233,6 +251,22 @@ impl TestProgram for PackProgram {
         let output = self.redact.text(&String::from_utf8_lossy(&raw));
         Ok(Ran { exited, answer, output, attachments })
     }
+}
+
+/// One process to start.
+pub(super) struct Launch<'a> {
+    /// The program and its arguments.
+    pub(super) argv: Vec<OsString>,
+    /// Options of the shim.
+    pub(super) limits: Vec<OsString>,
+    /// Its `HOME`.
+    pub(super) home: PathBuf,
+    /// What it does, for the journal.
+    pub(super) doing: String,
+    /// The file that tells it about the app.
+    pub(super) context: Option<&'a Path>,
+    /// What stands on its standard input.
+    pub(super) input: &'a [u8],
 }
 
 /// The family of a process that is to end. It does so when this is dropped, too, for a call that is given up half-way must not go

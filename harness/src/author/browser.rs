@@ -254,7 +254,7 @@ impl Evidence {
     pub(super) async fn gather(&self, context: &Context, ended: &Ended) {
         let sessions = std::mem::take(&mut self.kept().sessions);
         match ended {
-            Ended::Passed | Ended::NotApplicable { .. } | Ended::ToolAbsent { .. } => return,
+            Ended::Passed | Ended::NotApplicable { .. } | Ended::ToolAbsent { .. } | Ended::Unwritten => return,
             Ended::Failed { .. } | Ended::Panicked { .. } | Ended::TimedOut { .. } => {}
         }
         for (number, opened) in sessions.iter().enumerate() {

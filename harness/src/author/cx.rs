@@ -23,7 +23,7 @@ use crate::{
     model::{
         names::Domain,
         pack::Database,
-        protocol::{Attachment, Context, HIDDEN, is_attachable},
+        protocol::{Attachment, Context, HIDDEN, MEMORY, is_attachable},
         time::spoken,
     },
     ports::Swarm,
@@ -33,8 +33,6 @@ use crate::{
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 /// How many last lines of a log are read.
 const LOG_LINES: u32 = 500;
-/// The file with what one function leaves to the next.
-const MEMORY: &str = "memory.json";
 
 /// The app as a function of a pack sees it: over HTTPS through the ingress, and within its services. Clones are the same app.
 ///

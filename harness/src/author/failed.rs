@@ -37,6 +37,8 @@ pub(super) enum Kind {
     NotApplicable,
     /// Something that it takes is not on this machine.
     ToolAbsent,
+    /// Nobody has written it yet.
+    Unwritten,
 }
 
 impl Failed {
@@ -76,6 +78,12 @@ impl Failed {
     /// Whether the function applies to this app; else this is no failure.
     pub fn applies(&self) -> bool {
         self.kind != Kind::NotApplicable
+    }
+
+    /// The function is only a place for a test that nobody has written yet; it proves nothing either way.
+    #[track_caller]
+    pub fn unwritten() -> Self {
+        Self { sentence: "it is not written yet".to_owned(), at: here(), kind: Kind::Unwritten }
     }
 
     pub(super) fn kind(&self) -> Kind {

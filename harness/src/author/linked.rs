@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Lifecycle, Suite};
 use crate::model::{
-    pack::{CustomTest, Hooks, Inapplicable, Pack, Settings, TestName},
+    pack::{CustomTest, Hooks, Inapplicable, Origin, Pack, Settings, TestName},
     settings::BadSettings,
 };
 use crate::rungs::Rung;
@@ -105,7 +105,7 @@ impl Linked {
             for test in suite.tests() {
                 let name = TestName::of_test(stem(file), test.name);
                 names.take(test.name, &name, file)?;
-                tests.push(CustomTest { name, kind: test.kind, file: (*file).to_owned() });
+                tests.push(CustomTest { name, kind: test.kind, file: (*file).to_owned(), origin: Origin::Pack, flaw: None });
             }
         }
         let lifecycle = self.lifecycle.map(|lifecycle| lifecycle()).unwrap_or_default();

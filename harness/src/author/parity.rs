@@ -95,10 +95,16 @@ fn unfounded(cells: &[&str]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::pack::{CustomTest, TestKind, TestName};
+    use crate::model::pack::{CustomTest, Origin, TestKind, TestName};
 
     fn pack() -> Pack {
-        let test = |name| CustomTest { name: TestName::of_test("a", name), kind: TestKind::Health, file: "custom/a.rs".into() };
+        let test = |name| CustomTest {
+            name: TestName::of_test("a", name),
+            kind: TestKind::Health,
+            file: "custom/a.rs".into(),
+            origin: Origin::Pack,
+            flaw: None,
+        };
         Pack { tests: vec![test("one"), test("two")], ..Pack::default() }
     }
 

@@ -128,6 +128,7 @@ fn perform(cx: &Cx, context: &Context, work: Work, wiring: &mut Option<Wired>) -
                 Err(failed) => match failed.kind() {
                     Kind::Assertion => told(&failed),
                     Kind::NotApplicable => Ended::NotApplicable { reason: failed.sentence().to_owned() },
+                    Kind::Unwritten => Ended::Unwritten,
                     Kind::ToolAbsent => Ended::ToolAbsent { what: failed.sentence().to_owned() },
                 },
             },
@@ -169,6 +170,7 @@ fn reported(ended: Result<Ended, String>) -> Result<Completion, Reported> {
     match ended? {
         Ended::Passed => Ok(Completion::Completed),
         Ended::NotApplicable { reason } => Ok(Completion::ignored_with(reason)),
+        Ended::Unwritten => Ok(Completion::ignored_with("it is not written yet")),
         Ended::Failed { sentence, at } => Err(at.map_or(sentence.clone(), |at| format!("{sentence} ({at})")).into()),
         Ended::ToolAbsent { what } => Err(format!("not verified: {what}").into()),
         Ended::Panicked { sentence } => Err(format!("panicked: {sentence}").into()),

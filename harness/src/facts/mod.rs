@@ -1,5 +1,6 @@
 //! What has to be known before there can be a plan, gathered by reading, and by one clone of the recipe.
 
+pub mod attached;
 pub mod readings;
 pub mod recipe;
 
@@ -11,12 +12,13 @@ use crate::{
     claim::{Claim, Claimed},
     compose::{Resolved, Tree},
     event::{Kind, Note},
+    executables,
     log::Log,
     model::{
         host::Host,
         names::{Commit, Domain, EngineId, RunId, StackName},
         outcome::{Cause, Failure, Owner, Tier},
-        pack::Pack,
+        pack::{Origin, Pack},
         request::{Request, Source},
         time::spoken,
     },
@@ -162,7 +164,25 @@ pub async fn gather(given: Given<'_>, ports: &Ports, log: &Log, folder: &Folder,
     }
     log.note(Note::Preflight { checks });
     let head = Head { recipe: request.recipe.clone(), version, commit, dirty, domain, stack };
-    Ok(Facts { head, tree, resolved, base, before, against, needs, pack: pack.clone() })
+    let pack = with_executables(given, ports).await?;
+    Ok(Facts { head, tree, resolved, base, before, against, needs, pack })
+}
+
+/// The pack with the tests beside it: executables of the recipe's repository, as head has them, and of the folder that was named.
+pub async fn with_executables(given: Given<'_>, ports: &Ports) -> Result<Pack, Refusal> {
+    let Given { request, host, pack, .. } = given;
+    let refused =
+        (!executables::trusted(host, &request.recipe, request.authoring.trusted)).then(|| executables::refusal(&request.recipe));
+    let mut pack = pack.clone();
+    // Whoever names a folder on the command line trusts what is in it.
+    for (origin, refused) in [(Origin::Repository, refused.as_deref()), (Origin::Folder, None)] {
+        let files = ports.executables.find(&request.recipe, origin).await.map_err(|error| Refusal::Facts(error.into()))?;
+        let taken = pack.tests.iter().map(|test| test.name.clone()).collect();
+        let found = executables::discover(&files, origin, refused, &taken);
+        pack.tests.extend(found.tests);
+        pack.warnings.extend(found.warnings);
+    }
+    Ok(pack)
 }
 
 /// The pause between two looks at whether there is room by now.

@@ -7,7 +7,7 @@ use crate::{
         host::Host,
         names::StackName,
         outcome::Tier,
-        request::{Extent, Request, Source, Tests},
+        request::{Authoring, Extent, Request, Source, Tests},
     },
 };
 
@@ -26,6 +26,7 @@ fn journal(dir: &Path) -> Journal {
         deadline: std::time::Duration::from_secs(600),
         host_file: None,
         offline: None,
+        authoring: Authoring::default(),
     };
     let host = Host {
         zone: "taster.test".parse().unwrap(),

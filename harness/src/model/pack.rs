@@ -45,8 +45,38 @@ pub struct CustomTest {
     pub name: TestName,
     /// What it proves.
     pub kind: TestKind,
-    /// The file that it is in, from the pack's folder on.
+    /// The file that it is in, from the folder of its origin on.
     pub file: String,
+    /// Where it comes from.
+    #[serde(default)]
+    pub origin: Origin,
+    /// Why it cannot be run, so that it stays unverified; absent when it can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flaw: Option<String>,
+}
+
+/// Where a custom test comes from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// The recipe's pack: a function that is compiled in.
+    #[default]
+    Pack,
+    /// The recipe's own repository: an executable below `tests/`.
+    Repository,
+    /// A folder that the request names: an executable.
+    Folder,
+}
+
+impl Origin {
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Origin::Pack => "pack",
+            Origin::Repository => "repository",
+            Origin::Folder => "folder",
+        }
+    }
 }
 
 /// What the lifecycle of a pack has.
@@ -120,6 +150,11 @@ impl TestName {
         Self(format!("canary::{name}::{}", act.name()))
     }
 
+    /// An executable, by its path from the folder of its origin on.
+    pub fn of_executable(path: &str) -> Self {
+        Self(path.to_owned())
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -181,7 +216,7 @@ impl Pack {
 
     /// The kinds of tests without which a pack says little about its app, as far as it lacks them.
     pub fn lacks(&self) -> Vec<TestKind> {
-        let has = |kind: &TestKind| self.tests.iter().any(|test| test.kind == *kind);
+        let has = |kind: &TestKind| self.tests.iter().any(|test| test.kind == *kind && test.flaw.is_none());
         [TestKind::Roundtrip, TestKind::Distinctive].into_iter().filter(|kind| !has(kind)).collect()
     }
 
@@ -475,7 +510,13 @@ mod tests {
         let with = |kinds: &[TestKind]| Pack {
             tests: kinds
                 .iter()
-                .map(|kind| CustomTest { name: TestName::of_test("a", kind.name()), kind: *kind, file: "custom/a.rs".into() })
+                .map(|kind| CustomTest {
+                    name: TestName::of_test("a", kind.name()),
+                    kind: *kind,
+                    file: "custom/a.rs".into(),
+                    origin: Origin::Pack,
+                    flaw: None,
+                })
                 .collect(),
             ..Pack::default()
         };

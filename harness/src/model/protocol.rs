@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -15,6 +16,37 @@ use super::{
 
 /// The version of both files.
 pub const PROTOCOL: u32 = 1;
+/// The file in the room with what one function of a pack leaves to the next.
+pub const MEMORY: &str = "memory.json";
+
+/// What an executable is told about the app: in the file that `TASTER_CONTEXT` names, and on its standard input.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ExecutableContext {
+    /// The version of this document.
+    pub version: u32,
+    /// The recipe.
+    pub recipe: RecipeName,
+    /// The run.
+    pub run: RunId,
+    /// The app's domain.
+    pub domain: Domain,
+    /// The app's address, without a slash at its end.
+    pub url: String,
+    /// The app's stack.
+    pub stack: StackName,
+    /// The address that the domain resolves to, when DNS does not know it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ingress: Option<SocketAddr>,
+    /// A PEM file with certificates to trust besides the system's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
+    /// The engine's socket.
+    pub engine: PathBuf,
+    /// How long the executable may take, in milliseconds; then it is ended with all that it started.
+    pub budget_ms: u64,
+    /// A folder for what the executable makes. It goes with the run.
+    pub room: PathBuf,
+}
 
 /// What the names of those files in the room begin with that hold a secret and nothing else.
 pub const HIDDEN: &str = "secret-";
@@ -141,6 +173,8 @@ pub enum Ended {
         /// What is not there, with the remedy.
         what: String,
     },
+    /// Nobody has written it yet.
+    Unwritten,
     /// It panicked.
     Panicked {
         /// The panic's words.
@@ -193,6 +227,7 @@ mod tests {
             Ended::Failed { sentence: "gone".into(), at: Some("custom/a.rs:3".into()) },
             Ended::NotApplicable { reason: "no mail".into() },
             Ended::ToolAbsent { what: "no browser".into() },
+            Ended::Unwritten,
             Ended::Panicked { sentence: "oh".into() },
             Ended::TimedOut { after_ms: 3 },
         ] {

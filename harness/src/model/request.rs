@@ -5,7 +5,11 @@ use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{names::RecipeName, outcome::Tier, pack::TestName};
+use super::{
+    names::{Domain, RecipeName, RunId},
+    outcome::Tier,
+    pack::{Pack, TestName},
+};
 
 /// One request: a recipe and how far to take it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -30,10 +34,61 @@ pub struct Request {
     /// The host file that was named, so that the run can be repeated; absent when the host was found without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_file: Option<PathBuf>,
+    /// What an author asks for beside the tiers.
+    #[serde(default)]
+    pub authoring: Authoring,
     /// The folder of recipes that were fetched before, when the network is not to be used for the recipe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offline: Option<PathBuf>,
 }
+
+impl Request {
+    /// The same request once it is known what the pack has: the custom tier is among the usual ones where there are custom tests.
+    #[must_use]
+    pub fn knowing(&self, pack: &Pack) -> Self {
+        let mut request = self.clone();
+        if request.authoring.usual && !pack.tests.is_empty() {
+            request.tiers.insert(Tier::Custom);
+        }
+        request
+    }
+}
+
+/// What the author of tests asks for: tests from outside of the tree, and an app that outlives its run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Authoring {
+    /// Whether no tiers were named: then the custom tier is among them where tests are found.
+    pub usual: bool,
+    /// A folder with executables that are custom tests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub folder: Option<PathBuf>,
+    /// Whether executables of the recipe's own repository are run although the host file does not allow it.
+    pub trusted: bool,
+    /// How long the app is kept after the run; not at all when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep: Option<Duration>,
+    /// The kept app that the tests are run on, instead of one that the run deploys.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attach: Option<Attach>,
+    /// The files whose tests are run, where not all of them are; only on a kept app.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub files: BTreeSet<String>,
+}
+
+/// A kept app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Attach {
+    /// Its domain.
+    pub domain: Domain,
+    /// The run that keeps it.
+    pub run: RunId,
+}
+
+/// How long an app is kept unless it is said.
+pub const DEFAULT_KEEP: Duration = Duration::from_secs(3600);
+/// The longest that an app is kept.
+pub const LONGEST_KEEP: Duration = Duration::from_secs(86_400);
 
 /// What is tried beyond the tiers, or left out of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -1,5 +1,6 @@
 //! The plan of a run: which steps, in which order, with which budgets. Pure.
 
+mod attached;
 mod beyond;
 mod tiers;
 
@@ -21,6 +22,7 @@ use crate::{
     preflight::Needs,
 };
 
+pub use attached::attached;
 use tiers::clean_up;
 pub use tiers::plan;
 
@@ -231,6 +233,11 @@ pub enum Step {
     },
     /// Makes head known to abra as a new app under the old name, with the secrets of the one that was removed.
     Renew,
+    /// Keeps the app for so long, and so leaves out what would remove it.
+    Keep {
+        /// How long, in milliseconds.
+        for_ms: u64,
+    },
     /// Asks abra to undeploy the app.
     Undeploy,
     /// Removes all that the run claimed, until two looks in a row show nothing.
@@ -260,6 +267,11 @@ impl Plan {
     /// Whether base is installed first and replaced by head.
     pub fn upgrades(&self) -> bool {
         self.steps.iter().any(|planned| planned.step.upgrades())
+    }
+
+    /// Whether custom tests are among its steps.
+    pub fn has_custom_tests(&self) -> bool {
+        self.steps.iter().any(|planned| planned.class == Class::Tier(Tier::Custom))
     }
 
     /// The step with this name.

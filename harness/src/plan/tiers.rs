@@ -43,6 +43,7 @@ pub(super) const SWEEP_BUDGET: Duration = Duration::from_secs(120);
 /// The plan for a head: the tiers that were asked for on one deployment, then removing everything again. Refused where the recipe's own health checks need longer
 /// than they are given.
 pub fn plan(request: &Request, facts: &Facts, limits: &Limits) -> Result<Plan, Refusal> {
+    let request = &request.knowing(&facts.pack);
     let mut skips: BTreeMap<Tier, SkipReason> =
         Tier::ALL.into_iter().filter(|tier| !request.tiers.contains(tier)).map(|tier| (tier, SkipReason::NotAsked)).collect();
     for (rung, tiers) in [(Rung::Upgrade, &[Tier::Upgrade][..]), (Rung::BackupRestore, &[Tier::Backup, Tier::Restore])] {
@@ -102,6 +103,10 @@ pub fn plan(request: &Request, facts: &Facts, limits: &Limits) -> Result<Plan, R
     for step in thorough.into_iter().chain(disaster) {
         put_between(&mut steps, step, "undeploy");
     }
+    if let Some(keep) = request.authoring.keep {
+        put_between(&mut steps, keeping(keep), "undeploy");
+    }
+    let before = if request.authoring.keep.is_some() { KEEP.to_owned() } else { before };
     if backs_up {
         let at = steps.len() - 1;
         steps.insert(at, planned("forget", Step::Forget, &[&before], always, ABRA_BUDGET, OnFail::Continue));
@@ -264,6 +269,15 @@ fn put_between(steps: &mut Vec<Planned>, mut step: Planned, before: &str) {
     after.push(step.id.clone());
     steps[at].after = after;
     steps.insert(at, step);
+}
+
+/// The name of the step that keeps the app.
+const KEEP: &str = "keep";
+
+/// The step that keeps the app: it comes after all that is done with it, and before all that would remove it.
+fn keeping(keep: Duration) -> Planned {
+    let for_ms = u64::try_from(keep.as_millis()).unwrap_or(u64::MAX);
+    planned(KEEP, Step::Keep { for_ms }, &[], Class::Always, ABRA_BUDGET, OnFail::Continue)
 }
 
 /// How long the stack may take to settle: what the host file says, else as long as its slowest service may take by its own

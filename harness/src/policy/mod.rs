@@ -46,13 +46,16 @@ pub enum Privilege {
     VolumeDrivers,
     /// Log drivers that send logs elsewhere: all but `json-file`, `local`, `journald` and `none`.
     LogDrivers,
+    /// Executables below `tests/` of the recipe's own repository, which are run on this machine, as the user who runs taster. No
+    /// other privilege implies it.
+    Tests,
     /// Keys of the compose format whose power is not known to taster.
     UnknownFields,
 }
 
 impl Privilege {
     /// All privileges.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::HostBinds,
         Self::DockerSocket,
         Self::HostNetwork,
@@ -66,6 +69,7 @@ impl Privilege {
         Self::OutsideFiles,
         Self::VolumeDrivers,
         Self::LogDrivers,
+        Self::Tests,
         Self::UnknownFields,
     ];
 
@@ -85,6 +89,7 @@ impl Privilege {
             Self::OutsideFiles => "outside-files",
             Self::VolumeDrivers => "volume-drivers",
             Self::LogDrivers => "log-drivers",
+            Self::Tests => "tests",
             Self::UnknownFields => "unknown-fields",
         }
     }

@@ -177,6 +177,7 @@ fn traces(results: &ResultsV1) -> TestCase {
             told.set_type("hygiene").set_description(lines.join("\n"));
             told
         }
+        None if results.kept.is_some() => skip("the app is kept, and removed when its time is over"),
         None if results.claimed.is_empty() => skip("the worlds before and after were not compared; nothing is claimed any more"),
         None => {
             let lines: Vec<String> = results.claimed.iter().map(ToString::to_string).collect();

@@ -2,12 +2,12 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::{Context, check};
+use super::{Context, check, executable};
 use crate::{
     event::{Kind, Note, tail},
     model::{
         outcome::{Cause, Failure, Gap, Outcome, Owner, SkipReason, Tier},
-        pack::TestName,
+        pack::{CustomTest, Origin, TestName},
         protocol::{Answer, Ended},
         time::spoken,
     },
@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How much earlier than the step the process of a test has to end, so that the step ends by its own word.
-const GRACE: Duration = Duration::from_secs(5);
+pub(super) const GRACE: Duration = Duration::from_secs(5);
 /// How long the program may take to list its functions.
 const LIST_PATIENCE: Duration = Duration::from_secs(20);
 
@@ -33,16 +33,13 @@ pub(super) async fn custom(context: &Context<'_>, planned: &Planned, test: &Test
     }
     let outcome = match context.pack.not_applicable(test.as_str()) {
         Some(because) => Outcome::Skipped(SkipReason::NotApplicable { because: because.to_owned() }),
-        None => match run(context, test, budget).await {
-            Ok(ran) => {
-                let outcome = declared(context.pack.condition(test.as_str()), test, told(test, &ran));
-                remark(context, test, ran.answer.as_ref());
-                let name = file_name(id, state.steps.get(id).map_or(1, |step| step.attempt));
-                ran.attachments.iter().for_each(|attached| keep(context, id, &name, attached));
-                with_evidence(context, id, &name, outcome, &ran)
+        None => {
+            let name = file_name(id, state.steps.get(id).map_or(1, |step| step.attempt));
+            match executable(context, test) {
+                Some(executable) => executable::perform(context, id, executable, &name, budget).await,
+                None => function(context, id, test, &name, budget).await,
             }
-            Err(failure) => Outcome::Failed(failure),
-        },
+        }
     };
     let outcome = match state.steps.get(id) {
         Some(step) if tests.fail_on_flaky => flaky(outcome, step),
@@ -50,6 +47,24 @@ pub(super) async fn custom(context: &Context<'_>, planned: &Planned, test: &Test
     };
     check(context, id, test.as_str(), &outcome);
     outcome
+}
+
+/// The test of this name that is an executable, or that has a flaw.
+fn executable<'a>(context: &'a Context<'_>, test: &TestName) -> Option<&'a CustomTest> {
+    let tests = &context.pack.tests;
+    tests.iter().find(|known| known.name == *test && (known.origin != Origin::Pack || known.flaw.is_some()))
+}
+
+async fn function(context: &Context<'_>, id: &StepId, test: &TestName, name: &str, budget: Duration) -> Outcome {
+    match run(context, test, budget).await {
+        Ok(ran) => {
+            let outcome = declared(context.pack.condition(test.as_str()), test, told(test, &ran));
+            remark(context, test, ran.answer.as_ref());
+            ran.attachments.iter().for_each(|attached| keep(context, id, name, attached));
+            with_evidence(context, id, name, outcome, &ran)
+        }
+        Err(failure) => Outcome::Failed(failure),
+    }
 }
 
 /// A test that says itself that it does not apply needs a condition that its pack declares: nobody would notice one that stopped to
@@ -134,6 +149,7 @@ pub fn told(test: &TestName, ran: &Ran) -> Outcome {
         }
         (Some(Ended::NotApplicable { .. }), _) => crashed(" after it had said that the test does not apply"),
         (Some(Ended::ToolAbsent { what }), _) => Outcome::Unverified(Gap::ToolAbsent { what: what.clone() }),
+        (Some(Ended::Unwritten), _) => Outcome::Unverified(Gap::NotRun { because: format!("{test} is not written yet") }),
         (Some(Ended::Failed { sentence, at }), _) => {
             let at = at.as_ref().map(|at| format!(" ({at})")).unwrap_or_default();
             failed(Cause::Assertion, format!("{sentence}{at}"))
@@ -182,7 +198,7 @@ fn keep(context: &Context<'_>, id: &StepId, name: &str, attached: &Attached) {
 }
 
 /// Keeps what a function printed that did not hold.
-fn with_evidence(context: &Context<'_>, id: &StepId, name: &str, outcome: Outcome, ran: &Ran) -> Outcome {
+pub(super) fn with_evidence(context: &Context<'_>, id: &StepId, name: &str, outcome: Outcome, ran: &Ran) -> Outcome {
     let Outcome::Failed(failure) = outcome else { return outcome };
     let text = format!("{}\n\n{}", failure.message, ran.output);
     Outcome::Failed(match context.folder.keep(&format!("{name}.txt"), context.log.redact(&text)) {

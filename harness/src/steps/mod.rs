@@ -9,6 +9,8 @@ mod clean;
 mod compare;
 pub mod custom;
 mod deploy;
+pub mod executable;
+mod keep;
 mod lint;
 mod migrate;
 mod post_deploy;
@@ -134,7 +136,10 @@ pub async fn perform(context: &Context<'_>, planned: &Planned) -> Outcome {
         Step::Spoil => canaries::spoil(context, planned).await,
         Step::Backup => backup::backup(context, id, planned.budget()).await,
         Step::Restore => backup::restore(context, id, planned.budget()).await,
-        Step::Forget => backup::forget(context).await,
+        Step::Forget => match keep::kept(context) {
+            Some(kept) => kept,
+            None => backup::forget(context).await,
+        },
         Step::Wire => ended(wire::wire(context, planned).await),
         Step::Custom { test } => custom::custom(context, planned, test).await,
         Step::Shot => shot::shot(context, planned.budget()).await,
@@ -145,9 +150,13 @@ pub async fn perform(context: &Context<'_>, planned: &Planned) -> Outcome {
         Step::Restart => again::restart(context, id, planned.budget()).await,
         Step::Remove { data } => remove::remove(context, planned.budget(), *data).await,
         Step::Renew => ended(provision::renew(context).await),
-        Step::Undeploy => undeploy::undeploy(context).await,
-        Step::Sweep => clean::clean(context, planned.budget()).await,
-        Step::Compare => compare::compare(context).await,
+        Step::Keep { for_ms } => keep::keep(context, Duration::from_millis(*for_ms)),
+        Step::Undeploy | Step::Sweep | Step::Compare => match (keep::kept(context), &planned.step) {
+            (Some(kept), _) => kept,
+            (None, Step::Undeploy) => undeploy::undeploy(context).await,
+            (None, Step::Sweep) => clean::clean(context, planned.budget()).await,
+            (None, _) => compare::compare(context).await,
+        },
     };
     let outcome = match outcome {
         Outcome::Failed(failure) => Outcome::Failed(canaries::recalled(context, failure)),

@@ -24,7 +24,10 @@ pub(super) async fn provision(context: &Context<'_>) -> Result<(), Failure> {
     // Whatever abra makes of the app is the stack's, so it is claimed before there is an app.
     context.claim(Claimed::Stack { name: head.stack.clone() })?;
     let marker = context.claim(Claimed::Marker { name: format!("taster-{run}") })?;
-    let expiry = crate::model::time::Wall::from_millis(context.ports.clock.wall().millis() + MARKER_LIFE_MS);
+    // A kept app is the run's for longer, and how long it will be kept begins only when the run ends.
+    let keep = context.log.state().begun.and_then(|begun| begun.request.authoring.keep).unwrap_or_default();
+    let life = MARKER_LIFE_MS + i64::try_from(keep.as_millis()).unwrap_or_default();
+    let expiry = crate::model::time::Wall::from_millis(context.ports.clock.wall().millis() + life);
     let labels = BTreeMap::from([
         ("taster.run".to_owned(), run.to_string()),
         ("taster.stack".to_owned(), head.stack.to_string()),

@@ -7,7 +7,7 @@ use std::{
     process::{Command, ExitCode},
 };
 
-use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+use rustix::process::{Resource, Rlimit, Signal, getppid, getrlimit, set_parent_process_death_signal, setrlimit};
 
 use crate::error::CommandError;
 
@@ -21,6 +21,12 @@ pub struct Child {
     /// The process that started this one
     #[arg(long)]
     parent: i32,
+    /// How much memory of its own each of its processes may have, in bytes
+    #[arg(long)]
+    memory: Option<u64>,
+    /// How long each of its processes may use a processor, in seconds
+    #[arg(long)]
+    seconds: Option<u64>,
     /// The program and its arguments
     #[arg(last = true, required = true)]
     argv: Vec<OsString>,
@@ -42,6 +48,14 @@ impl Child {
         }
         if !told_to_go() {
             return failed("was not told to go".to_owned());
+        }
+        // Both limits hold for root too, and what the program starts inherits them.
+        for (resource, most) in [(Resource::Data, self.memory), (Resource::Cpu, self.seconds)] {
+            let Some(most) = most else { continue };
+            let maximum = getrlimit(resource).maximum.map_or(most, |maximum| maximum.min(most));
+            if let Err(error) = setrlimit(resource, Rlimit { current: Some(maximum), maximum: Some(maximum) }) {
+                return failed(format!("cannot be limited: {error}"));
+            }
         }
         let [program, args @ ..] = self.argv.as_slice() else { return failed("no program is named".to_owned()) };
         let error = Command::new(program).args(args).exec();

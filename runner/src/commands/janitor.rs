@@ -6,7 +6,7 @@ use std::{
     process::ExitCode,
 };
 
-use harness::steps::sweep::Pace;
+use harness::{model::names::RunId, steps::sweep::Pace};
 
 use crate::{
     cli::block_on,
@@ -18,10 +18,13 @@ use crate::{
 /// Sweeps what dead runs left behind
 ///
 /// Goes through the folders of all runs. A run whose process lives is left alone; of a dead one everything is removed that its
-/// journal claims. It may be stopped at any moment and started again. The exit code is 4 when something is left that could not be
+/// journal claims. An app that is kept is left alone until its time is over, unless its run is named. It may be stopped at any moment and started again. The exit code is 4 when something is left that could not be
 /// removed.
 #[derive(Debug, clap::Args)]
 pub struct Janitor {
+    /// The only run to sweep, by its id; then an app that it keeps is removed before its time
+    #[arg(value_name = "RUN")]
+    run: Option<RunId>,
     /// The folder with one folder per run, instead of `runs` in taster's state folder
     #[arg(long, value_name = "DIR")]
     runs: Option<PathBuf>,
@@ -41,7 +44,12 @@ impl Janitor {
                 .remedy("--runs takes the folder with one folder per run; without it taster's own is used"));
         }
         let runs = self.runs.unwrap_or_else(|| env.runs());
-        let orders = Orders { runs: runs.clone(), engine: self.engine, dry_run: self.dry_run, pace: Pace::default() };
+        if let Some(unknown) = self.run.as_ref().filter(|run| !runs.join(run.as_str()).is_dir()) {
+            return Err(CommandError::usage(format!("there is no run {unknown} in {}", runs.display()))
+                .remedy("`taster list` names the last ones"));
+        }
+        let (engine, dry_run, pace) = (self.engine, self.dry_run, Pace::default());
+        let orders = Orders { runs: runs.clone(), engine, dry_run, only: self.run, pace };
         let reports = block_on(pass(&orders, print))?
             .map_err(|error| CommandError::host(format!("cannot read {}: {error}", runs.display())))?;
         let settled = reports.iter().filter(|report| matches!(report.fate, Fate::Settled)).count();

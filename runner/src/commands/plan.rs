@@ -37,7 +37,7 @@ const NO_COMMIT: &str = "0000000000000000000000000000000000000000";
 /// Says what a run would do: its steps in order with their budgets, what is not run and why, what it needs, what policy says
 ///
 /// Nothing is fetched and nothing is deployed; no engine is asked. The recipe is read where a run would find it: in the sandbox, in
-/// the folder in which abra keeps it, or in --path. The exit code is 0 when a run could begin, 2 when it would be refused.
+/// the folder in which abra keeps it, or in --path. Executables below `tests/` of a recipe are found in --path, else only by a run. The exit code is 0 when a run could begin, 2 when it would be refused.
 #[derive(Debug, clap::Args)]
 pub struct Plan {
     #[command(flatten)]
@@ -61,6 +61,7 @@ impl Plan {
         let root = fetched(env, home.as_ref());
         let pack = packs::of(&self.asked.recipe)?;
         let request = self.asked.request(env, source, home.as_ref(), &pack)?;
+        let pack = packs::with_executables(pack, &request, &host)?;
         let read = block_on(read(env, &request, &host, &root, sandbox))??;
         let redact = Redact::new();
         if let Some(Entry::Text(sample)) = read.tree.entry(".env.sample") {
@@ -94,9 +95,9 @@ impl Plan {
 }
 
 /// What was read of a recipe.
-struct Read {
-    head: Head,
-    tree: Tree,
+pub(super) struct Read {
+    pub(super) head: Head,
+    pub(super) tree: Tree,
     /// Its repository with what is in it; absent for a folder that is none.
     repository: Option<(GitCheckout, RecipeName, Checked)>,
 }
@@ -118,7 +119,7 @@ async fn based(given: Given<'_>, read: &Read, resolved: &Resolved, run: &RunId) 
 }
 
 /// What is under test, its files, and where they come from.
-async fn read(env: &Env, request: &Request, host: &Host, root: &Path, sandbox: Sandbox) -> Result<Read, CommandError> {
+pub(super) async fn read(env: &Env, request: &Request, host: &Host, root: &Path, sandbox: Sandbox) -> Result<Read, CommandError> {
     let domain = Domain::of(&request.recipe, &no_run()?, &host.zone).map_err(|error| CommandError::usage(error.to_string()))?;
     let stack = StackName::of(&domain);
     let of = |version, commit, dirty| Head { recipe: request.recipe.clone(), version, commit, dirty, domain, stack };
@@ -156,7 +157,7 @@ async fn of_folder(env: &Env, path: &Path) -> Option<(GitCheckout, RecipeName, C
 }
 
 /// Each run has a name of its own; this one only has its length.
-fn no_run() -> Result<RunId, CommandError> {
+pub(super) fn no_run() -> Result<RunId, CommandError> {
     RunId::new("00000000-000000", [0; 5]).map_err(defect)
 }
 
@@ -185,7 +186,7 @@ fn absent(recipe: &RecipeName, root: &Path, sandbox: Sandbox) -> CommandError {
 
 /// Whether the host is the sandbox.
 #[derive(Debug, Clone, Copy)]
-enum Sandbox {
+pub(super) enum Sandbox {
     /// It is.
     Up,
     /// It will be.

@@ -1,6 +1,7 @@
 //! `taster run`, which is also `taster --recipe NAME`.
 
 use std::{
+    fs,
     io::{IsTerminal, Write},
     path::Path,
     process::ExitCode,
@@ -10,13 +11,19 @@ use std::{
 
 use futures_util::StreamExt;
 use harness::{
-    adapters::{folder::Folder, swarm::DockerSwarm},
+    adapters::{executables::Places, folder::Folder, program, swarm::DockerSwarm},
     engine::{self, Past, Run as Tasting},
     guard,
     journal::Journal,
     log::{Log, Reporter},
-    model::{host::Host, names::RunId, pack::Pack, request::Request, time::spoken},
-    ports::Clock,
+    model::{
+        host::Host,
+        names::{Domain, RunId},
+        pack::Pack,
+        request::Request,
+        time::spoken,
+    },
+    ports::{Clock, Ports},
     redact::Redact,
     report::{
         Document,
@@ -30,6 +37,7 @@ use harness::{
 
 use crate::{
     asked::Asked,
+    attach::{self, Held},
     cli::block_on,
     env::Env,
     error::{CommandError, Exit},
@@ -52,6 +60,12 @@ pub struct Run {
     /// Runs so many times, one after the other, and ends with a table of the verdicts
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100), conflicts_with = "format")]
     repeat: u32,
+    /// Runs the custom tests, and nothing else, on an app that an earlier run keeps
+    #[arg(long, value_name = "DOMAIN", conflicts_with = "repeat")]
+    attach: Option<Domain>,
+    /// Runs only the tests of this file
+    #[arg(long, value_name = "FILE", hide = true, requires = "attach")]
+    file: Vec<String>,
     /// Makes the sandbox without asking
     #[arg(long)]
     yes: bool,
@@ -71,6 +85,9 @@ enum Format {
 impl Run {
     /// Does it.
     pub fn run(self, env: &Env) -> Result<ExitCode, CommandError> {
+        if let Some(domain) = self.attach.clone() {
+            return self.on_kept(env, &domain);
+        }
         let source = self.asked.source()?;
         let Found { host, sandbox } = host::find(env, self.asked.host.as_deref(), self.yes)?;
         if let Some(home) = &sandbox {
@@ -83,6 +100,23 @@ impl Run {
             return repeated(env, &host, &request, &pack, history(), self.repeat);
         }
         match block_on(taste(env, host, request.clone(), pack, history()))?? {
+            Ok(tasted) => {
+                say(env, &tasted, self.format);
+                Ok(ExitCode::from(tasted.exit()))
+            }
+            Err(ended) => Ok(ended),
+        }
+    }
+}
+
+impl Run {
+    /// Runs the custom tests on an app that is there.
+    fn on_kept(self, env: &Env, domain: &Domain) -> Result<ExitCode, CommandError> {
+        let Found { host, .. } = host::find(env, self.asked.host.as_deref(), self.yes)?;
+        let held = attach::hold(&env.runs(), &self.asked.recipe, domain, self.asked.path().as_deref())?;
+        let pack = packs::of(&self.asked.recipe)?;
+        let request = self.asked.on_kept(env, held.attach.clone(), self.file, &pack)?;
+        match block_on(taste_on(env, host, request, pack, &held))?? {
             Ok(tasted) => {
                 say(env, &tasted, self.format);
                 Ok(ExitCode::from(tasted.exit()))
@@ -159,6 +193,36 @@ pub(super) async fn taste(
         () = janitor::before_a_run(&runs, &host.engine) => {}
         Some(signal) = signals.next() => return Ok(Err(ended_before(signal))),
     }
+    let Stage { folder, redact, log, ports } = stage(env, &host, &request, None)?;
+    let state = engine::run(Tasting { request, history, host, pack, ports: &ports, log: &log, folder: &folder, signals }).await;
+    Ok(Ok(Tasted { state, folder, redact }))
+}
+
+/// One run of custom tests on a kept app, which stays held until it is over.
+async fn taste_on(
+    env: &Env,
+    host: Host,
+    request: Request,
+    pack: Pack,
+    held: &Held,
+) -> Result<Result<Tasted, ExitCode>, CommandError> {
+    let signals = guard::signals().map_err(|error| CommandError::host(format!("cannot listen for signals: {error}")))?;
+    let Stage { folder, redact, log, ports } = stage(env, &host, &request, Some(held))?;
+    let run = Tasting { request, history: Past::default(), host, pack, ports: &ports, log: &log, folder: &folder, signals };
+    let state = engine::attach(&held.attached, run).await;
+    Ok(Ok(Tasted { state, folder, redact }))
+}
+
+/// What a run is made on.
+struct Stage {
+    folder: Folder,
+    redact: Arc<Redact>,
+    log: Log,
+    ports: Ports,
+}
+
+/// The folder of a new run with its journal, and its outside.
+fn stage(env: &Env, host: &Host, request: &Request, held: Option<&Held>) -> Result<Stage, CommandError> {
     // An engine that cannot be used at all is told before there is a run, so that nothing is left of one.
     DockerSwarm::at(&host.engine).map_err(|error| host::no_engine(&error))?;
     let clock = outside::clock();
@@ -169,6 +233,10 @@ pub(super) async fn taste(
             .remedy("set XDG_STATE_HOME to a folder with room")
     };
     let redact = Arc::new(Redact::new());
+    let env_file = held.map(|held| held.folder.env_file(&host.server, &held.attach.domain));
+    if let Some(text) = env_file.and_then(|file| fs::read_to_string(file).ok()) {
+        redact.learn_env(&text);
+    }
     let journal =
         Journal::create(folder.root(), folder.run().clone(), clock.clone()).map_err(|error| unwritable(error.to_string()))?;
     let log = Log::new(
@@ -183,10 +251,15 @@ pub(super) async fn taste(
         ],
     );
     let children = Arc::new(log.clone());
-    let ports = outside::ports(env, &host, Some(&request.recipe), &folder, children, redact.clone(), clock)
+    let ports = outside::ports(env, host, Some(&request.recipe), &folder, children.clone(), redact.clone(), clock)
         .map_err(|error| host::no_engine(&error))?;
-    let state = engine::run(Tasting { request, history, host, pack, ports: &ports, log: &log, folder: &folder, signals }).await;
-    Ok(Ok(Tasted { state, folder, redact }))
+    let program = program::Setup {
+        memory: held.map(|held| held.memory.clone()),
+        ..outside::pack(env, host, Some(&request.recipe), &folder)
+    };
+    let places = Places { repository: held.map(|held| held.repository.clone()), folder: request.authoring.folder.clone() };
+    let ports = outside::with_tests(ports, program, places, children, redact.clone());
+    Ok(Stage { folder, redact, log, ports })
 }
 
 /// Who shows the run while it goes on.

@@ -15,7 +15,7 @@ use crate::{
 /// Prints the JSON Schema of a document; without a name, the names of those that have one
 #[derive(Debug, clap::Args)]
 pub struct Schema {
-    /// The document: results, host, recipe or events
+    /// The document: results, host, recipe, events or context
     #[arg(value_name = "DOCUMENT")]
     document: Option<String>,
 }

@@ -89,6 +89,7 @@ impl Verify {
             deadline: Duration::from_secs(self.deadline),
             host_file: self.host.clone(),
             offline: None,
+            authoring: harness::model::request::Authoring::default(),
         })
     }
 }
@@ -114,6 +115,12 @@ fn cannot_be_repeated(claimed: &ResultsV1) -> Option<String> {
     match () {
         () if claimed.finished.is_none() => Some("it had not ended when the file was written".into()),
         () if claimed.dirty => Some("it tasted changes that were not committed, which only their folder has".into()),
+        () if claimed.authoring.attach.is_some() => Some("it tested an app that another run had deployed".into()),
+        () if claimed.kept.is_some() => Some("it kept its app, and so did not do what runs do at their end".into()),
+        // A file says nothing about whom this machine trusts.
+        () if claimed.authoring.folder.is_some() || claimed.authoring.trusted => {
+            Some("it ran executables on somebody's word, and a file is no such word".into())
+        }
         () if claimed.commit.is_none() => Some("it ended before it was known what is under test".into()),
         () => None,
     }

@@ -76,6 +76,7 @@ pub(crate) fn overhead(bench: &Bench) {
         host: Host::parse("zone = \"taster.test\"").unwrap(),
         home: state.path().into(),
         room: "pack",
+        memory: None,
         path: ground::env().path,
     };
     let program = PackProgram::new(setup, Arc::new(Nobody), Arc::new(Redact::new()));

@@ -22,6 +22,7 @@ mod level;
 mod life;
 mod lint;
 mod next;
+mod outside;
 mod picture;
 mod policy;
 mod preflight;

@@ -32,6 +32,7 @@ fn reference_pages_are_what_the_types_say() {
         ("host-file", Document::Host),
         ("recipe-file", Document::Recipe),
         ("events", Document::Events),
+        ("context", Document::Context),
     ] {
         is_committed(&format!("docs/reference/{file}.md"), &document.page());
     }
@@ -40,7 +41,7 @@ fn reference_pages_are_what_the_types_say() {
 
 #[test]
 fn reference_schemas_are_what_taster_schema_prints() {
-    for document in [Document::Host, Document::Recipe, Document::Events] {
+    for document in [Document::Host, Document::Recipe, Document::Events, Document::Context] {
         is_committed(&format!("docs/schema/{}.json", document.name()), &document.schema_text());
     }
 }

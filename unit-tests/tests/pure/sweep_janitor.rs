@@ -9,7 +9,13 @@ use std::{
 use harness::{
     adapters::clock::SystemClock,
     claim::Claimed,
+    event::Kind,
     journal::{Journal, RunLock},
+    model::{
+        names::{Domain, StackName},
+        time::Wall,
+    },
+    ports::Clock,
     steps::sweep::Pace,
 };
 use runner::janitor::{Fate, Orders, Report, pass};
@@ -17,7 +23,12 @@ use runner::janitor::{Fate, Orders, Report, pass};
 const DEAD: &str = "20261121-101502-k3v7q2m7";
 
 fn looked_at(runs: &Path) -> Vec<Report> {
-    let orders = Orders { runs: runs.to_owned(), engine: Some("/nowhere.sock".into()), dry_run: false, pace: Pace::default() };
+    looked_at_one(runs, None)
+}
+
+fn looked_at_one(runs: &Path, only: Option<&str>) -> Vec<Report> {
+    let (engine, only) = (Some("/nowhere.sock".into()), only.map(|run| run.parse().unwrap()));
+    let orders = Orders { runs: runs.to_owned(), engine, dry_run: false, only, pace: Pace::default() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut told = 0;
     let reports = runtime.block_on(pass(&orders, |_| told += 1)).unwrap();
@@ -76,4 +87,28 @@ fn a_lock_that_is_no_file_is_a_sentence_and_the_other_runs_are_looked_at() {
     assert_eq!(said[1], "20261121-101503-k3v7q2m7: alive, or being swept by another janitor; left alone");
     drop(lock);
     assert!(living.join("events.jsonl").exists());
+}
+
+#[test]
+fn an_app_that_is_kept_is_left_alone_until_its_time_is_over_or_its_run_is_named() {
+    let runs = tempfile::tempdir().unwrap();
+    let other = "20261121-101503-k3v7q2mz";
+    let now = SystemClock::start().wall().millis();
+    for (id, until) in [(DEAD, now + 3_600_000), (other, now - 1)] {
+        let journal = Journal::create(&runs.path().join(id), id.parse().unwrap(), Arc::new(SystemClock::start())).unwrap();
+        journal.append(started(id)).unwrap();
+        let domain: Domain = "shop.taster.test".parse().unwrap();
+        journal.claim(Claimed::Stack { name: StackName::of(&domain) }, &"swarm1".parse().unwrap()).unwrap();
+        journal.append(Kind::Kept { domain, until: Wall::from_millis(until) }).unwrap();
+    }
+    let reports = looked_at(runs.path());
+    assert!(matches!(reports[..], [Report { fate: Fate::Kept(_), .. }, Report { fate: Fate::Failed(_), .. }]), "{reports:?}");
+    assert!(!reports[0].residue(), "what is kept is no residue");
+    let said = lines(runs.path());
+    assert!(
+        said[0].contains("keeps shop.taster.test until ") && said[0].contains(&format!("`taster janitor {DEAD}`")),
+        "{said:?}"
+    );
+    let reports = looked_at_one(runs.path(), Some(DEAD));
+    assert!(matches!(reports[..], [Report { fate: Fate::Failed(_), .. }]), "it is swept at once, as far as an engine answers");
 }

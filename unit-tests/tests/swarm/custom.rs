@@ -221,8 +221,16 @@ impl Scene {
         let state = tempfile::tempdir().unwrap();
         let folder = Folder::of(state.path(), run);
         let shim = vec![env.exe.into(), "__child".into()];
-        let setup =
-            Setup { program, shim, folder: folder.clone(), host, home: state.path().into(), path: env.path, room: "pack" };
+        let setup = Setup {
+            program,
+            shim,
+            folder: folder.clone(),
+            host,
+            home: state.path().into(),
+            path: env.path,
+            room: "pack",
+            memory: None,
+        };
         let (children, redact) = (Arc::new(Register::default()), Arc::new(Redact::new()));
         let program = PackProgram::new(setup, children.clone(), redact.clone());
         Self { program, children, redact, head, folder, _state: state }

@@ -11,11 +11,13 @@ mod custom;
 mod ghost;
 mod guard;
 mod judge;
+mod keep;
 mod life;
 mod lint;
 #[path = "sandbox.rs"]
 mod local_host;
 mod offline;
+mod outside;
 mod redact;
 mod runs;
 mod sweep;
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
     let mut stories = conformance::local();
     stories.extend(abra::local());
     stories.extend(custom::local());
+    stories.extend(outside::local());
     let ghost = arguments.filter.as_ref().is_some_and(|filter| filter.starts_with("ghost"));
     stories.extend(on_a_swarm(ground, arguments.list, ghost));
     libtest_mimic::run(&arguments, stories).exit_code()
@@ -72,6 +75,8 @@ fn on_a_swarm(ground: Result<Ground, String>, list: bool, ghost: bool) -> Vec<Tr
     stories.extend(runs::stories(ground.as_ref()));
     stories.extend(custom::runs(ground.as_ref()));
     stories.extend(browser::stories(ground.as_ref()));
+    stories.extend(outside::stories(ground.as_ref()));
+    stories.extend(keep::stories(ground.as_ref()));
     stories.extend(ghost::stories(ground.as_ref(), ghost));
     stories.extend(lint::stories(ground.as_ref()));
     stories.extend(upgrade::stories(ground.as_ref()));

@@ -55,7 +55,7 @@ impl Browser for Photographer {
         let picture = ran.attachments.into_iter().find(|attached| attached.name == SCREENSHOT);
         let picture = picture.and_then(|attached| attached.bytes.ok());
         let remark = match answer.ended {
-            Ended::Passed => None,
+            Ended::Passed | Ended::Unwritten => None,
             Ended::ToolAbsent { what } => return Err(NoShot::Absent { what }),
             Ended::Failed { sentence, .. } | Ended::Panicked { sentence } | Ended::NotApplicable { reason: sentence } => {
                 Some(sentence)

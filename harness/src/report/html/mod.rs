@@ -200,6 +200,9 @@ fn traces(results: &ResultsV1) -> Traces {
             };
             ("fail", format!("✘ Objects: {told}. They are named below."))
         }
+        None if let Some(kept) = &results.kept => {
+            ("unver", format!("The app {} is kept until {}, and everything of the run with it.", kept.domain, kept.until))
+        }
         None if results.claimed.is_empty() => {
             ("unver", "? Nothing that the run had claimed is left; all else could not be compared.".into())
         }

@@ -21,11 +21,12 @@ use crate::{
     claim::Claimed,
     converge::TaskState,
     event::{Event, Kind},
+    keep::Kept,
     lint::Rule,
     log::Reporter,
     model::{
         outcome::{Failure, Outcome, Owner, Subject, Tier},
-        request::{Extent, Tests},
+        request::{Authoring, Extent, Tests},
         time::Wall,
     },
     preflight::{Check, Needs},
@@ -80,6 +81,9 @@ pub struct ResultsV1 {
     pub extent: Extent,
     /// Which custom tests were chosen, and how often one that failed was tried. With a choice the custom tier is never verified.
     pub selection: Tests,
+    /// Where tests from outside of the tree came from, and what app they were run on.
+    #[serde(default)]
+    pub authoring: Authoring,
     /// The verdict about the recipe. Before the end it speaks of what has happened so far, and so is never green.
     pub verdict: Verdict,
     /// Whose fault the worst failure is; null when nothing failed.
@@ -107,6 +111,9 @@ pub struct ResultsV1 {
     pub tasks: Vec<Task>,
     /// What was left or changed; null until it was compared.
     pub hygiene: Option<Hygiene>,
+    /// The app that outlives the run and until when; absent when nothing was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Kept>,
     /// What is still claimed, and so would be swept by the janitor.
     pub claimed: Vec<Claimed>,
     /// How often the app was deployed.

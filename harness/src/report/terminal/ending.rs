@@ -116,6 +116,12 @@ fn some_of(names: &[String]) -> String {
 }
 
 fn left(state: &RunState) -> Vec<String> {
+    if let (Some(kept), Some(begun)) = (&state.kept, &state.begun) {
+        return vec![
+            format!("  kept: {} until {}; `taster janitor {}` removes it at once", kept.domain, kept.until, begun.run),
+            format!("  test it again: taster --recipe {} --attach {}", begun.request.recipe, kept.domain),
+        ];
+    }
     let Some(hygiene) = &state.hygiene else {
         let told = match state.claims.is_empty() {
             true => "nothing that the run had claimed; all else could not be compared",
@@ -152,7 +158,14 @@ pub fn repeat(state: &RunState) -> String {
     let Some(begun) = &state.begun else { return String::new() };
     let request = &begun.request;
     let mut command = format!("taster --recipe {}", request.recipe);
+    if let Some(attach) = &request.authoring.attach {
+        option(&mut command, "--attach", attach.domain.as_str());
+    }
+    if let Some(folder) = &request.authoring.folder {
+        option(&mut command, "--pack", &folder.to_string_lossy());
+    }
     match &request.source {
+        _ if request.authoring.attach.is_some() => {}
         Source::Folder { path } => option(&mut command, "--path", &path.to_string_lossy()),
         Source::Catalogue { at } => {
             let commit = state.plan.as_ref().and_then(|plan| plan.head.as_ref()).map(|head| head.commit.to_string());
@@ -161,7 +174,7 @@ pub fn repeat(state: &RunState) -> String {
             }
         }
     }
-    if !request.tiers.iter().eq([Tier::Install].iter()) {
+    if request.authoring.attach.is_none() && !request.tiers.iter().eq([Tier::Install].iter()) {
         option(&mut command, "--tiers", &request.tiers.iter().map(|tier| tier.name()).collect::<Vec<_>>().join(","));
     }
     if let Some(file) = &request.host_file {
@@ -174,6 +187,7 @@ pub fn repeat(state: &RunState) -> String {
         option(&mut command, "--deadline", &request.deadline.as_secs().to_string());
     }
     for (asked, flag) in [
+        (request.authoring.trusted, " --trust-tests"),
         (request.extent.disaster, " --disaster"),
         (request.extent.thorough, " --thorough"),
         (request.extent.no_canaries, " --no-canaries"),

@@ -66,6 +66,7 @@ pub(super) fn line(event: &Event, state: &RunState) -> Option<Line> {
         Kind::Warned { text } => {
             return Some(Line { before: String::new(), word: Some((Hue::Unsure, "warning".into())), after: format!(": {text}") });
         }
+        Kind::Kept { domain, until } => format!("{domain} is kept until {until}"),
         Kind::CancelRequested { .. } => "ending early; removing what the run made".to_owned(),
         _ => return None,
     };

@@ -1,0 +1,40 @@
+//! Custom tests that are executables, as a run needs them.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{ProgramError, Ran};
+use crate::{
+    executables::SeenFile,
+    model::{
+        names::RecipeName,
+        pack::{CustomTest, Origin},
+    },
+    plan::Head,
+};
+
+/// The executables of the recipe's repository and of the folder that the request names.
+#[async_trait]
+pub trait Executables: Send + Sync {
+    /// All files where executables of `origin` are looked for. Those of the repository are taken over as they are checked out now, so
+    /// that what is checked out later changes none of them.
+    async fn find(&self, recipe: &RecipeName, origin: Origin) -> Result<Vec<SeenFile>, ProgramError>;
+    /// Runs one on the app of `head`, in a process group of its own, which is ended with all that it started when `budget` is used up.
+    async fn execute(&self, test: &CustomTest, head: &Head, budget: Duration) -> Result<Ran, ProgramError>;
+}
+
+/// A place without executables.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoExecutables;
+
+#[async_trait]
+impl Executables for NoExecutables {
+    async fn find(&self, _: &RecipeName, _: Origin) -> Result<Vec<SeenFile>, ProgramError> {
+        Ok(Vec::new())
+    }
+
+    async fn execute(&self, test: &CustomTest, _: &Head, _: Duration) -> Result<Ran, ProgramError> {
+        Err(ProgramError::NotRun { message: format!("there is no {}", test.file) })
+    }
+}

@@ -1,0 +1,181 @@
+//! `taster watch`.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode, Stdio},
+    sync::mpsc::{Receiver, RecvTimeoutError, channel},
+    time::{Duration, Instant},
+};
+
+use harness::model::{
+    names::{Domain, RecipeName},
+    time::spoken,
+};
+use notify::{Event, EventKind, RecursiveMode, Watcher, event::ModifyKind};
+use serde_json::Value;
+
+use crate::{
+    asked::recipe,
+    attach,
+    changes::{Places, Work},
+    env::Env,
+    error::{CommandError, Exit},
+    output, workspace,
+};
+
+/// How long nothing may have changed before a change counts as saved: editors write a file in several acts.
+const QUIET: Duration = Duration::from_millis(60);
+
+/// Runs tests again on a kept app, each time a file with tests is saved
+///
+/// Watches the recipe's pack among the sources of taster, if it is started within them, `tests/` of the recipe's repository, and the
+/// folder of --pack. After a change of an executable that one is run; after a change of a Rust file taster is built, and the tests of
+/// that file are run by the new program. What several tests use runs all of them. Ctrl-C ends it.
+#[derive(Debug, clap::Args)]
+pub struct Watch {
+    /// The recipe
+    #[arg(long, value_name = "NAME", value_parser = recipe)]
+    recipe: RecipeName,
+    /// The app, which an earlier run keeps
+    #[arg(long, value_name = "DOMAIN")]
+    attach: Domain,
+    /// A folder with the recipe, whose `tests/` is watched; by default the one that was tasted
+    #[arg(long, value_name = "DIR")]
+    path: Option<PathBuf>,
+    /// A folder with executables that are custom tests too
+    #[arg(long, value_name = "DIR")]
+    pack: Option<PathBuf>,
+    /// Runs the executables below `tests/` of the recipe's own repository, which otherwise only the host file allows
+    #[arg(long)]
+    trust_tests: bool,
+    /// The host file to use
+    #[arg(long, value_name = "FILE")]
+    host: Option<PathBuf>,
+}
+
+impl Watch {
+    /// Does it.
+    pub fn run(self, env: &Env) -> Result<ExitCode, CommandError> {
+        let whole = |folder: &Option<PathBuf>| match folder {
+            Some(folder) => folder
+                .canonicalize()
+                .map(Some)
+                .map_err(|error| CommandError::usage(format!("cannot read {}: {error}", folder.display()))),
+            None => Ok(None),
+        };
+        let (path, folder) = (whole(&self.path)?, whole(&self.pack)?);
+        // The app is let go of at once: each run of tests holds it for itself.
+        let held = attach::hold(&env.runs(), &self.recipe, &self.attach, path.as_deref())?;
+        let sources = workspace::packs(&workspace::here()?);
+        let pack = sources.as_ref().map(|sources| sources.join(self.recipe.as_str()));
+        let places = Places { pack, repository: held.repository.canonicalize().ok(), folder };
+        drop(held);
+
+        let folders = places.folders();
+        if folders.is_empty() {
+            return Err(CommandError::usage(format!("there are no tests of {} to watch", self.recipe))
+                .remedy("start it within the sources of taster, or name a folder with --path or --pack"));
+        }
+        let failed = |error: notify::Error| CommandError::host(format!("cannot watch files: {error}"));
+        let (sender, changes) = channel();
+        let mut watcher = notify::recommended_watcher(sender).map_err(failed)?;
+        for folder in &folders {
+            watcher.watch(folder, RecursiveMode::Recursive).map_err(failed)?;
+        }
+        let shown: Vec<String> = folders.iter().map(|folder| folder.display().to_string()).collect();
+        output::tell(&format!("watching {}; Ctrl-C ends it", shown.join(", ")));
+
+        let mut program = env.exe.clone();
+        let mut ran = false;
+        while let Some((since, paths)) = next(&changes, ran) {
+            let work = places.work(&paths, !ran);
+            ran = false;
+            if work.is_empty() {
+                continue;
+            }
+            let what = if work.all { "all tests".to_owned() } else { work.files.iter().cloned().collect::<Vec<_>>().join(", ") };
+            output::tell(&format!("changed: {what}"));
+            if work.build {
+                match build(sources.as_deref(), &env.exe) {
+                    Ok(Some(built)) => program = built,
+                    Ok(None) => continue,
+                    Err(error) => return Err(CommandError::host(format!("cannot start cargo: {error}"))),
+                }
+            }
+            let exit = self.test(&program, &work)?;
+            output::tell(&format!("{} after the change: exit {exit}", spoken(since.elapsed())));
+            ran = true;
+        }
+        Ok(Exit::Green.into())
+    }
+
+    /// Runs the tests as a run of their own, which ends with this process. Gives its exit code in words.
+    fn test(&self, program: &Path, work: &Work) -> Result<String, CommandError> {
+        let mut run = Command::new(program);
+        run.args(["run", "--recipe", self.recipe.as_str(), "--attach", self.attach.as_str()]).stdin(Stdio::null());
+        let folders = [("--path", &self.path), ("--pack", &self.pack), ("--host", &self.host)];
+        for (option, value) in folders.into_iter().filter_map(|(option, value)| Some((option, value.as_ref()?))) {
+            run.arg(option).arg(value);
+        }
+        if self.trust_tests {
+            run.arg("--trust-tests");
+        }
+        for file in work.files.iter().filter(|_| !work.all) {
+            run.arg("--file").arg(file);
+        }
+        let status = run.status().map_err(|error| CommandError::host(format!("cannot start {}: {error}", program.display())))?;
+        Ok(status.code().map_or_else(|| status.to_string(), |code| code.to_string()))
+    }
+}
+
+/// Waits for the next change and for quiet after it; what changed, and when that began. After a run, what it wrote itself is among it.
+fn next(changes: &Receiver<notify::Result<Event>>, ran: bool) -> Option<(Instant, BTreeSet<PathBuf>)> {
+    let mut paths = BTreeSet::new();
+    let mut since = Instant::now();
+    loop {
+        let event = match (ran || !paths.is_empty(), paths.is_empty()) {
+            (true, _) => changes.recv_timeout(QUIET),
+            (false, _) => changes.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        };
+        match event {
+            Ok(event) => {
+                let saved: Vec<PathBuf> = event.into_iter().filter(saves).flat_map(|event| event.paths).collect();
+                if paths.is_empty() && !saved.is_empty() {
+                    since = Instant::now();
+                }
+                paths.extend(saved);
+            }
+            Err(RecvTimeoutError::Timeout) => return Some((since, paths)),
+            Err(RecvTimeoutError::Disconnected) => return None,
+        }
+    }
+}
+
+/// Whether something was written, made, renamed, or given its run bit; looking at a file is no change.
+fn saves(event: &Event) -> bool {
+    match event.kind {
+        EventKind::Create(_)
+        | EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Name(_) | ModifyKind::Metadata(_) | ModifyKind::Any) => true,
+        EventKind::Any
+        | EventKind::Access(_)
+        | EventKind::Modify(ModifyKind::Other)
+        | EventKind::Remove(_)
+        | EventKind::Other => false,
+    }
+}
+
+/// Builds taster as the running one was built; where the new program lies, or nothing when it does not build, which cargo has told.
+fn build(sources: Option<&Path>, running: &Path) -> std::io::Result<Option<PathBuf>> {
+    let Some(workspace) = sources.and_then(Path::parent) else { return Ok(None) };
+    let mut cargo = Command::new("cargo");
+    cargo.args(["build", "--quiet", "--bin", "taster", "--message-format", "json-render-diagnostics"]).current_dir(workspace);
+    if running.components().any(|part| part.as_os_str() == "release") {
+        cargo.arg("--release");
+    }
+    let output = cargo.stdin(Stdio::null()).stderr(Stdio::inherit()).output()?;
+    let lines = output.stdout.split(|byte| *byte == b'\n').rev();
+    let mut messages = lines.filter_map(|line| serde_json::from_slice::<Value>(line).ok());
+    let built = messages.find_map(|message| Some(PathBuf::from(message.get("executable")?.as_str()?)));
+    Ok(built.filter(|_| output.status.success()))
+}

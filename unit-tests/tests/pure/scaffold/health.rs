@@ -1,0 +1,14 @@
+//! Whether the app says of itself that it is well.
+
+use harness::author::{Cx, Failed, Suite, ensure};
+
+pub fn suite() -> Suite {
+    Suite::new().health("the health page answers", answers)
+}
+
+async fn answers(cx: Cx) -> Result<(), Failed> {
+    let page = cx.get("/health").await?;
+    // A page that wants a log-in is the app's own, too.
+    let well = page.status() < 400 || [401, 403].contains(&page.status());
+    ensure(well, format!("it answers with {}", page.status()))
+}

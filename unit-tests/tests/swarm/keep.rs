@@ -1,0 +1,118 @@
+//! An app that outlives its run: tests are run on it again, whoever watches sees each change, and the janitor removes it.
+
+use std::{
+    fs::{self, File},
+    path::Path,
+    process::Stdio,
+};
+
+use libtest_mimic::Trial;
+use unit_tests::{
+    engine::until,
+    ground::Ground,
+    told::{Stage, Told, ended, signal},
+};
+
+use crate::{
+    outside::{copy_of, script},
+    runs::on_stages,
+};
+
+/// The stories of this file.
+pub(crate) fn stories(ground: Option<&Ground>) -> Vec<Trial> {
+    on_stages(
+        ground,
+        &[
+            ("keep::a_kept_app_is_tested_again_and_removed_when_somebody_says_so", kept),
+            ("keep::a_watched_test_is_run_when_it_is_saved", watched),
+            ("keep::the_janitor_removes_an_app_whose_time_is_over", over),
+            ("keep::a_run_that_is_ended_keeps_nothing", ended_early),
+        ],
+    )
+}
+
+/// The domain that a run kept, and the run's id.
+fn kept_by(stage: &Stage<'_>, told: &Told) -> (String, String) {
+    let run = stage.runs().first().expect("a run").file_name().unwrap().to_string_lossy().into_owned();
+    let domain = told.out.lines().find_map(|line| line.trim().strip_prefix("kept: ")?.split(' ').next().map(str::to_owned));
+    (domain.unwrap_or_else(|| panic!("no app is kept:\n{told}")), run)
+}
+
+fn kept(stage: &Stage<'_>) {
+    let mine = copy_of(stage, "hello");
+    let path = mine.display().to_string();
+    let told = stage.run(&["--recipe", "hello", "--path", &path, "--tiers", "install,custom", "--keep", "20m"]);
+    told.assert(0, &["green (install, custom)", "removes it at once", "--attach"]);
+    let (domain, run) = kept_by(stage, &told);
+    assert!(stage.page(&domain, "/health").contains("200"), "the app is there");
+    stage.run(&["janitor"]).assert(0, &[&format!("{run}: keeps {domain} until ")]);
+
+    let attach = ["--recipe", "hello", "--attach", &domain];
+    stage.run(&attach).assert(0, &["green (custom)", "posts::a post is read back: passed", "left behind: nothing"]);
+    stage.run(&["--recipe", "ghost", "--attach", &domain]).assert(2, &["is an app of hello, not of ghost"]);
+    stage
+        .run(&["--recipe", "hello", "--attach", "shop.taster.test"])
+        .assert(2, &["shop.taster.test is no app of a run of taster"]);
+    let tiers = [&attach[..], &["--tiers", "install"]].concat();
+    stage.run(&tiers).assert(2, &["--tiers speaks of another"]);
+
+    // Tests that were written after the app was kept. As long as one of them runs, nobody removes the app.
+    let (began, go) = (stage.path().join("began"), stage.path().join("go"));
+    let waits = format!("touch '{}'; until [ -e '{}' ]; do sleep 0.05; done", began.display(), go.display());
+    script(&mine.join("tests/waits.sh"), &waits, true);
+    let testing = stage.start(&[&attach[..], &["--trust-tests"]].concat());
+    until("the test runs", || began.exists());
+    stage.run(&["janitor", &run]).assert(0, &[&format!("{run}: alive")]);
+    stage.run(&attach).assert(2, &[&format!("{domain} is in use by another run")]);
+    fs::write(go, "").unwrap();
+    ended(testing).assert(0, &["green (custom)", "tests/waits.sh: passed"]);
+
+    stage.run(&["janitor", &run]).assert(0, &[&format!("{run}: "), "removed in", "nothing left"]);
+    stage.run(&attach).assert(2, &[&format!("{domain} is not kept by its run")]);
+    stage.assert_zero();
+}
+
+fn watched(stage: &Stage<'_>) {
+    let tests = stage.path().join("tests");
+    script(&tests.join("first.sh"), "exit 0", true);
+    script(&tests.join("second.sh"), "exit 0", true);
+    let shown = tests.display().to_string();
+    let told = stage.run(&["--recipe", "hello", "--tiers", "install", "--keep"]);
+    let (domain, run) = kept_by(stage, &told);
+    let log = stage.path().join("watch.log");
+    let mut watch = stage.taster(&["watch", "--recipe", "hello", "--attach", &domain, "--pack", &shown]);
+    let mut watch = watch.stdout(Stdio::null()).stderr(File::create(&log).unwrap()).spawn().unwrap();
+    let says = |words: &str| until(&format!("it says {words}"), || read(&log).contains(words));
+    says("watching ");
+    script(&tests.join("first.sh"), "echo the page is empty; exit 1", true);
+    says("after the change: exit 1");
+    assert!(read(&log).contains("first.sh: failed") && !read(&log).contains("second.sh"), "{}", read(&log));
+    script(&tests.join("second.sh"), "exit 0 # again", true);
+    says("after the change: exit 0");
+    assert!(read(&log).contains("second.sh: passed"), "{}", read(&log));
+    signal(watch.id(), "INT");
+    until("it has ended", || watch.try_wait().unwrap().is_some());
+    stage.run(&["janitor", &run]).assert(0, &["nothing left"]);
+    stage.assert_zero();
+}
+
+fn read(log: &Path) -> String {
+    fs::read_to_string(log).unwrap_or_default()
+}
+
+fn over(stage: &Stage<'_>) {
+    let told = stage.run(&["--recipe", "hello", "--tiers", "install", "--keep", "1s"]);
+    let (domain, run) = kept_by(stage, &told);
+    until("the janitor removes it", || !stage.run(&["janitor"]).out.contains(&format!("{run}: keeps ")));
+    let told = stage.run(&["--recipe", "hello", "--attach", &domain]);
+    told.assert(2, &[&format!("{domain} is not kept by its run")]);
+    stage.assert_zero();
+}
+
+fn ended_early(stage: &Stage<'_>) {
+    let run = stage.start(&["--recipe", "hello", "--tiers", "install", "--keep"]);
+    stage.reached(r#""event":"step-started","step":"deploy""#);
+    signal(run.id(), "INT");
+    ended(run).assert(130, &["left behind: nothing"]);
+    stage.assert_zero();
+}
