@@ -29,7 +29,7 @@ use crate::{
     },
     plan::{Class, Plan, Planned, Refusal, StepId, plan},
     ports::Ports,
-    state::{Next, RunState, next},
+    state::{Next, RunState, next as next_steps},
     steps::{self, Context},
 };
 
@@ -42,6 +42,8 @@ enum Wake {
     Signal(i32),
     /// The run's deadline passed.
     Deadline,
+    /// The run's guardian ended, although nobody had told it to.
+    GuardianLost(String),
 }
 
 /// What a run is made of.
@@ -62,6 +64,8 @@ pub struct Run<'a> {
     pub folder: &'a Folder,
     /// The signals that end the run early, by their numbers.
     pub signals: BoxStream<'static, i32>,
+    /// The losses of the run's guardian, each with one sentence on what becomes of it.
+    pub losses: BoxStream<'static, String>,
 }
 
 /// Takes a run from its request to its end and gives its last state. Whatever happens, what was claimed is swept.
@@ -71,7 +75,7 @@ pub async fn run(run: Run<'_>) -> RunState {
 
 /// [`run`] with another plan, so that tests can show what becomes of a run whose plan lacks something.
 pub async fn run_by(plan: impl Fn(&Request, &Facts, &Limits) -> Result<Plan, Refusal>, run: Run<'_>) -> RunState {
-    let Run { request, history, host, pack, ports, log, folder, mut signals } = run;
+    let Run { request, history, host, pack, ports, log, folder, mut signals, mut losses } = run;
     log.record(Kind::RunStarted {
         version: JOURNAL_VERSION,
         run: folder.run().clone(),
@@ -84,13 +88,18 @@ pub async fn run_by(plan: impl Fn(&Request, &Facts, &Limits) -> Result<Plan, Ref
 
     let found = Found::default();
     let given = Given { request: &request, host: &host, pack: &pack, history: history.as_ref() };
-    let gathered = tokio::select! {
-        gathered = AssertUnwindSafe(facts::gather(given, ports, log, folder, &found)).catch_unwind() => {
-            Some(gathered.unwrap_or_else(|_| Err(Refusal::Facts(panicked("gathering the facts")))))
+    let mut gathering = Box::pin(AssertUnwindSafe(facts::gather(given, ports, log, folder, &found)).catch_unwind());
+    let gathered = loop {
+        tokio::select! {
+            gathered = &mut gathering => {
+                break Some(gathered.unwrap_or_else(|_| Err(Refusal::Facts(panicked("gathering the facts")))));
+            }
+            signal = next(&mut signals) => { cancel(log, Cancel::Signal { signal }); break None }
+            () = &mut deadline => { cancel(log, Cancel::Deadline); break None }
+            text = next(&mut losses) => log.record(Kind::Warned { text }),
         }
-        signal = next_signal(&mut signals) => { cancel(log, Cancel::Signal { signal }); None }
-        () = &mut deadline => { cancel(log, Cancel::Deadline); None }
     };
+    drop(gathering);
     let (plan, tree, before) = match gathered {
         Some(Ok(facts)) => (plan(&request, &facts, &host.limits).unwrap_or_else(Plan::refused), facts.tree, facts.before),
         Some(Err(refusal)) => (Plan::refused(refusal), Tree::default(), None),
@@ -115,7 +124,7 @@ pub async fn run_by(plan: impl Fn(&Request, &Facts, &Limits) -> Result<Plan, Ref
     };
     log.record(Kind::Planned { plan: plan.clone() });
     say_of_the_pack(&plan, &request, log);
-    perform(&plan, &context, &mut signals, deadline.as_mut()).await;
+    perform(&plan, &context, &mut signals, &mut losses, deadline.as_mut()).await;
     log.record(Kind::RunFinished);
     log.state()
 }
@@ -125,6 +134,7 @@ async fn perform(
     plan: &Plan,
     context: &Context<'_>,
     signals: &mut BoxStream<'static, i32>,
+    losses: &mut BoxStream<'static, String>,
     mut deadline: std::pin::Pin<&mut tokio::time::Sleep>,
 ) {
     let log = context.log;
@@ -136,7 +146,7 @@ async fn perform(
             cancel(log, Cancel::Journal { message });
             end_tiers(plan, &handles);
         }
-        match next(plan, &log.state()) {
+        match next_steps(plan, &log.state()) {
             Next::Finished => return,
             Next::Start(ids) => {
                 for planned in ids.iter().filter_map(|id| plan.step(id)) {
@@ -154,8 +164,9 @@ async fn perform(
         let cancelled = log.state().cancel.is_some();
         let wake = tokio::select! {
             Some((id, outcome)) = running.next() => Wake::StepDone(id, outcome),
-            signal = next_signal(signals), if !cancelled => Wake::Signal(signal),
+            signal = next(signals), if !cancelled => Wake::Signal(signal),
             () = &mut deadline, if !cancelled => Wake::Deadline,
+            text = next(losses) => Wake::GuardianLost(text),
         };
         match wake {
             Wake::StepDone(step, outcome) => {
@@ -170,6 +181,7 @@ async fn perform(
                 cancel(log, Cancel::Deadline);
                 end_tiers(plan, &handles);
             }
+            Wake::GuardianLost(text) => log.record(Kind::Warned { text }),
         }
     }
 }
@@ -224,9 +236,10 @@ fn over_budget(state: &RunState, id: &StepId, budget: Duration) -> Failure {
     Failure::new(Cause::Budget { waiting_for }, message).owned_by(Owner::Infrastructure)
 }
 
-async fn next_signal(signals: &mut BoxStream<'static, i32>) -> i32 {
-    match signals.next().await {
-        Some(signal) => signal,
+/// The next one of a stream whose end nobody waits for.
+async fn next<T>(stream: &mut BoxStream<'static, T>) -> T {
+    match stream.next().await {
+        Some(next) => next,
         None => std::future::pending().await,
     }
 }

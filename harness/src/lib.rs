@@ -19,6 +19,7 @@ pub mod guard;
 pub mod journal;
 pub mod lint;
 pub mod log;
+pub mod marker;
 pub mod model;
 pub mod plan;
 pub mod policy;

@@ -9,7 +9,7 @@ use clap::{
 use harness::model::names::RecipeName;
 
 use crate::{
-    commands::{child, completions, doctor, janitor, list, look, pack, plan, run, sandbox, schema, show, verify},
+    commands::{child, completions, doctor, guardian, janitor, list, look, pack, plan, run, sandbox, schema, show, verify},
     env::Env,
     error::CommandError,
     output,
@@ -47,6 +47,8 @@ enum Command {
     Completions(completions::Completions),
     #[command(name = "__child", hide = true)]
     Child(child::Child),
+    #[command(name = "__guardian", hide = true)]
+    Guardian(guardian::Guardian),
     #[command(name = "__pack", hide = true)]
     Pack(pack::Pack),
 }
@@ -76,6 +78,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>, env: &Env) -> ExitCode {
         Command::Sandbox(sandbox) => sandbox.run(env),
         Command::Schema(schema) => schema.run(),
         Command::Child(child) => child.run(),
+        Command::Guardian(guardian) => guardian.run(),
         Command::Pack(pack) => pack.run(env),
     };
     done.unwrap_or_else(|error| report(&error))

@@ -8,6 +8,7 @@ pub mod sim_app;
 pub mod sim_data;
 pub mod sim_host;
 pub mod sim_machine;
+pub mod sim_mortal;
 pub mod sim_program;
 pub mod sim_swarm;
 pub mod sim_world;

@@ -1,6 +1,6 @@
 //! Makes the app known to abra: its `.env`, its secrets, and the checkout put back on what is under test.
 
-use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::{ABRA_PATIENCE, Context, defect};
 use crate::{
@@ -8,35 +8,47 @@ use crate::{
     claim::{Claim, Claimed},
     compose::Tree,
     event::Note,
+    marker::Marker,
     model::{
-        names::Commit,
+        names::{Commit, StackName},
         outcome::{Cause, Failure},
+        time::Wall,
     },
     ports::Call,
 };
 
-/// How long the marker on the Swarm speaks for the run, in milliseconds: longer than any deadline.
-const MARKER_LIFE_MS: i64 = 24 * 60 * 60 * 1000;
+/// How long the marker on the Swarm speaks for the run: a day, and for as long again as a run may take that has a later deadline.
+const MARKER_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(super) async fn provision(context: &Context<'_>) -> Result<(), Failure> {
     let head = context.head()?;
     let run = context.folder.run();
     // Whatever abra makes of the app is the stack's, so it is claimed before there is an app.
     context.claim(Claimed::Stack { name: head.stack.clone() })?;
-    let marker = context.claim(Claimed::Marker { name: format!("taster-{run}") })?;
-    let expiry = crate::model::time::Wall::from_millis(context.ports.clock.wall().millis() + MARKER_LIFE_MS);
-    let labels = BTreeMap::from([
-        ("taster.run".to_owned(), run.to_string()),
-        ("taster.stack".to_owned(), head.stack.to_string()),
-        ("taster.expires".to_owned(), expiry.to_string()),
-    ]);
-    context.ports.swarm.mark(&marker, &labels).await?;
+    let claim = context.claim(Claimed::Marker { name: Marker::name(run) })?;
+    context.ports.swarm.mark(&claim, &marker(context, &claim, head.stack.clone()).labels()).await?;
 
     let (commit, _) = context.installed()?;
     let commit = commit.clone();
     new_app(context, &commit).await?;
     // What is wired may say which secrets there are, so they are made then.
     if context.wires() { Ok(()) } else { context.make_secrets().await }
+}
+
+/// What the marker says of this run.
+fn marker(context: &Context<'_>, claim: &Claim, stack: StackName) -> Marker {
+    let machine = &context.ports.machine;
+    let deadline = context.log.state().begun.map_or(Duration::ZERO, |begun| begun.request.deadline);
+    let life = i64::try_from(MARKER_LIFE.max(deadline * 2).as_millis()).unwrap_or(i64::MAX);
+    let runs = context.folder.root().parent().unwrap_or(context.folder.root());
+    Marker {
+        run: claim.run().clone(),
+        stack,
+        swarm: claim.engine().clone(),
+        instance: format!("{}:{}", machine.name().0, runs.display()),
+        boot: machine.boot().unwrap_or_default(),
+        expires: Wall::from_millis(context.ports.clock.wall().millis().saturating_add(life)),
+    }
 }
 
 /// Makes head known to abra as a new app under the old name.

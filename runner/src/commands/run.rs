@@ -34,7 +34,7 @@ use crate::{
     cli::block_on,
     env::Env,
     error::{CommandError, Exit},
-    history,
+    guardian, history,
     host::{self, Found},
     janitor, output, outside, packs,
 };
@@ -190,10 +190,14 @@ pub(super) async fn taste(
             reporter(env),
         ],
     );
+    // Before the first claim, so that there is nothing yet that nobody would sweep.
+    let (guardian, losses) = guardian::beside(&env.exe, folder.root()).await;
     let children = Arc::new(log.clone());
     let ports = outside::ports(env, &host, Some(&request.recipe), &folder, children, redact.clone(), clock)
         .map_err(|error| host::no_engine(&error))?;
-    let state = engine::run(Tasting { request, history, host, pack, ports: &ports, log: &log, folder: &folder, signals }).await;
+    let run = Tasting { request, history, host, pack, ports: &ports, log: &log, folder: &folder, signals, losses };
+    let state = engine::run(run).await;
+    guardian.part(state.cancel.is_some());
     Ok(Ok(Tasted { state, folder, redact }))
 }
 

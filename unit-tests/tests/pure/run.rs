@@ -103,6 +103,7 @@ pub(crate) fn tasted_by(
             log: &log,
             folder: &folder,
             signals,
+            losses: stream::pending().boxed(),
         };
         let amended = |request: &_, facts: &_, limits: &_| {
             let mut plan = plan(request, facts, limits)?;

@@ -12,12 +12,16 @@ use harness::{
     journal::{Journal, RunLock},
     steps::sweep::Pace,
 };
-use runner::janitor::{Fate, Orders, Report, pass};
+use runner::{
+    aftermath::Reaching,
+    janitor::{Fate, Orders, Report, pass},
+};
 
 const DEAD: &str = "20261121-101502-k3v7q2m7";
 
 fn looked_at(runs: &Path) -> Vec<Report> {
-    let orders = Orders { runs: runs.to_owned(), engine: Some("/nowhere.sock".into()), dry_run: false, pace: Pace::default() };
+    let (runs, engine, pace) = (runs.to_owned(), Some("/nowhere.sock".into()), Pace::default());
+    let orders = Orders { runs, engine, dry_run: false, pace, stays: true, reach: Reaching::real() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut told = 0;
     let reports = runtime.block_on(pass(&orders, |_| told += 1)).unwrap();
