@@ -142,7 +142,9 @@ fn standing(world: &World, config: &Object, now: Wall, journals: &BTreeSet<RunId
             Standing::Unbelieved(format!("config {} was made on the Swarm {}, not on this one", config.name, marker.swarm))
         }
         () if now >= marker.expires => Standing::Expired(marker.claims()),
-        () => Standing::Until(format!("its journal is on {}; its marker speaks for it until {}", marker.instance, marker.expires)),
+        () => {
+            Standing::Until(format!("its journal is on {}; its marker speaks for it until {}", marker.instance, marker.expires))
+        }
     }
 }
 

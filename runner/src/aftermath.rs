@@ -1,10 +1,6 @@
 //! What is done for a run that is dead, whoever does it: its children end, what it claimed goes, its journal and its reports say so.
 
-use std::{
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use harness::{
     adapters::{children::Processes, clock::SystemClock, files::Disk, folder::Folder, swarm::DockerSwarm},
@@ -58,7 +54,6 @@ impl Reaching {
 }
 
 impl Reach {
-
     /// What a sweep needs of it.
     pub fn outside(&self) -> Outside<'_> {
         Outside { swarm: &*self.swarm, files: &*self.files, data: &*self.data, children: &*self.children, clock: &*self.clock }
@@ -107,7 +102,8 @@ pub async fn sweep(reach: &Reach, lock: RunLock, reading: &Reading, manner: Mann
             append(told(&more, manner.by))?;
         }
         swept.removed.extend(more.removed);
-        swept = Swept { residue: more.residue, living: more.living, released: more.released, took: swept.took + more.took, ..swept };
+        swept =
+            Swept { residue: more.residue, living: more.living, released: more.released, took: swept.took + more.took, ..swept };
     }
     swept.released.iter().try_for_each(|what| append(Kind::Released { what: what.clone() }))?;
     retell(&folder, reading);

@@ -10,9 +10,9 @@ use harness::{
     claim::{Claim, Claimed},
     event::Sweeper,
     journal::{self, LockError, Reading, RunLock},
+    marker::{self, Standing},
     model::time::spoken,
     ports::SwarmError,
-    marker::{self, Standing},
     steps::sweep::{Pace, Swept, until_zero},
     sweep::sweep,
 };

@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     path::Path,
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
@@ -23,9 +23,9 @@ use harness::{
     },
     plan::Head,
     ports::{
-        Abra, AbraError, Call, Capacity, Checked, Checkout, CheckoutError, Child, ChildError, ChildRegister, Children, Clock, Data,
-        Engine, Exchange, Holder, HttpView, Nudge, Ports, ProgramError, Ran, Room, Said, Swarm, SwarmError, TestProgram, Web,
-        WebError,
+        Abra, AbraError, Call, Capacity, Checked, Checkout, CheckoutError, Child, ChildError, ChildRegister, Children, Clock,
+        Data, Engine, Exchange, Holder, HttpView, Nudge, Ports, ProgramError, Ran, Room, Said, Swarm, SwarmError, TestProgram,
+        Web, WebError,
     },
     sweep::Removal,
     world::{ObjectKind, World},
@@ -76,9 +76,11 @@ pub struct Mortal {
     ports: Ports,
     death: Option<Death>,
     calls: AtomicU32,
+    /// The calls that make something, and how many things.
+    makers: Mutex<Vec<(u32, usize)>>,
     dead: AtomicBool,
     died: Notify,
-    register: OnceLock<Arc<dyn ChildRegister>>,
+    register: Mutex<Option<Arc<dyn ChildRegister>>>,
     after: Mutex<After>,
 }
 
@@ -100,16 +102,17 @@ impl Mortal {
             ports: host.ports(),
             death,
             calls: AtomicU32::new(0),
+            makers: Mutex::default(),
             dead: AtomicBool::new(false),
             died: Notify::new(),
-            register: OnceLock::new(),
+            register: Mutex::default(),
             after: Mutex::default(),
         })
     }
 
     /// The ports of the run; its children are told to `register`.
     pub fn ports(self: &Arc<Self>, register: Arc<dyn ChildRegister>) -> Ports {
-        let _ = self.register.set(register);
+        *self.register.lock().unwrap_or_else(PoisonError::into_inner) = Some(register);
         let mortal = Arc::new(Run(self.clone()));
         Ports {
             swarm: mortal.clone(),
@@ -131,6 +134,11 @@ impl Mortal {
         Arc::new(Survivors(self.clone()))
     }
 
+    /// Lets go of what the run held, as the system does at its end.
+    pub fn let_go(&self) {
+        *self.register.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// Returns when the run has died.
     pub async fn death(&self) {
         if !self.dead.load(Ordering::Relaxed) {
@@ -141,6 +149,13 @@ impl Mortal {
     /// How many calls it has made.
     pub fn calls(&self) -> u32 {
         self.calls.load(Ordering::Relaxed)
+    }
+
+    /// All deaths that a run which makes the same calls can die.
+    pub fn deaths(&self) -> Vec<Death> {
+        let makers = self.makers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let within = makers.into_iter().flat_map(|(call, things)| (0..=things).map(move |made| Death::Within(call, made)));
+        (1..=self.calls()).map(Death::After).chain(within).collect()
     }
 
     /// Whether anything may still appear.
@@ -173,6 +188,10 @@ impl Mortal {
 
     /// Dies in the next call if that is where the run is to die and the call makes something.
     async fn die_within(&self, things: Vec<Thing>) {
+        if !things.is_empty() {
+            let maker = (self.calls() + 1, things.len());
+            self.makers.lock().unwrap_or_else(PoisonError::into_inner).push(maker);
+        }
         let Some(Death::Within(number, made)) = self.death else { return };
         if self.calls() + 1 != number || made > things.len() || things.is_empty() {
             return;
@@ -373,7 +392,7 @@ impl Data for Run {
 #[async_trait]
 impl Abra for Run {
     async fn call(&self, call: &Call, claim: Option<&Claim>, budget: Duration) -> Result<Exchange, AbraError> {
-        let register = self.0.register.get().expect("a register of children").clone();
+        let register = self.0.register.lock().unwrap_or_else(PoisonError::into_inner).clone().expect("a register of children");
         register.started(CHILD, 1, "abra").await.expect("a journal");
         self.0.die_within(things(call)).await;
         let answer = self.0.call(self.0.ports.abra.call(call, claim, budget)).await;
