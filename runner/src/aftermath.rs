@@ -182,7 +182,8 @@ mod tests {
             (true, Some(at(-600)), Duration::ZERO),
             (true, Some(at(3600)), IN_FLIGHT),
         ] {
-            let reading = Reading { busy, swept_after: first, ..Reading::default() };
+            let mut reading = Reading::default();
+            (reading.busy, reading.swept_after) = (busy, first);
             assert_eq!(flying(&reading, at(0)), left, "{busy} {first:?}");
         }
     }
