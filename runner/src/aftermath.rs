@@ -32,13 +32,16 @@ pub struct Reach {
 /// The engine's socket where a journal names none.
 pub const SOCKET: &str = "/var/run/docker.sock";
 
+/// Reaches all of it, with the engine behind a socket.
+pub type Connect = dyn Fn(&Path) -> Result<Reach, SwarmError> + Send + Sync;
+
 /// How the outside is reached.
 #[derive(Clone)]
 pub struct Reaching {
     /// Children, which end whether an engine answers or not.
     pub children: Arc<dyn Children>,
     /// All, with the engine behind a socket.
-    pub engine: Arc<dyn Fn(&Path) -> Result<Reach, SwarmError> + Send + Sync>,
+    pub engine: Arc<Connect>,
 }
 
 impl Reaching {
