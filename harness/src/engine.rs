@@ -29,7 +29,7 @@ use crate::{
     },
     plan::{self, Class, Plan, Planned, Refusal, StepId},
     ports::Ports,
-    state::{Next, RunState, next, tried_again},
+    state::{Next, RunState, next as next_steps, tried_again},
     steps::{self, Context},
 };
 
@@ -42,6 +42,8 @@ enum Wake {
     Signal(i32),
     /// The run's deadline passed.
     Deadline,
+    /// The run's guardian ended, although nobody had told it to.
+    GuardianLost(String),
 }
 
 /// What earlier runs of a recipe on a host say.
@@ -71,6 +73,8 @@ pub struct Run<'a> {
     pub folder: &'a Folder,
     /// The signals that end the run early, by their numbers.
     pub signals: BoxStream<'static, i32>,
+    /// The losses of the run's guardian, each with one sentence on what becomes of it.
+    pub losses: BoxStream<'static, String>,
 }
 
 /// Takes a run from its request to its end and gives its last state. Whatever happens, what was claimed is swept.
@@ -80,20 +84,20 @@ pub async fn run(run: Run<'_>) -> RunState {
 
 /// [`run`] with another plan, so that tests can show what becomes of a run whose plan lacks something.
 pub async fn run_by(decide: impl Fn(&Request, &Facts, &Limits) -> Result<Plan, Refusal>, run: Run<'_>) -> RunState {
-    let Run { request, history, host, pack, ports, log, folder, signals } = run;
+    let Run { request, history, host, pack, ports, log, folder, signals, losses } = run;
     let given = Given { request: &request, host: &host, pack: &pack, history: history.green.as_ref() };
     let ready = async |found: &Found| {
         let facts = facts::gather(given, ports, log, folder, found).await?;
         let plan = decide(&request, &facts, &host.limits)?;
         Ok(Ready { plan, tree: facts.tree, before: facts.before, pack: facts.pack })
     };
-    conduct(ready, given, &history.tests, Outside { ports, log, folder, signals }).await
+    conduct(ready, given, &history.tests, Outside { ports, log, folder, signals, losses }).await
 }
 
 /// Runs custom tests on an app that another run keeps. Nothing of that app is claimed, and nothing of it is removed; the caller holds
 /// the lock of the run that keeps it.
 pub async fn attach(attached: &Attached, run: Run<'_>) -> RunState {
-    let Run { request, host, pack, ports, log, folder, signals, .. } = run;
+    let Run { request, host, pack, ports, log, folder, signals, losses, .. } = run;
     let given = Given { request: &request, host: &host, pack: &pack, history: None };
     let ready = async |found: &Found| {
         let pack = facts::attached::gather(attached, given, ports, log, folder, found).await?;
@@ -101,7 +105,7 @@ pub async fn attach(attached: &Attached, run: Run<'_>) -> RunState {
         Ok(Ready { plan, tree: Tree::default(), before: None, pack })
     };
     // The app's own run has told of what vanished.
-    conduct(ready, given, &BTreeSet::new(), Outside { ports, log, folder, signals }).await
+    conduct(ready, given, &BTreeSet::new(), Outside { ports, log, folder, signals, losses }).await
 }
 
 /// What a plan is performed with.
@@ -112,12 +116,13 @@ struct Ready {
     pack: Pack,
 }
 
-/// What a run acts through, and what can end it early.
+/// What a run acts through, and what can end it early or has to be told.
 struct Outside<'a> {
     ports: &'a Ports,
     log: &'a Log,
     folder: &'a Folder,
     signals: BoxStream<'static, i32>,
+    losses: BoxStream<'static, String>,
 }
 
 /// Takes a run from its first event to its last, with what `ready` makes of the facts. `known` are the custom tests of the last green
@@ -129,7 +134,7 @@ async fn conduct(
     outside: Outside<'_>,
 ) -> RunState {
     let Given { request, host, pack, .. } = given;
-    let Outside { ports, log, folder, mut signals } = outside;
+    let Outside { ports, log, folder, mut signals, mut losses } = outside;
     log.record(Kind::RunStarted {
         version: JOURNAL_VERSION,
         run: folder.run().clone(),
@@ -141,13 +146,18 @@ async fn conduct(
     tokio::pin!(deadline);
 
     let found = Found::default();
-    let gathered = tokio::select! {
-        gathered = AssertUnwindSafe(ready(&found)).catch_unwind() => {
-            Some(gathered.unwrap_or_else(|_| Err(Refusal::Facts(panicked("gathering the facts")))))
+    let mut gathering = Box::pin(AssertUnwindSafe(ready(&found)).catch_unwind());
+    let gathered = loop {
+        tokio::select! {
+            gathered = &mut gathering => {
+                break Some(gathered.unwrap_or_else(|_| Err(Refusal::Facts(panicked("gathering the facts")))));
+            }
+            signal = next(&mut signals) => { cancel(log, Cancel::Signal { signal }); break None }
+            () = &mut deadline => { cancel(log, Cancel::Deadline); break None }
+            text = next(&mut losses) => log.record(Kind::Warned { text }),
         }
-        signal = next_signal(&mut signals) => { cancel(log, Cancel::Signal { signal }); None }
-        () = &mut deadline => { cancel(log, Cancel::Deadline); None }
     };
+    drop(gathering);
     let without = |plan| Ready { plan, tree: Tree::default(), before: None, pack: pack.clone() };
     let Ready { plan, tree, before, pack } = match gathered {
         Some(Ok(ready)) => ready,
@@ -174,7 +184,7 @@ async fn conduct(
     log.record(Kind::Planned { plan: plan.clone() });
     say_of_the_pack(&plan, &request.knowing(&plan.pack), log);
     say_what_vanished(&plan, request, known, log);
-    perform(&plan, &context, &mut signals, deadline.as_mut()).await;
+    perform(&plan, &context, &mut signals, &mut losses, deadline.as_mut()).await;
     log.record(Kind::RunFinished);
     log.state()
 }
@@ -184,6 +194,7 @@ async fn perform(
     plan: &Plan,
     context: &Context<'_>,
     signals: &mut BoxStream<'static, i32>,
+    losses: &mut BoxStream<'static, String>,
     mut deadline: std::pin::Pin<&mut tokio::time::Sleep>,
 ) {
     let log = context.log;
@@ -195,7 +206,7 @@ async fn perform(
             cancel(log, Cancel::Journal { message });
             end_tiers(plan, &handles);
         }
-        match next(plan, &log.state()) {
+        match next_steps(plan, &log.state()) {
             Next::Finished => return,
             Next::Start(ids) => {
                 for planned in ids.iter().filter_map(|id| plan.step(id)) {
@@ -210,8 +221,9 @@ async fn perform(
         let cancelled = log.state().cancel.is_some();
         let wake = tokio::select! {
             Some((id, outcome)) = running.next() => Wake::StepDone(id, outcome),
-            signal = next_signal(signals), if !cancelled => Wake::Signal(signal),
+            signal = next(signals), if !cancelled => Wake::Signal(signal),
             () = &mut deadline, if !cancelled => Wake::Deadline,
+            text = next(losses) => Wake::GuardianLost(text),
         };
         match wake {
             Wake::StepDone(step, outcome) => {
@@ -234,6 +246,7 @@ async fn perform(
                 cancel(log, Cancel::Deadline);
                 end_tiers(plan, &handles);
             }
+            Wake::GuardianLost(text) => log.record(Kind::Warned { text }),
         }
     }
 }
@@ -319,9 +332,10 @@ fn over_budget(state: &RunState, id: &StepId, budget: Duration) -> Failure {
     Failure::new(Cause::Budget { waiting_for }, message).owned_by(Owner::Infrastructure)
 }
 
-async fn next_signal(signals: &mut BoxStream<'static, i32>) -> i32 {
-    match signals.next().await {
-        Some(signal) => signal,
+/// The next one of a stream whose end nobody waits for.
+async fn next<T>(stream: &mut BoxStream<'static, T>) -> T {
+    match stream.next().await {
+        Some(next) => next,
         None => std::future::pending().await,
     }
 }

@@ -193,8 +193,38 @@ pub enum Kind {
         /// What it showed.
         hygiene: Hygiene,
     },
-    /// The run ended. Always the last event.
+    /// The run ended. Only somebody who sweeps after it may add to its journal.
     RunFinished,
+    /// Somebody else swept after the run. One that did not come to its own end was killed.
+    SweptAfter {
+        /// Who.
+        by: Sweeper,
+        /// How many objects and files were removed.
+        removed: u32,
+        /// What could not be removed, with the reason, a sentence each.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        left: Vec<String>,
+    },
+}
+
+/// Who sweeps when the run cannot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Sweeper {
+    /// The process that was started beside the run for this.
+    Guardian,
+    /// A later run, or whoever asked for it.
+    Janitor,
+}
+
+impl Sweeper {
+    /// Its name in sentences.
+    pub fn name(self) -> &'static str {
+        match self {
+            Sweeper::Guardian => "guardian",
+            Sweeper::Janitor => "janitor",
+        }
+    }
 }
 
 impl Kind {

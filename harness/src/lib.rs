@@ -21,6 +21,7 @@ pub mod journal;
 pub mod keep;
 pub mod lint;
 pub mod log;
+pub mod marker;
 pub mod model;
 pub mod picture;
 pub mod plan;

@@ -226,6 +226,8 @@ pub enum SwarmError {
 pub trait Machine: Send + Sync {
     /// Its host name and kernel release, as an engine on it would say them.
     fn name(&self) -> (String, String);
+    /// What its kernel calls the time since it was started; absent when it cannot be read.
+    fn boot(&self) -> Option<String>;
     /// The memory that a new process could have, in bytes; absent when it cannot be read.
     fn memory(&self) -> Option<u64>;
     /// The free bytes of the file system that holds `folder`, or its nearest parent that exists, none where it is read-only;

@@ -13,7 +13,7 @@ use crate::{
     canary::{CanaryState, Moment},
     claim::Claimed,
     converge::TaskState,
-    event::{Cancel, Event, Kind, Note, TaskSeen},
+    event::{Cancel, Event, Kind, Note, Sweeper, TaskSeen},
     keep,
     lint::Linted,
     model::{
@@ -93,6 +93,19 @@ pub struct RunState {
     pub last: Option<(Wall, Mono)>,
     /// When the run ended.
     pub finished: Option<Wall>,
+    /// Who swept after the run last, and what is left; a run that did not end before that was killed.
+    pub swept_after: Option<SweptAfter>,
+}
+
+/// What somebody else than the run has swept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SweptAfter {
+    /// Who, the last time.
+    pub by: Sweeper,
+    /// How many objects and files were removed, by all of them.
+    pub removed: u32,
+    /// What is left, after the last of them.
+    pub left: Vec<String>,
 }
 
 /// How what the recipe's files were taken to say compares with what runs.
@@ -304,6 +317,10 @@ pub fn fold(mut state: RunState, event: &Event) -> RunState {
         Kind::Kept { domain, until } => state.kept = Some(keep::Kept { domain, until }),
         Kind::WorldCompared { hygiene } => state.hygiene = Some(hygiene),
         Kind::RunFinished => state.finished = Some(event.at),
+        Kind::SweptAfter { by, removed, left } => {
+            let before = state.swept_after.take().map_or(0, |before| before.removed);
+            state.swept_after = Some(SweptAfter { by, removed: before.saturating_add(removed), left });
+        }
         Kind::ChildStarted { pid, start_ticks, doing } => {
             state.children.insert(pid, (start_ticks, doing));
         }

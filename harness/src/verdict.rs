@@ -12,7 +12,7 @@ use crate::{
     model::pack::Weight,
     plan::{Class, Plan, Refusal, Step, StepId},
     rungs::Rung,
-    state::{RunState, StepState},
+    state::{RunState, StepState, SweptAfter},
     thorough,
 };
 
@@ -256,13 +256,28 @@ pub fn verdict_so_far(state: &RunState) -> Verdict {
         let at = step.began;
         step.ended.get_or_insert((at, Outcome::Unverified(Gap::Killed)));
     }
-    let so_far = verdict(&state);
-    match so_far.outcome {
-        Colour::Red | Colour::Inconclusive => so_far,
-        Colour::Green => {
-            let reasons = vec![Reason::nobodys(None, "the run has not come to its end")];
-            Verdict { outcome: Colour::Inconclusive, reasons, ..so_far }
+    let mut so_far = verdict(&state);
+    if let Some(after) = &state.swept_after {
+        // What the recipe did wrong before stays the news; else this is why nothing more is known.
+        let at = so_far.reasons.iter().position(|reason| reason.owner.is_none()).unwrap_or(so_far.reasons.len());
+        so_far.reasons.insert(at, Reason::nobodys(None, killed(after)));
+    }
+    if so_far.outcome == Colour::Green {
+        so_far.outcome = Colour::Inconclusive;
+        if so_far.reasons.is_empty() {
+            so_far.reasons.push(Reason::nobodys(None, "the run has not come to its end"));
         }
+    }
+    so_far
+}
+
+/// That a run was killed, and what became of what it had made.
+fn killed(after: &SweptAfter) -> String {
+    let things = if after.removed == 1 { "1 thing" } else { &format!("{} things", after.removed) };
+    let removed = format!("the run was killed; its {} removed {things} after it", after.by.name());
+    match after.left.as_slice() {
+        [] => format!("{removed}, and nothing is left"),
+        left => format!("{removed}, and could not remove: {}", left.join("; ")),
     }
 }
 

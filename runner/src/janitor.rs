@@ -4,25 +4,28 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use harness::{
-    adapters::{children::Processes, clock::SystemClock, files::Disk, swarm::DockerSwarm},
+    adapters::clock::SystemClock,
     claim::{Claim, Claimed},
-    event::Kind,
-    journal::{self, Journal, LockError, Reading, RunLock},
+    event::Sweeper,
+    journal::{self, LockError, Reading, RunLock},
     keep::{Keeping, Kept, keeping},
+    marker::{self, Standing},
     model::{names::RunId, time::spoken},
-    ports::{Clock, Data, Files, Swarm, SwarmError},
-    steps::sweep::{Outside, Pace, Swept, until_zero},
+    ports::{Clock, SwarmError},
+    steps::sweep::{Pace, Swept, until_zero},
     sweep::sweep,
 };
 
-use crate::output;
+use crate::{
+    aftermath::{self, Manner, Reach, Reaching},
+    output,
+};
 
 /// What a janitor is to do.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Orders {
     /// The folder with one folder per run.
     pub runs: PathBuf,
@@ -34,6 +37,10 @@ pub struct Orders {
     pub only: Option<RunId>,
     /// How long one run's sweep may take.
     pub pace: Pace,
+    /// Whether it stays with a run until the engine cannot be at work for it any more; otherwise that is left to the next pass.
+    pub stays: bool,
+    /// How the engine and all else is reached.
+    pub reach: Reaching,
 }
 
 /// What became of one run.
@@ -64,13 +71,17 @@ pub enum Fate {
     Would(Vec<String>),
     /// It could not be swept at all.
     Failed(String),
+    /// Nothing: it is another machine's, or has no journal here, and its marker speaks for it until then.
+    Elsewhere(String),
+    /// Nothing: what looks like a marker is none that could be believed.
+    Unbelieved(String),
 }
 
 impl Report {
     /// Whether something of the run is left, or may be.
     pub fn residue(&self) -> bool {
         match &self.fate {
-            Fate::Kept(_) | Fate::Alive | Fate::Settled | Fate::Would(_) => false,
+            Fate::Kept(_) | Fate::Alive | Fate::Settled | Fate::Would(_) | Fate::Elsewhere(_) | Fate::Unbelieved(_) => false,
             Fate::Swept(swept) => !swept.clean() || self.lost_claims,
             Fate::Failed(_) => true,
         }
@@ -88,10 +99,12 @@ impl Report {
             Fate::Would(removals) if removals.is_empty() => format!("{run}: nothing to remove"),
             Fate::Would(removals) => format!("{run}: would remove {}", removals.join(", ")),
             Fate::Failed(sentence) => format!("{run}: not swept: {sentence}"),
+            Fate::Elsewhere(sentence) | Fate::Unbelieved(sentence) => format!("{run}: left alone: {sentence}"),
             Fate::Swept(swept) => {
                 let state = match (swept.clean(), self.lost_claims) {
                     (false, _) => "not all is gone",
                     (true, true) => "nothing left of what can be read of its journal",
+                    (true, false) if swept.released.is_empty() => "nothing left; it is looked at once more by the next janitor",
                     (true, false) => "nothing left",
                 };
                 format!("{run}: {} removed in {}, {state}", swept.removed.len(), spoken(swept.took))
@@ -124,13 +137,18 @@ pub async fn pass(orders: &Orders, mut each: impl FnMut(&Report)) -> io::Result<
         each(&report);
         reports.push(report);
     }
+    for report in marked(orders).await {
+        each(&report);
+        reports.push(report);
+    }
     Ok(reports)
 }
 
 /// The pass before a run, so that what a dead run left does not stand in its way. What it did is told on standard error.
 pub async fn before_a_run(runs: &Path, engine: &Path) {
-    let orders =
-        Orders { runs: runs.to_owned(), engine: Some(engine.to_owned()), dry_run: false, only: None, pace: Pace::default() };
+    let (runs, engine, pace) = (runs.to_owned(), Some(engine.to_owned()), Pace::default());
+    let reach = Reaching::real();
+    let orders = Orders { runs: runs.clone(), engine, dry_run: false, only: None, pace, stays: false, reach };
     let told = |report: &Report| {
         if matches!(report.fate, Fate::Swept(_)) {
             report.lines().iter().for_each(|line| output::tell(&format!("janitor: {line}")));
@@ -168,19 +186,55 @@ async fn one(orders: &Orders, folder: &Path) -> Report {
     if let (Keeping::Valid(kept), None) = (keeping(&reading, SystemClock::start().wall()), &orders.only) {
         return report(Fate::Kept(kept), reading);
     }
-    let socket = orders.engine.clone().or_else(|| reading.engine.clone()).unwrap_or_else(|| "/var/run/docker.sock".into());
-    let fate = match DockerSwarm::at(&socket) {
+    let socket = orders.engine.clone().or_else(|| reading.engine.clone()).unwrap_or_else(|| aftermath::SOCKET.into());
+    let fate = match (orders.reach.engine)(&socket) {
         Err(error) => Fate::Failed(error.to_string()),
-        Ok(swarm) if orders.dry_run => {
-            would(&swarm, &reading.claims).await.unwrap_or_else(|error| Fate::Failed(error.to_string()))
+        Ok(reach) if orders.dry_run => {
+            would(&reach, &reading.claims).await.unwrap_or_else(|error| Fate::Failed(error.to_string()))
         }
-        Ok(swarm) => clean(&swarm, lock, &reading, orders.pace).await.unwrap_or_else(Fate::Failed),
+        Ok(reach) => {
+            let manner = Manner { by: Sweeper::Janitor, pace: orders.pace, stays: orders.stays };
+            aftermath::sweep(&reach, lock, &reading, manner).await.map_or_else(Fate::Failed, Fate::Swept)
+        }
     };
     report(fate, reading)
 }
 
-async fn would(swarm: &DockerSwarm, claims: &[Claim]) -> Result<Fate, SwarmError> {
-    let mut world = swarm.world().await?;
+/// The runs that only a marker on the Swarm tells of, because they were started on another machine or their folders are gone.
+async fn marked(orders: &Orders) -> Vec<Report> {
+    let socket = orders.engine.clone().unwrap_or_else(|| aftermath::SOCKET.into());
+    // Where there is no Swarm there is no marker, and of an engine that does not answer the runs of this machine tell.
+    let Ok(reach) = (orders.reach.engine)(&socket) else { return Vec::new() };
+    let (Ok(world), Ok(engine)) = (reach.swarm.world().await, reach.swarm.host().await) else { return Vec::new() };
+    // Both clocks have to say that a time is over: either may have been set wrongly.
+    let now = engine.clock.map_or(reach.clock.wall(), |theirs| theirs.min(reach.clock.wall()));
+    let journals = marker::names(&world).filter(|run| orders.runs.join(run.as_str()).is_dir());
+    let journals = journals.filter(|run| !journal::settled(&orders.runs.join(run.as_str())).unwrap_or(false)).collect();
+    let mut reports = Vec::new();
+    for (name, standing) in marker::standings(&world, now, &journals) {
+        let fate = match standing {
+            Standing::OfJournal => continue,
+            Standing::Until(sentence) => Fate::Elsewhere(sentence),
+            Standing::Unbelieved(sentence) => Fate::Unbelieved(sentence),
+            Standing::Expired(claims) if orders.dry_run => {
+                would(&reach, &claims).await.unwrap_or_else(|error| Fate::Failed(error.to_string()))
+            }
+            Standing::Expired(claims) => match RunLock::attempt(&orders.runs) {
+                Ok(_lock) => {
+                    let swept = until_zero(reach.outside(), &claims, &[], orders.pace).await;
+                    swept.map_or_else(|error| Fate::Failed(error.to_string()), Fate::Swept)
+                }
+                Err(LockError::Held { .. } | LockError::Replaced { .. }) => Fate::Alive,
+                Err(error @ (LockError::NoFile { .. } | LockError::System { .. })) => Fate::Failed(error.to_string()),
+            },
+        };
+        reports.push(Report { run: name, fate, unread: Vec::new(), lost_claims: false });
+    }
+    reports
+}
+
+async fn would(reach: &Reach, claims: &[Claim]) -> Result<Fate, SwarmError> {
+    let mut world = reach.swarm.world().await?;
     let paths: Vec<PathBuf> = claims
         .iter()
         .filter_map(|claim| match claim.what() {
@@ -188,10 +242,10 @@ async fn would(swarm: &DockerSwarm, claims: &[Claim]) -> Result<Fate, SwarmError
             Claimed::Stack { .. } | Claimed::Marker { .. } | Claimed::Snapshots { .. } => None,
         })
         .collect();
-    world.files = Disk.digests(&paths);
+    world.files = reach.files.digests(&paths);
     for claim in claims {
         if let Claimed::Snapshots { app, .. } = claim.what() {
-            world.snapshots.insert(app.clone(), swarm.snapshots(claim).await?);
+            world.snapshots.insert(app.clone(), reach.data.snapshots(claim).await?);
         }
     }
     let now = sweep(claims, &world);
@@ -201,17 +255,4 @@ async fn would(swarm: &DockerSwarm, claims: &[Claim]) -> Result<Fate, SwarmError
     let later = now.waiting.iter().map(|left| left.what.clone());
     let kept = now.blocked.iter().chain(&now.refused).map(|left| format!("(not {left})"));
     Ok(Fate::Would(first.chain(files).chain(snapshots).chain(later).chain(kept).collect()))
-}
-
-async fn clean(swarm: &DockerSwarm, lock: RunLock, reading: &Reading, pace: Pace) -> Result<Fate, String> {
-    let clock = SystemClock::start();
-    let journal = Journal::resume(lock, reading, Arc::new(clock)).map_err(|error| error.to_string())?;
-    let outside = Outside { swarm, files: &Disk, data: swarm, children: &Processes, clock: &clock };
-    let swept = until_zero(outside, &reading.claims, &reading.children, pace).await.map_err(|error| error.to_string())?;
-    let ended = swept.ended.iter().map(|pid| Kind::ChildEnded { pid: *pid });
-    let released = swept.released.iter().map(|what| Kind::Released { what: what.clone() });
-    for kind in ended.chain(released) {
-        journal.append(kind).map_err(|error| error.to_string())?;
-    }
-    Ok(Fate::Swept(swept))
 }

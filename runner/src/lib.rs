@@ -1,5 +1,6 @@
 //! The command line of taster.
 
+pub mod aftermath;
 mod asked;
 mod attach;
 mod changes;
@@ -7,6 +8,7 @@ pub mod cli;
 pub mod commands;
 pub mod env;
 pub mod error;
+pub mod guardian;
 pub mod history;
 pub mod host;
 pub mod janitor;

@@ -9,6 +9,7 @@ pub mod sim_browser;
 pub mod sim_data;
 pub mod sim_host;
 pub mod sim_machine;
+pub mod sim_mortal;
 pub mod sim_neighbours;
 pub mod sim_program;
 pub mod sim_swarm;

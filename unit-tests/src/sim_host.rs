@@ -181,6 +181,18 @@ impl SimHost {
         self.lock().values().map(|object| object.name.clone()).collect()
     }
 
+    /// All that is on it.
+    pub fn objects(&self) -> BTreeMap<ObjectId, harness::world::Object> {
+        let volumes = self.data.volumes();
+        let volumes = volumes.iter().map(|volume| object(ObjectKind::Volume, volume, None));
+        self.lock().clone().into_iter().chain(volumes).collect()
+    }
+
+    /// Puts something on it, as somebody else would.
+    pub fn put(&self, thing: (ObjectId, harness::world::Object)) {
+        self.lock().extend([thing]);
+    }
+
     /// The stacks that abra deployed to another Swarm and did not undeploy.
     pub fn elsewhere(&self) -> BTreeSet<String> {
         self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner).clone()

@@ -89,6 +89,10 @@ impl Machine for SimMachine {
         (self.name.clone(), "6.1".into())
     }
 
+    fn boot(&self) -> Option<String> {
+        Some("boot1".into())
+    }
+
     fn memory(&self) -> Option<u64> {
         self.memory
     }

@@ -145,6 +145,33 @@ impl<'a> Stage<'a> {
         until(&format!("the journal says {text}"), || self.runs().iter().any(|run| journal(run).contains(text)));
     }
 
+    /// The guardians of the runs on this stage, by their process ids.
+    pub fn guardians(&self) -> Vec<u32> {
+        let place = self.path().display().to_string();
+        let guards = |pid: &u32| {
+            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let line = String::from_utf8_lossy(&line).into_owned();
+            line.contains("\0__guardian\0") && line.contains(&place)
+        };
+        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.file_name().to_string_lossy().parse().ok()).filter(guards).collect()
+    }
+
+    /// Kills a run and its guardian, so that nobody sweeps after it.
+    ///
+    /// # Panics
+    /// If the run has no guardian.
+    pub fn kill_with_guardian(&self, run: &mut Child) {
+        // A run that is stopped does not start another one.
+        signal(run.id(), "STOP");
+        let guardians = self.guardians();
+        assert!(!guardians.is_empty(), "the run has a guardian");
+        guardians.into_iter().for_each(|guardian| signal(guardian, "KILL"));
+        // `kill` of the standard library is SIGKILL.
+        run.kill().unwrap();
+        run.wait().unwrap();
+    }
+
     /// The results of the only run.
     ///
     /// # Panics

@@ -35,27 +35,39 @@ impl Children for Processes {
     }
 }
 
-/// The living processes of `child`: itself, its group, its session, and all that these started.
+/// The living processes of `child`: itself, its group, its session, whatever `belongs` knows as the run's wherever it went, and all
+/// that these started.
 ///
-/// When the child itself is gone its id may be somebody else's by now, or the id of a daemon's session. Then only those of
-/// the group and session count that `belongs` knows as the run's.
+/// When the child itself is gone its id may be somebody else's by now, or the id of a daemon's session. Then only those count that
+/// `belongs` knows.
 fn family(table: &[Process], child: &Child, belongs: impl Fn(i32) -> bool) -> BTreeSet<i32> {
     let leader = table.iter().find(|row| row.pid == child.pid);
     let known = leader.is_some_and(|row| row.start_ticks == child.start_ticks);
-    let taken = leader.is_some() && !known;
     let of_child = |row: &&Process| {
         let near = row.pid == child.pid || row.group == child.pid || row.session == child.pid;
-        near && !taken && row.start_ticks >= child.start_ticks && (known || belongs(row.pid))
+        row.start_ticks >= child.start_ticks && (near && known || belongs(row.pid))
     };
     let mut family = with_descendants(table, table.iter().filter(of_child).map(|row| row.pid).collect());
     family.retain(|pid| table.iter().any(|row| row.pid == *pid && !row.ended));
     family
 }
 
-/// Whether the environment of `pid` names the run, as that of each child does by the run's own folder.
+/// Whether the environment of `pid` is that of the run's children, see [`marks`]. Whoever asks is none of them, also when somebody
+/// who looks into the run's folder by hand has set the same variables.
 fn belongs(pid: i32, child: &Child) -> bool {
-    let run = child.run.as_str().as_bytes();
-    environment(pid).windows(run.len()).any(|part| part == run)
+    let own = i32::try_from(std::process::id()).is_ok_and(|own| own == pid);
+    !own && marks(&environment(pid), child.run.as_str())
+}
+
+/// The variables that tell a child which folder of the run it works in.
+const MARKS: [&[u8]; 2] = [b"ABRA_DIR=", super::program::MARK];
+
+/// Whether one of the variables that only children of a run have names a place in the folder of `run`. Other variables, such as the
+/// working folder of a shell, may name it for people who read what the run wrote.
+fn marks(environment: &[u8], run: &str) -> bool {
+    let place = |entry| MARKS.iter().find_map(|mark| <[u8]>::strip_prefix(entry, *mark));
+    let inside = |place: &[u8]| place.split(|byte| *byte == b'/').any(|part| part == run.as_bytes());
+    environment.split(|byte| *byte == 0).filter_map(place).any(inside)
 }
 
 fn looked(table: io::Result<Vec<Process>>) -> Result<Vec<Process>, ChildError> {
@@ -85,11 +97,31 @@ mod tests {
         ] {
             assert_eq!(family(&table, &asked, none).into_iter().collect::<Vec<_>>(), expected, "{what}");
         }
-        let orphan = [process(11, 1, 10, 101), process(12, 1, 10, 99)];
-        let ours = family(&orphan, &child(10, 100), |_| true);
-        assert_eq!(ours.into_iter().collect::<Vec<_>>(), [11], "one that is older than the child cannot be its own");
+        let orphan = [process(11, 1, 10, 101), process(12, 1, 10, 99), process(13, 1, 13, 102), process(14, 13, 14, 103)];
+        let ours = family(&orphan, &child(10, 100), |pid| pid != 14);
+        let why = "what left the session is known by its mark; one that is older than the child cannot be its own";
+        assert_eq!(ours.into_iter().collect::<Vec<_>>(), [11, 13, 14], "{why}");
+        let stranger = [process(10, 1, 10, 200), process(15, 1, 15, 201)];
+        let ours = family(&stranger, &child(10, 100), |pid| pid == 15);
+        assert_eq!(ours.into_iter().collect::<Vec<_>>(), [15], "the leader's id is somebody else's by now");
         let zombie = [Process { ended: true, ..process(10, 1, 10, 100) }];
         assert!(family(&zombie, &child(10, 100), none).is_empty());
+    }
+
+    #[test]
+    fn only_what_works_in_the_runs_folder_bears_its_mark() {
+        let run = "20261121-101502-k3v7q2m7";
+        for (environment, marked) in [
+            ("HOME=/root\0ABRA_DIR=/state/runs/20261121-101502-k3v7q2m7/abra\0", true),
+            ("TASTER_CONTEXT=/state/runs/20261121-101502-k3v7q2m7/abra/pack/1.json\0A=b\0", true),
+            ("PWD=/state/runs/20261121-101502-k3v7q2m7\0OLDPWD=/state/runs/20261121-101502-k3v7q2m7/abra\0", false),
+            ("ABRA_DIR=/root/.abra\0RUN=20261121-101502-k3v7q2m7\0", false),
+            ("ABRA_DIR=/state/runs/20261121-101502-k3v7q2m7.old/abra\0", false),
+            ("MY_ABRA_DIR=/state/runs/20261121-101502-k3v7q2m7/abra\0", false),
+            ("", false),
+        ] {
+            assert_eq!(marks(environment.as_bytes(), run), marked, "{environment:?}");
+        }
     }
 
     #[tokio::test]

@@ -106,6 +106,11 @@ impl Machine for LocalMachine {
         (uname.nodename().to_string_lossy().into_owned(), uname.release().to_string_lossy().into_owned())
     }
 
+    fn boot(&self) -> Option<String> {
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        Some(boot.trim().to_owned())
+    }
+
     fn memory(&self) -> Option<u64> {
         Meminfo::current().ok()?.mem_available
     }

@@ -36,6 +36,8 @@ use crate::{
 
 /// The environment variable that names the context.
 pub const CONTEXT: &str = "TASTER_CONTEXT";
+/// How that variable begins in an environment.
+pub(super) const MARK: &[u8] = b"TASTER_CONTEXT=";
 /// How much of the output is kept, in bytes: the end of it.
 const KEPT: usize = 64 << 10;
 /// The largest file of a function that is kept with the results, in bytes.

@@ -15,7 +15,7 @@ use crate::{
     event::{Event, JOURNAL_VERSION},
     model::{
         names::{EngineId, RunId},
-        time::Mono,
+        time::{Mono, Wall},
     },
     ports::Child,
 };
@@ -29,12 +29,18 @@ pub struct Reading {
     pub events: Vec<Event>,
     /// What is claimed and not released, each once.
     pub claims: Vec<Claim>,
+    /// All that was ever claimed and is released.
+    pub released: Vec<Claim>,
     /// The children that were started and are not known to have ended.
     pub children: Vec<Child>,
     /// The engine's socket that the run used.
     pub engine: Option<PathBuf>,
     /// Whether the run came to its own end.
     pub finished: bool,
+    /// Whether a step or a child acts by the journal's last word. If so, the engine may still be at work on what it was asked for.
+    pub busy: bool,
+    /// When somebody else swept after the run for the first time.
+    pub swept_after: Option<Wall>,
     /// What could not be read, a sentence each.
     pub unread: Vec<String>,
     /// How many lines may hold a claim that could not be read. A run with such a line is never known to be clean.
@@ -110,7 +116,14 @@ enum Lean {
     ChildEnded {
         pid: i32,
     },
+    StepStarted {
+        step: String,
+    },
+    StepFinished {
+        step: String,
+    },
     RunFinished,
+    SweptAfter,
     #[serde(other)]
     Other,
 }
@@ -119,7 +132,11 @@ enum Lean {
 struct Fold {
     reading: Reading,
     claims: Vec<(EngineId, Claimed)>,
+    released: Vec<(EngineId, Claimed)>,
     children: BTreeMap<i32, (u64, String)>,
+    /// The steps that have not ended, and whether a child acted when the run was last heard of.
+    steps: BTreeSet<String>,
+    acted: bool,
 }
 
 /// What the bytes of a journal say. Total: whatever they are, what can be read is returned and the rest is said.
@@ -158,6 +175,11 @@ impl Fold {
         reading.last_seq = reading.last_seq.max(value.get("seq").and_then(Value::as_u64).unwrap_or(0));
         reading.last_mono = reading.last_mono.max(Mono(value.get("mono").and_then(Value::as_u64).unwrap_or(0)));
         match Lean::deserialize(&value) {
+            Ok(Lean::SweptAfter) => {
+                let at = value.get("at").and_then(|at| Wall::deserialize(at).ok());
+                self.reading.swept_after = self.reading.swept_after.or(at);
+                self.acted |= !self.children.is_empty();
+            }
             Ok(lean) => self.lean(lean),
             Err(error) if matches!(name.as_str(), "run-started" | "claimed" | "child-started") => {
                 self.lost(format!("line {number}: {name}: {error}"));
@@ -184,15 +206,21 @@ impl Fold {
                 self.reading.engine = socket.map(PathBuf::from);
             }
             Lean::Claimed { engine, what } => self.claims.push((engine, what)),
-            Lean::Released { what } => self.claims.retain(|(_, claimed)| *claimed != what),
+            Lean::Released { what } => self.released.extend(self.claims.extract_if(.., |(_, claimed)| *claimed == what)),
             Lean::ChildStarted { pid, start_ticks, doing } => {
                 self.children.insert(pid, (start_ticks, doing));
             }
             Lean::ChildEnded { pid } => {
                 self.children.remove(&pid);
             }
+            Lean::StepStarted { step } => {
+                self.steps.insert(step);
+            }
+            Lean::StepFinished { step } => {
+                self.steps.remove(&step);
+            }
             Lean::RunFinished => self.reading.finished = true,
-            Lean::Other => {}
+            Lean::SweptAfter | Lean::Other => {}
         }
     }
 
@@ -207,9 +235,14 @@ impl Fold {
             self.reading.lost_claims += self.claims.len();
             return self.reading;
         };
+        self.reading.busy = self.acted || !self.steps.is_empty() || !self.children.is_empty();
         let mut seen = BTreeSet::new();
-        self.claims.retain(|claim| seen.insert(claim.clone()));
-        self.reading.claims = self.claims.into_iter().map(|(engine, what)| Claim::new(run.clone(), engine, what)).collect();
+        let mut claims = |all: Vec<(EngineId, Claimed)>| {
+            let once = all.into_iter().filter(|claim| seen.insert(claim.clone()));
+            once.map(|(engine, what)| Claim::new(run.clone(), engine, what)).collect()
+        };
+        self.reading.claims = claims(self.claims);
+        self.reading.released = claims(self.released);
         let child = |(pid, (start_ticks, doing))| Child { run: run.clone(), pid, start_ticks, doing };
         self.reading.children = self.children.into_iter().map(child).collect();
         self.reading

@@ -1,6 +1,6 @@
 //! Makes the app known to abra: its `.env`, its secrets, and the checkout put back on what is under test.
 
-use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::{ABRA_PATIENCE, Context, defect};
 use crate::{
@@ -8,38 +8,50 @@ use crate::{
     claim::{Claim, Claimed},
     compose::Tree,
     event::Note,
+    marker::Marker,
     model::{
-        names::Commit,
+        names::{Commit, StackName},
         outcome::{Cause, Failure},
+        time::Wall,
     },
     ports::Call,
 };
 
-/// How long the marker on the Swarm speaks for the run, in milliseconds: longer than any deadline.
-const MARKER_LIFE_MS: i64 = 24 * 60 * 60 * 1000;
+/// How long the marker on the Swarm speaks for the run: a day, and for as long again as a run may take that has a later deadline.
+const MARKER_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(super) async fn provision(context: &Context<'_>) -> Result<(), Failure> {
     let head = context.head()?;
     let run = context.folder.run();
     // Whatever abra makes of the app is the stack's, so it is claimed before there is an app.
     context.claim(Claimed::Stack { name: head.stack.clone() })?;
-    let marker = context.claim(Claimed::Marker { name: format!("taster-{run}") })?;
-    // A kept app is the run's for longer, and how long it will be kept begins only when the run ends.
-    let keep = context.log.state().begun.and_then(|begun| begun.request.authoring.keep).unwrap_or_default();
-    let life = MARKER_LIFE_MS + i64::try_from(keep.as_millis()).unwrap_or_default();
-    let expiry = crate::model::time::Wall::from_millis(context.ports.clock.wall().millis() + life);
-    let labels = BTreeMap::from([
-        ("taster.run".to_owned(), run.to_string()),
-        ("taster.stack".to_owned(), head.stack.to_string()),
-        ("taster.expires".to_owned(), expiry.to_string()),
-    ]);
-    context.ports.swarm.mark(&marker, &labels).await?;
+    let claim = context.claim(Claimed::Marker { name: Marker::name(run) })?;
+    context.ports.swarm.mark(&claim, &marker(context, &claim, head.stack.clone()).labels()).await?;
 
     let (commit, _) = context.installed()?;
     let commit = commit.clone();
     new_app(context, &commit).await?;
     // What is wired may say which secrets there are, so they are made then.
     if context.wires() { Ok(()) } else { context.make_secrets().await }
+}
+
+/// What the marker says of this run.
+fn marker(context: &Context<'_>, claim: &Claim, stack: StackName) -> Marker {
+    let machine = &context.ports.machine;
+    let asked = context.log.state().begun.map(|begun| (begun.request.deadline, begun.request.authoring.keep));
+    let (deadline, keep) = asked.unwrap_or_default();
+    // How long an app is kept is counted from the end of its run.
+    let life = MARKER_LIFE.max(deadline * 2) + keep.unwrap_or_default();
+    let life = i64::try_from(life.as_millis()).unwrap_or(i64::MAX);
+    let runs = context.folder.root().parent().unwrap_or(context.folder.root());
+    Marker {
+        run: claim.run().clone(),
+        stack,
+        swarm: claim.engine().clone(),
+        instance: format!("{}:{}", machine.name().0, runs.display()),
+        boot: machine.boot().unwrap_or_default(),
+        expires: Wall::from_millis(context.ports.clock.wall().millis().saturating_add(life)),
+    }
 }
 
 /// Makes head known to abra as a new app under the old name.

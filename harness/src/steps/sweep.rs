@@ -49,7 +49,17 @@ pub struct Pace {
     pub patience: Duration,
     /// How many looks in a row must show nothing: one alone may fall between the death of a child and what it had begun.
     pub empty_looks: u32,
+    /// How long after the first look that the engine answers there must be another one that shows nothing. See [`IN_FLIGHT`].
+    pub settle: Duration,
 }
+
+/// How long an engine may go on with a request whose client is dead. It hands requests about services, networks, secrets and configs to
+/// the Swarm on a time-out of its own, 20 s, which the end of the client's connection does not shorten (moby,
+/// `daemon/cluster/cluster.go`: `swarmRequestTimeout`); the rest is for the engine to begin with it.
+pub const IN_FLIGHT: Duration = Duration::from_secs(22);
+
+/// The time between two looks when there is nothing any more and it is only waited for what the engine may still make.
+const WATCH_POLL: Duration = Duration::from_millis(500);
 
 impl Default for Pace {
     fn default() -> Self {
@@ -58,6 +68,7 @@ impl Default for Pace {
             poll: Duration::from_millis(60),
             patience: Duration::from_secs(5),
             empty_looks: 2,
+            settle: Duration::ZERO,
         }
     }
 }
@@ -116,6 +127,8 @@ pub async fn until_zero_by(
     let mut last: Option<Sweep> = None;
     let mut blocked_since: Option<Mono> = None;
     let mut snapshots = unlisted(claims);
+    let mut first: Option<Mono> = None;
+    let mut settled = false;
     loop {
         let over = outside.clock.mono().since(started) >= pace.budget;
         match outside.swarm.world().await {
@@ -123,6 +136,7 @@ pub async fn until_zero_by(
             Err(_) if over => break,
             Err(_) => empty = 0,
             Ok(mut world) => {
+                let first = *first.get_or_insert(outside.clock.mono());
                 world.files = outside.files.digests(&watched);
                 world.snapshots.clone_from(&snapshots);
                 swept.looks += 1;
@@ -133,7 +147,8 @@ pub async fn until_zero_by(
                 let only_blocked = idle && now.waiting.iter().all(|left| left.why == Why::OthersFirst) && !now.blocked.is_empty();
                 blocked_since = only_blocked.then(|| blocked_since.unwrap_or(outside.clock.mono()));
                 let stuck = blocked_since.is_some_and(|since| outside.clock.mono().since(since) >= pace.patience);
-                let done = empty >= pace.empty_looks || stuck || over;
+                settled = empty >= pace.empty_looks && outside.clock.mono().since(first) >= pace.settle;
+                let done = settled || stuck || over;
                 let acted = !done && act(outside, &now, &mut refusals, &mut swept).await;
                 // A backup that was given up goes on in its service as long as it finds the app; nothing is known of it before.
                 let app_gone = now.remove.is_empty() && now.waiting.iter().all(|left| left.why == Why::OthersFirst);
@@ -149,10 +164,12 @@ pub async fn until_zero_by(
                 }
             }
         }
-        tokio::time::sleep(pace.poll).await;
+        tokio::time::sleep(if empty >= pace.empty_looks { WATCH_POLL } else { pace.poll }).await;
     }
     if let Some(last) = last {
-        swept.released = released(claims, &last);
+        if settled || pace.settle.is_zero() {
+            swept.released = released(claims, &last);
+        }
         // Snapshots that nobody could list stay claimed, so that the janitor looks again.
         swept.released.retain(|what| !matches!(what, Claimed::Snapshots { app, .. } if !snapshots.contains_key(app)));
         swept.residue = residue(last, &refusals);

@@ -9,6 +9,7 @@ use std::{
 use harness::{model::names::RunId, steps::sweep::Pace};
 
 use crate::{
+    aftermath::Reaching,
     cli::block_on,
     env::Env,
     error::{CommandError, Exit},
@@ -18,7 +19,9 @@ use crate::{
 /// Sweeps what dead runs left behind
 ///
 /// Goes through the folders of all runs. A run whose process lives is left alone; of a dead one everything is removed that its
-/// journal claims. An app that is kept is left alone until its time is over, unless its run is named. It may be stopped at any moment and started again. The exit code is 4 when something is left that could not be
+/// journal claims. An app that is kept is left alone until its time is over, unless its run is named. Of a run on another machine,
+/// which only its marker on the Swarm tells of, everything is removed once the marker has expired. It may be stopped at any moment and
+/// started again. The exit code is 4 when something is left that could not be
 /// removed.
 #[derive(Debug, clap::Args)]
 pub struct Janitor {
@@ -48,14 +51,16 @@ impl Janitor {
             return Err(CommandError::usage(format!("there is no run {unknown} in {}", runs.display()))
                 .remedy("`taster list` names the last ones"));
         }
-        let (engine, dry_run, pace) = (self.engine, self.dry_run, Pace::default());
-        let orders = Orders { runs: runs.clone(), engine, dry_run, only: self.run, pace };
+        let (engine, dry_run, pace, only) = (self.engine, self.dry_run, Pace::default(), self.run);
+        let orders = Orders { runs: runs.clone(), engine, dry_run, only, pace, stays: true, reach: Reaching::real() };
         let reports = block_on(pass(&orders, print))?
             .map_err(|error| CommandError::host(format!("cannot read {}: {error}", runs.display())))?;
+        let marked = |report: &&Report| matches!(report.fate, Fate::Elsewhere(_) | Fate::Unbelieved(_));
+        let looked = reports.len() - reports.iter().filter(marked).count();
         let settled = reports.iter().filter(|report| matches!(report.fate, Fate::Settled)).count();
         let mut out = io::stdout().lock();
         // A reader that went away is no reason to fail: the sweep is done.
-        let _ = writeln!(out, "{} runs looked at, {settled} of them with nothing left from before", reports.len());
+        let _ = writeln!(out, "{looked} runs looked at, {settled} of them with nothing left from before");
         let exit = if reports.iter().any(Report::residue) { Exit::Residue } else { Exit::Green };
         Ok(exit.into())
     }

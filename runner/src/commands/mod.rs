@@ -3,6 +3,7 @@
 pub mod child;
 pub mod completions;
 pub mod doctor;
+pub mod guardian;
 pub mod janitor;
 pub mod list;
 pub mod look;

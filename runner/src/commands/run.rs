@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::StreamExt;
+use futures_util::{StreamExt, stream::BoxStream};
 use harness::{
     adapters::{executables::Places, folder::Folder, program, swarm::DockerSwarm},
     engine::{self, Past, Run as Tasting},
@@ -41,7 +41,7 @@ use crate::{
     cli::block_on,
     env::Env,
     error::{CommandError, Exit},
-    history,
+    guardian, history,
     host::{self, Found},
     janitor, output, outside, packs,
 };
@@ -193,8 +193,10 @@ pub(super) async fn taste(
         () = janitor::before_a_run(&runs, &host.engine) => {}
         Some(signal) = signals.next() => return Ok(Err(ended_before(signal))),
     }
-    let Stage { folder, redact, log, ports } = stage(env, &host, &request, None)?;
-    let state = engine::run(Tasting { request, history, host, pack, ports: &ports, log: &log, folder: &folder, signals }).await;
+    let Stage { folder, redact, log, ports, guardian, losses } = stage(env, &host, &request, None).await?;
+    let run = Tasting { request, history, host, pack, ports: &ports, log: &log, folder: &folder, signals, losses };
+    let state = engine::run(run).await;
+    guardian.part(state.cancel.is_some());
     Ok(Ok(Tasted { state, folder, redact }))
 }
 
@@ -207,9 +209,11 @@ async fn taste_on(
     held: &Held,
 ) -> Result<Result<Tasted, ExitCode>, CommandError> {
     let signals = guard::signals().map_err(|error| CommandError::host(format!("cannot listen for signals: {error}")))?;
-    let Stage { folder, redact, log, ports } = stage(env, &host, &request, Some(held))?;
-    let run = Tasting { request, history: Past::default(), host, pack, ports: &ports, log: &log, folder: &folder, signals };
+    let Stage { folder, redact, log, ports, guardian, losses } = stage(env, &host, &request, Some(held)).await?;
+    let history = Past::default();
+    let run = Tasting { request, history, host, pack, ports: &ports, log: &log, folder: &folder, signals, losses };
     let state = engine::attach(&held.attached, run).await;
+    guardian.part(state.cancel.is_some());
     Ok(Ok(Tasted { state, folder, redact }))
 }
 
@@ -219,10 +223,12 @@ struct Stage {
     redact: Arc<Redact>,
     log: Log,
     ports: Ports,
+    guardian: guardian::Line,
+    losses: BoxStream<'static, String>,
 }
 
 /// The folder of a new run with its journal, and its outside.
-fn stage(env: &Env, host: &Host, request: &Request, held: Option<&Held>) -> Result<Stage, CommandError> {
+async fn stage(env: &Env, host: &Host, request: &Request, held: Option<&Held>) -> Result<Stage, CommandError> {
     // An engine that cannot be used at all is told before there is a run, so that nothing is left of one.
     DockerSwarm::at(&host.engine).map_err(|error| host::no_engine(&error))?;
     let clock = outside::clock();
@@ -250,6 +256,8 @@ fn stage(env: &Env, host: &Host, request: &Request, held: Option<&Held>) -> Resu
             reporter(env),
         ],
     );
+    // Before the first claim, so that there is nothing yet that nobody would sweep.
+    let (guardian, losses) = guardian::beside(&env.exe, folder.root()).await;
     let children = Arc::new(log.clone());
     let ports = outside::ports(env, host, Some(&request.recipe), &folder, children.clone(), redact.clone(), clock)
         .map_err(|error| host::no_engine(&error))?;
@@ -259,7 +267,7 @@ fn stage(env: &Env, host: &Host, request: &Request, held: Option<&Held>) -> Resu
     };
     let places = Places { repository: held.map(|held| held.repository.clone()), folder: request.authoring.folder.clone() };
     let ports = outside::with_tests(ports, program, places, children, redact.clone());
-    Ok(Stage { folder, redact, log, ports })
+    Ok(Stage { folder, redact, log, ports, guardian, losses })
 }
 
 /// Who shows the run while it goes on.

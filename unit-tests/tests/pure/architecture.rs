@@ -65,6 +65,7 @@ fn decisions_reach_nothing_outside() {
         "harness/src/preflight",
         "harness/src/state.rs",
         "harness/src/claim.rs",
+        "harness/src/marker.rs",
         "harness/src/sweep.rs",
         "harness/src/world.rs",
         "harness/src/verdict.rs",

@@ -29,7 +29,7 @@ const TIERS: &[Tier] = &[Tier::Install, Tier::Backup, Tier::Restore];
 const ALL: &[Tier] = &[Tier::Install, Tier::Upgrade, Tier::Backup, Tier::Restore];
 
 /// The files of a release of an app with a volume and these labels.
-fn tree(release: &str, labels: &[&str]) -> Tree {
+pub(crate) fn tree(release: &str, labels: &[&str]) -> Tree {
     let version = format!("coop-cloud.${{STACK_NAME}}.version={release}");
     let labels = ["a=b", &version].into_iter().chain(labels.iter().copied());
     let labels: String = labels.map(|label| format!("        - \"{label}\"\n")).collect();

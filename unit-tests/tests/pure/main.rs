@@ -10,6 +10,7 @@ mod book;
 mod compose;
 mod compose_env;
 mod compose_recorded;
+mod crash;
 mod custom;
 mod flake;
 mod html;

@@ -309,6 +309,7 @@ fn run(manners: Manners, look: &str, learns: bool) -> (tempfile::TempDir, PathBu
             log: &log,
             folder: &folder,
             signals: stream::pending().boxed(),
+            losses: stream::pending().boxed(),
         };
         let state = engine::run(run).await;
         let place = Place { folder: "/runs/x", page: false, paint: Paint::Plain };

@@ -136,6 +136,7 @@ fn tasted_after(
             log: &log,
             folder: &folder,
             signals,
+            losses: stream::pending().boxed(),
         };
         let amended = |request: &_, facts: &_, limits: &_| {
             let mut plan = plan(request, facts, limits)?;

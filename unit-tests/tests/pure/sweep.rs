@@ -124,6 +124,7 @@ async fn life(way: Way, sim: &SimWorld, claims: &[Claim], children: &[Child]) ->
         poll: Duration::ZERO,
         patience: Duration::from_secs(1),
         empty_looks: way.empty_looks,
+        settle: Duration::ZERO,
     };
     tokio::select! {
         biased;

@@ -18,7 +18,10 @@ use harness::{
     ports::Clock,
     steps::sweep::Pace,
 };
-use runner::janitor::{Fate, Orders, Report, pass};
+use runner::{
+    aftermath::Reaching,
+    janitor::{Fate, Orders, Report, pass},
+};
 
 const DEAD: &str = "20261121-101502-k3v7q2m7";
 
@@ -28,7 +31,8 @@ fn looked_at(runs: &Path) -> Vec<Report> {
 
 fn looked_at_one(runs: &Path, only: Option<&str>) -> Vec<Report> {
     let (engine, only) = (Some("/nowhere.sock".into()), only.map(|run| run.parse().unwrap()));
-    let orders = Orders { runs: runs.to_owned(), engine, dry_run: false, only, pace: Pace::default() };
+    let (runs, pace, reach) = (runs.to_owned(), Pace::default(), Reaching::real());
+    let orders = Orders { runs, engine, dry_run: false, only, pace, stays: true, reach };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut told = 0;
     let reports = runtime.block_on(pass(&orders, |_| told += 1)).unwrap();

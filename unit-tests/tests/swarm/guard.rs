@@ -110,7 +110,7 @@ fn parent_dies(stage: &Stage<'_>) {
     assert_ended(stage, &Told { exit: Some(143), out, err: String::new() }, 143, "the run was ended by signal 15");
 }
 
-/// The run dies while abra deploys: abra goes with it, the results say what is true, the next run sweeps before its own.
+/// The run dies while abra deploys, and its guardian too: abra goes with them, the results say what is true, the next run sweeps before its own.
 fn killed(stage: &Stage<'_>) {
     let abra = stage.script("\"$ABRA\" \"$@\" || exit; case \"$*\" in *'app deploy'*) sleep 61.125;; esac");
     let host = stage.host_file(&[("abra", &abra)]).display().to_string();
@@ -120,9 +120,7 @@ fn killed(stage: &Stage<'_>) {
     let token = dead.file_name().unwrap().to_string_lossy().rsplit('-').next().unwrap().to_owned();
     let stack = format!("hello-{token}_taster_test");
     until("the app is on the Swarm", || stage.ground.engine.left_of(&stack, &[]).contains("service"));
-    // `kill` of the standard library is SIGKILL.
-    run.kill().unwrap();
-    run.wait().unwrap();
+    stage.kill_with_guardian(&mut run);
     let told = results(&dead);
     assert_ne!(told["verdict"]["outcome"], "green", "{told}");
     assert!(told["finished"].is_null() && told["exit_code"] != 0, "{told}");
@@ -134,6 +132,8 @@ fn killed(stage: &Stage<'_>) {
     assert_eq!(stage.ground.engine.left_of(&stack, &[]), "", "the dead run is swept before the next begins");
     assert!(!left_alive(&abra) && !left_alive("61.125"), "its abra does not live on");
     ended(next).assert(0, &["janitor: ", "nothing left", "green (install, upgrade, backup, restore"]);
+    // What the engine may still have been at work on is looked for once more.
+    stage.run(&["janitor"]).assert(0, &["nothing left"]);
     stage.assert_zero();
 }
 

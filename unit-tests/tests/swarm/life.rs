@@ -215,8 +215,7 @@ fn just_made(stage: &Stage<'_>) {
 fn killed(stage: &Stage<'_>) {
     let mut run = in_mid_backup(stage, Some(&stage.script(SILENT)), "hello-store");
     snapshot_made(stage);
-    run.kill().unwrap();
-    run.wait().unwrap();
+    stage.kill_with_guardian(&mut run);
     assert!(journal(&stage.only_run()).contains(r#""claimed":"snapshots""#), "the claim came before the act");
     stage.run(&["janitor"]).assert(0, &["removed", "nothing left"]);
     assert_no_snapshot(stage);

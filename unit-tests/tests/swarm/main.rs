@@ -12,6 +12,7 @@ mod ghost;
 mod guard;
 mod judge;
 mod keep;
+mod kill;
 mod life;
 mod lint;
 #[path = "sandbox.rs"]
@@ -83,6 +84,7 @@ fn on_a_swarm(ground: Result<Ground, String>, list: bool, ghost: bool) -> Vec<Tr
     stories.extend(life::stories(ground.as_ref()));
     stories.extend(thorough::stories(ground.as_ref()));
     stories.extend(guard::stories(ground.as_ref()));
+    stories.extend(kill::stories(ground.as_ref()));
     stories.extend(bad_input::stories(ground.as_ref()));
     stories.extend(worlds::stories(ground.as_ref()));
     stories.extend(redact::stories(ground.as_ref()));

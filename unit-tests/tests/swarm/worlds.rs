@@ -302,15 +302,13 @@ fn engine_dies(stage: &Stage<'_>) {
     assert_nothing_on(&stage, &spare.engine());
 }
 
-/// Power is lost for the run too. What is left of it is on the engine again when that comes back, and the janitor sweeps it.
+/// Power is lost for the run and its guardian too. What is left of it is on the engine again when that comes back, and the janitor sweeps it.
 fn engine_and_run_die(stage: &Stage<'_>) {
     let (mut spare, ground) = spare_ground(stage);
     let stage = Stage::new(&ground);
     let mut run = in_mid_deploy(&stage, &spare, &[]);
-    // `kill` of the standard library is SIGKILL.
-    run.kill().unwrap();
     spare.kill();
-    run.wait().unwrap();
+    stage.kill_with_guardian(&mut run);
     let janitor = stage.run(&["janitor"]);
     janitor.assert(4, &["not swept: no engine answers at"]);
     spare.restart();

@@ -5,12 +5,14 @@ use std::{
     ffi::OsString,
     fs::File,
     io::{self, Read, Write},
+    os::unix::fs::OpenOptionsExt,
     path::PathBuf,
     time::Duration,
 };
 
 use portable_pty::{CommandBuilder, NativePtySystem, PtySize, PtySystem};
 use rustix::{
+    fs::OFlags,
     process::Signal,
     termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr},
 };
@@ -81,7 +83,9 @@ pub fn start(start: Start) -> io::Result<Running> {
     let pair = NativePtySystem::default().openpty(SIZE).map_err(io::Error::other)?;
     if let Some(path) = pair.master.tty_name() {
         // Without echo the word that lets the shim go does not show up in the output.
-        let terminal = File::options().read(true).write(true).open(path)?;
+        // It is not to become this process's own terminal, which it would where this leads a session without one, as a service does.
+        let flags = OFlags::NOCTTY.bits().cast_signed();
+        let terminal = File::options().read(true).write(true).custom_flags(flags).open(path)?;
         let mut modes = tcgetattr(&terminal)?;
         modes.local_modes.remove(LocalModes::ECHO | LocalModes::ECHONL);
         tcsetattr(&terminal, OptionalActions::Now, &modes)?;

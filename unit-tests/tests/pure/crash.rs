@@ -1,0 +1,356 @@
+//! A run is killed after each of its calls, and in the middle of each that makes things. Whoever comes after it, the end is the same:
+//! nothing of the run, everything of others as it was, a journal that can be read, and a result that proves nothing. The controls at the
+//! end show that wrong sweepers are noticed.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures_util::stream::{self, StreamExt};
+use harness::{
+    adapters::folder::Folder,
+    claim::Claim,
+    engine::{self, Run},
+    journal::{self, Journal},
+    log::{Log, Reporter},
+    model::{host::Host, outcome::Tier},
+    redact::Redact,
+    report::results::{ResultsFile, ResultsV1},
+    steps::sweep::{Pace, until_zero_by},
+    sweep::{Sweep, sweep},
+    verdict::Colour,
+    world::{Object, ObjectId, ObjectKind, World},
+};
+use runner::{
+    aftermath::{Reach, Reaching},
+    guardian,
+    janitor::{Orders, pass},
+};
+use unit_tests::{
+    recording::Recording,
+    sim_app::RELEASES,
+    sim_host::{Manners, SimHost},
+    sim_mortal::{Death, LATE, Mortal, SimClock},
+    sim_world::object,
+    tale::request,
+};
+
+const RUN: &str = "20261121-101502-aebagbaf";
+const TIERS: &[Tier] = &[Tier::Install, Tier::Upgrade, Tier::Backup, Tier::Restore];
+
+/// Who comes after the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum After {
+    /// Its guardian, at once.
+    Guardian,
+    /// A janitor that somebody asked for.
+    Janitor,
+    /// The janitor before the next run, which waits for nothing, and the one before the run after that.
+    NextRuns,
+    /// Two janitors, beside each other.
+    Janitors,
+    /// The guardian, and a janitor beside it.
+    Both,
+}
+
+/// A wrong way to come after a run.
+#[derive(Debug, Clone, Copy)]
+enum Wrong {
+    /// It sweeps once and leaves.
+    Once,
+    /// It removes what bears the label of the stack, and nothing else.
+    Labels,
+    /// It asks how old a run is, and not whether it lives.
+    Age,
+}
+
+/// What others have on the host.
+fn others() -> Vec<(ObjectId, Object)> {
+    vec![
+        object(ObjectKind::Service, "shop_app", Some("shop")),
+        object(ObjectKind::Volume, "shop_data", Some("shop")),
+        object(ObjectKind::Secret, "hello-aebagbaf_taster_testx_token_v1", None),
+        object(ObjectKind::Service, "hello-aebagbaf_taster_testx_app", Some("hello-aebagbaf_taster_testx")),
+        object(ObjectKind::Config, "taster-20261121-101502-bbbbbbbb", None),
+    ]
+}
+
+/// A host with an app that has two releases and data, beside what others have.
+fn host() -> SimHost {
+    let mut host = SimHost::new(Manners::default(), Recording::load("healthy").looks.last().unwrap());
+    let labels = &["backupbot.backup=true", "head=1"];
+    host.tree = super::life::tree(RELEASES[1], labels);
+    host.app.before = Some(super::life::tree(RELEASES[0], &labels[..1]));
+    others().into_iter().for_each(|thing| host.put(thing));
+    host
+}
+
+/// A run on `host`, up to its death or its end, and what comes after it.
+struct Story {
+    host: SimHost,
+    mortal: Arc<Mortal>,
+    state: tempfile::TempDir,
+    clock: SimClock,
+}
+
+impl Story {
+    fn new(death: Option<Death>) -> Self {
+        let host = host();
+        // Nothing here has to outlive the machine, and a disk that is asked to keep it takes its time.
+        let memory = Path::new("/dev/shm");
+        let state = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+        Self { mortal: Mortal::on(&host, death), host, state: state.unwrap(), clock: SimClock::start() }
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.state.path().join(RUN)
+    }
+
+    /// Lives until the run ends or dies; `meanwhile` is done at the moment of its death, before the system notices.
+    async fn live(&self, meanwhile: impl AsyncFnOnce()) {
+        let folder = Folder::of(self.state.path(), &RUN.parse().unwrap());
+        let journal = Journal::create(folder.root(), folder.run().clone(), Arc::new(self.clock)).unwrap();
+        let redact = Arc::new(Redact::new());
+        let reporters: Vec<Box<dyn Reporter>> = vec![Box::new(ResultsFile::in_folder(folder.clone(), redact.clone()))];
+        let log = Log::new(journal, redact, reporters);
+        let ports = self.mortal.ports(Arc::new(log.clone()));
+        let run = Run {
+            request: request(TIERS),
+            history: engine::Past::default(),
+            host: Host::parse("zone = \"taster.test\"\nbackup = \"bot\"").unwrap(),
+            pack: self.host.pack.clone(),
+            ports: &ports,
+            log: &log,
+            folder: &folder,
+            signals: stream::pending().boxed(),
+            losses: stream::pending().boxed(),
+        };
+        tokio::select! {
+            biased;
+            () = self.mortal.death() => meanwhile().await,
+            _ = engine::run(run) => {}
+        }
+        self.mortal.let_go();
+    }
+
+    fn reaching(&self) -> Reaching {
+        let survivors = self.mortal.survivors();
+        let (ports, clock) = (self.host.ports(), self.clock);
+        let reach = Reach {
+            swarm: survivors.clone(),
+            data: ports.data,
+            files: ports.files,
+            children: survivors.clone(),
+            clock: Arc::new(clock),
+        };
+        Reaching { children: survivors, engine: Arc::new(move |_| Ok(reach.clone())) }
+    }
+
+    async fn janitor(&self, stays: bool) {
+        let (runs, pace) = (self.state.path().to_owned(), Pace::default());
+        let orders = Orders { runs, engine: None, dry_run: false, only: None, pace, stays, reach: self.reaching() };
+        pass(&orders, |_| {}).await.unwrap();
+    }
+
+    async fn guardian(&self) {
+        guardian::act(&self.folder(), None, &self.reaching()).await;
+    }
+
+    async fn come(&self, after: After) {
+        match after {
+            After::Guardian => self.guardian().await,
+            After::Janitor => self.janitor(true).await,
+            After::NextRuns => {
+                self.janitor(false).await;
+                tokio::time::sleep(LATE * 2).await;
+                self.janitor(false).await;
+            }
+            After::Janitors => {
+                tokio::join!(self.janitor(true), self.janitor(true));
+            }
+            After::Both => {
+                tokio::join!(self.guardian(), self.janitor(true));
+            }
+        }
+    }
+
+    /// What has to be true in the end, and what is not.
+    fn judge(&self) -> Result<(), String> {
+        let wanted: BTreeMap<ObjectId, Object> =
+            others().into_iter().chain([object(ObjectKind::Network, "proxy", None)]).collect();
+        let there = self.host.objects();
+        if let Some((_, left)) = there.iter().find(|(id, _)| !wanted.contains_key(id)) {
+            return Err(format!("left: {}", left.name));
+        }
+        if there != wanted {
+            return Err("something of others was touched".into());
+        }
+        if self.mortal.goes_on() {
+            return Err("it left before all had come that could".into());
+        }
+        if !self.host.data.ids().is_empty() {
+            return Err("a snapshot is left".into());
+        }
+        let reading = journal::read(&self.folder()).map_err(|error| error.to_string())?;
+        if !reading.unread.is_empty() || !reading.settled() {
+            return Err(format!("the journal: {:?} {:?} {:?}", reading.unread, reading.claims, reading.children));
+        }
+        Ok(())
+    }
+
+    /// That a killed run says so.
+    fn judge_results(&self) -> Result<(), String> {
+        let text = std::fs::read_to_string(self.folder().join("results.json")).map_err(|error| error.to_string())?;
+        let results: ResultsV1 = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+        let finished = results.finished.is_some();
+        let killed = results.verdict.reasons.iter().any(|reason| reason.sentence.starts_with("the run was killed"));
+        match (results.verdict.outcome, finished) {
+            (Colour::Green, true) => Ok(()),
+            (Colour::Inconclusive, false) if killed && results.claimed.is_empty() => Ok(()),
+            other => Err(format!("the results: {other:?}, {:?}", results.verdict.reasons)),
+        }
+    }
+}
+
+fn paused<T>(act: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap().block_on(act)
+}
+
+/// All deaths of a run: after each of its calls, and within each that makes something.
+fn deaths() -> Vec<Death> {
+    paused(async {
+        let story = Story::new(None);
+        story.live(async || {}).await;
+        story.judge().unwrap();
+        story.judge_results().unwrap();
+        let (deaths, calls) = (story.mortal.deaths(), story.mortal.calls() as usize);
+        assert!(calls > 60 && deaths.len() > calls + 15, "a whole run makes more than {calls} calls: {deaths:?}");
+        deaths
+    })
+}
+
+/// Whether the run died.
+async fn dies(story: &Story) -> bool {
+    let mut died = false;
+    story.live(async || died = true).await;
+    died
+}
+
+fn every_death(after: After) {
+    // Guardian and janitor are tried after every death, and those that only differ in how they meet after every third.
+    let every = match after {
+        After::Guardian | After::Janitor => 1,
+        After::NextRuns | After::Janitors | After::Both => 3,
+    };
+    for death in deaths().into_iter().step_by(every) {
+        paused(async {
+            let story = Story::new(Some(death));
+            assert!(dies(&story).await, "{death:?}");
+            story.come(after).await;
+            let good = story.judge().and_then(|()| if after == After::Guardian { story.judge_results() } else { Ok(()) });
+            assert_eq!(good, Ok(()), "{death:?}, then {after:?}");
+        });
+    }
+}
+
+#[test]
+fn a_guardian_takes_every_killed_run_to_zero_and_says_that_it_was_killed() {
+    every_death(After::Guardian);
+}
+
+#[test]
+fn a_janitor_takes_every_killed_run_to_zero() {
+    every_death(After::Janitor);
+}
+
+#[test]
+fn the_next_runs_take_every_killed_run_to_zero() {
+    every_death(After::NextRuns);
+}
+
+#[test]
+fn two_janitors_beside_each_other_come_to_the_same_end() {
+    every_death(After::Janitors);
+}
+
+#[test]
+fn a_guardian_and_a_janitor_beside_each_other_come_to_the_same_end() {
+    every_death(After::Both);
+}
+
+/// The run has stopped at a call, and lives: a janitor comes by.
+async fn left_alone(story: &Story, janitor: impl AsyncFnOnce(&Story)) -> Result<(), String> {
+    let mut seen = Ok(());
+    story
+        .live(async || {
+            let before = story.host.objects();
+            janitor(story).await;
+            // The run's own child goes on meanwhile.
+            let now = story.host.objects();
+            if !before.iter().all(|(id, object)| now.get(id) == Some(object)) {
+                seen = Err("something of a living run was removed".to_owned());
+            }
+        })
+        .await;
+    seen
+}
+
+#[test]
+fn a_living_run_is_left_alone_wherever_it_is() {
+    for death in deaths() {
+        let seen = paused(async {
+            let story = Story::new(Some(death));
+            left_alone(&story, async |story| story.janitor(false).await).await
+        });
+        assert_eq!(seen, Ok(()), "{death:?}");
+    }
+}
+
+/// Comes after a run in a way that is wrong.
+async fn come_wrongly(story: &Story, wrong: Wrong) {
+    let reading = journal::read(&story.folder()).unwrap();
+    let reach = (story.reaching().engine)(Path::new("/nowhere.sock")).unwrap();
+    let labelled = |claims: &[Claim], world: &World| {
+        let mut seen = world.clone();
+        seen.objects.retain(|_, object| object.stack.is_some());
+        sweep(claims, &seen)
+    };
+    let (decide, settle): (fn(&[Claim], &World) -> Sweep, _) = match wrong {
+        Wrong::Once => (sweep, Duration::ZERO),
+        Wrong::Age => (sweep, LATE * 2),
+        Wrong::Labels => (labelled, LATE * 2),
+    };
+    let pace = Pace { settle, ..Pace::default() };
+    let swept = until_zero_by(decide, reach.outside(), &reading.claims, &reading.children, pace).await.unwrap();
+    assert!(swept.clean(), "it believes that all is well");
+    // What it left behind has all the time to come.
+    tokio::time::sleep(LATE * 2).await;
+    reach.swarm.world().await.unwrap();
+}
+
+/// Whether the model notices the wrong way in at least one of all stories.
+fn noticed(wrong: Wrong) -> bool {
+    deaths().into_iter().any(|death| {
+        paused(async {
+            let story = Story::new(Some(death));
+            match wrong {
+                Wrong::Age => left_alone(&story, async |story| come_wrongly(story, wrong).await).await.is_err(),
+                Wrong::Once | Wrong::Labels => {
+                    let died = dies(&story).await;
+                    come_wrongly(&story, wrong).await;
+                    died && story.judge().is_err_and(|why| why.starts_with("left: "))
+                }
+            }
+        })
+    })
+}
+
+#[test]
+fn wrong_sweepers_are_noticed() {
+    for wrong in [Wrong::Once, Wrong::Labels, Wrong::Age] {
+        assert!(noticed(wrong), "{wrong:?}");
+    }
+}
