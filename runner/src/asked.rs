@@ -23,9 +23,6 @@ const USUAL: [Tier; 4] = [Tier::Install, Tier::Upgrade, Tier::Backup, Tier::Rest
 /// What is asked for.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Asked {
-    /// The recipe
-    #[arg(long, value_name = "NAME", value_parser = recipe)]
-    pub(crate) recipe: RecipeName,
     /// The tag, branch or commit to taste; the newest release by default
     #[arg(long, value_name = "REF", conflicts_with = "path", value_parser = reference)]
     r#ref: Option<String>,
@@ -148,9 +145,16 @@ const FOLDER: &str = "--path takes the folder of a recipe, which has compose.yml
 
 impl Asked {
     /// The request. Recipes that were fetched before lie in the sandbox, else in abra's own folder.
-    pub(crate) fn request(self, env: &Env, source: Source, sandbox: Option<&Home>, pack: &Pack) -> Result<Request, CommandError> {
+    pub(crate) fn request(
+        self,
+        env: &Env,
+        recipe: RecipeName,
+        source: Source,
+        sandbox: Option<&Home>,
+        pack: &Pack,
+    ) -> Result<Request, CommandError> {
         let fetched = fetched(env, sandbox);
-        let offline = self.offline.then(|| self.fetched(&source, fetched)).transpose()?;
+        let offline = self.offline.then(|| fetched_before(&recipe, &source, fetched)).transpose()?;
         let host_file = self.host.as_ref().or(env.host.as_ref());
         let custom = (!pack.tests.is_empty()).then_some(Tier::Custom);
         let mut tiers: BTreeSet<Tier> = match self.tiers.is_empty() {
@@ -178,14 +182,14 @@ impl Asked {
             return Err(CommandError::usage("--disaster restores what was backed up, and --tiers leaves the restore out")
                 .remedy("leave one of them out"));
         }
-        let tests = self.tests(env, pack)?;
+        let tests = self.tests(env, &recipe, pack)?;
         if tests.choose() && !tiers.contains(&Tier::Custom) {
             return Err(
                 CommandError::usage("custom tests are chosen, and --tiers leaves them out").remedy("leave one of them out")
             );
         }
         Ok(Request {
-            recipe: self.recipe,
+            recipe,
             source,
             tiers,
             base: self.base,
@@ -199,20 +203,20 @@ impl Asked {
     }
 
     /// Which custom tests are run. A choice that takes none of the pack's is refused, for it would prove nothing.
-    fn tests(&self, env: &Env, pack: &Pack) -> Result<Tests, CommandError> {
+    fn tests(&self, env: &Env, recipe: &RecipeName, pack: &Pack) -> Result<Tests, CommandError> {
         let choice = Choice::try_parse_from(&self.choice).map_err(|error| {
             let told = error.to_string();
             let told = told.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
             CommandError::usage(format!("what follows `--` is no choice among tests: {told}"))
                 .remedy("parts of names, --skip PART and --exact are known there")
         })?;
-        let failed = self.failed.then(|| history::not_passed(&env.runs(), &self.recipe)).transpose()?;
+        let failed = self.failed.then(|| history::not_passed(&env.runs(), recipe)).transpose()?;
         let Choice { names, skip, exact } = choice;
         let tests = Tests { names, skip, exact, failed, retries: self.retries, fail_on_flaky: self.fail_on_flaky };
         let known: Vec<&TestName> = pack.functions_of(Tier::Custom).collect();
         if tests.choose() && known.iter().all(|test| tests.leave_out(test).is_some()) {
             let names: Vec<&str> = known.iter().map(|test| test.as_str()).collect();
-            let sentence = format!("the choice takes none of the {} custom tests of {}", names.len(), self.recipe);
+            let sentence = format!("the choice takes none of the {} custom tests of {}", names.len(), recipe);
             let error = CommandError::usage(sentence);
             return Err(if names.is_empty() { error } else { error.remedy(format!("there are: {}", names.join("; "))) });
         }
@@ -234,7 +238,14 @@ impl Asked {
     }
 
     /// The request for a run on a kept app. What deploys one, or speaks of other tiers, does not go with it.
-    pub(crate) fn on_kept(self, env: &Env, attach: Attach, files: Vec<String>, pack: &Pack) -> Result<Request, CommandError> {
+    pub(crate) fn on_kept(
+        self,
+        env: &Env,
+        recipe: RecipeName,
+        attach: Attach,
+        files: Vec<String>,
+        pack: &Pack,
+    ) -> Result<Request, CommandError> {
         let other = [
             (self.r#ref.is_some(), "--ref"),
             (!self.tiers.is_empty(), "--tiers"),
@@ -257,11 +268,11 @@ impl Asked {
             files: files.into_iter().collect(),
             ..Authoring::default()
         };
-        let tests = self.tests(env, pack)?;
+        let tests = self.tests(env, &recipe, pack)?;
         let host_file = self.host.as_ref().or(env.host.as_ref());
         Ok(Request {
             source: self.source()?,
-            recipe: self.recipe,
+            recipe,
             tiers: [Tier::Custom].into(),
             base: None,
             extent: Extent::default(),
@@ -276,22 +287,6 @@ impl Asked {
     /// The folder of the recipe, where one was named.
     pub(crate) fn path(&self) -> Option<PathBuf> {
         self.path.as_ref().and_then(|path| path.canonicalize().ok())
-    }
-
-    /// The folder of the recipes that were fetched before, when the one that is asked for is among them.
-    fn fetched(&self, source: &Source, fetched: PathBuf) -> Result<PathBuf, CommandError> {
-        let folder = fetched.join(self.recipe.as_str());
-        match source {
-            Source::Catalogue { .. } if ![".git", "HEAD"].iter().any(|part| folder.join(part).exists()) => {
-                Err(CommandError::usage(format!(
-                    "the recipe {} was not fetched before: there is no clone at {}",
-                    self.recipe,
-                    folder.display()
-                ))
-                .remedy(format!("fetch it with `abra recipe fetch {}`, or leave --offline out", self.recipe)))
-            }
-            Source::Catalogue { .. } | Source::Folder { .. } => Ok(fetched),
-        }
     }
 
     /// Where the recipe comes from; a folder that is no recipe is told at once.
@@ -311,6 +306,20 @@ impl Asked {
                 Err(CommandError::usage(format!("{shown} is no recipe: it has no {}", missing.join(" and no "))).remedy(FOLDER))
             }
         }
+    }
+}
+
+/// The folder of the recipes that were fetched before, when the one that is asked for is among them.
+fn fetched_before(recipe: &RecipeName, source: &Source, fetched: PathBuf) -> Result<PathBuf, CommandError> {
+    let folder = fetched.join(recipe.as_str());
+    let there = || [".git", "HEAD"].iter().any(|part| folder.join(part).exists());
+    match source {
+        Source::Catalogue { .. } if !there() => {
+            let sentence = format!("the recipe {recipe} was not fetched before: there is no clone at {}", folder.display());
+            let remedy = format!("fetch it with `abra recipe fetch {recipe}`, or leave --offline out");
+            Err(CommandError::usage(sentence).remedy(remedy))
+        }
+        Source::Catalogue { .. } | Source::Folder { .. } => Ok(fetched),
     }
 }
 

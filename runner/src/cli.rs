@@ -62,7 +62,8 @@ enum Command {
 
 /// Runs the command that `args` name and says how the process is to end.
 pub fn main(args: impl IntoIterator<Item = OsString>, env: &Env) -> ExitCode {
-    let cli = match Cli::try_parse_from(with_run(args)) {
+    let args = with_run(args);
+    let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
         Err(error) => {
             if let Some(better) = meant_recipe(&error) {
@@ -73,7 +74,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>, env: &Env) -> ExitCode {
         }
     };
     let done = match cli.command {
-        Command::Run(run) => run.run(env),
+        Command::Run(run) => run.run(env, args.get(2..).unwrap_or_default()),
         Command::Plan(plan) => plan.run(env),
         Command::List(list) => list.run(env),
         Command::Show(show) => show.run(env),

@@ -69,6 +69,9 @@ impl HttpsWeb {
         // The second installation of a provider is refused, which is what a second client wants.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = Client::builder().no_proxy().redirect(Policy::none()).user_agent("taster").cookie_store(self.cookies);
+        // A connection is not used twice: an ingress ends those that wait when it takes another app in, and a request that was just
+        // written to one is lost.
+        builder = builder.pool_max_idle_per_host(0);
         if let Some(ca) = &self.ca {
             let unreadable = |message: String| WebError::BadCertificate { message: format!("{}: {message}", ca.display()) };
             let pem = std::fs::read(ca).map_err(|error| unreadable(error.to_string()))?;

@@ -5,7 +5,10 @@ use std::{
     io::{self, Write},
     panic::Location,
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -25,6 +28,8 @@ use crate::{
 const BUDGET: Duration = Duration::from_secs(30);
 /// The pause between two looks at the page, at first and at most; it doubles.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+/// How often a page is loaded again that lost parts of itself: what is lost each time is the app's own.
+const RELOADS: u32 = 3;
 /// How long gathering the evidence of one browser may take: the process is ended soon after its function was.
 const GATHER: Duration = Duration::from_millis(1500);
 
@@ -56,9 +61,34 @@ pub struct Browser {
 struct Opened {
     session: Session,
     console: Mutex<Vec<Line>>,
+    /// Whether something was done on the page that is shown, which would be lost if it were loaded again.
+    touched: AtomicBool,
+    /// How often it was loaded again.
+    reloads: AtomicU32,
 }
 
 impl Opened {
+    /// Whether parts of the page that is shown were lost with their connection and it is to be loaded again; they are forgotten then.
+    async fn lost_parts(&self) -> bool {
+        if self.console().await.is_err() || self.reloads.load(Ordering::Relaxed) == RELOADS {
+            return false;
+        }
+        let mut console = locked(&self.console);
+        let all = console.len();
+        console.retain(|line| !line.is_lost_part());
+        let lost = console.len() < all;
+        self.reloads.fetch_add(u32::from(lost), Ordering::Relaxed);
+        lost
+    }
+
+    /// Loads the page again if parts of it were lost and nothing has been done on it yet.
+    async fn mend(&self) {
+        if !self.touched.load(Ordering::Relaxed) && self.lost_parts().await {
+            // What cannot be loaded now is seen to be lost once more.
+            let _ = self.session.reload().await;
+        }
+    }
+
     /// All that was written to the console until now.
     async fn console(&self) -> Result<Vec<Line>, String> {
         let news = self.session.console().await?;
@@ -75,7 +105,8 @@ impl Browser {
             // Nothing is known of the app without a browser, whyever there is none, and that is not the app's fault.
             NoBrowser::Absent { .. } | NoBrowser::Broken { .. } => Failed::tool_absent(error.to_string(), at),
         })?;
-        let opened = Arc::new(Opened { session, console: Mutex::default() });
+        let opened =
+            Arc::new(Opened { session, console: Mutex::default(), touched: AtomicBool::new(false), reloads: AtomicU32::new(0) });
         cx.evidence().kept().sessions.push(opened.clone());
         Ok(Self { cx, opened, budget: BUDGET })
     }
@@ -88,7 +119,8 @@ impl Browser {
     }
 
     /// Loads a page of the app, or a whole address, and gives the status of its answer. As long as there is no connection, or a 502,
-    /// 503 or 504, which an ingress says of an app that it cannot reach, it is tried again.
+    /// 503 or 504, which an ingress says of an app that it cannot reach, it is tried again. A page that lost parts of itself with their
+    /// connection is loaded again, too, also later, as long as nothing has been clicked or filled in on it.
     ///
     /// # Errors
     /// When there is no page, or its certificate is not trusted.
@@ -98,7 +130,12 @@ impl Browser {
         let url = if path.starts_with('/') { self.cx.url(path) } else { path.to_owned() };
         async move {
             let what = format!("the browser at {url}");
+            self.opened.touched.store(false, Ordering::Relaxed);
+            self.opened.reloads.store(0, Ordering::Relaxed);
             let tried = async || match self.opened.session.load(&url).await {
+                Ok(_) if self.opened.lost_parts().await => {
+                    Err(NotDone::NotYet("parts of it were lost with their connection".into()))
+                }
                 Ok(status) => Ok(status),
                 Err(Unloaded::Unreached(said)) => Err(NotDone::NotYet(said)),
                 Err(Unloaded::NoPage(said)) => Err(NotDone::Never(said)),
@@ -190,7 +227,16 @@ impl Browser {
     }
 
     async fn act(&self, css: &str, act: Act<'_>, at: &'static Location<'static>) -> Result<String, Failed> {
-        self.again(&format!("the page's {css:?}"), at, async || self.opened.session.act(css, act).await).await
+        let tried = async || {
+            let done = self.opened.session.act(css, act).await;
+            match (&done, act) {
+                (Ok(_), Act::Click | Act::Fill(_)) => self.opened.touched.store(true, Ordering::Relaxed),
+                (Ok(_), Act::See | Act::Text) | (Err(NotDone::Never(_)), _) => {}
+                (Err(NotDone::NotYet(_)), _) => self.opened.mend().await,
+            }
+            done
+        };
+        self.again(&format!("the page's {css:?}"), at, tried).await
     }
 
     /// Tries something until it is done, or cannot be, or the budget is used up.

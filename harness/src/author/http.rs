@@ -31,7 +31,7 @@ const QUOTED: usize = 200;
 /// A request that is about to be made. It is made when it is awaited.
 ///
 /// As long as there is no connection, or a 502 or 503, which an ingress says of an app that it cannot reach, it is made again, for
-/// 30 s or the budget that is given; after a 504, too, unless the app may have done what was asked of it. How often that was is told to
+/// 30 s or the budget that is given; after a 504 and a connection that broke, too, unless the app may have done what was asked of it. How often that was is told to
 /// the reader of the results.
 ///
 /// ```no_run
@@ -109,6 +109,8 @@ impl Ask {
                 }
                 Ok(view) => format!("it answers {}", view.status),
                 Err(error @ WebError::NoConnection { .. }) => error.to_string(),
+                // An ingress ends connections when it takes another app in.
+                Err(error @ WebError::Broken { .. }) if repeatable(&self.request.method) => error.to_string(),
                 Err(error) => return Err(located(format!("{what}: {error}"), self.at)),
             };
             if began.elapsed() + pause > self.budget {

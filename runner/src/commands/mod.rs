@@ -1,5 +1,6 @@
 //! The commands, one file each. A command's doc comment is its help text.
 
+mod all;
 pub mod child;
 pub mod completions;
 pub mod doctor;

@@ -22,7 +22,7 @@ use harness::{
 use serde_json::json;
 
 use crate::{
-    asked::{Asked, fetched},
+    asked::{self, Asked, fetched},
     cli::block_on,
     env::Env,
     error::{CommandError, Exit},
@@ -40,6 +40,9 @@ const NO_COMMIT: &str = "0000000000000000000000000000000000000000";
 /// the folder in which abra keeps it, or in --path. Executables below `tests/` of a recipe are found in --path, else only by a run. The exit code is 0 when a run could begin, 2 when it would be refused.
 #[derive(Debug, clap::Args)]
 pub struct Plan {
+    /// The recipe
+    #[arg(long, value_name = "NAME", value_parser = asked::recipe)]
+    recipe: RecipeName,
     #[command(flatten)]
     asked: Asked,
     /// Prints JSON
@@ -59,8 +62,8 @@ impl Plan {
             None => (Host::parse(SANDBOX_ZONE).map_err(|error| CommandError::host(error.to_string()))?, Sandbox::NotYet),
         };
         let root = fetched(env, home.as_ref());
-        let pack = packs::of(&self.asked.recipe)?;
-        let request = self.asked.request(env, source, home.as_ref(), &pack)?;
+        let pack = packs::of(&self.recipe)?;
+        let request = self.asked.request(env, self.recipe, source, home.as_ref(), &pack)?;
         let pack = packs::with_executables(pack, &request, &host)?;
         let read = block_on(read(env, &request, &host, &root, sandbox))??;
         let redact = Redact::new();

@@ -1,6 +1,7 @@
 //! `taster run`, which is also `taster --recipe NAME`.
 
 use std::{
+    ffi::OsString,
     fs,
     io::{IsTerminal, Write},
     path::Path,
@@ -18,7 +19,7 @@ use harness::{
     log::{Log, Reporter},
     model::{
         host::Host,
-        names::{Domain, RunId},
+        names::{Domain, RecipeName, RunId},
         pack::Pack,
         request::Request,
         time::spoken,
@@ -35,8 +36,9 @@ use harness::{
     verdict,
 };
 
+use super::all::{self, All};
 use crate::{
-    asked::Asked,
+    asked::{self, Asked},
     attach::{self, Held},
     cli::block_on,
     env::Env,
@@ -52,6 +54,19 @@ use crate::{
 /// run's folder, which the last lines name.
 #[derive(Debug, clap::Args)]
 pub struct Run {
+    /// The recipe
+    #[arg(long, value_name = "NAME", value_parser = asked::recipe, required_unless_present = "all")]
+    recipe: Option<RecipeName>,
+    /// Tastes every recipe instead: on the sandbox those that it offers, on another host those that have a pack. Each has a run of its own,
+    /// and what they are to do is said once for all; it ends with a table, and with the code of the worst
+    #[arg(long, conflicts_with_all = ["recipe", "ref", "path", "base", "pack", "keep", "failed", "choice", "repeat", "attach"])]
+    all: bool,
+    /// Leaves a recipe out
+    #[arg(long, value_name = "NAME", value_parser = asked::recipe, conflicts_with = "recipe")]
+    except: Vec<RecipeName>,
+    /// How many of them run at a time; one that has no room beside the others waits and says for what
+    #[arg(long, value_name = "N", default_value = "2", value_parser = clap::value_parser!(u32).range(1..=16), conflicts_with = "recipe")]
+    jobs: u32,
     #[command(flatten)]
     asked: Asked,
     /// What is printed on standard output at the end
@@ -73,7 +88,7 @@ pub struct Run {
 
 /// What is printed on standard output at the end of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
+pub(super) enum Format {
     /// The verdict, why, and what to do next
     Human,
     /// What results.json says
@@ -84,17 +99,18 @@ enum Format {
 
 impl Run {
     /// Does it.
-    pub fn run(self, env: &Env) -> Result<ExitCode, CommandError> {
+    pub fn run(self, env: &Env, args: &[OsString]) -> Result<ExitCode, CommandError> {
+        let Some(recipe) = self.recipe.clone() else { return self.of_all(env, args) };
         if let Some(domain) = self.attach.clone() {
-            return self.on_kept(env, &domain);
+            return self.on_kept(env, recipe, &domain);
         }
         let source = self.asked.source()?;
         let Found { host, sandbox } = host::find(env, self.asked.host.as_deref(), self.yes)?;
         if let Some(home) = &sandbox {
-            host::serve(home, &self.asked.recipe, &source, self.asked.offline)?;
+            host::serve(home, &recipe, &source, self.asked.offline)?;
         }
-        let pack = packs::of(&self.asked.recipe)?;
-        let request = self.asked.request(env, source, sandbox.as_ref(), &pack)?;
+        let pack = packs::of(&recipe)?;
+        let request = self.asked.request(env, recipe, source, sandbox.as_ref(), &pack)?;
         let history = || history::past(&env.runs(), &request.recipe);
         if self.repeat > 1 {
             return repeated(env, &host, &request, &pack, history(), self.repeat);
@@ -110,12 +126,36 @@ impl Run {
 }
 
 impl Run {
+    /// Tastes all recipes. What they need of the sandbox is made first, so that no two of them make it.
+    fn of_all(self, env: &Env, args: &[OsString]) -> Result<ExitCode, CommandError> {
+        let source = self.asked.source()?;
+        let Found { sandbox, .. } = host::find(env, self.asked.host.as_deref(), self.yes)?;
+        let names = match &sandbox {
+            Some(_) => sandbox::recipes::enrolled(),
+            None => recipes::packs().iter().map(|pack| pack.name.to_owned()).collect(),
+        };
+        if let Some(unknown) = self.except.iter().find(|except| !names.iter().any(|name| name == except.as_str())) {
+            return Err(CommandError::usage(format!("--except names {unknown}, which is not among all of them"))
+                .remedy(format!("there are {}", names.join(", "))));
+        }
+        let recipes = names.iter().filter_map(|name| name.parse().ok());
+        let recipes: Vec<RecipeName> = recipes.filter(|recipe| !self.except.contains(recipe)).collect();
+        for recipe in &recipes {
+            packs::of(recipe)?;
+            if let Some(home) = &sandbox {
+                host::serve(home, recipe, &source, self.asked.offline)?;
+            }
+        }
+        let jobs = usize::try_from(self.jobs).unwrap_or(1);
+        All { recipes, jobs, format: self.format, options: all::of_one(args) }.run(env)
+    }
+
     /// Runs the custom tests on an app that is there.
-    fn on_kept(self, env: &Env, domain: &Domain) -> Result<ExitCode, CommandError> {
+    fn on_kept(self, env: &Env, recipe: RecipeName, domain: &Domain) -> Result<ExitCode, CommandError> {
         let Found { host, .. } = host::find(env, self.asked.host.as_deref(), self.yes)?;
-        let held = attach::hold(&env.runs(), &self.asked.recipe, domain, self.asked.path().as_deref())?;
-        let pack = packs::of(&self.asked.recipe)?;
-        let request = self.asked.on_kept(env, held.attach.clone(), self.file, &pack)?;
+        let held = attach::hold(&env.runs(), &recipe, domain, self.asked.path().as_deref())?;
+        let pack = packs::of(&recipe)?;
+        let request = self.asked.on_kept(env, recipe, held.attach.clone(), self.file, &pack)?;
         match block_on(taste_on(env, host, request, pack, &held))?? {
             Ok(tasted) => {
                 say(env, &tasted, self.format);
@@ -150,7 +190,7 @@ fn repeated(env: &Env, host: &Host, request: &Request, pack: &Pack, history: Pas
 }
 
 /// The exit code that stands for several, by the precedence of one run's.
-fn worst(exits: &[u8]) -> u8 {
+pub(super) fn worst(exits: &[u8]) -> u8 {
     let rank = |exit: &u8| match exit {
         129.. => 0,
         6 => 1,

@@ -106,11 +106,11 @@ fn guardian_lost(stage: &Stage<'_>) {
     stage.reached(r#""event":"claimed""#);
     for times in 1..=2 {
         signal(stage.guardians()[0], "KILL");
-        let told = || journal(&stage.only_run()).matches("another one was started").count();
+        let told = || journal(&stage.only_run()).matches("another one is started").count();
         until("it has another one", || told() == times);
     }
     let told = ended(run);
-    told.assert(0, &["the guardian of the run ended", "another one was started", "green (install, upgrade"]);
+    told.assert(0, &["the guardian of the run ended", "another one is started", "green (install, upgrade"]);
     until("the last one is gone", || stage.guardians().is_empty());
     assert!(fs::read_dir(stage.only_run()).is_ok());
     stage.assert_zero();

@@ -100,6 +100,8 @@ impl Lonely {
         let IpAddr::V4(address) = ingress.ip() else { panic!("an ingress at {ingress}") };
         let (address, port) = (address.to_string(), ingress.port().to_string());
         lonely.asked("iptables", &["-A", "OUTPUT", "-d", &address, "-p", "tcp", "--dport", &port, "-j", "ACCEPT"]);
+        // A browser is driven over the loopback, by ports that the kernel gave out; no service of the machine has one of those.
+        lonely.asked("iptables", &["-A", "OUTPUT", "-o", "lo", "-p", "tcp", "--dport", "32768:60999", "-j", "ACCEPT"]);
         lonely.asked("iptables", &["-A", "OUTPUT", "-j", "DROP"]);
         if v6 {
             // The kernel itself looks for its neighbours.

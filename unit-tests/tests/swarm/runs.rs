@@ -22,6 +22,7 @@ pub(crate) fn stories(ground: Option<&Ground>) -> Vec<Trial> {
             ("runs::custom_html_is_green", custom_html),
             ("runs::an_app_that_ignores_its_end_is_swept_fast", grace),
             ("runs::two_that_want_the_same_port_run_one_after_the_other", port),
+            ("runs::all_recipes_are_tasted_two_at_a_time_and_told_in_one_table", all),
             ("runs::a_crash_loop_is_red_with_exit_code_and_last_words", crash),
             ("runs::an_app_that_never_answers_is_red", silent),
             ("runs::a_wrong_router_rule_is_red_with_the_names_in_it", lost),
@@ -102,16 +103,40 @@ fn port(stage: &Stage<'_>) {
         checks.contains("accepts 2 connections in a row to port 18099") && checks.contains("/health answers with 200"),
         "{checks}"
     );
-    let at = |run: &Path, event: &str| {
+    let when = |run: &Path, event: &str| {
         let journal = journal(run);
-        let line =
-            journal.lines().find(|line| line.contains(&format!(r#""event":"{event}""#))).unwrap_or_else(|| panic!("{event}"));
-        serde_json::from_str::<Value>(line).unwrap()["at"].as_str().unwrap().to_owned()
+        at(journal.lines().find(|line| line.contains(&format!(r#""event":"{event}""#))).unwrap_or_else(|| panic!("{event}")))
     };
-    let mut lives: Vec<[String; 2]> = stage.runs().iter().map(|run| [at(run, "admitted"), at(run, "run-finished")]).collect();
+    let mut lives: Vec<[String; 2]> = stage.runs().iter().map(|run| [when(run, "admitted"), when(run, "run-finished")]).collect();
     lives.sort();
     assert!(lives.len() == 2 && lives[1][0] >= lives[0][1], "the second was admitted while the first had the port: {lives:?}");
     stage.assert_zero();
+}
+
+fn all(stage: &Stage<'_>) {
+    stage.ground.provide("custom-html");
+    let told = stage.run(&["run", "--all", "--except", "ghost", "--tiers", "install", "--format", "junit"]);
+    told.assert(0, &["hello       | ", "custom-html | ", "green (install)"]);
+    let suites: Vec<&str> = told.out.lines().filter(|line| line.contains("<testsuite ")).collect();
+    assert!(suites.len() == 2 && suites[0].contains("custom-html") && suites[1].contains("hello"), "{told}");
+    let lives: Vec<Vec<String>> = stage
+        .runs()
+        .iter()
+        .map(|run| {
+            journal(run).lines().filter(|line| line.contains("admitted") || line.contains("run-finished")).map(at).collect()
+        })
+        .collect();
+    let [one, other] = &lives[..] else { panic!("{lives:?}") };
+    assert!(one[0] < other[1] && other[0] < one[1], "they did not run beside each other: {lives:?}");
+    stage.run(&["run", "--all", "--except", "hallo"]).assert(2, &["--except names hallo", "there are "]);
+    stage.run(&["run", "--all", "--recipe", "hello"]).assert(2, &["cannot be used with"]);
+    stage.run(&["run", "--jobs", "2", "--recipe", "hello"]).assert(2, &["cannot be used with"]);
+    stage.assert_zero();
+}
+
+/// When an event happened.
+fn at(line: &str) -> String {
+    serde_json::from_str::<Value>(line).unwrap()["at"].as_str().unwrap().to_owned()
 }
 
 fn crash(stage: &Stage<'_>) {

@@ -131,7 +131,8 @@ fn stuck(stage: &Stage<'_>) {
     let failure = assert_red(stage, &told, "unhealthy", "mixed");
     assert!(failure["message"].as_str().unwrap().contains(HEALTH), "{failure:#}");
     let evidence = std::fs::read_to_string(stage.only_run().join("evidence/upgrade.txt")).unwrap();
-    assert!(evidence.contains("wanted Running, is Running"), "the old task still ran: {evidence}");
+    // Whether Swarm wants its end by then, or not yet, is a matter of moments.
+    assert!(evidence.contains(", is Running"), "the old task still ran: {evidence}");
 }
 
 fn config(stage: &Stage<'_>) {

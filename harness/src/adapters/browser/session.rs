@@ -108,6 +108,15 @@ pub struct Line {
     pub text: String,
 }
 
+impl Line {
+    /// Whether it says that a part of the page was lost for a reason that may pass: with its connection, or because an ingress could not
+    /// reach the app.
+    pub fn is_lost_part(&self) -> bool {
+        let status = ["status of 502", "status of 503", "status of 504"];
+        self.severe && (passes(&self.text) || status.iter().any(|status| self.text.contains(status)))
+    }
+}
+
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", if self.severe { "error" } else { "note" }, self.text)
@@ -181,6 +190,14 @@ impl Session {
             status @ 502..=504 => Err(Unloaded::Unreached(format!("it answers {status}"))),
             status => Ok(status),
         }
+    }
+
+    /// Loads the page that is shown once more.
+    ///
+    /// # Errors
+    /// When it cannot be loaded.
+    pub async fn reload(&self) -> Result<(), String> {
+        self.client.refresh().await.map_err(|error| words(&error))
     }
 
     /// Does something with the first element that a CSS selector finds, and gives its text where that is asked for.
@@ -405,6 +422,20 @@ mod tests {
             ("invalid argument: bad url", false),
         ] {
             assert_eq!(passes(said), expected, "{said}");
+        }
+    }
+
+    #[test]
+    fn a_part_of_a_page_is_lost_with_its_connection_and_not_by_the_apps_own_word() {
+        for (severe, text, lost) in [
+            (true, "https://a/chunk.js - Failed to load resource: net::ERR_CONNECTION_CLOSED", true),
+            (true, "https://a/chunk.js - Failed to load resource: the server responded with a status of 502 (Bad Gateway)", true),
+            (true, "https://a/api - Failed to load resource: the server responded with a status of 404 (Not Found)", false),
+            (true, "https://fonts.example/a.woff2 - Failed to load resource: net::ERR_NAME_NOT_RESOLVED", false),
+            (true, "https://a/ 3:1 Uncaught TypeError: x is undefined", false),
+            (false, "https://a/ a word on net::ERR_CONNECTION_CLOSED", false),
+        ] {
+            assert_eq!(Line { severe, text: text.to_owned() }.is_lost_part(), lost, "{text}");
         }
     }
 }
