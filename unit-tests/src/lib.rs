@@ -7,6 +7,7 @@ pub mod recording;
 pub mod sim_app;
 pub mod sim_browser;
 pub mod sim_data;
+pub mod sim_faults;
 pub mod sim_host;
 pub mod sim_machine;
 pub mod sim_mortal;
