@@ -2,6 +2,7 @@
 
 pub mod engine;
 pub mod ground;
+pub mod growth;
 pub mod recipe;
 pub mod recording;
 pub mod sim_app;
