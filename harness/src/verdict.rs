@@ -312,11 +312,13 @@ fn cancelled(cancel: &Cancel) -> Reason {
 }
 
 /// The exit code of a run, after design section 6; the first that applies: 128+n on signal n, 6 when taster itself failed, 4
-/// when something is left or was changed, 2 when the request was refused, 1 red, 3 inconclusive, 5 nothing ran, 0 green.
+/// when something is left or was changed or was not seen to be gone, 2 when the request was refused, 1 red, 3 inconclusive, 5 nothing ran, 0 green.
 pub fn exit_code(state: &RunState) -> u8 {
     let verdict = verdict(state);
     let refused = matches!(&state.plan, Some(Plan { refusal: Some(Refusal::Request { .. } | Refusal::Policy { .. }), .. }));
-    let clean = state.hygiene.as_ref().is_none_or(|hygiene| hygiene.clean());
+    // What is still claimed in the end was not seen to be gone, whoever could not look.
+    let released = state.finished.is_none() || state.kept.is_some() || state.claims.is_empty();
+    let clean = released && state.hygiene.as_ref().is_none_or(|hygiene| hygiene.clean());
     match (&state.cancel, verdict.outcome) {
         (Some(Cancel::Signal { signal }), _) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
         _ if verdict.reasons.first().is_some_and(|reason| reason.owner == Some(Owner::Harness)) => 6,

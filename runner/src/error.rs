@@ -36,7 +36,9 @@ impl Exit {
             Exit::Red => "red: the recipe failed",
             Exit::Usage => "usage: the command line, a settings file or the request cannot be used",
             Exit::Inconclusive => "inconclusive: infrastructure, a dependency, a test, or something that was not verified",
-            Exit::Residue => "the verdict stands, but something of the run is left, or something of others was changed by it",
+            Exit::Residue => {
+                "the verdict stands, but something of the run is left or was not seen to be gone, or something of others was changed by it"
+            }
             Exit::Nothing => "nothing ran",
             Exit::Harness => "taster itself failed",
         }

@@ -1,6 +1,7 @@
 //! A real engine, through the docker client: what tests say of the world must not come from the code under test.
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     time::{Duration, Instant},
@@ -63,6 +64,16 @@ impl Engine {
     /// Whether the docker client succeeds.
     pub fn ok(&self, args: &[&str]) -> bool {
         self.docker().args(args).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    }
+
+    /// The anonymous volumes that no container uses.
+    ///
+    /// # Panics
+    /// If the docker client fails.
+    pub fn nameless(&self) -> BTreeSet<String> {
+        let volumes = self.ask(&["volume", "ls", "--quiet", "--filter", "dangling=true"]);
+        let nameless = |name: &&str| name.len() == 64 && name.chars().all(|letter| letter.is_ascii_hexdigit());
+        volumes.lines().filter(nameless).map(str::to_owned).collect()
     }
 
     /// taster with `args`, as a process of its own: this test program, started again.

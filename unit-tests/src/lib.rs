@@ -2,11 +2,13 @@
 
 pub mod engine;
 pub mod ground;
+pub mod growth;
 pub mod recipe;
 pub mod recording;
 pub mod sim_app;
 pub mod sim_browser;
 pub mod sim_data;
+pub mod sim_faults;
 pub mod sim_host;
 pub mod sim_machine;
 pub mod sim_mortal;

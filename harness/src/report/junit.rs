@@ -163,7 +163,8 @@ fn reason(reason: &Reason) -> TestCase {
 /// The case of what the run left and changed.
 fn traces(results: &ResultsV1) -> TestCase {
     let told = match &results.hygiene {
-        Some(hygiene) if hygiene.clean() => TestCaseStatus::success(),
+        Some(hygiene) if hygiene.clean() && (results.claimed.is_empty() || results.kept.is_some()) => TestCaseStatus::success(),
+        Some(hygiene) if hygiene.clean() => claimed(results, "nothing is listed any more, and these were not seen to be gone"),
         Some(hygiene) => {
             let left = hygiene.residue.iter().map(|object| format!("left behind: {object}"));
             let changed = hygiene.bystanders.iter().map(|object| format!("changed by us though not ours: {object}"));
@@ -179,17 +180,19 @@ fn traces(results: &ResultsV1) -> TestCase {
         }
         None if results.kept.is_some() => skip("the app is kept, and removed when its time is over"),
         None if results.claimed.is_empty() => skip("the worlds before and after were not compared; nothing is claimed any more"),
-        None => {
-            let lines: Vec<String> = results.claimed.iter().map(ToString::to_string).collect();
-            let mut told = TestCaseStatus::non_success(NonSuccessKind::Error);
-            told.set_message("the run did not come to compare the worlds, and these are still claimed");
-            told.set_type("hygiene").set_description(lines.join("\n"));
-            told
-        }
+        None => claimed(results, "the run did not come to compare the worlds, and these are still claimed"),
     };
     let mut case = TestCase::new("nothing is left behind", told);
     case.set_classname("hygiene");
     case
+}
+
+/// That what is claimed was not seen to be gone.
+fn claimed(results: &ResultsV1, message: &str) -> TestCaseStatus {
+    let lines: Vec<String> = results.claimed.iter().map(ToString::to_string).collect();
+    let mut told = TestCaseStatus::non_success(NonSuccessKind::Error);
+    told.set_message(message).set_type("hygiene").set_description(lines.join("\n"));
+    told
 }
 
 fn ended(outcome: &Outcome) -> TestCaseStatus {

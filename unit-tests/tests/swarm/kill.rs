@@ -1,18 +1,21 @@
 //! Runs that are killed outright, with all that is in their group. Their guardians take them to zero.
 //!
-//! `TASTER_KILLS=40 TASTER_KILL_RECIPE=ghost cargo test -p unit-tests --test swarm kill::a_run` kills more of them, of another recipe.
+//! `TASTER_KILLS=40 TASTER_KILL_RECIPE=ghost cargo test -p unit-tests --test swarm kill::a_run` kills more of them, of another recipe, and
+//! prints how long each took to zero. Without it some runs of an app are killed that ignores its end, has a minute for it, and has an
+//! anonymous volume.
 
 use std::{
     fs,
     os::unix::process::CommandExt,
-    process::Child,
+    process::{Child, Command},
+    sync::Mutex,
     thread,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use libtest_mimic::Trial;
 use unit_tests::{
-    engine::until,
+    engine::{printed, until},
     ground::Ground,
     stacks::{fresh_run, stack_of},
     told::{Stage, ended, journal, results, signal, started},
@@ -31,8 +34,12 @@ pub(crate) fn stories(ground: Option<&Ground>) -> Vec<Trial> {
     )
 }
 
-/// How many runs are killed beside each other.
+/// How many runs are killed beside each other, and how many at all when nobody says it.
 const BESIDE: u32 = 4;
+/// What is killed when nobody says it.
+const RECIPE: &str = "hello-grace";
+/// The longest that it may take from a death to zero. Only who asks for the figures has a machine to himself that is held to it.
+const TO_ZERO: Duration = Duration::from_secs(10);
 /// How long a run of `hello` takes, about.
 const WHOLE: Duration = Duration::from_secs(20);
 
@@ -41,9 +48,11 @@ fn asked(name: &str) -> Option<String> {
 }
 
 fn anywhere(stage: &Stage<'_>) {
-    let kills: u32 = asked("TASTER_KILLS").map_or(8, |kills| kills.parse().unwrap());
-    let recipe = asked("TASTER_KILL_RECIPE").unwrap_or_else(|| "hello".to_owned());
-    let whole = if recipe == "hello" { WHOLE } else { WHOLE * 6 };
+    let figures = asked("TASTER_KILLS");
+    let kills: u32 = figures.as_ref().map_or(BESIDE, |kills| kills.parse().unwrap());
+    let recipe = asked("TASTER_KILL_RECIPE").unwrap_or_else(|| RECIPE.to_owned());
+    let whole = if recipe.starts_with("hello") { WHOLE } else { WHOLE * 3 };
+    let path = (recipe == RECIPE).then(|| with_an_anonymous_volume(stage));
     let engine = &stage.ground.engine;
     let foreign = format!("{}_other", stack_of(&fresh_run()));
     engine.deploy("sweep-foreign.yml", &foreign);
@@ -57,36 +66,66 @@ fn anywhere(stage: &Stage<'_>) {
     let drawn = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().subsec_millis();
     // The points are spread over the whole run, each moved by a part of the distance that no one chose.
     let point = |number: u32| (whole * number + whole * drawn / 1000) / kills;
+    let nameless = stage.ground.engine.nameless();
+    let took: Mutex<Vec<(Duration, Duration)>> = Mutex::default();
     for first in (0..kills).step_by(BESIDE as usize) {
         thread::scope(|scope| {
             for number in first..(first + BESIDE).min(kills) {
-                let recipe = &recipe;
-                scope.spawn(move || killed_at(&Stage::new(stage.ground), recipe, point(number)));
+                let (recipe, path, took) = (&recipe, path.as_deref(), &took);
+                scope.spawn(move || {
+                    let zero = killed_at(&Stage::new(stage.ground), recipe, path, point(number));
+                    took.lock().unwrap().extend(zero.map(|zero| (point(number), zero)));
+                });
             }
         });
     }
+    let took = took.into_inner().unwrap();
+    for (point, zero) in &took {
+        super::tell(&format!("{recipe} killed after {:>5.2} s: zero after {:.2} s", point.as_secs_f64(), zero.as_secs_f64()));
+    }
+    let late: Vec<_> = took.iter().filter(|(_, zero)| *zero > TO_ZERO).collect();
+    assert!(figures.is_none() || late.is_empty(), "later than {TO_ZERO:?}: {late:?}");
+    until("no anonymous volume is left", || stage.ground.engine.nameless().is_subset(&nameless));
     assert_eq!(portrait(), before, "others are as they were");
     engine.remove_stack(&foreign);
+}
+
+/// A folder with the recipe, whose app also has a volume without a name.
+fn with_an_anonymous_volume(stage: &Stage<'_>) -> String {
+    let recipes = stage.ground.host_file.parent().unwrap().join("recipes");
+    let copy = stage.path().join("mine");
+    let (from, to) = (recipes.join(RECIPE).display().to_string(), copy.display().to_string());
+    printed(Command::new("git").args(["clone", "--quiet", &from, &to]), &["git", "clone"]);
+    let file = copy.join("compose.yml");
+    let (text, named) = (fs::read_to_string(&file).unwrap(), "      - posts:/data\n");
+    assert!(text.contains(named), "{text}");
+    fs::write(&file, text.replacen(named, &format!("{named}      - /scratch\n"), 1)).unwrap();
+    to
 }
 
 fn in_a_group(stage: &Stage<'_>, args: &[&str]) -> Child {
     started(stage.taster(args).process_group(0))
 }
 
-fn killed_at(stage: &Stage<'_>, recipe: &str, point: Duration) {
-    let mut run = in_a_group(stage, &["--recipe", recipe]);
+/// Kills a run at this point of its life, and says how long it took until nothing was left of it.
+fn killed_at(stage: &Stage<'_>, recipe: &str, path: Option<&str>, point: Duration) -> Option<Duration> {
+    let path = path.map(|path| ["--path", path]).into_iter().flatten();
+    let args: Vec<&str> = ["--recipe", recipe].into_iter().chain(path).collect();
+    let mut run = in_a_group(stage, &args);
     thread::sleep(point);
     let group = format!("-{}", run.id());
+    let killed = Instant::now();
     // One that came to its end before is as good.
-    let _ = std::process::Command::new("kill").args(["-s", "KILL", "--", &group]).status();
+    let _ = Command::new("kill").args(["-s", "KILL", "--", &group]).status();
     let exit = run.wait().unwrap();
-    let Some(folder) = stage.runs().pop() else { return };
+    let folder = stage.runs().pop()?;
     let token = folder.file_name().unwrap().to_string_lossy().rsplit('-').next().unwrap().to_owned();
     let letters: String = recipe.chars().filter(char::is_ascii_alphanumeric).take(10).collect();
     let stack = format!("{letters}-{token}_taster_test");
     until(&format!("nothing is left of the run that was killed after {point:?}"), || {
         stage.ground.engine.left_of(&stack, &[]).is_empty()
     });
+    let zero = killed.elapsed();
     until("its guardian is gone", || stage.guardians().is_empty());
     assert_eq!(stage.ground.engine.left_of(&stack, &[]), "");
     stage.assert_zero();
@@ -97,6 +136,7 @@ fn killed_at(stage: &Stage<'_>, recipe: &str, point: Duration) {
         assert!(finished || results["verdict"].to_string().contains("the run was killed"), "after {point:?}: {results}");
         assert!(folder.join("report.html").exists() && folder.join("junit.xml").exists());
     }
+    exit.code().is_none().then_some(zero)
 }
 
 /// It is ended twice; the run says so, has another one each time, and comes to its own end.

@@ -21,6 +21,7 @@ mod offline;
 mod outside;
 mod redact;
 mod runs;
+mod soak;
 mod sweep;
 mod thorough;
 mod upgrade;
@@ -85,6 +86,7 @@ fn on_a_swarm(ground: Result<Ground, String>, list: bool, ghost: bool) -> Vec<Tr
     stories.extend(thorough::stories(ground.as_ref()));
     stories.extend(guard::stories(ground.as_ref()));
     stories.extend(kill::stories(ground.as_ref()));
+    stories.extend(soak::stories(ground.as_ref()));
     stories.extend(bad_input::stories(ground.as_ref()));
     stories.extend(worlds::stories(ground.as_ref()));
     stories.extend(redact::stories(ground.as_ref()));

@@ -190,6 +190,10 @@ fn reasons(results: &ResultsV1) -> Vec<Why<'_>> {
 
 fn traces(results: &ResultsV1) -> Traces {
     let (look, sentence) = match &results.hygiene {
+        Some(hygiene) if hygiene.clean() && !results.claimed.is_empty() && results.kept.is_none() => {
+            let claimed: Vec<String> = results.claimed.iter().map(ToString::to_string).collect();
+            ("fail", format!("✘ Nothing is listed any more, and these were not seen to be gone: {}.", claimed.join(", ")))
+        }
         Some(hygiene) if hygiene.clean() => ("pass", "✔ Nothing of the run is left.".into()),
         Some(hygiene) => {
             let (left, changed) = (hygiene.residue.len(), hygiene.bystanders.len());

@@ -130,7 +130,11 @@ fn left(state: &RunState) -> Vec<String> {
         return vec![format!("  left behind: {told}")];
     };
     if hygiene.clean() {
-        return vec!["  left behind: nothing".into()];
+        let claimed: Vec<String> = state.claims.iter().map(|what| flat(&what.to_string())).collect();
+        return vec![match claimed.is_empty() {
+            true => "  left behind: nothing".into(),
+            false => format!("  left behind: nothing that is listed, and these were not seen to be gone: {}", some_of(&claimed)),
+        }];
     }
     let residue = hygiene.residue.iter().take(3).map(|object| format!("  left behind: {}", flat(&object.to_string())));
     let changed = hygiene.bystanders.iter().take(2);

@@ -1,0 +1,154 @@
+//! What becomes of one call of a run's ports, or of all of a kind from that one on, when the outside does not do what it should.
+
+use std::{fmt, time::Duration};
+
+use harness::ports::{AbraError, CheckoutError, ChildError, FileError, NoShot, ProgramError, SwarmError, WebError};
+
+use crate::sim_mortal::CHILD;
+
+/// What a call does that does not do what it should.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// It has no effect and says so.
+    Fails,
+    /// It has its effect, and its answer is lost on the way.
+    Unheard,
+    /// It has no effect and never ends.
+    Hangs,
+    /// It has its effect and never ends.
+    Stalls,
+    /// It is done twice, as by a client that asks again; the second answer counts.
+    Twice,
+}
+
+/// Which calls after the first do the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lasts {
+    /// None.
+    Once,
+    /// All of the same name.
+    Name,
+    /// All of the same port.
+    Port,
+}
+
+/// A fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fault {
+    /// The number of the first call, from 1.
+    pub call: u32,
+    /// Its name: `swarm.world`.
+    pub name: &'static str,
+    /// What it does.
+    pub kind: Kind,
+    /// For how long.
+    pub lasts: Lasts,
+}
+
+impl Fault {
+    /// All faults that a run can meet that makes calls of these names, in this order.
+    pub fn all(names: &[&'static str]) -> Vec<Self> {
+        let kinds = [Kind::Fails, Kind::Unheard, Kind::Hangs, Kind::Stalls, Kind::Twice];
+        let lasting = [Lasts::Once, Lasts::Name, Lasts::Port];
+        let faults = (1..).zip(names).flat_map(|(call, name)| {
+            kinds.into_iter().flat_map(move |kind| lasting.map(|lasts| Self { call, name, kind, lasts }))
+        });
+        // abra asks nobody twice, and what is asked twice once is the strongest of its kind.
+        faults.filter(|fault| fault.kind != Kind::Twice || fault.port() != "abra" && fault.lasts == Lasts::Once).collect()
+    }
+
+    /// The port of the first call.
+    pub fn port(&self) -> &'static str {
+        port(self.name)
+    }
+
+    /// What the call of this number and name does, when it does not do what it should.
+    pub fn of(&self, number: u32, name: &str) -> Option<Kind> {
+        let meant = match self.lasts {
+            Lasts::Once => number == self.call,
+            Lasts::Name => number >= self.call && name == self.name,
+            Lasts::Port => number >= self.call && port(name) == self.port(),
+        };
+        meant.then_some(self.kind)
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { call, name, kind, lasts } = self;
+        let lasts = match lasts {
+            Lasts::Once => "",
+            Lasts::Name => ", and so do all of that name after it",
+            Lasts::Port => ", and so do all of that port after it",
+        };
+        write!(f, "call {call} ({name}) {kind:?}{lasts}")
+    }
+}
+
+fn port(name: &str) -> &str {
+    name.split('.').next().unwrap_or(name)
+}
+
+/// The errors by which ports say that a call failed for a reason that is not the recipe's.
+pub trait Broken {
+    /// That of a call of this name.
+    fn broken(name: &str) -> Self;
+}
+
+fn words(name: &str) -> String {
+    format!("{name} broke")
+}
+
+impl Broken for SwarmError {
+    fn broken(name: &str) -> Self {
+        SwarmError::Failed { call: name.into(), message: words(name) }
+    }
+}
+
+impl Broken for AbraError {
+    fn broken(name: &str) -> Self {
+        AbraError::Hung { after: Duration::from_secs(1), last: words(name) }
+    }
+}
+
+impl Broken for CheckoutError {
+    fn broken(name: &str) -> Self {
+        CheckoutError::File { path: name.into(), message: words(name) }
+    }
+}
+
+impl Broken for ProgramError {
+    fn broken(name: &str) -> Self {
+        ProgramError::NotRun { message: words(name) }
+    }
+}
+
+impl Broken for WebError {
+    fn broken(name: &str) -> Self {
+        WebError::NoConnection { message: words(name) }
+    }
+}
+
+impl Broken for NoShot {
+    fn broken(name: &str) -> Self {
+        NoShot::Unread { what: words(name) }
+    }
+}
+
+impl Broken for ChildError {
+    fn broken(name: &str) -> Self {
+        ChildError::LivesOn { pid: CHILD, doing: words(name) }
+    }
+}
+
+impl Broken for FileError {
+    fn broken(name: &str) -> Self {
+        FileError { path: name.into(), message: words(name) }
+    }
+}
+
+impl Broken for String {
+    fn broken(name: &str) -> Self {
+        words(name)
+    }
+}
