@@ -23,6 +23,7 @@ mod redact;
 mod runs;
 mod sweep;
 mod thorough;
+mod tutorial;
 mod upgrade;
 mod worlds;
 
@@ -83,6 +84,7 @@ fn on_a_swarm(ground: Result<Ground, String>, list: bool, ghost: bool) -> Vec<Tr
     stories.extend(upgrade::stories(ground.as_ref()));
     stories.extend(life::stories(ground.as_ref()));
     stories.extend(thorough::stories(ground.as_ref()));
+    stories.extend(tutorial::stories(ground.as_ref()));
     stories.extend(guard::stories(ground.as_ref()));
     stories.extend(kill::stories(ground.as_ref()));
     stories.extend(bad_input::stories(ground.as_ref()));
