@@ -29,7 +29,7 @@ const QUIET: Duration = Duration::from_millis(60);
 
 /// What `cargo run` tells a program about its own package. A build that is told of another package than the one before makes
 /// dependencies anew whose build scripts look at it, which takes longer than all else.
-const TOLD_BY_CARGO: [&str; 13] = [
+const TOLD_BY_CARGO: [&str; 14] = [
     "CARGO_BIN_NAME",
     "CARGO_CRATE_NAME",
     "CARGO_MANIFEST_DIR",
@@ -43,6 +43,7 @@ const TOLD_BY_CARGO: [&str; 13] = [
     "CARGO_PKG_VERSION_PATCH",
     "CARGO_PKG_VERSION_PRE",
     "CARGO_PRIMARY_PACKAGE",
+    "OUT_DIR",
 ];
 
 /// Runs tests again on a kept app, each time a file with tests is saved

@@ -12,6 +12,7 @@ mod compose_env;
 mod compose_recorded;
 mod crash;
 mod custom;
+mod dependencies;
 mod flake;
 mod html;
 mod ingress;

@@ -6,11 +6,13 @@ use std::{
     fs::{self, File},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
 };
 
 use libtest_mimic::Trial;
 use unit_tests::{
-    engine::{printed, until},
+    engine::printed,
     ground::{self, Ground},
     told::{Stage, signal},
 };
@@ -21,6 +23,9 @@ use crate::runs::on_stages;
 const PAGE: &str = include_str!("../../../docs/tutorial-tests.md");
 /// How a command of the page begins that goes on while others are run.
 const GOES_ON: &str = "cargo run -- watch ";
+
+/// How long what goes on may take to build taster and to run its tests.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The story of this file.
 pub(crate) fn stories(ground: Option<&Ground>) -> Vec<Trial> {
@@ -150,12 +155,21 @@ impl Page<'_> {
     /// Waits until what goes on has said these lines since it was last looked at.
     fn goes_on_to_say(&mut self, lines: &[String]) {
         let (mut child, log, from) = self.goes_on.take().expect("something goes on");
-        let mut said = String::new();
-        until(&format!("it says {lines:?}"), || {
-            assert!(child.try_wait().unwrap().is_none(), "it goes on: {said}");
+        let mut said;
+        let over = Instant::now() + PATIENCE;
+        loop {
             said = fs::read_to_string(&log).unwrap();
-            self.missing(&said[from..], lines).is_empty()
-        });
+            let missing = self.missing(&said[from..], lines);
+            if missing.is_empty() {
+                break;
+            }
+            let ended = child.try_wait().unwrap();
+            if ended.is_some() || Instant::now() > over {
+                let _ = child.kill();
+                panic!("what goes on does not say {missing:#?} ({ended:?}), but:\n{said}");
+            }
+            sleep(Duration::from_millis(50));
+        }
         self.goes_on = Some((child, log, said.len()));
     }
 
