@@ -19,6 +19,8 @@ use serde_json::Value;
 
 use views::{Span, Whole, spans};
 
+use crate::model::pack::Settings;
+
 /// What stands in the place of a secret.
 pub const HIDDEN: &str = "•••";
 /// The shortest value that is learnt, in characters. Shorter ones occur by chance, and hiding them would eat the text.
@@ -91,6 +93,15 @@ impl Redact {
     /// Hides from now on what an `.env` holds of secrets, see [`env::secrets`].
     pub fn learn_env(&self, text: &str) {
         env::secrets(text).into_iter().for_each(|(_, value)| {
+            self.learn(&value);
+        });
+    }
+
+    /// Hides from now on what a pack sets of secrets in the app's `.env`, by the same rule.
+    pub fn learn_settings(&self, settings: &Settings) {
+        let variables = settings.env.iter().chain(&settings.upgrade_env);
+        let pairs: Vec<(String, String)> = variables.map(|(key, value)| (key.clone(), value.clone().into())).collect();
+        env::among(&pairs).into_iter().for_each(|(_, value)| {
             self.learn(&value);
         });
     }

@@ -2,6 +2,7 @@
 
 use harness::{
     adapters::executables::gather,
+    author::{Parity, parity as parity_of},
     executables::{TESTS, discover, refusal, trusted},
     model::{
         host::Host,
@@ -18,6 +19,12 @@ pub fn of(recipe: &RecipeName) -> Result<Pack, CommandError> {
     let linked = recipes::of(recipe.as_str());
     let pack = linked.map(|linked| linked.pack()).transpose();
     pack.map(Option::unwrap_or_default).map_err(|error| CommandError::usage(error.to_string()))
+}
+
+/// What the pack says of its tests in its `PARITY.md`, held against it; nothing without one.
+pub(crate) fn parity(recipe: &RecipeName, pack: &Pack) -> Option<Parity> {
+    let text = recipes::of(recipe.as_str())?.parity?;
+    Some(parity_of(text, pack))
 }
 
 /// The pack with the executables that lie in the folders of a request, as a run would find them.

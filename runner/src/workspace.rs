@@ -13,3 +13,8 @@ pub(crate) fn packs(from: &Path) -> Option<PathBuf> {
 pub(crate) fn here() -> Result<PathBuf, CommandError> {
     std::env::current_dir().map_err(|error| CommandError::host(format!("the folder that taster was started in is gone: {error}")))
 }
+
+/// The path as somebody writes it who is in the folder that taster was started in.
+pub(crate) fn nearby(path: &Path) -> &Path {
+    here().ok().and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path)
+}

@@ -226,10 +226,10 @@ fn a_choice_that_takes_no_test_is_refused() {
         assert_eq!(output.status.code(), Some(exit), "{args:?}: {err}");
         assert!(err.contains(said), "{args:?}: {err}");
     };
-    refused(&["--", "no such test"], 2, "the choice takes none of the 4 custom tests of hello");
-    refused(&["--", "no such test"], 2, "there are: posts::the health page answers; ");
+    refused(&["--", "no such test"], 2, "the choice takes none of the 5 custom tests of hello");
+    refused(&["--", "no such test"], 2, "there are: page::a browser shows the page; posts::the health page answers; ");
     refused(&["--", "--exact", "a post is read back"], 2, "the choice takes none");
-    refused(&["--", "--skip", "posts"], 2, "the choice takes none");
+    refused(&["--", "--skip", "posts", "--skip", "page"], 2, "the choice takes none");
     refused(&["--", "--nocapture"], 2, "what follows `--` is no choice among tests: unexpected argument '--nocapture'");
     refused(&["--tiers", "install", "--", "post"], 2, "custom tests are chosen, and --tiers leaves them out");
     refused(&["--failed"], 2, "no run of hello with custom tests is kept");

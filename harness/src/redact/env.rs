@@ -69,6 +69,11 @@ pub fn secrets(text: &str) -> Vec<(String, String)> {
         Ok(env) => env.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
         Err(_) => text.lines().filter_map(line).collect(),
     };
+    among(&pairs)
+}
+
+/// The variables that a pack sets and that hold secrets, with their values; those of an `.env` by the same rule.
+pub fn among(pairs: &[(String, String)]) -> Vec<(String, String)> {
     // What is the name of the app or a part of its address stands everywhere, and cannot be secret.
     let public: String = pairs
         .iter()
@@ -87,26 +92,46 @@ fn line(line: &str) -> Option<(String, String)> {
     (!key.starts_with('#')).then(|| (key.trim().to_owned(), value.to_owned()))
 }
 
-/// Whether a variable of this name with this value holds a secret.
-fn holds(key: &str, value: &str) -> bool {
+/// Whether a variable of this name may hold a secret, whatever its value is.
+pub fn sounds_secret(key: &str) -> bool {
+    sound(key).is_some()
+}
+
+/// How a name of a variable sounds.
+enum Sound {
+    /// Like that of a secret, whatever its value looks like.
+    Certain,
+    /// Like that of a secret, if its value looks like one.
+    Likely,
+}
+
+fn sound(key: &str) -> Option<Sound> {
     let key = key.to_ascii_uppercase();
     let words: Vec<&str> = key.split(['_', '-', '.']).collect();
-    let about =
-        words.last().is_some_and(|word| ABOUT.contains(word)) || words.first() == Some(&"PUBLIC") || words.contains(&"PUBLIC");
+    if words.last().is_some_and(|word| ABOUT.contains(word)) || words.contains(&"PUBLIC") {
+        return None;
+    }
+    let names = |known: &[&str]| words.iter().any(|word| known.contains(word));
+    // `DBPASSWORD` and `adminPassword` are as certain as `DB_PASSWORD`.
+    let certain = names(&CERTAIN) || key.ends_with("PASSWORD") || key.ends_with("PASSPHRASE");
+    certain.then_some(Sound::Certain).or_else(|| names(&LIKELY).then_some(Sound::Likely))
+}
+
+/// Whether a variable of this name with this value holds a secret.
+fn holds(key: &str, value: &str) -> bool {
     let word = value.parse::<f64>().is_ok() && value.len() < SHORTEST_LIKELY
         || WORDS.contains(&value.to_ascii_lowercase().as_str())
         || value.starts_with('/')
         || value.starts_with('$')
         || value.chars().count() < super::SHORTEST;
-    if about || word {
-        return false;
-    }
-    let names = |known: &[&str]| words.iter().any(|word| known.contains(word));
-    // `DBPASSWORD` and `adminPassword` are as certain as `DB_PASSWORD`.
-    let certain = names(&CERTAIN) || key.ends_with("PASSWORD") || key.ends_with("PASSPHRASE");
     let digits = value.chars().any(|c| c.is_ascii_digit());
     let random = !value.contains(' ') && value.chars().count() >= if digits { SHORTEST_LIKELY } else { LONG };
-    certain || (names(&LIKELY) && random)
+    match sound(key) {
+        _ if word => false,
+        Some(Sound::Certain) => true,
+        Some(Sound::Likely) => random,
+        None => false,
+    }
 }
 
 /// The password in an address such as `postgres://user:password@host`.

@@ -1,6 +1,7 @@
 //! Reports: functions of a run's state, and the reporters that write and print them.
 
 pub mod badge;
+pub mod customization;
 pub mod html;
 pub mod junit;
 pub mod results;

@@ -91,7 +91,7 @@ impl New {
             let file = folder.join(file);
             let made = file.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&file, text));
             made.map_err(|error| CommandError::host(format!("cannot write {}: {error}", file.display())))?;
-            written += &format!("{}\n", file.display());
+            written += &format!("{}\n", workspace::nearby(&file).display());
         }
         output::print(&written)?;
         output::tell(&format!("next: cargo run -- --recipe {} --tiers install,custom --keep", self.recipe));

@@ -4,6 +4,7 @@ use std::{fmt::Write, path::Path, process::ExitCode};
 
 use harness::{
     adapters::{checkout::GitCheckout, tree},
+    author::Parity,
     base::Base,
     compose::{Entry, Resolved, Service, Tree},
     facts::{self, Before, Facts, Given, recipe},
@@ -11,13 +12,14 @@ use harness::{
         host::Host,
         names::{BadName, Domain, RecipeName, RunId, StackName},
         outcome::{Failure, Outcome, SkipReason},
+        pack::{Origin, Pack},
         request::{Request, Source},
         time::spoken,
     },
     plan::{Class, Head, Plan as Planning, Planned, Refusal, plan},
     ports::{Checked, Checkout, CheckoutError},
     redact::Redact,
-    report::terminal::summary,
+    report::{customization, terminal::summary},
 };
 use serde_json::json;
 
@@ -31,6 +33,8 @@ use crate::{
 
 /// Where the sandbox serves its apps, for a plan made before there is one.
 const SANDBOX_ZONE: &str = "zone = \"taster.test\"";
+/// The longest name of a step that the others are aligned with, in characters.
+const LONGEST_NAME: usize = 20;
 /// The commit of files that no commit holds.
 const NO_COMMIT: &str = "0000000000000000000000000000000000000000";
 
@@ -63,10 +67,12 @@ impl Plan {
         };
         let root = fetched(env, home.as_ref());
         let pack = packs::of(&self.recipe)?;
+        let parity = packs::parity(&self.recipe, &pack);
         let request = self.asked.request(env, self.recipe, source, home.as_ref(), &pack)?;
         let pack = packs::with_executables(pack, &request, &host)?;
         let read = block_on(read(env, &request, &host, &root, sandbox))??;
         let redact = Redact::new();
+        redact.learn_settings(&pack.settings);
         if let Some(Entry::Text(sample)) = read.tree.entry(".env.sample") {
             redact.learn_env(sample);
         }
@@ -91,7 +97,7 @@ impl Plan {
             [policy.err(), no_base, planned.as_ref().err().cloned()].into_iter().flatten().flat_map(sentences).collect();
         output::print(&match self.json {
             true => document(planned.as_ref().ok(), &facts, &refused, &redact)?,
-            false => redact.text(&text(planned.as_ref().ok(), &facts, &host, &refused)),
+            false => redact.text(&text(planned.as_ref().ok(), &facts, &host, parity.as_ref(), &refused)),
         })?;
         Ok(if refused.is_empty() { Exit::Green } else { Exit::Usage }.into())
     }
@@ -220,6 +226,7 @@ fn document(plan: Option<&Planning>, facts: &Facts, refused: &[String], redact: 
         "needs": facts.needs,
         "steps": plan.map(|plan| &plan.steps),
         "skips": plan.map(|plan| &plan.skips),
+        "customization": (!facts.pack.is_empty()).then(|| customization::document(&facts.pack)),
         "refused": refused,
         "not_read": skipped,
     });
@@ -227,7 +234,7 @@ fn document(plan: Option<&Planning>, facts: &Facts, refused: &[String], redact: 
     serde_json::to_string_pretty(&value).map(|text| text + "\n").map_err(|error| CommandError::host(error.to_string()))
 }
 
-fn text(plan: Option<&Planning>, facts: &Facts, host: &Host, refused: &[String]) -> String {
+fn text(plan: Option<&Planning>, facts: &Facts, host: &Host, parity: Option<&Parity>, refused: &[String]) -> String {
     let head = &facts.head;
     let state = match (&head.version, head.dirty) {
         (_, true) => "as it lies in the folder".to_owned(),
@@ -235,6 +242,7 @@ fn text(plan: Option<&Planning>, facts: &Facts, host: &Host, refused: &[String])
         (None, false) => format!("at {}, which is no release", &head.commit.as_str()[..8]),
     };
     let mut text = format!("{} {state} on {}\nbase {}: {}\n", head.recipe, host.zone, facts.base, facts.base.why());
+    customized(&mut text, &facts.pack, parity);
     if let Some(plan) = plan {
         steps(&mut text, plan);
     }
@@ -263,14 +271,39 @@ fn text(plan: Option<&Planning>, facts: &Facts, host: &Host, refused: &[String])
     text
 }
 
+/// What the recipe's pack changes, and whether it says what it covers.
+fn customized(text: &mut String, pack: &Pack, parity: Option<&Parity>) {
+    text.push_str("\npack\n");
+    let told = customization::told(pack);
+    if told.is_empty() {
+        text.push_str("  changes nothing\n");
+    }
+    for (topic, told) in told {
+        let _ = writeln!(text, "  {topic:<10} {told}");
+    }
+    match parity {
+        Some(Parity { wrong, .. }) if wrong.is_empty() => text.push_str("  PARITY.md  names all of its tests\n"),
+        Some(Parity { wrong, .. }) => wrong.iter().for_each(|wrong| {
+            let _ = writeln!(text, "  PARITY.md  is wrong: {wrong}");
+        }),
+        None if pack.tests.iter().any(|test| test.origin == Origin::Pack) => text.push_str("  PARITY.md  is missing\n"),
+        None => {}
+    }
+}
+
 fn steps(text: &mut String, plan: &Planning) {
     text.push_str("\nsteps\n");
+    // Tests of a pack are called by sentences, which would leave the others in the middle of nowhere.
+    let names = plan.steps.iter().map(|planned| planned.id.0.chars().count());
+    let width = names.filter(|width| *width <= LONGEST_NAME).max().unwrap_or_default();
     for planned in &plan.steps {
         let after: Vec<&str> = planned.after.iter().map(|id| id.0.as_str()).collect();
         let after = if after.is_empty() { String::new() } else { format!(", after {}", after.join(" and ")) };
-        let _ = writeln!(text, "  {:<10} {:<8} within {}{after}", planned.id.0, class(planned), spoken(planned.budget()));
+        let _ = writeln!(text, "  {:<width$} {:<8} within {}{after}", planned.id.0, class(planned), spoken(planned.budget()));
     }
-    text.push_str("\nnot run\n");
+    if !plan.skips.is_empty() {
+        text.push_str("\nnot run\n");
+    }
     for (tier, reason) in &plan.skips {
         let _ = writeln!(text, "  {:<10} {}", tier.name(), because(reason));
     }

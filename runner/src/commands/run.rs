@@ -233,7 +233,7 @@ pub(super) async fn taste(
         () = janitor::before_a_run(&runs, &host.engine) => {}
         Some(signal) = signals.next() => return Ok(Err(ended_before(signal))),
     }
-    let Stage { folder, redact, log, ports, guardian, losses } = stage(env, &host, &request, None).await?;
+    let Stage { folder, redact, log, ports, guardian, losses } = stage(env, &host, &request, &pack, None).await?;
     let run = Tasting { request, history, host, pack, ports: &ports, log: &log, folder: &folder, signals, losses };
     let state = engine::run(run).await;
     guardian.part(state.cancel.is_some());
@@ -249,7 +249,7 @@ async fn taste_on(
     held: &Held,
 ) -> Result<Result<Tasted, ExitCode>, CommandError> {
     let signals = guard::signals().map_err(|error| CommandError::host(format!("cannot listen for signals: {error}")))?;
-    let Stage { folder, redact, log, ports, guardian, losses } = stage(env, &host, &request, Some(held)).await?;
+    let Stage { folder, redact, log, ports, guardian, losses } = stage(env, &host, &request, &pack, Some(held)).await?;
     let history = Past::default();
     let run = Tasting { request, history, host, pack, ports: &ports, log: &log, folder: &folder, signals, losses };
     let state = engine::attach(&held.attached, run).await;
@@ -268,7 +268,7 @@ struct Stage {
 }
 
 /// The folder of a new run with its journal, and its outside.
-async fn stage(env: &Env, host: &Host, request: &Request, held: Option<&Held>) -> Result<Stage, CommandError> {
+async fn stage(env: &Env, host: &Host, request: &Request, pack: &Pack, held: Option<&Held>) -> Result<Stage, CommandError> {
     // An engine that cannot be used at all is told before there is a run, so that nothing is left of one.
     DockerSwarm::at(&host.engine).map_err(|error| host::no_engine(&error))?;
     let clock = outside::clock();
@@ -279,6 +279,7 @@ async fn stage(env: &Env, host: &Host, request: &Request, held: Option<&Held>) -
             .remedy("set XDG_STATE_HOME to a folder with room")
     };
     let redact = Arc::new(Redact::new());
+    redact.learn_settings(&pack.settings);
     let env_file = held.map(|held| held.folder.env_file(&host.server, &held.attach.domain));
     if let Some(text) = env_file.and_then(|file| fs::read_to_string(file).ok()) {
         redact.learn_env(&text);

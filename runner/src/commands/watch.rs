@@ -27,6 +27,25 @@ use crate::{
 /// How long nothing may have changed before a change counts as saved: editors write a file in several acts.
 const QUIET: Duration = Duration::from_millis(60);
 
+/// What `cargo run` tells a program about its own package. A build that is told of another package than the one before makes
+/// dependencies anew whose build scripts look at it, which takes longer than all else.
+const TOLD_BY_CARGO: [&str; 14] = [
+    "CARGO_BIN_NAME",
+    "CARGO_CRATE_NAME",
+    "CARGO_MANIFEST_DIR",
+    "CARGO_MANIFEST_LINKS",
+    "CARGO_MANIFEST_PATH",
+    "CARGO_PKG_AUTHORS",
+    "CARGO_PKG_NAME",
+    "CARGO_PKG_VERSION",
+    "CARGO_PKG_VERSION_MAJOR",
+    "CARGO_PKG_VERSION_MINOR",
+    "CARGO_PKG_VERSION_PATCH",
+    "CARGO_PKG_VERSION_PRE",
+    "CARGO_PRIMARY_PACKAGE",
+    "OUT_DIR",
+];
+
 /// Runs tests again on a kept app, each time a file with tests is saved
 ///
 /// Watches the recipe's pack among the sources of taster, if it is started within them, `tests/` of the recipe's repository, and the
@@ -83,7 +102,7 @@ impl Watch {
         for folder in &folders {
             watcher.watch(folder, RecursiveMode::Recursive).map_err(failed)?;
         }
-        let shown: Vec<String> = folders.iter().map(|folder| folder.display().to_string()).collect();
+        let shown: Vec<String> = folders.iter().map(|folder| workspace::nearby(folder).display().to_string()).collect();
         output::tell(&format!("watching {}; Ctrl-C ends it", shown.join(", ")));
 
         let mut program = env.exe.clone();
@@ -170,6 +189,9 @@ fn build(sources: Option<&Path>, running: &Path) -> std::io::Result<Option<PathB
     let Some(workspace) = sources.and_then(Path::parent) else { return Ok(None) };
     let mut cargo = Command::new("cargo");
     cargo.args(["build", "--quiet", "--bin", "taster", "--message-format", "json-render-diagnostics"]).current_dir(workspace);
+    for name in TOLD_BY_CARGO {
+        cargo.env_remove(name);
+    }
     if running.components().any(|part| part.as_os_str() == "release") {
         cargo.arg("--release");
     }

@@ -13,6 +13,7 @@ mod compose_recorded;
 mod crash;
 mod custom;
 mod faults;
+mod dependencies;
 mod flake;
 mod html;
 mod ingress;

@@ -24,6 +24,7 @@ mod runs;
 mod soak;
 mod sweep;
 mod thorough;
+mod tutorial;
 mod upgrade;
 mod worlds;
 
@@ -84,6 +85,7 @@ fn on_a_swarm(ground: Result<Ground, String>, list: bool, ghost: bool) -> Vec<Tr
     stories.extend(upgrade::stories(ground.as_ref()));
     stories.extend(life::stories(ground.as_ref()));
     stories.extend(thorough::stories(ground.as_ref()));
+    stories.extend(tutorial::stories(ground.as_ref()));
     stories.extend(guard::stories(ground.as_ref()));
     stories.extend(kill::stories(ground.as_ref()));
     stories.extend(soak::stories(ground.as_ref()));

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
-
 use super::{
     Attempt, BaseV1, CanaryV1, Change, Evidence, Flags, HarnessV1, HeadV1, HostV1, Image, LintV1, ResultsV1, RungsV1, SCHEMA,
     Sighting, Skips, Stage, Status, Task, Test,
@@ -11,12 +9,12 @@ use super::{
 use crate::{
     canary::{Canary, CanaryState},
     lint::{Fault, Linted},
-    model::{
-        outcome::{Cause, Failure, Outcome, Subject, Tier},
-        pack::{Pack, Settings},
-    },
+    model::outcome::{Cause, Failure, Outcome, Subject, Tier},
     plan::{Class, Plan},
-    report::terminal::{repeat, summary},
+    report::{
+        customization,
+        terminal::{repeat, summary},
+    },
     rungs::{Rung, Rungs, level, rungs},
     state::{FailedAttempt, RunState, StepState, TaskStory},
     verdict::{Colour, Verdict, exit_code, lint_outcome, tier_outcome, verdict_so_far},
@@ -92,7 +90,7 @@ impl From<&RunState> for ResultsV1 {
                 .as_ref()
                 .map(|plan| &plan.pack)
                 .filter(|pack| !pack.is_empty())
-                .map(|pack| customization(pack)),
+                .map(|pack| customization::document(pack)),
             screenshot: state.screenshot.clone(),
             harness: HarnessV1 {
                 version: begun.map(|begun| begun.taster.clone()).unwrap_or_default(),
@@ -121,22 +119,6 @@ impl From<&RunState> for ResultsV1 {
         results.digest = results.computed_digest();
         results
     }
-}
-
-/// What the recipe's pack changes about the run: the settings that are not as usual, its tests and hooks, and what it lacks.
-fn customization(pack: &Pack) -> Value {
-    let whole = |settings: &Settings| serde_json::to_value(settings).unwrap_or_default();
-    let (mut settings, usual) = (whole(&pack.settings), whole(&Settings::default()));
-    if let Some(keys) = settings.as_object_mut() {
-        keys.retain(|key, value| usual.get(key) != Some(value));
-    }
-    json!({
-        "settings": settings,
-        "tests": pack.tests,
-        "hooks": pack.hooks,
-        "overlay": pack.overlay.is_some(),
-        "superficial": pack.superficial(),
-    })
 }
 
 /// A run that has not ended proves nothing, unless the recipe has failed already.

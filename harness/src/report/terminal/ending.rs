@@ -119,7 +119,10 @@ fn left(state: &RunState) -> Vec<String> {
     if let (Some(kept), Some(begun)) = (&state.kept, &state.begun) {
         return vec![
             format!("  kept: {} until {}; `taster janitor {}` removes it at once", kept.domain, kept.until, begun.run),
-            format!("  test it again: taster --recipe {} --attach {}", begun.request.recipe, kept.domain),
+            format!(
+                "  test it again: taster --recipe {0} --attach {1}, or whenever a file is saved: taster watch --recipe {0} --attach {1}",
+                begun.request.recipe, kept.domain
+            ),
         ];
     }
     let Some(hygiene) = &state.hygiene else {

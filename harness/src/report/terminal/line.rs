@@ -7,6 +7,7 @@ use crate::{
         outcome::{Outcome, SkipReason, Tier},
         time::{Mono, spoken},
     },
+    report::customization,
     state::{RunState, StepState},
     verdict::gap,
 };
@@ -32,8 +33,18 @@ impl Line {
     }
 }
 
+/// The lines for an event: none, mostly one, and below a plan what the recipe's pack changes.
+pub(super) fn lines(event: &Event, state: &RunState) -> Vec<Line> {
+    let pack = match (&event.kind, &state.plan) {
+        (Kind::Planned { .. }, Some(plan)) => customization::told(&plan.pack),
+        _ => Vec::new(),
+    };
+    let below = pack.into_iter().map(|(topic, told)| Line::plain(format!("  pack, {topic}: {told}")));
+    line(event, state).into_iter().chain(below).collect()
+}
+
 /// The line for an event, if it is worth one.
-pub(super) fn line(event: &Event, state: &RunState) -> Option<Line> {
+fn line(event: &Event, state: &RunState) -> Option<Line> {
     let text = match &event.kind {
         Kind::RunStarted { run, request, host, .. } => {
             format!("tasting {} on {} (run {run}; {})", request.recipe, host.zone, asked(request.tiers.iter().copied()))
@@ -51,16 +62,13 @@ pub(super) fn line(event: &Event, state: &RunState) -> Option<Line> {
             let after = match (outcome, tried) {
                 (Outcome::Passed, None) => format!(" in {took}"),
                 (Outcome::Passed, Some(tried)) => format!(" in {took}, flaky: {tried}"),
-                (other, _) => format!(" after {took}: {}", summary(other)),
+                (other, _) => format!(" after {took}: {}", unnamed(&step.0, &summary(other))),
             };
             return Some(Line { before: format!("{step}: "), word: Some(word(outcome)), after });
         }
         Kind::AttemptFailed { step, attempt, failure } => {
             let before = format!("{step}: attempt {attempt} ");
-            // A test says its name itself.
-            let named = format!("{step}: ");
-            let message = failure.message.strip_prefix(&named).unwrap_or(&failure.message);
-            let after = format!(": {message}; it is tried again");
+            let after = format!(": {}; it is tried again", unnamed(&step.0, &failure.message));
             return Some(Line { before, word: Some((Hue::Unsure, "failed".into())), after });
         }
         Kind::Warned { text } => {
@@ -71,6 +79,11 @@ pub(super) fn line(event: &Event, state: &RunState) -> Option<Line> {
         _ => return None,
     };
     Some(Line::plain(text))
+}
+
+/// What is said of a step behind its name: a test says its own name, too.
+fn unnamed<'a>(step: &str, said: &'a str) -> &'a str {
+    said.strip_prefix(step).and_then(|rest| rest.strip_prefix(": ").or_else(|| rest.strip_prefix(' '))).unwrap_or(said)
 }
 
 /// The line for a change in what is waited for.

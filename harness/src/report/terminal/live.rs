@@ -85,7 +85,7 @@ impl Reporter for Live {
             shown.board.note(event, state);
             shown.at = Instant::now();
         }
-        if let Some(line) = line::line(event, state) {
+        for line in line::lines(event, state) {
             self.bar.println(line.text(event.mono, self.paint));
         }
         match event.kind {

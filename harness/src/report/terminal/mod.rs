@@ -66,13 +66,8 @@ impl<W: io::Write> Lines<W> {
 
 impl<W: io::Write + Send> Reporter for Lines<W> {
     fn on(&mut self, event: &Event, state: &RunState) -> Result<(), String> {
-        let told = line::line(event, state).or_else(|| line::waiting(event));
-        match told {
-            Some(line) => {
-                let text = line.text(event.mono, Paint::Plain);
-                writeln!(self.out, "{text}").map_err(|error| format!("the terminal cannot be written: {error}"))
-            }
-            None => Ok(()),
-        }
+        let mut told = line::lines(event, state).into_iter().chain(line::waiting(event));
+        told.try_for_each(|line| writeln!(self.out, "{}", line.text(event.mono, Paint::Plain)))
+            .map_err(|error| format!("the terminal cannot be written: {error}"))
     }
 }
