@@ -3,7 +3,6 @@
 pub mod child;
 pub mod completions;
 pub mod doctor;
-pub mod guardian;
 pub mod janitor;
 pub mod list;
 pub mod look;
