@@ -27,6 +27,7 @@ mod outside;
 mod picture;
 mod policy;
 mod preflight;
+mod recall;
 mod redact;
 mod reference;
 mod results;
