@@ -6,6 +6,7 @@
 
 pub mod env;
 mod markup;
+mod retold;
 mod views;
 
 use std::{
@@ -103,6 +104,13 @@ impl Redact {
         let pairs: Vec<(String, String)> = variables.map(|(key, value)| (key.clone(), value.clone().into())).collect();
         env::among(&pairs).into_iter().for_each(|(_, value)| {
             self.learn(&value);
+        });
+    }
+
+    /// Hides from now on what stands in the texts of `new` where `old`, an earlier telling of the same, has something hidden.
+    pub fn learn_hidden(&self, old: &Value, new: &Value) {
+        retold::hidden_before(old, new).iter().for_each(|piece| {
+            self.learn(piece);
         });
     }
 

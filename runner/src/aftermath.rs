@@ -9,10 +9,13 @@ use harness::{
     journal::{self, Journal, Reading, RunLock},
     model::time::Wall,
     ports::{Children, Clock, Data, Files, Swarm, SwarmError},
+    redact::Redact,
     report,
     state::{RunState, fold},
     steps::sweep::{IN_FLIGHT, Outside, Pace, Swept, until_zero},
 };
+
+use crate::recall;
 
 /// What a dead run is swept through.
 #[derive(Clone)]
@@ -81,6 +84,8 @@ pub struct Manner {
 /// work any more on a request whose client has died, and only then are the claims released.
 pub async fn sweep(reach: &Reach, lock: RunLock, reading: &Reading, manner: Manner) -> Result<Swept, String> {
     let folder = lock.run_dir().to_owned();
+    // The files that tell them go with the sweep.
+    let redact = recall::secrets(&reading.claims);
     let journal = Journal::resume(lock, reading, reach.clock.clone()).map_err(|error| error.to_string())?;
     let append = |kind| journal.append(kind).map(drop).map_err(|error| error.to_string());
     let now = Pace { settle: Duration::ZERO, ..manner.pace };
@@ -95,10 +100,10 @@ pub async fn sweep(reach: &Reach, lock: RunLock, reading: &Reading, manner: Mann
     if swept.clean() && !settle.is_zero() {
         if !manner.stays {
             swept.released.clear();
-            retell(&folder, reading);
+            retell(&folder, reading, &redact);
             return Ok(swept);
         }
-        retell(&folder, reading);
+        retell(&folder, reading, &redact);
         let more = until_zero(reach.outside(), &reading.claims, &[], Pace { settle, ..manner.pace }).await;
         let more = more.map_err(|error| error.to_string())?;
         if !more.removed.is_empty() || !more.clean() {
@@ -109,7 +114,7 @@ pub async fn sweep(reach: &Reach, lock: RunLock, reading: &Reading, manner: Mann
             Swept { residue: more.residue, living: more.living, released: more.released, took: swept.took + more.took, ..swept };
     }
     swept.released.iter().try_for_each(|what| append(Kind::Released { what: what.clone() }))?;
-    retell(&folder, reading);
+    retell(&folder, reading, &redact);
     Ok(swept)
 }
 
@@ -121,7 +126,7 @@ pub fn tell(lock: RunLock, reading: &Reading, by: Sweeper) -> Result<(), String>
     let folder = lock.run_dir().to_owned();
     let journal = Journal::resume(lock, reading, Arc::new(SystemClock::start())).map_err(|error| error.to_string())?;
     journal.append(told(&Swept::default(), by)).map_err(|error| error.to_string())?;
-    retell(&folder, reading);
+    retell(&folder, reading, &recall::secrets(&reading.claims));
     Ok(())
 }
 
@@ -161,13 +166,13 @@ fn flying(reading: &Reading, now: Wall) -> Duration {
 
 /// Writes the reports of a killed run anew from its journal. A run that came to its own end has told its own truth. What cannot be
 /// written changes nothing: the journal has it.
-fn retell(folder: &Path, before: &Reading) {
+fn retell(folder: &Path, before: &Reading, redact: &Arc<Redact>) {
     let (Some(run), Some(runs), false) = (&before.run, folder.parent(), before.finished) else { return };
     let Ok(reading) = journal::read(folder) else { return };
     let state = reading.events.iter().fold(RunState::default(), fold);
     let folder_of_run = Folder::of(runs, run);
     if folder_of_run.root() == folder && state.begun.is_some() {
-        report::write_all(&folder_of_run, &state);
+        report::write_all(&folder_of_run, &state, redact);
     }
 }
 

@@ -10,8 +10,7 @@ use harness::model::names::RecipeName;
 
 use crate::{
     commands::{
-        child, completions, doctor, guardian, janitor, list, look, new, pack, plan, run, sandbox, schema, shot, show, verify,
-        watch,
+        child, completions, doctor, janitor, list, look, new, pack, plan, run, sandbox, schema, shot, show, verify, watch,
     },
     env::Env,
     error::CommandError,
@@ -52,8 +51,6 @@ enum Command {
     Completions(completions::Completions),
     #[command(name = "__child", hide = true)]
     Child(child::Child),
-    #[command(name = "__guardian", hide = true)]
-    Guardian(guardian::Guardian),
     #[command(name = "__pack", hide = true)]
     Pack(pack::Pack),
     #[command(name = "__shot", hide = true)]
@@ -88,7 +85,6 @@ pub fn main(args: impl IntoIterator<Item = OsString>, env: &Env) -> ExitCode {
         Command::Sandbox(sandbox) => sandbox.run(env),
         Command::Schema(schema) => schema.run(),
         Command::Child(child) => child.run(),
-        Command::Guardian(guardian) => guardian.run(),
         Command::Pack(pack) => pack.run(env),
         Command::Shot(shot) => Ok(shot.run(env)),
     };

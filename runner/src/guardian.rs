@@ -4,9 +4,10 @@
 //! without one, the run was killed. It waits in a plain `read`, so that it costs next to nothing.
 
 use std::{
+    ffi::OsString,
     io::{self, PipeWriter, Write},
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{ExitCode, Stdio},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -20,13 +21,21 @@ use harness::{
     ports::Clock,
     steps::sweep::Pace,
 };
+use rustix::{io::Errno, process::setsid};
 use tokio::{
     io::AsyncReadExt,
     process::{Child, Command},
     time::{Instant, sleep, timeout},
 };
 
-use crate::aftermath::{self, Manner, Reach, Reaching};
+use crate::{
+    aftermath::{self, Manner, Reach, Reaching},
+    cli::block_on,
+    error::Exit,
+};
+
+/// The first argument of a process that is a guardian; the folder of its run follows.
+const COMMAND: &str = "__guardian";
 
 /// How long a guardian may take to be ready. It takes some milliseconds.
 const START: Duration = Duration::from_secs(5);
@@ -129,7 +138,7 @@ async fn start(exe: &Path, run_dir: &Path, line: &Line) -> io::Result<Child> {
     // Both ends are closed in every program that is started, so the run alone holds the writer.
     let (reader, writer) = io::pipe()?;
     let mut command = Command::new(exe);
-    command.arg("__guardian").arg(run_dir).env_clear().current_dir("/");
+    command.arg(COMMAND).arg(run_dir).env_clear().current_dir("/");
     let mut child = command.stdin(reader).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
     let mut said = Vec::new();
     let ready = match child.stdout.take() {
@@ -142,6 +151,50 @@ async fn start(exe: &Path, run_dir: &Path, line: &Line) -> io::Result<Child> {
     }
     *line.held() = Some(writer);
     Ok(child)
+}
+
+/// The folder of the run whose guardian the process with these arguments is to be.
+pub fn asked(args: impl IntoIterator<Item = OsString>) -> Option<PathBuf> {
+    let mut args = args.into_iter().skip(1);
+    (args.next()? == COMMAND).then(|| args.next())?.map(PathBuf::from)
+}
+
+/// Is the guardian of the run in `run_dir`, in this process: leaves the run's session, waits for its last word or the end of the line,
+/// acts.
+///
+/// No runtime and no client is set up, and no page of the program touched that waiting can do without, before there is something to do.
+pub fn stand(run_dir: &Path) -> ExitCode {
+    // What ends a whole group or session, as a terminal that closes, is not to end this. It fails for whom it was done already.
+    let _ = setsid();
+    if ready().is_err() {
+        return Exit::Inconclusive.into();
+    }
+    let word = last_word();
+    if word != Some(Word::Goodbye) && block_on(act(run_dir, word, &Reaching::real())).is_err() {
+        return Exit::Inconclusive.into();
+    }
+    Exit::Green.into()
+}
+
+/// Says that it is ready, and closes its output: nobody listens from here on.
+fn ready() -> io::Result<()> {
+    rustix::io::write(rustix::stdio::stdout(), &[READY])?;
+    let null = std::fs::File::options().write(true).open("/dev/null")?;
+    Ok(rustix::stdio::dup2_stdout(null)?)
+}
+
+/// The last word of the run, once it has let go of the line.
+fn last_word() -> Option<Word> {
+    let mut word = None;
+    let mut byte = [0];
+    loop {
+        match rustix::io::read(rustix::stdio::stdin(), &mut byte) {
+            Ok(1..) if byte[0] == Word::Goodbye.byte() => return Some(Word::Goodbye),
+            Ok(1..) => word = Word::of(byte[0]),
+            Err(Errno::INTR) => {}
+            Ok(0) | Err(_) => return word,
+        }
+    }
 }
 
 /// Does what is left to do once the line is closed; `word` is what the run said last.

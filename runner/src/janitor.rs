@@ -219,13 +219,15 @@ async fn marked(orders: &Orders) -> Vec<Report> {
             Standing::Expired(claims) if orders.dry_run => {
                 would(&reach, &claims).await.unwrap_or_else(|error| Fate::Failed(error.to_string()))
             }
-            Standing::Expired(claims) => match RunLock::attempt(&orders.runs) {
-                Ok(_lock) => {
+            // Nothing may ever have run on this machine.
+            Standing::Expired(claims) => match fs::create_dir_all(&orders.runs).map(|()| RunLock::attempt(&orders.runs)) {
+                Err(error) => Fate::Failed(format!("cannot make {}: {error}", orders.runs.display())),
+                Ok(Ok(_lock)) => {
                     let swept = until_zero(reach.outside(), &claims, &[], orders.pace).await;
                     swept.map_or_else(|error| Fate::Failed(error.to_string()), Fate::Swept)
                 }
-                Err(LockError::Held { .. } | LockError::Replaced { .. }) => Fate::Alive,
-                Err(error @ (LockError::NoFile { .. } | LockError::System { .. })) => Fate::Failed(error.to_string()),
+                Ok(Err(LockError::Held { .. } | LockError::Replaced { .. })) => Fate::Alive,
+                Ok(Err(error @ (LockError::NoFile { .. } | LockError::System { .. }))) => Fate::Failed(error.to_string()),
             },
         };
         reports.push(Report { run: name, fate, unread: Vec::new(), lost_claims: false });

@@ -15,6 +15,7 @@ pub mod janitor;
 pub mod output;
 pub mod outside;
 pub mod packs;
+mod recall;
 pub mod reference;
 pub mod scaffold;
 mod workspace;

@@ -12,7 +12,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{engine::Engine, ground::IMAGE, told::signal};
+use crate::{
+    engine::{Engine, printed},
+    ground::IMAGE,
+    told::signal,
+};
 
 /// What it takes.
 const PROGRAMS: [&str; 7] = ["dockerd", "setpriv", "nsenter", "unshare", "ip", "mount", "umount"];
@@ -66,6 +70,16 @@ impl SmallDisk {
     /// If that cannot be.
     pub fn remount(&self, options: &str) {
         done("mount", &["-o", &format!("remount,{options}"), &self.at.display().to_string()]).unwrap();
+    }
+
+    /// Makes it as small as what it holds. A remount with another size gives room again.
+    ///
+    /// # Panics
+    /// If that cannot be.
+    pub fn leave_no_room(&self) {
+        let path = self.at.display().to_string();
+        let used = printed(Command::new("df").args(["--output=used", "--block-size=1", &path]), &["df", &path]);
+        self.remount(&format!("size={}", used.lines().last().unwrap().trim()));
     }
 
     /// Fills it to the last byte with a file, which is returned.

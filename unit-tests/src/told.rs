@@ -22,6 +22,19 @@ pub struct Stage<'a> {
     dir: tempfile::TempDir,
 }
 
+/// A story that fails half-way, or keeps an app, must not take the only knowledge of it away with its folder.
+impl Drop for Stage<'_> {
+    fn drop(&mut self) {
+        for run in self.runs() {
+            let settled = harness::journal::settled(&run).unwrap_or(true);
+            let name = run.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            if !settled {
+                let _ = self.taster(&["janitor", &name]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+            }
+        }
+    }
+}
+
 /// What a run told, once its process has ended.
 #[derive(Debug)]
 pub struct Told {

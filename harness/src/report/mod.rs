@@ -70,12 +70,16 @@ impl Document {
     }
 }
 
-/// Writes all reports of a run into its folder, whatever it has come to. What cannot be written is left as it was.
-pub fn write_all(folder: &Folder, state: &RunState) {
-    // Every text was filtered when it was recorded, and whoever writes them again knows no secret.
-    let redact = Arc::new(Redact::new());
-    if let Ok(text) = results::document(state, &redact) {
-        let _ = folder.replace(Path::new("results.json"), &text);
+/// Writes all reports of a run into its folder, whatever it has come to. What cannot be written is left as it was. What `results.json`
+/// has hidden stays hidden, besides what `redact` knows.
+pub fn write_all(folder: &Folder, state: &RunState, redact: &Arc<Redact>) {
+    let results = Path::new("results.json");
+    let old = std::fs::read(folder.root().join(results)).ok().and_then(|text| serde_json::from_slice(&text).ok());
+    if let (Some(old), Ok(new)) = (old, serde_json::to_value(results::ResultsV1::from(state))) {
+        redact.learn_hidden(&old, &new);
+    }
+    if let Ok(text) = results::document(state, redact) {
+        let _ = folder.replace(results, &text);
     }
     for document in [Document::junit, Document::page, Document::badge].map(|document| document(folder.clone(), redact.clone())) {
         if let Ok(text) = document.text(state) {

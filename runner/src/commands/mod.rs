@@ -4,7 +4,6 @@ mod all;
 pub mod child;
 pub mod completions;
 pub mod doctor;
-pub mod guardian;
 pub mod janitor;
 pub mod list;
 pub mod look;

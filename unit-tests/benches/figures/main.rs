@@ -6,6 +6,7 @@
 
 mod calls;
 mod ends;
+mod guardian;
 mod page;
 mod rival;
 mod stacks;
@@ -30,7 +31,7 @@ struct Bench {
 /// A figure: its name, what it measures, and how it is taken.
 type Figure = (&'static str, &'static str, fn(&Bench));
 
-const FIGURES: [Figure; 14] = [
+const FIGURES: [Figure; 15] = [
     ("converge", "convergence of services that do nothing, from the start of the deploy", stacks::converge),
     (
         "crash-loop",
@@ -48,6 +49,7 @@ const FIGURES: [Figure; 14] = [
     ("plan", "`taster plan` of a recipe of the sandbox", starts::plan),
     ("list", "`taster list` on the sandbox", starts::list),
     ("tests", "a custom test that does nothing, from the start of its process to its answer", tests::overhead),
+    ("guardian", "what a guardian holds of the memory while it waits", guardian::memory),
     ("version", "`taster --version` of the release build", starts::version),
 ];
 

@@ -1,6 +1,7 @@
 //! The janitor where there is nothing to sweep with, or nothing to sweep.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     sync::Arc,
@@ -17,10 +18,15 @@ use harness::{
     },
     ports::Clock,
     steps::sweep::Pace,
+    world::{ObjectKind, World},
 };
 use runner::{
-    aftermath::Reaching,
+    aftermath::{Reach, Reaching},
     janitor::{Fate, Orders, Report, pass},
+};
+use unit_tests::{
+    sim_data::{Restores, SimData},
+    sim_world::{SimWorld, object},
 };
 
 const DEAD: &str = "20261121-101502-k3v7q2m7";
@@ -115,4 +121,103 @@ fn an_app_that_is_kept_is_left_alone_until_its_time_is_over_or_its_run_is_named(
     );
     let reports = looked_at_one(runs.path(), Some(DEAD));
     assert!(matches!(reports[..], [Report { fate: Fate::Failed(_), .. }]), "it is swept at once, as far as an engine answers");
+}
+
+/// The first line of a journal of that version, with what a newer taster may say besides.
+fn begun(version: u32) -> String {
+    format!("{{\"seq\":1,\"event\":\"run-started\",\"version\":{version},\"run\":\"{DEAD}\",\"more\":[1]}}\n")
+}
+
+fn claimed(what: &str) -> String {
+    format!("{{\"seq\":2,\"event\":\"claimed\",\"engine\":\"swarm1\",\"what\":{what}}}\n")
+}
+
+/// What the janitor says of a journal with this text on a Swarm with a network of the run and things of others, whether something is
+/// left after its word, and the names of what is there afterwards.
+fn after(journal: &str) -> (Vec<String>, bool, Vec<String>) {
+    let runs = tempfile::tempdir().unwrap();
+    fs::create_dir(runs.path().join(DEAD)).unwrap();
+    fs::write(runs.path().join(DEAD).join(harness::journal::FILE), journal).unwrap();
+    let things = [
+        object(ObjectKind::Network, "hello-k3v7q2m7_taster_test_net", Some("hello-k3v7q2m7_taster_test")),
+        object(ObjectKind::Network, "shop_net", Some("shop")),
+        object(ObjectKind::Secret, "hello-k3v7q2m7_taster_testx_pw_v1", None),
+    ];
+    let world =
+        World { engine: "swarm1".parse().unwrap(), objects: things.into(), files: BTreeMap::new(), snapshots: BTreeMap::new() };
+    let sim = Arc::new(SimWorld::new(world));
+    let reach = Reach {
+        swarm: sim.clone(),
+        data: Arc::new(SimData::that(Restores::Well)),
+        files: Arc::new(harness::adapters::files::Disk),
+        children: sim.clone(),
+        clock: Arc::new(SystemClock::start()),
+    };
+    let reach = Reaching { children: sim.clone(), engine: Arc::new(move |_| Ok(reach.clone())) };
+    let (runs, pace) = (runs.path().to_owned(), Pace::default());
+    let orders = Orders { runs, engine: None, dry_run: false, only: None, pace, stays: false, reach };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let reports = runtime.block_on(pass(&orders, |_| {})).unwrap();
+    let left = sim.now().objects.into_values().map(|object| object.name).collect();
+    (reports.iter().flat_map(Report::lines).collect(), reports.iter().any(Report::residue), left)
+}
+
+#[test]
+fn whatever_a_journal_says_nothing_of_others_is_removed_and_what_cannot_be_read_is_said() {
+    let (first, newer) = (begun(1), begun(9));
+    let own = claimed(r#"{"claimed":"stack","name":"hello-k3v7q2m7_taster_test"}"#);
+    let gone = claimed(r#"{"claimed":"stack","name":"hello-aebagbaf_taster_test"}"#);
+    let marker = claimed(r#"{"claimed":"marker","name":"taster-20261121-101502-k3v7q2m7"}"#);
+    let file = claimed(r#"{"claimed":"dir","path":"/nowhere/taster/abra"}"#);
+    let moon = claimed(r#"{"claimed":"moon","name":"luna"}"#);
+    let all = claimed(r#"{"claimed":"dir","path":"/"}"#);
+    let up = claimed(r#"{"claimed":"dir","path":"/srv/taster/../../etc"}"#);
+    let elsewhere = own.replace("swarm1", "swarm2");
+    for (what, journal, swept, residue, sentence) in [
+        ("empty", String::new(), false, false, "nothing left"),
+        ("only the beginning of its first line", first[..20].to_owned(), false, false, "nothing left"),
+        ("cut in a claim", format!("{first}{}", &own[..40]), false, false, "nothing left"),
+        (
+            "cut after a claim",
+            format!("{first}{own}{{\"seq\":3,\"ev"),
+            true,
+            false,
+            "line 3: cut off, so nothing was done upon it",
+        ),
+        ("of a newer version", format!("{newer}{own}"), true, false, "the journal has version 9, newer than 1"),
+        (
+            "with a claim that nobody knows yet",
+            format!("{newer}{moon}{own}"),
+            true,
+            true,
+            "line 2: claimed: unknown variant `moon`",
+        ),
+        ("without its first line", own.clone(), false, true, "not swept: "),
+        ("names things that are gone", format!("{first}{gone}{marker}{file}"), false, false, "0 removed in 0"),
+        (
+            "claims the whole disk",
+            format!("{first}{own}{all}"),
+            true,
+            true,
+            "folder /: the path is at the top of the file system",
+        ),
+        ("claims a way up", format!("{first}{own}{up}"), true, true, "the path contains `..`"),
+        ("is of another Swarm", format!("{first}{elsewhere}"), false, true, "swarm2"),
+        ("zeros, as a disk leaves them", format!("{first}{own}{}\n", "\0".repeat(64)), true, true, "line 3: "),
+    ] {
+        let (said, left, names) = after(&journal);
+        assert!(said.iter().any(|line| line.contains(sentence)), "{what}: {said:?}");
+        assert_eq!(left, residue, "{what}: {said:?}");
+        let own = names.iter().any(|name| name == "hello-k3v7q2m7_taster_test_net");
+        assert_eq!((names.len(), own), if swept { (2, false) } else { (3, true) }, "{what}: {said:?} {names:?}");
+    }
+}
+
+#[test]
+fn a_journal_that_is_a_folder_is_a_sentence() {
+    let runs = tempfile::tempdir().unwrap();
+    fs::create_dir_all(runs.path().join(DEAD).join(harness::journal::FILE)).unwrap();
+    let said = lines(runs.path());
+    assert!(said[0].starts_with(&format!("{DEAD}: not swept: its journal cannot be read: ")), "{said:?}");
+    assert!(looked_at(runs.path())[0].residue());
 }

@@ -87,7 +87,7 @@ fn before_the_plan(stage: &Stage<'_>) {
 }
 
 /// Whether a process lives whose command line has `word` in it.
-fn left_alive(word: &str) -> bool {
+pub(crate) fn left_alive(word: &str) -> bool {
     let entries = fs::read_dir("/proc").unwrap().flatten();
     entries
         .filter_map(|entry| fs::read(entry.path().join("cmdline")).ok())

@@ -8,11 +8,13 @@ mod browser;
 mod compose;
 mod conformance;
 mod custom;
+mod faults;
 mod ghost;
 mod guard;
 mod judge;
 mod keep;
 mod kill;
+mod late;
 mod life;
 mod lint;
 #[path = "sandbox.rs"]
@@ -89,8 +91,10 @@ fn on_a_swarm(ground: Result<Ground, String>, list: bool, ghost: bool) -> Vec<Tr
     stories.extend(guard::stories(ground.as_ref()));
     stories.extend(kill::stories(ground.as_ref()));
     stories.extend(soak::stories(ground.as_ref()));
+    stories.extend(late::stories(ground.as_ref()));
     stories.extend(bad_input::stories(ground.as_ref()));
     stories.extend(worlds::stories(ground.as_ref()));
+    stories.extend(faults::stories(ground.as_ref()));
     stories.extend(redact::stories(ground.as_ref()));
     stories.extend(offline::stories(ground.as_ref()));
     let Some(missing) = missing.filter(|_| !list) else { return stories };

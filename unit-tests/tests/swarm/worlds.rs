@@ -32,6 +32,11 @@ pub(crate) fn stories(ground: Option<&Ground>) -> Vec<Trial> {
             ("worlds::the_virtual_address_of_a_service_is_tried_for_real", virtual_address),
         ],
     );
+    on_spare_engines(ground, stories)
+}
+
+/// Stories that need a second engine: as they are when there can be one. Otherwise they are printed as not run.
+pub(crate) fn on_spare_engines(ground: Option<&Ground>, stories: Vec<Trial>) -> Vec<Trial> {
     match spare::missing() {
         Some(why) if ground.is_some() && !ground::env().ci => {
             super::tell(&format!("stories of bad worlds are not run: {why}"));
@@ -45,7 +50,7 @@ pub(crate) fn stories(ground: Option<&Ground>) -> Vec<Trial> {
 const WAITS: &str = r#""event":"observed","step":"deploy""#;
 
 /// A spare engine with a Swarm and the network `proxy`.
-fn spare_swarm(args: &[&str]) -> SpareEngine {
+pub(crate) fn spare_swarm(args: &[&str]) -> SpareEngine {
     let spare = SpareEngine::start().unwrap();
     spare.swarm_init(args);
     spare.engine().ask(&["network", "create", "--driver", "overlay", "--attachable", "proxy"]);
@@ -53,7 +58,7 @@ fn spare_swarm(args: &[&str]) -> SpareEngine {
 }
 
 /// A spare Swarm that can run `hello`, and the ground that it is: whoever looks there looks at the spare engine.
-fn spare_ground(stage: &Stage<'_>) -> (SpareEngine, Ground) {
+pub(crate) fn spare_ground(stage: &Stage<'_>) -> (SpareEngine, Ground) {
     let spare = spare_swarm(&[]);
     spare.load(&stage.ground.engine, &[IMAGE, "taster.test/specimen:"]);
     let ground = Ground { engine: spare.engine(), ..stage.ground.clone() };
@@ -61,7 +66,7 @@ fn spare_ground(stage: &Stage<'_>) -> (SpareEngine, Ground) {
 }
 
 /// Lets docker's default context of this home be the engine behind `socket`, which is where abra finds its server `default`.
-fn default_context(home: &Path, socket: &Path) {
+pub(crate) fn default_context(home: &Path, socket: &Path) {
     let docker = |args: &[&str]| printed(std::process::Command::new("docker").args(args).env("HOME", home), args);
     docker(&["context", "create", "spare", "--docker", &format!("host=unix://{}", socket.display())]);
     docker(&["context", "use", "spare"]);
@@ -85,7 +90,7 @@ fn assert_unfit(stage: &Stage<'_>, changed: &[(&str, &str)], texts: &[&str]) {
 }
 
 /// That nothing on the engine bears the name of any run on the stage, by the docker client's word.
-fn assert_nothing_on(stage: &Stage<'_>, engine: &Engine) {
+pub(crate) fn assert_nothing_on(stage: &Stage<'_>, engine: &Engine) {
     assert!(!stage.runs().is_empty());
     let manages = engine.ask(&["info", "--format", "{{.Swarm.ControlAvailable}}"]) == "true";
     let mut names = engine.ask(&["container", "ls", "--all", "--format", "{{.Names}}"]);
