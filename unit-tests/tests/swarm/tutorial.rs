@@ -85,7 +85,7 @@ fn essential(line: &str) -> String {
         let number = |word: &&str| word.parse::<f64>().is_ok();
         let unit = |word: &&str| word.trim_end_matches([':', ',']) == "s";
         let (before, after) = (at.checked_sub(1).and_then(|at| words.get(at)), words.get(at + 1));
-        number(&words[at]) && after.is_some_and(|word| unit(word)) || unit(&words[at]) && before.is_some_and(|word| number(word))
+        number(&words[at]) && after.is_some_and(&unit) || unit(&words[at]) && before.is_some_and(number)
     };
     (0..words.len()).filter(|at| !lasts(*at)).map(|at| words[at]).collect::<Vec<_>>().join(" ")
 }
