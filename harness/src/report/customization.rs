@@ -121,7 +121,7 @@ mod tests {
             ("[env]\nPUBLIC_URL = \"https://{domain}/\"\n", Some("env.PUBLIC_URL = \"https://{domain}/\"")),
             ("[resources]\nmemory_mib = 512\n", Some("resources.memory_mib = 512, resources.ports = []")),
             ("[[databases]]\nservice = \"db\"\nkind = \"mysql\"\n", Some("databases: db (mysql)")),
-            ("[[probes]]\npath = \"/a\"\n[[probes]]\nport = 22\n", Some("probes: 2")),
+            ("[[probes]]\npath = \"/a\"\n[[probes]]\npath = \"/b\"\n", Some("probes: 2")),
             ("[repair]\nversion = \"1.0.0+1\"\ncompose = \"services: {}\"\n", Some("repair of \"1.0.0+1\"")),
             ("[rungs]\nlint = \"required\"\n", Some("rungs.lint = \"required\"")),
         ] {

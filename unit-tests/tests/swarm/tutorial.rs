@@ -25,7 +25,7 @@ const PAGE: &str = include_str!("../../../docs/tutorial-tests.md");
 const GOES_ON: &str = "cargo run -- watch ";
 
 /// How long what goes on may take to build taster and to run its tests.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(400);
 
 /// The story of this file.
 pub(crate) fn stories(ground: Option<&Ground>) -> Vec<Trial> {
@@ -85,7 +85,7 @@ fn essential(line: &str) -> String {
         let number = |word: &&str| word.parse::<f64>().is_ok();
         let unit = |word: &&str| word.trim_end_matches([':', ',']) == "s";
         let (before, after) = (at.checked_sub(1).and_then(|at| words.get(at)), words.get(at + 1));
-        number(&words[at]) && after.is_some_and(unit) || unit(&words[at]) && before.is_some_and(number)
+        number(&words[at]) && after.is_some_and(&unit) || unit(&words[at]) && before.is_some_and(number)
     };
     (0..words.len()).filter(|at| !lasts(*at)).map(|at| words[at]).collect::<Vec<_>>().join(" ")
 }
