@@ -163,7 +163,8 @@ fn repository(stage: &Stage<'_>) {
     script(&mine.join("tests/_lib.sh"), "exit 1", false);
     let args = ["--recipe", "hello", "--path", &path, "--tiers", "install,custom"];
     let told = stage.run(&args);
-    told.assert(3, &["inconclusive (install, custom)", "tests/posts.sh: an executable of the recipe's repository is not run"]);
+    let refused = "tests/deep/mail.sh: an executable of the recipe's repository is not run";
+    told.assert(3, &["inconclusive (install, custom)", "tests/posts.sh: not verified", refused]);
     assert!(!Path::new(&witness).exists(), "what is refused is not run:\n{told}");
 
     script(&mine.join("tests/plain.sh"), "exit 0", false);
