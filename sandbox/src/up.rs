@@ -79,7 +79,7 @@ pub async fn up(home: &Home, setup: &Setup, say: &mut dyn FnMut(Progress)) -> Re
         }
         let made = recipes::ensure(home).await?;
         if !made.is_empty() {
-            teller.say(format!("made the recipes {}", made.join(", ")));
+            teller.say(told(&made, &recipes::enrolled()));
         }
         if backup {
             backup::wait(&docker, layout).await?;
@@ -140,4 +140,34 @@ async fn registry(docker: &Docker) -> bool {
 /// serve it, so a real connection decides; what cannot be tried is taken as absent, which is what works everywhere.
 async fn has_ipvs(docker: &Docker, layout: &Layout) -> bool {
     fs::exists("/proc/net/ip_vs").unwrap_or(false) && ipvs::probe(docker, layout).await.unwrap_or(false)
+}
+
+/// What is said of the recipes that were made: those that people taste by their names, those that only stories do by their number.
+fn told(made: &[String], enrolled: &[String]) -> String {
+    let (named, others): (Vec<&str>, Vec<&str>) =
+        made.iter().map(String::as_str).partition(|name| enrolled.iter().any(|of| of == name));
+    match (named.is_empty(), others.len()) {
+        (_, 0) => format!("made the recipes {}", named.join(", ")),
+        (true, 1) => "made 1 recipe for stories".to_owned(),
+        (true, count) => format!("made {count} recipes for stories"),
+        (false, count) => format!("made the recipes {} and {count} for stories", named.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recipes_are_told_by_their_names_where_people_taste_them() {
+        let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+        let enrolled = names(&["ghost", "hello"]);
+        for (made, said) in [
+            (&["ghost", "hello"][..], "made the recipes ghost, hello"),
+            (&["ghost", "hello-crash", "hello-grace"], "made the recipes ghost and 2 for stories"),
+            (&["hello-crash"], "made 1 recipe for stories"),
+        ] {
+            assert_eq!(told(&names(made), &enrolled), said);
+        }
+    }
 }

@@ -55,12 +55,7 @@ pub(crate) fn world(bench: &Bench) {
 /// How long the docker client takes to list the same; it says nothing about what changed.
 fn listed(socket: &Path) -> Duration {
     let started = Instant::now();
-    for list in [
-        &["service", "ls", "-q"][..],
-        &["ps", "-aq"],
-        &["network", "ls", "-q"],
-        &["volume", "ls", "-q"],
-    ] {
+    for list in [&["service", "ls", "-q"][..], &["ps", "-aq"], &["network", "ls", "-q"], &["volume", "ls", "-q"]] {
         let mut client = Command::new("docker");
         client.arg("--host").arg(format!("unix://{}", socket.display())).args(list);
         assert!(client.stdout(Stdio::null()).status().unwrap().success(), "{list:?}");
