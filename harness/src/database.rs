@@ -183,8 +183,12 @@ mod tests {
     fn called_with(words: &[String], name: &str, env: &[(&str, &str)]) -> String {
         let bin = tempfile::tempdir().unwrap();
         let fake = bin.path().join(name);
-        std::fs::write(&fake, "#!/bin/sh\necho \"$PGPASSWORD$MYSQL_PWD$REDISCLI_AUTH|$*\"\n").unwrap();
-        std::fs::set_permissions(&fake, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        // A child writes it: what another thread starts meanwhile would hold a file that this process has open for writing, and such a
+        // file cannot be run.
+        let text = "#!/bin/sh\necho \"$PGPASSWORD$MYSQL_PWD$REDISCLI_AUTH|$*\"\n";
+        let write = "printf %s \"$1\" > \"$2\" && chmod 755 \"$2\"";
+        let written = Command::new("/bin/sh").args(["-c", write, "sh", text]).arg(&fake).status().unwrap();
+        assert!(written.success());
         let path = format!("{}:/usr/bin:/bin", bin.path().display());
         let done =
             Command::new(&words[0]).args(&words[1..]).env_clear().env("PATH", path).envs(env.iter().copied()).output().unwrap();
