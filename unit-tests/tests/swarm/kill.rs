@@ -49,7 +49,7 @@ fn asked(name: &str) -> Option<String> {
 
 fn anywhere(stage: &Stage<'_>) {
     let figures = asked("TASTER_KILLS");
-    let kills: u32 = figures.as_ref().map_or(BESIDE, |kills| kills.parse().unwrap());
+    let kills: u32 = figures.as_ref().map_or(2 * BESIDE, |kills| kills.parse().unwrap());
     let recipe = asked("TASTER_KILL_RECIPE").unwrap_or_else(|| RECIPE.to_owned());
     let whole = if recipe.starts_with("hello") { WHOLE } else { WHOLE * 3 };
     let path = (recipe == RECIPE).then(|| with_an_anonymous_volume(stage));
