@@ -20,3 +20,4 @@ pub mod spare;
 pub mod stacks;
 pub mod tale;
 pub mod told;
+pub mod unregistered;

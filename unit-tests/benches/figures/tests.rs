@@ -9,7 +9,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use async_trait::async_trait;
 use harness::{
     adapters::{
         folder::Folder,
@@ -17,11 +16,11 @@ use harness::{
     },
     author::{self, Checked, Cx, Linked, Suite},
     model::{host::Host, outcome::Outcome, pack::TestName},
-    ports::{ChildRegister, TestProgram},
+    ports::TestProgram,
     redact::Redact,
     steps::custom::told,
 };
-use unit_tests::{ground, stacks::fresh_run, tale};
+use unit_tests::{ground, stacks::fresh_run, tale, unregistered::Unregistered};
 
 use crate::{
     Bench,
@@ -53,18 +52,6 @@ pub(crate) fn empty(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     author::main(&pack, ground::env().context.as_deref(), args)
 }
 
-/// Nobody who has to know of a child.
-struct Nobody;
-
-#[async_trait]
-impl ChildRegister for Nobody {
-    async fn started(&self, _: i32, _: u64, _: &str) -> Result<(), String> {
-        Ok(())
-    }
-
-    async fn ended(&self, _: i32) {}
-}
-
 pub(crate) fn overhead(bench: &Bench) {
     let Some(taster) = bench.release() else { return };
     let state = tempfile::tempdir().unwrap();
@@ -79,7 +66,7 @@ pub(crate) fn overhead(bench: &Bench) {
         memory: None,
         path: ground::env().path,
     };
-    let program = PackProgram::new(setup, Arc::new(Nobody), Arc::new(Redact::new()));
+    let program = PackProgram::new(setup, Arc::new(Unregistered), Arc::new(Redact::new()));
     let (head, test) = (tale::head(), TestName::of_test("nothing", "it does nothing"));
     let mut ours = Spread::default();
     for _ in 0..TIMES {

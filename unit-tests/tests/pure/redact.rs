@@ -8,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-use async_trait::async_trait;
 use data_encoding::BASE64;
 use futures_util::{StreamExt, stream};
 use harness::{
@@ -27,7 +26,7 @@ use harness::{
         outcome::{Cause, Failure, Outcome, Tier},
     },
     plan::StepId,
-    ports::{Abra, AbraError, Call, Checkout, ChildRegister},
+    ports::{Abra, AbraError, Call, Checkout},
     redact::{HIDDEN, Redact},
     report::{
         Document,
@@ -41,6 +40,7 @@ use unit_tests::{
     recording::Recording,
     sim_host::{Does, Leak, Manners, SimHost, WELL},
     tale::{Tale, head, request},
+    unregistered::Unregistered,
 };
 
 /// Secrets as they are made or typed: letters, signs that every notation escapes, letters beyond ASCII, several lines.
@@ -394,18 +394,6 @@ fn a_secret_that_is_too_short_is_said_and_the_flag_is_false() {
     let results: ResultsV1 = serde_json::from_str(&document(&log.state(), &redact).unwrap()).unwrap();
     let told = results.warnings.iter().filter(|warning| warning.contains("the secret pin has fewer than 4 characters")).count();
     assert_eq!((told, results.flags.no_secret_leak), (1, false), "{:?}", results.warnings);
-}
-
-/// No child is written down.
-struct Unregistered;
-
-#[async_trait]
-impl ChildRegister for Unregistered {
-    async fn started(&self, _: i32, _: u64, _: &str) -> Result<(), String> {
-        Ok(())
-    }
-
-    async fn ended(&self, _: i32) {}
 }
 
 /// What abra's stand-in prints when it is to generate secrets, and what becomes of it: the result, the transcript, the filter.

@@ -10,7 +10,6 @@ use std::{
     time::Duration,
 };
 
-use async_trait::async_trait;
 use harness::{
     adapters::{
         executables::{Places, Started},
@@ -23,7 +22,7 @@ use harness::{
         outcome::{Outcome, Owner},
         pack::{CustomTest, Origin},
     },
-    ports::{ChildRegister, Executables, Ran},
+    ports::{Executables, Ran},
     redact::Redact,
     steps::executable::told,
 };
@@ -34,6 +33,7 @@ use unit_tests::{
     stacks::fresh_run,
     tale,
     told::Stage,
+    unregistered::Unregistered,
 };
 
 use crate::runs::{on_stages, stage_of};
@@ -70,18 +70,6 @@ pub(crate) fn copy_of(stage: &Stage<'_>, recipe: &str) -> PathBuf {
     copy
 }
 
-/// Nobody who is told of children.
-struct Nobody;
-
-#[async_trait]
-impl ChildRegister for Nobody {
-    async fn started(&self, _: i32, _: u64, _: &str) -> Result<(), String> {
-        Ok(())
-    }
-
-    async fn ended(&self, _: i32) {}
-}
-
 fn ends() {
     let env = ground::env();
     let state = tempfile::tempdir().unwrap();
@@ -110,7 +98,7 @@ fn ends() {
         memory: None,
     };
     let places = Places { repository: None, folder: Some(folder) };
-    let started = Started::new(setup, places, Arc::new(Nobody), Arc::new(Redact::new()));
+    let started = Started::new(setup, places, Arc::new(Unregistered), Arc::new(Redact::new()));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let head = tale::head();
     let files = runtime.block_on(started.find(&head.recipe, Origin::Folder)).unwrap();
