@@ -115,7 +115,7 @@ mod tests {
             ("HOME=/root\0ABRA_DIR=/state/runs/20261121-101502-k3v7q2m7/abra\0", true),
             ("TASTER_CONTEXT=/state/runs/20261121-101502-k3v7q2m7/abra/pack/1.json\0A=b\0", true),
             ("PWD=/state/runs/20261121-101502-k3v7q2m7\0OLDPWD=/state/runs/20261121-101502-k3v7q2m7/abra\0", false),
-            ("ABRA_DIR=/root/.abra\0RUN=20261121-101502-k3v7q2m7\0", false),
+            ("ABRA_DIR=/home/operator/.abra\0RUN=20261121-101502-k3v7q2m7\0", false),
             ("ABRA_DIR=/state/runs/20261121-101502-k3v7q2m7.old/abra\0", false),
             ("MY_ABRA_DIR=/state/runs/20261121-101502-k3v7q2m7/abra\0", false),
             ("", false),

@@ -143,9 +143,7 @@ impl Cx {
     pub async fn exec(&self, service: &str, argv: &[&str]) -> Result<Printed, Failed> {
         let swarm = self.swarm()?;
         let view = self.service(&swarm, service).await?;
-        let running = view.tasks.iter().find(|task| task.state == TaskState::Running && task.container.is_some());
-        let container = running.and_then(|task| task.container.as_deref());
-        let container = container.ok_or_else(|| Failed::because(format!("service {service} does not run")))?;
+        let container = running(&view).ok_or_else(|| Failed::because(format!("service {service} does not run")))?;
         let (exit, text) = swarm.exec(container, argv).await?;
         Ok(Printed { exit, text })
     }
@@ -244,8 +242,7 @@ impl Cx {
         let mut last = "the app has no service".to_owned();
         for (service, view) in swarm.look(&self.inner.context.stack).await? {
             let short = self.inner.context.stack.short(&service).to_owned();
-            let running = view.tasks.iter().find(|task| task.state == TaskState::Running && task.container.is_some());
-            let Some(container) = running.and_then(|task| task.container.as_deref()) else { continue };
+            let Some(container) = running(&view) else { continue };
             match swarm.exec(container, &["cat", &file]).await {
                 Ok((0, value)) => {
                     self.hide(&value).map_err(|error| Failed::because(format!("the secret {name} cannot be hidden: {error}")))?;
@@ -365,4 +362,9 @@ impl Cx {
             .and_then(|name| services.remove(&name))
             .ok_or_else(|| Failed::because(format!("the app has no service {service:?}; it has {}", names.join(", "))))
     }
+}
+
+/// The container of a service that commands can be run in.
+fn running(view: &ServiceView) -> Option<&str> {
+    view.tasks.iter().filter(|task| task.state == TaskState::Running).find_map(|task| task.container.as_deref())
 }

@@ -31,8 +31,8 @@ const QUOTED: usize = 200;
 /// A request that is about to be made. It is made when it is awaited.
 ///
 /// As long as there is no connection, or a 502 or 503, which an ingress says of an app that it cannot reach, it is made again, for
-/// 30 s or the budget that is given; after a 504 and a connection that broke, too, unless the app may have done what was asked of it. How often that was is told to
-/// the reader of the results.
+/// 30 s or the budget that is given; after a 504 and a connection that broke, too, unless the app may have done what was asked of it.
+/// How often that was is told to the reader of the results.
 ///
 /// ```no_run
 /// # use harness::author::{Cx, Failed};

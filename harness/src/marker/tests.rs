@@ -12,7 +12,7 @@ fn marker() -> Marker {
         run: RUN_ID.parse().unwrap(),
         stack: "hello-k3v7q2m7_taster_test".parse().unwrap(),
         swarm: "swarm1".parse().unwrap(),
-        instance: "there:/root/.local/state/taster/runs".into(),
+        instance: "there:/home/operator/.local/state/taster/runs".into(),
         boot: "b".into(),
         expires: at(24),
     }
