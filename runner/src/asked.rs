@@ -155,7 +155,7 @@ impl Asked {
     ) -> Result<Request, CommandError> {
         let fetched = fetched(env, sandbox);
         let offline = self.offline.then(|| fetched_before(&recipe, &source, fetched)).transpose()?;
-        let host_file = self.host.as_ref().or(env.host.as_ref());
+        let host_file = self.host_file(env);
         let custom = (!pack.tests.is_empty()).then_some(Tier::Custom);
         let mut tiers: BTreeSet<Tier> = match self.tiers.is_empty() {
             true => USUAL.into_iter().chain(custom).collect(),
@@ -196,10 +196,16 @@ impl Asked {
             extent: Extent { disaster: self.disaster, thorough: self.thorough, no_canaries: self.no_canaries },
             tests,
             deadline: Duration::from_secs(self.deadline),
-            host_file: host_file.map(|file| std::path::absolute(file).unwrap_or_else(|_| file.clone())),
+            host_file,
             offline,
             authoring,
         })
+    }
+
+    /// The host file that is named, whole.
+    fn host_file(&self, env: &Env) -> Option<PathBuf> {
+        let named = self.host.as_ref().or(env.host.as_ref())?;
+        Some(std::path::absolute(named).unwrap_or_else(|_| named.clone()))
     }
 
     /// Which custom tests are run. A choice that takes none of the pack's is refused, for it would prove nothing.
@@ -269,7 +275,7 @@ impl Asked {
             ..Authoring::default()
         };
         let tests = self.tests(env, &recipe, pack)?;
-        let host_file = self.host.as_ref().or(env.host.as_ref());
+        let host_file = self.host_file(env);
         Ok(Request {
             source: self.source()?,
             recipe,
@@ -278,7 +284,7 @@ impl Asked {
             extent: Extent::default(),
             tests,
             deadline: Duration::from_secs(self.deadline),
-            host_file: host_file.map(|file| std::path::absolute(file).unwrap_or_else(|_| file.clone())),
+            host_file,
             offline: None,
             authoring,
         })

@@ -2,8 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use harness::{
@@ -49,7 +48,7 @@ pub(crate) fn hold(runs: &Path, recipe: &RecipeName, domain: &Domain, path: Opti
     let Some(kept) = kept else {
         return Err(refused(format!("{domain} is no app of a run of taster")));
     };
-    let lock = lock(&kept.folder).map_err(|error| match error {
+    let lock = RunLock::within(&kept.folder, PATIENCE).map_err(|error| match error {
         LockError::Held { .. } | LockError::Replaced { .. } => refused(format!("{domain} is in use by another run")),
         LockError::NoFile { .. } | LockError::System { .. } => CommandError::host(error.to_string()),
     })?;
@@ -81,17 +80,5 @@ fn attached(reading: &Reading, domain: &Domain) -> Result<Attached, String> {
             Err(format!("{domain} was kept until {}, and is swept before the next run", kept.until))
         }
         Keeping::Valid(_) | Keeping::Over(_) | Keeping::Nothing => Err(format!("{domain} is not kept by its run")),
-    }
-}
-
-fn lock(folder: &Path) -> Result<RunLock, LockError> {
-    let until = Instant::now() + PATIENCE;
-    loop {
-        match RunLock::attempt(folder) {
-            Err(LockError::Held { .. } | LockError::Replaced { .. }) if Instant::now() < until => {
-                thread::sleep(Duration::from_millis(10));
-            }
-            done => return done,
-        }
     }
 }

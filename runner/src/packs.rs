@@ -16,14 +16,18 @@ use crate::error::CommandError;
 
 /// The pack of a recipe; an empty one when there is none.
 pub fn of(recipe: &RecipeName) -> Result<Pack, CommandError> {
-    let linked = recipes::of(recipe.as_str());
-    let pack = linked.map(|linked| linked.pack()).transpose();
-    pack.map(Option::unwrap_or_default).map_err(|error| CommandError::usage(error.to_string()))
+    linked(recipe.as_str()).map(Option::unwrap_or_default)
+}
+
+/// The pack that taster brings for a recipe, if it brings one.
+pub(crate) fn linked(recipe: &str) -> Result<Option<Pack>, CommandError> {
+    let pack = recipes::of(recipe).map(|linked| linked.pack()).transpose();
+    pack.map_err(|error| CommandError::usage(error.to_string()))
 }
 
 /// What the pack says of its tests in its `PARITY.md`, held against it; nothing without one.
-pub(crate) fn parity(recipe: &RecipeName, pack: &Pack) -> Option<Parity> {
-    let text = recipes::of(recipe.as_str())?.parity?;
+pub(crate) fn parity(recipe: &str, pack: &Pack) -> Option<Parity> {
+    let text = recipes::of(recipe)?.parity?;
     Some(parity_of(text, pack))
 }
 

@@ -145,8 +145,8 @@ pub async fn gather(given: Given<'_>, ports: &Ports, log: &Log, folder: &Folder,
         }
         None => None,
     };
-    let needs = before.iter().fold(recipe::needs(&resolved), |needs, before| needs.or(&recipe::needs(&before.resolved)));
-    let needs = needs.or(&recipe::declared(&pack.settings.resources));
+    let from = before.as_ref().map(|before| &before.resolved);
+    let needs = recipe::needs_of_run(&resolved, from, &pack.settings.resources);
     let stale = pack.settings.repair.as_ref().filter(|_| before.as_ref().is_some_and(|before| before.repair.is_none()));
     if let Some(stale) = stale {
         let text =

@@ -168,8 +168,14 @@ pub fn needs(resolved: &Resolved) -> Needs {
     }
 }
 
+/// What a run needs that begins with `before`, if with anything, and ends with `resolved`, and whose pack says that the app takes
+/// `resources` besides.
+pub fn needs_of_run(resolved: &Resolved, before: Option<&Resolved>, resources: &Resources) -> Needs {
+    before.into_iter().fold(needs(resolved), |all, before| all.or(&needs(before))).or(&declared(resources))
+}
+
 /// What the pack says that the app takes.
-pub fn declared(resources: &Resources) -> Needs {
+fn declared(resources: &Resources) -> Needs {
     let ports = resources.ports.iter().map(|number| Port { number: *number, udp: false }).collect();
     Needs { memory: resources.memory_mib << 20, ports, ..Needs::default() }
 }

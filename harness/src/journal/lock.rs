@@ -55,7 +55,12 @@ pub enum LockError {
 impl RunLock {
     /// Takes the lock of a folder that is the caller's own, waiting a while for whoever looks into it.
     pub fn take(run_dir: &Path) -> Result<Self, LockError> {
-        let until = Instant::now() + PATIENCE;
+        Self::within(run_dir, PATIENCE)
+    }
+
+    /// Takes the lock, waiting so long for whoever holds it.
+    pub fn within(run_dir: &Path, patience: Duration) -> Result<Self, LockError> {
+        let until = Instant::now() + patience;
         loop {
             match Self::attempt(run_dir) {
                 Err(LockError::Held { .. } | LockError::Replaced { .. }) if Instant::now() < until => {

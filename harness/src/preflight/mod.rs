@@ -423,9 +423,18 @@ fn disk(machine: &MachineView, limits: &Limits, here: bool) -> Vec<Check> {
     results.into_iter().chain([images]).collect()
 }
 
+/// The memory that an app may take: what it reserves, and no less than a run wants to see free.
+fn wanted_memory(needs: &Needs, limits: &Limits) -> u64 {
+    needs.memory.max(limits.free_memory_mib << 20)
+}
+
+/// Whether an app can only come to be on the engine's own machine.
+fn single(engine: Option<&Engine>) -> bool {
+    engine.is_none_or(|engine| engine.nodes <= 1)
+}
+
 fn memory(machine: &MachineView, engine: Option<&Engine>, needs: &Needs, limits: &Limits, here: bool) -> Check {
-    let wanted = needs.memory.max(limits.free_memory_mib << 20);
-    let single = engine.is_none_or(|engine| engine.nodes <= 1);
+    let (wanted, single) = (wanted_memory(needs, limits), single(engine));
     let remedy = "stop something, or set limits.free_memory_mib in the host file";
     match (machine.memory.filter(|_| here && single), engine.and_then(|engine| engine.memory)) {
         (Some(free), _) if free < wanted => {

@@ -1,6 +1,6 @@
 //! Whether there is room for a run beside the others of this machine that are alive. Pure.
 
-use super::{MachineView, Needs, Readings, addresses, local, mib};
+use super::{MachineView, Needs, Readings, addresses, local, mib, single, wanted_memory};
 use crate::{
     model::{
         host::Limits,
@@ -60,7 +60,7 @@ impl Coming {
         let coming = || neighbours.iter().filter(|neighbour| !neighbour.up).map(|neighbour| &neighbour.needs);
         let of: Vec<String> = neighbours.iter().map(Neighbour::spoken).collect();
         Self {
-            memory: coming().map(|needs| wanted(needs, limits)).sum(),
+            memory: coming().map(|needs| wanted_memory(needs, limits)).sum(),
             networks: coming().map(|needs| needs.networks).sum(),
             addresses: coming().map(|needs| needs.addresses).sum(),
             of: of.join(", "),
@@ -68,15 +68,9 @@ impl Coming {
     }
 }
 
-/// The memory that an app may take: what it reserves, and no less than a run wants to see free.
-fn wanted(needs: &Needs, limits: &Limits) -> u64 {
-    needs.memory.max(limits.free_memory_mib << 20)
-}
-
 fn memory(needs: &Needs, limits: &Limits, machine: &MachineView, engine: Option<&Engine>, coming: &Coming) -> Option<String> {
-    let single = engine.is_none_or(|engine| engine.nodes <= 1);
-    let free = machine.memory.filter(|_| local(machine, engine) && single)?;
-    let wanted = wanted(needs, limits);
+    let free = machine.memory.filter(|_| local(machine, engine) && single(engine))?;
+    let wanted = wanted_memory(needs, limits);
     (free < wanted.saturating_add(coming.memory)).then(|| {
         let (wanted, free, taken) = (mib(wanted), mib(free), mib(coming.memory));
         format!("memory: {wanted} are wanted, and of the {free} that are free {taken} are for {}", coming.of)

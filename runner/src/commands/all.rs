@@ -9,14 +9,12 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{
-    StreamExt,
-    stream::{BoxStream, FuturesUnordered},
-};
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use harness::{
     guard,
     model::{names::RecipeName, time::spoken},
     report::results::ResultsV1,
+    rungs::{self, Level},
 };
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use rustix::process::{Pid, Signal, kill_process};
@@ -79,8 +77,7 @@ impl All {
     }
 
     async fn taste(&self, env: &Env) -> Result<Vec<Told>, CommandError> {
-        let signals = guard::signals().map_err(|error| CommandError::host(format!("cannot listen for signals: {error}")))?;
-        let mut signals: BoxStream<'static, i32> = signals;
+        let mut signals = guard::signals().map_err(|error| CommandError::host(format!("cannot listen for signals: {error}")))?;
         let mut waiting: VecDeque<&RecipeName> = self.recipes.iter().collect();
         let width = self.recipes.iter().map(|recipe| recipe.as_str().len()).max().unwrap_or_default();
         let (mut running, mut living, mut told) = (FuturesUnordered::new(), Vec::new(), Vec::new());
@@ -154,21 +151,18 @@ async fn follow(recipe: RecipeName, mut child: Child, width: usize) -> Result<To
 
 /// A line for each run.
 fn table(told: &[Told]) -> String {
-    let line = |told: &Told| match &told.results {
-        Some(results) => {
-            let took = spoken(Duration::from_millis(results.duration_ms));
-            (
-                told.recipe.to_string(),
-                took,
-                told.exit,
-                format!("{}, level {}: {}", results.verdict, results.level, results.level_reason),
-            )
-        }
-        None => (told.recipe.to_string(), "-".to_owned(), told.exit, "nothing ran".to_owned()),
+    let width = told.iter().map(|told| told.recipe.as_str().len()).max().unwrap_or_default();
+    let line = |told: &Told| {
+        let (took, said) = match &told.results {
+            Some(results) => {
+                let level = Level { number: results.level, reason: results.level_reason.clone() };
+                (spoken(Duration::from_millis(results.duration_ms)), rungs::line(&results.verdict, &level))
+            }
+            None => ("-".to_owned(), "nothing ran".to_owned()),
+        };
+        format!("{:<width$}  {took:>8}  exit {}  {said}\n", told.recipe.as_str(), told.exit)
     };
-    let rows: Vec<_> = told.iter().map(line).collect();
-    let width = rows.iter().map(|(recipe, ..)| recipe.len()).max().unwrap_or_default();
-    rows.iter().map(|(recipe, took, exit, line)| format!("{recipe:<width$}  {took:>8}  exit {exit}  {line}\n")).collect()
+    told.iter().map(line).collect()
 }
 
 /// The results of all runs in one document.

@@ -9,7 +9,7 @@ use std::{
 
 use harness::{
     adapters::clock::SystemClock,
-    author::{Parity, parity},
+    author::Parity,
     model::{
         names::RecipeName,
         pack::{Pack, TestKind},
@@ -25,7 +25,7 @@ use crate::{
     env::Env,
     error::{CommandError, Exit},
     history::{self, Last},
-    host, output,
+    host, output, packs,
 };
 
 /// The most complaints about old results that are told one by one.
@@ -66,9 +66,8 @@ impl List {
         let recipes = if sandbox { of_sandbox() } else { fetched(&env.abra_dir.join("recipes"))? };
         let mut last = last_runs(&env.runs())?;
         let row = |(recipe, version): (String, Option<String>)| -> Result<Row, CommandError> {
-            let linked = recipes::of(&recipe);
-            let pack = linked.map(|linked| linked.pack()).transpose().map_err(|error| CommandError::usage(error.to_string()))?;
-            let parity = linked.and_then(|linked| linked.parity).zip(pack.as_ref()).map(|(text, pack)| parity(text, pack));
+            let pack = packs::linked(&recipe)?;
+            let parity = pack.as_ref().and_then(|pack| packs::parity(&recipe, pack));
             Ok(Row { last: last.remove(&recipe), recipe, version, pack, parity })
         };
         let rows: Vec<Row> = recipes.into_iter().map(row).collect::<Result<_, _>>()?;

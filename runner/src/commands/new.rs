@@ -5,7 +5,6 @@ use std::{fs, path::PathBuf, process::ExitCode};
 use harness::{
     facts::recipe,
     model::{
-        host::Host,
         names::RecipeName,
         outcome::{Failure, Tier},
         pack::Pack,
@@ -13,13 +12,13 @@ use harness::{
     },
 };
 
-use super::plan::{Sandbox, no_run, read};
+use super::plan::{Ground, ground, no_run, read};
 use crate::{
     asked::{self, fetched},
     cli::block_on,
     env::Env,
     error::{CommandError, Exit},
-    host, output,
+    output,
     scaffold::scaffold,
     workspace,
 };
@@ -57,15 +56,7 @@ impl New {
             return Err(CommandError::usage(format!("{} is there already, and nothing is overwritten", folder.display()))
                 .remedy("add tests to it, or remove it first"));
         }
-        let known = host::known(env, None)?;
-        let home = known.as_ref().and_then(host::sandbox_of);
-        let (host, sandbox) = match known {
-            Some(host) if home.is_some() => (host, Sandbox::Up),
-            Some(host) => (host, Sandbox::None),
-            None => {
-                (Host::parse("zone = \"taster.test\"").map_err(|error| CommandError::host(error.to_string()))?, Sandbox::NotYet)
-            }
-        };
+        let Ground { host, home, sandbox } = ground(env, None)?;
         let source = match self.path {
             Some(path) => Source::Folder { path },
             None => Source::Catalogue { at: None },

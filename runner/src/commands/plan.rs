@@ -2,6 +2,7 @@
 
 use std::{fmt::Write, path::Path, process::ExitCode};
 
+use ::sandbox::home::Home;
 use harness::{
     adapters::{checkout::GitCheckout, tree},
     author::Parity,
@@ -58,16 +59,10 @@ impl Plan {
     /// Does it.
     pub fn run(self, env: &Env) -> Result<ExitCode, CommandError> {
         let source = self.asked.source()?;
-        let known = host::known(env, self.asked.host.as_deref())?;
-        let home = known.as_ref().and_then(host::sandbox_of);
-        let (host, sandbox) = match known {
-            Some(host) if home.is_some() => (host, Sandbox::Up),
-            Some(host) => (host, Sandbox::None),
-            None => (Host::parse(SANDBOX_ZONE).map_err(|error| CommandError::host(error.to_string()))?, Sandbox::NotYet),
-        };
+        let Ground { host, home, sandbox } = ground(env, self.asked.host.as_deref())?;
         let root = fetched(env, home.as_ref());
         let pack = packs::of(&self.recipe)?;
-        let parity = packs::parity(&self.recipe, &pack);
+        let parity = packs::parity(self.recipe.as_str(), &pack);
         let request = self.asked.request(env, self.recipe, source, home.as_ref(), &pack)?;
         let pack = packs::with_executables(pack, &request, &host)?;
         let read = block_on(read(env, &request, &host, &root, sandbox))??;
@@ -89,8 +84,8 @@ impl Plan {
             Err(refusal) => (Base::None { why: "it is refused".into() }, None, Some(refusal)),
         };
         let base = facts::upgraded_from(&request, &against);
-        let needs = before.iter().fold(recipe::needs(&resolved), |needs, before| needs.or(&recipe::needs(&before.resolved)));
-        let needs = needs.or(&recipe::declared(&pack.settings.resources));
+        let from = before.as_ref().map(|before| &before.resolved);
+        let needs = recipe::needs_of_run(&resolved, from, &pack.settings.resources);
         let facts = Facts { needs, head: read.head, tree: read.tree, resolved, base, before, against, pack };
         let planned = plan(&request, &facts, &host.limits);
         let refused: Vec<String> =
@@ -101,6 +96,27 @@ impl Plan {
         })?;
         Ok(if refused.is_empty() { Exit::Green } else { Exit::Usage }.into())
     }
+}
+
+/// The host that a recipe is read for without asking it anything.
+pub(super) struct Ground {
+    /// The host; the sandbox as it will be where there is none yet.
+    pub(super) host: Host,
+    /// The sandbox's home, where the host is the sandbox.
+    pub(super) home: Option<Home>,
+    /// Whether the host is the sandbox.
+    pub(super) sandbox: Sandbox,
+}
+
+pub(super) fn ground(env: &Env, named: Option<&Path>) -> Result<Ground, CommandError> {
+    let known = host::known(env, named)?;
+    let home = known.as_ref().and_then(host::sandbox_of);
+    let (host, sandbox) = match known {
+        Some(host) if home.is_some() => (host, Sandbox::Up),
+        Some(host) => (host, Sandbox::None),
+        None => (Host::parse(SANDBOX_ZONE).map_err(|error| CommandError::host(error.to_string()))?, Sandbox::NotYet),
+    };
+    Ok(Ground { host, home, sandbox })
 }
 
 /// What was read of a recipe.

@@ -115,13 +115,7 @@ impl Run {
         if self.repeat > 1 {
             return repeated(env, &host, &request, &pack, history(), self.repeat);
         }
-        match block_on(taste(env, host, request.clone(), pack, history()))?? {
-            Ok(tasted) => {
-                say(env, &tasted, self.format);
-                Ok(ExitCode::from(tasted.exit()))
-            }
-            Err(ended) => Ok(ended),
-        }
+        Ok(said(env, block_on(taste(env, host, request.clone(), pack, history()))??, self.format))
     }
 }
 
@@ -156,13 +150,18 @@ impl Run {
         let held = attach::hold(&env.runs(), &recipe, domain, self.asked.path().as_deref())?;
         let pack = packs::of(&recipe)?;
         let request = self.asked.on_kept(env, recipe, held.attach.clone(), self.file, &pack)?;
-        match block_on(taste_on(env, host, request, pack, &held))?? {
-            Ok(tasted) => {
-                say(env, &tasted, self.format);
-                Ok(ExitCode::from(tasted.exit()))
-            }
-            Err(ended) => Ok(ended),
+        Ok(said(env, block_on(taste_on(env, host, request, pack, &held))??, self.format))
+    }
+}
+
+/// Says how a run ended, and gives its exit code; the inner error is that of what ended before it began.
+fn said(env: &Env, ended: Result<Tasted, ExitCode>, format: Format) -> ExitCode {
+    match ended {
+        Ok(tasted) => {
+            say(env, &tasted, format);
+            ExitCode::from(tasted.exit())
         }
+        Err(exit) => exit,
     }
 }
 
