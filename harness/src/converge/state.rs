@@ -118,7 +118,8 @@ impl Case<'_> {
             let holder = Holder::Stranger { name: "other tasks of the Swarm".into() };
             (HELD, Failure::new(Cause::HeldResource { service, what, holder }, message))
         } else {
-            (PLACEMENT, Failure::new(Cause::NoEligibleNode { service }, format!("{}: {error}", self.name)))
+            let failure = Failure::new(Cause::NoEligibleNode { service }, format!("{}: {error}", self.name));
+            (PLACEMENT, if lacks_what_a_host_has(error) { failure.owned_by(Owner::Infrastructure) } else { failure })
         };
         let until = since.after(patience);
         Some(if self.look.at < until {
@@ -263,4 +264,10 @@ fn ended(fall: &Fall) -> String {
         (Some(exit), true) => format!("exited with {exit}"),
         (None, true) => "ended".to_owned(),
     }
+}
+
+/// Whether the scheduler misses what no recipe brings along: a node that takes tasks, a driver of volumes or networks. The words are those of
+/// the filters in swarmkit's `manager/scheduler/filter.go`.
+fn lacks_what_a_host_has(error: &str) -> bool {
+    ["missing plugin", "not available for new tasks"].iter().any(|filter| error.contains(filter))
 }

@@ -9,7 +9,10 @@ use std::time::Duration;
 
 use harness::{
     converge::{Goal, Judgement, Look, TaskState, WATCHDOG},
-    model::time::Mono,
+    model::{
+        outcome::{Cause, Owner},
+        time::Mono,
+    },
 };
 use unit_tests::recording::{Judge, RealJudge, Recording, brief, replay};
 
@@ -231,4 +234,25 @@ fn a_judge_with_one_truth_removed_is_caught() {
 fn a_watch_without_a_look_asks_for_one() {
     let watch = harness::converge::Watch::new(Goal::Settle);
     assert!(matches!(harness::converge::judge(&watch, Mono(7)), Judgement::Waiting { look_again: Mono(7), .. }));
+}
+
+#[test]
+fn what_no_host_lacks_but_this_one_is_not_the_recipes_fault() {
+    let recording = Recording::load("no-node-replicated");
+    for (said, owner) in [
+        ("scheduling constraints not satisfied on 1 node", Owner::Recipe),
+        ("unsupported platform on 1 node", Owner::Recipe),
+        ("missing plugin on 1 node", Owner::Infrastructure),
+        ("1 node not available for new tasks", Owner::Infrastructure),
+        ("2 nodes not available for new tasks; scheduling constraints not satisfied on 1 node", Owner::Infrastructure),
+    ] {
+        let mut looks = recording.looks.clone();
+        for task in looks.iter_mut().flat_map(|look| look.services.values_mut()).flat_map(|service| &mut service.tasks) {
+            task.error = format!("no suitable node ({said})");
+        }
+        let (_, judgement) = replay(&mut *real(recording.goal.clone()), &looks).unwrap();
+        let Judgement::Failed(failures) = &judgement else { panic!("{said}: {judgement:?}") };
+        assert!(matches!(failures[0].cause, Cause::NoEligibleNode { .. }), "{said}: {failures:?}");
+        assert_eq!(failures[0].owner, owner, "{said}");
+    }
 }
