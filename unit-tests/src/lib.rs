@@ -3,6 +3,7 @@
 pub mod engine;
 pub mod ground;
 pub mod growth;
+pub mod hanging_driver;
 pub mod recipe;
 pub mod recording;
 pub mod sim_app;

@@ -292,8 +292,16 @@ pub fn between(journal: &str, from: &str, to: &str) -> Duration {
 ///
 /// # Panics
 /// If it had to be killed.
-pub fn ended(mut child: Child) -> Told {
-    let over = Instant::now() + Duration::from_secs(60);
+pub fn ended(child: Child) -> Told {
+    ended_within(child, Duration::from_secs(60))
+}
+
+/// Waits until a child has ended, and kills it when it does not within `patience`.
+///
+/// # Panics
+/// If it had to be killed.
+pub fn ended_within(mut child: Child, patience: Duration) -> Told {
+    let over = Instant::now() + patience;
     while child.try_wait().unwrap().is_none() {
         if Instant::now() > over {
             let _ = child.kill();

@@ -1,17 +1,20 @@
 //! Engines that fail a run in the middle of what it does: power that is lost, disks that are full. What is said is true, it is never the
 //! recipe's fault, and nothing is left once the engine answers again.
 
-use std::process::Child;
+use std::{fs, process::Child, time::Duration};
 
 use libtest_mimic::Trial;
 use serde_json::Value;
 use unit_tests::{
+    engine::until,
     ground::Ground,
+    hanging_driver::HangingDriver,
     spare::SpareEngine,
-    told::{Stage, Told, ended},
+    told::{Stage, Told, ended, ended_within, journal},
 };
 
 use super::{
+    outside::copy_of,
     runs::{on_stages, stage_of},
     worlds::{assert_nothing_on, default_context, on_spare_engines, spare_ground},
 };
@@ -24,6 +27,7 @@ pub(crate) fn stories(ground: Option<&Ground>) -> Vec<Trial> {
             ("faults::an_engine_that_is_restarted_in_mid_upgrade", in_mid_upgrade),
             ("faults::an_engine_that_is_restarted_in_mid_teardown", in_mid_teardown),
             ("faults::an_engine_whose_disk_fills_up_in_mid_run", disk_fills_up),
+            ("faults::a_volume_whose_mount_never_ends", mount_hangs),
         ],
     );
     on_spare_engines(ground, stories)
@@ -90,4 +94,44 @@ fn disk_fills_up(stage: &Stage<'_>) {
     let told = ended(run);
     told.assert(3, &["inconclusive (install, upgrade, backup, restore"]);
     assert_nothing_left(&stage, &spare, &told);
+}
+
+/// The engine itself waits for the mount. The end of the run does not wait for that, and says what is left, if anything is.
+fn mount_hangs(stage: &Stage<'_>) {
+    let (mut spare, ground) = spare_ground(stage);
+    let stage = Stage::new(&ground);
+    let driver = HangingDriver::start();
+    let engine = spare.engine();
+    // An engine knows a driver from its first use on, and a node tells the Swarm of it with its next description, every 20 s.
+    engine.ask(&["volume", "create", "--driver", &driver.name, "first"]);
+    engine.ask(&["volume", "rm", "first"]);
+    let plugins = ["node", "inspect", "self", "--format", "{{.Description.Engine.Plugins}}"];
+    until("the Swarm knows the driver", || engine.ask(&plugins).contains(&driver.name));
+    let recipe = copy_of(&stage, "hello");
+    let compose = recipe.join("compose.yml");
+    let (text, plain) = (fs::read_to_string(&compose).unwrap(), "\nvolumes:\n  posts:\n");
+    assert!(text.contains(plain), "{text}");
+    fs::write(&compose, text.replace(plain, &format!("{plain}    driver: {}\n", driver.name))).unwrap();
+    default_context(stage.path(), &spare.socket());
+    let host = stage.host_file(&[("engine", &spare.socket().display().to_string())]);
+    let text = fs::read_to_string(&host).unwrap();
+    fs::write(&host, format!("{text}\n[allow]\nhello = [\"volume-drivers\"]\n")).unwrap();
+    let (host, path) = (host.display().to_string(), recipe.display().to_string());
+    let run = ["--recipe", "hello", "--path", &path, "--host", &host, "--tiers", "install", "--deadline", "30"];
+    let mut run = stage.start(&run);
+    until("the engine asks for the mount", || {
+        let exit = run.try_wait().unwrap();
+        assert!(exit.is_none(), "it ended before: {}", journal(&stage.only_run()));
+        driver.asked_to_mount()
+    });
+    // The sweep waits for the engine, which gives the driver up after a minute or two, and both have an end of their own.
+    let told = ended_within(run, Duration::from_secs(240));
+    assert!(matches!(told.exit, Some(3 | 4)), "{told}");
+    assert!(told.out.contains("inconclusive (install)") && told.out.contains("left behind: "), "{told}");
+    assert_eq!(told.exit == Some(4), !told.out.contains("left behind: nothing"), "{told}");
+    // An engine that was started anew waits for nothing any more.
+    spare.kill_and_restart();
+    stage.run(&["janitor"]).assert(0, &["runs looked at"]);
+    stage.assert_zero();
+    assert_nothing_on(&stage, &spare.engine());
 }

@@ -15,13 +15,13 @@ use std::{
 
 use libtest_mimic::Trial;
 use unit_tests::{
-    engine::{printed, until},
+    engine::until,
     ground::Ground,
     stacks::{fresh_run, stack_of},
     told::{Stage, ended, journal, results, signal, started},
 };
 
-use super::runs::on_stages;
+use super::{outside::copy_of, runs::on_stages};
 
 /// The stories of this file.
 pub(crate) fn stories(ground: Option<&Ground>) -> Vec<Trial> {
@@ -92,15 +92,12 @@ fn anywhere(stage: &Stage<'_>) {
 
 /// A folder with the recipe, whose app also has a volume without a name.
 fn with_an_anonymous_volume(stage: &Stage<'_>) -> String {
-    let recipes = stage.ground.host_file.parent().unwrap().join("recipes");
-    let copy = stage.path().join("mine");
-    let (from, to) = (recipes.join(RECIPE).display().to_string(), copy.display().to_string());
-    printed(Command::new("git").args(["clone", "--quiet", &from, &to]), &["git", "clone"]);
+    let copy = copy_of(stage, RECIPE);
     let file = copy.join("compose.yml");
     let (text, named) = (fs::read_to_string(&file).unwrap(), "      - posts:/data\n");
     assert!(text.contains(named), "{text}");
     fs::write(&file, text.replacen(named, &format!("{named}      - /scratch\n"), 1)).unwrap();
-    to
+    copy.display().to_string()
 }
 
 fn in_a_group(stage: &Stage<'_>, args: &[&str]) -> Child {
