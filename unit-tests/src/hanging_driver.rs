@@ -12,27 +12,23 @@ use std::{
     thread,
 };
 
-/// Where engines look for drivers.
-const PLUGINS: &str = "/run/docker/plugins";
+/// Its name.
+pub const NAME: &str = "hanging";
 
-/// A driver by this name for every engine of the machine, until it is dropped.
+/// A driver of the engine that looks for drivers in a certain folder, until it is dropped.
 #[derive(Debug)]
 pub struct HangingDriver {
-    /// The driver's name.
-    pub name: String,
     socket: PathBuf,
     asked: Arc<AtomicBool>,
 }
 
 impl HangingDriver {
-    /// Starts one.
+    /// Starts one for the engine that looks in `plugins`.
     ///
     /// # Panics
     /// If there can be none.
-    pub fn start() -> Self {
-        let name = format!("taster-story-hang-{}", std::process::id());
-        let socket = Path::new(PLUGINS).join(format!("{name}.sock"));
-        fs::create_dir_all(PLUGINS).unwrap();
+    pub fn start(plugins: &Path) -> Self {
+        let socket = plugins.join(format!("{NAME}.sock"));
         let listener = UnixListener::bind(&socket).unwrap();
         let asked = Arc::new(AtomicBool::new(false));
         let mounts = asked.clone();
@@ -42,7 +38,7 @@ impl HangingDriver {
                 thread::spawn(move || serve(&stream, &mounts));
             }
         });
-        Self { name, socket, asked }
+        Self { socket, asked }
     }
 
     /// Whether it was asked to mount one.

@@ -24,6 +24,8 @@ const PROGRAMS: [&str; 7] = ["dockerd", "setpriv", "nsenter", "unshare", "ip", "
 const SPARE: &str = "taster-spare-";
 /// What the names of all disks in memory begin with; the process that made them follows.
 const DISK: &str = "taster-story-";
+/// Where engines look for drivers that are no containers.
+const PLUGINS: &str = "/run/docker/plugins";
 /// How long dockerd may take to answer after its start.
 const START: Duration = Duration::from_secs(30);
 /// The address of a manager, and of a worker, on the cable between them.
@@ -147,6 +149,10 @@ impl SpareEngine {
         dockerd.args(["--pdeathsig", "KILL", "nsenter", &format!("--net=/run/netns/{}", self.name)]);
         // As the first process of its own, dockerd takes all others with it: containerd, shims, containers.
         dockerd.args(["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"]);
+        // Engines look for drivers in one folder of the machine, and never forget one: another engine is not to see those of a story.
+        fs::create_dir_all(self.plugins()).map_err(text)?;
+        let own_plugins = format!("mkdir -p {PLUGINS} && mount --bind \"$0\" {PLUGINS} && exec \"$@\"");
+        dockerd.args(["sh", "-c", &own_plugins, &at("plugins")]);
         dockerd.args(["dockerd", "--host", &format!("unix://{}", at("docker.sock")), "--data-root", &at("data")]);
         dockerd.args(["--exec-root", &at("run"), "--pidfile", &at("docker.pid"), "--cgroup-parent", &format!("/{}", self.name)]);
         dockerd.stdin(Stdio::null()).stdout(log.try_clone().map_err(text)?).stderr(log).current_dir("/");
@@ -177,6 +183,11 @@ impl SpareEngine {
     /// The disk with all that it keeps.
     pub fn disk(&self) -> &SmallDisk {
         &self.disk
+    }
+
+    /// Where it looks for the sockets of drivers.
+    pub fn plugins(&self) -> PathBuf {
+        self.disk.path().join("plugins")
     }
 
     /// Makes it the manager of a Swarm of its own.

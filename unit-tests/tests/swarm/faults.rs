@@ -8,7 +8,7 @@ use serde_json::Value;
 use unit_tests::{
     engine::until,
     ground::Ground,
-    hanging_driver::HangingDriver,
+    hanging_driver::{self, HangingDriver},
     spare::SpareEngine,
     told::{Stage, Told, ended, ended_within, journal},
 };
@@ -100,18 +100,18 @@ fn disk_fills_up(stage: &Stage<'_>) {
 fn mount_hangs(stage: &Stage<'_>) {
     let (mut spare, ground) = spare_ground(stage);
     let stage = Stage::new(&ground);
-    let driver = HangingDriver::start();
+    let driver = HangingDriver::start(&spare.plugins());
     let engine = spare.engine();
     // An engine knows a driver from its first use on, and a node tells the Swarm of it with its next description, every 20 s.
-    engine.ask(&["volume", "create", "--driver", &driver.name, "first"]);
+    engine.ask(&["volume", "create", "--driver", hanging_driver::NAME, "first"]);
     engine.ask(&["volume", "rm", "first"]);
     let plugins = ["node", "inspect", "self", "--format", "{{.Description.Engine.Plugins}}"];
-    until("the Swarm knows the driver", || engine.ask(&plugins).contains(&driver.name));
+    until("the Swarm knows the driver", || engine.ask(&plugins).contains(hanging_driver::NAME));
     let recipe = copy_of(&stage, "hello");
     let compose = recipe.join("compose.yml");
     let (text, plain) = (fs::read_to_string(&compose).unwrap(), "\nvolumes:\n  posts:\n");
     assert!(text.contains(plain), "{text}");
-    fs::write(&compose, text.replace(plain, &format!("{plain}    driver: {}\n", driver.name))).unwrap();
+    fs::write(&compose, text.replace(plain, &format!("{plain}    driver: {}\n", hanging_driver::NAME))).unwrap();
     default_context(stage.path(), &spare.socket());
     let host = stage.host_file(&[("engine", &spare.socket().display().to_string())]);
     let text = fs::read_to_string(&host).unwrap();
