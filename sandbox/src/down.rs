@@ -135,6 +135,7 @@ async fn remove_objects(
             false => teller.say(format!("kept the image {image}: it is in use, or another by now")),
         }
     }
+    images::remove_nameless(docker).await?;
     if let Some(swarm) = made.swarm {
         let services = engine::answer("service ls", docker.list_services(None)).await.map_or(0, |services| services.len());
         if services > 0 {

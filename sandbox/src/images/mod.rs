@@ -18,7 +18,7 @@ use std::{
 
 use bollard::{
     Docker, body_full, body_try_stream,
-    query_parameters::{CreateImageOptionsBuilder, ListImagesOptions, RemoveImageOptions},
+    query_parameters::{CreateImageOptionsBuilder, ListImagesOptions, PruneImagesOptionsBuilder, RemoveImageOptions},
 };
 use futures_util::TryStreamExt;
 
@@ -158,6 +158,8 @@ async fn provide_one(
             }
             assemble::assemble(docker, home, source, teller).await?;
             teller.say(format!("assembled the image {image}"));
+            // What had the name before, from another source, is of no use to anybody.
+            remove_nameless(docker).await?;
             Ok(true)
         }
         None if *image == specimen() => {
@@ -284,6 +286,17 @@ pub(crate) async fn remove(docker: &Docker, image: &str) -> Result<bool, Sandbox
         Ok(_) => Ok(true),
         Err(bollard::errors::Error::DockerResponseServerError { status_code: 404 | 409, .. }) => Ok(false),
         Err(error) => Err(SandboxError::Engine { call: "image rm".into(), message: error.to_string() }),
+    }
+}
+
+/// Removes images of the sandbox's making that have lost their names to newer ones. Those that a container still uses stay.
+pub(crate) async fn remove_nameless(docker: &Docker) -> Result<(), SandboxError> {
+    let filters = HashMap::from([("dangling", vec!["true".to_owned()]), ("label", vec![format!("{LABEL}=1")])]);
+    let options = PruneImagesOptionsBuilder::default().filters(&filters).build();
+    match docker.prune_images(Some(options)).await {
+        // 409: another one prunes just now, and the engine lets only one do so.
+        Ok(_) | Err(bollard::errors::Error::DockerResponseServerError { status_code: 409, .. }) => Ok(()),
+        Err(error) => Err(SandboxError::Engine { call: "image prune".into(), message: error.to_string() }),
     }
 }
 

@@ -23,6 +23,7 @@ pub(crate) fn stories() -> Vec<Trial> {
         Trial::test("sandbox::an_app_is_reached_by_its_labels_and_nothing_is_left", || told(an_app_is_reached)),
         Trial::test("sandbox::a_port_that_is_taken_is_named_with_who_has_it", || told(a_port_is_taken)),
         Trial::test("sandbox::the_backup_service_comes_back_with_its_snapshots", || told(backups_are_kept)),
+        Trial::test("sandbox::an_image_that_lost_its_name_goes_with_the_sandbox", || told(a_name_is_lost)),
         Trial::test("sandbox::custom_html_serves_its_page_on_real_nginx", || told(custom_html)),
     ]
 }
@@ -215,6 +216,19 @@ fn backups_are_kept(stage: &Stage) -> Done {
     expect(said == [started], format!("{said:?}"))?;
     let kept = exec(&["restic", "snapshots", "--compact"])?;
     expect(kept.contains("kept"), format!("the snapshots are {kept}"))
+}
+
+fn a_name_is_lost(stage: &Stage) -> Done {
+    let tar = stage.home.root().join("empty.tar");
+    fs::write(&tar, [0; 1024])?;
+    let import = |label: &str| docker(&["import", "--change", &format!("LABEL {label}"), path(&tar)?]);
+    let (ours, foreign) = (import("taster.sandbox=1")?, import("example.org=1")?);
+    stage.up()?;
+    block(sandbox::down(&stage.home, &mut |_| {}))?;
+    let there = |id: &str| docker(&["image", "inspect", id]).is_ok();
+    let left = (there(&ours), there(&foreign));
+    docker(&["image", "rm", &foreign])?;
+    expect(left == (false, true), format!("ours and another's are there: {left:?}"))
 }
 
 fn custom_html(stage: &Stage) -> Done {
