@@ -18,7 +18,7 @@ use unit_tests::{
     engine::until,
     ground::Ground,
     stacks::{fresh_run, stack_of},
-    told::{Stage, ended, journal, results, signal, started},
+    told::{Stage, Told, ended, journal, results, signal, started},
 };
 
 use super::{outside::copy_of, runs::on_stages};
@@ -40,8 +40,8 @@ const BESIDE: u32 = 4;
 const RECIPE: &str = "hello-grace";
 /// The longest that it may take from a death to zero. Only who asks for the figures has a machine to himself that is held to it.
 const TO_ZERO: Duration = Duration::from_secs(10);
-/// How long a run of `hello` takes, about.
-const WHOLE: Duration = Duration::from_secs(20);
+/// How long a run of [`RECIPE`] takes, about. Who asks for the figures has it measured.
+const WHOLE: Duration = Duration::from_secs(28);
 
 fn asked(name: &str) -> Option<String> {
     std::env::var(name).ok()
@@ -51,8 +51,8 @@ fn anywhere(stage: &Stage<'_>) {
     let figures = asked("TASTER_KILLS");
     let kills: u32 = figures.as_ref().map_or(2 * BESIDE, |kills| kills.parse().unwrap());
     let recipe = asked("TASTER_KILL_RECIPE").unwrap_or_else(|| RECIPE.to_owned());
-    let whole = if recipe.starts_with("hello") { WHOLE } else { WHOLE * 3 };
     let path = (recipe == RECIPE).then(|| with_an_anonymous_volume(stage));
+    let whole = figures.as_ref().map_or(WHOLE, |_| untouched(stage, &recipe, path.as_deref()));
     let engine = &stage.ground.engine;
     let foreign = format!("{}_other", stack_of(&fresh_run()));
     engine.deploy("sweep-foreign.yml", &foreign);
@@ -100,15 +100,33 @@ fn with_an_anonymous_volume(stage: &Stage<'_>) -> String {
     copy.display().to_string()
 }
 
-fn in_a_group(stage: &Stage<'_>, args: &[&str]) -> Child {
-    started(stage.taster(args).process_group(0))
+/// A run in a group of its own.
+fn in_a_group(stage: &Stage<'_>, recipe: &str, path: Option<&str>) -> Child {
+    let path = path.map(|path| ["--path", path]).into_iter().flatten();
+    let args: Vec<&str> = ["--recipe", recipe].into_iter().chain(path).collect();
+    started(stage.taster(&args).process_group(0))
+}
+
+/// How long runs take that nobody kills, as many beside each other as will be killed.
+fn untouched(stage: &Stage<'_>, recipe: &str, path: Option<&str>) -> Duration {
+    let started = Instant::now();
+    thread::scope(|scope| {
+        for _ in 0..BESIDE {
+            scope.spawn(|| {
+                let stage = Stage::new(stage.ground);
+                Told::after(in_a_group(&stage, recipe, path)).assert(0, &["green ("]);
+                stage.assert_zero();
+            });
+        }
+    });
+    let whole = started.elapsed();
+    super::tell(&format!("{recipe}, {BESIDE} beside each other: {:.1} s", whole.as_secs_f64()));
+    whole
 }
 
 /// Kills a run at this point of its life, and says how long it took until nothing was left of it.
 fn killed_at(stage: &Stage<'_>, recipe: &str, path: Option<&str>, point: Duration) -> Option<Duration> {
-    let path = path.map(|path| ["--path", path]).into_iter().flatten();
-    let args: Vec<&str> = ["--recipe", recipe].into_iter().chain(path).collect();
-    let mut run = in_a_group(stage, &args);
+    let mut run = in_a_group(stage, recipe, path);
     thread::sleep(point);
     let group = format!("-{}", run.id());
     let killed = Instant::now();
