@@ -162,6 +162,9 @@ fn an_output_that_cannot_be_written_is_told_and_never_a_panic() {
     };
     shell("$TASTER list >/dev/full", 3, &["cannot write to standard output", "No space left"]);
     shell("$TASTER completions bash >/dev/full", 3, &["cannot write to standard output"]);
+    shell("$TASTER schema host >/dev/full", 3, &["cannot write to standard output"]);
+    let host = taster.write("host.toml", "zone = \"example.org\"\nengine = \"/nonexistent/docker.sock\"\n");
+    shell(&format!("$TASTER doctor --host {host} >/dev/full"), 3, &["cannot write to standard output"]);
     shell("$TASTER list >&-", 0, &[]);
     shell("$TASTER list 2>&-", 0, &[]);
     shell("$TASTER completions bash | head -c 1 >/dev/null", 0, &[]);
