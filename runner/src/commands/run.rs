@@ -126,7 +126,7 @@ impl Run {
         let Found { sandbox, .. } = host::find(env, self.asked.host.as_deref(), self.yes)?;
         let names = match &sandbox {
             Some(_) => sandbox::recipes::enrolled(),
-            None => recipes::packs().iter().map(|pack| pack.name.to_owned()).collect(),
+            None => with_a_pack(),
         };
         if let Some(unknown) = self.except.iter().find(|except| !names.iter().any(|name| name == except.as_str())) {
             return Err(CommandError::usage(format!("--except names {unknown}, which is not among all of them"))
@@ -152,6 +152,12 @@ impl Run {
         let request = self.asked.on_kept(env, recipe, held.attach.clone(), self.file, &pack)?;
         Ok(said(env, block_on(taste_on(env, host, request, pack, &held))??, self.format))
     }
+}
+
+/// The recipes that have a pack, without those that only a sandbox has.
+fn with_a_pack() -> Vec<String> {
+    let names = recipes::packs().iter().map(|pack| pack.name);
+    names.filter(|name| !sandbox::recipes::is_own(name)).map(str::to_owned).collect()
 }
 
 /// Says how a run ended, and gives its exit code; the inner error is that of what ended before it began.
@@ -359,4 +365,16 @@ fn new_folder(runs: &Path, clock: &dyn Clock) -> Result<Folder, CommandError> {
     getrandom::fill(&mut random).map_err(|error| CommandError::host(format!("the system gives no random bytes: {error}")))?;
     let run = RunId::new(&clock.wall().stamp(), random).map_err(|error| CommandError::host(error.to_string()))?;
     Ok(Folder::of(runs, &run))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_recipes_of_a_server_are_those_that_can_be_had_there() {
+        let names = with_a_pack();
+        assert!(names.contains(&"ghost".to_owned()), "{names:?}");
+        assert!(!names.iter().any(|name| name.starts_with("hello")), "{names:?}");
+    }
 }
