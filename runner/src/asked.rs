@@ -1,6 +1,10 @@
 //! What may be asked for on the command line: a recipe, which state of it, how far.
 
-use std::{collections::BTreeSet, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::Parser;
 use harness::{
@@ -155,7 +159,7 @@ impl Asked {
     ) -> Result<Request, CommandError> {
         let fetched = fetched(env, sandbox);
         let offline = self.offline.then(|| fetched_before(&recipe, &source, fetched)).transpose()?;
-        let host_file = self.host_file(env);
+        let host_file = host_file(env, self.host.as_deref());
         let custom = (!pack.tests.is_empty()).then_some(Tier::Custom);
         let mut tiers: BTreeSet<Tier> = match self.tiers.is_empty() {
             true => USUAL.into_iter().chain(custom).collect(),
@@ -200,12 +204,6 @@ impl Asked {
             offline,
             authoring,
         })
-    }
-
-    /// The host file that is named, whole.
-    fn host_file(&self, env: &Env) -> Option<PathBuf> {
-        let named = self.host.as_ref().or(env.host.as_ref())?;
-        Some(std::path::absolute(named).unwrap_or_else(|_| named.clone()))
     }
 
     /// Which custom tests are run. A choice that takes none of the pack's is refused, for it would prove nothing.
@@ -275,7 +273,7 @@ impl Asked {
             ..Authoring::default()
         };
         let tests = self.tests(env, &recipe, pack)?;
-        let host_file = self.host_file(env);
+        let host_file = host_file(env, self.host.as_deref());
         Ok(Request {
             source: self.source()?,
             recipe,
@@ -313,6 +311,12 @@ impl Asked {
             }
         }
     }
+}
+
+/// The host file that is named on the command line or in the environment, whole, so that a run can be repeated from elsewhere.
+pub(crate) fn host_file(env: &Env, named: Option<&Path>) -> Option<PathBuf> {
+    let named = named.or(env.host.as_deref())?;
+    Some(std::path::absolute(named).unwrap_or_else(|_| named.to_owned()))
 }
 
 /// The folder of the recipes that were fetched before, when the one that is asked for is among them.
@@ -354,6 +358,21 @@ mod tests {
             ("-1h", None),
         ] {
             assert_eq!(lifetime(text).ok().map(|lifetime| lifetime.as_secs()), seconds, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_host_file_is_named_whole_by_the_command_line_or_else_by_the_environment() {
+        let var = |name: &str| (name == "TASTER_HOST").then(|| "/etc/taster.toml".into());
+        let (bare, set) = (Env::read(|_| None, "taster".into()), Env::read(var, "taster".into()));
+        let here = std::env::current_dir().unwrap();
+        for (env, named, file) in [
+            (&bare, None, None),
+            (&set, None, Some(PathBuf::from("/etc/taster.toml"))),
+            (&set, Some("/h.toml"), Some("/h.toml".into())),
+            (&bare, Some("h.toml"), Some(here.join("h.toml"))),
+        ] {
+            assert_eq!(host_file(env, named.map(Path::new)), file, "{named:?}");
         }
     }
 }

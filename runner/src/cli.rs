@@ -146,7 +146,7 @@ fn visible(command: clap::Command) -> clap::Command {
 /// The reference of the command line, in Markdown: the long help of each command that people may type.
 pub fn reference() -> String {
     let mut text = String::from(
-        "# Commands\n\nWhat `--help` says of each command. This page is generated: `TASTER_BLESS=1 cargo test -p runner` renews it.\n",
+        "# Commands\n\nWhat `--help` says of each command. This page is generated:\n`TASTER_BLESS=1 cargo test -p unit-tests reference` renews it.\n",
     );
     chapter(&mut text, "taster", Cli::command().term_width(REFERENCE_WIDTH));
     text

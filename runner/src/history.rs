@@ -23,6 +23,8 @@ use crate::error::{CommandError, Exit};
 
 /// The longest first line of a journal that is read: it holds the request and the host, no more.
 const FIRST_LINE: u64 = 1 << 20;
+/// What a run's folder has its results in.
+const RESULTS: &str = "results.json";
 
 /// The folder of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,8 +46,6 @@ pub struct Last {
     pub verdict: String,
     /// The tiers that it speaks of.
     pub tiers: Vec<String>,
-    /// The version of its head, when the run was green.
-    pub green_version: Option<String>,
     /// The level, where the results have one.
     pub level: Option<u64>,
     /// When the run ended; absent when it still goes on or was killed.
@@ -78,26 +78,26 @@ pub fn recipe(kept: &Kept) -> Option<String> {
     event.get("request")?.get("recipe")?.as_str().map(str::to_owned)
 }
 
-/// The head of the newest green run of `recipe` that had a version, among `runs` from the newest on. Runs that cannot be read do not
-/// count: they prove nothing.
-pub fn last_green(runs: &Path, name: &RecipeName) -> Option<Green> {
-    let kept = newest_first(runs).ok()?;
-    let of_recipe = kept.iter().filter(|kept| recipe(kept).as_deref() == Some(name.as_str()));
-    let version = of_recipe.filter_map(|kept| last(kept).ok()??.green_version).next()?;
-    Some(Green { version })
-}
-
-/// What the runs in `runs` say of a recipe.
+/// What the runs in `runs` say of a recipe: the version of its newest green run that had one, and the custom tests of the newest green
+/// run that had any. Runs that cannot be read do not count: they prove nothing.
 pub fn past(runs: &Path, name: &RecipeName) -> Past {
-    Past { green: last_green(runs, name), tests: last_green_tests(runs, name) }
+    let mut past = Past::default();
+    for results in of_recipe(runs, name).filter(|results| results["verdict"]["outcome"] == "green") {
+        past.green = past.green.or_else(|| installed_version(&results).map(|version| Green { version }));
+        if past.tests.is_empty() {
+            past.tests = custom(&results).into_keys().collect();
+        }
+        if past.green.is_some() && !past.tests.is_empty() {
+            break;
+        }
+    }
+    past
 }
 
-/// The custom tests of the newest green run of `recipe` that had any.
-fn last_green_tests(runs: &Path, name: &RecipeName) -> BTreeSet<TestName> {
-    let green = |results: &Value| results["verdict"]["outcome"] == "green";
-    let of = |results: Value| custom(&results).into_keys().collect::<BTreeSet<_>>();
-    let mut sets = of_recipe(runs, name).filter(green).map(of);
-    sets.find(|tests| !tests.is_empty()).unwrap_or_default()
+/// The version that a run installed. Tests on a kept app alone do not make its head one to upgrade from.
+fn installed_version(results: &Value) -> Option<String> {
+    let tiers = results["verdict"]["tiers"].as_array()?;
+    tiers.iter().any(|tier| tier == "install").then(|| results["version"].as_str().map(str::to_owned))?
 }
 
 /// The custom tests that did not pass in the last run of `recipe` that had any, those included that did not come to run. One that a
@@ -134,11 +134,13 @@ enum Ended {
     LeftOut,
 }
 
-/// The results of the runs of a recipe, newest first, as far as they can be read.
+/// The results of the runs of a recipe, newest first, as far as they can be read. The first line of its journal says whose a run is, so
+/// that the results of other recipes, which are long, are not read; a run without one is known by its results alone.
 fn of_recipe(runs: &Path, name: &RecipeName) -> impl Iterator<Item = Value> {
     let kept = newest_first(runs).unwrap_or_default().into_iter();
-    let read = |kept: Kept| serde_json::from_str::<Value>(&fs::read_to_string(kept.folder.join("results.json")).ok()?).ok();
-    kept.filter_map(read).filter(move |results| results["recipe"] == name.as_str())
+    let may_be = |kept: &Kept| recipe(kept).is_none_or(|recipe| recipe == name.as_str());
+    let read = |kept: Kept| serde_json::from_str::<Value>(&fs::read_to_string(kept.folder.join(RESULTS)).ok()?).ok();
+    kept.filter(may_be).filter_map(read).filter(|results| results["recipe"] == name.as_str())
 }
 
 /// The custom tests in results, each with how it ended.
@@ -154,7 +156,7 @@ fn custom(results: &Value) -> BTreeMap<TestName, Ended> {
 
 /// What became of a run; nothing when it has no results, and a sentence when they cannot be read.
 pub fn last(kept: &Kept) -> Result<Option<Last>, String> {
-    let file = kept.folder.join("results.json");
+    let file = kept.folder.join(RESULTS);
     let unread = |why: String| format!("{} cannot be read: {why}", file.display());
     let text = match fs::read_to_string(&file) {
         Ok(text) => text,
@@ -168,18 +170,49 @@ pub fn last(kept: &Kept) -> Result<Option<Last>, String> {
     };
     let verdict = value.get("verdict");
     let tiers = verdict.and_then(|verdict| verdict.get("tiers")).and_then(Value::as_array).into_iter().flatten();
-    let outcome = word(verdict.and_then(|verdict| verdict.get("outcome")), "verdict")?;
-    let tiers: Vec<String> = tiers.filter_map(Value::as_str).map(str::to_owned).collect();
-    // Tests on a kept app alone do not make its head one to upgrade from.
-    let installed = tiers.iter().any(|tier| tier == "install");
-    let version = value.get("version").and_then(Value::as_str).filter(|_| outcome == "green" && installed);
     Ok(Some(Last {
         run: kept.run.clone(),
         recipe: word(value.get("recipe"), "recipe")?,
-        green_version: version.map(str::to_owned),
-        verdict: outcome,
-        tiers,
+        verdict: word(verdict.and_then(|verdict| verdict.get("outcome")), "verdict")?,
+        tiers: tiers.filter_map(Value::as_str).map(str::to_owned).collect(),
         level: value.get("level").and_then(Value::as_u64),
         finished: value.get("finished").and_then(Value::as_str).and_then(|text| Wall::try_from(text.to_owned()).ok()),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A run of hello with these results; `journal` is the recipe that its journal names, where it has one.
+    fn keep(runs: &Path, run: &str, journal: Option<&str>, outcome: &str, tiers: &[&str], version: &str, tests: &[&str]) {
+        let folder = runs.join(run);
+        fs::create_dir_all(&folder).unwrap();
+        let stages: Vec<Value> = tests.iter().map(|test| json!({ "name": test, "tier": "custom", "status": "pass" })).collect();
+        let verdict = json!({ "outcome": outcome, "tiers": tiers });
+        let results = json!({ "recipe": "hello", "version": version, "verdict": verdict, "stages": stages });
+        fs::write(folder.join(RESULTS), results.to_string()).unwrap();
+        if let Some(recipe) = journal {
+            fs::write(folder.join(journal::FILE), json!({ "request": { "recipe": recipe } }).to_string() + "\n").unwrap();
+        }
+    }
+
+    #[test]
+    fn the_past_of_a_recipe_is_that_of_its_newest_green_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let runs = folder.path();
+        let name = "hello".parse().unwrap();
+        assert_eq!(past(runs, &name), Past::default());
+        keep(runs, "20261120-101501-aaaaaaaa", Some("hello"), "green", &["install"], "1.0.0+1", &["old"]);
+        keep(runs, "20261120-101502-baaaaaaa", None, "green", &["install", "custom"], "2.0.0+1", &["kept"]);
+        keep(runs, "20261120-101503-caaaaaaa", Some("hello"), "green", &["install"], "3.0.0+1", &[]);
+        keep(runs, "20261120-101504-daaaaaaa", Some("hello"), "green", &["custom"], "4.0.0+1", &[]);
+        keep(runs, "20261120-101505-eaaaaaaa", Some("hello"), "red", &["install"], "5.0.0+1", &["broken"]);
+        // Whose a run is, its journal says.
+        keep(runs, "20261120-101506-faaaaaaa", Some("ghost"), "green", &["install"], "6.0.0+1", &["another"]);
+        let tests = BTreeSet::from([TestName::reported("kept")]);
+        assert_eq!(past(runs, &name), Past { green: Some(Green { version: "3.0.0+1".into() }), tests });
+    }
 }

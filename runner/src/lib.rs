@@ -18,4 +18,5 @@ pub mod packs;
 mod recall;
 pub mod reference;
 pub mod scaffold;
+mod table;
 mod workspace;

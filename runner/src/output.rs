@@ -1,6 +1,6 @@
 //! The two outputs: data on standard output, everything else on standard error.
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use crate::error::CommandError;
 
@@ -18,4 +18,10 @@ pub fn print(data: &str) -> Result<(), CommandError> {
         }
         Ok(()) | Err(_) => Ok(()),
     }
+}
+
+/// The columns of the terminal that standard output is; nothing where it is none, or does not say.
+pub fn width() -> Option<usize> {
+    let size = io::stdout().is_terminal().then(|| rustix::termios::tcgetwinsize(io::stdout()))?.ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }

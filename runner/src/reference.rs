@@ -5,7 +5,7 @@ mod tables;
 use harness::{
     event::Event,
     model::{host::Host, pack::Settings, protocol::ExecutableContext},
-    report::results::ResultsV1,
+    report::results_schema,
 };
 use schemars::{Schema, schema_for};
 
@@ -51,7 +51,7 @@ impl Document {
     /// Its JSON Schema, draft 2020-12.
     pub fn schema(self) -> Schema {
         match self {
-            Document::Results => schema_for!(ResultsV1),
+            Document::Results => results_schema(),
             Document::Host => schema_for!(Host),
             Document::Recipe => schema_for!(Settings),
             Document::Events => schema_for!(Event),

@@ -30,13 +30,15 @@ use crate::{
     layout::Layout,
     made::{self, Process},
     routes::{Public, Route, changes, routes},
-    swarm,
+    swarm, up,
 };
 
 /// A pass is made this often even when nothing happens.
 const WATCHDOG: Duration = Duration::from_secs(30);
 /// After a failed pass the next is made this soon.
 const AGAIN: Duration = Duration::from_millis(500);
+/// How long the lock may be held before another agent is taken to have it: who looks whether there is one holds it for a moment.
+const LOOKED_AT: Duration = Duration::from_secs(1);
 /// How long a start or an end of the agent may take.
 const START: Duration = Duration::from_secs(10);
 
@@ -129,11 +131,11 @@ pub(crate) async fn stop(home: &Home) -> Result<bool, SandboxError> {
 pub async fn main(home: &Home) -> Result<(), SandboxError> {
     let layout = home.layout();
     let path = lock_file(home);
-    let lock = File::options().create(true).truncate(false).write(true).open(&path);
-    let lock = lock.map_err(|error| SandboxError::file(&path, error))?;
-    if lock.try_lock().is_err() {
-        return Ok(());
-    }
+    let lock = match up::lock_file(&path, LOOKED_AT, || ()).await {
+        Ok(lock) => lock,
+        Err(SandboxError::Busy { .. }) => return Ok(()),
+        Err(error) => return Err(error),
+    };
     let exe = Path::new("/proc/self/exe");
     let mut agent = Agent { process: None, build: build(exe), ..Agent::default() };
     let mut events: Option<BoxStream<'static, ()>> = None;
@@ -243,4 +245,35 @@ fn nudges(docker: &Docker, layout: &Layout) -> BoxStream<'static, ()> {
 
 fn log(line: &str) {
     let _ = writeln!(std::io::stderr(), "{} {line}", jiff::Timestamp::now());
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use futures_util::poll;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_agent_that_somebody_looks_for_while_it_starts_starts_all_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::at(folder.path());
+        let layout = Layout { engine: folder.path().join("no-engine"), ..Layout::default() };
+        made::write(&home.root().join("layout.toml"), &layout).unwrap();
+        fs::create_dir(home.ingress()).unwrap();
+        let looking = File::create(lock_file(&home)).unwrap();
+        looking.lock_shared().unwrap();
+        let mut agent = pin!(main(&home));
+        assert!(poll!(&mut agent).is_pending(), "a look ends it");
+        drop(looking);
+        let watch = async {
+            while alive(&home).is_none() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            fs::remove_file(lock_file(&home)).unwrap();
+        };
+        let (ended, watched) = tokio::join!(tokio::time::timeout(START, agent), tokio::time::timeout(START, watch));
+        assert_eq!((ended, watched), (Ok(Ok(())), Ok(())), "it runs until its folder is removed");
+    }
 }

@@ -1,6 +1,9 @@
 //! Removing what `up` made, and saying what is there.
 
-use std::fs;
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 use crate::{
     agent, backup, engine,
@@ -9,8 +12,12 @@ use crate::{
     images, ingress, ipvs,
     layout::Layout,
     progress::{Progress, Teller},
-    swarm, up,
+    swarm::{self, Left},
+    up,
 };
+
+/// How long dockerd may take to end; it stops its containers first.
+const STOP: Duration = Duration::from_secs(60);
 
 /// One line of `status`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,9 +97,9 @@ pub async fn down(home: &Home, say: &mut dyn FnMut(Progress)) -> Result<(), Sand
     }
     if let Some(dockerd) = home.made().dockerd.filter(|process| process.alive()) {
         dockerd.terminate();
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         while dockerd.alive() && started.elapsed() < STOP {
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
         if dockerd.alive() {
             let last = format!("process {} still runs", dockerd.pid);
@@ -104,9 +111,6 @@ pub async fn down(home: &Home, say: &mut dyn FnMut(Progress)) -> Result<(), Sand
     teller.say("removed the sandbox's folder but for its downloads");
     Ok(())
 }
-
-/// How long dockerd may take to end; it stops its containers first.
-const STOP: std::time::Duration = std::time::Duration::from_secs(60);
 
 async fn remove_objects(
     docker: &bollard::Docker,
@@ -137,11 +141,10 @@ async fn remove_objects(
     }
     images::remove_nameless(docker).await?;
     if let Some(swarm) = made.swarm {
-        let services = engine::answer("service ls", docker.list_services(None)).await.map_or(0, |services| services.len());
-        if services > 0 {
-            teller.say(format!("kept the Swarm: {services} services run on it"));
-        } else if swarm::leave(docker, &swarm).await? {
-            teller.say("dissolved the Swarm");
+        match swarm::leave(docker, &swarm).await? {
+            Left::Dissolved => teller.say("dissolved the Swarm"),
+            Left::InUse(services) => teller.say(format!("kept the Swarm: {services} services run on it")),
+            Left::Gone => {}
         }
     }
     Ok(())

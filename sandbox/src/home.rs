@@ -1,13 +1,10 @@
 //! The folder of the sandbox and what lies where in it.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{layout::Layout, made};
+use crate::{error::SandboxError, layout::Layout, made};
 
 /// The sandbox's folder, `taster/sandbox` in the user's state folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,13 +49,13 @@ impl Home {
     }
 
     /// What was found out about the machine, see [`Machine`].
-    pub fn machine_file(&self) -> PathBuf {
+    fn machine_file(&self) -> PathBuf {
         self.root.join("machine.toml")
     }
 
     /// What was found out about the machine when the sandbox was made; the cautious default when that is not known.
     pub fn machine(&self) -> Machine {
-        std::fs::read_to_string(self.machine_file()).ok().and_then(|text| toml::from_str(&text).ok()).unwrap_or_default()
+        made::read(&self.machine_file()).unwrap_or_default()
     }
 
     /// Whether the machine was looked at.
@@ -76,9 +73,9 @@ impl Home {
         self.root.join("cache")
     }
 
-    /// Keeps what was found out about the machine.
-    pub fn remember(&self, machine: &Machine) -> io::Result<()> {
-        std::fs::write(self.machine_file(), toml::to_string(machine).map_err(io::Error::other)?)
+    /// Keeps what was found out about the machine, in one piece: a file that is there says that it was looked at.
+    pub(crate) fn remember(&self, machine: &Machine) -> Result<(), SandboxError> {
+        made::write(&self.machine_file(), machine)
     }
 }
 

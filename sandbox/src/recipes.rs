@@ -77,6 +77,11 @@ pub fn all() -> Vec<String> {
     definitions().into_keys().map(str::to_owned).collect()
 }
 
+/// Whether a recipe is the sandbox's own: its app is the specimen, so no catalogue has it.
+pub fn is_own(recipe: &str) -> bool {
+    images(recipe).contains(&images::specimen())
+}
+
 /// The tags of a recipe's versions in the order of its history; none of a recipe that the sandbox does not have.
 pub fn tags(recipe: &str) -> Vec<String> {
     let definitions = definitions();

@@ -108,14 +108,29 @@ async fn allocated(docker: &Docker, name: &str) -> Result<Option<NetworkInspect>
     }
 }
 
-/// Leaves and so removes the Swarm, if it is the one with this id and nothing of others runs on it.
-pub(crate) async fn leave(docker: &Docker, id: &str) -> Result<bool, SandboxError> {
+/// What became of the Swarm that was made.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Left {
+    /// It is removed.
+    Dissolved,
+    /// It stays, for so many services run on it.
+    InUse(usize),
+    /// It was gone before; the engine has another one, or none.
+    Gone,
+}
+
+/// Leaves and so removes the Swarm, if it is the one with this id and nothing runs on it. Services that cannot be listed may be there.
+pub(crate) async fn leave(docker: &Docker, id: &str) -> Result<Left, SandboxError> {
     let info = answer("info", docker.info()).await?;
-    let ours = info.swarm.and_then(|swarm| swarm.cluster).and_then(|cluster| cluster.id).as_deref() == Some(id);
-    if ours {
-        answer("swarm leave", docker.leave_swarm(Some(LeaveSwarmOptions { force: true }))).await?;
+    if info.swarm.and_then(|swarm| swarm.cluster).and_then(|cluster| cluster.id).as_deref() != Some(id) {
+        return Ok(Left::Gone);
     }
-    Ok(ours)
+    let services = answer("service ls", docker.list_services(None)).await?.len();
+    if services > 0 {
+        return Ok(Left::InUse(services));
+    }
+    answer("swarm leave", docker.leave_swarm(Some(LeaveSwarmOptions { force: true }))).await?;
+    Ok(Left::Dissolved)
 }
 
 /// How long the last container's end may keep a network in use.
@@ -136,5 +151,58 @@ pub(crate) async fn remove_network(docker: &Docker, id: &str) -> Result<(), Sand
             return Err(SandboxError::NotReady { what: "the end of the network".into(), after: RELEASE, last });
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use tokio::{
+        io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+        net::UnixListener,
+    };
+
+    use super::*;
+
+    /// Leaves a Swarm whose engine answers a list of services with this status and text. Gives what the engine was asked for.
+    async fn left_with(status: u16, services: &'static str) -> (Result<Left, SandboxError>, Vec<String>) {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("docker.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let told = asked.clone();
+        let engine = tokio::spawn(async move {
+            loop {
+                let mut stream = BufReader::new(listener.accept().await.unwrap().0);
+                let mut head = String::new();
+                while !head.ends_with("\r\n\r\n") && stream.read_line(&mut head).await.is_ok_and(|read| read > 0) {}
+                let path = head.split([' ', '?']).nth(1).unwrap_or_default().rsplit('/').next().unwrap_or_default().to_owned();
+                let (status, body) = match path.as_str() {
+                    "info" => (200, r#"{"Swarm": {"Cluster": {"ID": "ours"}}}"#),
+                    "services" => (status, services),
+                    _ => (200, "{}"),
+                };
+                told.lock().unwrap().push(path);
+                let length = body.len();
+                let head = format!("HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n");
+                let _ = stream.write_all(format!("{head}Connection: close\r\n\r\n{body}").as_bytes()).await;
+            }
+        });
+        let docker = Docker::connect_with_unix(&socket.display().to_string(), 5, bollard::API_DEFAULT_VERSION).unwrap();
+        let left = leave(&docker, "ours").await;
+        engine.abort();
+        let asked = asked.lock().unwrap().clone();
+        (left, asked)
+    }
+
+    #[tokio::test]
+    async fn a_swarm_is_dissolved_only_when_it_is_known_that_nothing_runs_on_it() {
+        let (left, asked) = left_with(200, "[]").await;
+        assert_eq!((left, asked), (Ok(Left::Dissolved), ["info", "services", "leave"].map(str::to_owned).to_vec()));
+        let (left, asked) = left_with(200, "[{}, {}]").await;
+        assert_eq!((left, asked.contains(&"leave".to_owned())), (Ok(Left::InUse(2)), false));
+        let (left, asked) = left_with(500, r#"{"message": "rpc error: deadline exceeded"}"#).await;
+        assert!(left.is_err() && !asked.contains(&"leave".to_owned()), "{left:?} {asked:?}");
     }
 }

@@ -94,7 +94,7 @@ pub async fn up(home: &Home, setup: &Setup, say: &mut dyn FnMut(Progress)) -> Re
     }
     if let Some(registry) = registry {
         let machine = Machine { ipvs: has_ipvs(&docker, layout).await, registry };
-        home.remember(&machine).map_err(|error| SandboxError::file(&home.machine_file(), error))?;
+        home.remember(&machine)?;
         let has = |there: bool| if there { "yes" } else { "no" };
         teller.say(format!("looked at the machine: IPVS {}, registry {}", has(machine.ipvs), has(machine.registry)));
     }

@@ -84,15 +84,14 @@ impl All {
         loop {
             while running.len() < self.jobs {
                 let Some(recipe) = waiting.pop_front() else { break };
-                let child = self.start(env, recipe)?;
-                let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
+                let started = self.start(env, recipe);
+                let pid = started.as_ref().ok().and_then(|child| Pid::from_raw(i32::try_from(child.id()?).ok()?));
                 living.extend(pid.map(|pid| (recipe.clone(), pid)));
-                running.push(follow(recipe.clone(), child, width));
+                running.push(told_of(recipe.clone(), started, width));
             }
             tokio::select! {
                 done = running.next() => match done {
                     Some(done) => {
-                        let done: Told = done?;
                         living.retain(|(recipe, _)| *recipe != done.recipe);
                         told.push(done);
                     }
@@ -118,6 +117,18 @@ impl All {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.spawn().map_err(|error| CommandError::host(format!("cannot start the run of {recipe}: {error}")))
     }
+}
+
+/// What came of a run. One that cannot be started or followed is told as such, and the others go on.
+async fn told_of(recipe: RecipeName, started: Result<Child, CommandError>, width: usize) -> Told {
+    let ended = match started {
+        Ok(child) => follow(recipe.clone(), child, width).await,
+        Err(error) => Err(error),
+    };
+    ended.unwrap_or_else(|error| {
+        output::tell(&format!("{:<width$} | taster: {}", recipe.as_str(), error.sentence));
+        Told { recipe, exit: error.exit as u8, results: None, document: Value::Null }
+    })
 }
 
 /// Tells what a run tells, each line with its recipe before it, until it ends.
@@ -207,6 +218,14 @@ mod tests {
             let args: Vec<OsString> = all.iter().map(OsString::from).collect();
             assert_eq!(of_one(&args), one.iter().map(OsString::from).collect::<Vec<_>>(), "{all:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_run_that_cannot_be_started_takes_no_other_with_it() {
+        let env = Env::read(|_| None, "/nonexistent/taster".into());
+        let all = All { recipes: vec!["ghost".parse().unwrap()], jobs: 1, format: Format::Human, options: Vec::new() };
+        let told = told_of("ghost".parse().unwrap(), all.start(&env, &all.recipes[0]), 5).await;
+        assert_eq!((told.recipe.as_str(), told.exit, told.results.is_none()), ("ghost", 3, true));
     }
 
     #[test]

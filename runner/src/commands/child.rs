@@ -9,7 +9,7 @@ use std::{
 
 use rustix::process::{Resource, Rlimit, Signal, getppid, getrlimit, set_parent_process_death_signal, setrlimit};
 
-use crate::error::CommandError;
+use crate::{error::CommandError, output};
 
 /// What shells exit with when they cannot start a program.
 const NOT_STARTED: u8 = 127;
@@ -75,8 +75,8 @@ fn told_to_go() -> bool {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "the parent reads this from the terminal")]
+/// The parent reads this from the terminal.
 fn report(what: &str) -> ExitCode {
-    eprintln!("taster: {what}");
+    output::tell(&format!("taster: {what}"));
     ExitCode::from(NOT_STARTED)
 }

@@ -1,6 +1,6 @@
 //! `taster doctor`.
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc};
+use std::{fmt::Write, path::PathBuf, process::ExitCode, sync::Arc};
 
 use async_trait::async_trait;
 use harness::{
@@ -8,7 +8,7 @@ use harness::{
     facts::readings,
     model::{host::Host, names::RunId},
     ports::ChildRegister,
-    preflight::{Check, Finding, Needs, Readings, no_engine, preflight, unfit},
+    preflight::{Check, Needs, Readings, no_engine, preflight, unfit},
     redact::Redact,
 };
 
@@ -16,7 +16,7 @@ use crate::{
     cli::block_on,
     env::Env,
     error::{CommandError, Exit},
-    host, outside,
+    host, output, outside,
 };
 
 /// What a registry is asked for when no recipe says what it needs.
@@ -46,7 +46,7 @@ impl Doctor {
                 .remedy("`taster sandbox up` makes a sandbox; a host file describes a server"));
         };
         let checks = block_on(examine(env, &host, self.offline))??;
-        print(&checks, self.json)?;
+        output::print(&told(&checks, self.json)?)?;
         Ok(if unfit(&checks).is_some() { Exit::Inconclusive } else { Exit::Green }.into())
     }
 }
@@ -89,22 +89,17 @@ impl ChildRegister for Unregistered {
     async fn ended(&self, _: i32) {}
 }
 
-#[expect(clippy::print_stdout, reason = "the checks are the command's data")]
-fn print(checks: &[Check], json: bool) -> Result<(), CommandError> {
+fn told(checks: &[Check], json: bool) -> Result<String, CommandError> {
     if json {
         let text = serde_json::to_string_pretty(checks).map_err(|error| CommandError::host(error.to_string()))?;
-        println!("{text}");
-        return Ok(());
+        return Ok(text + "\n");
     }
+    let mut text = String::new();
     for check in checks {
-        println!("{:<8} {:<10} {}", sign(check.finding), check.topic, check.told);
+        let _ = writeln!(text, "{:<8} {:<10} {}", check.finding.name(), check.topic, check.told);
         if let Some(remedy) = &check.remedy {
-            println!("{:<19} what to do: {remedy}", "");
+            let _ = writeln!(text, "{:<19} what to do: {remedy}", "");
         }
     }
-    Ok(())
-}
-
-fn sign(finding: Finding) -> &'static str {
-    finding.name()
+    Ok(text)
 }

@@ -26,6 +26,7 @@ use crate::{
     error::{CommandError, Exit},
     history::{self, Last},
     host, output, packs,
+    table::table,
 };
 
 /// The most complaints about old results that are told one by one.
@@ -76,7 +77,7 @@ impl List {
             wrong.for_each(|wrong| output::tell(&format!("warning: recipes/{}/PARITY.md: {wrong}", row.recipe)));
         }
         let now = SystemClock::start().wall();
-        let text = if self.json { document(sandbox, &rows, now) } else { table(&rows, now) };
+        let text = if self.json { document(sandbox, &rows, now) } else { table(&cells(&rows, now), output::width()) };
         output::print(&text)?;
         Ok(Exit::Green.into())
     }
@@ -189,7 +190,8 @@ fn counted(pack: &Pack, parity: Option<&Parity>) -> String {
     }
 }
 
-fn table(rows: &[Row], now: Wall) -> String {
+/// The table's head, and a row for each recipe.
+fn cells(rows: &[Row], now: Wall) -> Vec<[String; 6]> {
     let mut cells = vec![["RECIPE", "VERSION", "PACK", "LAST RUN", "LEVEL", "WHEN"].map(str::to_owned)];
     cells.extend(rows.iter().map(|row| {
         let none = || "-".to_owned();
@@ -213,13 +215,7 @@ fn table(rows: &[Row], now: Wall) -> String {
         ]
         .map(|cell| printable(&cell).replace('\n', " "))
     }));
-    let width = |column: usize| cells.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; 6] = std::array::from_fn(width);
-    let line = |row: &[String; 6]| {
-        let padded: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        padded.join("  ").trim_end().to_owned() + "\n"
-    };
-    cells.iter().map(line).collect()
+    cells
 }
 
 /// A moment as people write it: `2026-11-21 12:18`.

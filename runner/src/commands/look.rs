@@ -14,10 +14,11 @@ use harness::{
     converge::{Blocker, Goal, Judgement, Look as Seeing, Marks, Watch},
     model::{
         names::StackName,
+        outcome::Outcome,
         time::{Mono, spoken},
     },
     ports::{Clock, Swarm, SwarmError},
-    report::terminal::printable,
+    report::terminal::{printable, summary},
     steps::settle::{Seen, settle},
 };
 use serde_json::json;
@@ -85,7 +86,9 @@ impl Look {
         if let Some(record) = record {
             record.finish()?;
         }
-        Ok(end(clock.mono(), &judgement).into())
+        let (text, exit) = end(&judgement);
+        print_line(clock.mono(), &text);
+        Ok(exit.into())
     }
 }
 
@@ -112,8 +115,9 @@ fn waiting(stack: &StackName, look: &Seeing, on: &[Blocker]) -> String {
     lines.join("; ")
 }
 
-fn end(at: Mono, judgement: &Judgement) -> Exit {
-    let (text, exit) = match judgement {
+/// What a judgement comes to, in words and as an exit code.
+fn end(judgement: &Judgement) -> (String, Exit) {
+    match judgement {
         Judgement::Settled { since } => {
             (format!("settled, stable since {:.1} s", since.since(Mono(0)).as_secs_f32()), Exit::Green)
         }
@@ -122,11 +126,11 @@ fn end(at: Mono, judgement: &Judgement) -> Exit {
                 failures.iter().map(|failure| format!("failed ({}): {}", failure.owner, failure.told())).collect();
             (told.join("\n"), Exit::Red)
         }
-        Judgement::Unverified(gap) => (format!("not decided: {gap:?}"), Exit::Inconclusive),
+        Judgement::Unverified(gap) => {
+            (format!("not decided: {}", summary(&Outcome::Unverified(gap.clone()))), Exit::Inconclusive)
+        }
         Judgement::Waiting { .. } => ("not decided".into(), Exit::Inconclusive),
-    };
-    print_line(at, &text);
-    exit
+    }
 }
 
 /// A reader that went away changes nothing about what the stack does, and a recording goes on.
@@ -190,6 +194,25 @@ impl Recorder {
         match self.failed.map_or(flushed, Err) {
             Ok(()) => Ok(()),
             Err(error) => Err(CommandError::host(format!("cannot write {}: {error}", self.path.display()))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use harness::model::outcome::Gap;
+
+    use super::*;
+
+    #[test]
+    fn what_a_judgement_comes_to_is_told_in_words() {
+        let (interfered, waiting) = (Judgement::Unverified(Gap::Interfered { what: "service app".into() }), Vec::new());
+        for (judgement, told, exit) in [
+            (Judgement::Settled { since: Mono(1500) }, "settled, stable since 1.5 s", Exit::Green),
+            (Judgement::Waiting { on: waiting, look_again: Mono(0) }, "not decided", Exit::Inconclusive),
+            (interfered, "not decided: somebody else changed service app", Exit::Inconclusive),
+        ] {
+            assert_eq!(end(&judgement), (told.to_owned(), exit));
         }
     }
 }

@@ -77,7 +77,7 @@ impl Plan {
         let resolved =
             recipe::resolved_with(&read.tree, &read.head.domain, &read.head.stack, &pack, &no_run()?).map_err(unresolvable)?;
         let policy = recipe::permitted(&resolved, &read.tree, &request.recipe, &host);
-        let history = history::last_green(&env.runs(), &request.recipe);
+        let history = history::past(&env.runs(), &request.recipe).green;
         let given = Given { request: &request, host: &host, pack: &pack, history: history.as_ref() };
         let (against, before, no_base) = match block_on(based(given, &read, &resolved, &no_run()?))? {
             Ok((against, before)) => (against, before, None),

@@ -126,7 +126,7 @@ impl Run {
         let Found { sandbox, .. } = host::find(env, self.asked.host.as_deref(), self.yes)?;
         let names = match &sandbox {
             Some(_) => sandbox::recipes::enrolled(),
-            None => recipes::packs().iter().map(|pack| pack.name.to_owned()).collect(),
+            None => with_a_pack(),
         };
         if let Some(unknown) = self.except.iter().find(|except| !names.iter().any(|name| name == except.as_str())) {
             return Err(CommandError::usage(format!("--except names {unknown}, which is not among all of them"))
@@ -154,6 +154,12 @@ impl Run {
     }
 }
 
+/// The recipes that have a pack, without those that only a sandbox has.
+fn with_a_pack() -> Vec<String> {
+    let names = recipes::packs().iter().map(|pack| pack.name);
+    names.filter(|name| !sandbox::recipes::is_own(name)).map(str::to_owned).collect()
+}
+
 /// Says how a run ended, and gives its exit code; the inner error is that of what ended before it began.
 fn said(env: &Env, ended: Result<Tasted, ExitCode>, format: Format) -> ExitCode {
     match ended {
@@ -167,25 +173,47 @@ fn said(env: &Env, ended: Result<Tasted, ExitCode>, format: Format) -> ExitCode 
 
 /// The same run several times, one after the other, and a table of what came of each. All of them start from the same history.
 fn repeated(env: &Env, host: &Host, request: &Request, pack: &Pack, history: Past, times: u32) -> Result<ExitCode, CommandError> {
+    let once = || {
+        let tasted = block_on(taste(env, host.clone(), request.clone(), pack.clone(), history.clone())).flatten()?;
+        Ok(tasted.map(|tasted| {
+            let took = Duration::from_millis(tasted.state.last.map_or(0, |(_, mono)| mono.0));
+            Ended { run: tasted.folder.run().to_string(), took, line: verdict_line(&tasted.state), exit: tasted.exit() }
+        }))
+    };
+    let (told, early) = series(times, once);
+    let line = |ended: &Ended| format!("{}  {:>8}  exit {}  {}\n", ended.run, spoken(ended.took), ended.exit, ended.line);
+    output::print(&told.iter().map(line).collect::<String>())?;
+    let exits: Vec<u8> = told.iter().map(|ended| ended.exit).collect();
+    Ok(early?.unwrap_or_else(|| ExitCode::from(worst(&exits))))
+}
+
+/// How one of several runs ended.
+struct Ended {
+    run: String,
+    took: Duration,
+    line: String,
+    exit: u8,
+}
+
+/// Runs `times` times, or until somebody or something ends it. What came of those that ended is told whatever ended the others: the exit code
+/// of what a signal ended before it began, or an error.
+fn series(
+    times: u32,
+    mut once: impl FnMut() -> Result<Result<Ended, ExitCode>, CommandError>,
+) -> (Vec<Ended>, Result<Option<ExitCode>, CommandError>) {
     let mut told = Vec::new();
     for _ in 0..times {
-        match block_on(taste(env, host.clone(), request.clone(), pack.clone(), history.clone()))?? {
-            Ok(tasted) => {
-                let line = verdict_line(&tasted.state);
-                let took = tasted.state.last.map_or(0, |(_, mono)| mono.0);
-                told.push((tasted.folder.run().to_string(), spoken(Duration::from_millis(took)), line, tasted.exit()));
-            }
-            Err(ended) => return Ok(ended),
+        match once() {
+            Ok(Ok(ended)) => told.push(ended),
+            Ok(Err(exit)) => return (told, Ok(Some(exit))),
+            Err(error) => return (told, Err(error)),
         }
         // Whoever ends one of them wants no further one.
-        if told.last().is_some_and(|(.., exit)| *exit > 128) {
+        if told.last().is_some_and(|ended| ended.exit > 128) {
             break;
         }
     }
-    let table: String = told.iter().map(|(run, took, line, exit)| format!("{run}  {took:>8}  exit {exit}  {line}\n")).collect();
-    output::print(&table)?;
-    let exits: Vec<u8> = told.iter().map(|(.., exit)| *exit).collect();
-    Ok(ExitCode::from(worst(&exits)))
+    (told, Ok(None))
 }
 
 /// The exit code that stands for several, by the precedence of one run's.
@@ -359,4 +387,33 @@ fn new_folder(runs: &Path, clock: &dyn Clock) -> Result<Folder, CommandError> {
     getrandom::fill(&mut random).map_err(|error| CommandError::host(format!("the system gives no random bytes: {error}")))?;
     let run = RunId::new(&clock.wall().stamp(), random).map_err(|error| CommandError::host(error.to_string()))?;
     Ok(Folder::of(runs, &run))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_came_of_runs_is_told_whatever_ends_the_others() {
+        let ended = |exit| Ok(Ok(Ended { run: String::new(), took: Duration::ZERO, line: String::new(), exit }));
+        let gone = || Err(CommandError::host("the engine is gone"));
+        for (runs, told, early) in [
+            (vec![ended(0), ended(1), ended(0)], &[0, 1, 0][..], Some(true)),
+            (vec![ended(0), ended(130), ended(0)], &[0, 130], Some(true)),
+            (vec![ended(0), Ok(Err(ExitCode::from(143)))], &[0], Some(false)),
+            (vec![ended(3), gone()], &[3], None),
+        ] {
+            let mut runs = runs.into_iter();
+            let (seen, ends) = series(3, || runs.next().unwrap());
+            assert_eq!(seen.iter().map(|ended| ended.exit).collect::<Vec<_>>(), told);
+            assert_eq!(ends.ok().map(|exit| exit.is_none()), early);
+        }
+    }
+
+    #[test]
+    fn all_recipes_of_a_server_are_those_that_can_be_had_there() {
+        let names = with_a_pack();
+        assert!(names.contains(&"ghost".to_owned()), "{names:?}");
+        assert!(!names.iter().any(|name| name.starts_with("hello")), "{names:?}");
+    }
 }

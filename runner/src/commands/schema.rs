@@ -1,14 +1,12 @@
 //! `taster schema`.
 
-use std::{
-    io::{self, Write},
-    process::ExitCode,
-};
+use std::process::ExitCode;
 
 use harness::model::settings::closest;
 
 use crate::{
     error::{CommandError, Exit},
+    output,
     reference::Document,
 };
 
@@ -27,8 +25,7 @@ impl Schema {
             None => Document::ALL.map(|document| format!("{}\n", document.name())).concat(),
             Some(name) => Document::named(name).ok_or_else(|| unknown(name))?.schema_text(),
         };
-        // A reader that went away has read what it wanted.
-        let _ = io::stdout().lock().write_all(text.as_bytes());
+        output::print(&text)?;
         Ok(Exit::Green.into())
     }
 }

@@ -13,7 +13,7 @@ use harness::{
 };
 
 use crate::{
-    asked::seconds,
+    asked::{host_file, seconds},
     cli::block_on,
     commands::run::{Tasted, taste},
     env::Env,
@@ -64,7 +64,7 @@ impl Verify {
         if claimed.harness.version != version {
             output::tell(&format!("taster: the results are by taster {}, and this is {version}", claimed.harness.version));
         }
-        let request = self.request(&claimed)?;
+        let request = self.request(env, &claimed)?;
         let pack = packs::of(&request.recipe)?;
         let Found { host, sandbox } = host::find(env, self.host.as_deref(), self.yes)?;
         if let Some(home) = &sandbox {
@@ -77,7 +77,7 @@ impl Verify {
         said(&judged(&claimed, &tasted))
     }
 
-    fn request(&self, claimed: &ResultsV1) -> Result<Request, CommandError> {
+    fn request(&self, env: &Env, claimed: &ResultsV1) -> Result<Request, CommandError> {
         let recipe = claimed.recipe.parse().map_err(|_| CommandError::usage("the file names no recipe"))?;
         Ok(Request {
             recipe,
@@ -87,7 +87,7 @@ impl Verify {
             extent: claimed.extent,
             tests: claimed.selection.clone(),
             deadline: Duration::from_secs(self.deadline),
-            host_file: self.host.clone(),
+            host_file: host_file(env, self.host.as_deref()),
             offline: None,
             authoring: harness::model::request::Authoring::default(),
         })

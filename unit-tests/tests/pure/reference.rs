@@ -1,4 +1,4 @@
-//! The reference pages and the schemas under `docs/` are what the types say. `TASTER_BLESS=1` renews them.
+//! The reference pages and the schemas under `docs/` are what the types and the help say. `TASTER_BLESS=1` renews all of them.
 
 use std::fs;
 
@@ -21,7 +21,7 @@ fn is_committed(file: &str, generated: &str) {
     let at = differs.unwrap_or_else(|| committed.lines().count().min(generated.lines().count())) + 1;
     assert!(
         committed == generated,
-        "{file} is not what the types say, from line {at} on; renew it with: TASTER_BLESS=1 cargo test -p unit-tests reference"
+        "{file} is not what is generated, from line {at} on; renew it with: TASTER_BLESS=1 cargo test -p unit-tests reference"
     );
 }
 
@@ -41,9 +41,16 @@ fn reference_pages_are_what_the_types_say() {
 
 #[test]
 fn reference_schemas_are_what_taster_schema_prints() {
-    for document in [Document::Host, Document::Recipe, Document::Events, Document::Context] {
+    for document in Document::ALL {
         is_committed(&format!("docs/schema/{}.json", document.name()), &document.schema_text());
     }
+}
+
+#[test]
+fn the_reference_of_the_commands_is_what_help_says() {
+    let text = runner::cli::reference();
+    is_committed("docs/reference/commands.md", &text);
+    assert!(!text.contains("__child") && text.lines().all(|line| line.chars().count() <= 120), "{text}");
 }
 
 #[test]

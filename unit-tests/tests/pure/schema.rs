@@ -1,14 +1,8 @@
-//! `docs/schema/results.json`: what it says is what results are.
-
-use std::path::{Path, PathBuf};
+//! The schema of results: what it says is what results are.
 
 use harness::report::{results::ResultsV1, results_schema};
 use serde_json::{Value, json};
 use unit_tests::tale::beginnings;
-
-fn file() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/schema/results.json")
-}
 
 /// That the schema takes a document, or why it does not.
 pub(crate) fn judged(document: &Value) -> Result<(), String> {
@@ -19,17 +13,6 @@ pub(crate) fn judged(document: &Value) -> Result<(), String> {
 fn results() -> Value {
     let (_, state) = beginnings().find(|(name, _)| name.starts_with("red, cut after 20")).unwrap();
     serde_json::to_value(ResultsV1::from(&state)).unwrap()
-}
-
-#[test]
-fn the_file_is_the_schema_of_the_types() {
-    let text = format!("{}\n", serde_json::to_string_pretty(results_schema().as_value()).unwrap());
-    if std::env::var_os("TASTER_BLESS").is_some() {
-        std::fs::create_dir_all(file().parent().unwrap()).unwrap();
-        std::fs::write(file(), &text).unwrap();
-    }
-    let kept = std::fs::read_to_string(file()).unwrap_or_default();
-    assert_eq!(kept, text, "the types have changed; `TASTER_BLESS=1 cargo test -p unit-tests schema` renews the file");
 }
 
 #[test]
