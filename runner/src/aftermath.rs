@@ -32,6 +32,9 @@ pub struct Reach {
     pub clock: Arc<dyn Clock>,
 }
 
+/// How long whoever holds the lock is waited for when there is something to add to a journal.
+const TURN: Duration = Duration::from_secs(60);
+
 /// The engine's socket where a journal names none.
 pub const SOCKET: &str = "/var/run/docker.sock";
 
@@ -139,7 +142,8 @@ pub async fn watch(reach: &Reach, run_dir: &Path, reading: &Reading, manner: Man
     let claims: Vec<Claim> = reading.released.iter().filter(of_engine).cloned().collect();
     let swept = until_zero(reach.outside(), &claims, &[], pace).await.map_err(|error| error.to_string())?;
     if !swept.removed.is_empty() {
-        let lock = RunLock::take(run_dir).map_err(|error| error.to_string())?;
+        // Another look would find nothing any more, so that this is the only chance to say it.
+        let lock = RunLock::within(run_dir, TURN).map_err(|error| error.to_string())?;
         let reading = journal::read(run_dir).map_err(|error| error.to_string())?;
         let journal = Journal::resume(lock, &reading, reach.clock.clone()).map_err(|error| error.to_string())?;
         journal.append(told(&swept, manner.by)).map_err(|error| error.to_string())?;

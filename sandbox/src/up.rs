@@ -1,7 +1,7 @@
 //! Making the sandbox, and mending what is missing of it.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, TryLockError},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -118,7 +118,12 @@ pub(crate) async fn lock_file(path: &Path, patience: Duration, mut wait: impl Fn
     let file = File::options().create(true).truncate(false).write(true).open(path);
     let file = file.map_err(|error| SandboxError::file(path, error))?;
     let mut waits = false;
-    while file.try_lock().is_err() {
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => return Err(SandboxError::file(path, error)),
+        }
         if started.elapsed() > patience {
             return Err(SandboxError::Busy { after: patience });
         }
@@ -127,7 +132,6 @@ pub(crate) async fn lock_file(path: &Path, patience: Duration, mut wait: impl Fn
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    Ok(file)
 }
 
 /// Whether a registry answers, asked once and through the engine, which is who would pull.

@@ -26,6 +26,8 @@ use crate::{
 
 /// How long nothing may have changed before a change counts as saved: editors write a file in several acts.
 const QUIET: Duration = Duration::from_millis(60);
+/// The longest that quiet is waited for.
+const RESTLESS: Duration = Duration::from_secs(1);
 
 /// What `cargo run` tells a program about its own package. A build that is told of another package than the one before makes
 /// dependencies anew whose build scripts look at it, which takes longer than all else.
@@ -154,6 +156,8 @@ fn next(changes: &Receiver<notify::Result<Event>>, ran: bool) -> Option<(Instant
     let mut since = Instant::now();
     loop {
         let event = match (ran || !paths.is_empty(), paths.is_empty()) {
+            // A file that never comes to rest, such as a log, is no reason to wait for ever.
+            (true, _) if !paths.is_empty() && since.elapsed() > RESTLESS => Err(RecvTimeoutError::Timeout),
             (true, _) => changes.recv_timeout(QUIET),
             (false, _) => changes.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
@@ -200,4 +204,26 @@ fn build(sources: Option<&Path>, running: &Path) -> std::io::Result<Option<PathB
     let mut messages = lines.filter_map(|line| serde_json::from_slice::<Value>(line).ok());
     let built = messages.find_map(|message| Some(PathBuf::from(message.get("executable")?.as_str()?)));
     Ok(built.filter(|_| output.status.success()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::mpsc, thread};
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_never_comes_to_rest_is_a_change_all_the_same() {
+        let (writes, changes) = mpsc::channel();
+        thread::spawn(move || {
+            let written = || Event::new(EventKind::Modify(ModifyKind::Any)).add_path("noisy.log".into());
+            while writes.send(Ok(written())).is_ok() {
+                thread::sleep(QUIET / 6);
+            }
+        });
+        let (said, heard) = mpsc::channel();
+        thread::spawn(move || said.send(next(&changes, false)));
+        let (_, paths) = heard.recv_timeout(RESTLESS * 30).unwrap().unwrap();
+        assert_eq!(paths, BTreeSet::from(["noisy.log".into()]));
+    }
 }
