@@ -176,7 +176,7 @@ async fn conduct(
         against: plan.against.clone(),
         base: plan.base.clone().zip(before).filter(|_| plan.upgrades()),
         engine: found.engine.into_inner(),
-        before: found.world.into_inner(),
+        before: found.before.into_inner(),
         touched: RefCell::default(),
         secrets: RefCell::default(),
         unseen: Cell::default(),

@@ -237,8 +237,9 @@ pub trait Machine: Send + Sync {
     fn listening(&self) -> BTreeSet<Port>;
     /// Whether its kernel shows the table of IPVS, without which no service address can answer.
     fn ipvs(&self) -> bool;
-    /// The `.env` files of the apps that the operator's own abra knows, each with its digest. A run has no business with them.
-    fn env_files(&self) -> BTreeMap<PathBuf, String>;
+    /// The `.env` files of the apps that the operator's own abra knows, each with its digest. A run has no business with them. The
+    /// error says why they cannot be listed.
+    fn env_files(&self) -> Result<BTreeMap<PathBuf, String>, String>;
     /// Whether a real connection to the address of a service is answered. The error says why it could not be tried.
     async fn answers(&self, address: &ServiceAddress, patience: Duration) -> Result<bool, String>;
     /// The Swarm that abra reaches under the name `server`. The error says why that is not known.

@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use harness::{
     adapters::clock::SystemClock,
-    claim::Claim,
+    claim::{Claim, Claimed},
     compose::{Entry, Tree},
     converge::{Look, ServiceView},
     model::{
@@ -134,6 +134,8 @@ pub struct SimHost {
     /// What runs of its app.
     pub app: SimApp,
     objects: Arc<Mutex<BTreeMap<ObjectId, harness::world::Object>>>,
+    /// The claimed files and folders that there are.
+    files: Arc<Mutex<BTreeSet<PathBuf>>>,
     /// How often the app's task was replaced.
     replaced: Arc<AtomicU32>,
     /// The stacks on the Swarm that abra deploys to instead.
@@ -171,6 +173,7 @@ impl SimHost {
             neighbours: SimNeighbours::default(),
             app,
             objects: Arc::new(Mutex::new(objects)),
+            files: Arc::default(),
             replaced: Arc::default(),
             elsewhere,
         }
@@ -230,6 +233,22 @@ impl SimHost {
 
     fn wire(&self, line: String) {
         self.wired.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+    }
+
+    /// The files and folders of runs that are on its machine.
+    pub fn files(&self) -> BTreeSet<PathBuf> {
+        self.lock_files().clone()
+    }
+
+    fn lock_files(&self) -> MutexGuard<'_, BTreeSet<PathBuf>> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes the file or folder that the claim is of.
+    fn make_file(&self, claim: Option<&Claim>) {
+        if let Some(Claimed::EnvFile { path } | Claimed::Dir { path }) = claim.map(Claim::what) {
+            self.lock_files().insert(path.clone());
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<ObjectId, harness::world::Object>> {
@@ -326,12 +345,12 @@ impl Swarm for SimHost {
 
 #[async_trait]
 impl Abra for SimHost {
-    async fn call(&self, call: &Call, _: Option<&Claim>, budget: Duration) -> Result<Exchange, AbraError> {
+    async fn call(&self, call: &Call, claim: Option<&Claim>, budget: Duration) -> Result<Exchange, AbraError> {
         let stack = |domain| StackName::of(domain).to_string();
         let mut text = String::new();
         match call {
             Call::Version => text = "abra version 0.0.0-sim\n".into(),
-            Call::Fetch { .. } | Call::New { .. } => {}
+            Call::Fetch { .. } | Call::New { .. } => self.make_file(claim),
             Call::SecretInsert { domain, name, version, .. } => {
                 self.wire(format!("secret {name} {version}"));
                 self.make(ObjectKind::Secret, &format!("{}_{name}_{version}", stack(domain)), None);
@@ -438,7 +457,8 @@ impl Checkout for SimHost {
         Ok(())
     }
 
-    async fn pristine(&self, _: &Claim, _: &RecipeName, _: &Commit, _: &Path) -> Result<(), CheckoutError> {
+    async fn pristine(&self, claim: &Claim, _: &RecipeName, _: &Commit, _: &Path) -> Result<(), CheckoutError> {
+        self.make_file(Some(claim));
         Ok(())
     }
 
@@ -468,11 +488,15 @@ impl Web for SimHost {
 }
 
 impl Files for SimHost {
-    fn digests(&self, _: &[PathBuf]) -> BTreeMap<PathBuf, String> {
-        BTreeMap::new()
+    fn digests(&self, paths: &[PathBuf]) -> BTreeMap<PathBuf, String> {
+        let there = self.lock_files();
+        let seen = paths.iter().filter(|path| there.iter().any(|file| file.starts_with(path)));
+        seen.map(|path| (path.clone(), "as it was made".to_owned())).collect()
     }
 
-    fn remove(&self, _: &Claim, _: &Path) -> Result<(), FileError> {
+    fn remove(&self, claim: &Claim, path: &Path) -> Result<(), FileError> {
+        assert!(claim.covers_path(path), "only what is claimed is removed");
+        self.lock_files().retain(|file| !file.starts_with(path));
         Ok(())
     }
 }

@@ -81,8 +81,8 @@ pub fn room() -> Room {
 
 #[async_trait]
 impl Machine for SimMachine {
-    fn env_files(&self) -> BTreeMap<PathBuf, String> {
-        self.env_files.clone()
+    fn env_files(&self) -> Result<BTreeMap<PathBuf, String>, String> {
+        Ok(self.env_files.clone())
     }
 
     fn name(&self) -> (String, String) {

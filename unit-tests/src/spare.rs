@@ -28,6 +28,8 @@ const DISK: &str = "taster-story-";
 const PLUGINS: &str = "/run/docker/plugins";
 /// How long dockerd may take to answer after its start.
 const START: Duration = Duration::from_secs(30);
+/// How long dockerd may take to be gone after it was killed.
+const END: Duration = Duration::from_secs(30);
 /// The address of a manager, and of a worker, on the cable between them.
 const CABLE: (&str, &str) = ("10.99.0.1", "10.99.0.2");
 /// How many have been started by this process; their names must differ.
@@ -253,7 +255,9 @@ impl SpareEngine {
             // A process that ended by itself is as good.
             let _ = process.kill();
             let _ = process.wait();
-            while dockerd.is_some_and(|pid| Path::new(&format!("/proc/{pid}")).exists()) {
+            // Its processes are killed one after the other; one that waits for a disk ends a moment later.
+            let over = Instant::now() + END;
+            while dockerd.is_some_and(|pid| Path::new(&format!("/proc/{pid}")).exists()) && Instant::now() < over {
                 std::thread::sleep(Duration::from_millis(5));
             }
         }

@@ -4,15 +4,21 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
-    time::{Duration, Instant},
+    sync::mpsc::channel,
+    thread,
+    time::Duration,
 };
 
+use harness::model::request::DEFAULT_DEADLINE;
 use serde_json::Value;
 
 use crate::{
     engine::{printed, until},
     ground::Ground,
 };
+
+/// The longest that a command of a story may take: a run's own deadline and time to clean up after it. It is for runs that miss theirs.
+const LONGEST: Duration = DEFAULT_DEADLINE.saturating_add(Duration::from_secs(600));
 
 /// A folder for the runs of one story.
 #[derive(Debug)]
@@ -222,9 +228,28 @@ impl Told {
     /// What `child` told, once it has ended.
     ///
     /// # Panics
-    /// If it does not end.
+    /// If it had to be killed, because it did not end within [`LONGEST`].
     pub fn after(child: Child) -> Self {
-        let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
+        Self::within(child, LONGEST)
+    }
+
+    /// Its outputs are read all the while: a process whose words nobody takes stops at the size of a pipe.
+    fn within(child: Child, patience: Duration) -> Self {
+        let pid = child.id();
+        let (tell, told) = channel();
+        thread::spawn(move || tell.send(child.wait_with_output()));
+        if let Ok(output) = told.recv_timeout(patience) {
+            return Self::of(output.unwrap());
+        }
+        // It may have ended just now; then there is nothing to kill.
+        let _ = Command::new("kill").args(["-s", "KILL", &pid.to_string()]).stderr(Stdio::null()).status();
+        match told.recv_timeout(Duration::from_secs(10)) {
+            Ok(output) => panic!("it did not end within {patience:?}:\n{}", Self::of(output.unwrap())),
+            Err(_) => panic!("it did not end within {patience:?}, and something that it started holds its outputs"),
+        }
+    }
+
+    fn of(Output { status, stdout, stderr }: Output) -> Self {
         let text = |bytes| String::from_utf8(bytes).unwrap();
         Self { exit: status.code(), out: text(stdout), err: text(stderr) }
     }
@@ -288,26 +313,31 @@ pub fn between(journal: &str, from: &str, to: &str) -> Duration {
     Duration::from_millis(at(to).saturating_sub(at(from)))
 }
 
-/// Waits until a child has ended, and kills it when it does not within a minute.
+/// What `child` told, once it has ended, for which it has a minute.
 ///
 /// # Panics
-/// If it had to be killed.
+/// If it had to be killed, because it did not end within that.
 pub fn ended(child: Child) -> Told {
-    ended_within(child, Duration::from_secs(60))
+    Told::within(child, Duration::from_secs(60))
 }
 
-/// Waits until a child has ended, and kills it when it does not within `patience`.
-///
-/// # Panics
-/// If it had to be killed.
-pub fn ended_within(mut child: Child, patience: Duration) -> Told {
-    let over = Instant::now() + patience;
-    while child.try_wait().unwrap().is_none() {
-        if Instant::now() > over {
-            let _ = child.kill();
-            panic!("it did not end:\n{}", Told::after(child));
-        }
-        std::thread::sleep(Duration::from_millis(50));
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(line: &str) -> Child {
+        started(Command::new("sh").args(["-c", line]))
     }
-    Told::after(child)
+
+    #[test]
+    fn a_child_that_tells_more_than_a_pipe_holds_comes_to_its_end() {
+        let told = ended(shell("head -c 300000 /dev/zero | tr '\\0' x; echo y >&2; exit 3"));
+        assert_eq!((told.exit, told.out.len(), told.err.as_str()), (Some(3), 300_000, "y\n"));
+    }
+
+    #[test]
+    #[should_panic(expected = "it did not end within 200ms:\nexit None\n\nso far\n")]
+    fn a_child_that_does_not_end_is_killed_and_what_it_told_is_shown() {
+        Told::within(shell("echo so far; exec sleep 1000"), Duration::from_millis(200));
+    }
 }

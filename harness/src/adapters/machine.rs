@@ -93,12 +93,12 @@ struct Config {
 
 #[async_trait]
 impl Machine for LocalMachine {
-    fn env_files(&self) -> BTreeMap<PathBuf, String> {
-        let inside = |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-        let servers = inside(&self.abra.join("servers"));
-        let files = servers.flat_map(|server| inside(&server).collect::<Vec<_>>());
-        let files: Vec<PathBuf> = files.filter(|file| file.extension().is_some_and(|ending| ending == "env")).collect();
-        Disk.digests(&files)
+    fn env_files(&self) -> Result<BTreeMap<PathBuf, String>, String> {
+        let mut files = Vec::new();
+        for server in inside(&self.abra.join("servers"))? {
+            files.extend(inside(&server)?.into_iter().filter(|file| file.extension().is_some_and(|ending| ending == "env")));
+        }
+        Ok(Disk.digests(&files))
     }
 
     fn name(&self) -> (String, String) {
@@ -161,6 +161,16 @@ impl Machine for LocalMachine {
     }
 }
 
+/// What is in a folder: nothing when there is none, or when it is something else.
+fn inside(folder: &Path) -> Result<Vec<PathBuf>, String> {
+    let unread = |error: std::io::Error| format!("cannot read {}: {error}", folder.display());
+    match std::fs::read_dir(folder) {
+        Ok(entries) => entries.map(|entry| entry.map(|entry| entry.path()).map_err(unread)).collect(),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(Vec::new()),
+        Err(error) => Err(unread(error)),
+    }
+}
+
 /// Whether a connection from within a network is answered. A refusal is an answer too: somebody was reached.
 fn connect_from(network: &Path, to: SocketAddr, patience: Duration) -> Result<bool, String> {
     let entered = File::open(network)
@@ -189,6 +199,23 @@ mod tests {
         std::fs::write(home.path().join(".docker/config.json"), r#"{"currentContext":"far","auths":{}}"#).unwrap();
         assert_eq!(machine.current().as_deref(), Some("far"));
         assert_eq!(machine.endpoint("far").unwrap(), "ssh://far.example.org");
+    }
+
+    #[test]
+    fn the_operators_env_files_are_listed_or_it_is_said_why_not() {
+        let home = tempfile::tempdir().unwrap();
+        let machine = LocalMachine::of(home.path(), &home.path().join(".abra"));
+        assert_eq!(machine.env_files(), Ok(BTreeMap::new()), "nobody has used abra here");
+        let servers = home.path().join(".abra/servers");
+        std::fs::create_dir_all(servers.join("default")).unwrap();
+        std::fs::write(servers.join("README"), "no server").unwrap();
+        for file in ["shop.example.org.env", "notes.txt"] {
+            std::fs::write(servers.join("default").join(file), "x").unwrap();
+        }
+        let listed = machine.env_files().unwrap();
+        assert_eq!(listed.into_keys().collect::<Vec<_>>(), [servers.join("default/shop.example.org.env")]);
+        std::os::unix::fs::symlink("circle", servers.join("circle")).unwrap();
+        assert!(machine.env_files().unwrap_err().starts_with("cannot read "), "a circle of links leads nowhere");
     }
 
     #[test]

@@ -55,7 +55,7 @@ pub async fn gather(
     let swarm = engine.swarm.ok_or_else(|| failed(Failure::new(Cause::Engine, "the engine manages no Swarm")))?;
     let swarm = found.engine.get_or_init(|| swarm);
     let world = ports.swarm.world().await.map_err(|error| failed(error.into()))?;
-    let _ = found.world.set(world);
+    found.keep(world, ports);
     let domain = &attached.head.domain;
     let look = ports.swarm.look(&attached.head.stack).await.map_err(|error| failed(error.into()))?;
     if look.is_empty() {

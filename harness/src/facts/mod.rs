@@ -4,7 +4,7 @@ pub mod attached;
 pub mod readings;
 pub mod recipe;
 
-use std::{cell::OnceCell, time::Duration};
+use std::{cell::OnceCell, collections::BTreeMap, path::PathBuf, time::Duration};
 
 use crate::{
     adapters::folder::Folder,
@@ -72,8 +72,24 @@ pub struct Before {
 pub struct Found {
     /// The Swarm, once it has answered.
     pub engine: OnceCell<EngineId>,
-    /// The world before the run, once it has been read.
-    pub world: OnceCell<World>,
+    /// What there was before the run, once it has been read.
+    pub before: OnceCell<Earlier>,
+}
+
+/// What there was before the run that it must not change.
+#[derive(Debug, Clone)]
+pub struct Earlier {
+    /// The Swarm's objects.
+    pub world: World,
+    /// The `.env` files of the operator's own apps, or why they could not be read.
+    pub env_files: Result<BTreeMap<PathBuf, String>, String>,
+}
+
+impl Found {
+    /// Keeps this world, and reads what else a run must not change.
+    fn keep(&self, world: World, ports: &Ports) {
+        self.before.get_or_init(|| Earlier { world, env_files: ports.machine.env_files() });
+    }
 }
 
 /// What a run is given from outside.
@@ -107,7 +123,7 @@ pub async fn gather(given: Given<'_>, ports: &Ports, log: &Log, folder: &Folder,
         _ => return Err(refused(log, first)),
     };
     if let Some(Ok(world)) = readings.world.clone() {
-        let _ = found.world.set(world);
+        found.keep(world, ports);
     }
 
     let claim = log

@@ -7,7 +7,6 @@ use crate::{
     model::{host::Host, names::ImageRef},
     ports::{AbraError, Call, Engine, Ports, Room, SwarmError},
     preflight::{Lookup, MachineView, Readings, local},
-    world::World,
 };
 
 /// How long abra may take to say its version.
@@ -30,7 +29,7 @@ pub async fn host(host: &Host, ports: &Ports, results: &Path) -> Readings {
         socket: host.engine.display().to_string(),
         engine: Some(engine),
         now: Some(now),
-        world: Some(world.map(|world| World { files: ports.machine.env_files(), ..world })),
+        world: Some(world),
         room: Some(room),
         abra: None,
         behind: Some((host.server.clone(), behind)),

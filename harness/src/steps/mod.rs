@@ -37,7 +37,7 @@ use crate::{
     base::Base,
     claim::{Claim, Claimed},
     compose::Tree,
-    facts::Before,
+    facts::{Before, Earlier},
     log::Log,
     model::{
         host::Host,
@@ -47,7 +47,7 @@ use crate::{
     },
     plan::{Class, Head, Planned, Step, StepId},
     ports::{AbraError, CheckoutError, Ports, SwarmError},
-    world::{ObjectId, World},
+    world::ObjectId,
 };
 
 /// All that steps share: the outside, the log, the run's folder, and what was found before the run.
@@ -74,8 +74,8 @@ pub struct Context<'a> {
     pub against: Option<Base>,
     /// The Swarm; absent when it did not answer before the run.
     pub engine: Option<EngineId>,
-    /// The world before the run; absent when it could not be read.
-    pub before: Option<World>,
+    /// What there was before the run; absent when the Swarm could not be read.
+    pub before: Option<Earlier>,
     /// The objects that our own removals named.
     pub touched: RefCell<BTreeSet<ObjectId>>,
     /// The values of the secrets that abra made, by their names. Whoever runs the app has saved them, for abra shows them once.

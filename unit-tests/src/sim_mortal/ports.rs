@@ -15,14 +15,14 @@ use harness::{
     converge::ServiceView,
     executables::SeenFile,
     model::{
-        names::{Commit, ImageRef, RecipeName, ServiceName, StackName, TaskId},
+        names::{Commit, EngineId, ImageRef, RecipeName, ServiceName, StackName, TaskId},
         pack::{CustomTest, Origin, TestName},
     },
     plan::Head,
     ports::{
         Abra, AbraError, Browser, Call, Capacity, Checked, Checkout, CheckoutError, Child, ChildError, Children, Data, Engine,
-        Exchange, Executables, FileError, Files, Holder, HttpView, Neighbours, NoShot, Nudge, ProgramError, Ran, Room, Said,
-        Shot, Swarm, SwarmError, TestProgram, Turn, Web, WebError,
+        Exchange, Executables, FileError, Files, Holder, HttpView, Machine, Neighbours, NoShot, Nudge, Port, ProgramError, Ran,
+        Room, Said, ServiceAddress, Shot, Swarm, SwarmError, TestProgram, Turn, Web, WebError,
     },
     sweep::Removal,
     world::{ObjectKind, World},
@@ -264,7 +264,7 @@ impl Web for Run {
 #[async_trait]
 impl Browser for Run {
     fn found(&self) -> Result<String, String> {
-        self.0.ports.browser.found()
+        self.0.call_now("browser.found", || self.0.ports.browser.found())
     }
 
     async fn shot(&self, head: &Head, budget: Duration) -> Result<Shot, NoShot> {
@@ -276,6 +276,45 @@ impl Browser for Run {
 impl Children for Run {
     async fn end(&self, child: &Child, patience: Duration) -> Result<(), ChildError> {
         self.0.call("children.end", || self.0.ports.children.end(child, patience)).await
+    }
+}
+
+#[async_trait]
+impl Machine for Run {
+    fn name(&self) -> (String, String) {
+        self.0.ports.machine.name()
+    }
+
+    fn boot(&self) -> Option<String> {
+        self.0.read_now("machine.boot", || None, || self.0.ports.machine.boot())
+    }
+
+    fn memory(&self) -> Option<u64> {
+        self.0.read_now("machine.memory", || None, || self.0.ports.machine.memory())
+    }
+
+    fn room_in(&self, folder: &Path) -> Option<u64> {
+        self.0.read_now("machine.room_in", || None, || self.0.ports.machine.room_in(folder))
+    }
+
+    fn listening(&self) -> BTreeSet<Port> {
+        self.0.read_now("machine.listening", BTreeSet::new, || self.0.ports.machine.listening())
+    }
+
+    fn ipvs(&self) -> bool {
+        self.0.read_now("machine.ipvs", || false, || self.0.ports.machine.ipvs())
+    }
+
+    fn env_files(&self) -> Result<BTreeMap<PathBuf, String>, String> {
+        self.0.call_now("machine.env_files", || self.0.ports.machine.env_files())
+    }
+
+    async fn answers(&self, address: &ServiceAddress, patience: Duration) -> Result<bool, String> {
+        self.0.call("machine.answers", || self.0.ports.machine.answers(address, patience)).await
+    }
+
+    async fn behind(&self, server: &str) -> Result<EngineId, String> {
+        self.0.call("machine.behind", || self.0.ports.machine.behind(server)).await
     }
 }
 
@@ -299,7 +338,8 @@ impl Executables for Run {
 
 impl Files for Run {
     fn digests(&self, paths: &[PathBuf]) -> BTreeMap<PathBuf, String> {
-        self.0.ports.files.digests(paths)
+        let unread = || paths.iter().map(|path| (path.clone(), "files.digests broke".to_owned())).collect();
+        self.0.read_now("files.digests", unread, || self.0.ports.files.digests(paths))
     }
 
     fn remove(&self, claim: &Claim, path: &Path) -> Result<(), FileError> {

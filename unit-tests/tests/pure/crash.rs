@@ -17,6 +17,7 @@ use harness::{
     journal::{self, Journal},
     log::{Log, Reporter},
     model::{host::Host, outcome::Tier},
+    ports::ServiceAddress,
     redact::Redact,
     report::results::{ResultsFile, ResultsV1},
     steps::sweep::{Pace, until_zero_by},
@@ -91,6 +92,9 @@ fn host() -> SimHost {
     host.tree = super::life::tree(RELEASES[1], labels);
     host.app.before = Some(super::life::tree(RELEASES[0], &labels[..1]));
     others().into_iter().for_each(|thing| host.put(thing));
+    host.machine.env_files =
+        BTreeMap::from([("/home/ann/.abra/servers/default/shop.example.org.env".into(), "as ann left it".into())]);
+    host.room.address = Some(ServiceAddress { service: "shop_app".into(), at: ([10, 0, 1, 7], 80).into(), from: 1 });
     host
 }
 
@@ -202,7 +206,8 @@ impl Story {
     /// What is there beyond what others have.
     pub(crate) fn left(&self) -> Vec<String> {
         let (there, wanted) = (self.host.objects(), wanted());
-        there.into_iter().filter(|(id, _)| !wanted.contains_key(id)).map(|(_, left)| left.name).collect()
+        let objects = there.into_iter().filter(|(id, _)| !wanted.contains_key(id)).map(|(_, left)| left.name);
+        objects.chain(self.host.files().iter().map(|file| file.display().to_string())).collect()
     }
 
     /// What has to be true in the end, and what is not.

@@ -123,6 +123,10 @@ fn judge(fault: Fault, met: &Met, state: &RunState) -> Result<(), String> {
     if !met.left.is_empty() && (exit != 4 || state.claims.is_empty()) {
         return Err(format!("{:?} is left, and that is not told: {}", met.left, told()));
     }
+    // Nobody else is there: what could not be read has neither changed nor vanished.
+    if let Some(hygiene) = state.hygiene.as_ref().filter(|hygiene| !hygiene.bystanders.is_empty() || !hygiene.others.is_empty()) {
+        return Err(format!("nobody changed {:?} {:?}", hygiene.bystanders, hygiene.others));
+    }
     if exit == 0 && (verdict.outcome != Colour::Green || !state.claims.is_empty()) {
         return Err(format!("{}, {:?}", told(), state.claims));
     }

@@ -4,6 +4,7 @@ mod abra_checkout;
 mod abra_fakes;
 mod abra_redact;
 mod architecture;
+mod attached;
 mod base;
 mod beyond;
 mod book;

@@ -10,7 +10,7 @@ use unit_tests::{
     ground::Ground,
     hanging_driver::{self, HangingDriver},
     spare::SpareEngine,
-    told::{Stage, Told, ended, ended_within, journal},
+    told::{Stage, Told, ended, journal},
 };
 
 use super::{
@@ -125,7 +125,7 @@ fn mount_hangs(stage: &Stage<'_>) {
         driver.asked_to_mount()
     });
     // The sweep waits for the engine, which gives the driver up after a minute or two, and both have an end of their own.
-    let told = ended_within(run, Duration::from_secs(240));
+    let told = Told::within(run, Duration::from_secs(240));
     assert!(matches!(told.exit, Some(3 | 4)), "{told}");
     assert!(told.out.contains("inconclusive (install)") && told.out.contains("left behind: "), "{told}");
     assert_eq!(told.exit == Some(4), !told.out.contains("left behind: nothing"), "{told}");
