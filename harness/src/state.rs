@@ -169,6 +169,12 @@ impl RunState {
         outcome.passed().then(|| Some(at.since(of(&Step::Renew)?.began)))?
     }
 
+    /// Whether it is known that nothing is left of the run and nothing of others was changed by it: the worlds were compared, and all
+    /// that was claimed was seen to be gone.
+    pub fn left_nothing(&self) -> bool {
+        self.claims.is_empty() && self.hygiene.as_ref().is_some_and(Hygiene::clean)
+    }
+
     /// Whether a look at a task tells something that the state does not hold yet.
     pub fn is_news(&self, seen: &TaskSeen) -> bool {
         let known = self.tasks.iter().find(|story| story.task == seen.task).and_then(|story| story.changes.last());
@@ -470,4 +476,25 @@ fn barred(plan: &Plan, state: &RunState, planned: &Planned) -> bool {
                     OnFail::EndTiers => true,
                 }
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_has_left_nothing_only_when_that_was_seen() {
+        let clean = || Some(Hygiene::default());
+        let residue = || Some(Hygiene { residue: vec!["volume x".into()], ..Hygiene::default() });
+        let marker = || BTreeSet::from([Claimed::Marker { name: "taster-x".into() }]);
+        for (hygiene, claims, nothing) in [
+            (clean(), BTreeSet::new(), true),
+            (clean(), marker(), false),
+            (residue(), BTreeSet::new(), false),
+            (None, BTreeSet::new(), false),
+        ] {
+            let state = RunState { hygiene, claims, ..RunState::default() };
+            assert_eq!(state.left_nothing(), nothing, "{state:?}");
+        }
+    }
 }

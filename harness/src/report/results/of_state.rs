@@ -70,7 +70,7 @@ impl From<&RunState> for ResultsV1 {
             level_reason: level.reason,
             lint: lint(state, &rungs),
             skips: skips(&rungs),
-            flags: Flags { clean_teardown: state.hygiene.as_ref().is_some_and(|hygiene| hygiene.clean()), no_secret_leak: false },
+            flags: Flags { clean_teardown: state.left_nothing(), no_secret_leak: false },
             stages: stages(state),
             tasks: state.tasks.iter().map(task).collect(),
             hygiene: state.hygiene.clone(),
