@@ -300,7 +300,7 @@ fn settle_budget(request: &Request, resolved: &Resolved, limits: &Limits) -> Res
     if request.deadline == DEFAULT_DEADLINE && DEFAULT_DEADLINE < allowance {
         return Err(refused(format!("the run's deadline is {}", spoken(request.deadline)), "give it a longer --deadline"));
     }
-    Ok(given.unwrap_or(SETTLE_BUDGET.max(allowance + ABRA_BUDGET)))
+    Ok(given.unwrap_or(SETTLE_BUDGET.max(allowance.saturating_add(ABRA_BUDGET))))
 }
 
 pub(super) fn clean_up(after: &[&str]) -> Vec<Planned> {

@@ -406,7 +406,7 @@ fn list<T: fmt::Display>(items: &BTreeSet<T>) -> String {
 }
 
 fn disk(machine: &MachineView, limits: &Limits, here: bool) -> Vec<Check> {
-    let wanted = limits.free_disk_mib << 20;
+    let wanted = bytes(limits.free_disk_mib);
     let images = match machine.engine_room.filter(|_| here) {
         None => Check::unknown(Topic::Disk, "how much room the engine has for images is not known here"),
         Some(free) if free < wanted => Check::unfit(
@@ -425,7 +425,7 @@ fn disk(machine: &MachineView, limits: &Limits, here: bool) -> Vec<Check> {
 
 /// The memory that an app may take: what it reserves, and no less than a run wants to see free.
 fn wanted_memory(needs: &Needs, limits: &Limits) -> u64 {
-    needs.memory.max(limits.free_memory_mib << 20)
+    needs.memory.max(bytes(limits.free_memory_mib))
 }
 
 /// Whether an app can only come to be on the engine's own machine.
@@ -523,6 +523,11 @@ fn names(world: &World, stack: Option<&StackName>) -> Vec<Check> {
         ));
     }
     checks
+}
+
+/// The bytes of so many MiB; the most that can be counted when there are more.
+pub(crate) fn bytes(mib: u64) -> u64 {
+    mib.saturating_mul(1 << 20)
 }
 
 /// A size for people.
