@@ -27,6 +27,7 @@ mod wire;
 use std::{
     cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -37,6 +38,7 @@ use crate::{
     base::Base,
     claim::{Claim, Claimed},
     compose::Tree,
+    event::{Kind, tail},
     facts::Before,
     log::Log,
     model::{
@@ -109,6 +111,43 @@ impl Context<'_> {
         self.log
             .claim(what, engine)
             .map_err(|error| Failure::new(Cause::Engine, format!("the journal cannot take the claim: {error}")))
+    }
+}
+
+/// A text that is kept in the run's folder for whoever reads the results.
+struct Evidence<'a> {
+    /// The step that it belongs to.
+    step: &'a StepId,
+    /// The name of the file, within the folder of evidence.
+    name: &'a str,
+    /// What it shows.
+    what: String,
+}
+
+impl Evidence<'_> {
+    /// Keeps `text` with its secrets hidden, and says where. One that cannot be kept makes nothing less true, so that is a warning.
+    fn keep(self, context: &Context<'_>, text: &str) -> Option<PathBuf> {
+        let Evidence { step, name, what } = self;
+        // The end is cut off behind the filter: what a cut leaves of a secret could not be told for one.
+        let text = context.log.redact(text);
+        match context.folder.keep(name, &text) {
+            Ok(file) => {
+                context.log.record(Kind::EvidenceKept { step: step.clone(), file: file.clone(), what, tail: tail(&text) });
+                Some(file)
+            }
+            Err(error) => {
+                context.log.record(Kind::Warned { text: format!("{name} of {step} is not kept: {error}") });
+                None
+            }
+        }
+    }
+
+    /// The failure with `text` as what shows it, where that can be kept.
+    fn of(self, failure: Failure, context: &Context<'_>, text: &str) -> Failure {
+        match self.keep(context, text) {
+            Some(file) => Failure { evidence: file.display().to_string(), ..failure },
+            None => failure,
+        }
     }
 }
 
@@ -200,7 +239,7 @@ fn ended(result: Result<(), Failure>) -> Outcome {
 
 fn check(context: &Context<'_>, step: &StepId, check: &str, outcome: &Outcome) {
     let (step, check, outcome) = (step.clone(), check.to_owned(), outcome.clone());
-    context.log.record(crate::event::Kind::CheckFinished { step, check, outcome });
+    context.log.record(Kind::CheckFinished { step, check, outcome });
 }
 
 /// The longest that abra may take for a command that changes files or submits a stack.

@@ -307,6 +307,13 @@ fn a_test_that_vanished_since_the_last_green_run_is_told() {
 }
 
 #[test]
+fn what_a_test_printed_is_cut_only_behind_the_filter() {
+    let told = told(pack(), vec![(ONE, Ends::Chatters)]);
+    let [tail] = &told.tails[..] else { panic!("{:?}", told.tails) };
+    assert!(tail.ends_with('x') && !tail.contains("er22"), "the end begins with what the cut left of a secret: {}", &tail[..20]);
+}
+
+#[test]
 fn files_that_a_test_leaves_are_kept_without_secrets() {
     let told = told(pack(), vec![(ONE, Ends::Attaches)]);
     assert_eq!(told.colour, Green, "{}", told.why);

@@ -45,6 +45,8 @@ pub(crate) struct Told {
     pub(crate) why: String,
     pub(crate) left: Vec<String>,
     pub(crate) results: ResultsV1,
+    /// The ends of what was kept as evidence.
+    pub(crate) tails: Vec<String>,
 }
 
 /// Runs on a host with these manners; `signal` comes after that time.
@@ -146,6 +148,7 @@ fn tasted_after(
         let state = engine::run_by(amended, run).await;
         let verdict = verdict(&state);
         let (told, exit) = (verdict.reasons.first().map(|reason| reason.sentence.clone()), exit_code(&state));
+        let tails = state.evidence.iter().map(|kept| kept.tail.clone()).collect();
         drop(log);
         let results = std::fs::read_to_string(folder.root().join("results.json")).unwrap();
         crate::schema::judged(&serde_json::from_str(&results).unwrap()).unwrap();
@@ -165,7 +168,7 @@ fn tasted_after(
         let names = host.names();
         let left: Vec<String> = left(&names).into_iter().map(str::to_owned).collect();
         assert_eq!(journal::read(folder.root()).unwrap().settled(), left.is_empty(), "the journal says what is left");
-        Told { colour: verdict.outcome, exit, why: told.unwrap_or_default(), left, results }
+        Told { colour: verdict.outcome, exit, why: told.unwrap_or_default(), left, results, tails }
     })
 }
 
