@@ -157,7 +157,7 @@ pub async fn gather(given: Given<'_>, ports: &Ports, log: &Log, folder: &Folder,
         log.record(Kind::Warned { text });
     }
     admitted(&needs, host, ports, log, folder, &mut readings).await;
-    readings.registry = readings::images(ports, &needs.images, request.offline.is_some()).await.ok();
+    readings.registry = Some(readings::images(ports, &needs.images, request.offline.is_some()).await);
     let checks = preflight(&readings, &needs, &host.limits, Some(&stack));
     if unfit(&checks).is_some() {
         return Err(refused(log, checks));

@@ -243,6 +243,8 @@ pub struct MachineView {
 pub enum Lookup {
     /// The engine has all of them.
     AllThere,
+    /// The engine does not say which it has.
+    Unread(SwarmError),
     /// Nothing was asked, because nothing may leave the machine.
     NotAsked {
         /// An image that the engine does not have.
@@ -302,7 +304,8 @@ pub fn preflight(readings: &Readings, needs: &Needs, limits: &Limits, stack: Opt
             Check::notice(Topic::Browser, told, BROWSER_REMEDY)
         }
     }));
-    checks.extend(readings.registry.as_ref().map(registry));
+    let unsaid = |lookup: &&Lookup| matches!(lookup, Lookup::Unread(_));
+    checks.extend(readings.registry.as_ref().filter(|lookup| managed || !unsaid(lookup)).map(registry));
     checks.extend(engine.and_then(|engine| engine.clock).zip(readings.now).map(|(theirs, ours)| clock(theirs, ours)));
     match &readings.world {
         Some(Ok(world)) => checks.extend(names(world, stack)),
@@ -475,6 +478,7 @@ fn ipvs(machine: &MachineView, room: Option<&Room>, here: bool) -> Option<Check>
 fn registry(lookup: &Lookup) -> Check {
     match lookup {
         Lookup::AllThere => Check::ok(Topic::Registry, "all images are there, none is asked for"),
+        Lookup::Unread(error) => Check::unknown(Topic::Registry, format!("whether the images are there is not known: {error}")),
         Lookup::NotAsked { absent } => Check::unfit(
             Topic::Registry,
             format!("the engine does not have {absent}, and nothing may leave the machine"),
