@@ -83,7 +83,9 @@ impl TestProgram for SimProgram {
                 (Some(Ended::Failed { sentence: "the post is late".into(), at: None }), Exited::Code(101))
             }
             Ends::Well | Ends::Flaky | Ends::Attaches => (Some(Ended::Passed), Exited::Code(0)),
-            Ends::Fails | Ends::Chatters => (Some(Ended::Failed { sentence: "the post is gone".into(), at: None }), Exited::Code(101)),
+            Ends::Fails | Ends::Chatters => {
+                (Some(Ended::Failed { sentence: "the post is gone".into(), at: None }), Exited::Code(101))
+            }
             Ends::NotApplicable => (Some(Ended::NotApplicable { reason: "it sends no mail".into() }), Exited::Code(0)),
             Ends::Unwritten => (Some(Ended::Unwritten), Exited::Code(0)),
             Ends::Panics => (Some(Ended::Panicked { sentence: "no such index".into() }), Exited::Code(101)),
