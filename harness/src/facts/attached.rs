@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use super::{Found, Given, with_executables};
+use super::{Found, Given, readings, with_executables};
 use crate::{
     adapters::folder::Folder,
     claim::Claimed,
@@ -54,7 +54,7 @@ pub async fn gather(
     let engine = ports.swarm.host().await.map_err(|error| failed(error.into()))?;
     let swarm = engine.swarm.ok_or_else(|| failed(Failure::new(Cause::Engine, "the engine manages no Swarm")))?;
     let swarm = found.engine.get_or_init(|| swarm);
-    let world = ports.swarm.world().await.map_err(|error| failed(error.into()))?;
+    let world = readings::world(ports).await.map_err(|error| failed(error.into()))?;
     let _ = found.world.set(world);
     let domain = &attached.head.domain;
     let look = ports.swarm.look(&attached.head.stack).await.map_err(|error| failed(error.into()))?;

@@ -24,13 +24,13 @@ pub async fn host(host: &Host, ports: &Ports, results: &Path) -> Readings {
         (engine, ports.clock.wall())
     };
     let ((engine, now), world, room, behind) =
-        tokio::join!(engine, ports.swarm.world(), ports.capacity.room(), ports.machine.behind(&host.server));
+        tokio::join!(engine, world(ports), ports.capacity.room(), ports.machine.behind(&host.server));
     let machine = machine(ports, engine.as_ref().ok(), room.as_ref().ok(), results).await;
     Readings {
         socket: host.engine.display().to_string(),
         engine: Some(engine),
         now: Some(now),
-        world: Some(world.map(|world| World { files: ports.machine.env_files(), ..world })),
+        world: Some(world),
         room: Some(room),
         abra: None,
         behind: Some((host.server.clone(), behind)),
@@ -40,9 +40,15 @@ pub async fn host(host: &Host, ports: &Ports, results: &Path) -> Readings {
     }
 }
 
+/// The world as a run is compared by: all objects of the Swarm, and the `.env` files of the operator's own abra.
+pub async fn world(ports: &Ports) -> Result<World, SwarmError> {
+    let world = ports.swarm.world().await?;
+    Ok(World { files: ports.machine.env_files(), ..world })
+}
+
 /// Reads again what other runs change: the objects, what can run out, the machine.
 pub(super) async fn renew(readings: &mut Readings, ports: &Ports, results: &Path) {
-    let (world, room) = tokio::join!(ports.swarm.world(), ports.capacity.room());
+    let (world, room) = tokio::join!(world(ports), ports.capacity.room());
     let engine = readings.engine.as_ref().and_then(|engine| engine.as_ref().ok());
     readings.machine = Some(machine(ports, engine, room.as_ref().ok(), results).await);
     (readings.world, readings.room) = (Some(world), Some(room));

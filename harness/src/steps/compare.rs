@@ -3,6 +3,7 @@
 use super::{Context, unread};
 use crate::{
     event::Kind,
+    facts::readings,
     model::outcome::{Gap, Outcome},
     world::{self, Ignore},
 };
@@ -11,9 +12,8 @@ pub(super) async fn compare(context: &Context<'_>) -> Outcome {
     let Some(before) = &context.before else {
         return Outcome::Unverified(Gap::NotRun { because: "the world before the run is not known".into() });
     };
-    match context.ports.swarm.world().await {
-        Ok(mut after) => {
-            after.files = context.ports.machine.env_files();
+    match readings::world(context.ports).await {
+        Ok(after) => {
             let now = context.ports.clock.wall();
             let (over, holding): (Vec<&Ignore>, Vec<&Ignore>) = context.host.ignore.iter().partition(|ignore| ignore.over(now));
             for ignore in over {
