@@ -40,13 +40,23 @@ pub fn tagged(tags: &[Tag], commit: &Commit) -> Option<String> {
     newest(&here)
 }
 
+/// The text of the recipe's `.env.sample`, when it has one of its own.
+pub fn sample(tree: &Tree) -> Option<&str> {
+    match tree.entry(".env.sample")? {
+        Entry::Text(text) => Some(text),
+        Entry::Link(_) | Entry::Opaque => None,
+    }
+}
+
+/// The variables that the recipe's `.env.sample` sets.
+pub fn sampled(tree: &Tree) -> Result<Env, Failure> {
+    let text = sample(tree).ok_or_else(|| unreadable("the recipe has no .env.sample"))?;
+    Env::parse(text).map_err(|error| unreadable(&format!(".env.sample, {error}")))
+}
+
 /// The variables of a new app of the recipe, as far as its `.env.sample` says: what abra and a run set by themselves is set.
 pub fn sample_env(tree: &Tree, domain: &Domain) -> Result<Env, Failure> {
-    let Some(Entry::Text(text)) = tree.entry(".env.sample") else {
-        return Err(unreadable("the recipe has no .env.sample"));
-    };
-    let env = Env::parse(text).map_err(|error| unreadable(&format!(".env.sample, {error}")))?;
-    Ok(with_own(env, domain))
+    Ok(with_own(sampled(tree)?, domain))
 }
 
 /// The variables with those that a run sets itself.
@@ -56,10 +66,7 @@ pub fn with_own(env: Env, domain: &Domain) -> Env {
 
 /// Whether a new app of the recipe has commands for after a deploy or an upgrade.
 pub fn posts(tree: &Tree, pack: &Pack, after: Post) -> bool {
-    let sample = match tree.entry(".env.sample") {
-        Some(Entry::Text(text)) => Env::parse(text).unwrap_or_default(),
-        Some(Entry::Link(_) | Entry::Opaque) | None => Env::default(),
-    };
+    let sample = sampled(tree).unwrap_or_default();
     let set = sample.get(after.variable()).is_some_and(|commands| !commands.trim().is_empty());
     set || [&pack.settings.env, &pack.settings.upgrade_env].iter().any(|env| env.contains_key(after.variable()))
 }
@@ -164,7 +171,11 @@ pub fn needs(resolved: &Resolved) -> Needs {
         ports: ports.collect(),
         networks: resolved.networks.values().filter(|network| !network.external).count() as u64,
         // Each service has an address of its own beside those of its tasks.
-        addresses: services.clone().filter(proxies).map(|service| tasks(&service.mode).saturating_add(1)).fold(0, u64::saturating_add),
+        addresses: services
+            .clone()
+            .filter(proxies)
+            .map(|service| tasks(&service.mode).saturating_add(1))
+            .fold(0, u64::saturating_add),
         images: services.map(|service| service.image.clone()).collect(),
     }
 }

@@ -44,7 +44,7 @@ use crate::{
     model::{
         host::Host,
         names::EngineId,
-        outcome::{Cause, Failure, Gap, Outcome, Owner, Subject, Tier},
+        outcome::{Cause, Failure, Gap, Outcome, Owner, Tier},
         pack::{Pack, TestName},
     },
     plan::{Class, Head, Planned, Step, StepId},
@@ -175,10 +175,8 @@ pub async fn perform(context: &Context<'_>, planned: &Planned) -> Outcome {
         Step::Spoil => canaries::spoil(context, planned).await,
         Step::Backup => backup::backup(context, id, planned.budget()).await,
         Step::Restore => backup::restore(context, id, planned.budget()).await,
-        Step::Forget => match keep::kept(context) {
-            Some(kept) => kept,
-            None => backup::forget(context).await,
-        },
+        Step::Forget | Step::Undeploy | Step::Sweep | Step::Compare if let Some(kept) = keep::kept(context) => kept,
+        Step::Forget => backup::forget(context).await,
         Step::Wire => ended(wire::wire(context, planned).await),
         Step::Custom { test } => custom::custom(context, planned, test).await,
         Step::Shot => shot::shot(context, planned.budget()).await,
@@ -190,12 +188,9 @@ pub async fn perform(context: &Context<'_>, planned: &Planned) -> Outcome {
         Step::Remove { data } => remove::remove(context, planned.budget(), *data).await,
         Step::Renew => ended(provision::renew(context).await),
         Step::Keep { for_ms } => keep::keep(context, Duration::from_millis(*for_ms)),
-        Step::Undeploy | Step::Sweep | Step::Compare => match (keep::kept(context), &planned.step) {
-            (Some(kept), _) => kept,
-            (None, Step::Undeploy) => undeploy::undeploy(context).await,
-            (None, Step::Sweep) => clean::clean(context, planned.budget()).await,
-            (None, _) => compare::compare(context).await,
-        },
+        Step::Undeploy => undeploy::undeploy(context).await,
+        Step::Sweep => clean::clean(context, planned.budget()).await,
+        Step::Compare => compare::compare(context).await,
     };
     let outcome = match outcome {
         Outcome::Failed(failure) => Outcome::Failed(canaries::recalled(context, failure)),
@@ -209,14 +204,8 @@ pub async fn perform(context: &Context<'_>, planned: &Planned) -> Outcome {
 
 /// Why something that is asked of head alone is not done: something else runs.
 fn not_on_head(context: &Context<'_>, step: &Step) -> Option<Gap> {
-    if !matches!(step, Step::Redeploy | Step::Restart | Step::Remove { .. }) {
-        return None;
-    }
-    match context.log.state().runs {
-        Some(Subject::Head) => None,
-        Some(subject @ (Subject::Base | Subject::Mixed)) => Some(Gap::NotHead { subject }),
-        None => Some(Gap::NotRun { because: "nothing was deployed".into() }),
-    }
+    let of_head_alone = matches!(step, Step::Redeploy | Step::Restart | Step::Remove { .. });
+    of_head_alone.then(|| context.log.state().not_on_head()).flatten()
 }
 
 /// The failure of an install of base: one that does not install says nothing about head, good or bad.
