@@ -150,13 +150,7 @@ fn told(heard: &Heard) -> String {
     }
 }
 
-fn failure(
-    domain: &Domain,
-    url: &str,
-    heard: &Heard,
-    waited: Duration,
-    services: &Result<Services, SwarmError>,
-) -> Failure {
+fn failure(domain: &Domain, url: &str, heard: &Heard, waited: Duration, services: &Result<Services, SwarmError>) -> Failure {
     let last = told(heard);
     let waited = spoken(waited);
     let (sentence, owner) = match heard {
@@ -226,7 +220,11 @@ mod tests {
         let silent = SwarmError::Silent { call: "look".into(), after: Duration::from_secs(8) };
         for (services, owner, said) in [
             (Ok(Services::new()), Owner::Recipe, "no service has a router rule"),
-            (Err(silent), Owner::Infrastructure, "what the router rules say is not known: the engine did not answer look within 8s"),
+            (
+                Err(silent),
+                Owner::Infrastructure,
+                "what the router rules say is not known: the engine did not answer look within 8s",
+            ),
         ] {
             let failure = failure(&domain, "https://shop.taster.test/", &Heard::NoRoute, ROUTE_PATIENCE, &services);
             assert_eq!(failure.owner, owner, "{}", failure.message);

@@ -9,7 +9,7 @@ use crate::{
         outcome::{Cause, Failure, Gap, Outcome, Owner, SkipReason, Tier},
         pack::{CustomTest, Origin, TestName},
         protocol::{Answer, Ended},
-        time::spoken,
+        time::{millis, spoken},
     },
     plan::{Class, Planned, StepId},
     ports::{Attached, Exited, ProgramError, Ran},
@@ -137,7 +137,7 @@ pub fn told(test: &TestName, ran: &Ran) -> Outcome {
         failed(Cause::TestCrashed { exit, signal }, format!("its process {how}{what}"))
     };
     if let Exited::Deadline(after) = ran.exited {
-        let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+        let after_ms = millis(after);
         return failed(Cause::TestTimedOut { after_ms }, format!("its process did not end within {}", spoken(after)));
     }
     match (ran.answer.as_ref().map(|answer| &answer.ended), ran.exited) {
