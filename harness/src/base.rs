@@ -91,8 +91,26 @@ pub struct Chosen {
     pub name: String,
     /// The commit.
     pub commit: Commit,
-    /// Who chose it: `--base`, `base of recipe.toml`.
-    pub by: &'static str,
+    /// Who chose it.
+    pub by: Chooser,
+}
+
+/// Who can choose a base.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Chooser {
+    /// Whoever asked for the run.
+    Request,
+    /// The recipe's pack, for all heads.
+    Pack,
+}
+
+impl fmt::Display for Chooser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Chooser::Request => "--base",
+            Chooser::Pack => "the recipe's pack",
+        })
+    }
 }
 
 /// All that the choice of a base rests on.

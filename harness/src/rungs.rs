@@ -174,16 +174,12 @@ fn of_tier(plan: &Plan, state: &RunState, tier: Tier) -> Standing {
         Outcome::Skipped(SkipReason::NotAsked) => (Status::Unver, "was not asked for".into()),
         Outcome::Skipped(SkipReason::Filtered { by }) => (Status::Unver, format!("was left out by the choice of tests ({by})")),
         Outcome::Skipped(SkipReason::Structural { lacks }) => {
-            (Status::Skip, format!("was skipped, for there is no {}", article(&lacks)))
+            (Status::Skip, format!("was skipped, for {}", SkipReason::there_is_no(&lacks)))
         }
         Outcome::Skipped(SkipReason::NotApplicable { because }) => (Status::Skip, format!("does not apply: {because}")),
         Outcome::Unverified(why) => (Status::Unver, format!("was not verified: {}", gap(&why))),
     };
     Standing { status, why }
-}
-
-fn article(lacks: &str) -> &str {
-    lacks.trim_start_matches("a ")
 }
 
 /// One rung of two tiers: it fails if either does, and passes only if both do.

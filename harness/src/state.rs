@@ -19,7 +19,7 @@ use crate::{
     model::{
         host::Host,
         names::{Domain, RunId, ServiceName, TaskId},
-        outcome::{Cause, Failure, Outcome, Subject, Tier},
+        outcome::{Cause, Failure, Gap, Outcome, Subject, Tier},
         request::Request,
         time::{Mono, Wall},
     },
@@ -80,7 +80,7 @@ pub struct RunState {
     /// Sentences that change no outcome.
     pub warnings: Vec<String>,
     /// Files in the run's folder and what they show.
-    pub evidence: Vec<Kept>,
+    pub evidence: Vec<KeptFile>,
     /// The tasks of the app as the looks showed them, in the order in which they were first seen.
     pub tasks: Vec<TaskStory>,
     /// Why the run ends early, if it does.
@@ -119,7 +119,7 @@ pub struct Calibration {
 
 /// A file in the run's folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kept {
+pub struct KeptFile {
     /// The step that it belongs to.
     pub step: StepId,
     /// The file, relative to the run's folder.
@@ -167,6 +167,21 @@ impl RunState {
         let looked = of(&Step::Check { moment: Moment::AfterDisaster })?;
         let (at, outcome) = looked.ended.as_ref()?;
         outcome.passed().then(|| Some(at.since(of(&Step::Renew)?.began)))?
+    }
+
+    /// Whether it is known that nothing is left of the run and nothing of others was changed by it: the worlds were compared, and all
+    /// that was claimed was seen to be gone.
+    pub fn left_nothing(&self) -> bool {
+        self.claims.is_empty() && self.hygiene.as_ref().is_some_and(Hygiene::clean)
+    }
+
+    /// Why what is done now says nothing about head: something else runs, or nothing does. Absent when head runs.
+    pub fn not_on_head(&self) -> Option<Gap> {
+        match self.runs {
+            Some(Subject::Head) => None,
+            Some(subject @ (Subject::Base | Subject::Mixed)) => Some(Gap::NotHead { subject }),
+            None => Some(Gap::NotRun { because: "nothing was deployed".into() }),
+        }
     }
 
     /// Whether a look at a task tells something that the state does not hold yet.
@@ -307,7 +322,7 @@ pub fn fold(mut state: RunState, event: &Event) -> RunState {
             let never_began = StepState::begun(event.mono, 0);
             state.steps.entry(step).or_insert(never_began).ended = Some((event.mono, outcome));
         }
-        Kind::EvidenceKept { step, file, what, tail } => state.evidence.push(Kept { step, file, what, tail }),
+        Kind::EvidenceKept { step, file, what, tail } => state.evidence.push(KeptFile { step, file, what, tail }),
         Kind::TaskChanged { step, seen } => see_task(&mut state, step, event.mono, seen),
         Kind::Noted { note } => take_note(&mut state, note),
         Kind::Warned { text } => state.warnings.push(text),
@@ -470,4 +485,25 @@ fn barred(plan: &Plan, state: &RunState, planned: &Planned) -> bool {
                     OnFail::EndTiers => true,
                 }
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_has_left_nothing_only_when_that_was_seen() {
+        let clean = || Some(Hygiene::default());
+        let residue = || Some(Hygiene { residue: vec!["volume x".into()], ..Hygiene::default() });
+        let marker = || BTreeSet::from([Claimed::Marker { name: "taster-x".into() }]);
+        for (hygiene, claims, nothing) in [
+            (clean(), BTreeSet::new(), true),
+            (clean(), marker(), false),
+            (residue(), BTreeSet::new(), false),
+            (None, BTreeSet::new(), false),
+        ] {
+            let state = RunState { hygiene, claims, ..RunState::default() };
+            assert_eq!(state.left_nothing(), nothing, "{state:?}");
+        }
+    }
 }

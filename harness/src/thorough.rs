@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    compose::{Entry, Env, Tree},
-    facts::recipe::OVERLAY,
-    model::outcome::{Gap, Outcome, Subject},
+    compose::{Env, Tree},
+    facts::recipe::{OVERLAY, sample},
+    model::outcome::Outcome,
     plan::{Class, Plan},
-    state::{RunState, StepState},
+    state::RunState,
+    verdict::shortfall,
 };
 
 /// The variable that lists the compose files.
@@ -18,10 +19,10 @@ const FIRST: &str = "compose.yml";
 /// The combinations of compose files that a recipe documents, each as `COMPOSE_FILE` lists them: the one of its `.env.sample`, what each
 /// commented assignment there makes of that one, and `compose.yml` with each `compose.*.yml` that none of them names.
 pub fn combinations(tree: &Tree) -> Vec<String> {
-    let sample = sample(tree);
-    let own = assigned(&sample).get(LIST).filter(|list| !list.is_empty()).unwrap_or(FIRST).to_owned();
+    let sample = sample(tree).unwrap_or_default();
+    let own = assigned(sample).get(LIST).filter(|list| !list.is_empty()).unwrap_or(FIRST).to_owned();
     let mut found = vec![own.clone()];
-    for line in commented(&sample).filter(|line| line.starts_with(LIST)) {
+    for line in commented(sample).filter(|line| line.starts_with(LIST)) {
         // What it adds to is what the sample says.
         let read = Env::parse(&format!("{LIST}={own}\n{line}\n"));
         found.extend(read.ok().and_then(|env| env.get(LIST).map(str::to_owned)).filter(|list| !list.is_empty()));
@@ -39,19 +40,12 @@ pub fn combinations(tree: &Tree) -> Vec<String> {
 /// The variables of a new app with everything set that its `.env.sample` has in comments: whoever turns an option on, turns on what
 /// belongs to it.
 pub fn everything_set(tree: &Tree) -> Env {
-    let sample = sample(tree);
-    let env = assigned(&sample);
-    let optional = commented(&sample).filter_map(|line| Env::parse(line).ok());
+    let sample = sample(tree).unwrap_or_default();
+    let env = assigned(sample);
+    let optional = commented(sample).filter_map(|line| Env::parse(line).ok());
     let optional: Vec<(String, String)> =
         optional.flat_map(|env| env.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect::<Vec<_>>()).collect();
     optional.into_iter().fold(env, |env, (key, value)| if env.get(&key).is_some() { env } else { env.with(&key, &value) })
-}
-
-fn sample(tree: &Tree) -> String {
-    match tree.entry(".env.sample") {
-        Some(Entry::Text(text)) => text.clone(),
-        Some(Entry::Link(_) | Entry::Opaque) | None => String::new(),
-    }
 }
 
 fn assigned(sample: &str) -> Env {
@@ -76,29 +70,14 @@ pub fn outcome(plan: &Plan, state: &RunState) -> Option<Outcome> {
     if steps.is_empty() {
         return None;
     }
-    let outcome_of = |id| state.steps.get(id).and_then(StepState::outcome);
-    if let Some(failed) =
-        steps.iter().filter_map(|planned| outcome_of(&planned.id)).find(|ended| matches!(ended, Outcome::Failed(_)))
-    {
-        return Some(failed.clone());
-    }
-    let gap = steps.iter().find_map(|planned| match outcome_of(&planned.id) {
-        Some(Outcome::Unverified(gap)) => Some(gap.clone()),
-        Some(Outcome::Passed | Outcome::Skipped(_) | Outcome::Failed(_)) => None,
-        None if state.cancel.is_some() => Some(Gap::Killed),
-        None => Some(Gap::NotRun { because: format!("step {} did not run", planned.id) }),
-    });
-    Some(match (gap, state.runs) {
-        (Some(gap), _) => Outcome::Unverified(gap),
-        (None, Some(Subject::Head)) => Outcome::Passed,
-        (None, Some(subject @ (Subject::Base | Subject::Mixed))) => Outcome::Unverified(Gap::NotHead { subject }),
-        (None, None) => Outcome::Unverified(Gap::NotRun { because: "nothing was deployed".into() }),
-    })
+    let on_head = || state.not_on_head().map_or(Outcome::Passed, Outcome::Unverified);
+    Some(shortfall(state, &steps).unwrap_or_else(on_head))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compose::Entry;
 
     fn tree(sample: &str, files: &[&str]) -> Tree {
         let files = files.iter().map(|file| ((*file).to_owned(), Entry::Text(String::new())));

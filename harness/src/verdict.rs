@@ -10,7 +10,7 @@ use crate::{
     event::Cancel,
     model::outcome::{Failure, Gap, Outcome, Owner, SkipReason, Subject, Tier},
     model::pack::Weight,
-    plan::{Class, Plan, Refusal, Step, StepId},
+    plan::{Class, Plan, Planned, Refusal, Step, StepId},
     rungs::Rung,
     state::{RunState, StepState, SweptAfter},
     thorough,
@@ -85,19 +85,8 @@ pub fn tier_outcome(plan: &Plan, state: &RunState, tier: Tier) -> Outcome {
     }
     let steps: Vec<_> = plan.steps.iter().filter(|planned| planned.class == Class::Tier(tier)).collect();
     let outcome_of = |id: &StepId| state.steps.get(id).and_then(StepState::outcome);
-    if let Some(failure) = steps.iter().find_map(|planned| match outcome_of(&planned.id) {
-        Some(Outcome::Failed(failure)) => Some(failure),
-        _ => None,
-    }) {
-        return Outcome::Failed(failure.clone());
-    }
-    if let Some(gap) = steps.iter().find_map(|planned| match outcome_of(&planned.id) {
-        Some(Outcome::Unverified(gap)) => Some(gap.clone()),
-        Some(Outcome::Passed | Outcome::Skipped(_) | Outcome::Failed(_)) => None,
-        None if state.cancel.is_some() => Some(Gap::Killed),
-        None => Some(Gap::NotRun { because: format!("step {} did not run", planned.id) }),
-    }) {
-        return Outcome::Unverified(gap);
+    if let Some(short) = shortfall(state, &steps) {
+        return short;
     }
     let unproved = proofs(tier).iter().find(|(step, _)| {
         let proves = |outcome: &Outcome| outcome.passed() || may_lack(step) && matches!(outcome, Outcome::Skipped(_));
@@ -124,13 +113,29 @@ pub fn tier_outcome(plan: &Plan, state: &RunState, tier: Tier) -> Outcome {
         Tier::Upgrade | Tier::Backup | Tier::Restore | Tier::Custom if steps.is_empty() => {
             Outcome::Unverified(Gap::NotRun { because: format!("no step of tier {tier} was planned") })
         }
-        Tier::Install | Tier::Upgrade | Tier::Backup | Tier::Restore | Tier::Custom => match (unproved, tier, state.runs) {
-            (Some((_, because)), ..) => Outcome::Unverified(Gap::NotRun { because: (*because).to_owned() }),
-            (None, Tier::Install | Tier::Upgrade, _) | (None, _, Some(Subject::Head)) => Outcome::Passed,
-            (None, _, Some(subject @ (Subject::Base | Subject::Mixed))) => Outcome::Unverified(Gap::NotHead { subject }),
-            (None, _, None) => Outcome::Unverified(Gap::NotRun { because: "nothing was deployed".into() }),
+        Tier::Install | Tier::Upgrade | Tier::Backup | Tier::Restore | Tier::Custom => match (unproved, tier) {
+            (Some((_, because)), _) => Outcome::Unverified(Gap::NotRun { because: (*because).to_owned() }),
+            (None, Tier::Install | Tier::Upgrade) => Outcome::Passed,
+            (None, Tier::Backup | Tier::Restore | Tier::Custom) => {
+                state.not_on_head().map_or(Outcome::Passed, Outcome::Unverified)
+            }
         },
     }
+}
+
+/// Why steps that all have to pass, or not to apply, fall short of that: the first that failed, else the first that proved nothing.
+pub(crate) fn shortfall(state: &RunState, steps: &[&Planned]) -> Option<Outcome> {
+    let outcomes = || steps.iter().map(|planned| (planned, state.steps.get(&planned.id).and_then(StepState::outcome)));
+    let failed = outcomes().find_map(|(_, outcome)| outcome.filter(|outcome| matches!(outcome, Outcome::Failed(_))));
+    let gap = || {
+        outcomes().find_map(|(planned, outcome)| match outcome {
+            Some(Outcome::Unverified(gap)) => Some(gap.clone()),
+            Some(Outcome::Passed | Outcome::Skipped(_) | Outcome::Failed(_)) => None,
+            None if state.cancel.is_some() => Some(Gap::Killed),
+            None => Some(Gap::NotRun { because: format!("step {} did not run", planned.id) }),
+        })
+    };
+    failed.cloned().or_else(|| gap().map(Outcome::Unverified))
 }
 
 /// Whether whoever started the run chose among the custom tests.

@@ -40,6 +40,8 @@ pub enum Restores {
     AfterAnother,
     /// The service does not even list its snapshots.
     Mute,
+    /// The service says that it has forgotten snapshots, and keeps them.
+    Keeping,
 }
 
 #[derive(Debug, Default)]
@@ -85,7 +87,7 @@ impl SimData {
         inner.restored += 1;
         match inner.restores {
             Restores::Once if inner.restored > 1 => {}
-            Restores::Well | Restores::AfterAnother | Restores::Once => inner.files = newest,
+            Restores::Well | Restores::AfterAnother | Restores::Once | Restores::Keeping => inner.files = newest,
             Restores::Nothing | Restores::Mute => {}
             Restores::Empty => inner.files.clear(),
             Restores::AnotherRuns => {
@@ -164,12 +166,16 @@ impl Data for SimData {
             | Restores::Nothing
             | Restores::Empty
             | Restores::AnotherRuns
-            | Restores::AfterAnother => Ok(self.ids()),
+            | Restores::AfterAnother
+            | Restores::Keeping => Ok(self.ids()),
         }
     }
 
     async fn forget(&self, _: &Claim, snapshots: &[String]) -> Result<(), SwarmError> {
-        self.lock().snapshots.retain(|(id, _)| !snapshots.contains(id));
+        let mut inner = self.lock();
+        if inner.restores != Restores::Keeping {
+            inner.snapshots.retain(|(id, _)| !snapshots.contains(id));
+        }
         Ok(())
     }
 

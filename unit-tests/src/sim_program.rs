@@ -8,6 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use harness::{
+    event::TAIL_BYTES,
     model::{
         pack::{Pack, TestName},
         protocol::{Answer, Ended, PROTOCOL, Wired, WiredSecret},
@@ -23,6 +24,8 @@ pub enum Ends {
     Well,
     /// What it asserts does not hold.
     Fails,
+    /// What it asserts does not hold, and it prints a long line; the end of it that an event carries begins within a secret.
+    Chatters,
     /// What it asserts does not hold the first time, and does from then on.
     Flaky,
     /// It leaves a text with a secret in it, a picture, a picture with a secret in it, and a file that is not there.
@@ -80,7 +83,9 @@ impl TestProgram for SimProgram {
                 (Some(Ended::Failed { sentence: "the post is late".into(), at: None }), Exited::Code(101))
             }
             Ends::Well | Ends::Flaky | Ends::Attaches => (Some(Ended::Passed), Exited::Code(0)),
-            Ends::Fails => (Some(Ended::Failed { sentence: "the post is gone".into(), at: None }), Exited::Code(101)),
+            Ends::Fails | Ends::Chatters => {
+                (Some(Ended::Failed { sentence: "the post is gone".into(), at: None }), Exited::Code(101))
+            }
             Ends::NotApplicable => (Some(Ended::NotApplicable { reason: "it sends no mail".into() }), Exited::Code(0)),
             Ends::Unwritten => (Some(Ended::Unwritten), Exited::Code(0)),
             Ends::Panics => (Some(Ended::Panicked { sentence: "no such index".into() }), Exited::Code(101)),
@@ -107,6 +112,8 @@ impl TestProgram for SimProgram {
         ];
         let attached = files.map(|(name, bytes)| Attached { name: name.into(), bytes });
         let attachments = if ends == Ends::Attaches { attached.into() } else { Vec::new() };
-        Ok(Ran { exited, answer, output: format!("{test} was here\n"), attachments })
+        let chatter = || format!("{}hunter22hunter22{}\n", "y".repeat(1000), "x".repeat(TAIL_BYTES - 4));
+        let output = if ends == Ends::Chatters { chatter() } else { format!("{test} was here\n") };
+        Ok(Ran { exited, answer, output, attachments })
     }
 }

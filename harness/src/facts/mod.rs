@@ -8,7 +8,7 @@ use std::{cell::OnceCell, collections::BTreeMap, path::PathBuf, time::Duration};
 
 use crate::{
     adapters::folder::Folder,
-    base::{self, Base, Chosen, Green, Known},
+    base::{self, Base, Chooser, Chosen, Green, Known},
     claim::{Claim, Claimed},
     compose::{Resolved, Tree},
     event::{Kind, Note},
@@ -152,15 +152,8 @@ pub async fn gather(given: Given<'_>, ports: &Ports, log: &Log, folder: &Folder,
     let tree = recipe::with_pack(tree, pack);
     let resolved = recipe::resolved_with(&tree, &domain, &stack, pack, folder.run()).map_err(Refusal::Facts)?;
     recipe::permitted(&resolved, &tree, &request.recipe, host)?;
-    let against = choose(&*ports.checkout, given, &checked, &commit, &resolved).await?;
-    let base = upgraded_from(request, &against);
-    let before = match base.commit() {
-        Some(commit) => {
-            let read = before(&*ports.checkout, given, &checked.tags, &base, commit, &domain, folder.run()).await?;
-            Some(read)
-        }
-        None => None,
-    };
+    let under_test = UnderTest { commit: &commit, domain: &domain, run: folder.run(), resolved: &resolved };
+    let Based { against, base, before } = based(&*ports.checkout, given, &checked, under_test).await?;
     let from = before.as_ref().map(|before| &before.resolved);
     let needs = recipe::needs_of_run(&resolved, from, &pack.settings.resources);
     let stale = pack.settings.repair.as_ref().filter(|_| before.as_ref().is_some_and(|before| before.repair.is_none()));
@@ -173,7 +166,7 @@ pub async fn gather(given: Given<'_>, ports: &Ports, log: &Log, folder: &Folder,
         log.record(Kind::Warned { text });
     }
     admitted(&needs, host, ports, log, folder, &mut readings).await;
-    readings.registry = readings::images(ports, &needs.images, request.offline.is_some()).await.ok();
+    readings.registry = Some(readings::images(ports, &needs.images, request.offline.is_some()).await);
     let checks = preflight(&readings, &needs, &host.limits, Some(&stack));
     if unfit(&checks).is_some() {
         return Err(refused(log, checks));
@@ -240,8 +233,48 @@ async fn admitted(needs: &Needs, host: &Host, ports: &Ports, log: &Log, folder: 
     }
 }
 
+/// What is under test, as far as a base is chosen by it.
+#[derive(Debug, Clone, Copy)]
+pub struct UnderTest<'a> {
+    /// The commit.
+    pub commit: &'a Commit,
+    /// The app's domain.
+    pub domain: &'a Domain,
+    /// The run.
+    pub run: &'a RunId,
+    /// What its files come to.
+    pub resolved: &'a Resolved,
+}
+
+/// What head is compared with, and what it is upgraded from.
+#[derive(Debug, Clone)]
+pub struct Based {
+    /// What lint compares head with: base, also where no upgrade was asked for.
+    pub against: Base,
+    /// What the app is upgraded from.
+    pub base: Base,
+    /// The files of that; absent without a base.
+    pub before: Option<Before>,
+}
+
+impl Based {
+    /// No base, and why there is none.
+    pub fn nothing(request: &Request, why: &str) -> Self {
+        let against = Base::None { why: why.into() };
+        Self { base: upgraded_from(request, &against), against, before: None }
+    }
+}
+
+/// What head is compared with, what it is upgraded from, and the files of that.
+pub async fn based(checkout: &dyn Checkout, given: Given<'_>, checked: &Checked, head: UnderTest<'_>) -> Result<Based, Refusal> {
+    let against = choose(checkout, given, checked, head).await?;
+    let base = upgraded_from(given.request, &against);
+    let before = before(checkout, given, checked, head, &base).await?;
+    Ok(Based { against, base, before })
+}
+
 /// What the app is upgraded from: nothing, when no upgrade was asked for.
-pub fn upgraded_from(request: &Request, against: &Base) -> Base {
+fn upgraded_from(request: &Request, against: &Base) -> Base {
     match request.tiers.contains(&Tier::Upgrade) {
         true => against.clone(),
         false => Base::None { why: "no upgrade was asked for".into() },
@@ -249,27 +282,21 @@ pub fn upgraded_from(request: &Request, against: &Base) -> Base {
 }
 
 /// What head is compared with, and upgraded from where that was asked for.
-pub async fn choose(
-    checkout: &dyn Checkout,
-    given: Given<'_>,
-    checked: &Checked,
-    head: &Commit,
-    resolved: &Resolved,
-) -> Result<Base, Refusal> {
+async fn choose(checkout: &dyn Checkout, given: Given<'_>, checked: &Checked, head: UnderTest<'_>) -> Result<Base, Refusal> {
     let Given { request, pack, history, .. } = given;
-    let by_hand = request.base.as_ref().map(|name| (name, "--base"));
-    let chosen = match by_hand.or(pack.settings.base.as_ref().map(|name| (name, "the recipe's pack"))) {
+    let by_hand = request.base.as_ref().map(|name| (name, Chooser::Request));
+    let chosen = match by_hand.or(pack.settings.base.as_ref().map(|name| (name, Chooser::Pack))) {
         Some((name, by)) => {
             let found = checkout.find(&request.recipe, name).await;
             let commit = found.map_err(|error| no_such(error, &checked.tags))?;
             // What a pack chose for all heads is no base for itself; what somebody chose for this run is their mistake.
-            (by == "--base" || commit != *head).then(|| Chosen { name: name.clone(), commit, by })
+            (by == Chooser::Request || commit != *head.commit).then(|| Chosen { name: name.clone(), commit, by })
         }
         None => None,
     };
     let known = Known {
-        head,
-        head_version: recipe::version(resolved),
+        head: head.commit,
+        head_version: recipe::version(head.resolved),
         tags: &checked.tags,
         branch: checked.branch.as_ref(),
         green: history,
@@ -278,28 +305,28 @@ pub async fn choose(
     base::base(&known).map_err(|sentence| Refusal::Request { sentence })
 }
 
-/// The files of base. Ones that cannot be read as one app, or that policy refuses, keep the run from its upgrade.
-pub async fn before(
+/// The files of base, if there is one. Ones that cannot be read as one app, or that policy refuses, keep the run from its upgrade.
+async fn before(
     checkout: &dyn Checkout,
     given: Given<'_>,
-    tags: &[Tag],
+    checked: &Checked,
+    head: UnderTest<'_>,
     base: &Base,
-    commit: &Commit,
-    domain: &Domain,
-    run: &RunId,
-) -> Result<Before, Refusal> {
+) -> Result<Option<Before>, Refusal> {
     let Given { request, host, pack, .. } = given;
+    let Some(commit) = base.commit() else { return Ok(None) };
     let tree = checkout.tree(&request.recipe, commit).await.map_err(|error| Refusal::Facts(error.into()))?;
     let repair = recipe::repair(pack, base).map(str::to_owned);
     let tree = recipe::with_repair(recipe::with_pack(tree, pack), repair.as_deref());
-    let stack = StackName::of(domain);
-    let read = recipe::resolved_repaired(&tree, domain, &stack, pack, run, repair.is_some());
+    let stack = StackName::of(head.domain);
+    let read = recipe::resolved_repaired(&tree, head.domain, &stack, pack, head.run, repair.is_some());
     let resolved = read.map_err(|failure| {
         let message = format!("the base {base} cannot be deployed: {}; name another one with --base", failure.message);
         Refusal::Facts(Failure { message, ..failure }.owned_by(Owner::Dependency))
     })?;
     recipe::permitted(&resolved, &tree, &request.recipe, host)?;
-    Ok(Before { tree, resolved, pinned: base.version().is_some() && base::can_be_pinned(tags), repair })
+    let pinned = base.version().is_some() && base::can_be_pinned(&checked.tags);
+    Ok(Some(Before { tree, resolved, pinned, repair }))
 }
 
 /// The refusal of a host that is not fit.

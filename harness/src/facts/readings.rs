@@ -86,13 +86,17 @@ pub(super) fn abra_remedy(error: &AbraError) -> &'static str {
 }
 
 /// Whether the images are there; one that is not is looked up at its registry, unless nothing may leave the machine.
-pub async fn images(ports: &Ports, wanted: &BTreeSet<ImageRef>, offline: bool) -> Result<Lookup, SwarmError> {
-    let Some(image) = ports.capacity.absent(wanted).await?.into_iter().next() else { return Ok(Lookup::AllThere) };
+pub async fn images(ports: &Ports, wanted: &BTreeSet<ImageRef>, offline: bool) -> Lookup {
+    let image = match ports.capacity.absent(wanted).await {
+        Ok(absent) => absent.into_iter().next(),
+        Err(error) => return Lookup::Unread(error),
+    };
+    let Some(image) = image else { return Lookup::AllThere };
     if offline {
-        return Ok(Lookup::NotAsked { absent: image });
+        return Lookup::NotAsked { absent: image };
     }
     let began = ports.clock.mono();
     let said = tokio::time::timeout(REGISTRY_PATIENCE, ports.capacity.look_up(&image)).await;
     let silent = |_| SwarmError::Silent { call: "registry look-up".into(), after: REGISTRY_PATIENCE };
-    Ok(Lookup::Asked { took: ports.clock.mono().since(began), said: said.map_err(silent).and_then(|said| said), image })
+    Lookup::Asked { took: ports.clock.mono().since(began), said: said.map_err(silent).and_then(|said| said), image }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     base::Base,
-    compose::{Entry, Env, Resolved, Tree, resolve},
+    compose::{Entry, Env, Resolved, Service, Tree, resolve},
     converge::Mode,
     model::{
         host::Host,
@@ -15,7 +15,7 @@ use crate::{
     policy::{breaches, name_flaws},
     ports::{Port, Tag},
     post::Post,
-    preflight::Needs,
+    preflight::{Needs, bytes},
 };
 
 /// The files without which a folder is no recipe (`abra.md` 3.1).
@@ -40,13 +40,23 @@ pub fn tagged(tags: &[Tag], commit: &Commit) -> Option<String> {
     newest(&here)
 }
 
+/// The text of the recipe's `.env.sample`, when it has one of its own.
+pub fn sample(tree: &Tree) -> Option<&str> {
+    match tree.entry(".env.sample")? {
+        Entry::Text(text) => Some(text),
+        Entry::Link(_) | Entry::Opaque => None,
+    }
+}
+
+/// The variables that the recipe's `.env.sample` sets.
+pub fn sampled(tree: &Tree) -> Result<Env, Failure> {
+    let text = sample(tree).ok_or_else(|| unreadable("the recipe has no .env.sample"))?;
+    Env::parse(text).map_err(|error| unreadable(&format!(".env.sample, {error}")))
+}
+
 /// The variables of a new app of the recipe, as far as its `.env.sample` says: what abra and a run set by themselves is set.
 pub fn sample_env(tree: &Tree, domain: &Domain) -> Result<Env, Failure> {
-    let Some(Entry::Text(text)) = tree.entry(".env.sample") else {
-        return Err(unreadable("the recipe has no .env.sample"));
-    };
-    let env = Env::parse(text).map_err(|error| unreadable(&format!(".env.sample, {error}")))?;
-    Ok(with_own(env, domain))
+    Ok(with_own(sampled(tree)?, domain))
 }
 
 /// The variables with those that a run sets itself.
@@ -56,10 +66,7 @@ pub fn with_own(env: Env, domain: &Domain) -> Env {
 
 /// Whether a new app of the recipe has commands for after a deploy or an upgrade.
 pub fn posts(tree: &Tree, pack: &Pack, after: Post) -> bool {
-    let sample = match tree.entry(".env.sample") {
-        Some(Entry::Text(text)) => Env::parse(text).unwrap_or_default(),
-        Some(Entry::Link(_) | Entry::Opaque) | None => Env::default(),
-    };
+    let sample = sampled(tree).unwrap_or_default();
     let set = sample.get(after.variable()).is_some_and(|commands| !commands.trim().is_empty());
     set || [&pack.settings.env, &pack.settings.upgrade_env].iter().any(|env| env.contains_key(after.variable()))
 }
@@ -150,20 +157,25 @@ pub fn version(resolved: &Resolved) -> Option<&str> {
     resolved.services.values().find_map(|service| service.labels.get(&key)).map(String::as_str)
 }
 
-/// What an app of these files needs of its host.
+/// What an app of these files needs of its host. What is beyond all counting is the most that can be counted, which no host has.
 pub fn needs(resolved: &Resolved) -> Needs {
     let services = resolved.services.values();
-    let proxies = |service: &&crate::compose::Service| service.networks.iter().any(|attachment| attachment.name == PROXY);
+    let reserved = |service: &Service| service.reservations.memory.unwrap_or_default().saturating_mul(tasks(&service.mode));
+    let proxies = |service: &&Service| service.networks.iter().any(|attachment| attachment.name == PROXY);
     let ports = services
         .clone()
         .flat_map(|service| &service.ports)
         .filter_map(|port| Some(Port { number: port.published?, udp: port.protocol == "udp" }));
     Needs {
-        memory: services.clone().map(|service| service.reservations.memory.unwrap_or_default() * tasks(&service.mode)).sum(),
+        memory: services.clone().map(reserved).fold(0, u64::saturating_add),
         ports: ports.collect(),
         networks: resolved.networks.values().filter(|network| !network.external).count() as u64,
         // Each service has an address of its own beside those of its tasks.
-        addresses: services.clone().filter(proxies).map(|service| 1 + tasks(&service.mode)).sum(),
+        addresses: services
+            .clone()
+            .filter(proxies)
+            .map(|service| tasks(&service.mode).saturating_add(1))
+            .fold(0, u64::saturating_add),
         images: services.map(|service| service.image.clone()).collect(),
     }
 }
@@ -177,7 +189,7 @@ pub fn needs_of_run(resolved: &Resolved, before: Option<&Resolved>, resources: &
 /// What the pack says that the app takes.
 fn declared(resources: &Resources) -> Needs {
     let ports = resources.ports.iter().map(|number| Port { number: *number, udp: false }).collect();
-    Needs { memory: resources.memory_mib << 20, ports, ..Needs::default() }
+    Needs { memory: bytes(resources.memory_mib), ports, ..Needs::default() }
 }
 
 /// How many tasks a mode wants; a global one has one on each node, of which there is one at least.
@@ -216,5 +228,22 @@ mod tests {
             assert_eq!(listed_without_repair(&repaired).as_deref(), with.strip_suffix(":compose.repair.yml"));
         }
         assert_eq!(listed_without_repair(&Env::parse("COMPOSE_FILE=compose.yml").unwrap()), None);
+    }
+
+    #[test]
+    fn needs_beyond_all_counting_are_more_than_any_host_has() {
+        let service = "image: nginx:1\n    networks: [proxy]\n    deploy:\n      replicas: 99999999999\n      \
+                       resources: {reservations: {memory: 1G}}";
+        let compose = format!(
+            "version: \"3.8\"\nservices:\n  app:\n    {service}\n  db:\n    {service}\nnetworks:\n  proxy:\n    external: true\n"
+        );
+        let tree: Tree = [("compose.yml", compose), (".env.sample", String::new())]
+            .into_iter()
+            .map(|(path, text)| (path.to_owned(), Entry::Text(text)))
+            .collect();
+        let domain: Domain = "shop-aebagbaf.taster.test".parse().unwrap();
+        let resolved = resolved(&tree, &domain, &StackName::of(&domain)).unwrap();
+        let needs = needs_of_run(&resolved, None, &Resources { memory_mib: u64::MAX, ..Resources::default() });
+        assert_eq!((needs.memory, needs.addresses), (u64::MAX, 200_000_000_000));
     }
 }

@@ -457,6 +457,14 @@ pub enum SkipReason {
     },
 }
 
+impl SkipReason {
+    /// That something is not there, in words: `there is no older version` of `an older version`.
+    pub fn there_is_no(lacks: &str) -> String {
+        let bare = ["a ", "an "].iter().find_map(|article| lacks.strip_prefix(article)).unwrap_or(lacks);
+        format!("there is no {bare}")
+    }
+}
+
 /// Why nothing is proved.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "gap", rename_all = "kebab-case")]
@@ -501,4 +509,20 @@ pub enum Gap {
     },
     /// The run was ended before or while it ran.
     Killed,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_lacking_is_told_without_its_article() {
+        for (lacks, told) in [
+            ("a volume of its own", "there is no volume of its own"),
+            ("an older version", "there is no older version"),
+            ("value of POST_DEPLOY_CMDS", "there is no value of POST_DEPLOY_CMDS"),
+        ] {
+            assert_eq!(SkipReason::there_is_no(lacks), told);
+        }
+    }
 }

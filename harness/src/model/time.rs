@@ -18,7 +18,7 @@ impl Mono {
 
     /// This time and `wait` more.
     pub fn after(self, wait: Duration) -> Mono {
-        Mono(self.0.saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)))
+        Mono(self.0.saturating_add(millis(wait)))
     }
 }
 
@@ -72,6 +72,11 @@ impl TryFrom<String> for Wall {
     fn try_from(text: String) -> Result<Self, jiff::Error> {
         text.parse().map(Self)
     }
+}
+
+/// A duration in whole milliseconds, as facts and results have it; the most that can be counted when it is longer.
+pub fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A duration for people: `0.3 s`, `12 s`, `2 min 5 s`.

@@ -17,7 +17,7 @@ use crate::{
         outcome::{SkipReason, Subject, Tier},
         pack::{Pack, TestName},
         request::{DEFAULT_DEADLINE, Request},
-        time::spoken,
+        time::{millis, spoken},
     },
     post::Post,
     rungs::Rung,
@@ -44,24 +44,9 @@ pub(super) const SWEEP_BUDGET: Duration = Duration::from_secs(120);
 /// than they are given.
 pub fn plan(request: &Request, facts: &Facts, limits: &Limits) -> Result<Plan, Refusal> {
     let request = &request.knowing(&facts.pack);
-    let mut skips: BTreeMap<Tier, SkipReason> =
-        Tier::ALL.into_iter().filter(|tier| !request.tiers.contains(tier)).map(|tier| (tier, SkipReason::NotAsked)).collect();
-    for (rung, tiers) in [(Rung::Upgrade, &[Tier::Upgrade][..]), (Rung::BackupRestore, &[Tier::Backup, Tier::Restore])] {
-        let because = facts.pack.not_applicable(rung.name()).map(str::to_owned);
-        for (tier, because) in tiers.iter().zip(because.into_iter().cycle()) {
-            skips.entry(*tier).or_insert(SkipReason::NotApplicable { because });
-        }
-    }
-    if let Base::None { .. } = facts.base {
-        skips.entry(Tier::Upgrade).or_insert_with(|| SkipReason::Structural { lacks: "an older version".into() });
-    }
-    let upgrades = !skips.contains_key(&Tier::Upgrade);
     let backed = Backed::of(&facts.resolved);
-    if !backed.enabled() {
-        for tier in [Tier::Backup, Tier::Restore] {
-            skips.entry(tier).or_insert_with(|| SkipReason::Structural { lacks: "a label backupbot.backup".into() });
-        }
-    }
+    let mut skips = skipped(request, facts, &backed);
+    let upgrades = !skips.contains_key(&Tier::Upgrade);
     let runs = |tier| !skips.contains_key(&tier);
     let extent = request.extent;
     let (canaries, disaster) = (!extent.no_canaries, extent.disaster && runs(Tier::Restore));
@@ -126,6 +111,27 @@ pub fn plan(request: &Request, facts: &Facts, limits: &Limits) -> Result<Plan, R
         needs: facts.needs.clone(),
         pack: Box::new(facts.pack.clone()),
     })
+}
+
+/// The tiers that are not run: nobody asked for them, the pack says that they do not apply, or the recipe has no such thing.
+fn skipped(request: &Request, facts: &Facts, backed: &Backed) -> BTreeMap<Tier, SkipReason> {
+    let mut skips: BTreeMap<Tier, SkipReason> =
+        Tier::ALL.into_iter().filter(|tier| !request.tiers.contains(tier)).map(|tier| (tier, SkipReason::NotAsked)).collect();
+    for (rung, tiers) in [(Rung::Upgrade, &[Tier::Upgrade][..]), (Rung::BackupRestore, &[Tier::Backup, Tier::Restore])] {
+        let Some(because) = facts.pack.not_applicable(rung.name()) else { continue };
+        for tier in tiers {
+            skips.entry(*tier).or_insert_with(|| SkipReason::NotApplicable { because: because.to_owned() });
+        }
+    }
+    if let Base::None { .. } = facts.base {
+        skips.entry(Tier::Upgrade).or_insert_with(|| SkipReason::Structural { lacks: "an older version".into() });
+    }
+    if !backed.enabled() {
+        for tier in [Tier::Backup, Tier::Restore] {
+            skips.entry(tier).or_insert_with(|| SkipReason::Structural { lacks: "a label backupbot.backup".into() });
+        }
+    }
+    skips
 }
 
 /// What has to have ended before something is done with the app that was installed first.
@@ -276,7 +282,7 @@ const KEEP: &str = "keep";
 
 /// The step that keeps the app: it comes after all that is done with it, and before all that would remove it.
 fn keeping(keep: Duration) -> Planned {
-    let for_ms = u64::try_from(keep.as_millis()).unwrap_or(u64::MAX);
+    let for_ms = millis(keep);
     planned(KEEP, Step::Keep { for_ms }, &[], Class::Always, ABRA_BUDGET, OnFail::Continue)
 }
 
@@ -300,7 +306,7 @@ fn settle_budget(request: &Request, resolved: &Resolved, limits: &Limits) -> Res
     if request.deadline == DEFAULT_DEADLINE && DEFAULT_DEADLINE < allowance {
         return Err(refused(format!("the run's deadline is {}", spoken(request.deadline)), "give it a longer --deadline"));
     }
-    Ok(given.unwrap_or(SETTLE_BUDGET.max(allowance + ABRA_BUDGET)))
+    Ok(given.unwrap_or(SETTLE_BUDGET.max(allowance.saturating_add(ABRA_BUDGET))))
 }
 
 pub(super) fn clean_up(after: &[&str]) -> Vec<Planned> {
@@ -311,7 +317,7 @@ pub(super) fn clean_up(after: &[&str]) -> Vec<Planned> {
 }
 
 pub(super) fn planned(id: &str, step: Step, after: &[&str], class: Class, budget: Duration, on_fail: OnFail) -> Planned {
-    let budget_ms = u64::try_from(budget.as_millis()).unwrap_or(u64::MAX);
+    let budget_ms = millis(budget);
     let after = after.iter().map(|id| StepId((*id).to_owned())).collect();
     Planned { id: StepId(id.to_owned()), step, after, class, budget_ms, on_fail, attempts: 1 }
 }

@@ -243,6 +243,8 @@ pub struct MachineView {
 pub enum Lookup {
     /// The engine has all of them.
     AllThere,
+    /// The engine does not say which it has.
+    Unread(SwarmError),
     /// Nothing was asked, because nothing may leave the machine.
     NotAsked {
         /// An image that the engine does not have.
@@ -302,7 +304,8 @@ pub fn preflight(readings: &Readings, needs: &Needs, limits: &Limits, stack: Opt
             Check::notice(Topic::Browser, told, BROWSER_REMEDY)
         }
     }));
-    checks.extend(readings.registry.as_ref().map(registry));
+    let unsaid = |lookup: &&Lookup| matches!(lookup, Lookup::Unread(_));
+    checks.extend(readings.registry.as_ref().filter(|lookup| managed || !unsaid(lookup)).map(registry));
     checks.extend(engine.and_then(|engine| engine.clock).zip(readings.now).map(|(theirs, ours)| clock(theirs, ours)));
     match &readings.world {
         Some(Ok(world)) => checks.extend(names(world, stack)),
@@ -406,7 +409,7 @@ fn list<T: fmt::Display>(items: &BTreeSet<T>) -> String {
 }
 
 fn disk(machine: &MachineView, limits: &Limits, here: bool) -> Vec<Check> {
-    let wanted = limits.free_disk_mib << 20;
+    let wanted = bytes(limits.free_disk_mib);
     let images = match machine.engine_room.filter(|_| here) {
         None => Check::unknown(Topic::Disk, "how much room the engine has for images is not known here"),
         Some(free) if free < wanted => Check::unfit(
@@ -425,7 +428,7 @@ fn disk(machine: &MachineView, limits: &Limits, here: bool) -> Vec<Check> {
 
 /// The memory that an app may take: what it reserves, and no less than a run wants to see free.
 fn wanted_memory(needs: &Needs, limits: &Limits) -> u64 {
-    needs.memory.max(limits.free_memory_mib << 20)
+    needs.memory.max(bytes(limits.free_memory_mib))
 }
 
 /// Whether an app can only come to be on the engine's own machine.
@@ -475,6 +478,7 @@ fn ipvs(machine: &MachineView, room: Option<&Room>, here: bool) -> Option<Check>
 fn registry(lookup: &Lookup) -> Check {
     match lookup {
         Lookup::AllThere => Check::ok(Topic::Registry, "all images are there, none is asked for"),
+        Lookup::Unread(error) => Check::unknown(Topic::Registry, format!("whether the images are there is not known: {error}")),
         Lookup::NotAsked { absent } => Check::unfit(
             Topic::Registry,
             format!("the engine does not have {absent}, and nothing may leave the machine"),
@@ -523,6 +527,11 @@ fn names(world: &World, stack: Option<&StackName>) -> Vec<Check> {
         ));
     }
     checks
+}
+
+/// The bytes of so many MiB; the most that can be counted when there are more.
+pub(crate) fn bytes(mib: u64) -> u64 {
+    mib.saturating_mul(1 << 20)
 }
 
 /// A size for people.

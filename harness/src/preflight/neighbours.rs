@@ -57,12 +57,13 @@ struct Coming {
 
 impl Coming {
     fn of(neighbours: &[Neighbour], limits: &Limits) -> Self {
-        let coming = || neighbours.iter().filter(|neighbour| !neighbour.up).map(|neighbour| &neighbour.needs);
+        let coming = neighbours.iter().filter(|neighbour| !neighbour.up).map(|neighbour| &neighbour.needs);
+        let all = |of: &dyn Fn(&Needs) -> u64| coming.clone().map(of).fold(0, u64::saturating_add);
         let of: Vec<String> = neighbours.iter().map(Neighbour::spoken).collect();
         Self {
-            memory: coming().map(|needs| wanted_memory(needs, limits)).sum(),
-            networks: coming().map(|needs| needs.networks).sum(),
-            addresses: coming().map(|needs| needs.addresses).sum(),
+            memory: all(&|needs| wanted_memory(needs, limits)),
+            networks: all(&|needs| needs.networks),
+            addresses: all(&|needs| needs.addresses),
             of: of.join(", "),
         }
     }

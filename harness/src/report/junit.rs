@@ -97,10 +97,7 @@ fn step(stage: &Stage, class: &str, asked: bool) -> TestCase {
 
 /// An attempt before the last one, as surefire has it: a flaky failure of a case that passed, a failure of another run else.
 fn rerun(attempt: &Attempt) -> TestRerun {
-    let mut rerun = TestRerun::new(match attempt.failure.owner {
-        Owner::Recipe => NonSuccessKind::Failure,
-        Owner::Dependency | Owner::Infrastructure | Owner::Test | Owner::Harness => NonSuccessKind::Error,
-    });
+    let mut rerun = TestRerun::new(kind(attempt.failure.owner));
     rerun.set_message(attempt.summary.as_str()).set_type(attempt.failure.owner.name());
     rerun.set_time(Duration::from_millis(attempt.duration_ms));
     if !attempt.failure.excerpt.is_empty() {
@@ -144,11 +141,7 @@ fn is_told(reason: &Reason, results: &ResultsV1, lint: impl Fn(&Stage) -> bool) 
 }
 
 fn reason(reason: &Reason) -> TestCase {
-    let kind = match reason.owner {
-        Some(Owner::Recipe) => NonSuccessKind::Failure,
-        Some(Owner::Dependency | Owner::Infrastructure | Owner::Test | Owner::Harness) | None => NonSuccessKind::Error,
-    };
-    let mut told = TestCaseStatus::non_success(kind);
+    let mut told = TestCaseStatus::non_success(reason.owner.map_or(NonSuccessKind::Error, kind));
     told.set_message(reason.sentence.as_str());
     told.set_type(reason.owner.map_or("unverified", Owner::name));
     if !reason.excerpt.is_empty() {
@@ -206,11 +199,16 @@ fn ended(outcome: &Outcome) -> TestCaseStatus {
     }
 }
 
-fn failed(failure: &Failure) -> TestCaseStatus {
-    let mut told = TestCaseStatus::non_success(match failure.owner {
+/// Only what the recipe did wrong is a failure.
+fn kind(owner: Owner) -> NonSuccessKind {
+    match owner {
         Owner::Recipe => NonSuccessKind::Failure,
         Owner::Dependency | Owner::Infrastructure | Owner::Test | Owner::Harness => NonSuccessKind::Error,
-    });
+    }
+}
+
+fn failed(failure: &Failure) -> TestCaseStatus {
+    let mut told = TestCaseStatus::non_success(kind(failure.owner));
     told.set_message(failure.message.as_str()).set_type(failure.owner.name());
     if !failure.excerpt.is_empty() {
         told.set_description(failure.told());

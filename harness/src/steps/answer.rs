@@ -13,10 +13,14 @@ use crate::{
     model::{
         names::{Domain, ServiceName},
         outcome::{Cause, EXCERPT_LINES, Failure, Outcome, Owner},
+        time::spoken,
     },
     plan::StepId,
-    ports::{HttpView, WebError},
+    ports::{HttpView, SwarmError, WebError},
 };
+
+/// The services of the app as a look shows them.
+type Services = BTreeMap<ServiceName, ServiceView>;
 
 /// How long one request may take.
 const REQUEST_PATIENCE: Duration = Duration::from_secs(10);
@@ -50,10 +54,10 @@ pub(super) async fn answer(context: &Context<'_>, id: &StepId, budget: Duration)
     };
     let settings = &context.pack.settings;
     let url = format!("https://{}{}", head.domain, settings.health_path.as_str());
-    let services = context.ports.swarm.look(&head.stack).await.unwrap_or_default();
+    let mut services = context.ports.swarm.look(&head.stack).await;
     // The last request and the pause before it are within the step's budget too, so that this step ends by its own word.
     let most = budget.saturating_sub(REQUEST_PATIENCE + PAUSE.1);
-    let budget = declared_timeout(&services).unwrap_or(most).min(most);
+    let budget = services.as_ref().ok().and_then(declared_timeout).unwrap_or(most).min(most);
     let began = context.ports.clock.mono();
     let mut pause = PAUSE.0;
     let mut unrouted_since = None;
@@ -76,6 +80,9 @@ pub(super) async fn answer(context: &Context<'_>, id: &StepId, budget: Duration)
             }
         };
         if unrouted >= ROUTE_PATIENCE.min(budget) || now.since(began) + pause > budget {
+            if services.is_err() {
+                services = context.ports.swarm.look(&head.stack).await;
+            }
             break Outcome::Failed(failure(&head.domain, &url, &heard, now.since(began), &services).quoting(&said));
         }
         tokio::time::sleep(pause).await;
@@ -89,7 +96,7 @@ pub(super) async fn answer(context: &Context<'_>, id: &StepId, budget: Duration)
 }
 
 /// The convergence timeout that the recipe declares, by its label `coop-cloud.<stack>.timeout` (`abra.md` 5.2).
-fn declared_timeout(services: &BTreeMap<ServiceName, ServiceView>) -> Option<Duration> {
+fn declared_timeout(services: &Services) -> Option<Duration> {
     services
         .values()
         .flat_map(|service| &service.labels)
@@ -143,17 +150,15 @@ fn told(heard: &Heard) -> String {
     }
 }
 
-fn failure(
-    domain: &Domain,
-    url: &str,
-    heard: &Heard,
-    waited: Duration,
-    services: &BTreeMap<ServiceName, ServiceView>,
-) -> Failure {
+fn failure(domain: &Domain, url: &str, heard: &Heard, waited: Duration, services: &Result<Services, SwarmError>) -> Failure {
     let last = told(heard);
-    let waited = crate::model::time::spoken(waited);
+    let waited = spoken(waited);
     let (sentence, owner) = match heard {
-        Heard::NoRoute => (format!("{last}; {}", routes(domain, services)), Owner::Recipe),
+        Heard::NoRoute => match services {
+            Ok(services) => (format!("{last}; {}", routes(domain, services)), Owner::Recipe),
+            // An ingress learns its routes from the engine, too.
+            Err(error) => (format!("{last}, and what the router rules say is not known: {error}"), Owner::Infrastructure),
+        },
         Heard::NoIngress(_) => (format!("{last}, for {waited}"), Owner::Infrastructure),
         Heard::App { .. } | Heard::AppError { .. } | Heard::Unreachable(_) => {
             (format!("all services settled, but {last}, for {waited}"), Owner::Recipe)
@@ -163,7 +168,7 @@ fn failure(
 }
 
 /// What the recipe's router rules say instead.
-fn routes(domain: &Domain, services: &BTreeMap<ServiceName, ServiceView>) -> String {
+fn routes(domain: &Domain, services: &Services) -> String {
     let rules: Vec<&str> = services
         .values()
         .flat_map(|service| &service.labels)
@@ -206,6 +211,24 @@ mod tests {
             ("PathPrefix(`/x`)", &[]),
         ] {
             assert_eq!(hosts(rule).collect::<Vec<_>>(), named, "{rule}");
+        }
+    }
+
+    #[test]
+    fn a_name_without_a_route_is_the_recipes_fault_only_where_its_rules_were_read() {
+        let domain = "shop.taster.test".parse().unwrap();
+        let silent = SwarmError::Silent { call: "look".into(), after: Duration::from_secs(8) };
+        for (services, owner, said) in [
+            (Ok(Services::new()), Owner::Recipe, "no service has a router rule"),
+            (
+                Err(silent),
+                Owner::Infrastructure,
+                "what the router rules say is not known: the engine did not answer look within 8s",
+            ),
+        ] {
+            let failure = failure(&domain, "https://shop.taster.test/", &Heard::NoRoute, ROUTE_PATIENCE, &services);
+            assert_eq!(failure.owner, owner, "{}", failure.message);
+            assert!(failure.message.ends_with(said), "{}", failure.message);
         }
     }
 

@@ -2,14 +2,14 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::{Context, check, executable};
+use super::{Context, Evidence, check, executable};
 use crate::{
-    event::{Kind, Note, tail},
+    event::{Kind, Note},
     model::{
         outcome::{Cause, Failure, Gap, Outcome, Owner, SkipReason, Tier},
         pack::{CustomTest, Origin, TestName},
         protocol::{Answer, Ended},
-        time::spoken,
+        time::{millis, spoken},
     },
     plan::{Class, Planned, StepId},
     ports::{Attached, Exited, ProgramError, Ran},
@@ -137,7 +137,7 @@ pub fn told(test: &TestName, ran: &Ran) -> Outcome {
         failed(Cause::TestCrashed { exit, signal }, format!("its process {how}{what}"))
     };
     if let Exited::Deadline(after) = ran.exited {
-        let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+        let after_ms = millis(after);
         return failed(Cause::TestTimedOut { after_ms }, format!("its process did not end within {}", spoken(after)));
     }
     match (ran.answer.as_ref().map(|answer| &answer.ended), ran.exited) {
@@ -177,22 +177,24 @@ fn file_name(id: &StepId, attempt: u32) -> String {
 /// Keeps a file that a function left. In a text secrets are hidden; any other file with one in it is not kept.
 fn keep(context: &Context<'_>, id: &StepId, name: &str, attached: &Attached) {
     let what = &attached.name;
-    let file = format!("{name}-{what}");
-    let kept = attached.bytes.as_ref().map_err(Clone::clone).and_then(|bytes| match std::str::from_utf8(bytes) {
-        Ok(text) => {
-            let text = context.log.redact(text);
-            context.folder.keep(&file, &text).map(|file| (file, tail(&text))).map_err(|error| error.to_string())
+    let name = format!("{name}-{what}");
+    let left = format!("{what}, left by the test");
+    let kept = match attached.bytes.as_deref().map(|bytes| (bytes, std::str::from_utf8(bytes))) {
+        Ok((_, Ok(text))) => {
+            Evidence { step: id, name: &name, what: left }.keep(context, text);
+            return;
         }
-        Err(_) => {
+        Ok((bytes, Err(_))) => {
             let text = String::from_utf8_lossy(bytes);
-            if context.log.redact(&text) != text {
-                return Err("a secret of the run is in it".to_owned());
+            match context.log.redact(&text) == text {
+                true => context.folder.keep(&name, bytes).map_err(|error| error.to_string()),
+                false => Err("a secret of the run is in it".to_owned()),
             }
-            context.folder.keep(&file, bytes).map(|file| (file, String::new())).map_err(|error| error.to_string())
         }
-    });
+        Err(why) => Err(why.clone()),
+    };
     context.log.record(match kept {
-        Ok((file, tail)) => Kind::EvidenceKept { step: id.clone(), file, what: format!("{what}, left by the test"), tail },
+        Ok(file) => Kind::EvidenceKept { step: id.clone(), file, what: left, tail: String::new() },
         Err(why) => Kind::Warned { text: format!("{what} of {id} is not kept: {why}") },
     });
 }
@@ -201,18 +203,8 @@ fn keep(context: &Context<'_>, id: &StepId, name: &str, attached: &Attached) {
 pub(super) fn with_evidence(context: &Context<'_>, id: &StepId, name: &str, outcome: Outcome, ran: &Ran) -> Outcome {
     let Outcome::Failed(failure) = outcome else { return outcome };
     let text = format!("{}\n\n{}", failure.message, ran.output);
-    Outcome::Failed(match context.folder.keep(&format!("{name}.txt"), context.log.redact(&text)) {
-        Ok(file) => {
-            let evidence = file.display().to_string();
-            let what = "what the test printed".to_owned();
-            context.log.record(Kind::EvidenceKept { step: id.clone(), file, what, tail: tail(&text) });
-            Failure { evidence, ..failure }
-        }
-        Err(error) => {
-            context.log.record(Kind::Warned { text: format!("evidence of {id} could not be kept: {error}") });
-            failure
-        }
-    })
+    let printed = Evidence { step: id, name: &format!("{name}.txt"), what: "what the test printed".to_owned() };
+    Outcome::Failed(printed.of(failure, context, &text))
 }
 
 #[cfg(test)]

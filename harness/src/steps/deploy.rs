@@ -7,14 +7,14 @@ use std::{
 };
 
 use super::{
-    ABRA_PATIENCE, Context, check, defect,
+    ABRA_PATIENCE, Context, Evidence, check, defect,
     settle::{self, Seen},
     steady, unread,
 };
 use crate::{
     claim::{Claim, Claimed},
     converge::{Blocker, Endpoint, Goal, Judgement, Marks, ServiceView, TaskState, Watch},
-    event::{Kind, Note, TaskSeen, tail},
+    event::{Note, TaskSeen},
     facts::Before,
     lint::{self, Linted},
     model::{
@@ -289,19 +289,8 @@ async fn with_evidence(
         }
         text.push_str(&last_words(&*context.ports.swarm, service).await);
     }
-    let text = context.log.redact(&text);
-    match context.folder.keep(&format!("{id}.txt"), &text) {
-        Ok(file) => {
-            let evidence = file.display().to_string();
-            let what = "services, tasks and their last log lines at the moment of failure".to_owned();
-            context.log.record(Kind::EvidenceKept { step: id.clone(), file, what, tail: tail(&text) });
-            Failure { evidence, ..failure }
-        }
-        Err(error) => {
-            context.log.record(Kind::Warned { text: format!("evidence of {id} could not be kept: {error}") });
-            failure
-        }
-    }
+    let what = "services, tasks and their last log lines at the moment of failure".to_owned();
+    Evidence { step: id, name: &format!("{id}.txt"), what }.of(failure, context, &text)
 }
 
 /// The log of the task that failed last, or else of one that runs.

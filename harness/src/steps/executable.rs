@@ -10,7 +10,7 @@ use crate::{
     model::{
         outcome::{Cause, Failure, Gap, Outcome, SkipReason},
         pack::{CustomTest, TestName},
-        time::spoken,
+        time::{millis, spoken},
     },
     plan::StepId,
     ports::{Exited, Ran},
@@ -54,7 +54,7 @@ pub fn told(test: &TestName, ran: &Ran) -> Outcome {
             failed(Cause::TestCrashed { exit: None, signal: Some(signal) }, format!("it was ended by signal {signal}"))
         }
         Exited::Deadline(after) => {
-            let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+            let after_ms = millis(after);
             failed(Cause::TestTimedOut { after_ms }, format!("it did not end within {}", spoken(after)))
         }
     }

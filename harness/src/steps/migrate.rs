@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Context;
 use crate::{
     claim::Claimed,
-    compose::{self, Entry, Env, Tree},
+    compose::{self, Env, Tree},
     event::Note,
     facts::recipe,
     model::outcome::{Cause, Failure},
@@ -17,8 +17,8 @@ pub(super) async fn migrate(context: &Context<'_>) -> Result<(), Failure> {
     let (_, before) = context.base()?;
     context.check_out(&head.commit).await?;
     let env_file = context.claim(Claimed::EnvFile { path: context.folder.env_file(&context.host.server, &head.domain) })?;
-    let env = parsed(".env", &context.ports.checkout.env(&env_file).await?)?;
-    let migration = upgrade::migrate(&env, &sample(&before.tree)?, &sample(&context.tree)?);
+    let env = parsed(&context.ports.checkout.env(&env_file).await?)?;
+    let migration = upgrade::migrate(&env, &recipe::sampled(&before.tree)?, &recipe::sampled(&context.tree)?);
     for text in migration.told {
         context.log.note(Note::OperatorMust { text });
     }
@@ -37,7 +37,7 @@ pub(super) async fn migrate(context: &Context<'_>) -> Result<(), Failure> {
         context.ports.checkout.add(&dir, &head.recipe, &files).await?;
     }
 
-    let now = parsed(".env", &context.ports.checkout.env(&env_file).await?)?;
+    let now = parsed(&context.ports.checkout.env(&env_file).await?)?;
     let secrets = |tree: &Tree, env: &Env| {
         let resolved = compose::resolve(tree, &recipe::with_own(env.clone(), &head.domain), &head.stack);
         resolved.and_then(|resolved| resolved.secrets()).map_err(|error| Failure::new(Cause::Unresolvable, error.to_string()))
@@ -58,13 +58,6 @@ pub(super) async fn migrate(context: &Context<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn sample(tree: &Tree) -> Result<Env, Failure> {
-    match tree.entry(".env.sample") {
-        Some(Entry::Text(text)) => parsed(".env.sample", text),
-        _ => Err(Failure::new(Cause::Unresolvable, "the recipe has no .env.sample")),
-    }
-}
-
-fn parsed(file: &str, text: &str) -> Result<Env, Failure> {
-    Env::parse(text).map_err(|error| Failure::new(Cause::Unresolvable, format!("{file}, {error}")))
+fn parsed(text: &str) -> Result<Env, Failure> {
+    Env::parse(text).map_err(|error| Failure::new(Cause::Unresolvable, format!(".env, {error}")))
 }

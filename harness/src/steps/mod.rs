@@ -27,6 +27,7 @@ mod wire;
 use std::{
     cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -37,12 +38,13 @@ use crate::{
     base::Base,
     claim::{Claim, Claimed},
     compose::Tree,
+    event::{Kind, tail},
     facts::{Before, Earlier},
     log::Log,
     model::{
         host::Host,
         names::EngineId,
-        outcome::{Cause, Failure, Gap, Outcome, Owner, Subject, Tier},
+        outcome::{Cause, Failure, Gap, Outcome, Owner, Tier},
         pack::{Pack, TestName},
     },
     plan::{Class, Head, Planned, Step, StepId},
@@ -112,6 +114,43 @@ impl Context<'_> {
     }
 }
 
+/// A text that is kept in the run's folder for whoever reads the results.
+struct Evidence<'a> {
+    /// The step that it belongs to.
+    step: &'a StepId,
+    /// The name of the file, within the folder of evidence.
+    name: &'a str,
+    /// What it shows.
+    what: String,
+}
+
+impl Evidence<'_> {
+    /// Keeps `text` with its secrets hidden, and says where. One that cannot be kept makes nothing less true, so that is a warning.
+    fn keep(self, context: &Context<'_>, text: &str) -> Option<PathBuf> {
+        let Evidence { step, name, what } = self;
+        // The end is cut off behind the filter: what a cut leaves of a secret could not be told for one.
+        let text = context.log.redact(text);
+        match context.folder.keep(name, &text) {
+            Ok(file) => {
+                context.log.record(Kind::EvidenceKept { step: step.clone(), file: file.clone(), what, tail: tail(&text) });
+                Some(file)
+            }
+            Err(error) => {
+                context.log.record(Kind::Warned { text: format!("{name} of {step} is not kept: {error}") });
+                None
+            }
+        }
+    }
+
+    /// The failure with `text` as what shows it, where that can be kept.
+    fn of(self, failure: Failure, context: &Context<'_>, text: &str) -> Failure {
+        match self.keep(context, text) {
+            Some(file) => Failure { evidence: file.display().to_string(), ..failure },
+            None => failure,
+        }
+    }
+}
+
 fn defect(sentence: &str) -> Failure {
     Failure::new(Cause::Panic, sentence)
 }
@@ -136,10 +175,8 @@ pub async fn perform(context: &Context<'_>, planned: &Planned) -> Outcome {
         Step::Spoil => canaries::spoil(context, planned).await,
         Step::Backup => backup::backup(context, id, planned.budget()).await,
         Step::Restore => backup::restore(context, id, planned.budget()).await,
-        Step::Forget => match keep::kept(context) {
-            Some(kept) => kept,
-            None => backup::forget(context).await,
-        },
+        Step::Forget | Step::Undeploy | Step::Sweep | Step::Compare if let Some(kept) = keep::kept(context) => kept,
+        Step::Forget => backup::forget(context).await,
         Step::Wire => ended(wire::wire(context, planned).await),
         Step::Custom { test } => custom::custom(context, planned, test).await,
         Step::Shot => shot::shot(context, planned.budget()).await,
@@ -151,12 +188,9 @@ pub async fn perform(context: &Context<'_>, planned: &Planned) -> Outcome {
         Step::Remove { data } => remove::remove(context, planned.budget(), *data).await,
         Step::Renew => ended(provision::renew(context).await),
         Step::Keep { for_ms } => keep::keep(context, Duration::from_millis(*for_ms)),
-        Step::Undeploy | Step::Sweep | Step::Compare => match (keep::kept(context), &planned.step) {
-            (Some(kept), _) => kept,
-            (None, Step::Undeploy) => undeploy::undeploy(context).await,
-            (None, Step::Sweep) => clean::clean(context, planned.budget()).await,
-            (None, _) => compare::compare(context).await,
-        },
+        Step::Undeploy => undeploy::undeploy(context).await,
+        Step::Sweep => clean::clean(context, planned.budget()).await,
+        Step::Compare => compare::compare(context).await,
     };
     let outcome = match outcome {
         Outcome::Failed(failure) => Outcome::Failed(canaries::recalled(context, failure)),
@@ -170,14 +204,8 @@ pub async fn perform(context: &Context<'_>, planned: &Planned) -> Outcome {
 
 /// Why something that is asked of head alone is not done: something else runs.
 fn not_on_head(context: &Context<'_>, step: &Step) -> Option<Gap> {
-    if !matches!(step, Step::Redeploy | Step::Restart | Step::Remove { .. }) {
-        return None;
-    }
-    match context.log.state().runs {
-        Some(Subject::Head) => None,
-        Some(subject @ (Subject::Base | Subject::Mixed)) => Some(Gap::NotHead { subject }),
-        None => Some(Gap::NotRun { because: "nothing was deployed".into() }),
-    }
+    let of_head_alone = matches!(step, Step::Redeploy | Step::Restart | Step::Remove { .. });
+    of_head_alone.then(|| context.log.state().not_on_head()).flatten()
 }
 
 /// The failure of an install of base: one that does not install says nothing about head, good or bad.
@@ -200,7 +228,7 @@ fn ended(result: Result<(), Failure>) -> Outcome {
 
 fn check(context: &Context<'_>, step: &StepId, check: &str, outcome: &Outcome) {
     let (step, check, outcome) = (step.clone(), check.to_owned(), outcome.clone());
-    context.log.record(crate::event::Kind::CheckFinished { step, check, outcome });
+    context.log.record(Kind::CheckFinished { step, check, outcome });
 }
 
 /// The longest that abra may take for a command that changes files or submits a stack.

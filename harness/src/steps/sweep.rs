@@ -223,7 +223,11 @@ async fn forget(
         };
         match left {
             Ok(left) => {
-                swept.removed.push(claim.what().to_string());
+                let what = claim.what().to_string();
+                // It is looked again as long as something is left, which is no further removal.
+                if left.len() < ids.len() && !swept.removed.contains(&what) {
+                    swept.removed.push(what);
+                }
                 snapshots.insert(app.clone(), left);
             }
             Err(error) => {

@@ -67,7 +67,7 @@ async fn examine(env: &Env, host: &Host, offline: bool) -> Result<Vec<Check>, Co
     let (read, abra, registry) = tokio::join!(readings::host(host, &ports, &results), readings::abra_version(&ports), async {
         match offline {
             true => None,
-            false => readings::images(&ports, &images, false).await.ok(),
+            false => Some(readings::images(&ports, &images, false).await),
         }
     });
     let abra = abra.map_err(|(error, remedy)| (error.to_string(), remedy.to_owned()));

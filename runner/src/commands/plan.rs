@@ -6,16 +6,15 @@ use ::sandbox::home::Home;
 use harness::{
     adapters::{checkout::GitCheckout, tree},
     author::Parity,
-    base::Base,
     compose::{Entry, Resolved, Service, Tree},
-    facts::{self, Before, Facts, Given, recipe},
+    facts::{self, Based, Facts, Given, UnderTest, recipe},
     model::{
         host::Host,
         names::{BadName, Domain, RecipeName, RunId, StackName},
         outcome::{Failure, Outcome, SkipReason},
         pack::{Origin, Pack},
         request::{Request, Source},
-        time::spoken,
+        time::{millis, spoken},
     },
     plan::{Class, Head, Plan as Planning, Planned, Refusal, plan},
     ports::{Checked, Checkout, CheckoutError},
@@ -79,11 +78,10 @@ impl Plan {
         let policy = recipe::permitted(&resolved, &read.tree, &request.recipe, &host);
         let history = history::past(&env.runs(), &request.recipe).green;
         let given = Given { request: &request, host: &host, pack: &pack, history: history.as_ref() };
-        let (against, before, no_base) = match block_on(based(given, &read, &resolved, &no_run()?))? {
-            Ok((against, before)) => (against, before, None),
-            Err(refusal) => (Base::None { why: "it is refused".into() }, None, Some(refusal)),
+        let (Based { against, base, before }, no_base) = match block_on(based(given, &read, &resolved, &no_run()?))? {
+            Ok(based) => (based, None),
+            Err(refusal) => (Based::nothing(&request, "it is refused"), Some(refusal)),
         };
-        let base = facts::upgraded_from(&request, &against);
         let from = before.as_ref().map(|before| &before.resolved);
         let needs = recipe::needs_of_run(&resolved, from, &pack.settings.resources);
         let facts = Facts { needs, head: read.head, tree: read.tree, resolved, base, before, against, pack };
@@ -127,20 +125,15 @@ pub(super) struct Read {
     repository: Option<(GitCheckout, RecipeName, Checked)>,
 }
 
-/// What it would be compared with, and the files of that where it would be upgraded from it.
-async fn based(given: Given<'_>, read: &Read, resolved: &Resolved, run: &RunId) -> Result<(Base, Option<Before>), Refusal> {
+/// What it would be compared with and upgraded from, and the files of that.
+async fn based(given: Given<'_>, read: &Read, resolved: &Resolved, run: &RunId) -> Result<Based, Refusal> {
     let Some((checkout, name, checked)) = &read.repository else {
-        return Ok((Base::None { why: "the folder has no history".into() }, None));
+        return Ok(Based::nothing(given.request, "the folder has no history"));
     };
     let request = Request { recipe: name.clone(), ..given.request.clone() };
     let given = Given { request: &request, ..given };
-    let against = facts::choose(checkout, given, checked, &read.head.commit, resolved).await?;
-    let base = facts::upgraded_from(&request, &against);
-    let before = match base.commit() {
-        Some(commit) => Some(facts::before(checkout, given, &checked.tags, &base, commit, &read.head.domain, run).await?),
-        None => None,
-    };
-    Ok((against, before))
+    let head = UnderTest { commit: &read.head.commit, domain: &read.head.domain, run, resolved };
+    facts::based(checkout, given, checked, head).await
 }
 
 /// What is under test, its files, and where they come from.
@@ -230,7 +223,7 @@ fn sentences(refusal: Refusal) -> Vec<String> {
 
 fn document(plan: Option<&Planning>, facts: &Facts, refused: &[String], redact: &Redact) -> Result<String, CommandError> {
     let services = facts.resolved.services.iter().map(|(name, service)| {
-        let allowance = u64::try_from(service.allowance().as_millis()).unwrap_or(u64::MAX);
+        let allowance = millis(service.allowance());
         json!({ "name": name, "image": service.image, "allowance_ms": allowance })
     });
     let skipped: Vec<&str> = facts.resolved.skipped.iter().map(|skipped| skipped.path.as_str()).collect();

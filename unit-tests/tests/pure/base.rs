@@ -1,7 +1,7 @@
 //! What the app is upgraded from.
 
 use harness::{
-    base::{Base, Chosen, Green, Known, base, can_be_pinned, doubles},
+    base::{Base, Chooser, Chosen, Green, Known, base, can_be_pinned, doubles},
     model::names::Commit,
     ports::{Branch, Tag},
 };
@@ -165,7 +165,7 @@ fn the_order_of_what_is_upgraded_from() {
 fn a_choice_is_taken_unless_it_is_head() {
     let tags = tags(&["1.0.0+1.0", "nightly"]);
     let head = commit(9);
-    let chosen = |name: &str, number| Chosen { name: name.into(), commit: commit(number), by: "--base" };
+    let chosen = |name: &str, number| Chosen { name: name.into(), commit: commit(number), by: Chooser::Request };
     let with = |chosen: &Chosen| {
         let green = Green { version: "1.0.0+1.0".into() };
         base(&Known { head: &head, head_version: None, tags: &tags, branch: None, green: Some(&green), chosen: Some(chosen) })

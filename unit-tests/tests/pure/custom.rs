@@ -307,6 +307,14 @@ fn a_test_that_vanished_since_the_last_green_run_is_told() {
 }
 
 #[test]
+fn what_a_test_printed_is_cut_only_behind_the_filter() {
+    let told = told(pack(), vec![(ONE, Ends::Chatters)]);
+    let printed: Vec<&String> = told.tails.iter().filter(|tail| tail.ends_with('x')).collect();
+    assert!(!printed.is_empty(), "{:?}", told.tails);
+    assert!(printed.iter().all(|tail| !tail.contains("er22")), "an end begins with what the cut left of a secret");
+}
+
+#[test]
 fn files_that_a_test_leaves_are_kept_without_secrets() {
     let told = told(pack(), vec![(ONE, Ends::Attaches)]);
     assert_eq!(told.colour, Green, "{}", told.why);

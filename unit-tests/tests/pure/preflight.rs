@@ -194,6 +194,12 @@ const ROWS: &[Row] = &[
         "no answer for nginx:1 after 10 s",
     ),
     (
+        |r| r.registry = Some(Lookup::Unread(SwarmError::Silent { call: "images".into(), after: Duration::from_secs(8) })),
+        Topic::Registry,
+        Finding::Unknown,
+        "whether the images are there is not known: the engine did not answer images within 8s",
+    ),
+    (
         |r| r.registry = Some(Lookup::NotAsked { absent: "nginx:1".parse().unwrap() }),
         Topic::Registry,
         Finding::Unfit,

@@ -332,19 +332,20 @@ fn wrong_sweeps_are_noticed() {
 }
 
 #[test]
-fn snapshots_that_nobody_can_list_stay_claimed() {
+fn snapshots_that_nobody_can_list_or_that_are_kept_stay_claimed() {
     let dir = tempfile::tempdir().unwrap();
     let journal = Journal::create(dir.path(), run(), Arc::new(SystemClock::start())).unwrap();
     let what = Claimed::Snapshots { app: "hello-k3v7q2m7.taster.test".parse().unwrap(), service: "bot".parse().unwrap() };
     let claims = [journal.claim(what.clone(), &engine()).unwrap().0];
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    for (restores, known) in [(Restores::Well, true), (Restores::Mute, false)] {
+    for (restores, known, removed) in [(Restores::Well, true, 1), (Restores::Mute, false, 0), (Restores::Keeping, false, 0)] {
         let (sim, data) = (SimWorld::new(world(others())), SimData::that(restores));
         data.back_up();
         let outside = Outside { swarm: &sim, files: &sim, data: &data, children: &sim, clock: &sim };
         let pace = Pace { poll: Duration::ZERO, ..Pace::default() };
         let swept = runtime.block_on(until_zero_by(sweep, outside, &claims, &[], pace)).unwrap();
         assert_eq!((swept.clean(), swept.released.contains(&what)), (known, known), "{restores:?}: {swept:?}");
+        assert_eq!(swept.removed.len(), removed, "what is kept was not removed, however often it was asked for: {swept:?}");
         assert_eq!(data.ids().is_empty(), known);
     }
 }

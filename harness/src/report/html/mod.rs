@@ -17,7 +17,7 @@ use crate::{
     },
     preflight::{Check, Finding},
     rungs::{Rung, level, rungs},
-    state::{RunState, StepState},
+    state::{KeptFile, RunState, StepState},
     verdict::Colour,
 };
 
@@ -284,7 +284,7 @@ fn images(results: &ResultsV1) -> Vec<(&str, &Image, Option<&str>)> {
 }
 
 fn evidence(state: &RunState) -> Vec<Proof> {
-    let proof = |kept: &crate::state::Kept| Proof {
+    let proof = |kept: &KeptFile| Proof {
         file: kept.file.display().to_string(),
         what: kept.what.clone(),
         step: kept.step.to_string(),

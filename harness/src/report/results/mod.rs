@@ -269,7 +269,8 @@ pub struct Skips {
 /// Two facts about the run itself. Both are true only when they are known to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Flags {
-    /// The worlds before and after were compared, nothing of the run is left, and nothing of others was changed by it.
+    /// The worlds before and after were compared, nothing of the run is left, nothing of others was changed by it, and all that the run
+    /// had claimed was seen to be gone.
     pub clean_teardown: bool,
     /// Every text of these results was searched for every secret that the run had learnt until it was written, in every form
     /// that the filter knows, and there was none. When one is found it is hidden in the file, and this is false, because it may

@@ -9,7 +9,10 @@ use super::{
 use crate::{
     canary::{Canary, CanaryState},
     lint::{Fault, Linted},
-    model::outcome::{Cause, Failure, Outcome, Subject, Tier},
+    model::{
+        outcome::{Cause, Failure, Outcome, Subject, Tier},
+        time::millis,
+    },
     plan::{Class, Plan},
     report::{
         customization,
@@ -70,7 +73,7 @@ impl From<&RunState> for ResultsV1 {
             level_reason: level.reason,
             lint: lint(state, &rungs),
             skips: skips(&rungs),
-            flags: Flags { clean_teardown: state.hygiene.as_ref().is_some_and(|hygiene| hygiene.clean()), no_secret_leak: false },
+            flags: Flags { clean_teardown: state.left_nothing(), no_secret_leak: false },
             stages: stages(state),
             tasks: state.tasks.iter().map(task).collect(),
             hygiene: state.hygiene.clone(),
@@ -83,7 +86,7 @@ impl From<&RunState> for ResultsV1 {
             dropped: state.dropped.clone(),
             operator_must: state.operator_must.clone(),
             canaries: state.canaries.iter().map(|found| canary(found, state.plan.as_ref())).collect(),
-            disaster_ms: state.disaster().map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
+            disaster_ms: state.disaster().map(millis),
             snapshot: state.snapshot.clone(),
             customization: state
                 .plan
@@ -208,7 +211,7 @@ fn task(story: &TaskStory) -> Task {
 
 fn attempt(failed: &FailedAttempt) -> Attempt {
     let failure = failed.failure.clone();
-    Attempt { duration_ms: u64::try_from(failed.took.as_millis()).unwrap_or(u64::MAX), summary: failure.message.clone(), failure }
+    Attempt { duration_ms: millis(failed.took), summary: failure.message.clone(), failure }
 }
 
 fn stages(state: &RunState) -> Vec<Stage> {
@@ -236,7 +239,7 @@ fn stages(state: &RunState) -> Vec<Stage> {
                     Some(Outcome::Passed | Outcome::Skipped(_) | Outcome::Unverified(_)) | None => None,
                 },
                 started_ms: step.filter(|step| step.attempt > 0).map(|step| step.began.0),
-                duration_ms: step.and_then(StepState::took).map_or(0, |took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
+                duration_ms: step.and_then(StepState::took).map_or(0, millis),
                 flaky: step.is_some_and(|step| step.flaky().is_some()),
                 attempts: step.map(|step| step.failed.iter().map(attempt).collect()).unwrap_or_default(),
                 waiting_for: step.map(|step| step.waiting_for.clone()).unwrap_or_default(),

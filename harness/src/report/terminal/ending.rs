@@ -13,7 +13,7 @@ use crate::{
     },
     report::sandbox_abra,
     rungs::{level, rungs},
-    state::{Kept, RunState, StepState},
+    state::{KeptFile, RunState, StepState},
     verdict::{Colour, Verdict, lint_outcome, verdict_so_far},
 };
 
@@ -146,7 +146,7 @@ fn left(state: &RunState) -> Vec<String> {
 
 fn look_at(state: &RunState, verdict: &Verdict, place: Place<'_>) -> Vec<String> {
     // What belongs to a step that passed shows nothing of what went wrong.
-    let passed = |kept: &&Kept| state.steps.get(&kept.step).and_then(StepState::outcome).is_some_and(Outcome::passed);
+    let passed = |kept: &&KeptFile| state.steps.get(&kept.step).and_then(StepState::outcome).is_some_and(Outcome::passed);
     let evidence = state.evidence.iter().filter(|kept| !passed(kept)).take(3).map(|kept| flat(&kept.file.display().to_string()));
     let mut files: Vec<String> = if verdict.outcome == Colour::Green { Vec::new() } else { evidence.collect() };
     if place.page {

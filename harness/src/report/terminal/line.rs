@@ -117,7 +117,7 @@ pub fn summary(outcome: &Outcome) -> String {
         Outcome::Failed(failure) => failure.message.clone(),
         Outcome::Skipped(SkipReason::NotAsked) => "was not asked for".into(),
         Outcome::Skipped(SkipReason::Filtered { by }) => format!("was left out by the choice of tests ({by})"),
-        Outcome::Skipped(SkipReason::Structural { lacks }) => format!("there is no {}", lacks.trim_start_matches("a ")),
+        Outcome::Skipped(SkipReason::Structural { lacks }) => SkipReason::there_is_no(lacks),
         Outcome::Skipped(SkipReason::NotApplicable { because }) => format!("does not apply: {because}"),
         Outcome::Unverified(why) => gap(why),
     }

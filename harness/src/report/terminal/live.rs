@@ -13,7 +13,7 @@ use super::{Paint, block::Board, line};
 use crate::{
     event::{Event, Kind},
     log::Reporter,
-    model::time::Mono,
+    model::time::{Mono, millis},
     state::RunState,
 };
 
@@ -68,7 +68,7 @@ impl Live {
 
 fn draw(bar: &ProgressBar, shown: &Mutex<Shown>) {
     let shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
-    let now = Mono(shown.board.last().0.saturating_add(u64::try_from(shown.at.elapsed().as_millis()).unwrap_or(u64::MAX)));
+    let now = Mono(shown.board.last().0.saturating_add(millis(shown.at.elapsed())));
     // A line as wide as the terminal would make some of them begin a new one.
     let lines = shown.board.block(now, usize::from(width().saturating_sub(1)));
     bar.set_message(lines.join("\n"));

@@ -13,7 +13,7 @@ pub use ending::{Place, ending, repeat};
 pub use line::summary;
 pub use live::Live;
 
-use crate::{event::Event, log::Reporter, state::RunState};
+use crate::{event::Event, log::Reporter, model::text::plain, state::RunState};
 
 /// Whether colours are used. They never say anything that the words do not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -49,7 +49,7 @@ impl Paint {
 
 /// The text without what would move a cursor or change a terminal: logs and labels of a recipe are foreign text. Line ends stay.
 pub fn printable(text: &str) -> String {
-    text.chars().filter(|c| *c == '\n' || !c.is_control()).collect()
+    plain(text).replace('\t', " ")
 }
 
 /// Prints one line for each step that ends and for each change in what is waited for.

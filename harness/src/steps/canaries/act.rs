@@ -43,7 +43,11 @@ pub(super) async fn each(
     };
     let holder = match held(context, &head, &claim, canaries).await {
         Ok(holder) => holder,
-        Err(error) => return vec![unread(&error)],
+        Err(error) => {
+            let outcome = unread(&error);
+            canaries.iter().for_each(|canary| tell(context, planned, canary, moment, &outcome));
+            return vec![outcome];
+        }
     };
     let one = One { context, head: &head, claim: &claim, planned, holder: holder.as_ref(), moment };
     let mut outcomes = Vec::new();
@@ -52,10 +56,9 @@ pub(super) async fn each(
         tell(context, planned, canary, moment, &outcome);
         outcomes.push(outcome);
     }
-    if let Some(Err(error)) = match holder {
-        Some(holder) => Some(context.ports.data.release(holder).await),
-        None => None,
-    } {
+    if let Some(holder) = holder
+        && let Err(error) = context.ports.data.release(holder).await
+    {
         // The sweep takes it with the stack.
         let text = format!("the container that held the volumes stays for now: {error}");
         context.log.record(Kind::Warned { text });
