@@ -187,6 +187,15 @@ fn a_claim_for_another_swarm_is_refused_with_a_sentence() {
 }
 
 #[test]
+fn what_is_claimed_twice_is_removed_once() {
+    let claims = [stack_claim("shop"), stack_claim("inn"), stack_claim("shop")];
+    assert_eq!(
+        removes(&sweep(&claims, &world(&["volume shop_data", "volume inn_data"]))),
+        ["volume inn_data", "volume shop_data"]
+    );
+}
+
+#[test]
 fn claims_are_released_one_by_one() {
     let claims = [stack_claim("shop"), stack_claim("inn"), marker()];
     let now = sweep(&claims, &world(&["volume shop_data", "config taster-run"]));
