@@ -140,9 +140,12 @@ impl PtyAbra {
         let doing = format!("abra {name}");
         // Until its name is on the disk the child waits; when that fails, dropping it ends it.
         self.children.started(pid, running.start_ticks, &doing).await.map_err(not_run)?;
-        let seen = running.go(budget, self.setup.quiet).await.map_err(|error| not_run(error.to_string()));
-        self.children.ended(pid).await;
-        let (seen, took) = (seen?, started.elapsed());
+        let seen = running.go(budget, self.setup.quiet).await.map_err(|error| not_run(error.to_string()))?;
+        // One that cannot be ended stays in the journal, and the sweep tries again.
+        if seen.buried {
+            self.children.ended(pid).await;
+        }
+        let took = started.elapsed();
         self.learn(call, &seen.raw);
         self.keep(number, call, &seen, took);
         Ok((seen, took))
