@@ -224,10 +224,15 @@ impl Abra for PtyAbra {
     }
 
     async fn downloaded(&self, path: &str) -> Result<Option<u64>, AbraError> {
-        let file = self.setup.cwd.join(archive::FILE);
-        let size = archive::size(&file, path);
-        let _ = std::fs::remove_file(&file);
-        size.map_err(|error| AbraError::Unreadable { call: "app-backup-download".into(), message: error.to_string() })
+        let (file, path) = (self.setup.cwd.join(archive::FILE), path.to_owned());
+        // It may hold gigabytes, and a signal has to be heard meanwhile.
+        let size = tokio::task::spawn_blocking(move || {
+            let size = archive::size(&file, &path);
+            let _ = std::fs::remove_file(&file);
+            size
+        });
+        let unreadable = |message: String| AbraError::Unreadable { call: "app-backup-download".into(), message };
+        size.await.map_err(|error| unreadable(error.to_string()))?.map_err(|error| unreadable(error.to_string()))
     }
 }
 
