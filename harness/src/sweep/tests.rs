@@ -51,9 +51,7 @@ fn world(objects: &[&str]) -> World {
 }
 
 fn id(kind: &str, name: &str) -> ObjectId {
-    use ObjectKind::{Config, Container, Network, Secret, Service, Task, Volume};
-    let kinds = [Service, Task, Container, Network, Volume, Secret, Config];
-    let kind = kinds.into_iter().find(|one| one.name() == kind).unwrap_or_else(|| panic!("{kind}"));
+    let kind = ObjectKind::ALL.into_iter().find(|one| one.name() == kind).unwrap_or_else(|| panic!("{kind}"));
     ObjectId { kind, id: name.to_owned() }
 }
 
