@@ -3,7 +3,8 @@
 use std::io;
 
 use futures_util::stream::{self, BoxStream, StreamExt};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use rustix::process::{Signal, getpid, getppid, kill_process, set_parent_process_death_signal};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// The signals that ask a run to end: the hang-up of its terminal, an interrupt, a termination. From here on they do not end the
 /// process by themselves.
@@ -15,14 +16,18 @@ pub fn signals() -> io::Result<BoxStream<'static, i32>> {
     for kind in kinds {
         streams.push(numbers(signal(kind)?, kind.as_raw_value()).boxed());
     }
-    let parent = rustix::process::getppid();
+    let parent = getppid();
     if parent.is_some_and(|pid| !pid.is_init()) {
-        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))?;
+        set_parent_process_death_signal(Some(Signal::TERM))?;
+        // One that died before the kernel was asked sends nothing; this process has another parent since.
+        if getppid() != parent {
+            kill_process(getpid(), Signal::TERM)?;
+        }
     }
     Ok(stream::select_all(streams).boxed())
 }
 
-fn numbers(signal: Signal, number: i32) -> impl stream::Stream<Item = i32> + Send {
+fn numbers(signal: tokio::signal::unix::Signal, number: i32) -> impl stream::Stream<Item = i32> + Send {
     stream::unfold(signal, move |mut signal| async move {
         signal.recv().await?;
         Some((number, signal))

@@ -71,8 +71,15 @@ impl Log {
                 inner.claims.push(claim.clone());
                 Ok(claim)
             }
-            Err(error) => {
-                inner.break_with(&error);
+            // Nothing was written, so the journal is as whole as it was.
+            Err(error @ JournalError::Flawed { .. }) => Err(error),
+            Err(
+                error @ (JournalError::Lock(_)
+                | JournalError::Exists { .. }
+                | JournalError::File { .. }
+                | JournalError::Broken { .. }),
+            ) => {
+                inner.broken.get_or_insert_with(|| error.to_string());
                 Err(error)
             }
         }
@@ -165,10 +172,6 @@ impl Inner {
             self.record(Kind::Warned { text });
         }
     }
-
-    fn break_with(&mut self, error: &JournalError) {
-        self.broken.get_or_insert_with(|| error.to_string());
-    }
 }
 
 #[async_trait]
@@ -180,5 +183,23 @@ impl ChildRegister for Log {
 
     async fn ended(&self, pid: i32) {
         self.record(Kind::ChildEnded { pid });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::clock::SystemClock;
+
+    #[test]
+    fn a_claim_that_cannot_be_right_leaves_the_journal_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = "20261121-101502-k3v7q2m7".parse().unwrap();
+        let journal = Journal::create(dir.path(), run, Arc::new(SystemClock::start())).unwrap();
+        let log = Log::new(journal, Arc::new(Redact::new()), Vec::new());
+        let claim = |path: &str| log.claim(Claimed::Dir { path: path.into() }, &"swarm1".parse().unwrap());
+        assert!(matches!(claim("/"), Err(JournalError::Flawed { .. })));
+        assert_eq!(log.broken(), None);
+        assert!(claim("/tmp/run/abra").is_ok());
     }
 }

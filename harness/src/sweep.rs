@@ -126,7 +126,7 @@ pub fn sweep(claims: &[Claim], world: &World) -> Sweep {
             None => accepted.push(claim),
         }
     }
-    accepted.sort_by_key(|claim| rank(claim.what()));
+    accepted.sort_by_key(|claim| (rank(claim.what()), claim.what()));
     accepted.dedup();
     for claim in accepted {
         match claim.what() {

@@ -77,6 +77,10 @@ pub struct Object {
 }
 
 impl ObjectKind {
+    /// All kinds, in their order.
+    pub const ALL: [Self; 7] =
+        [Self::Service, Self::Task, Self::Container, Self::Network, Self::Volume, Self::Secret, Self::Config];
+
     /// The kind in words.
     pub fn name(self) -> &'static str {
         match self {

@@ -15,7 +15,7 @@ use tokio::{io::AsyncWriteExt, process::Command};
 use crate::{
     adapters::tree,
     claim::{Claim, Claimed},
-    compose::{Entry, Tree},
+    compose::{Entry, Env, Tree},
     model::{
         names::{Commit, RecipeName},
         protocol::stays_inside,
@@ -263,7 +263,12 @@ impl Checkout for GitCheckout {
     async fn set_env(&self, claim: &Claim, settings: &[(&str, &str)]) -> Result<(), CheckoutError> {
         let path = env_file(claim)?;
         let text = std::fs::read_to_string(path).map_err(|error| file(path, &error))?;
-        let text = settings.iter().fold(text, |text, (key, value)| with_setting(&text, key, value));
+        let unwritable = |key: &str| CheckoutError::File {
+            path: path.display().to_string(),
+            message: format!("no line of an .env is read as the value that {key} is to have"),
+        };
+        let set = |text: String, (key, value): &(&str, &str)| with_setting(&text, key, value).ok_or_else(|| unwritable(key));
+        let text = settings.iter().try_fold(text, set)?;
         self.redact.learn_env(&text);
         std::fs::write(path, text).map_err(|error| file(path, &error))
     }
@@ -394,8 +399,9 @@ fn text(path: &Path) -> Result<&str, CheckoutError> {
 }
 
 /// An `.env` with one key set: the last assignment of it is replaced, for that is the one that counts, its trailing comment kept;
-/// without one, a line is added.
-fn with_setting(text: &str, key: &str, value: &str) -> String {
+/// without one, a line is added. `None` for a value that cannot be written.
+fn with_setting(text: &str, key: &str, value: &str) -> Option<String> {
+    let value = written(value)?;
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     let assigns = |line: &String| line.trim_start().strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with('='));
     match lines.iter_mut().rev().find(|line| assigns(line)) {
@@ -405,7 +411,22 @@ fn with_setting(text: &str, key: &str, value: &str) -> String {
         }
         None => lines.push(format!("{key}={value}")),
     }
-    lines.join("\n") + "\n"
+    Some(lines.join("\n") + "\n")
+}
+
+/// How a value is written so that abra reads just that: as it is where that will do, else in quotes.
+fn written(value: &str) -> Option<String> {
+    let plain = value.to_owned();
+    let literal = (!value.contains('\n')).then(|| format!("'{value}'"));
+    let escaped = value.chars().fold(String::new(), |text, c| match c {
+        '\n' => text + "\\n",
+        '\r' => text + "\\r",
+        '"' | '\\' | '$' => text + "\\" + c.encode_utf8(&mut [0; 4]),
+        c => text + c.encode_utf8(&mut [0; 4]),
+    });
+    let ways = [Some(plain), literal, Some(format!("\"{escaped}\""))];
+    let read_back = |way: &String| Env::parse(&format!("K={way} # comment\nL=\n")).is_ok_and(|env| env.get("K") == Some(value));
+    ways.into_iter().flatten().find(read_back)
 }
 
 #[cfg(test)]
@@ -436,7 +457,29 @@ mod tests {
             ("KEY=1\n#K=2\n", "KEY=1\n#K=2\nK=v\n"),
             ("K =1", "K=v\n"),
         ] {
-            assert_eq!(with_setting(text, "K", "v"), set, "{text:?}");
+            assert_eq!(with_setting(text, "K", "v").as_deref(), Some(set), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_setting_is_read_as_it_was_meant() {
+        for (value, line) in [
+            ("", "K="),
+            ("two words", "K=two words"),
+            (", `www.a`", "K=, `www.a`"),
+            ("it's", "K=it's"),
+            ("we are #1", "K='we are #1'"),
+            (" padded ", "K=' padded '"),
+            ("'quoted'", "K=\"'quoted'\""),
+            ("$DOMAIN", "K='$DOMAIN'"),
+            ("two\nlines", "K=\"two\\nlines\""),
+            ("it's $DOMAIN", "K=\"it's \\$DOMAIN\""),
+            ("v\nL=w", "K=\"v\\nL=w\""),
+        ] {
+            let set = with_setting("L=1\n", "K", value).unwrap();
+            assert_eq!(set, format!("L=1\n{line}\n"), "{value:?}");
+            assert_eq!(Env::parse(&set).unwrap().get("K"), Some(value), "{value:?}");
+        }
+        assert_eq!(with_setting("", "K", "it's #1\""), None);
     }
 }

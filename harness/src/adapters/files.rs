@@ -20,12 +20,7 @@ pub struct Disk;
 
 impl Files for Disk {
     fn digests(&self, paths: &[PathBuf]) -> BTreeMap<PathBuf, String> {
-        let digest = |path: &PathBuf| match digest(path) {
-            Ok(digest) => Some((path.clone(), digest)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => Some((path.clone(), error.to_string())),
-        };
-        paths.iter().filter_map(digest).collect()
+        paths.iter().filter_map(|path| Some((path.clone(), digest(path)?))).collect()
     }
 
     fn remove(&self, claim: &Claim, path: &Path) -> Result<(), FileError> {
@@ -46,15 +41,20 @@ impl Files for Disk {
     }
 }
 
-fn digest(path: &Path) -> io::Result<String> {
+/// `None` only for a path at which nothing is. What vanishes from a folder while it is read does not make the folder vanish.
+fn digest(path: &Path) -> Option<String> {
+    let meta = match fs::symlink_metadata(path) {
+        Ok(meta) => meta,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+        Err(error) => return Some(error.to_string()),
+    };
     let mut hash = Sha256::new();
-    let meta = fs::symlink_metadata(path)?;
-    if meta.is_file() {
-        hash.update(fs::read(path)?);
-    } else {
-        entry(&mut hash, path)?;
+    let read = if meta.is_file() { fs::read(path).map(|bytes| hash.update(bytes)) } else { entry(&mut hash, path) };
+    match read {
+        Ok(()) => Some(data_encoding::HEXLOWER.encode(&hash.finalize())),
+        Err(error) if meta.is_file() && error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => Some(error.to_string()),
     }
-    Ok(data_encoding::HEXLOWER.encode(&hash.finalize()))
 }
 
 fn entry(hash: &mut Sha256, path: &Path) -> io::Result<()> {
@@ -71,4 +71,29 @@ fn entry(hash: &mut Sha256, path: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn a_folder_is_there_also_while_something_in_it_vanishes() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, over) = (folder.path().to_owned(), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    fs::write(path.join("passing"), "").unwrap();
+                    fs::remove_file(path.join("passing")).unwrap();
+                }
+            });
+            let seen = (0..20_000).filter(|_| Disk.digests(std::slice::from_ref(&path)).contains_key(&path)).count();
+            over.store(true, Ordering::Relaxed);
+            assert_eq!(seen, 20_000);
+        });
+        assert!(Disk.digests(&[path.join("passing")]).is_empty());
+    }
 }

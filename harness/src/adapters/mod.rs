@@ -10,6 +10,7 @@ pub mod files;
 pub mod folder;
 pub mod machine;
 pub mod neighbours;
+mod output;
 mod proc;
 pub mod program;
 pub mod swarm;

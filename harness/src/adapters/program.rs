@@ -22,7 +22,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 
-use super::{abra::family::Family, browser, folder::Folder, proc::start_ticks};
+use super::{abra::family::Family, browser, folder::Folder, output::keep, proc::start_ticks};
 use crate::{
     model::{
         host::Host,
@@ -38,7 +38,7 @@ use crate::{
 pub const CONTEXT: &str = "TASTER_CONTEXT";
 /// How that variable begins in an environment.
 pub(super) const MARK: &[u8] = b"TASTER_CONTEXT=";
-/// How much of the output is kept, in bytes: the end of it.
+/// How much of the output is kept at least, in bytes: the end of it.
 const KEPT: usize = 64 << 10;
 /// The largest file of a function that is kept with the results, in bytes.
 const LARGEST: u64 = 10 << 20;
@@ -46,8 +46,10 @@ const LARGEST: u64 = 10 << 20;
 const HEAD_START: Duration = Duration::from_secs(2);
 /// How long the end of a killed family is waited for.
 const BURIAL: Duration = Duration::from_secs(2);
-/// How long what a function left behind may hold its output.
+/// How long what a function left behind may hold its output without a word.
 const LINGER: Duration = Duration::from_millis(200);
+/// How long it may go on writing to it. Only what has left the family in every way does, and nothing ends that.
+const AFTERWORD: Duration = Duration::from_secs(1);
 
 /// What to start, and what it gets to see. All paths are absolute.
 #[derive(Debug, Clone)]
@@ -134,15 +136,19 @@ impl PackProgram {
                 biased;
                 () = sleep_until(deadline) => break None,
                 read = output.read(&mut chunk), if open => match read {
-                    Ok(count @ 1..) => keep(&mut raw, &chunk[..count]),
+                    Ok(count @ 1..) => keep(&mut raw, &chunk[..count], KEPT),
                     Ok(0) | Err(_) => open = false,
                 },
                 status = child.wait() => break Some(status.map_err(not_run)?),
             }
         };
         let buried = family.bury(&mut child).await;
+        let until = Instant::now() + AFTERWORD;
         while let Ok(Ok(count @ 1..)) = timeout(LINGER, output.read(&mut chunk)).await {
-            keep(&mut raw, &chunk[..count]);
+            keep(&mut raw, &chunk[..count], KEPT);
+            if Instant::now() > until {
+                break;
+            }
         }
         let exited = match status {
             None => {
@@ -294,8 +300,9 @@ impl Ending {
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        let until = Instant::now() + BURIAL;
-        while self.0.as_mut().is_some_and(|family| family.signal(Signal::KILL)) && Instant::now() < until {
+        // The system's clock, for the runtime's may stand still.
+        let began = std::time::Instant::now();
+        while self.0.as_mut().is_some_and(|family| family.signal(Signal::KILL)) && began.elapsed() < BURIAL {
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -330,13 +337,6 @@ fn listed(text: &str) -> BTreeSet<TestName> {
     text.lines().filter_map(|line| line.strip_suffix(": test")).map(TestName::reported).collect()
 }
 
-fn keep(raw: &mut Vec<u8>, chunk: &[u8]) {
-    raw.extend_from_slice(chunk);
-    if raw.len() > 2 * KEPT {
-        raw.drain(..raw.len() - KEPT);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -361,6 +361,40 @@ mod tests {
             let attached = attached(&room, &Attachment { name: name.into(), file: file.clone() });
             assert_eq!(attached.bytes.is_ok(), kept, "{name} {}: {attached:?}", file.display());
         }
+    }
+
+    struct Forgotten;
+
+    #[async_trait]
+    impl ChildRegister for Forgotten {
+        async fn started(&self, _: i32, _: u64, _: &str) -> Result<(), String> {
+            Ok(())
+        }
+
+        async fn ended(&self, _: i32) {}
+    }
+
+    #[tokio::test]
+    async fn what_got_away_and_goes_on_writing_does_not_hold_the_run() {
+        const SHIM: &str = "while [ \"$1\" != -- ]; do shift; done; shift; read go; exec \"$@\"";
+        // Another session, nothing in its environment and no parent: it ends by itself when nobody reads any more.
+        const PROGRAM: &str = "env -i setsid sh -c 'while echo word; do >away; sleep 0.02; done' & \
+                               until [ -e away ]; do sleep 0.02; done; echo 'it is listed: test'";
+        let state = tempfile::tempdir().unwrap();
+        let words = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
+        let setup = Setup {
+            program: words(&["sh", "-c", PROGRAM, "program"]),
+            shim: words(&["sh", "-c", SHIM, "shim"]),
+            folder: Folder::of(state.path(), &"20261121-101502-k3v7q2m7".parse().unwrap()),
+            host: Host::parse("zone = \"taster.test\"").unwrap(),
+            home: state.path().to_owned(),
+            path: "/usr/local/bin:/usr/bin:/bin".into(),
+            room: "pack",
+            memory: None,
+        };
+        let program = PackProgram::new(setup, Arc::new(Forgotten), Arc::new(Redact::new()));
+        let names = timeout(Duration::from_secs(60), program.list(Duration::from_secs(30))).await.unwrap().unwrap();
+        assert_eq!(names.iter().map(TestName::as_str).collect::<Vec<_>>(), ["it is listed"]);
     }
 
     #[test]

@@ -84,14 +84,15 @@ pub(super) fn filled(files: Vec<Listed>, mut contents: &[u8]) -> Tree {
     entries.into_iter().collect()
 }
 
-/// The next content: a line with its size, and behind it the bytes and a line's end.
+/// The next content: a line with its size, and behind it the bytes and a line's end. Of what the repository does not have there is the
+/// line alone.
 fn next(contents: &mut &[u8]) -> Option<Vec<u8>> {
     let end = contents.iter().position(|byte| *byte == b'\n')?;
-    let head = String::from_utf8_lossy(&contents[..end]);
+    let (head, rest) = (String::from_utf8_lossy(&contents[..end]), &contents[end + 1..]);
+    *contents = rest;
     let size: usize = head.split_whitespace().nth(2)?.parse().ok()?;
-    let from = end + 1;
-    let bytes = contents.get(from..from + size)?.to_vec();
-    *contents = contents.get(from + size + 1..).unwrap_or_default();
+    let bytes = rest.get(..size)?.to_vec();
+    *contents = rest.get(size + 1..).unwrap_or_default();
     Some(bytes)
 }
 
@@ -110,6 +111,15 @@ mod tests {
         assert_eq!(tree.entry("compose.yml"), Some(&Entry::Text("a: ".into())));
         assert_eq!(tree.entry("link"), Some(&Entry::Link("/etc".into())));
         assert_eq!((tree.entry("large"), tree.entry("module")), (Some(&Entry::Opaque), Some(&Entry::Opaque)));
+    }
+
+    #[test]
+    fn a_file_that_the_repository_lacks_takes_no_other_with_it() {
+        let (a, b) = ("a".repeat(40), "b".repeat(40));
+        let list = format!("100644 blob {a}       3\tabra.sh\0100644 blob {b}       3\tcompose.yml\0");
+        let tree = filled(listed(list.as_bytes()), format!("{a} missing\n{b} blob 3\nb: \n").as_bytes());
+        assert_eq!(tree.entry("abra.sh"), Some(&Entry::Opaque));
+        assert_eq!(tree.entry("compose.yml"), Some(&Entry::Text("b: ".into())));
     }
 
     #[test]

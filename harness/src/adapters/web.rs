@@ -2,6 +2,7 @@
 //! by configuration; validation is never switched off.
 
 use std::{
+    error::Error,
     net::{SocketAddr, ToSocketAddrs},
     path::PathBuf,
     sync::{Arc, OnceLock},
@@ -121,23 +122,30 @@ impl HttpsWeb {
 
 async fn fetch(request: RequestBuilder, timeout: Duration, limit: usize) -> Result<HttpView, WebError> {
     let fetch = async {
-        let answer = request.send().await.map_err(|error| classify(&error))?;
+        let mut answer = request.send().await.map_err(|error| classify(&error))?;
         let status = answer.status().as_u16();
         let headers = answer
             .headers()
             .iter()
             .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
             .collect();
-        let body = answer.bytes().await.map_err(|error| classify(&error))?;
-        let body = String::from_utf8_lossy(&body[..body.len().min(limit)]).into_owned();
-        Ok(HttpView { status, headers, body })
+        // What lies beyond the limit is not waited for: an app may send for ever.
+        let mut body = Vec::new();
+        while body.len() < limit
+            && let Some(piece) = answer.chunk().await.map_err(|error| classify(&error))?
+        {
+            body.extend_from_slice(&piece);
+        }
+        body.truncate(limit);
+        Ok(HttpView { status, headers, body: String::from_utf8_lossy(&body).into_owned() })
     };
     tokio::time::timeout(timeout, fetch).await.unwrap_or(Err(WebError::TimedOut { after: timeout }))
 }
 
 fn classify(error: &reqwest::Error) -> WebError {
     let message = chain(error);
-    if message.contains("certificate") {
+    // The error itself names the address, which may hold any word.
+    if error.source().map(chain).is_some_and(|cause| cause.contains("certificate")) {
         WebError::BadCertificate { message }
     } else if error.is_connect() {
         WebError::NoConnection { message }
@@ -147,7 +155,7 @@ fn classify(error: &reqwest::Error) -> WebError {
 }
 
 /// An error with its causes, each once.
-fn chain(error: &dyn std::error::Error) -> String {
+fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -207,6 +215,32 @@ mod tests {
             }
         });
         address
+    }
+
+    #[tokio::test]
+    async fn of_an_answer_without_end_the_beginning_is_taken() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut asked = Vec::new();
+            while !asked.ends_with(b"\r\n\r\n") {
+                asked.push(stream.read_u8().await.unwrap());
+            }
+            stream.write_all(b"HTTP/1.0 200 OK\r\n\r\n").await.unwrap();
+            while stream.write_all(&[b'a'; 4096]).await.is_ok() {}
+        });
+        let web = HttpsWeb::of(&Host::parse("zone = \"ci.example.org\"").unwrap());
+        let view = web.get(&format!("http://{address}/"), Duration::from_secs(5)).await.unwrap();
+        assert_eq!((view.status, view.body.len()), (200, BODY_LIMIT));
+    }
+
+    #[tokio::test]
+    async fn an_address_that_speaks_of_certificates_is_not_taken_for_a_bad_one() {
+        let web = HttpsWeb::of(&Host::parse("zone = \"ci.example.org\"").unwrap());
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let answer = web.get(&format!("http://{closed}/certificates"), Duration::from_secs(5)).await;
+        assert!(matches!(answer, Err(WebError::NoConnection { .. })), "{answer:?}");
     }
 
     #[tokio::test]

@@ -54,7 +54,7 @@ pub fn calibrate(resolved: &Resolved, live: &BTreeMap<ServiceName, ServiceView>,
     let mut differences = Vec::new();
     for (short, service) in &resolved.services {
         match live.get(&service.name) {
-            Some(view) => compare(short, service, view, kernel, &resolved.stack, &mut differences),
+            Some(view) => differences.extend(compare(short, service, view, kernel, &resolved.stack)),
             None => differences.push(difference(short, "service", "there", "absent")),
         }
     }
@@ -69,14 +69,8 @@ fn difference(service: &str, field: &str, expected: impl fmt::Display, live: imp
     Difference { service: service.to_owned(), field: field.to_owned(), expected: expected.to_string(), live: live.to_string() }
 }
 
-fn compare(
-    short: &str,
-    service: &Service,
-    live: &ServiceView,
-    kernel: Kernel,
-    stack: &StackName,
-    differences: &mut Vec<Difference>,
-) {
+fn compare(short: &str, service: &Service, live: &ServiceView, kernel: Kernel, stack: &StackName) -> Vec<Difference> {
+    let mut differences = Vec::new();
     let service = match kernel {
         Kernel::Ipvs => service.clone(),
         Kernel::NoIpvs => without_ipvs(service.clone()),
@@ -109,6 +103,7 @@ fn compare(
         let shown = live.map_or_else(|| "absent".to_owned(), |live| format!("{live:?}"));
         differs(&format!("label {key}"), live == Some(expected), format!("{expected:?}"), shown);
     }
+    differences
 }
 
 /// The labels of a service that abra writes at each deploy, whatever the files say.

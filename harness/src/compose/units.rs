@@ -35,8 +35,10 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
 
 /// A decimal number times a whole one, the rest cut off.
 fn times(number: &str, factor: u128) -> Option<u128> {
+    let number = number.strip_prefix('+').unwrap_or(number);
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    if whole.is_empty() && fraction.is_empty() || fraction.contains('.') {
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() && fraction.is_empty() || !digits(whole) || !digits(fraction) {
         return None;
     }
     let whole: u128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
@@ -105,10 +107,12 @@ mod tests {
             ("512M", Some(536_870_912)),
             ("1.5G", Some(1_610_612_736)),
             ("2 gb", Some(2_147_483_648)),
+            ("+1k", Some(1024)),
             ("", None),
             ("G", None),
             ("1x", None),
             ("1..5G", None),
+            ("1.aéééééééééé2", None),
         ] {
             assert_eq!(bytes(text), size, "{text}");
         }
@@ -118,6 +122,8 @@ mod tests {
     fn processors_are_counted_in_billionths() {
         assert_eq!(nano_cpus("0.50"), Some(500_000_000));
         assert_eq!(nano_cpus("2"), Some(2_000_000_000));
-        assert_eq!(nano_cpus("many"), None);
+        for text in ["many", "1.aéééééééééé", "-1"] {
+            assert_eq!(nano_cpus(text), None, "{text}");
+        }
     }
 }

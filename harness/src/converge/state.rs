@@ -244,7 +244,7 @@ impl Case<'_> {
             self.view.tasks.iter().filter(|task| task.current && task.state < TaskState::Running).max_by_key(|task| task.state);
         let doing = match next {
             Some(task) if task.desired == TaskState::Ready => "waits before its next start".to_owned(),
-            Some(task) => format!("{:?}", task.state).to_lowercase(),
+            Some(task) => task.state.name().to_owned(),
             None if self.slots.outdated > 0 => "old tasks still run".to_owned(),
             None => "no task yet".to_owned(),
         };

@@ -43,12 +43,12 @@ pub enum LockError {
         path: PathBuf,
     },
     /// The system refuses.
-    #[error("cannot lock {}: {source}", path.display())]
+    #[error("cannot lock {}: {message}", path.display())]
     System {
         /// The lock's file.
         path: PathBuf,
-        /// The system's error.
-        source: io::Error,
+        /// The system's sentence.
+        message: String,
     },
 }
 
@@ -75,23 +75,24 @@ impl RunLock {
     pub fn attempt(run_dir: &Path) -> Result<Self, LockError> {
         let path = run_dir.join(FILE);
         // `std` opens with close-on-exec, so no child of ours keeps the lock alive.
+        let system = |error: io::Error| LockError::System { path: path.clone(), message: error.to_string() };
         let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let file = match opened {
             Ok(file) => file,
             Err(_) if path.is_dir() => return Err(LockError::NoFile { path }),
-            Err(source) => return Err(LockError::System { path, source }),
+            Err(error) => return Err(system(error)),
         };
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(LockError::Held { path }),
-            Err(TryLockError::Error(source)) => return Err(LockError::System { path, source }),
+            Err(TryLockError::Error(error)) => return Err(system(error)),
         }
         // A lock on a file that was unlinked meanwhile guards nothing: the next one would lock another file of that name.
         match (file.metadata(), std::fs::metadata(&path)) {
             (Ok(held), Ok(there)) if (held.dev(), held.ino()) == (there.dev(), there.ino()) => {
                 Ok(Self { run_dir: run_dir.to_owned(), _file: file })
             }
-            (Err(source), _) => Err(LockError::System { path, source }),
+            (Err(error), _) => Err(system(error)),
             _ => Err(LockError::Replaced { path }),
         }
     }

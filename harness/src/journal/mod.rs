@@ -8,7 +8,7 @@ mod read;
 
 use std::{
     fs::{File, OpenOptions},
-    io::{self, Seek, SeekFrom, Write},
+    io::{self, Write},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -61,12 +61,12 @@ pub enum JournalError {
         path: PathBuf,
     },
     /// A file could not be read or written.
-    #[error("cannot use {}: {source}", path.display())]
+    #[error("cannot use {}: {message}", path.display())]
     File {
         /// The file or folder.
         path: PathBuf,
-        /// The system's error.
-        source: io::Error,
+        /// The system's sentence.
+        message: String,
     },
     /// An earlier write failed, and nothing is written after it.
     #[error("{message}")]
@@ -84,21 +84,26 @@ pub enum JournalError {
     },
 }
 
+/// The error of a file or folder that could not be read or written.
+fn unusable(path: &Path) -> impl Fn(io::Error) -> JournalError {
+    move |error| JournalError::File { path: path.to_owned(), message: error.to_string() }
+}
+
 impl Journal {
     /// The journal of a new run, in `run_dir`, which is made when it is absent. The run's lock is held from here on.
     pub fn create(run_dir: &Path, run: RunId, clock: Arc<dyn Clock>) -> Result<Self, JournalError> {
-        std::fs::create_dir_all(run_dir).map_err(|source| JournalError::File { path: run_dir.to_owned(), source })?;
+        std::fs::create_dir_all(run_dir).map_err(unusable(run_dir))?;
         let lock = RunLock::take(run_dir)?;
         let path = run_dir.join(FILE);
         let opened = OpenOptions::new().append(true).create_new(true).open(&path);
-        let file = opened.map_err(|source| match source.kind() {
+        let file = opened.map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => JournalError::Exists { path: path.clone() },
-            _ => JournalError::File { path: path.clone(), source },
+            _ => unusable(&path)(error),
         })?;
         // The file's name is in its folder, and the folder's in the one above: without both, a crash of the machine loses it.
         for folder in [Some(run_dir), run_dir.parent()].into_iter().flatten().filter(|path| !path.as_os_str().is_empty()) {
             let synced = File::open(folder).and_then(|folder| folder.sync_all());
-            synced.map_err(|source| JournalError::File { path: folder.to_owned(), source })?;
+            synced.map_err(unusable(folder))?;
         }
         let writer = Mutex::new(Writer { path, file, len: 0, seq: 0, since: Mono(0) });
         Ok(Self { run, clock, writer, _lock: lock })
@@ -108,15 +113,15 @@ impl Journal {
     /// cut off by the run's death is removed: it was never durable, so nothing was done upon it.
     pub fn resume(lock: RunLock, reading: &Reading, clock: Arc<dyn Clock>) -> Result<Self, JournalError> {
         let path = lock.run_dir().join(FILE);
-        let failed = |source| JournalError::File { path: path.clone(), source };
-        let mut file = OpenOptions::new().append(true).open(&path).map_err(failed)?;
-        file.set_len(reading.whole).map_err(failed)?;
+        let failed = unusable(&path);
+        let run = reading.run.clone().ok_or_else(|| failed(io::Error::other("it does not say which run it is of")))?;
+        let mut file = OpenOptions::new().append(true).open(&path).map_err(&failed)?;
+        file.set_len(reading.whole).map_err(&failed)?;
         let mut len = reading.whole;
         if reading.unended {
-            file.seek(SeekFrom::End(0)).and_then(|_| file.write_all(b"\n")).map_err(failed)?;
+            file.write_all(b"\n").map_err(&failed)?;
             len += 1;
         }
-        let run = reading.run.clone().ok_or_else(|| failed(io::Error::other("it does not say which run it is of")))?;
         let writer = Mutex::new(Writer { path: path.clone(), file, len, seq: reading.last_seq, since: reading.last_mono });
         Ok(Self { run, clock, writer, _lock: lock })
     }
@@ -173,10 +178,10 @@ impl Writer {
                 self.len += len;
                 Ok(())
             }
-            Err(source) => {
+            Err(error) => {
                 // Half a line would spoil the next one. If even this fails, the reader says so of that line.
                 let _ = self.file.set_len(self.len);
-                Err(JournalError::File { path: self.path.clone(), source })
+                Err(unusable(&self.path)(error))
             }
         }
     }

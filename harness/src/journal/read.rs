@@ -81,12 +81,15 @@ pub fn settled(run_dir: &Path) -> Result<bool, io::Error> {
     }
 }
 
-/// The lines without those that are surely of a kind that claims nothing. Inside of a text the quotes would be escaped.
+/// The lines without those that are surely of a kind that claims nothing. Inside of a text the quotes would be escaped, so one that names
+/// two kinds is two lines that ran into one, and has to be read.
 fn telling(bytes: &[u8]) -> Vec<u8> {
     const MARK: &[u8] = b"\"event\":\"";
     const PLAIN: [&[u8]; 5] = [b"step-", b"observed\"", b"check-", b"noted\"", b"task-"];
     let plain = |line: &[u8]| {
-        let kind = line.windows(MARK.len()).position(|part| part == MARK).map(|at| &line[at + MARK.len()..]);
+        let mut kinds =
+            line.windows(MARK.len()).enumerate().filter(|(_, part)| *part == MARK).map(|(at, _)| &line[at + MARK.len()..]);
+        let kind = kinds.next().filter(|_| kinds.next().is_none());
         kind.is_some_and(|kind| PLAIN.iter().any(|plain| kind.starts_with(plain)))
     };
     bytes.split_inclusive(|byte| *byte == b'\n').filter(|line| !plain(line)).flatten().copied().collect()

@@ -207,6 +207,11 @@ fn the_quick_look_agrees_with_the_whole_reading() {
     agree(false);
     journal.append(Kind::Released { what: stack("shop") }).unwrap();
     agree(true);
-    fs::write(dir.path().join(FILE), "{\"event\":\"claimed\"}\n").unwrap();
-    agree(false);
+    let first = fs::read_to_string(dir.path().join(FILE)).unwrap().lines().next().unwrap().to_owned();
+    let half = "{\"seq\":2,\"event\":\"step-started\",\"st";
+    let claim = "{\"seq\":3,\"event\":\"claimed\",\"engine\":\"s\",\"what\":{\"claimed\":\"stack\",\"name\":\"shop\"}}";
+    for spoilt in ["{\"event\":\"claimed\"}\n".to_owned(), format!("{first}\n{half}{claim}\n")] {
+        fs::write(dir.path().join(FILE), spoilt).unwrap();
+        agree(false);
+    }
 }

@@ -14,7 +14,7 @@ use crate::{
 /// The recipe's checkout in the run's own `ABRA_DIR`.
 #[async_trait]
 pub trait Checkout: Send + Sync {
-    /// Makes the checkout a clone of a folder, its uncommitted changes included as one commit on top.
+    /// Makes the checkout a clone of a folder, its uncommitted changes included as one commit on top. Says whether there were any.
     async fn adopt(&self, claim: &Claim, recipe: &RecipeName, folder: &Path) -> Result<bool, CheckoutError>;
     /// What the checkout holds.
     async fn read(&self, recipe: &RecipeName) -> Result<Checked, CheckoutError>;

@@ -51,9 +51,7 @@ fn world(objects: &[&str]) -> World {
 }
 
 fn id(kind: &str, name: &str) -> ObjectId {
-    use ObjectKind::{Config, Container, Network, Secret, Service, Task, Volume};
-    let kinds = [Service, Task, Container, Network, Volume, Secret, Config];
-    let kind = kinds.into_iter().find(|one| one.name() == kind).unwrap_or_else(|| panic!("{kind}"));
+    let kind = ObjectKind::ALL.into_iter().find(|one| one.name() == kind).unwrap_or_else(|| panic!("{kind}"));
     ObjectId { kind, id: name.to_owned() }
 }
 
@@ -184,6 +182,15 @@ fn a_claim_for_another_swarm_is_refused_with_a_sentence() {
     assert_eq!((now.remove.len(), now.clean), (0, false));
     assert_eq!(now.refused[0].to_string(), "stack shop: it is on the Swarm swarm1, which this engine does not belong to");
     assert_eq!(released(&claims, &now), BTreeSet::new(), "what is out of reach is not known to be gone");
+}
+
+#[test]
+fn what_is_claimed_twice_is_removed_once() {
+    let claims = [stack_claim("shop"), stack_claim("inn"), stack_claim("shop")];
+    assert_eq!(
+        removes(&sweep(&claims, &world(&["volume shop_data", "volume inn_data"]))),
+        ["volume inn_data", "volume shop_data"]
+    );
 }
 
 #[test]

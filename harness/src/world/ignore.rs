@@ -5,6 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::ObjectKind;
 use crate::model::time::Wall;
 
 /// A change of the world that is shown with its reason and not counted, until a day. What is left of a run itself is always counted.
@@ -44,10 +45,10 @@ impl TryFrom<String> for Pattern {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        const KINDS: [&str; 8] = ["service", "task", "container", "network", "volume", "secret", "config", "file"];
-        let name = text.split_once(' ').filter(|(kind, _)| KINDS.contains(kind)).map(|(_, name)| name.trim());
+        let kinds: Vec<&str> = ObjectKind::ALL.map(ObjectKind::name).into_iter().chain(["file"]).collect();
+        let name = text.split_once(' ').filter(|(kind, _)| kinds.contains(kind)).map(|(_, name)| name.trim());
         match name {
-            None => Err(format!("{text:?} names no object: it begins with one of {}, then a name follows", KINDS.join(", "))),
+            None => Err(format!("{text:?} names no object: it begins with one of {}, then a name follows", kinds.join(", "))),
             Some("" | "*") => Err(format!("{text:?} would ignore all of a kind; name the object, or the beginning of its name")),
             Some(_) => Ok(Self(text)),
         }

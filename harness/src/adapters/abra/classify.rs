@@ -1,6 +1,6 @@
 //! How a call ended, from its exit status and what it printed. Pure.
 
-use std::time::Duration;
+use std::{os::unix::process::ExitStatusExt, process::ExitStatus, time::Duration};
 
 use crate::ports::{AbraError, Exchange};
 
@@ -15,6 +15,16 @@ pub enum Ended {
     Deadline(Duration),
     /// By us, because it asked a question.
     Asked,
+}
+
+impl Ended {
+    /// How a process ended that nobody of us ended.
+    pub(super) fn by_itself(status: ExitStatus) -> Self {
+        match (status.code(), status.signal()) {
+            (Some(code), _) => Self::Exit(code),
+            (None, signal) => Self::Signal(signal.unwrap_or_default()),
+        }
+    }
 }
 
 /// Exit code 0 is the exchange itself; everything else is an error with abra's own reason.

@@ -1,6 +1,6 @@
 //! Who belongs to a child: its group and session, its descendants, and those that left both but bear its mark.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, io};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
@@ -21,21 +21,22 @@ impl Family {
     }
 
     /// Those that live now, the leader included as long as it lives.
-    pub(in crate::adapters) fn living(&mut self) -> Vec<Process> {
-        let all: Vec<Process> = table().unwrap_or_default().into_iter().filter(|process| !process.ended).collect();
+    fn living(&mut self) -> io::Result<Vec<Process>> {
+        let all: Vec<Process> = table()?.into_iter().filter(|process| !process.ended).collect();
         let marked: BTreeSet<i32> = all.iter().map(|process| process.pid).filter(|pid| self.bears_mark(*pid)).collect();
         let members = members(&all, self.leader, &self.known, &marked);
         self.known.extend(members.iter().map(|process| (process.pid, process.start_ticks)));
-        members
+        Ok(members)
     }
 
     fn bears_mark(&self, pid: i32) -> bool {
         environment(pid).split(|byte| *byte == 0).any(|entry| entry == self.mark.as_bytes())
     }
 
-    /// Sends `signal` to the group and to every member outside of it. Says whether anybody was alive.
+    /// Sends `signal` to the group and to every member outside of it. Says whether anybody was alive, as far as that can be known: when
+    /// the table of processes cannot be read, somebody may be.
     pub(in crate::adapters) fn signal(&mut self, signal: Signal) -> bool {
-        let living = self.living();
+        let Ok(living) = self.living() else { return true };
         // The group's id stays taken as long as it has a member, so this cannot hit strangers while one lives.
         if let Some(group) = Pid::from_raw(self.leader).filter(|_| living.iter().any(|process| process.group == self.leader)) {
             let _ = kill_process_group(group, signal);

@@ -140,9 +140,12 @@ impl PtyAbra {
         let doing = format!("abra {name}");
         // Until its name is on the disk the child waits; when that fails, dropping it ends it.
         self.children.started(pid, running.start_ticks, &doing).await.map_err(not_run)?;
-        let seen = running.go(budget, self.setup.quiet).await.map_err(|error| not_run(error.to_string()));
-        self.children.ended(pid).await;
-        let (seen, took) = (seen?, started.elapsed());
+        let seen = running.go(budget, self.setup.quiet).await.map_err(|error| not_run(error.to_string()))?;
+        // One that cannot be ended stays in the journal, and the sweep tries again.
+        if seen.buried {
+            self.children.ended(pid).await;
+        }
+        let took = started.elapsed();
         self.learn(call, &seen.raw);
         self.keep(number, call, &seen, took);
         Ok((seen, took))
@@ -221,10 +224,15 @@ impl Abra for PtyAbra {
     }
 
     async fn downloaded(&self, path: &str) -> Result<Option<u64>, AbraError> {
-        let file = self.setup.cwd.join(archive::FILE);
-        let size = archive::size(&file, path);
-        let _ = std::fs::remove_file(&file);
-        size.map_err(|error| AbraError::Unreadable { call: "app-backup-download".into(), message: error.to_string() })
+        let (file, path) = (self.setup.cwd.join(archive::FILE), path.to_owned());
+        // It may hold gigabytes, and a signal has to be heard meanwhile.
+        let size = tokio::task::spawn_blocking(move || {
+            let size = archive::size(&file, &path);
+            let _ = std::fs::remove_file(&file);
+            size
+        });
+        let unreadable = |message: String| AbraError::Unreadable { call: "app-backup-download".into(), message };
+        size.await.map_err(|error| unreadable(error.to_string()))?.map_err(|error| unreadable(error.to_string()))
     }
 }
 

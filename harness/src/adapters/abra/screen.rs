@@ -1,5 +1,9 @@
 //! What a person would have seen at the end: control sequences obeyed or dropped, repainted lines once. Pure.
 
+/// How many blanks and empty lines the moves of a cursor may make together. A program moves within its screen, and one that does not must
+/// not make us fill memory.
+const MOST_MADE: usize = 1 << 20;
+
 /// The text on a terminal after `raw` was written to it, from the first line on, lines ended by `\n`.
 pub fn shown(raw: &[u8]) -> String {
     let mut screen = Screen::default();
@@ -11,8 +15,7 @@ pub fn shown(raw: &[u8]) -> String {
             '\r' => screen.column = 0,
             '\u{8}' => screen.column = screen.column.saturating_sub(1),
             '\t' => {
-                let stop = (screen.column / 8 + 1) * 8;
-                while screen.column < stop {
+                for _ in 0..8 - screen.column % 8 {
                     screen.put(' ');
                 }
             }
@@ -51,6 +54,8 @@ struct Screen {
     lines: Vec<Vec<char>>,
     row: usize,
     column: usize,
+    /// How many blanks and empty lines were made so far by moves beyond what was written.
+    made: usize,
 }
 
 impl Screen {
@@ -62,13 +67,22 @@ impl Screen {
     }
 
     fn put(&mut self, c: char) {
-        let column = self.column;
+        let end = self.line().len();
+        let blanks = self.granted(self.column.saturating_sub(end));
+        let column = self.column.min(end + blanks);
         let line = self.line();
         if line.len() <= column {
             line.resize(column + 1, ' ');
         }
         line[column] = c;
-        self.column += 1;
+        self.column = column + 1;
+    }
+
+    /// As many of the `wanted` blanks or empty lines as may still be made.
+    fn granted(&mut self, wanted: usize) -> usize {
+        let granted = wanted.min(MOST_MADE - self.made);
+        self.made += granted;
+        granted
     }
 
     /// A new line also goes to the first column: the terminal's driver writes it as CR LF, and files have it bare.
@@ -79,7 +93,7 @@ impl Screen {
     }
 
     fn control(&mut self, last: Option<char>, parameters: &str) {
-        // No terminal is larger than this, and a program must not make us fill memory with blanks.
+        // No terminal is larger than this.
         let count = parameters.split(';').next().and_then(|text| text.parse().ok()).unwrap_or(0_usize).min(1000);
         let by = count.max(1);
         match last {
@@ -87,7 +101,11 @@ impl Screen {
             Some('B') => self.row = (self.row + by).min(self.lines.len().saturating_sub(1)),
             Some('C') => self.column += by,
             Some('D') => self.column = self.column.saturating_sub(by),
-            Some('E') => self.down(by),
+            Some('E') => {
+                let there = self.lines.len().saturating_sub(self.row + 1).min(by);
+                let by = there + self.granted(by - there);
+                self.down(by);
+            }
             Some('F') => (self.row, self.column) = (self.row.saturating_sub(by), 0),
             Some('G') => self.column = by - 1,
             Some('K') => {
@@ -146,6 +164,9 @@ mod tests {
     fn nonsense_is_read_without_harm() {
         for raw in [&b"\x1b"[..], b"\x1b[", b"\x1b[999999999C\xff\xfe", b"\x1b]", b"\x1b[5A\x1b[3J\x1b[1K"] {
             assert!(shown(raw).len() < 5000);
+        }
+        for raw in ["\x1b[1000E", "\x1b[1000Cx", "\n\x1b[1000Cx", "\x1b[1000C\t"] {
+            assert!(shown(raw.repeat(20_000).as_bytes()).len() < 2 * MOST_MADE, "{raw:?}");
         }
     }
 }

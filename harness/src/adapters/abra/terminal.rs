@@ -23,7 +23,7 @@ use tokio::{
 };
 
 use super::{
-    super::proc::start_ticks,
+    super::{output::keep, proc::start_ticks},
     classify::{Ended, question},
     family::Family,
     screen::shown,
@@ -36,7 +36,7 @@ const GRACE: Duration = Duration::from_secs(1);
 const LINGER: Duration = Duration::from_millis(200);
 /// How long the end of a killed family is waited for. The kernel needs a few milliseconds.
 const BURIAL: Duration = Duration::from_secs(2);
-/// How much of the output is kept, in bytes: the end of it.
+/// How much of the output is kept at least, in bytes: the end of it.
 const KEPT: usize = 32 << 20;
 
 /// What to start, and how.
@@ -57,8 +57,10 @@ pub struct Start {
 pub struct Seen {
     /// How it ended.
     pub ended: Ended,
-    /// What it printed, byte for byte; the last 32 MiB of it.
+    /// What it printed, byte for byte; at least the last 32 MiB of it.
     pub raw: Vec<u8>,
+    /// Whether nothing that it started is alive any more.
+    pub buried: bool,
 }
 
 /// A program that was started and waits for [`Running::go`].
@@ -131,7 +133,7 @@ fn read(mut reader: Box<dyn Read + Send>) -> io::Result<mpsc::Receiver<Vec<u8>>>
 
 impl Running {
     /// Lets the program go and sees it to its end. `quiet` is the silence after which a line that looks like a question is
-    /// one. Nothing that it started is alive when this returns.
+    /// one. What it started is killed before this returns.
     pub async fn go(mut self, budget: Duration, quiet: Duration) -> io::Result<Seen> {
         let deadline = Instant::now() + budget;
         let mut raw = Vec::new();
@@ -143,45 +145,40 @@ impl Running {
         let ended = loop {
             tokio::select! {
                 biased;
-                () = sleep_until(deadline) => break Some(Ended::Deadline(budget)),
+                () = sleep_until(deadline) => break Ended::Deadline(budget),
                 chunk = self.output.recv(), if open => match chunk {
                     Some(chunk) => {
-                        keep(&mut raw, &chunk);
+                        keep(&mut raw, &chunk, KEPT);
                         heard = Instant::now();
                         listening = true;
                     }
                     None => open = false,
                 },
                 _ = self.ends.recv() => {
-                    if self.child.try_wait()?.is_some() {
-                        break None;
+                    if let Some(status) = self.child.try_wait()? {
+                        break Ended::by_itself(status);
                     }
                 }
                 () = sleep_until(heard + quiet), if listening => {
                     if question(&shown(tail(&raw))).is_some() {
-                        break Some(Ended::Asked);
+                        break Ended::Asked;
                     }
                     listening = false;
                 }
             }
         };
-        if ended.is_some() {
-            self.family.signal(Signal::TERM);
-            let _ = timeout(GRACE, self.exited()).await;
+        match ended {
+            Ended::Deadline(_) | Ended::Asked => {
+                self.family.signal(Signal::TERM);
+                let _ = timeout(GRACE, self.exited()).await;
+            }
+            Ended::Exit(_) | Ended::Signal(_) => {}
         }
         self.drain(&mut raw, LINGER).await;
-        self.bury().await;
+        let buried = self.bury().await;
         self.drain(&mut raw, LINGER).await;
-        let status = self.child.wait()?;
         self.over = true;
-        let ended = ended.unwrap_or_else(|| {
-            use std::os::unix::process::ExitStatusExt;
-            match (status.code(), status.signal()) {
-                (Some(code), _) => Ended::Exit(code),
-                (None, signal) => Ended::Signal(signal.unwrap_or_default()),
-            }
-        });
-        Ok(Seen { ended, raw })
+        Ok(Seen { ended, raw, buried })
     }
 
     async fn exited(&mut self) {
@@ -194,21 +191,26 @@ impl Running {
     async fn drain(&mut self, raw: &mut Vec<u8>, patience: Duration) {
         let until = Instant::now() + GRACE;
         while let Ok(Some(chunk)) = timeout(patience, self.output.recv()).await {
-            keep(raw, &chunk);
+            keep(raw, &chunk, KEPT);
             if Instant::now() > until {
                 break;
             }
         }
     }
 
-    /// Kills until nobody is left.
-    async fn bury(&mut self) {
+    /// Kills until nobody is left. Says whether nobody is: one that the kernel keeps does not end when it is told to.
+    async fn bury(&mut self) -> bool {
         let until = Instant::now() + BURIAL;
-        while self.family.signal(Signal::KILL) && Instant::now() < until {
+        while self.family.signal(Signal::KILL) {
+            if Instant::now() > until {
+                return false;
+            }
             sleep(Duration::from_millis(10)).await;
-            // The leader's own exit status is taken here, so that it does not count as alive.
             let _ = self.child.try_wait();
         }
+        // Its exit status is taken, so that nothing stays of it in the table of processes.
+        let _ = self.child.try_wait();
+        true
     }
 }
 
@@ -216,19 +218,14 @@ impl Drop for Running {
     /// A call that is given up half-way must not go on acting; its family is killed, whoever dropped it.
     fn drop(&mut self) {
         if !self.over {
-            // One that was just being born when its parent was killed is found by the next look.
-            let until = Instant::now() + BURIAL;
-            while self.family.signal(Signal::KILL) && Instant::now() < until {
-                let _ = self.child.wait();
+            // One that was just being born when its parent was killed is found by the next look. The system's clock, for the runtime's
+            // may stand still.
+            let began = std::time::Instant::now();
+            while self.family.signal(Signal::KILL) && began.elapsed() < BURIAL {
+                std::thread::sleep(Duration::from_millis(5));
             }
+            let _ = self.child.try_wait();
         }
-    }
-}
-
-fn keep(raw: &mut Vec<u8>, chunk: &[u8]) {
-    raw.extend_from_slice(chunk);
-    if raw.len() > 2 * KEPT {
-        raw.drain(..raw.len() - KEPT);
     }
 }
 

@@ -7,7 +7,7 @@ use bollard::{API_DEFAULT_VERSION, Docker, errors::Error};
 use crate::ports::SwarmError;
 
 /// The longest that one answer of the engine is waited for.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(super) fn connect(socket: &Path) -> Result<Docker, SwarmError> {
     let shown = socket.display().to_string();
@@ -40,11 +40,18 @@ pub(super) async fn found<T>(call: &str, future: impl Future<Output = Result<T, 
 }
 
 fn failed(call: &str, error: Error) -> SwarmError {
-    let call = call.to_owned();
     match error {
-        Error::DockerResponseServerError { status_code: 400 | 403 | 409 | 503, message } => SwarmError::Refused { call, message },
-        Error::DockerResponseServerError { message, .. } => SwarmError::Failed { call, message },
+        Error::DockerResponseServerError { status_code, message } => told(call, status_code, message),
         Error::SocketNotFoundError(socket) => SwarmError::Absent { socket },
-        other => SwarmError::Failed { call, message: other.to_string() },
+        other => SwarmError::Failed { call: call.to_owned(), message: other.to_string() },
+    }
+}
+
+/// What an answer with another status than the wanted one means.
+pub(super) fn told(call: &str, status: u16, message: String) -> SwarmError {
+    let call = call.to_owned();
+    match status {
+        400 | 403 | 409 | 503 => SwarmError::Refused { call, message },
+        _ => SwarmError::Failed { call, message },
     }
 }

@@ -17,6 +17,7 @@ use serde_json::Value;
 use super::{
     DockerSwarm,
     call::{answer, found},
+    look::NAMESPACE,
 };
 use crate::{
     claim::{Claim, Claimed},
@@ -102,7 +103,7 @@ impl Data for DockerSwarm {
 
     async fn exec(&self, claim: &Claim, task: &TaskId, argv: &[String], patience: Duration) -> Result<Said, SwarmError> {
         let Claimed::Stack { name: stack } = claim.what() else { return Err(uncovered("exec")) };
-        let labels = [format!("com.docker.swarm.task.id={task}"), format!("com.docker.stack.namespace={stack}")];
+        let labels = [format!("com.docker.swarm.task.id={task}"), format!("{NAMESPACE}={stack}")];
         let container = running(&self.docker, &labels).await?;
         let container = container.ok_or_else(|| failed("exec", format!("no container of task {task} runs on this engine")))?;
         exec(&self.docker, &container, argv, patience).await

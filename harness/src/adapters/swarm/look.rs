@@ -28,6 +28,7 @@ use super::{
     raw::{self, RawService},
 };
 use crate::{
+    adapters::output::keep,
     converge::{
         Endpoint, Health, HostPort, Index, Mode, OnFailure, Order, RestartCondition, RestartPolicy, RollPolicy, ServiceView,
         SpecDigest, TaskState, TaskView, UpdateState, UpdateView,
@@ -39,7 +40,7 @@ use crate::{
 /// The label by which `docker stack` and abra tie services to their stack.
 pub(super) const NAMESPACE: &str = "com.docker.stack.namespace";
 
-/// The bytes of a task's logs that are kept at most; the last lines of a task that writes without line ends are cut.
+/// The bytes of a task's logs that are kept at least; the first lines that are asked for of a task that writes without line ends are cut.
 const LOG_LIMIT: usize = 64 * 1024;
 
 /// How many checks in a row have to fail where a health check does not say it.
@@ -81,10 +82,7 @@ pub(super) async fn logs(docker: &Docker, task: &TaskId, lines: u32) -> Result<S
     let stream = docker.task_logs(task.as_str(), Some(options));
     // Standard output and standard error come as frames of one stream in the order of writing.
     let collected = stream.map_ok(|frame| frame.into_bytes()).try_fold(Vec::new(), |mut kept, bytes| async move {
-        kept.extend_from_slice(&bytes);
-        if kept.len() > 2 * LOG_LIMIT {
-            kept.drain(..kept.len() - LOG_LIMIT);
-        }
+        keep(&mut kept, &bytes, LOG_LIMIT);
         Ok(kept)
     });
     let bytes = answer("task logs", collected).await?;

@@ -3,7 +3,7 @@
 //! The library reads a service's health check under another name than the engine writes, so it loses it, and with it part
 //! of the spec. This list is therefore asked for by hand: one request over the engine's socket, without chunks.
 
-use std::{collections::HashMap, fmt::Write as _, path::Path, time::Duration};
+use std::{collections::HashMap, fmt::Write as _, path::Path};
 
 use bollard::models::Service;
 use serde_json::Value;
@@ -12,15 +12,16 @@ use tokio::{
     net::UnixStream,
 };
 
+use super::call::{PATIENCE, told};
 use crate::{
     claim::{Claim, Claimed},
     model::names::ServiceName,
     ports::SwarmError,
 };
 
-/// The longest that the answer is waited for.
-const PATIENCE: Duration = Duration::from_secs(20);
-const CALL: &str = "services";
+/// What a reader of an error sees of the calls.
+const LIST: &str = "services";
+const RESTART: &str = "restart";
 
 /// A service, and its spec with all that the engine wrote.
 pub(super) struct RawService {
@@ -36,8 +37,8 @@ pub(super) async fn services(
         Some(filters) => format!("/services?filters={}", quoted(&serde_json::json!(filters).to_string())),
         None => "/services".to_owned(),
     };
-    let answer = asked(socket, "GET", &target, "").await?;
-    let services: Vec<Value> = serde_json::from_slice(body(&answer)?).map_err(|error| failed(error.to_string()))?;
+    let answer = asked(socket, LIST, &format!("GET {target}"), "").await?;
+    let services: Vec<Value> = serde_json::from_slice(body(LIST, &answer)?).map_err(|error| failed(LIST, error.to_string()))?;
     services.into_iter().map(service).collect()
 }
 
@@ -45,52 +46,51 @@ pub(super) async fn services(
 pub(super) async fn restart(socket: &Path, claim: &Claim, service: &ServiceName) -> Result<(), SwarmError> {
     let covered = matches!(claim.what(), Claimed::Stack { name } if name.owns(service.as_str()));
     if !covered {
-        return Err(SwarmError::Refused { call: "restart".into(), message: format!("no claim covers {service}") });
+        return Err(SwarmError::Refused { call: RESTART.into(), message: format!("no claim covers {service}") });
     }
     let named = HashMap::from([("name".to_owned(), vec![service.to_string()])]);
     let found = services(socket, Some(&named)).await?.into_iter();
     let found = found.into_iter().find(|found| found.spec["Name"].as_str() == Some(service.as_str()));
-    let gone = || SwarmError::Failed { call: "restart".into(), message: format!("there is no service {service}") };
+    let gone = || failed(RESTART, format!("there is no service {service}"));
     let RawService { read, mut spec } = found.ok_or_else(gone)?;
     let (Some(id), Some(version)) = (read.id, read.version.and_then(|version| version.index)) else { return Err(gone()) };
     let counter = spec["TaskTemplate"]["ForceUpdate"].as_u64().unwrap_or_default();
     spec["TaskTemplate"]["ForceUpdate"] = (counter + 1).into();
-    let answer = asked(socket, "POST", &format!("/services/{id}/update?version={version}"), &spec.to_string()).await?;
-    body(&answer).map(drop)
+    let request = format!("POST /services/{id}/update?version={version}");
+    let answer = asked(socket, RESTART, &request, &spec.to_string()).await?;
+    body(RESTART, &answer).map(drop)
 }
 
-async fn asked(socket: &Path, method: &str, target: &str, sent: &str) -> Result<Vec<u8>, SwarmError> {
-    let answer = tokio::time::timeout(PATIENCE, ask(socket, method, target, sent)).await;
-    let answer = answer.map_err(|_| SwarmError::Silent { call: CALL.into(), after: PATIENCE })?;
-    answer.map_err(|error| failed(error.to_string()))
+/// The answer to a `request`, which is a method and a target.
+async fn asked(socket: &Path, call: &str, request: &str, sent: &str) -> Result<Vec<u8>, SwarmError> {
+    let answer = tokio::time::timeout(PATIENCE, ask(socket, request, sent)).await;
+    let answer = answer.map_err(|_| SwarmError::Silent { call: call.to_owned(), after: PATIENCE })?;
+    answer.map_err(|error| failed(call, error.to_string()))
 }
 
 /// One request in HTTP 1.0, whose answer ends with the connection and is never in chunks.
-async fn ask(socket: &Path, method: &str, target: &str, sent: &str) -> std::io::Result<Vec<u8>> {
+async fn ask(socket: &Path, request: &str, sent: &str) -> std::io::Result<Vec<u8>> {
     let mut stream = UnixStream::connect(socket).await?;
     let body = match sent {
         "" => String::new(),
         sent => format!("Content-Type: application/json\r\nContent-Length: {}\r\n", sent.len()),
     };
-    stream.write_all(format!("{method} {target} HTTP/1.0\r\nHost: engine\r\n{body}\r\n{sent}").as_bytes()).await?;
+    stream.write_all(format!("{request} HTTP/1.0\r\nHost: engine\r\n{body}\r\n{sent}").as_bytes()).await?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await?;
     Ok(answer)
 }
 
 /// The body of an answer that went well.
-fn body(answer: &[u8]) -> Result<&[u8], SwarmError> {
-    let end = answer.windows(4).position(|part| part == b"\r\n\r\n").ok_or_else(|| failed("no whole answer"))?;
+fn body<'a>(call: &str, answer: &'a [u8]) -> Result<&'a [u8], SwarmError> {
+    let end = answer.windows(4).position(|part| part == b"\r\n\r\n").ok_or_else(|| failed(call, "no whole answer"))?;
     let head = String::from_utf8_lossy(&answer[..end]);
     let body = &answer[end + 4..];
     let status = head.split_whitespace().nth(1).and_then(|status| status.parse::<u16>().ok()).unwrap_or_default();
     if status != 200 {
         let said: Option<Value> = serde_json::from_slice(body).ok();
         let message = said.and_then(|said| said["message"].as_str().map(str::to_owned)).unwrap_or_else(|| head.into_owned());
-        return Err(match status {
-            400 | 403 | 409 | 503 => SwarmError::Refused { call: CALL.into(), message },
-            _ => SwarmError::Failed { call: CALL.into(), message },
-        });
+        return Err(told(call, status, message));
     }
     Ok(body)
 }
@@ -111,11 +111,11 @@ fn service(mut value: Value) -> Result<RawService, SwarmError> {
         }
         serde_json::from_value(value)
     });
-    Ok(RawService { read: read.map_err(|error| failed(error.to_string()))?, spec })
+    Ok(RawService { read: read.map_err(|error| failed(LIST, error.to_string()))?, spec })
 }
 
-fn failed(message: impl Into<String>) -> SwarmError {
-    SwarmError::Failed { call: CALL.into(), message: message.into() }
+fn failed(call: &str, message: impl Into<String>) -> SwarmError {
+    SwarmError::Failed { call: call.to_owned(), message: message.into() }
 }
 
 /// The text with everything but letters and digits percent-encoded.
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     fn read(answer: &[u8]) -> Result<Vec<RawService>, SwarmError> {
-        let services: Vec<Value> = serde_json::from_slice(body(answer)?).unwrap();
+        let services: Vec<Value> = serde_json::from_slice(body(LIST, answer)?).unwrap();
         services.into_iter().map(service).collect()
     }
 
@@ -163,6 +163,8 @@ mod tests {
         let answer = b"HTTP/1.0 503 Unavailable\r\n\r\n{\"message\":\"This node is not a swarm manager.\"}";
         let error = read(answer).err().unwrap();
         assert_eq!(error.to_string(), "the engine refuses services: This node is not a swarm manager.");
+        let conflict = body(RESTART, b"HTTP/1.0 409 Conflict\r\n\r\n{\"message\":\"update out of sequence\"}").unwrap_err();
+        assert_eq!(conflict.to_string(), "the engine refuses restart: update out of sequence");
         assert!(read(b"HTTP/1.0 200").is_err());
     }
 }

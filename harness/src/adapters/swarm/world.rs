@@ -14,7 +14,10 @@ use bollard::{
     },
 };
 
-use super::call::{answer, found};
+use super::{
+    call::{answer, found},
+    look::NAMESPACE,
+};
 use crate::{
     claim::{Claim, Claimed},
     model::names::StackName,
@@ -22,8 +25,6 @@ use crate::{
     sweep::Removal,
     world::{Object, ObjectId, ObjectKind, World},
 };
-
-const STACK_LABEL: &str = "com.docker.stack.namespace";
 
 pub(super) async fn world(docker: &Docker) -> Result<World, SwarmError> {
     let containers = ListContainersOptions { all: true, ..Default::default() };
@@ -72,7 +73,7 @@ fn object(
     uses: BTreeSet<ObjectId>,
 ) -> Object {
     let labels: BTreeMap<String, String> = labels.unwrap_or_default().into_iter().collect();
-    let stack: Option<StackName> = labels.get(STACK_LABEL).and_then(|label| label.parse().ok());
+    let stack: Option<StackName> = labels.get(NAMESPACE).and_then(|label| label.parse().ok());
     Object { name: name.unwrap_or_default(), stack, labels, version: format!("{version:?}"), uses }
 }
 
@@ -172,11 +173,20 @@ pub(super) async fn mark(docker: &Docker, claim: &Claim, labels: &BTreeMap<Strin
     answer("make the marker", docker.create_config(spec)).await.map(|_| ())
 }
 
+/// Whether a claim of this kind can cover an object by its kind and name. Whether it does, the sweep has read from the whole world.
+fn may_cover(what: &Claimed, removal: &Removal) -> bool {
+    match what {
+        Claimed::Stack { .. } => true,
+        Claimed::Marker { name } => removal.object.kind == ObjectKind::Config && removal.name == *name,
+        Claimed::EnvFile { .. } | Claimed::Dir { .. } | Claimed::Snapshots { .. } => false,
+    }
+}
+
 pub(super) async fn remove(docker: &Docker, claim: &Claim, removal: &Removal) -> Result<(), SwarmError> {
     let call = format!("remove {removal}");
     let id = removal.object.id.as_str();
-    if matches!(claim.what(), Claimed::EnvFile { .. } | Claimed::Dir { .. }) {
-        let message = format!("the claim of {} covers no object", claim.what());
+    if !may_cover(claim.what(), removal) {
+        let message = format!("the claim of {} does not cover it", claim.what());
         return Err(SwarmError::Refused { call, message });
     }
     // An object that is gone already was removed by somebody who wanted the same.
@@ -195,4 +205,26 @@ pub(super) async fn remove(docker: &Docker, claim: &Claim, removal: &Removal) ->
         ObjectKind::Config => found(&call, docker.delete_config(id)).await,
     };
     gone.map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_removes_only_what_it_can_cover() {
+        let removal = |kind, name: &str| Removal { object: named(kind, "x".into()), name: name.into() };
+        let marker = Claimed::Marker { name: "taster-run".into() };
+        let snapshots = Claimed::Snapshots { app: "a.taster.test".parse().unwrap(), service: "backups_app".parse().unwrap() };
+        for (what, removal, may) in [
+            (Claimed::Stack { name: "shop".parse().unwrap() }, removal(ObjectKind::Volume, "shop_data"), true),
+            (marker.clone(), removal(ObjectKind::Config, "taster-run"), true),
+            (marker.clone(), removal(ObjectKind::Config, "settings"), false),
+            (marker, removal(ObjectKind::Secret, "taster-run"), false),
+            (snapshots, removal(ObjectKind::Volume, "shop_data"), false),
+            (Claimed::Dir { path: "/tmp/run/abra".into() }, removal(ObjectKind::Volume, "shop_data"), false),
+        ] {
+            assert_eq!(may_cover(&what, &removal), may, "{removal} under the claim of {what}");
+        }
+    }
 }
