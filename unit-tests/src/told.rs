@@ -233,8 +233,12 @@ impl Told {
         Self::within(child, LONGEST)
     }
 
-    /// Its outputs are read all the while: a process whose words nobody takes stops at the size of a pipe.
-    fn within(child: Child, patience: Duration) -> Self {
+    /// What `child` told, once it has ended, for which it has `patience`.
+    ///
+    /// # Panics
+    /// If it had to be killed, because it did not end within that.
+    pub fn within(child: Child, patience: Duration) -> Self {
+        // Its outputs are read all the while: a process whose words nobody takes stops at the size of a pipe.
         let pid = child.id();
         let (tell, told) = channel();
         thread::spawn(move || tell.send(child.wait_with_output()));

@@ -84,17 +84,37 @@ enum Value {
 /// The value at the beginning of `rest`, and the comment behind it.
 fn split_value(rest: &str) -> (Value, Option<String>) {
     let comment = |after: &str| after.trim_start().strip_prefix('#').map(|text| text.trim().to_owned());
-    for quote in ['"', '\''] {
-        if let Some((value, after)) = rest.strip_prefix(quote).and_then(|inner| inner.split_once(quote)) {
-            let value = if quote == '"' { Value::Expanded(value.to_owned()) } else { Value::Literal(value.to_owned()) };
-            return (value, comment(after));
-        }
+    if let Some((value, after)) = rest.strip_prefix('\'').and_then(|inner| inner.split_once('\'')) {
+        return (Value::Literal(value.to_owned()), comment(after));
+    }
+    if let Some((value, after)) = rest.strip_prefix('"').and_then(unescaped) {
+        return (Value::Expanded(value), comment(after));
     }
     let end = if rest.starts_with('#') { Some(0) } else { rest.find(" #").or_else(|| rest.find("\t#")) };
     match end {
         Some(at) => (Value::Expanded(rest[..at].trim_end().to_owned()), comment(&rest[at..])),
         None => (Value::Expanded(rest.trim_end().to_owned()), None),
     }
+}
+
+/// What stands before the double quote that closes, its escapes undone as godotenv does, and what follows it. A dollar that is escaped is
+/// doubled, which [`expand`] reads as one.
+fn unescaped(text: &str) -> Option<(String, &str)> {
+    let mut value = String::new();
+    let mut chars = text.char_indices();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '"' => return Some((value, &text[at + 1..])),
+            '\\' => match chars.next()?.1 {
+                'n' => value.push('\n'),
+                'r' => value.push('\r'),
+                '$' => value.push_str("$$"),
+                other => value.push(other),
+            },
+            c => value.push(c),
+        }
+    }
+    None
 }
 
 /// `text` with `$NAME`, `${NAME}`, `${NAME:-default}`, `${NAME-default}` and `${NAME:+other}` replaced, and `$$` read as `$`.
@@ -162,7 +182,8 @@ mod tests {
     fn an_env_is_read_as_abra_reads_it() {
         let env = Env::parse(
             "TYPE=ghost:1.2.3+4\nCOMPOSE_FILE=\"compose.yml\"\nCOMPOSE_FILE=\"$COMPOSE_FILE:compose.db.yml\"\n\
-             #SECRET_OLD_VERSION=v1\nSECRET_DB_VERSION=v2 # length=64 charset=hex\nLITERAL='$DOMAIN # kept'\nEMPTY=\nHASH=a#b\n",
+             #SECRET_OLD_VERSION=v1\nSECRET_DB_VERSION=v2 # length=64 charset=hex\nLITERAL='$DOMAIN # kept'\nEMPTY=\nHASH=a#b\n\
+             ESCAPED=\"it's \\\"\\$5\\\" \\\\ two\\nlines\" # why\nOPEN=\"no end\n",
         );
         for (key, value) in [
             ("COMPOSE_FILE", Some("compose.yml:compose.db.yml")),
@@ -171,6 +192,8 @@ mod tests {
             ("LITERAL", Some("$DOMAIN # kept")),
             ("EMPTY", Some("")),
             ("HASH", Some("a#b")),
+            ("ESCAPED", Some("it's \"$5\" \\ two\nlines")),
+            ("OPEN", Some("\"no end")),
         ] {
             assert_eq!(env.get(key), value, "{key}");
         }

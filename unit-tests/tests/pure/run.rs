@@ -10,10 +10,6 @@ use futures_util::stream::{self, StreamExt};
 use harness::{
     adapters::{clock::SystemClock, folder::Folder},
     engine::{self, Past, Run},
-    facts::{
-        Found, Given,
-        attached::{self, Attached},
-    },
     journal::{self, Journal},
     log::{Log, Reporter},
     model::{
@@ -36,7 +32,7 @@ use unit_tests::{
     recording::Recording,
     sim_host::{Does, Manners, SimHost, left},
     sim_neighbours::SimNeighbours,
-    tale::{facts, request, tree},
+    tale::request,
 };
 
 /// A secret that every run on a simulated host knows.
@@ -182,24 +178,6 @@ pub(crate) fn check(told: Told, colour: Colour, exit: u8, why: &str) {
     assert_eq!((told.colour, told.exit), (colour, exit), "{}", told.why);
     assert!(told.why.contains(why), "{:?} should say {why:?}", told.why);
     assert!(told.left.is_empty(), "left: {:?}", told.left);
-}
-
-#[test]
-fn a_run_on_a_kept_app_knows_the_operators_files_from_before() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-    let mut sim = SimHost::new(Manners::default(), Recording::load("healthy").looks.last().unwrap());
-    sim.machine.env_files = BTreeMap::from([("/home/operator/.abra/servers/default/shop.env".into(), "a digest".into())]);
-    let state = tempfile::tempdir().unwrap();
-    let folder = Folder::of(state.path(), &"20261121-101502-aebagbaf".parse().unwrap());
-    let journal = Journal::create(folder.root(), folder.run().clone(), Arc::new(SystemClock::start())).unwrap();
-    let log = Log::new(journal, Arc::new(Redact::new()), Vec::new());
-    let (request, host, pack) = (request(&[Tier::Custom]), Host::parse("zone = \"taster.test\"").unwrap(), Pack::default());
-    let given = Given { request: &request, host: &host, pack: &pack, history: None };
-    let source = request.source.clone();
-    let attached = Attached { head: facts(tree(None)).head, runs: None, source, tools: BTreeMap::new() };
-    let found = Found::default();
-    let _ = runtime.block_on(attached::gather(&attached, given, &sim.ports(), &log, &folder, &found));
-    assert_eq!(found.world.get().unwrap().files, sim.machine.env_files, "else each would count as made meanwhile");
 }
 
 #[test]
