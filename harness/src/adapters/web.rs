@@ -77,7 +77,7 @@ impl HttpsWeb {
             let unreadable = |message: String| WebError::BadCertificate { message: format!("{}: {message}", ca.display()) };
             let pem = std::fs::read(ca).map_err(|error| unreadable(error.to_string()))?;
             let bundle = Certificate::from_pem_bundle(&pem).map_err(|error| unreadable(error.to_string()))?;
-            builder = builder.tls_certs_only(bundle);
+            builder = builder.tls_certs_merge(bundle);
         }
         if let Some(ingress) = self.ingress {
             builder = builder.dns_resolver(Arc::new(ZoneResolver { suffix: format!(".{}", self.zone), ingress }));

@@ -8,24 +8,23 @@ use std::{
 
 use bollard::{
     Docker,
-    errors::Error,
     models::{
         ContainerInspectResponse, EndpointPortConfigPublishModeEnum, EndpointSpecModeEnum, HealthConfig, ServiceSpec,
         ServiceSpecUpdateConfig, ServiceSpecUpdateConfigFailureActionEnum as FailureAction, ServiceSpecUpdateConfigOrderEnum,
         ServiceUpdateStatusStateEnum, Task, TaskSpecRestartPolicy, TaskSpecRestartPolicyConditionEnum as Condition,
         TaskState as EngineState,
     },
-    query_parameters::{ListTasksOptionsBuilder, LogsOptionsBuilder},
+    query_parameters::LogsOptionsBuilder,
 };
 use data_encoding::HEXLOWER;
 use futures_util::TryStreamExt;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{
     call::{answer, found},
     raw::{self, RawService},
+    tasks::tasks,
 };
 use crate::{
     adapters::output::keep,
@@ -58,14 +57,8 @@ pub(super) async fn look(
     // current only when both lists have it.
     let (services, tasks, current) = tokio::try_join!(
         raw::services(socket, Some(&of_stack)),
-        answer("tasks", async {
-            let options = ListTasksOptionsBuilder::new().filters(&of_stack).build();
-            lenient(docker.list_tasks(Some(options)).await, without_strangeness)
-        }),
-        answer("current tasks", async {
-            let options = ListTasksOptionsBuilder::new().filters(&current).build();
-            lenient(docker.list_tasks(Some(options)).await, without_strangeness)
-        }),
+        tasks("tasks", docker, &of_stack),
+        tasks("current tasks", docker, &current),
     )?;
     let current: BTreeSet<String> = current.into_iter().filter_map(|task| task.id).collect();
     assemble(services, tasks, &current).map_err(|message| SwarmError::Failed { call: "look".into(), message })
@@ -105,47 +98,6 @@ fn unhealthy_words(inspected: ContainerInspectResponse) -> Option<String> {
     // The newest comes last.
     let last = health.log.and_then(|mut log| log.pop());
     (health.failing_streak? >= retries).then(|| last.and_then(|last| last.output).unwrap_or_default())
-}
-
-/// The engine's list, also when single entries hold a word that the library does not know: its enums are strict, and one
-/// unknown state would lose the whole look. Such entries are read again after `repair`.
-fn lenient<T: DeserializeOwned>(answer: Result<Vec<T>, Error>, repair: fn(&mut Value)) -> Result<Vec<T>, Error> {
-    let (contents, message, column) = match answer {
-        Err(Error::JsonDataError { contents, message, column }) => (contents, message, column),
-        other => return other,
-    };
-    let entries: Result<Vec<Value>, _> = serde_json::from_str(&contents);
-    let entries = match entries {
-        Ok(entries) => entries,
-        Err(_) => return Err(Error::JsonDataError { contents, message, column }),
-    };
-    let read = |mut entry: Value| {
-        serde_json::from_value(entry.clone()).or_else(|_| {
-            repair(&mut entry);
-            serde_json::from_value(entry)
-        })
-    };
-    entries.into_iter().map(read).collect::<Result<_, _>>().map_err(|_| Error::JsonDataError { contents, message, column })
-}
-
-/// A task with only what a look reads, and with states that are unknown taken out. Such a task counts as new: it can
-/// neither settle a service nor fail it.
-fn without_strangeness(task: &mut Value) {
-    let Some(fields) = task.as_object_mut() else { return };
-    fields.retain(|key, _| {
-        ["ID", "ServiceID", "Slot", "NodeID", "Status", "DesiredState", "JobIteration", "Version"].contains(&key.as_str())
-    });
-    let unknown = |state: &Value| serde_json::from_value::<EngineState>(state.clone()).is_err();
-    if fields.get("DesiredState").is_some_and(unknown) {
-        fields.remove("DesiredState");
-    }
-    if let Some(status) = fields.get_mut("Status").and_then(Value::as_object_mut) {
-        status.retain(|key, value| match key.as_str() {
-            "State" => !unknown(value),
-            "Err" | "ContainerStatus" => true,
-            _ => false,
-        });
-    }
 }
 
 fn assemble(

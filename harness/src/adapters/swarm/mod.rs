@@ -8,6 +8,7 @@ mod look;
 mod nudges;
 mod raw;
 mod room;
+mod tasks;
 mod world;
 
 use std::{
@@ -55,7 +56,7 @@ impl DockerSwarm {
 #[async_trait]
 impl Capacity for DockerSwarm {
     async fn room(&self) -> Result<Room, SwarmError> {
-        room::room(&self.docker).await
+        room::room(&self.docker, &self.socket).await
     }
 
     async fn absent(&self, images: &BTreeSet<ImageRef>) -> Result<BTreeSet<ImageRef>, SwarmError> {
@@ -74,7 +75,7 @@ impl Swarm for DockerSwarm {
     }
 
     async fn world(&self) -> Result<World, SwarmError> {
-        world::world(&self.docker).await
+        world::world(&self.docker, &self.socket).await
     }
 
     async fn look(&self, stack: &StackName) -> Result<BTreeMap<ServiceName, ServiceView>, SwarmError> {

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     net::{IpAddr, SocketAddr},
+    path::Path,
 };
 
 use bollard::{
@@ -10,12 +11,14 @@ use bollard::{
     models::{
         ContainerSummary, ContainerSummaryStateEnum, EndpointPortConfigProtocolEnum, PortSummaryTypeEnum, Service, TaskState,
     },
-    query_parameters::{
-        InspectContainerOptions, ListContainersOptions, ListNetworksOptions, ListServicesOptions, ListTasksOptions,
-    },
+    query_parameters::{InspectContainerOptions, ListContainersOptions, ListNetworksOptions},
 };
 
-use super::call::{answer, found};
+use super::{
+    call::{answer, found},
+    raw,
+    tasks::tasks,
+};
 use crate::{
     model::names::ImageRef,
     ports::{Port, Room, ServiceAddress, SwarmError, Taken},
@@ -24,14 +27,16 @@ use crate::{
 /// The network that public services are on, by Co-op Cloud's convention.
 const PROXY: &str = "proxy";
 
-pub(super) async fn room(docker: &Docker) -> Result<Room, SwarmError> {
+pub(super) async fn room(docker: &Docker, socket: &Path) -> Result<Room, SwarmError> {
+    let all = HashMap::new();
     let (swarm, networks, services, containers, tasks) = tokio::try_join!(
         answer("swarm", docker.inspect_swarm()),
         answer("networks", docker.list_networks(None::<ListNetworksOptions>)),
-        answer("services", docker.list_services(None::<ListServicesOptions>)),
+        raw::services(socket, None),
         answer("containers", docker.list_containers(None::<ListContainersOptions>)),
-        answer("tasks", docker.list_tasks(None::<ListTasksOptions>)),
+        tasks("tasks", docker, &all),
     )?;
+    let services: Vec<Service> = services.into_iter().map(|service| service.read).collect();
     let running = tasks.iter().filter(|task| task.status.as_ref().and_then(|status| status.state) == Some(TaskState::RUNNING));
     let mut running_of: BTreeMap<&str, u64> = BTreeMap::new();
     for task in running {

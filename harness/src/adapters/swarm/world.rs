@@ -3,20 +3,23 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     fmt::Debug,
+    path::Path,
 };
 
 use bollard::{
     Docker,
     models::{ConfigSpec, ContainerSummary, ContainerSummaryStateEnum, MountType, Network, Service, Task, TaskState, Volume},
     query_parameters::{
-        ListConfigsOptions, ListContainersOptions, ListNetworksOptions, ListSecretsOptions, ListServicesOptions,
-        ListTasksOptions, ListVolumesOptions, RemoveContainerOptions, RemoveVolumeOptions,
+        ListConfigsOptions, ListContainersOptions, ListNetworksOptions, ListSecretsOptions, ListVolumesOptions,
+        RemoveContainerOptions, RemoveVolumeOptions,
     },
 };
 
 use super::{
     call::{answer, found},
     look::NAMESPACE,
+    raw,
+    tasks::tasks,
 };
 use crate::{
     claim::{Claim, Claimed},
@@ -26,18 +29,20 @@ use crate::{
     world::{Object, ObjectId, ObjectKind, World},
 };
 
-pub(super) async fn world(docker: &Docker) -> Result<World, SwarmError> {
+pub(super) async fn world(docker: &Docker, socket: &Path) -> Result<World, SwarmError> {
     let containers = ListContainersOptions { all: true, ..Default::default() };
+    let all = HashMap::new();
     let (swarm, services, tasks, containers, networks, volumes, secrets, configs) = tokio::try_join!(
         answer("swarm", docker.inspect_swarm()),
-        answer("services", docker.list_services(None::<ListServicesOptions>)),
-        answer("tasks", docker.list_tasks(None::<ListTasksOptions>)),
+        raw::services(socket, None),
+        tasks("tasks", docker, &all),
         answer("containers", docker.list_containers(Some(containers))),
         answer("networks", docker.list_networks(None::<ListNetworksOptions>)),
         answer("volumes", docker.list_volumes(None::<ListVolumesOptions>)),
         answer("secrets", docker.list_secrets(None::<ListSecretsOptions>)),
         answer("configs", docker.list_configs(None::<ListConfigsOptions>)),
     )?;
+    let services: Vec<Service> = services.into_iter().map(|service| service.read).collect();
     let engine = swarm.id.and_then(|id| id.parse().ok());
     let engine = engine.ok_or_else(|| SwarmError::Failed { call: "swarm".into(), message: "it has no id".into() })?;
     let mut objects: BTreeMap<ObjectId, Object> = BTreeMap::new();
@@ -132,7 +137,20 @@ fn service(service: Service, networks: &HashMap<String, String>) -> Option<(Obje
 /// A task that has not ended. Those that have ended are history, which goes with their service.
 fn task(task: Task, services: &HashMap<String, String>) -> Option<(ObjectId, Object)> {
     let id = task.id?;
-    let living = match task.status?.state? {
+    // A state that is unknown is no end that anybody has seen.
+    let living = task.status.and_then(|status| status.state).is_none_or(lives);
+    // Its service may be gone already; the labels of its container then say which stack it was of.
+    let labels = task.spec.and_then(|spec| spec.container_spec).and_then(|container| container.labels);
+    let service = task.service_id.and_then(|id| services.get(&id).cloned()).unwrap_or_default();
+    living.then(|| {
+        let name = Some(format!("{service}.{}.{id}", task.slot.unwrap_or(0)));
+        // Its state changes by itself, so it is no sign that somebody changed it.
+        (named(ObjectKind::Task, id), object(name, labels, &(), BTreeSet::new()))
+    })
+}
+
+fn lives(state: TaskState) -> bool {
+    match state {
         TaskState::NEW
         | TaskState::ALLOCATED
         | TaskState::PENDING
@@ -148,15 +166,7 @@ fn task(task: Task, services: &HashMap<String, String>) -> Option<(ObjectId, Obj
         | TaskState::REJECTED
         | TaskState::REMOVE
         | TaskState::ORPHANED => false,
-    };
-    // Its service may be gone already; the labels of its container then say which stack it was of.
-    let labels = task.spec.and_then(|spec| spec.container_spec).and_then(|container| container.labels);
-    let service = task.service_id.and_then(|id| services.get(&id).cloned()).unwrap_or_default();
-    living.then(|| {
-        let name = Some(format!("{service}.{}.{id}", task.slot.unwrap_or(0)));
-        // Its state changes by itself, so it is no sign that somebody changed it.
-        (named(ObjectKind::Task, id), object(name, labels, &(), BTreeSet::new()))
-    })
+    }
 }
 
 pub(super) async fn mark(docker: &Docker, claim: &Claim, labels: &BTreeMap<String, String>) -> Result<(), SwarmError> {

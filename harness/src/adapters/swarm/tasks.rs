@@ -1,0 +1,77 @@
+//! Lists of tasks, also from an engine that knows more states than the library.
+
+use std::collections::HashMap;
+
+use bollard::{
+    Docker,
+    errors::Error,
+    models::{Task, TaskState},
+    query_parameters::ListTasksOptionsBuilder,
+};
+use serde_json::Value;
+
+use super::call::answer;
+use crate::ports::SwarmError;
+
+/// All tasks that `filters` let through. `call` is what a reader of the error sees.
+pub(super) async fn tasks(call: &str, docker: &Docker, filters: &HashMap<String, Vec<String>>) -> Result<Vec<Task>, SwarmError> {
+    let options = ListTasksOptionsBuilder::new().filters(filters).build();
+    answer(call, async { lenient(docker.list_tasks(Some(options)).await) }).await
+}
+
+/// The engine's list, also when single entries hold a word that the library does not know: its enums are strict, and one
+/// unknown state would lose all of them. Such entries are read again without it.
+fn lenient(answer: Result<Vec<Task>, Error>) -> Result<Vec<Task>, Error> {
+    let (contents, message, column) = match answer {
+        Err(Error::JsonDataError { contents, message, column }) => (contents, message, column),
+        other => return other,
+    };
+    let entries: Result<Vec<Value>, _> = serde_json::from_str(&contents);
+    let entries = match entries {
+        Ok(entries) => entries,
+        Err(_) => return Err(Error::JsonDataError { contents, message, column }),
+    };
+    let read = |mut entry: Value| {
+        serde_json::from_value(entry.clone()).or_else(|_| {
+            without_strangeness(&mut entry);
+            serde_json::from_value(entry)
+        })
+    };
+    entries.into_iter().map(read).collect::<Result<_, _>>().map_err(|_| Error::JsonDataError { contents, message, column })
+}
+
+/// A task with only what a look reads, and with states that are unknown taken out. Such a task counts as new: it can
+/// neither settle a service nor fail it.
+fn without_strangeness(task: &mut Value) {
+    let Some(fields) = task.as_object_mut() else { return };
+    fields.retain(|key, _| {
+        ["ID", "ServiceID", "Slot", "NodeID", "Status", "DesiredState", "JobIteration", "Version"].contains(&key.as_str())
+    });
+    let unknown = |state: &Value| serde_json::from_value::<TaskState>(state.clone()).is_err();
+    if fields.get("DesiredState").is_some_and(unknown) {
+        fields.remove("DesiredState");
+    }
+    if let Some(status) = fields.get_mut("Status").and_then(Value::as_object_mut) {
+        status.retain(|key, value| match key.as_str() {
+            "State" => !unknown(value),
+            "Err" | "ContainerStatus" => true,
+            _ => false,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_that_is_unknown_costs_one_tasks_state_and_no_list() {
+        let contents = r#"[{"ID":"a","Status":{"State":"running"}},{"ID":"b","Slot":2,"Status":{"State":"meditating"},"DesiredState":"bliss"}]"#;
+        let strict = serde_json::from_str::<Vec<Task>>(contents).unwrap_err();
+        let unread = Error::JsonDataError { message: strict.to_string(), column: strict.column(), contents: contents.into() };
+        let read = lenient(Err(unread)).unwrap();
+        let state = |task: &Task| task.status.as_ref().and_then(|status| status.state);
+        assert_eq!((state(&read[0]), read[0].id.as_deref()), (Some(TaskState::RUNNING), Some("a")));
+        assert_eq!((state(&read[1]), read[1].slot, read[1].desired_state), (None, Some(2), None));
+    }
+}
