@@ -1,7 +1,7 @@
 //! Verdict and exit code, row by row after the table of the design.
 
 use harness::{
-    event::Cancel,
+    event::{Cancel, Kind},
     model::outcome::{Gap, Outcome, Owner, Tier},
     plan::{Plan, Refusal},
     verdict::{Colour, exit_code, verdict},
@@ -63,10 +63,18 @@ fn what_did_not_run_is_never_green() {
 #[test]
 fn an_install_that_was_not_asked_over_http_is_not_verified() {
     let mut tale = Tale::planned(INSTALL);
-    if let Some(harness::event::Kind::Planned { plan }) = tale.events.last_mut().map(|event| &mut event.kind) {
-        plan.steps.retain(|planned| planned.id.0 != "answer");
-    }
-    check(tale.pass(&["provision", "deploy", "steady"]), Colour::Inconclusive, 3);
+    let mut plans = tale.events.iter_mut().filter_map(|event| match &mut event.kind {
+        Kind::Planned { plan } => Some(plan),
+        _ => None,
+    });
+    let plan = plans.next().expect("the tale has a plan");
+    let steps = plan.steps.len();
+    plan.steps.retain(|planned| planned.id.0 != "answer");
+    assert_eq!(plan.steps.len(), steps - 1, "the plan would have asked");
+    let tale = tale.pass(&["provision", "deploy", "steady"]);
+    let reasons = verdict(&tale.clone().ends().state()).reasons;
+    assert!(reasons[0].sentence.contains("nothing was asked over HTTP"), "{reasons:?}");
+    check(tale, Colour::Inconclusive, 3);
 }
 
 #[test]
