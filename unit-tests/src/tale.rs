@@ -177,6 +177,14 @@ pub fn endings() -> Vec<(&'static str, Tale)> {
     ]
 }
 
+/// The run of [`endings`] with this name.
+///
+/// # Panics
+/// If there is none.
+pub fn ending(name: &str) -> Tale {
+    endings().into_iter().find(|(known, _)| *known == name).unwrap_or_else(|| panic!("no ending {name}")).1
+}
+
 /// All beginnings of these runs, from the one without any event on: what a journal may be cut to.
 pub fn beginnings() -> impl Iterator<Item = (String, RunState)> {
     endings().into_iter().flat_map(|(name, tale)| {

@@ -2,7 +2,7 @@
 
 use harness::report::{badge::badge, html::page, verdict_line};
 use quick_xml::{Reader, events::Event};
-use unit_tests::tale::{beginnings, endings};
+use unit_tests::tale::{beginnings, ending};
 
 /// The text of a well-formed document, and the names of its elements.
 fn read(document: &str) -> (String, Vec<String>) {
@@ -37,8 +37,7 @@ fn read(document: &str) -> (String, Vec<String>) {
 }
 
 fn shown(name: &str) -> String {
-    let (_, tale) = endings().into_iter().find(|(known, _)| *known == name).unwrap();
-    read(&page(&tale.state(), None).unwrap()).0
+    read(&page(&ending(name).state(), None).unwrap()).0
 }
 
 #[test]
@@ -48,9 +47,10 @@ fn page_and_badge_of_any_run_at_any_moment_are_well_formed() {
         let (text, names) = read(&page);
         assert!(names.iter().all(|element| !["script", "link", "img", "iframe", "b"].contains(&element.as_str())), "{name}");
         assert!(!page.contains("url(") && !page.contains("@import") && !page.contains("src="), "{name}: nothing is loaded");
-        let (said, level) =
-            { verdict_line(&state).split_once(", level").map(|(a, b)| (a.to_owned(), format!("Level{b}"))).unwrap() };
-        assert!(text.contains(&said) && text.contains(&level), "{name}: {said}; {level}");
+        let line = verdict_line(&state);
+        let (said, level) = line.split_once(", level").unwrap();
+        let level = format!("Level{level}");
+        assert!(text.contains(said) && text.contains(&level), "{name}: {said}; {level}");
         let (text, names) = read(&badge(&state).unwrap());
         assert!(text.contains(&format!(" · {said}")) && names.contains(&"title".to_owned()), "{name}: {text}");
     }
@@ -99,8 +99,7 @@ fn a_run_without_a_plan_says_why() {
 #[test]
 fn colours_have_words_beside_them() {
     for (name, word) in [("green", "level 1 · green (install)"), ("red", "level 0 · red (install)")] {
-        let (_, tale) = endings().into_iter().find(|(known, _)| *known == name).unwrap();
-        let badge = badge(&tale.state()).unwrap();
+        let badge = badge(&ending(name).state()).unwrap();
         assert!(badge.contains(&format!("<title>taster: {word}</title>")), "{badge}");
     }
 }

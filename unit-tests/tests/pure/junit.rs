@@ -8,16 +8,15 @@ use harness::{
     verdict::{exit_code, verdict},
 };
 use quick_xml::{Reader, events::Event};
-use unit_tests::tale::{Tale, beginnings, endings, failure};
+use unit_tests::tale::{Tale, beginnings, ending, failure};
 
 fn told(owner: Owner) -> String {
     let tale = Tale::planned(&[Tier::Install]).pass(&["provision"]).step("deploy", Outcome::Failed(failure(owner)));
     junit(&tale.ends().state()).to_string().unwrap()
 }
 
-fn ending(name: &str) -> String {
-    let (_, tale) = endings().into_iter().find(|(known, _)| *known == name).unwrap();
-    junit(&tale.state()).to_string().unwrap()
+fn told_of(name: &str) -> String {
+    junit(&ending(name).state()).to_string().unwrap()
 }
 
 /// How many elements of this name a well-formed document has.
@@ -47,7 +46,7 @@ fn the_recipes_fault_is_a_failure_and_anybody_elses_an_error() {
 
 #[test]
 fn a_good_run_has_a_case_for_each_step_of_its_tier_and_says_what_was_not_asked_for() {
-    let text = ending("green");
+    let text = told_of("green");
     for step in ["provision", "deploy", "answer", "steady"] {
         assert!(text.contains(&format!(r#"<testcase name="{step}" classname="install" time="#)), "{step}: {text}");
     }
@@ -58,7 +57,7 @@ fn a_good_run_has_a_case_for_each_step_of_its_tier_and_says_what_was_not_asked_f
 
 #[test]
 fn the_suite_says_what_was_tasted_and_how_it_went() {
-    let text = ending("red");
+    let text = told_of("red");
     for (name, value) in [
         ("recipe", "hello"),
         ("commit", "0123456789012345678901234567890123456789"),
@@ -73,14 +72,14 @@ fn the_suite_says_what_was_tasted_and_how_it_went() {
 
 #[test]
 fn what_failed_is_quoted() {
-    let text = ending("red");
+    let text = told_of("red");
     assert_eq!(count(&text, "system-out"), 1, "{text}");
     assert!(text.contains("its last lines") && text.contains("see evidence/deploy.txt"), "{text}");
 }
 
 #[test]
 fn what_a_run_leaves_or_changes_is_an_error_beside_its_verdict() {
-    let text = ending("green with residue");
+    let text = told_of("green with residue");
     assert_eq!((count(&text, "failure"), count(&text, "error")), (0, 1), "{text}");
     assert!(text.contains("left behind: volume shop_data"), "{text}");
 }
@@ -94,7 +93,7 @@ fn a_run_that_ended_early_says_so_in_a_case() {
         ("ended in the deploy", "the run was ended by signal 15"),
         ("ended at the deadline", "the run was ended at its deadline"),
     ] {
-        let text = ending(name);
+        let text = told_of(name);
         assert!(text.contains(&format!(r#"<error message="{message}""#)), "{name}: {text}");
     }
 }

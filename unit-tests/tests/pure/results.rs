@@ -12,11 +12,7 @@ use harness::{
     verdict::{Colour, exit_code, verdict},
 };
 use serde_json::{Value, json};
-use unit_tests::tale::{Tale, beginnings, endings};
-
-fn ending(name: &str) -> Tale {
-    endings().into_iter().find(|(known, _)| *known == name).unwrap_or_else(|| panic!("no ending {name}")).1
-}
+use unit_tests::tale::{Tale, beginnings, ending, endings};
 
 fn results(name: &str) -> Value {
     serde_json::to_value(ResultsV1::from(&ending(name).state())).unwrap()
