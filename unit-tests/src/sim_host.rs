@@ -13,13 +13,17 @@ use std::{
 use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use harness::{
-    adapters::clock::SystemClock,
+    adapters::{clock::SystemClock, folder::Folder},
     claim::{Claim, Claimed},
     compose::{Entry, Tree},
     converge::{Look, ServiceView},
+    engine::{Past, Run},
+    log::Log,
     model::{
+        host::Host,
         names::{Commit, ImageRef, RecipeName, ServiceName, StackName, TaskId},
         pack::Pack,
+        request::Request,
     },
     ports::{
         Abra, AbraError, Branch, Call, Capacity, Checked, Checkout, CheckoutError, Child, ChildError, Children, Engine, Exchange,
@@ -31,6 +35,7 @@ use harness::{
 };
 
 use crate::{
+    recording::Recording,
     sim_app::{HEAD, SimApp},
     sim_browser::SimBrowser,
     sim_data::SimData,
@@ -179,6 +184,14 @@ impl SimHost {
         }
     }
 
+    /// The same, on which an app settles well.
+    ///
+    /// # Panics
+    /// If its recording cannot be read.
+    pub fn healthy(manners: Manners) -> Self {
+        Self::new(manners, Recording::load("healthy").looks.last().expect("a look"))
+    }
+
     /// The names of all that is on it.
     pub fn names(&self) -> Vec<String> {
         self.lock().values().map(|object| object.name.clone()).collect()
@@ -218,6 +231,24 @@ impl SimHost {
             files: Arc::new(self.clone()),
             children: Arc::new(self.clone()),
             clock: Arc::new(SystemClock::start()),
+        }
+    }
+
+    /// What a run of the host's pack on it is given that nobody asks to end.
+    ///
+    /// # Panics
+    /// Never: the host file is a valid one.
+    pub fn undisturbed<'a>(&self, request: Request, ports: &'a Ports, log: &'a Log, folder: &'a Folder) -> Run<'a> {
+        Run {
+            request,
+            history: Past::default(),
+            host: Host::parse("zone = \"taster.test\"").expect("a host"),
+            pack: self.pack.clone(),
+            ports,
+            log,
+            folder,
+            signals: stream::pending().boxed(),
+            losses: stream::pending().boxed(),
         }
     }
 

@@ -2,15 +2,13 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use futures_util::stream::{self, StreamExt};
 use harness::{
     adapters::{clock::SystemClock, folder::Folder},
-    engine::{self, Past, Run},
+    engine,
     facts::attached::Attached,
     journal::Journal,
     log::Log,
     model::{
-        host::Host,
         outcome::{Subject, Tier},
         request::Source,
     },
@@ -19,7 +17,6 @@ use harness::{
     world::{Hygiene, ObjectKind},
 };
 use unit_tests::{
-    recording::Recording,
     sim_host::{Manners, SimHost},
     sim_world::object,
     tale::{head, pack, request},
@@ -29,8 +26,7 @@ use super::crash::paused;
 
 #[test]
 fn tests_on_a_kept_app_leave_it_there_and_tell_of_nothing_that_nobody_changed() {
-    let mut host =
-        SimHost::new(Manners::default(), Recording::load("healthy").looks.last().unwrap()).with_pack(pack(), Vec::new());
+    let mut host = SimHost::healthy(Manners::default()).with_pack(pack(), Vec::new());
     host.machine.env_files = BTreeMap::from([("shop.example.org.env".into(), "as somebody left it".into())]);
     let (stack, service) = (head().stack.to_string(), format!("{}_app", head().stack));
     host.put(object(ObjectKind::Service, &service, Some(&stack)));
@@ -41,17 +37,7 @@ fn tests_on_a_kept_app_leave_it_there_and_tell_of_nothing_that_nobody_changed() 
         let journal = Journal::create(folder.root(), folder.run().clone(), Arc::new(SystemClock::start())).unwrap();
         let log = Log::new(journal, Arc::new(Redact::new()), Vec::new());
         let ports = host.ports();
-        let run = Run {
-            request: request(&[Tier::Custom]),
-            history: Past::default(),
-            host: Host::parse("zone = \"taster.test\"").unwrap(),
-            pack: host.pack.clone(),
-            ports: &ports,
-            log: &log,
-            folder: &folder,
-            signals: stream::pending().boxed(),
-            losses: stream::pending().boxed(),
-        };
+        let run = host.undisturbed(request(&[Tier::Custom]), &ports, &log, &folder);
         let source = Source::Catalogue { at: None };
         let attached = Attached { head: head(), runs: Some(Subject::Head), source, tools: BTreeMap::new() };
         engine::attach(&attached, run).await

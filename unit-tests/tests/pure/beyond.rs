@@ -14,7 +14,6 @@ use harness::{
     verdict::Colour,
 };
 use unit_tests::{
-    recording::Recording,
     sim_data::{Restores, SimData},
     sim_host::{Does, Manners, SimHost},
     tale::{Tale, facts, request},
@@ -57,7 +56,7 @@ fn asking(tiers: &[Tier], extent: Extent) -> Request {
 }
 
 fn host(manners: Manners, sample: &str) -> SimHost {
-    let mut host = SimHost::new(manners, Recording::load("healthy").looks.last().unwrap());
+    let mut host = SimHost::healthy(manners);
     host.tree = tree(sample);
     host
 }

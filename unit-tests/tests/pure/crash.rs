@@ -9,7 +9,6 @@ use std::{
     time::Duration,
 };
 
-use futures_util::stream::{self, StreamExt};
 use harness::{
     adapters::folder::Folder,
     claim::Claim,
@@ -31,7 +30,6 @@ use runner::{
     janitor::{Orders, pass},
 };
 use unit_tests::{
-    recording::Recording,
     sim_app::RELEASES,
     sim_faults::Fault,
     sim_host::{Manners, SimHost},
@@ -87,7 +85,7 @@ fn wanted() -> BTreeMap<ObjectId, Object> {
 
 /// A host with an app that has two releases and data, beside what others have.
 fn host() -> SimHost {
-    let mut host = SimHost::new(Manners::default(), Recording::load("healthy").looks.last().unwrap());
+    let mut host = SimHost::healthy(Manners::default());
     let labels = &["backupbot.backup=true", "head=1"];
     host.tree = super::life::tree(RELEASES[1], labels);
     host.app.before = Some(super::life::tree(RELEASES[0], &labels[..1]));
@@ -143,17 +141,8 @@ impl Story {
         let reporters = self.writes.then(results).into_iter().collect();
         let log = Log::new(journal, redact, reporters);
         let ports = self.mortal.ports(Arc::new(log.clone()));
-        let run = Run {
-            request: request(self.tiers),
-            history: engine::Past::default(),
-            host: Host::parse("zone = \"taster.test\"\nbackup = \"bot\"").unwrap(),
-            pack: self.host.pack.clone(),
-            ports: &ports,
-            log: &log,
-            folder: &folder,
-            signals: stream::pending().boxed(),
-            losses: stream::pending().boxed(),
-        };
+        let host = Host::parse("zone = \"taster.test\"\nbackup = \"bot\"").unwrap();
+        let run = Run { host, ..self.host.undisturbed(request(self.tiers), &ports, &log, &folder) };
         tokio::select! {
             biased;
             () = self.mortal.death() => meanwhile().await,

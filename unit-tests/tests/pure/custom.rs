@@ -11,7 +11,6 @@ use harness::{
     verdict::Colour::{Green, Inconclusive, Red},
 };
 use unit_tests::{
-    recording::Recording,
     sim_host::{Manners, SimHost},
     sim_program::Ends,
     tale::{facts, pack, request, tree},
@@ -23,7 +22,7 @@ const BOTH: &[Tier] = &[Tier::Install, Tier::Custom];
 const ONE: &str = "posts::one";
 
 fn host(pack: Pack, ends: Vec<(&'static str, Ends)>) -> SimHost {
-    SimHost::new(Manners::default(), Recording::load("healthy").looks.last().unwrap()).with_pack(pack, ends)
+    SimHost::healthy(Manners::default()).with_pack(pack, ends)
 }
 
 fn told(pack: Pack, ends: Vec<(&'static str, Ends)>) -> Told {

@@ -15,7 +15,6 @@ use harness::{
     verdict::Colour,
 };
 use unit_tests::{
-    recording::Recording,
     sim_app::{RELEASES, Upgrades},
     sim_data::{Restores, SimData},
     sim_host::{Manners, SimHost},
@@ -44,7 +43,7 @@ pub(crate) fn tree(release: &str, labels: &[&str]) -> Tree {
 
 /// A host with such an app.
 fn host(labels: &[&str]) -> SimHost {
-    let mut host = SimHost::new(Manners::default(), Recording::load("healthy").looks.last().unwrap());
+    let mut host = SimHost::healthy(Manners::default());
     host.tree = tree(RELEASES[1], labels);
     host
 }

@@ -19,7 +19,6 @@ use harness::{
 };
 use runner::scaffold::scaffold;
 use unit_tests::{
-    recording::Recording,
     sim_host::{Manners, SimHost},
     tale::{head, pack, request, tree},
 };
@@ -54,7 +53,7 @@ impl Executables for Scripts {
 }
 
 fn host(scripts: Vec<(&'static str, FileKind, i32)>) -> SimHost {
-    let mut host = SimHost::new(Manners::default(), Recording::load("healthy").looks.last().unwrap());
+    let mut host = SimHost::healthy(Manners::default());
     host.executables = Arc::new(Scripts(scripts));
     host
 }
@@ -162,8 +161,8 @@ fn the_first_pack_compiles_lists_and_says_what_is_not_written() {
 
 #[test]
 fn a_test_that_nobody_has_written_is_not_verified() {
-    let host = SimHost::new(Manners::default(), Recording::load("healthy").looks.last().unwrap())
-        .with_pack(pack(), vec![("posts::one", unit_tests::sim_program::Ends::Unwritten)]);
+    let host =
+        SimHost::healthy(Manners::default()).with_pack(pack(), vec![("posts::one", unit_tests::sim_program::Ends::Unwritten)]);
     let told = crate::run::told_of(host, &[Tier::Install, Tier::Custom], None);
     assert_eq!((told.colour, told.exit), (Inconclusive, 3));
     assert!(told.why.contains("posts::one is not written yet"), "{}", told.why);

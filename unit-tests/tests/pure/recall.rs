@@ -21,6 +21,8 @@ use unit_tests::{
     sim_world::SimWorld,
 };
 
+use crate::crash::paused;
+
 const RUN: &str = "20261121-101502-k3v7q2m7";
 /// Where a secret can be known from again, and the secret.
 const SECRETS: [(&str, &str); 5] = [
@@ -69,8 +71,7 @@ fn telling(folder: &Path) -> Vec<String> {
 
 #[test]
 fn what_tells_of_a_killed_run_hides_its_secrets_each_time() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-    runtime.block_on(async {
+    paused(async {
         let (place, clock) = (tempfile::tempdir().unwrap(), SimClock::start());
         let folder = Folder::of(place.path(), &RUN.parse().unwrap());
         dead(&folder, clock);

@@ -9,7 +9,6 @@ use std::{
 };
 
 use data_encoding::BASE64;
-use futures_util::{StreamExt, stream};
 use harness::{
     adapters::{
         abra::{PtyAbra, Setup},
@@ -17,14 +16,11 @@ use harness::{
         clock::SystemClock,
         folder::Folder,
     },
-    engine::{self, Run},
+    engine,
     event::Kind,
     journal::{self, Journal},
     log::{Log, Reporter},
-    model::{
-        host::Host,
-        outcome::{Cause, Failure, Outcome, Tier},
-    },
+    model::outcome::{Cause, Failure, Outcome, Tier},
     plan::StepId,
     ports::{Abra, AbraError, Call, Checkout},
     redact::{HIDDEN, Redact},
@@ -42,6 +38,8 @@ use unit_tests::{
     tale::{Tale, head, request},
     unregistered::Unregistered,
 };
+
+use crate::crash::paused;
 
 /// Secrets as they are made or typed: letters, signs that every notation escapes, letters beyond ASCII, several lines.
 fn secret() -> impl Strategy<Value = String> {
@@ -278,12 +276,11 @@ const SECRET: &str = "k9\"x&V<7/'Qz é+%\\m3Wt";
 
 /// A whole run on a host whose app tells its secret in every form, and the folder that it leaves.
 fn run(manners: Manners, look: &str, learns: bool) -> (tempfile::TempDir, PathBuf, String) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     let place = tempfile::tempdir().unwrap();
     let folder = Folder::of(place.path(), &"20261121-101502-aebagbaf".parse().unwrap());
     let redact = Arc::new(Redact::new());
     let printed = Arc::new(std::sync::Mutex::new(Vec::new()));
-    runtime.block_on(async {
+    paused(async {
         let mut host = SimHost::new(manners, Recording::load(look).looks.last().unwrap());
         let told = forms(SECRET).into_iter().map(|(name, form)| format!("{name}: {form}\n")).collect();
         let listener = if learns { redact.clone() } else { Arc::default() };
@@ -298,20 +295,7 @@ fn run(manners: Manners, look: &str, learns: bool) -> (tempfile::TempDir, PathBu
         ];
         let log = Log::new(journal, redact.clone(), reporters);
         let ports = host.ports();
-        let host = Host::parse("zone = \"taster.test\"").unwrap();
-        let request = request(&[Tier::Install]);
-        let run = Run {
-            request,
-            history: engine::Past::default(),
-            host,
-            pack: harness::model::pack::Pack::default(),
-            ports: &ports,
-            log: &log,
-            folder: &folder,
-            signals: stream::pending().boxed(),
-            losses: stream::pending().boxed(),
-        };
-        let state = engine::run(run).await;
+        let state = engine::run(host.undisturbed(request(&[Tier::Install]), &ports, &log, &folder)).await;
         let place = Place { folder: "/runs/x", page: false, paint: Paint::Plain };
         printed.lock().unwrap().extend(redact.text(&terminal::ending(&state, place)).into_bytes());
     });
@@ -348,9 +332,9 @@ fn shown_in(folder: &Path, secret: &str) -> Option<String> {
 
 /// The ways in which a run fails and quotes, each with the look at its service.
 const LEAKS: [(&str, Manners, &str); 3] = [
-    ("an answer", Manners { deploy: Does::Well, web: Does::Well, removal: Does::Well, ..WELL }, "healthy"),
-    ("abra's words", Manners { deploy: Does::Fails, web: Does::Well, removal: Does::Well, ..WELL }, "healthy"),
-    ("a log", Manners { deploy: Does::Well, web: Does::Well, removal: Does::Well, ..WELL }, "attempts-spent"),
+    ("an answer", WELL, "healthy"),
+    ("abra's words", Manners { deploy: Does::Fails, ..WELL }, "healthy"),
+    ("a log", WELL, "attempts-spent"),
 ];
 
 #[test]

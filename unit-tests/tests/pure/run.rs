@@ -29,11 +29,12 @@ use harness::{
     verdict::{Colour, exit_code, verdict},
 };
 use unit_tests::{
-    recording::Recording,
     sim_host::{Does, Manners, SimHost, left},
     sim_neighbours::SimNeighbours,
     tale::request,
 };
+
+use crate::crash::paused;
 
 /// A secret that every run on a simulated host knows.
 const SECRET: &str = "hunter22hunter22";
@@ -51,12 +52,12 @@ pub(crate) struct Told {
 
 /// Runs on a host with these manners; `signal` comes after that time.
 pub(crate) fn told(manners: Manners, signal: Option<(Duration, i32)>) -> Told {
-    told_on(SimHost::new(manners, Recording::load("healthy").looks.last().unwrap()), signal)
+    told_on(SimHost::healthy(manners), signal)
 }
 
 /// Runs on a host that was made another than it should be.
 pub(crate) fn told_spoilt(spoil: impl FnOnce(&mut SimHost)) -> Told {
-    let mut host = SimHost::new(Manners::default(), Recording::load("healthy").looks.last().unwrap());
+    let mut host = SimHost::healthy(Manners::default());
     spoil(&mut host);
     told_on(host, None)
 }
@@ -104,8 +105,7 @@ fn tasted_after(
     signal: Option<(Duration, i32)>,
     amend: impl Fn(&mut Plan),
 ) -> Told {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-    runtime.block_on(async {
+    paused(async {
         let state = tempfile::tempdir().unwrap();
         let folder = Folder::of(state.path(), &"20261121-101502-aebagbaf".parse().unwrap());
         let journal = Journal::create(folder.root(), folder.run().clone(), Arc::new(SystemClock::start())).unwrap();
@@ -129,17 +129,8 @@ fn tasted_after(
             None => stream::pending().boxed(),
         };
         let ports = host.ports();
-        let run = Run {
-            request,
-            history,
-            host: Host::parse(host_file).unwrap(),
-            pack: host.pack.clone(),
-            ports: &ports,
-            log: &log,
-            folder: &folder,
-            signals,
-            losses: stream::pending().boxed(),
-        };
+        let host_file = Host::parse(host_file).unwrap();
+        let run = Run { history, host: host_file, signals, ..host.undisturbed(request, &ports, &log, &folder) };
         let amended = |request: &_, facts: &_, limits: &_| {
             let mut plan = plan(request, facts, limits)?;
             amend(&mut plan);
@@ -197,8 +188,7 @@ fn a_deploy_that_abra_refuses_is_the_recipes() {
 
 #[test]
 fn what_abra_deploys_elsewhere_is_told_at_once_and_undeployed_there() {
-    let host =
-        || SimHost::new(Manners { elsewhere: true, ..Manners::default() }, Recording::load("healthy").looks.last().unwrap());
+    let host = || SimHost::healthy(Manners { elsewhere: true, ..Manners::default() });
     let there = host();
     let why = "abra deployed hello-aebagbaf_taster_test to its server `default`, and the engine at /var/run/docker.sock shows nothing of it; make `server` and `engine`";
     check(told_on(there.clone(), None), Colour::Inconclusive, 3, why);
@@ -295,7 +285,7 @@ fn a_run_waits_for_the_room_of_another_and_says_for_what() {
     check(told, Colour::Green, 0, "");
 
     // Whoever waits can be ended, and has made nothing by then.
-    let mut host = SimHost::new(Manners::default(), Recording::load("healthy").looks.last().unwrap());
+    let mut host = SimHost::healthy(Manners::default());
     host.neighbours = SimNeighbours::living(vec![other], u32::MAX);
     check(told_on(host, Some((Duration::from_secs(30), 2))), Colour::Inconclusive, 130, "");
 }

@@ -6,7 +6,6 @@ use harness::{
     verdict::Colour::Green,
 };
 use unit_tests::{
-    recording::Recording,
     sim_browser::SimBrowser,
     sim_host::{Does, Manners, SimHost, WELL},
     tale,
@@ -17,7 +16,7 @@ use crate::run::told_of;
 const INSTALL: &[Tier] = &[Tier::Install];
 
 fn host(manners: Manners, browser: SimBrowser) -> SimHost {
-    let mut host = SimHost::new(manners, Recording::load("healthy").looks.last().unwrap());
+    let mut host = SimHost::healthy(manners);
     host.browser = browser;
     host
 }
