@@ -3,8 +3,10 @@
 use std::{
     fs,
     net::TcpListener,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     path::Path,
     process::{Command, Output, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 
@@ -41,10 +43,11 @@ struct Stage {
 fn told(story: fn(&Stage) -> Done) -> Done {
     let folder = tempfile::tempdir()?;
     let free = || TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).map(|address| address.port());
-    // Each story has its own third of the addresses, so that stories run beside each other.
     let (http, https) = (free()?, free()?);
     let prefix = format!("sandbox-{https}");
-    let subnet = 64 + https % 128;
+    // Each story has a net of its own, so that stories run beside each other: Docker makes none that overlaps another.
+    static STORIES: AtomicU32 = AtomicU32::new(0);
+    let subnet = 64 + std::process::id() % 16 * 8 + STORIES.fetch_add(1, Ordering::Relaxed) % 8;
     let layout = Layout {
         prefix: prefix.clone(),
         http,
@@ -58,22 +61,13 @@ fn told(story: fn(&Stage) -> Done) -> Done {
     };
     let setup = Setup { layout, exe: std::env::current_exe()?, abra: None };
     let stage = Stage { home: Home::at(folder.path()), setup, prefix };
-    let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| story(&stage)));
-    let stack = stage.stack();
-    // Of a stack that is going already the client says that its network is missing.
-    let _ = docker(&["stack", "rm", &stack]);
-    until("the stack is gone", || {
-        let name = format!("name={stack}");
-        Ok(docker(&["ps", "-aq", "--filter", &name])?.is_empty()
-            && docker(&["network", "ls", "-q", "--filter", &name])?.is_empty())
-    })?;
-    for kind in ["secret", "config", "volume"] {
-        for name in docker(&[kind, "ls", "-q", "--filter", &format!("name={stack}")])?.split_whitespace() {
-            docker(&[kind, "rm", name])?;
-        }
-    }
-    block(sandbox::down(&stage.home, &mut |_| {}))?;
-    told.map_err(|_| Failed::without_message())??;
+    let told = catch_unwind(AssertUnwindSafe(|| story(&stage)));
+    // A stack that does not go is no reason to leave the sandbox, too, and neither hides what the story says.
+    let removed = stage.remove_stack();
+    let down = block(sandbox::down(&stage.home, &mut |_| {}));
+    told.unwrap_or_else(|panic| resume_unwind(panic))?;
+    removed?;
+    down?;
     for list in [&["ps", "-aq"][..], &["network", "ls", "-q"], &["service", "ls", "-q"], &["volume", "ls", "-q"]] {
         let filter = format!("name={}", stage.prefix);
         let left = docker(&[list, &["--filter", &filter]].concat())?;
@@ -95,6 +89,23 @@ impl Stage {
 
     fn domain(&self) -> String {
         format!("{}.taster.test", self.prefix)
+    }
+
+    fn remove_stack(&self) -> Done {
+        let stack = self.stack();
+        // Of a stack that is going already the client says that its network is missing.
+        let _ = docker(&["stack", "rm", &stack]);
+        let name = format!("name={stack}");
+        until("the stack is gone", || {
+            Ok(docker(&["ps", "-aq", "--filter", &name])?.is_empty()
+                && docker(&["network", "ls", "-q", "--filter", &name])?.is_empty())
+        })?;
+        for kind in ["secret", "config", "volume"] {
+            for object in docker(&[kind, "ls", "-q", "--filter", &name])?.split_whitespace() {
+                docker(&[kind, "rm", object])?;
+            }
+        }
+        Ok(())
     }
 
     /// Deploys a version of a recipe without abra: what `docker stack deploy` makes of it.
@@ -198,12 +209,12 @@ fn backups_are_kept(stage: &Stage) -> Done {
     expect(said.contains(&started), format!("{said:?}"))?;
     // A container of a service that was removed is still there for a moment, and cannot be entered.
     let exec = |argv: &[&str]| {
-        let over = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        let over = Instant::now() + Duration::from_secs(60);
         loop {
             let of_service = format!("label=com.docker.swarm.service.name={name}");
             let containers = docker(&["ps", "-q", "--filter", &of_service])?;
             let done = docker(&[&["exec", containers.lines().next().unwrap_or_default()], argv].concat());
-            if done.is_ok() || std::time::Instant::now() > over {
+            if done.is_ok() || Instant::now() > over {
                 return done;
             }
         }
