@@ -91,21 +91,39 @@ impl Engine {
     }
 
     /// Does something with the name of a stack that nobody else has, and takes the stack to zero afterwards, by force and
-    /// whatever came of it. Secrets and volumes are not thought of.
+    /// whatever came of it.
     pub fn on_a_stack<T>(&self, act: impl FnOnce(&str) -> T) -> T {
         let stack = stack_of(&fresh_run()).to_string();
         let done = catch_unwind(AssertUnwindSafe(|| act(&stack)));
+        self.take_to_zero(&stack);
+        done.unwrap_or_else(|panic| resume_unwind(panic))
+    }
+
+    /// Removes all of a stack by force, with what bears its name and no label, and waits until the word of `zero.sh` is that
+    /// nothing is left.
+    ///
+    /// # Panics
+    /// If something is left after a minute.
+    pub fn take_to_zero(&self, stack: &str) {
         let filter = format!("label=com.docker.stack.namespace={stack}");
         until(&format!("nothing is left of {stack}"), || {
-            self.ok(&["stack", "rm", &stack]);
+            self.ok(&["stack", "rm", stack]);
             let containers = self.ask(&["container", "ls", "--all", "--quiet", "--filter", &filter]);
-            let mut remove = vec!["container", "rm", "--force"];
+            let mut remove = vec!["container", "rm", "--force", "--volumes"];
             remove.extend(containers.lines());
             // One that is gone by now is no matter; what is left is told by the script.
             self.ok(&remove);
-            self.left_of(&stack, &[]).is_empty()
+            let left = self.left_of(stack, &[]);
+            for line in left.lines() {
+                // These do not go with the stack that uses them, and not at all as long as it does.
+                if let Some((kind @ ("secret" | "config" | "volume"), name)) =
+                    line.strip_prefix("labelled ").unwrap_or(line).split_once(' ')
+                {
+                    self.ok(&[kind, "rm", name]);
+                }
+            }
+            left.is_empty()
         });
-        done.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
     /// Makes a secret without labels.
@@ -148,17 +166,6 @@ impl Engine {
     /// If one of them is not there.
     pub fn portrait(&self, objects: &[(&str, &str)]) -> String {
         objects.iter().map(|(kind, name)| self.ask(&[kind, "inspect", name])).collect::<Vec<_>>().join("\n")
-    }
-
-    /// Removes a stack that a test made for somebody else, and its unlabelled secret and volume.
-    pub fn remove_stack(&self, stack: &str) {
-        self.ok(&["stack", "rm", stack]);
-        let filter = format!("label=com.docker.stack.namespace={stack}");
-        until(&format!("the containers of {stack} are gone"), || {
-            self.ask(&["container", "ls", "--all", "--quiet", "--filter", &filter]).is_empty()
-        });
-        self.ok(&["secret", "rm", &format!("{stack}_password_v1")]);
-        self.ok(&["volume", "rm", &format!("{stack}_data")]);
     }
 }
 

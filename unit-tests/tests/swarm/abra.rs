@@ -200,19 +200,7 @@ impl Drop for Cleanup<'_> {
                 !tasks.lines().any(|task| states.iter().any(|state| task.starts_with(state)))
             })
         });
-        engine.ok(&["stack", "rm", stack]);
-        let filter = format!("label=com.docker.stack.namespace={stack}");
-        let gone = || engine.ask(&["container", "ls", "--all", "--quiet", "--filter", &filter]).is_empty();
-        for container in engine.ask(&["container", "ls", "--all", "--quiet", "--filter", &filter]).lines() {
-            engine.ok(&["container", "rm", "--force", container]);
-        }
-        until("the containers are gone", gone);
-        for (kind, format) in [("secret", "{{.Name}}"), ("volume", "{{.Name}}")] {
-            let names = engine.ask(&[kind, "ls", "--format", format]);
-            for name in names.lines().filter(|name| name.starts_with(&format!("{stack}_"))) {
-                until(&format!("{kind} {name} can be removed"), || engine.ok(&[kind, "rm", name]));
-            }
-        }
+        engine.take_to_zero(stack);
     }
 }
 

@@ -1,11 +1,6 @@
 //! The resolver on a real Swarm: what it says of a recipe is what Docker made of it, and recordings are what Docker says today.
 
-use std::{
-    collections::BTreeMap,
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    path::Path,
-    process::Command,
-};
+use std::{collections::BTreeMap, path::Path, process::Command};
 
 use harness::{
     adapters::swarm::DockerSwarm,
@@ -17,9 +12,11 @@ use harness::{
 use libtest_mimic::Trial;
 use sandbox::home::Home;
 use unit_tests::{
-    engine::{Engine, Story, printed, trials, until},
+    engine::{Engine, Story, printed, trials},
     ground,
 };
+
+use super::abra::block_on;
 
 /// All stories of this file.
 pub(crate) fn stories(engine: &Engine) -> Vec<Trial> {
@@ -46,8 +43,7 @@ fn tree(repository: &Path) -> Tree {
 }
 
 fn look(engine: &Engine, stack: &StackName) -> BTreeMap<ServiceName, ServiceView> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async { DockerSwarm::at(engine.socket()).unwrap().look(stack).await.unwrap() })
+    block_on(async { DockerSwarm::at(engine.socket()).unwrap().look(stack).await.unwrap() })
 }
 
 /// The variables of an app made of the recipe's sample.
@@ -80,29 +76,13 @@ fn deploy(engine: &Engine, tree: &Tree, env: &Env, resolved: &Resolved) {
     printed(&mut deploy, &["stack", "deploy"]);
 }
 
-/// Deploys a tree and gives what it was resolved to and what is live. The stack is gone afterwards, with secrets and volumes.
+/// Deploys a tree and gives what it was resolved to and what is live.
 fn live(engine: &Engine, tree: &Tree, stack: &str) -> (Resolved, BTreeMap<ServiceName, ServiceView>) {
     let env = sample(tree, stack);
     let resolved = resolve(tree, &env, &stack.parse().unwrap()).unwrap();
-    let looked = catch_unwind(AssertUnwindSafe(|| {
-        deploy(engine, tree, &env, &resolved);
-        look(engine, &resolved.stack)
-    }));
-    let label = format!("label=com.docker.stack.namespace={stack}");
-    until(&format!("nothing is left of {stack}"), || {
-        engine.ok(&["stack", "rm", stack]);
-        for container in engine.ask(&["container", "ls", "--all", "--quiet", "--filter", &label]).lines() {
-            engine.ok(&["container", "rm", "--force", container]);
-        }
-        for volume in resolved.volumes.values() {
-            engine.ok(&["volume", "rm", &volume.name]);
-        }
-        for secret in resolved.secrets.values() {
-            engine.ok(&["secret", "rm", &secret.name]);
-        }
-        engine.left_of(stack, &[]).is_empty()
-    });
-    (resolved, looked.unwrap_or_else(|panic| resume_unwind(panic)))
+    deploy(engine, tree, &env, &resolved);
+    let live = look(engine, &resolved.stack);
+    (resolved, live)
 }
 
 fn recipes_are_as_resolved(engine: &Engine) {
@@ -178,7 +158,10 @@ fn recordings_hold(engine: &Engine) {
     let mut record = Command::new(cases.join("record.sh"));
     printed(record.env("OUT", out.path()), &["record.sh"]);
     let without_client = |text: String| text.lines().skip(1).map(|line| format!("{line}\n")).collect::<String>();
-    for case in std::fs::read_dir(&cases).unwrap().flatten().filter(|case| case.path().is_dir()) {
+    let recorded = std::fs::read_dir(&cases).unwrap().map(Result::unwrap).filter(|case| case.path().is_dir());
+    let recorded: Vec<_> = recorded.collect();
+    assert!(!recorded.is_empty(), "there are cases");
+    for case in recorded {
         let name = case.file_name().to_string_lossy().into_owned();
         let recorded = std::fs::read_to_string(case.path().join("expected.yml")).unwrap();
         let today = std::fs::read_to_string(out.path().join(format!("{name}.yml"))).unwrap();

@@ -87,7 +87,7 @@ fn anywhere(stage: &Stage<'_>) {
     assert!(figures.is_none() || late.is_empty(), "later than {TO_ZERO:?}: {late:?}");
     until("no anonymous volume is left", || stage.ground.engine.nameless().is_subset(&nameless));
     assert_eq!(portrait(), before, "others are as they were");
-    engine.remove_stack(&foreign);
+    engine.take_to_zero(&foreign);
 }
 
 /// A folder with the recipe, whose app also has a volume without a name.

@@ -164,8 +164,8 @@ fn zero_and_nothing_else(engine: &Engine) {
     let second = run.swept(engine);
     assert!(second.contains("1 runs looked at, 1 of them with nothing left from before"), "{second}");
     assert_eq!(fs::read(run.folder().join("events.jsonl")).unwrap(), journal, "a settled run is not written to");
-    engine.remove_stack(&longer);
-    engine.remove_stack(&beside);
+    engine.take_to_zero(&longer);
+    engine.take_to_zero(&beside);
     assert!(engine.ok(&["secret", "rm", &format!("{plain}_pw_v1")]));
     assert!(engine.ok(&["config", "rm", &format!("x{stack}_settings")]));
     assert!(engine.ok(&["volume", "rm", &format!("{plain}_data")]));
