@@ -89,6 +89,14 @@ impl Ground {
         runtime.block_on(images::provide(&home, &recipes::images(recipe), &mut |_| {})).expect("the images");
     }
 
+    /// The folder of the sandbox.
+    ///
+    /// # Panics
+    /// Never: the host file is in it.
+    pub fn sandbox(&self) -> &Path {
+        self.host_file.parent().expect("a file is in a folder")
+    }
+
     /// The certificate that signs all of its names.
     pub fn ca(&self) -> PathBuf {
         Home::at(env().sandbox()).ca()

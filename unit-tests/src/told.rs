@@ -1,15 +1,15 @@
 //! A whole run of taster as somebody starts it, and what it tells.
 
 use std::{
-    fs,
+    fs::{self, File},
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Child, Command, ExitStatus, Output, Stdio},
     sync::mpsc::channel,
     thread,
     time::Duration,
 };
 
-use harness::model::request::DEFAULT_DEADLINE;
+use harness::model::{names::RunId, request::DEFAULT_DEADLINE};
 use serde_json::Value;
 
 use crate::{
@@ -73,6 +73,32 @@ impl<'a> Stage<'a> {
         taster
     }
 
+    /// Gives a command that comes to start taster the environment and the folder in which taster is started on this stage.
+    pub fn equip<'c>(&self, command: &'c mut Command) -> &'c mut Command {
+        let taster = self.taster(&[]);
+        let envs = taster.get_envs().filter_map(|(name, value)| Some((name, value?)));
+        command.env_clear().envs(envs).current_dir(self.path()).stdin(Stdio::null())
+    }
+
+    /// A copy of the sandbox's recipe, in the folder `mine` of the stage.
+    ///
+    /// # Panics
+    /// If git fails.
+    pub fn copy_of(&self, recipe: &str) -> PathBuf {
+        let copy = self.path().join("mine");
+        self.clone_to(recipe, &copy);
+        copy
+    }
+
+    /// Clones the sandbox's recipe into a folder that is not there yet.
+    ///
+    /// # Panics
+    /// If git fails.
+    pub fn clone_to(&self, recipe: &str, folder: &Path) {
+        let from = self.ground.sandbox().join("recipes").join(recipe);
+        printed(Command::new("git").args(["clone", "--quiet"]).arg(from).arg(folder), &["git", "clone", recipe]);
+    }
+
     /// Starts taster with `args`.
     ///
     /// # Panics
@@ -94,8 +120,29 @@ impl<'a> Stage<'a> {
     /// # Panics
     /// If the host file cannot be read or written.
     pub fn run_on(&self, changed: &[(&str, &str)], args: &[&str]) -> Told {
+        Told::after(self.start_on(changed, args))
+    }
+
+    /// Starts taster with `args` and the host file with its lines for the keys of `changed` replaced.
+    ///
+    /// # Panics
+    /// If it cannot be started, or the host file cannot be read or written.
+    pub fn start_on(&self, changed: &[(&str, &str)], args: &[&str]) -> Child {
         let file = self.host_file(changed);
-        self.run(&[&["--host", &file.display().to_string()], args].concat())
+        self.start(&[&["--host", &file.display().to_string()], args].concat())
+    }
+
+    /// A recipe of one's own, in a folder of its name, with these texts and an `abra.sh` that does nothing.
+    ///
+    /// # Panics
+    /// If it is there already or cannot be written.
+    pub fn recipe(&self, name: &str, compose: &str, sample: &str) -> PathBuf {
+        let folder = self.path().join(name);
+        fs::create_dir(&folder).unwrap();
+        for (file, text) in [("compose.yml", compose), (".env.sample", sample), ("abra.sh", "#!/bin/bash\n")] {
+            fs::write(folder.join(file), text).unwrap();
+        }
+        folder
     }
 
     /// The sandbox's host file with its lines for the keys of `changed` replaced.
@@ -121,7 +168,7 @@ impl<'a> Stage<'a> {
     pub fn script(&self, text: &str) -> String {
         use std::os::unix::fs::PermissionsExt;
         let path = self.path().join("abra");
-        let abra = self.ground.host_file.parent().unwrap().join("bin/abra");
+        let abra = self.ground.sandbox().join("bin/abra");
         fs::write(&path, format!("#!/bin/sh\nABRA='{}'\n{text}\n", abra.display())).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         path.display().to_string()
@@ -172,8 +219,7 @@ impl<'a> Stage<'a> {
             let line = String::from_utf8_lossy(&line).into_owned();
             line.contains("\0__guardian\0") && line.contains(&place)
         };
-        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-        entries.filter_map(|entry| entry.file_name().to_string_lossy().parse().ok()).filter(guards).collect()
+        processes().filter(guards).collect()
     }
 
     /// Kills a run and its guardian, so that nobody sweeps after it.
@@ -205,13 +251,12 @@ impl<'a> Stage<'a> {
     /// If something is.
     pub fn assert_zero(&self) {
         for run in self.runs() {
-            let id = run.file_name().unwrap().to_string_lossy().into_owned();
-            let token = id.rsplit('-').next().unwrap();
+            let id = run_id(&run);
             for line in journal(&run).lines() {
                 let event: Value = serde_json::from_str(line).unwrap();
                 if event["what"]["claimed"] == "stack" {
                     let stack = event["what"]["name"].as_str().unwrap();
-                    assert!(stack.contains(token), "{stack} bears the run's token");
+                    assert!(stack.contains(id.token()), "{stack} bears the run's token");
                     assert_eq!(self.ground.engine.left_of(stack, &[]), "");
                 }
             }
@@ -276,6 +321,12 @@ impl std::fmt::Display for Told {
     }
 }
 
+/// The ids of all processes of the machine.
+fn processes() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_string_lossy().parse().ok())
+}
+
 /// Starts a command with its outputs kept.
 ///
 /// # Panics
@@ -284,12 +335,74 @@ pub fn started(command: &mut Command) -> Child {
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
+/// A command that goes on until it is told to end. One that a story forgets, or fails beside, is killed.
+#[derive(Debug)]
+pub struct Endless {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Endless {
+    /// Starts it with its standard error in the file `log`.
+    ///
+    /// # Panics
+    /// If it cannot be started or the file cannot be made.
+    pub fn start(command: &mut Command, log: PathBuf) -> Self {
+        let said = File::create(&log).unwrap();
+        Self { child: command.stdout(Stdio::null()).stderr(said).spawn().unwrap(), log }
+    }
+
+    /// The whole lines that it has said so far.
+    ///
+    /// # Panics
+    /// If they cannot be read.
+    pub fn said(&self) -> String {
+        let mut said = fs::read(&self.log).unwrap();
+        let whole = said.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
+        said.truncate(whole);
+        String::from_utf8(said).unwrap()
+    }
+
+    /// How it has ended by itself, if it has.
+    ///
+    /// # Panics
+    /// If the system does not say.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
+    /// Interrupts it and waits for its end.
+    ///
+    /// # Panics
+    /// If it is not there any more, or does not end within a minute.
+    pub fn interrupt(mut self) {
+        signal(self.child.id(), "INT");
+        until("what was interrupted has ended", || self.ended().is_some());
+    }
+}
+
+impl Drop for Endless {
+    fn drop(&mut self) {
+        // One that has ended already is as good.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 /// Sends a signal by its name, such as `TERM`.
 ///
 /// # Panics
 /// If there is no such process.
 pub fn signal(pid: u32, name: &str) {
     printed(Command::new("sh").args(["-c", &format!("kill -s {name} {pid}")]), &["kill", name]);
+}
+
+/// The id of the run whose folder this is.
+///
+/// # Panics
+/// If it is the folder of no run.
+pub fn run_id(run: &Path) -> RunId {
+    run.file_name().unwrap().to_string_lossy().parse().unwrap()
 }
 
 /// The text of a run's journal; empty as long as there is none.
@@ -331,6 +444,19 @@ mod tests {
 
     fn shell(line: &str) -> Child {
         started(Command::new("sh").args(["-c", line]))
+    }
+
+    #[test]
+    fn whole_lines_of_what_goes_on_can_be_read_and_it_ends_when_it_is_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut line = Command::new("sh");
+        line.args(["-c", "printf 'one\\ntw\\303' >&2; touch said; exec sleep 1000"]).current_dir(&dir);
+        let endless = Endless::start(&mut line, dir.path().join("log"));
+        let proc = format!("/proc/{}", endless.child.id());
+        until("it has spoken", || dir.path().join("said").exists());
+        assert_eq!(endless.said(), "one\n");
+        drop(endless);
+        assert!(!Path::new(&proc).exists());
     }
 
     #[test]

@@ -38,7 +38,10 @@ use unit_tests::{
     told::Stage,
 };
 
-use crate::runs::{on_stages, stage_of};
+use crate::{
+    abra::block_on,
+    runs::{on_stages, stage_of},
+};
 
 /// The first argument with which this test program is the program of the scratch pack.
 pub(crate) const SCRATCH: &str = "__scratch-pack";
@@ -258,10 +261,6 @@ impl Scene {
     }
 }
 
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
-}
-
 fn scratch_ends() {
     let scene = Scene::scratch();
     let listed = block_on(scene.program.list(Duration::from_secs(60))).unwrap();
@@ -318,7 +317,7 @@ fn scratch_ends() {
 }
 
 /// Whether a process has the run in its environment.
-fn lives(run: &str) -> bool {
+pub(crate) fn lives(run: &str) -> bool {
     let environments = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| fs::read(entry.path().join("environ")).ok());
     environments.into_iter().any(|environment| environment.windows(run.len()).any(|part| part == run.as_bytes()))
 }

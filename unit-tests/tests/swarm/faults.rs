@@ -1,7 +1,7 @@
 //! Engines that fail a run in the middle of what it does: power that is lost, disks that are full. What is said is true, it is never the
 //! recipe's fault, and nothing is left once the engine answers again.
 
-use std::{fs, process::Child, time::Duration};
+use std::{fs, time::Duration};
 
 use libtest_mimic::Trial;
 use serde_json::Value;
@@ -14,9 +14,8 @@ use unit_tests::{
 };
 
 use super::{
-    outside::copy_of,
     runs::{on_stages, stage_of},
-    worlds::{assert_nothing_on, default_context, on_spare_engines, spare_ground},
+    worlds::{SWEEPS, WAITS, assert_nothing_on, default_context, on_spare_engines, spare_ground, until_it_says},
 };
 
 /// The stories of this file.
@@ -31,17 +30,6 @@ pub(crate) fn stories(ground: Option<&Ground>) -> Vec<Trial> {
         ],
     );
     on_spare_engines(ground, stories)
-}
-
-const SWEEPS: &str = r#""event":"step-started","step":"sweep""#;
-
-/// A run of `hello` on the spare engine, up to when its journal says `text`.
-fn until_it_says(stage: &Stage<'_>, spare: &SpareEngine, args: &[&str], text: &str) -> Child {
-    default_context(stage.path(), &spare.socket());
-    let host = stage.host_file(&[("engine", &spare.socket().display().to_string())]).display().to_string();
-    let run = stage.start(&[&["--recipe", "hello", "--host", &host], args].concat());
-    stage.reached(text);
-    run
 }
 
 /// That nothing is left, by the run's own word and by docker's.
@@ -86,8 +74,7 @@ fn in_mid_teardown(stage: &Stage<'_>) {
 fn disk_fills_up(stage: &Stage<'_>) {
     let (spare, ground) = spare_ground(stage);
     let stage = Stage::new(&ground);
-    let text = r#""event":"observed","step":"deploy""#;
-    let run = until_it_says(&stage, &spare, &["--deadline", "27"], text);
+    let run = until_it_says(&stage, &spare, &["--deadline", "27"], WAITS);
     spare.disk().leave_no_room();
     stage.reached(SWEEPS);
     spare.disk().remount("size=8g");
@@ -107,7 +94,7 @@ fn mount_hangs(stage: &Stage<'_>) {
     engine.ask(&["volume", "rm", "first"]);
     let plugins = ["node", "inspect", "self", "--format", "{{.Description.Engine.Plugins}}"];
     until("the Swarm knows the driver", || engine.ask(&plugins).contains(hanging_driver::NAME));
-    let recipe = copy_of(&stage, "hello");
+    let recipe = stage.copy_of("hello");
     let compose = recipe.join("compose.yml");
     let (text, plain) = (fs::read_to_string(&compose).unwrap(), "\nvolumes:\n  posts:\n");
     assert!(text.contains(plain), "{text}");

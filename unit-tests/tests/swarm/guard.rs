@@ -9,8 +9,9 @@ use std::{
 use libtest_mimic::Trial;
 use unit_tests::{
     engine::until,
-    ground::Ground,
-    told::{Stage, Told, ended, results, signal, started},
+    ground::{self, Ground},
+    stacks::stack_of,
+    told::{Stage, Told, ended, results, run_id, signal, started},
 };
 
 use super::runs::on_stages;
@@ -76,8 +77,7 @@ fn hang_up(stage: &Stage<'_>) {
 /// abra is waited for when the signal comes, and there is no plan yet.
 fn before_the_plan(stage: &Stage<'_>) {
     let abra = stage.script("sleep 60.125");
-    let host = stage.host_file(&[("abra", &abra)]).display().to_string();
-    let run = stage.start(&["--recipe", "hello", "--host", &host]);
+    let run = stage.start_on(&[("abra", &abra)], &["--recipe", "hello"]);
     stage.reached(r#""event":"child-started""#);
     signal(run.id(), "INT");
     let told = ended(run);
@@ -95,12 +95,10 @@ pub(crate) fn left_alive(word: &str) -> bool {
 }
 
 fn parent_dies(stage: &Stage<'_>) {
-    let taster = stage.taster(&["--recipe", "hello"]);
     let mut parent = Command::new("sh");
     // The shell has something to do afterwards, so that it does not become taster itself.
-    parent.args(["-c", "\"$0\" --recipe hello > told 2>&1; true"]).arg(taster.get_program()).current_dir(stage.path());
-    parent.env_clear().envs(taster.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let mut shell = started(&mut parent);
+    parent.args(["-c", "\"$0\" --recipe hello > told 2>&1; true"]).arg(ground::env().exe);
+    let mut shell = started(stage.equip(&mut parent));
     stage.reached(WAITS);
     shell.kill().unwrap();
     shell.wait().unwrap();
@@ -113,12 +111,10 @@ fn parent_dies(stage: &Stage<'_>) {
 /// The run dies while abra deploys, and its guardian too: abra goes with them, the results say what is true, the next run sweeps before its own.
 fn killed(stage: &Stage<'_>) {
     let abra = stage.script("\"$ABRA\" \"$@\" || exit; case \"$*\" in *'app deploy'*) sleep 61.125;; esac");
-    let host = stage.host_file(&[("abra", &abra)]).display().to_string();
-    let mut run = stage.start(&["--recipe", "hello", "--host", &host]);
+    let mut run = stage.start_on(&[("abra", &abra)], &["--recipe", "hello"]);
     stage.reached("abra app-deploy");
     let dead = stage.only_run();
-    let token = dead.file_name().unwrap().to_string_lossy().rsplit('-').next().unwrap().to_owned();
-    let stack = format!("hello-{token}_taster_test");
+    let stack = stack_of(&run_id(&dead)).to_string();
     until("the app is on the Swarm", || stage.ground.engine.left_of(&stack, &[]).contains("service"));
     stage.kill_with_guardian(&mut run);
     let told = results(&dead);
@@ -127,7 +123,7 @@ fn killed(stage: &Stage<'_>) {
     assert!(told["claimed"].to_string().contains(&stack), "{told}");
     assert!(!stage.ground.engine.left_of(&stack, &[]).is_empty());
 
-    let next = stage.start(&["--recipe", "hello", "--host", &stage.host_file(&[]).display().to_string()]);
+    let next = stage.start_on(&[], &["--recipe", "hello"]);
     until("the next run has begun", || stage.runs().len() == 2);
     assert_eq!(stage.ground.engine.left_of(&stack, &[]), "", "the dead run is swept before the next begins");
     assert!(!left_alive(&abra) && !left_alive("61.125"), "its abra does not live on");
@@ -154,13 +150,10 @@ fn hangs_in_deploy(stage: &Stage<'_>) {
 
 /// No file may grow beyond 6 kB, which the journal does in mid-run.
 fn journal_full(stage: &Stage<'_>) {
-    let taster = stage.taster(&[]);
     let mut limited = Command::new("sh");
     // The shell counts in blocks of 512 bytes; ignored signals stay so in what it becomes.
-    limited.args(["-c", "trap '' XFSZ; ulimit -f 12; exec \"$0\" --recipe hello"]).arg(taster.get_program());
-    limited.current_dir(stage.path()).env_clear();
-    limited.envs(taster.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let told = ended(started(&mut limited));
+    limited.args(["-c", "trap '' XFSZ; ulimit -f 12; exec \"$0\" --recipe hello"]).arg(ground::env().exe);
+    let told = ended(started(stage.equip(&mut limited)));
     told.assert(
         3,
         &[

@@ -1,11 +1,12 @@
 //! The judge on a real Swarm, as `taster look` shows it: what it says of stacks that settle, that do not, and of updates.
 
-use std::{net::TcpListener, process::Output};
+use std::net::TcpListener;
 
 use libtest_mimic::Trial;
 use unit_tests::{
     engine::{Engine, Story, trials, until},
     stacks::stack_file,
+    told::{Told, started},
 };
 
 /// All stories of this file.
@@ -26,27 +27,19 @@ pub(crate) fn stories(engine: &Engine) -> Vec<Trial> {
     trials(engine, stories)
 }
 
-/// What `taster look` prints of the stack, with its exit code.
-fn look(engine: &Engine, stack: &str, more: &[&str]) -> (Option<i32>, String) {
+/// What `taster look` tells of the stack.
+fn look(engine: &Engine, stack: &str, more: &[&str]) -> Told {
     let socket = engine.socket().display().to_string();
     let mut taster = engine.taster(&["look", stack, "--budget", "60", "--engine", &socket]);
-    let Output { status, stdout, stderr } = taster.args(more).output().unwrap();
-    (status.code(), format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr)))
+    Told::after(started(taster.args(more)))
 }
 
 /// Deploys a stack and asserts how `taster look` ends on it and what it says.
 fn told(engine: &Engine, file: &str, exit: i32, words: &[&str]) {
     engine.on_a_stack(|stack| {
         engine.deploy(file, stack);
-        assert_told(look(engine, stack, &[]), exit, words);
+        look(engine, stack, &[]).assert(exit, words);
     });
-}
-
-fn assert_told((code, text): (Option<i32>, String), exit: i32, words: &[&str]) {
-    assert_eq!(code, Some(exit), "{text}");
-    for word in words {
-        assert!(text.contains(word), "{word:?} is not in: {text}");
-    }
 }
 
 fn healthy(engine: &Engine) {
@@ -86,8 +79,7 @@ fn rolled_back(engine: &Engine) {
             !engine.ask(&["container", "ls", "--quiet", "--filter", &label, "--filter", "health=healthy"]).is_empty()
         });
         engine.submit(&watched_for_long("rolled-back-2.yml"), stack);
-        let said = look(engine, stack, &["--upgrade"]);
-        assert_told(said, 1, &["failed (recipe)", "Swarm rolled the update back"]);
+        look(engine, stack, &["--upgrade"]).assert(1, &["failed (recipe)", "Swarm rolled the update back"]);
     });
 }
 
@@ -96,11 +88,8 @@ fn paused(engine: &Engine) {
         engine.submit(&watched_for_long("paused-1.yml"), stack);
         engine.running(stack, 3);
         engine.submit(&watched_for_long("paused-2.yml"), stack);
-        assert_told(
-            look(engine, stack, &["--upgrade"]),
-            1,
-            &["Swarm paused the update and nothing will continue it", "  broken"],
-        );
+        let said = look(engine, stack, &["--upgrade"]);
+        said.assert(1, &["Swarm paused the update and nothing will continue it", "  broken"]);
     });
 }
 
@@ -113,7 +102,7 @@ fn own_host_port(engine: &Engine) {
         engine.running(stack, 1);
         engine.submit(&text("host-port-2.yml"), stack);
         let said = look(engine, stack, &["--upgrade"]);
-        assert_told(said, 1, &[&format!("host port {free}/tcp is held by its own old task")]);
+        said.assert(1, &[&format!("host port {free}/tcp is held by its own old task")]);
     });
 }
 
@@ -133,7 +122,7 @@ fn redeployed_in_mid_roll(engine: &Engine) {
         let word =
             engine.ask(&["service", "inspect", &format!("{stack}_app"), "--format", "{{with .UpdateStatus}}{{.State}}{{end}}"]);
         assert_eq!(word, "", "the engine says nothing of the roll");
-        assert_told(look(engine, stack, &["--upgrade"]), 0, &["settled"]);
+        look(engine, stack, &["--upgrade"]).assert(0, &["settled"]);
         assert_eq!(running().matches("sleep 10001").count(), 5, "{}", running());
         assert!(!running().contains("sleep 10000"), "{}", running());
     });
@@ -143,6 +132,6 @@ fn unknown(engine: &Engine) {
     engine.on_a_stack(|stack| {
         engine.deploy("zero.yml", stack);
         let said = look(engine, "nobodys_stack", &[]);
-        assert_told(said, 3, &["there is no stack nobodys_stack on this Swarm", "there are: ", stack]);
+        said.assert(3, &["there is no stack nobodys_stack on this Swarm", "there are: ", stack]);
     });
 }

@@ -1,22 +1,15 @@
 //! An app that outlives its run: tests are run on it again, whoever watches sees each change, and the janitor removes it.
 
-use std::{
-    fs::{self, File},
-    path::Path,
-    process::Stdio,
-};
+use std::fs;
 
 use libtest_mimic::Trial;
 use unit_tests::{
     engine::until,
     ground::Ground,
-    told::{Stage, Told, ended, signal},
+    told::{Endless, Stage, Told, ended, run_id, signal},
 };
 
-use crate::{
-    outside::{copy_of, script},
-    runs::on_stages,
-};
+use crate::{outside::script, runs::on_stages};
 
 /// The stories of this file.
 pub(crate) fn stories(ground: Option<&Ground>) -> Vec<Trial> {
@@ -33,13 +26,13 @@ pub(crate) fn stories(ground: Option<&Ground>) -> Vec<Trial> {
 
 /// The domain that a run kept, and the run's id.
 fn kept_by(stage: &Stage<'_>, told: &Told) -> (String, String) {
-    let run = stage.runs().first().expect("a run").file_name().unwrap().to_string_lossy().into_owned();
+    let run = run_id(stage.runs().first().expect("a run")).to_string();
     let domain = told.out.lines().find_map(|line| line.trim().strip_prefix("kept: ")?.split(' ').next().map(str::to_owned));
     (domain.unwrap_or_else(|| panic!("no app is kept:\n{told}")), run)
 }
 
 fn kept(stage: &Stage<'_>) {
-    let mine = copy_of(stage, "hello");
+    let mine = stage.copy_of("hello");
     let path = mine.display().to_string();
     let told = stage.run(&["--recipe", "hello", "--path", &path, "--tiers", "install,custom", "--keep", "20m"]);
     told.assert(0, &["green (install, custom)", "removes it at once", "--attach"]);
@@ -80,24 +73,18 @@ fn watched(stage: &Stage<'_>) {
     let told = stage.run(&["--recipe", "hello", "--tiers", "install", "--keep"]);
     let (domain, run) = kept_by(stage, &told);
     let log = stage.path().join("watch.log");
-    let mut watch = stage.taster(&["watch", "--recipe", "hello", "--attach", &domain, "--pack", &shown]);
-    let mut watch = watch.stdout(Stdio::null()).stderr(File::create(&log).unwrap()).spawn().unwrap();
-    let says = |words: &str| until(&format!("it says {words}"), || read(&log).contains(words));
+    let watch = Endless::start(&mut stage.taster(&["watch", "--recipe", "hello", "--attach", &domain, "--pack", &shown]), log);
+    let says = |words: &str| until(&format!("it says {words}"), || watch.said().contains(words));
     says("watching ");
     script(&tests.join("first.sh"), "echo the page is empty; exit 1", true);
     says("after the change: exit 1");
-    assert!(read(&log).contains("first.sh: failed") && !read(&log).contains("second.sh"), "{}", read(&log));
+    assert!(watch.said().contains("first.sh: failed") && !watch.said().contains("second.sh"), "{}", watch.said());
     script(&tests.join("second.sh"), "exit 0 # again", true);
     says("after the change: exit 0");
-    assert!(read(&log).contains("second.sh: passed"), "{}", read(&log));
-    signal(watch.id(), "INT");
-    until("it has ended", || watch.try_wait().unwrap().is_some());
+    assert!(watch.said().contains("second.sh: passed"), "{}", watch.said());
+    watch.interrupt();
     stage.run(&["janitor", &run]).assert(0, &["nothing left"]);
     stage.assert_zero();
-}
-
-fn read(log: &Path) -> String {
-    fs::read_to_string(log).unwrap_or_default()
 }
 
 fn over(stage: &Stage<'_>) {

@@ -9,7 +9,7 @@ use unit_tests::{
     engine::{Engine, printed, until},
     ground::Ground,
     stacks::{fresh_run, stack_of},
-    told::{Stage, ended, journal},
+    told::{Stage, ended, journal, run_id},
 };
 
 use super::{
@@ -40,15 +40,14 @@ stack=$(printf %s \"$domain\" | tr . _)";
 /// A run of `hello` with this abra, which is killed when `reached` returns; nobody kills its guardian.
 fn killed(stage: &Stage<'_>, abra: &str, reached: impl FnOnce()) -> (Domain, String) {
     let abra = stage.script(abra);
-    let mut run = stage.start(&["--recipe", "hello", "--host", &stage.host_file(&[("abra", &abra)]).display().to_string()]);
+    let mut run = stage.start_on(&[("abra", &abra)], &["--recipe", "hello"]);
     reached();
     // `kill` of the standard library is SIGKILL.
     run.kill().unwrap();
     run.wait().unwrap();
-    let id: RunId = stage.only_run().file_name().unwrap().to_string_lossy().parse().unwrap();
+    let id = run_id(&stage.only_run());
     let domain = Domain::of(&"hello".parse().unwrap(), &id, &"taster.test".parse().unwrap()).unwrap();
-    let stack = domain.to_string().replace('.', "_");
-    (domain, stack)
+    (domain, stack_of(&id).to_string())
 }
 
 fn is_over(stage: &Stage<'_>) {

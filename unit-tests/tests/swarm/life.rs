@@ -180,8 +180,7 @@ fn kept(stage: &Stage<'_>) {
 /// A run in whose backup abra has just been started.
 fn in_mid_backup(stage: &Stage<'_>, abra: Option<&str>, recipe: &str) -> std::process::Child {
     let changed: Vec<(&str, &str)> = abra.map(|abra| ("abra", abra)).into_iter().collect();
-    let host = stage.host_file(&changed).display().to_string();
-    let run = stage.start(&["--recipe", recipe, "--tiers", "install,backup", "--host", &host]);
+    let run = stage.start_on(&changed, &["--recipe", recipe, "--tiers", "install,backup"]);
     stage.reached(r#""event":"step-finished","step":"deploy""#);
     stage.reached("app-backup-create");
     run

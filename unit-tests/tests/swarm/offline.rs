@@ -7,7 +7,7 @@ use std::{
     fs,
     net::{IpAddr, SocketAddr},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
 };
 
@@ -124,12 +124,8 @@ impl Lonely {
 
     /// taster in it.
     fn taster(&self, stage: &Stage<'_>, args: &[&str]) -> Told {
-        let taster = stage.taster(args);
-        let mut within = self.command(&taster.get_program().to_string_lossy());
-        within.args(taster.get_args()).env_clear().current_dir(stage.path());
-        within.envs(taster.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        let child: Child = started(&mut within);
-        ended(child)
+        let mut within = self.command(&env().exe.to_string_lossy());
+        ended(started(stage.equip(&mut within).args(args)))
     }
 
     /// How many packets went to the ingress, and how many were on their way to anywhere else, itself included.
@@ -182,11 +178,7 @@ fn nothing_leaves(stage: &Stage<'_>) {
     let abra = stage.script(&format!("case \"$*\" in *'app new'*) {}; exit 1; esac\nexec \"$ABRA\" \"$@\"", words.join("; ")));
     fs::remove_dir_all(stage.only_run()).unwrap();
     let host = stage.host_file(&[("ingress", &address), ("abra", &abra)]).display().to_string();
-    let recipes = stage.ground.host_file.parent().unwrap().join("recipes/hello").display().to_string();
-    let fetched = stage.path().join(".abra/recipes");
-    fs::create_dir_all(&fetched).unwrap();
-    let fetched = fetched.join("hello").display().to_string();
-    printed(Command::new("git").args(["clone", "--quiet", &recipes, &fetched]), &["git", "clone"]);
+    stage.clone_to("hello", &stage.path().join(".abra/recipes/hello"));
     let told = lonely.taster(stage, &["--recipe", "hello", "--offline", "--host", &host]);
     assert_ne!(told.exit, Some(0), "abra failed once it had asked:\n{told}");
     let (_, elsewhere) = lonely.counted();
@@ -209,11 +201,8 @@ fn nothing_leaves(stage: &Stage<'_>) {
 
 /// A recipe with an image that nobody has.
 fn refused(stage: &Stage<'_>) {
-    let recipe = stage.path().join("absent");
-    fs::create_dir(&recipe).unwrap();
-    fs::write(recipe.join("compose.yml"), "version: \"3.8\"\nservices:\n  app:\n    image: taster.test/absent:1\n").unwrap();
-    fs::write(recipe.join(".env.sample"), "TYPE=absent\nDOMAIN=absent.example.com\n").unwrap();
-    fs::write(recipe.join("abra.sh"), "#!/bin/bash\n").unwrap();
+    let compose = "version: \"3.8\"\nservices:\n  app:\n    image: taster.test/absent:1\n";
+    let recipe = stage.recipe("absent", compose, "TYPE=absent\nDOMAIN=absent.example.com\n");
     let told = stage.run(&["--recipe", "absent", "--path", &recipe.display().to_string(), "--offline"]);
     told.assert(3, &["why (infrastructure)", "the engine does not have taster.test/absent:1, and nothing may leave the machine"]);
     let results = stage.results();

@@ -1,14 +1,6 @@
 //! Custom tests that are executables: each way in which one can end, and whole runs with them.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
-    process::Command,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, path::Path, sync::Arc, time::Duration};
 
 use harness::{
     adapters::{
@@ -28,15 +20,18 @@ use harness::{
 };
 use libtest_mimic::Trial;
 use unit_tests::{
-    engine::{printed, until},
+    engine::until,
     ground::{self, Ground},
     stacks::fresh_run,
     tale,
-    told::Stage,
+    told::{Stage, results},
     unregistered::Unregistered,
 };
 
-use crate::runs::{on_stages, stage_of};
+use crate::{
+    custom::lives,
+    runs::{on_stages, stage_of},
+};
 
 /// The stories that need no engine.
 pub(crate) fn local() -> Vec<Trial> {
@@ -59,15 +54,6 @@ pub(crate) fn script(file: &Path, text: &str, executable: bool) {
     fs::write(&draft, format!("#!/bin/sh\n{text}\n")).unwrap();
     fs::set_permissions(&draft, fs::Permissions::from_mode(if executable { 0o755 } else { 0o644 })).unwrap();
     fs::rename(draft, file).unwrap();
-}
-
-/// A copy of the sandbox's recipe.
-pub(crate) fn copy_of(stage: &Stage<'_>, recipe: &str) -> PathBuf {
-    let from = stage.ground.host_file.parent().unwrap().join("recipes").join(recipe);
-    let copy = stage.path().join("mine");
-    let (from, to) = (from.display().to_string(), copy.display().to_string());
-    printed(Command::new("git").args(["clone", "--quiet", &from, &to]), &["git", "clone"]);
-    copy
 }
 
 fn ends() {
@@ -134,16 +120,12 @@ fn ends() {
     assert_ne!(lines.next(), Some(state.path().to_str().unwrap()), "its home is its own");
     assert_eq!(lines.next(), Some("2097152"), "its memory has a limit");
     let run = run.to_string();
-    until("no process of the run lives", || {
-        let environments =
-            fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| fs::read(entry.path().join("environ")).ok());
-        !environments.into_iter().any(|environment| environment.windows(run.len()).any(|part| part == run.as_bytes()))
-    });
+    until("no process of the run lives", || !lives(&run));
 }
 
 /// A folder with uncommitted tests, as somebody writes them.
 fn repository(stage: &Stage<'_>) {
-    let mine = copy_of(stage, "hello");
+    let mine = stage.copy_of("hello");
     let path = mine.display().to_string();
     let witness = stage.path().join("witness").display().to_string();
     script(&mine.join("tests/posts.sh"), &format!("# taster: kind = roundtrip\ntouch '{witness}'"), true);
@@ -168,11 +150,7 @@ fn repository(stage: &Stage<'_>) {
     script(&mine.join("tests/posts.sh"), "echo the post is gone; exit 3", true);
     let told = stage.run(&[&args[..], &["--host", &host]].concat());
     told.assert(1, &["red (install, custom)", "why (recipe): tests/posts.sh: it ended with exit code 3", "the post is gone"]);
-    let results = harness_results(stage);
+    let results = results(stage.runs().last().expect("a run"));
     assert_eq!(stage_of(&results, "tests/posts.sh")["status"], "fail", "{results}");
     stage.assert_zero();
-}
-
-fn harness_results(stage: &Stage<'_>) -> serde_json::Value {
-    unit_tests::told::results(stage.runs().last().expect("a run"))
 }

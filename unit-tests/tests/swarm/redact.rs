@@ -1,13 +1,13 @@
 //! An app that prints its secret and dies: nobody who reads the run's folder or its terminal learns it.
 
-use std::{fs, path::Path, process::Command};
+use std::{path::Path, process::Command};
 
 use data_encoding::BASE64;
 use libtest_mimic::Trial;
 use unit_tests::{
     engine::until,
     ground::{Ground, IMAGE},
-    told::{Stage, ended},
+    told::{Stage, ended, run_id},
 };
 
 use super::runs::on_stages;
@@ -48,12 +48,7 @@ networks:
 const SAMPLE: &str = "TYPE=hello-leak\nDOMAIN=hello-leak.example.com\nLETS_ENCRYPT_ENV=production\nSMTP_PASSWORD=m4il-p4ss&word\nSECRET_TOKEN_VERSION=v1 # length=40\n";
 
 fn leak(stage: &Stage<'_>) {
-    let recipe = stage.path().join("hello-leak");
-    fs::create_dir(&recipe).unwrap();
-    fs::write(recipe.join("compose.yml"), COMPOSE.replace("IMAGE", IMAGE)).unwrap();
-    fs::write(recipe.join(".env.sample"), SAMPLE).unwrap();
-    fs::write(recipe.join("abra.sh"), "#!/bin/bash\n").unwrap();
-
+    let recipe = stage.recipe("hello-leak", &COMPOSE.replace("IMAGE", IMAGE), SAMPLE);
     let run = stage.start(&["--recipe", "hello-leak", "--path", &recipe.display().to_string()]);
     // What was printed is asked of the engine, not of the code under test.
     let mut said = String::new();
@@ -80,12 +75,9 @@ fn leak(stage: &Stage<'_>) {
 
 /// A recipe that puts the password of its sample where a plan quotes the recipe.
 fn planned(stage: &Stage<'_>) {
-    let recipe = stage.path().join("hello-leak");
-    fs::create_dir(&recipe).unwrap();
     let compose = "version: \"3.8\"\nservices:\n  app:\n    image: taster.test/${SMTP_PASSWORD}:1\n";
-    fs::write(recipe.join("compose.yml"), compose).unwrap();
-    fs::write(recipe.join(".env.sample"), "TYPE=hello-leak\nDOMAIN=hello-leak.example.com\nSMTP_PASSWORD=m4il-p4ss\n").unwrap();
-    fs::write(recipe.join("abra.sh"), "#!/bin/bash\n").unwrap();
+    let sample = "TYPE=hello-leak\nDOMAIN=hello-leak.example.com\nSMTP_PASSWORD=m4il-p4ss\n";
+    let recipe = stage.recipe("hello-leak", compose, sample);
     for more in [&[][..], &["--json"]] {
         let told = stage.run(&[&["plan", "--recipe", "hello-leak", "--path", &recipe.display().to_string()], more].concat());
         told.assert(0, &["taster.test/•••:1"]);
@@ -97,8 +89,7 @@ fn planned(stage: &Stage<'_>) {
 /// The log of a container of the only run's stack; empty as long as there is none.
 fn printed_by_the_app(stage: &Stage<'_>) -> String {
     let Some(run) = stage.runs().into_iter().next() else { return String::new() };
-    let id = run.file_name().unwrap().to_string_lossy().into_owned();
-    let stack = format!("helloleak-{}", id.rsplit('-').next().unwrap());
+    let stack = format!("helloleak-{}", run_id(&run).token());
     let containers = stage.ground.engine.ask(&["ps", "-aq", "--filter", &format!("name={stack}")]);
     let Some(container) = containers.lines().next() else { return String::new() };
     let log = stage.ground.engine.docker().args(["logs", container]).output().unwrap();

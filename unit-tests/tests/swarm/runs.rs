@@ -6,7 +6,7 @@ use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 use unit_tests::{
     engine::{printed, until},
-    ground::Ground,
+    ground::{self, Ground},
     told::{Stage, between, ended, journal, results, started},
 };
 
@@ -180,11 +180,9 @@ fn lost(stage: &Stage<'_>) {
 /// Two runs on terminals of 40 columns: one that draws, and one whose user wants no colour.
 fn terminal(stage: &Stage<'_>) {
     let on_a_terminal = |no_colour: &str| {
-        let taster = stage.taster(&[]);
-        let line = format!("stty cols 40; exec '{}' --recipe hello --tiers install", taster.get_program().display());
+        let line = format!("stty cols 40; exec '{}' --recipe hello --tiers install", ground::env().exe.display());
         let mut script = Command::new("script");
-        script.args(["-qec", &line, "/dev/null"]).env_clear().current_dir(stage.path()).stdin(std::process::Stdio::null());
-        script.envs(taster.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        stage.equip(&mut script).args(["-qec", &line, "/dev/null"]);
         started(script.env("TERM", "xterm").env("NO_COLOR", no_colour))
     };
     let (drawn, plain) = (on_a_terminal(""), on_a_terminal("1"));
@@ -198,10 +196,8 @@ fn terminal(stage: &Stage<'_>) {
 
 /// A copy of the recipe with a change that nobody committed and a file that git does not know.
 fn folder(stage: &Stage<'_>) {
-    let recipes = stage.ground.host_file.parent().unwrap().join("recipes");
-    let copy = stage.path().join("mine");
-    let (from, to) = (recipes.join("hello").display().to_string(), copy.display().to_string());
-    printed(Command::new("git").args(["clone", "--quiet", &from, &to]), &["git", "clone"]);
+    let copy = stage.copy_of("hello");
+    let to = copy.display().to_string();
     let mut sample = fs::read_to_string(copy.join(".env.sample")).unwrap();
     sample.push_str("\n# A change.\n");
     fs::write(copy.join(".env.sample"), sample).unwrap();

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fs,
     path::PathBuf,
-    process::{Command, Output, Stdio},
+    process::{Child, Command, Stdio},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -22,7 +22,10 @@ use tempfile::TempDir;
 use unit_tests::{
     engine::{Engine, Story, trials, until},
     stacks::{fresh_run, stack_of},
+    told::{Told, started},
 };
+
+use super::abra::block_on;
 
 /// All stories of this file.
 pub(crate) fn stories(engine: &Engine) -> Vec<Trial> {
@@ -73,8 +76,7 @@ impl Run {
         }
         let (claim, _) = journal.claim(marker, &swarm).unwrap();
         let labels = BTreeMap::from([("taster.run".to_owned(), run.id.to_string())]);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async { DockerSwarm::at(engine.socket()).unwrap().mark(&claim, &labels).await }).unwrap();
+        block_on(async { DockerSwarm::at(engine.socket()).unwrap().mark(&claim, &labels).await }).unwrap();
         let labelled =
             engine.ask(&["config", "ls", "--filter", &format!("label=taster.run={}", run.id), "--format", "{{.Name}}"]);
         assert_eq!(labelled, format!("taster-{}", run.id));
@@ -97,7 +99,7 @@ impl Run {
     }
 
     fn swept(&self, engine: &Engine) -> String {
-        said(self.janitor(engine).output().unwrap(), 0)
+        said(started(&mut self.janitor(engine)), 0)
     }
 
     fn assert_zero(&self, engine: &Engine, others: &[&str]) {
@@ -110,10 +112,11 @@ impl Run {
     }
 }
 
-fn said(output: Output, exit: i32) -> String {
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert_eq!(output.status.code(), Some(exit), "{text}");
-    text
+/// All that a janitor says that ends with this code.
+fn said(janitor: Child, exit: i32) -> String {
+    let told = Told::after(janitor);
+    told.assert(exit, &[]);
+    told.out + &told.err
 }
 
 /// The anonymous volumes of a stack's containers.
@@ -152,7 +155,7 @@ fn zero_and_nothing_else(engine: &Engine) {
     };
     let (before, unnamed) = (portrait(), anonymous(engine, stack));
     assert_eq!(unnamed.len(), 2, "each container of `app` has one");
-    let would = said(run.janitor(engine).arg("--dry-run").output().unwrap(), 0);
+    let would = said(started(run.janitor(engine).arg("--dry-run")), 0);
     assert!(would.contains(&format!("service {stack}_app")) && !would.contains("extra"), "{would}");
     let first = run.swept(engine);
     assert!(first.contains("nothing left"), "{first}");
@@ -201,8 +204,8 @@ fn killed_janitor(engine: &Engine) {
 
 fn two_janitors(engine: &Engine) {
     let run = Run::dead(engine);
-    let janitors: Vec<_> = (0..3).map(|_| run.janitor(engine).stdout(Stdio::piped()).spawn().unwrap()).collect();
-    let texts: Vec<String> = janitors.into_iter().map(|janitor| said(janitor.wait_with_output().unwrap(), 0)).collect();
+    let janitors: Vec<Child> = (0..3).map(|_| started(&mut run.janitor(engine))).collect();
+    let texts: Vec<String> = janitors.into_iter().map(|janitor| said(janitor, 0)).collect();
     let swept = texts.iter().filter(|text| text.contains("removed in")).count();
     assert_eq!(swept, 1, "{texts:?}");
     run.assert_zero(engine, &[]);
@@ -213,7 +216,7 @@ fn held_by_somebody(engine: &Engine) {
     let (stack, holder) = (run.stack.as_str(), format!("holder-{}", run.id.token()));
     let volume = format!("{stack}_data:/data");
     engine.ask(&["run", "--detach", "--name", &holder, "--volume", &volume, engine.image(), "sleep", "600"]);
-    let text = said(run.janitor(engine).output().unwrap(), 4);
+    let text = said(started(&mut run.janitor(engine)), 4);
     assert!(text.contains(&format!("volume {stack}_data: used by container {holder}")), "{text}");
     assert_eq!(engine.left_of(stack, &[]), format!("volume {stack}_data\nlabelled volume {stack}_data\n"));
     assert!(engine.ok(&["container", "inspect", &holder]), "it is not ours to remove");

@@ -85,8 +85,6 @@ fn no_canaries(stage: &Stage<'_>) {
 
 /// A page that is there only when both commands were performed, in their order.
 fn commands(stage: &Stage<'_>) {
-    let folder = stage.path().join("page");
-    fs::create_dir(&folder).unwrap();
     let compose = format!(
         r#"---
 version: "3.8"
@@ -110,12 +108,11 @@ networks:
     let script = "draft() {\n  echo \"$1 of $APP_NAME\" > /tmp/draft\n}\n\npublish() {\n  mv /tmp/draft /www/index.html\n}\n";
     let sample = "TYPE=page\nDOMAIN=page.example.com\nLETS_ENCRYPT_ENV=production\n\
                   POST_DEPLOY_CMDS=\"app draft page|app publish\"\n";
-    for (file, text) in [("compose.yml", compose.as_str()), ("abra.sh", script), (".env.sample", sample)] {
-        fs::write(folder.join(file), text).unwrap();
-    }
+    let folder = stage.recipe("page", &compose, sample);
+    fs::write(folder.join("abra.sh"), script).unwrap();
     let path = folder.display().to_string();
     // The stand-in of this very build: the sandbox may have been made by another one.
-    let (exe, home) = (ground::env().exe, stage.ground.host_file.parent().unwrap().to_owned());
+    let (exe, home) = (ground::env().exe, stage.ground.sandbox().to_owned());
     let abra = stage.script(&format!("exec '{}' sandbox abra --home '{}' -- \"$@\"", exe.display(), home.display()));
     let told = stage.run_on(&[("abra", &abra)], &["--recipe", "page", "--path", &path, "--tiers", "install"]);
     let results = stage.results();

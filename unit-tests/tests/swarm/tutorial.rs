@@ -3,9 +3,9 @@
 
 use std::{
     collections::BTreeSet,
-    fs::{self, File},
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    fs,
+    path::Path,
+    process::Command,
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -14,7 +14,7 @@ use libtest_mimic::Trial;
 use unit_tests::{
     engine::printed,
     ground::{self, Ground},
-    told::{Stage, signal},
+    told::{Endless, Stage, Told, started},
 };
 
 use crate::runs::on_stages;
@@ -115,7 +115,8 @@ struct Page<'a> {
     sources: &'a Sources,
     /// The names on the page, each with the one that there really is.
     named: Vec<(String, String)>,
-    goes_on: Option<(Child, PathBuf, usize)>,
+    /// What goes on while other commands are run, and how much of what it said was looked at.
+    goes_on: Option<(Endless, usize)>,
 }
 
 impl Page<'_> {
@@ -129,19 +130,15 @@ impl Page<'_> {
             Act::Shown { lines } => self.goes_on_to_say(&lines),
             Act::Run { command, shown } if command.starts_with(GOES_ON) => {
                 let log = self.stage.path().join("goes-on");
-                let mut command = self.command(&command);
-                let child = command.stdout(Stdio::null()).stderr(File::create(&log).unwrap()).spawn().unwrap();
-                self.goes_on = Some((child, log, 0));
+                self.goes_on = Some((Endless::start(&mut self.command(&command), log), 0));
                 self.goes_on_to_say(&shown);
             }
             Act::Run { command, shown } => {
-                if let Some((mut child, ..)) = self.goes_on.take_if(|_| !command.contains("--attach")) {
-                    signal(child.id(), "INT");
-                    child.wait().unwrap();
+                if let Some((before, _)) = self.goes_on.take_if(|_| !command.contains("--attach")) {
+                    before.interrupt();
                 }
-                let output = self.command(&command).stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap();
-                let texts = [output.stderr, output.stdout].map(|text| String::from_utf8(text).unwrap());
-                let said = texts.concat();
+                let told = Told::after(started(&mut self.command(&command)));
+                let said = told.err + &told.out;
                 let real = own_names(said.lines().map(str::to_owned));
                 if let (Some(page), Some(real)) = (own_names(shown.iter().cloned()), real) {
                     self.named.extend(page.into_iter().zip(real));
@@ -154,23 +151,22 @@ impl Page<'_> {
 
     /// Waits until what goes on has said these lines since it was last looked at.
     fn goes_on_to_say(&mut self, lines: &[String]) {
-        let (mut child, log, from) = self.goes_on.take().expect("something goes on");
-        let mut said;
+        let (mut going, from) = self.goes_on.take().expect("something goes on");
         let over = Instant::now() + PATIENCE;
-        loop {
-            said = fs::read_to_string(&log).unwrap();
+        let said = loop {
+            // What it said before it ended is read after it has.
+            let ended = going.ended();
+            let said = going.said();
             let missing = self.missing(&said[from..], lines);
             if missing.is_empty() {
-                break;
+                break said;
             }
-            let ended = child.try_wait().unwrap();
             if ended.is_some() || Instant::now() > over {
-                let _ = child.kill();
                 panic!("what goes on does not say {missing:#?} ({ended:?}), but:\n{said}");
             }
             sleep(Duration::from_millis(50));
-        }
-        self.goes_on = Some((child, log, said.len()));
+        };
+        self.goes_on = Some((going, said.len()));
     }
 
     /// The lines that nothing of what was said has in it.
@@ -186,21 +182,16 @@ impl Page<'_> {
     }
 
     fn command(&self, line: &str) -> Command {
-        let mut taster = self.stage.taster(&[]);
         let line = self.real(line);
         let words: Vec<&str> = line.split_whitespace().collect();
         let mut command = Command::new(words[0]);
         // As taster itself is started on a stage, and with what cargo needs.
-        command
-            .args(&words[1..])
-            .env_clear()
-            .envs(taster.env("CARGO_NET_OFFLINE", "true").get_envs().filter_map(|(key, value)| Some((key, value?))));
+        self.stage.equip(command.args(&words[1..])).env("CARGO_NET_OFFLINE", "true");
         command.env("CARGO_TARGET_DIR", self.sources.path().join("target")).current_dir(self.sources.path());
         let home = std::env::home_dir().unwrap();
         for (name, folder) in [("CARGO_HOME", ".cargo"), ("RUSTUP_HOME", ".rustup")] {
             command.env(name, std::env::var_os(name).unwrap_or_else(|| home.join(folder).into()));
         }
-        command.stdin(Stdio::null());
         command
     }
 }

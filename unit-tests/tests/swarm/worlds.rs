@@ -1,7 +1,11 @@
 //! Bad worlds that are made for real: engines without a Swarm, workers, other Swarms, full pools and disks, engines that go
 //! away. What is said of each is one true sentence, it is never the recipe's fault, and nothing is left anywhere.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    process::{Child, Command},
+};
 
 use libtest_mimic::Trial;
 use sandbox::{home::Home, images, layout::Layout};
@@ -9,10 +13,10 @@ use unit_tests::{
     engine::{Engine, printed, until},
     ground::{self, Ground, IMAGE},
     spare::{self, SmallDisk, SpareEngine},
-    told::{Stage, ended, results},
+    told::{Stage, ended, results, run_id},
 };
 
-use super::runs::on_stages;
+use super::{abra::block_on, runs::on_stages};
 
 /// The stories of this file. Without what a second engine takes they are printed as not run; with `CI=true` they fail then.
 pub(crate) fn stories(ground: Option<&Ground>) -> Vec<Trial> {
@@ -47,7 +51,7 @@ pub(crate) fn on_spare_engines(ground: Option<&Ground>, stories: Vec<Trial>) -> 
 }
 
 /// What stands in the journal when services are being deployed.
-const WAITS: &str = r#""event":"observed","step":"deploy""#;
+pub(crate) const WAITS: &str = r#""event":"observed","step":"deploy""#;
 
 /// A spare engine with a Swarm and the network `proxy`.
 pub(crate) fn spare_swarm(args: &[&str]) -> SpareEngine {
@@ -67,7 +71,7 @@ pub(crate) fn spare_ground(stage: &Stage<'_>) -> (SpareEngine, Ground) {
 
 /// Lets docker's default context of this home be the engine behind `socket`, which is where abra finds its server `default`.
 pub(crate) fn default_context(home: &Path, socket: &Path) {
-    let docker = |args: &[&str]| printed(std::process::Command::new("docker").args(args).env("HOME", home), args);
+    let docker = |args: &[&str]| printed(Command::new("docker").args(args).env("HOME", home), args);
     docker(&["context", "create", "spare", "--docker", &format!("host=unix://{}", socket.display())]);
     docker(&["context", "use", "spare"]);
 }
@@ -101,8 +105,8 @@ pub(crate) fn assert_nothing_on(stage: &Stage<'_>, engine: &Engine) {
         names += &engine.ask(&[kind, "ls", "--format", "{{.Name}}"]);
     }
     for run in stage.runs() {
-        let token = run.file_name().unwrap().to_string_lossy().rsplit('-').next().unwrap().to_owned();
-        assert!(!names.contains(&token), "something of {token} is left: {names}");
+        let run = run_id(&run);
+        assert!(!names.contains(run.token()), "something of {run} is left: {names}");
     }
 }
 
@@ -257,23 +261,23 @@ fn results_fill_up(stage: &Stage<'_>) {
     stage.assert_zero();
 }
 
-/// A run of `hello` on the spare engine, whose services are coming up.
-fn in_mid_deploy(stage: &Stage<'_>, spare: &SpareEngine, args: &[&str]) -> std::process::Child {
+/// A run of `hello` on the spare engine, up to when its journal says `text`.
+pub(crate) fn until_it_says(stage: &Stage<'_>, spare: &SpareEngine, args: &[&str], text: &str) -> Child {
     default_context(stage.path(), &spare.socket());
-    let host = stage.host_file(&[("engine", &spare.socket().display().to_string())]).display().to_string();
-    let run = stage.start(&[&["--recipe", "hello", "--host", &host], args].concat());
-    stage.reached(WAITS);
+    let run = stage.start_on(&[("engine", &spare.socket().display().to_string())], &[&["--recipe", "hello"], args].concat());
+    stage.reached(text);
     run
 }
 
-const SWEEPS: &str = r#""event":"step-started","step":"sweep""#;
+/// What stands in the journal when the run has nothing more to do than to remove what is its own.
+pub(crate) const SWEEPS: &str = r#""event":"step-started","step":"sweep""#;
 
 /// The engine says nothing from the middle of the deploy, for longer than one call is waited for, until the run, at its deadline,
 /// has nothing more to do than to sweep. The deadline is the shortest that the health check of `hello` allows.
 fn engine_freezes(stage: &Stage<'_>) {
     let (spare, ground) = spare_ground(stage);
     let stage = Stage::new(&ground);
-    let run = in_mid_deploy(&stage, &spare, &["--deadline", "27"]);
+    let run = until_it_says(&stage, &spare, &["--deadline", "27"], WAITS);
     spare.freeze();
     stage.reached(SWEEPS);
     spare.thaw();
@@ -291,7 +295,7 @@ fn engine_freezes(stage: &Stage<'_>) {
 fn engine_dies(stage: &Stage<'_>) {
     let (mut spare, ground) = spare_ground(stage);
     let stage = Stage::new(&ground);
-    let run = in_mid_deploy(&stage, &spare, &[]);
+    let run = until_it_says(&stage, &spare, &[], WAITS);
     spare.kill();
     stage.reached(SWEEPS);
     spare.restart();
@@ -311,7 +315,7 @@ fn engine_dies(stage: &Stage<'_>) {
 fn engine_and_run_die(stage: &Stage<'_>) {
     let (mut spare, ground) = spare_ground(stage);
     let stage = Stage::new(&ground);
-    let mut run = in_mid_deploy(&stage, &spare, &[]);
+    let mut run = until_it_says(&stage, &spare, &[], WAITS);
     spare.kill();
     stage.kill_with_guardian(&mut run);
     let janitor = stage.run(&["janitor"]);
@@ -331,9 +335,8 @@ fn virtual_address(stage: &Stage<'_>) {
     let home = Home::at(stage.path().join("sandbox"));
     fs::create_dir_all(home.root()).unwrap();
     fs::write(home.root().join("layout.toml"), toml::to_string(&layout).unwrap()).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let image = images::specimen();
-    runtime.block_on(images::provide(&home, std::slice::from_ref(&image), &mut |_| {})).unwrap();
+    block_on(images::provide(&home, std::slice::from_ref(&image), &mut |_| {})).unwrap();
     for (name, mode) in [("direct", "dnsrr"), ("virtual", "vip")] {
         engine.ask(&["service", "create", "--name", name, "--network", "proxy", "--endpoint-mode", mode, "--detach", &image]);
     }
@@ -352,7 +355,7 @@ fn virtual_address(stage: &Stage<'_>) {
         lists.map(|list| engine.ask(&list))
     };
     let before = everything();
-    let answers = runtime.block_on(sandbox::ipvs::answers(&layout)).unwrap();
+    let answers = block_on(sandbox::ipvs::answers(&layout)).unwrap();
     assert_eq!(everything(), before, "the attempt leaves nothing");
     assert_eq!(answers, by_hand);
     assert!(!answers || Path::new("/proc/net/ip_vs").exists(), "without the table nothing can answer");
