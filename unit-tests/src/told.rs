@@ -6,7 +6,7 @@ use std::{
     process::{Child, Command, ExitStatus, Output, Stdio},
     sync::mpsc::channel,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use harness::model::{names::RunId, request::DEFAULT_DEADLINE};
@@ -31,6 +31,9 @@ pub struct Stage<'a> {
 /// A story that fails half-way, or keeps an app, must not take the only knowledge of it away with its folder.
 impl Drop for Stage<'_> {
     fn drop(&mut self) {
+        if thread::panicking() {
+            self.end_what_lives();
+        }
         for run in self.runs() {
             let settled = harness::journal::settled(&run).unwrap_or(true);
             let name = run.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -220,6 +223,28 @@ impl<'a> Stage<'a> {
             line.contains("\0__guardian\0") && line.contains(&place)
         };
         processes().filter(guards).collect()
+    }
+
+    /// Ends what was started on this stage and goes on, as somebody would who wants it swept: a run that lives is no janitor's.
+    fn end_what_lives(&self) {
+        let place = format!("XDG_STATE_HOME={}", self.path().display());
+        let living = || {
+            // A guardian has nothing to end early: it ends with what it guards.
+            let guardians = self.guardians();
+            let lives = |pid: &u32| {
+                let environ = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+                environ.split(|byte| *byte == 0).any(|entry| entry == place.as_bytes()) && !guardians.contains(pid)
+            };
+            processes().filter(lives).collect::<Vec<u32>>()
+        };
+        for pid in living() {
+            // One that has ended just now is as good.
+            let _ = Command::new("kill").args(["-s", "TERM", &pid.to_string()]).stderr(Stdio::null()).status();
+        }
+        let over = Instant::now() + Duration::from_secs(120);
+        while !living().is_empty() && Instant::now() < over {
+            thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// Kills a run and its guardian, so that nobody sweeps after it.
@@ -440,10 +465,30 @@ pub fn ended(child: Child) -> Told {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        os::unix::process::ExitStatusExt,
+        panic::{catch_unwind, resume_unwind},
+    };
+
     use super::*;
+    use crate::engine::Engine;
 
     fn shell(line: &str) -> Child {
         started(Command::new("sh").args(["-c", line]))
+    }
+
+    #[test]
+    fn what_goes_on_beside_a_story_that_fails_is_ended() {
+        let ground = Ground { engine: Engine::local("none"), host_file: "/nowhere/host.toml".into() };
+        let failed: thread::Result<()> = catch_unwind(|| {
+            let stage = Stage::new(&ground);
+            let sleeps = stage.equip(Command::new("sleep").arg("1000")).spawn().unwrap();
+            resume_unwind(Box::new(sleeps))
+        });
+        let mut sleeps = failed.unwrap_err().downcast::<Child>().unwrap();
+        let ended = sleeps.try_wait().unwrap();
+        let _ = sleeps.kill();
+        assert_eq!(ended.map(|exit| exit.signal()), Some(Some(15)));
     }
 
     #[test]
