@@ -23,10 +23,10 @@ pub(crate) fn stories(ground: Option<&Ground>) -> Vec<Trial> {
     let stories = on_stages(
         ground,
         &[
-            ("faults::an_engine_that_is_restarted_in_mid_upgrade", in_mid_upgrade),
-            ("faults::an_engine_that_is_restarted_in_mid_teardown", in_mid_teardown),
-            ("faults::an_engine_whose_disk_fills_up_in_mid_run", disk_fills_up),
-            ("faults::a_volume_whose_mount_never_ends", mount_hangs),
+            ("faults::an_engine_that_is_restarted_in_mid_upgrade_leaves_it_unverified", in_mid_upgrade),
+            ("faults::an_engine_that_is_restarted_in_mid_teardown_changes_nothing_that_was_seen", in_mid_teardown),
+            ("faults::an_engine_whose_disk_fills_up_in_mid_run_is_swept_when_there_is_room", disk_fills_up),
+            ("faults::a_volume_whose_mount_never_ends_does_not_hold_up_the_end_of_the_run", mount_hangs),
         ],
     );
     on_spare_engines(ground, stories)

@@ -24,7 +24,7 @@ pub(crate) fn stories(ground: Option<&Ground>) -> Vec<Trial> {
             ("guard::an_interrupt_in_mid_deploy_sweeps", |stage| signalled(stage, "INT", 2)),
             ("guard::a_termination_in_mid_deploy_sweeps", |stage| signalled(stage, "TERM", 15)),
             ("guard::a_hang_up_sweeps_and_further_signals_do_not_stop_that", hang_up),
-            ("guard::a_signal_before_the_plan", before_the_plan),
+            ("guard::a_signal_before_the_plan_ends_the_run_and_its_abra", before_the_plan),
             ("guard::the_death_of_the_parent_sweeps", parent_dies),
             ("guard::a_run_that_is_killed_is_swept_by_the_next", killed),
             ("guard::the_deadline_ends_a_run", deadline),

@@ -36,7 +36,7 @@ pub(crate) fn stories(engine: &Engine) -> Vec<Trial> {
         ("sweep::what_somebody_else_holds_is_named", held_by_somebody),
         ("sweep::a_living_run_is_left_alone", living_run),
         ("sweep::a_child_that_goes_on_is_ended_first", child_goes_on),
-        ("sweep::twelve_services_that_stop_slowly", twelve),
+        ("sweep::twelve_services_that_stop_slowly_are_not_waited_for", twelve),
     ];
     trials(engine, stories)
 }
