@@ -1,5 +1,6 @@
 //! The vocabulary of the tests: simulated worlds, recordings, and stacks made by hand on a real Swarm.
 
+pub mod endless;
 pub mod engine;
 pub mod ground;
 pub mod growth;

@@ -4,9 +4,10 @@ use std::fs;
 
 use libtest_mimic::Trial;
 use unit_tests::{
+    endless::Endless,
     engine::until,
     ground::Ground,
-    told::{Endless, Stage, Told, ended, run_id, signal},
+    told::{Stage, Told, ended, run_id, signal},
 };
 
 use crate::{outside::script, runs::on_stages};

@@ -12,9 +12,10 @@ use std::{
 
 use libtest_mimic::Trial;
 use unit_tests::{
+    endless::Endless,
     engine::printed,
     ground::{self, Ground},
-    told::{Endless, Stage, Told, started},
+    told::{Stage, Told, started},
 };
 
 use crate::runs::on_stages;
