@@ -18,6 +18,8 @@ use crate::{error::SandboxError, home::Home, layout::Layout, made::Process, prog
 
 /// The longest that one answer of the engine is waited for; image imports take longest.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// The longest that a program of the system may take: apt and npm download what they install.
+const PROGRAM: Duration = Duration::from_secs(1800);
 /// How long dockerd may take to answer after its start.
 const START: Duration = Duration::from_secs(60);
 
@@ -186,17 +188,17 @@ pub(crate) async fn found<T>(call: &str, future: impl Future<Output = Result<T, 
 pub(crate) async fn run(program: &str, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Result<Vec<u8>, SandboxError> {
     let mut command = Command::new(find(program).unwrap_or_else(|| program.into()));
     command.args(args).stdin(Stdio::null()).env("DEBIAN_FRONTEND", "noninteractive").env("LC_ALL", "C.UTF-8").kill_on_drop(true);
-    let done = command
-        .output()
-        .await
-        .map_err(|error| SandboxError::Program { program: program.to_owned(), message: error.to_string() })?;
+    let failed = |message: String| SandboxError::Program { program: program.to_owned(), message };
+    // It is killed when this gives it up.
+    let done = tokio::time::timeout(PROGRAM, command.output()).await;
+    let done = done.map_err(|_| failed(format!("it did not end within {PROGRAM:?}")))?.map_err(|error| failed(error.to_string()))?;
     if done.status.success() {
         return Ok(done.stdout);
     }
     let errors = String::from_utf8_lossy(&done.stderr);
-    let last: Vec<&str> = errors.lines().filter(|line| !line.trim().is_empty()).rev().take(2).collect();
-    let message = if last.is_empty() { done.status.to_string() } else { last.join("; ") };
-    Err(SandboxError::Program { program: program.to_owned(), message })
+    let lines: Vec<&str> = errors.lines().filter(|line| !line.trim().is_empty()).collect();
+    let last = &lines[lines.len().saturating_sub(2)..];
+    Err(failed(if last.is_empty() { done.status.to_string() } else { last.join("; ") }))
 }
 
 /// Where a program of the system is. Not `PATH`, which may lack the folders of the administrator's programs.
@@ -205,4 +207,15 @@ pub(crate) fn find(program: &str) -> Option<PathBuf> {
         .into_iter()
         .map(|folder| Path::new(folder).join(program))
         .find(|path| path.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_last_words_of_a_program_are_told_in_their_order() {
+        let failed = run("sh", ["-c", "printf 'one\\ntwo\\n\\nthree\\n' >&2; exit 3"]).await.unwrap_err();
+        assert!(failed.to_string().ends_with("two; three"), "{failed}");
+    }
 }
