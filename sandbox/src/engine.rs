@@ -191,7 +191,8 @@ pub(crate) async fn run(program: &str, args: impl IntoIterator<Item = impl AsRef
     let failed = |message: String| SandboxError::Program { program: program.to_owned(), message };
     // It is killed when this gives it up.
     let done = tokio::time::timeout(PROGRAM, command.output()).await;
-    let done = done.map_err(|_| failed(format!("it did not end within {PROGRAM:?}")))?.map_err(|error| failed(error.to_string()))?;
+    let done =
+        done.map_err(|_| failed(format!("it did not end within {PROGRAM:?}")))?.map_err(|error| failed(error.to_string()))?;
     if done.status.success() {
         return Ok(done.stdout);
     }

@@ -106,8 +106,18 @@ impl Engine {
     /// If something is left after a minute.
     pub fn take_to_zero(&self, stack: &str) {
         let filter = format!("label=com.docker.stack.namespace={stack}");
+        // A task that is still being prepared makes its networks anew, and its node does not remove them when the container is gone.
+        let listed = self.docker().args(["stack", "ps", "--quiet", "--no-trunc", stack]).output().unwrap().stdout;
+        let tasks = String::from_utf8(listed).unwrap();
+        let living = |task: &str| {
+            let state = ["inspect", "--type", "task", "--format", "{{.Status.State}}", task];
+            let state = self.docker().args(state).output().unwrap().stdout;
+            !matches!(state.trim_ascii(), b"" | b"complete" | b"shutdown" | b"failed" | b"rejected" | b"remove" | b"orphaned")
+        };
         until(&format!("nothing is left of {stack}"), || {
             self.ok(&["stack", "rm", stack]);
+            // Whatever they made is there before they are over, so they are asked first.
+            let over = !tasks.lines().any(living);
             let containers = self.ask(&["container", "ls", "--all", "--quiet", "--filter", &filter]);
             let mut remove = vec!["container", "rm", "--force", "--volumes"];
             remove.extend(containers.lines());
@@ -122,7 +132,7 @@ impl Engine {
                     self.ok(&[kind, "rm", name]);
                 }
             }
-            left.is_empty()
+            over && left.is_empty()
         });
     }
 
