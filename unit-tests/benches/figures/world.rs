@@ -83,6 +83,8 @@ fn answer(client: UnixStream, counted: &AtomicUsize) {
     let mut reader = BufReader::new(client);
     let mut line = String::new();
     while reader.read_line(&mut line).is_ok_and(|read| read > 0) {
+        // As engines do, which taster's own reading of services rests on.
+        let closes = line.trim_end().ends_with("HTTP/1.0");
         let path = line.split(' ').nth(1).unwrap_or_default().split('?').next().unwrap_or_default().to_owned();
         let mut length = 0;
         loop {
@@ -99,7 +101,7 @@ fn answer(client: UnixStream, counted: &AtomicUsize) {
             counted.fetch_add(1, Ordering::Relaxed);
         }
         let head = "HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nDocker-Experimental: false\r\nOstype: linux\r\nContent-Type: application/json";
-        if write!(writer, "{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).is_err() {
+        if write!(writer, "{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).is_err() || closes {
             return;
         }
     }
