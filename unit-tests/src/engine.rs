@@ -76,6 +76,16 @@ impl Engine {
         volumes.lines().filter(nameless).map(str::to_owned).collect()
     }
 
+    /// The folders that the engine has on its disk for volumes of a stack, whether it lists them or not.
+    ///
+    /// # Panics
+    /// If its disk is not this machine's.
+    pub fn folders_of(&self, stack: &str) -> Vec<String> {
+        let volumes = Path::new(&self.ask(&["info", "--format", "{{.DockerRootDir}}"])).join("volumes");
+        let names = std::fs::read_dir(volumes).unwrap().map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
+        names.filter(|name| name.starts_with(&format!("{stack}_"))).collect()
+    }
+
     /// taster with `args`, as a process of its own: this test program, started again.
     ///
     /// # Panics

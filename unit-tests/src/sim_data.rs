@@ -155,6 +155,10 @@ impl Data for SimData {
         Ok(Said { exit: i64::from(text.is_none()), text: text.unwrap_or_else(|| "no such table: taster_canary".into()) })
     }
 
+    async fn restored(&self, _: &Claim) -> Result<(), SwarmError> {
+        Ok(())
+    }
+
     async fn snapshots(&self, _: &Claim) -> Result<Vec<String>, SwarmError> {
         let restores = self.lock().restores;
         match restores {

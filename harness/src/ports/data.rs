@@ -24,6 +24,10 @@ pub trait Data: Send + Sync {
     async fn release(&self, holder: Holder) -> Result<(), SwarmError>;
     /// Runs a command in the running container of a task of the claimed stack.
     async fn exec(&self, claim: &Claim, task: &TaskId, argv: &[String], patience: Duration) -> Result<Said, SwarmError>;
+    /// Waits until no restore of the claimed app goes on in its backup service. One whose abra was ended goes on there and writes into the
+    /// app's volumes; when the engine has removed them, their folders are made anew on its disk, where no list of it shows them. The error
+    /// comes after half a minute. A service that does not run restores nothing.
+    async fn restored(&self, claim: &Claim) -> Result<(), SwarmError>;
     /// The ids of the snapshots that the claimed app has in its backup service.
     async fn snapshots(&self, claim: &Claim) -> Result<Vec<String>, SwarmError>;
     /// Has the backup service forget snapshots of the claimed app. What they hold stays in its repository until that is pruned.

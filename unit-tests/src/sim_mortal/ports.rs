@@ -171,6 +171,10 @@ impl Data for Run {
         self.0.call("data.exec", || self.0.ports.data.exec(claim, task, argv, patience)).await
     }
 
+    async fn restored(&self, claim: &Claim) -> Result<(), SwarmError> {
+        self.0.call("data.restored", || self.0.ports.data.restored(claim)).await
+    }
+
     async fn snapshots(&self, claim: &Claim) -> Result<Vec<String>, SwarmError> {
         self.0.call("data.snapshots", || self.0.ports.data.snapshots(claim)).await
     }

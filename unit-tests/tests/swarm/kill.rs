@@ -143,6 +143,7 @@ fn killed_at(stage: &Stage<'_>, recipe: &str, path: Option<&str>, point: Duratio
     let zero = killed.elapsed();
     until("its guardian is gone", || stage.guardians().is_empty());
     assert_eq!(stage.ground.engine.left_of(&stack, &[]), "");
+    assert_eq!(stage.ground.engine.folders_of(&stack), Vec::<String>::new());
     stage.assert_zero();
     if exit.code().is_none() && journal(&folder).contains("run-started") {
         let results = results(&folder);

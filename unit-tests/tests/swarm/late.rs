@@ -1,7 +1,12 @@
 //! Runs that are killed while others are at work for them: children that escape, services that go on, sweepers beside each other,
 //! runs of other machines. Whoever comes after them, the end is zero.
 
-use std::fs;
+use std::{
+    fs,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
 
 use harness::model::names::{Domain, RunId};
 use libtest_mimic::Trial;
@@ -9,7 +14,7 @@ use unit_tests::{
     engine::{Engine, printed, until},
     ground::Ground,
     stacks::{fresh_run, stack_of},
-    told::{Stage, ended, journal, run_id},
+    told::{Stage, ended, journal, run_id, signal},
 };
 
 use super::{
@@ -27,6 +32,7 @@ pub(crate) fn stories(ground: Option<&Ground>) -> Vec<Trial> {
             ("late::what_escaped_from_a_killed_run_makes_more_after_the_first_sweep", escaped),
             ("late::a_guardian_and_two_janitors_at_once_remove_each_thing_once", at_once),
             ("late::a_backup_that_is_being_made_when_its_run_is_killed_leaves_no_snapshot", backed_up),
+            ("late::a_restore_that_goes_on_when_its_run_is_killed_leaves_no_folder_of_a_volume", restored),
         ],
     );
     let elsewhere = on_stages(ground, &[("late::the_marker_of_another_machine_speaks_until_it_expires", of_another_machine)]);
@@ -103,6 +109,41 @@ fn backed_up(stage: &Stage<'_>) {
     let (app, _) = killed(stage, "exec \"$ABRA\" \"$@\"", || stage.reached("abra app-backup-create"));
     is_over(stage);
     assert_eq!(snapshots(&stage.ground.engine, &app), Vec::<String>::new());
+}
+
+/// So it does with a restore, which must not put the app's volume on the disk again when the engine has removed it. restic is held until
+/// a sweep that did not wait for it would be over.
+fn restored(stage: &Stage<'_>) {
+    let engine = &stage.ground.engine;
+    let mut restic = None;
+    let (_, stack) = killed(stage, "exec \"$ABRA\" \"$@\"", || {
+        stage.reached("abra app-restore");
+        let app = Domain::of(&"hello".parse().unwrap(), &run_id(&stage.only_run()), &"taster.test".parse().unwrap()).unwrap();
+        until("restic restores", || {
+            restic = restic_for(&app).pop();
+            restic.is_some()
+        });
+        signal(restic.unwrap(), "STOP");
+    });
+    let held = Instant::now() + Duration::from_secs(4);
+    while Instant::now() < held && !engine.folders_of(&stack).is_empty() {
+        thread::sleep(Duration::from_millis(50));
+    }
+    signal(restic.unwrap(), "CONT");
+    is_over(stage);
+    until("restic is over", || !Path::new(&format!("/proc/{}", restic.unwrap())).exists());
+    assert_eq!(engine.folders_of(&stack), Vec::<String>::new());
+}
+
+/// The processes of restic that restore the app, by what abra gives the bot and the bot gives them.
+fn restic_for(app: &Domain) -> Vec<u32> {
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_string_lossy().parse::<u32>().ok());
+    let has = |pid: u32, file: &str, text: &str| {
+        let bytes = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).split('\0').any(|part| part == text)
+    };
+    pids.filter(|pid| has(*pid, "environ", &format!("SERVICE={app}")) && has(*pid, "cmdline", "--include")).collect()
 }
 
 /// A marker as another machine would have made it, by hand, and a network, a secret and a volume of its run.

@@ -33,7 +33,16 @@ const FILE_LIMIT: u64 = 1 << 20;
 const RESTIC: Duration = Duration::from_secs(60);
 /// The pause before a repository that is locked by somebody else is tried again.
 const LOCKED: Duration = Duration::from_millis(200);
-/// How often it is looked whether a copy that nobody waits for has ended.
+/// The longest that a restore is waited for that nobody else waits for.
+const RESTORE: Duration = Duration::from_secs(30);
+/// The words by which bot and restic are asked for a restore.
+const RESTORES: [&str; 1] = ["restore"];
+/// And for a copy.
+const COPIES: [&str; 2] = ["backup", "create"];
+/// Prints the command lines of all processes that were started for an app.
+const OF_APP: &str = "for it in $(grep -lsF \"SERVICE=$1\" /proc/[0-9]*/environ); do
+    tr '\\0' ' ' <\"${it%environ}cmdline\" && echo; done 2>/dev/null";
+/// How often it is looked whether work that nobody waits for has ended.
 const AGAIN: Duration = Duration::from_millis(200);
 
 #[async_trait]
@@ -109,9 +118,18 @@ impl Data for DockerSwarm {
         exec(&self.docker, &container, argv, patience).await
     }
 
+    async fn restored(&self, claim: &Claim) -> Result<(), SwarmError> {
+        let Claimed::Snapshots { app, service } = claim.what() else { return Err(uncovered("exec")) };
+        match running(&self.docker, &[of_service(service)]).await? {
+            Some(container) => idle(&self.docker, &container, app.as_str(), &RESTORES, RESTORE).await,
+            None => Ok(()),
+        }
+    }
+
     async fn snapshots(&self, claim: &Claim) -> Result<Vec<String>, SwarmError> {
         let (container, app) = bot(&self.docker, claim).await?;
-        copied(&self.docker, &container, &app).await?;
+        // A copy whose abra was ended goes on in the service and leaves a snapshot all the same.
+        idle(&self.docker, &container, &app, &COPIES, RESTIC).await?;
         let argv = ["restic", "snapshots", "--json", "--host", &app, "--tag", &app].map(str::to_owned);
         let said = restic(&self.docker, &container, &argv).await?;
         let unread = || failed("restic snapshots", format!("it does not print JSON: {}", said.trim()));
@@ -158,20 +176,30 @@ async fn bot(docker: &Docker, claim: &Claim) -> Result<(String, String), SwarmEr
     Ok((container.ok_or_else(absent)?, app.to_string()))
 }
 
-/// Waits until no copy of the app is being made: one whose abra was ended goes on in the service and leaves a snapshot all the same.
-async fn copied(docker: &Docker, container: &str, app: &str) -> Result<(), SwarmError> {
+/// Waits until the service is not at work for the app with one of these commands.
+async fn idle(docker: &Docker, container: &str, app: &str, commands: &[&str], patience: Duration) -> Result<(), SwarmError> {
     let began = tokio::time::Instant::now();
     loop {
         let top = answer("container top", docker.top_processes(container, None::<TopOptions>)).await?;
-        let mut processes = top.processes.into_iter().flatten().map(|columns| columns.join(" "));
-        if !processes.any(|process| process.contains(" backup ") && process.contains(app)) {
-            return Ok(());
-        }
-        if began.elapsed() >= RESTIC {
-            return Err(failed(&format!("backup of {app}"), "it still goes on, and may leave a snapshot".into()));
+        let processes: Vec<String> = top.processes.into_iter().flatten().map(|columns| columns.join(" ")).collect();
+        let argv = ["sh", "-c", OF_APP, "sh", app].map(str::to_owned);
+        // An image without these programs has an exit code and no word for it, and what its processes say of themselves is all there is.
+        let own = exec(docker, container, &argv, patience).await?.text;
+        let Some(command) = at_work(commands, app, &processes, &own) else { return Ok(()) };
+        if began.elapsed() >= patience {
+            return Err(failed(&format!("{command} of {app}"), "it still goes on in the backup service".into()));
         }
         tokio::time::sleep(AGAIN).await;
     }
+}
+
+/// The command with which a service is at work for an app: one of its processes names the app or its volumes, or has been asked for it by its
+/// environment, as abra does.
+fn at_work<'a>(commands: &[&'a str], app: &str, processes: &[String], own: &str) -> Option<&'a str> {
+    let stack = app.replace('.', "_");
+    let of_app = processes.iter().filter(|process| process.contains(app) || process.contains(&stack)).map(String::as_str);
+    let mut lines = of_app.chain(own.lines());
+    lines.find_map(|line| commands.iter().copied().find(|command| line.split_whitespace().any(|word| word == *command)))
 }
 
 /// The first running container with all these labels.
@@ -214,4 +242,28 @@ fn uncovered(call: &str) -> SwarmError {
 
 fn failed(call: &str, message: String) -> SwarmError {
     SwarmError::Failed { call: call.to_owned(), message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_is_at_work_for_the_app_that_its_processes_are_for() {
+        let app = "hello-aebagbaf.taster.test";
+        for (process, own, copies, restores) in [
+            ("restic backup --json --host hello-aebagbaf.taster.test --tag x -- /a", "", Some("backup"), None),
+            ("restic restore 1a2b --target / --include /v/hello-aebagbaf_taster_test_posts", "", None, Some("restore")),
+            ("/usr/bin/backup -h hello-aebagbaf.taster.test restore", "", None, Some("restore")),
+            ("/usr/bin/backup restore", "/usr/bin/backup restore \n", None, Some("restore")),
+            ("/usr/bin/backup create", "/usr/bin/backup create \n", Some("create"), None),
+            ("/usr/bin/backup restore", "", None, None),
+            ("restic restore 1a2b --target / --include /v/hello-aebagbag_taster_test_posts", "", None, None),
+            ("restic snapshots --json --host hello-aebagbaf.taster.test", "restic snapshots \n", None, None),
+            ("", "", None, None),
+        ] {
+            let work = |commands: &[&'static str]| at_work(commands, app, &[process.to_owned()], own);
+            assert_eq!((work(&COPIES), work(&RESTORES)), (copies, restores), "{process:?} {own:?}");
+        }
+    }
 }
