@@ -68,23 +68,24 @@ fn serve(socket: &Path) -> Arc<AtomicUsize> {
     let listener = UnixListener::bind(socket).unwrap();
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = calls.clone();
+    let bodies = Arc::new(bodies());
     std::thread::spawn(move || {
         for client in listener.incoming().flatten() {
-            let counted = counted.clone();
-            std::thread::spawn(move || answer(client, &counted));
+            let (counted, bodies) = (counted.clone(), bodies.clone());
+            std::thread::spawn(move || answer(client, &counted, &bodies));
         }
     });
     calls
 }
 
-fn answer(client: UnixStream, counted: &AtomicUsize) {
-    let bodies = bodies();
+fn answer(client: UnixStream, counted: &AtomicUsize, bodies: &[(&str, String)]) {
     let mut writer = client.try_clone().unwrap();
     let mut reader = BufReader::new(client);
     let mut line = String::new();
     while reader.read_line(&mut line).is_ok_and(|read| read > 0) {
         // As engines do, which taster's own reading of services rests on.
         let closes = line.trim_end().ends_with("HTTP/1.0");
+        let bare = line.starts_with("HEAD ");
         let path = line.split(' ').nth(1).unwrap_or_default().split('?').next().unwrap_or_default().to_owned();
         let mut length = 0;
         loop {
@@ -101,7 +102,8 @@ fn answer(client: UnixStream, counted: &AtomicUsize) {
             counted.fetch_add(1, Ordering::Relaxed);
         }
         let head = "HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nDocker-Experimental: false\r\nOstype: linux\r\nContent-Type: application/json";
-        if write!(writer, "{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).is_err() || closes {
+        let sent = if bare { "" } else { body };
+        if write!(writer, "{head}\r\nContent-Length: {}\r\n\r\n{sent}", body.len()).is_err() || closes {
             return;
         }
     }
