@@ -22,4 +22,3 @@ pub mod spare;
 pub mod stacks;
 pub mod tale;
 pub mod told;
-pub mod unregistered;

@@ -14,15 +14,20 @@ use std::{
 };
 
 use async_trait::async_trait;
-use rustix::process::Signal;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::unix::pipe,
     process::{Child as Process, Command},
-    time::{Instant, sleep, sleep_until, timeout},
+    time::{Instant, sleep_until, timeout},
 };
 
-use super::{abra::family::Family, browser, folder::Folder, output::keep, proc::start_ticks};
+use super::{
+    abra::family::{BURIAL, Family},
+    browser,
+    folder::Folder,
+    output::keep,
+    proc::start_ticks,
+};
 use crate::{
     model::{
         host::Host,
@@ -44,8 +49,6 @@ const KEPT: usize = 64 << 10;
 const LARGEST: u64 = 10 << 20;
 /// How much earlier a function is told to end than its process is ended, so that it can still say why.
 const HEAD_START: Duration = Duration::from_secs(2);
-/// How long the end of a killed family is waited for.
-const BURIAL: Duration = Duration::from_secs(2);
 /// How long what a function left behind may hold its output without a word.
 const LINGER: Duration = Duration::from_millis(200);
 /// How long it may go on writing to it. Only what has left the family in every way does, and nothing ends that.
@@ -284,26 +287,17 @@ struct Ending(Option<Family>);
 impl Ending {
     /// Kills until nobody is left. Says whether nobody is.
     async fn bury(&mut self, child: &mut Process) -> bool {
-        let until = Instant::now() + BURIAL;
-        let Some(mut family) = self.0.take() else { return true };
-        while family.signal(Signal::KILL) {
-            if Instant::now() > until {
-                return false;
-            }
-            sleep(Duration::from_millis(5)).await;
-            // Its own exit status is taken, so that it does not count as alive.
-            let _ = child.try_wait();
+        match self.0.take() {
+            Some(mut family) => family.bury(|| drop(child.try_wait())).await,
+            None => true,
         }
-        true
     }
 }
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        // The system's clock, for the runtime's may stand still.
-        let began = std::time::Instant::now();
-        while self.0.as_mut().is_some_and(|family| family.signal(Signal::KILL)) && began.elapsed() < BURIAL {
-            std::thread::sleep(Duration::from_millis(5));
+        if let Some(family) = &mut self.0 {
+            family.bury_at_once();
         }
     }
 }
@@ -340,6 +334,7 @@ fn listed(text: &str) -> BTreeSet<TestName> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::adapters::unregistered::Unregistered;
 
     #[test]
     fn only_a_plain_file_in_the_room_is_kept() {
@@ -363,17 +358,6 @@ mod tests {
         }
     }
 
-    struct Forgotten;
-
-    #[async_trait]
-    impl ChildRegister for Forgotten {
-        async fn started(&self, _: i32, _: u64, _: &str) -> Result<(), String> {
-            Ok(())
-        }
-
-        async fn ended(&self, _: i32) {}
-    }
-
     #[tokio::test]
     async fn what_got_away_and_goes_on_writing_does_not_hold_the_run() {
         const SHIM: &str = "while [ \"$1\" != -- ]; do shift; done; shift; read go; exec \"$@\"";
@@ -392,7 +376,7 @@ mod tests {
             room: "pack",
             memory: None,
         };
-        let program = PackProgram::new(setup, Arc::new(Forgotten), Arc::new(Redact::new()));
+        let program = PackProgram::new(setup, Arc::new(Unregistered), Arc::new(Redact::new()));
         let names = timeout(Duration::from_secs(60), program.list(Duration::from_secs(30))).await.unwrap().unwrap();
         assert_eq!(names.iter().map(TestName::as_str).collect::<Vec<_>>(), ["it is listed"]);
     }

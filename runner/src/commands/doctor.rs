@@ -2,12 +2,11 @@
 
 use std::{fmt::Write, path::PathBuf, process::ExitCode, sync::Arc};
 
-use async_trait::async_trait;
 use harness::{
     adapters::folder::Folder,
+    adapters::unregistered::Unregistered,
     facts::readings,
     model::{host::Host, names::RunId},
-    ports::ChildRegister,
     preflight::{Check, Needs, Readings, no_engine, preflight, unfit},
     redact::Redact,
 };
@@ -75,18 +74,6 @@ async fn examine(env: &Env, host: &Host, offline: bool) -> Result<Vec<Check>, Co
     // One network, one service in `proxy` with its task: no app is smaller.
     let needs = Needs { networks: 1, addresses: 2, ..Needs::default() };
     Ok(preflight(&readings, &needs, &host.limits, None))
-}
-
-/// Children of a command that makes nothing: they are ended with it, so nobody has to know of them.
-struct Unregistered;
-
-#[async_trait]
-impl ChildRegister for Unregistered {
-    async fn started(&self, _: i32, _: u64, _: &str) -> Result<(), String> {
-        Ok(())
-    }
-
-    async fn ended(&self, _: i32) {}
 }
 
 fn told(checks: &[Check], json: bool) -> Result<String, CommandError> {

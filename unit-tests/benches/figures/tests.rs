@@ -13,6 +13,7 @@ use harness::{
     adapters::{
         folder::Folder,
         program::{PackProgram, Setup},
+        unregistered::Unregistered,
     },
     author::{self, Checked, Cx, Linked, Suite},
     model::{host::Host, outcome::Outcome, pack::TestName},
@@ -20,7 +21,7 @@ use harness::{
     redact::Redact,
     steps::custom::told,
 };
-use unit_tests::{ground, stacks::fresh_run, tale, unregistered::Unregistered};
+use unit_tests::{ground, stacks::fresh_run, tale};
 
 use crate::{
     Bench,

@@ -15,6 +15,7 @@ use harness::{
         checkout::GitCheckout,
         clock::SystemClock,
         folder::Folder,
+        unregistered::Unregistered,
     },
     engine,
     event::Kind,
@@ -36,7 +37,6 @@ use unit_tests::{
     recording::Recording,
     sim_host::{Does, Leak, Manners, SimHost, WELL},
     tale::{Tale, head, request},
-    unregistered::Unregistered,
 };
 
 use crate::crash::paused;

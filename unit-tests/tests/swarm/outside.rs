@@ -7,6 +7,7 @@ use harness::{
         executables::{Places, Started},
         folder::Folder,
         program::Setup,
+        unregistered::Unregistered,
     },
     executables::discover,
     model::{
@@ -25,7 +26,6 @@ use unit_tests::{
     stacks::fresh_run,
     tale,
     told::{Stage, results},
-    unregistered::Unregistered,
 };
 
 use crate::{

@@ -1,10 +1,16 @@
 //! Who belongs to a child: its group and session, its descendants, and those that left both but bear its mark.
 
-use std::{collections::BTreeSet, io};
+use std::{collections::BTreeSet, io, time::Duration};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use tokio::time::{Instant, sleep};
 
 use crate::adapters::proc::{Process, environment, table, with_descendants};
+
+/// How long the end of a killed family is waited for. The kernel needs a few milliseconds.
+pub(in crate::adapters) const BURIAL: Duration = Duration::from_secs(2);
+/// The pause between two looks at whether somebody is left.
+const AGAIN: Duration = Duration::from_millis(5);
 
 /// A child that leads a session and a group of its own, and all that came from it.
 #[derive(Debug)]
@@ -45,6 +51,29 @@ impl Family {
             let _ = kill_process(pid, signal);
         }
         !living.is_empty()
+    }
+
+    /// Kills until nobody is left, and says whether nobody is: one that the kernel keeps does not end when it is told to. `reap` takes the
+    /// leader's exit status, so that it does not count as alive.
+    pub(in crate::adapters) async fn bury(&mut self, mut reap: impl FnMut()) -> bool {
+        let until = Instant::now() + BURIAL;
+        while self.signal(Signal::KILL) {
+            if Instant::now() > until {
+                return false;
+            }
+            sleep(AGAIN).await;
+            reap();
+        }
+        true
+    }
+
+    /// Kills until nobody is left, where nothing can be awaited any more.
+    pub(in crate::adapters) fn bury_at_once(&mut self) {
+        // The system's clock, for the runtime's may stand still.
+        let began = std::time::Instant::now();
+        while self.signal(Signal::KILL) && began.elapsed() < BURIAL {
+            std::thread::sleep(AGAIN);
+        }
     }
 }
 

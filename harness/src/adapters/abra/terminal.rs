@@ -19,7 +19,7 @@ use rustix::{
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,
-    time::{Instant, sleep, sleep_until, timeout},
+    time::{Instant, sleep_until, timeout},
 };
 
 use super::{
@@ -34,8 +34,6 @@ const SIZE: PtySize = PtySize { rows: 50, cols: 250, pixel_width: 0, pixel_heigh
 const GRACE: Duration = Duration::from_secs(1);
 /// How long what it started and left behind may hold its terminal after its own end.
 const LINGER: Duration = Duration::from_millis(200);
-/// How long the end of a killed family is waited for. The kernel needs a few milliseconds.
-const BURIAL: Duration = Duration::from_secs(2);
 /// How much of the output is kept at least, in bytes: the end of it.
 const KEPT: usize = 32 << 20;
 
@@ -198,19 +196,13 @@ impl Running {
         }
     }
 
-    /// Kills until nobody is left. Says whether nobody is: one that the kernel keeps does not end when it is told to.
+    /// Kills until nobody is left. Says whether nobody is.
     async fn bury(&mut self) -> bool {
-        let until = Instant::now() + BURIAL;
-        while self.family.signal(Signal::KILL) {
-            if Instant::now() > until {
-                return false;
-            }
-            sleep(Duration::from_millis(10)).await;
-            let _ = self.child.try_wait();
-        }
+        let Self { family, child, .. } = self;
+        let buried = family.bury(|| drop(child.try_wait())).await;
         // Its exit status is taken, so that nothing stays of it in the table of processes.
-        let _ = self.child.try_wait();
-        true
+        let _ = child.try_wait();
+        buried
     }
 }
 
@@ -218,12 +210,8 @@ impl Drop for Running {
     /// A call that is given up half-way must not go on acting; its family is killed, whoever dropped it.
     fn drop(&mut self) {
         if !self.over {
-            // One that was just being born when its parent was killed is found by the next look. The system's clock, for the runtime's
-            // may stand still.
-            let began = std::time::Instant::now();
-            while self.family.signal(Signal::KILL) && began.elapsed() < BURIAL {
-                std::thread::sleep(Duration::from_millis(5));
-            }
+            // One that was just being born when its parent was killed is found by the next look.
+            self.family.bury_at_once();
             let _ = self.child.try_wait();
         }
     }

@@ -15,14 +15,14 @@ pub(super) fn connect(socket: &Path) -> Result<Docker, SwarmError> {
         ErrorKind::PermissionDenied => SwarmError::NotPermitted { socket: shown.clone() },
         _ => SwarmError::Absent { socket: shown.clone() },
     })?;
-    Docker::connect_with_unix(&shown, 120, API_DEFAULT_VERSION).map_err(|error| failed("connect", error))
+    Docker::connect_with_unix(&shown, 120, API_DEFAULT_VERSION).map_err(|error| meant("connect", error))
 }
 
 /// Waits for one answer. `call` is what a reader of the error sees.
 pub(super) async fn answer<T>(call: &str, future: impl Future<Output = Result<T, Error>>) -> Result<T, SwarmError> {
     match tokio::time::timeout(PATIENCE, future).await {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(failed(call, error)),
+        Ok(Err(error)) => Err(meant(call, error)),
         Err(_) => Err(SwarmError::Silent { call: call.to_owned(), after: PATIENCE }),
     }
 }
@@ -39,11 +39,12 @@ pub(super) async fn found<T>(call: &str, future: impl Future<Output = Result<T, 
     answer(call, future).await
 }
 
-fn failed(call: &str, error: Error) -> SwarmError {
+/// What an error of the library means.
+fn meant(call: &str, error: Error) -> SwarmError {
     match error {
         Error::DockerResponseServerError { status_code, message } => told(call, status_code, message),
         Error::SocketNotFoundError(socket) => SwarmError::Absent { socket },
-        other => SwarmError::Failed { call: call.to_owned(), message: other.to_string() },
+        other => failed(call, other.to_string()),
     }
 }
 
@@ -54,4 +55,9 @@ pub(super) fn told(call: &str, status: u16, message: String) -> SwarmError {
         400 | 403 | 409 | 503 => SwarmError::Refused { call, message },
         _ => SwarmError::Failed { call, message },
     }
+}
+
+/// A call whose answer is of no use, and why.
+pub(super) fn failed(call: &str, message: impl Into<String>) -> SwarmError {
+    SwarmError::Failed { call: call.to_owned(), message: message.into() }
 }

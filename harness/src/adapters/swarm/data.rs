@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use super::{
     DockerSwarm,
-    call::{answer, found},
+    call::{answer, failed, found},
     look::NAMESPACE,
 };
 use crate::{
@@ -187,7 +187,7 @@ async fn idle(docker: &Docker, container: &str, app: &str, commands: &[&str], pa
         let own = exec(docker, container, &argv, patience).await?.text;
         let Some(command) = at_work(commands, app, &processes, &own) else { return Ok(()) };
         if began.elapsed() >= patience {
-            return Err(failed(&format!("{command} of {app}"), "it still goes on in the backup service".into()));
+            return Err(failed(&format!("{command} of {app}"), "it still goes on in the backup service"));
         }
         tokio::time::sleep(AGAIN).await;
     }
@@ -238,10 +238,6 @@ async fn remove(docker: &Docker, container: &str) -> Result<(), SwarmError> {
 
 fn uncovered(call: &str) -> SwarmError {
     SwarmError::Refused { call: call.to_owned(), message: "no claim covers it".into() }
-}
-
-fn failed(call: &str, message: String) -> SwarmError {
-    SwarmError::Failed { call: call.to_owned(), message }
 }
 
 #[cfg(test)]

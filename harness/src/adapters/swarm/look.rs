@@ -57,15 +57,15 @@ pub(super) async fn look(
     // current only when both lists have it.
     let (services, tasks, current) = tokio::try_join!(
         raw::services(socket, Some(&of_stack)),
-        tasks("tasks", docker, &of_stack),
-        tasks("current tasks", docker, &current),
+        tasks("tasks", docker, Some(&of_stack)),
+        tasks("current tasks", docker, Some(&current)),
     )?;
     let current: BTreeSet<String> = current.into_iter().filter_map(|task| task.id).collect();
     assemble(services, tasks, &current).map_err(|message| SwarmError::Failed { call: "look".into(), message })
 }
 
 pub(super) async fn services(socket: &Path) -> Result<BTreeMap<String, BTreeMap<String, String>>, SwarmError> {
-    let specs = raw::services(socket, None).await?.into_iter().filter_map(|service| service.read.spec);
+    let specs = raw::all(socket).await?.into_iter().filter_map(|service| service.spec);
     let named = specs.map(|spec| (spec.name.unwrap_or_default(), spec.labels.unwrap_or_default().into_iter().collect()));
     Ok(named.collect())
 }

@@ -12,7 +12,7 @@ use tokio::{
     net::UnixStream,
 };
 
-use super::call::{PATIENCE, told};
+use super::call::{PATIENCE, failed, told};
 use crate::{
     claim::{Claim, Claimed},
     model::names::ServiceName,
@@ -40,6 +40,11 @@ pub(super) async fn services(
     let answer = asked(socket, LIST, &format!("GET {target}"), "").await?;
     let services: Vec<Value> = serde_json::from_slice(body(LIST, &answer)?).map_err(|error| failed(LIST, error.to_string()))?;
     services.into_iter().map(service).collect()
+}
+
+/// All services, as the library has them.
+pub(super) async fn all(socket: &Path) -> Result<Vec<Service>, SwarmError> {
+    Ok(services(socket, None).await?.into_iter().map(|service| service.read).collect())
 }
 
 /// Raises the counter by which Swarm replaces a service's tasks although nothing else of it changed. The spec goes back as it came.
@@ -112,10 +117,6 @@ fn service(mut value: Value) -> Result<RawService, SwarmError> {
         serde_json::from_value(value)
     });
     Ok(RawService { read: read.map_err(|error| failed(LIST, error.to_string()))?, spec })
-}
-
-fn failed(call: &str, message: impl Into<String>) -> SwarmError {
-    SwarmError::Failed { call: call.to_owned(), message: message.into() }
 }
 
 /// The text with everything but letters and digits percent-encoded.

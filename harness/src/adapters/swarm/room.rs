@@ -28,15 +28,13 @@ use crate::{
 const PROXY: &str = "proxy";
 
 pub(super) async fn room(docker: &Docker, socket: &Path) -> Result<Room, SwarmError> {
-    let all = HashMap::new();
     let (swarm, networks, services, containers, tasks) = tokio::try_join!(
         answer("swarm", docker.inspect_swarm()),
         answer("networks", docker.list_networks(None::<ListNetworksOptions>)),
-        raw::services(socket, None),
+        raw::all(socket),
         answer("containers", docker.list_containers(None::<ListContainersOptions>)),
-        tasks("tasks", docker, &all),
+        tasks("tasks", docker, None),
     )?;
-    let services: Vec<Service> = services.into_iter().map(|service| service.read).collect();
     let running = tasks.iter().filter(|task| task.status.as_ref().and_then(|status| status.state) == Some(TaskState::RUNNING));
     let mut running_of: BTreeMap<&str, u64> = BTreeMap::new();
     for task in running {

@@ -8,15 +8,19 @@ use bollard::{
     models::{Task, TaskState},
     query_parameters::ListTasksOptionsBuilder,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::call::answer;
 use crate::ports::SwarmError;
 
 /// All tasks that `filters` let through. `call` is what a reader of the error sees.
-pub(super) async fn tasks(call: &str, docker: &Docker, filters: &HashMap<String, Vec<String>>) -> Result<Vec<Task>, SwarmError> {
-    let options = ListTasksOptionsBuilder::new().filters(filters).build();
-    answer(call, async { lenient(docker.list_tasks(Some(options)).await) }).await
+pub(super) async fn tasks(
+    call: &str,
+    docker: &Docker,
+    filters: Option<&HashMap<String, Vec<String>>>,
+) -> Result<Vec<Task>, SwarmError> {
+    let options = filters.map(|filters| ListTasksOptionsBuilder::new().filters(filters).build());
+    answer(call, async { lenient(docker.list_tasks(options).await) }).await
 }
 
 /// The engine's list, also when single entries hold a word that the library does not know: its enums are strict, and one
@@ -40,9 +44,11 @@ fn lenient(answer: Result<Vec<Task>, Error>) -> Result<Vec<Task>, Error> {
     entries.into_iter().map(read).collect::<Result<_, _>>().map_err(|_| Error::JsonDataError { contents, message, column })
 }
 
-/// A task with only what a look reads, and with states that are unknown taken out. Such a task counts as new: it can
-/// neither settle a service nor fail it.
+/// A task with only what anybody reads of one, and with states that are unknown taken out. Such a task counts as new: it can
+/// neither settle a service nor fail it, and it has not ended.
 fn without_strangeness(task: &mut Value) {
+    // They say which stack it is of once its service is gone.
+    let labels = task.pointer("/Spec/ContainerSpec/Labels").cloned();
     let Some(fields) = task.as_object_mut() else { return };
     fields.retain(|key, _| {
         ["ID", "ServiceID", "Slot", "NodeID", "Status", "DesiredState", "JobIteration", "Version"].contains(&key.as_str())
@@ -50,6 +56,9 @@ fn without_strangeness(task: &mut Value) {
     let unknown = |state: &Value| serde_json::from_value::<TaskState>(state.clone()).is_err();
     if fields.get("DesiredState").is_some_and(unknown) {
         fields.remove("DesiredState");
+    }
+    if let Some(labels) = labels {
+        fields.insert("Spec".to_owned(), json!({ "ContainerSpec": { "Labels": labels } }));
     }
     if let Some(status) = fields.get_mut("Status").and_then(Value::as_object_mut) {
         status.retain(|key, value| match key.as_str() {
@@ -66,12 +75,15 @@ mod tests {
 
     #[test]
     fn a_state_that_is_unknown_costs_one_tasks_state_and_no_list() {
-        let contents = r#"[{"ID":"a","Status":{"State":"running"}},{"ID":"b","Slot":2,"Status":{"State":"meditating"},"DesiredState":"bliss"}]"#;
+        let contents = r#"[{"ID":"a","Status":{"State":"running"}}, {"ID":"b","Slot":2,"Status":{"State":"meditating"},"DesiredState":"bliss",
+            "Spec":{"ContainerSpec":{"Labels":{"of":"a stack"},"Isolation":"hermit"}}}]"#;
         let strict = serde_json::from_str::<Vec<Task>>(contents).unwrap_err();
         let unread = Error::JsonDataError { message: strict.to_string(), column: strict.column(), contents: contents.into() };
         let read = lenient(Err(unread)).unwrap();
         let state = |task: &Task| task.status.as_ref().and_then(|status| status.state);
         assert_eq!((state(&read[0]), read[0].id.as_deref()), (Some(TaskState::RUNNING), Some("a")));
         assert_eq!((state(&read[1]), read[1].slot, read[1].desired_state), (None, Some(2), None));
+        let labels = read[1].spec.as_ref().and_then(|spec| spec.container_spec.as_ref()?.labels.as_ref()).unwrap();
+        assert_eq!(labels["of"], "a stack");
     }
 }

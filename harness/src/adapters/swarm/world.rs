@@ -31,18 +31,16 @@ use crate::{
 
 pub(super) async fn world(docker: &Docker, socket: &Path) -> Result<World, SwarmError> {
     let containers = ListContainersOptions { all: true, ..Default::default() };
-    let all = HashMap::new();
     let (swarm, services, tasks, containers, networks, volumes, secrets, configs) = tokio::try_join!(
         answer("swarm", docker.inspect_swarm()),
-        raw::services(socket, None),
-        tasks("tasks", docker, &all),
+        raw::all(socket),
+        tasks("tasks", docker, None),
         answer("containers", docker.list_containers(Some(containers))),
         answer("networks", docker.list_networks(None::<ListNetworksOptions>)),
         answer("volumes", docker.list_volumes(None::<ListVolumesOptions>)),
         answer("secrets", docker.list_secrets(None::<ListSecretsOptions>)),
         answer("configs", docker.list_configs(None::<ListConfigsOptions>)),
     )?;
-    let services: Vec<Service> = services.into_iter().map(|service| service.read).collect();
     let engine = swarm.id.and_then(|id| id.parse().ok());
     let engine = engine.ok_or_else(|| SwarmError::Failed { call: "swarm".into(), message: "it has no id".into() })?;
     let mut objects: BTreeMap<ObjectId, Object> = BTreeMap::new();

@@ -1,9 +1,10 @@
-//! Children that nobody has to know of, because they end with the test that starts them.
+//! Children that nobody has to know of.
 
 use async_trait::async_trait;
-use harness::ports::ChildRegister;
 
-/// No child is written down.
+use crate::ports::ChildRegister;
+
+/// No child is written down: each ends with the command or the test that starts it, and makes nothing that would outlive it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Unregistered;
 
