@@ -1,9 +1,9 @@
 //! The vocabulary of the tests: simulated worlds, recordings, and stacks made by hand on a real Swarm.
 
-pub mod endless;
+pub mod background_process;
 pub mod engine;
-pub mod ground;
-pub mod growth;
+pub mod sandbox_fixture;
+pub mod leak_trend;
 pub mod hanging_driver;
 pub mod recipe;
 pub mod recording;
@@ -13,12 +13,12 @@ pub mod sim_data;
 pub mod sim_faults;
 pub mod sim_host;
 pub mod sim_machine;
-pub mod sim_mortal;
+pub mod crash_injection;
 pub mod sim_neighbours;
 pub mod sim_program;
 pub mod sim_swarm;
 pub mod sim_world;
-pub mod spare;
+pub mod scratch_engine;
 pub mod stacks;
-pub mod tale;
-pub mod told;
+pub mod event_log;
+pub mod test_env;

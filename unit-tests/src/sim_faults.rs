@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use harness::ports::{AbraError, CheckoutError, ChildError, FileError, NoShot, ProgramError, SwarmError, WebError};
 
-use crate::sim_mortal::CHILD;
+use crate::crash_injection::CHILD;
 
 /// What a call does that does not do what it should.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

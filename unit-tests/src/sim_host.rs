@@ -43,7 +43,7 @@ use crate::{
     sim_neighbours::SimNeighbours,
     sim_program::{Ends, SimProgram},
     sim_world::object,
-    tale,
+    event_log,
 };
 
 /// What a call does.
@@ -156,7 +156,7 @@ impl SimHost {
         let app = SimApp::new(settled.services.values().next().expect("a service").clone());
         let objects = BTreeMap::from([object(ObjectKind::Network, "proxy", None)]);
         let (engine, room, machine) = (sim_machine::engine(), sim_machine::room(), SimMachine::default());
-        let tree = tale::tree(None);
+        let tree = event_log::tree(None);
         let (pack, program, wired) = (Pack::default(), SimProgram::default(), Arc::default());
         let (elsewhere, data) = (Arc::default(), Arc::default());
         let tables = [lint_table(&[]), lint_table(&[])];

@@ -1,0 +1,105 @@
+//! The figures: how long taster takes for what matters, each beside what one would do without it, in the same run and one
+//! after the other. They are printed and never asserted: machines differ.
+//!
+//! `cargo build --release && cargo bench -p unit-tests --bench figures [-- NAME…]`; without a name all are taken, which lasts
+//! about ten minutes. The sandbox has to be up.
+
+mod calls;
+mod ends;
+mod guardian;
+mod page;
+mod rival;
+mod stacks;
+mod starts;
+mod table;
+mod tests;
+mod world;
+mod zero;
+
+use std::process::ExitCode;
+
+use unit_tests::sandbox_fixture::{self, SandboxFixture};
+
+use crate::table::say;
+
+/// What a figure is taken on.
+struct Bench {
+    ground: SandboxFixture,
+    runtime: tokio::runtime::Runtime,
+}
+
+/// A figure: its name, what it measures, and how it is taken.
+type Figure = (&'static str, &'static str, fn(&Bench));
+
+const FIGURES: [Figure; 15] = [
+    ("converge", "convergence of services that do nothing, from the start of the deploy", stacks::converge),
+    (
+        "crash-loop",
+        "a lone service that crashes, from the start of the deploy to its name, exit code and last lines",
+        ends::crash_loop,
+    ),
+    ("one-shot", "a one-shot, from its end to the word that it settled", ends::one_shot),
+    ("rollback", "a rollback, from Swarm's word to ours", ends::rollback),
+    ("zero", "true zero of twelve services with a stop grace of 8 s", zero::zero),
+    ("calls", "calls to the engine while a service stays in its start period", calls::calls),
+    ("world", "all of a Swarm with a hundred stacks, and what changed in it", world::world),
+    ("hello", "a whole run of `hello` on a warm sandbox", starts::hello),
+    ("up", "`sandbox up` when it is up", starts::up),
+    ("page", "the page of a failed run with as much to tell as can be", page::made),
+    ("plan", "`taster plan` of a recipe of the sandbox", starts::plan),
+    ("list", "`taster list` on the sandbox", starts::list),
+    ("tests", "a custom test that does nothing, from the start of its process to its answer", tests::overhead),
+    ("guardian", "what a guardian holds of the memory while it waits", guardian::memory),
+    ("version", "`taster --version` of the release build", starts::version),
+];
+
+fn main() -> ExitCode {
+    let mut args = std::env::args_os();
+    if args.nth(1).is_some_and(|first| first == tests::EMPTY) {
+        return tests::empty(args);
+    }
+    // cargo itself adds `--bench`.
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
+    if let Some(unknown) = wanted.iter().find(|name| FIGURES.iter().all(|(known, ..)| known != name)) {
+        let names: Vec<&str> = FIGURES.iter().map(|(name, ..)| *name).collect();
+        say(&format!("there is no figure `{unknown}`; there are {}", names.join(", ")));
+        return ExitCode::from(2);
+    }
+    let ground = match SandboxFixture::find() {
+        Ok(ground) => ground,
+        Err(why) => {
+            say(&format!("no figures: {why}; `taster sandbox up` makes it"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let bench = Bench { ground, runtime };
+    say(&format!("engine {}, docker client {}", bench.engine_version(), bench.client_version()));
+    for (name, what, take) in FIGURES {
+        if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
+            say(&format!("\n{name}: {what}"));
+            take(&bench);
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+impl Bench {
+    fn engine_version(&self) -> String {
+        self.ground.engine.ask(&["version", "--format", "{{.Server.Version}}"])
+    }
+
+    fn client_version(&self) -> String {
+        self.ground.engine.ask(&["version", "--format", "{{.Client.Version}}"])
+    }
+
+    /// The release build, with a sentence where there is none.
+    fn release(&self) -> Option<std::path::PathBuf> {
+        let exe = sandbox_fixture::env().exe;
+        if !exe.is_file() {
+            say(&format!("  left out: there is no {}; `cargo build --release` makes it", exe.display()));
+            return None;
+        }
+        Some(exe)
+    }
+}

@@ -1,0 +1,125 @@
+//! What a custom test costs beyond itself.
+
+use std::{
+    ffi::OsString,
+    fs,
+    path::Path,
+    process::{Command, ExitCode},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use harness::{
+    adapters::{
+        folder::Folder,
+        program::{PackProgram, Setup},
+        unregistered::Unregistered,
+    },
+    author::{self, Checked, Cx, Linked, Suite},
+    model::{host::Host, outcome::Outcome, pack::TestName},
+    ports::TestProgram,
+    redact::Redact,
+    steps::custom::told,
+};
+use unit_tests::{ground, stacks::fresh_run, event_log};
+
+use crate::{
+    Bench,
+    table::{Spread, row, say},
+};
+
+/// The first argument with which this program is the program of a pack whose test does nothing.
+pub(crate) const EMPTY: &str = "__empty-pack";
+/// How many tests are run.
+const TIMES: u32 = 50;
+
+/// The program of a pack whose test does nothing.
+pub(crate) fn empty(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    async fn nothing(_: Cx) -> Checked {
+        Ok(())
+    }
+    fn suite() -> Suite {
+        Suite::new().health("it does nothing", nothing)
+    }
+    let pack = Linked {
+        name: "empty",
+        settings: "",
+        overlay: None,
+        suites: &[("custom/nothing.rs", suite)],
+        lifecycle: None,
+        parity: None,
+        warnings: &[],
+    };
+    author::main(&pack, sandbox_fixture::env().context.as_deref(), args)
+}
+
+pub(crate) fn overhead(bench: &Bench) {
+    let Some(taster) = bench.release() else { return };
+    let state = tempfile::tempdir().unwrap();
+    let run = fresh_run();
+    let setup = Setup {
+        program: vec![std::env::current_exe().unwrap().into(), EMPTY.into()],
+        shim: vec![taster.into(), "__child".into()],
+        folder: Folder::of(state.path(), &run),
+        host: Host::parse("zone = \"taster.test\"").unwrap(),
+        home: state.path().into(),
+        room: "pack",
+        memory: None,
+        path: sandbox_fixture::env().path,
+    };
+    let program = PackProgram::new(setup, Arc::new(Unregistered), Arc::new(Redact::new()));
+    let (head, test) = (event_log::head(), TestName::of_test("nothing", "it does nothing"));
+    let mut ours = Spread::default();
+    for _ in 0..TIMES {
+        let started = Instant::now();
+        let ran = bench.runtime.block_on(program.run_one(&test, &head, Duration::from_secs(60))).unwrap();
+        ours.add(started.elapsed());
+        assert_eq!(told(&test, &ran), Outcome::Passed);
+    }
+    row("taster, a test that does nothing (target: 10 ms)", &ours);
+    rival("bats", "bats, each of as many tests in a file", || {
+        let tests: String = (0..TIMES).map(|number| format!("@test \"nothing {number}\" {{ true; }}\n")).collect();
+        written(state.path(), "nothing.bats", &tests)
+    });
+    rival("cargo-nextest", "nextest, each of as many tests in a crate", || nextest(state.path()));
+}
+
+/// Prints what a test of another runner takes, when it is there: the whole of a run by the number of its tests.
+fn rival(program: &str, what: &str, prepare: impl Fn() -> Command) {
+    if !std::env::split_paths(&sandbox_fixture::env().path).any(|folder| folder.join(program).is_file()) {
+        say(&format!("  {what:<58} left out: there is no {program}"));
+        return;
+    }
+    let mut each = Spread::default();
+    for _ in 0..3 {
+        let mut command = prepare();
+        let started = Instant::now();
+        let output = command.output().unwrap();
+        each.add(started.elapsed() / TIMES);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    }
+    row(what, &each);
+}
+
+fn written(folder: &Path, name: &str, text: &str) -> Command {
+    fs::write(folder.join(name), text).unwrap();
+    let mut bats = Command::new("bats");
+    bats.arg(folder.join(name));
+    bats
+}
+
+fn nextest(folder: &Path) -> Command {
+    let krate = folder.join("nothing");
+    let tests: String = (0..TIMES).map(|number| format!("#[test]\nfn nothing_{number}() {{}}\n")).collect();
+    fs::create_dir_all(krate.join("src")).unwrap();
+    fs::write(krate.join("Cargo.toml"), "[package]\nname = \"nothing\"\nversion = \"0.1.0\"\n[workspace]\n").unwrap();
+    fs::write(krate.join("src/lib.rs"), tests).unwrap();
+    let cargo = |words: &[&str]| {
+        let mut cargo = Command::new("cargo");
+        cargo.args(["nextest", "run", "--offline", "--test-threads", "1"]).args(words).current_dir(&krate);
+        cargo
+    };
+    // What it takes to compile them is not what a test costs.
+    cargo(&["--no-run"]).output().unwrap();
+    cargo(&[])
+}

@@ -1,0 +1,368 @@
+//! A run that dies at a call or meets a fault in it, on a simulated host: what it had asked for may still come, and its child goes on
+//! until somebody ends it.
+
+mod ports;
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use harness::{
+    model::{
+        names::StackName,
+        time::{Mono, Wall},
+    },
+    ports::{Call, ChildRegister, Clock, Ports},
+    world::ObjectKind,
+};
+use tokio::{sync::Notify, time::Instant};
+
+use crate::{
+    sim_faults::{Broken, Fault, Kind},
+    sim_host::SimHost,
+    sim_world::object,
+};
+
+use ports::RunPorts;
+pub use ports::CleanupPorts;
+
+/// How long after the death of its client the engine may still do what it was asked for.
+pub const ENGINE_DELAY: Duration = Duration::from_secs(19);
+/// The child that abra is.
+pub const CHILD: i32 = i32::MAX;
+
+/// Both clocks, on the time of the runtime.
+#[derive(Debug, Clone, Copy)]
+pub struct SimClock(Instant);
+
+impl SimClock {
+    /// The clocks, started now.
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+}
+
+impl Clock for SimClock {
+    fn mono(&self) -> Mono {
+        Mono::default().after(self.0.elapsed())
+    }
+
+    fn wall(&self) -> Wall {
+        Wall::from_millis(1_795_255_302_000 + i64::try_from(self.0.elapsed().as_millis()).unwrap_or_default())
+    }
+}
+
+/// Where the run dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CrashPoint {
+    /// After this call: the call has its effect, the answer is lost.
+    After(u32),
+    /// In the call of that number, if it is one to abra that makes things: so many of them are there, the next is being made by the
+    /// engine, and abra goes on with the rest.
+    Within(u32, usize),
+}
+
+/// What is injected into the run.
+#[derive(Debug, Clone, Copy)]
+enum Injection {
+    /// It dies so, or not at all. Only calls that it waits for are counted: it can die in no others.
+    Crash(Option<CrashPoint>),
+    /// It lives, and meets this fault or none. All calls are counted.
+    Fault(Option<Fault>),
+}
+
+/// The run's life, and what goes on after it.
+pub struct InjectedRun {
+    host: SimHost,
+    ports: Ports,
+    injection: Injection,
+    calls: AtomicU32,
+    /// The names of the calls, in order.
+    names: Mutex<Vec<&'static str>>,
+    /// How many calls of a name were answered well.
+    answered: Mutex<BTreeMap<&'static str, u32>>,
+    /// The calls that make something, and how many things.
+    makers: Mutex<Vec<(u32, usize)>>,
+    crashed: AtomicBool,
+    crash_notice: Notify,
+    register: Mutex<Option<Arc<dyn ChildRegister>>>,
+    pending: Mutex<PendingEffects>,
+}
+
+type Thing = (ObjectKind, String, Option<String>);
+
+#[derive(Default)]
+struct PendingEffects {
+    /// What the engine makes at a time of its own.
+    in_flight: Vec<(Instant, Thing)>,
+    /// What the child goes on to make, one thing before each look, as long as it lives.
+    child: VecDeque<Thing>,
+}
+
+impl InjectedRun {
+    /// A run on this host that dies so; without a death it lives to its end.
+    pub fn crashing(host: &SimHost, crash_point: Option<CrashPoint>) -> Arc<Self> {
+        Self::new(host, Injection::Crash(crash_point))
+    }
+
+    /// A run on this host that lives, and meets this fault.
+    pub fn with_fault(host: &SimHost, fault: Option<Fault>) -> Arc<Self> {
+        Self::new(host, Injection::Fault(fault))
+    }
+
+    fn new(host: &SimHost, injection: Injection) -> Arc<Self> {
+        Arc::new(Self {
+            host: host.clone(),
+            ports: host.ports(),
+            injection,
+            calls: AtomicU32::new(0),
+            names: Mutex::default(),
+            answered: Mutex::default(),
+            makers: Mutex::default(),
+            crashed: AtomicBool::new(false),
+            crash_notice: Notify::new(),
+            register: Mutex::default(),
+            pending: Mutex::default(),
+        })
+    }
+
+    /// The ports of the run; its children are told to `register`.
+    pub fn ports(self: &Arc<Self>, register: Arc<dyn ChildRegister>) -> Ports {
+        *self.register.lock().unwrap_or_else(PoisonError::into_inner) = Some(register);
+        let run = Arc::new(RunPorts(self.clone()));
+        Ports {
+            swarm: run.clone(),
+            capacity: run.clone(),
+            data: run.clone(),
+            abra: run.clone(),
+            checkout: run.clone(),
+            machine: run.clone(),
+            web: run.clone(),
+            browser: run.clone(),
+            executables: run.clone(),
+            neighbours: run.clone(),
+            program: run.clone(),
+            files: run.clone(),
+            children: run,
+            clock: Arc::new(SimClock::start()),
+        }
+    }
+
+    /// The same host as whoever sweeps after the run sees it.
+    pub fn cleanup_ports(self: &Arc<Self>) -> Arc<CleanupPorts> {
+        Arc::new(CleanupPorts(self.clone()))
+    }
+
+    /// Lets go of what the run held, as the system does at its end.
+    pub fn release(&self) {
+        *self.register.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Returns when the run has crashed.
+    pub async fn crashed(&self) {
+        if !self.crashed.load(Ordering::Relaxed) {
+            self.crash_notice.notified().await;
+        }
+    }
+
+    /// How many calls it has made.
+    pub fn calls(&self) -> u32 {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    /// The names of its calls, in order.
+    pub fn names(&self) -> Vec<&'static str> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How many of its calls were answered well, by their names.
+    pub fn answered(&self) -> BTreeMap<&'static str, u32> {
+        self.answered.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// All deaths that a run which makes the same calls can die.
+    pub fn crash_points(&self) -> Vec<CrashPoint> {
+        let makers = self.makers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let within = makers.into_iter().flat_map(|(call, things)| (0..=things).map(move |made| CrashPoint::Within(call, made)));
+        (1..=self.calls()).map(CrashPoint::After).chain(within).collect()
+    }
+
+    /// Whether anything may still appear.
+    pub fn has_pending_effects(&self) -> bool {
+        let pending = self.pending();
+        !pending.in_flight.is_empty() || !pending.child.is_empty()
+    }
+
+    fn pending(&self) -> MutexGuard<'_, PendingEffects> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next call, which may meet the fault, and after which the run may die.
+    async fn call<T, E: Broken, F: Future<Output = Result<T, E>>>(
+        &self,
+        name: &'static str,
+        act: impl Fn() -> F,
+    ) -> Result<T, E> {
+        if self.crashed.load(Ordering::Relaxed) {
+            return std::future::pending().await;
+        }
+        let number = self.begin(name);
+        let answer = match self.kind(number, name) {
+            None => act().await,
+            Some(Kind::Fails) => Err(E::broken(name)),
+            Some(Kind::Unheard) => act().await.and_then(|_| Err(E::broken(name))),
+            Some(Kind::Hangs) => std::future::pending().await,
+            Some(Kind::Stalls) => {
+                let _ = act().await;
+                std::future::pending().await
+            }
+            Some(Kind::Twice) => {
+                let _ = act().await;
+                act().await
+            }
+        };
+        if matches!(self.injection, Injection::Crash(Some(CrashPoint::After(last))) if last == number) {
+            self.crash().await;
+        }
+        if answer.is_ok() {
+            *self.answered.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_default() += 1;
+        }
+        answer
+    }
+
+    /// The next call that nobody waits for: it can fail, and has its effect or not. It is no call that a run dies after.
+    fn call_now<T, E: Broken>(&self, name: &'static str, act: impl Fn() -> Result<T, E>) -> Result<T, E> {
+        match self.fault_of_next_call(name) {
+            None => act(),
+            Some(Kind::Fails | Kind::Hangs) => Err(E::broken(name)),
+            Some(Kind::Unheard | Kind::Stalls) => act().and_then(|_| Err(E::broken(name))),
+            Some(Kind::Twice) => act().and_then(|_| act()),
+        }
+    }
+
+    /// The next call that nobody waits for, and that has no effect and no error: when it fails it says what is `unread`.
+    fn read_now<T>(&self, name: &'static str, unread: impl FnOnce() -> T, act: impl FnOnce() -> T) -> T {
+        match self.fault_of_next_call(name) {
+            None | Some(Kind::Twice) => act(),
+            Some(Kind::Fails | Kind::Unheard | Kind::Hangs | Kind::Stalls) => unread(),
+        }
+    }
+
+    /// What the next call does that nobody waits for, when it does not do what it should.
+    fn fault_of_next_call(&self, name: &'static str) -> Option<Kind> {
+        match self.injection {
+            Injection::Crash(_) => None,
+            Injection::Fault(_) => self.kind(self.begin(name), name),
+        }
+    }
+
+    fn begin(&self, name: &'static str) -> u32 {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner).push(name);
+        self.calls.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    fn kind(&self, number: u32, name: &str) -> Option<Kind> {
+        let Injection::Fault(fault) = self.injection else { return None };
+        fault.and_then(|fault| fault.of(number, name))
+    }
+
+    async fn crash(&self) {
+        self.crashed.store(true, Ordering::Relaxed);
+        self.crash_notice.notify_one();
+        std::future::pending().await
+    }
+
+    /// Dies in the next call if that is where the run is to die and the call makes something.
+    async fn crash_within(&self, things: Vec<Thing>) {
+        if !things.is_empty() {
+            let maker = (self.calls() + 1, things.len());
+            self.makers.lock().unwrap_or_else(PoisonError::into_inner).push(maker);
+        }
+        let Injection::Crash(Some(CrashPoint::Within(number, made))) = self.injection else { return };
+        if self.calls() + 1 != number || made > things.len() || things.is_empty() {
+            return;
+        }
+        let mut things: VecDeque<Thing> = things.into();
+        for (kind, name, stack) in things.drain(..made) {
+            self.host.put(object(kind, &name, stack.as_deref()));
+        }
+        {
+            let mut pending = self.pending();
+            pending.in_flight.extend(things.pop_front().map(|thing| (Instant::now() + ENGINE_DELAY, thing)));
+            pending.child = things;
+        }
+        self.crash().await;
+    }
+
+    /// What goes on without the run.
+    fn apply_pending_effects(&self) {
+        let mut pending = self.pending();
+        let now = Instant::now();
+        let due: Vec<Thing> = pending.in_flight.extract_if(.., |(at, _)| *at <= now).map(|(_, thing)| thing).collect();
+        let of_child = pending.child.pop_front();
+        for (kind, name, stack) in due.into_iter().chain(of_child) {
+            self.host.put(object(kind, &name, stack.as_deref()));
+        }
+    }
+}
+
+/// What a call to abra makes, in the order in which it does.
+fn things(call: &Call) -> Vec<Thing> {
+    let named = |stack: &StackName, rest: &str| format!("{stack}_{rest}");
+    match call {
+        Call::SecretGenerate { domain, .. } => {
+            let stack = StackName::of(domain);
+            ["token_v1", "key_v1"].map(|name| (ObjectKind::Secret, named(&stack, name), None)).into()
+        }
+        Call::Deploy { domain, .. } => {
+            let stack = StackName::of(domain);
+            let parts = [
+                (ObjectKind::Network, "default"),
+                (ObjectKind::Secret, "extra_v1"),
+                (ObjectKind::Config, "settings_v1"),
+                (ObjectKind::Service, "app"),
+                (ObjectKind::Volume, "data"),
+                (ObjectKind::Service, "db"),
+            ];
+            parts.map(|(kind, name)| (kind, named(&stack, name), Some(stack.to_string()))).into()
+        }
+        // None of these makes several objects of the engine's, so none can die between two of them.
+        Call::Version
+        | Call::Fetch { .. }
+        | Call::New { .. }
+        | Call::SecretInsert { .. }
+        | Call::Command { .. }
+        | Call::BackupCreate { .. }
+        | Call::BackupSnapshots { .. }
+        | Call::BackupList { .. }
+        | Call::BackupDownload { .. }
+        | Call::Restore { .. }
+        | Call::Lint { .. }
+        | Call::Undeploy { .. } => Vec::new(),
+    }
+}
+
+/// The name of a call to abra.
+fn command(call: &Call) -> &'static str {
+    match call {
+        Call::Version => "abra.version",
+        Call::Fetch { .. } => "abra.fetch",
+        Call::New { .. } => "abra.new",
+        Call::SecretGenerate { .. } => "abra.secret-generate",
+        Call::SecretInsert { .. } => "abra.secret-insert",
+        Call::Deploy { .. } => "abra.deploy",
+        Call::Command { .. } => "abra.command",
+        Call::BackupCreate { .. } => "abra.backup-create",
+        Call::BackupSnapshots { .. } => "abra.backup-snapshots",
+        Call::BackupList { .. } => "abra.backup-list",
+        Call::BackupDownload { .. } => "abra.backup-download",
+        Call::Restore { .. } => "abra.restore",
+        Call::Lint { .. } => "abra.lint",
+        Call::Undeploy { .. } => "abra.undeploy",
+    }
+}

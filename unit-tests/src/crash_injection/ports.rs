@@ -1,0 +1,352 @@
+//! The ports of a run that dies, and of those who come after it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, atomic::Ordering},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use futures_util::stream::{self, BoxStream, StreamExt};
+use harness::{
+    claim::Claim,
+    compose::Tree,
+    converge::ServiceView,
+    executables::SeenFile,
+    model::{
+        names::{Commit, EngineId, ImageRef, RecipeName, ServiceName, StackName, TaskId},
+        pack::{CustomTest, Origin, TestName},
+    },
+    plan::Head,
+    ports::{
+        Abra, AbraError, Browser, Call, Capacity, Checked, Checkout, CheckoutError, Child, ChildError, Children, Data, Engine,
+        Exchange, Executables, FileError, Files, Holder, HttpView, Machine, Neighbours, NoShot, Nudge, Port, ProgramError, Ran,
+        Room, Said, ServiceAddress, Shot, Swarm, SwarmError, TestProgram, Turn, Web, WebError,
+    },
+    sweep::Removal,
+    world::{ObjectKind, World},
+};
+
+use crate::sim_faults::Kind;
+
+use super::{CHILD, InjectedRun, command, things};
+
+/// The ports of the run that dies.
+pub(super) struct RunPorts(pub(super) Arc<InjectedRun>);
+
+/// The ports of those who sweep after it. They do not die.
+pub struct CleanupPorts(pub(super) Arc<InjectedRun>);
+
+#[async_trait]
+impl Children for CleanupPorts {
+    async fn end(&self, child: &Child, _: Duration) -> Result<(), ChildError> {
+        assert_eq!(child.pid, CHILD, "only the run's own child is ended");
+        self.0.pending().child.clear();
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Swarm for CleanupPorts {
+    async fn host(&self) -> Result<Engine, SwarmError> {
+        self.0.ports.swarm.host().await
+    }
+
+    async fn world(&self) -> Result<World, SwarmError> {
+        self.0.apply_pending_effects();
+        self.0.ports.swarm.world().await
+    }
+
+    async fn look(&self, stack: &StackName) -> Result<BTreeMap<ServiceName, ServiceView>, SwarmError> {
+        self.0.ports.swarm.look(stack).await
+    }
+
+    async fn nudges(&self, stack: &StackName) -> BoxStream<'static, Nudge> {
+        self.0.ports.swarm.nudges(stack).await
+    }
+
+    async fn logs(&self, task: &TaskId, lines: u32) -> Result<String, SwarmError> {
+        self.0.ports.swarm.logs(task, lines).await
+    }
+
+    async fn health_words(&self, container: &str) -> Result<Option<String>, SwarmError> {
+        self.0.ports.swarm.health_words(container).await
+    }
+
+    async fn mark(&self, _: &Claim, _: &BTreeMap<String, String>) -> Result<(), SwarmError> {
+        unreachable!("a sweep makes nothing")
+    }
+
+    async fn restart(&self, _: &Claim, _: &ServiceName) -> Result<(), SwarmError> {
+        unreachable!("a sweep starts nothing")
+    }
+
+    async fn remove(&self, claim: &Claim, removal: &Removal) -> Result<(), SwarmError> {
+        self.0.ports.swarm.remove(claim, removal).await
+    }
+}
+
+#[async_trait]
+impl Swarm for RunPorts {
+    async fn host(&self) -> Result<Engine, SwarmError> {
+        self.0.call("swarm.host", || self.0.ports.swarm.host()).await
+    }
+
+    async fn world(&self) -> Result<World, SwarmError> {
+        self.0.call("swarm.world", || self.0.ports.swarm.world()).await
+    }
+
+    async fn look(&self, stack: &StackName) -> Result<BTreeMap<ServiceName, ServiceView>, SwarmError> {
+        self.0.call("swarm.look", || self.0.ports.swarm.look(stack)).await
+    }
+
+    async fn nudges(&self, stack: &StackName) -> BoxStream<'static, Nudge> {
+        // It cannot fail, and nobody may rely on it: without it there are still looks.
+        let nudges = self.0.ports.swarm.nudges(stack).await;
+        match self.0.kind(self.0.calls.load(Ordering::Relaxed), "swarm.nudges") {
+            None => nudges,
+            Some(Kind::Fails | Kind::Unheard) => stream::empty().boxed(),
+            Some(Kind::Hangs | Kind::Stalls) => stream::pending().boxed(),
+            Some(Kind::Twice) => stream::iter((0..9).map(|_| Nudge { what: "again".into() })).chain(nudges).boxed(),
+        }
+    }
+
+    async fn logs(&self, task: &TaskId, lines: u32) -> Result<String, SwarmError> {
+        self.0.call("swarm.logs", || self.0.ports.swarm.logs(task, lines)).await
+    }
+
+    async fn health_words(&self, container: &str) -> Result<Option<String>, SwarmError> {
+        self.0.call("swarm.health_words", || self.0.ports.swarm.health_words(container)).await
+    }
+
+    async fn mark(&self, claim: &Claim, labels: &BTreeMap<String, String>) -> Result<(), SwarmError> {
+        self.0.crash_within(vec![(ObjectKind::Config, format!("taster-{}", claim.run()), None)]).await;
+        self.0.call("swarm.mark", || self.0.ports.swarm.mark(claim, labels)).await
+    }
+
+    async fn restart(&self, claim: &Claim, service: &ServiceName) -> Result<(), SwarmError> {
+        self.0.call("swarm.restart", || self.0.ports.swarm.restart(claim, service)).await
+    }
+
+    async fn remove(&self, claim: &Claim, removal: &Removal) -> Result<(), SwarmError> {
+        self.0.call("swarm.remove", || self.0.ports.swarm.remove(claim, removal)).await
+    }
+}
+
+#[async_trait]
+impl Capacity for RunPorts {
+    async fn room(&self) -> Result<Room, SwarmError> {
+        self.0.call("capacity.room", || self.0.ports.capacity.room()).await
+    }
+
+    async fn absent(&self, images: &BTreeSet<ImageRef>) -> Result<BTreeSet<ImageRef>, SwarmError> {
+        self.0.call("capacity.absent", || self.0.ports.capacity.absent(images)).await
+    }
+
+    async fn look_up(&self, image: &ImageRef) -> Result<(), SwarmError> {
+        self.0.call("capacity.look_up", || self.0.ports.capacity.look_up(image)).await
+    }
+}
+
+#[async_trait]
+impl Data for RunPorts {
+    async fn hold(&self, claim: &Claim, image: &ImageRef, volumes: &[String]) -> Result<Holder, SwarmError> {
+        self.0.call("data.hold", || self.0.ports.data.hold(claim, image, volumes)).await
+    }
+
+    async fn put(&self, holder: &Holder, volume: &str, path: &str, bytes: &[u8]) -> Result<(), SwarmError> {
+        self.0.call("data.put", || self.0.ports.data.put(holder, volume, path, bytes)).await
+    }
+
+    async fn get(&self, holder: &Holder, volume: &str, path: &str) -> Result<Option<Vec<u8>>, SwarmError> {
+        self.0.call("data.get", || self.0.ports.data.get(holder, volume, path)).await
+    }
+
+    async fn release(&self, holder: Holder) -> Result<(), SwarmError> {
+        self.0.call("data.release", || self.0.ports.data.release(holder.clone())).await
+    }
+
+    async fn exec(&self, claim: &Claim, task: &TaskId, argv: &[String], patience: Duration) -> Result<Said, SwarmError> {
+        self.0.call("data.exec", || self.0.ports.data.exec(claim, task, argv, patience)).await
+    }
+
+    async fn restored(&self, claim: &Claim) -> Result<(), SwarmError> {
+        self.0.call("data.restored", || self.0.ports.data.restored(claim)).await
+    }
+
+    async fn snapshots(&self, claim: &Claim) -> Result<Vec<String>, SwarmError> {
+        self.0.call("data.snapshots", || self.0.ports.data.snapshots(claim)).await
+    }
+
+    async fn forget(&self, claim: &Claim, snapshots: &[String]) -> Result<(), SwarmError> {
+        self.0.call("data.forget", || self.0.ports.data.forget(claim, snapshots)).await
+    }
+
+    async fn runs(&self, service: &ServiceName) -> Result<bool, SwarmError> {
+        self.0.call("data.runs", || self.0.ports.data.runs(service)).await
+    }
+}
+
+#[async_trait]
+impl Abra for RunPorts {
+    async fn call(&self, call: &Call, claim: Option<&Claim>, budget: Duration) -> Result<Exchange, AbraError> {
+        let register = self.0.register.lock().unwrap_or_else(PoisonError::into_inner).clone().expect("a register of children");
+        register.started(CHILD, 1, "abra").await.expect("a journal");
+        self.0.crash_within(things(call)).await;
+        let answer = self.0.call(command(call), || self.0.ports.abra.call(call, claim, budget)).await;
+        register.ended(CHILD).await;
+        answer
+    }
+
+    async fn downloaded(&self, path: &str) -> Result<Option<u64>, AbraError> {
+        self.0.call("abra.downloaded", || self.0.ports.abra.downloaded(path)).await
+    }
+}
+
+#[async_trait]
+impl Checkout for RunPorts {
+    async fn adopt(&self, claim: &Claim, recipe: &RecipeName, folder: &Path) -> Result<bool, CheckoutError> {
+        self.0.call("checkout.adopt", || self.0.ports.checkout.adopt(claim, recipe, folder)).await
+    }
+
+    async fn read(&self, recipe: &RecipeName) -> Result<Checked, CheckoutError> {
+        self.0.call("checkout.read", || self.0.ports.checkout.read(recipe)).await
+    }
+
+    async fn find(&self, recipe: &RecipeName, at: &str) -> Result<Commit, CheckoutError> {
+        self.0.call("checkout.find", || self.0.ports.checkout.find(recipe, at)).await
+    }
+
+    async fn tree(&self, recipe: &RecipeName, commit: &Commit) -> Result<Tree, CheckoutError> {
+        self.0.call("checkout.tree", || self.0.ports.checkout.tree(recipe, commit)).await
+    }
+
+    async fn env(&self, claim: &Claim) -> Result<String, CheckoutError> {
+        self.0.call("checkout.env", || self.0.ports.checkout.env(claim)).await
+    }
+
+    async fn go(&self, claim: &Claim, recipe: &RecipeName, at: &str) -> Result<Commit, CheckoutError> {
+        self.0.call("checkout.go", || self.0.ports.checkout.go(claim, recipe, at)).await
+    }
+
+    async fn set_env(&self, claim: &Claim, settings: &[(&str, &str)]) -> Result<(), CheckoutError> {
+        self.0.call("checkout.set_env", || self.0.ports.checkout.set_env(claim, settings)).await
+    }
+
+    async fn pristine(&self, claim: &Claim, recipe: &RecipeName, commit: &Commit, abra_dir: &Path) -> Result<(), CheckoutError> {
+        self.0.call("checkout.pristine", || self.0.ports.checkout.pristine(claim, recipe, commit, abra_dir)).await
+    }
+
+    async fn add(&self, claim: &Claim, recipe: &RecipeName, files: &BTreeMap<String, String>) -> Result<(), CheckoutError> {
+        self.0.call("checkout.add", || self.0.ports.checkout.add(claim, recipe, files)).await
+    }
+}
+
+#[async_trait]
+impl TestProgram for RunPorts {
+    async fn list(&self, budget: Duration) -> Result<BTreeSet<TestName>, ProgramError> {
+        self.0.call("program.list", || self.0.ports.program.list(budget)).await
+    }
+
+    async fn run_one(&self, test: &TestName, head: &Head, budget: Duration) -> Result<Ran, ProgramError> {
+        self.0.call("program.run_one", || self.0.ports.program.run_one(test, head, budget)).await
+    }
+}
+
+#[async_trait]
+impl Web for RunPorts {
+    async fn get(&self, url: &str, timeout: Duration) -> Result<HttpView, WebError> {
+        self.0.call("web.get", || self.0.ports.web.get(url, timeout)).await
+    }
+
+    async fn connect(&self, host: &str, port: u16, timeout: Duration) -> Result<(), WebError> {
+        self.0.call("web.connect", || self.0.ports.web.connect(host, port, timeout)).await
+    }
+}
+
+#[async_trait]
+impl Browser for RunPorts {
+    fn found(&self) -> Result<String, String> {
+        self.0.call_now("browser.found", || self.0.ports.browser.found())
+    }
+
+    async fn shot(&self, head: &Head, budget: Duration) -> Result<Shot, NoShot> {
+        self.0.call("browser.shot", || self.0.ports.browser.shot(head, budget)).await
+    }
+}
+
+#[async_trait]
+impl Children for RunPorts {
+    async fn end(&self, child: &Child, patience: Duration) -> Result<(), ChildError> {
+        self.0.call("children.end", || self.0.ports.children.end(child, patience)).await
+    }
+}
+
+#[async_trait]
+impl Machine for RunPorts {
+    fn name(&self) -> (String, String) {
+        self.0.ports.machine.name()
+    }
+
+    fn boot(&self) -> Option<String> {
+        self.0.read_now("machine.boot", || None, || self.0.ports.machine.boot())
+    }
+
+    fn memory(&self) -> Option<u64> {
+        self.0.read_now("machine.memory", || None, || self.0.ports.machine.memory())
+    }
+
+    fn room_in(&self, folder: &Path) -> Option<u64> {
+        self.0.read_now("machine.room_in", || None, || self.0.ports.machine.room_in(folder))
+    }
+
+    fn listening(&self) -> BTreeSet<Port> {
+        self.0.read_now("machine.listening", BTreeSet::new, || self.0.ports.machine.listening())
+    }
+
+    fn ipvs(&self) -> bool {
+        self.0.read_now("machine.ipvs", || false, || self.0.ports.machine.ipvs())
+    }
+
+    fn env_files(&self) -> Result<BTreeMap<PathBuf, String>, String> {
+        self.0.call_now("machine.env_files", || self.0.ports.machine.env_files())
+    }
+
+    async fn answers(&self, address: &ServiceAddress, patience: Duration) -> Result<bool, String> {
+        self.0.call("machine.answers", || self.0.ports.machine.answers(address, patience)).await
+    }
+
+    async fn behind(&self, server: &str) -> Result<EngineId, String> {
+        self.0.call("machine.behind", || self.0.ports.machine.behind(server)).await
+    }
+}
+
+#[async_trait]
+impl Neighbours for RunPorts {
+    async fn turn(&self) -> Result<Box<dyn Turn>, String> {
+        self.0.call("neighbours.turn", || self.0.ports.neighbours.turn()).await
+    }
+}
+
+#[async_trait]
+impl Executables for RunPorts {
+    async fn find(&self, recipe: &RecipeName, origin: Origin) -> Result<Vec<SeenFile>, ProgramError> {
+        self.0.call("executables.find", || self.0.ports.executables.find(recipe, origin)).await
+    }
+
+    async fn execute(&self, test: &CustomTest, head: &Head, budget: Duration) -> Result<Ran, ProgramError> {
+        self.0.call("executables.execute", || self.0.ports.executables.execute(test, head, budget)).await
+    }
+}
+
+impl Files for RunPorts {
+    fn digests(&self, paths: &[PathBuf]) -> BTreeMap<PathBuf, String> {
+        let unread = || paths.iter().map(|path| (path.clone(), "files.digests broke".to_owned())).collect();
+        self.0.read_now("files.digests", unread, || self.0.ports.files.digests(paths))
+    }
+
+    fn remove(&self, claim: &Claim, path: &Path) -> Result<(), FileError> {
+        self.0.call_now("files.remove", || self.0.ports.files.remove(claim, path))
+    }
+}

@@ -1,0 +1,269 @@
+//! The sandbox's backup service on a real Swarm: volumes spoiled and restored, hooks, two apps at once.
+
+use std::{process::Command, thread};
+
+use harness::{adapters::abra::Ended, model::names::Domain};
+use libtest_mimic::Trial;
+use unit_tests::{
+    engine::{Engine, Story, printed, trials, until},
+    sandbox_fixture::IMAGE,
+};
+
+use crate::{
+    abra::{Cleanup, Place},
+    conformance::{Prepared, World},
+};
+
+/// The label by which abra finds the service.
+const BOT: &str = "coop-cloud.backupbot.enabled=true";
+
+pub(crate) fn stories(engine: &Engine) -> Vec<Trial> {
+    let stories: &[Story] = &[
+        ("backup::what_was_spoiled_comes_back_as_the_labels_say", spoiled_and_restored),
+        ("backup::an_older_snapshot_comes_back_when_it_is_named_or_the_newest_is_forgotten", older_snapshots),
+        ("backup::two_apps_at_once_do_not_disturb_each_other", two_at_once),
+        ("backup::what_cannot_be_copied_makes_no_snapshot", no_snapshot),
+    ];
+    trials(engine, stories)
+}
+
+/// A program run in the container of the backup service. Who takes a snapshot at the same moment locks it out for a while.
+fn bot(engine: &Engine, env: &[&str], argv: &[&str]) -> Result<String, String> {
+    let filter = format!("label={}", BOT);
+    let service = engine.ask(&["service", "ls", "--filter", &filter, "--format", "{{.Name}}"]);
+    let own = service.lines().find(|name| *name == "taster-backup").expect("the sandbox has a backup service");
+    let container = engine.ask(&["ps", "--quiet", "--filter", &format!("label=com.docker.swarm.service.name={own}")]);
+    let mut result = Err(String::new());
+    until("the repository is not locked", || {
+        let env = env.iter().flat_map(|pair| ["--env", pair]);
+        let done = engine.docker().arg("exec").args(env).arg(&container).args(argv).output().unwrap();
+        let said = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+        let locked = said.contains("already locked");
+        result = if done.status.success() { Ok(said) } else { Err(said) };
+        !locked
+    });
+    result
+}
+
+/// The ids of an app's snapshots, oldest first.
+pub(crate) fn snapshots(engine: &Engine, app: &Domain) -> Vec<String> {
+    let listed = bot(engine, &[&format!("SERVICE={app}")], &["/usr/bin/backup", "--", "snapshots"]).unwrap();
+    let lines = listed.lines().filter_map(|line| line.split_once(' ')).filter(|(time, _)| time.len() == 19);
+    lines.map(|(_, id)| id.to_owned()).collect()
+}
+
+fn forget(engine: &Engine, ids: &[String]) {
+    let ids = ids.iter().map(String::as_str);
+    bot(engine, &[], &["restic", "forget"].into_iter().chain(ids).collect::<Vec<_>>()).unwrap();
+}
+
+/// Forgets all snapshots of an app, also when its story failed.
+pub(crate) struct Forget<'a>(pub(crate) &'a Engine, pub(crate) Domain);
+
+impl Drop for Forget<'_> {
+    fn drop(&mut self) {
+        let Forget(engine, app) = self;
+        let left = snapshots(engine, app);
+        if !left.is_empty() {
+            forget(engine, &left);
+        }
+    }
+}
+
+/// An app of two services: the specimen, which has no shell, and one that has, with all volumes of both.
+struct TestEnv<'a> {
+    engine: &'a Engine,
+    place: Place,
+}
+
+impl<'a> TestEnv<'a> {
+    /// The app with `labels` more on its second service.
+    fn deployed(engine: &'a Engine, labels: &[&str]) -> (Self, (Forget<'a>, Cleanup<'a>)) {
+        let place = Place::new();
+        let cleanup = (Forget(engine, place.domain()), Cleanup(engine, place.stack()));
+        Prepared::new(&place).prepare(World::App).unwrap();
+        let stage = Self { engine, place };
+        let labels: Vec<String> = labels.iter().map(|label| format!("        - {label:?}\n")).collect();
+        let compose = format!(
+            r#"version: "3.8"
+services:
+  app:
+    image: {}
+    volumes: ["posts:/data", "cache:/cache"]
+    deploy:
+      endpoint_mode: dnsrr
+      labels:
+        - "backupbot.backup=true"
+        - "backupbot.backup.volumes.cache=false"
+  db:
+    image: {IMAGE}
+    command: sleep 100000
+    stop_grace_period: 0s
+    volumes: ["posts:/posts", "cache:/cache", "db:/db"]
+    deploy:
+      endpoint_mode: dnsrr
+      labels:
+        - "other=1"
+{}volumes:
+  posts:
+  cache:
+  db:
+"#,
+            sandbox::images::specimen(),
+            labels.concat()
+        );
+        let file = stage.place.dir.path().join("stack.yml");
+        std::fs::write(&file, compose).unwrap();
+        let file = file.to_str().unwrap();
+        engine.ask(&["stack", "deploy", "--resolve-image", "never", "-c", file, &stage.place.stack()]);
+        engine.running(&stage.place.stack(), 2);
+        (stage, cleanup)
+    }
+
+    /// What a shell line prints in the container that has all volumes.
+    fn inside(&self, line: &str) -> String {
+        let filter = format!("label=com.docker.swarm.service.name={}_db", self.place.stack());
+        let container = self.engine.ask(&["ps", "--quiet", "--filter", &filter]);
+        self.engine.ask(&["exec", &container, "sh", "-c", line])
+    }
+
+    /// Calls abra on a terminal: whether it succeeded, and what it said.
+    fn abra(&self, words: &str) -> Result<String, String> {
+        let args: Vec<String> = format!("-n -o app {words} -C {}", self.place.domain()).split(' ').map(str::to_owned).collect();
+        match Prepared::new(&self.place).on_terminal(&args) {
+            (Ended::Exit(0), said) => Ok(said),
+            (_, said) => Err(said),
+        }
+    }
+}
+
+/// All files with what they hold.
+const PORTRAIT: &str = "cd / && for f in posts/* posts/*/* cache/* db/*; do test -f $f && echo $f: $(cat $f); done; true";
+
+fn spoiled_and_restored(engine: &Engine) {
+    let hooks = [
+        "backupbot.backup.volumes.db.path=dump",
+        "backupbot.backup.pre-hook=cat /db/live > /db/dump",
+        "backupbot.restore.post-hook=cat /db/dump > /db/live",
+    ];
+    let (stage, _cleanup) = TestEnv::deployed(engine, &hooks);
+    stage.inside("mkdir /posts/old; echo 1 > /posts/1; echo 2 > '/posts/old/2'; echo warm > /cache/c; echo rows > /db/live");
+    stage.inside("chown 1000:1001 /posts/1; chmod 640 /posts/1; touch '/posts/a*[b]'");
+    let created = stage.abra("backup create").unwrap();
+    let before = stage.inside(PORTRAIT);
+    assert_eq!(before, "posts/1: 1\nposts/a*[b]:\nposts/old/2: 2\ncache/c: warm\ndb/dump: rows\ndb/live: rows");
+
+    stage.inside(
+        "echo bad > /posts/1; rm -r /posts/old; echo new > /posts/3; echo cold > /cache/c; echo bad > /db/live; rm /db/dump",
+    );
+    stage.abra("restore").unwrap();
+    let restored = "posts/1: 1\nposts/a*[b]:\nposts/old/2: 2\ncache/c: cold\ndb/dump: rows\ndb/live: bad";
+    assert_eq!(stage.inside(PORTRAIT), restored, "all but the volume that is left out, and no hook");
+    assert!(stage.inside("ls -ln /posts/1").contains("-rw-r-----    1 1000     1001"));
+
+    stage.abra("restore -H").unwrap();
+    assert_eq!(stage.inside("cat /db/live"), "rows", "the hook loads the dump");
+
+    stage.inside("echo bad > /posts/1; echo bad > /db/dump");
+    stage.abra("restore -v db").unwrap();
+    assert_eq!(stage.inside("cat /posts/1 /db/dump"), "bad\nrows", "only the volume that was asked for");
+    let unknown = stage.abra("restore -v nothing").unwrap_err();
+    assert!(unknown.contains("has no volume nothing"), "{unknown}");
+
+    let id = snapshots(engine, &stage.place.domain()).pop().unwrap();
+    assert!(created.contains(&format!("\"snapshot_id\":\"{id}")), "{id} in {created}");
+}
+
+fn older_snapshots(engine: &Engine) {
+    let (stage, _cleanup) = TestEnv::deployed(engine, &[]);
+    let app = stage.place.domain();
+    for text in ["first", "second"] {
+        stage.inside(&format!("echo {text} > /posts/1"));
+        stage.abra("backup create").unwrap();
+    }
+    let ids = snapshots(engine, &app);
+    assert_eq!(ids.len(), 2);
+    let service = format!("SERVICE={app}");
+    let named = format!("SNAPSHOT={}", ids[0]);
+    bot(engine, &[&service, &named], &["/usr/bin/backup", "--", "restore"]).unwrap();
+    assert_eq!(stage.inside("cat /posts/1"), "first");
+    bot(engine, &[], &["/usr/bin/backup", "-h", app.as_str(), "restore", "--snapshot", &ids[1]]).unwrap();
+    assert_eq!(stage.inside("cat /posts/1"), "second");
+    let strange = bot(engine, &["SERVICE=other.taster.test", &named], &["/usr/bin/backup", "--", "ls"]).unwrap_err();
+    assert!(strange.contains("found for app other.taster.test"), "{strange}");
+
+    forget(engine, &ids[1..]);
+    assert_eq!(snapshots(engine, &app), ids[..1]);
+    stage.abra("restore").unwrap();
+    assert_eq!(stage.inside("cat /posts/1"), "first", "the newest that is left");
+    forget(engine, &ids[1..]);
+}
+
+fn two_at_once(engine: &Engine) {
+    let stages = [TestEnv::deployed(engine, &[]), TestEnv::deployed(engine, &[])];
+    thread::scope(|scope| {
+        let each = stages.iter().enumerate().map(|(at, (stage, _))| {
+            scope.spawn(move || {
+                stage.inside(&format!("echo {at} > /posts/1"));
+                for _ in 0..2 {
+                    stage.abra("backup create").unwrap();
+                }
+            })
+        });
+        let each: Vec<_> = each.collect();
+        // Forgetting locks everybody else out.
+        while each.iter().any(|one| !one.is_finished()) {
+            forget(engine, &["00000000".to_owned()]);
+        }
+    });
+    for (stage, _) in &stages {
+        assert_eq!(snapshots(engine, &stage.place.domain()).len(), 2);
+    }
+    let (first, second) = (&stages[0].0, &stages[1].0);
+    first.inside("echo bad > /posts/1");
+    second.inside("echo bad > /posts/1");
+    first.abra("restore").unwrap();
+    assert_eq!((first.inside("cat /posts/1"), second.inside("cat /posts/1")), ("0".to_owned(), "bad".to_owned()));
+}
+
+fn no_snapshot(engine: &Engine) {
+    let (stage, _cleanup) = TestEnv::deployed(engine, &["backupbot.backup.volumes.db.path=dump"]);
+    let label_of = |service: &str, label: &str| {
+        let service = format!("{}_{service}", stage.place.stack());
+        engine.ask(&["service", "update", "--detach", "--quiet", "--label-add", label, &service]);
+        // An early update replaces the task even when only a label changes.
+        let current = format!(r#"filters={{"service":["{service}"],"desired-state":["running"],"_up-to-date":["true"]}}"#);
+        until("a task with the label runs", || {
+            let mut asked = Command::new("curl");
+            asked.args(["-sS", "-G", "http://engine/tasks", "--data-urlencode", &current, "--unix-socket"]).arg(engine.socket());
+            printed(&mut asked, &["curl"]).contains(r#""State":"running""#)
+        });
+    };
+    let label = |label: &str| label_of("db", label);
+    let refused = |says: &str| {
+        let said = stage.abra("backup create").unwrap_err();
+        assert!(said.contains(says) && said.contains("FATA "), "{says} in {said}");
+    };
+    refused("_db/_data/dump does not exist");
+    label("backupbot.backup.volumes.db.path=out/dump");
+    label("backupbot.backup.pre-hook=echo why; exit 3");
+    refused("_db failed with exit code 3: why");
+    // Without a shell in the image the words are the command; this one is told no address.
+    label_of("app", "backupbot.backup.pre-hook=/specimen probe nothing");
+    refused("_app failed with exit code 1");
+    label_of("app", "backupbot.backup.pre-hook=");
+    assert!(snapshots(engine, &stage.place.domain()).is_empty());
+
+    // A link in the data of an app leads a restore nowhere.
+    label("backupbot.backup.pre-hook=mkdir -p /db/out && touch /db/out/dump");
+    stage.abra("backup create").unwrap();
+    stage.inside(&format!("rm -r /db/out; echo kept > /posts/dump; {} /db/out", link(&stage)));
+    let said = stage.abra("restore -v db").unwrap_err();
+    assert!(said.contains("leads out of its volume"), "{said}");
+    assert_eq!(stage.inside("cat /posts/dump"), "kept");
+}
+
+/// A command that makes a link to the volume of posts, as the backup service sees it.
+fn link(stage: &TestEnv<'_>) -> String {
+    format!("/bin/busybox ln -s ../../{}_posts/_data", stage.place.stack())
+}

@@ -1,0 +1,157 @@
+//! A real browser: what a test that does not hold leaves, and that no browser outlives its test.
+
+use std::{fs, process::Command, time::Duration};
+
+use harness::{
+    author::{Checked, Cx, Suite, ensure},
+    model::{
+        host::Host,
+        outcome::{Gap, Outcome, Owner},
+        pack::TestName,
+        protocol::{Answer, Context, Ended},
+    },
+    picture::{Frame, Picture},
+    ports::{Exited, Ran},
+    steps::custom::told,
+};
+use libtest_mimic::Trial;
+use unit_tests::{engine::until, sandbox_fixture::SandboxFixture, stacks::fresh_run, event_log};
+
+use crate::{
+    custom::{SCRATCH, Scene},
+    runs::on_stages,
+};
+use unit_tests::test_env::TestEnv;
+
+/// The stories of this file. They need no app: what the ingress says of a host that it does not know is a page, too.
+pub(crate) fn stories(ground: Option<&SandboxFixture>) -> Vec<Trial> {
+    on_stages(
+        ground,
+        &[
+            ("browser::a_test_that_does_not_hold_leaves_its_window_and_its_console", evidence),
+            ("browser::without_a_browser_nothing_is_known_of_the_app", absent),
+            ("browser::no_browser_outlives_its_test", ends),
+            ("browser::it_reaches_nothing_but_the_zone", outside),
+        ],
+    )
+}
+
+/// The functions of the scratch pack that take a browser.
+pub(crate) fn suite() -> Suite {
+    Suite::new()
+        .health("it looks for what is not there", looks_in_vain)
+        .health("it browses for ever", browses)
+        .health("it looks outside", looks_outside)
+}
+
+async fn looks_in_vain(cx: Cx) -> Checked {
+    let page = cx.browser().await?.budget(Duration::from_millis(300));
+    let status = page.goto("/nowhere").await?;
+    ensure(status == 404, format!("it answers {status}"))?;
+    page.click("button.buy").await
+}
+
+async fn browses(cx: Cx) -> Checked {
+    let page = cx.browser().await?;
+    page.goto("/").await?;
+    cx.remember("open", "yes")?;
+    std::future::pending().await
+}
+
+async fn looks_outside(cx: Cx) -> Checked {
+    let page = cx.browser().await?;
+    let mut said = Vec::new();
+    for address in ["https://example.com/", "https://127.0.0.1/", "https://localhost/", "https://[::1]/"] {
+        let Err(failed) = page.goto(address).await else { return Err(format!("{address} is a page").into()) };
+        said.push(failed.sentence().to_owned());
+    }
+    ensure(said.iter().all(|said| said.contains("net::ERR_NAME_NOT_RESOLVED")), said.join("; "))
+}
+
+fn scene(stage: &TestEnv<'_>) -> Scene {
+    let host = Host::parse(&fs::read_to_string(&stage.ground.host_file).unwrap()).unwrap();
+    Scene::of(vec![std::env::current_exe().unwrap().into(), SCRATCH.into()], &fresh_run(), host, event_log::head())
+}
+
+fn name(sentence: &str) -> TestName {
+    TestName::of_test("browser", sentence)
+}
+
+fn evidence(stage: &TestEnv<'_>) {
+    let scene = scene(stage);
+    let test = name("it looks for what is not there");
+    let ran = scene.run(&test, Duration::from_secs(60));
+    let Outcome::Failed(failure) = told(&test, &ran) else { panic!("there is no such button: {ran:?}") };
+    assert_eq!(failure.owner, Owner::Recipe);
+    assert!(
+        failure.message.contains("\"button.buy\"") && failure.message.contains("tests/swarm/browser.rs:"),
+        "{}",
+        failure.told()
+    );
+    let left = |name: &str| attached(&ran, name);
+    let console = String::from_utf8(left("console.txt")).unwrap();
+    assert!(console.starts_with(&format!("https://{}/nowhere\n", event_log::head().domain)), "{console}");
+    assert!(console.contains("error") && console.contains("404"), "{console}");
+    assert_eq!(Picture::read(&left("page.png")).unwrap().frame(), Frame::Painted, "the words of the ingress show");
+}
+
+fn attached(ran: &Ran, name: &str) -> Vec<u8> {
+    let file = ran.attachments.iter().find(|attached| attached.name == name).unwrap_or_else(|| panic!("no {name}"));
+    file.bytes.clone().unwrap()
+}
+
+fn absent(stage: &TestEnv<'_>) {
+    let scene = scene(stage);
+    let test = name("it looks for what is not there");
+    let room = scene.folder.abra_dir().join("pack");
+    scene.run(&test, Duration::from_secs(60));
+    // The same function again, told of a machine without a browser.
+    let context: Context = serde_json::from_slice(&fs::read(room.join("001-context.json")).unwrap()).unwrap();
+    let context = Context { browser: Default::default(), answer: room.join("bare-answer.json"), ..context };
+    let file = room.join("bare-context.json");
+    fs::write(&file, serde_json::to_vec(&context).unwrap()).unwrap();
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args([SCRATCH, test.as_str(), "--exact"]).env("TASTER_CONTEXT", &file);
+    assert_eq!(command.output().unwrap().status.code(), Some(101));
+    let answer: Answer = serde_json::from_slice(&fs::read(&context.answer).unwrap()).unwrap();
+    let Ended::ToolAbsent { what } = &answer.ended else { panic!("{answer:?}") };
+    assert!(what.starts_with("there is no Chromium, no chromedriver") && what.contains("apt-get install"), "{what}");
+    let ran = Ran { exited: Exited::Code(101), answer: Some(answer), output: String::new(), attachments: Vec::new() };
+    assert!(matches!(told(&test, &ran), Outcome::Unverified(Gap::ToolAbsent { .. })));
+}
+
+fn ends(stage: &TestEnv<'_>) {
+    let test = name("it browses for ever");
+    for killed in [false, true] {
+        let scene = scene(stage);
+        let room = scene.folder.abra_dir().join("pack");
+        let open = room.join("memory.json");
+        let ran = std::thread::scope(|threads| {
+            let ran = threads.spawn(|| scene.run(&test, Duration::from_secs(if killed { 60 } else { 12 })));
+            until("a browser is open", || open.exists() && !browsers(&room).is_empty());
+            if killed {
+                unit_tests::test_env::signal(scene.child(), "KILL");
+            }
+            ran.join().unwrap()
+        });
+        let how = if killed { Exited::Signal(9) } else { Exited::Code(101) };
+        assert_eq!(ran.exited, how, "{ran:?}");
+        assert_eq!(browsers(&room), Vec::<String>::new(), "killed: {killed}");
+    }
+}
+
+/// The living processes of browsers whose profile is in `room`.
+fn browsers(room: &std::path::Path) -> Vec<String> {
+    let room = room.display().to_string();
+    let listed = Command::new("ps").args(["-eo", "stat=,args="]).output().unwrap().stdout;
+    let lines = String::from_utf8_lossy(&listed).into_owned();
+    lines
+        .lines()
+        .filter(|line| line.contains(&room) && line.contains("chrom") && !line.starts_with('Z'))
+        .map(str::to_owned)
+        .collect()
+}
+
+fn outside(stage: &TestEnv<'_>) {
+    scene(stage).passes(&name("it looks outside"));
+}

@@ -1,0 +1,485 @@
+//! Packs as they are run: a scratch pack whose functions end in every way there is, the pack of `hello` on an app made by hand,
+//! and whole runs with custom tests.
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    fs,
+    process::{Command, ExitCode},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use harness::{
+    adapters::{
+        folder::Folder,
+        program::{PackProgram, Setup},
+    },
+    author::{self, Checked, Cx, Lifecycle, Linked, Suite, Wiring, ensure},
+    model::{
+        host::Host,
+        names::RunId,
+        outcome::{Outcome, Owner},
+        pack::{CanaryAct, TestName},
+    },
+    picture::{Frame, Picture},
+    plan::Head,
+    ports::{ChildRegister, Exited, ProgramError, Ran, TestProgram},
+    redact::Redact,
+    steps::custom::told,
+};
+use libtest_mimic::Trial;
+use unit_tests::{
+    engine::{Engine, Story, trials, until},
+    sandbox_fixture::{self, SandboxFixture},
+    stacks::fresh_run,
+    event_log,
+    test_env::TestEnv,
+};
+
+use crate::{
+    abra::block_on,
+    runs::{on_stages, stage_of},
+};
+
+/// The first argument with which this test program is the program of the scratch pack.
+pub(crate) const SCRATCH: &str = "__scratch-pack";
+
+/// The stories that need no engine.
+pub(crate) fn local() -> Vec<Trial> {
+    let story = |name, story: fn()| {
+        Trial::test(name, move || {
+            story();
+            Ok(())
+        })
+    };
+    vec![
+        story("custom::a_function_ends_as_what_it_is_and_leaves_no_process", scratch_ends),
+        story("custom::a_wiring_comes_back_as_data_and_its_secrets_are_hidden", scratch_wires),
+        story("custom::a_program_that_does_not_list_says_why", unlisted),
+        story("custom::the_context_of_a_function_is_the_only_way_to_the_app", without_context),
+    ]
+}
+
+/// The stories on an engine.
+pub(crate) fn stories(engine: &Engine) -> Vec<Trial> {
+    let stories: &[Story] = &[("custom::the_pack_of_hello_plants_checks_and_spoils_a_post", hello_by_hand)];
+    trials(engine, stories)
+}
+
+/// The stories of whole runs.
+pub(crate) fn runs(ground: Option<&SandboxFixture>) -> Vec<Trial> {
+    on_stages(
+        ground,
+        &[
+            ("custom::hello_is_green_with_its_tests_in_every_report", hello),
+            ("custom::what_is_flaky_is_told_and_a_crash_costs_one_test", moods),
+        ],
+    )
+}
+
+// The scratch pack.
+
+/// The program of the scratch pack.
+pub(crate) fn scratch(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let pack = Linked {
+        name: "scratch",
+        settings: "",
+        overlay: None,
+        suites: &[("custom/ends.rs", suite), ("custom/browser.rs", crate::browser::suite)],
+        lifecycle: Some(lifecycle),
+        parity: None,
+        warnings: &[],
+    };
+    author::main(&pack, sandbox_fixture::env().context.as_deref(), args)
+}
+
+fn suite() -> Suite {
+    Suite::new()
+        .health("it passes", passes)
+        .health("it fails", fails)
+        .health("it does not apply", applies_not)
+        .health("it panics", panics)
+        .health("it waits for ever", waits)
+        .health("it blocks its thread", blocks)
+        .health("it aborts", aborts)
+        .health("it leaves by itself", leaves)
+        .health("it leaves processes behind", litters)
+        .health("it litters and blocks", litters_and_blocks)
+        .health("it waits in vain", waits_in_vain)
+        .health("a command in the app", commands)
+}
+
+fn lifecycle() -> Lifecycle {
+    Lifecycle::new().install(wire)
+}
+
+fn wire(app: &mut Wiring) -> Checked {
+    app.env("URL", format!("https://{}/", app.domain()))?;
+    app.secret("key", "v1", "correct horse")?;
+    app.file("extra.conf", "x\n")
+}
+
+#[expect(clippy::print_stdout, reason = "what a test prints is captured")]
+async fn passes(cx: Cx) -> Checked {
+    println!("a word of its own");
+    cx.note("noted");
+    Ok(())
+}
+
+async fn fails(_: Cx) -> Checked {
+    "seven".parse::<u16>()?;
+    Ok(())
+}
+
+async fn applies_not(cx: Cx) -> Checked {
+    Err(cx.not_applicable("there is no mail"))
+}
+
+async fn panics(_: Cx) -> Checked {
+    panic!("on purpose")
+}
+
+async fn waits(_: Cx) -> Checked {
+    std::future::pending().await
+}
+
+async fn blocks(_: Cx) -> Checked {
+    loop {
+        std::thread::park();
+    }
+}
+
+async fn aborts(_: Cx) -> Checked {
+    std::process::abort()
+}
+
+#[expect(clippy::exit, reason = "a test that ends its process is what is tried")]
+async fn leaves(_: Cx) -> Checked {
+    std::process::exit(0)
+}
+
+async fn litters(_: Cx) -> Checked {
+    Command::new("sleep").arg("61803").spawn()?;
+    Command::new("setsid").args(["sleep", "61803"]).spawn()?;
+    Ok(())
+}
+
+async fn litters_and_blocks(cx: Cx) -> Checked {
+    litters(cx.clone()).await?;
+    blocks(cx).await
+}
+
+async fn waits_in_vain(cx: Cx) -> Checked {
+    let mut looks = 0;
+    cx.until(Duration::from_millis(200), "the bird sings", async || {
+        looks += 1;
+        ensure(false, format!("look {} heard nothing", looks.min(1)))
+    })
+    .await
+}
+
+async fn commands(cx: Cx) -> Checked {
+    let well = cx.exec("app", &["/specimen", "probe", "http://127.0.0.1/health"]).await?;
+    let ill = cx.exec("app", &["/specimen", "probe", "http://127.0.0.1/nowhere"]).await?;
+    ensure((well.exit, ill.exit) == (0, 1), format!("{well:?}, {ill:?}"))?;
+    let logs = cx.logs("app").await?;
+    ensure(logs.contains("the specimen listens on port 80"), logs)?;
+    let Err(failed) = cx.exec("nobody", &["true"]).await else { return Err("a service that there is not".into()) };
+    ensure(failed.sentence() == "the app has no service \"nobody\"; it has app", failed.sentence())
+}
+
+// What runs it.
+
+/// The children that were told, in order: whether they ended.
+#[derive(Default)]
+struct Register(Mutex<BTreeMap<i32, bool>>);
+
+#[async_trait]
+impl ChildRegister for Register {
+    async fn started(&self, pid: i32, _: u64, _: &str) -> Result<(), String> {
+        self.0.lock().unwrap().insert(pid, false);
+        Ok(())
+    }
+
+    async fn ended(&self, pid: i32) {
+        self.0.lock().unwrap().insert(pid, true);
+    }
+}
+
+/// A program of a pack, in a folder of its own.
+pub(crate) struct Scene {
+    program: PackProgram,
+    children: Arc<Register>,
+    redact: Arc<Redact>,
+    head: Head,
+    pub(crate) folder: Folder,
+    _state: tempfile::TempDir,
+}
+
+impl Scene {
+    pub(crate) fn of(program: Vec<OsString>, run: &RunId, host: Host, head: Head) -> Self {
+        let env = sandbox_fixture::env();
+        let state = tempfile::tempdir().unwrap();
+        let folder = Folder::of(state.path(), run);
+        let shim = vec![env.exe.into(), "__child".into()];
+        let setup = Setup {
+            program,
+            shim,
+            folder: folder.clone(),
+            host,
+            home: state.path().into(),
+            path: env.path,
+            room: "pack",
+            memory: None,
+        };
+        let (children, redact) = (Arc::new(Register::default()), Arc::new(Redact::new()));
+        let program = PackProgram::new(setup, children.clone(), redact.clone());
+        Self { program, children, redact, head, folder, _state: state }
+    }
+
+    fn scratch() -> Self {
+        let program = vec![std::env::current_exe().unwrap().into(), SCRATCH.into()];
+        Self::of(program, &fresh_run(), Host::parse("zone = \"taster.test\"").unwrap(), event_log::head())
+    }
+
+    /// The process of the function that was started last.
+    pub(crate) fn child(&self) -> u32 {
+        let children = self.children.0.lock().unwrap();
+        let pid = children.iter().rfind(|(_, ended)| !**ended).map(|(pid, _)| *pid).unwrap();
+        u32::try_from(pid).unwrap()
+    }
+
+    pub(crate) fn run(&self, test: &TestName, budget: Duration) -> Ran {
+        block_on(self.program.run_one(test, &self.head, budget)).unwrap()
+    }
+
+    pub(crate) fn passes(&self, test: &TestName) {
+        let outcome = told(test, &self.run(test, Duration::from_secs(60)));
+        assert_eq!(outcome, Outcome::Passed, "{test}");
+    }
+}
+
+fn scratch_ends() {
+    let scene = Scene::scratch();
+    let listed = block_on(scene.program.list(Duration::from_secs(60))).unwrap();
+    assert_eq!(listed.len(), 16, "{listed:?}");
+    let (long, short) = (Duration::from_secs(60), Duration::from_secs(3));
+    let test = Some(Owner::Test);
+    let rows: [(&str, Duration, Option<Owner>, &str); 10] = [
+        ("it passes", long, None, ""),
+        ("it fails", long, Some(Owner::Recipe), "invalid digit found in string (unit-tests/tests/swarm/custom.rs:"),
+        ("it does not apply", long, None, ""),
+        ("it panics", long, test, "it panicked: on purpose"),
+        ("it waits for ever", short, test, "it did not end within 1.5 s"),
+        ("it blocks its thread", short, test, "its process did not end within 3.0 s"),
+        ("it aborts", long, test, "its process was ended by signal 6 before"),
+        ("it leaves by itself", long, test, "its process ended with exit code 0 before"),
+        ("it leaves processes behind", long, None, ""),
+        (
+            "it waits in vain",
+            long,
+            Some(Owner::Recipe),
+            "not within 0.2 s: the bird sings; the last look said: look 1 heard nothing (unit-tests/tests/swarm/custom.rs:",
+        ),
+    ];
+    for (name, budget, owner, words) in rows {
+        let name = TestName::of_test("ends", name);
+        assert!(listed.contains(&name), "{name}");
+        let ran = scene.run(&name, budget);
+        match (told(&name, &ran), owner) {
+            (Outcome::Failed(failure), Some(owner)) => {
+                assert_eq!(failure.owner, owner, "{}", failure.told());
+                assert!(failure.message.contains(words), "{}", failure.told());
+            }
+            (Outcome::Passed | Outcome::Skipped(_), None) => {}
+            (outcome, _) => panic!("{name}: {outcome:?}\n{}", ran.output),
+        }
+    }
+    let ran = scene.run(&TestName::of_test("ends", "it passes"), long);
+    assert!(ran.output.contains("a word of its own"), "{}", ran.output);
+    assert_eq!(ran.answer.map(|answer| answer.notes), Some(vec!["noted".to_owned()]));
+    assert_eq!(scene.run(&TestName::of_test("ends", "no such"), long).answer, None, "nothing ran, nothing is said");
+
+    {
+        let told = scene.children.0.lock().unwrap();
+        assert!(told.len() >= rows.len() && told.values().all(|ended| *ended), "{told:?}");
+    }
+    // A step that is given up half-way gives up its test with it.
+    let name = TestName::of_test("ends", "it litters and blocks");
+    block_on(async {
+        let running = scene.program.run_one(&name, &scene.head, long);
+        assert!(tokio::time::timeout(Duration::from_secs(1), running).await.is_err());
+    });
+    let run = scene.folder.run().to_string();
+    until("no process of the run lives", || !lives(&run));
+}
+
+/// Whether a process has the run in its environment.
+pub(crate) fn lives(run: &str) -> bool {
+    let environments = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| fs::read(entry.path().join("environ")).ok());
+    environments.into_iter().any(|environment| environment.windows(run.len()).any(|part| part == run.as_bytes()))
+}
+
+fn scratch_wires() {
+    let scene = Scene::scratch();
+    let hook = TestName::reported(TestName::INSTALL);
+    let ran = scene.run(&hook, Duration::from_secs(60));
+    assert_eq!(told(&hook, &ran), Outcome::Passed);
+    let wired = ran.answer.and_then(|answer| answer.wiring).unwrap();
+    assert_eq!(wired.env, [("URL".to_owned(), format!("https://{}/", scene.head.domain))]);
+    assert_eq!(wired.files, BTreeMap::from([("extra.conf".to_owned(), "x\n".to_owned())]));
+    let [secret] = &wired.secrets[..] else { panic!("{wired:?}") };
+    assert_eq!((secret.name.as_str(), secret.version.as_str()), ("key", "v1"));
+    assert_eq!(fs::read_to_string(&secret.file).unwrap(), "correct horse");
+    assert!(secret.file.starts_with(scene.folder.abra_dir()), "it goes with the run");
+    assert_eq!(scene.redact.text("it is correct horse"), "it is •••");
+}
+
+fn unlisted() {
+    let scene = |words: &[&str]| {
+        let program = words.iter().map(OsString::from).collect();
+        Scene::of(program, &fresh_run(), Host::parse("zone = \"taster.test\"").unwrap(), event_log::head())
+    };
+    for (program, words) in [
+        (&["/bin/sh", "-c", "echo no such pack >&2; exit 2"][..], "it ended with exit code 2: no such pack"),
+        (&["/nonexistent/program"], "it ended with exit code 127: taster: No such file"),
+        (&["/bin/sh", "-c", "kill -9 $$"], "it was ended by signal 9: it said nothing"),
+        (&["/bin/sh", "-c", "sleep 61803"], "it did not end within 1.0 s: it said nothing"),
+    ] {
+        let error = block_on(scene(program).program.list(Duration::from_secs(1))).unwrap_err();
+        assert!(matches!(error, ProgramError::Unlisted { .. }) && error.to_string().contains(words), "{error}");
+    }
+}
+
+/// A person who starts a function by hand is told what it lacks.
+fn without_context() {
+    let mut program = Command::new(std::env::current_exe().unwrap());
+    let output = program.args([SCRATCH, "ends::it passes", "--exact"]).env_remove("TASTER_CONTEXT").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(!output.status.success() && said.contains("there is no context"), "{said}");
+}
+
+// On a Swarm.
+
+/// An app as the recipe `hello` has it, without abra: the functions of its pack find it, and what they spoil is spoilt.
+fn hello_by_hand(engine: &Engine) {
+    let env = sandbox_fixture::env();
+    let home = sandbox::home::Home::at(env.sandbox());
+    let host_file = env.host.clone().unwrap_or_else(|| home.host_file());
+    let host = runner::host::load(&host_file).unwrap();
+    block_on(sandbox::images::provide(&home, &[sandbox::images::specimen()], &mut |_| {})).unwrap();
+    engine.on_a_stack(|stack| {
+        let run = fresh_run();
+        let head = Head {
+            stack: stack.parse().unwrap(),
+            domain: format!("by-hand-{}.{}", run.token(), host.zone).parse().unwrap(),
+            ..event_log::head()
+        };
+        engine.submit(&compose(head.domain.as_str()), stack);
+        let program = vec![env.exe.clone().into(), "__pack".into(), "hello".into()];
+        let hello = Scene::of(program, &run, host.clone(), head.clone());
+        // Requests are made again while the ingress does not reach the app, so nothing has to be waited for here but its route.
+        let health = TestName::of_test("posts", "the health page answers");
+        until("the app answers", || told(&health, &hello.run(&health, Duration::from_secs(40))) == Outcome::Passed);
+        let canary = |act| TestName::of_canary("a post", act);
+        let early = hello.run(&canary(CanaryAct::Check), Duration::from_secs(40));
+        let Outcome::Failed(failure) = told(&canary(CanaryAct::Check), &early) else { panic!("nothing was planted") };
+        assert!(failure.message.contains("nothing is remembered as \"post\""), "{}", failure.message);
+        CanaryAct::ALL.into_iter().for_each(|act| hello.passes(&canary(act)));
+        let spoilt = hello.run(&canary(CanaryAct::Check), Duration::from_secs(40));
+        let Outcome::Failed(failure) = told(&canary(CanaryAct::Check), &spoilt) else { panic!("it was spoilt") };
+        assert_eq!((failure.owner, spoilt.exited), (Owner::Recipe, Exited::Code(101)), "{}", failure.told());
+        assert!(failure.message.contains("answered 404, not 200") && failure.message.contains("recipes/hello/lifecycle.rs:"));
+
+        let program = vec![std::env::current_exe().unwrap().into(), SCRATCH.into()];
+        Scene::of(program, &run, host, head).passes(&TestName::of_test("ends", "a command in the app"));
+    });
+}
+
+fn compose(domain: &str) -> String {
+    format!(
+        r#"version: "3.8"
+services:
+  app:
+    image: {image}
+    networks: [proxy]
+    tmpfs: [/data]
+    stop_grace_period: 1s
+    deploy:
+      endpoint_mode: dnsrr
+      labels:
+        - "traefik.enable=true"
+        - "traefik.http.services.by-hand.loadbalancer.server.port=80"
+        - "traefik.http.routers.by-hand.rule=Host(`{domain}`)"
+networks:
+  proxy:
+    external: true
+"#,
+        image = sandbox::images::specimen()
+    )
+}
+
+fn hello(stage: &TestEnv<'_>) {
+    stage
+        .run(&["--recipe", "hello", "--tiers", "install,custom"])
+        .assert(0, &["green (install, custom)", "posts::a post is read back: passed", "left behind: nothing"]);
+    let results = stage.results();
+    assert_eq!((&results["results"]["custom"], &results["rungs"]["custom"]), (&"pass".into(), &"pass".into()), "{results}");
+    let test = stage_of(&results, "posts::a post is read back");
+    assert_eq!((&test["tier"], &test["tests"][0]["status"]), (&"custom".into(), &"pass".into()));
+    assert_eq!(results["customization"]["settings"]["health_path"], "/health");
+    assert!(results["customization"]["superficial"].is_null(), "{results}");
+    let run = stage.only_run();
+    let [junit, page] = ["junit.xml", "report.html"].map(|file| fs::read_to_string(run.join(file)).unwrap());
+    assert_eq!(junit.matches("posts::a post is read back").count(), 1, "one test is one case: {junit}");
+    assert!(page.contains("posts::a post is read back"));
+    assert_eq!(stage_of(&results, "page::a browser shows the page")["status"], "pass", "{results}");
+    assert_eq!((&results["screenshot"], &stage_of(&results, "shot")["status"]), (&"screenshot.png".into(), &"pass".into()));
+    let picture = Picture::read(&fs::read(run.join("screenshot.png")).unwrap()).unwrap();
+    assert_eq!((picture.frame(), picture.width, picture.height), (Frame::Painted, 1280, 800));
+    assert!(page.contains("src=\"data:image/png;base64,iVBOR") && page.len() < 1 << 20, "the picture is in the page");
+    assert!(!run.join("abra").exists(), "contexts and answers went with the run");
+    stage.assert_zero();
+}
+
+/// A pack with a test that passes when it is tried again and one that crashes; then only what did not pass, once more.
+fn moods(stage: &TestEnv<'_>) {
+    let whole = stage.run(&["--recipe", "hello-flaky", "--tiers", "install,custom"]);
+    whole.assert(
+        3,
+        &[
+            "inconclusive (install, custom)",
+            "moods::it passes at the second attempt: attempt 1 failed",
+            "flaky: it passed at attempt 2; at first moods::it passes at the second attempt: it is the first attempt",
+            "why (test): moods::it takes its process with it: its process was ended by signal 6",
+            "moods::it passes at once: passed",
+            "  flaky: moods::it passes at the second attempt",
+            "left behind: nothing",
+        ],
+    );
+    let results = stage.results();
+    let flaky = stage_of(&results, "moods::it passes at the second attempt");
+    assert_eq!((&flaky["status"], &flaky["flaky"]), (&"pass".into(), &true.into()), "{flaky}");
+    assert_eq!(flaky["attempts"].as_array().map(Vec::len), Some(1), "{flaky}");
+    let crashed = stage_of(&results, "moods::it takes its process with it");
+    assert_eq!((&crashed["status"], &crashed["owner"]), (&"fail".into(), &"test".into()), "{crashed}");
+    let run = stage.only_run();
+    let [junit, page] = ["junit.xml", "report.html"].map(|file| fs::read_to_string(run.join(file)).unwrap());
+    assert!(junit.contains("<flakyFailure ") && junit.contains("<rerunError "), "{junit}");
+    assert!(page.contains("flaky") && page.contains("Attempt 1 failed:"), "{page}");
+    let kept = fs::read_to_string(run.join("evidence/moods--it-passes-at-once-page.html")).unwrap();
+    assert!(kept.contains("<title>"), "{kept}");
+
+    let again = stage.run(&["--recipe", "hello-flaky", "--tiers", "install,custom", "--retries", "0", "--failed"]);
+    again.assert(
+        3,
+        &[
+            "moods::it passes at once: skipped",
+            "was left out by the choice of tests (--failed)",
+            "it takes its process with it: failed",
+        ],
+    );
+    stage.assert_zero();
+}

@@ -1,0 +1,156 @@
+//! Custom tests that are executables: each way in which one can end, and whole runs with them.
+
+use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, path::Path, sync::Arc, time::Duration};
+
+use harness::{
+    adapters::{
+        executables::{Places, Started},
+        folder::Folder,
+        program::Setup,
+        unregistered::Unregistered,
+    },
+    executables::discover,
+    model::{
+        host::Host,
+        outcome::{Outcome, Owner},
+        pack::{CustomTest, Origin},
+    },
+    ports::{Executables, Ran},
+    redact::Redact,
+    steps::executable::told,
+};
+use libtest_mimic::Trial;
+use unit_tests::{
+    engine::until,
+    sandbox_fixture::{self, SandboxFixture},
+    stacks::fresh_run,
+    event_log,
+    test_env::{TestEnv, results},
+};
+
+use crate::{
+    custom::lives,
+    runs::{on_stages, stage_of},
+};
+
+/// The stories that need no engine.
+pub(crate) fn local() -> Vec<Trial> {
+    vec![Trial::test("outside::an_executable_ends_as_what_it_is_and_leaves_no_process", || {
+        ends();
+        Ok(())
+    })]
+}
+
+/// The stories of whole runs.
+pub(crate) fn stories(ground: Option<&SandboxFixture>) -> Vec<Trial> {
+    on_stages(ground, &[("outside::executables_of_a_repository_are_run_only_when_it_is_trusted_and_never_left_out", repository)])
+}
+
+/// Writes a script, with the run bit or without.
+pub(crate) fn script(file: &Path, text: &str, executable: bool) {
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    // Whoever looks at the file finds it whole, with its run bit.
+    let draft = file.with_file_name(".draft");
+    fs::write(&draft, format!("#!/bin/sh\n{text}\n")).unwrap();
+    fs::set_permissions(&draft, fs::Permissions::from_mode(if executable { 0o755 } else { 0o644 })).unwrap();
+    fs::rename(draft, file).unwrap();
+}
+
+fn ends() {
+    let env = sandbox_fixture::env();
+    let state = tempfile::tempdir().unwrap();
+    let folder = state.path().join("pack");
+    let asks = "printf '%s\\n' \"$HOME\"; ulimit -d; cat \"$TASTER_CONTEXT\"; echo; cat; exit 1";
+    for (name, text) in [
+        ("passes", "exit 0"),
+        ("asks", asks),
+        ("no-mail", "echo looking; echo there is no mail; exit 77"),
+        ("gone", "no-such-program"),
+        ("dies", "kill -9 $$"),
+        ("hangs", "sleep 61804 & setsid sleep 61804 & wait"),
+        ("litters", "sleep 61804 & setsid sleep 61804 & exit 0"),
+    ] {
+        script(&folder.join(name), text, true);
+    }
+    let run = fresh_run();
+    let setup = Setup {
+        program: Vec::new(),
+        shim: vec![env.exe.into(), "__child".into()],
+        folder: Folder::of(state.path(), &run),
+        host: Host::parse("zone = \"taster.test\"").unwrap(),
+        home: state.path().into(),
+        path: env.path,
+        room: "pack",
+        memory: None,
+    };
+    let places = Places { repository: None, folder: Some(folder) };
+    let started = Started::new(setup, places, Arc::new(Unregistered), Arc::new(Redact::new()));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let head = event_log::head();
+    let files = runtime.block_on(started.find(&head.recipe, Origin::Folder)).unwrap();
+    let found = discover(&files, Origin::Folder, None, &std::collections::BTreeSet::new());
+    let tests: BTreeMap<&str, &CustomTest> = found.tests.iter().map(|test| (test.file.as_str(), test)).collect();
+    assert_eq!(tests.len(), 7, "{found:?}");
+    let perform =
+        |name: &str, budget: Duration| -> Ran { runtime.block_on(started.execute(tests[name], &head, budget)).unwrap() };
+    let long = Duration::from_secs(60);
+    for (name, budget, owner, words) in [
+        ("passes", long, None, ""),
+        ("no-mail", long, None, "there is no mail"),
+        ("litters", long, None, ""),
+        ("asks", long, Some(Owner::Recipe), "asks: it ended with exit code 1"),
+        ("gone", long, Some(Owner::Test), "gone: it ended with exit code 127"),
+        ("dies", long, Some(Owner::Test), "dies: it was ended by signal 9"),
+        ("hangs", Duration::from_secs(2), Some(Owner::Test), "hangs: it did not end within 2.0 s"),
+    ] {
+        let ran = perform(name, budget);
+        match (told(&tests[name].name, &ran), owner) {
+            (Outcome::Failed(failure), Some(owner)) => {
+                assert_eq!(failure.owner, owner, "{}", failure.told());
+                assert!(failure.message.starts_with(words), "{}", failure.told());
+            }
+            (Outcome::Passed | Outcome::Skipped(_), None) => assert!(ran.output.contains(words), "{}", ran.output),
+            (outcome, _) => panic!("{name}: {outcome:?}\n{}", ran.output),
+        }
+    }
+    let output = perform("asks", long).output;
+    let domain = format!("\"domain\":\"{}\"", head.domain);
+    assert_eq!(output.matches(&domain).count(), 2, "the file and standard input tell of the app: {output}");
+    let mut lines = output.lines();
+    assert_ne!(lines.next(), Some(state.path().to_str().unwrap()), "its home is its own");
+    assert_eq!(lines.next(), Some("2097152"), "its memory has a limit");
+    let run = run.to_string();
+    until("no process of the run lives", || !lives(&run));
+}
+
+/// A folder with uncommitted tests, as somebody writes them.
+fn repository(stage: &TestEnv<'_>) {
+    let mine = stage.copy_of("hello");
+    let path = mine.display().to_string();
+    let witness = stage.path().join("witness").display().to_string();
+    script(&mine.join("tests/posts.sh"), &format!("# taster: kind = roundtrip\ntouch '{witness}'"), true);
+    script(&mine.join("tests/deep/mail.sh"), "echo there is no mail; exit 77", true);
+    script(&mine.join("tests/_lib.sh"), "exit 1", false);
+    let args = ["--recipe", "hello", "--path", &path, "--tiers", "install,custom"];
+    let told = stage.run(&args);
+    let refused = "tests/deep/mail.sh: an executable of the recipe's repository is not run";
+    told.assert(3, &["inconclusive (install, custom)", "tests/posts.sh: not verified", refused]);
+    assert!(!Path::new(&witness).exists(), "what is refused is not run:\n{told}");
+
+    script(&mine.join("tests/plain.sh"), "exit 0", false);
+    let host = stage.host_file(&[]);
+    let text = fs::read_to_string(&host).unwrap();
+    fs::write(&host, format!("{text}\n[allow]\nhello = [\"tests\"]\n")).unwrap();
+    let host = host.display().to_string();
+    let told = stage.run(&[&args[..], &["--host", &host]].concat());
+    told.assert(3, &["tests/posts.sh: passed", "does not apply: there is no mail", "tests/plain.sh is not executable"]);
+    assert!(Path::new(&witness).exists(), "{told}");
+
+    fs::remove_file(mine.join("tests/plain.sh")).unwrap();
+    script(&mine.join("tests/posts.sh"), "echo the post is gone; exit 3", true);
+    let told = stage.run(&[&args[..], &["--host", &host]].concat());
+    told.assert(1, &["red (install, custom)", "why (recipe): tests/posts.sh: it ended with exit code 3", "the post is gone"]);
+    let results = results(stage.runs().last().expect("a run"));
+    assert_eq!(stage_of(&results, "tests/posts.sh")["status"], "fail", "{results}");
+    stage.assert_zero();
+}

@@ -1,0 +1,215 @@
+//! `--offline`, measured: taster runs in a network of its own from which only the ingress can be reached, and the kernel counts every
+//! packet that it, abra or any of their children wants to send elsewhere.
+//!
+//! The engine is a service of its own outside of that network, reached by its socket; what it does by itself is not measured.
+
+use std::{
+    fs,
+    net::{IpAddr, SocketAddr},
+    path::Path,
+    process::{Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use libtest_mimic::Trial;
+use unit_tests::{
+    engine::printed,
+    sandbox_fixture::{SandboxFixture, env},
+    test_env::{TestEnv, CommandOutput, ended, started},
+};
+
+use super::{runs::on_stages, tell};
+
+/// The stories of this file.
+pub(crate) fn stories(ground: Option<&SandboxFixture>) -> Vec<Trial> {
+    let network = on_stages(ground, &[("offline::nothing_leaves_the_machine", nothing_leaves)]);
+    let refused = on_stages(ground, &[("offline::an_image_that_is_not_there_is_refused_before_anything_is_made", refused)]);
+    let missing = missing();
+    if let Some(missing) = &missing {
+        tell(&format!("offline::nothing_leaves_the_machine is not run: {missing}"));
+    }
+    let network = network.into_iter().map(|story| story.with_ignored_flag(missing.is_some()));
+    network.chain(refused).collect()
+}
+
+/// What keeps the story from being run here. In CI the tools are installed, and nothing may.
+fn missing() -> Option<String> {
+    let works =
+        |program: &str, args: &[&str]| Command::new(program).args(args).output().is_ok_and(|output| output.status.success());
+    let without = || {
+        let tools = [("ip", "-V"), ("nsenter", "-V"), ("iptables", "-V"), ("ip6tables", "-V"), ("bash", "--version")];
+        tools.into_iter().find(|(program, version)| !works(program, &[version])).map(|(program, _)| program)
+    };
+    if env().ci {
+        if without().is_some() {
+            works("apt-get", &["update", "-q"]);
+            works("apt-get", &["install", "-y", "-q", "--no-install-recommends", "iproute2", "iptables", "util-linux"]);
+        }
+        return None;
+    }
+    let root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n");
+    match (root, without()) {
+        (false, _) => Some("making a network takes root".to_owned()),
+        (true, tool) => tool.map(|tool| format!("there is no {tool}")),
+    }
+}
+
+/// A network namespace with a way to the host, and rules that let only what goes to one address through and count the rest. It is
+/// removed with all its rules when it is dropped, also by a story that panics.
+struct Lonely {
+    name: String,
+}
+
+/// An address outside, of those that are kept for documentation.
+const OUTSIDE: [&str; 2] = ["203.0.113.9", "2001:db8::9"];
+
+/// Whether the kernel has IPv6. Where it has none, nothing can leave by it.
+fn v6() -> bool {
+    Path::new("/proc/net/if_inet6").exists()
+}
+
+impl Lonely {
+    fn with_only(ingress: SocketAddr) -> Self {
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let number = std::process::id() % 4000 * 4 + MADE.fetch_add(1, Ordering::Relaxed) % 4;
+        let lonely = Self { name: format!("tt{number}") };
+        let (name, host, inside) = (lonely.name.clone(), format!("th{number}"), format!("tc{number}"));
+        // A net of its own for each process, from the block for tests of networks.
+        let net = |last: u32| format!("198.{}.{}.{}", 18 + number / 8192 % 2, number / 64 % 256, number % 64 * 4 + last);
+        let v6 = v6();
+        let steps: Vec<Vec<String>> = [
+            format!("ip netns add {name}"),
+            format!("ip link add {host} type veth peer name {inside} netns {name}"),
+            format!("ip addr add {}/30 dev {host}", net(1)),
+            format!("ip link set {host} up"),
+            format!("ip -n {name} link set lo up"),
+            format!("ip -n {name} addr add {}/30 dev {inside}", net(2)),
+            format!("ip -n {name} -6 addr add fd00:7a57::2/64 dev {inside} nodad"),
+            format!("ip -n {name} link set {inside} up"),
+            // Where nothing had a way, nothing would be sent, and so nothing counted.
+            format!("ip -n {name} route add default via {}", net(1)),
+            format!("ip -n {name} -6 route add default via fd00:7a57::1"),
+        ]
+        .iter()
+        .filter(|step| v6 || !step.contains(" -6 "))
+        .map(|step| step.split(' ').map(str::to_owned).collect())
+        .collect();
+        for step in steps {
+            printed(Command::new(&step[0]).args(&step[1..]), &[&step.join(" ")]);
+        }
+        let IpAddr::V4(address) = ingress.ip() else { panic!("an ingress at {ingress}") };
+        let (address, port) = (address.to_string(), ingress.port().to_string());
+        lonely.asked("iptables", &["-A", "OUTPUT", "-d", &address, "-p", "tcp", "--dport", &port, "-j", "ACCEPT"]);
+        // A browser is driven over the loopback, by ports that the kernel gave out; no service of the machine has one of those.
+        lonely.asked("iptables", &["-A", "OUTPUT", "-o", "lo", "-p", "tcp", "--dport", "32768:60999", "-j", "ACCEPT"]);
+        lonely.asked("iptables", &["-A", "OUTPUT", "-j", "DROP"]);
+        if v6 {
+            // The kernel itself looks for its neighbours.
+            lonely.asked("ip6tables", &["-A", "OUTPUT", "-p", "icmpv6", "-j", "ACCEPT"]);
+            lonely.asked("ip6tables", &["-A", "OUTPUT", "-j", "DROP"]);
+        }
+        lonely
+    }
+
+    /// A program in it.
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--net=/run/netns/{}", self.name)).arg("--").arg(program).stdin(Stdio::null());
+        command
+    }
+
+    fn asked(&self, program: &str, args: &[&str]) -> String {
+        printed(self.command(program).args(args), args)
+    }
+
+    /// taster in it.
+    fn taster(&self, stage: &TestEnv<'_>, args: &[&str]) -> CommandOutput {
+        let mut within = self.command(&env().exe.to_string_lossy());
+        ended(started(stage.equip(&mut within).args(args)))
+    }
+
+    /// How many packets went to the ingress, and how many were on their way to anywhere else, itself included.
+    fn counted(&self) -> (u64, u64) {
+        let packets = |program: &str, verdict: &str| -> u64 {
+            let rules = self.asked(program, &["-L", "OUTPUT", "-v", "-x", "-n"]);
+            let rule =
+                rules.lines().skip(2).find(|line| line.contains(verdict)).unwrap_or_else(|| panic!("no {verdict} in {rules}"));
+            rule.split_whitespace().next().unwrap().parse().unwrap()
+        };
+        let by_v6 = if v6() { packets("ip6tables", " DROP ") } else { 0 };
+        (packets("iptables", " ACCEPT "), packets("iptables", " DROP ") + by_v6)
+    }
+}
+
+impl Drop for Lonely {
+    fn drop(&mut self) {
+        // One end of the pair takes the other with it; the rules go with the namespace.
+        let host = self.name.replacen("tt", "th", 1);
+        for args in [["link", "del", &host], ["netns", "del", &self.name]] {
+            let _ = Command::new("ip").args(args).output();
+        }
+    }
+}
+
+/// An address of the ingress that is not the loopback's, for every network has a loopback of its own.
+fn ingress(stage: &TestEnv<'_>) -> SocketAddr {
+    let published = stage.ground.engine.ask(&["port", "taster-ingress", "443/tcp"]);
+    let addresses = published.lines().filter_map(|line| line.trim().parse::<SocketAddr>().ok());
+    let mut outer = addresses.filter(|address| !address.ip().is_loopback());
+    outer.next().unwrap_or_else(|| panic!("the ingress is published on {published} only"))
+}
+
+fn nothing_leaves(stage: &TestEnv<'_>) {
+    let ingress = ingress(stage);
+    let address = ingress.to_string();
+    let host = stage.host_file(&[("ingress", &address)]).display().to_string();
+    let lonely = Lonely::with_only(ingress);
+    assert_eq!(lonely.counted(), (0, 0), "nothing is counted before anything runs");
+
+    let told = lonely.taster(stage, &["--recipe", "hello", "--offline", "--host", &host]);
+    told.assert(0, &["green (install, upgrade, backup, restore", "left behind: nothing"]);
+    let (asked, elsewhere) = lonely.counted();
+    assert!(asked > 0, "the app was asked through the ingress");
+    assert_eq!(elsewhere, 0, "nothing went anywhere else:\n{told}");
+    stage.assert_zero();
+
+    // The same measure sees a child of abra that asks outside, deep within a run, by either protocol …
+    let words = OUTSIDE.map(|outside| format!("bash -c 'echo x > /dev/udp/{outside}/53' 2> /dev/null"));
+    let abra = stage.script(&format!("case \"$*\" in *'app new'*) {}; exit 1; esac\nexec \"$ABRA\" \"$@\"", words.join("; ")));
+    fs::remove_dir_all(stage.only_run()).unwrap();
+    let host = stage.host_file(&[("ingress", &address), ("abra", &abra)]).display().to_string();
+    stage.clone_to("hello", &stage.path().join(".abra/recipes/hello"));
+    let told = lonely.taster(stage, &["--recipe", "hello", "--offline", "--host", &host]);
+    assert_ne!(told.exit, Some(0), "abra failed once it had asked:\n{told}");
+    let (_, elsewhere) = lonely.counted();
+    let sent = 1 + u64::from(v6());
+    assert!(elsewhere >= sent, "all {sent} packets were counted, not {elsewhere}:\n{told}");
+    stage.assert_zero();
+
+    // … and a connection that anybody opens, to a name server or to itself.
+    for outside in ["203.0.113.9", "127.0.0.1"] {
+        let before = lonely.counted().1;
+        let opened = lonely.command("timeout").args(["1", "bash", "-c", &format!("exec 3<> /dev/tcp/{outside}/80")]).output();
+        assert!(!opened.unwrap().status.success(), "{outside} is out of reach");
+        assert!(lonely.counted().1 > before, "{outside} was counted");
+    }
+    let name = lonely.name.clone();
+    drop(lonely);
+    let left = printed(Command::new("ip").args(["netns", "list"]), &["ip", "netns"]);
+    assert!(!left.split_whitespace().any(|word| word == name), "{name} is gone: {left}");
+}
+
+/// A recipe with an image that nobody has.
+fn refused(stage: &TestEnv<'_>) {
+    let compose = "version: \"3.8\"\nservices:\n  app:\n    image: taster.test/absent:1\n";
+    let recipe = stage.recipe("absent", compose, "TYPE=absent\nDOMAIN=absent.example.com\n");
+    let told = stage.run(&["--recipe", "absent", "--path", &recipe.display().to_string(), "--offline"]);
+    told.assert(3, &["why (infrastructure)", "the engine does not have taster.test/absent:1, and nothing may leave the machine"]);
+    let results = stage.results();
+    assert_eq!((&results["deploys"], &results["needs"]), (&0.into(), &serde_json::Value::Null), "{results}");
+    let transcripts = stage.only_run().join("transcripts");
+    let called: Vec<String> =
+        fs::read_dir(transcripts).unwrap().flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    assert!(called.iter().all(|name| name.ends_with("-version.txt")), "abra was asked for nothing but its version: {called:?}");
+    stage.assert_zero();
+}

@@ -1,0 +1,289 @@
+//! The sandbox on the machine's engine, beside one that may be up: other ports, other names, a folder of its own.
+
+use std::{
+    fs,
+    net::TcpListener,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    path::Path,
+    process::{Command, Output, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, Instant},
+};
+
+use libtest_mimic::{Failed, Trial};
+use sandbox::{
+    SandboxError,
+    home::Home,
+    images,
+    layout::{Layout, Setup},
+    recipes,
+};
+
+/// The stories of this file.
+pub(crate) fn stories() -> Vec<Trial> {
+    vec![
+        Trial::test("sandbox::an_app_is_reached_by_its_labels_and_nothing_is_left", || told(an_app_is_reached)),
+        Trial::test("sandbox::a_port_that_is_taken_is_named_with_who_has_it", || told(a_port_is_taken)),
+        Trial::test("sandbox::the_backup_service_comes_back_with_its_snapshots", || told(backups_are_kept)),
+        Trial::test("sandbox::an_image_that_lost_its_name_goes_with_the_sandbox", || told(a_name_is_lost)),
+        Trial::test("sandbox::custom_html_serves_its_page_on_real_nginx", || told(custom_html)),
+    ]
+}
+
+type Done = Result<(), Failed>;
+
+/// A sandbox of the story's own.
+struct TestEnv {
+    home: Home,
+    setup: Setup,
+    prefix: String,
+}
+
+/// Runs a story on a stage of its own and takes the stage down, whatever came of it.
+fn told(story: fn(&TestEnv) -> Done) -> Done {
+    let folder = tempfile::tempdir()?;
+    let free = || TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).map(|address| address.port());
+    let (http, https) = (free()?, free()?);
+    let prefix = format!("sandbox-{https}");
+    // Each story has a net of its own, so that stories run beside each other: Docker makes none that overlaps another.
+    static STORIES: AtomicU32 = AtomicU32::new(0);
+    let subnet = 64 + std::process::id() % 16 * 8 + STORIES.fetch_add(1, Ordering::Relaxed) % 8;
+    let layout = Layout {
+        prefix: prefix.clone(),
+        http,
+        https,
+        gateway: false,
+        network: format!("{prefix}-proxy"),
+        subnet: format!("10.{subnet}.0.0/16"),
+        task_range: format!("10.{subnet}.128.0/17"),
+        ingress: format!("10.{subnet}.1.1").parse()?,
+        ..Layout::default()
+    };
+    let setup = Setup { layout, exe: std::env::current_exe()?, abra: None };
+    let stage = TestEnv { home: Home::at(folder.path()), setup, prefix };
+    let told = catch_unwind(AssertUnwindSafe(|| story(&stage)));
+    // A stack that does not go is no reason to leave the sandbox, too, and neither hides what the story says.
+    let removed = stage.remove_stack();
+    let down = block(sandbox::down(&stage.home, &mut |_| {}));
+    told.unwrap_or_else(|panic| resume_unwind(panic))?;
+    removed?;
+    down?;
+    for list in [&["ps", "-aq"][..], &["network", "ls", "-q"], &["service", "ls", "-q"], &["volume", "ls", "-q"]] {
+        let filter = format!("name={}", stage.prefix);
+        let left = docker(&[list, &["--filter", &filter]].concat())?;
+        expect(left.is_empty(), format!("docker {list:?} shows what is left: {left}"))?;
+    }
+    Ok(())
+}
+
+impl TestEnv {
+    fn up(&self) -> Result<(Vec<String>, Duration), SandboxError> {
+        let mut said = Vec::new();
+        let up = block(sandbox::up(&self.home, &self.setup, &mut |progress| said.push(progress.what)))?;
+        Ok((said, up.took))
+    }
+
+    fn stack(&self) -> String {
+        format!("{}_taster_test", self.prefix)
+    }
+
+    fn domain(&self) -> String {
+        format!("{}.taster.test", self.prefix)
+    }
+
+    fn remove_stack(&self) -> Done {
+        let stack = self.stack();
+        // Of a stack that is going already the client says that its network is missing.
+        let _ = docker(&["stack", "rm", &stack]);
+        let name = format!("name={stack}");
+        until("the stack is gone", || {
+            Ok(docker(&["ps", "-aq", "--filter", &name])?.is_empty()
+                && docker(&["network", "ls", "-q", "--filter", &name])?.is_empty())
+        })?;
+        for kind in ["secret", "config", "volume"] {
+            for object in docker(&[kind, "ls", "-q", "--filter", &name])?.split_whitespace() {
+                docker(&[kind, "rm", object])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Deploys a version of a recipe without abra: what `docker stack deploy` makes of it.
+    fn deploy(&self, recipe: &str, tag: &str) -> Done {
+        let clone = self.home.root().join("clone");
+        let _ = fs::remove_dir_all(&clone);
+        run(Command::new("git").args(["clone", "--quiet", "--branch", tag]).arg(self.home.recipes().join(recipe)).arg(&clone))?;
+        let compose = fs::read_to_string(clone.join("compose.yml"))?;
+        // The story's network has another name than the one that recipes name.
+        let proxy = format!("  proxy:\n    name: {}\n    external: true", self.setup.layout.network);
+        fs::write(clone.join("compose.yml"), compose.replace("  proxy:\n    external: true", &proxy))?;
+        fs::write(clone.join("dnsrr.yml"), "version: \"3.8\"\nservices:\n  app:\n    deploy:\n      endpoint_mode: dnsrr\n")?;
+        let secret = format!("{}_token_v1", self.stack());
+        if docker(&["secret", "ls", "-q", "--filter", &format!("name={secret}")])?.is_empty() {
+            let source = clone.join("abra.sh");
+            docker(&["secret", "create", &secret, path(&source)?])?;
+        }
+        let files = [path(&clone.join("compose.yml"))?.to_owned(), path(&clone.join("dnsrr.yml"))?.to_owned()];
+        run(Command::new("docker")
+            .args(["stack", "deploy", "--resolve-image", "never", "-c", &files[0], "-c", &files[1], &self.stack()])
+            .env("STACK_NAME", self.stack())
+            .env("DOMAIN", self.domain())
+            .env("EXTRA_DOMAINS", format!(", `www-{}`", self.domain()))
+            .envs([
+                ("SECRET_TOKEN_VERSION", "v1"),
+                ("MOTD_VERSION", "v1"),
+                ("SITE_CONF_VERSION", "v1"),
+                ("LETS_ENCRYPT_ENV", ""),
+            ]))?;
+        Ok(())
+    }
+
+    /// Status and headers, then the body, of a page of a host, over HTTPS with the sandbox's CA and no other.
+    fn get(&self, host: &str, page: &str) -> Result<String, Failed> {
+        let port = self.setup.layout.https;
+        let ca = self.home.ca();
+        let asked = Command::new("curl")
+            .args(["-sS", "-i", "--max-time", "10", "--cacert", path(&ca)?])
+            .args(["--resolve", &format!("{host}:{port}:127.0.0.1"), &format!("https://{host}:{port}{page}")])
+            .output()?;
+        Ok(format!("{}{}", String::from_utf8_lossy(&asked.stdout), String::from_utf8_lossy(&asked.stderr)))
+    }
+
+    fn until_answer(&self, host: &str, page: &str, wanted: &str) -> Done {
+        let mut last = String::new();
+        until(wanted, || {
+            last = self.get(host, page)?;
+            Ok(last.contains(wanted))
+        })
+        .map_err(|failed| format!("{}; the last answer was {last}", failed.message().unwrap_or_default()).into())
+    }
+}
+
+fn an_app_is_reached(stage: &TestEnv) -> Done {
+    let (said, _) = stage.up()?;
+    expect(said.iter().any(|line| line.contains("started the ingress")), format!("{said:?}"))?;
+    let (said, _) = stage.up()?;
+    expect(said.is_empty(), format!("a second up says {said:?}"))?;
+    let host = stage.domain();
+    stage.until_answer(&host, "/", "taster-ingress: no-route")?;
+    stage.deploy("hello", "1.0.0+1.0.0")?;
+    stage.until_answer(&host, "/", "<h1>hello 1.0.0</h1>")?;
+    stage.until_answer(&format!("www-{host}"), "/health", "ok")?;
+    let outside = stage.get("other.example", "/")?;
+    expect(!outside.contains("HTTP/"), format!("the certificate answers for a name outside the zone: {outside}"))?;
+
+    // The ingress forgets its routes when it restarts, and the agent gives them again.
+    docker(&["restart", "-t", "0", &stage.setup.layout.ingress_name()])?;
+    stage.until_answer(&host, "/", "<h1>hello 1.0.0</h1>")?;
+
+    let agent = fs::read_to_string(stage.home.ingress().join("agent.toml"))?;
+    let pid = agent.lines().find_map(|line| line.strip_prefix("pid = ")).ok_or("no pid in agent.toml")?;
+    run(Command::new("kill").args(["-9", pid]))?;
+    let mut said = Vec::new();
+    until("up starts the agent that died", || {
+        said.extend(stage.up()?.0);
+        Ok(!said.is_empty())
+    })?;
+    expect(said == ["started the agent of the ingress"], format!("{said:?}"))?;
+
+    docker(&["service", "scale", "--detach", &format!("{}_app=0", stage.stack())])?;
+    stage.until_answer(&host, "/", "taster-ingress: backend")?;
+    docker(&["stack", "rm", &stage.stack()])?;
+    stage.until_answer(&host, "/", "taster-ingress: no-route")
+}
+
+fn a_port_is_taken(stage: &TestEnv) -> Done {
+    let taken = TcpListener::bind(("127.0.0.1", stage.setup.layout.https))?;
+    let error = stage.up().err().ok_or("up succeeded on a port that is taken")?;
+    let me = format!("(process {})", std::process::id());
+    expect(matches!(&error, SandboxError::PortTaken { by, .. } if by.ends_with(&me)), error.to_string())?;
+    drop(taken);
+    stage.up()?;
+    Ok(())
+}
+
+fn backups_are_kept(stage: &TestEnv) -> Done {
+    let (said, _) = stage.up()?;
+    let name = stage.setup.layout.backup_name();
+    let started = format!("started the backup service {name}");
+    expect(said.contains(&started), format!("{said:?}"))?;
+    // A container of a service that was removed is still there for a moment, and cannot be entered.
+    let exec = |argv: &[&str]| {
+        let over = Instant::now() + Duration::from_secs(60);
+        loop {
+            let of_service = format!("label=com.docker.swarm.service.name={name}");
+            let containers = docker(&["ps", "-q", "--filter", &of_service])?;
+            let done = docker(&[&["exec", containers.lines().next().unwrap_or_default()], argv].concat());
+            if done.is_ok() || Instant::now() > over {
+                return done;
+            }
+        }
+    };
+    // The service has its repository a moment after its start, and whoever calls the bot has it at once.
+    exec(&["/usr/bin/backup", "-h", "kept", "snapshots"])?;
+    exec(&["restic", "backup", "--quiet", "--host", "kept", "/bin/sh"])?;
+    docker(&["service", "rm", &name])?;
+    let (said, _) = stage.up()?;
+    expect(said == [started], format!("{said:?}"))?;
+    let kept = exec(&["restic", "snapshots", "--compact"])?;
+    expect(kept.contains("kept"), format!("the snapshots are {kept}"))
+}
+
+fn a_name_is_lost(stage: &TestEnv) -> Done {
+    let tar = stage.home.root().join("empty.tar");
+    fs::write(&tar, [0; 1024])?;
+    let import = |label: &str| docker(&["import", "--change", &format!("LABEL {label}"), path(&tar)?]);
+    let (ours, foreign) = (import("taster.sandbox=1")?, import("example.org=1")?);
+    stage.up()?;
+    block(sandbox::down(&stage.home, &mut |_| {}))?;
+    let there = |id: &str| docker(&["image", "inspect", id]).is_ok();
+    let left = (there(&ours), there(&foreign));
+    docker(&["image", "rm", &foreign])?;
+    expect(left == (false, true), format!("ours and another's are there: {left:?}"))
+}
+
+fn custom_html(stage: &TestEnv) -> Done {
+    stage.up()?;
+    block(images::provide(&stage.home, &recipes::images("custom-html"), &mut |_| {}))?;
+    stage.deploy("custom-html", "1.10.0+1.22.1")?;
+    stage.until_answer(&stage.domain(), "/", "Welcome to nginx!")?;
+    stage.until_answer(&stage.domain(), "/", "server: nginx/1.22.1")
+}
+
+fn block<T>(future: impl Future<Output = Result<T, SandboxError>>) -> Result<T, SandboxError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| SandboxError::Program { program: "tokio".to_owned(), message: error.to_string() })?;
+    runtime.block_on(future)
+}
+
+fn docker(args: &[&str]) -> Result<String, Failed> {
+    Ok(String::from_utf8_lossy(&run(Command::new("docker").args(args))?.stdout).trim().to_owned())
+}
+
+fn run(command: &mut Command) -> Result<Output, Failed> {
+    let done = command.stdin(Stdio::null()).output()?;
+    if done.status.success() {
+        return Ok(done);
+    }
+    Err(format!("{command:?}: {}", String::from_utf8_lossy(&done.stderr)).into())
+}
+
+fn path(path: &Path) -> Result<&str, Failed> {
+    path.to_str().ok_or_else(|| "the folder's name is no text".into())
+}
+
+fn expect(holds: bool, else_say: String) -> Done {
+    if holds { Ok(()) } else { Err(else_say.into()) }
+}
+
+/// Waits until something holds, at most a minute.
+fn until(what: &str, mut holds: impl FnMut() -> Result<bool, Failed>) -> Done {
+    let started = Instant::now();
+    while !holds()? {
+        if started.elapsed() > Duration::from_secs(60) {
+            return Err(format!("not within a minute: {what}").into());
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Ok(())
+}

@@ -1,0 +1,136 @@
+//! Many runs, two at a time: nothing of them is left, and nothing grows. It takes minutes and wants the engine to itself, so it is asked for:
+//!
+//! `TASTER_SOAK=30 cargo test -p unit-tests --test swarm soak`
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
+
+use libtest_mimic::Trial;
+use unit_tests::{
+    engine::{Engine, until},
+    sandbox_fixture::SandboxFixture,
+    leak_trend::{Measured, Slack},
+    test_env::{TestEnv, CommandOutput},
+};
+
+use super::{runs::on_stages, tell};
+
+/// The variable that says how many runs.
+const RUNS: &str = "TASTER_SOAK";
+/// The two that run beside each other, one of them with a published port.
+const BESIDE: [&str; 2] = ["hello", "hello-port"];
+/// The kinds of objects that are listed before and after.
+const KINDS: [(&str, &[&str]); 7] = [
+    ("service", &[]),
+    ("container", &["--all"]),
+    ("network", &[]),
+    ("volume", &[]),
+    ("secret", &[]),
+    ("config", &[]),
+    ("image", &["--all"]),
+];
+/// The processes that must not grow, by what their command lines begin with or have in them.
+const PROCESSES: [(&str, &str); 3] = [("dockerd", "dockerd"), ("agent", "sandbox\0agent"), ("ingress", "caddy\0run")];
+
+/// The stories of this file.
+pub(crate) fn stories(ground: Option<&SandboxFixture>) -> Vec<Trial> {
+    let asked = std::env::var_os(RUNS).is_some();
+    let stories = on_stages(ground, &[("soak::many_runs_leave_nothing_and_nothing_grows", soak)]);
+    stories.into_iter().map(|story| story.with_ignored_flag(!asked)).collect()
+}
+
+/// What was measured, by what it is of, with its unit and how much it may differ.
+type Figures = BTreeMap<String, (&'static str, Slack, Measured)>;
+
+fn soak(stage: &TestEnv<'_>) {
+    let runs: usize = std::env::var(RUNS).ok().and_then(|runs| runs.parse().ok()).unwrap_or(30);
+    let engine = &stage.ground.engine;
+    // The first runs of an engine make it load what it keeps.
+    both(stage);
+    let before = objects(engine);
+    let mut figures = Figures::new();
+    for _ in 0..runs.div_ceil(BESIDE.len()) {
+        for (recipe, disk) in both(stage) {
+            add(&mut figures, format!("disk of a run of {recipe}"), "kB", Slack { percent: 10, flat: 16 }, disk);
+        }
+        for (name, has) in PROCESSES {
+            let pid = process(has).unwrap_or_else(|| panic!("{name} runs"));
+            add(&mut figures, format!("memory of {name}"), "kB", Slack { percent: 10, flat: 24 * 1024 }, memory(pid));
+            let open = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count() as u64;
+            add(&mut figures, format!("descriptors of {name}"), "", Slack { percent: 0, flat: 8 }, open);
+        }
+    }
+    for (what, (unit, _, measured)) in &figures {
+        let (first, last) = measured.ends().unwrap_or_default();
+        tell(&format!("{what:<34} {first:>9} {last:>9} {unit}"));
+    }
+    for (kind, names) in objects(engine) {
+        tell(&format!("{:<34} {:>9} {:>9}", format!("{kind}s"), before[kind].len(), names.len()));
+    }
+    let more = || -> Vec<String> {
+        let now = objects(engine);
+        now.iter().flat_map(|(kind, names)| names.difference(&before[kind]).map(move |name| format!("{kind} {name}"))).collect()
+    };
+    until("there are no more objects than before", || more().is_empty());
+    let grew: Vec<&String> =
+        figures.iter().filter(|(_, (_, slack, figures))| figures.grew(*slack)).map(|(what, _)| what).collect();
+    assert!(grew.is_empty(), "these grew: {grew:?}");
+}
+
+fn add(figures: &mut Figures, what: String, unit: &'static str, slack: Slack, value: u64) {
+    figures.entry(what).or_insert_with(|| (unit, slack, Measured::default())).2.add(value);
+}
+
+/// Two runs beside each other, green and at zero, and the kB that each left in the state folder.
+fn both(stage: &TestEnv<'_>) -> Vec<(&'static str, u64)> {
+    let stages = BESIDE.map(|recipe| (recipe, TestEnv::new(stage.ground)));
+    let running = stages.each_ref().map(|(recipe, stage)| stage.start(&["--recipe", recipe]));
+    for run in running {
+        CommandOutput::after(run).assert(0, &["green (", "left behind: nothing"]);
+    }
+    let told = |(recipe, stage): (&'static str, TestEnv<'_>)| {
+        until("its guardian is gone", || stage.guardians().is_empty());
+        stage.assert_zero();
+        (recipe, room_of(&stage.path().join("taster")) / 1024)
+    };
+    stages.into_iter().map(told).collect()
+}
+
+/// The names of all objects of the engine, by kind.
+fn objects(engine: &Engine) -> BTreeMap<&'static str, BTreeSet<String>> {
+    let listed = |(kind, options): (&'static str, &[&str])| {
+        let listed = engine.ask(&[&[kind, "ls", "--quiet"], options].concat());
+        (kind, listed.lines().map(str::to_owned).collect())
+    };
+    KINDS.into_iter().map(listed).collect()
+}
+
+/// The process whose command line has this in it.
+fn process(has: &str) -> Option<u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let mut pids = entries.filter_map(|entry| entry.file_name().to_string_lossy().parse::<u32>().ok());
+    pids.find(|pid| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line);
+        let own = line.split('\0').next().unwrap_or_default().rsplit('/').next().unwrap_or_default();
+        if has.contains('\0') { line.contains(has) } else { own == has }
+    })
+}
+
+/// The memory that a process has, in kB.
+fn memory(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+/// The bytes of all files in a folder.
+fn room_of(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).unwrap().flatten();
+    entries
+        .map(|entry| if entry.path().is_dir() { room_of(&entry.path()) } else { entry.metadata().map_or(0, |file| file.len()) })
+        .sum()
+}

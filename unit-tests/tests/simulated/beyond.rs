@@ -1,0 +1,253 @@
+//! What is asked for beyond the tiers: which steps it plans, and whole simulated runs of it.
+
+use harness::{
+    canary::{Canary, Moment, into_service},
+    compose::{Entry, Env, Tree, resolve},
+    model::{
+        host::Limits,
+        outcome::{Status, Tier},
+        pack::DatabaseKind,
+        request::{Extent, Request},
+    },
+    plan::{Plan, Planned, Step, plan},
+    report::terminal::repeat,
+    verdict::Colour,
+};
+use unit_tests::{
+    sim_data::{Restores, SimData},
+    sim_host::{Does, Manners, SimHost},
+    event_log::{EventLog, facts, request},
+};
+
+use super::run::{RunOutcome, asked, check};
+
+const WITH_BOT: &str = "zone = \"taster.test\"\nbackup = \"bot\"";
+const RESTORED: &[Tier] = &[Tier::Install, Tier::Backup, Tier::Restore];
+const DISASTER: Extent = Extent { disaster: true, thorough: false, no_canaries: false };
+const THOROUGH: Extent = Extent { disaster: false, thorough: true, no_canaries: false };
+const NO_CANARIES: Extent = Extent { disaster: false, thorough: false, no_canaries: true };
+
+/// The files of a recipe with a volume, a secret, a backup label and these lines more in its `.env.sample`.
+fn tree(sample: &str) -> Tree {
+    let compose = r#"version: "3.8"
+services:
+  app:
+    image: bb:1
+    volumes: ["posts:/data"]
+    secrets: [token]
+    deploy:
+      labels: ["backupbot.backup=true"]
+volumes:
+  posts:
+secrets:
+  token:
+    external: true
+    name: ${STACK_NAME}_token_${SECRET_TOKEN_VERSION}
+"#;
+    let sample = format!("TYPE=hello\nDOMAIN=hello.example.com\nSECRET_TOKEN_VERSION=v1\n{sample}");
+    [("compose.yml", compose), (".env.sample", sample.as_str())]
+        .map(|(path, text)| (path.to_owned(), Entry::Text(text.to_owned())))
+        .into_iter()
+        .collect()
+}
+
+fn asking(tiers: &[Tier], extent: Extent) -> Request {
+    Request { extent, ..request(tiers) }
+}
+
+fn host(manners: Manners, sample: &str) -> SimHost {
+    let mut host = SimHost::healthy(manners);
+    host.tree = tree(sample);
+    host
+}
+
+fn status(told: &RunOutcome, step: &str) -> Status {
+    let stage = told.results.stages.iter().find(|stage| stage.name == step);
+    stage.unwrap_or_else(|| panic!("no step {step}")).status
+}
+
+fn planned(tiers: &[Tier], extent: Extent, sample: &str) -> Plan {
+    plan(&asking(tiers, extent), &facts(tree(sample)), &Limits::default()).unwrap()
+}
+
+fn ids(plan: &Plan, wanted: impl Fn(&Planned) -> bool) -> Vec<&str> {
+    plan.steps.iter().filter(|planned| wanted(planned)).map(|planned| planned.id.0.as_str()).collect()
+}
+
+/// That each of these steps comes after the one before it, by way of whatever stands between them.
+#[track_caller]
+fn assert_chain(plan: &Plan, chain: &[&str]) {
+    fn comes_after(plan: &Plan, step: &str, before: &str) -> bool {
+        let planned = plan.steps.iter().find(|planned| planned.id.0 == step).unwrap_or_else(|| panic!("no step {step}"));
+        planned.after.iter().any(|id| id.0 == before || comes_after(plan, &id.0, before))
+    }
+    for pair in chain.windows(2) {
+        assert!(comes_after(plan, pair[1], pair[0]), "{} after {} in {:#?}", pair[1], pair[0], plan.steps);
+    }
+}
+
+#[test]
+fn nothing_beyond_the_tiers_is_planned_unasked() {
+    let plan = planned(RESTORED, Extent::default(), "");
+    let beyond = ids(&plan, |planned| matches!(planned.step, Step::Remove { .. } | Step::Restart | Step::PostDeploy { .. }));
+    assert!(beyond.is_empty(), "{beyond:?}");
+}
+
+#[test]
+fn a_disaster_comes_last_and_the_snapshot_is_kept_for_it() {
+    let both = Extent { thorough: true, ..DISASTER };
+    let plan = planned(RESTORED, both, "");
+    let chain = ["check-restore", "redeploy", "restart", "reinstall", "disaster", "renew", "deploy-disaster", "restore-disaster"];
+    assert_chain(&plan, &chain);
+    assert_chain(&plan, &["restore-disaster", "check-disaster", "forget", "sweep"]);
+    assert_chain(&plan, &["steady-disaster", "undeploy"]);
+    assert!(ids(&planned(&[Tier::Install], DISASTER, ""), |planned| planned.step == Step::Renew).is_empty());
+}
+
+#[test]
+fn canaries_are_planted_for_whatever_looks_for_them() {
+    for (tiers, extent, plants) in [
+        (&[Tier::Install][..], Extent::default(), false),
+        (&[Tier::Install], THOROUGH, true),
+        (RESTORED, Extent::default(), true),
+        (RESTORED, NO_CANARIES, false),
+        (&[Tier::Install], Extent { no_canaries: true, ..THOROUGH }, false),
+    ] {
+        let plan = planned(tiers, extent, "");
+        let found = ids(&plan, |planned| matches!(planned.step, Step::Plant | Step::Spoil));
+        assert_eq!(!found.is_empty(), plants, "{extent:?}");
+        let known = |id: &harness::plan::StepId| plan.step(id).is_some();
+        assert!(plan.steps.iter().all(|planned| planned.after.iter().all(known)), "a step waits for one that there is not");
+    }
+    assert_chain(&planned(&[Tier::Install], THOROUGH, ""), &["plant", "combinations", "redeploy"]);
+}
+
+#[test]
+fn commands_of_the_env_are_steps_only_where_it_names_some() {
+    let commands = "POST_DEPLOY_CMDS=\"app migrate\"\n";
+    for (sample, extent, found) in [
+        ("", THOROUGH, &[][..]),
+        ("POST_DEPLOY_CMDS=\"\"\n", THOROUGH, &[]),
+        ("#POST_DEPLOY_CMDS=\"app migrate\"\n", THOROUGH, &[]),
+        (commands, Extent::default(), &["post-deploy"]),
+        (commands, Extent { thorough: true, ..DISASTER }, &["post-deploy", "post-reinstall", "post-disaster"]),
+    ] {
+        let plan = planned(RESTORED, extent, sample);
+        assert_eq!(ids(&plan, |planned| matches!(planned.step, Step::PostDeploy { .. })), found, "{sample}");
+    }
+    assert_chain(&planned(RESTORED, THOROUGH, commands), &["deploy", "post-deploy", "answer"]);
+}
+
+#[test]
+fn the_command_that_repeats_a_run_asks_for_the_same() {
+    for (extent, flags) in [
+        (Extent::default(), ""),
+        (Extent { disaster: true, thorough: true, no_canaries: false }, " --disaster --thorough"),
+        (NO_CANARIES, " --no-canaries"),
+    ] {
+        let mut tale = EventLog::begun(&[Tier::Install]);
+        if let harness::event::Kind::RunStarted { request, .. } = &mut tale.events[0].kind {
+            request.extent = extent;
+        }
+        assert_eq!(repeat(&tale.state()), format!("taster --recipe hello{flags}"));
+    }
+}
+
+#[test]
+fn what_was_lost_comes_back_into_a_new_app_with_its_secrets() {
+    let host = host(Manners::default(), "");
+    let told = asked(host.clone(), WITH_BOT, asking(RESTORED, DISASTER), None);
+    let seen = &told.results.canaries[0].seen;
+    assert_eq!(seen.get(&Moment::AfterDisaster).map(|seen| seen.status), Some(Status::Pass));
+    assert_eq!(told.results.deploys, 2);
+    assert!(told.results.disaster_ms.is_some() && told.results.repeat.ends_with(" --disaster"));
+    let secrets: Vec<String> = host.wired().into_iter().filter(|line| line.starts_with("secret")).collect();
+    assert_eq!(secrets, ["secrets", "secret token v1"], "they are made once, and put back as they were");
+    assert!(host.data.ids().is_empty(), "{:?}", host.data.ids());
+    check(told, Colour::Green, 0, "");
+}
+
+#[test]
+fn a_disaster_that_nothing_comes_back_from_is_red() {
+    let mut host = host(Manners::default(), "");
+    host.data = std::sync::Arc::new(SimData::that(Restores::Once));
+    let told = asked(host, WITH_BOT, asking(RESTORED, DISASTER), None);
+    assert_eq!((status(&told, "check-restore"), status(&told, "check-disaster")), (Status::Pass, Status::Fail));
+    assert_eq!(told.results.disaster_ms, None);
+    check(told, Colour::Red, 1, "a file in volume posts is gone");
+}
+
+#[test]
+fn an_app_that_bears_everything_is_green() {
+    let told = asked(host(Manners::default(), ""), WITH_BOT, asking(&[Tier::Install], THOROUGH), None);
+    for step in
+        ["combinations", "redeploy", "restart", "check-restart", "remove", "reinstall", "answer-reinstall", "check-reinstall"]
+    {
+        assert_eq!(status(&told, step), Status::Pass, "{step}");
+    }
+    let seen: Vec<&str> = told.results.canaries[0].seen.keys().map(|moment| moment.name()).collect();
+    assert_eq!(seen, ["planted", "after-restart", "after-reinstall"]);
+    assert_eq!(told.results.deploys, 2);
+    check(told, Colour::Green, 0, "");
+}
+
+#[test]
+fn what_a_thorough_run_finds_counts_for_the_verdict() {
+    let restless = Manners { restless: true, ..Manners::default() };
+    let told = asked(host(restless, ""), WITH_BOT, asking(&[Tier::Install], THOROUGH), None);
+    assert_eq!(status(&told, "restart"), Status::Pass, "the others are made all the same");
+    check(told, Colour::Red, 1, "app: a second deploy of the same files and settings replaced its task");
+
+    let stuck = Manners { restart: Does::Fails, ..Manners::default() };
+    let told = asked(host(stuck, ""), WITH_BOT, asking(&[Tier::Install], THOROUGH), None);
+    check(told, Colour::Inconclusive, 3, "what --thorough adds is not verified: a task of app runs that ran before");
+
+    let mut broken = host(Manners::default(), "#COMPOSE_FILE=compose.yml:compose.gone.yml\n");
+    broken.tree = broken.tree.with("compose.odd.yml", Entry::Text("services: 3\n".into()));
+    let told = asked(broken, WITH_BOT, asking(&[Tier::Install], THOROUGH), None);
+    for list in ["compose.yml:compose.gone.yml", "compose.yml:compose.odd.yml"] {
+        assert!(told.why.contains(list), "{}", told.why);
+    }
+    check(told, Colour::Red, 1, "not every combination of the recipe's compose files can be read");
+}
+
+#[test]
+fn without_canaries_nothing_is_proved_of_a_restore() {
+    let told = asked(host(Manners::default(), ""), WITH_BOT, asking(RESTORED, NO_CANARIES), None);
+    assert_eq!((status(&told, "restore"), status(&told, "check-restore")), (Status::Pass, Status::Unver));
+    assert!(told.results.canaries.is_empty());
+    check(told, Colour::Inconclusive, 3, "--no-canaries left out what shows that data came back");
+}
+
+#[test]
+fn the_commands_of_the_env_are_performed_in_order_and_their_failure_is_the_recipes() {
+    let sample = "POST_DEPLOY_CMDS=\"app migrate --all|app warm up\"\n";
+    let good = host(Manners::default(), sample);
+    let told = asked(good.clone(), WITH_BOT, asking(&[Tier::Install], Extent::default()), None);
+    let lines: Vec<String> = good.wired().into_iter().filter(|line| line.starts_with("app ")).collect();
+    assert_eq!(lines, ["app migrate --all", "app warm up"]);
+    check(told, Colour::Green, 0, "");
+
+    let bad = host(Manners { command: Does::Fails, ..Manners::default() }, sample);
+    let told = asked(bad.clone(), WITH_BOT, asking(&[Tier::Install], Extent::default()), None);
+    assert_eq!(bad.wired().iter().filter(|line| line.starts_with("app ")).count(), 1, "the second rests on the first");
+    check(told, Colour::Red, 1, "the command `app migrate` of POST_DEPLOY_CMDS failed");
+}
+
+#[test]
+fn a_canary_is_in_a_service_that_mounts_its_volume_or_is_its_database() {
+    let stack = "hello-aebagbaf_taster_test".parse().unwrap();
+    let resolved = resolve(&tree(""), &Env::parse("SECRET_TOKEN_VERSION=v1").unwrap(), &stack).unwrap();
+    let file = |volume: &str| Canary::File { volume: volume.into(), name: format!("x_{volume}") };
+    let row = |service: &str| Canary::Row { service: service.into(), kind: DatabaseKind::Postgres };
+    for (canary, service, inside) in [
+        (file("posts"), "app", true),
+        (file("other"), "app", false),
+        (file("posts"), "db", false),
+        (row("db"), "db", true),
+        (row("db"), "app", false),
+        (Canary::Pack { name: "a post".into() }, "app", false),
+    ] {
+        assert_eq!(!into_service(std::slice::from_ref(&canary), &resolved, service).is_empty(), inside, "{canary} in {service}");
+    }
+}

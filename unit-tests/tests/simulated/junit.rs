@@ -1,0 +1,130 @@
+//! What CI reads of a run.
+
+use harness::{
+    event::Kind,
+    model::outcome::{Outcome, Owner, Tier},
+    plan::StepId,
+    report::junit::junit,
+    verdict::{exit_code, verdict},
+};
+use quick_xml::{Reader, events::Event};
+use unit_tests::event_log::{EventLog, beginnings, ending, failure};
+
+fn told(owner: Owner) -> String {
+    let tale = EventLog::planned(&[Tier::Install]).pass(&["provision"]).step("deploy", Outcome::Failed(failure(owner)));
+    junit(&tale.ends().state()).to_string().unwrap()
+}
+
+fn told_of(name: &str) -> String {
+    junit(&ending(name).state()).to_string().unwrap()
+}
+
+/// How many elements of this name a well-formed document has.
+fn count(document: &str, name: &str) -> usize {
+    let mut reader = Reader::from_str(document);
+    let mut found = 0;
+    loop {
+        match reader.read_event().unwrap_or_else(|error| panic!("{error} in {document}")) {
+            Event::Eof => return found,
+            Event::Start(element) | Event::Empty(element) if element.name().as_ref() == name.as_bytes() => found += 1,
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn the_recipes_fault_is_a_failure_and_anybody_elses_an_error() {
+    let red = told(Owner::Recipe);
+    assert!(red.contains(r#"<failure message="the fault of recipe" type="recipe"/>"#), "{red}");
+    assert!(red.contains(r#"errors="2" failures="1""#), "what came after did not run, and that is no success: {red}");
+    for owner in [Owner::Dependency, Owner::Infrastructure, Owner::Test, Owner::Harness] {
+        let other = told(owner);
+        assert!(other.contains(&format!(r#"<error message="the fault of {owner}" type="{owner}"/>"#)), "{other}");
+        assert!(other.contains(r#"failures="0""#), "{other}");
+    }
+}
+
+#[test]
+fn a_good_run_has_a_case_for_each_step_of_its_tier_and_says_what_was_not_asked_for() {
+    let text = told_of("green");
+    for step in ["provision", "deploy", "answer", "steady"] {
+        assert!(text.contains(&format!(r#"<testcase name="{step}" classname="install" time="#)), "{step}: {text}");
+    }
+    assert!(!text.contains("undeploy"), "cleaning up is no test of the recipe: {text}");
+    assert_eq!((count(&text, "failure"), count(&text, "error"), count(&text, "skipped")), (0, 0, 4), "{text}");
+    assert_eq!(text.matches(r#"<skipped message="was not asked for"/>"#).count(), 4, "{text}");
+}
+
+#[test]
+fn the_suite_says_what_was_tasted_and_how_it_went() {
+    let text = told_of("red");
+    for (name, value) in [
+        ("recipe", "hello"),
+        ("commit", "0123456789012345678901234567890123456789"),
+        ("verdict", "red (install)"),
+        ("level", "0"),
+        ("summary", "red (install), level 0: install failed"),
+        ("owner", "recipe"),
+    ] {
+        assert!(text.contains(&format!(r#"<property name="{name}" value="{value}"/>"#)), "{name}: {text}");
+    }
+}
+
+#[test]
+fn what_failed_is_quoted() {
+    let text = told_of("red");
+    assert_eq!(count(&text, "system-out"), 1, "{text}");
+    assert!(text.contains("its last lines") && text.contains("see evidence/deploy.txt"), "{text}");
+}
+
+#[test]
+fn what_a_run_leaves_or_changes_is_an_error_beside_its_verdict() {
+    let text = told_of("green with residue");
+    assert_eq!((count(&text, "failure"), count(&text, "error")), (0, 1), "{text}");
+    assert!(text.contains("left behind: volume shop_data"), "{text}");
+}
+
+#[test]
+fn a_run_that_ended_early_says_so_in_a_case() {
+    for (name, message) in [
+        ("refused by request", "the recipe has no tag &quot;9.9&quot;"),
+        ("refused by facts", "the fault of infrastructure"),
+        ("ended before the plan", "the run was ended by signal 15"),
+        ("ended in the deploy", "the run was ended by signal 15"),
+        ("ended at the deadline", "the run was ended at its deadline"),
+    ] {
+        let text = told_of(name);
+        assert!(text.contains(&format!(r#"<error message="{message}""#)), "{name}: {text}");
+    }
+}
+
+#[test]
+fn a_file_without_a_failing_case_means_that_all_is_well() {
+    for (name, state) in beginnings() {
+        let text = junit(&state).to_string().unwrap();
+        let failing = count(&text, "failure") + count(&text, "error");
+        let ended_well = state.finished.is_some() && exit_code(&state) == 0;
+        if !ended_well && !verdict(&state).tiers.is_empty() {
+            assert!(failing > 0, "{name}: {text}");
+        }
+        if ended_well {
+            assert_eq!(failing, 0, "{name}: {text}");
+        }
+    }
+}
+
+#[test]
+fn an_attempt_before_the_last_is_a_flaky_failure_or_a_failed_rerun() {
+    let step = StepId("answer".into());
+    let told = |outcome| {
+        let begun = EventLog::planned(&[Tier::Install]).pass(&["provision", "deploy"]).starts("answer");
+        let failed = Kind::AttemptFailed { step: step.clone(), attempt: 1, failure: failure(Owner::Recipe) };
+        let again = Kind::StepStarted { step: step.clone(), attempt: 2 };
+        let tale = begun.then(failed).then(again).then(Kind::StepFinished { step: step.clone(), outcome });
+        junit(&tale.state()).to_string().unwrap()
+    };
+    let flaky = told(Outcome::Passed);
+    assert_eq!((count(&flaky, "flakyFailure"), count(&flaky, "failure")), (1, 0), "{flaky}");
+    let red = told(Outcome::Failed(failure(Owner::Recipe)));
+    assert_eq!((count(&red, "rerunFailure"), count(&red, "failure")), (1, 1), "{red}");
+}

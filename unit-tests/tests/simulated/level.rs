@@ -1,0 +1,170 @@
+//! Rungs and level, row by row.
+
+use harness::{
+    canary::Moment,
+    event::Note,
+    model::outcome::{Gap, Outcome, Owner, SkipReason, Status, Subject, Tier},
+    plan::{Class, Plan, Planned, Refusal, Step, StepId},
+    preflight::Needs,
+    report::verdict_line,
+    rungs::{Level, Rung, Rungs, Standing, level, rungs},
+};
+use unit_tests::event_log::{EventLog, failure, head, planned, request};
+
+const P: Status = Status::Pass;
+const F: Status = Status::Fail;
+const S: Status = Status::Skip;
+const U: Status = Status::Unver;
+
+fn at(status: Status) -> Standing {
+    Standing { status, why: status.name().into() }
+}
+
+fn of([install, upgrade, backup_restore, custom, lint]: [Status; 5]) -> Rungs {
+    Rungs { install: at(install), upgrade: at(upgrade), backup_restore: at(backup_restore), custom: at(custom), lint: at(lint) }
+}
+
+#[test]
+fn the_level_is_the_highest_rung_that_passed_over_rungs_that_passed_or_were_skipped() {
+    for (statuses, number, reason) in [
+        ([P, P, P, P, P], 5, "there is none above it"),
+        ([P, P, P, P, F], 4, "lint fail"),
+        ([P, P, P, P, U], 4, "lint unver"),
+        ([P, P, P, F, P], 3, "custom fail"),
+        ([P, P, P, U, P], 3, "custom unver"),
+        ([P, P, F, P, P], 2, "backup and restore fail"),
+        ([P, P, U, P, P], 2, "backup and restore unver"),
+        ([P, F, P, P, P], 1, "upgrade fail"),
+        ([P, U, P, P, P], 1, "upgrade unver"),
+        ([F, P, P, P, P], 0, "install fail"),
+        ([U, P, P, P, P], 0, "install unver"),
+        ([P, P, S, P, P], 5, "there is none above it"),
+        ([P, S, S, P, P], 5, "there is none above it"),
+        ([P, S, S, U, U], 1, "custom unver"),
+        ([P, S, P, U, U], 3, "custom unver"),
+        ([P, P, P, S, U], 3, "lint unver"),
+        ([P, P, P, P, S], 4, "the rungs above it were skipped"),
+        ([S, S, S, S, S], 0, "the rungs above it were skipped"),
+        ([U, U, U, U, U], 0, "install unver"),
+    ] {
+        assert_eq!(level(&of(statuses)), Level { number, reason: reason.into() }, "{statuses:?}");
+    }
+}
+
+/// A run through all tiers, each with these outcomes of its one step.
+fn through(outcomes: [Option<Outcome>; 5]) -> EventLog {
+    // Of a tier that has to prove something, the step that proves it; of an upgrade, the answer behind it too.
+    let step = |tier: Tier| Planned {
+        attempts: 1,
+        id: StepId(format!("{tier}-step")),
+        step: match tier {
+            Tier::Install => Step::Answer,
+            Tier::Upgrade => Step::Prove,
+            Tier::Backup => Step::Backup,
+            Tier::Restore => Step::Restore,
+            Tier::Custom => Step::Steady,
+        },
+        after: Vec::new(),
+        class: Class::Tier(tier),
+        budget_ms: 1000,
+        on_fail: harness::plan::OnFail::Continue,
+    };
+    // What else a tier rests on has passed.
+    let rest = [
+        ("upgrade", Step::Upgrade, Tier::Upgrade),
+        ("answer-upgrade", Step::Answer, Tier::Upgrade),
+        ("check-upgrade", Step::Check { moment: Moment::AfterUpgrade }, Tier::Upgrade),
+        ("spoil", Step::Spoil, Tier::Restore),
+        ("check-restore", Step::Check { moment: Moment::AfterRestore }, Tier::Restore),
+    ];
+    let names: Vec<&str> = rest.iter().map(|(name, ..)| *name).collect();
+    let others = rest.iter().map(|(name, what, tier)| Planned { id: StepId((*name).into()), step: what.clone(), ..step(*tier) });
+    let steps = Tier::ALL.into_iter().map(step).chain(others).collect();
+    let plan = Plan {
+        head: Some(head()),
+        base: None,
+        against: None,
+        refusal: None,
+        steps,
+        skips: [].into(),
+        coverage: [].into(),
+        needs: Needs::default(),
+        pack: Box::default(),
+    };
+    let tale = EventLog::begun(&Tier::ALL).under(plan).noted(Note::Runs { subject: Subject::Head }).pass(&names);
+    Tier::ALL.into_iter().zip(outcomes).fold(event_log, |event_log, (tier, outcome)| match outcome {
+        Some(outcome) => tale.step(&format!("{tier}-step"), outcome),
+        None => event_log,
+    })
+}
+
+fn skipping(skips: &[(Tier, SkipReason)]) -> EventLog {
+    let mut plan = planned(&request(&Tier::ALL));
+    plan.skips = skips.iter().cloned().collect();
+    EventLog::begun(&Tier::ALL).under(plan).pass(&["provision", "deploy", "answer", "steady"])
+}
+
+#[track_caller]
+fn stands(tale: &EventLog, expected: [Status; 5]) {
+    let rungs = rungs(&tale.clone().ends().state());
+    assert_eq!(Rung::ALL.map(|rung| rungs.of(rung).status), expected, "{rungs:?}");
+}
+
+#[test]
+fn each_rung_stands_as_its_tiers_ended() {
+    let passed = || Some(Outcome::Passed);
+    let failed = || Some(Outcome::Failed(failure(Owner::Infrastructure)));
+    let unread = || Some(Outcome::Unverified(Gap::Killed));
+    let p = passed;
+    for (outcomes, expected) in [
+        ([p(), p(), p(), p(), p()], [P, P, P, P, U]),
+        ([failed(), p(), p(), p(), p()], [F, P, P, P, U]),
+        ([p(), failed(), p(), p(), p()], [P, F, P, P, U]),
+        ([p(), p(), failed(), p(), p()], [P, P, F, P, U]),
+        ([p(), p(), p(), failed(), p()], [P, P, F, P, U]),
+        ([p(), p(), unread(), failed(), p()], [P, P, F, P, U]),
+        ([p(), p(), failed(), None, p()], [P, P, F, P, U]),
+        ([p(), p(), p(), unread(), p()], [P, P, U, P, U]),
+        ([p(), p(), p(), None, p()], [P, P, U, P, U]),
+        ([p(), p(), p(), p(), failed()], [P, P, P, F, U]),
+        ([p(), unread(), p(), p(), None], [P, U, P, U, U]),
+        ([None, None, None, None, None], [U, U, U, U, U]),
+    ] {
+        stands(&through(outcomes), expected);
+    }
+}
+
+#[test]
+fn only_what_a_recipe_has_not_is_climbed_past() {
+    let lacks = || SkipReason::Structural { lacks: "a backup label".into() };
+    stands(&skipping(&[(Tier::Backup, lacks()), (Tier::Restore, lacks())]), [P, U, S, U, U]);
+    stands(&skipping(&[(Tier::Backup, lacks())]), [P, U, U, U, U]);
+    stands(&skipping(&[(Tier::Upgrade, lacks()), (Tier::Custom, lacks())]), [P, S, U, S, U]);
+    stands(&skipping(&Tier::ALL.map(|tier| (tier, SkipReason::NotAsked))), [U, U, U, U, U]);
+}
+
+#[test]
+fn a_run_that_did_not_get_anywhere_has_no_rung() {
+    for tale in [
+        EventLog::default(),
+        EventLog::begun(&Tier::ALL),
+        EventLog::begun(&Tier::ALL).under(Plan::ended_early()),
+        EventLog::begun(&Tier::ALL).under(Plan::refused(Refusal::Request { sentence: "no".into() })),
+    ] {
+        stands(&event_log, [U, U, U, U, U]);
+    }
+}
+
+#[test]
+fn verdict_and_level_stand_in_one_line() {
+    let good = EventLog::planned(&[Tier::Install]).pass(&["provision", "deploy", "answer", "steady"]);
+    let bad = EventLog::planned(&[Tier::Install]).step("provision", Outcome::Failed(failure(Owner::Recipe)));
+    let refused = EventLog::begun(&[Tier::Install]).under(Plan::refused(Refusal::Request { sentence: "no".into() }));
+    for (event_log, line) in [
+        (good, "green (install), level 1: upgrade was not asked for"),
+        (bad, "red (install), level 0: install failed"),
+        (refused, "inconclusive (install), level 0: install was not verified: the run was refused"),
+    ] {
+        assert_eq!(verdict_line(&tale.ends().state()), line);
+    }
+}

@@ -1,0 +1,113 @@
+//! What a run does next, as a table over tales.
+
+use harness::{
+    base::Base,
+    event::Cancel,
+    facts::Before,
+    model::{
+        host::Limits,
+        outcome::{Gap, Outcome, Owner, Tier},
+    },
+    plan::{Plan, Refusal, StepId, plan},
+    state::{Next, next},
+};
+use unit_tests::event_log::{EventLog, failure};
+
+const INSTALL: &[Tier] = &[Tier::Install];
+
+fn after(tale: &EventLog) -> Next {
+    let state = tale.state();
+    next(state.plan.as_ref().expect("the tale has a plan"), &state)
+}
+
+fn start(step: &str) -> Next {
+    Next::Start(vec![StepId(step.into())])
+}
+
+fn failed() -> Outcome {
+    Outcome::Failed(failure(Owner::Recipe))
+}
+
+#[test]
+fn a_good_run_goes_through_its_steps_one_after_the_other() {
+    let mut tale = EventLog::planned(INSTALL);
+    for step in ["provision", "deploy", "calibrate", "answer", "steady", "shot", "undeploy", "sweep", "compare"] {
+        let both = Next::Start(vec![StepId("calibrate".into()), StepId("answer".into())]);
+        assert_eq!(after(&tale), if step == "calibrate" { both } else { start(step) });
+        tale = tale.starts(step);
+        tale = tale.step(step, Outcome::Passed);
+    }
+    assert_eq!(after(&tale), Next::Finished);
+}
+
+#[test]
+fn what_runs_beside_the_tiers_holds_nothing_up_but_the_end() {
+    let deployed = EventLog::planned(INSTALL).pass(&["provision", "deploy"]).starts("calibrate").starts("answer");
+    assert_eq!(after(&deployed), Next::Wait);
+    let answered = deployed.step("answer", Outcome::Passed);
+    assert_eq!(after(&answered), start("steady"));
+    let steady = answered.starts("steady").step("steady", Outcome::Passed);
+    assert_eq!(after(&steady), start("shot"), "calibrate still looks at the app");
+    let shot = steady.starts("shot").step("shot", Outcome::Unverified(Gap::Killed));
+    assert_eq!(after(&shot), Next::Wait, "calibrate still looks at the app");
+    assert_eq!(after(&shot.step("calibrate", failed())), start("undeploy"));
+}
+
+#[test]
+fn whatever_happens_the_app_is_undeployed_and_swept() {
+    let planned = || EventLog::planned(INSTALL);
+    for (what, event_log, follows) in [
+        ("provision fails", planned().step("provision", failed()), "undeploy"),
+        ("deploy fails", planned().pass(&["provision"]).step("deploy", failed()), "undeploy"),
+        ("deploy is not verified", planned().pass(&["provision"]).step("deploy", Outcome::Unverified(Gap::Killed)), "undeploy"),
+        ("nothing answers", planned().pass(&["provision", "deploy", "calibrate"]).step("answer", failed()), "steady"),
+        ("undeploy fails", planned().step("provision", failed()).step("undeploy", failed()), "sweep"),
+        ("a signal before anything", planned().cancelled(Cancel::Signal { signal: 15 }), "undeploy"),
+        ("the deadline in mid-tier", planned().pass(&["provision"]).cancelled(Cancel::Deadline), "undeploy"),
+    ] {
+        assert_eq!(after(&tale), start(follows), "{what}");
+    }
+}
+
+#[test]
+fn a_step_that_runs_when_a_signal_comes_is_waited_for() {
+    let tale = EventLog::planned(INSTALL).pass(&["provision"]).starts("deploy").cancelled(Cancel::Signal { signal: 2 });
+    assert_eq!(after(&tale), Next::Wait);
+    assert_eq!(after(&tale.step("deploy", Outcome::Unverified(Gap::Killed))), start("undeploy"));
+}
+
+#[test]
+fn a_refused_run_only_removes_what_is_already_its_own() {
+    let refused = Plan::refused(Refusal::Facts(failure(Owner::Infrastructure)));
+    let tale = EventLog::begun(INSTALL).under(refused);
+    assert_eq!(after(&tale), start("sweep"));
+    assert_eq!(after(&tale.pass(&["sweep", "compare"])), Next::Finished);
+}
+
+#[test]
+fn lint_runs_beside_the_tiers_and_only_the_undeploy_waits_for_it() {
+    let begun = EventLog::begun(INSTALL).under(unit_tests::event_log::planned(&unit_tests::event_log::request(INSTALL)));
+    assert_eq!(after(&begun), Next::Start(vec![StepId("provision".into()), StepId("lint".into())]));
+    let linting = begun.starts("lint").pass(&["provision", "deploy", "calibrate", "answer", "steady", "shot"]);
+    assert_eq!(after(&linting), Next::Wait);
+    assert_eq!(after(&linting.clone().step("lint", failed())), start("undeploy"));
+    let cancelled = linting.cancelled(Cancel::Deadline).step("lint", Outcome::Unverified(Gap::Killed));
+    assert_eq!(after(&cancelled), start("undeploy"));
+}
+
+#[test]
+fn base_is_linted_before_it_is_deployed_and_before_head_is_linted() {
+    let mut facts = unit_tests::event_log::facts(unit_tests::event_log::tree(None));
+    let commit = "f".repeat(40).parse().unwrap();
+    facts.against = Base::Ref { name: "main".into(), commit, why: "it is".into() };
+    facts.base = facts.against.clone();
+    facts.before = Some(Before { tree: facts.tree.clone(), resolved: facts.resolved.clone(), pinned: true, repair: None });
+    let both = [Tier::Install, Tier::Upgrade];
+    let plan = plan(&unit_tests::event_log::request(&both), &facts, &Limits::default()).unwrap();
+    let tale = EventLog::begun(&both).under(plan);
+    assert_eq!(after(&tale), Next::Start(vec![StepId("provision".into()), StepId("lint-base".into())]));
+    assert_eq!(after(&tale.clone().pass(&["provision"]).starts("lint-base")), Next::Wait);
+    // One that could not be linted holds nothing up either.
+    let linted = tale.pass(&["provision"]).step("lint-base", Outcome::Unverified(Gap::Killed));
+    assert_eq!(after(&linted), Next::Start(vec![StepId("deploy".into()), StepId("lint".into())]));
+}

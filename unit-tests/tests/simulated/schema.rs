@@ -1,0 +1,61 @@
+//! The schema of results: what it says is what results are.
+
+use harness::report::{results::ResultsV1, results_schema};
+use serde_json::{Value, json};
+use unit_tests::event_log::beginnings;
+
+/// That the schema takes a document, or why it does not.
+pub(crate) fn judged(document: &Value) -> Result<(), String> {
+    let validator = jsonschema::validator_for(results_schema().as_value()).unwrap();
+    validator.validate(document).map_err(|error| error.to_string())
+}
+
+fn results() -> Value {
+    let (_, state) = beginnings().find(|(name, _)| name.starts_with("red, cut after 20")).unwrap();
+    serde_json::to_value(ResultsV1::from(&state)).unwrap()
+}
+
+#[test]
+fn the_results_of_any_run_at_any_moment_are_valid() {
+    let validator = jsonschema::validator_for(results_schema().as_value()).unwrap();
+    for (name, state) in beginnings() {
+        let results = ResultsV1::from(&state);
+        let document = serde_json::to_value(&results).unwrap();
+        let faults: Vec<String> = validator.iter_errors(&document).map(|fault| fault.to_string()).collect();
+        assert!(faults.is_empty(), "{name}: {faults:?}");
+        let read: ResultsV1 = serde_json::from_value(document).unwrap();
+        assert_eq!(read, results, "{name}: what is written is what is read");
+        assert_eq!(results.digest, results.computed_digest(), "{name}");
+    }
+}
+
+#[test]
+fn a_document_that_lacks_a_field_is_refused() {
+    let whole = results();
+    judged(&whole).unwrap();
+    let fields: Vec<String> = whole.as_object().unwrap().keys().cloned().collect();
+    for field in fields {
+        let mut cut = whole.clone();
+        cut.as_object_mut().unwrap().remove(&field);
+        assert!(judged(&cut).is_err(), "results without {field}");
+    }
+}
+
+#[test]
+fn a_document_with_a_word_or_number_of_its_own_is_refused() {
+    for (place, value) in [
+        ("/stages/0/status", json!("fine")),
+        ("/rungs/install", json!("green")),
+        ("/results/install", json!("passed")),
+        ("/verdict/outcome", json!("purple")),
+        ("/level", json!(6)),
+        ("/level", json!("0")),
+        ("/digest", json!("sha256:0")),
+        ("/tasks/0/changes/0/state", json!("asleep")),
+        ("/flags/clean_teardown", json!(null)),
+    ] {
+        let mut wrong = results();
+        *wrong.pointer_mut(place).unwrap_or_else(|| panic!("there is no {place}")) = value;
+        assert!(judged(&wrong).is_err(), "{place}");
+    }
+}

@@ -1,0 +1,192 @@
+//! What a person sees of a run: lines, the live block, the ending.
+
+use harness::{
+    event::{Cancel, Kind, Note},
+    log::Reporter,
+    model::{
+        outcome::{Cause, Failure, Gap, Outcome, Owner, Tier},
+        request::{Request, Source},
+        time::Mono,
+    },
+    plan::{Plan, Refusal, StepId},
+    report::terminal::{BLOCK_LINES, Board, Lines, Paint, Place, ending, repeat},
+    state::{RunState, fold},
+    world::Hygiene,
+};
+use proptest::prelude::*;
+use unit_tests::event_log::{EventLog, failure, planned, request};
+
+const PLACE: Place<'_> = Place { folder: "/runs/1", page: false, paint: Paint::Plain };
+
+fn lines(tale: &EventLog) -> String {
+    let (mut text, mut state) = (Vec::new(), RunState::default());
+    for event in &tale.events {
+        state = fold(state, event);
+        Lines::to(&mut text).on(event, &state).unwrap();
+    }
+    String::from_utf8(text).unwrap()
+}
+
+fn waits(tale: EventLog, step: &str, waiting_for: &[&str]) -> EventLog {
+    let waiting_for = waiting_for.iter().map(|what| (*what).to_owned()).collect();
+    tale.then(Kind::Observed { step: StepId(step.into()), waiting_for })
+}
+
+fn board(tale: &EventLog) -> Board {
+    let (mut board, mut state) = (Board::default(), RunState::default());
+    for event in &tale.events {
+        state = fold(state, event);
+        board.note(event, &state);
+    }
+    board
+}
+
+#[test]
+fn a_step_that_ends_has_one_line_with_its_word_and_its_time() {
+    let tale = EventLog::planned(&[Tier::Install]).pass(&["provision"]).step("deploy", failure(Owner::Recipe).into());
+    let text = lines(&tale);
+    assert!(text.contains("] provision: passed in 0.1 s\n"), "{text}");
+    assert!(text.contains("] deploy: failed after 0.1 s: the fault of recipe\n"), "{text}");
+}
+
+#[test]
+fn foreign_text_cannot_reach_the_terminal_as_anything_but_text() {
+    let nasty = "\u{1b}[2J\u{1b}]0;title\u{7}\rgone\u{9b}31m";
+    let failed = Failure::new(Cause::Assertion, format!("it wrote:\n  {nasty}"));
+    let tale = waits(EventLog::planned(&[Tier::Install]).starts("deploy"), "deploy", &[nasty])
+        .then(Kind::Warned { text: nasty.into() })
+        .noted(Note::Remark { text: nasty.into() })
+        .step("deploy", Outcome::Failed(failed));
+    let block = board(&tale).block(Mono(9), 200).join("\n");
+    for text in [lines(&tale), ending(&tale.ends().state(), PLACE), block] {
+        assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text:?}");
+    }
+}
+
+#[test]
+fn the_block_names_what_is_waited_for_and_for_how_long_the_same_thing_has_been() {
+    let tale = EventLog::planned(&[Tier::Install]).starts("deploy");
+    let began = tale.events.last().unwrap().mono.0;
+    let tale = waits(event_log, "deploy", &["app: starting 0/1", "db: health: 503"]);
+    let tale = waits(event_log, "deploy", &["app: starting 1/1", "db: health: 503"]);
+    let block = board(&tale).block(Mono(began + 12_100), 80);
+    // The app's blocker is new since the second look, the other one stands since the first.
+    assert_eq!(block, ["deploy 12 s", "  app: starting 1/1 for 11 s", "  db: health: 503 for 12 s"]);
+}
+
+#[test]
+fn the_block_is_empty_when_nothing_goes_on() {
+    let tale = EventLog::planned(&[Tier::Install]).pass(&["provision"]);
+    assert!(board(&tale).block(Mono(1), 80).is_empty());
+    assert_eq!(board(&EventLog::begun(&[Tier::Install])).block(Mono(1200), 80), ["reading the facts 1.2 s"]);
+    let cut_short = EventLog::begun(&[Tier::Install]).ends();
+    assert!(board(&cut_short).block(Mono(1), 80).is_empty());
+}
+
+#[test]
+fn colours_are_nothing_but_added_to_the_words() {
+    let tale = EventLog::planned(&[Tier::Install]).step("provision", failure(Owner::Recipe).into()).ends();
+    let coloured = ending(&tale.state(), Place { paint: Paint::Colours, ..PLACE });
+    assert!(coloured.contains("\u{1b}[31mred\u{1b}[0m (install)"), "{coloured}");
+    assert_eq!(coloured.replace("\u{1b}[31m", "").replace("\u{1b}[0m", ""), ending(&tale.state(), PLACE));
+}
+
+#[test]
+fn the_command_that_repeats_a_run_names_what_was_not_the_default() {
+    let asked = |change: fn(&mut Request)| {
+        let mut request = request(&[Tier::Install]);
+        change(&mut request);
+        let mut tale = EventLog::begun(&[Tier::Install]).under(planned(&request));
+        if let Kind::RunStarted { request: begun, .. } = &mut tale.events[0].kind {
+            *begun = request;
+        }
+        repeat(&tale.state())
+    };
+    let at = "taster --recipe hello --ref 0123456789012345678901234567890123456789";
+    for (told, command) in [
+        (asked(|_| {}), at.to_owned()),
+        (asked(|request| request.host_file = Some("/etc/my host.toml".into())), format!("{at} --host '/etc/my host.toml'")),
+        (asked(|request| request.deadline = std::time::Duration::from_secs(60)), format!("{at} --deadline 60")),
+        (asked(|request| request.offline = Some("/abra/recipes".into())), format!("{at} --offline")),
+        (asked(|request| request.tiers = [Tier::Install, Tier::Backup].into()), format!("{at} --tiers install,backup")),
+        (
+            asked(|request| request.source = Source::Folder { path: "/a/it's\nhere".into() }),
+            r"taster --recipe hello --path $'/a/it\'s\u000ahere'".to_owned(),
+        ),
+    ] {
+        assert_eq!(told, command);
+    }
+}
+
+#[test]
+fn a_run_that_was_killed_is_never_told_as_green() {
+    let tale = EventLog::planned(&[Tier::Install]).pass(&["provision", "deploy", "answer"]).starts("steady");
+    let text = ending(&tale.state(), PLACE);
+    assert!(text.starts_with("inconclusive (install), level 0"), "{text}");
+}
+
+fn outcome() -> impl Strategy<Value = Outcome> {
+    let sentence = proptest::collection::vec("[a-z \u{1b}\t…]{0,40}", 1..40).prop_map(|lines| lines.join("\n"));
+    let owner = prop_oneof![Just(Owner::Recipe), Just(Owner::Infrastructure), Just(Owner::Harness)];
+    prop_oneof![
+        Just(Outcome::Passed),
+        Just(Outcome::Unverified(Gap::Killed)),
+        sentence.clone().prop_map(|because| Outcome::Unverified(Gap::NotRun { because })),
+        (sentence, owner).prop_map(|(text, owner)| Outcome::Failed(Failure::new(Cause::Assertion, text).owned_by(owner))),
+    ]
+}
+
+prop_compose! {
+    /// A run that may have gone in any way, told with as much as there can be to tell.
+    fn tale()(
+        tiers in proptest::sample::subsequence(Tier::ALL.to_vec(), 1..=5),
+        outcomes in proptest::collection::vec(outcome(), 0..7),
+        texts in proptest::collection::vec("[a-z\n ]{0,30}", 0..8),
+        refused in proptest::bool::weighted(0.1),
+        cancelled in any::<bool>(),
+        compared in any::<bool>(),
+        ends in any::<bool>(),
+    ) -> EventLog {
+        let begun = EventLog::begun(&tiers);
+        let mut tale = match refused {
+            true => begun.under(Plan::refused(Refusal::Request { sentence: texts.join("\n") })),
+            false => begun.under(planned(&request(&tiers))),
+        };
+        let steps = ["provision", "deploy", "answer", "steady", "undeploy", "sweep", "compare"];
+        for (step, outcome) in steps.iter().zip(outcomes) {
+            tale = tale.step(step, outcome);
+        }
+        for text in &texts {
+            let (step, file, what) = (StepId("deploy".into()), format!("evidence/{text}").into(), text.clone());
+            tale = tale.noted(Note::Remark { text: text.clone() }).then(Kind::EvidenceKept { step, file, what, tail: String::new() });
+            tale = waits(tale.starts(text), text, &["a", "b\nc", text]);
+        }
+        if cancelled {
+            tale = tale.cancelled(Cancel::Journal { message: texts.join("\n") });
+        }
+        if compared {
+            tale = tale.compared(Hygiene { residue: texts.clone(), bystanders: texts, others: Vec::new(), ignored: Vec::new() });
+        }
+        if ends { tale.ends() } else { tale }
+    }
+}
+
+proptest! {
+    #[test]
+    fn an_ending_has_at_most_twenty_lines_and_says_how_to_repeat_the_run(tale in tale(), page in any::<bool>()) {
+        let text = ending(&tale.state(), Place { page, ..PLACE });
+        prop_assert!(text.lines().count() <= 20, "{text}");
+        for word in ["\n  left behind: ", "\n  results: /runs/1/results.json\n", "\n  repeat: taster --recipe hello"] {
+            prop_assert!(text.contains(word), "{word:?} is missing in {text}");
+        }
+        prop_assert!(text.contains("\n  why") || text.starts_with("green"), "{text}");
+        prop_assert_eq!(page, text.contains("report.html"));
+    }
+
+    #[test]
+    fn a_block_never_outgrows_its_lines_nor_the_terminal(tale in tale(), width in 1_usize..120, now in 0_u64..10_000_000) {
+        let block = board(&tale).block(Mono(now), width);
+        prop_assert!(block.len() <= BLOCK_LINES);
+        prop_assert!(block.iter().all(|line| line.chars().count() <= width && !line.contains('\n')), "{block:?}");
+    }
+}
