@@ -8,7 +8,7 @@ use std::{
 
 use crate::{engine::until, test_env::signal};
 
-/// A command that goes on until it is told to end. One that a story forgets, or fails beside, is killed.
+/// A command that goes on until it is told to end. One that a test forgets, or fails beside, is killed.
 #[derive(Debug)]
 pub struct BackgroundProcess {
     child: Child,

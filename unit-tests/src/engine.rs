@@ -134,17 +134,17 @@ pub fn until(what: &str, mut level: impl FnMut() -> bool) {
     }
 }
 
-/// A story on an engine, with its name.
-pub type Story = (&'static str, fn(&Engine));
+/// A test on an engine, with its name.
+pub type Test = (&'static str, fn(&Engine));
 
-/// The stories as trials on `engine`.
-pub fn trials(engine: &Engine, stories: &[Story]) -> Vec<Trial> {
-    let trial = |&(name, story): &Story| {
+/// The tests as trials on `engine`.
+pub fn trials(engine: &Engine, tests: &[Test]) -> Vec<Trial> {
+    let trial = |&(name, test): &Test| {
         let engine = engine.clone();
         Trial::test(name, move || {
-            story(&engine);
+            test(&engine);
             Ok(())
         })
     };
-    stories.iter().map(trial).collect()
+    tests.iter().map(trial).collect()
 }

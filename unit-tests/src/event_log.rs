@@ -125,30 +125,30 @@ pub fn endings() -> Vec<(&'static str, EventLog)> {
     const TIER: [&str; 4] = ["provision", "deploy", "answer", "steady"];
     const HOSTILE: &str = "<b>&\"'</b> ]]> \u{1b}[31mred\u{1b}[0m \u{0}\u{fffe}";
     let install = &[Tier::Install];
-    let seen = |tale: EventLog, seen| tale.then(Kind::TaskChanged { step: StepId("deploy".into()), seen });
+    let seen = |log: EventLog, seen| log.then(Kind::TaskChanged { step: StepId("deploy".into()), seen });
     let begun = || {
-        let tale = EventLog::planned(install).noted(Note::Tool { tool: "abra".into(), version: "0.13.0-sandbox".into() });
-        let tale = tale.noted(Note::Domain { domain: head().domain }).pass(&["provision"]).starts("deploy");
-        seen(seen(event_log, task(TaskState::Pending, None, "")), task(TaskState::Starting, None, ""))
+        let log = EventLog::planned(install).noted(Note::Tool { tool: "abra".into(), version: "0.13.0-sandbox".into() });
+        let log = log.noted(Note::Domain { domain: head().domain }).pass(&["provision"]).starts("deploy");
+        seen(seen(log, task(TaskState::Pending, None, "")), task(TaskState::Starting, None, ""))
     };
-    let ended = |tale: EventLog| tale.pass(&["undeploy", "sweep"]);
+    let ended = |log: EventLog| log.pass(&["undeploy", "sweep"]);
     let deployed = Kind::StepFinished { step: StepId("deploy".into()), outcome: Outcome::Passed };
     let image = Note::Image { service: "app".into(), image: "nginx:1@sha256:00".into() };
     let green = || {
-        let tale = seen(begun(), task(TaskState::Running, None, "")).noted(image.clone()).noted(Note::Deployed);
-        ended(tale.then(deployed.clone()).pass(&["answer", "steady"]))
+        let log = seen(begun(), task(TaskState::Running, None, "")).noted(image.clone()).noted(Note::Deployed);
+        ended(log.then(deployed.clone()).pass(&["answer", "steady"]))
     };
     let failed = |owner| {
         let waits = Kind::Observed { step: StepId("deploy".into()), waiting_for: vec![format!("app: {HOSTILE}")] };
-        let tale = seen(begun().then(waits), task(TaskState::Failed, Some(3), "task: non-zero exit (3)"));
+        let log = seen(begun().then(waits), task(TaskState::Failed, Some(3), "task: non-zero exit (3)"));
         let failure = Failure { evidence: "evidence/deploy.txt".into(), ..failure(owner).quoting(HOSTILE) };
         let step = StepId("deploy".into());
         let (file, what) = ("evidence/deploy.txt".into(), "services and tasks".into());
-        let tale = tale.then(Kind::EvidenceKept { step: step.clone(), file, what, tail: HOSTILE.into() });
+        let log = log.then(Kind::EvidenceKept { step: step.clone(), file, what, tail: HOSTILE.into() });
         let outcome = Outcome::Failed(failure);
         let check = "all services settle".to_owned();
-        let tale = tale.then(Kind::CheckFinished { step: step.clone(), check, outcome: outcome.clone() });
-        ended(tale.then(Kind::StepFinished { step, outcome })).then(Kind::Warned { text: HOSTILE.into() })
+        let log = log.then(Kind::CheckFinished { step: step.clone(), check, outcome: outcome.clone() });
+        ended(log.then(Kind::StepFinished { step, outcome })).then(Kind::Warned { text: HOSTILE.into() })
     };
     let left = Hygiene {
         residue: vec!["volume shop_data".into()],
@@ -187,9 +187,9 @@ pub fn ending(name: &str) -> EventLog {
 
 /// All beginnings of these runs, from the one without any event on: what a journal may be cut to.
 pub fn beginnings() -> impl Iterator<Item = (String, RunState)> {
-    endings().into_iter().flat_map(|(name, tale)| {
-        (0..=tale.events.len()).map(move |len| {
-            let events = &tale.events[..len];
+    endings().into_iter().flat_map(|(name, log)| {
+        (0..=log.events.len()).map(move |len| {
+            let events = &log.events[..len];
             (format!("{name}, cut after {len} events"), events.iter().fold(RunState::default(), fold))
         })
     })
@@ -245,7 +245,7 @@ impl EventLog {
 
     /// These steps begin and pass.
     pub fn pass(self, steps: &[&str]) -> Self {
-        steps.iter().fold(self, |event_log, step| event_log.step(step, Outcome::Passed))
+        steps.iter().fold(self, |log, step| log.step(step, Outcome::Passed))
     }
 
     /// The run is to end early.

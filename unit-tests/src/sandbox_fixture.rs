@@ -1,4 +1,4 @@
-//! The ground that stories on a real Swarm stand on: the sandbox of this user, and taster as the user starts it.
+//! The fixture that tests on a real Swarm stand on: the sandbox of this user, and taster as the user starts it.
 
 use std::{
     path::{Path, PathBuf},
@@ -48,10 +48,10 @@ fn newer_source(binary: &Path) -> Option<PathBuf> {
 }
 
 impl SandboxFixture {
-    /// The sandbox when it is up, with the images of stories; with `CI=true` it is made first. The error says why there is none.
+    /// The sandbox when it is up, with the images of tests; with `CI=true` it is made first. The error says why there is none.
     ///
     /// # Panics
-    /// If taster's own binary is older than its sources: the stories would speak of another taster.
+    /// If taster's own binary is older than its sources: the tests would speak of another taster.
     pub fn find() -> Result<Self, String> {
         let env = env();
         if let Some(newer) = newer_source(&env.exe) {

@@ -20,10 +20,10 @@ use crate::{
 
 /// What it takes.
 const PROGRAMS: [&str; 7] = ["dockerd", "setpriv", "nsenter", "unshare", "ip", "mount", "umount"];
-/// What the names of all network namespaces and control groups of spare engines begin with; the process that made them follows.
-const SPARE: &str = "taster-spare-";
+/// What the names of all network namespaces and control groups of scratch engines begin with; the process that made them follows.
+const NAME_PREFIX: &str = "taster-scratch-";
 /// What the names of all disks in memory begin with; the process that made them follows.
-const DISK: &str = "taster-story-";
+const DISK: &str = "taster-test-";
 /// Where engines look for drivers that are no containers.
 const PLUGINS: &str = "/run/docker/plugins";
 /// How long dockerd may take to answer after its start.
@@ -35,7 +35,7 @@ const CABLE: (&str, &str) = ("10.99.0.1", "10.99.0.2");
 /// How many have been started by this process; their names must differ.
 static STARTED: AtomicU32 = AtomicU32::new(0);
 
-/// Why there can be no spare engine on this machine, when there cannot.
+/// Why there can be no scratch engine on this machine, when there cannot.
 pub fn missing() -> Option<String> {
     if fs::metadata("/proc/self").map_or(1, |own| own.uid()) != 0 {
         return Some("it takes root".into());
@@ -47,7 +47,7 @@ pub fn missing() -> Option<String> {
         .or_else(|| done("unshare", &["--mount", "--net", "--pid", "--fork", "mount", "--make-rprivate", "/"]).err())
 }
 
-/// A disk in memory, of the size that a story wants. It ends with this value.
+/// A disk in memory, of the size that a test wants. It ends with this value.
 #[derive(Debug)]
 pub struct SmallDisk {
     at: PathBuf,
@@ -108,7 +108,7 @@ impl Drop for SmallDisk {
     }
 }
 
-/// A second engine. It ends with this value, also when the story panics.
+/// A second engine. It ends with this value, also when the test panics.
 #[derive(Debug)]
 pub struct ScratchEngine {
     /// Its network namespace and the parent of its control groups are named so.
@@ -127,14 +127,14 @@ impl ScratchEngine {
             return Err(why);
         }
         sweep();
-        let name = format!("{SPARE}{}-{}", std::process::id(), STARTED.fetch_add(1, Ordering::Relaxed));
+        let name = format!("{NAME_PREFIX}{}-{}", std::process::id(), STARTED.fetch_add(1, Ordering::Relaxed));
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let disk = SmallDisk::on(&folder.path().join("disk"), "8g")?;
         done("ip", &["netns", "add", &name])?;
-        let mut spare = Self { name, process: None, disk, _folder: folder };
-        done("ip", &["-n", &spare.name, "link", "set", "lo", "up"])?;
-        spare.run()?;
-        Ok(spare)
+        let mut scratch = Self { name, process: None, disk, _folder: folder };
+        done("ip", &["-n", &scratch.name, "link", "set", "lo", "up"])?;
+        scratch.run()?;
+        Ok(scratch)
     }
 
     /// Starts dockerd and waits until it answers.
@@ -151,7 +151,7 @@ impl ScratchEngine {
         dockerd.args(["--pdeathsig", "KILL", "nsenter", &format!("--net=/run/netns/{}", self.name)]);
         // As the first process of its own, dockerd takes all others with it: containerd, shims, containers.
         dockerd.args(["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"]);
-        // Engines look for drivers in one folder of the machine, and never forget one: another engine is not to see those of a story.
+        // Engines look for drivers in one folder of the machine, and never forget one: another engine is not to see those of a test.
         fs::create_dir_all(self.plugins()).map_err(text)?;
         let own_plugins = format!("mkdir -p {PLUGINS} && mount --bind \"$0\" {PLUGINS} && exec \"$@\"");
         dockerd.args(["sh", "-c", &own_plugins, &at("plugins")]);
@@ -207,12 +207,12 @@ impl ScratchEngine {
     /// If that cannot be.
     pub fn join(&self, manager: &ScratchEngine) {
         let ends = [("m", manager, CABLE.0), ("w", self, CABLE.1)];
-        let [one, other] = ends.map(|(end, spare, _)| format!("{end}{}", spare.name.trim_start_matches(SPARE)));
+        let [one, other] = ends.map(|(end, scratch, _)| format!("{end}{}", scratch.name.trim_start_matches(NAME_PREFIX)));
         let cable = ["link", "add", &one, "netns", &manager.name, "type", "veth", "peer", "name", &other, "netns", &self.name];
         done("ip", &cable).unwrap();
-        for ((_, spare, address), link) in ends.iter().zip([&one, &other]) {
-            done("ip", &["-n", &spare.name, "address", "add", &format!("{address}/30"), "dev", link]).unwrap();
-            done("ip", &["-n", &spare.name, "link", "set", link, "up"]).unwrap();
+        for ((_, scratch, address), link) in ends.iter().zip([&one, &other]) {
+            done("ip", &["-n", &scratch.name, "address", "add", &format!("{address}/30"), "dev", link]).unwrap();
+            done("ip", &["-n", &scratch.name, "link", "set", link, "up"]).unwrap();
         }
         manager.swarm_init(&["--listen-addr", &format!("{}:2377", CABLE.0), "--advertise-addr", CABLE.0]);
         let token = manager.engine().ask(&["swarm", "join-token", "--quiet", "worker"]);
@@ -299,7 +299,7 @@ fn sweep() {
     let dead = |owner: &str| !Path::new(&format!("/proc/{owner}")).exists();
     for entry in fs::read_dir("/run/netns").into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let owner = name.strip_prefix(SPARE).and_then(|rest| rest.split('-').next());
+        let owner = name.strip_prefix(NAME_PREFIX).and_then(|rest| rest.split('-').next());
         if owner.is_some_and(dead) {
             ungroup(&name);
             // Another process may have swept it just now.
@@ -315,7 +315,7 @@ fn sweep() {
     }
 }
 
-/// Removes the control groups of the spare engine of that name, whose processes have been killed.
+/// Removes the control groups of the scratch engine of that name, whose processes have been killed.
 fn ungroup(name: &str) {
     let control = fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten().map(|entry| entry.path().join(name));
     let groups: Vec<PathBuf> = control.chain([Path::new("/sys/fs/cgroup").join(name)]).collect();

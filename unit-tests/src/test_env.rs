@@ -17,18 +17,18 @@ use crate::{
     sandbox_fixture::SandboxFixture,
 };
 
-/// The longest that a command of a story may take: a run's own deadline and time to clean up after it. It is for runs that miss theirs.
+/// The longest that a command of a test may take: a run's own deadline and time to clean up after it. It is for runs that miss theirs.
 const LONGEST: Duration = DEFAULT_DEADLINE.saturating_add(Duration::from_secs(600));
 
-/// A folder for the runs of one story.
+/// A folder for the runs of one test.
 #[derive(Debug)]
 pub struct TestEnv<'a> {
     /// The sandbox.
-    pub ground: &'a SandboxFixture,
+    pub fixture: &'a SandboxFixture,
     dir: tempfile::TempDir,
 }
 
-/// A story that fails half-way, or keeps an app, must not take the only knowledge of it away with its folder.
+/// A test that fails half-way, or keeps an app, must not take the only knowledge of it away with its folder.
 impl Drop for TestEnv<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
@@ -60,30 +60,30 @@ impl<'a> TestEnv<'a> {
     ///
     /// # Panics
     /// If there is no temporary folder.
-    pub fn new(ground: &'a SandboxFixture) -> Self {
-        Self { ground, dir: tempfile::tempdir().unwrap() }
+    pub fn new(fixture: &'a SandboxFixture) -> Self {
+        Self { fixture, dir: tempfile::tempdir().unwrap() }
     }
 
-    /// The folder for whatever the story needs.
+    /// The folder for whatever the test needs.
     pub fn path(&self) -> &Path {
         self.dir.path()
     }
 
-    /// taster with `args`, its runs on this stage.
+    /// taster with `args`, its runs on this env.
     pub fn taster(&self, args: &[&str]) -> Command {
-        let mut taster = self.ground.taster(self.path());
+        let mut taster = self.fixture.taster(self.path());
         taster.args(args);
         taster
     }
 
-    /// Gives a command that comes to start taster the environment and the folder in which taster is started on this stage.
+    /// Gives a command that comes to start taster the environment and the folder in which taster is started on this env.
     pub fn equip<'c>(&self, command: &'c mut Command) -> &'c mut Command {
         let taster = self.taster(&[]);
         let envs = taster.get_envs().filter_map(|(name, value)| Some((name, value?)));
         command.env_clear().envs(envs).current_dir(self.path()).stdin(Stdio::null())
     }
 
-    /// A copy of the sandbox's recipe, in the folder `mine` of the stage.
+    /// A copy of the sandbox's recipe, in the folder `mine` of the env.
     ///
     /// # Panics
     /// If git fails.
@@ -98,7 +98,7 @@ impl<'a> TestEnv<'a> {
     /// # Panics
     /// If git fails.
     pub fn clone_to(&self, recipe: &str, folder: &Path) {
-        let from = self.ground.sandbox().join("recipes").join(recipe);
+        let from = self.fixture.sandbox().join("recipes").join(recipe);
         printed(Command::new("git").args(["clone", "--quiet"]).arg(from).arg(folder), &["git", "clone", recipe]);
     }
 
@@ -153,7 +153,7 @@ impl<'a> TestEnv<'a> {
     /// # Panics
     /// If it cannot be read or written.
     pub fn host_file(&self, changed: &[(&str, &str)]) -> PathBuf {
-        let mut text = fs::read_to_string(&self.ground.host_file).unwrap();
+        let mut text = fs::read_to_string(&self.fixture.host_file).unwrap();
         for (key, value) in changed {
             let begins = format!("{key} = ");
             let kept: Vec<&str> = text.lines().filter(|line| !line.starts_with(&begins)).collect();
@@ -171,7 +171,7 @@ impl<'a> TestEnv<'a> {
     pub fn script(&self, text: &str) -> String {
         use std::os::unix::fs::PermissionsExt;
         let path = self.path().join("abra");
-        let abra = self.ground.sandbox().join("bin/abra");
+        let abra = self.fixture.sandbox().join("bin/abra");
         fs::write(&path, format!("#!/bin/sh\nABRA='{}'\n{text}\n", abra.display())).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         path.display().to_string()
@@ -182,7 +182,7 @@ impl<'a> TestEnv<'a> {
     /// # Panics
     /// If it cannot be asked.
     pub fn page(&self, domain: &str, page: &str) -> String {
-        let ca = self.ground.ca().display().to_string();
+        let ca = self.fixture.ca().display().to_string();
         let (resolve, url) = (format!("{domain}:443:127.0.0.1"), format!("https://{domain}{page}"));
         let args = ["-sS", "-i", "--max-time", "10", "--cacert", &ca, "--resolve", &resolve, &url];
         printed(Command::new("curl").args(args), &["curl", &url])
@@ -214,7 +214,7 @@ impl<'a> TestEnv<'a> {
         until(&format!("the journal says {text}"), || self.runs().iter().any(|run| journal(run).contains(text)));
     }
 
-    /// The guardians of the runs on this stage, by their process ids.
+    /// The guardians of the runs on this env, by their process ids.
     pub fn guardians(&self) -> Vec<u32> {
         let place = self.path().display().to_string();
         let guards = |pid: &u32| {
@@ -225,7 +225,7 @@ impl<'a> TestEnv<'a> {
         processes().filter(guards).collect()
     }
 
-    /// Ends what was started on this stage and goes on, as somebody would who wants it swept: a run that lives is no janitor's.
+    /// Ends what was started on this env and goes on, as somebody would who wants it swept: a run that lives is no janitor's.
     fn end_what_lives(&self) {
         let place = format!("XDG_STATE_HOME={}", self.path().display());
         let living = || {
@@ -270,7 +270,7 @@ impl<'a> TestEnv<'a> {
         results(&self.only_run())
     }
 
-    /// That nothing of any run on this stage is left: on the Swarm by the word of `zero.sh`, in its folder, in its journal.
+    /// That nothing of any run on this env is left: on the Swarm by the word of `zero.sh`, in its folder, in its journal.
     ///
     /// # Panics
     /// If something is.
@@ -282,11 +282,11 @@ impl<'a> TestEnv<'a> {
                 if event["what"]["claimed"] == "stack" {
                     let stack = event["what"]["name"].as_str().unwrap();
                     assert!(stack.contains(id.token()), "{stack} bears the run's token");
-                    assert_eq!(self.ground.engine.left_of(stack, &[]), "");
+                    assert_eq!(self.fixture.engine.left_of(stack, &[]), "");
                 }
             }
             let marker = format!("taster-{id}");
-            assert!(!self.ground.engine.ok(&["config", "inspect", &marker]), "{marker} is gone");
+            assert!(!self.fixture.engine.ok(&["config", "inspect", &marker]), "{marker} is gone");
             assert!(!run.join("abra").exists(), "ABRA_DIR is gone");
             let read = harness::journal::read(&run).unwrap();
             assert!(read.settled() && read.unread.is_empty(), "the journal is whole and settled: {read:?}");
@@ -425,10 +425,10 @@ mod tests {
 
     #[test]
     fn what_goes_on_beside_a_story_that_fails_is_ended() {
-        let ground = SandboxFixture { engine: Engine::local("none"), host_file: "/nowhere/host.toml".into() };
+        let fixture = SandboxFixture { engine: Engine::local("none"), host_file: "/nowhere/host.toml".into() };
         let failed: thread::Result<()> = catch_unwind(|| {
-            let stage = TestEnv::new(&ground);
-            let sleeps = stage.equip(Command::new("sleep").arg("1000")).spawn().unwrap();
+            let env = TestEnv::new(&fixture);
+            let sleeps = env.equip(Command::new("sleep").arg("1000")).spawn().unwrap();
             resume_unwind(Box::new(sleeps))
         });
         let mut sleeps = failed.unwrap_err().downcast::<Child>().unwrap();

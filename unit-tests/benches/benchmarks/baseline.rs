@@ -1,4 +1,4 @@
-//! Stacks of the figures, and what the docker client does with them.
+//! Stacks of the benchmarks, and what the docker client does with them.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ pub(crate) fn nothing_doing(count: usize) -> String {
 pub(crate) fn can_wait(client: &str) -> bool {
     let major: u32 = client.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0);
     if major < 26 {
-        say(&format!("  no rival: docker stack deploy waits for a stack since version 26, and this client is {client}"));
+        say(&format!("  no baseline: docker stack deploy waits for a stack since version 26, and this client is {client}"));
     }
     major >= 26
 }
@@ -41,8 +41,8 @@ pub(crate) fn waited(engine: &Engine, stack: &str, text: &str, bound: Duration) 
     None
 }
 
-/// Prints what came of the rival.
-pub(crate) fn rival_row(what: &str, spread: &Spread, gave_up: usize, bound: Duration) {
+/// Prints what came of the baseline.
+pub(crate) fn baseline_row(what: &str, spread: &Spread, gave_up: usize, bound: Duration) {
     if gave_up > 0 {
         say(&format!("  {what:<58} did not return within {} s  ({gave_up} times)", bound.as_secs()));
     }

@@ -19,7 +19,7 @@ use harness::{
     steps::settle::settle,
 };
 
-use crate::{Bench, rival::can_wait, table::say};
+use crate::{Bench, baseline::can_wait, table::say};
 
 /// How long is waited, and what counts as the beginning of it: in it much changes.
 const WAITED: Duration = Duration::from_secs(60);
@@ -36,7 +36,7 @@ const STARTING: &str = "services:
 ";
 
 pub(crate) fn calls(bench: &Bench) {
-    let engine = &bench.ground.engine;
+    let engine = &bench.fixture.engine;
     let folder = tempfile::tempdir().unwrap();
     let gate = Gate::open(&folder.path().join("engine.sock"), engine.socket());
     engine.on_a_stack(|stack| {

@@ -17,7 +17,7 @@ use unit_tests::{engine::Engine, recording::brief, stacks::stack_file};
 
 use crate::{
     Bench,
-    rival::{can_wait, rival_row, waited},
+    baseline::{can_wait, baseline_row, waited},
     stacks::{last_task, since},
     table::{Spread, row, say},
 };
@@ -30,13 +30,13 @@ fn client(bench: &Bench, text: &str, bound: Duration) {
         return;
     }
     let mut spread = Spread::default();
-    let came = bench.ground.engine.on_a_stack(|stack| waited(&bench.ground.engine, stack, text, bound));
+    let came = bench.fixture.engine.on_a_stack(|stack| waited(&bench.fixture.engine, stack, text, bound));
     came.into_iter().for_each(|took| spread.add(took));
-    rival_row("docker stack deploy --detach=false", &spread, usize::from(came.is_none()), bound);
+    baseline_row("docker stack deploy --detach=false", &spread, usize::from(came.is_none()), bound);
 }
 
 pub(crate) fn crash_loop(bench: &Bench) {
-    let engine = &bench.ground.engine;
+    let engine = &bench.fixture.engine;
     let text = stack_file("crash-loop.yml").replace("delay: 500ms", "delay: 1s");
     let mut ours = Spread::default();
     let mut said = String::new();
@@ -56,7 +56,7 @@ pub(crate) fn crash_loop(bench: &Bench) {
 }
 
 pub(crate) fn one_shot(bench: &Bench) {
-    let engine = &bench.ground.engine;
+    let engine = &bench.fixture.engine;
     let text = stack_file("one-shot.yml");
     let mut ours = Spread::default();
     for _ in 0..TIMES {
@@ -72,7 +72,7 @@ pub(crate) fn one_shot(bench: &Bench) {
 }
 
 pub(crate) fn rollback(bench: &Bench) {
-    let engine = &bench.ground.engine;
+    let engine = &bench.fixture.engine;
     let mut ours = Spread::default();
     for _ in 0..TIMES {
         engine.on_a_stack(|stack| {
@@ -103,12 +103,12 @@ pub(crate) fn rollback(bench: &Bench) {
         came.map(|_| since(now, words.first("rollback_started")))
     });
     came.into_iter().for_each(|seconds| late.add_signed(seconds));
-    rival_row("docker stack deploy --detach=false, its return", &late, usize::from(came.is_none()), bound);
+    baseline_row("docker stack deploy --detach=false, its return", &late, usize::from(came.is_none()), bound);
 }
 
 impl Bench {
     fn marks(&self, stack: &str) -> Marks {
-        let swarm = DockerSwarm::at(self.ground.engine.socket()).unwrap();
+        let swarm = DockerSwarm::at(self.fixture.engine.socket()).unwrap();
         let stack = stack.parse().unwrap();
         Marks::of(&self.runtime.block_on(async { swarm.look(&stack).await }).unwrap())
     }

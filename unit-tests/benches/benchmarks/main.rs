@@ -1,14 +1,14 @@
-//! The figures: how long taster takes for what matters, each beside what one would do without it, in the same run and one
+//! The benchmarks: how long taster takes for what matters, each beside what one would do without it, in the same run and one
 //! after the other. They are printed and never asserted: machines differ.
 //!
-//! `cargo build --release && cargo bench -p unit-tests --bench figures [-- NAME…]`; without a name all are taken, which lasts
+//! `cargo build --release && cargo bench -p unit-tests --bench benchmarks [-- NAME…]`; without a name all are taken, which lasts
 //! about ten minutes. The sandbox has to be up.
 
 mod calls;
 mod ends;
 mod guardian;
 mod page;
-mod rival;
+mod baseline;
 mod stacks;
 mod starts;
 mod table;
@@ -22,16 +22,16 @@ use unit_tests::sandbox_fixture::{self, SandboxFixture};
 
 use crate::table::say;
 
-/// What a figure is taken on.
+/// What a benchmark is taken on.
 struct Bench {
-    ground: SandboxFixture,
+    fixture: SandboxFixture,
     runtime: tokio::runtime::Runtime,
 }
 
-/// A figure: its name, what it measures, and how it is taken.
-type Figure = (&'static str, &'static str, fn(&Bench));
+/// A benchmark: its name, what it measures, and how it is taken.
+type Benchmark = (&'static str, &'static str, fn(&Bench));
 
-const FIGURES: [Figure; 15] = [
+const BENCHMARKS: [Benchmark; 15] = [
     ("converge", "convergence of services that do nothing, from the start of the deploy", stacks::converge),
     (
         "crash-loop",
@@ -60,22 +60,22 @@ fn main() -> ExitCode {
     }
     // cargo itself adds `--bench`.
     let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
-    if let Some(unknown) = wanted.iter().find(|name| FIGURES.iter().all(|(known, ..)| known != name)) {
-        let names: Vec<&str> = FIGURES.iter().map(|(name, ..)| *name).collect();
-        say(&format!("there is no figure `{unknown}`; there are {}", names.join(", ")));
+    if let Some(unknown) = wanted.iter().find(|name| BENCHMARKS.iter().all(|(known, ..)| known != name)) {
+        let names: Vec<&str> = BENCHMARKS.iter().map(|(name, ..)| *name).collect();
+        say(&format!("there is no benchmark `{unknown}`; there are {}", names.join(", ")));
         return ExitCode::from(2);
     }
-    let ground = match SandboxFixture::find() {
-        Ok(ground) => ground,
+    let fixture = match SandboxFixture::find() {
+        Ok(fixture) => fixture,
         Err(why) => {
-            say(&format!("no figures: {why}; `taster sandbox up` makes it"));
+            say(&format!("no benchmarks: {why}; `taster sandbox up` makes it"));
             return ExitCode::FAILURE;
         }
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let bench = Bench { ground, runtime };
+    let bench = Bench { fixture, runtime };
     say(&format!("engine {}, docker client {}", bench.engine_version(), bench.client_version()));
-    for (name, what, take) in FIGURES {
+    for (name, what, take) in BENCHMARKS {
         if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
             say(&format!("\n{name}: {what}"));
             take(&bench);
@@ -86,11 +86,11 @@ fn main() -> ExitCode {
 
 impl Bench {
     fn engine_version(&self) -> String {
-        self.ground.engine.ask(&["version", "--format", "{{.Server.Version}}"])
+        self.fixture.engine.ask(&["version", "--format", "{{.Server.Version}}"])
     }
 
     fn client_version(&self) -> String {
-        self.ground.engine.ask(&["version", "--format", "{{.Client.Version}}"])
+        self.fixture.engine.ask(&["version", "--format", "{{.Client.Version}}"])
     }
 
     /// The release build, with a sentence where there is none.

@@ -12,7 +12,7 @@ use unit_tests::engine::Engine;
 
 use crate::{
     Bench,
-    rival::{can_wait, nothing_doing, rival_row, waited},
+    baseline::{can_wait, nothing_doing, baseline_row, waited},
     table::{Spread, row},
 };
 
@@ -22,8 +22,8 @@ const WINDOW: f64 = 5.0;
 const SIZES: [(usize, usize, usize); 4] = [(1, 3, 3), (3, 3, 2), (6, 2, 1), (12, 2, 1)];
 
 pub(crate) fn converge(bench: &Bench) {
-    let engine = &bench.ground.engine;
-    let rival = can_wait(&bench.client_version());
+    let engine = &bench.fixture.engine;
+    let baseline = can_wait(&bench.client_version());
     for (count, ours, theirs) in SIZES {
         let text = nothing_doing(count);
         let (mut settled, mut late, mut client) = (Spread::default(), Spread::default(), Spread::default());
@@ -39,7 +39,7 @@ pub(crate) fn converge(bench: &Bench) {
                     late.add_signed(since(at, last_task(engine, stack, "running")) - WINDOW);
                 });
             }
-            if rival && time < theirs {
+            if baseline && time < theirs {
                 match engine.on_a_stack(|stack| waited(engine, stack, &text, bound)) {
                     Some(took) => client.add(took),
                     None => gave_up += 1,
@@ -48,14 +48,14 @@ pub(crate) fn converge(bench: &Bench) {
         }
         row(&format!("{count:>2} services: taster"), &settled);
         row("   beyond last running + 5 s (target: 200 ms)", &late);
-        rival_row("   docker stack deploy --detach=false", &client, gave_up, bound);
+        baseline_row("   docker stack deploy --detach=false", &client, gave_up, bound);
     }
 }
 
 impl Bench {
     /// The judgement on a stack, and when it was there.
     pub(crate) fn settled(&self, stack: &str, watch: Watch) -> (Judgement, Timestamp) {
-        let swarm = DockerSwarm::at(self.ground.engine.socket()).unwrap();
+        let swarm = DockerSwarm::at(self.fixture.engine.socket()).unwrap();
         let stack = stack.parse().unwrap();
         let budget = Duration::from_secs(120);
         let judgement =

@@ -10,7 +10,7 @@ use std::{
 
 use harness::model::host::Host;
 use sandbox::{home::Home, layout::Setup};
-use unit_tests::ground;
+use unit_tests::fixture;
 
 use crate::{
     Bench,
@@ -51,7 +51,7 @@ pub(crate) fn plan(bench: &Bench) {
     fs::write(&compose, shown.stdout).unwrap();
     let (mut ours, mut docker) = (Spread::default(), Spread::default());
     for _ in 0..OFTEN {
-        ours.add(timed(bench.ground.taster(folder.path()).args(["plan", "--recipe", "hello"])));
+        ours.add(timed(bench.fixture.taster(folder.path()).args(["plan", "--recipe", "hello"])));
         let mut config = Command::new("docker");
         config.args(["stack", "config", "--compose-file"]).arg(&compose).env("STACK_NAME", "s");
         docker.add(timed(config.env("DOMAIN", "hello.taster.test")));
@@ -66,7 +66,7 @@ pub(crate) fn list(bench: &Bench) {
     let recipes = Home::at(sandbox_fixture::env().sandbox()).recipes();
     let (mut ours, mut git) = (Spread::default(), Spread::default());
     for _ in 0..OFTEN {
-        ours.add(timed(bench.ground.taster(folder.path()).arg("list")));
+        ours.add(timed(bench.fixture.taster(folder.path()).arg("list")));
         let mut newest = Command::new("sh");
         git.add(timed(
             newest.arg("-c").arg("for r in *; do git -C $r tag --sort=-v:refname | head -1; done").current_dir(&recipes),
@@ -102,7 +102,7 @@ pub(crate) fn up(bench: &Bench) {
         if said.is_empty() {
             ours.add(started.elapsed());
         }
-        docker.add(timed(bench.ground.engine.docker().arg("info")));
+        docker.add(timed(bench.fixture.engine.docker().arg("info")));
     }
     row("taster (target: 500 ms)", &ours);
     row("docker info", &docker);
@@ -115,8 +115,8 @@ pub(crate) fn hello(bench: &Bench) {
     let Some(taster) = bench.release() else { return };
     let folder = tempfile::tempdir().unwrap();
     let sandbox = sandbox_fixture::env().sandbox();
-    let host = Host::parse(&fs::read_to_string(&bench.ground.host_file).unwrap()).unwrap();
-    let own = own_host(folder.path(), &taster, &sandbox, &bench.ground.host_file);
+    let host = Host::parse(&fs::read_to_string(&bench.fixture.host_file).unwrap()).unwrap();
+    let own = own_host(folder.path(), &taster, &sandbox, &bench.fixture.host_file);
     let ingress = host.ingress.expect("the sandbox has an ingress").to_string();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/hello.sh");
     let (mut ours, mut bare, mut graceful) = (Spread::default(), Spread::default(), Spread::default());
@@ -126,7 +126,7 @@ pub(crate) fn hello(bench: &Bench) {
         by_hand
     };
     for _ in 0..TIMES {
-        let mut run = bench.ground.taster(folder.path());
+        let mut run = bench.fixture.taster(folder.path());
         ours.add(timed(run.env("TASTER_HOST", &own).args(["--recipe", "hello"])));
         bare.add(timed(by_hand().arg("force")));
         graceful.add(timed(&mut by_hand()));

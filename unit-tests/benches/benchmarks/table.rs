@@ -1,14 +1,14 @@
-//! How figures are printed.
+//! How benchmarks are printed.
 
 use std::time::Duration;
 
 /// Prints a line.
-#[expect(clippy::print_stdout, reason = "figures are printed")]
+#[expect(clippy::print_stdout, reason = "benchmarks are printed")]
 pub(crate) fn say(text: &str) {
     println!("{text}");
 }
 
-/// Figures of one kind.
+/// Benchmarks of one kind.
 #[derive(Debug, Default)]
 pub(crate) struct Spread(Vec<f64>);
 

@@ -21,7 +21,7 @@ use harness::{
     redact::Redact,
     steps::custom::told,
 };
-use unit_tests::{ground, stacks::fresh_run, event_log};
+use unit_tests::{fixture, stacks::fresh_run, event_log};
 
 use crate::{
     Bench,
@@ -77,15 +77,15 @@ pub(crate) fn overhead(bench: &Bench) {
         assert_eq!(told(&test, &ran), Outcome::Passed);
     }
     row("taster, a test that does nothing (target: 10 ms)", &ours);
-    rival("bats", "bats, each of as many tests in a file", || {
+    baseline("bats", "bats, each of as many tests in a file", || {
         let tests: String = (0..TIMES).map(|number| format!("@test \"nothing {number}\" {{ true; }}\n")).collect();
         written(state.path(), "nothing.bats", &tests)
     });
-    rival("cargo-nextest", "nextest, each of as many tests in a crate", || nextest(state.path()));
+    baseline("cargo-nextest", "nextest, each of as many tests in a crate", || nextest(state.path()));
 }
 
 /// Prints what a test of another runner takes, when it is there: the whole of a run by the number of its tests.
-fn rival(program: &str, what: &str, prepare: impl Fn() -> Command) {
+fn baseline(program: &str, what: &str, prepare: impl Fn() -> Command) {
     if !std::env::split_paths(&sandbox_fixture::env().path).any(|folder| folder.join(program).is_file()) {
         say(&format!("  {what:<58} left out: there is no {program}"));
         return;

@@ -28,9 +28,9 @@ pub(crate) fn world(bench: &Bench) {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("engine.sock");
     let calls = serve(&socket);
-    let (mut took, mut asked, mut rival) = (Spread::default(), 0, Spread::default());
+    let (mut took, mut asked, mut baseline) = (Spread::default(), 0, Spread::default());
     for _ in 0..TIMES {
-        // The answers of the served engine take no time of their own that could be told apart, so the figure is all that taster
+        // The answers of the served engine take no time of their own that could be told apart, so the benchmark is all that taster
         // does with them: read, understand, compare.
         let swarm = DockerSwarm::at(&socket).unwrap();
         calls.store(0, Ordering::Relaxed);
@@ -45,11 +45,11 @@ pub(crate) fn world(bench: &Bench) {
         took.add(spent);
         asked = calls.load(Ordering::Relaxed) / 2;
         assert!(before.objects.len() >= STACKS * 12, "{} objects", before.objects.len());
-        rival.add(listed(&socket));
+        baseline.add(listed(&socket));
     }
     row(&format!("world of {STACKS} stacks, and its difference (target: 20 ms)"), &took);
     say(&format!("  {:<58} {asked}", "calls for it (target: 8)"));
-    row("docker ls of services, containers, networks and volumes alone", &rival);
+    row("docker ls of services, containers, networks and volumes alone", &baseline);
 }
 
 /// How long the docker client takes to list the same; it says nothing about what changed.

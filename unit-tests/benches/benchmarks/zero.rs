@@ -18,7 +18,7 @@ use crate::{
 const TIMES: usize = 2;
 
 pub(crate) fn zero(bench: &Bench) {
-    let engine = &bench.ground.engine;
+    let engine = &bench.fixture.engine;
     let (mut ours, mut plain) = (Spread::default(), Spread::default());
     for _ in 0..TIMES {
         engine.on_a_stack(|stack| {
@@ -46,7 +46,7 @@ pub(crate) fn zero(bench: &Bench) {
 impl Bench {
     /// Sweeps a stack as a run does, and says how long that took.
     fn swept(&self, stack: &str) -> std::time::Duration {
-        let engine = &self.ground.engine;
+        let engine = &self.fixture.engine;
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(SystemClock::start());
         let swarm_id = engine.ask(&["info", "--format", "{{.Swarm.Cluster.ID}}"]).parse().unwrap();

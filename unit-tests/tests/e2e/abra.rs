@@ -23,32 +23,32 @@ use harness::{
 use libtest_mimic::{Failed, Trial};
 use tempfile::TempDir;
 use unit_tests::{
-    engine::{AS_TASTER, Engine, Story, trials, until},
+    engine::{AS_TASTER, Engine, Test, trials, until},
     recipe,
     stacks::{fresh_run, stack_of, started},
 };
 
-pub(crate) fn stories(engine: &Engine) -> Vec<Trial> {
-    let stories: &[Story] = &[
+pub(crate) fn tests(engine: &Engine) -> Vec<Trial> {
+    let tests: &[Test] = &[
         ("abra::an_app_lives_from_new_to_undeploy", new_to_undeploy),
         ("abra::ports_and_rolls_where_the_kernel_has_no_ipvs", without_ipvs),
     ];
-    trials(engine, stories)
+    trials(engine, tests)
 }
 
-/// Stories that need no engine.
+/// Tests that need no engine.
 pub(crate) fn local() -> Vec<Trial> {
-    let stories: [(&str, fn()); 2] = [
+    let tests: [(&str, fn()); 2] = [
         ("child::dies_with_its_parent", child_dies_with_its_parent),
         ("child::does_nothing_unless_told_by_its_own_parent", child_does_nothing_unless_told),
     ];
-    let trial = |(name, story): (&str, fn())| {
+    let trial = |(name, test): (&str, fn())| {
         Trial::test(name, move || {
-            story();
+            test();
             Ok::<(), Failed>(())
         })
     };
-    stories.into_iter().map(trial).collect()
+    tests.into_iter().map(trial).collect()
 }
 
 fn child_dies_with_its_parent() {
@@ -185,7 +185,7 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
-/// Removes what a story made, also when it failed.
+/// Removes what a test made, also when it failed.
 pub(crate) struct Cleanup<'a>(pub(crate) &'a Engine, pub(crate) String);
 
 impl Drop for Cleanup<'_> {

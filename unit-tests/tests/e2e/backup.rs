@@ -5,7 +5,7 @@ use std::{process::Command, thread};
 use harness::{adapters::abra::Ended, model::names::Domain};
 use libtest_mimic::Trial;
 use unit_tests::{
-    engine::{Engine, Story, printed, trials, until},
+    engine::{Engine, Test, printed, trials, until},
     sandbox_fixture::IMAGE,
 };
 
@@ -17,14 +17,14 @@ use crate::{
 /// The label by which abra finds the service.
 const BOT: &str = "coop-cloud.backupbot.enabled=true";
 
-pub(crate) fn stories(engine: &Engine) -> Vec<Trial> {
-    let stories: &[Story] = &[
+pub(crate) fn tests(engine: &Engine) -> Vec<Trial> {
+    let tests: &[Test] = &[
         ("backup::what_was_spoiled_comes_back_as_the_labels_say", spoiled_and_restored),
         ("backup::an_older_snapshot_comes_back_when_it_is_named_or_the_newest_is_forgotten", older_snapshots),
         ("backup::two_apps_at_once_do_not_disturb_each_other", two_at_once),
         ("backup::what_cannot_be_copied_makes_no_snapshot", no_snapshot),
     ];
-    trials(engine, stories)
+    trials(engine, tests)
 }
 
 /// A program run in the container of the backup service. Who takes a snapshot at the same moment locks it out for a while.
@@ -57,7 +57,7 @@ fn forget(engine: &Engine, ids: &[String]) {
     bot(engine, &[], &["restic", "forget"].into_iter().chain(ids).collect::<Vec<_>>()).unwrap();
 }
 
-/// Forgets all snapshots of an app, also when its story failed.
+/// Forgets all snapshots of an app, also when its test failed.
 pub(crate) struct Forget<'a>(pub(crate) &'a Engine, pub(crate) Domain);
 
 impl Drop for Forget<'_> {
@@ -82,7 +82,7 @@ impl<'a> TestEnv<'a> {
         let place = Place::new();
         let cleanup = (Forget(engine, place.domain()), Cleanup(engine, place.stack()));
         Prepared::new(&place).prepare(World::App).unwrap();
-        let stage = Self { engine, place };
+        let env = Self { engine, place };
         let labels: Vec<String> = labels.iter().map(|label| format!("        - {label:?}\n")).collect();
         let compose = format!(
             r#"version: "3.8"
@@ -112,12 +112,12 @@ services:
             sandbox::images::specimen(),
             labels.concat()
         );
-        let file = stage.place.dir.path().join("stack.yml");
+        let file = env.place.dir.path().join("stack.yml");
         std::fs::write(&file, compose).unwrap();
         let file = file.to_str().unwrap();
-        engine.ask(&["stack", "deploy", "--resolve-image", "never", "-c", file, &stage.place.stack()]);
-        engine.running(&stage.place.stack(), 2);
-        (stage, cleanup)
+        engine.ask(&["stack", "deploy", "--resolve-image", "never", "-c", file, &env.place.stack()]);
+        engine.running(&env.place.stack(), 2);
+        (env, cleanup)
     }
 
     /// What a shell line prints in the container that has all volumes.
@@ -146,67 +146,67 @@ fn spoiled_and_restored(engine: &Engine) {
         "backupbot.backup.pre-hook=cat /db/live > /db/dump",
         "backupbot.restore.post-hook=cat /db/dump > /db/live",
     ];
-    let (stage, _cleanup) = TestEnv::deployed(engine, &hooks);
-    stage.inside("mkdir /posts/old; echo 1 > /posts/1; echo 2 > '/posts/old/2'; echo warm > /cache/c; echo rows > /db/live");
-    stage.inside("chown 1000:1001 /posts/1; chmod 640 /posts/1; touch '/posts/a*[b]'");
-    let created = stage.abra("backup create").unwrap();
-    let before = stage.inside(PORTRAIT);
+    let (env, _cleanup) = TestEnv::deployed(engine, &hooks);
+    env.inside("mkdir /posts/old; echo 1 > /posts/1; echo 2 > '/posts/old/2'; echo warm > /cache/c; echo rows > /db/live");
+    env.inside("chown 1000:1001 /posts/1; chmod 640 /posts/1; touch '/posts/a*[b]'");
+    let created = env.abra("backup create").unwrap();
+    let before = env.inside(PORTRAIT);
     assert_eq!(before, "posts/1: 1\nposts/a*[b]:\nposts/old/2: 2\ncache/c: warm\ndb/dump: rows\ndb/live: rows");
 
-    stage.inside(
+    env.inside(
         "echo bad > /posts/1; rm -r /posts/old; echo new > /posts/3; echo cold > /cache/c; echo bad > /db/live; rm /db/dump",
     );
-    stage.abra("restore").unwrap();
+    env.abra("restore").unwrap();
     let restored = "posts/1: 1\nposts/a*[b]:\nposts/old/2: 2\ncache/c: cold\ndb/dump: rows\ndb/live: bad";
-    assert_eq!(stage.inside(PORTRAIT), restored, "all but the volume that is left out, and no hook");
-    assert!(stage.inside("ls -ln /posts/1").contains("-rw-r-----    1 1000     1001"));
+    assert_eq!(env.inside(PORTRAIT), restored, "all but the volume that is left out, and no hook");
+    assert!(env.inside("ls -ln /posts/1").contains("-rw-r-----    1 1000     1001"));
 
-    stage.abra("restore -H").unwrap();
-    assert_eq!(stage.inside("cat /db/live"), "rows", "the hook loads the dump");
+    env.abra("restore -H").unwrap();
+    assert_eq!(env.inside("cat /db/live"), "rows", "the hook loads the dump");
 
-    stage.inside("echo bad > /posts/1; echo bad > /db/dump");
-    stage.abra("restore -v db").unwrap();
-    assert_eq!(stage.inside("cat /posts/1 /db/dump"), "bad\nrows", "only the volume that was asked for");
-    let unknown = stage.abra("restore -v nothing").unwrap_err();
+    env.inside("echo bad > /posts/1; echo bad > /db/dump");
+    env.abra("restore -v db").unwrap();
+    assert_eq!(env.inside("cat /posts/1 /db/dump"), "bad\nrows", "only the volume that was asked for");
+    let unknown = env.abra("restore -v nothing").unwrap_err();
     assert!(unknown.contains("has no volume nothing"), "{unknown}");
 
-    let id = snapshots(engine, &stage.place.domain()).pop().unwrap();
+    let id = snapshots(engine, &env.place.domain()).pop().unwrap();
     assert!(created.contains(&format!("\"snapshot_id\":\"{id}")), "{id} in {created}");
 }
 
 fn older_snapshots(engine: &Engine) {
-    let (stage, _cleanup) = TestEnv::deployed(engine, &[]);
-    let app = stage.place.domain();
+    let (env, _cleanup) = TestEnv::deployed(engine, &[]);
+    let app = env.place.domain();
     for text in ["first", "second"] {
-        stage.inside(&format!("echo {text} > /posts/1"));
-        stage.abra("backup create").unwrap();
+        env.inside(&format!("echo {text} > /posts/1"));
+        env.abra("backup create").unwrap();
     }
     let ids = snapshots(engine, &app);
     assert_eq!(ids.len(), 2);
     let service = format!("SERVICE={app}");
     let named = format!("SNAPSHOT={}", ids[0]);
     bot(engine, &[&service, &named], &["/usr/bin/backup", "--", "restore"]).unwrap();
-    assert_eq!(stage.inside("cat /posts/1"), "first");
+    assert_eq!(env.inside("cat /posts/1"), "first");
     bot(engine, &[], &["/usr/bin/backup", "-h", app.as_str(), "restore", "--snapshot", &ids[1]]).unwrap();
-    assert_eq!(stage.inside("cat /posts/1"), "second");
+    assert_eq!(env.inside("cat /posts/1"), "second");
     let strange = bot(engine, &["SERVICE=other.taster.test", &named], &["/usr/bin/backup", "--", "ls"]).unwrap_err();
     assert!(strange.contains("found for app other.taster.test"), "{strange}");
 
     forget(engine, &ids[1..]);
     assert_eq!(snapshots(engine, &app), ids[..1]);
-    stage.abra("restore").unwrap();
-    assert_eq!(stage.inside("cat /posts/1"), "first", "the newest that is left");
+    env.abra("restore").unwrap();
+    assert_eq!(env.inside("cat /posts/1"), "first", "the newest that is left");
     forget(engine, &ids[1..]);
 }
 
 fn two_at_once(engine: &Engine) {
     let stages = [TestEnv::deployed(engine, &[]), TestEnv::deployed(engine, &[])];
     thread::scope(|scope| {
-        let each = stages.iter().enumerate().map(|(at, (stage, _))| {
+        let each = stages.iter().enumerate().map(|(at, (env, _))| {
             scope.spawn(move || {
-                stage.inside(&format!("echo {at} > /posts/1"));
+                env.inside(&format!("echo {at} > /posts/1"));
                 for _ in 0..2 {
-                    stage.abra("backup create").unwrap();
+                    env.abra("backup create").unwrap();
                 }
             })
         });
@@ -216,8 +216,8 @@ fn two_at_once(engine: &Engine) {
             forget(engine, &["00000000".to_owned()]);
         }
     });
-    for (stage, _) in &stages {
-        assert_eq!(snapshots(engine, &stage.place.domain()).len(), 2);
+    for (env, _) in &stages {
+        assert_eq!(snapshots(engine, &env.place.domain()).len(), 2);
     }
     let (first, second) = (&stages[0].0, &stages[1].0);
     first.inside("echo bad > /posts/1");
@@ -227,9 +227,9 @@ fn two_at_once(engine: &Engine) {
 }
 
 fn no_snapshot(engine: &Engine) {
-    let (stage, _cleanup) = TestEnv::deployed(engine, &["backupbot.backup.volumes.db.path=dump"]);
+    let (env, _cleanup) = TestEnv::deployed(engine, &["backupbot.backup.volumes.db.path=dump"]);
     let label_of = |service: &str, label: &str| {
-        let service = format!("{}_{service}", stage.place.stack());
+        let service = format!("{}_{service}", env.place.stack());
         engine.ask(&["service", "update", "--detach", "--quiet", "--label-add", label, &service]);
         // An early update replaces the task even when only a label changes.
         let current = format!(r#"filters={{"service":["{service}"],"desired-state":["running"],"_up-to-date":["true"]}}"#);
@@ -241,7 +241,7 @@ fn no_snapshot(engine: &Engine) {
     };
     let label = |label: &str| label_of("db", label);
     let refused = |says: &str| {
-        let said = stage.abra("backup create").unwrap_err();
+        let said = env.abra("backup create").unwrap_err();
         assert!(said.contains(says) && said.contains("FATA "), "{says} in {said}");
     };
     refused("_db/_data/dump does not exist");
@@ -252,18 +252,18 @@ fn no_snapshot(engine: &Engine) {
     label_of("app", "backupbot.backup.pre-hook=/specimen probe nothing");
     refused("_app failed with exit code 1");
     label_of("app", "backupbot.backup.pre-hook=");
-    assert!(snapshots(engine, &stage.place.domain()).is_empty());
+    assert!(snapshots(engine, &env.place.domain()).is_empty());
 
     // A link in the data of an app leads a restore nowhere.
     label("backupbot.backup.pre-hook=mkdir -p /db/out && touch /db/out/dump");
-    stage.abra("backup create").unwrap();
-    stage.inside(&format!("rm -r /db/out; echo kept > /posts/dump; {} /db/out", link(&stage)));
-    let said = stage.abra("restore -v db").unwrap_err();
+    env.abra("backup create").unwrap();
+    env.inside(&format!("rm -r /db/out; echo kept > /posts/dump; {} /db/out", link(&env)));
+    let said = env.abra("restore -v db").unwrap_err();
     assert!(said.contains("leads out of its volume"), "{said}");
-    assert_eq!(stage.inside("cat /posts/dump"), "kept");
+    assert_eq!(env.inside("cat /posts/dump"), "kept");
 }
 
 /// A command that makes a link to the volume of posts, as the backup service sees it.
-fn link(stage: &TestEnv<'_>) -> String {
-    format!("/bin/busybox ln -s ../../{}_posts/_data", stage.place.stack())
+fn link(env: &TestEnv<'_>) -> String {
+    format!("/bin/busybox ln -s ../../{}_posts/_data", env.place.stack())
 }

@@ -23,10 +23,10 @@ use crate::{
 };
 use unit_tests::test_env::TestEnv;
 
-/// The stories of this file. They need no app: what the ingress says of a host that it does not know is a page, too.
-pub(crate) fn stories(ground: Option<&SandboxFixture>) -> Vec<Trial> {
+/// The tests of this file. They need no app: what the ingress says of a host that it does not know is a page, too.
+pub(crate) fn tests(fixture: Option<&SandboxFixture>) -> Vec<Trial> {
     on_stages(
-        ground,
+        fixture,
         &[
             ("browser::a_test_that_does_not_hold_leaves_its_window_and_its_console", evidence),
             ("browser::without_a_browser_nothing_is_known_of_the_app", absent),
@@ -68,8 +68,8 @@ async fn looks_outside(cx: Cx) -> Checked {
     ensure(said.iter().all(|said| said.contains("net::ERR_NAME_NOT_RESOLVED")), said.join("; "))
 }
 
-fn scene(stage: &TestEnv<'_>) -> Scene {
-    let host = Host::parse(&fs::read_to_string(&stage.ground.host_file).unwrap()).unwrap();
+fn scene(env: &TestEnv<'_>) -> Scene {
+    let host = Host::parse(&fs::read_to_string(&env.fixture.host_file).unwrap()).unwrap();
     Scene::of(vec![std::env::current_exe().unwrap().into(), SCRATCH.into()], &fresh_run(), host, event_log::head())
 }
 
@@ -77,14 +77,14 @@ fn name(sentence: &str) -> TestName {
     TestName::of_test("browser", sentence)
 }
 
-fn evidence(stage: &TestEnv<'_>) {
-    let scene = scene(stage);
+fn evidence(env: &TestEnv<'_>) {
+    let scene = scene(env);
     let test = name("it looks for what is not there");
     let ran = scene.run(&test, Duration::from_secs(60));
     let Outcome::Failed(failure) = told(&test, &ran) else { panic!("there is no such button: {ran:?}") };
     assert_eq!(failure.owner, Owner::Recipe);
     assert!(
-        failure.message.contains("\"button.buy\"") && failure.message.contains("tests/swarm/browser.rs:"),
+        failure.message.contains("\"button.buy\"") && failure.message.contains("tests/e2e/browser.rs:"),
         "{}",
         failure.told()
     );
@@ -100,8 +100,8 @@ fn attached(ran: &Ran, name: &str) -> Vec<u8> {
     file.bytes.clone().unwrap()
 }
 
-fn absent(stage: &TestEnv<'_>) {
-    let scene = scene(stage);
+fn absent(env: &TestEnv<'_>) {
+    let scene = scene(env);
     let test = name("it looks for what is not there");
     let room = scene.folder.abra_dir().join("pack");
     scene.run(&test, Duration::from_secs(60));
@@ -120,10 +120,10 @@ fn absent(stage: &TestEnv<'_>) {
     assert!(matches!(told(&test, &ran), Outcome::Unverified(Gap::ToolAbsent { .. })));
 }
 
-fn ends(stage: &TestEnv<'_>) {
+fn ends(env: &TestEnv<'_>) {
     let test = name("it browses for ever");
     for killed in [false, true] {
-        let scene = scene(stage);
+        let scene = scene(env);
         let room = scene.folder.abra_dir().join("pack");
         let open = room.join("memory.json");
         let ran = std::thread::scope(|threads| {
@@ -152,6 +152,6 @@ fn browsers(room: &std::path::Path) -> Vec<String> {
         .collect()
 }
 
-fn outside(stage: &TestEnv<'_>) {
-    scene(stage).passes(&name("it looks outside"));
+fn outside(env: &TestEnv<'_>) {
+    scene(env).passes(&name("it looks outside"));
 }

@@ -20,25 +20,25 @@ use harness::{
 use libtest_mimic::Trial;
 use tempfile::TempDir;
 use unit_tests::{
-    engine::{Engine, Story, trials, until},
+    engine::{Engine, Test, trials, until},
     stacks::{fresh_run, stack_of},
     test_env::{CommandOutput, started},
 };
 
 use super::abra::block_on;
 
-/// All stories of this file.
-pub(crate) fn stories(engine: &Engine) -> Vec<Trial> {
-    let stories: &[Story] = &[
-        ("sweep::a_dead_run_is_taken_to_zero_and_nothing_else_is_touched", zero_and_nothing_else),
-        ("sweep::a_janitor_that_is_killed_is_gone_on_with", killed_janitor),
-        ("sweep::janitors_beside_each_other_sweep_each_run_once", two_janitors),
-        ("sweep::what_somebody_else_holds_is_named", held_by_somebody),
-        ("sweep::a_living_run_is_left_alone", living_run),
-        ("sweep::a_child_that_goes_on_is_ended_first", child_goes_on),
-        ("sweep::twelve_services_that_stop_slowly_are_not_waited_for", twelve),
+/// All tests of this file.
+pub(crate) fn tests(engine: &Engine) -> Vec<Trial> {
+    let tests: &[Test] = &[
+        ("cleanup::a_dead_run_is_taken_to_zero_and_nothing_else_is_touched", zero_and_nothing_else),
+        ("cleanup::a_janitor_that_is_killed_is_gone_on_with", killed_janitor),
+        ("cleanup::janitors_beside_each_other_sweep_each_run_once", two_janitors),
+        ("cleanup::what_somebody_else_holds_is_named", held_by_somebody),
+        ("cleanup::a_living_run_is_left_alone", living_run),
+        ("cleanup::a_child_that_goes_on_is_ended_first", child_goes_on),
+        ("cleanup::twelve_services_that_stop_slowly_are_not_waited_for", twelve),
     ];
-    trials(engine, stories)
+    trials(engine, tests)
 }
 
 /// A run with a journal, a stack that it claims, an `.env` and a folder of its own.

@@ -12,20 +12,20 @@ use harness::{
 use libtest_mimic::Trial;
 use sandbox::home::Home;
 use unit_tests::{
-    engine::{Engine, Story, printed, trials},
-    ground,
+    engine::{Engine, Test, printed, trials},
+    fixture,
 };
 
 use super::abra::block_on;
 
-/// All stories of this file.
-pub(crate) fn stories(engine: &Engine) -> Vec<Trial> {
-    let stories: &[Story] = &[
+/// All tests of this file.
+pub(crate) fn tests(engine: &Engine) -> Vec<Trial> {
+    let tests: &[Test] = &[
         ("compose::every_recipe_is_live_as_its_files_are_resolved", recipes_are_as_resolved),
         ("compose::a_change_of_what_is_live_is_found", changes_are_found),
         ("compose::docker_makes_of_the_cases_what_was_recorded", recordings_hold),
     ];
-    trials(engine, stories)
+    trials(engine, tests)
 }
 
 fn git(repository: &Path, args: &[&str]) -> String {

@@ -112,7 +112,7 @@ pub(crate) fn local() -> Vec<Trial> {
 }
 
 /// The cases on a Swarm.
-pub(crate) fn stories(engine: &Engine) -> Vec<Trial> {
+pub(crate) fn tests(engine: &Engine) -> Vec<Trial> {
     let cases = ["swarm.toml", "backup.toml"].into_iter().flat_map(cases);
     cases.map(|case| trial(case, Some(engine.clone()))).collect()
 }

@@ -4,27 +4,27 @@ use std::net::TcpListener;
 
 use libtest_mimic::Trial;
 use unit_tests::{
-    engine::{Engine, Story, trials, until},
+    engine::{Engine, Test, trials, until},
     stacks::stack_file,
     test_env::{CommandOutput, started},
 };
 
-/// All stories of this file.
-pub(crate) fn stories(engine: &Engine) -> Vec<Trial> {
-    let stories: &[Story] = &[
-        ("judge::an_identical_redeploy_in_mid_roll_settles_on_the_new_spec", redeployed_in_mid_roll),
-        ("judge::an_update_that_swarm_takes_back_is_no_success", rolled_back),
-        ("judge::a_paused_update_is_not_waited_for", paused),
-        ("judge::start_first_waits_for_its_own_host_port_in_vain", own_host_port),
-        ("judge::a_healthy_service_settles", healthy),
-        ("judge::a_crash_loop_is_named_with_exit_and_last_lines", crash_loop),
-        ("judge::a_one_shot_settles_with_its_end", one_shot),
-        ("judge::an_exit_with_0_that_nobody_restarts_is_a_failure", exited_for_good),
-        ("judge::a_global_service_without_a_node_is_a_failure", no_node),
-        ("judge::no_replica_wanted_is_settled_at_once", no_replica),
-        ("judge::an_unknown_stack_is_told_with_those_that_exist", unknown),
+/// All tests of this file.
+pub(crate) fn tests(engine: &Engine) -> Vec<Trial> {
+    let tests: &[Test] = &[
+        ("convergence::an_identical_redeploy_in_mid_roll_settles_on_the_new_spec", redeployed_in_mid_roll),
+        ("convergence::an_update_that_swarm_takes_back_is_no_success", rolled_back),
+        ("convergence::a_paused_update_is_not_waited_for", paused),
+        ("convergence::start_first_waits_for_its_own_host_port_in_vain", own_host_port),
+        ("convergence::a_healthy_service_settles", healthy),
+        ("convergence::a_crash_loop_is_named_with_exit_and_last_lines", crash_loop),
+        ("convergence::a_one_shot_settles_with_its_end", one_shot),
+        ("convergence::an_exit_with_0_that_nobody_restarts_is_a_failure", exited_for_good),
+        ("convergence::a_global_service_without_a_node_is_a_failure", no_node),
+        ("convergence::no_replica_wanted_is_settled_at_once", no_replica),
+        ("convergence::an_unknown_stack_is_told_with_those_that_exist", unknown),
     ];
-    trials(engine, stories)
+    trials(engine, tests)
 }
 
 /// What `taster look` tells of the stack.

@@ -31,7 +31,7 @@ use harness::{
 };
 use libtest_mimic::Trial;
 use unit_tests::{
-    engine::{Engine, Story, trials, until},
+    engine::{Engine, Test, trials, until},
     sandbox_fixture::{self, SandboxFixture},
     stacks::fresh_run,
     event_log,
@@ -46,32 +46,32 @@ use crate::{
 /// The first argument with which this test program is the program of the scratch pack.
 pub(crate) const SCRATCH: &str = "__scratch-pack";
 
-/// The stories that need no engine.
+/// The tests that need no engine.
 pub(crate) fn local() -> Vec<Trial> {
-    let story = |name, story: fn()| {
+    let test = |name, test: fn()| {
         Trial::test(name, move || {
-            story();
+            test();
             Ok(())
         })
     };
     vec![
-        story("custom::a_function_ends_as_what_it_is_and_leaves_no_process", scratch_ends),
-        story("custom::a_wiring_comes_back_as_data_and_its_secrets_are_hidden", scratch_wires),
-        story("custom::a_program_that_does_not_list_says_why", unlisted),
-        story("custom::the_context_of_a_function_is_the_only_way_to_the_app", without_context),
+        test("custom::a_function_ends_as_what_it_is_and_leaves_no_process", scratch_ends),
+        test("custom::a_wiring_comes_back_as_data_and_its_secrets_are_hidden", scratch_wires),
+        test("custom::a_program_that_does_not_list_says_why", unlisted),
+        test("custom::the_context_of_a_function_is_the_only_way_to_the_app", without_context),
     ]
 }
 
-/// The stories on an engine.
-pub(crate) fn stories(engine: &Engine) -> Vec<Trial> {
-    let stories: &[Story] = &[("custom::the_pack_of_hello_plants_checks_and_spoils_a_post", hello_by_hand)];
-    trials(engine, stories)
+/// The tests on an engine.
+pub(crate) fn tests(engine: &Engine) -> Vec<Trial> {
+    let tests: &[Test] = &[("custom::the_pack_of_hello_plants_checks_and_spoils_a_post", hello_by_hand)];
+    trials(engine, tests)
 }
 
-/// The stories of whole runs.
-pub(crate) fn runs(ground: Option<&SandboxFixture>) -> Vec<Trial> {
+/// The tests of whole runs.
+pub(crate) fn runs(fixture: Option<&SandboxFixture>) -> Vec<Trial> {
     on_stages(
-        ground,
+        fixture,
         &[
             ("custom::hello_is_green_with_its_tests_in_every_report", hello),
             ("custom::what_is_flaky_is_told_and_a_crash_costs_one_test", moods),
@@ -269,7 +269,7 @@ fn scratch_ends() {
     let test = Some(Owner::Test);
     let rows: [(&str, Duration, Option<Owner>, &str); 10] = [
         ("it passes", long, None, ""),
-        ("it fails", long, Some(Owner::Recipe), "invalid digit found in string (unit-tests/tests/swarm/custom.rs:"),
+        ("it fails", long, Some(Owner::Recipe), "invalid digit found in string (unit-tests/tests/e2e/custom.rs:"),
         ("it does not apply", long, None, ""),
         ("it panics", long, test, "it panicked: on purpose"),
         ("it waits for ever", short, test, "it did not end within 1.5 s"),
@@ -281,7 +281,7 @@ fn scratch_ends() {
             "it waits in vain",
             long,
             Some(Owner::Recipe),
-            "not within 0.2 s: the bird sings; the last look said: look 1 heard nothing (unit-tests/tests/swarm/custom.rs:",
+            "not within 0.2 s: the bird sings; the last look said: look 1 heard nothing (unit-tests/tests/e2e/custom.rs:",
         ),
     ];
     for (name, budget, owner, words) in rows {
@@ -421,17 +421,17 @@ networks:
     )
 }
 
-fn hello(stage: &TestEnv<'_>) {
-    stage
+fn hello(env: &TestEnv<'_>) {
+    env
         .run(&["--recipe", "hello", "--tiers", "install,custom"])
         .assert(0, &["green (install, custom)", "posts::a post is read back: passed", "left behind: nothing"]);
-    let results = stage.results();
+    let results = env.results();
     assert_eq!((&results["results"]["custom"], &results["rungs"]["custom"]), (&"pass".into(), &"pass".into()), "{results}");
     let test = stage_of(&results, "posts::a post is read back");
     assert_eq!((&test["tier"], &test["tests"][0]["status"]), (&"custom".into(), &"pass".into()));
     assert_eq!(results["customization"]["settings"]["health_path"], "/health");
     assert!(results["customization"]["superficial"].is_null(), "{results}");
-    let run = stage.only_run();
+    let run = env.only_run();
     let [junit, page] = ["junit.xml", "report.html"].map(|file| fs::read_to_string(run.join(file)).unwrap());
     assert_eq!(junit.matches("posts::a post is read back").count(), 1, "one test is one case: {junit}");
     assert!(page.contains("posts::a post is read back"));
@@ -441,12 +441,12 @@ fn hello(stage: &TestEnv<'_>) {
     assert_eq!((picture.frame(), picture.width, picture.height), (Frame::Painted, 1280, 800));
     assert!(page.contains("src=\"data:image/png;base64,iVBOR") && page.len() < 1 << 20, "the picture is in the page");
     assert!(!run.join("abra").exists(), "contexts and answers went with the run");
-    stage.assert_zero();
+    env.assert_zero();
 }
 
 /// A pack with a test that passes when it is tried again and one that crashes; then only what did not pass, once more.
-fn moods(stage: &TestEnv<'_>) {
-    let whole = stage.run(&["--recipe", "hello-flaky", "--tiers", "install,custom"]);
+fn moods(env: &TestEnv<'_>) {
+    let whole = env.run(&["--recipe", "hello-flaky", "--tiers", "install,custom"]);
     whole.assert(
         3,
         &[
@@ -459,20 +459,20 @@ fn moods(stage: &TestEnv<'_>) {
             "left behind: nothing",
         ],
     );
-    let results = stage.results();
+    let results = env.results();
     let flaky = stage_of(&results, "moods::it passes at the second attempt");
     assert_eq!((&flaky["status"], &flaky["flaky"]), (&"pass".into(), &true.into()), "{flaky}");
     assert_eq!(flaky["attempts"].as_array().map(Vec::len), Some(1), "{flaky}");
     let crashed = stage_of(&results, "moods::it takes its process with it");
     assert_eq!((&crashed["status"], &crashed["owner"]), (&"fail".into(), &"test".into()), "{crashed}");
-    let run = stage.only_run();
+    let run = env.only_run();
     let [junit, page] = ["junit.xml", "report.html"].map(|file| fs::read_to_string(run.join(file)).unwrap());
     assert!(junit.contains("<flakyFailure ") && junit.contains("<rerunError "), "{junit}");
     assert!(page.contains("flaky") && page.contains("Attempt 1 failed:"), "{page}");
     let kept = fs::read_to_string(run.join("evidence/moods--it-passes-at-once-page.html")).unwrap();
     assert!(kept.contains("<title>"), "{kept}");
 
-    let again = stage.run(&["--recipe", "hello-flaky", "--tiers", "install,custom", "--retries", "0", "--failed"]);
+    let again = env.run(&["--recipe", "hello-flaky", "--tiers", "install,custom", "--retries", "0", "--failed"]);
     again.assert(
         3,
         &[
@@ -481,5 +481,5 @@ fn moods(stage: &TestEnv<'_>) {
             "it takes its process with it: failed",
         ],
     );
-    stage.assert_zero();
+    env.assert_zero();
 }

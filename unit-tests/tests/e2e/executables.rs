@@ -33,17 +33,17 @@ use crate::{
     runs::{on_stages, stage_of},
 };
 
-/// The stories that need no engine.
+/// The tests that need no engine.
 pub(crate) fn local() -> Vec<Trial> {
-    vec![Trial::test("outside::an_executable_ends_as_what_it_is_and_leaves_no_process", || {
+    vec![Trial::test("executables::an_executable_ends_as_what_it_is_and_leaves_no_process", || {
         ends();
         Ok(())
     })]
 }
 
-/// The stories of whole runs.
-pub(crate) fn stories(ground: Option<&SandboxFixture>) -> Vec<Trial> {
-    on_stages(ground, &[("outside::executables_of_a_repository_are_run_only_when_it_is_trusted_and_never_left_out", repository)])
+/// The tests of whole runs.
+pub(crate) fn tests(fixture: Option<&SandboxFixture>) -> Vec<Trial> {
+    on_stages(fixture, &[("executables::executables_of_a_repository_are_run_only_when_it_is_trusted_and_never_left_out", repository)])
 }
 
 /// Writes a script, with the run bit or without.
@@ -124,33 +124,33 @@ fn ends() {
 }
 
 /// A folder with uncommitted tests, as somebody writes them.
-fn repository(stage: &TestEnv<'_>) {
-    let mine = stage.copy_of("hello");
+fn repository(env: &TestEnv<'_>) {
+    let mine = env.copy_of("hello");
     let path = mine.display().to_string();
-    let witness = stage.path().join("witness").display().to_string();
+    let witness = env.path().join("witness").display().to_string();
     script(&mine.join("tests/posts.sh"), &format!("# taster: kind = roundtrip\ntouch '{witness}'"), true);
     script(&mine.join("tests/deep/mail.sh"), "echo there is no mail; exit 77", true);
     script(&mine.join("tests/_lib.sh"), "exit 1", false);
     let args = ["--recipe", "hello", "--path", &path, "--tiers", "install,custom"];
-    let told = stage.run(&args);
+    let told = env.run(&args);
     let refused = "tests/deep/mail.sh: an executable of the recipe's repository is not run";
     told.assert(3, &["inconclusive (install, custom)", "tests/posts.sh: not verified", refused]);
     assert!(!Path::new(&witness).exists(), "what is refused is not run:\n{told}");
 
     script(&mine.join("tests/plain.sh"), "exit 0", false);
-    let host = stage.host_file(&[]);
+    let host = env.host_file(&[]);
     let text = fs::read_to_string(&host).unwrap();
     fs::write(&host, format!("{text}\n[allow]\nhello = [\"tests\"]\n")).unwrap();
     let host = host.display().to_string();
-    let told = stage.run(&[&args[..], &["--host", &host]].concat());
+    let told = env.run(&[&args[..], &["--host", &host]].concat());
     told.assert(3, &["tests/posts.sh: passed", "does not apply: there is no mail", "tests/plain.sh is not executable"]);
     assert!(Path::new(&witness).exists(), "{told}");
 
     fs::remove_file(mine.join("tests/plain.sh")).unwrap();
     script(&mine.join("tests/posts.sh"), "echo the post is gone; exit 3", true);
-    let told = stage.run(&[&args[..], &["--host", &host]].concat());
+    let told = env.run(&[&args[..], &["--host", &host]].concat());
     told.assert(1, &["red (install, custom)", "why (recipe): tests/posts.sh: it ended with exit code 3", "the post is gone"]);
-    let results = results(stage.runs().last().expect("a run"));
+    let results = results(env.runs().last().expect("a run"));
     assert_eq!(stage_of(&results, "tests/posts.sh")["status"], "fail", "{results}");
-    stage.assert_zero();
+    env.assert_zero();
 }

@@ -1,5 +1,5 @@
-//! Real Ghost on a real database, through every tier. To assemble its images takes minutes and a registry of packages, so the story runs when
-//! they are on the engine already, or by a command of its own: `cargo test -p unit-tests --test swarm ghost`.
+//! Real Ghost on a real database, through every tier. To assemble its images takes minutes and a registry of packages, so the test runs when
+//! they are on the engine already, or by a command of its own: `cargo test -p unit-tests --test e2e ghost`.
 
 use libtest_mimic::Trial;
 use unit_tests::{sandbox_fixture::SandboxFixture, test_env::TestEnv};
@@ -9,28 +9,28 @@ use super::{
     tell,
 };
 
-/// The story of this file. `asked` says whether it was asked for by its name.
-pub(crate) fn stories(ground: Option<&SandboxFixture>, asked: bool) -> Vec<Trial> {
-    let stories = on_stages(ground, &[("ghost::a_post_outlives_an_upgrade_and_comes_back_with_a_restore", ghost)]);
-    let missing = ground.and_then(|ground| {
+/// The test of this file. `asked` says whether it was asked for by its name.
+pub(crate) fn tests(fixture: Option<&SandboxFixture>, asked: bool) -> Vec<Trial> {
+    let tests = on_stages(fixture, &[("ghost::a_post_outlives_an_upgrade_and_comes_back_with_a_restore", ghost)]);
+    let missing = fixture.and_then(|fixture| {
         let images = sandbox::recipes::images("ghost");
-        images.into_iter().find(|image| !ground.engine.ok(&["image", "inspect", image]))
+        images.into_iter().find(|image| !fixture.engine.ok(&["image", "inspect", image]))
     });
     match missing.filter(|_| !asked) {
-        None => stories,
+        None => tests,
         Some(image) => {
             tell(&format!(
-                "the story of Ghost is not run: {image} is not there; `cargo test -p unit-tests --test swarm ghost` makes it"
+                "the test of Ghost is not run: {image} is not there; `cargo test -p unit-tests --test e2e ghost` makes it"
             ));
-            stories.into_iter().map(|story| story.with_ignored_flag(true).with_kind("not run")).collect()
+            tests.into_iter().map(|test| test.with_ignored_flag(true).with_kind("not run")).collect()
         }
     }
 }
 
-fn ghost(stage: &TestEnv<'_>) {
-    let told = stage.run(&["--recipe", "ghost", "--tiers", "install,upgrade,backup,restore,custom"]);
+fn ghost(env: &TestEnv<'_>) {
+    let told = env.run(&["--recipe", "ghost", "--tiers", "install,upgrade,backup,restore,custom"]);
     told.assert(0, &["green (install, upgrade, backup, restore, custom)", "level 5", "left behind: nothing"]);
-    let results = stage.results();
+    let results = env.results();
     assert_eq!(results["level"], 5, "{results}");
     assert_eq!(results["base"]["version"], "1.2.0+6.64.0-alpine", "{results}");
     for step in ["plant", "check-upgrade", "check-restore"] {
@@ -44,5 +44,5 @@ fn ghost(stage: &TestEnv<'_>) {
         }
     }
     assert_eq!(stage_of(&results, "site::a post that was published is read on its page")["status"], "pass", "{results}");
-    stage.assert_zero();
+    env.assert_zero();
 }

@@ -16,20 +16,20 @@ use unit_tests::{
 
 use super::runs::on_stages;
 
-/// The stories of this file.
-pub(crate) fn stories(ground: Option<&SandboxFixture>) -> Vec<Trial> {
+/// The tests of this file.
+pub(crate) fn tests(fixture: Option<&SandboxFixture>) -> Vec<Trial> {
     on_stages(
-        ground,
+        fixture,
         &[
-            ("guard::an_interrupt_in_mid_deploy_sweeps", |stage| signalled(stage, "INT", 2)),
-            ("guard::a_termination_in_mid_deploy_sweeps", |stage| signalled(stage, "TERM", 15)),
-            ("guard::a_hang_up_sweeps_and_further_signals_do_not_stop_that", hang_up),
-            ("guard::a_signal_before_the_plan_ends_the_run_and_its_abra", before_the_plan),
-            ("guard::the_death_of_the_parent_sweeps", parent_dies),
-            ("guard::a_run_that_is_killed_is_swept_by_the_next", killed),
-            ("guard::the_deadline_ends_a_run", deadline),
-            ("guard::an_abra_that_hangs_does_not_hold_up_the_sweep", hangs_in_deploy),
-            ("guard::a_journal_that_cannot_be_written_ends_the_run", journal_full),
+            ("guardian::an_interrupt_in_mid_deploy_sweeps", |env| signalled(env, "INT", 2)),
+            ("guardian::a_termination_in_mid_deploy_sweeps", |env| signalled(env, "TERM", 15)),
+            ("guardian::a_hang_up_sweeps_and_further_signals_do_not_stop_that", hang_up),
+            ("guardian::a_signal_before_the_plan_ends_the_run_and_its_abra", before_the_plan),
+            ("guardian::the_death_of_the_parent_sweeps", parent_dies),
+            ("guardian::a_run_that_is_killed_is_swept_by_the_next", killed),
+            ("guardian::the_deadline_ends_a_run", deadline),
+            ("guardian::an_abra_that_hangs_does_not_hold_up_the_sweep", hangs_in_deploy),
+            ("guardian::a_journal_that_cannot_be_written_ends_the_run", journal_full),
         ],
     )
 }
@@ -40,48 +40,48 @@ const CANCELLED: &str = r#""event":"cancel-requested""#;
 const FINISHED: &str = r#""event":"run-finished""#;
 
 /// A run of `hello` whose services are coming up.
-fn in_mid_deploy(stage: &TestEnv<'_>) -> Child {
-    let run = stage.start(&["--recipe", "hello"]);
-    stage.reached(WAITS);
+fn in_mid_deploy(env: &TestEnv<'_>) -> Child {
+    let run = env.start(&["--recipe", "hello"]);
+    env.reached(WAITS);
     run
 }
 
 /// That the run was ended early in mid-deploy, says so everywhere, and has left nothing.
-fn assert_ended(stage: &TestEnv<'_>, told: &CommandOutput, exit: i32, sentence: &str) {
+fn assert_ended(env: &TestEnv<'_>, told: &CommandOutput, exit: i32, sentence: &str) {
     told.assert(exit, &["ending early", "inconclusive (install, upgrade, backup, restore", sentence, "left behind: nothing"]);
-    let results = stage.results();
+    let results = env.results();
     assert_eq!(results["verdict"]["outcome"], "inconclusive", "{results}");
     assert_eq!(results["exit_code"], exit, "{results}");
     assert_eq!(results["results"]["install"], "unver", "{results}");
     assert!(results["finished"].is_string() && results["claimed"] == serde_json::json!([]), "{results}");
-    stage.assert_zero();
+    env.assert_zero();
 }
 
-fn signalled(stage: &TestEnv<'_>, name: &str, number: i32) {
-    let run = in_mid_deploy(stage);
+fn signalled(env: &TestEnv<'_>, name: &str, number: i32) {
+    let run = in_mid_deploy(env);
     signal(run.id(), name);
-    assert_ended(stage, &ended(run), 128 + number, &format!("the run was ended by signal {number}"));
+    assert_ended(env, &ended(run), 128 + number, &format!("the run was ended by signal {number}"));
 }
 
 /// A terminal that closes hangs up, and what started the run often ends with it, so more signals follow the first.
-fn hang_up(stage: &TestEnv<'_>) {
-    let run = in_mid_deploy(stage);
+fn hang_up(env: &TestEnv<'_>) {
+    let run = in_mid_deploy(env);
     let pid = run.id();
     signal(pid, "HUP");
-    stage.reached(CANCELLED);
+    env.reached(CANCELLED);
     signal(pid, "INT");
     signal(pid, "TERM");
-    assert_ended(stage, &ended(run), 129, "the run was ended by signal 1");
+    assert_ended(env, &ended(run), 129, "the run was ended by signal 1");
 }
 
 /// abra is waited for when the signal comes, and there is no plan yet.
-fn before_the_plan(stage: &TestEnv<'_>) {
-    let abra = stage.script("sleep 60.125");
-    let run = stage.start_on(&[("abra", &abra)], &["--recipe", "hello"]);
-    stage.reached(r#""event":"child-started""#);
+fn before_the_plan(env: &TestEnv<'_>) {
+    let abra = env.script("sleep 60.125");
+    let run = env.start_on(&[("abra", &abra)], &["--recipe", "hello"]);
+    env.reached(r#""event":"child-started""#);
     signal(run.id(), "INT");
     let told = ended(run);
-    assert_ended(stage, &told, 130, "the run was ended by signal 2");
+    assert_ended(env, &told, 130, "the run was ended by signal 2");
     assert!(!told.out.contains("over HTTP"), "nobody would have asked yet:\n{told}");
     assert!(!left_alive(&abra) && !left_alive("60.125"), "abra is ended with the run, and what it started");
 }
@@ -94,66 +94,66 @@ pub(crate) fn left_alive(word: &str) -> bool {
         .any(|line| String::from_utf8_lossy(&line).split('\0').any(|argument| argument == word))
 }
 
-fn parent_dies(stage: &TestEnv<'_>) {
+fn parent_dies(env: &TestEnv<'_>) {
     let mut parent = Command::new("sh");
     // The shell has something to do afterwards, so that it does not become taster itself.
     parent.args(["-c", "\"$0\" --recipe hello > told 2>&1; true"]).arg(sandbox_fixture::env().exe);
-    let mut shell = started(stage.equip(&mut parent));
-    stage.reached(WAITS);
+    let mut shell = started(env.equip(&mut parent));
+    env.reached(WAITS);
     shell.kill().unwrap();
     shell.wait().unwrap();
-    stage.reached(FINISHED);
-    until("taster has told its verdict", || fs::read_to_string(stage.path().join("told")).unwrap().contains("left behind"));
-    let out = fs::read_to_string(stage.path().join("told")).unwrap();
-    assert_ended(stage, &CommandOutput { exit: Some(143), out, err: String::new() }, 143, "the run was ended by signal 15");
+    env.reached(FINISHED);
+    until("taster has told its verdict", || fs::read_to_string(env.path().join("told")).unwrap().contains("left behind"));
+    let out = fs::read_to_string(env.path().join("told")).unwrap();
+    assert_ended(env, &CommandOutput { exit: Some(143), out, err: String::new() }, 143, "the run was ended by signal 15");
 }
 
 /// The run dies while abra deploys, and its guardian too: abra goes with them, the results say what is true, the next run sweeps before its own.
-fn killed(stage: &TestEnv<'_>) {
-    let abra = stage.script("\"$ABRA\" \"$@\" || exit; case \"$*\" in *'app deploy'*) sleep 61.125;; esac");
-    let mut run = stage.start_on(&[("abra", &abra)], &["--recipe", "hello"]);
-    stage.reached("abra app-deploy");
-    let dead = stage.only_run();
+fn killed(env: &TestEnv<'_>) {
+    let abra = env.script("\"$ABRA\" \"$@\" || exit; case \"$*\" in *'app deploy'*) sleep 61.125;; esac");
+    let mut run = env.start_on(&[("abra", &abra)], &["--recipe", "hello"]);
+    env.reached("abra app-deploy");
+    let dead = env.only_run();
     let stack = stack_of(&run_id(&dead)).to_string();
-    until("the app is on the Swarm", || stage.ground.engine.left_of(&stack, &[]).contains("service"));
-    stage.kill_with_guardian(&mut run);
+    until("the app is on the Swarm", || env.fixture.engine.left_of(&stack, &[]).contains("service"));
+    env.kill_with_guardian(&mut run);
     let told = results(&dead);
     assert_ne!(told["verdict"]["outcome"], "green", "{told}");
     assert!(told["finished"].is_null() && told["exit_code"] != 0, "{told}");
     assert!(told["claimed"].to_string().contains(&stack), "{told}");
-    assert!(!stage.ground.engine.left_of(&stack, &[]).is_empty());
+    assert!(!env.fixture.engine.left_of(&stack, &[]).is_empty());
 
-    let next = stage.start_on(&[], &["--recipe", "hello"]);
-    until("the next run has begun", || stage.runs().len() == 2);
-    assert_eq!(stage.ground.engine.left_of(&stack, &[]), "", "the dead run is swept before the next begins");
+    let next = env.start_on(&[], &["--recipe", "hello"]);
+    until("the next run has begun", || env.runs().len() == 2);
+    assert_eq!(env.fixture.engine.left_of(&stack, &[]), "", "the dead run is swept before the next begins");
     assert!(!left_alive(&abra) && !left_alive("61.125"), "its abra does not live on");
     ended(next).assert(0, &["janitor: ", "nothing left", "green (install, upgrade, backup, restore"]);
     // What the engine may still have been at work on is looked for once more.
-    stage.run(&["janitor"]).assert(0, &["nothing left"]);
-    stage.assert_zero();
+    env.run(&["janitor"]).assert(0, &["nothing left"]);
+    env.assert_zero();
 }
 
-fn deadline(stage: &TestEnv<'_>) {
-    let told = stage.run(&["--recipe", "hello", "--deadline", "3"]);
-    assert_ended(stage, &told, 3, "the run was ended at its deadline");
+fn deadline(env: &TestEnv<'_>) {
+    let told = env.run(&["--recipe", "hello", "--deadline", "3"]);
+    assert_ended(env, &told, 3, "the run was ended at its deadline");
 }
 
 /// abra has submitted the stack and then says nothing more; nor does it when it is asked to undeploy.
-fn hangs_in_deploy(stage: &TestEnv<'_>) {
-    let abra = stage.script(
+fn hangs_in_deploy(env: &TestEnv<'_>) {
+    let abra = env.script(
         "case \"$*\" in *'app deploy'*) \"$ABRA\" \"$@\"; sleep 62.125;; *undeploy*) sleep 62.125;; esac\nexec \"$ABRA\" \"$@\"",
     );
-    let told = stage.run_on(&[("abra", &abra)], &["--recipe", "hello", "--deadline", "4"]);
-    assert_ended(stage, &told, 3, "the run was ended at its deadline");
+    let told = env.run_on(&[("abra", &abra)], &["--recipe", "hello", "--deadline", "4"]);
+    assert_ended(env, &told, 3, "the run was ended at its deadline");
     assert!(!left_alive(&abra) && !left_alive("62.125"), "abra is ended with the run");
 }
 
 /// No file may grow beyond 6 kB, which the journal does in mid-run.
-fn journal_full(stage: &TestEnv<'_>) {
+fn journal_full(env: &TestEnv<'_>) {
     let mut limited = Command::new("sh");
     // The shell counts in blocks of 512 bytes; ignored signals stay so in what it becomes.
     limited.args(["-c", "trap '' XFSZ; ulimit -f 12; exec \"$0\" --recipe hello"]).arg(sandbox_fixture::env().exe);
-    let told = ended(started(stage.equip(&mut limited)));
+    let told = ended(started(env.equip(&mut limited)));
     told.assert(
         3,
         &[
@@ -164,6 +164,6 @@ fn journal_full(stage: &TestEnv<'_>) {
         ],
     );
     // What it could not write down as done is looked after by the next run, and there is nothing to do.
-    stage.run(&["janitor"]).assert(0, &["0 removed", "nothing left"]);
-    stage.assert_zero();
+    env.run(&["janitor"]).assert(0, &["0 removed", "nothing left"]);
+    env.assert_zero();
 }

@@ -10,71 +10,71 @@ use unit_tests::{
     test_env::{TestEnv, CommandOutput, ended, run_id, signal},
 };
 
-use crate::{outside::script, runs::on_stages};
+use crate::{executables::script, runs::on_stages};
 
-/// The stories of this file.
-pub(crate) fn stories(ground: Option<&SandboxFixture>) -> Vec<Trial> {
+/// The tests of this file.
+pub(crate) fn tests(fixture: Option<&SandboxFixture>) -> Vec<Trial> {
     on_stages(
-        ground,
+        fixture,
         &[
-            ("keep::a_kept_app_is_tested_again_and_removed_when_somebody_says_so", kept),
-            ("keep::a_watched_test_is_run_when_it_is_saved", watched),
-            ("keep::the_janitor_removes_an_app_whose_time_is_over", over),
-            ("keep::a_run_that_is_ended_keeps_nothing", ended_early),
+            ("kept_app::a_kept_app_is_tested_again_and_removed_when_somebody_says_so", kept),
+            ("kept_app::a_watched_test_is_run_when_it_is_saved", watched),
+            ("kept_app::the_janitor_removes_an_app_whose_time_is_over", over),
+            ("kept_app::a_run_that_is_ended_keeps_nothing", ended_early),
         ],
     )
 }
 
 /// The domain that a run kept, and the run's id.
-fn kept_by(stage: &TestEnv<'_>, told: &CommandOutput) -> (String, String) {
-    let run = run_id(stage.runs().first().expect("a run")).to_string();
+fn kept_by(env: &TestEnv<'_>, told: &CommandOutput) -> (String, String) {
+    let run = run_id(env.runs().first().expect("a run")).to_string();
     let domain = told.out.lines().find_map(|line| line.trim().strip_prefix("kept: ")?.split(' ').next().map(str::to_owned));
     (domain.unwrap_or_else(|| panic!("no app is kept:\n{told}")), run)
 }
 
-fn kept(stage: &TestEnv<'_>) {
-    let mine = stage.copy_of("hello");
+fn kept(env: &TestEnv<'_>) {
+    let mine = env.copy_of("hello");
     let path = mine.display().to_string();
-    let told = stage.run(&["--recipe", "hello", "--path", &path, "--tiers", "install,custom", "--keep", "20m"]);
+    let told = env.run(&["--recipe", "hello", "--path", &path, "--tiers", "install,custom", "--keep", "20m"]);
     told.assert(0, &["green (install, custom)", "removes it at once", "--attach"]);
-    let (domain, run) = kept_by(stage, &told);
-    assert!(stage.page(&domain, "/health").contains("200"), "the app is there");
-    stage.run(&["janitor"]).assert(0, &[&format!("{run}: keeps {domain} until ")]);
+    let (domain, run) = kept_by(env, &told);
+    assert!(env.page(&domain, "/health").contains("200"), "the app is there");
+    env.run(&["janitor"]).assert(0, &[&format!("{run}: keeps {domain} until ")]);
 
     let attach = ["--recipe", "hello", "--attach", &domain];
-    stage.run(&attach).assert(0, &["green (custom)", "posts::a post is read back: passed", "left behind: nothing"]);
-    stage.run(&["--recipe", "ghost", "--attach", &domain]).assert(2, &["is an app of hello, not of ghost"]);
-    stage
+    env.run(&attach).assert(0, &["green (custom)", "posts::a post is read back: passed", "left behind: nothing"]);
+    env.run(&["--recipe", "ghost", "--attach", &domain]).assert(2, &["is an app of hello, not of ghost"]);
+    env
         .run(&["--recipe", "hello", "--attach", "shop.taster.test"])
         .assert(2, &["shop.taster.test is no app of a run of taster"]);
     let tiers = [&attach[..], &["--tiers", "install"]].concat();
-    stage.run(&tiers).assert(2, &["--tiers speaks of another"]);
+    env.run(&tiers).assert(2, &["--tiers speaks of another"]);
 
     // Tests that were written after the app was kept. As long as one of them runs, nobody removes the app.
-    let (began, go) = (stage.path().join("began"), stage.path().join("go"));
+    let (began, go) = (env.path().join("began"), env.path().join("go"));
     let waits = format!("touch '{}'; until [ -e '{}' ]; do sleep 0.05; done", began.display(), go.display());
     script(&mine.join("tests/waits.sh"), &waits, true);
-    let testing = stage.start(&[&attach[..], &["--trust-tests"]].concat());
+    let testing = env.start(&[&attach[..], &["--trust-tests"]].concat());
     until("the test runs", || began.exists());
-    stage.run(&["janitor", &run]).assert(0, &[&format!("{run}: alive")]);
-    stage.run(&attach).assert(2, &[&format!("{domain} is in use by another run")]);
+    env.run(&["janitor", &run]).assert(0, &[&format!("{run}: alive")]);
+    env.run(&attach).assert(2, &[&format!("{domain} is in use by another run")]);
     fs::write(go, "").unwrap();
     ended(testing).assert(0, &["green (custom)", "tests/waits.sh: passed"]);
 
-    stage.run(&["janitor", &run]).assert(0, &[&format!("{run}: "), "removed in", "nothing left"]);
-    stage.run(&attach).assert(2, &[&format!("{domain} is not kept by its run")]);
-    stage.assert_zero();
+    env.run(&["janitor", &run]).assert(0, &[&format!("{run}: "), "removed in", "nothing left"]);
+    env.run(&attach).assert(2, &[&format!("{domain} is not kept by its run")]);
+    env.assert_zero();
 }
 
-fn watched(stage: &TestEnv<'_>) {
-    let tests = stage.path().join("tests");
+fn watched(env: &TestEnv<'_>) {
+    let tests = env.path().join("tests");
     script(&tests.join("first.sh"), "exit 0", true);
     script(&tests.join("second.sh"), "exit 0", true);
     let shown = tests.display().to_string();
-    let told = stage.run(&["--recipe", "hello", "--tiers", "install", "--keep"]);
-    let (domain, run) = kept_by(stage, &told);
-    let log = stage.path().join("watch.log");
-    let watch = BackgroundProcess::start(&mut stage.taster(&["watch", "--recipe", "hello", "--attach", &domain, "--pack", &shown]), log);
+    let told = env.run(&["--recipe", "hello", "--tiers", "install", "--keep"]);
+    let (domain, run) = kept_by(env, &told);
+    let log = env.path().join("watch.log");
+    let watch = BackgroundProcess::start(&mut env.taster(&["watch", "--recipe", "hello", "--attach", &domain, "--pack", &shown]), log);
     let says = |words: &str| until(&format!("it says {words}"), || watch.said().contains(words));
     says("watching ");
     script(&tests.join("first.sh"), "echo the page is empty; exit 1", true);
@@ -84,23 +84,23 @@ fn watched(stage: &TestEnv<'_>) {
     says("after the change: exit 0");
     assert!(watch.said().contains("second.sh: passed"), "{}", watch.said());
     watch.interrupt();
-    stage.run(&["janitor", &run]).assert(0, &["nothing left"]);
-    stage.assert_zero();
+    env.run(&["janitor", &run]).assert(0, &["nothing left"]);
+    env.assert_zero();
 }
 
-fn over(stage: &TestEnv<'_>) {
-    let told = stage.run(&["--recipe", "hello", "--tiers", "install", "--keep", "1s"]);
-    let (domain, run) = kept_by(stage, &told);
-    until("the janitor removes it", || !stage.run(&["janitor"]).out.contains(&format!("{run}: keeps ")));
-    let told = stage.run(&["--recipe", "hello", "--attach", &domain]);
+fn over(env: &TestEnv<'_>) {
+    let told = env.run(&["--recipe", "hello", "--tiers", "install", "--keep", "1s"]);
+    let (domain, run) = kept_by(env, &told);
+    until("the janitor removes it", || !env.run(&["janitor"]).out.contains(&format!("{run}: keeps ")));
+    let told = env.run(&["--recipe", "hello", "--attach", &domain]);
     told.assert(2, &[&format!("{domain} is not kept by its run")]);
-    stage.assert_zero();
+    env.assert_zero();
 }
 
-fn ended_early(stage: &TestEnv<'_>) {
-    let run = stage.start(&["--recipe", "hello", "--tiers", "install", "--keep"]);
-    stage.reached(r#""event":"step-started","step":"deploy""#);
+fn ended_early(env: &TestEnv<'_>) {
+    let run = env.start(&["--recipe", "hello", "--tiers", "install", "--keep"]);
+    env.reached(r#""event":"step-started","step":"deploy""#);
     signal(run.id(), "INT");
     ended(run).assert(130, &["left behind: nothing"]);
-    stage.assert_zero();
+    env.assert_zero();
 }

@@ -14,10 +14,10 @@ use super::{
     runs::{on_stages, stage_of},
 };
 
-/// The stories of this file.
-pub(crate) fn stories(ground: Option<&SandboxFixture>) -> Vec<Trial> {
+/// The tests of this file.
+pub(crate) fn tests(fixture: Option<&SandboxFixture>) -> Vec<Trial> {
     on_stages(
-        ground,
+        fixture,
         &[
             ("life::what_was_spoiled_comes_back_and_hooks_are_asked_for", good),
             ("life::an_abra_that_does_not_know_hooks_is_used_without_and_that_is_told", hookless),
@@ -31,11 +31,11 @@ pub(crate) fn stories(ground: Option<&SandboxFixture>) -> Vec<Trial> {
             ("life::a_backup_that_is_ended_half_way_leaves_no_snapshot", half_way),
             ("life::a_snapshot_that_is_made_when_the_run_is_ended_is_forgotten", just_made),
             ("life::a_snapshot_of_a_run_that_was_killed_is_forgotten_by_the_janitor", killed),
-            ("life::a_row_in_sqlite_outlives_upgrade_and_restore", |stage| row(stage, "sqlite", "SQLite", "pass")),
+            ("life::a_row_in_sqlite_outlives_upgrade_and_restore", |env| row(env, "sqlite", "SQLite", "pass")),
             // What is restored under a running Redis is not read by it, so only the upgrade is told by its row.
-            ("life::a_row_in_redis_outlives_an_upgrade", |stage| row(stage, "redis", "Redis", "skip")),
-            ("life::a_row_in_postgresql_outlives_upgrade_and_restore", |stage| row(stage, "postgres", "PostgreSQL", "pass")),
-            ("life::a_row_in_mariadb_outlives_upgrade_and_restore", |stage| row(stage, "mariadb", "MariaDB or MySQL", "pass")),
+            ("life::a_row_in_redis_outlives_an_upgrade", |env| row(env, "redis", "Redis", "skip")),
+            ("life::a_row_in_postgresql_outlives_upgrade_and_restore", |env| row(env, "postgres", "PostgreSQL", "pass")),
+            ("life::a_row_in_mariadb_outlives_upgrade_and_restore", |env| row(env, "mariadb", "MariaDB or MySQL", "pass")),
         ],
     )
 }
@@ -43,32 +43,32 @@ pub(crate) fn stories(ground: Option<&SandboxFixture>) -> Vec<Trial> {
 const ALL: &str = "install,upgrade,backup,restore";
 const WITHOUT_UPGRADE: &str = "install,backup,restore";
 
-fn tasted(stage: &TestEnv<'_>, recipe: &str, tiers: &str) -> CommandOutput {
-    stage.run(&["--recipe", recipe, "--tiers", tiers])
+fn tasted(env: &TestEnv<'_>, recipe: &str, tiers: &str) -> CommandOutput {
+    env.run(&["--recipe", recipe, "--tiers", tiers])
 }
 
-/// That the backup service has no snapshot of any run on this stage.
-fn assert_no_snapshot(stage: &TestEnv<'_>) {
-    for run in stage.runs() {
+/// That the backup service has no snapshot of any run on this env.
+fn assert_no_snapshot(env: &TestEnv<'_>) {
+    for run in env.runs() {
         let domain = results(&run)["domain"].as_str().unwrap().parse().unwrap();
-        assert_eq!(snapshots(&stage.ground.engine, &domain), Vec::<String>::new());
+        assert_eq!(snapshots(&env.fixture.engine, &domain), Vec::<String>::new());
     }
-    stage.assert_zero();
+    env.assert_zero();
 }
 
 /// That the tiers that were asked for ended so, in their order, and that nothing is left. Gives the results.
-fn assert_tiers(stage: &TestEnv<'_>, told: &CommandOutput, exit: i32, ends: [&str; 4]) -> Value {
+fn assert_tiers(env: &TestEnv<'_>, told: &CommandOutput, exit: i32, ends: [&str; 4]) -> Value {
     told.assert(exit, &["left behind: nothing"]);
-    let results = stage.results();
+    let results = env.results();
     let tiers = ["install", "upgrade", "backup", "restore"].map(|tier| results["results"][tier].as_str().unwrap());
     assert_eq!(tiers, ends, "{results:#}");
-    assert_no_snapshot(stage);
+    assert_no_snapshot(env);
     results
 }
 
 /// That the run is red by the recipe's fault, for this cause in this step.
-fn assert_red(stage: &TestEnv<'_>, told: &CommandOutput, ends: [&str; 4], step: &str, cause: &str, says: &str) {
-    let results = assert_tiers(stage, told, 1, ends);
+fn assert_red(env: &TestEnv<'_>, told: &CommandOutput, ends: [&str; 4], step: &str, cause: &str, says: &str) {
+    let results = assert_tiers(env, told, 1, ends);
     assert_eq!((&results["verdict"]["outcome"], &results["owner"]), (&json!("red"), &json!("recipe")), "{results:#}");
     let failed = stage_of(&results, step);
     let failure = &failed["outcome"]["detail"];
@@ -88,8 +88,8 @@ fn remarks(results: &Value) -> String {
     results["remarks"].to_string()
 }
 
-fn good(stage: &TestEnv<'_>) {
-    let results = assert_tiers(stage, &tasted(stage, "hello-store", ALL), 0, ["pass"; 4]);
+fn good(env: &TestEnv<'_>) {
+    let results = assert_tiers(env, &tasted(env, "hello-store", ALL), 0, ["pass"; 4]);
     assert_eq!((&results["level"], &results["deploys"]), (&json!(3), &json!(1)));
     let mut posts = seen(&results, "a file in volume posts");
     posts.sort();
@@ -100,30 +100,30 @@ fn good(stage: &TestEnv<'_>) {
     assert!(remarks(&results).contains("was asked for its hooks (-H)"), "{results:#}");
 }
 
-fn hookless(stage: &TestEnv<'_>) {
-    let abra = stage.script(
+fn hookless(env: &TestEnv<'_>) {
+    let abra = env.script(
         "case \"$*\" in *'app restore'*' -H '*|*-H*'app restore'*) echo \"FATA unknown shorthand flag: 'H' in -H\"; exit 1;; esac\nexec \"$ABRA\" \"$@\"",
     );
-    let told = stage.run_on(&[("abra", &abra)], &["--recipe", "hello-store", "--tiers", WITHOUT_UPGRADE]);
-    let results = assert_tiers(stage, &told, 0, ["pass", "skip", "pass", "pass"]);
+    let told = env.run_on(&[("abra", &abra)], &["--recipe", "hello-store", "--tiers", WITHOUT_UPGRADE]);
+    let results = assert_tiers(env, &told, 0, ["pass", "skip", "pass", "pass"]);
     assert!(remarks(&results).contains("this abra does not know -H"), "{results:#}");
     assert!(!remarks(&results).contains("was asked for its hooks"), "{results:#}");
 }
 
 /// Head keeps its posts in a volume of another name. What is backed up and restored is what head has.
-fn volume(stage: &TestEnv<'_>) {
-    let told = tasted(stage, "hello-volume", ALL);
+fn volume(env: &TestEnv<'_>) {
+    let told = tasted(env, "hello-volume", ALL);
     let says = "service app does not mount volume posts any more";
-    assert_red(stage, &told, ["pass", "fail", "pass", "pass"], "check-upgrade", "data-lost", says);
-    let results = stage.results();
+    assert_red(env, &told, ["pass", "fail", "pass", "pass"], "check-upgrade", "data-lost", says);
+    let results = env.results();
     assert_eq!((&results["level"], &results["runs"]), (&json!(1), &json!("head")));
     assert!(seen(&results, "a file in volume entries").contains(&("after-restore".to_owned(), "pass".to_owned())));
 }
 
-fn empty(stage: &TestEnv<'_>) {
-    let told = tasted(stage, "hello-empty", WITHOUT_UPGRADE);
+fn empty(env: &TestEnv<'_>) {
+    let told = tasted(env, "hello-empty", WITHOUT_UPGRADE);
     assert_red(
-        stage,
+        env,
         &told,
         ["pass", "skip", "fail", "pass"],
         "backup",
@@ -132,29 +132,29 @@ fn empty(stage: &TestEnv<'_>) {
     );
 }
 
-fn nowhere(stage: &TestEnv<'_>) {
-    let told = tasted(stage, "hello-nowhere", WITHOUT_UPGRADE);
+fn nowhere(env: &TestEnv<'_>) {
+    let told = tasted(env, "hello-nowhere", WITHOUT_UPGRADE);
     assert_red(
-        stage,
+        env,
         &told,
         ["pass", "skip", "fail", "unver"],
         "backup",
         "abra-fatal",
         "abra ended with exit code 1: backup create",
     );
-    let results = stage.results();
+    let results = env.results();
     assert_eq!(stage_of(&results, "spoil")["status"], "unver", "nothing is spoiled that cannot be restored");
 }
 
-fn undone(stage: &TestEnv<'_>) {
-    let told = tasted(stage, "hello-undone", WITHOUT_UPGRADE);
-    assert_red(stage, &told, ["pass", "skip", "pass", "fail"], "check-restore", "data-lost", "a file in volume posts is gone");
+fn undone(env: &TestEnv<'_>) {
+    let told = tasted(env, "hello-undone", WITHOUT_UPGRADE);
+    assert_red(env, &told, ["pass", "skip", "pass", "fail"], "check-restore", "data-lost", "a file in volume posts is gone");
 }
 
-fn loadless(stage: &TestEnv<'_>) {
-    let told = tasted(stage, "hello-loadless", WITHOUT_UPGRADE);
+fn loadless(env: &TestEnv<'_>) {
+    let told = tasted(env, "hello-loadless", WITHOUT_UPGRADE);
     assert_red(
-        stage,
+        env,
         &told,
         ["pass", "skip", "pass", "fail"],
         "restore",
@@ -164,67 +164,67 @@ fn loadless(stage: &TestEnv<'_>) {
     told.assert(1, &["no dump can be loaded"]);
 }
 
-fn nothing(stage: &TestEnv<'_>) {
-    let abra = stage.script("case \"$*\" in *'app restore'*) exit 0;; esac\nexec \"$ABRA\" \"$@\"");
-    let told = stage.run_on(&[("abra", &abra)], &["--recipe", "hello-store", "--tiers", WITHOUT_UPGRADE]);
+fn nothing(env: &TestEnv<'_>) {
+    let abra = env.script("case \"$*\" in *'app restore'*) exit 0;; esac\nexec \"$ABRA\" \"$@\"");
+    let told = env.run_on(&[("abra", &abra)], &["--recipe", "hello-store", "--tiers", WITHOUT_UPGRADE]);
     let says = "a file in volume posts is still as it was spoiled: the restore did not bring it back";
-    assert_red(stage, &told, ["pass", "skip", "pass", "fail"], "check-restore", "data-lost", says);
+    assert_red(env, &told, ["pass", "skip", "pass", "fail"], "check-restore", "data-lost", says);
 }
 
-fn kept(stage: &TestEnv<'_>) {
-    let results = assert_tiers(stage, &tasted(stage, "hello-kept", ALL), 0, ["pass", "pass", "skip", "skip"]);
+fn kept(env: &TestEnv<'_>) {
+    let results = assert_tiers(env, &tasted(env, "hello-kept", ALL), 0, ["pass", "pass", "skip", "skip"]);
     let because = "was skipped, for there is no label backupbot.backup";
     assert_eq!(results["skips"]["intentional"]["backup_restore"], because, "{results:#}");
 }
 
 /// A run in whose backup abra has just been started.
-fn in_mid_backup(stage: &TestEnv<'_>, abra: Option<&str>, recipe: &str) -> std::process::Child {
+fn in_mid_backup(env: &TestEnv<'_>, abra: Option<&str>, recipe: &str) -> std::process::Child {
     let changed: Vec<(&str, &str)> = abra.map(|abra| ("abra", abra)).into_iter().collect();
-    let run = stage.start_on(&changed, &["--recipe", recipe, "--tiers", "install,backup"]);
-    stage.reached(r#""event":"step-finished","step":"deploy""#);
-    stage.reached("app-backup-create");
+    let run = env.start_on(&changed, &["--recipe", recipe, "--tiers", "install,backup"]);
+    env.reached(r#""event":"step-finished","step":"deploy""#);
+    env.reached("app-backup-create");
     run
 }
 
 /// Waits until the backup service has a snapshot of the run.
-fn snapshot_made(stage: &TestEnv<'_>) {
-    let domain = stage.results()["domain"].as_str().unwrap().parse().unwrap();
-    until("the snapshot is made", || !snapshots(&stage.ground.engine, &domain).is_empty());
+fn snapshot_made(env: &TestEnv<'_>) {
+    let domain = env.results()["domain"].as_str().unwrap().parse().unwrap();
+    until("the snapshot is made", || !snapshots(&env.fixture.engine, &domain).is_empty());
 }
 
 /// An abra that says nothing more once the snapshot is made.
 const SILENT: &str = "case \"$*\" in *'backup create'*) \"$ABRA\" \"$@\" > /dev/null; sleep 63.125;; esac\nexec \"$ABRA\" \"$@\"";
 
-fn assert_terminated(stage: &TestEnv<'_>, run: std::process::Child) {
+fn assert_terminated(env: &TestEnv<'_>, run: std::process::Child) {
     signal(run.id(), "TERM");
-    assert_tiers(stage, &ended(run), 143, ["pass", "skip", "unver", "skip"]);
+    assert_tiers(env, &ended(run), 143, ["pass", "skip", "unver", "skip"]);
 }
 
 /// The hook goes on in the app's container when its run is ended, and so does the backup service.
-fn half_way(stage: &TestEnv<'_>) {
-    assert_terminated(stage, in_mid_backup(stage, None, "hello-slow"));
+fn half_way(env: &TestEnv<'_>) {
+    assert_terminated(env, in_mid_backup(env, None, "hello-slow"));
 }
 
-fn just_made(stage: &TestEnv<'_>) {
-    let run = in_mid_backup(stage, Some(&stage.script(SILENT)), "hello-store");
-    snapshot_made(stage);
-    assert_terminated(stage, run);
+fn just_made(env: &TestEnv<'_>) {
+    let run = in_mid_backup(env, Some(&env.script(SILENT)), "hello-store");
+    snapshot_made(env);
+    assert_terminated(env, run);
 }
 
-fn killed(stage: &TestEnv<'_>) {
-    let mut run = in_mid_backup(stage, Some(&stage.script(SILENT)), "hello-store");
-    snapshot_made(stage);
-    stage.kill_with_guardian(&mut run);
-    assert!(journal(&stage.only_run()).contains(r#""claimed":"snapshots""#), "the claim came before the act");
-    stage.run(&["janitor"]).assert(0, &["removed", "nothing left"]);
-    assert_no_snapshot(stage);
+fn killed(env: &TestEnv<'_>) {
+    let mut run = in_mid_backup(env, Some(&env.script(SILENT)), "hello-store");
+    snapshot_made(env);
+    env.kill_with_guardian(&mut run);
+    assert!(journal(&env.only_run()).contains(r#""claimed":"snapshots""#), "the claim came before the act");
+    env.run(&["janitor"]).assert(0, &["removed", "nothing left"]);
+    assert_no_snapshot(env);
 }
 
-/// The images are assembled for these stories alone, the first time.
-fn row(stage: &TestEnv<'_>, database: &str, name: &str, restored: &str) {
+/// The images are assembled for these tests alone, the first time.
+fn row(env: &TestEnv<'_>, database: &str, name: &str, restored: &str) {
     let recipe = format!("hello-{database}");
-    stage.ground.provide(&recipe);
-    let results = assert_tiers(stage, &tasted(stage, &recipe, ALL), 0, ["pass"; 4]);
+    env.fixture.provide(&recipe);
+    let results = assert_tiers(env, &tasted(env, &recipe, ALL), 0, ["pass"; 4]);
     let mut seen = seen(&results, &format!("a row in the {name} database of db"));
     seen.sort();
     let moments = [("after-restore", restored), ("after-upgrade", "pass"), ("planted", "pass"), ("spoiled", "pass")];

@@ -20,19 +20,19 @@ use unit_tests::{
 
 use super::{runs::on_stages, tell};
 
-/// The stories of this file.
-pub(crate) fn stories(ground: Option<&SandboxFixture>) -> Vec<Trial> {
-    let network = on_stages(ground, &[("offline::nothing_leaves_the_machine", nothing_leaves)]);
-    let refused = on_stages(ground, &[("offline::an_image_that_is_not_there_is_refused_before_anything_is_made", refused)]);
+/// The tests of this file.
+pub(crate) fn tests(fixture: Option<&SandboxFixture>) -> Vec<Trial> {
+    let network = on_stages(fixture, &[("offline::nothing_leaves_the_machine", nothing_leaves)]);
+    let refused = on_stages(fixture, &[("offline::an_image_that_is_not_there_is_refused_before_anything_is_made", refused)]);
     let missing = missing();
     if let Some(missing) = &missing {
         tell(&format!("offline::nothing_leaves_the_machine is not run: {missing}"));
     }
-    let network = network.into_iter().map(|story| story.with_ignored_flag(missing.is_some()));
+    let network = network.into_iter().map(|test| test.with_ignored_flag(missing.is_some()));
     network.chain(refused).collect()
 }
 
-/// What keeps the story from being run here. In CI the tools are installed, and nothing may.
+/// What keeps the test from being run here. In CI the tools are installed, and nothing may.
 fn missing() -> Option<String> {
     let works =
         |program: &str, args: &[&str]| Command::new(program).args(args).output().is_ok_and(|output| output.status.success());
@@ -55,7 +55,7 @@ fn missing() -> Option<String> {
 }
 
 /// A network namespace with a way to the host, and rules that let only what goes to one address through and count the rest. It is
-/// removed with all its rules when it is dropped, also by a story that panics.
+/// removed with all its rules when it is dropped, also by a test that panics.
 struct Lonely {
     name: String,
 }
@@ -123,9 +123,9 @@ impl Lonely {
     }
 
     /// taster in it.
-    fn taster(&self, stage: &TestEnv<'_>, args: &[&str]) -> CommandOutput {
+    fn taster(&self, env: &TestEnv<'_>, args: &[&str]) -> CommandOutput {
         let mut within = self.command(&env().exe.to_string_lossy());
-        ended(started(stage.equip(&mut within).args(args)))
+        ended(started(env.equip(&mut within).args(args)))
     }
 
     /// How many packets went to the ingress, and how many were on their way to anywhere else, itself included.
@@ -152,39 +152,39 @@ impl Drop for Lonely {
 }
 
 /// An address of the ingress that is not the loopback's, for every network has a loopback of its own.
-fn ingress(stage: &TestEnv<'_>) -> SocketAddr {
-    let published = stage.ground.engine.ask(&["port", "taster-ingress", "443/tcp"]);
+fn ingress(env: &TestEnv<'_>) -> SocketAddr {
+    let published = env.fixture.engine.ask(&["port", "taster-ingress", "443/tcp"]);
     let addresses = published.lines().filter_map(|line| line.trim().parse::<SocketAddr>().ok());
     let mut outer = addresses.filter(|address| !address.ip().is_loopback());
     outer.next().unwrap_or_else(|| panic!("the ingress is published on {published} only"))
 }
 
-fn nothing_leaves(stage: &TestEnv<'_>) {
-    let ingress = ingress(stage);
+fn nothing_leaves(env: &TestEnv<'_>) {
+    let ingress = ingress(env);
     let address = ingress.to_string();
-    let host = stage.host_file(&[("ingress", &address)]).display().to_string();
+    let host = env.host_file(&[("ingress", &address)]).display().to_string();
     let lonely = Lonely::with_only(ingress);
     assert_eq!(lonely.counted(), (0, 0), "nothing is counted before anything runs");
 
-    let told = lonely.taster(stage, &["--recipe", "hello", "--offline", "--host", &host]);
+    let told = lonely.taster(env, &["--recipe", "hello", "--offline", "--host", &host]);
     told.assert(0, &["green (install, upgrade, backup, restore", "left behind: nothing"]);
     let (asked, elsewhere) = lonely.counted();
     assert!(asked > 0, "the app was asked through the ingress");
     assert_eq!(elsewhere, 0, "nothing went anywhere else:\n{told}");
-    stage.assert_zero();
+    env.assert_zero();
 
     // The same measure sees a child of abra that asks outside, deep within a run, by either protocol …
     let words = OUTSIDE.map(|outside| format!("bash -c 'echo x > /dev/udp/{outside}/53' 2> /dev/null"));
-    let abra = stage.script(&format!("case \"$*\" in *'app new'*) {}; exit 1; esac\nexec \"$ABRA\" \"$@\"", words.join("; ")));
-    fs::remove_dir_all(stage.only_run()).unwrap();
-    let host = stage.host_file(&[("ingress", &address), ("abra", &abra)]).display().to_string();
-    stage.clone_to("hello", &stage.path().join(".abra/recipes/hello"));
-    let told = lonely.taster(stage, &["--recipe", "hello", "--offline", "--host", &host]);
+    let abra = env.script(&format!("case \"$*\" in *'app new'*) {}; exit 1; esac\nexec \"$ABRA\" \"$@\"", words.join("; ")));
+    fs::remove_dir_all(env.only_run()).unwrap();
+    let host = env.host_file(&[("ingress", &address), ("abra", &abra)]).display().to_string();
+    env.clone_to("hello", &env.path().join(".abra/recipes/hello"));
+    let told = lonely.taster(env, &["--recipe", "hello", "--offline", "--host", &host]);
     assert_ne!(told.exit, Some(0), "abra failed once it had asked:\n{told}");
     let (_, elsewhere) = lonely.counted();
     let sent = 1 + u64::from(v6());
     assert!(elsewhere >= sent, "all {sent} packets were counted, not {elsewhere}:\n{told}");
-    stage.assert_zero();
+    env.assert_zero();
 
     // … and a connection that anybody opens, to a name server or to itself.
     for outside in ["203.0.113.9", "127.0.0.1"] {
@@ -200,16 +200,16 @@ fn nothing_leaves(stage: &TestEnv<'_>) {
 }
 
 /// A recipe with an image that nobody has.
-fn refused(stage: &TestEnv<'_>) {
+fn refused(env: &TestEnv<'_>) {
     let compose = "version: \"3.8\"\nservices:\n  app:\n    image: taster.test/absent:1\n";
-    let recipe = stage.recipe("absent", compose, "TYPE=absent\nDOMAIN=absent.example.com\n");
-    let told = stage.run(&["--recipe", "absent", "--path", &recipe.display().to_string(), "--offline"]);
+    let recipe = env.recipe("absent", compose, "TYPE=absent\nDOMAIN=absent.example.com\n");
+    let told = env.run(&["--recipe", "absent", "--path", &recipe.display().to_string(), "--offline"]);
     told.assert(3, &["why (infrastructure)", "the engine does not have taster.test/absent:1, and nothing may leave the machine"]);
-    let results = stage.results();
+    let results = env.results();
     assert_eq!((&results["deploys"], &results["needs"]), (&0.into(), &serde_json::Value::Null), "{results}");
-    let transcripts = stage.only_run().join("transcripts");
+    let transcripts = env.only_run().join("transcripts");
     let called: Vec<String> =
         fs::read_dir(transcripts).unwrap().flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     assert!(called.iter().all(|name| name.ends_with("-version.txt")), "abra was asked for nothing but its version: {called:?}");
-    stage.assert_zero();
+    env.assert_zero();
 }

@@ -12,10 +12,10 @@ use unit_tests::{
 
 use super::runs::on_stages;
 
-/// The stories of this file.
-pub(crate) fn stories(ground: Option<&SandboxFixture>) -> Vec<Trial> {
+/// The tests of this file.
+pub(crate) fn tests(fixture: Option<&SandboxFixture>) -> Vec<Trial> {
     on_stages(
-        ground,
+        fixture,
         &[
             ("redact::a_secret_that_the_app_prints_is_hidden_in_all_that_the_run_leaves", leak),
             ("redact::a_plan_does_not_tell_the_password_of_a_sample", planned),
@@ -47,13 +47,13 @@ networks:
 "#;
 const SAMPLE: &str = "TYPE=hello-leak\nDOMAIN=hello-leak.example.com\nLETS_ENCRYPT_ENV=production\nSMTP_PASSWORD=m4il-p4ss&word\nSECRET_TOKEN_VERSION=v1 # length=40\n";
 
-fn leak(stage: &TestEnv<'_>) {
-    let recipe = stage.recipe("hello-leak", &COMPOSE.replace("IMAGE", IMAGE), SAMPLE);
-    let run = stage.start(&["--recipe", "hello-leak", "--path", &recipe.display().to_string()]);
+fn leak(env: &TestEnv<'_>) {
+    let recipe = env.recipe("hello-leak", &COMPOSE.replace("IMAGE", IMAGE), SAMPLE);
+    let run = env.start(&["--recipe", "hello-leak", "--path", &recipe.display().to_string()]);
     // What was printed is asked of the engine, not of the code under test.
     let mut said = String::new();
     until("the app has printed its secret", || {
-        said = printed_by_the_app(stage);
+        said = printed_by_the_app(env);
         said.contains("token=") && said.contains("mail=")
     });
     let told = ended(run);
@@ -62,24 +62,24 @@ fn leak(stage: &TestEnv<'_>) {
     let secret = between(&said, "token=", ".\n");
     assert_eq!(secret.len(), 40, "abra made a secret of the length that was asked for: {said}");
     let base64 = BASE64.encode(secret.as_bytes());
-    let folder = stage.only_run();
+    let folder = env.only_run();
     for text in [secret, &base64[..50], "m4il-p4ss"] {
         assert_eq!(files_with(&folder, text), Vec::<String>::new(), "{text} is in no file");
         assert!(!told.out.contains(text) && !told.err.contains(text), "{text} was not printed:\n{told}");
     }
     assert!(files_with(&folder, "token=•••").iter().any(|file| file.ends_with("evidence/deploy.txt")), "the evidence is kept");
     assert!(files_with(&folder, "\"value\":\"•••\"").iter().any(|file| file.contains("app-secret-generate")));
-    assert_eq!(stage.results()["flags"]["no_secret_leak"], true);
-    stage.assert_zero();
+    assert_eq!(env.results()["flags"]["no_secret_leak"], true);
+    env.assert_zero();
 }
 
 /// A recipe that puts the password of its sample where a plan quotes the recipe.
-fn planned(stage: &TestEnv<'_>) {
+fn planned(env: &TestEnv<'_>) {
     let compose = "version: \"3.8\"\nservices:\n  app:\n    image: taster.test/${SMTP_PASSWORD}:1\n";
     let sample = "TYPE=hello-leak\nDOMAIN=hello-leak.example.com\nSMTP_PASSWORD=m4il-p4ss\n";
-    let recipe = stage.recipe("hello-leak", compose, sample);
+    let recipe = env.recipe("hello-leak", compose, sample);
     for more in [&[][..], &["--json"]] {
-        let told = stage.run(&[&["plan", "--recipe", "hello-leak", "--path", &recipe.display().to_string()], more].concat());
+        let told = env.run(&[&["plan", "--recipe", "hello-leak", "--path", &recipe.display().to_string()], more].concat());
         told.assert(0, &["taster.test/•••:1"]);
         assert!(!format!("{told}").contains("m4il-p4ss"), "{told}");
         assert!(more.is_empty() || serde_json::from_str::<serde_json::Value>(&told.out).is_ok(), "{told}");
@@ -87,12 +87,12 @@ fn planned(stage: &TestEnv<'_>) {
 }
 
 /// The log of a container of the only run's stack; empty as long as there is none.
-fn printed_by_the_app(stage: &TestEnv<'_>) -> String {
-    let Some(run) = stage.runs().into_iter().next() else { return String::new() };
+fn printed_by_the_app(env: &TestEnv<'_>) -> String {
+    let Some(run) = env.runs().into_iter().next() else { return String::new() };
     let stack = format!("helloleak-{}", run_id(&run).token());
-    let containers = stage.ground.engine.ask(&["ps", "-aq", "--filter", &format!("name={stack}")]);
+    let containers = env.fixture.engine.ask(&["ps", "-aq", "--filter", &format!("name={stack}")]);
     let Some(container) = containers.lines().next() else { return String::new() };
-    let log = stage.ground.engine.docker().args(["logs", container]).output().unwrap();
+    let log = env.fixture.engine.docker().args(["logs", container]).output().unwrap();
     String::from_utf8_lossy(&log.stdout).into_owned()
 }
 

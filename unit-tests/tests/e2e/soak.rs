@@ -1,6 +1,6 @@
 //! Many runs, two at a time: nothing of them is left, and nothing grows. It takes minutes and wants the engine to itself, so it is asked for:
 //!
-//! `TASTER_SOAK=30 cargo test -p unit-tests --test swarm soak`
+//! `TASTER_SOAK=30 cargo test -p unit-tests --test e2e soak`
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -35,25 +35,25 @@ const KINDS: [(&str, &[&str]); 7] = [
 /// The processes that must not grow, by what their command lines begin with or have in them.
 const PROCESSES: [(&str, &str); 3] = [("dockerd", "dockerd"), ("agent", "sandbox\0agent"), ("ingress", "caddy\0run")];
 
-/// The stories of this file.
-pub(crate) fn stories(ground: Option<&SandboxFixture>) -> Vec<Trial> {
+/// The tests of this file.
+pub(crate) fn tests(fixture: Option<&SandboxFixture>) -> Vec<Trial> {
     let asked = std::env::var_os(RUNS).is_some();
-    let stories = on_stages(ground, &[("soak::many_runs_leave_nothing_and_nothing_grows", soak)]);
-    stories.into_iter().map(|story| story.with_ignored_flag(!asked)).collect()
+    let tests = on_stages(fixture, &[("soak::many_runs_leave_nothing_and_nothing_grows", soak)]);
+    tests.into_iter().map(|test| test.with_ignored_flag(!asked)).collect()
 }
 
 /// What was measured, by what it is of, with its unit and how much it may differ.
 type Figures = BTreeMap<String, (&'static str, Slack, Measured)>;
 
-fn soak(stage: &TestEnv<'_>) {
+fn soak(env: &TestEnv<'_>) {
     let runs: usize = std::env::var(RUNS).ok().and_then(|runs| runs.parse().ok()).unwrap_or(30);
-    let engine = &stage.ground.engine;
+    let engine = &env.fixture.engine;
     // The first runs of an engine make it load what it keeps.
-    both(stage);
+    both(env);
     let before = objects(engine);
     let mut figures = Figures::new();
     for _ in 0..runs.div_ceil(BESIDE.len()) {
-        for (recipe, disk) in both(stage) {
+        for (recipe, disk) in both(env) {
             add(&mut figures, format!("disk of a run of {recipe}"), "kB", Slack { percent: 10, flat: 16 }, disk);
         }
         for (name, has) in PROCESSES {
@@ -85,16 +85,16 @@ fn add(figures: &mut Figures, what: String, unit: &'static str, slack: Slack, va
 }
 
 /// Two runs beside each other, green and at zero, and the kB that each left in the state folder.
-fn both(stage: &TestEnv<'_>) -> Vec<(&'static str, u64)> {
-    let stages = BESIDE.map(|recipe| (recipe, TestEnv::new(stage.ground)));
-    let running = stages.each_ref().map(|(recipe, stage)| stage.start(&["--recipe", recipe]));
+fn both(env: &TestEnv<'_>) -> Vec<(&'static str, u64)> {
+    let stages = BESIDE.map(|recipe| (recipe, TestEnv::new(env.fixture)));
+    let running = stages.each_ref().map(|(recipe, env)| env.start(&["--recipe", recipe]));
     for run in running {
         CommandOutput::after(run).assert(0, &["green (", "left behind: nothing"]);
     }
-    let told = |(recipe, stage): (&'static str, TestEnv<'_>)| {
-        until("its guardian is gone", || stage.guardians().is_empty());
-        stage.assert_zero();
-        (recipe, room_of(&stage.path().join("taster")) / 1024)
+    let told = |(recipe, env): (&'static str, TestEnv<'_>)| {
+        until("its guardian is gone", || env.guardians().is_empty());
+        env.assert_zero();
+        (recipe, room_of(&env.path().join("taster")) / 1024)
     };
     stages.into_iter().map(told).collect()
 }

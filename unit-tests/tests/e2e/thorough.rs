@@ -11,10 +11,10 @@ use unit_tests::{
 
 use super::runs::{on_stages, stage_of};
 
-/// The stories of this file.
-pub(crate) fn stories(ground: Option<&SandboxFixture>) -> Vec<Trial> {
+/// The tests of this file.
+pub(crate) fn tests(fixture: Option<&SandboxFixture>) -> Vec<Trial> {
     on_stages(
-        ground,
+        fixture,
         &[
             ("thorough::an_app_that_was_lost_comes_back_from_its_backup_with_its_secrets", disaster),
             ("thorough::hello_bears_to_be_deployed_started_and_installed_again", thorough),
@@ -35,8 +35,8 @@ fn seen<'a>(results: &'a Value, moment: &str) -> &'a Value {
     &results["canaries"][0]["seen"][moment]["status"]
 }
 
-fn disaster(stage: &TestEnv<'_>) {
-    let told = stage.run(&["--recipe", "hello", "--tiers", "install,backup,restore", "--disaster"]);
+fn disaster(env: &TestEnv<'_>) {
+    let told = env.run(&["--recipe", "hello", "--tiers", "install,backup,restore", "--disaster"]);
     told.assert(
         0,
         &[
@@ -46,21 +46,21 @@ fn disaster(stage: &TestEnv<'_>) {
             " --disaster",
         ],
     );
-    let results = stage.results();
+    let results = env.results();
     assert_passed(&results, &["disaster", "renew", "deploy-disaster", "restore-disaster", "answer-disaster", "steady-disaster"]);
     assert_eq!((seen(&results, "after-restore"), seen(&results, "after-disaster")), (&json!("pass"), &json!("pass")));
     assert_eq!(results["deploys"], 2);
     assert!(results["disaster_ms"].as_u64().is_some_and(|took| took > 0), "{results:#}");
-    let inserted = fs::read_dir(stage.only_run().join("transcripts")).unwrap().flatten();
+    let inserted = fs::read_dir(env.only_run().join("transcripts")).unwrap().flatten();
     let inserted = inserted.filter(|file| file.file_name().to_string_lossy().ends_with("app-secret-insert.txt")).count();
     assert_eq!(inserted, 1, "the secret is put back as it was");
-    stage.assert_zero();
+    env.assert_zero();
 }
 
-fn thorough(stage: &TestEnv<'_>) {
-    let told = stage.run(&["--recipe", "hello", "--tiers", "install", "--thorough"]);
+fn thorough(env: &TestEnv<'_>) {
+    let told = env.run(&["--recipe", "hello", "--tiers", "install", "--thorough"]);
     told.assert(0, &["green (install)", "left behind: nothing", " --thorough"]);
-    let results = stage.results();
+    let results = env.results();
     let again =
         ["combinations", "redeploy", "restart", "answer-restart", "remove", "reinstall", "answer-reinstall", "steady-reinstall"];
     assert_passed(&results, &again);
@@ -71,20 +71,20 @@ fn thorough(stage: &TestEnv<'_>) {
     let tasks = |step: &str| results["tasks"].as_array().unwrap().iter().filter(|task| task["step"] == step).count();
     assert_eq!((tasks("deploy"), tasks("redeploy"), tasks("restart"), tasks("reinstall")), (1, 0, 1, 1), "{results:#}");
     assert_eq!(results["deploys"], 2);
-    stage.assert_zero();
+    env.assert_zero();
 }
 
-fn no_canaries(stage: &TestEnv<'_>) {
-    let told = stage.run(&["--recipe", "hello", "--tiers", "install,backup,restore", "--no-canaries"]);
+fn no_canaries(env: &TestEnv<'_>) {
+    let told = env.run(&["--recipe", "hello", "--tiers", "install,backup,restore", "--no-canaries"]);
     told.assert(3, &["inconclusive (install, backup, restore)", "--no-canaries left out what shows", "left behind: nothing"]);
-    let results = stage.results();
+    let results = env.results();
     assert_passed(&results, &["backup", "restore"]);
     assert_eq!(results["canaries"], json!([]));
-    stage.assert_zero();
+    env.assert_zero();
 }
 
 /// A page that is there only when both commands were performed, in their order.
-fn commands(stage: &TestEnv<'_>) {
+fn commands(env: &TestEnv<'_>) {
     let compose = format!(
         r#"---
 version: "3.8"
@@ -108,14 +108,14 @@ networks:
     let script = "draft() {\n  echo \"$1 of $APP_NAME\" > /tmp/draft\n}\n\npublish() {\n  mv /tmp/draft /www/index.html\n}\n";
     let sample = "TYPE=page\nDOMAIN=page.example.com\nLETS_ENCRYPT_ENV=production\n\
                   POST_DEPLOY_CMDS=\"app draft page|app publish\"\n";
-    let folder = stage.recipe("page", &compose, sample);
+    let folder = env.recipe("page", &compose, sample);
     fs::write(folder.join("abra.sh"), script).unwrap();
     let path = folder.display().to_string();
     // The stand-in of this very build: the sandbox may have been made by another one.
-    let (exe, home) = (sandbox_fixture::env().exe, stage.ground.sandbox().to_owned());
-    let abra = stage.script(&format!("exec '{}' sandbox abra --home '{}' -- \"$@\"", exe.display(), home.display()));
-    let told = stage.run_on(&[("abra", &abra)], &["--recipe", "page", "--path", &path, "--tiers", "install"]);
-    let results = stage.results();
+    let (exe, home) = (sandbox_fixture::env().exe, env.fixture.sandbox().to_owned());
+    let abra = env.script(&format!("exec '{}' sandbox abra --home '{}' -- \"$@\"", exe.display(), home.display()));
+    let told = env.run_on(&[("abra", &abra)], &["--recipe", "page", "--path", &path, "--tiers", "install"]);
+    let results = env.results();
     assert_passed(&results, &["deploy", "post-deploy", "answer", "steady"]);
     let names: Vec<&str> = stage_of(&results, "post-deploy")["tests"]
         .as_array()
@@ -124,6 +124,6 @@ networks:
         .map(|test| test["name"].as_str().unwrap())
         .collect();
     assert_eq!(names, ["app draft", "app publish"], "{told}");
-    assert!(journal(&stage.only_run()).contains("abra app-command"), "they are abra's");
-    stage.assert_zero();
+    assert!(journal(&env.only_run()).contains("abra app-command"), "they are abra's");
+    env.assert_zero();
 }

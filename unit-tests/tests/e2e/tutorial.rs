@@ -28,9 +28,9 @@ const GOES_ON: &str = "cargo run -- watch ";
 /// How long what goes on may take to build taster and to run its tests.
 const PATIENCE: Duration = Duration::from_secs(400);
 
-/// The story of this file.
-pub(crate) fn stories(ground: Option<&SandboxFixture>) -> Vec<Trial> {
-    on_stages(ground, &[("tutorial::whoever_does_what_the_page_says_sees_what_it_shows", told)])
+/// The test of this file.
+pub(crate) fn tests(fixture: Option<&SandboxFixture>) -> Vec<Trial> {
+    on_stages(fixture, &[("tutorial::whoever_does_what_the_page_says_sees_what_it_shows", told)])
 }
 
 /// What the page has somebody do, in its order.
@@ -98,21 +98,21 @@ fn own_names(lines: impl Iterator<Item = String>) -> Option<[String; 3]> {
     Some([after("kept: ")?, after(" until ")?, after("taster janitor ")?])
 }
 
-fn told(stage: &TestEnv<'_>) {
+fn told(env: &TestEnv<'_>) {
     let acts = acts(PAGE);
     assert!(acts.iter().any(|act| matches!(act, Act::Write { .. })) && acts.len() > 8, "{acts:?}");
     let sources = Sources::copied();
-    let mut page = Page { stage, sources: &sources, named: Vec::new(), goes_on: None };
+    let mut page = Page { env, sources: &sources, named: Vec::new(), goes_on: None };
     for act in acts {
         page.act(act);
     }
     assert!(page.goes_on.is_none(), "what went on was ended");
-    stage.assert_zero();
+    env.assert_zero();
 }
 
 /// The page as somebody goes through it.
 struct Page<'a> {
-    stage: &'a TestEnv<'a>,
+    env: &'a TestEnv<'a>,
     sources: &'a Sources,
     /// The names on the page, each with the one that there really is.
     named: Vec<(String, String)>,
@@ -130,7 +130,7 @@ impl Page<'_> {
             }
             Act::Shown { lines } => self.goes_on_to_say(&lines),
             Act::Run { command, shown } if command.starts_with(GOES_ON) => {
-                let log = self.stage.path().join("goes-on");
+                let log = self.env.path().join("goes-on");
                 self.goes_on = Some((BackgroundProcess::start(&mut self.command(&command), log), 0));
                 self.goes_on_to_say(&shown);
             }
@@ -186,8 +186,8 @@ impl Page<'_> {
         let line = self.real(line);
         let words: Vec<&str> = line.split_whitespace().collect();
         let mut command = Command::new(words[0]);
-        // As taster itself is started on a stage, and with what cargo needs.
-        self.stage.equip(command.args(&words[1..])).env("CARGO_NET_OFFLINE", "true");
+        // As taster itself is started on a env, and with what cargo needs.
+        self.env.equip(command.args(&words[1..])).env("CARGO_NET_OFFLINE", "true");
         command.env("CARGO_TARGET_DIR", self.sources.path().join("target")).current_dir(self.sources.path());
         let home = std::env::home_dir().unwrap();
         for (name, folder) in [("CARGO_HOME", ".cargo"), ("RUSTUP_HOME", ".rustup")] {

@@ -12,10 +12,10 @@ use unit_tests::{
 
 use super::runs::{on_stages, stage_of};
 
-/// The stories of this file.
-pub(crate) fn stories(ground: Option<&SandboxFixture>) -> Vec<Trial> {
+/// The tests of this file.
+pub(crate) fn tests(fixture: Option<&SandboxFixture>) -> Vec<Trial> {
     on_stages(
-        ground,
+        fixture,
         &[
             ("upgrade::a_head_that_is_not_healthy_is_rolled_back_and_tells_why", rolled_back),
             ("upgrade::an_update_that_swarm_pauses_is_red", paused),
@@ -41,8 +41,8 @@ const UPGRADE: &[&str] = &["migrate", "upgrade", "prove", "answer-upgrade", "ste
 const CLEAN_UP: &[&str] = &["undeploy", "sweep", "compare"];
 const TIERS: [&str; 2] = ["--tiers", "install,upgrade"];
 
-fn upgrades(stage: &TestEnv<'_>, recipe: &str) -> CommandOutput {
-    stage.run(&[&["--recipe", recipe], &TIERS[..]].concat())
+fn upgrades(env: &TestEnv<'_>, recipe: &str) -> CommandOutput {
+    env.run(&[&["--recipe", recipe], &TIERS[..]].concat())
 }
 
 /// That all these steps ended so.
@@ -53,22 +53,22 @@ fn assert_steps(results: &Value, steps: &[&str], status: &str) {
 }
 
 /// That both tiers passed, that head runs in the end, and that nothing is left.
-fn assert_green(stage: &TestEnv<'_>, told: &CommandOutput) -> Value {
+fn assert_green(env: &TestEnv<'_>, told: &CommandOutput) -> Value {
     told.assert(0, &["green (install, upgrade)", "level 2", "left behind: nothing"]);
-    let results = results(stage.runs().last().unwrap());
+    let results = results(env.runs().last().unwrap());
     for steps in [INSTALL, UPGRADE, CLEAN_UP] {
         assert_steps(&results, steps, "pass");
     }
     assert_eq!((&results["results"]["install"], &results["results"]["upgrade"]), (&json!("pass"), &json!("pass")));
     assert_eq!((&results["runs"], &results["deploys"], &results["level"]), (&json!("head"), &json!(1), &json!(2)));
-    stage.assert_zero();
+    env.assert_zero();
     results
 }
 
 /// That the install passed, that the upgrade itself ended in this way, that what rests on it was not asked, and that nothing is left.
-fn assert_not_upgraded(stage: &TestEnv<'_>, told: &CommandOutput, exit: i32, status: &str) -> Value {
+fn assert_not_upgraded(env: &TestEnv<'_>, told: &CommandOutput, exit: i32, status: &str) -> Value {
     told.assert(exit, &["left behind: nothing"]);
-    let results = stage.results();
+    let results = env.results();
     for steps in [INSTALL, &["migrate"], CLEAN_UP] {
         assert_steps(&results, steps, "pass");
     }
@@ -76,14 +76,14 @@ fn assert_not_upgraded(stage: &TestEnv<'_>, told: &CommandOutput, exit: i32, sta
     assert_steps(&results, &["prove", "answer-upgrade", "steady-upgrade"], "unver");
     assert_eq!((&results["results"]["install"], &results["results"]["upgrade"]), (&json!("pass"), &json!(status)));
     assert_eq!((&results["deploys"], &results["level"]), (&json!(1), &json!(1)));
-    stage.assert_zero();
+    env.assert_zero();
     results
 }
 
 /// The failure of the step `upgrade` of a red run that is the recipe's fault.
-fn assert_red(stage: &TestEnv<'_>, told: &CommandOutput, cause: &str, runs: &str) -> Value {
+fn assert_red(env: &TestEnv<'_>, told: &CommandOutput, cause: &str, runs: &str) -> Value {
     told.assert(1, &["red (install, upgrade)", "level 1: upgrade failed", "why (recipe)"]);
-    let results = assert_not_upgraded(stage, told, 1, "fail");
+    let results = assert_not_upgraded(env, told, 1, "fail");
     assert_eq!((&results["verdict"]["outcome"], &results["runs"]), (&json!("red"), &json!(runs)), "{results:#}");
     let upgrade = stage_of(&results, "upgrade");
     assert_eq!(upgrade["owner"], "recipe");
@@ -96,66 +96,66 @@ fn assert_red(stage: &TestEnv<'_>, told: &CommandOutput, cause: &str, runs: &str
 const HEALTH: &str = "its health check had failed; the check itself said: GET http://127.0.0.1/health: 500 Internal Server Error";
 
 /// The failing task is the one of two that has ended.
-fn assert_tells_of_the_task(stage: &TestEnv<'_>, failure: &Value) {
+fn assert_tells_of_the_task(env: &TestEnv<'_>, failure: &Value) {
     let message = failure["message"].as_str().unwrap();
     assert!(message.contains(HEALTH), "{message}");
     assert_eq!(failure["excerpt"], json!(["the specimen listens on port 80"]), "{failure:#}");
-    let results = stage.results();
+    let results = env.results();
     let tasks = results["tasks"].as_array().unwrap().iter();
     let tried: Vec<&str> = tasks.filter(|task| task["step"] == "upgrade").map(|task| task["task"].as_str().unwrap()).collect();
     assert!(tried.iter().any(|task| message.contains(task)), "one of {tried:?} is named in {message}");
-    let evidence = std::fs::read_to_string(stage.only_run().join(failure["evidence"].as_str().unwrap())).unwrap();
+    let evidence = std::fs::read_to_string(env.only_run().join(failure["evidence"].as_str().unwrap())).unwrap();
     assert!(evidence.contains(HEALTH) && evidence.contains("log of task"), "{evidence}");
 }
 
-fn rolled_back(stage: &TestEnv<'_>) {
-    let told = upgrades(stage, "hello-rollback");
-    let failure = assert_red(stage, &told, "rolled-back", "base");
-    assert_tells_of_the_task(stage, &failure);
+fn rolled_back(env: &TestEnv<'_>) {
+    let told = upgrades(env, "hello-rollback");
+    let failure = assert_red(env, &told, "rolled-back", "base");
+    assert_tells_of_the_task(env, &failure);
     told.assert(1, &["Swarm rolled the update back", "evidence/upgrade.txt", HEALTH]);
 }
 
-fn paused(stage: &TestEnv<'_>) {
-    let told = upgrades(stage, "hello-pause");
-    let failure = assert_red(stage, &told, "paused", "mixed");
-    assert_tells_of_the_task(stage, &failure);
+fn paused(env: &TestEnv<'_>) {
+    let told = upgrades(env, "hello-pause");
+    let failure = assert_red(env, &told, "paused", "mixed");
+    assert_tells_of_the_task(env, &failure);
 }
 
-fn stuck(stage: &TestEnv<'_>) {
-    let run = stage.start(&[&["--recipe", "hello-stuck"], &TIERS[..]].concat());
-    stage.reached("exited with 0 (1 so far)");
-    let domain = stage.results()["domain"].as_str().unwrap().to_owned();
-    let page = stage.page(&domain, "/");
+fn stuck(env: &TestEnv<'_>) {
+    let run = env.start(&[&["--recipe", "hello-stuck"], &TIERS[..]].concat());
+    env.reached("exited with 0 (1 so far)");
+    let domain = env.results()["domain"].as_str().unwrap().to_owned();
+    let page = env.page(&domain, "/");
     assert!(page.contains(" 200") && page.contains("hello-stuck"), "the old task answers:\n{page}");
     let told = CommandOutput::after(run);
-    let failure = assert_red(stage, &told, "unhealthy", "mixed");
+    let failure = assert_red(env, &told, "unhealthy", "mixed");
     assert!(failure["message"].as_str().unwrap().contains(HEALTH), "{failure:#}");
-    let evidence = std::fs::read_to_string(stage.only_run().join("evidence/upgrade.txt")).unwrap();
+    let evidence = std::fs::read_to_string(env.only_run().join("evidence/upgrade.txt")).unwrap();
     // Whether Swarm wants its end by then, or not yet, is a matter of moments.
     assert!(evidence.contains(", is Running"), "the old task still ran: {evidence}");
 }
 
-fn config(stage: &TestEnv<'_>) {
-    let told = upgrades(stage, "hello-config");
-    let failure = assert_red(stage, &told, "immutable-config", "base");
+fn config(env: &TestEnv<'_>) {
+    let told = upgrades(env, "hello-config");
+    let failure = assert_red(env, &told, "immutable-config", "base");
     let name = failure["cause"]["name"].as_str().unwrap();
     assert!(name.ends_with("_taster_test_motd_v1") && !name.contains(' '), "{name}");
     told.assert(1, &[&format!("config {name} is deployed already with other content"), "raise its version"]);
     assert!(failure["message"].as_str().unwrap().lines().count() == 1, "{failure:#}");
 }
 
-fn secrets(stage: &TestEnv<'_>) {
-    let run = stage.start(&[&["--recipe", "hello-secrets"], &TIERS[..]].concat());
-    stage.reached(r#""step":"upgrade","waiting_for":["app: running"#);
-    let (app, stack) = app(stage);
-    let made = stage.ground.engine.ask(&["secret", "ls", "--format", "{{.Name}}", "--filter", &format!("name={stack}_")]);
+fn secrets(env: &TestEnv<'_>) {
+    let run = env.start(&[&["--recipe", "hello-secrets"], &TIERS[..]].concat());
+    env.reached(r#""step":"upgrade","waiting_for":["app: running"#);
+    let (app, stack) = app(env);
+    let made = env.fixture.engine.ask(&["secret", "ls", "--format", "{{.Name}}", "--filter", &format!("name={stack}_")]);
     let mut made: Vec<&str> = made.lines().map(|name| name.trim_start_matches(&format!("{stack}_"))).collect();
     made.sort_unstable();
-    let env = stage.ground.engine.ask(&["service", "inspect", "--format", "{{.Spec.TaskTemplate.ContainerSpec.Env}}", &app]);
+    let env = env.fixture.engine.ask(&["service", "inspect", "--format", "{{.Spec.TaskTemplate.ContainerSpec.Env}}", &app]);
     let told = CommandOutput::after(run);
     assert_eq!(made, ["key_v1", "token_v1", "token_v2"], "{told}");
     assert!(env.contains("GREETING=welcome"), "{env}");
-    let results = assert_green(stage, &told);
+    let results = assert_green(env, &told);
     let sentences = [
         "GREETING is new and was set to its default",
         "SECRET_KEY_VERSION is new and was set to its default",
@@ -167,29 +167,29 @@ fn secrets(stage: &TestEnv<'_>) {
     assert_eq!(results["flags"]["no_secret_leak"], true);
 }
 
-fn dropped(stage: &TestEnv<'_>) {
-    let results = assert_green(stage, &upgrades(stage, "hello-dropped"));
+fn dropped(env: &TestEnv<'_>) {
+    let results = assert_green(env, &upgrades(env, "hello-dropped"));
     assert_eq!(results["dropped"], json!(["side"]));
     let services = |of: &str| results[of].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!((services("images_before"), services("images")), (vec!["app".into(), "side".into()], vec!["app".into()]));
 }
 
-fn same(stage: &TestEnv<'_>) {
-    let told = upgrades(stage, "hello-same");
+fn same(env: &TestEnv<'_>) {
+    let told = upgrades(env, "hello-same");
     told.assert(3, &["inconclusive (install, upgrade), level 1: upgrade was not verified", "left behind: nothing"]);
-    let results = stage.results();
+    let results = env.results();
     assert_steps(&results, INSTALL, "pass");
     assert_steps(&results, &["migrate", "upgrade", "answer-upgrade", "steady-upgrade"], "pass");
     let prove = stage_of(&results, "prove");
     assert_eq!((&prove["status"], &prove["owner"]), (&json!("unver"), &Value::Null));
     assert_eq!(prove["outcome"]["detail"]["gap"], "no-change", "{prove:#}");
     assert_eq!((&results["runs"], &results["level"], &results["owner"]), (&json!("head"), &json!(1), &Value::Null));
-    stage.assert_zero();
+    env.assert_zero();
 }
 
 /// The service `app` of the only run, and its stack.
-fn app(stage: &TestEnv<'_>) -> (String, String) {
-    let journal = journal(&stage.only_run());
+fn app(env: &TestEnv<'_>) -> (String, String) {
+    let journal = journal(&env.only_run());
     let events = journal.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let stack =
         |event: Value| Some(event["what"].as_object().filter(|what| what["claimed"] == "stack")?["name"].as_str()?.to_owned());
@@ -198,19 +198,19 @@ fn app(stage: &TestEnv<'_>) -> (String, String) {
 }
 
 /// The label of abra that ends so, of the base that `run` has just installed.
-fn label(stage: &TestEnv<'_>, name: &str) -> Option<String> {
-    stage.reached(r#""step":"deploy","waiting_for":["app: running"#);
-    let (app, stack) = app(stage);
-    let labels = stage.ground.engine.ask(&["service", "inspect", "--format", "{{json .Spec.Labels}}", &app]);
+fn label(env: &TestEnv<'_>, name: &str) -> Option<String> {
+    env.reached(r#""step":"deploy","waiting_for":["app: running"#);
+    let (app, stack) = app(env);
+    let labels = env.fixture.engine.ask(&["service", "inspect", "--format", "{{json .Spec.Labels}}", &app]);
     let labels: Value = serde_json::from_str(&labels).unwrap();
     labels[format!("coop-cloud.{stack}.{name}")].as_str().map(str::to_owned)
 }
 
-fn lightweight(stage: &TestEnv<'_>) {
-    let run = stage.start(&[&["--recipe", "hello-light"], &TIERS[..]].concat());
-    let from = label(stage, "chaos-version");
+fn lightweight(env: &TestEnv<'_>) {
+    let run = env.start(&[&["--recipe", "hello-light"], &TIERS[..]].concat());
+    let from = label(env, "chaos-version");
     let told = CommandOutput::after(run);
-    let results = assert_green(stage, &told);
+    let results = assert_green(env, &told);
     let commit = results["base"]["commit"].as_str().unwrap();
     assert!(from.is_some_and(|from| commit.starts_with(from.trim_end_matches("+U"))), "{told}");
     let remark = "base 1.1.0+1.1.0 was deployed as it is checked out: abra pins only releases whose tags are all annotated";
@@ -218,19 +218,19 @@ fn lightweight(stage: &TestEnv<'_>) {
     assert_eq!(results["base_reason"], "the newest release before 2.0.0+1.1.0");
 }
 
-fn named(stage: &TestEnv<'_>) {
-    let run = stage.start(&[&["--recipe", "hello", "--base", "1.0.0+1.0.0"], &TIERS[..]].concat());
-    let labels = (label(stage, "version"), label(stage, "chaos-version"));
+fn named(env: &TestEnv<'_>) {
+    let run = env.start(&[&["--recipe", "hello", "--base", "1.0.0+1.0.0"], &TIERS[..]].concat());
+    let labels = (label(env, "version"), label(env, "chaos-version"));
     let told = CommandOutput::after(run);
-    let results = assert_green(stage, &told);
+    let results = assert_green(env, &told);
     assert_eq!(labels, (Some("1.0.0+1.0.0".into()), None), "base is deployed by its version:\n{told}");
     assert_eq!((&results["base"]["version"], &results["base_reason"]), (&json!("1.0.0+1.0.0"), &json!("chosen by --base")));
     assert!(results["remarks"].as_array().unwrap().iter().all(|remark| !remark.as_str().unwrap().contains("checked out")));
 }
 
-fn mended_base(stage: &TestEnv<'_>) {
-    let told = upgrades(stage, "hello-mended");
-    let results = assert_green(stage, &told);
+fn mended_base(env: &TestEnv<'_>) {
+    let told = upgrades(env, "hello-mended");
+    let results = assert_green(env, &told);
     let remarks = results["remarks"].to_string();
     assert!(
         remarks.contains("compose.repair.yml") && remarks.contains("base 1.1.0+1.1.0 was deployed as it is checked out"),
@@ -239,13 +239,13 @@ fn mended_base(stage: &TestEnv<'_>) {
     assert_eq!((&results["runs"], &results["resolver"]["differences"]), (&json!("head"), &json!([])), "{results:#}");
 }
 
-fn bad_base(stage: &TestEnv<'_>) {
-    let told = upgrades(stage, "hello-badbase");
+fn bad_base(env: &TestEnv<'_>) {
+    let told = upgrades(env, "hello-badbase");
     told.assert(
         3,
         &["inconclusive (install, upgrade), level 0", "why (dependency): the base 1.1.0+1.1.0 does not install", "--base"],
     );
-    let results = stage.results();
+    let results = env.results();
     let deploy = stage_of(&results, "deploy");
     let failure = &deploy["outcome"]["detail"];
     assert_eq!((&deploy["owner"], &results["owner"]), (&json!("dependency"), &json!("dependency")));
@@ -255,67 +255,67 @@ fn bad_base(stage: &TestEnv<'_>) {
     assert_steps(&results, UPGRADE, "unver");
     assert_steps(&results, CLEAN_UP, "pass");
     assert_eq!(results["runs"], "base");
-    stage.assert_zero();
+    env.assert_zero();
 }
 
-fn mute_base(stage: &TestEnv<'_>) {
-    let told = upgrades(stage, "hello-found");
+fn mute_base(env: &TestEnv<'_>) {
+    let told = upgrades(env, "hello-found");
     told.assert(
         3,
         &["inconclusive (install, upgrade), level 0", "why (dependency): the base 1.1.0+1.1.0 does not install", "--base"],
     );
-    let results = stage.results();
+    let results = env.results();
     let answer = stage_of(&results, "answer");
     assert_eq!((&answer["owner"], &answer["outcome"]["detail"]["cause"]["cause"]), (&json!("dependency"), &json!("not-serving")));
     assert_steps(&results, &["provision", "deploy", "calibrate", "steady"], "pass");
     assert_steps(&results, UPGRADE, "pass");
     assert_steps(&results, CLEAN_UP, "pass");
     assert_eq!((&results["results"]["upgrade"], &results["runs"]), (&json!("pass"), &json!("head")));
-    stage.assert_zero();
+    env.assert_zero();
 }
 
-fn refused(stage: &TestEnv<'_>) {
+fn refused(env: &TestEnv<'_>) {
     for (base, sentence) in [
         ("2.0.0+1.1.0", "--base is 2.0.0+1.1.0, which is head itself; name an older one, or leave the upgrade out with --tiers"),
         ("9.9.9+9.9.9", "its newest release is 2.0.0+1.1.0"),
     ] {
-        stage.run(&[&["--recipe", "hello", "--base", base], &TIERS[..]].concat()).assert(2, &[base, sentence]);
-        let results = results(stage.runs().last().unwrap());
+        env.run(&[&["--recipe", "hello", "--base", base], &TIERS[..]].concat()).assert(2, &[base, sentence]);
+        let results = results(env.runs().last().unwrap());
         assert_eq!((&results["exit_code"], &results["deploys"], &results["head"]), (&json!(2), &json!(0), &Value::Null));
-        stage.assert_zero();
+        env.assert_zero();
     }
 }
 
 /// A run whose service `app` is changed by somebody else while it settles on head.
-fn disturbed(stage: &TestEnv<'_>, disturb: impl FnOnce(&str)) -> CommandOutput {
-    let run = stage.start(&[&["--recipe", "hello"], &TIERS[..]].concat());
-    stage.reached(r#""step":"upgrade","waiting_for":["app: running"#);
-    disturb(&app(stage).0);
+fn disturbed(env: &TestEnv<'_>, disturb: impl FnOnce(&str)) -> CommandOutput {
+    let run = env.start(&[&["--recipe", "hello"], &TIERS[..]].concat());
+    env.reached(r#""step":"upgrade","waiting_for":["app: running"#);
+    disturb(&app(env).0);
     CommandOutput::after(run)
 }
 
-fn interfered(stage: &TestEnv<'_>) {
-    let told = disturbed(stage, |app| {
+fn interfered(env: &TestEnv<'_>) {
+    let told = disturbed(env, |app| {
         let args = ["service", "update", "--detach", "--env-add", "SOMEBODY=else", app];
-        assert!(stage.ground.engine.ok(&args), "{app} is changed");
+        assert!(env.fixture.engine.ok(&args), "{app} is changed");
     });
-    let results = assert_not_upgraded(stage, &told, 3, "unver");
+    let results = assert_not_upgraded(env, &told, 3, "unver");
     assert_eq!((&results["verdict"]["outcome"], &results["runs"]), (&json!("inconclusive"), &json!("mixed")));
     assert_eq!(stage_of(&results, "upgrade")["outcome"]["detail"]["gap"], "interfered", "{results:#}");
 }
 
-fn reverted(stage: &TestEnv<'_>) {
-    let socket = stage.ground.engine.socket().display().to_string();
-    let told = disturbed(stage, |app| {
-        let inspected: Value = serde_json::from_str(&stage.ground.engine.ask(&["service", "inspect", app])).unwrap();
+fn reverted(env: &TestEnv<'_>) {
+    let socket = env.fixture.engine.socket().display().to_string();
+    let told = disturbed(env, |app| {
+        let inspected: Value = serde_json::from_str(&env.fixture.engine.ask(&["service", "inspect", app])).unwrap();
         let (service, spec) = (&inspected[0], inspected[0]["PreviousSpec"].to_string());
         let (id, index) = (service["ID"].as_str().unwrap(), &service["Version"]["Index"]);
         let url = format!("http://engine/services/{id}/update?version={index}");
         let args = ["-sS", "--fail", "--unix-socket", &socket, "-H", "Content-Type: application/json", "-d", &spec, &url];
         printed(Command::new("curl").args(args), &["curl", &url]);
-        until("it is put back", || stage.ground.engine.ask(&["service", "inspect", app]).contains("1.1.0+1.1.0"));
+        until("it is put back", || env.fixture.engine.ask(&["service", "inspect", app]).contains("1.1.0+1.1.0"));
     });
-    let results = assert_not_upgraded(stage, &told, 3, "fail");
+    let results = assert_not_upgraded(env, &told, 3, "fail");
     assert_eq!((&results["verdict"]["outcome"], &results["runs"]), (&json!("inconclusive"), &json!("base")), "{results:#}");
     let upgrade = stage_of(&results, "upgrade");
     assert_eq!(

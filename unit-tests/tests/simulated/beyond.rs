@@ -145,11 +145,11 @@ fn the_command_that_repeats_a_run_asks_for_the_same() {
         (Extent { disaster: true, thorough: true, no_canaries: false }, " --disaster --thorough"),
         (NO_CANARIES, " --no-canaries"),
     ] {
-        let mut tale = EventLog::begun(&[Tier::Install]);
-        if let harness::event::Kind::RunStarted { request, .. } = &mut tale.events[0].kind {
+        let mut log = EventLog::begun(&[Tier::Install]);
+        if let harness::event::Kind::RunStarted { request, .. } = &mut log.events[0].kind {
             request.extent = extent;
         }
-        assert_eq!(repeat(&tale.state()), format!("taster --recipe hello{flags}"));
+        assert_eq!(repeat(&log.state()), format!("taster --recipe hello{flags}"));
     }
 }
 

@@ -11,8 +11,8 @@ use quick_xml::{Reader, events::Event};
 use unit_tests::event_log::{EventLog, beginnings, ending, failure};
 
 fn told(owner: Owner) -> String {
-    let tale = EventLog::planned(&[Tier::Install]).pass(&["provision"]).step("deploy", Outcome::Failed(failure(owner)));
-    junit(&tale.ends().state()).to_string().unwrap()
+    let log = EventLog::planned(&[Tier::Install]).pass(&["provision"]).step("deploy", Outcome::Failed(failure(owner)));
+    junit(&log.ends().state()).to_string().unwrap()
 }
 
 fn told_of(name: &str) -> String {
@@ -120,8 +120,8 @@ fn an_attempt_before_the_last_is_a_flaky_failure_or_a_failed_rerun() {
         let begun = EventLog::planned(&[Tier::Install]).pass(&["provision", "deploy"]).starts("answer");
         let failed = Kind::AttemptFailed { step: step.clone(), attempt: 1, failure: failure(Owner::Recipe) };
         let again = Kind::StepStarted { step: step.clone(), attempt: 2 };
-        let tale = begun.then(failed).then(again).then(Kind::StepFinished { step: step.clone(), outcome });
-        junit(&tale.state()).to_string().unwrap()
+        let log = begun.then(failed).then(again).then(Kind::StepFinished { step: step.clone(), outcome });
+        junit(&log.state()).to_string().unwrap()
     };
     let flaky = told(Outcome::Passed);
     assert_eq!((count(&flaky, "flakyFailure"), count(&flaky, "failure")), (1, 0), "{flaky}");

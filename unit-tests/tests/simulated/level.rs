@@ -91,9 +91,9 @@ fn through(outcomes: [Option<Outcome>; 5]) -> EventLog {
         needs: Needs::default(),
         pack: Box::default(),
     };
-    let tale = EventLog::begun(&Tier::ALL).under(plan).noted(Note::Runs { subject: Subject::Head }).pass(&names);
+    let log = EventLog::begun(&Tier::ALL).under(plan).noted(Note::Runs { subject: Subject::Head }).pass(&names);
     Tier::ALL.into_iter().zip(outcomes).fold(event_log, |event_log, (tier, outcome)| match outcome {
-        Some(outcome) => tale.step(&format!("{tier}-step"), outcome),
+        Some(outcome) => log.step(&format!("{tier}-step"), outcome),
         None => event_log,
     })
 }
@@ -105,8 +105,8 @@ fn skipping(skips: &[(Tier, SkipReason)]) -> EventLog {
 }
 
 #[track_caller]
-fn stands(tale: &EventLog, expected: [Status; 5]) {
-    let rungs = rungs(&tale.clone().ends().state());
+fn stands(log: &EventLog, expected: [Status; 5]) {
+    let rungs = rungs(&log.clone().ends().state());
     assert_eq!(Rung::ALL.map(|rung| rungs.of(rung).status), expected, "{rungs:?}");
 }
 
@@ -145,7 +145,7 @@ fn only_what_a_recipe_has_not_is_climbed_past() {
 
 #[test]
 fn a_run_that_did_not_get_anywhere_has_no_rung() {
-    for tale in [
+    for log in [
         EventLog::default(),
         EventLog::begun(&Tier::ALL),
         EventLog::begun(&Tier::ALL).under(Plan::ended_early()),
@@ -165,6 +165,6 @@ fn verdict_and_level_stand_in_one_line() {
         (bad, "red (install), level 0: install failed"),
         (refused, "inconclusive (install), level 0: install was not verified: the run was refused"),
     ] {
-        assert_eq!(verdict_line(&tale.ends().state()), line);
+        assert_eq!(verdict_line(&log.ends().state()), line);
     }
 }

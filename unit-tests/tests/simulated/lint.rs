@@ -156,14 +156,14 @@ fn unclear() -> Outcome {
 
 /// A run in which all is well but perhaps lint.
 fn run(broken: Option<&[&str]>, outcome: Option<Outcome>) -> EventLog {
-    let mut tale = EventLog::begun(&[Tier::Install]).under(unit_tests::event_log::planned(&unit_tests::event_log::request(&[Tier::Install])));
+    let mut log = EventLog::begun(&[Tier::Install]).under(unit_tests::event_log::planned(&unit_tests::event_log::request(&[Tier::Install])));
     if let Some(broken) = broken {
-        tale = tale.linted(Subject::Head, broken);
+        log = log.linted(Subject::Head, broken);
     }
     if let Some(outcome) = outcome {
-        tale = tale.step("lint", outcome);
+        log = log.step("lint", outcome);
     }
-    tale.pass(TIER).pass(&["undeploy", "sweep"]).compared(Default::default())
+    log.pass(TIER).pass(&["undeploy", "sweep"]).compared(Default::default())
 }
 
 #[test]
@@ -225,8 +225,8 @@ fn the_ending_tells_errors_that_make_no_verdict() {
 
 #[test]
 fn a_run_that_is_ended_before_lint_has_ended_proves_nothing_of_lint() {
-    let tale = run(None, None).cancelled(Cancel::Signal { signal: 15 }).ends();
-    let stands = rungs(&tale.state()).lint;
+    let log = run(None, None).cancelled(Cancel::Signal { signal: 15 }).ends();
+    let stands = rungs(&log.state()).lint;
     assert_eq!((stands.status, stands.why.as_str()), (Status::Unver, "was not verified: the run was ended before"));
 }
 

@@ -15,9 +15,9 @@ use unit_tests::event_log::{EventLog, failure};
 
 const INSTALL: &[Tier] = &[Tier::Install];
 
-fn after(tale: &EventLog) -> Next {
-    let state = tale.state();
-    next(state.plan.as_ref().expect("the tale has a plan"), &state)
+fn after(log: &EventLog) -> Next {
+    let state = log.state();
+    next(state.plan.as_ref().expect("the log has a plan"), &state)
 }
 
 fn start(step: &str) -> Next {
@@ -30,14 +30,14 @@ fn failed() -> Outcome {
 
 #[test]
 fn a_good_run_goes_through_its_steps_one_after_the_other() {
-    let mut tale = EventLog::planned(INSTALL);
+    let mut log = EventLog::planned(INSTALL);
     for step in ["provision", "deploy", "calibrate", "answer", "steady", "shot", "undeploy", "sweep", "compare"] {
         let both = Next::Start(vec![StepId("calibrate".into()), StepId("answer".into())]);
-        assert_eq!(after(&tale), if step == "calibrate" { both } else { start(step) });
-        tale = tale.starts(step);
-        tale = tale.step(step, Outcome::Passed);
+        assert_eq!(after(&log), if step == "calibrate" { both } else { start(step) });
+        log = log.starts(step);
+        log = log.step(step, Outcome::Passed);
     }
-    assert_eq!(after(&tale), Next::Finished);
+    assert_eq!(after(&log), Next::Finished);
 }
 
 #[test]
@@ -65,23 +65,23 @@ fn whatever_happens_the_app_is_undeployed_and_swept() {
         ("a signal before anything", planned().cancelled(Cancel::Signal { signal: 15 }), "undeploy"),
         ("the deadline in mid-tier", planned().pass(&["provision"]).cancelled(Cancel::Deadline), "undeploy"),
     ] {
-        assert_eq!(after(&tale), start(follows), "{what}");
+        assert_eq!(after(&log), start(follows), "{what}");
     }
 }
 
 #[test]
 fn a_step_that_runs_when_a_signal_comes_is_waited_for() {
-    let tale = EventLog::planned(INSTALL).pass(&["provision"]).starts("deploy").cancelled(Cancel::Signal { signal: 2 });
-    assert_eq!(after(&tale), Next::Wait);
-    assert_eq!(after(&tale.step("deploy", Outcome::Unverified(Gap::Killed))), start("undeploy"));
+    let log = EventLog::planned(INSTALL).pass(&["provision"]).starts("deploy").cancelled(Cancel::Signal { signal: 2 });
+    assert_eq!(after(&log), Next::Wait);
+    assert_eq!(after(&log.step("deploy", Outcome::Unverified(Gap::Killed))), start("undeploy"));
 }
 
 #[test]
 fn a_refused_run_only_removes_what_is_already_its_own() {
     let refused = Plan::refused(Refusal::Facts(failure(Owner::Infrastructure)));
-    let tale = EventLog::begun(INSTALL).under(refused);
-    assert_eq!(after(&tale), start("sweep"));
-    assert_eq!(after(&tale.pass(&["sweep", "compare"])), Next::Finished);
+    let log = EventLog::begun(INSTALL).under(refused);
+    assert_eq!(after(&log), start("sweep"));
+    assert_eq!(after(&log.pass(&["sweep", "compare"])), Next::Finished);
 }
 
 #[test]
@@ -104,10 +104,10 @@ fn base_is_linted_before_it_is_deployed_and_before_head_is_linted() {
     facts.before = Some(Before { tree: facts.tree.clone(), resolved: facts.resolved.clone(), pinned: true, repair: None });
     let both = [Tier::Install, Tier::Upgrade];
     let plan = plan(&unit_tests::event_log::request(&both), &facts, &Limits::default()).unwrap();
-    let tale = EventLog::begun(&both).under(plan);
-    assert_eq!(after(&tale), Next::Start(vec![StepId("provision".into()), StepId("lint-base".into())]));
-    assert_eq!(after(&tale.clone().pass(&["provision"]).starts("lint-base")), Next::Wait);
+    let log = EventLog::begun(&both).under(plan);
+    assert_eq!(after(&log), Next::Start(vec![StepId("provision".into()), StepId("lint-base".into())]));
+    assert_eq!(after(&log.clone().pass(&["provision"]).starts("lint-base")), Next::Wait);
     // One that could not be linted holds nothing up either.
-    let linted = tale.pass(&["provision"]).step("lint-base", Outcome::Unverified(Gap::Killed));
+    let linted = log.pass(&["provision"]).step("lint-base", Outcome::Unverified(Gap::Killed));
     assert_eq!(after(&linted), Next::Start(vec![StepId("deploy".into()), StepId("lint".into())]));
 }

@@ -164,9 +164,9 @@ proptest! {
         if !late {
             redact.learn(&secret);
         }
-        let tale = leaky(&secret);
+        let log = leaky(&secret);
         let mut state = harness::state::RunState::default();
-        for event in &tale.events {
+        for event in &log.events {
             let event = harness::event::Event { kind: redact.fact(event.kind.clone()).0, ..event.clone() };
             state = harness::state::fold(state, &event);
         }
@@ -255,9 +255,9 @@ fn a_secret_that_is_a_word_of_a_document_leaves_the_document_whole() {
         "deploy",
     ] {
         let redact = Arc::new(learnt(secret));
-        let tale = leaky(secret);
+        let log = leaky(secret);
         let mut state = harness::state::RunState::default();
-        for event in &tale.events {
+        for event in &log.events {
             let event = harness::event::Event { kind: redact.fact(event.kind.clone()).0, ..event.clone() };
             let Kind::Warned { text } = &event.kind else {
                 state = harness::state::fold(state, &event);

@@ -119,8 +119,8 @@ fn nothing_is_green_before_the_end() {
 
 #[test]
 fn a_run_that_has_ended_is_told_as_it_ended() {
-    for (name, tale) in endings() {
-        let state = tale.state();
+    for (name, log) in endings() {
+        let state = log.state();
         let results = ResultsV1::from(&state);
         assert_eq!((results.verdict, results.exit_code), (verdict(&state), exit_code(&state)), "{name}");
     }
@@ -129,8 +129,8 @@ fn a_run_that_has_ended_is_told_as_it_ended() {
 #[test]
 fn a_secret_that_was_learnt_too_late_is_hidden_and_owned_up_to() {
     let secret = "hunter2-hunter2";
-    let tale = EventLog::planned(&[Tier::Install]).then(harness::event::Kind::Warned { text: format!("password={secret}") });
-    let results = ResultsV1::from(&tale.ends().state());
+    let log = EventLog::planned(&[Tier::Install]).then(harness::event::Kind::Warned { text: format!("password={secret}") });
+    let results = ResultsV1::from(&log.ends().state());
     let redact = Redact::new();
     let before = results.clone().searched(&redact);
     assert!(before.flags.no_secret_leak, "nothing was learnt, so nothing is known to have leaked");

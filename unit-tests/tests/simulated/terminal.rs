@@ -18,23 +18,23 @@ use unit_tests::event_log::{EventLog, failure, planned, request};
 
 const PLACE: Place<'_> = Place { folder: "/runs/1", page: false, paint: Paint::Plain };
 
-fn lines(tale: &EventLog) -> String {
+fn lines(log: &EventLog) -> String {
     let (mut text, mut state) = (Vec::new(), RunState::default());
-    for event in &tale.events {
+    for event in &log.events {
         state = fold(state, event);
         Lines::to(&mut text).on(event, &state).unwrap();
     }
     String::from_utf8(text).unwrap()
 }
 
-fn waits(tale: EventLog, step: &str, waiting_for: &[&str]) -> EventLog {
+fn waits(log: EventLog, step: &str, waiting_for: &[&str]) -> EventLog {
     let waiting_for = waiting_for.iter().map(|what| (*what).to_owned()).collect();
-    tale.then(Kind::Observed { step: StepId(step.into()), waiting_for })
+    log.then(Kind::Observed { step: StepId(step.into()), waiting_for })
 }
 
-fn board(tale: &EventLog) -> Board {
+fn board(log: &EventLog) -> Board {
     let (mut board, mut state) = (Board::default(), RunState::default());
-    for event in &tale.events {
+    for event in &log.events {
         state = fold(state, event);
         board.note(event, &state);
     }
@@ -43,8 +43,8 @@ fn board(tale: &EventLog) -> Board {
 
 #[test]
 fn a_step_that_ends_has_one_line_with_its_word_and_its_time() {
-    let tale = EventLog::planned(&[Tier::Install]).pass(&["provision"]).step("deploy", failure(Owner::Recipe).into());
-    let text = lines(&tale);
+    let log = EventLog::planned(&[Tier::Install]).pass(&["provision"]).step("deploy", failure(Owner::Recipe).into());
+    let text = lines(&log);
     assert!(text.contains("] provision: passed in 0.1 s\n"), "{text}");
     assert!(text.contains("] deploy: failed after 0.1 s: the fault of recipe\n"), "{text}");
 }
@@ -53,31 +53,31 @@ fn a_step_that_ends_has_one_line_with_its_word_and_its_time() {
 fn foreign_text_cannot_reach_the_terminal_as_anything_but_text() {
     let nasty = "\u{1b}[2J\u{1b}]0;title\u{7}\rgone\u{9b}31m";
     let failed = Failure::new(Cause::Assertion, format!("it wrote:\n  {nasty}"));
-    let tale = waits(EventLog::planned(&[Tier::Install]).starts("deploy"), "deploy", &[nasty])
+    let log = waits(EventLog::planned(&[Tier::Install]).starts("deploy"), "deploy", &[nasty])
         .then(Kind::Warned { text: nasty.into() })
         .noted(Note::Remark { text: nasty.into() })
         .step("deploy", Outcome::Failed(failed));
-    let block = board(&tale).block(Mono(9), 200).join("\n");
-    for text in [lines(&tale), ending(&tale.ends().state(), PLACE), block] {
+    let block = board(&log).block(Mono(9), 200).join("\n");
+    for text in [lines(&log), ending(&log.ends().state(), PLACE), block] {
         assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text:?}");
     }
 }
 
 #[test]
 fn the_block_names_what_is_waited_for_and_for_how_long_the_same_thing_has_been() {
-    let tale = EventLog::planned(&[Tier::Install]).starts("deploy");
-    let began = tale.events.last().unwrap().mono.0;
-    let tale = waits(event_log, "deploy", &["app: starting 0/1", "db: health: 503"]);
-    let tale = waits(event_log, "deploy", &["app: starting 1/1", "db: health: 503"]);
-    let block = board(&tale).block(Mono(began + 12_100), 80);
+    let log = EventLog::planned(&[Tier::Install]).starts("deploy");
+    let began = log.events.last().unwrap().mono.0;
+    let log = waits(log, "deploy", &["app: starting 0/1", "db: health: 503"]);
+    let log = waits(log, "deploy", &["app: starting 1/1", "db: health: 503"]);
+    let block = board(&log).block(Mono(began + 12_100), 80);
     // The app's blocker is new since the second look, the other one stands since the first.
     assert_eq!(block, ["deploy 12 s", "  app: starting 1/1 for 11 s", "  db: health: 503 for 12 s"]);
 }
 
 #[test]
 fn the_block_is_empty_when_nothing_goes_on() {
-    let tale = EventLog::planned(&[Tier::Install]).pass(&["provision"]);
-    assert!(board(&tale).block(Mono(1), 80).is_empty());
+    let log = EventLog::planned(&[Tier::Install]).pass(&["provision"]);
+    assert!(board(&log).block(Mono(1), 80).is_empty());
     assert_eq!(board(&EventLog::begun(&[Tier::Install])).block(Mono(1200), 80), ["reading the facts 1.2 s"]);
     let cut_short = EventLog::begun(&[Tier::Install]).ends();
     assert!(board(&cut_short).block(Mono(1), 80).is_empty());
@@ -85,10 +85,10 @@ fn the_block_is_empty_when_nothing_goes_on() {
 
 #[test]
 fn colours_are_nothing_but_added_to_the_words() {
-    let tale = EventLog::planned(&[Tier::Install]).step("provision", failure(Owner::Recipe).into()).ends();
-    let coloured = ending(&tale.state(), Place { paint: Paint::Colours, ..PLACE });
+    let log = EventLog::planned(&[Tier::Install]).step("provision", failure(Owner::Recipe).into()).ends();
+    let coloured = ending(&log.state(), Place { paint: Paint::Colours, ..PLACE });
     assert!(coloured.contains("\u{1b}[31mred\u{1b}[0m (install)"), "{coloured}");
-    assert_eq!(coloured.replace("\u{1b}[31m", "").replace("\u{1b}[0m", ""), ending(&tale.state(), PLACE));
+    assert_eq!(coloured.replace("\u{1b}[31m", "").replace("\u{1b}[0m", ""), ending(&log.state(), PLACE));
 }
 
 #[test]
@@ -96,11 +96,11 @@ fn the_command_that_repeats_a_run_names_what_was_not_the_default() {
     let asked = |change: fn(&mut Request)| {
         let mut request = request(&[Tier::Install]);
         change(&mut request);
-        let mut tale = EventLog::begun(&[Tier::Install]).under(planned(&request));
-        if let Kind::RunStarted { request: begun, .. } = &mut tale.events[0].kind {
+        let mut log = EventLog::begun(&[Tier::Install]).under(planned(&request));
+        if let Kind::RunStarted { request: begun, .. } = &mut log.events[0].kind {
             *begun = request;
         }
-        repeat(&tale.state())
+        repeat(&log.state())
     };
     let at = "taster --recipe hello --ref 0123456789012345678901234567890123456789";
     for (told, command) in [
@@ -120,8 +120,8 @@ fn the_command_that_repeats_a_run_names_what_was_not_the_default() {
 
 #[test]
 fn a_run_that_was_killed_is_never_told_as_green() {
-    let tale = EventLog::planned(&[Tier::Install]).pass(&["provision", "deploy", "answer"]).starts("steady");
-    let text = ending(&tale.state(), PLACE);
+    let log = EventLog::planned(&[Tier::Install]).pass(&["provision", "deploy", "answer"]).starts("steady");
+    let text = ending(&log.state(), PLACE);
     assert!(text.starts_with("inconclusive (install), level 0"), "{text}");
 }
 
@@ -138,7 +138,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
 
 prop_compose! {
     /// A run that may have gone in any way, told with as much as there can be to tell.
-    fn tale()(
+    fn log()(
         tiers in proptest::sample::subsequence(Tier::ALL.to_vec(), 1..=5),
         outcomes in proptest::collection::vec(outcome(), 0..7),
         texts in proptest::collection::vec("[a-z\n ]{0,30}", 0..8),
@@ -148,33 +148,33 @@ prop_compose! {
         ends in any::<bool>(),
     ) -> EventLog {
         let begun = EventLog::begun(&tiers);
-        let mut tale = match refused {
+        let mut log = match refused {
             true => begun.under(Plan::refused(Refusal::Request { sentence: texts.join("\n") })),
             false => begun.under(planned(&request(&tiers))),
         };
         let steps = ["provision", "deploy", "answer", "steady", "undeploy", "sweep", "compare"];
         for (step, outcome) in steps.iter().zip(outcomes) {
-            tale = tale.step(step, outcome);
+            log = log.step(step, outcome);
         }
         for text in &texts {
             let (step, file, what) = (StepId("deploy".into()), format!("evidence/{text}").into(), text.clone());
-            tale = tale.noted(Note::Remark { text: text.clone() }).then(Kind::EvidenceKept { step, file, what, tail: String::new() });
-            tale = waits(tale.starts(text), text, &["a", "b\nc", text]);
+            log = log.noted(Note::Remark { text: text.clone() }).then(Kind::EvidenceKept { step, file, what, tail: String::new() });
+            log = waits(log.starts(text), text, &["a", "b\nc", text]);
         }
         if cancelled {
-            tale = tale.cancelled(Cancel::Journal { message: texts.join("\n") });
+            log = log.cancelled(Cancel::Journal { message: texts.join("\n") });
         }
         if compared {
-            tale = tale.compared(Hygiene { residue: texts.clone(), bystanders: texts, others: Vec::new(), ignored: Vec::new() });
+            log = log.compared(Hygiene { residue: texts.clone(), bystanders: texts, others: Vec::new(), ignored: Vec::new() });
         }
-        if ends { tale.ends() } else { tale }
+        if ends { log.ends() } else { log }
     }
 }
 
 proptest! {
     #[test]
-    fn an_ending_has_at_most_twenty_lines_and_says_how_to_repeat_the_run(tale in tale(), page in any::<bool>()) {
-        let text = ending(&tale.state(), Place { page, ..PLACE });
+    fn an_ending_has_at_most_twenty_lines_and_says_how_to_repeat_the_run(log in log(), page in any::<bool>()) {
+        let text = ending(&log.state(), Place { page, ..PLACE });
         prop_assert!(text.lines().count() <= 20, "{text}");
         for word in ["\n  left behind: ", "\n  results: /runs/1/results.json\n", "\n  repeat: taster --recipe hello"] {
             prop_assert!(text.contains(word), "{word:?} is missing in {text}");
@@ -184,8 +184,8 @@ proptest! {
     }
 
     #[test]
-    fn a_block_never_outgrows_its_lines_nor_the_terminal(tale in tale(), width in 1_usize..120, now in 0_u64..10_000_000) {
-        let block = board(&tale).block(Mono(now), width);
+    fn a_block_never_outgrows_its_lines_nor_the_terminal(log in log(), width in 1_usize..120, now in 0_u64..10_000_000) {
+        let block = board(&log).block(Mono(now), width);
         prop_assert!(block.len() <= BLOCK_LINES);
         prop_assert!(block.iter().all(|line| line.chars().count() <= width && !line.contains('\n')), "{block:?}");
     }

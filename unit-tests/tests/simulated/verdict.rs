@@ -21,8 +21,8 @@ fn fails_in(step: &str, owner: Owner) -> EventLog {
     EventLog::planned(INSTALL).pass(&before).step(step, Outcome::Failed(failure(owner)))
 }
 
-fn check(tale: EventLog, colour: Colour, exit: u8) {
-    let state = tale.ends().state();
+fn check(log: EventLog, colour: Colour, exit: u8) {
+    let state = log.ends().state();
     let verdict = verdict(&state);
     assert_eq!((verdict.outcome, exit_code(&state)), (colour, exit), "{verdict:?}");
     assert_eq!(verdict.reasons.is_empty(), colour == Colour::Green, "every verdict that is not green says why");
@@ -49,7 +49,7 @@ fn the_owner_of_a_failure_decides_the_colour() {
 
 #[test]
 fn what_did_not_run_is_never_green() {
-    for tale in [
+    for log in [
         EventLog::planned(INSTALL),
         EventLog::planned(INSTALL).pass(&["provision", "deploy"]),
         EventLog::planned(INSTALL).pass(&["provision", "deploy", "answer"]).step("steady", Outcome::Unverified(Gap::Killed)),
@@ -62,17 +62,17 @@ fn what_did_not_run_is_never_green() {
 
 #[test]
 fn an_install_that_was_not_asked_over_http_is_not_verified() {
-    let mut tale = EventLog::planned(INSTALL);
-    let mut plans = tale.events.iter_mut().filter_map(|event| match &mut event.kind {
+    let mut log = EventLog::planned(INSTALL);
+    let mut plans = log.events.iter_mut().filter_map(|event| match &mut event.kind {
         Kind::Planned { plan } => Some(plan),
         _ => None,
     });
-    let plan = plans.next().expect("the tale has a plan");
+    let plan = plans.next().expect("the log has a plan");
     let steps = plan.steps.len();
     plan.steps.retain(|planned| planned.id.0 != "answer");
     assert_eq!(plan.steps.len(), steps - 1, "the plan would have asked");
-    let tale = tale.pass(&["provision", "deploy", "steady"]);
-    let reasons = verdict(&tale.clone().ends().state()).reasons;
+    let log = log.pass(&["provision", "deploy", "steady"]);
+    let reasons = verdict(&log.clone().ends().state()).reasons;
     assert!(reasons[0].sentence.contains("nothing was asked over HTTP"), "{reasons:?}");
     check(event_log, Colour::Inconclusive, 3);
 }

@@ -19,33 +19,33 @@ use sandbox::{
     recipes,
 };
 
-/// The stories of this file.
-pub(crate) fn stories() -> Vec<Trial> {
+/// The tests of this file.
+pub(crate) fn tests() -> Vec<Trial> {
     vec![
-        Trial::test("sandbox::an_app_is_reached_by_its_labels_and_nothing_is_left", || told(an_app_is_reached)),
-        Trial::test("sandbox::a_port_that_is_taken_is_named_with_who_has_it", || told(a_port_is_taken)),
-        Trial::test("sandbox::the_backup_service_comes_back_with_its_snapshots", || told(backups_are_kept)),
-        Trial::test("sandbox::an_image_that_lost_its_name_goes_with_the_sandbox", || told(a_name_is_lost)),
-        Trial::test("sandbox::custom_html_serves_its_page_on_real_nginx", || told(custom_html)),
+        Trial::test("local_sandbox::an_app_is_reached_by_its_labels_and_nothing_is_left", || told(an_app_is_reached)),
+        Trial::test("local_sandbox::a_port_that_is_taken_is_named_with_who_has_it", || told(a_port_is_taken)),
+        Trial::test("local_sandbox::the_backup_service_comes_back_with_its_snapshots", || told(backups_are_kept)),
+        Trial::test("local_sandbox::an_image_that_lost_its_name_goes_with_the_sandbox", || told(a_name_is_lost)),
+        Trial::test("local_sandbox::custom_html_serves_its_page_on_real_nginx", || told(custom_html)),
     ]
 }
 
 type Done = Result<(), Failed>;
 
-/// A sandbox of the story's own.
+/// A sandbox of the test's own.
 struct TestEnv {
     home: Home,
     setup: Setup,
     prefix: String,
 }
 
-/// Runs a story on a stage of its own and takes the stage down, whatever came of it.
-fn told(story: fn(&TestEnv) -> Done) -> Done {
+/// Runs a test on a env of its own and takes the env down, whatever came of it.
+fn told(test: fn(&TestEnv) -> Done) -> Done {
     let folder = tempfile::tempdir()?;
     let free = || TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).map(|address| address.port());
     let (http, https) = (free()?, free()?);
     let prefix = format!("sandbox-{https}");
-    // Each story has a net of its own, so that stories run beside each other: Docker makes none that overlaps another.
+    // Each test has a net of its own, so that tests run beside each other: Docker makes none that overlaps another.
     static STORIES: AtomicU32 = AtomicU32::new(0);
     let subnet = 64 + std::process::id() % 16 * 8 + STORIES.fetch_add(1, Ordering::Relaxed) % 8;
     let layout = Layout {
@@ -60,16 +60,16 @@ fn told(story: fn(&TestEnv) -> Done) -> Done {
         ..Layout::default()
     };
     let setup = Setup { layout, exe: std::env::current_exe()?, abra: None };
-    let stage = TestEnv { home: Home::at(folder.path()), setup, prefix };
-    let told = catch_unwind(AssertUnwindSafe(|| story(&stage)));
-    // A stack that does not go is no reason to leave the sandbox, too, and neither hides what the story says.
-    let removed = stage.remove_stack();
-    let down = block(sandbox::down(&stage.home, &mut |_| {}));
+    let env = TestEnv { home: Home::at(folder.path()), setup, prefix };
+    let told = catch_unwind(AssertUnwindSafe(|| test(&env)));
+    // A stack that does not go is no reason to leave the sandbox, too, and neither hides what the test says.
+    let removed = env.remove_stack();
+    let down = block(sandbox::down(&env.home, &mut |_| {}));
     told.unwrap_or_else(|panic| resume_unwind(panic))?;
     removed?;
     down?;
     for list in [&["ps", "-aq"][..], &["network", "ls", "-q"], &["service", "ls", "-q"], &["volume", "ls", "-q"]] {
-        let filter = format!("name={}", stage.prefix);
+        let filter = format!("name={}", env.prefix);
         let left = docker(&[list, &["--filter", &filter]].concat())?;
         expect(left.is_empty(), format!("docker {list:?} shows what is left: {left}"))?;
     }
@@ -114,7 +114,7 @@ impl TestEnv {
         let _ = fs::remove_dir_all(&clone);
         run(Command::new("git").args(["clone", "--quiet", "--branch", tag]).arg(self.home.recipes().join(recipe)).arg(&clone))?;
         let compose = fs::read_to_string(clone.join("compose.yml"))?;
-        // The story's network has another name than the one that recipes name.
+        // The test's network has another name than the one that recipes name.
         let proxy = format!("  proxy:\n    name: {}\n    external: true", self.setup.layout.network);
         fs::write(clone.join("compose.yml"), compose.replace("  proxy:\n    external: true", &proxy))?;
         fs::write(clone.join("dnsrr.yml"), "version: \"3.8\"\nservices:\n  app:\n    deploy:\n      endpoint_mode: dnsrr\n")?;
@@ -159,52 +159,52 @@ impl TestEnv {
     }
 }
 
-fn an_app_is_reached(stage: &TestEnv) -> Done {
-    let (said, _) = stage.up()?;
+fn an_app_is_reached(env: &TestEnv) -> Done {
+    let (said, _) = env.up()?;
     expect(said.iter().any(|line| line.contains("started the ingress")), format!("{said:?}"))?;
-    let (said, _) = stage.up()?;
+    let (said, _) = env.up()?;
     expect(said.is_empty(), format!("a second up says {said:?}"))?;
-    let host = stage.domain();
-    stage.until_answer(&host, "/", "taster-ingress: no-route")?;
-    stage.deploy("hello", "1.0.0+1.0.0")?;
-    stage.until_answer(&host, "/", "<h1>hello 1.0.0</h1>")?;
-    stage.until_answer(&format!("www-{host}"), "/health", "ok")?;
-    let outside = stage.get("other.example", "/")?;
+    let host = env.domain();
+    env.until_answer(&host, "/", "taster-ingress: no-route")?;
+    env.deploy("hello", "1.0.0+1.0.0")?;
+    env.until_answer(&host, "/", "<h1>hello 1.0.0</h1>")?;
+    env.until_answer(&format!("www-{host}"), "/health", "ok")?;
+    let outside = env.get("other.example", "/")?;
     expect(!outside.contains("HTTP/"), format!("the certificate answers for a name outside the zone: {outside}"))?;
 
     // The ingress forgets its routes when it restarts, and the agent gives them again.
-    docker(&["restart", "-t", "0", &stage.setup.layout.ingress_name()])?;
-    stage.until_answer(&host, "/", "<h1>hello 1.0.0</h1>")?;
+    docker(&["restart", "-t", "0", &env.setup.layout.ingress_name()])?;
+    env.until_answer(&host, "/", "<h1>hello 1.0.0</h1>")?;
 
-    let agent = fs::read_to_string(stage.home.ingress().join("agent.toml"))?;
+    let agent = fs::read_to_string(env.home.ingress().join("agent.toml"))?;
     let pid = agent.lines().find_map(|line| line.strip_prefix("pid = ")).ok_or("no pid in agent.toml")?;
     run(Command::new("kill").args(["-9", pid]))?;
     let mut said = Vec::new();
     until("up starts the agent that died", || {
-        said.extend(stage.up()?.0);
+        said.extend(env.up()?.0);
         Ok(!said.is_empty())
     })?;
     expect(said == ["started the agent of the ingress"], format!("{said:?}"))?;
 
-    docker(&["service", "scale", "--detach", &format!("{}_app=0", stage.stack())])?;
-    stage.until_answer(&host, "/", "taster-ingress: backend")?;
-    docker(&["stack", "rm", &stage.stack()])?;
-    stage.until_answer(&host, "/", "taster-ingress: no-route")
+    docker(&["service", "scale", "--detach", &format!("{}_app=0", env.stack())])?;
+    env.until_answer(&host, "/", "taster-ingress: backend")?;
+    docker(&["stack", "rm", &env.stack()])?;
+    env.until_answer(&host, "/", "taster-ingress: no-route")
 }
 
-fn a_port_is_taken(stage: &TestEnv) -> Done {
-    let taken = TcpListener::bind(("127.0.0.1", stage.setup.layout.https))?;
-    let error = stage.up().err().ok_or("up succeeded on a port that is taken")?;
+fn a_port_is_taken(env: &TestEnv) -> Done {
+    let taken = TcpListener::bind(("127.0.0.1", env.setup.layout.https))?;
+    let error = env.up().err().ok_or("up succeeded on a port that is taken")?;
     let me = format!("(process {})", std::process::id());
     expect(matches!(&error, SandboxError::PortTaken { by, .. } if by.ends_with(&me)), error.to_string())?;
     drop(taken);
-    stage.up()?;
+    env.up()?;
     Ok(())
 }
 
-fn backups_are_kept(stage: &TestEnv) -> Done {
-    let (said, _) = stage.up()?;
-    let name = stage.setup.layout.backup_name();
+fn backups_are_kept(env: &TestEnv) -> Done {
+    let (said, _) = env.up()?;
+    let name = env.setup.layout.backup_name();
     let started = format!("started the backup service {name}");
     expect(said.contains(&started), format!("{said:?}"))?;
     // A container of a service that was removed is still there for a moment, and cannot be entered.
@@ -223,31 +223,31 @@ fn backups_are_kept(stage: &TestEnv) -> Done {
     exec(&["/usr/bin/backup", "-h", "kept", "snapshots"])?;
     exec(&["restic", "backup", "--quiet", "--host", "kept", "/bin/sh"])?;
     docker(&["service", "rm", &name])?;
-    let (said, _) = stage.up()?;
+    let (said, _) = env.up()?;
     expect(said == [started], format!("{said:?}"))?;
     let kept = exec(&["restic", "snapshots", "--compact"])?;
     expect(kept.contains("kept"), format!("the snapshots are {kept}"))
 }
 
-fn a_name_is_lost(stage: &TestEnv) -> Done {
-    let tar = stage.home.root().join("empty.tar");
+fn a_name_is_lost(env: &TestEnv) -> Done {
+    let tar = env.home.root().join("empty.tar");
     fs::write(&tar, [0; 1024])?;
     let import = |label: &str| docker(&["import", "--change", &format!("LABEL {label}"), path(&tar)?]);
     let (ours, foreign) = (import("taster.sandbox=1")?, import("example.org=1")?);
-    stage.up()?;
-    block(sandbox::down(&stage.home, &mut |_| {}))?;
+    env.up()?;
+    block(sandbox::down(&env.home, &mut |_| {}))?;
     let there = |id: &str| docker(&["image", "inspect", id]).is_ok();
     let left = (there(&ours), there(&foreign));
     docker(&["image", "rm", &foreign])?;
     expect(left == (false, true), format!("ours and another's are there: {left:?}"))
 }
 
-fn custom_html(stage: &TestEnv) -> Done {
-    stage.up()?;
-    block(images::provide(&stage.home, &recipes::images("custom-html"), &mut |_| {}))?;
-    stage.deploy("custom-html", "1.10.0+1.22.1")?;
-    stage.until_answer(&stage.domain(), "/", "Welcome to nginx!")?;
-    stage.until_answer(&stage.domain(), "/", "server: nginx/1.22.1")
+fn custom_html(env: &TestEnv) -> Done {
+    env.up()?;
+    block(images::provide(&env.home, &recipes::images("custom-html"), &mut |_| {}))?;
+    env.deploy("custom-html", "1.10.0+1.22.1")?;
+    env.until_answer(&env.domain(), "/", "Welcome to nginx!")?;
+    env.until_answer(&env.domain(), "/", "server: nginx/1.22.1")
 }
 
 fn block<T>(future: impl Future<Output = Result<T, SandboxError>>) -> Result<T, SandboxError> {

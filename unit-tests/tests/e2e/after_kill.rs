@@ -19,24 +19,24 @@ use unit_tests::{
 
 use super::{
     backup::snapshots,
-    guard::left_alive,
+    guardian::left_alive,
     runs::on_stages,
-    worlds::{on_spare_engines, spare_swarm},
+    unfit_hosts::{on_scratch_engines, scratch_swarm},
 };
 
-/// The stories of this file.
-pub(crate) fn stories(ground: Option<&SandboxFixture>) -> Vec<Trial> {
-    let stories = on_stages(
-        ground,
+/// The tests of this file.
+pub(crate) fn tests(fixture: Option<&SandboxFixture>) -> Vec<Trial> {
+    let tests = on_stages(
+        fixture,
         &[
-            ("late::what_escaped_from_a_killed_run_makes_more_after_the_first_sweep", escaped),
-            ("late::a_guardian_and_two_janitors_at_once_remove_each_thing_once", at_once),
-            ("late::a_backup_that_is_being_made_when_its_run_is_killed_leaves_no_snapshot", backed_up),
-            ("late::a_restore_that_goes_on_when_its_run_is_killed_leaves_no_folder_of_a_volume", restored),
+            ("after_kill::what_escaped_from_a_killed_run_makes_more_after_the_first_sweep", escaped),
+            ("after_kill::a_guardian_and_two_janitors_at_once_remove_each_thing_once", at_once),
+            ("after_kill::a_backup_that_is_being_made_when_its_run_is_killed_leaves_no_snapshot", backed_up),
+            ("after_kill::a_restore_that_goes_on_when_its_run_is_killed_leaves_no_folder_of_a_volume", restored),
         ],
     );
-    let elsewhere = on_stages(ground, &[("late::the_marker_of_another_machine_speaks_until_it_expires", of_another_machine)]);
-    stories.into_iter().chain(on_spare_engines(ground, elsewhere)).collect()
+    let elsewhere = on_stages(fixture, &[("after_kill::the_marker_of_another_machine_speaks_until_it_expires", of_another_machine)]);
+    tests.into_iter().chain(on_scratch_engines(fixture, elsewhere)).collect()
 }
 
 /// Says in `$stack` and `$domain` which app abra is asked for.
@@ -44,60 +44,60 @@ const APP: &str = "for word in \"$@\"; do case $word in *.taster.test) domain=$w
 stack=$(printf %s \"$domain\" | tr . _)";
 
 /// A run of `hello` with this abra, which is killed when `reached` returns; nobody kills its guardian.
-fn killed(stage: &TestEnv<'_>, abra: &str, reached: impl FnOnce()) -> (Domain, String) {
-    let abra = stage.script(abra);
-    let mut run = stage.start_on(&[("abra", &abra)], &["--recipe", "hello"]);
+fn killed(env: &TestEnv<'_>, abra: &str, reached: impl FnOnce()) -> (Domain, String) {
+    let abra = env.script(abra);
+    let mut run = env.start_on(&[("abra", &abra)], &["--recipe", "hello"]);
     reached();
     // `kill` of the standard library is SIGKILL.
     run.kill().unwrap();
     run.wait().unwrap();
-    let id = run_id(&stage.only_run());
+    let id = run_id(&env.only_run());
     let domain = Domain::of(&"hello".parse().unwrap(), &id, &"taster.test".parse().unwrap()).unwrap();
     (domain, stack_of(&id).to_string())
 }
 
-fn is_over(stage: &TestEnv<'_>) {
-    until("the guardian is gone", || stage.guardians().is_empty());
-    stage.assert_zero();
-    let results = stage.results();
+fn is_over(env: &TestEnv<'_>) {
+    until("the guardian is gone", || env.guardians().is_empty());
+    env.assert_zero();
+    let results = env.results();
     assert_eq!(results["verdict"]["outcome"], "inconclusive", "{results}");
     assert!(results["verdict"].to_string().contains("the run was killed"), "{results}");
 }
 
 /// abra has started two processes with sessions of their own. One is known by its environment and ends with the run. The other has
 /// thrown everything away by which it could be known: it waits for the first sweep, and then makes things for two seconds.
-fn escaped(stage: &TestEnv<'_>) {
-    let place = stage.path().join("made").display().to_string();
+fn escaped(env: &TestEnv<'_>) {
+    let place = env.path().join("made").display().to_string();
     let makes = format!(
         "i=0; until grep -qs swept-after \"$1\"/taster/runs/*/events.jsonl; do i=$((i+1)); [ $i -gt 600 ] && exit; sleep 0.1; done
          for i in 1 2 3 4; do sleep 0.5; echo x | docker secret create \"$2_late$i\" -; docker volume create \"$2_late$i\";
          docker network create --driver overlay \"$2_late$i\"; done; touch '{place}'"
     );
-    fs::write(stage.path().join("makes.sh"), makes).unwrap();
-    let folder = stage.path().display().to_string();
+    fs::write(env.path().join("makes.sh"), makes).unwrap();
+    let folder = env.path().display().to_string();
     let abra = format!(
         "case \"$*\" in *'app deploy'*) {APP}
          setsid sleep 66.125 >/dev/null 2>&1 </dev/null &
          setsid env -i PATH=\"$PATH\" sh '{folder}/makes.sh' '{folder}' \"$stack\" >/dev/null 2>&1 </dev/null &
          \"$ABRA\" \"$@\"; touch '{folder}/deployed'; sleep 67.125;; *) exec \"$ABRA\" \"$@\";; esac"
     );
-    let (_, stack) = killed(stage, &abra, || until("abra has deployed", || stage.path().join("deployed").exists()));
+    let (_, stack) = killed(env, &abra, || until("abra has deployed", || env.path().join("deployed").exists()));
     until("the escaped child has made what it makes", || fs::exists(&place).unwrap());
-    is_over(stage);
+    is_over(env);
     assert!(!left_alive("66.125") && !left_alive("67.125"), "what a child started goes with it, whatever its session");
-    let told = journal(&stage.only_run());
+    let told = journal(&env.only_run());
     assert!(told.matches(r#""event":"swept-after""#).count() >= 2, "what came late is told: {told}");
-    assert_eq!(stage.ground.engine.left_of(&stack, &[]), "");
+    assert_eq!(env.fixture.engine.left_of(&stack, &[]), "");
 }
 
-fn at_once(stage: &TestEnv<'_>) {
-    killed(stage, "exec \"$ABRA\" \"$@\"", || stage.reached(r#""event":"observed","step":"deploy""#));
-    let janitors = [stage.start(&["janitor"]), stage.start(&["janitor"])];
+fn at_once(env: &TestEnv<'_>) {
+    killed(env, "exec \"$ABRA\" \"$@\"", || env.reached(r#""event":"observed","step":"deploy""#));
+    let janitors = [env.start(&["janitor"]), env.start(&["janitor"])];
     for janitor in janitors {
         ended(janitor).assert(0, &["runs looked at"]);
     }
-    is_over(stage);
-    let told = journal(&stage.only_run());
+    is_over(env);
+    let told = journal(&env.only_run());
     let removed = told.lines().filter(|line| line.contains("swept-after") && !line.contains("\"removed\":0")).count();
     assert_eq!(removed, 1, "one of them has removed it all: {told}");
     let (claimed, released) = (told.matches(r#""event":"claimed""#).count(), told.matches(r#""event":"released""#).count());
@@ -105,20 +105,20 @@ fn at_once(stage: &TestEnv<'_>) {
 }
 
 /// The service goes on with a backup when the abra that asked for it is dead.
-fn backed_up(stage: &TestEnv<'_>) {
-    let (app, _) = killed(stage, "exec \"$ABRA\" \"$@\"", || stage.reached("abra app-backup-create"));
-    is_over(stage);
-    assert_eq!(snapshots(&stage.ground.engine, &app), Vec::<String>::new());
+fn backed_up(env: &TestEnv<'_>) {
+    let (app, _) = killed(env, "exec \"$ABRA\" \"$@\"", || env.reached("abra app-backup-create"));
+    is_over(env);
+    assert_eq!(snapshots(&env.fixture.engine, &app), Vec::<String>::new());
 }
 
 /// So it does with a restore, which must not put the app's volume on the disk again when the engine has removed it. restic is held until
 /// a sweep that did not wait for it would be over.
-fn restored(stage: &TestEnv<'_>) {
-    let engine = &stage.ground.engine;
+fn restored(env: &TestEnv<'_>) {
+    let engine = &env.fixture.engine;
     let mut restic = None;
-    let (_, stack) = killed(stage, "exec \"$ABRA\" \"$@\"", || {
-        stage.reached("abra app-restore");
-        let app = Domain::of(&"hello".parse().unwrap(), &run_id(&stage.only_run()), &"taster.test".parse().unwrap()).unwrap();
+    let (_, stack) = killed(env, "exec \"$ABRA\" \"$@\"", || {
+        env.reached("abra app-restore");
+        let app = Domain::of(&"hello".parse().unwrap(), &run_id(&env.only_run()), &"taster.test".parse().unwrap()).unwrap();
         until("restic restores", || {
             restic = restic_for(&app).pop();
             restic.is_some()
@@ -130,7 +130,7 @@ fn restored(stage: &TestEnv<'_>) {
         thread::sleep(Duration::from_millis(50));
     }
     signal(restic.unwrap(), "CONT");
-    is_over(stage);
+    is_over(env);
     until("restic is over", || !Path::new(&format!("/proc/{}", restic.unwrap())).exists());
     assert_eq!(engine.folders_of(&stack), Vec::<String>::new());
 }
@@ -170,9 +170,9 @@ fn elsewhere(engine: &Engine, expires: &str) -> RunId {
     run
 }
 
-fn of_another_machine(stage: &TestEnv<'_>) {
-    let spare = spare_swarm(&[]);
-    let engine = spare.engine();
+fn of_another_machine(env: &TestEnv<'_>) {
+    let scratch = scratch_swarm(&[]);
+    let engine = scratch.engine();
     let (over, valid) = (elsewhere(&engine, "2026-01-02T00:00:00.000Z"), elsewhere(&engine, "2999-01-01T00:00:00.000Z"));
     let names = |run: &RunId| {
         let stack = stack_of(run).to_string();
@@ -181,17 +181,17 @@ fn of_another_machine(stage: &TestEnv<'_>) {
     let (marker, secret, network, volume) = names(&valid);
     let portrait = || engine.portrait(&[("config", &marker), ("secret", &secret), ("network", &network), ("volume", &volume)]);
     let before = portrait();
-    let socket = spare.socket().display().to_string();
+    let socket = scratch.socket().display().to_string();
     let alone =
         format!("{marker}: left alone: its journal is on there:/srv/taster/runs; its marker speaks for it until 2999-01-01");
-    let would = stage.run(&["janitor", "--engine", &socket, "--dry-run"]);
+    let would = env.run(&["janitor", "--engine", &socket, "--dry-run"]);
     would.assert(0, &[&format!("taster-{over}: would remove "), &alone]);
-    let told = stage.run(&["janitor", "--engine", &socket]);
+    let told = env.run(&["janitor", "--engine", &socket]);
     told.assert(0, &[&format!("taster-{over}: 4 removed in "), &alone]);
     assert_eq!(engine.left_of(stack_of(&over).as_str(), &[]), "");
     assert!(!engine.ok(&["config", "inspect", &format!("taster-{over}")]), "the marker goes last, and goes");
     assert_eq!(portrait(), before, "the other one is as it was");
-    let again = stage.run(&["janitor", "--engine", &socket]);
+    let again = env.run(&["janitor", "--engine", &socket]);
     again.assert(0, &[&alone]);
     assert!(!again.out.contains(over.as_str()), "{again}");
 }
