@@ -19,12 +19,11 @@ use bollard::{
 
 use crate::{
     embedded::digest,
-    engine::{answer, found},
+    engine::{answer, found, labels},
     error::SandboxError,
     home::Home,
-    images, ingress,
+    images,
     layout::Layout,
-    swarm,
 };
 
 /// How long the service may take to run or to be gone.
@@ -33,8 +32,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) const BOT_LABEL: &str = "coop-cloud.backupbot.enabled";
 /// The label with the digest of all that the service was made from.
 const DIGEST_LABEL: &str = "taster.backup";
-/// The label with the folder of the sandbox that the service belongs to.
-const HOME_LABEL: &str = "taster.home";
 /// The repository lies on the machine whose volumes it copies, so its password protects nothing.
 const PASSWORD: &str = "sandbox";
 
@@ -69,8 +66,8 @@ pub(crate) async fn remove(docker: &Docker, home: &Home, layout: &Layout) -> Res
     let service = inspect(docker, layout).await?;
     let volume = found("volume inspect", docker.inspect_volume(&name)).await?;
     let owner = match (&service, &volume) {
-        (Some(service), _) => label(service, HOME_LABEL),
-        (None, Some(volume)) => volume.labels.get(HOME_LABEL).map(String::as_str),
+        (Some(service), _) => label(service, labels::HOME),
+        (None, Some(volume)) => volume.labels.get(labels::HOME).map(String::as_str),
         (None, None) => None,
     };
     if owner != Some(&folder(home)) {
@@ -90,7 +87,7 @@ fn label<'a>(service: &'a Service, name: &str) -> Option<&'a str> {
 }
 
 fn folder(home: &Home) -> String {
-    ingress::real(home).display().to_string()
+    home.canonical().display().to_string()
 }
 
 /// Removes the service and waits until its containers are gone, for they hold the volume.
@@ -133,8 +130,8 @@ async fn until(what: &str, holds: impl AsyncFn() -> Result<bool, SandboxError>) 
 /// `root` is the engine's folder.
 fn spec(home: &Home, layout: &Layout, root: &Path) -> ServiceSpec {
     let name = layout.backup_name();
-    let mut ours = swarm::labels();
-    ours.insert(HOME_LABEL.to_owned(), folder(home));
+    let mut ours = labels::all();
+    ours.insert(labels::HOME.to_owned(), folder(home));
     let bind = |source: String, target: &str| Mount {
         typ: Some(MountType::BIND),
         source: Some(source),

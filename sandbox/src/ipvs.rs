@@ -20,11 +20,10 @@ use bollard::{
 use tokio::time::{sleep, timeout};
 
 use crate::{
-    engine::{self, answer, found},
+    engine::{self, answer, found, labels},
     error::SandboxError,
     images,
     layout::Layout,
-    swarm,
 };
 
 /// How long the whole attempt may take. What does not answer in time does not answer.
@@ -73,7 +72,7 @@ async fn attempt(docker: &Docker, layout: &Layout) -> Result<bool, SandboxError>
         image: Some(images::specimen()),
         cmd: Some(["connect".to_owned(), format!("{service}:80"), CONNECT_SECONDS.to_string()].to_vec()),
         host_config: Some(HostConfig { network_mode: Some(layout.network.clone()), ..HostConfig::default() }),
-        labels: Some(swarm::labels()),
+        labels: Some(labels::all()),
         ..ContainerCreateBody::default()
     };
     let options = CreateContainerOptionsBuilder::default().name(&client).build();
@@ -100,7 +99,7 @@ fn service(layout: &Layout) -> ServiceSpec {
     };
     ServiceSpec {
         name: Some(service_name(layout)),
-        labels: Some(swarm::labels()),
+        labels: Some(labels::all()),
         task_template: Some(task),
         endpoint_spec: Some(EndpointSpec { mode: Some(EndpointSpecModeEnum::VIP), ..EndpointSpec::default() }),
         ..ServiceSpec::default()

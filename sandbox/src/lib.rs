@@ -5,34 +5,26 @@
 //! API and in a host file.
 
 pub mod abra;
-mod admin;
-pub mod agent;
 mod backup;
-mod browser;
-mod debian;
 mod down;
 mod embedded;
 mod engine;
 mod error;
 pub mod home;
-mod host;
 pub mod images;
 pub mod ingress;
 pub mod ipvs;
 pub mod layout;
-mod made;
-mod npm;
-pub mod ports;
+pub mod machine;
 mod progress;
 pub mod recipes;
-pub mod routes;
-mod swarm;
-mod tls;
+mod status;
 mod up;
 
 pub use crate::{
-    down::{Part, down, status},
+    down::down,
     error::SandboxError,
     progress::Progress,
+    status::{Part, status},
     up::{Up, up},
 };

@@ -14,10 +14,10 @@ use tokio::{io::AsyncWriteExt, process::Command};
 
 use crate::{
     embedded::{RECIPES, digest},
-    engine::{find, run},
     error::SandboxError,
     home::Home,
     images,
+    machine::programs::{find, run},
 };
 
 /// Who the generated history is by.

@@ -1,27 +1,23 @@
 //! Making the sandbox, and mending what is missing of it.
 
-use std::{
-    fs::{self, File, TryLockError},
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
-    time::{Duration, Instant},
-};
+use std::{fs, path::PathBuf, time::Duration};
 
 use bollard::Docker;
 
 use crate::{
-    agent, backup, browser, engine,
+    backup, engine,
+    engine::swarm,
     error::SandboxError,
-    home::{Home, Machine},
-    host, images, ingress, ipvs,
+    home::{Home, Machine, files, host_file, lock},
+    images, ingress,
+    ingress::{agent, tls},
+    ipvs,
     layout::{Layout, Setup},
-    made,
+    machine::{browser, packages},
     progress::{Progress, Teller},
-    recipes, swarm, tls,
+    recipes,
 };
 
-/// How long another taster at work on the same sandbox is waited for. An engine's download is in it.
-const BUSY: Duration = Duration::from_secs(300);
 /// How long the one look for a registry may take.
 const REGISTRY: Duration = Duration::from_secs(3);
 /// What the registry is asked for.
@@ -42,15 +38,15 @@ pub struct Up {
 /// several do it at once.
 pub async fn up(home: &Home, setup: &Setup, say: &mut dyn FnMut(Progress)) -> Result<Up, SandboxError> {
     let mut teller = Teller::new(say);
-    let _lock = lock(home).await?;
-    made::write(&home.root().join("layout.toml"), &setup.layout)?;
+    let _lock = lock::of_home(home).await?;
+    files::write(&home.root().join("layout.toml"), &setup.layout)?;
     let layout = &setup.layout;
     let docker = engine::ensure(home, layout, &mut teller).await?;
     swarm::ensure(&docker, home, layout, &mut teller).await?;
     // It takes longer than all else, and is only tried when the machine is first seen.
     let wanted = !home.looked() && browser::wanted();
     if wanted {
-        engine::update_lists(&mut teller).await?;
+        packages::update_lists(&mut teller).await?;
         teller.say("installing a browser beside the rest (chromium-headless-shell, chromium-driver, libnss3-tools)");
     }
     let browser = async {
@@ -98,40 +94,9 @@ pub async fn up(home: &Home, setup: &Setup, say: &mut dyn FnMut(Progress)) -> Re
         let has = |there: bool| if there { "yes" } else { "no" };
         teller.say(format!("looked at the machine: IPVS {}, registry {}", has(machine.ipvs), has(machine.registry)));
     }
-    host::write(home, setup)?;
+    host_file::write(home, setup)?;
     let warnings = agent::alive(home).map(|agent| agent.warnings).unwrap_or_default();
     Ok(Up { host_file: home.host_file(), took: teller.elapsed(), warnings })
-}
-
-/// The lock of the folder, held as long as the file is open.
-pub(crate) async fn lock(home: &Home) -> Result<File, SandboxError> {
-    let root = home.root();
-    fs::create_dir_all(root)
-        .and_then(|()| fs::set_permissions(root, fs::Permissions::from_mode(0o700)))
-        .map_err(|error| SandboxError::file(root, error))?;
-    lock_file(&root.join("lock"), BUSY, || ()).await
-}
-
-/// The lock of a file, held as long as it is open. `wait` is called once if somebody else has it.
-pub(crate) async fn lock_file(path: &Path, patience: Duration, mut wait: impl FnMut()) -> Result<File, SandboxError> {
-    let started = Instant::now();
-    let file = File::options().create(true).truncate(false).write(true).open(path);
-    let file = file.map_err(|error| SandboxError::file(path, error))?;
-    let mut waits = false;
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) => {}
-            Err(TryLockError::Error(error)) => return Err(SandboxError::file(path, error)),
-        }
-        if started.elapsed() > patience {
-            return Err(SandboxError::Busy { after: patience });
-        }
-        if !std::mem::replace(&mut waits, true) {
-            wait();
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
 }
 
 /// Whether a registry answers, asked once and through the engine, which is who would pull.

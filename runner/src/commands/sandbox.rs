@@ -75,7 +75,7 @@ impl Sandbox {
         match self.action {
             Action::Abra { home, args } => Ok(sandbox::abra::main(&Home::at(home), args)),
             Action::Agent { home } => {
-                block_on(sandbox::agent::main(&Home::at(home)))?.map_err(error)?;
+                block_on(sandbox::ingress::agent::main(&Home::at(home)))?.map_err(error)?;
                 Ok(Exit::Green.into())
             }
             Action::Up { home } => up(&folder(home, env)?, env),

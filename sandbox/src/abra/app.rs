@@ -10,7 +10,7 @@ use super::{
     checkout::Recipe,
     compose::Compose,
     env::{self, Env},
-    say::{Done, Fatal},
+    terminal::{Done, Fatal},
 };
 
 /// How many characters of a stack name are kept.

@@ -6,8 +6,8 @@ use super::{
     Context,
     app::App,
     cli::{Backup, Restore},
-    say::{self, Done, Fatal},
     swarm,
+    terminal::{self, Done, Fatal},
 };
 use crate::backup::BOT_LABEL;
 
@@ -36,7 +36,7 @@ pub(super) fn main(context: &Context, command: Backup) -> Done {
             bot.run("download", settings)?;
             let target = std::env::current_dir()?.join("backup.tar.gz");
             swarm::copy_out(&bot.container, DOWNLOAD, &target)?;
-            say::info(format!("backup successfully downloaded to {}", target.display()));
+            terminal::info(format!("backup successfully downloaded to {}", target.display()));
             Ok(())
         }
     }

@@ -6,7 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::say::{Done, Fatal};
+use super::terminal::{Done, Fatal};
 
 /// A recipe that was cloned.
 #[derive(Debug, Clone)]

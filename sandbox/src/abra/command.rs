@@ -7,9 +7,8 @@ use super::{
     Context,
     app::App,
     cli::Function,
-    env,
-    say::{Done, Fatal},
-    swarm,
+    env, swarm,
+    terminal::{Done, Fatal},
 };
 
 /// Where the script lies in the container.

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::{
     env::expand,
-    say::{Done, Fatal},
+    terminal::{Done, Fatal},
 };
 
 /// The compose files of an app, each as plain data.

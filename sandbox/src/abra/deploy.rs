@@ -15,9 +15,9 @@ use super::{
     env::Env,
     lint,
     overlay::{Wanted, overlay},
-    say::{self, Done, Fatal, Level},
     secrets::{self, Recipe as How},
     swarm,
+    terminal::{self, Done, Fatal, Level},
 };
 
 /// How long abra waits for a stack whose recipe says nothing about it.
@@ -56,7 +56,7 @@ pub(super) fn main(context: &Context, deploy: Deploy) -> Done {
     };
     warn_of_missing(&app, &recipe);
     domain_resolves(&app, &deploy)?;
-    say::overview(
+    terminal::overview(
         "DEPLOY OVERVIEW",
         &[
             ("DOMAIN", app.env.get("DOMAIN").unwrap_or("N/A").to_owned()),
@@ -68,13 +68,13 @@ pub(super) fn main(context: &Context, deploy: Deploy) -> Done {
             ("NEW DEPLOYMENT", version.clone()),
         ],
     );
-    say::confirm(context.no_input, "proceed?")?;
+    terminal::confirm(context.no_input, "proceed?")?;
 
     let mut expose = app.env.values.clone();
     expose.insert("TYPE".to_owned(), format!("{}:{version}", app.recipe));
     submit(context, &stack, &compose, &variables, &Wanted { labels, expose: &expose, ipvs: context.machine.ipvs })?;
     if deploy.no_converge_checks {
-        say::warn("skipping converge logic checks");
+        terminal::warn("skipping converge logic checks");
     } else {
         converge(&stack, own.get(&key("timeout")).and_then(|text| text.parse().ok()).map_or(TIMEOUT, Duration::from_secs))?;
     }
@@ -86,7 +86,7 @@ fn resolve(context: &Context, app: &App, recipe: &Recipe, deploy: &Deploy, runni
     if deploy.chaos {
         let version = recipe.chaos_version()?;
         if context.debug {
-            say::log(Level::Debug, &format!("version: taking chaos version: {version}"));
+            terminal::log(Level::Debug, &format!("version: taking chaos version: {version}"));
         }
         return Ok(version);
     }
@@ -116,7 +116,7 @@ fn every_secret_exists(context: &Context, app: &App) -> Done {
 fn warn_of_missing(app: &App, recipe: &Recipe) {
     let sample = Env::parse(&std::fs::read_to_string(recipe.dir.join(".env.sample")).unwrap_or_default());
     for key in sample.values.keys().filter(|key| !app.env.values.contains_key(*key)) {
-        say::warn(format!("{key} missing from {}.env", app.name));
+        terminal::warn(format!("{key} missing from {}.env", app.name));
     }
 }
 
@@ -133,28 +133,28 @@ fn domain_resolves(app: &App, deploy: &Deploy) -> Done {
 }
 
 fn submit(context: &Context, stack: &str, compose: &Compose, variables: &BTreeMap<String, String>, wanted: &Wanted<'_>) -> Done {
-    say::info("initialising deployment");
+    terminal::info("initialising deployment");
     let mut added = tempfile::Builder::new().prefix("abra-").suffix(".yml").tempfile()?;
     std::io::Write::write_all(&mut added, overlay(compose, variables, wanted).as_bytes())?;
     let mut files: Vec<&std::path::Path> = compose.files.iter().map(std::path::PathBuf::as_path).collect();
     files.push(added.path());
     let said = swarm::deploy(stack, &files, variables, context.machine.registry)?;
     for text in said.lines().filter(|text| context.debug && !text.is_empty()) {
-        say::log(Level::Debug, text);
+        terminal::log(Level::Debug, text);
     }
     Ok(())
 }
 
 /// Waits until every service has all its tasks, or the time is over. Only the waiting fails then: the stack is deployed.
 fn converge(stack: &str, timeout: Duration) -> Done {
-    say::info("polling deployment status");
+    terminal::info("polling deployment status");
     let started = Instant::now();
     loop {
         let replicas = swarm::replicas(stack)?;
         let full =
             |count: &str| count.split_once('/').is_some_and(|(has, wants)| has == wants.split(' ').next().unwrap_or(wants));
         if replicas.iter().all(|(_, count)| full(count)) {
-            say::info("deploy succeeded 🟢");
+            terminal::info("deploy succeeded 🟢");
             return Ok(());
         }
         if started.elapsed() > timeout {

@@ -7,8 +7,8 @@ use super::{
     app::{self, App},
     cli::{List, Ps},
     compose::Compose,
-    say::{self, Done, Fatal},
     swarm,
+    terminal::{self, Done, Fatal},
 };
 
 pub(super) fn apps(context: &Context, list: &List) -> Done {
@@ -34,7 +34,7 @@ pub(super) fn apps(context: &Context, list: &List) -> Done {
         let rows = rows.iter().map(|(app, status, version, chaos, _)| {
             vec![app.server.clone(), app.recipe.clone(), app.name.clone(), status.clone(), chaos.clone(), version.clone()]
         });
-        return say::table(&["SERVER", "RECIPE", "DOMAIN", "STATUS", "CHAOS", "VERSION"], &rows.collect::<Vec<_>>());
+        return terminal::table(&["SERVER", "RECIPE", "DOMAIN", "STATUS", "CHAOS", "VERSION"], &rows.collect::<Vec<_>>());
     }
     let mut servers: Map<String, Value> = Map::new();
     for server in app::servers(context)? {
@@ -53,7 +53,7 @@ pub(super) fn apps(context: &Context, list: &List) -> Done {
                     "latestCount": 0, "upgradeCount": 0, "apps": here }),
         );
     }
-    say::line(&Value::from(servers).to_string());
+    terminal::line(&Value::from(servers).to_string());
     Ok(())
 }
 
@@ -84,8 +84,8 @@ pub(super) fn ps(context: &Context, ps: &Ps) -> Done {
         );
     }
     match ps.machine {
-        true => say::line(&Value::from(objects).to_string()),
-        false => say::table(&["SERVICE", "STATUS", "IMAGE", "VERSION", "CHAOS"], &rows)?,
+        true => terminal::line(&Value::from(objects).to_string()),
+        false => terminal::table(&["SERVICE", "STATUS", "IMAGE", "VERSION", "CHAOS"], &rows)?,
     }
     Ok(())
 }
@@ -108,10 +108,10 @@ pub(super) fn versions(context: &Context, name: &str, machine: bool) -> Done {
         return Err(Fatal::new(format!("{name} has no published versions?")));
     }
     if !machine {
-        return say::table(&["SERVICE", "IMAGE", "TAG", "VERSION"], &rows);
+        return terminal::table(&["SERVICE", "IMAGE", "TAG", "VERSION"], &rows);
     }
     let keys = ["service", "image", "tag", "version"].map(str::to_owned);
     let objects = rows.into_iter().map(|row| keys.clone().into_iter().zip(row.into_iter().map(Value::from)).collect());
-    say::line(&Value::from(objects.collect::<Vec<Map<String, Value>>>()).to_string());
+    terminal::line(&Value::from(objects.collect::<Vec<Map<String, Value>>>()).to_string());
     Ok(())
 }

@@ -16,9 +16,9 @@ mod list;
 mod new;
 mod overlay;
 mod remove;
-mod say;
 mod secrets;
 mod swarm;
+mod terminal;
 
 use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
@@ -26,7 +26,7 @@ use clap::Parser;
 
 use crate::home::{Home, Machine};
 use cli::{App, Cli, Command, Recipe};
-use say::{Done, Fatal, Level};
+use terminal::{Done, Fatal, Level};
 
 /// What the stand-in says for `--version`. It has the shape of abra's own line.
 const VERSION: &str = "abra version 0.13.0-beta-sandbox";
@@ -64,13 +64,13 @@ pub fn main(home: &Home, args: Vec<OsString>) -> ExitCode {
         }
     };
     if cli.version {
-        say::line(VERSION);
+        terminal::line(VERSION);
         return ExitCode::SUCCESS;
     }
     match context(home, &cli).and_then(|context| run(&context, cli.command)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Fatal(text)) => {
-            say::log(Level::Fatal, &text);
+            terminal::log(Level::Fatal, &text);
             ExitCode::FAILURE
         }
     }
@@ -116,6 +116,6 @@ fn fetch(context: &Context, name: &str) -> Done {
     if !context.offline {
         recipe.fetch()?;
     }
-    say::info(format!("{name} fetched"));
+    terminal::info(format!("{name} fetched"));
     Ok(())
 }

@@ -8,8 +8,8 @@ use super::{
     checkout::Recipe,
     cli::New,
     env::with_type,
-    say::{self, Done, Fatal},
     secrets,
+    terminal::{self, Done, Fatal},
 };
 
 pub(super) fn main(context: &Context, new: New) -> Done {
@@ -45,12 +45,12 @@ pub(super) fn main(context: &Context, new: New) -> Done {
         true => secrets::make(&app, &secrets::planned(context, &app, true)?)?,
         false => Vec::new(),
     };
-    say::overview(
+    terminal::overview(
         "NEW APP OVERVIEW",
         &[("DOMAIN", domain.clone()), ("RECIPE", name), ("VERSION", version), ("SERVER", server), ("STACK", app::stack(&domain))],
     );
     for (name, value) in made {
-        say::line(&format!("  {name}  {value}"));
+        terminal::line(&format!("  {name}  {value}"));
     }
     Ok(())
 }
@@ -59,7 +59,7 @@ fn needed(context: &Context, given: Option<String>, missing: &str, question: &st
     match given {
         Some(text) if !text.is_empty() => Ok(text),
         _ if context.no_input => Err(Fatal::new(missing)),
-        _ => say::ask(question).and_then(|text| if text.is_empty() { Err(Fatal::new(missing)) } else { Ok(text) }),
+        _ => terminal::ask(question).and_then(|text| if text.is_empty() { Err(Fatal::new(missing)) } else { Ok(text) }),
     }
 }
 

@@ -6,8 +6,8 @@ use super::{
     Context,
     app::App,
     cli::{Remove, Undeploy, Volume},
-    say::{self, Done, Fatal},
     swarm,
+    terminal::{self, Done, Fatal},
 };
 
 /// How often the removal of a volume is tried, a second apart: containers linger after an undeploy.
@@ -21,32 +21,32 @@ pub(super) fn undeploy(context: &Context, undeploy: &Undeploy) -> Done {
         return Err(Fatal::new(format!("{} is not deployed?", app.name)));
     }
     let running = swarm::labels(&format!("{stack}_app")).remove(&format!("coop-cloud.{stack}.version"));
-    say::overview(
+    terminal::overview(
         "UNDEPLOY OVERVIEW",
         &[("DOMAIN", app.name.clone()), ("RECIPE", app.recipe.clone()), ("DEPLOYED", running.unwrap_or_else(|| "N/A".into()))],
     );
-    say::confirm(context.no_input, "proceed?")?;
+    terminal::confirm(context.no_input, "proceed?")?;
     swarm::remove_stack(&stack)?;
     if undeploy.prune {
-        say::warn("the stand-in never prunes");
+        terminal::warn("the stand-in never prunes");
     }
-    say::info("undeploy succeeded 🟢");
+    terminal::info("undeploy succeeded 🟢");
     Ok(())
 }
 
 /// Removes secrets, volumes and the `.env` of an app that is not deployed.
 pub(super) fn remove(context: &Context, remove: &Remove) -> Done {
     let app = undeployed(context, &remove.app)?;
-    say::confirm(context.no_input || remove.force, &format!("are you sure? all data of {} will be deleted", app.name))?;
+    terminal::confirm(context.no_input || remove.force, &format!("are you sure? all data of {} will be deleted", app.name))?;
     for secret in swarm::secrets(&app.stack())? {
         swarm::remove_secret(&secret)?;
-        say::info(format!("secret {secret} removed"));
+        terminal::info(format!("secret {secret} removed"));
     }
     for volume in swarm::volumes(&app.stack())? {
         remove_volume(&volume)?;
     }
     std::fs::remove_file(&app.path)?;
-    say::info(format!("{} removed", app.path.display()));
+    terminal::info(format!("{} removed", app.path.display()));
     Ok(())
 }
 
@@ -56,11 +56,11 @@ pub(super) fn volumes(context: &Context, command: Volume) -> Done {
             let app = App::find(context, &app)?;
             let volumes = swarm::volumes(&app.stack())?;
             if volumes.is_empty() {
-                say::warn(format!("no volumes created for {}", app.name));
+                terminal::warn(format!("no volumes created for {}", app.name));
                 return Ok(());
             }
             let rows: Vec<Vec<String>> = volumes.into_iter().map(|name| vec![name, "true".to_owned()]).collect();
-            say::table(&["NAME", "ON SERVER"], &rows)
+            terminal::table(&["NAME", "ON SERVER"], &rows)
         }
         Volume::Remove { app, volume, force } => {
             let app = undeployed(context, &app)?;
@@ -71,10 +71,10 @@ pub(super) fn volumes(context: &Context, command: Volume) -> Done {
                 wanted.retain(|name| *name == full || *name == one);
             }
             if wanted.is_empty() {
-                say::warn(format!("no volumes removed for {}", app.name));
+                terminal::warn(format!("no volumes removed for {}", app.name));
                 return Ok(());
             }
-            say::confirm(context.no_input || force, &format!("remove {}?", wanted.join(", ")))?;
+            terminal::confirm(context.no_input || force, &format!("remove {}?", wanted.join(", ")))?;
             wanted.iter().try_for_each(|name| remove_volume(name))
         }
     }
@@ -93,7 +93,7 @@ fn remove_volume(name: &str) -> Done {
     loop {
         match swarm::remove_volume(name) {
             Ok(()) => {
-                say::info(format!("volume {name} removed"));
+                terminal::info(format!("volume {name} removed"));
                 return Ok(());
             }
             Err(error) if tries == VOLUME_TRIES => return Err(error),

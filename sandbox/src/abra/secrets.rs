@@ -5,8 +5,8 @@ use super::{
     app::App,
     cli::Secret,
     compose::Declared,
-    say::{self, Done, Fatal},
     swarm,
+    terminal::{self, Done, Fatal},
 };
 
 /// Docker's limit for the name of a secret.
@@ -47,13 +47,13 @@ pub(super) fn main(context: &Context, command: Secret) -> Done {
             let value = match value {
                 Some(value) => value,
                 None if context.no_input => return Err(Fatal::new("no secret value provided")),
-                None => say::ask("specify secret value")?,
+                None => terminal::ask("specify secret value")?,
             };
             let value = if file { std::fs::read_to_string(&value)? } else { value };
             let value = if trim { value.trim().to_owned() } else { value };
             let remote = format!("{}_{secret}_{secret_version}", app.stack());
             swarm::create_secret(&remote, value.as_bytes())?;
-            say::info(format!("{secret} successfully stored on server"));
+            terminal::info(format!("{secret} successfully stored on server"));
             Ok(())
         }
         Secret::Remove { app, secret, all, chaos } => remove(context, &App::find(context, &app)?, secret, all, chaos),
@@ -158,11 +158,11 @@ fn generate(context: &Context, app: &App, wanted: Option<(String, String)>, mach
     }
     let made = make(app, &all)?;
     if made.is_empty() {
-        say::warn(format!("no secrets to generate for {}", app.name));
+        terminal::warn(format!("no secrets to generate for {}", app.name));
     }
     if machine {
         let rows: Vec<_> = made.iter().map(|(name, value)| serde_json::json!({ "name": name, "value": value })).collect();
-        say::line(&serde_json::Value::from(rows).to_string());
+        terminal::line(&serde_json::Value::from(rows).to_string());
         return Ok(());
     }
     print(&made)
@@ -174,8 +174,8 @@ pub(super) fn print(made: &[(String, String)]) -> Done {
         return Ok(());
     }
     let rows: Vec<Vec<String>> = made.iter().map(|(name, value)| vec![name.clone(), value.clone()]).collect();
-    say::table(&["NAME", "VALUE"], &rows)?;
-    say::warn("these values will not be shown again, please save them somewhere safe");
+    terminal::table(&["NAME", "VALUE"], &rows)?;
+    terminal::warn("these values will not be shown again, please save them somewhere safe");
     Ok(())
 }
 
@@ -192,7 +192,7 @@ fn remove(context: &Context, app: &App, secret: Option<String>, all: bool, chaos
     }
     for secret in there {
         swarm::remove_secret(&secret.remote)?;
-        say::info(format!("removed {} ({}) from server", secret.name, secret.version));
+        terminal::info(format!("removed {} ({}) from server", secret.name, secret.version));
     }
     Ok(())
 }
@@ -209,14 +209,14 @@ fn list(context: &Context, app: &App, machine: bool, chaos: bool) -> Done {
         let keys = ["name", "version", "generated-name", "created-on-server"];
         let objects = rows.iter().map(|row| keys.iter().map(|key| key.to_string()).zip(row.clone().into_iter().map(Into::into)));
         let objects: Vec<serde_json::Map<String, serde_json::Value>> = objects.map(Iterator::collect).collect();
-        say::line(&serde_json::json!(objects).to_string());
+        terminal::line(&serde_json::json!(objects).to_string());
         return Ok(());
     }
     if rows.is_empty() {
-        say::warn(format!("no secrets stored for {}", app.name));
+        terminal::warn(format!("no secrets stored for {}", app.name));
         return Ok(());
     }
-    say::table(&["NAME", "VERSION", "GENERATED NAME", "CREATED ON SERVER"], &rows)
+    terminal::table(&["NAME", "VERSION", "GENERATED NAME", "CREATED ON SERVER"], &rows)
 }
 
 #[cfg(test)]

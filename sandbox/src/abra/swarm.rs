@@ -7,7 +7,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use super::say::{Done, Fatal};
+use super::terminal::{Done, Fatal};
 
 /// The label that `docker stack deploy` puts on all that it makes.
 const NAMESPACE: &str = "com.docker.stack.namespace";
@@ -168,7 +168,7 @@ pub(super) fn remove_stack(stack: &str) -> Done {
     match (output.status.success(), serious.count()) {
         (false, 1..) => Err(failed("stack rm", &output)),
         (false, 0) => {
-            super::say::warn(errors.trim());
+            super::terminal::warn(errors.trim());
             Ok(())
         }
         (true, _) => Ok(()),

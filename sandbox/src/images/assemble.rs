@@ -10,15 +10,20 @@ use std::{
 
 use bollard::Docker;
 
-use super::{END, SOURCE_LABEL, Tar, draft::Draft, import, source::Source};
+use super::{
+    END, SOURCE_LABEL, Tar, debian,
+    draft::Draft,
+    import,
+    npm::{self, Npm},
+    source::Source,
+};
 use crate::{
-    debian, embedded,
-    engine::{self, find},
+    embedded,
+    engine::labels::LABEL,
     error::SandboxError,
     home::Home,
-    npm::{self, Npm},
+    machine::{packages, programs::find},
     progress::Teller,
-    swarm::LABEL,
 };
 
 /// Assembles an image and gives it to the engine.
@@ -29,7 +34,7 @@ pub(super) async fn assemble(docker: &Docker, home: &Home, source: &Source, tell
     let draft = Draft::new(&cache)?;
     let root = draft.path().join("root");
     if rustix::process::geteuid().is_root() && find("apt-get").is_some() {
-        engine::update_lists(teller).await.map_err(missing)?;
+        packages::update_lists(teller).await.map_err(missing)?;
     }
     let mut tars = Vec::new();
     for npm in &source.definition.npm {

@@ -5,7 +5,9 @@
 //! no registry has it.
 
 mod assemble;
-pub(crate) mod draft;
+mod debian;
+mod draft;
+mod npm;
 mod source;
 
 use std::{
@@ -25,11 +27,10 @@ use futures_util::TryStreamExt;
 use self::source::{Source, sources};
 use crate::{
     embedded::{self, SPECIMEN_DIGEST},
-    engine::{self, answer, found},
+    engine::{self, answer, found, labels::LABEL},
     error::SandboxError,
-    home::Home,
+    home::{Home, lock},
     progress::Teller,
-    swarm::LABEL,
 };
 
 /// What the names of assembled images begin with.
@@ -82,10 +83,10 @@ pub async fn provide(home: &Home, images: &[String], say: &mut dyn FnMut(crate::
     // Two runs at once assemble an image once. The sandbox's own lock stays free: images can take minutes, and others use it.
     let turn = home.cache().join("assembling");
     fs::create_dir_all(home.cache()).map_err(|error| SandboxError::file(&home.cache(), error))?;
-    let _turn = crate::up::lock_file(&turn, TURN, || teller.say("waiting for another taster that assembles images")).await?;
+    let _turn = lock::of_file(&turn, TURN, || teller.say("waiting for another taster that assembles images")).await?;
     for image in lacking {
         if provide_one(&docker, home, image, source_of(&sources, image), &mut teller).await? {
-            let _lock = crate::up::lock(home).await?;
+            let _lock = lock::of_home(home).await?;
             remember(home, image)?;
         }
     }

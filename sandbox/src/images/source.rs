@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::REGISTRY;
-use crate::{
-    embedded::{BOT_DIGEST, IMAGES, digest},
+use super::{
+    REGISTRY,
     npm::{self, Npm},
 };
+use crate::embedded::{BOT_DIGEST, IMAGES, digest};
 
 /// How an image is assembled. In the whole file `{version}` stands for the tag up to its first `-`, and `{arch}` for this machine's
 /// kind of processor as npm calls it.

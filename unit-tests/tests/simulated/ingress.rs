@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, net::Ipv4Addr};
 
 use sandbox::{
-    ports::listeners,
-    routes::{Public, Route, changes, hosts, routes},
+    machine::ports::listeners,
+    ingress::routes::{Public, Route, changes, hosts, routes},
 };
 
 fn service(labels: &[(&str, &str)]) -> Public {

@@ -10,7 +10,7 @@ use super::{
     cli::Lint,
     compose::Compose,
     env::Env,
-    say::{self, Done, Fatal},
+    terminal::{self, Done, Fatal},
 };
 use rules::{RULES, Rule, Severity, State};
 
@@ -36,9 +36,9 @@ pub(super) fn main(context: &Context, lint: &Lint) -> Done {
     let linted = Linted::read(&recipe)?;
     let shown = RULES.iter().filter(|rule| !lint.error || rule.severity == Severity::Error);
     let rows: Vec<(&Rule, State)> = shown.map(|rule| Ok((rule, (rule.check)(&linted)?))).collect::<Done<_>>()?;
-    say::table(&HEADERS, &rows.iter().map(|(rule, state)| row(rule, *state)).collect::<Vec<_>>())?;
+    terminal::table(&HEADERS, &rows.iter().map(|(rule, state)| row(rule, *state)).collect::<Vec<_>>())?;
     if rows.iter().any(|(rule, state)| rule.severity == Severity::Error && *state == State::Broken) {
-        say::warn(format!("critical errors present in {} config", recipe.name));
+        terminal::warn(format!("critical errors present in {} config", recipe.name));
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! The sixteen rules (`abra.md` 6.3). What only a catalogue or a network could answer is skipped: the sandbox has neither.
 
 use super::{
-    super::{env, say::Done},
+    super::{env, terminal::Done},
     Linted,
 };
 

@@ -21,16 +21,16 @@ use bollard::{
 use futures_util::{StreamExt, stream::BoxStream};
 use serde::{Deserialize, Serialize};
 
-use crate::{
+use super::{
     admin::Admin,
-    engine::{self, answer},
-    error::SandboxError,
-    home::Home,
-    ingress,
-    layout::Layout,
-    made::{self, Process},
     routes::{Public, Route, changes, routes},
-    swarm, up,
+};
+use crate::{
+    engine::{self, answer, swarm},
+    error::SandboxError,
+    home::{Home, files, lock},
+    layout::Layout,
+    machine::process::Process,
 };
 
 /// A pass is made this often even when nothing happens.
@@ -67,7 +67,7 @@ fn lock_file(home: &Home) -> std::path::PathBuf {
 pub(crate) fn alive(home: &Home) -> Option<Agent> {
     let file = File::open(lock_file(home)).ok()?;
     match file.try_lock_shared() {
-        Err(TryLockError::WouldBlock) => Some(made::read(&home.ingress().join("agent.toml")).unwrap_or_default()),
+        Err(TryLockError::WouldBlock) => Some(files::read(&home.ingress().join("agent.toml")).unwrap_or_default()),
         Ok(()) | Err(TryLockError::Error(_)) => None,
     }
 }
@@ -131,7 +131,7 @@ pub(crate) async fn stop(home: &Home) -> Result<bool, SandboxError> {
 pub async fn main(home: &Home) -> Result<(), SandboxError> {
     let layout = home.layout();
     let path = lock_file(home);
-    let lock = match up::lock_file(&path, LOOKED_AT, || ()).await {
+    let lock = match lock::of_file(&path, LOOKED_AT, || ()).await {
         Ok(lock) => lock,
         Err(SandboxError::Busy { .. }) => return Ok(()),
         Err(error) => return Err(error),
@@ -146,7 +146,7 @@ pub async fn main(home: &Home) -> Result<(), SandboxError> {
                 // Opened before the pass, so that nothing falls between the two.
                 events = Some(nudges(&docker, &layout));
             }
-            pass(&docker, &layout, &ingress::admin(home)).await
+            pass(&docker, &layout, &super::admin(home)).await
         };
         let wait = match passed.await {
             Ok((routes, warnings)) => {
@@ -155,7 +155,7 @@ pub async fn main(home: &Home) -> Result<(), SandboxError> {
                 }
                 let now = Agent { process: Process::of(std::process::id()), routes, warnings, build: agent.build.clone() };
                 if now != agent {
-                    made::write(&home.ingress().join("agent.toml"), &now)?;
+                    files::write(&home.ingress().join("agent.toml"), &now)?;
                     agent = now;
                 }
                 WATCHDOG
@@ -260,7 +260,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let home = Home::at(folder.path());
         let layout = Layout { engine: folder.path().join("no-engine"), ..Layout::default() };
-        made::write(&home.root().join("layout.toml"), &layout).unwrap();
+        files::write(&home.root().join("layout.toml"), &layout).unwrap();
         fs::create_dir(home.ingress()).unwrap();
         let looking = File::create(lock_file(&home)).unwrap();
         looking.lock_shared().unwrap();

@@ -1,10 +1,16 @@
 //! The folder of the sandbox and what lies where in it.
 
+mod capabilities;
+pub(crate) mod created;
+pub(crate) mod files;
+pub(crate) mod host_file;
+pub(crate) mod lock;
+
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+pub use capabilities::Machine;
 
-use crate::{error::SandboxError, layout::Layout, made};
+use crate::{error::SandboxError, layout::Layout};
 
 /// The sandbox's folder, `taster/sandbox` in the user's state folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +27,11 @@ impl Home {
     /// The folder itself.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// The folder with its links resolved, so that one folder has one name.
+    pub(crate) fn canonical(&self) -> PathBuf {
+        std::fs::canonicalize(&self.root).unwrap_or_else(|_| self.root.clone())
     }
 
     /// The host file that a run reads.
@@ -55,7 +66,7 @@ impl Home {
 
     /// What was found out about the machine when the sandbox was made; the cautious default when that is not known.
     pub fn machine(&self) -> Machine {
-        made::read(&self.machine_file()).unwrap_or_default()
+        files::read(&self.machine_file()).unwrap_or_default()
     }
 
     /// Whether the machine was looked at.
@@ -65,7 +76,7 @@ impl Home {
 
     /// Names, addresses and ports of this sandbox; the usual ones when it was never made.
     pub fn layout(&self) -> Layout {
-        made::read(&self.root.join("layout.toml")).unwrap_or_default()
+        files::read(&self.root.join("layout.toml")).unwrap_or_default()
     }
 
     /// The folder of downloads, which outlives the sandbox.
@@ -75,16 +86,6 @@ impl Home {
 
     /// Keeps what was found out about the machine, in one piece: a file that is there says that it was looked at.
     pub(crate) fn remember(&self, machine: &Machine) -> Result<(), SandboxError> {
-        made::write(&self.machine_file(), machine)
+        files::write(&self.machine_file(), machine)
     }
-}
-
-/// What was found out about the machine when the sandbox was made.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Machine {
-    /// Whether a service's virtual address answers, which takes IPVS in the kernel. It does not where `/proc/net/ip_vs` is absent
-    /// once a container is on an overlay network; where the table is there, a connection by a service's name decided.
-    pub ipvs: bool,
-    /// Whether a container registry answers. Where none does, images are never looked up remotely.
-    pub registry: bool,
 }

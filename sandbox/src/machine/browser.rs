@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 
-use crate::engine::{find, run};
+use super::programs::{find, run};
 
 /// Debian's packages: a browser without a desktop, what drives it, and what tells it of the sandbox's CA.
 const PACKAGES: [&str; 3] = ["chromium-headless-shell", "chromium-driver", "libnss3-tools"];

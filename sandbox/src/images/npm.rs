@@ -10,11 +10,11 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::draft::Draft;
 use crate::{
     embedded::digest,
-    engine::{find, run},
     error::SandboxError,
-    images::draft::Draft,
+    machine::programs::{find, run},
 };
 
 /// A package of npm, as an image's definition names it.

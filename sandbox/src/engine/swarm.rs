@@ -1,9 +1,6 @@
 //! A one-node Swarm and the overlay network that public services are on, made only when absent.
 
-use std::{
-    collections::HashMap,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use bollard::{
     Docker,
@@ -11,20 +8,8 @@ use bollard::{
     query_parameters::{InspectNetworkOptions, LeaveSwarmOptions},
 };
 
-use crate::{
-    engine::{answer, found},
-    error::SandboxError,
-    home::Home,
-    layout::Layout,
-    progress::Teller,
-};
-
-/// The label of all that the sandbox made.
-pub(crate) const LABEL: &str = "taster.sandbox";
-
-pub(crate) fn labels() -> HashMap<String, String> {
-    HashMap::from([(LABEL.to_owned(), "1".to_owned())])
-}
+use super::{answer, found, labels};
+use crate::{error::SandboxError, home::Home, layout::Layout, progress::Teller};
 
 /// Makes the engine a manager, unless it is one.
 pub(crate) async fn ensure(docker: &Docker, home: &Home, layout: &Layout, teller: &mut Teller<'_>) -> Result<(), SandboxError> {
@@ -77,7 +62,7 @@ pub(crate) async fn ensure_network(
         driver: Some("overlay".into()),
         attachable: Some(true),
         ipam: Some(Ipam { config: Some(vec![range]), ..Ipam::default() }),
-        labels: Some(labels()),
+        labels: Some(labels::all()),
         ..NetworkCreateRequest::default()
     };
     let mut made = home.made();

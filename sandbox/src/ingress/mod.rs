@@ -3,6 +3,11 @@
 //! A plain container and no Swarm service, because only that can listen on chosen addresses, have an address of its own and
 //! join the networks of apps while it runs.
 
+mod admin;
+pub mod agent;
+pub mod routes;
+pub(crate) mod tls;
+
 use std::{
     collections::HashMap,
     os::unix::fs::PermissionsExt,
@@ -20,26 +25,22 @@ use bollard::{
 };
 use serde_json::{Value, json};
 
+use self::{admin::Admin, tls::Tls};
 use crate::{
-    admin::Admin,
     embedded::digest,
-    engine::{answer, found},
+    engine::{answer, found, labels, swarm},
     error::SandboxError,
-    home::Home,
+    home::{Home, files},
     images,
     layout::Layout,
-    made, ports,
+    machine::ports,
     progress::Teller,
-    swarm,
-    tls::Tls,
 };
 
 /// How long Caddy may take to answer after its start.
 const START: Duration = Duration::from_secs(20);
 /// The label with the digest of all that the container was made from.
 const DIGEST_LABEL: &str = "taster.ingress";
-/// The label with the folder of the sandbox that the container belongs to.
-const HOME_LABEL: &str = "taster.home";
 /// The header of the ingress's own answers: `no-route`, or `backend` when an app does not answer.
 pub const HEADER: &str = "taster-ingress";
 
@@ -71,7 +72,7 @@ pub(crate) async fn ensure(
     std::fs::create_dir_all(&folder).map_err(|error| SandboxError::file(&folder, error))?;
     std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o700))
         .map_err(|error| SandboxError::file(&folder, error))?;
-    made::replace(&folder.join("caddy.json"), config(layout, tls).to_string().as_bytes(), 0o600)?;
+    files::replace(&folder.join("caddy.json"), config(layout, tls).to_string().as_bytes(), 0o600)?;
     let options = CreateContainerOptionsBuilder::default().name(&name).build();
     answer("container create", docker.create_container(Some(options), body)).await?;
     answer("container start", docker.start_container(&name, None)).await?;
@@ -109,13 +110,8 @@ fn label<'a>(container: &'a ContainerInspectResponse, name: &str) -> Option<&'a 
 
 /// The folder that the container belongs to, when that is not this one.
 fn other_home(container: &ContainerInspectResponse, home: &Home) -> Option<PathBuf> {
-    let other = PathBuf::from(label(container, HOME_LABEL)?);
-    (std::fs::canonicalize(&other).unwrap_or(other.clone()) != real(home)).then_some(other)
-}
-
-/// The folder, by whatever name it was called.
-pub(crate) fn real(home: &Home) -> PathBuf {
-    std::fs::canonicalize(home.root()).unwrap_or_else(|_| home.root().to_owned())
+    let other = PathBuf::from(label(container, labels::HOME)?);
+    (std::fs::canonicalize(&other).unwrap_or(other.clone()) != home.canonical()).then_some(other)
 }
 
 async fn wait(admin: &Admin) -> Result<(), SandboxError> {
@@ -186,7 +182,7 @@ async fn container(docker: &Docker, home: &Home, layout: &Layout, tls: &Tls) -> 
     });
     let address = EndpointIpamConfig { ipv4_address: Some(layout.ingress.to_string()), ..EndpointIpamConfig::default() };
     let endpoint = EndpointSettings { ipam_config: own.then_some(address), ..EndpointSettings::default() };
-    let folder = real(home).join("ingress");
+    let folder = home.canonical().join("ingress");
     let user = format!("{}:{}", rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     let host = HostConfig {
         binds: Some(vec![format!("{}:/run/ingress", folder.display())]),
@@ -217,10 +213,10 @@ async fn container(docker: &Docker, home: &Home, layout: &Layout, tls: &Tls) -> 
     canonical(&serde_json::to_value(&body).unwrap_or_default(), &mut made_from);
     canonical(&config(layout, tls), &mut made_from);
     let digest = digest([made_from.as_bytes()]);
-    let mut labels = swarm::labels();
-    labels.insert(DIGEST_LABEL.to_owned(), digest);
-    labels.insert(HOME_LABEL.to_owned(), real(home).display().to_string());
-    body.labels = Some(labels);
+    let mut own = labels::all();
+    own.insert(DIGEST_LABEL.to_owned(), digest);
+    own.insert(labels::HOME.to_owned(), home.canonical().display().to_string());
+    body.labels = Some(own);
     Ok(body)
 }
 

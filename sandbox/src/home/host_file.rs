@@ -9,7 +9,8 @@ use std::{
 
 use serde::Serialize;
 
-use crate::{error::SandboxError, home::Home, layout::Setup, made};
+use super::{Home, files};
+use crate::{error::SandboxError, layout::Setup};
 
 /// The host file. The design of hosts says what its keys mean.
 #[derive(Debug, Serialize)]
@@ -28,7 +29,7 @@ pub(crate) fn write(home: &Home, setup: &Setup) -> Result<(), SandboxError> {
     let bin = home.bin();
     fs::create_dir_all(&bin).map_err(|error| SandboxError::file(&bin, error))?;
     let stand_in = bin.join("abra");
-    made::replace(&stand_in, &script(&setup.exe, home.root()), 0o755)?;
+    files::replace(&stand_in, &script(&setup.exe, home.root()), 0o755)?;
     // The mode that a file is made with is cut by the umask.
     fs::set_permissions(&stand_in, fs::Permissions::from_mode(0o755)).map_err(|error| SandboxError::file(&stand_in, error))?;
     let file = HostFile {
@@ -40,7 +41,7 @@ pub(crate) fn write(home: &Home, setup: &Setup) -> Result<(), SandboxError> {
         ca: home.ca(),
         backup: setup.layout.backup_name(),
     };
-    made::write(&home.host_file(), &file)
+    files::write(&home.host_file(), &file)
 }
 
 /// The stand-in: two lines that call the binary.

@@ -10,7 +10,10 @@ use rcgen::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{error::SandboxError, home::Home, made};
+use crate::{
+    error::SandboxError,
+    home::{Home, files},
+};
 
 /// How long a certificate may have left before it is made anew, in days.
 const RENEW_BEFORE: i32 = 30;
@@ -65,18 +68,18 @@ fn need(tls: Option<&Tls>, zone: &str, today: Date) -> Need {
 /// The keys of the sandbox, made or renewed where that is due on `today`. Says whether anything was made.
 pub(crate) fn ensure(home: &Home, zone: &str, today: Date) -> Result<(Tls, bool), SandboxError> {
     let file = home.root().join("tls.toml");
-    let old: Option<Tls> = made::read(&file);
+    let old: Option<Tls> = files::read(&file);
     let made = match (need(old.as_ref(), zone, today), old) {
         (Need::Nothing, Some(tls)) => {
-            made::replace(&home.ca(), tls.ca.as_bytes(), 0o644)?;
+            files::replace(&home.ca(), tls.ca.as_bytes(), 0o644)?;
             return Ok((tls, false));
         }
         (Need::Leaf, Some(tls)) => renew(tls, today),
         (Need::All | Need::Leaf | Need::Nothing, _) => create(zone, today),
     };
     let tls = made.map_err(|error| SandboxError::File { path: file.display().to_string(), message: error.to_string() })?;
-    made::write(&file, &tls)?;
-    made::replace(&home.ca(), tls.ca.as_bytes(), 0o644)?;
+    files::write(&file, &tls)?;
+    files::replace(&home.ca(), tls.ca.as_bytes(), 0o644)?;
     Ok((tls, true))
 }
 
@@ -147,7 +150,7 @@ mod tests {
             (today + 10.years(), "taster.test", true, true),
             (today, "other.test", true, true),
         ] {
-            made::write(&folder.path().join("tls.toml"), &first).unwrap();
+            files::write(&folder.path().join("tls.toml"), &first).unwrap();
             let (now, made) = ensure(&home, zone, day).unwrap();
             assert_eq!((now.leaf != first.leaf, now.ca != first.ca), (leaf, ca), "{day} {zone}");
             assert_eq!(made, leaf || ca);

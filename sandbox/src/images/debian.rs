@@ -6,8 +6,8 @@ use std::{
 };
 
 use crate::{
-    engine::{find, run},
     error::SandboxError,
+    machine::programs::{find, run},
 };
 
 /// Unpacks the packages and all that they depend on into `root`. Downloads are kept in `cache`, so that the next time needs

@@ -8,7 +8,8 @@ use tokio::{
     net::UnixStream,
 };
 
-use crate::{error::SandboxError, routes::Route};
+use super::routes::Route;
+use crate::error::SandboxError;
 
 /// The longest that one answer is waited for; it takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(5);
