@@ -7,15 +7,15 @@ use std::{
 
 use harness::{
     adapters::{clock::SystemClock, folder::Folder},
-    facts::attached::Attached,
+    engine::facts::attached::Attached,
     journal::{self, LockError, Reading, RunLock},
-    keep::{Keeping, keeping},
     model::{
         names::{Domain, RecipeName},
         protocol::MEMORY,
         request::{Attach, Source},
     },
     ports::Clock,
+    pure::run::kept_app::{Keeping, keeping},
 };
 
 use crate::{error::CommandError, history};

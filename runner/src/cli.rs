@@ -10,7 +10,7 @@ use harness::model::names::RecipeName;
 
 use crate::{
     commands::{
-        child, completions, doctor, janitor, list, look, new, pack, plan, run, sandbox, schema, shot, show, verify, watch,
+        child, completions, doctor, janitor, list, new, pack, plan, run, sandbox, schema, screenshot, show, status, verify, watch,
     },
     env::Env,
     error::CommandError,
@@ -43,7 +43,7 @@ enum Command {
     Verify(verify::Verify),
     New(new::New),
     Watch(watch::Watch),
-    Look(look::Look),
+    Look(status::Look),
     Doctor(doctor::Doctor),
     Janitor(janitor::Janitor),
     Sandbox(sandbox::Sandbox),
@@ -54,7 +54,7 @@ enum Command {
     #[command(name = "__pack", hide = true)]
     Pack(pack::Pack),
     #[command(name = "__shot", hide = true)]
-    Shot(shot::Shot),
+    Shot(screenshot::Shot),
 }
 
 /// Runs the command that `args` name and says how the process is to end.

@@ -15,11 +15,13 @@ use std::{
 use futures_util::stream::{self, BoxStream, StreamExt};
 use harness::{
     adapters::clock::SystemClock,
-    event::Sweeper,
+    engine::steps::cleanup::Pace,
     journal::{self, LockError, Reading, RunLock},
-    keep::{Keeping, keeping},
     ports::Clock,
-    steps::sweep::Pace,
+    pure::run::{
+        event::Sweeper,
+        kept_app::{Keeping, keeping},
+    },
 };
 use rustix::{io::Errno, process::setsid};
 use tokio::{
@@ -29,8 +31,8 @@ use tokio::{
 };
 
 use crate::{
-    aftermath::{self, Manner, Reach, Reaching},
     cli::block_on,
+    crash_recovery::{self, Manner, Reach, Reaching},
     error::Exit,
 };
 
@@ -246,7 +248,7 @@ async fn attempt(run_dir: &Path, word: Option<Word>, reaching: &Reaching, buried
     }
     if reading.settled() {
         // Without its word the reports would not say that the run was killed.
-        let _ = aftermath::tell(lock, &reading, Sweeper::Guardian);
+        let _ = crash_recovery::tell(lock, &reading, Sweeper::Guardian);
         return Attempt::Over;
     }
     match sweep(lock, &reading, reaching).await {
@@ -262,17 +264,17 @@ fn manner() -> Manner {
 
 async fn sweep(lock: RunLock, reading: &Reading, reaching: &Reaching) -> Result<(), String> {
     let reach = reached(reading, reaching)?;
-    aftermath::sweep(&reach, lock, reading, manner()).await.map(drop)
+    crash_recovery::sweep(&reach, lock, reading, manner()).await.map(drop)
 }
 
 async fn watch(run_dir: &Path, reading: &Reading, reaching: &Reaching) -> Result<(), String> {
     if reading.released.is_empty() {
         return Ok(());
     }
-    aftermath::watch(&reached(reading, reaching)?, run_dir, reading, manner()).await
+    crash_recovery::watch(&reached(reading, reaching)?, run_dir, reading, manner()).await
 }
 
 fn reached(reading: &Reading, reaching: &Reaching) -> Result<Reach, String> {
-    let socket = reading.engine.clone().unwrap_or_else(|| aftermath::SOCKET.into());
+    let socket = reading.engine.clone().unwrap_or_else(|| crash_recovery::SOCKET.into());
     (reaching.engine)(&socket).map_err(|error| error.to_string())
 }

@@ -8,7 +8,6 @@ use std::{
 };
 
 use harness::{
-    base::Green,
     engine::Past,
     journal,
     model::{
@@ -16,6 +15,7 @@ use harness::{
         pack::TestName,
         time::Wall,
     },
+    pure::recipe::upgrade_base::Green,
 };
 use serde_json::Value;
 

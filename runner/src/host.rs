@@ -9,7 +9,7 @@ use harness::{
     adapters::swarm::DockerSwarm,
     model::{host::Host, names::RecipeName, request::Source, settings},
     ports::{Swarm, SwarmError},
-    world::{ObjectKind, World},
+    pure::host::inventory::{ObjectKind, World},
 };
 use sandbox::home::Home;
 

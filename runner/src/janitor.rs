@@ -8,19 +8,25 @@ use std::{
 
 use harness::{
     adapters::clock::SystemClock,
-    claim::{Claim, Claimed},
-    event::Sweeper,
+    engine::steps::cleanup::{Pace, Swept, until_zero},
     journal::{self, LockError, Reading, RunLock},
-    keep::{Keeping, Kept, keeping},
-    marker::{self, Standing},
     model::{names::RunId, time::spoken},
     ports::{Clock, SwarmError},
-    steps::sweep::{Pace, Swept, until_zero},
-    sweep::sweep,
+    pure::{
+        host::{
+            claim::{Claim, Claimed},
+            cleanup_plan::sweep,
+            marker::{self, Standing},
+        },
+        run::{
+            event::Sweeper,
+            kept_app::{Keeping, Kept, keeping},
+        },
+    },
 };
 
 use crate::{
-    aftermath::{self, Manner, Reach, Reaching},
+    crash_recovery::{self, Manner, Reach, Reaching},
     output,
 };
 
@@ -186,7 +192,7 @@ async fn one(orders: &Orders, folder: &Path) -> Report {
     if let (Keeping::Valid(kept), None) = (keeping(&reading, SystemClock::start().wall()), &orders.only) {
         return report(Fate::Kept(kept), reading);
     }
-    let socket = orders.engine.clone().or_else(|| reading.engine.clone()).unwrap_or_else(|| aftermath::SOCKET.into());
+    let socket = orders.engine.clone().or_else(|| reading.engine.clone()).unwrap_or_else(|| crash_recovery::SOCKET.into());
     let fate = match (orders.reach.engine)(&socket) {
         Err(error) => Fate::Failed(error.to_string()),
         Ok(reach) if orders.dry_run => {
@@ -194,7 +200,7 @@ async fn one(orders: &Orders, folder: &Path) -> Report {
         }
         Ok(reach) => {
             let manner = Manner { by: Sweeper::Janitor, pace: orders.pace, stays: orders.stays };
-            aftermath::sweep(&reach, lock, &reading, manner).await.map_or_else(Fate::Failed, Fate::Swept)
+            crash_recovery::sweep(&reach, lock, &reading, manner).await.map_or_else(Fate::Failed, Fate::Swept)
         }
     };
     report(fate, reading)
@@ -202,7 +208,7 @@ async fn one(orders: &Orders, folder: &Path) -> Report {
 
 /// The runs that only a marker on the Swarm tells of, because they were started on another machine or their folders are gone.
 async fn marked(orders: &Orders) -> Vec<Report> {
-    let socket = orders.engine.clone().unwrap_or_else(|| aftermath::SOCKET.into());
+    let socket = orders.engine.clone().unwrap_or_else(|| crash_recovery::SOCKET.into());
     // Where there is no Swarm there is no marker, and of an engine that does not answer the runs of this machine tell.
     let Ok(reach) = (orders.reach.engine)(&socket) else { return Vec::new() };
     let (Ok(world), Ok(engine)) = (reach.swarm.world().await, reach.swarm.host().await) else { return Vec::new() };

@@ -1,11 +1,9 @@
 //! The command line of taster.
 
-pub mod aftermath;
-mod asked;
 mod attach;
-mod changes;
 pub mod cli;
 pub mod commands;
+pub mod crash_recovery;
 pub mod env;
 pub mod error;
 pub mod guardian;
@@ -13,10 +11,9 @@ pub mod history;
 pub mod host;
 pub mod janitor;
 pub mod output;
-pub mod outside;
 pub mod packs;
-mod recall;
-pub mod reference;
-pub mod scaffold;
-mod table;
+pub mod pure;
+mod run_args;
+mod secret_recovery;
+pub mod wiring;
 mod workspace;

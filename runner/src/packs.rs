@@ -3,13 +3,13 @@
 use harness::{
     adapters::executables::gather,
     author::{Parity, parity as parity_of},
-    executables::{TESTS, discover, refusal, trusted},
     model::{
         host::Host,
         names::RecipeName,
         pack::{Origin, Pack},
         request::{Request, Source},
     },
+    pure::recipe::executables::{TESTS, discover, refusal, trusted},
 };
 
 use crate::error::CommandError;

@@ -14,13 +14,15 @@ use tokio::{io::AsyncWriteExt, process::Command};
 
 use crate::{
     adapters::tree,
-    claim::{Claim, Claimed},
-    compose::{Entry, Env, Tree},
     model::{
         names::{Commit, RecipeName},
         protocol::stays_inside,
     },
     ports::{Branch, Checked, Checkout, CheckoutError, Tag},
+    pure::{
+        host::claim::{Claim, Claimed},
+        recipe::compose::{Entry, Env, Tree},
+    },
     redact::Redact,
 };
 

@@ -17,14 +17,16 @@ use async_trait::async_trait;
 
 use super::program::{Launch, PackProgram, Setup};
 use crate::{
-    executables::{FileKind, KIND_LINES, SeenFile, TESTS},
     model::{
         names::RecipeName,
         pack::{CustomTest, Origin},
         protocol::{ExecutableContext, PROTOCOL},
     },
-    plan::Head,
     ports::{ChildRegister, Executables, ProgramError, Ran},
+    pure::{
+        recipe::executables::{FileKind, KIND_LINES, SeenFile, TESTS},
+        run::plan::Head,
+    },
     redact::Redact,
 };
 

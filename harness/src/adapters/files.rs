@@ -10,8 +10,8 @@ use std::{
 use sha2::{Digest, Sha256};
 
 use crate::{
-    claim::Claim,
     ports::{FileError, Files},
+    pure::host::claim::Claim,
 };
 
 /// The machine's own file system.

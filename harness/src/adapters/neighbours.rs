@@ -5,11 +5,13 @@ use std::{fs, path::PathBuf, time::Duration};
 use async_trait::async_trait;
 
 use crate::{
-    event::{Event, Kind, Note},
     journal::{self, LockError, RunLock},
     model::names::RunId,
     ports::{Neighbours, Turn},
-    preflight::{Needs, Neighbour},
+    pure::{
+        host::preflight::{Needs, Neighbour},
+        run::event::{Event, Kind, Note},
+    },
 };
 
 /// The pause between two attempts to have the turn.

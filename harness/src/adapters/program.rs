@@ -34,8 +34,8 @@ use crate::{
         pack::TestName,
         protocol::{Answer, Attachment, Context, HIDDEN, MEMORY, PROTOCOL, is_attachable},
     },
-    plan::Head,
     ports::{Attached, ChildRegister, Exited, ProgramError, Ran, TestProgram},
+    pure::run::plan::Head,
     redact::Redact,
 };
 

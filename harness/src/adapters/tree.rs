@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::compose::{Entry, Tree};
+use crate::pure::recipe::compose::{Entry, Tree};
 
 /// The largest file that is read, in bytes. No file of a recipe that matters comes near it.
 const LARGEST: u64 = 256 << 10;

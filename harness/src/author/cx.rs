@@ -19,7 +19,6 @@ use super::{
 };
 use crate::{
     adapters::{swarm::DockerSwarm, web::HttpsWeb},
-    converge::{ServiceView, TaskState},
     model::{
         names::Domain,
         pack::Database,
@@ -27,6 +26,7 @@ use crate::{
         time::spoken,
     },
     ports::Swarm,
+    pure::host::converge::{ServiceView, TaskState},
 };
 
 /// The pause between two looks of [`Cx::until`], at first and at most; it doubles.

@@ -2,8 +2,8 @@
 
 use super::{Cx, Failed};
 use crate::{
-    database::{query, rows},
     model::pack::Database,
+    pure::recipe::database::{query, rows},
 };
 
 /// A database of the app that `recipe.toml` names, asked by its own client in its own container.

@@ -7,7 +7,7 @@ use crate::model::{
     pack::{CustomTest, Hooks, Inapplicable, Origin, Pack, Settings, TestName},
     settings::BadSettings,
 };
-use crate::rungs::Rung;
+use crate::pure::run::level::Rung;
 
 /// A pack as it is linked into the binary. `build.rs` of the crate `recipes` lists them.
 #[derive(Debug, Clone, Copy)]

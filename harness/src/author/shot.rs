@@ -18,7 +18,7 @@ use crate::{
         protocol::{Ended, SCREENSHOT},
         time::spoken,
     },
-    picture::{Picture, fitting},
+    pure::run::blank_screenshot::{Picture, fitting},
 };
 
 /// How long the app may be out of reach: it answered before.

@@ -17,13 +17,15 @@ pub use lock::{LockError, RunLock};
 pub use read::{Reading, read, settled};
 
 use crate::{
-    claim::{Claim, Claimed},
-    event::{Event, Kind},
     model::{
         names::{EngineId, RunId},
         time::Mono,
     },
     ports::Clock,
+    pure::{
+        host::claim::{Claim, Claimed},
+        run::event::{Event, Kind},
+    },
 };
 
 /// The journal's file in a run's folder.

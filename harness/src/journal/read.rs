@@ -11,13 +11,15 @@ use serde_json::Value;
 
 use super::FILE;
 use crate::{
-    claim::{Claim, Claimed},
-    event::{Event, JOURNAL_VERSION},
     model::{
         names::{EngineId, RunId},
         time::{Mono, Wall},
     },
     ports::Child,
+    pure::{
+        host::claim::{Claim, Claimed},
+        run::event::{Event, JOURNAL_VERSION},
+    },
 };
 
 /// What a journal says.

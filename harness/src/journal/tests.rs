@@ -197,7 +197,9 @@ fn the_quick_look_agrees_with_the_whole_reading() {
     };
     agree(true);
     let tricky = "its line says \"event\":\"claimed\" and \"event\":\"step-started\"".to_owned();
-    journal.append(Kind::Observed { step: crate::plan::StepId("deploy".into()), waiting_for: vec![tricky.clone()] }).unwrap();
+    journal
+        .append(Kind::Observed { step: crate::pure::run::plan::StepId("deploy".into()), waiting_for: vec![tricky.clone()] })
+        .unwrap();
     agree(true);
     journal.append(Kind::ChildStarted { pid: 7, start_ticks: 70, doing: tricky }).unwrap();
     agree(false);

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    claim::Claim,
     model::names::{Domain, RecipeName},
+    pure::host::claim::Claim,
 };
 
 /// abra, as an actuator.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::plan::Head;
+use crate::pure::run::plan::Head;
 
 /// Who takes a picture of the app.
 #[async_trait]

@@ -6,9 +6,8 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    claim::Claim,
-    compose::Tree,
     model::names::{Commit, RecipeName},
+    pure::{host::claim::Claim, recipe::compose::Tree},
 };
 
 /// The recipe's checkout in the run's own `ABRA_DIR`.

@@ -5,9 +5,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::{
-    claim::Claim,
     model::names::{ImageRef, ServiceName, TaskId},
     ports::SwarmError,
+    pure::host::claim::Claim,
 };
 
 /// Volumes, containers and snapshots of an app on the engine that we are on.

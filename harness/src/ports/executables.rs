@@ -6,12 +6,11 @@ use async_trait::async_trait;
 
 use super::{ProgramError, Ran};
 use crate::{
-    executables::SeenFile,
     model::{
         names::RecipeName,
         pack::{CustomTest, Origin},
     },
-    plan::Head,
+    pure::{recipe::executables::SeenFile, run::plan::Head},
 };
 
 /// The executables of the recipe's repository and of the folder that the request names.

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::preflight::Neighbour;
+use crate::pure::host::preflight::Neighbour;
 
 /// The other runs of this machine.
 #[async_trait]

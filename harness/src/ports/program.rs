@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use crate::{
     model::{pack::TestName, protocol::Answer},
-    plan::Head,
+    pure::run::plan::Head,
 };
 
 /// The program of the recipe's pack: a test program that can list its functions and run one of them.

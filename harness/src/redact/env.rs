@@ -3,7 +3,7 @@
 //! Recipes keep most secrets in Swarm, and their `.env` holds only the versions of these. But nothing keeps a password out of an
 //! `.env`, and hiding an ordinary word such as `true` would make every report unreadable. So both the name and the value decide.
 
-use crate::compose::Env;
+use crate::pure::recipe::compose::Env;
 
 /// Words of a name that say that the value is a secret whatever it looks like.
 const CERTAIN: [&str; 7] = ["PASSWORD", "PASSWD", "PASS", "PWD", "PASSPHRASE", "PASSWORDS", "CREDENTIALS"];

@@ -1,6 +1,6 @@
 //! The texts of an XML or HTML document. Pure.
 
-use super::views::entity;
+use super::decodings::entity;
 
 /// `document` with each text and each value of an attribute as `hide` makes it. Tags, comments, styles and the document's type stay.
 pub(super) fn with_texts(document: &str, hide: &dyn Fn(&str) -> String) -> String {

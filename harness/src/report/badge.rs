@@ -2,8 +2,8 @@
 
 use askama::Template;
 
-use crate::{
-    rungs::{level, rungs},
+use crate::pure::run::{
+    level::{level, rungs},
     state::RunState,
     verdict::{Colour, verdict_so_far},
 };

@@ -14,9 +14,7 @@ use super::{
 };
 use crate::{
     model::outcome::{Failure, Gap, Outcome, Owner, Subject, Tier},
-    plan::Step,
-    state::RunState,
-    verdict::Reason,
+    pure::run::{plan::Step, state::RunState, verdict::Reason},
 };
 
 /// The report of a run: one suite with a case for each step of a tier and each of its checks, one for each tier that was skipped,

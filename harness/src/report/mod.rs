@@ -13,17 +13,19 @@ pub use results::results_schema;
 
 use crate::{
     adapters::folder::Folder,
-    event::{Event, Kind},
-    log::Reporter,
+    engine::log::Reporter,
+    pure::run::{
+        event::{Event, Kind},
+        level::{self, level, rungs},
+        state::RunState,
+        verdict::verdict_so_far,
+    },
     redact::Redact,
-    rungs::{self, level, rungs},
-    state::RunState,
-    verdict::verdict_so_far,
 };
 
 /// Verdict and level in one line, as every report shows them: `green (install), level 1: upgrade was not asked for`.
 pub fn verdict_line(state: &RunState) -> String {
-    rungs::line(&verdict_so_far(state), &level(&rungs(state)))
+    level::line(&verdict_so_far(state), &level(&rungs(state)))
 }
 
 /// Whether the run was driven with the sandbox's abra, which every report says beside the verdict.

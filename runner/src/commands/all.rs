@@ -11,10 +11,10 @@ use std::{
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use harness::{
-    guard,
+    engine::signals,
     model::{names::RecipeName, time::spoken},
+    pure::run::level::{self, Level},
     report::results::ResultsV1,
-    rungs::{self, Level},
 };
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use rustix::process::{Pid, Signal, kill_process};
@@ -77,7 +77,8 @@ impl All {
     }
 
     async fn taste(&self, env: &Env) -> Result<Vec<Told>, CommandError> {
-        let mut signals = guard::signals().map_err(|error| CommandError::host(format!("cannot listen for signals: {error}")))?;
+        let mut signals =
+            signals::signals().map_err(|error| CommandError::host(format!("cannot listen for signals: {error}")))?;
         let mut waiting: VecDeque<&RecipeName> = self.recipes.iter().collect();
         let width = self.recipes.iter().map(|recipe| recipe.as_str().len()).max().unwrap_or_default();
         let (mut running, mut living, mut told) = (FuturesUnordered::new(), Vec::new(), Vec::new());
@@ -167,7 +168,7 @@ fn table(told: &[Told]) -> String {
         let (took, said) = match &told.results {
             Some(results) => {
                 let level = Level { number: results.level, reason: results.level_reason.clone() };
-                (spoken(Duration::from_millis(results.duration_ms)), rungs::line(&results.verdict, &level))
+                (spoken(Duration::from_millis(results.duration_ms)), level::line(&results.verdict, &level))
             }
             None => ("-".to_owned(), "nothing ran".to_owned()),
         };

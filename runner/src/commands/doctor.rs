@@ -3,11 +3,10 @@
 use std::{fmt::Write, path::PathBuf, process::ExitCode, sync::Arc};
 
 use harness::{
-    adapters::folder::Folder,
-    adapters::unregistered::Unregistered,
-    facts::readings,
+    adapters::{folder::Folder, unregistered::Unregistered},
+    engine::facts::readings,
     model::{host::Host, names::RunId},
-    preflight::{Check, Needs, Readings, no_engine, preflight, unfit},
+    pure::host::preflight::{Check, Needs, Readings, no_engine, preflight, unfit},
     redact::Redact,
 };
 
@@ -15,7 +14,7 @@ use crate::{
     cli::block_on,
     env::Env,
     error::{CommandError, Exit},
-    host, output, outside,
+    host, output, wiring,
 };
 
 /// What a registry is asked for when no recipe says what it needs.
@@ -52,12 +51,12 @@ impl Doctor {
 
 async fn examine(env: &Env, host: &Host, offline: bool) -> Result<Vec<Check>, CommandError> {
     let scratch = tempfile::tempdir().map_err(|error| CommandError::host(format!("cannot make a folder: {error}")))?;
-    let clock = outside::clock();
+    let clock = wiring::clock();
     // A folder like a run's, so that abra finds what it expects; it is no run, and nobody else ever sees it.
     let id = RunId::new(&clock.wall().stamp(), [0; 5]).map_err(|error| CommandError::host(error.to_string()))?;
     let folder = Folder::of(scratch.path(), &id);
     std::fs::create_dir_all(folder.root()).map_err(|error| CommandError::host(format!("cannot make a folder: {error}")))?;
-    let ports = match outside::ports(env, host, None, &folder, Arc::new(Unregistered), Arc::new(Redact::new()), clock) {
+    let ports = match wiring::ports(env, host, None, &folder, Arc::new(Unregistered), Arc::new(Redact::new()), clock) {
         Ok(ports) => ports,
         Err(error) => return Ok(vec![no_engine(&error)]),
     };

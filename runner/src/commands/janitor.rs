@@ -6,11 +6,11 @@ use std::{
     process::ExitCode,
 };
 
-use harness::{model::names::RunId, steps::sweep::Pace};
+use harness::{engine::steps::cleanup::Pace, model::names::RunId};
 
 use crate::{
-    aftermath::Reaching,
     cli::block_on,
+    crash_recovery::Reaching,
     env::Env,
     error::{CommandError, Exit},
     janitor::{Fate, Orders, Report, pass},

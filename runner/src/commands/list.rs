@@ -26,7 +26,7 @@ use crate::{
     error::{CommandError, Exit},
     history::{self, Last},
     host, output, packs,
-    table::table,
+    pure::table::table,
 };
 
 /// The most complaints about old results that are told one by one.

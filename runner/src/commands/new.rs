@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf, process::ExitCode};
 
 use harness::{
-    facts::recipe,
+    engine::facts::recipe,
     model::{
         names::RecipeName,
         outcome::{Failure, Tier},
@@ -14,12 +14,12 @@ use harness::{
 
 use super::plan::{Ground, ground, no_run, read};
 use crate::{
-    asked::{self, fetched},
     cli::block_on,
     env::Env,
     error::{CommandError, Exit},
     output,
-    scaffold::scaffold,
+    pure::scaffold::scaffold,
+    run_args::{self, fetched},
     workspace,
 };
 
@@ -31,7 +31,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub struct New {
     /// The recipe
-    #[arg(long, value_name = "NAME", value_parser = asked::recipe)]
+    #[arg(long, value_name = "NAME", value_parser = run_args::recipe)]
     recipe: RecipeName,
     /// A folder with the recipe
     #[arg(long, value_name = "DIR")]

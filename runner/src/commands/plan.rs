@@ -6,8 +6,7 @@ use ::sandbox::home::Home;
 use harness::{
     adapters::{checkout::GitCheckout, tree},
     author::Parity,
-    compose::{Entry, Resolved, Service, Tree},
-    facts::{self, Based, Facts, Given, UnderTest, recipe},
+    engine::facts::{self, Based, Facts, Given, UnderTest, recipe},
     model::{
         host::Host,
         names::{BadName, Domain, RecipeName, RunId, StackName},
@@ -16,19 +15,22 @@ use harness::{
         request::{Request, Source},
         time::{millis, spoken},
     },
-    plan::{Class, Head, Plan as Planning, Planned, Refusal, plan},
     ports::{Checked, Checkout, CheckoutError},
+    pure::{
+        recipe::compose::{Entry, Resolved, Service, Tree},
+        run::plan::{Class, Head, Plan as Planning, Planned, Refusal, plan},
+    },
     redact::Redact,
     report::{customization, terminal::summary},
 };
 use serde_json::json;
 
 use crate::{
-    asked::{self, Asked, fetched},
     cli::block_on,
     env::Env,
     error::{CommandError, Exit},
     history, host, output, packs,
+    run_args::{self, Asked, fetched},
 };
 
 /// Where the sandbox serves its apps, for a plan made before there is one.
@@ -45,7 +47,7 @@ const NO_COMMIT: &str = "0000000000000000000000000000000000000000";
 #[derive(Debug, clap::Args)]
 pub struct Plan {
     /// The recipe
-    #[arg(long, value_name = "NAME", value_parser = asked::recipe)]
+    #[arg(long, value_name = "NAME", value_parser = run_args::recipe)]
     recipe: RecipeName,
     #[command(flatten)]
     asked: Asked,

@@ -13,10 +13,12 @@ use std::{
 use futures_util::{StreamExt, stream::BoxStream};
 use harness::{
     adapters::{executables::Places, folder::Folder, program, swarm::DockerSwarm},
-    engine::{self, Past, Run as Tasting},
-    guard,
+    engine::{
+        self, Past, Run as Tasting,
+        log::{Log, Reporter},
+        signals,
+    },
     journal::Journal,
-    log::{Log, Reporter},
     model::{
         host::Host,
         names::{Domain, RecipeName, RunId},
@@ -25,6 +27,7 @@ use harness::{
         time::spoken,
     },
     ports::{Clock, Ports},
+    pure::run::{state::RunState, verdict},
     redact::Redact,
     report::{
         Document,
@@ -32,20 +35,19 @@ use harness::{
         terminal::{self, Lines, Live, Paint, Place},
         verdict_line,
     },
-    state::RunState,
-    verdict,
 };
 
 use super::all::{self, All};
 use crate::{
-    asked::{self, Asked},
     attach::{self, Held},
     cli::block_on,
     env::Env,
     error::{CommandError, Exit},
     guardian, history,
     host::{self, Found},
-    janitor, output, outside, packs,
+    janitor, output, packs,
+    run_args::{self, Asked},
+    wiring,
 };
 
 /// Tastes a recipe: deploys it, checks it, removes it, says what was seen
@@ -55,14 +57,14 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub struct Run {
     /// The recipe
-    #[arg(long, value_name = "NAME", value_parser = asked::recipe, required_unless_present = "all")]
+    #[arg(long, value_name = "NAME", value_parser = run_args::recipe, required_unless_present = "all")]
     recipe: Option<RecipeName>,
     /// Tastes every recipe instead: on the sandbox those that it offers, on another host those that have a pack. Each has a run of its own,
     /// and what they are to do is said once for all; it ends with a table, and with the code of the worst
     #[arg(long, conflicts_with_all = ["recipe", "ref", "path", "base", "pack", "keep", "failed", "choice", "repeat", "attach"])]
     all: bool,
     /// Leaves a recipe out
-    #[arg(long, value_name = "NAME", value_parser = asked::recipe, conflicts_with = "recipe")]
+    #[arg(long, value_name = "NAME", value_parser = run_args::recipe, conflicts_with = "recipe")]
     except: Vec<RecipeName>,
     /// How many of them run at a time; one that has no room beside the others waits and says for what
     #[arg(long, value_name = "N", default_value = "2", value_parser = clap::value_parser!(u32).range(1..=16), conflicts_with = "recipe")]
@@ -253,7 +255,7 @@ pub(super) async fn taste(
     pack: Pack,
     history: Past,
 ) -> Result<Result<Tasted, ExitCode>, CommandError> {
-    let mut signals = guard::signals().map_err(|error| CommandError::host(format!("cannot listen for signals: {error}")))?;
+    let mut signals = signals::signals().map_err(|error| CommandError::host(format!("cannot listen for signals: {error}")))?;
     let runs = env.runs();
     // A sweep may be left at any moment and gone on with later, so nobody has to wait for it.
     tokio::select! {
@@ -275,7 +277,7 @@ async fn taste_on(
     pack: Pack,
     held: &Held,
 ) -> Result<Result<Tasted, ExitCode>, CommandError> {
-    let signals = guard::signals().map_err(|error| CommandError::host(format!("cannot listen for signals: {error}")))?;
+    let signals = signals::signals().map_err(|error| CommandError::host(format!("cannot listen for signals: {error}")))?;
     let Stage { folder, redact, log, ports, guardian, losses } = stage(env, &host, &request, &pack, Some(held)).await?;
     let history = Past::default();
     let run = Tasting { request, history, host, pack, ports: &ports, log: &log, folder: &folder, signals, losses };
@@ -298,7 +300,7 @@ struct Stage {
 async fn stage(env: &Env, host: &Host, request: &Request, pack: &Pack, held: Option<&Held>) -> Result<Stage, CommandError> {
     // An engine that cannot be used at all is told before there is a run, so that nothing is left of one.
     DockerSwarm::at(&host.engine).map_err(|error| host::no_engine(&error))?;
-    let clock = outside::clock();
+    let clock = wiring::clock();
     let folder = new_folder(&env.runs(), &*clock)?;
     let shown = folder.root().display().to_string();
     let unwritable = |error: String| {
@@ -327,14 +329,14 @@ async fn stage(env: &Env, host: &Host, request: &Request, pack: &Pack, held: Opt
     // Before the first claim, so that there is nothing yet that nobody would sweep.
     let (guardian, losses) = guardian::beside(&env.exe, folder.root()).await;
     let children = Arc::new(log.clone());
-    let ports = outside::ports(env, host, Some(&request.recipe), &folder, children.clone(), redact.clone(), clock)
+    let ports = wiring::ports(env, host, Some(&request.recipe), &folder, children.clone(), redact.clone(), clock)
         .map_err(|error| host::no_engine(&error))?;
     let program = program::Setup {
         memory: held.map(|held| held.memory.clone()),
-        ..outside::pack(env, host, Some(&request.recipe), &folder)
+        ..wiring::pack(env, host, Some(&request.recipe), &folder)
     };
     let places = Places { repository: held.map(|held| held.repository.clone()), folder: request.authoring.folder.clone() };
-    let ports = outside::with_tests(ports, program, places, children, redact.clone());
+    let ports = wiring::with_tests(ports, program, places, children, redact.clone());
     Ok(Stage { folder, redact, log, ports, guardian, losses })
 }
 

@@ -7,7 +7,7 @@ use harness::model::settings::closest;
 use crate::{
     error::{CommandError, Exit},
     output,
-    reference::Document,
+    pure::reference::Document,
 };
 
 /// Prints the JSON Schema of a document; without a name, the names of those that have one

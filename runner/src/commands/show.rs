@@ -3,15 +3,17 @@
 use std::{path::Path, process::ExitCode, thread, time::Duration};
 
 use harness::{
-    event::Event,
+    engine::log::Reporter,
     journal::{self, LockError, Reading, RunLock},
-    log::Reporter,
     model::{names::RunId, settings::closest},
+    pure::run::{
+        event::Event,
+        state::{RunState, fold},
+    },
     report::{
         results::ResultsV1,
         terminal::{self, Lines},
     },
-    state::{RunState, fold},
 };
 
 use super::run::place;

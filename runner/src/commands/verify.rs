@@ -8,18 +8,18 @@ use harness::{
         outcome::{Owner, Tier},
         request::{DEFAULT_DEADLINE, Request, Source},
     },
+    pure::run::verdict::Colour,
     report::results::{ResultsV1, differences, digest_of},
-    verdict::Colour,
 };
 
 use crate::{
-    asked::{host_file, seconds},
     cli::block_on,
     commands::run::{Tasted, taste},
     env::Env,
     error::{CommandError, Exit},
     host::{self, Found},
     output, packs,
+    run_args::{host_file, seconds},
 };
 
 /// Repeats the run that a results.json tells of, cold, and says whether it comes out the same

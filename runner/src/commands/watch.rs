@@ -16,12 +16,13 @@ use notify::{Event, EventKind, RecursiveMode, Watcher, event::ModifyKind};
 use serde_json::Value;
 
 use crate::{
-    asked::recipe,
     attach,
-    changes::{Places, Work},
     env::Env,
     error::{CommandError, Exit},
-    output, workspace,
+    output,
+    pure::changes::{Places, Work},
+    run_args::recipe,
+    workspace,
 };
 
 /// How long nothing may have changed before a change counts as saved: editors write a file in several acts.

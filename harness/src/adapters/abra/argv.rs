@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use crate::{
-    claim::{Claim, Claimed},
     model::names::{Domain, StackName},
     ports::Call,
+    pure::host::claim::{Claim, Claimed},
 };
 
 /// The words behind `abra`: global flags, the command, its flags, positionals. This order suits every version of abra.

@@ -29,8 +29,8 @@ pub use screen::shown;
 
 use super::proc::start_ticks;
 use crate::{
-    claim::Claim,
     ports::{Abra, AbraError, Call, ChildRegister, Exchange},
+    pure::host::claim::Claim,
     redact::Redact,
 };
 use terminal::{Seen, Start};

@@ -16,9 +16,8 @@ use crate::{
         pack::TestName,
         protocol::{Ended, SCREENSHOT, Tools},
     },
-    plan::Head,
     ports::{Browser, ChildRegister, NoShot, Shot, TestProgram},
-    preflight::BROWSER_REMEDY,
+    pure::{host::preflight::BROWSER_REMEDY, run::plan::Head},
     redact::Redact,
 };
 

@@ -26,7 +26,7 @@ use tokio::{
 use super::tools;
 use crate::{
     model::{host::Host, names::Zone, protocol::Tools},
-    preflight::BROWSER_REMEDY,
+    pure::host::preflight::BROWSER_REMEDY,
 };
 
 /// How long chromedriver may take until it listens, and certutil for a database.

@@ -20,9 +20,9 @@ use super::{
     look::NAMESPACE,
 };
 use crate::{
-    claim::{Claim, Claimed},
     model::names::{ImageRef, ServiceName, TaskId},
     ports::{Data, Holder, Said, SwarmError},
+    pure::host::claim::{Claim, Claimed},
 };
 
 /// Where the volumes are mounted in the container that holds them.

@@ -28,12 +28,12 @@ use super::{
 };
 use crate::{
     adapters::output::keep,
-    converge::{
+    model::names::{ServiceName, StackName, TaskId},
+    ports::SwarmError,
+    pure::host::converge::{
         Endpoint, Health, HostPort, Index, Mode, OnFailure, Order, RestartCondition, RestartPolicy, RollPolicy, ServiceView,
         SpecDigest, TaskState, TaskView, UpdateState, UpdateView,
     },
-    model::names::{ServiceName, StackName, TaskId},
-    ports::SwarmError,
 };
 
 /// The label by which `docker stack` and abra tie services to their stack.

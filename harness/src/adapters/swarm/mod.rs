@@ -21,12 +21,9 @@ use bollard::Docker;
 use futures_util::stream::BoxStream;
 
 use crate::{
-    claim::Claim,
-    converge::ServiceView,
     model::names::{ImageRef, ServiceName, StackName, TaskId},
     ports::{Capacity, Engine, Nudge, Room, Swarm, SwarmError},
-    sweep::Removal,
-    world::World,
+    pure::host::{claim::Claim, cleanup_plan::Removal, converge::ServiceView, inventory::World},
 };
 
 /// The engine behind a socket.

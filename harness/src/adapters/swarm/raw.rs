@@ -14,9 +14,9 @@ use tokio::{
 
 use super::call::{PATIENCE, failed, told};
 use crate::{
-    claim::{Claim, Claimed},
     model::names::ServiceName,
     ports::SwarmError,
+    pure::host::claim::{Claim, Claimed},
 };
 
 /// What a reader of an error sees of the calls.

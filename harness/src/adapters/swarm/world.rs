@@ -22,11 +22,13 @@ use super::{
     tasks::tasks,
 };
 use crate::{
-    claim::{Claim, Claimed},
     model::names::StackName,
     ports::SwarmError,
-    sweep::Removal,
-    world::{Object, ObjectId, ObjectKind, World},
+    pure::host::{
+        claim::{Claim, Claimed},
+        cleanup_plan::Removal,
+        inventory::{Object, ObjectId, ObjectKind, World},
+    },
 };
 
 pub(super) async fn world(docker: &Docker, socket: &Path) -> Result<World, SwarmError> {

@@ -10,15 +10,19 @@ use super::{
     sandbox_abra,
 };
 use crate::{
-    backup::Coverage,
     model::{
         outcome::{Outcome, Owner, Tier},
         time::{Mono, spoken},
     },
-    preflight::{Check, Finding},
-    rungs::{Rung, level, rungs},
-    state::{KeptFile, RunState, StepState},
-    verdict::Colour,
+    pure::{
+        host::preflight::{Check, Finding},
+        recipe::backup::Coverage,
+        run::{
+            level::{Rung, level, rungs},
+            state::{KeptFile, RunState, StepState},
+            verdict::Colour,
+        },
+    },
 };
 
 /// How many objects of a list are shown; `results.json` has them all.
@@ -183,7 +187,7 @@ fn colour(colour: Colour) -> Word {
 }
 
 fn reasons(results: &ResultsV1) -> Vec<Why<'_>> {
-    let why = |reason: &'_ crate::verdict::Reason| reason.excerpt.join("\n");
+    let why = |reason: &'_ crate::pure::run::verdict::Reason| reason.excerpt.join("\n");
     let reasons = results.verdict.reasons.iter();
     reasons.map(|reason| Why { owner: reason.owner, sentence: &reason.sentence, excerpt: why(reason) }).collect()
 }

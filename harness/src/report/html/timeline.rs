@@ -1,10 +1,9 @@
 //! Steps and tasks along one time axis.
 
 use crate::{
-    converge::TaskState,
     model::time::{Mono, spoken},
+    pure::{host::converge::TaskState, run::state::RunState},
     report::results::{ResultsV1, Status, Task},
-    state::RunState,
 };
 
 /// How many tasks have a row of their own.

@@ -16,24 +16,28 @@ pub use compare::differences;
 pub use crate::model::outcome::Status;
 use crate::{
     adapters::folder::Folder,
-    backup::Coverage,
-    canary::Moment,
-    claim::Claimed,
-    converge::TaskState,
-    event::{Event, Kind},
-    keep::Kept,
-    lint::Rule,
-    log::Reporter,
+    engine::log::Reporter,
     model::{
         outcome::{Failure, Outcome, Owner, Subject, Tier},
         request::{Authoring, Extent, Tests},
         time::Wall,
     },
-    preflight::{Check, Needs},
+    pure::{
+        host::{
+            claim::Claimed,
+            converge::TaskState,
+            inventory::Hygiene,
+            preflight::{Check, Needs},
+        },
+        recipe::{backup::Coverage, canary::Moment, lint::Rule},
+        run::{
+            event::{Event, Kind},
+            kept_app::Kept,
+            state::{Calibration, RunState},
+            verdict::Verdict,
+        },
+    },
     redact::Redact,
-    state::{Calibration, RunState},
-    verdict::Verdict,
-    world::Hygiene,
 };
 
 /// The version of the schema.

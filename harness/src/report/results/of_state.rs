@@ -7,20 +7,26 @@ use super::{
     Sighting, Skips, Stage, Status, Task, Test,
 };
 use crate::{
-    canary::{Canary, CanaryState},
-    lint::{Fault, Linted},
     model::{
         outcome::{Cause, Failure, Outcome, Subject, Tier},
         time::millis,
     },
-    plan::{Class, Plan},
+    pure::{
+        recipe::{
+            canary::{Canary, CanaryState},
+            lint::{Fault, Linted},
+        },
+        run::{
+            level::{Rung, Rungs, level, rungs},
+            plan::{Class, Plan},
+            state::{FailedAttempt, RunState, StepState, TaskStory},
+            verdict::{Colour, Verdict, exit_code, lint_outcome, tier_outcome, verdict_so_far},
+        },
+    },
     report::{
         customization,
         terminal::{repeat, summary},
     },
-    rungs::{Rung, Rungs, level, rungs},
-    state::{FailedAttempt, RunState, StepState, TaskStory},
-    verdict::{Colour, Verdict, exit_code, lint_outcome, tier_outcome, verdict_so_far},
 };
 
 impl From<&RunState> for ResultsV1 {
@@ -194,7 +200,7 @@ fn image(named: &str) -> Image {
 }
 
 fn task(story: &TaskStory) -> Task {
-    let change = |change: &crate::state::TaskChange| Change {
+    let change = |change: &crate::pure::run::state::TaskChange| Change {
         at_ms: change.at.0,
         state: change.state,
         exit: change.exit,

@@ -6,10 +6,12 @@ use unicode_width::UnicodeWidthChar;
 
 use super::printable;
 use crate::{
-    event::{Event, Kind},
     model::time::{Mono, spoken},
-    plan::StepId,
-    state::RunState,
+    pure::run::{
+        event::{Event, Kind},
+        plan::StepId,
+        state::RunState,
+    },
 };
 
 /// The most lines of a block.

@@ -4,17 +4,21 @@ use std::fmt::Write;
 
 use super::{Hue, Paint, line::asked, printable};
 use crate::{
-    lint::{Linted, named},
     model::{
         outcome::{Gap, Outcome, Subject, Tier},
         pack::TestName,
         request::{DEFAULT_DEADLINE, Source, Tests, USUAL_RETRIES},
         time::spoken,
     },
+    pure::{
+        recipe::lint::{Linted, named},
+        run::{
+            level::{level, rungs},
+            state::{KeptFile, RunState, StepState},
+            verdict::{Colour, Verdict, lint_outcome, verdict_so_far},
+        },
+    },
     report::sandbox_abra,
-    rungs::{level, rungs},
-    state::{KeptFile, RunState, StepState},
-    verdict::{Colour, Verdict, lint_outcome, verdict_so_far},
 };
 
 /// The most lines of an ending.

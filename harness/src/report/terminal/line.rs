@@ -2,14 +2,16 @@
 
 use super::{Hue, Paint, printable};
 use crate::{
-    event::{Event, Kind},
     model::{
         outcome::{Outcome, SkipReason, Tier},
         time::{Mono, spoken},
     },
+    pure::run::{
+        event::{Event, Kind},
+        state::{RunState, StepState},
+        verdict::gap,
+    },
     report::customization,
-    state::{RunState, StepState},
-    verdict::gap,
 };
 
 /// A line: what it says, with the part of it that may have a colour in the middle.

@@ -11,10 +11,12 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{Paint, block::Board, line};
 use crate::{
-    event::{Event, Kind},
-    log::Reporter,
+    engine::log::Reporter,
     model::time::{Mono, millis},
-    state::RunState,
+    pure::run::{
+        event::{Event, Kind},
+        state::RunState,
+    },
 };
 
 /// How often the block is drawn again, so that its times go on.

@@ -13,7 +13,11 @@ pub use ending::{Place, ending, repeat};
 pub use line::summary;
 pub use live::Live;
 
-use crate::{event::Event, log::Reporter, model::text::plain, state::RunState};
+use crate::{
+    engine::log::Reporter,
+    model::text::plain,
+    pure::run::{event::Event, state::RunState},
+};
 
 /// Whether colours are used. They never say anything that the words do not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -1,0 +1,88 @@
+//! What has to be known before tests are run on an app that another run keeps.
+
+use std::{collections::BTreeMap, path::Path};
+
+use super::{Found, Given, with_executables};
+use crate::{
+    adapters::folder::Folder,
+    engine::log::Log,
+    journal::Reading,
+    model::{
+        outcome::{Cause, Failure, Subject},
+        pack::Pack,
+        request::Source,
+    },
+    ports::Ports,
+    pure::{
+        host::claim::Claimed,
+        run::{
+            event::{Kind, Note},
+            plan::{Head, Refusal},
+            state::{RunState, fold},
+        },
+    },
+};
+
+/// What the journal of the run that keeps an app says of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attached {
+    /// What is deployed.
+    pub head: Head,
+    /// Which of base and head runs.
+    pub runs: Option<Subject>,
+    /// Where the recipe came from.
+    pub source: Source,
+    /// The versions of the tools that it was deployed with.
+    pub tools: BTreeMap<String, String>,
+}
+
+impl Attached {
+    /// Reads it from a journal; nothing when the journal does not tell of a deployed app.
+    pub fn of(reading: &Reading) -> Option<Self> {
+        let state = reading.events.iter().fold(RunState::default(), fold);
+        let (head, source) = (state.plan?.head?, state.begun?.request.source);
+        Some(Self { head, runs: state.runs, source, tools: state.tools })
+    }
+}
+
+/// Gathers the facts of a run on a kept app: the Swarm, that the app is on it, and the tests beside the pack.
+pub async fn gather(
+    attached: &Attached,
+    given: Given<'_>,
+    ports: &Ports,
+    log: &Log,
+    folder: &Folder,
+    found: &Found,
+) -> Result<Pack, Refusal> {
+    let failed = |failure: Failure| Refusal::Facts(failure);
+    let engine = ports.swarm.host().await.map_err(|error| failed(error.into()))?;
+    let swarm = engine.swarm.ok_or_else(|| failed(Failure::new(Cause::Engine, "the engine manages no Swarm")))?;
+    let swarm = found.engine.get_or_init(|| swarm);
+    let world = ports.swarm.world().await.map_err(|error| failed(error.into()))?;
+    found.keep(world, ports);
+    let domain = &attached.head.domain;
+    let look = ports.swarm.look(&attached.head.stack).await.map_err(|error| failed(error.into()))?;
+    if look.is_empty() {
+        return Err(Refusal::Request { sentence: format!("nothing of {domain} is on this Swarm any more") });
+    }
+    let own = Claimed::Dir { path: folder.abra_dir() };
+    log.claim(own, swarm)
+        .map_err(|error| failed(Failure::new(Cause::Preflight { check: "journal".into() }, error.to_string())))?;
+    for (tool, version) in &attached.tools {
+        log.note(Note::Tool { tool: tool.clone(), version: version.clone() });
+    }
+    log.note(Note::Domain { domain: domain.clone() });
+    if let Some(subject) = attached.runs {
+        log.note(Note::Runs { subject });
+    }
+    let files = &given.request.authoring.files;
+    if !files.is_empty() {
+        let named: Vec<&str> = files.iter().map(String::as_str).collect();
+        log.note(Note::Remark { text: format!("only the tests of {} were run", named.join(", ")) });
+    }
+    let pack = with_executables(given, ports).await?;
+    for file in files.iter().filter(|file| !pack.tests.iter().any(|test| test.file == **file)) {
+        log.record(Kind::Warned { text: format!("{} has no tests", Path::new(file).display()) });
+    }
+    Ok(pack)
+}

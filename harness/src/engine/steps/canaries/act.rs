@@ -1,0 +1,239 @@
+//! What is done with one canary: a file through a container that is never started, a row through the database's own client, the pack's
+//! own through its program.
+
+use std::time::Duration;
+
+use crate::{
+    engine::steps::{Context, check, custom, unread},
+    model::{
+        names::{StackName, TaskId},
+        outcome::{Cause, Failure, Gap, Outcome, Owner},
+        pack::{CanaryAct, Database, TestName},
+    },
+    ports::{Holder, Said, SwarmError},
+    pure::{
+        host::{
+            claim::{Claim, Claimed},
+            converge::TaskState,
+        },
+        recipe::{
+            canary::{Canary, FILE, Moment, SPOILED, nonce, row},
+            database,
+        },
+        run::{
+            event::{Kind, Note},
+            plan::{Head, Planned},
+        },
+    },
+};
+
+/// How long a database's client may take.
+const CLIENT: Duration = Duration::from_secs(30);
+
+/// Does `act` with each canary, one after the other, and tells what came of it.
+pub(super) async fn each(
+    context: &Context<'_>,
+    planned: &Planned,
+    canaries: &[Canary],
+    moment: Moment,
+    act: CanaryAct,
+) -> Vec<Outcome> {
+    if canaries.is_empty() {
+        return Vec::new();
+    }
+    let claimed = context.head().cloned().and_then(|head| {
+        let claim = context.claim(Claimed::Stack { name: head.stack.clone() })?;
+        Ok((head, claim))
+    });
+    let (head, claim) = match claimed {
+        Ok(claimed) => claimed,
+        Err(failure) => return vec![Outcome::Failed(failure)],
+    };
+    let holder = match held(context, &head, &claim, canaries).await {
+        Ok(holder) => holder,
+        Err(error) => {
+            let outcome = unread(&error);
+            canaries.iter().for_each(|canary| tell(context, planned, canary, moment, &outcome));
+            return vec![outcome];
+        }
+    };
+    let one = One { context, head: &head, claim: &claim, planned, holder: holder.as_ref(), moment };
+    let mut outcomes = Vec::new();
+    for canary in canaries {
+        let outcome = one.done(canary, act).await;
+        tell(context, planned, canary, moment, &outcome);
+        outcomes.push(outcome);
+    }
+    if let Some(holder) = holder
+        && let Err(error) = context.ports.data.release(holder).await
+    {
+        // The sweep takes it with the stack.
+        let text = format!("the container that held the volumes stays for now: {error}");
+        context.log.record(Kind::Warned { text });
+    }
+    outcomes
+}
+
+/// Notes what came of a canary.
+pub(super) fn tell(context: &Context<'_>, planned: &Planned, canary: &Canary, moment: Moment, outcome: &Outcome) {
+    check(context, &planned.id, &canary.to_string(), outcome);
+    context.log.note(Note::Canary { canary: canary.clone(), moment, outcome: outcome.clone() });
+}
+
+/// The volumes of those canaries that are files. The image of a running service is surely on the engine.
+async fn held(context: &Context<'_>, head: &Head, claim: &Claim, canaries: &[Canary]) -> Result<Option<Holder>, SwarmError> {
+    let volumes: Vec<String> = canaries
+        .iter()
+        .filter_map(|canary| match canary {
+            Canary::File { name, .. } => Some(name.clone()),
+            Canary::Row { .. } | Canary::Pack { .. } => None,
+        })
+        .collect();
+    if volumes.is_empty() {
+        return Ok(None);
+    }
+    let services = context.ports.swarm.look(&head.stack).await?;
+    let image = services.values().next().map(|service| service.image.clone());
+    let image = image.ok_or_else(|| SwarmError::Failed { call: "look".into(), message: "no service runs any more".into() })?;
+    context.ports.data.hold(claim, &image, &volumes).await.map(Some)
+}
+
+/// One canary at one moment.
+struct One<'a> {
+    context: &'a Context<'a>,
+    head: &'a Head,
+    claim: &'a Claim,
+    planned: &'a Planned,
+    holder: Option<&'a Holder>,
+    moment: Moment,
+}
+
+impl One<'_> {
+    async fn done(&self, canary: &Canary, act: CanaryAct) -> Outcome {
+        match canary {
+            Canary::File { name, .. } => self.file(canary, name, act).await,
+            Canary::Row { service, .. } => self.row(canary, service, act).await,
+            Canary::Pack { name } => self.of_pack(name, act).await,
+        }
+    }
+
+    async fn file(&self, canary: &Canary, volume: &str, act: CanaryAct) -> Outcome {
+        let Some(holder) = self.holder else {
+            return Outcome::Failed(Failure::new(Cause::Panic, "the volume of a canary is not held"));
+        };
+        let data = &*self.context.ports.data;
+        let sound = nonce(self.context.folder.run().as_str(), canary);
+        let wanted = if act == CanaryAct::Spoil { SPOILED } else { sound.as_str() };
+        if act != CanaryAct::Check
+            && let Err(error) = data.put(holder, volume, FILE, wanted.as_bytes()).await
+        {
+            return unread(&error);
+        }
+        match data.get(holder, volume, FILE).await {
+            Ok(found) => self.judged(canary, act, found.as_deref().map(String::from_utf8_lossy).as_deref(), wanted, SPOILED),
+            Err(error) => unread(&error),
+        }
+    }
+
+    async fn row(&self, canary: &Canary, service: &str, act: CanaryAct) -> Outcome {
+        let known = self.context.pack.settings.databases.iter().find(|database| database.service == *service);
+        let Some(known) = known else {
+            return Outcome::Failed(Failure::new(Cause::Panic, "a canary is in a database that the pack does not name"));
+        };
+        let sound = row(self.context.folder.run().as_str());
+        let wanted = if act == CanaryAct::Spoil { database::SPOILED } else { sound.as_str() };
+        if act != CanaryAct::Check {
+            match self.client(service, known, act, &sound).await {
+                Ok(said) if said.exit == 0 => {}
+                Ok(said) => return self.refused(canary, &said),
+                Err(error) => return unread(&error),
+            }
+        }
+        match self.client(service, known, CanaryAct::Check, &sound).await {
+            Ok(said) if said.exit == 0 => {
+                self.judged(canary, act, Some(said.text.trim()).filter(|text| !text.is_empty()), wanted, database::SPOILED)
+            }
+            // A table that is gone is data that is gone; a client that cannot connect is told in its own words.
+            Ok(said) => self.refused(canary, &said),
+            Err(error) => unread(&error),
+        }
+    }
+
+    async fn client(&self, service: &str, database: &Database, act: CanaryAct, nonce: &str) -> Result<Said, SwarmError> {
+        let task = task_of(self.context, &self.head.stack, service).await?;
+        let argv = database::command(database, act, nonce);
+        self.context.ports.data.exec(self.claim, &task, &argv, CLIENT).await
+    }
+
+    /// A client that ends with an error: before anything was done to the data, the pack says something wrong of the database.
+    fn refused(&self, canary: &Canary, said: &Said) -> Outcome {
+        let last = said.text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it printed nothing");
+        let sentence = format!("{canary}: the client ended with exit code {}: {last}", said.exit);
+        let failure = Failure::new(Cause::DataLost, sentence).quoting(&said.text);
+        match self.moment {
+            Moment::Planted | Moment::Spoiled => Outcome::Failed(failure.owned_by(Owner::Test)),
+            Moment::AfterUpgrade
+            | Moment::AfterRestart
+            | Moment::AfterReinstall
+            | Moment::AfterRestore
+            | Moment::AfterDisaster => Outcome::Failed(failure),
+        }
+    }
+
+    async fn of_pack(&self, name: &str, act: CanaryAct) -> Outcome {
+        let run = async |act| -> Outcome {
+            let test = TestName::of_canary(name, act);
+            match custom::run(self.context, &test, self.planned.budget()).await {
+                Ok(ran) => custom::told(&test, &ran),
+                Err(failure) => Outcome::Failed(failure),
+            }
+        };
+        let done = run(act).await;
+        match (act, &done) {
+            // Its check must see that it was spoiled; one that does not would see nothing after a restore either.
+            (CanaryAct::Spoil, Outcome::Passed) => match run(CanaryAct::Check).await {
+                Outcome::Failed(failure) if failure.cause == Cause::Assertion => Outcome::Passed,
+                Outcome::Passed => Outcome::Failed(
+                    Failure::new(Cause::Assertion, format!("{name}: was spoiled, and its check does not notice"))
+                        .owned_by(Owner::Test),
+                ),
+                other => other,
+            },
+            (CanaryAct::Plant, Outcome::Passed) => run(CanaryAct::Check).await,
+            (CanaryAct::Plant | CanaryAct::Spoil, Outcome::Failed(failure)) => {
+                Outcome::Failed(failure.clone().owned_by(Owner::Test))
+            }
+            (CanaryAct::Check, Outcome::Failed(failure)) if failure.cause == Cause::Assertion => {
+                Outcome::Failed(Failure { cause: Cause::DataLost, ..failure.clone() })
+            }
+            _ => done,
+        }
+    }
+
+    /// What was found, against what has to be there.
+    fn judged(&self, canary: &Canary, act: CanaryAct, found: Option<&str>, wanted: &str, spoiled: &str) -> Outcome {
+        let lost = |sentence: String| Outcome::Failed(Failure::new(Cause::DataLost, sentence));
+        match found {
+            Some(found) if found == wanted => Outcome::Passed,
+            _ if act != CanaryAct::Check => {
+                Outcome::Unverified(Gap::Unread { what: format!("{canary} was written and is not there") })
+            }
+            Some(found) if self.moment.restored() && found == spoiled => {
+                lost(format!("{canary} is still as it was spoiled: the restore did not bring it back"))
+            }
+            Some(_) => lost(format!("{canary} has other contents than were planted")),
+            None => lost(format!("{canary} is gone")),
+        }
+    }
+}
+
+/// The running task of a service.
+async fn task_of(context: &Context<'_>, stack: &StackName, service: &str) -> Result<TaskId, SwarmError> {
+    let services = context.ports.swarm.look(stack).await?;
+    let found = services.iter().find(|(name, _)| stack.short(name) == service);
+    let running = found.and_then(|(_, view)| {
+        let mut tasks = view.tasks.iter().filter(|task| task.state == TaskState::Running);
+        tasks.find(|task| task.current).map(|task| task.id.clone())
+    });
+    running.ok_or_else(|| SwarmError::Failed { call: "exec".into(), message: format!("no task of service {service} runs") })
+}

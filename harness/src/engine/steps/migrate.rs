@@ -1,0 +1,67 @@
+//! Brings the `.env` and the secrets of the running app up to head, as an operator would, and puts the checkout on head.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Context;
+use crate::{
+    engine::facts::recipe,
+    model::outcome::{Cause, Failure},
+    pure::{
+        host::claim::Claimed,
+        recipe::{
+            compose::{self, Env, Tree},
+            upgrade,
+        },
+        run::event::Note,
+    },
+};
+
+pub(super) async fn migrate(context: &Context<'_>) -> Result<(), Failure> {
+    let head = context.head()?;
+    let (_, before) = context.base()?;
+    context.check_out(&head.commit).await?;
+    let env_file = context.claim(Claimed::EnvFile { path: context.folder.env_file(&context.host.server, &head.domain) })?;
+    let env = parsed(&context.ports.checkout.env(&env_file).await?)?;
+    let migration = upgrade::migrate(&env, &recipe::sampled(&before.tree)?, &recipe::sampled(&context.tree)?);
+    for text in migration.told {
+        context.log.note(Note::OperatorMust { text });
+    }
+    let set: Vec<(&str, &str)> = migration.set.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    context.ports.checkout.set_env(&env_file, &set).await?;
+    // What repaired base is never under head.
+    if let Some(list) = recipe::listed_without_repair(&env) {
+        context.ports.checkout.set_env(&env_file, &[("COMPOSE_FILE", list.as_str())]).await?;
+    }
+    let pack = context.pack.upgrade_env(&head.domain, context.folder.run());
+    let pack: Vec<(&str, &str)> = pack.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    context.ports.checkout.set_env(&env_file, &pack).await?;
+    if let Some(overlay) = &context.pack.overlay {
+        let dir = context.claim(Claimed::Dir { path: context.folder.abra_dir() })?;
+        let files = BTreeMap::from([(recipe::OVERLAY.to_owned(), overlay.clone())]);
+        context.ports.checkout.add(&dir, &head.recipe, &files).await?;
+    }
+
+    let now = parsed(&context.ports.checkout.env(&env_file).await?)?;
+    let secrets = |tree: &Tree, env: &Env| {
+        let resolved = compose::resolve(tree, &recipe::with_own(env.clone(), &head.domain), &head.stack);
+        resolved.and_then(|resolved| resolved.secrets()).map_err(|error| Failure::new(Cause::Unresolvable, error.to_string()))
+    };
+    let there: BTreeSet<String> = secrets(&before.tree, &env)?.into_iter().map(|secret| secret.full_name).collect();
+    let stack = context.claim(Claimed::Stack { name: head.stack.clone() })?;
+    for secret in secrets(&context.tree, &now)?.into_iter().filter(|secret| !there.contains(&secret.full_name)) {
+        if !secret.modifiers.generate {
+            let text = format!("secret {} is new and has to be inserted by hand", secret.name);
+            context.log.note(Note::OperatorMust { text });
+            continue;
+        }
+        let text = format!("secret {} {} is new and was generated", secret.name, secret.version);
+        context.log.note(Note::OperatorMust { text });
+        let one = Some((secret.name, secret.version));
+        context.generate(&stack, one).await?;
+    }
+    Ok(())
+}
+
+fn parsed(text: &str) -> Result<Env, Failure> {
+    Env::parse(text).map_err(|error| Failure::new(Cause::Unresolvable, format!(".env, {error}")))
+}

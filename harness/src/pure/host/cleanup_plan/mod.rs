@@ -1,0 +1,255 @@
+//! What to remove now, decided from claims and the present world alone.
+//!
+//! The decision is level-triggered: it knows nothing of what was done before, so whoever carries it out may be killed at any
+//! moment and somebody else goes on. Teardown, signals, the janitor and expiry differ only in who calls it.
+
+use std::{collections::BTreeSet, fmt, path::PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::pure::host::{
+    claim::{Claim, Claimed},
+    inventory::{ObjectId, ObjectKind, World},
+};
+
+/// One removal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removal {
+    /// The object.
+    pub object: ObjectId,
+    /// Its name, which the claim covers.
+    pub name: String,
+}
+
+impl fmt::Display for Removal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.object.kind, self.name)
+    }
+}
+
+/// What to do now about what claims cover.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sweep {
+    /// What to remove now, each with the claim that covers it. All of them can be removed beside each other.
+    pub remove: Vec<(Claim, Removal)>,
+    /// The files and folders to remove now.
+    pub files: Vec<(Claim, PathBuf)>,
+    /// The apps whose snapshots are to be forgotten now.
+    pub snapshots: Vec<Claim>,
+    /// What goes later by itself, or once what is named is gone.
+    pub waiting: Vec<Left>,
+    /// What cannot be removed because of somebody else.
+    pub blocked: Vec<Left>,
+    /// Claims that are not acted upon.
+    pub refused: Vec<Left>,
+    /// Whether nothing that is claimed is there, as far as this world can tell.
+    pub clean: bool,
+}
+
+/// Something that is left, and why.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Left {
+    /// What was claimed.
+    pub claimed: Claimed,
+    /// What is left of it, in words: `volume shop_data`.
+    pub what: String,
+    /// Why.
+    pub why: Why,
+}
+
+impl fmt::Display for Left {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.what, self.why)
+    }
+}
+
+/// Why something is still there.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "why", rename_all = "kebab-case")]
+pub enum Why {
+    /// Services of the same stack are there and would bring it back.
+    ServicesFirst,
+    /// A task ends when its node says so.
+    TaskEnding,
+    /// Something uses it.
+    UsedBy {
+        /// What uses it, in words.
+        holders: Vec<String>,
+    },
+    /// Something else of the run is there, and this goes last.
+    OthersFirst,
+    /// It bears the label of our stack but not its name, and such a label can be put on somebody else's object.
+    LabelOnly,
+    /// The claim is for another Swarm.
+    OtherSwarm {
+        /// The Swarm that it is for.
+        claimed: String,
+    },
+    /// The claim cannot be right.
+    Flawed {
+        /// What is wrong with it.
+        flaw: String,
+    },
+    /// The engine or the system refused to remove it the last time.
+    Refused {
+        /// Its sentence.
+        message: String,
+    },
+    /// It was to be removed next when the time was over.
+    OutOfTime,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Why::ServicesFirst => write!(f, "services of its stack are still there"),
+            Why::TaskEnding => write!(f, "its node has not ended it yet"),
+            Why::UsedBy { holders } => write!(f, "used by {}", holders.join(", ")),
+            Why::OthersFirst => write!(f, "it goes after everything else of the run"),
+            Why::LabelOnly => write!(f, "it bears the stack's label but not its name"),
+            Why::OtherSwarm { claimed } => write!(f, "it is on the Swarm {claimed}, which this engine does not belong to"),
+            Why::Flawed { flaw } => write!(f, "{flaw}"),
+            Why::Refused { message } => write!(f, "{message}"),
+            Why::OutOfTime => write!(f, "the time was over before it was removed"),
+        }
+    }
+}
+
+/// What to remove now of one run's claims: services; then containers by force; then networks, volumes, secrets and configs that nothing uses;
+/// then files; last the marker.
+pub fn sweep(claims: &[Claim], world: &World) -> Sweep {
+    let mut sweep = Sweep::default();
+    let mut accepted = Vec::new();
+    for claim in claims {
+        match refusal(claim, world) {
+            Some(why) => sweep.refused.push(left(claim, claim.what().to_string(), why)),
+            None => accepted.push(claim),
+        }
+    }
+    accepted.sort_by_key(|claim| (rank(claim.what()), claim.what()));
+    accepted.dedup();
+    for claim in accepted {
+        match claim.what() {
+            Claimed::Stack { .. } => stack(claim, claims, world, &mut sweep),
+            Claimed::EnvFile { path } | Claimed::Dir { path } => file(claim, path, world, &mut sweep),
+            Claimed::Snapshots { app, .. } => {
+                if world.snapshots.get(app).is_some_and(|ids| !ids.is_empty()) {
+                    sweep.snapshots.push(claim.clone());
+                }
+            }
+            Claimed::Marker { .. } => marker(claim, world, &mut sweep),
+        }
+    }
+    sweep.clean = sweep.remove.is_empty()
+        && sweep.files.is_empty()
+        && sweep.snapshots.is_empty()
+        && sweep.waiting.is_empty()
+        && sweep.blocked.is_empty()
+        && sweep.refused.is_empty();
+    sweep
+}
+
+fn rank(claimed: &Claimed) -> u8 {
+    match claimed {
+        Claimed::Stack { .. } => 0,
+        Claimed::Snapshots { .. } => 1,
+        Claimed::EnvFile { .. } => 2,
+        Claimed::Dir { .. } => 3,
+        Claimed::Marker { .. } => 4,
+    }
+}
+
+fn refusal(claim: &Claim, world: &World) -> Option<Why> {
+    if claim.engine() != &world.engine {
+        return Some(Why::OtherSwarm { claimed: claim.engine().to_string() });
+    }
+    claim.what().flaw().map(|flaw| Why::Flawed { flaw: flaw.to_owned() })
+}
+
+fn left(claim: &Claim, what: String, why: Why) -> Left {
+    Left { claimed: claim.what().clone(), what, why }
+}
+
+fn stack(claim: &Claim, claims: &[Claim], world: &World, sweep: &mut Sweep) {
+    let ours: Vec<&ObjectId> = world.objects.keys().filter(|id| claim.covers(world, id)).collect();
+    let services = ours.iter().any(|id| id.kind == ObjectKind::Service);
+    for id in ours {
+        let held = match id.kind {
+            ObjectKind::Service => None,
+            ObjectKind::Task => Some(Why::TaskEnding),
+            // Swarm starts another container for one that is taken from a living service.
+            _ if services => Some(Why::ServicesFirst),
+            ObjectKind::Container => None,
+            ObjectKind::Network | ObjectKind::Volume | ObjectKind::Secret | ObjectKind::Config => {
+                let users: Vec<&ObjectId> =
+                    world.objects.iter().filter(|(_, other)| other.uses.contains(id)).map(|(user, _)| user).collect();
+                let foreign = |user: &&ObjectId| !claims.iter().any(|claim| claim.covers(world, user));
+                let strangers: Vec<String> = users.iter().copied().filter(foreign).map(|user| world.spoken(user)).collect();
+                if !strangers.is_empty() {
+                    sweep.blocked.push(left(claim, world.spoken(id), Why::UsedBy { holders: strangers }));
+                    continue;
+                }
+                (!users.is_empty()).then(|| Why::UsedBy { holders: users.into_iter().map(|user| world.spoken(user)).collect() })
+            }
+        };
+        match held {
+            Some(why) => sweep.waiting.push(left(claim, world.spoken(id), why)),
+            None => sweep.remove.push((claim.clone(), removal(world, id))),
+        }
+    }
+    let Claimed::Stack { name } = claim.what() else { return };
+    for (id, object) in &world.objects {
+        if object.stack.as_ref() == Some(name) && !claim.covers(world, id) {
+            sweep.blocked.push(left(claim, world.spoken(id), Why::LabelOnly));
+        }
+    }
+}
+
+/// A file goes when nothing of the run's stacks is on its way out any more: until then it is what abra knows the app by. What
+/// somebody else blocks does not keep it.
+fn file(claim: &Claim, path: &PathBuf, world: &World, sweep: &mut Sweep) {
+    if !world.files.contains_key(path) {
+        return;
+    }
+    match pending(sweep) {
+        true => sweep.waiting.push(left(claim, claim.what().to_string(), Why::OthersFirst)),
+        false => sweep.files.push((claim.clone(), path.clone())),
+    }
+}
+
+fn pending(sweep: &Sweep) -> bool {
+    let of_a_stack = |claimed: &Claimed| matches!(claimed, Claimed::Stack { .. });
+    sweep.remove.iter().any(|(claim, _)| of_a_stack(claim.what())) || sweep.waiting.iter().any(|left| of_a_stack(&left.claimed))
+}
+
+/// The marker tells other machines whose the rest is, so it stays as long as there is any rest.
+fn marker(claim: &Claim, world: &World, sweep: &mut Sweep) {
+    let Some(id) = world.objects.keys().find(|id| claim.covers(world, id)) else { return };
+    let rest = !(sweep.remove.is_empty()
+        && sweep.files.is_empty()
+        && sweep.snapshots.is_empty()
+        && sweep.waiting.is_empty()
+        && sweep.blocked.is_empty());
+    match rest {
+        true => sweep.waiting.push(left(claim, world.spoken(id), Why::OthersFirst)),
+        false => sweep.remove.push((claim.clone(), removal(world, id))),
+    }
+}
+
+fn removal(world: &World, id: &ObjectId) -> Removal {
+    let name = world.objects.get(id).map_or_else(|| id.id.clone(), |object| object.name.clone());
+    Removal { object: id.clone(), name }
+}
+
+/// The claims of which nothing is left, as far as `sweep` can tell.
+pub fn released(claims: &[Claim], sweep: &Sweep) -> BTreeSet<Claimed> {
+    let removing = sweep.remove.iter().map(|(claim, _)| claim.what());
+    let files = sweep.files.iter().map(|(claim, _)| claim.what());
+    let rest = sweep.waiting.iter().chain(&sweep.blocked).chain(&sweep.refused).map(|left| &left.claimed);
+    let snapshots = sweep.snapshots.iter().map(Claim::what);
+    let held: BTreeSet<&Claimed> = removing.chain(files).chain(snapshots).chain(rest).collect();
+    claims.iter().map(Claim::what).filter(|what| !held.contains(what)).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests;

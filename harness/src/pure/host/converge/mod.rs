@@ -1,0 +1,18 @@
+//! What a stack is waiting for: a fold of looks and a judgement over it, all pure.
+//!
+//! The engine's facts that these rules rest on are in `docs/architecture.md`, section "Convergence".
+
+mod cadence;
+mod evaluate;
+mod slots;
+mod state;
+mod view;
+mod watch;
+
+pub use cadence::Cadence;
+pub use evaluate::{Blocker, Judgement, WATCHDOG, allowance, evaluate, health_allowance, roll_budget, roll_budget_of};
+pub use view::{
+    Endpoint, Health, HostPort, Index, Look, Mode, OnFailure, Order, RestartCondition, RestartPolicy, RollPolicy, ServiceView,
+    SpecDigest, TaskState, TaskView, UpdateState, UpdateView,
+};
+pub use watch::{Goal, Marks, Telling, Watch, see};

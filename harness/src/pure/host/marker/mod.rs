@@ -1,0 +1,154 @@
+//! The config on the Swarm that tells other machines whose a stack is: what it says, and what follows from it. Pure.
+//!
+//! A journal is on one machine, a Swarm is seen from many. Who finds a marker and has no journal of its run leaves the run alone until
+//! the marker expires, and then takes the claims from its labels.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    model::{
+        names::{EngineId, RunId, StackName},
+        time::Wall,
+    },
+    pure::host::{
+        claim::{Claim, Claimed},
+        inventory::{Object, ObjectKind, World},
+    },
+};
+
+/// How the name of a marker begins; the run's id follows.
+const PREFIX: &str = "taster-";
+/// The label by which a marker is known even under another name.
+const RUN: &str = "taster.run";
+const STACK: &str = "taster.stack";
+const SWARM: &str = "taster.swarm";
+const INSTANCE: &str = "taster.instance";
+const BOOT: &str = "taster.boot";
+const EXPIRES: &str = "taster.expires";
+
+/// What a marker says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Marker {
+    /// The run.
+    pub run: RunId,
+    /// Its stack.
+    pub stack: StackName,
+    /// The Swarm that it was made on.
+    pub swarm: EngineId,
+    /// Where its journal is, for people: the machine and the folder of its runs.
+    pub instance: String,
+    /// That machine's boot, by the id that its kernel drew.
+    pub boot: String,
+    /// Until when it speaks for the run.
+    pub expires: Wall,
+}
+
+/// What follows from a marker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// There is a journal of the run here, and that decides.
+    OfJournal,
+    /// It is left alone: the sentence says whose it is and until when.
+    Until(String),
+    /// It is over, and these are the claims of the run.
+    Expired(Vec<Claim>),
+    /// It is no marker that could be believed; the sentence says why.
+    Unbelieved(String),
+}
+
+impl Marker {
+    /// The name of the marker of `run`.
+    pub fn name(run: &RunId) -> String {
+        format!("{PREFIX}{run}")
+    }
+
+    /// Its labels.
+    pub fn labels(&self) -> BTreeMap<String, String> {
+        let labels = [
+            (RUN, self.run.to_string()),
+            (STACK, self.stack.to_string()),
+            (SWARM, self.swarm.to_string()),
+            (INSTANCE, self.instance.clone()),
+            (BOOT, self.boot.clone()),
+            (EXPIRES, self.expires.to_string()),
+        ];
+        labels.map(|(name, value)| (name.to_owned(), value)).into()
+    }
+
+    /// Reads a config that has the name or the label of a marker.
+    ///
+    /// Labels can be set on any config by anybody, and somebody's stack may be named in them. So the name has to be the run's and the
+    /// stack's name has to bear the run's letters, which no other stack has.
+    pub fn read(config: &Object) -> Result<Self, String> {
+        let label = |name: &str| config.labels.get(name).ok_or_else(|| format!("it has no label {name}"));
+        let run: RunId = label(RUN)?.parse().map_err(|error| format!("its label {RUN}: {error}"))?;
+        let stack: StackName = label(STACK)?.parse().map_err(|error| format!("its label {STACK}: {error}"))?;
+        let swarm: EngineId = label(SWARM)?.parse().map_err(|error| format!("its label {SWARM}: {error}"))?;
+        let expires = label(EXPIRES)?.clone();
+        let expires = Wall::try_from(expires.clone()).map_err(|_| format!("its label {EXPIRES} is no time: {expires:?}"))?;
+        let word = |name: &str| config.labels.get(name).cloned().unwrap_or_default();
+        let marker = Self { run, stack, swarm, instance: word(INSTANCE), boot: word(BOOT), expires };
+        match () {
+            () if config.stack.is_some() => Err("it belongs to a stack".to_owned()),
+            () if config.name != Self::name(&marker.run) => Err(format!("it is not named after its run {}", marker.run)),
+            () if !marker.names_its_own() => {
+                Err(format!("its stack {} does not bear the letters of its run {}", marker.stack, marker.run))
+            }
+            () => Ok(marker),
+        }
+    }
+
+    /// Whether the stack is named as that of a run's app: letters of the recipe, `-`, the run's own letters, the zone.
+    fn names_its_own(&self) -> bool {
+        let rest = self.stack.as_str().split_once('-').map(|(_, rest)| rest);
+        rest.and_then(|rest| rest.strip_prefix(self.run.token())).is_some_and(|zone| zone.starts_with('_'))
+    }
+
+    /// The claims that follow from it. The `.env` and the folders of the run are on its own machine.
+    fn claims(&self) -> Vec<Claim> {
+        let stack = Claimed::Stack { name: self.stack.clone() };
+        let marker = Claimed::Marker { name: Self::name(&self.run) };
+        [stack, marker].map(|what| Claim::new(self.run.clone(), self.swarm.clone(), what)).into()
+    }
+}
+
+/// The runs whose markers are in the world, by their names.
+pub fn names(world: &World) -> impl Iterator<Item = RunId> {
+    markers(world).filter_map(|config| config.name.strip_prefix(PREFIX)?.parse().ok())
+}
+
+/// How each marker of the world stands at `now`, by its name. `journals` are the runs that a journal here still claims something for.
+pub fn standings(world: &World, now: Wall, journals: &BTreeSet<RunId>) -> Vec<(String, Standing)> {
+    markers(world).map(|config| (config.name.clone(), standing(world, config, now, journals))).collect()
+}
+
+fn markers(world: &World) -> impl Iterator<Item = &Object> {
+    let configs = world.objects.iter().filter(|(id, _)| id.kind == ObjectKind::Config).map(|(_, object)| object);
+    configs.filter(|config| {
+        let named = config.name.strip_prefix(PREFIX).is_some_and(|run| run.parse::<RunId>().is_ok());
+        named || config.labels.contains_key(RUN)
+    })
+}
+
+fn standing(world: &World, config: &Object, now: Wall, journals: &BTreeSet<RunId>) -> Standing {
+    let named: Option<RunId> = config.name.strip_prefix(PREFIX).and_then(|run| run.parse().ok());
+    if named.is_some_and(|run| journals.contains(&run)) {
+        return Standing::OfJournal;
+    }
+    let marker = match Marker::read(config) {
+        Ok(marker) => marker,
+        Err(why) => return Standing::Unbelieved(format!("config {} is no marker of a run: {why}", config.name)),
+    };
+    match () {
+        () if marker.swarm != world.engine => {
+            Standing::Unbelieved(format!("config {} was made on the Swarm {}, not on this one", config.name, marker.swarm))
+        }
+        () if now >= marker.expires => Standing::Expired(marker.claims()),
+        () => {
+            Standing::Until(format!("its journal is on {}; its marker speaks for it until {}", marker.instance, marker.expires))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

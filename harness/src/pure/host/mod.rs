@@ -1,0 +1,8 @@
+//! Decisions about the host: whether it is fit, whether a stack has settled, what belongs to a run and what to remove.
+
+pub mod claim;
+pub mod cleanup_plan;
+pub mod converge;
+pub mod inventory;
+pub mod marker;
+pub mod preflight;

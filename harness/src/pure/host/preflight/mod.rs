@@ -1,0 +1,543 @@
+//! What has to hold of a host before a run, judged from what was read of it. Pure.
+
+mod addresses;
+mod neighbours;
+
+use std::{collections::BTreeSet, fmt, time::Duration};
+
+pub use neighbours::{Neighbour, waits};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    model::{
+        host::Limits,
+        names::{EngineId, ImageRef, StackName},
+        outcome::{Cause, Failure, Owner},
+        time::{Wall, spoken},
+    },
+    ports::{Engine, Port, Room, SwarmError},
+    pure::host::inventory::{ObjectKind, World},
+};
+
+/// The oldest API that taster speaks: that of engine 20.10.
+pub const OLDEST_API: (u32, u32) = (1, 41);
+/// How far the engine's clock may be off before that is told. Nothing is decided by it, but logs and certificates are read by it.
+const SKEW: Duration = Duration::from_secs(5);
+/// The least that the file system of the results must have free, in bytes.
+const RESULTS_ROOM: u64 = 64 << 20;
+
+/// What to do about a browser that is not there.
+pub const BROWSER_REMEDY: &str = "`apt-get install chromium-headless-shell chromium-driver libnss3-tools` on Debian; elsewhere \
+                                  Chromium, chromedriver and NSS's certutil";
+
+/// What a check of the preflight is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Topic {
+    /// The engine answers, is new enough, and runs as root.
+    Engine,
+    /// It manages a Swarm.
+    Swarm,
+    /// abra can be started and says its version.
+    Abra,
+    /// abra reaches the same Swarm as we do.
+    SameSwarm,
+    /// The network `proxy` is there and has addresses left.
+    Proxy,
+    /// New overlay networks can have subnets.
+    Addresses,
+    /// The ports that the recipe publishes are free.
+    Ports,
+    /// There is room for images and volumes, and for the results.
+    Disk,
+    /// There is memory for the app.
+    Memory,
+    /// The images are there, or their registry answers.
+    Registry,
+    /// Service addresses answer.
+    Ipvs,
+    /// The engine's clock is right.
+    Clock,
+    /// There is a browser for pictures of the app and for tests that take one.
+    Browser,
+    /// Nothing bears the app's name yet.
+    Names,
+}
+
+impl Topic {
+    /// The topic's name in results.
+    pub fn name(self) -> &'static str {
+        match self {
+            Topic::Engine => "engine",
+            Topic::Swarm => "swarm",
+            Topic::Abra => "abra",
+            Topic::SameSwarm => "same-swarm",
+            Topic::Proxy => "proxy",
+            Topic::Addresses => "addresses",
+            Topic::Ports => "ports",
+            Topic::Disk => "disk",
+            Topic::Memory => "memory",
+            Topic::Registry => "registry",
+            Topic::Ipvs => "ipvs",
+            Topic::Clock => "clock",
+            Topic::Browser => "browser",
+            Topic::Names => "names",
+        }
+    }
+}
+
+impl fmt::Display for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// How a check of the preflight ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Finding {
+    /// It holds.
+    Ok,
+    /// It cannot be known from here; that is not the same as ok.
+    Unknown,
+    /// It does not hold, and a run can be made all the same.
+    Notice,
+    /// No run can be made.
+    Unfit,
+}
+
+impl Finding {
+    /// The finding's name in results.
+    pub fn name(self) -> &'static str {
+        match self {
+            Finding::Ok => "ok",
+            Finding::Unknown => "unknown",
+            Finding::Notice => "notice",
+            Finding::Unfit => "unfit",
+        }
+    }
+}
+
+/// One check of the preflight.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Check {
+    /// What it is about.
+    pub topic: Topic,
+    /// How it ended.
+    pub finding: Finding,
+    /// What was seen, in one sentence.
+    pub told: String,
+    /// What to do about it; absent when nothing has to be done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
+    /// Whose it is to mend. A host that is not fit is never the recipe's fault.
+    pub owner: Owner,
+}
+
+impl Check {
+    fn new(topic: Topic, finding: Finding, told: impl Into<String>) -> Self {
+        Self { topic, finding, told: told.into(), remedy: None, owner: Owner::Infrastructure }
+    }
+
+    fn ok(topic: Topic, told: impl Into<String>) -> Self {
+        Self::new(topic, Finding::Ok, told)
+    }
+
+    fn unfit(topic: Topic, told: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { remedy: Some(remedy.into()), ..Self::new(topic, Finding::Unfit, told) }
+    }
+
+    fn notice(topic: Topic, told: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { remedy: Some(remedy.into()), ..Self::new(topic, Finding::Notice, told) }
+    }
+
+    fn unknown(topic: Topic, told: impl Into<String>) -> Self {
+        Self::new(topic, Finding::Unknown, told)
+    }
+}
+
+impl From<&Check> for Failure {
+    fn from(check: &Check) -> Self {
+        let remedy = check.remedy.as_ref().map(|remedy| format!("; {remedy}")).unwrap_or_default();
+        Failure::new(Cause::Preflight { check: check.topic.name().into() }, format!("{}{remedy}", check.told))
+            .owned_by(check.owner)
+    }
+}
+
+/// What a run needs of its host, as far as the recipe's files say.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Needs {
+    /// The memory that its services reserve, in bytes.
+    pub memory: u64,
+    /// The ports that it publishes.
+    pub ports: BTreeSet<Port>,
+    /// How many overlay networks it makes.
+    pub networks: u64,
+    /// How many addresses it takes in the network `proxy`.
+    pub addresses: u64,
+    /// The images that it runs.
+    pub images: BTreeSet<ImageRef>,
+}
+
+impl Needs {
+    /// What suffices for either.
+    #[must_use]
+    pub fn or(self, other: &Needs) -> Needs {
+        Needs {
+            memory: self.memory.max(other.memory),
+            ports: &self.ports | &other.ports,
+            networks: self.networks.max(other.networks),
+            addresses: self.addresses.max(other.addresses),
+            images: &self.images | &other.images,
+        }
+    }
+}
+
+/// What was read of a host. What was not read yet has no check.
+#[derive(Debug, Clone, Default)]
+pub struct Readings {
+    /// The engine's socket, for people.
+    pub socket: String,
+    /// What the engine says of itself, or why it does not.
+    pub engine: Option<Result<Engine, SwarmError>>,
+    /// The time here when it answered.
+    pub now: Option<Wall>,
+    /// All that is on the Swarm.
+    pub world: Option<Result<World, SwarmError>>,
+    /// What of it can run out.
+    pub room: Option<Result<Room, SwarmError>>,
+    /// What abra says of itself, or what is wrong with it and the remedy.
+    pub abra: Option<Result<String, (String, String)>>,
+    /// abra's name for the server, and the Swarm that it reaches under it.
+    pub behind: Option<(String, Result<EngineId, String>)>,
+    /// The machine that taster runs on.
+    pub machine: Option<MachineView>,
+    /// The browser, or what of it is missing.
+    pub browser: Option<Result<String, String>>,
+    /// What came of looking up an image that the engine does not have.
+    pub registry: Option<Lookup>,
+}
+
+/// The machine that taster runs on, at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MachineView {
+    /// Its host name and kernel release.
+    pub name: (String, String),
+    /// The memory that a new process could have, in bytes.
+    pub memory: Option<u64>,
+    /// The free bytes where the engine keeps its images, when the engine is on this machine.
+    pub engine_room: Option<u64>,
+    /// The free bytes where the results go.
+    pub results_room: Option<u64>,
+    /// The ports on which something listens.
+    pub listening: BTreeSet<Port>,
+    /// Whether the kernel shows the table of IPVS.
+    pub ipvs: bool,
+    /// The service whose address was tried, and whether it answered; the error says why it was not tried.
+    pub tried: Option<(String, Result<bool, String>)>,
+}
+
+/// What came of looking for images.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lookup {
+    /// The engine has all of them.
+    AllThere,
+    /// The engine does not say which it has.
+    Unread(SwarmError),
+    /// Nothing was asked, because nothing may leave the machine.
+    NotAsked {
+        /// An image that the engine does not have.
+        absent: ImageRef,
+    },
+    /// The registry was asked.
+    Asked {
+        /// The image.
+        image: ImageRef,
+        /// How long the answer took.
+        took: Duration,
+        /// What it said.
+        said: Result<(), SwarmError>,
+    },
+}
+
+/// The checks of a host, in the order of [`Topic`]. Where the engine is not on this machine, what only the machine could
+/// tell is unknown.
+pub fn preflight(readings: &Readings, needs: &Needs, limits: &Limits, stack: Option<&StackName>) -> Vec<Check> {
+    let mut checks = Vec::new();
+    let engine = match &readings.engine {
+        Some(Ok(engine)) => {
+            checks.extend([engine_check(engine, &readings.socket), swarm_check(engine)]);
+            Some(engine)
+        }
+        Some(Err(error)) => {
+            checks.push(no_engine(error));
+            None
+        }
+        None => None,
+    };
+    checks.extend(readings.abra.as_ref().map(|abra| match abra {
+        Ok(version) => Check::ok(Topic::Abra, format!("abra {version}")),
+        Err((sentence, remedy)) => Check::unfit(Topic::Abra, sentence, remedy),
+    }));
+    checks.extend(readings.behind.as_ref().zip(engine).and_then(|((server, swarm), engine)| same_swarm(server, swarm, engine)));
+    // What only managers know, others refuse to say; that they are none has been told by then.
+    let managed = engine.is_some_and(|engine| engine.swarm.is_some() && !engine.worker);
+    match &readings.room {
+        Some(Ok(room)) => {
+            checks.extend([addresses::proxy(room, needs), addresses::pool(room, needs)]);
+            checks.push(ports(room, needs, readings.machine.as_ref().filter(|machine| local(machine, engine))));
+        }
+        Some(Err(error)) if managed => checks.push(no_engine(error)),
+        Some(Err(_)) | None => {}
+    }
+    if let Some(machine) = &readings.machine {
+        let here = local(machine, engine);
+        checks.extend(disk(machine, limits, here));
+        checks.push(memory(machine, engine, needs, limits, here));
+        checks.extend(ipvs(machine, readings.room.as_ref().and_then(|room| room.as_ref().ok()), here));
+    }
+    checks.extend(readings.browser.as_ref().map(|browser| match browser {
+        Ok(browser) => Check::ok(Topic::Browser, format!("{browser} takes pictures of the app")),
+        Err(missing) => {
+            let told = format!("{missing}: no picture of the app is taken, and tests in a browser are not verified");
+            Check::notice(Topic::Browser, told, BROWSER_REMEDY)
+        }
+    }));
+    let unsaid = |lookup: &&Lookup| matches!(lookup, Lookup::Unread(_));
+    checks.extend(readings.registry.as_ref().filter(|lookup| managed || !unsaid(lookup)).map(registry));
+    checks.extend(engine.and_then(|engine| engine.clock).zip(readings.now).map(|(theirs, ours)| clock(theirs, ours)));
+    match &readings.world {
+        Some(Ok(world)) => checks.extend(names(world, stack)),
+        Some(Err(error)) if managed => checks.push(no_engine(error)),
+        Some(Err(_)) | None => {}
+    }
+    checks.sort_by_key(|check| check.topic);
+    checks
+}
+
+/// The first check that makes a run impossible, the most fundamental first.
+pub fn unfit(checks: &[Check]) -> Option<&Check> {
+    checks.iter().filter(|check| check.finding == Finding::Unfit).min_by_key(|check| check.topic)
+}
+
+/// Whether the engine is on the machine that taster runs on. A socket may be forwarded from elsewhere, so its path says nothing.
+pub fn local(machine: &MachineView, engine: Option<&Engine>) -> bool {
+    engine.is_some_and(|engine| machine.name == (engine.machine.clone(), engine.kernel.clone()))
+}
+
+fn engine_check(engine: &Engine, socket: &str) -> Check {
+    if engine.rootless {
+        let told = "the engine runs rootless and so has no overlay networks";
+        return Check::unfit(Topic::Engine, told, "use an engine that runs as root");
+    }
+    let version = engine.api.split_once('.').and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
+    let shown = format!("engine {} (API {})", engine.version, engine.api);
+    match version {
+        Some(version) if version >= OLDEST_API => Check::ok(Topic::Engine, format!("{shown} answers at {socket}")),
+        Some(_) => Check::unfit(
+            Topic::Engine,
+            format!("{shown} is too old: taster needs API {}.{}, which came with engine 20.10", OLDEST_API.0, OLDEST_API.1),
+            "upgrade the engine",
+        ),
+        None => Check::notice(
+            Topic::Engine,
+            format!("{shown} does not say which API it speaks"),
+            "make sure that it is 20.10 or newer",
+        ),
+    }
+}
+
+/// An engine that cannot be asked, with what to do about it.
+pub fn no_engine(error: &SwarmError) -> Check {
+    let remedy = match error {
+        SwarmError::Absent { .. } => "start the engine, or name another one in the host file",
+        SwarmError::NotPermitted { .. } => "add the user to group docker, or run as root",
+        SwarmError::Silent { .. } => "find out what keeps the engine busy; its log may say",
+        SwarmError::Refused { .. } | SwarmError::Failed { .. } => "see what the engine's log says about it",
+    };
+    Check::unfit(Topic::Engine, error.to_string(), remedy)
+}
+
+fn swarm_check(engine: &Engine) -> Check {
+    match (&engine.swarm, engine.worker) {
+        (_, true) => Check::unfit(Topic::Swarm, "the engine is a worker of its Swarm", "run taster against a manager"),
+        (None, false) => Check::unfit(Topic::Swarm, "the engine is not a Swarm manager", "`docker swarm init` makes it one"),
+        (Some(_), false) => match engine.nodes {
+            0 | 1 => Check::ok(Topic::Swarm, "a Swarm of one node"),
+            nodes => Check::ok(Topic::Swarm, format!("a Swarm of {nodes} nodes; what is on the others is not known here")),
+        },
+    }
+}
+
+fn same_swarm(server: &str, behind: &Result<EngineId, String>, engine: &Engine) -> Option<Check> {
+    let ours = engine.swarm.as_ref()?;
+    Some(match behind {
+        Ok(theirs) if theirs == ours => Check::ok(Topic::SameSwarm, format!("abra's server `{server}` is this Swarm")),
+        Ok(theirs) => Check::unfit(
+            Topic::SameSwarm,
+            format!("abra's server `{server}` is another Swarm ({theirs}) than the engine of the host file ({ours})"),
+            "make `server` and `engine` in the host file name the same",
+        ),
+        Err(why) => {
+            Check::unknown(Topic::SameSwarm, format!("whether abra's server `{server}` is this Swarm shows at the deploy: {why}"))
+        }
+    })
+}
+
+fn ports(room: &Room, needs: &Needs, machine: Option<&MachineView>) -> Check {
+    let holder = |port: &Port| {
+        let published = room.ports.iter().find(|taken| taken.port == *port).map(|taken| taken.by.clone());
+        published.or_else(|| {
+            machine.is_some_and(|machine| machine.listening.contains(port)).then(|| "a program of the machine".to_owned())
+        })
+    };
+    let held = needs.ports.iter().find_map(|port| Some((port, holder(port)?)));
+    match held {
+        Some((port, by)) => Check::unfit(
+            Topic::Ports,
+            format!("the recipe publishes port {port}, which {by} holds"),
+            "free the port, or taste the recipe on another host",
+        ),
+        None if needs.ports.is_empty() => Check::ok(Topic::Ports, "no published port is needed"),
+        None => Check::ok(Topic::Ports, format!("free: {}", list(&needs.ports))),
+    }
+}
+
+fn list<T: fmt::Display>(items: &BTreeSet<T>) -> String {
+    items.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn disk(machine: &MachineView, limits: &Limits, here: bool) -> Vec<Check> {
+    let wanted = bytes(limits.free_disk_mib);
+    let images = match machine.engine_room.filter(|_| here) {
+        None => Check::unknown(Topic::Disk, "how much room the engine has for images is not known here"),
+        Some(free) if free < wanted => Check::unfit(
+            Topic::Disk,
+            format!("{} are free where the engine keeps images and volumes, and {} have to be", mib(free), mib(wanted)),
+            "make room, or set limits.free_disk_mib in the host file",
+        ),
+        Some(free) => Check::ok(Topic::Disk, format!("{} are free for images and volumes", mib(free))),
+    };
+    let results = machine.results_room.filter(|free| *free < RESULTS_ROOM).map(|free| {
+        let told = format!("{} are free where the results go, and {} have to be", mib(free), mib(RESULTS_ROOM));
+        Check::unfit(Topic::Disk, told, "make room, or set XDG_STATE_HOME to a folder with room")
+    });
+    results.into_iter().chain([images]).collect()
+}
+
+/// The memory that an app may take: what it reserves, and no less than a run wants to see free.
+fn wanted_memory(needs: &Needs, limits: &Limits) -> u64 {
+    needs.memory.max(bytes(limits.free_memory_mib))
+}
+
+/// Whether an app can only come to be on the engine's own machine.
+fn single(engine: Option<&Engine>) -> bool {
+    engine.is_none_or(|engine| engine.nodes <= 1)
+}
+
+fn memory(machine: &MachineView, engine: Option<&Engine>, needs: &Needs, limits: &Limits, here: bool) -> Check {
+    let (wanted, single) = (wanted_memory(needs, limits), single(engine));
+    let remedy = "stop something, or set limits.free_memory_mib in the host file";
+    match (machine.memory.filter(|_| here && single), engine.and_then(|engine| engine.memory)) {
+        (Some(free), _) if free < wanted => {
+            Check::unfit(Topic::Memory, format!("{} of memory are free, and {} have to be", mib(free), mib(wanted)), remedy)
+        }
+        (Some(free), _) => Check::ok(Topic::Memory, format!("{} of memory are free", mib(free))),
+        (None, Some(whole)) if single && whole < wanted => Check::unfit(
+            Topic::Memory,
+            format!("the engine's machine has {} of memory, and {} have to be free", mib(whole), mib(wanted)),
+            remedy,
+        ),
+        (None, Some(_) | None) => Check::unknown(Topic::Memory, "how much memory is free on the Swarm's nodes is not known here"),
+    }
+}
+
+fn ipvs(machine: &MachineView, room: Option<&Room>, here: bool) -> Option<Check> {
+    let room = room?;
+    Some(match (&machine.tried, room.address.is_some()) {
+        _ if !here => Check::unknown(Topic::Ipvs, "whether service addresses answer is not known here"),
+        (Some((service, Ok(true))), _) => Check::ok(Topic::Ipvs, format!("the address of service {service} answers")),
+        (Some((service, Ok(false))), _) => Check::notice(
+            Topic::Ipvs,
+            format!("the address of service {service} does not answer"),
+            "see whether the kernel has IPVS; services with `endpoint_mode: dnsrr` do without",
+        ),
+        _ if !machine.ipvs => Check::notice(
+            Topic::Ipvs,
+            "the kernel has no IPVS, so service addresses do not answer",
+            "use a kernel with IPVS; in the sandbox services resolve to their tasks instead",
+        ),
+        (Some((service, Err(why))), _) => {
+            Check::unknown(Topic::Ipvs, format!("the address of service {service} could not be tried: {why}"))
+        }
+        (None, _) => Check::unknown(Topic::Ipvs, "the kernel has IPVS, and no service address is there to be tried"),
+    })
+}
+
+fn registry(lookup: &Lookup) -> Check {
+    match lookup {
+        Lookup::AllThere => Check::ok(Topic::Registry, "all images are there, none is asked for"),
+        Lookup::Unread(error) => Check::unknown(Topic::Registry, format!("whether the images are there is not known: {error}")),
+        Lookup::NotAsked { absent } => Check::unfit(
+            Topic::Registry,
+            format!("the engine does not have {absent}, and nothing may leave the machine"),
+            "pull it first, or leave out --offline",
+        ),
+        Lookup::Asked { took, said: Ok(()), .. } => {
+            Check::ok(Topic::Registry, format!("the registry answers in {}", spoken(*took)))
+        }
+        Lookup::Asked { image, took, said: Err(error) } => Check::notice(
+            Topic::Registry,
+            format!("the registry has no answer for {image} after {}: {error}", spoken(*took)),
+            "see whether the name is right and the registry can be reached, or pull the image by hand",
+        ),
+    }
+}
+
+fn clock(theirs: Wall, ours: Wall) -> Check {
+    let off = Duration::from_millis(theirs.millis().abs_diff(ours.millis()));
+    if off <= SKEW {
+        return Check::ok(Topic::Clock, "the engine's clock and ours agree");
+    }
+    let way = if theirs.millis() > ours.millis() { "ahead of" } else { "behind" };
+    Check::notice(Topic::Clock, format!("the engine's clock is {} {way} ours", spoken(off)), "set both by NTP")
+}
+
+/// Whether nothing bears the stack's name yet, so that the name can be the claim, and whether there is an ingress network.
+fn names(world: &World, stack: Option<&StackName>) -> Vec<Check> {
+    let mut checks = Vec::new();
+    if let Some(stack) = stack {
+        let taken = world.objects.iter().find(|(_, object)| object.stack.as_ref() == Some(stack) || stack.owns(&object.name));
+        checks.push(match taken {
+            Some((id, _)) => Check::unfit(
+                Topic::Names,
+                format!("something of somebody else already bears our name: {}", world.spoken(id)),
+                "taste again: each run has a name of its own",
+            ),
+            None => Check::ok(Topic::Names, "nothing bears the app's name"),
+        });
+    }
+    let proxy = world.objects.iter().any(|(id, object)| id.kind == ObjectKind::Network && object.name == "proxy");
+    if !proxy {
+        checks.push(Check::unfit(
+            Topic::Proxy,
+            "the Swarm has no network `proxy`",
+            "`docker network create -d overlay proxy` makes it",
+        ));
+    }
+    checks
+}
+
+/// The bytes of so many MiB; the most that can be counted when there are more.
+pub(crate) fn bytes(mib: u64) -> u64 {
+    mib.saturating_mul(1 << 20)
+}
+
+/// A size for people.
+fn mib(bytes: u64) -> String {
+    match bytes >> 20 {
+        mib @ 0..10_240 => format!("{mib} MiB"),
+        mib => format!("{} GiB", mib >> 10),
+    }
+}

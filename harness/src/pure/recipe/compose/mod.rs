@@ -1,0 +1,66 @@
+//! A recipe's compose files, read as abra and docker/cli under it read them, into one owned value. All pure.
+//!
+//! Files come as a [`Tree`], variables as an [`Env`]. [`resolve`] gives what Swarm will be asked for, with the names that it
+//! will have, and a list of all that it does not model. [`calibrate`] holds it against what is live.
+//!
+//! The rules are those of docker/cli's loader for stacks, and where it does something odd, so does this: what counts is what
+//! is deployed. `docs/decisions/compose.md` lists the oddities.
+
+mod canon;
+mod env;
+mod error;
+mod fields;
+mod fill;
+mod load;
+mod merge;
+mod objects;
+mod resolved;
+mod secrets;
+mod services;
+mod shape;
+mod short;
+mod tree;
+mod units;
+mod verify;
+mod yaml;
+
+use std::collections::BTreeMap;
+
+pub use env::{BadEnv, Env, EnvFault, Modifiers};
+pub use error::{Place, Unresolved};
+pub use fill::{Flaw, fill};
+pub use resolved::{
+    Attachment, Config, Mount, Mounted, Network, Port, PortMode, Resolved, Resources, Secret, Service, Skipped, Use, Volume,
+};
+pub use secrets::WantedSecret;
+pub use tree::{Entry, Found, Tree};
+pub use verify::{Difference, Kernel, calibrate};
+
+use self::{fields::Fields, objects::Objects, services::DEFAULT_NETWORK};
+use crate::model::names::StackName;
+
+/// What the files of `tree`, with the variables of `env`, come to as the stack `stack`.
+pub fn resolve(tree: &Tree, env: &Env, stack: &StackName) -> Result<Resolved, Unresolved> {
+    let variables = load::variables(tree, env, stack);
+    let mut loaded = load::load(tree, &variables)?;
+    let mut skipped: Vec<Skipped> = loaded.extensions.keys().map(|key| Skipped { path: key.clone() }).collect();
+    let mut objects = Objects::of(&mut loaded, tree, env, stack, &mut skipped)?;
+    let mut services = BTreeMap::new();
+    for (short, node) in loaded.sections.remove("services").unwrap_or_default() {
+        let fields = Fields::of(node, format!("services.{short}"));
+        let service = services::service(&short, fields, stack, &objects, &mut skipped)?;
+        services.insert(short, service);
+    }
+    for service in services.values() {
+        for used in &service.secrets {
+            objects.secrets.entry(used.source.clone()).and_modify(|secret| secret.used = true);
+        }
+        if let Some(default) = service.networks.iter().find(|attachment| attachment.network == DEFAULT_NETWORK) {
+            let name = default.name.clone();
+            objects.networks.entry(DEFAULT_NETWORK.to_owned()).or_insert_with(|| Network::implicit(name));
+        }
+    }
+    skipped.sort();
+    let Objects { networks, volumes, secrets, configs } = objects;
+    Ok(Resolved { stack: stack.clone(), services, networks, volumes, secrets, configs, skipped })
+}

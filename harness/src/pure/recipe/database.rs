@@ -1,0 +1,288 @@
+//! How a row is put into a database, looked for and spoiled: as commands for the database's own client in its own container. Pure.
+//!
+//! What the pack does not say is taken from the variables that the official images know, in the container itself.
+
+use crate::model::pack::{CanaryAct, Database, DatabaseKind};
+
+/// What a spoiled row holds.
+pub const SPOILED: &str = "spoiled";
+
+/// The command that does `act` with the row `nonce`. A check prints what the row holds.
+pub fn command(database: &Database, act: CanaryAct, nonce: &str) -> Vec<String> {
+    let script = match database.kind {
+        DatabaseKind::Postgres => postgres(database, &sql(act, nonce, "text")),
+        DatabaseKind::Mysql => mysql(database, &sql(act, nonce, "varchar(255)")),
+        DatabaseKind::Sqlite => sqlite(database, &sql(act, nonce, "text")),
+        DatabaseKind::Redis => redis(database, act, nonce),
+    };
+    vec!["sh".into(), "-c".into(), script]
+}
+
+/// What stands between the values of a row, and between rows: no value has it.
+const UNIT: char = '\u{1f}';
+const RECORD: char = '\u{1e}';
+
+/// The command that asks a question of a database: SQL, or a command of Redis. The error is one sentence.
+pub fn query(database: &Database, question: &str) -> Result<Vec<String>, String> {
+    let script = match database.kind {
+        DatabaseKind::Postgres => {
+            let options = format!("-P null=NULL -F {} -R {}", quoted(UNIT), quoted(RECORD));
+            format!("export PGOPTIONS='-c client_min_messages=error'; {}", postgres_with(database, &options, question))
+        }
+        DatabaseKind::Mysql => mysql(database, question),
+        DatabaseKind::Sqlite => {
+            let path = given(database.path.as_ref(), "");
+            format!("exec sqlite3 -ascii -nullvalue NULL -cmd '.timeout 5000' {path} {}", shell_words::quote(question))
+        }
+        DatabaseKind::Redis => {
+            let words = shell_words::split(question).map_err(|error| format!("{question:?} is no command of Redis: {error}"))?;
+            let client = redis_client(database);
+            format!("{client} exec redis-cli --raw -d {} {}", quoted(RECORD), shell_words::join(words))
+        }
+    };
+    Ok(vec!["sh".into(), "-c".into(), script])
+}
+
+fn quoted(c: char) -> String {
+    shell_words::quote(&c.to_string()).into_owned()
+}
+
+/// The rows in what a client printed, or what it complains of.
+pub fn rows(kind: DatabaseKind, exit: i64, text: &str) -> Result<Vec<Vec<String>>, String> {
+    // A client of Redis ends well when the server refuses.
+    let refused = kind == DatabaseKind::Redis
+        && text.split_once(' ').is_some_and(|(word, _)| {
+            word.ends_with("ERR")
+                || ["NOAUTH", "WRONGTYPE", "WRONGPASS", "NOPERM", "NOSCRIPT", "LOADING", "MISCONF", "OOM"].contains(&word)
+        });
+    if exit != 0 || refused {
+        let said = text.trim();
+        return Err(if said.is_empty() { format!("its client ended with exit code {exit}") } else { said.to_owned() });
+    }
+    let split = |separator: char| {
+        let text = text.strip_suffix('\n').unwrap_or(text);
+        let text = text.strip_suffix(separator).unwrap_or(text).to_owned();
+        if text.is_empty() { Vec::new() } else { text.split(separator).map(str::to_owned).collect::<Vec<_>>() }
+    };
+    let values = |row: String| row.split(UNIT).map(str::to_owned).collect();
+    Ok(match kind {
+        DatabaseKind::Postgres | DatabaseKind::Sqlite => split(RECORD).into_iter().map(values).collect(),
+        DatabaseKind::Mysql => text.lines().map(|row| row.split('\t').map(unescaped).collect()).collect(),
+        DatabaseKind::Redis => split(RECORD).into_iter().map(|value| vec![value]).collect(),
+    })
+}
+
+/// A value as the client of MySQL writes it in a batch.
+fn unescaped(value: &str) -> String {
+    let mut plain = String::with_capacity(value.len());
+    let mut rest = value.chars();
+    while let Some(c) = rest.next() {
+        plain.push(match c {
+            '\\' => match rest.next() {
+                Some('n') => '\n',
+                Some('t') => '\t',
+                Some('0') => '\0',
+                Some(other) => other,
+                None => '\\',
+            },
+            other => other,
+        });
+    }
+    plain
+}
+
+fn sql(act: CanaryAct, nonce: &str, text: &str) -> String {
+    match act {
+        CanaryAct::Plant => format!(
+            "CREATE TABLE IF NOT EXISTS taster_canary (nonce {text}); DELETE FROM taster_canary; INSERT INTO taster_canary VALUES ('{nonce}');"
+        ),
+        CanaryAct::Check => "SELECT nonce FROM taster_canary;".to_owned(),
+        CanaryAct::Spoil => format!("UPDATE taster_canary SET nonce = '{SPOILED}';"),
+    }
+}
+
+/// A value that the pack gives, quoted for the shell, or what the container's variables say.
+fn given(value: Option<&String>, otherwise: &str) -> String {
+    value.map_or_else(|| format!("\"{otherwise}\""), |value| shell_words::quote(value).into_owned())
+}
+
+/// The password as the shell finds it: in a file, else in a variable.
+fn password(file: Option<&String>, files: &[&str], variables: &[&str]) -> String {
+    match file {
+        Some(file) => format!("\"$(cat {})\"", shell_words::quote(file)),
+        None => {
+            let files: String = files.iter().map(|name| format!("${{{name}:+$(cat \"${name}\")}}")).collect();
+            let nested = variables.iter().rev().fold(String::new(), |inner, name| format!("${{{name}:-{inner}}}"));
+            format!("\"$(p=\"{files}\"; printf %s \"${{p:-{nested}}}\")\"")
+        }
+    }
+}
+
+fn postgres(database: &Database, sql: &str) -> String {
+    postgres_with(database, "", sql)
+}
+
+fn postgres_with(database: &Database, options: &str, sql: &str) -> String {
+    let user = given(database.user.as_ref(), "${POSTGRES_USER:-postgres}");
+    let name = given(database.name.as_ref(), "${POSTGRES_DB:-${POSTGRES_USER:-postgres}}");
+    let password = password(database.password_file.as_ref(), &["POSTGRES_PASSWORD_FILE"], &["POSTGRES_PASSWORD"]);
+    format!(
+        "PGPASSWORD={password} exec psql -v ON_ERROR_STOP=1 -qtA {options} -U {user} -d {name} -c {}",
+        shell_words::quote(sql)
+    )
+}
+
+fn mysql(database: &Database, sql: &str) -> String {
+    let user = given(database.user.as_ref(), "root");
+    let name = given(database.name.as_ref(), "${MYSQL_DATABASE:-$MARIADB_DATABASE}");
+    let password = password(
+        database.password_file.as_ref(),
+        &["MYSQL_ROOT_PASSWORD_FILE", "MARIADB_ROOT_PASSWORD_FILE"],
+        &["MYSQL_ROOT_PASSWORD", "MARIADB_ROOT_PASSWORD"],
+    );
+    let sql = shell_words::quote(sql);
+    format!(
+        "client=$(command -v mariadb || command -v mysql) && MYSQL_PWD={password} exec \"$client\" -N -B -u {user} {name} -e {sql}"
+    )
+}
+
+fn sqlite(database: &Database, sql: &str) -> String {
+    let path = given(database.path.as_ref(), "");
+    format!("exec sqlite3 -cmd '.timeout 5000' {path} {}", shell_words::quote(sql))
+}
+
+fn redis_client(database: &Database) -> String {
+    let password = password(database.password_file.as_ref(), &["REDIS_PASSWORD_FILE"], &["REDIS_PASSWORD"]);
+    format!("p={password}; export REDISCLI_AUTH=\"$p\"; [ -n \"$p\" ] || unset REDISCLI_AUTH;")
+}
+
+fn redis(database: &Database, act: CanaryAct, nonce: &str) -> String {
+    let client = redis_client(database);
+    match act {
+        CanaryAct::Plant => format!("{client} redis-cli SET taster_canary {nonce} && redis-cli SAVE"),
+        CanaryAct::Check => format!("{client} redis-cli GET taster_canary"),
+        CanaryAct::Spoil => format!("{client} redis-cli SET taster_canary {SPOILED} && redis-cli SAVE"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use crate::*;
+
+    fn database(kind: DatabaseKind) -> Database {
+        Database { service: "db".into(), kind, name: None, user: None, password_file: None, path: None }
+    }
+
+    /// What a client in the place of `name` is called with, and its password.
+    fn called(database: &Database, name: &str, act: CanaryAct, env: &[(&str, &str)]) -> String {
+        called_with(&command(database, act, "n1"), name, env)
+    }
+
+    fn called_with(words: &[String], name: &str, env: &[(&str, &str)]) -> String {
+        let bin = tempfile::tempdir().unwrap();
+        let fake = bin.path().join(name);
+        // A child writes it: what another thread starts meanwhile would hold a file that this process has open for writing, and such a
+        // file cannot be run.
+        let text = "#!/bin/sh\necho \"$PGPASSWORD$MYSQL_PWD$REDISCLI_AUTH|$*\"\n";
+        let write = "printf %s \"$1\" > \"$2\" && chmod 755 \"$2\"";
+        let written = Command::new("/bin/sh").args(["-c", write, "sh", text]).arg(&fake).status().unwrap();
+        assert!(written.success());
+        let path = format!("{}:/usr/bin:/bin", bin.path().display());
+        let done =
+            Command::new(&words[0]).args(&words[1..]).env_clear().env("PATH", path).envs(env.iter().copied()).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap().trim_end().to_owned()
+    }
+
+    #[test]
+    fn clients_are_called_with_what_the_container_says() {
+        use CanaryAct::Check;
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "s3 cret").unwrap();
+        let path = file.path().to_str().unwrap();
+        let select = "SELECT nonce FROM taster_canary;";
+        for (kind, client, env, call) in [
+            (DatabaseKind::Postgres, "psql", vec![], format!("|-v ON_ERROR_STOP=1 -qtA -U postgres -d postgres -c {select}")),
+            (
+                DatabaseKind::Postgres,
+                "psql",
+                vec![("POSTGRES_USER", "shop"), ("POSTGRES_PASSWORD_FILE", path)],
+                format!("s3 cret|-v ON_ERROR_STOP=1 -qtA -U shop -d shop -c {select}"),
+            ),
+            (
+                DatabaseKind::Mysql,
+                "mysql",
+                vec![("MYSQL_DATABASE", "ghost"), ("MYSQL_ROOT_PASSWORD_FILE", path)],
+                format!("s3 cret|-N -B -u root ghost -e {select}"),
+            ),
+            (
+                DatabaseKind::Mysql,
+                "mariadb",
+                vec![("MARIADB_DATABASE", "wiki"), ("MARIADB_ROOT_PASSWORD", "x")],
+                format!("x|-N -B -u root wiki -e {select}"),
+            ),
+            (DatabaseKind::Redis, "redis-cli", vec![], "|GET taster_canary".to_owned()),
+            (DatabaseKind::Redis, "redis-cli", vec![("REDIS_PASSWORD", "x")], "x|GET taster_canary".to_owned()),
+        ] {
+            assert_eq!(called(&database(kind), client, Check, &env), call, "{kind:?} {env:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_client_prints_is_rows_of_values() {
+        use DatabaseKind::{Mysql, Postgres, Redis, Sqlite};
+        for (kind, text, wanted) in [
+            (Postgres, "", &[][..]),
+            (Postgres, "1\u{1f}two\nlines\u{1e}3\u{1f}NULL\n", &[&["1", "two\nlines"][..], &["3", "NULL"]]),
+            (Sqlite, "1\u{1f}a\u{1e}2\u{1f}b\u{1e}", &[&["1", "a"], &["2", "b"]]),
+            (Sqlite, "\u{1f}\u{1e}", &[&["", ""]]),
+            (Mysql, "1\ta\\tb\\nc\\\\\n2\tNULL\n", &[&["1", "a\tb\nc\\"], &["2", "NULL"]]),
+            (Redis, "one\u{1e}two\n", &[&["one"], &["two"]]),
+            (Redis, "OK\n", &[&["OK"]]),
+        ] {
+            assert_eq!(rows(kind, 0, text).unwrap(), wanted, "{kind:?} {text:?}");
+        }
+        for (kind, exit, text, said) in [
+            (Postgres, 3, "ERROR:  relation \"x\" does not exist\n", "ERROR:  relation \"x\" does not exist"),
+            (Mysql, 1, "", "its client ended with exit code 1"),
+            (Redis, 0, "ERR unknown command 'GETT'\n", "ERR unknown command 'GETT'"),
+            (Redis, 0, "NOAUTH Authentication required.\n", "NOAUTH Authentication required."),
+        ] {
+            assert_eq!(rows(kind, exit, text).unwrap_err(), said);
+        }
+    }
+
+    #[test]
+    fn what_is_asked_goes_to_the_client_as_it_is() {
+        for (kind, client, question, call) in [
+            (
+                DatabaseKind::Postgres,
+                "psql",
+                "SELECT 'a b'",
+                "|-v ON_ERROR_STOP=1 -qtA -P null=NULL -F \u{1f} -R \u{1e} -U postgres -d postgres -c SELECT 'a b'",
+            ),
+            (DatabaseKind::Sqlite, "sqlite3", "SELECT 1", "|-ascii -nullvalue NULL -cmd .timeout 5000 /data/a.db SELECT 1"),
+            (DatabaseKind::Redis, "redis-cli", "SET k 'a b'", "|--raw -d \u{1e} SET k a b"),
+        ] {
+            let database = Database { path: Some("/data/a.db".into()), ..database(kind) };
+            assert_eq!(called_with(&query(&database, question).unwrap(), client, &[]), call);
+        }
+        assert!(query(&database(DatabaseKind::Redis), "GET 'k").unwrap_err().contains("is no command of Redis"));
+    }
+
+    #[test]
+    fn what_the_pack_says_comes_first() {
+        let pack = Database {
+            name: Some("my db".into()),
+            user: Some("me".into()),
+            path: Some("/data/a b.db".into()),
+            ..database(DatabaseKind::Postgres)
+        };
+        let call = called(&pack, "psql", CanaryAct::Spoil, &[("POSTGRES_USER", "other")]);
+        assert_eq!(call, "|-v ON_ERROR_STOP=1 -qtA -U me -d my db -c UPDATE taster_canary SET nonce = 'spoiled';");
+        let file = called(&Database { kind: DatabaseKind::Sqlite, ..pack }, "sqlite3", CanaryAct::Check, &[]);
+        assert_eq!(file, "|-cmd .timeout 5000 /data/a b.db SELECT nonce FROM taster_canary;");
+    }
+}

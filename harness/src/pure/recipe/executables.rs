@@ -1,0 +1,217 @@
+//! Custom tests that are executables: which of the files in a folder are tests, and what becomes of the others. Pure.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    model::{
+        host::Host,
+        names::RecipeName,
+        pack::{CustomTest, Origin, TestKind, TestName},
+    },
+    pure::recipe::policy::Privilege,
+};
+
+/// The folder of a recipe's repository in which executables are looked for.
+pub const TESTS: &str = "tests";
+/// How many of the first lines of a file may say its kind.
+pub const KIND_LINES: usize = 10;
+/// What stands before a test's kind in one of its first lines.
+const KIND: &str = "taster: kind =";
+/// What tests' folders were called before.
+const PAST: [&str; 2] = ["functional", "playwright"];
+/// Endings of files that nobody runs.
+const DATA: [&str; 7] = ["md", "txt", "json", "yml", "yaml", "toml", "csv"];
+/// What files are called that speak of others.
+const ABOUT: [&str; 2] = ["README", "LICENSE"];
+
+/// A file below a folder with executables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenFile {
+    /// Its path from the folder of its origin on, with `/` between its parts.
+    pub path: String,
+    /// What it is.
+    pub kind: FileKind,
+    /// Its first lines, [`KIND_LINES`] at most, as far as they are text.
+    pub first: String,
+}
+
+/// What a file below a folder with executables is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileKind {
+    /// A file with the run bit.
+    Executable,
+    /// A file without it.
+    Plain,
+    /// A symbolic link, a socket, or what else is no file.
+    Special,
+}
+
+/// The tests that were found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Found {
+    /// The tests, by their paths; those with a flaw stay unverified.
+    pub tests: Vec<CustomTest>,
+    /// What is out of date, a sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// Whether executables of the recipe's own repository may be run: what they do is done on this machine, by whoever wrote them.
+pub fn trusted(host: &Host, recipe: &RecipeName, told: bool) -> bool {
+    told || host.allow.get(recipe).is_some_and(|allowed| allowed.contains(&Privilege::Tests))
+}
+
+/// Why the executables of a recipe's repository are not run.
+pub fn refusal(recipe: &RecipeName) -> String {
+    format!(
+        "an executable of the recipe's repository is not run unless the recipe is trusted; allow {} for {recipe} in the host file, or say --trust-tests",
+        Privilege::Tests
+    )
+}
+
+/// The tests among `files` of `origin`. `refused` says why none of them is run, when that is so; a name that is in `taken` is another
+/// test's.
+pub fn discover(files: &[SeenFile], origin: Origin, refused: Option<&str>, taken: &BTreeSet<TestName>) -> Found {
+    let mut found = Found::default();
+    let mut files: Vec<&SeenFile> = files.iter().filter(|file| !helps(&file.path)).collect();
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    for file in files {
+        let path = &file.path;
+        let name = TestName::of_executable(path);
+        let kind = kind(&file.first);
+        let flaw = match (&kind, file.kind) {
+            _ if taken.contains(&name) => Some(format!("{path} is the name of two tests; rename one of them")),
+            (_, FileKind::Special) => Some(format!("{path} is no file of its own; put the file there that it leads to")),
+            (_, FileKind::Plain) => {
+                Some(format!("{path} is not executable; `chmod +x {path}`, or begin its name with `_` where it is no test"))
+            }
+            (Err(word), FileKind::Executable) => {
+                let kinds = TestKind::ALL.map(TestKind::name).join(", ");
+                Some(format!("{path} is of kind {word:?}, and there are {kinds}"))
+            }
+            (Ok(_), FileKind::Executable) => refused.map(|refused| format!("{path}: {refused}")),
+        };
+        if let Some(past) = past(path) {
+            found.warnings.push(format!("{path} is in a folder of the past, {past}; move it up"));
+        }
+        let kind = kind.unwrap_or(TestKind::Health);
+        found.tests.push(CustomTest { name, kind, file: path.clone(), origin, flaw });
+    }
+    found
+}
+
+/// Whether a file is what tests use, and none itself: data, words about it, and whatever begins with `_` or `.`, or lies in a folder
+/// that does.
+pub fn helps(path: &str) -> bool {
+    let parts: Vec<&str> = path.split('/').collect();
+    let Some((name, _)) = parts.split_last() else { return true };
+    let ending = name.rsplit_once('.').map(|(_, ending)| ending);
+    parts.iter().any(|part| part.starts_with(['_', '.']))
+        || ABOUT.iter().any(|about| name.starts_with(about))
+        || ending.is_some_and(|ending| DATA.contains(&ending))
+}
+
+fn past(path: &str) -> Option<&'static str> {
+    let folders = path.rsplit_once('/').map_or("", |(folders, _)| folders);
+    PAST.into_iter().find(|past| folders.split('/').any(|folder| folder == *past))
+}
+
+/// The kind that the first lines of a file name; health when they name none. The error is a word that is no kind.
+fn kind(first: &str) -> Result<TestKind, String> {
+    let named = first.lines().take(KIND_LINES).find_map(|line| Some(line.split_once(KIND)?.1));
+    let Some(word) = named.map(|rest| rest.split_whitespace().next().unwrap_or_default()) else { return Ok(TestKind::Health) };
+    TestKind::ALL.into_iter().find(|kind| kind.name() == word).ok_or_else(|| word.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::*;
+
+    fn seen(path: &str, kind: FileKind, first: &str) -> SeenFile {
+        SeenFile { path: path.into(), kind, first: first.into() }
+    }
+
+    fn one(file: &SeenFile, refused: Option<&str>) -> Found {
+        discover(std::slice::from_ref(file), Origin::Repository, refused, &BTreeSet::new())
+    }
+
+    #[test]
+    fn a_file_is_a_test_a_helper_or_told() {
+        use FileKind::{Executable, Plain, Special};
+        for (path, kind, flaw) in [
+            ("tests/posts.sh", Executable, Some("")),
+            ("tests/deep/er/posts", Executable, Some("")),
+            ("tests/posts.sh", Plain, Some("tests/posts.sh is not executable; `chmod +x tests/posts.sh`")),
+            ("tests/posts.sh", Special, Some("tests/posts.sh is no file of its own")),
+            ("tests/_lib.sh", Plain, None),
+            ("tests/_lib.sh", Executable, None),
+            ("tests/.cache/x", Executable, None),
+            ("tests/_lib/x.sh", Plain, None),
+            ("tests/README", Plain, None),
+            ("tests/README.rst", Plain, None),
+            ("tests/data.json", Executable, None),
+            ("tests/notes.md", Plain, None),
+        ] {
+            let found = one(&seen(path, kind, ""), None);
+            let told = found.tests.first().map(|test| test.flaw.clone().unwrap_or_default());
+            match (told, flaw) {
+                (None, None) => {}
+                (Some(told), Some("")) => assert_eq!(told, "", "{path}"),
+                (Some(told), Some(flaw)) => assert!(told.starts_with(flaw), "{path}: {told}"),
+                (told, _) => panic!("{path}: {told:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn one_of_the_first_lines_says_the_kind() {
+        let late = format!("{}# taster: kind = roundtrip\n", "#\n".repeat(KIND_LINES));
+        for (first, kind, flaw) in [
+            ("#!/bin/sh\n# taster: kind = roundtrip\n", TestKind::Roundtrip, false),
+            ("#!/usr/bin/env node\n// taster: kind = distinctive\n", TestKind::Distinctive, false),
+            ("#!/bin/sh\n", TestKind::Health, false),
+            (late.as_str(), TestKind::Health, false),
+            ("# taster: kind = rountrip\n", TestKind::Health, true),
+            ("# taster: kind =\n", TestKind::Health, true),
+        ] {
+            let found = one(&seen("tests/a", FileKind::Executable, first), None);
+            let [test] = &found.tests[..] else { panic!("{found:?}") };
+            assert_eq!((test.kind, test.flaw.is_some()), (kind, flaw), "{first:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_refused_is_told_and_not_left_out() {
+        let recipe = "hello".parse().unwrap();
+        let found = one(&seen("tests/a", FileKind::Executable, ""), Some(&refusal(&recipe)));
+        assert_eq!(
+            found.tests[0].flaw.as_deref(),
+            Some(
+                "tests/a: an executable of the recipe's repository is not run unless the recipe is trusted; allow tests for hello in the host file, or say --trust-tests"
+            )
+        );
+    }
+
+    #[test]
+    fn the_folders_of_the_past_warn_and_two_tests_of_one_name_are_told() {
+        let files = [seen("tests/functional/a.sh", FileKind::Executable, "")];
+        let taken = BTreeSet::from([TestName::of_executable("tests/functional/a.sh")]);
+        let found = discover(&files, Origin::Folder, None, &taken);
+        assert_eq!(found.warnings, ["tests/functional/a.sh is in a folder of the past, functional; move it up"]);
+        assert!(found.tests[0].flaw.as_ref().is_some_and(|flaw| flaw.contains("the name of two tests")), "{found:?}");
+    }
+
+    #[test]
+    fn a_recipe_is_trusted_by_the_host_file_or_by_word() {
+        let recipe = "hello".parse().unwrap();
+        for (allow, told, trusts) in [
+            ("", false, false),
+            ("", true, true),
+            ("[allow]\nhello = [\"tests\"]\n", false, true),
+            ("[allow]\nhello = [\"host-binds\"]\n", false, false),
+            ("[allow]\nghost = [\"tests\"]\n", false, false),
+        ] {
+            let host = Host::parse(&format!("zone = \"a.b\"\n{allow}")).unwrap();
+            assert_eq!(trusted(&host, &recipe, told), trusts, "{allow:?}, {told}");
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! What a recipe asks for and is not allowed.
+
+use std::collections::BTreeSet;
+
+use super::{Breach, Privilege};
+use crate::pure::recipe::compose::{Found, Mounted, Network, Resolved, Service, Tree, Volume};
+
+/// The network of the ingress, which every recipe may join.
+const PROXY: &str = "proxy";
+/// Where the engine's socket is, and what holds it.
+const SOCKET_PLACES: [&str; 6] = ["/", "/var", "/var/run", "/run", "/var/run/docker.sock", "/run/docker.sock"];
+/// Log drivers that keep logs on the node or nowhere.
+const LOG_DRIVERS: [&str; 4] = ["json-file", "local", "journald", "none"];
+
+/// Keys that are not modelled and give nothing beyond the stack: what stacks ignore, what concerns only the container's inside,
+/// what the engine keeps within the container's own namespaces (`sysctls`), and what only takes away.
+const HARMLESS: [&str; 43] = [
+    "services.*.build",
+    "services.*.cap_drop",
+    "services.*.container_name",
+    "services.*.depends_on",
+    "services.*.dns",
+    "services.*.dns_search",
+    "services.*.domainname",
+    "services.*.expose",
+    "services.*.external_links",
+    "services.*.extra_hosts",
+    "services.*.hostname",
+    "services.*.init",
+    "services.*.links",
+    "services.*.mac_address",
+    "services.*.read_only",
+    "services.*.shm_size",
+    "services.*.stdin_open",
+    "services.*.stop_signal",
+    "services.*.sysctls",
+    "services.*.tmpfs",
+    "services.*.tty",
+    "services.*.ulimits",
+    "services.*.working_dir",
+    "services.*.healthcheck.start_interval",
+    "services.*.logging.options",
+    "services.*.deploy.placement.preferences",
+    "services.*.deploy.placement.max_replicas_per_node",
+    "services.*.deploy.rollback_config",
+    "services.*.deploy.restart_policy.window",
+    "services.*.deploy.resources.limits.pids",
+    "services.*.deploy.update_config.max_failure_ratio",
+    "services.*.volumes.consistency",
+    "services.*.secrets.uid",
+    "services.*.secrets.gid",
+    "services.*.secrets.mode",
+    "services.*.configs.uid",
+    "services.*.configs.gid",
+    "services.*.configs.mode",
+    "services.*.networks.*.driver_opts",
+    "services.*.networks.*.ipv4_address",
+    "services.*.networks.*.ipv6_address",
+    "secrets.*.labels",
+    "configs.*.labels",
+];
+
+/// What the recipe asks for beyond its stack, without what is `allowed` to it. `tree` tells where the paths of its files lead.
+pub fn breaches(resolved: &Resolved, tree: &Tree, allowed: &BTreeSet<Privilege>) -> Vec<Breach> {
+    let mut found = Finding::default();
+    for (name, service) in &resolved.services {
+        of_service(&mut found, name, service, tree);
+    }
+    of_networks(&mut found, resolved);
+    of_volumes(&mut found, resolved, tree);
+    of_files(&mut found, resolved, tree);
+    for skipped in resolved.skipped.iter().filter(|skipped| !harmless(&skipped.path)) {
+        found.add(Privilege::UnknownFields, &skipped.path, "is a key whose power is not known to taster");
+    }
+    found.0.into_iter().filter(|breach| !allowed.contains(&breach.privilege)).collect()
+}
+
+#[derive(Default)]
+struct Finding(BTreeSet<Breach>);
+
+impl Finding {
+    fn add(&mut self, privilege: Privilege, object: &str, asks: impl Into<String>) {
+        self.0.insert(Breach { privilege, object: object.to_owned(), asks: asks.into() });
+    }
+}
+
+fn of_service(found: &mut Finding, name: &str, service: &Service, tree: &Tree) {
+    let object = format!("service {name}");
+    let mut add = |privilege, asks: String| found.add(privilege, &object, asks);
+    if service.privileged {
+        add(Privilege::Privileged, "is privileged".to_owned());
+    }
+    for capability in &service.cap_add {
+        add(Privilege::Capabilities, format!("adds the capability {capability}"));
+    }
+    for device in &service.devices {
+        add(Privilege::Capabilities, format!("uses the node's device {device}"));
+    }
+    for option in service.security_opt.iter().filter(|option| !option.starts_with("no-new-privileges")) {
+        add(Privilege::Capabilities, format!("sets the security option {option}"));
+    }
+    if let Some(parent) = &service.cgroup_parent {
+        add(Privilege::Capabilities, format!("is put below the control group {parent}"));
+    }
+    for (key, value) in [("pid", &service.pid), ("ipc", &service.ipc), ("userns_mode", &service.userns_mode)] {
+        if let Some(value) = value.as_deref().filter(|value| !matches!(*value, "private" | "none" | "shareable")) {
+            add(Privilege::HostNamespaces, format!("sets {key} to {value}"));
+        }
+    }
+    if let Some(mode) = service.network_mode.as_deref().filter(|mode| !matches!(*mode, "bridge" | "none" | "default")) {
+        add(Privilege::HostNetwork, format!("sets network_mode to {mode}"));
+    }
+    if let Some(driver) = service.log_driver.as_deref().filter(|driver| !LOG_DRIVERS.contains(driver)) {
+        add(Privilege::LogDrivers, format!("sends its logs through the driver {driver}"));
+    }
+    for file in service.env_files.iter().filter(|file| tree.find(file) == Found::Outside) {
+        add(Privilege::OutsideFiles, format!("takes variables from {file}, which is outside the recipe's folder"));
+    }
+    for mount in &service.mounts {
+        match &mount.what {
+            Mounted::Bind { source, .. } => {
+                for privilege in of_path(source, tree) {
+                    add(privilege, format!("mounts {source} of the node at {}", mount.target));
+                }
+            }
+            Mounted::Other { kind, source } if kind != "image" => {
+                add(Privilege::VolumeDrivers, format!("mounts {source} of the kind {kind} at {}", mount.target));
+            }
+            // Volumes are judged where they are declared; the rest begins empty or is an image's.
+            Mounted::Other { .. } | Mounted::Volume { .. } | Mounted::Anonymous | Mounted::Tmpfs { .. } => {}
+        }
+    }
+}
+
+/// What a path of the node gives. A path that leaves the recipe's folder without being absolute, and one that Swarm makes of a
+/// template, may lead anywhere.
+fn of_path(path: &str, tree: &Tree) -> Vec<Privilege> {
+    if path.contains("{{") {
+        return vec![Privilege::HostBinds, Privilege::DockerSocket];
+    }
+    if !path.starts_with('/') {
+        return match tree.find(path) {
+            Found::Outside => vec![Privilege::HostBinds, Privilege::DockerSocket],
+            Found::Text(_) | Found::Opaque | Found::Folder | Found::Absent => vec![Privilege::HostBinds],
+        };
+    }
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    let plain = format!("/{}", parts.join("/"));
+    if plain.ends_with(".sock") {
+        return vec![Privilege::DockerSocket];
+    }
+    // The node may have links of its own: what a process sees as its root is the node's root too.
+    match SOCKET_PLACES.contains(&plain.as_str()) || plain.starts_with("/proc/") {
+        true => vec![Privilege::HostBinds, Privilege::DockerSocket],
+        false => vec![Privilege::HostBinds],
+    }
+}
+
+fn of_networks(found: &mut Finding, resolved: &Resolved) {
+    let used: BTreeSet<&str> =
+        resolved.services.values().flat_map(|service| &service.networks).map(|network| network.network.as_str()).collect();
+    for (key, network) in resolved.networks.iter().filter(|(key, _)| used.contains(key.as_str())) {
+        let Network { name, external, driver, .. } = network;
+        let object = format!("network {key}");
+        if let Some(driver) = driver.as_deref().filter(|driver| *driver != "overlay") {
+            found.add(Privilege::HostNetwork, &object, format!("has the driver {driver}"));
+        }
+        if name == "host" {
+            found.add(Privilege::HostNetwork, &object, "is the node's own network");
+        } else if !(resolved.stack.owns(name) || *external && name == PROXY) {
+            found.add(Privilege::ExternalNetworks, &object, format!("is {name}, which is not of this stack"));
+        }
+    }
+}
+
+fn of_volumes(found: &mut Finding, resolved: &Resolved, tree: &Tree) {
+    let mounts = resolved.services.values().flat_map(|service| &service.mounts);
+    let used: BTreeSet<&str> = mounts
+        .filter_map(|mount| if let Mounted::Volume { source, .. } = &mount.what { Some(source.as_str()) } else { None })
+        .collect();
+    for (key, volume) in resolved.volumes.iter().filter(|(key, _)| used.contains(key.as_str())) {
+        let Volume { name, driver, driver_opts, .. } = volume;
+        let object = format!("volume {key}");
+        if !resolved.stack.owns(name) {
+            found.add(Privilege::ExternalVolumes, &object, format!("is {name}, which is not of this stack"));
+        }
+        if let Some(driver) = driver.as_deref().filter(|driver| *driver != "local") {
+            found.add(Privilege::VolumeDrivers, &object, format!("has the driver {driver}"));
+            continue;
+        }
+        let option = |wanted: &str| driver_opts.get(wanted).map_or("", String::as_str);
+        let (kind, device, options) = (option("type"), option("device"), option("o"));
+        // To the kernel a bind is one by its option, whatever the type says, and Swarm fills templates in.
+        let binds = options.split(',').any(|option| matches!(option.trim(), "bind" | "rbind" | "move" | "remount"));
+        match kind {
+            "tmpfs" if !binds && !options.contains("{{") => {}
+            "nfs" | "nfs4" | "cifs" if !binds && !options.contains("{{") => {
+                found.add(Privilege::VolumeDrivers, &object, format!("mounts the network file system {device}"));
+            }
+            "" if device.is_empty() && options.is_empty() => {}
+            _ => {
+                // Overlays name folders in their options, and any word as the device.
+                let named = options.split([',', '=', ':']).filter(|part| part.starts_with('/') || part.contains("{{"));
+                let device_too = (binds || kind != "overlay" || named.clone().next().is_none()).then_some(device);
+                for privilege in named.chain(device_too).flat_map(|path| of_device(path, tree)) {
+                    found.add(
+                        privilege,
+                        &object,
+                        format!("mounts {device:?} of the node with type {kind:?} and options {options:?}"),
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// What a device of a volume gives. One that is no path may be anything.
+fn of_device(device: &str, tree: &Tree) -> Vec<Privilege> {
+    match device.starts_with('/') {
+        true => of_path(device, tree),
+        false => vec![Privilege::HostBinds, Privilege::DockerSocket],
+    }
+}
+
+fn of_files(found: &mut Finding, resolved: &Resolved, tree: &Tree) {
+    let outside = |file: &Option<String>| file.clone().filter(|file| tree.find(file) == Found::Outside);
+    let secrets = resolved.secrets.iter().map(|(key, secret)| {
+        let foreign = (secret.used || !secret.external) && !resolved.stack.owns(&secret.name);
+        ("secret", Privilege::ExternalSecrets, key, foreign.then_some(&secret.name), outside(&secret.file))
+    });
+    let used: BTreeSet<&str> =
+        resolved.services.values().flat_map(|service| &service.configs).map(|config| config.source.as_str()).collect();
+    let configs = resolved.configs.iter().map(|(key, config)| {
+        let foreign = (used.contains(key.as_str()) || !config.external) && !resolved.stack.owns(&config.name);
+        ("config", Privilege::ExternalConfigs, key, foreign.then_some(&config.name), outside(&config.file))
+    });
+    for (kind, privilege, key, foreign, file) in secrets.chain(configs) {
+        let object = format!("{kind} {key}");
+        if let Some(name) = foreign {
+            found.add(privilege, &object, format!("is {name}, which is not of this stack"));
+        }
+        if let Some(file) = file {
+            found.add(Privilege::OutsideFiles, &object, format!("is read from {file}, which is outside the recipe's folder"));
+        }
+    }
+}
+
+/// Whether a key that is not modelled gives nothing beyond the stack. Extensions give nothing, except the one that Docker reads.
+fn harmless(path: &str) -> bool {
+    let parts: Vec<&str> = path.split('.').map(|part| part.split('[').next().unwrap_or(part)).collect();
+    let extension = parts.len() != 2 && parts.len() <= 3 && parts.last().is_some_and(|last| last.starts_with("x-"));
+    if extension {
+        return !path.ends_with(".x-cluster-spec");
+    }
+    HARMLESS.iter().any(|pattern| {
+        pattern.split('.').count() == parts.len()
+            && pattern.split('.').zip(&parts).all(|(want, part)| want == "*" || want == *part)
+    })
+}

@@ -1,0 +1,78 @@
+//! The commands that an app's `.env` names for after a deploy or an upgrade. Pure.
+//!
+//! abra performs them once it has seen the deploy converge, and so skips them when it is told not to wait (`abra.md` 3.2).
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::pure::recipe::compose::Env;
+
+/// What the commands are performed after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Post {
+    /// A deploy where nothing was deployed.
+    Deploy,
+    /// An upgrade of what ran.
+    Upgrade,
+}
+
+impl Post {
+    /// The variable that names them.
+    pub fn variable(self) -> &'static str {
+        match self {
+            Post::Deploy => "POST_DEPLOY_CMDS",
+            Post::Upgrade => "POST_UPGRADE_CMDS",
+        }
+    }
+}
+
+/// A function of the recipe's `abra.sh`, to be called in a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// The service, by its name in the compose files.
+    pub service: String,
+    /// The function.
+    pub function: String,
+    /// Its arguments.
+    pub args: Vec<String>,
+}
+
+/// The commands that the variable names, in order; none where it is not set. The error is one sentence.
+pub fn commands(env: &Env, after: Post) -> Result<Vec<Command>, String> {
+    let named = env.get(after.variable()).unwrap_or_default();
+    let one = |text: &str| {
+        let mut words = text.split_whitespace().map(str::to_owned);
+        match (words.next(), words.next()) {
+            (Some(service), Some(function)) => Ok(Command { service, function, args: words.collect() }),
+            _ => Err(format!("{} has `{}`, which names no service with a function", after.variable(), text.trim())),
+        }
+    };
+    match named.trim() {
+        "" => Ok(Vec::new()),
+        named => named.split('|').map(one).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::*;
+
+    #[test]
+    fn commands_are_separated_by_bars_and_their_words_by_blanks() {
+        for (text, told) in [
+            ("", Ok(vec![])),
+            ("POST_DEPLOY_CMDS=\"\"", Ok(vec![])),
+            ("POST_UPGRADE_CMDS=\"app migrate\"", Ok(vec![])),
+            ("POST_DEPLOY_CMDS=\"app migrate\"", Ok(vec!["app migrate []"])),
+            ("POST_DEPLOY_CMDS=\"app set a b| db  load\"", Ok(vec!["app set [\"a\", \"b\"]", "db load []"])),
+            ("POST_DEPLOY_CMDS=\"migrate\"", Err("POST_DEPLOY_CMDS has `migrate`, which names no service with a function")),
+            ("POST_DEPLOY_CMDS=\"app a|\"", Err("POST_DEPLOY_CMDS has ``, which names no service with a function")),
+        ] {
+            let shown = |command: Command| format!("{} {} {:?}", command.service, command.function, command.args);
+            let found = commands(&Env::parse(text).unwrap(), Post::Deploy);
+            let found = found.map(|all| all.into_iter().map(shown).collect::<Vec<_>>());
+            assert_eq!(found, told.map(|all| all.into_iter().map(str::to_owned).collect()).map_err(str::to_owned), "{text}");
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! From a run's state to its rungs and its level. Pure.
+//!
+//! The ladder is the predecessor's: install, upgrade, backup and restore, custom tests, lint. A rung counts only when it ran and
+//! passed; what is structurally absent is climbed past; whatever else was not verified blocks like a failure.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    model::outcome::{Outcome, Owner, SkipReason, Status, Subject, Tier},
+    pure::{
+        recipe::lint::named,
+        run::{
+            plan::Plan,
+            state::RunState,
+            verdict::{Verdict, gap, lint_outcome, tier_outcome},
+        },
+    },
+};
+
+/// A rung of the ladder, from the lowest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Rung {
+    /// Tier install.
+    Install,
+    /// Tier upgrade.
+    Upgrade,
+    /// Tiers backup and restore together.
+    BackupRestore,
+    /// Tier custom.
+    Custom,
+    /// Lint of the head.
+    Lint,
+}
+
+impl Rung {
+    /// All rungs, from the lowest.
+    pub const ALL: [Rung; 5] = [Rung::Install, Rung::Upgrade, Rung::BackupRestore, Rung::Custom, Rung::Lint];
+
+    /// The rung's name in results.
+    pub fn name(self) -> &'static str {
+        match self {
+            Rung::Install => "install",
+            Rung::Upgrade => "upgrade",
+            Rung::BackupRestore => "backup_restore",
+            Rung::Custom => "custom",
+            Rung::Lint => "lint",
+        }
+    }
+
+    /// The rung that a tier belongs to.
+    pub fn of(tier: Tier) -> Self {
+        match tier {
+            Tier::Install => Rung::Install,
+            Tier::Upgrade => Rung::Upgrade,
+            Tier::Backup | Tier::Restore => Rung::BackupRestore,
+            Tier::Custom => Rung::Custom,
+        }
+    }
+
+    /// The rung for people.
+    pub fn spoken(self) -> &'static str {
+        match self {
+            Rung::BackupRestore => "backup and restore",
+            Rung::Install | Rung::Upgrade | Rung::Custom | Rung::Lint => self.name(),
+        }
+    }
+}
+
+/// Where a rung stands, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Where it stands.
+    pub status: Status,
+    /// What follows the rung's name in a sentence, such as `was not asked for`.
+    pub why: String,
+}
+
+/// The rungs of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rungs {
+    /// Install.
+    pub install: Standing,
+    /// Upgrade.
+    pub upgrade: Standing,
+    /// Backup and restore.
+    pub backup_restore: Standing,
+    /// Custom tests.
+    pub custom: Standing,
+    /// Lint.
+    pub lint: Standing,
+}
+
+impl Rungs {
+    /// Where a rung stands.
+    pub fn of(&self, rung: Rung) -> &Standing {
+        match rung {
+            Rung::Install => &self.install,
+            Rung::Upgrade => &self.upgrade,
+            Rung::BackupRestore => &self.backup_restore,
+            Rung::Custom => &self.custom,
+            Rung::Lint => &self.lint,
+        }
+    }
+}
+
+/// How far a recipe has come, from 0 to 5, and why not further.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Level {
+    /// The number of the highest rung that passed with nothing below it failed or unverified; 0 when there is none.
+    pub number: u8,
+    /// Why it is not higher, without the level itself; at level 5 that nothing is.
+    pub reason: String,
+}
+
+impl std::fmt::Display for Level {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "level {}: {}", self.number, self.reason)
+    }
+}
+
+/// The rungs, each from the outcome of its tier. What is not known to have passed, failed or be structurally absent is unverified:
+/// not asked for, not planned, not run, cut off.
+pub fn rungs(state: &RunState) -> Rungs {
+    let unrun = |why: &str| Standing { status: Status::Unver, why: format!("was not verified: {why}") };
+    let tier = |tier| match &state.plan {
+        None => unrun("the run has no plan"),
+        Some(Plan { refusal: Some(_), .. }) => unrun("the run was refused"),
+        Some(plan) => of_tier(plan, state, tier),
+    };
+    Rungs {
+        install: tier(Tier::Install),
+        upgrade: tier(Tier::Upgrade),
+        backup_restore: both(tier(Tier::Backup), tier(Tier::Restore)),
+        custom: match &state.plan {
+            Some(plan)
+                if plan.refusal.is_none()
+                    && plan.pack.tests.is_empty()
+                    && plan.skips.get(&Tier::Custom) == Some(&SkipReason::NotAsked) =>
+            {
+                unrun("the recipe has no custom tests")
+            }
+            _ => tier(Tier::Custom),
+        },
+        lint: match &state.plan {
+            None => unrun("the run has no plan"),
+            Some(Plan { refusal: Some(_), .. }) => unrun("the run was refused"),
+            Some(plan) => of_lint(plan, state),
+        },
+    }
+}
+
+/// Lint of head by all its errors, whoever brought them: the rung says that the recipe is free of them, which is more than that a
+/// verdict may be green. It is never skipped.
+fn of_lint(plan: &Plan, state: &RunState) -> Standing {
+    let (status, why) = match (lint_outcome(plan, state), state.lint.get(&Subject::Head)) {
+        (None, _) => (Status::Unver, "did not run".into()),
+        (Some(Outcome::Failed(failure)), _) if failure.owner != Owner::Recipe => {
+            (Status::Unver, format!("was not verified: {}", failure.message))
+        }
+        (Some(Outcome::Failed(_)), None) => (Status::Fail, "failed".into()),
+        (Some(Outcome::Passed), None) => (Status::Unver, "was not verified: nothing is known of the rules".into()),
+        (Some(Outcome::Unverified(why)), None) => (Status::Unver, format!("was not verified: {}", gap(&why))),
+        (Some(Outcome::Skipped(_)), None) => (Status::Unver, "was not verified: it was skipped".into()),
+        (Some(_), Some(linted)) => match linted.errors() {
+            errors if errors.is_empty() => (Status::Pass, "passed".into()),
+            errors => (Status::Fail, format!("failed: {}", named(&errors))),
+        },
+    };
+    Standing { status, why }
+}
+
+fn of_tier(plan: &Plan, state: &RunState, tier: Tier) -> Standing {
+    let (status, why) = match tier_outcome(plan, state, tier) {
+        Outcome::Passed => (Status::Pass, "passed".into()),
+        Outcome::Failed(_) => (Status::Fail, "failed".into()),
+        Outcome::Skipped(SkipReason::NotAsked) => (Status::Unver, "was not asked for".into()),
+        Outcome::Skipped(SkipReason::Filtered { by }) => (Status::Unver, format!("was left out by the choice of tests ({by})")),
+        Outcome::Skipped(SkipReason::Structural { lacks }) => {
+            (Status::Skip, format!("was skipped, for {}", SkipReason::there_is_no(&lacks)))
+        }
+        Outcome::Skipped(SkipReason::NotApplicable { because }) => (Status::Skip, format!("does not apply: {because}")),
+        Outcome::Unverified(why) => (Status::Unver, format!("was not verified: {}", gap(&why))),
+    };
+    Standing { status, why }
+}
+
+/// One rung of two tiers: it fails if either does, and passes only if both do.
+fn both(backup: Standing, restore: Standing) -> Standing {
+    let first = |wanted: Status| [&backup, &restore].into_iter().find(|half| half.status == wanted).cloned();
+    if let Some(failed) = first(Status::Fail) {
+        return failed;
+    }
+    if let Some(unverified) = first(Status::Unver) {
+        return unverified;
+    }
+    match (backup.status, restore.status) {
+        (Status::Pass, Status::Pass) | (Status::Skip, Status::Skip) => backup,
+        _ => Standing { status: Status::Unver, why: "was not verified: only one half of it ran".into() },
+    }
+}
+
+/// The level: the highest rung that passed while every lower one passed or was skipped. The reason names the lowest rung that
+/// blocks.
+pub fn level(rungs: &Rungs) -> Level {
+    let climbed = Rung::ALL.into_iter().take_while(|rung| matches!(rungs.of(*rung).status, Status::Pass | Status::Skip));
+    let number =
+        climbed.zip(1..).filter(|(rung, _)| rungs.of(*rung).status == Status::Pass).last().map_or(0, |(_, number)| number);
+    let blocking = Rung::ALL.into_iter().find(|rung| matches!(rungs.of(*rung).status, Status::Fail | Status::Unver));
+    let reason = match blocking {
+        Some(rung) => format!("{} {}", rung.spoken(), rungs.of(rung).why),
+        None if number == 5 => "there is none above it".into(),
+        None => "the rungs above it were skipped".into(),
+    };
+    Level { number, reason }
+}
+
+/// The line that speaks of a run: its verdict with the tiers that were asked for, and its level with why it is not higher, such
+/// as `green (install), level 1: upgrade was not asked for`.
+pub fn line(verdict: &Verdict, level: &Level) -> String {
+    format!("{verdict}, {level}")
+}

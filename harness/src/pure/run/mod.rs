@@ -1,0 +1,10 @@
+//! Decisions about the run: its events and their fold, its plan, its verdict and its level.
+
+pub mod blank_screenshot;
+pub mod event;
+pub mod kept_app;
+pub mod level;
+pub mod plan;
+pub mod state;
+pub mod thorough;
+pub mod verdict;

@@ -1,0 +1,391 @@
+//! The one filter for all outgoing text. It learns a secret when it is made, inserted or read, and hides it in every form in which
+//! it may come back.
+//!
+//! A text is looked at as it stands and as every reader would see it who undoes escapes of JSON, HTML and URLs, up to three
+//! times over, and joins the lines that a terminal has wrapped ([`views`]). What shows a secret in any of these views is hidden.
+
+mod decodings;
+pub mod env;
+mod markup;
+mod prior_redactions;
+
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, PoisonError, RwLock},
+};
+
+use data_encoding::{BASE64, BASE64URL};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use decodings::{Span, Whole, spans};
+
+use crate::model::pack::Settings;
+
+/// What stands in the place of a secret.
+pub const HIDDEN: &str = "•••";
+/// The shortest value that is learnt, in characters. Shorter ones occur by chance, and hiding them would eat the text.
+pub const SHORTEST: usize = 4;
+/// The shortest line of a longer value that is hidden by itself, in bytes.
+const SHORTEST_LINE: usize = 8;
+/// The shortest piece of base64 that is hidden, in characters.
+const SHORTEST_PIECE: usize = 6;
+/// How much of a text is looked at in one piece, in bytes, and by how much pieces overlap.
+const PIECE: (usize, usize) = (256 << 10, 32 << 10);
+
+/// The secrets of a run.
+#[derive(Default)]
+pub struct Redact {
+    forms: RwLock<BTreeSet<String>>,
+    doubts: Mutex<Doubts>,
+}
+
+/// Why not every secret can be hidden.
+#[derive(Default)]
+struct Doubts {
+    any: bool,
+    untold: Vec<String>,
+}
+
+impl std::fmt::Debug for Redact {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Redact")
+    }
+}
+
+impl Redact {
+    /// A filter that knows nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Hides `secret` from now on. Says whether it does: a value of less than [`SHORTEST`] characters is not learnt.
+    pub fn learn(&self, secret: &str) -> bool {
+        if secret.trim().chars().count() < SHORTEST {
+            return false;
+        }
+        // A poisoned lock still holds all that was learnt, and forgetting would be worse.
+        let mut forms = self.forms.write().unwrap_or_else(PoisonError::into_inner);
+        forms.extend(forms_of(secret));
+        if secret.trim().lines().count() > 1 {
+            let lines = secret.lines().map(str::trim).filter(|line| line.len() >= SHORTEST_LINE);
+            lines.for_each(|line| forms.extend(forms_of(line)));
+        }
+        true
+    }
+
+    /// Hides the value of the secret `name` from now on. One that is too short for that is kept for [`Redact::complaints`]; an
+    /// empty one is no secret.
+    pub fn learn_as(&self, name: &str, value: &str) {
+        if !self.learn(value) && !value.trim().is_empty() {
+            self.doubt(&format!(
+                "the secret {name} has fewer than {SHORTEST} characters and cannot be hidden, for so short a text occurs by chance"
+            ));
+        }
+    }
+
+    /// Keeps for [`Redact::complaints`] why not every secret is known.
+    pub fn doubt(&self, why: &str) {
+        let mut doubts = self.doubts.lock().unwrap_or_else(PoisonError::into_inner);
+        doubts.any = true;
+        doubts.untold.push(why.to_owned());
+    }
+
+    /// Hides from now on what an `.env` holds of secrets, see [`env::secrets`].
+    pub fn learn_env(&self, text: &str) {
+        env::secrets(text).into_iter().for_each(|(_, value)| {
+            self.learn(&value);
+        });
+    }
+
+    /// Hides from now on what a pack sets of secrets in the app's `.env`, by the same rule.
+    pub fn learn_settings(&self, settings: &Settings) {
+        let variables = settings.env.iter().chain(&settings.upgrade_env);
+        let pairs: Vec<(String, String)> = variables.map(|(key, value)| (key.clone(), value.clone().into())).collect();
+        env::among(&pairs).into_iter().for_each(|(_, value)| {
+            self.learn(&value);
+        });
+    }
+
+    /// Hides from now on what stands in the texts of `new` where `old`, an earlier telling of the same, has something hidden.
+    pub fn learn_hidden(&self, old: &Value, new: &Value) {
+        prior_redactions::hidden_before(old, new).iter().for_each(|piece| {
+            self.learn(piece);
+        });
+    }
+
+    /// Why not every secret can be hidden, each reason told once.
+    pub fn complaints(&self) -> Vec<String> {
+        std::mem::take(&mut self.doubts.lock().unwrap_or_else(PoisonError::into_inner).untold)
+    }
+
+    /// Whether every secret that came by is known and can be hidden.
+    pub fn complete(&self) -> bool {
+        !self.doubts.lock().unwrap_or_else(PoisonError::into_inner).any
+    }
+
+    /// `text` with every secret hidden. Where secrets overlap, all that any of them covers is hidden.
+    pub fn text(&self, text: &str) -> String {
+        let hidden = self.spans(text);
+        let mut out = String::with_capacity(text.len());
+        let mut at = 0;
+        for (from, to) in hidden {
+            out.push_str(&text[at..from]);
+            out.push_str(HIDDEN);
+            at = to;
+        }
+        out.push_str(&text[at..]);
+        out
+    }
+
+    /// Where secrets stand in `text`, in order; none touches another.
+    fn spans(&self, text: &str) -> Vec<Span> {
+        let forms = self.forms.read().unwrap_or_else(PoisonError::into_inner);
+        if forms.is_empty() {
+            return Vec::new();
+        }
+        let mut found = Vec::new();
+        let mut from = 0;
+        loop {
+            let end = text.floor_char_boundary((from + PIECE.0 + PIECE.1).min(text.len()));
+            let whole = Whole { begins: from == 0, ends: end == text.len() };
+            found.extend(spans(&text[from..end], whole, &forms).into_iter().map(|(a, b)| (a + from, b + from)));
+            if end == text.len() {
+                break;
+            }
+            from = text.floor_char_boundary(from + PIECE.0);
+        }
+        merged(found)
+    }
+
+    /// Hides every secret in the texts of `value`; the names of its fields stay.
+    pub fn value(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => *text = self.text(text),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.value(item)),
+            Value::Object(fields) => fields.values_mut().for_each(|field| self.value(field)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    /// The same fact with every secret in its texts hidden, and whether there was any. A text that the fact cannot be read without,
+    /// such as the name of a stack or a word of its schema, stays, and only such a one: without its names nothing could be swept.
+    pub fn fact<T: Serialize + DeserializeOwned>(&self, fact: T) -> (T, bool) {
+        let Ok(before) = serde_json::to_value(&fact) else { return (fact, false) };
+        let mut value = before.clone();
+        self.value(&mut value);
+        if value == before {
+            return (fact, false);
+        }
+        if let Ok(hidden) = serde_json::from_value(value.clone()) {
+            return (hidden, true);
+        }
+        // One of the texts cannot go. Each is hidden by itself, as long as the whole can still be read.
+        let mut kept = before;
+        for place in differing(&kept, &value) {
+            let (Some(old), Some(new)) = (kept.pointer(&place).cloned(), value.pointer(&place)) else { continue };
+            if let Some(text) = kept.pointer_mut(&place) {
+                text.clone_from(new);
+            }
+            if serde_json::from_value::<T>(kept.clone()).is_err()
+                && let Some(text) = kept.pointer_mut(&place)
+            {
+                *text = old;
+            }
+        }
+        (serde_json::from_value(kept).unwrap_or(fact), true)
+    }
+
+    /// XML or HTML with every secret in its texts and the values of its attributes hidden; what it consists of stays, so that it can
+    /// still be read.
+    pub fn markup(&self, document: &str) -> String {
+        markup::with_texts(document, &|text| self.text(text))
+    }
+}
+
+/// The places, as JSON pointers, of the texts in which two values of one shape differ.
+fn differing(one: &Value, other: &Value) -> Vec<String> {
+    let below = |name: &str, places: Vec<String>| -> Vec<String> {
+        let name = name.replace('~', "~0").replace('/', "~1");
+        places.into_iter().map(|place| format!("/{name}{place}")).collect()
+    };
+    match (one, other) {
+        (Value::Array(one), Value::Array(other)) => {
+            let pairs = one.iter().zip(other).enumerate();
+            pairs.flat_map(|(at, (one, other))| below(&at.to_string(), differing(one, other))).collect()
+        }
+        (Value::Object(one), Value::Object(other)) => {
+            let pairs = one.iter().filter_map(|(name, one)| Some((name, one, other.get(name)?)));
+            pairs.flat_map(|(name, one, other)| below(name, differing(one, other))).collect()
+        }
+        (one, other) if one != other => vec![String::new()],
+        _ => Vec::new(),
+    }
+}
+
+/// The spans in order, those that overlap or touch as one.
+fn merged(mut spans: Vec<Span>) -> Vec<Span> {
+    spans.sort_unstable();
+    let mut merged: Vec<Span> = Vec::new();
+    for (from, to) in spans {
+        match merged.last_mut() {
+            Some((_, end)) if from <= *end => *end = to.max(*end),
+            _ => merged.push((from, to)),
+        }
+    }
+    merged
+}
+
+/// What is searched for: the secret itself, as JSON and URLs escape it, and its base64. All other escapes are undone by the views.
+fn forms_of(secret: &str) -> BTreeSet<String> {
+    let secret = secret.replace("\r\n", "\n");
+    let mut forms: BTreeSet<String> = base64(secret.as_bytes()).into_iter().chain(base64(secret.trim().as_bytes())).collect();
+    // What is sent in base64 may have been escaped before.
+    let json = Value::from(secret.as_str()).to_string();
+    if json.len() > secret.len() + 2 {
+        let escaped = &json[1..json.len() - 1];
+        forms.extend(base64(escaped.as_bytes()));
+        // Behind a lone backslash the escapes read differently from its place on, and still anybody sees the secret.
+        forms.insert(escaped.to_owned());
+    }
+    // The same behind a lone percent sign.
+    let unreserved = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
+    let escaped = |byte: u8, lower: bool| match (unreserved(&byte), lower) {
+        (true, _) => char::from(byte).to_string(),
+        (false, true) => format!("%{byte:02x}"),
+        (false, false) => format!("%{byte:02X}"),
+    };
+    for lower in [true, false] {
+        let percent: String = secret.bytes().map(|byte| escaped(byte, lower)).collect();
+        forms.insert(percent.replace("%20", "+"));
+        forms.insert(percent);
+    }
+    // Blanks around a secret belong to the text as often as to it.
+    forms.insert(secret.trim().to_owned());
+    forms.insert(secret);
+    forms
+}
+
+/// The base64 of the secret wherever it stands in a longer text, as in `user:password`: for each of the three ways in which
+/// its bytes can fall on the four characters, those that depend on the secret alone.
+fn base64(secret: &[u8]) -> Vec<String> {
+    let mut pieces = Vec::new();
+    for before in 0..3 {
+        let mut bytes = vec![0; before];
+        bytes.extend_from_slice(secret);
+        let (from, to) = ((before * 8).div_ceil(6), bytes.len() * 8 / 6);
+        for encoded in [BASE64.encode(&bytes), BASE64URL.encode(&bytes)] {
+            // Where nothing follows, the end is the secret's alone, too.
+            pieces.extend(encoded.get(from..).filter(|piece| piece.len() >= SHORTEST_PIECE).map(str::to_owned));
+            if let Some(piece) = encoded.get(from..to).filter(|piece| piece.len() >= SHORTEST_PIECE) {
+                pieces.push(piece.to_owned());
+            }
+        }
+    }
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_hidden_in_every_form() {
+        let redact = Redact::new();
+        assert!(redact.learn("p\"ss w/rd<'é"));
+        let basic = BASE64.encode("admin:p\"ss w/rd<'é".as_bytes());
+        for text in [
+            "p\"ss w/rd<'é",
+            r#"{"v":"p\"ss w/rd<'é"}"#,
+            r#"{"v":"p\u0022ss w\/rd\u003C'\u00e9"}"#,
+            r#"{"v":"{\"w\":\"p\\\"ss w\\/rd<'\\u00E9\"}"}"#,
+            "p%22ss%20w%2Frd%3C%27%C3%A9",
+            "p%22ss+w%2frd%3c'%c3%a9",
+            "p%2522ss%2520w%252Frd%253C%2527%25C3%25A9",
+            "p&quot;ss w&#x2F;rd&lt;&#39;&#xe9;",
+            "p&amp;quot;ss w/rd&amp;lt;&amp;#x27;é",
+            "p&#34;ss w&#47;rd&#60;&apos;&#233;",
+            "p\\\"ss w/rd<\\'\\u{e9}",
+            "p\"ss\r\n w/rd\u{1b}[0m<'é",
+            &basic,
+        ] {
+            let shown = redact.text(&format!("<{text}>"));
+            assert!(shown.contains(HIDDEN) && shown.len() < text.len().min(30) + 14, "{text} → {shown}");
+        }
+    }
+
+    #[test]
+    fn short_values_are_not_learnt_and_that_is_said_once() {
+        let redact = Redact::new();
+        assert!(!redact.learn("abc") && !redact.learn("") && !redact.learn("     "));
+        assert_eq!(redact.text("abc"), "abc");
+        assert!(redact.complete());
+        redact.learn_as("pin", "123");
+        redact.learn_as("none", "");
+        redact.learn_as("long", "1234567");
+        assert!(!redact.complete());
+        let complaints = redact.complaints();
+        assert!(complaints.len() == 1 && complaints[0].contains("pin") && !complaints[0].contains("123"), "{complaints:?}");
+        assert!(redact.complaints().is_empty());
+    }
+
+    #[test]
+    fn overlapping_secrets_leave_nothing() {
+        let redact = Redact::new();
+        redact.learn("abcdef");
+        redact.learn("defghi");
+        assert_eq!(redact.text("xabcdefghix"), format!("x{HIDDEN}x"));
+        assert_eq!(redact.text("abcdefabcdef"), HIDDEN);
+    }
+
+    #[test]
+    fn the_lines_of_a_key_are_hidden_one_by_one() {
+        let redact = Redact::new();
+        redact.learn("-----BEGIN-----\nMIIEvQIBADAN\nBgkqhkiG9w0B\n");
+        assert_eq!(redact.text("a MIIEvQIBADAN b"), format!("a {HIDDEN} b"));
+        assert_eq!(
+            redact.text("log 1: MIIEvQIBADAN\r\nlog 2: BgkqhkiG9w0B\r\n"),
+            format!("log 1: {HIDDEN}\r\nlog 2: {HIDDEN}\r\n")
+        );
+        assert_eq!(redact.text(r"-----BEGIN-----\nMIIEvQIBADAN\nBgkqhkiG9w0B\n"), HIDDEN);
+    }
+
+    #[test]
+    fn what_a_cut_left_of_a_secret_is_hidden() {
+        let redact = Redact::new();
+        redact.learn("correcthorsebattery");
+        for (text, shown) in [
+            ("password correcthor…", "password •••…"),
+            ("password corre…, and more", "password •••…, and more"),
+            ("password correcthorse", "password •••"),
+            ("horsebattery is the password", "••• is the password"),
+            ("he is correct", "he is correct"),
+            ("a battery", "a battery"),
+        ] {
+            assert_eq!(redact.text(text), shown);
+        }
+    }
+
+    #[test]
+    fn a_long_text_is_searched_to_its_end() {
+        let redact = Redact::new();
+        redact.learn("correcthorsebattery");
+        let text = format!("{}correcthorsebattery{}", "é".repeat(PIECE.0 / 2 + 3), "x".repeat(PIECE.0 * 2));
+        assert_eq!(redact.text(&text).matches(HIDDEN).count(), 1);
+        assert!(!redact.text(&text).contains("correcthorse"));
+    }
+
+    #[test]
+    fn a_fact_keeps_only_the_texts_that_it_cannot_do_without() {
+        #[derive(Debug, PartialEq, Serialize, serde::Deserialize)]
+        struct Fact {
+            name: crate::model::names::StackName,
+            text: String,
+        }
+        let redact = Redact::new();
+        redact.learn("hello");
+        let fact = |text: &str| Fact { name: "hello_x".parse().unwrap(), text: text.into() };
+        assert_eq!(redact.fact(fact("said hello")), (fact("said •••"), true));
+        assert_eq!(Redact::new().fact(fact("said hello")), (fact("said hello"), false));
+    }
+}

@@ -1,0 +1,129 @@
+//! What a changed file means for the tests of a recipe. Pure.
+
+use std::{
+    collections::BTreeSet,
+    path::{Component, Path, PathBuf},
+};
+
+use harness::pure::recipe::executables::{TESTS, helps};
+
+/// The folders with tests of a recipe.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Places {
+    /// The recipe's pack among the sources of taster.
+    pub(crate) pack: Option<PathBuf>,
+    /// The folder whose `tests/` has the executables of the recipe's repository.
+    pub(crate) repository: Option<PathBuf>,
+    /// The folder with executables that was named.
+    pub(crate) folder: Option<PathBuf>,
+}
+
+/// What is to be done after some files have changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Work {
+    /// Whether taster is to be built first.
+    pub(crate) build: bool,
+    /// The files whose tests are to be run; all of them when something changed that several use.
+    pub(crate) files: BTreeSet<String>,
+    /// Whether something changed that several tests use.
+    pub(crate) all: bool,
+}
+
+impl Work {
+    /// Whether nothing is to be done.
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.build && !self.all && self.files.is_empty()
+    }
+}
+
+impl Places {
+    /// The folders to watch: those that are there.
+    pub(crate) fn folders(&self) -> Vec<PathBuf> {
+        let tests = self.repository.as_ref().map(|repository| repository.join(TESTS));
+        let all = [self.pack.clone(), tests, self.folder.clone()];
+        all.into_iter().flatten().filter(|folder| folder.is_dir()).collect()
+    }
+
+    /// What the changed `paths` mean. With `helpers` changes of files that are no tests count too; tests may write such files themselves.
+    pub(crate) fn work(&self, paths: &BTreeSet<PathBuf>, helpers: bool) -> Work {
+        let mut work = Work::default();
+        for path in paths.iter().filter(|path| !passing(path)) {
+            if let Some(file) = self.pack.as_ref().and_then(|pack| below(pack, path)) {
+                self.compiled(&file, &mut work);
+                continue;
+            }
+            let executable = self.repository.as_ref().and_then(|root| below(root, path)).filter(|file| file.starts_with(TESTS));
+            let Some(file) = executable.or_else(|| below(self.folder.as_ref()?, path)) else { continue };
+            match helps(&file) {
+                true => work.all |= helpers,
+                false => {
+                    work.files.insert(file);
+                }
+            }
+        }
+        work
+    }
+
+    fn compiled(&self, file: &str, work: &mut Work) {
+        let test = file.split_once('/').filter(|(_, name)| name.ends_with(".rs") && !name.starts_with('_'));
+        match (test, Path::new(file).extension().is_some_and(|ending| ending == "rs" || ending == "toml" || ending == "yml")) {
+            (Some(_), _) => {
+                work.build = true;
+                work.files.insert(file.to_owned());
+            }
+            // A helper, the lifecycle or the settings: every test may come out otherwise.
+            (None, true) => (work.build, work.all) = (true, true),
+            (None, false) => {}
+        }
+    }
+}
+
+/// The path of a file from `root` on.
+fn below(root: &Path, path: &Path) -> Option<String> {
+    let parts = path.strip_prefix(root).ok()?.components();
+    let parts: Vec<_> = parts
+        .filter_map(|part| match part {
+            Component::Normal(name) => name.to_str(),
+            _ => None,
+        })
+        .collect();
+    (!parts.is_empty()).then(|| parts.join("/"))
+}
+
+/// Whether a file is one that editors make beside another while they save it.
+fn passing(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    name.starts_with('.') || name.ends_with('~') || name == "4913"
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::*;
+
+    #[test]
+    fn a_changed_file_means_its_own_tests_or_all() {
+        let places =
+            Places { pack: Some("/src/recipes/shop".into()), repository: Some("/shop".into()), folder: Some("/more".into()) };
+        for (path, build, file, all) in [
+            ("/src/recipes/shop/custom/orders.rs", true, Some("custom/orders.rs"), false),
+            ("/src/recipes/shop/custom/_shop.rs", true, None, true),
+            ("/src/recipes/shop/lifecycle.rs", true, None, true),
+            ("/src/recipes/shop/recipe.toml", true, None, true),
+            ("/src/recipes/shop/PARITY.md", false, None, false),
+            ("/src/recipes/shop/custom/.orders.rs.swp", false, None, false),
+            ("/src/recipes/shop/custom/4913", false, None, false),
+            ("/src/recipes/shop/custom/orders.rs~", false, None, false),
+            ("/shop/tests/deep/orders.sh", false, Some("tests/deep/orders.sh"), false),
+            ("/shop/tests/_lib.sh", false, None, true),
+            ("/shop/compose.yml", false, None, false),
+            ("/more/a", false, Some("a"), false),
+            ("/elsewhere/a", false, None, false),
+        ] {
+            let work = places.work(&BTreeSet::from([PathBuf::from(path)]), true);
+            let files: BTreeSet<String> = file.iter().map(|file| (*file).to_owned()).collect();
+            assert_eq!(work, Work { build, files, all }, "{path}");
+        }
+        let own = places.work(&BTreeSet::from(["/shop/tests/_out.txt".into()]), false);
+        assert!(own.is_empty(), "what a test writes while it runs is no reason to run it again");
+    }
+}

@@ -1,0 +1,186 @@
+//! What is generated from the types: the JSON Schemas of the documents, and the reference pages of the book. Pure.
+
+mod tables;
+
+use harness::{
+    model::{host::Host, pack::Settings, protocol::ExecutableContext},
+    pure::run::event::Event,
+    report::results_schema,
+};
+use schemars::{Schema, schema_for};
+
+use crate::error::{BY_SIGNAL, Exit};
+
+pub use tables::{Manner, tables};
+
+/// A document that taster reads or writes and that others may want to check or to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Document {
+    /// `results.json`.
+    Results,
+    /// A host file.
+    Host,
+    /// A pack's `recipe.toml`.
+    Recipe,
+    /// One line of the journal `events.jsonl`.
+    Events,
+    /// What a custom test that is an executable is told.
+    Context,
+}
+
+impl Document {
+    /// All of them.
+    pub const ALL: [Document; 5] = [Document::Results, Document::Host, Document::Recipe, Document::Events, Document::Context];
+
+    /// The name on the command line, and of the file under `docs/schema`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Document::Results => "results",
+            Document::Host => "host",
+            Document::Recipe => "recipe",
+            Document::Events => "events",
+            Document::Context => "context",
+        }
+    }
+
+    /// The document with this name.
+    pub fn named(name: &str) -> Option<Document> {
+        Document::ALL.into_iter().find(|document| document.name() == name)
+    }
+
+    /// Its JSON Schema, draft 2020-12.
+    pub fn schema(self) -> Schema {
+        match self {
+            Document::Results => results_schema(),
+            Document::Host => schema_for!(Host),
+            Document::Recipe => schema_for!(Settings),
+            Document::Events => schema_for!(Event),
+            Document::Context => schema_for!(ExecutableContext),
+        }
+    }
+
+    /// Its JSON Schema as text that ends with a newline.
+    pub fn schema_text(self) -> String {
+        // A schema is made of strings, numbers and lists of them, which always can be written.
+        serde_json::to_string_pretty(&self.schema()).unwrap_or_default() + "\n"
+    }
+
+    /// Its page in the reference.
+    pub fn page(self) -> String {
+        let (title, intro, manner) = match self {
+            Document::Results => ("Results", RESULTS, Manner::Told),
+            Document::Host => ("Host file", HOST, Manner::Settings),
+            Document::Recipe => ("Recipe file", RECIPE, Manner::Settings),
+            Document::Events => ("Events", EVENTS, Manner::Told),
+            Document::Context => ("Context", CONTEXT, Manner::Told),
+        };
+        format!("# {title}\n\n{GENERATED}\n\n{}\n\n{}", intro.trim(), tables(self.schema().as_value(), manner))
+    }
+}
+
+/// The page on exit codes.
+pub fn exit_codes_page() -> String {
+    format!("# Exit codes\n\n{GENERATED}\n\n{}\n{}", exit_codes(), EXIT_CODES.trim_start())
+}
+
+/// The table of exit codes, as the README has it too.
+pub fn exit_codes() -> String {
+    let mut table = "| code | meaning |\n|---|---|\n".to_owned();
+    for exit in Exit::ALL {
+        table += &format!("| {} | {} |\n", exit as u8, exit.meaning());
+    }
+    table + &format!("| {} | {} |\n", BY_SIGNAL.0, BY_SIGNAL.1)
+}
+
+const GENERATED: &str = "<!-- Generated from the types. Renew it with `TASTER_BLESS=1 cargo test -p unit-tests reference`. -->";
+
+const RESULTS: &str = "
+`results.json` lies in the folder of the run. It is there within a second and rewritten after each step, so that a run that is killed
+leaves a true one, which then has no `finished` and is never green.
+[How to read a result](../how-to/read-a-result.md) shows what to look at first.
+
+`taster schema results` prints the JSON Schema that this page is made from. Times are RFC 3339 in UTC with milliseconds,
+durations are milliseconds.
+
+## Keys
+";
+
+const HOST: &str = "
+A host is a Swarm that taster may deploy to. The file is the one that `--host FILE` names, else `$TASTER_HOST`, else
+`~/.config/taster/host.toml` (`$XDG_CONFIG_HOME/taster/host.toml` where that is set). Without any, the host is the sandbox, which has a host
+file of its own.
+
+The file is TOML. An unknown key is an error, told with its line, its column and the closest match. Relative paths are relative to the
+folder of the file. `taster schema host` prints the JSON Schema that this page is made from.
+
+```toml
+zone = \"ci.example.org\"        # apps get <name>.ci.example.org, which must resolve to the ingress
+server = \"default\"             # abra's name for the server
+ingress = \"203.0.113.7:443\"    # only where DNS does not know the zone
+ca = \"ca.pem\"                  # only where the ingress has certificates of a CA of its own
+```
+
+## Keys
+";
+
+const RECIPE: &str = "
+`recipes/<name>/recipe.toml` says what is particular about a recipe: how to know that it is well, which variables its app needs, what does not
+apply to it. Each key can be left out, and so can the file. Tests and all that needs code are in Rust files beside it:
+[write custom tests](../how-to/custom-tests.md).
+
+The file is TOML. An unknown key is an error, told with its line, its column and the closest match. `taster schema recipe` prints the JSON
+Schema that this page is made from.
+
+```toml
+health_path = \"/api/health\"
+health_status = [200, 204]
+one_shots = [\"migrate\"]
+
+[env]
+PUBLIC_URL = \"https://{domain}/\"
+
+[[databases]]
+service = \"db\"
+kind = \"postgres\"
+
+[not_applicable]
+\"mail::a message is sent\" = \"there is no mail server on the host\"
+```
+
+## Keys
+";
+
+const EVENTS: &str = "
+`events.jsonl` in the folder of a run is its journal: one JSON document a line, only ever appended to. What announces something, such as
+`claimed`, is on the disk before it is done. All that taster says of a run is derived from these lines, and so is what the janitor
+sweeps when the run was killed. The last line may be cut; a reader skips what it cannot read.
+
+`taster schema events` prints the JSON Schema of one line, which this page is made from.
+
+## Keys of each line
+";
+
+const CONTEXT: &str = "
+A custom test that is an executable is told about the app by a JSON document. It stands in the file that `TASTER_CONTEXT` names, and on
+standard input as well. The answer is the exit code: 0 when what the test asserts holds, 77 when it does not apply, any other when it does not
+hold. [Write custom tests](../how-to/custom-tests.md#a-test-in-another-language) shows one.
+
+`taster schema context` prints the JSON Schema that this page is made from.
+
+## Keys
+";
+
+const EXIT_CODES: &str = "
+When several apply to a run, the first of these is its exit code: 128+n, 6, 4, 2, 1, 3, 5, 0. So 4 hides whether the recipe is green or red;
+the verdict in `results.json` and on the terminal stands all the same.
+
+Commands other than `run` use the same codes:
+
+| command | exit codes |
+|---|---|
+| `taster look STACK` | 0 the stack has settled, 1 it has failed, 3 neither was decided in time |
+| `taster janitor` | 0 nothing is left, 4 something is left that could not be removed |
+| `taster sandbox status` | 0 all of the sandbox is there, 3 something is missing |
+
+An engine that does not answer, or a sandbox that cannot be made, is 3: it is not the recipe's fault.
+";
