@@ -28,7 +28,7 @@ use crate::{
     ports::{Files, Machine, Port, ServiceAddress, Swarm},
 };
 
-/// The socket behind docker's own default context, which is what abra calls `default` (`abra.md` 2).
+/// The socket behind docker's own default context, which is what abra calls `default` (docs/reference/abra.md 2).
 const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
 
 /// This machine, as `/proc` and the file systems show it.

@@ -193,7 +193,7 @@ impl ChildRegister for Log {
 #[cfg(test)]
 mod tests {
     use crate::adapters::clock::SystemClock;
-    use crate::*;
+    use super::*;
 
     #[test]
     fn a_claim_that_cannot_be_right_leaves_the_journal_whole() {

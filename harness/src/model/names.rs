@@ -154,7 +154,7 @@ name!(
     }
 );
 
-/// How many characters of a stack name abra keeps (`abra.md` 2.1).
+/// How many characters of a stack name abra keeps (docs/reference/abra.md 2.1).
 pub const STACK_LIMIT: usize = 45;
 /// The engine's limit for the name of a service.
 pub const SERVICE_LIMIT: usize = 63;

@@ -98,7 +98,7 @@ fn passing(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::*;
+    use super::*;
 
     #[test]
     fn a_changed_file_means_its_own_tests_or_all() {

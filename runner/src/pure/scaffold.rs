@@ -116,7 +116,7 @@ fn parity(recipe: &RecipeName) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::*;
+    use super::*;
 
     #[test]
     fn a_database_is_known_by_its_image() {

@@ -54,7 +54,7 @@ fn length(text: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use crate::*;
+    use super::*;
 
     #[test]
     fn rows_lose_from_their_widest_column_and_no_word_is_cut() {

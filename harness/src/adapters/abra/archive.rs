@@ -8,7 +8,7 @@ use std::{
 
 use flate2::read::MultiGzDecoder;
 
-/// Its name in abra's working folder (`abra.md` 7.3).
+/// Its name in abra's working folder (docs/reference/abra.md 7.3).
 pub(super) const FILE: &str = "backup.tar.gz";
 
 /// The bytes of all files in it at `path`, which names a volume; what is packed itself counts by what comes out of it. `None` when it

@@ -11,7 +11,7 @@ use crate::{
 /// The words behind `abra`: global flags, the command, its flags, positionals. This order suits every version of abra.
 ///
 /// `-C` keeps abra from moving, fetching or judging the checkout, `-o` from asking git remotes, `-c` from waiting, `-D` from
-/// asking DNS (`abra.md` 4).
+/// asking DNS (docs/reference/abra.md 4).
 pub(super) fn argv(call: &Call) -> Vec<String> {
     let words: Vec<&str> = match call {
         Call::Version => vec!["--version"],

@@ -24,7 +24,7 @@ use crate::{
     },
 };
 
-/// The files without which a folder is no recipe (`abra.md` 3.1).
+/// The files without which a folder is no recipe (docs/reference/abra.md 3.1).
 pub const RECIPE_FILES: [&str; 2] = ["compose.yml", ".env.sample"];
 /// The network that public services are on, by Co-op Cloud's convention.
 const PROXY: &str = "proxy";
@@ -157,7 +157,7 @@ fn unreadable(sentence: &str) -> Failure {
     Failure::new(Cause::Unresolvable, sentence)
 }
 
-/// The version that the files say of themselves, by the label that Co-op Cloud has for it (`abra.md` 3.5).
+/// The version that the files say of themselves, by the label that Co-op Cloud has for it (docs/reference/abra.md 3.5).
 pub fn version(resolved: &Resolved) -> Option<&str> {
     let key = format!("coop-cloud.{}.version", resolved.stack);
     resolved.services.values().find_map(|service| service.labels.get(&key)).map(String::as_str)

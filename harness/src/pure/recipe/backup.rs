@@ -1,7 +1,7 @@
 //! What the labels of an app say about its backup, and what abra says of a snapshot. Pure.
 //!
-//! The labels are those of version 2 of the backupbot specification (`abra.md` 7.1); the one label of version 1 with a path is ignored
-//! by the bot, and so it is here.
+//! Labels follow version 2 of the backupbot specification (docs/reference/abra.md 7.1). The bot ignores the path label of version 1,
+//! and so does this module.
 
 use std::collections::BTreeMap;
 
@@ -116,7 +116,7 @@ pub fn listed(text: &str, name: &str, path: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::*;
+    use super::*;
 
     #[test]
     fn an_id_is_found_in_json_and_in_words() {

@@ -169,7 +169,7 @@ fn redis(database: &Database, act: CanaryAct, nonce: &str) -> String {
 mod tests {
     use std::process::Command;
 
-    use crate::*;
+    use super::*;
 
     fn database(kind: DatabaseKind) -> Database {
         Database { service: "db".into(), kind, name: None, user: None, password_file: None, path: None }

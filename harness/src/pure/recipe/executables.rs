@@ -124,7 +124,7 @@ fn kind(first: &str) -> Result<TestKind, String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::*;
+    use super::*;
 
     fn seen(path: &str, kind: FileKind, first: &str) -> SeenFile {
         SeenFile { path: path.into(), kind, first: first.into() }

@@ -1,6 +1,6 @@
 //! What `abra recipe lint` says: its table, and what of it head broke. Pure.
 //!
-//! abra exits with 0 whatever rules are broken (`abra.md` 6.1), so the table is what counts; its last line is held against it.
+//! abra exits with 0 although rules are broken (docs/reference/abra.md 6.1), so the table counts, and its last line must agree.
 
 use std::fmt;
 
@@ -222,7 +222,7 @@ pub enum Unreadable {
     },
 }
 
-/// The table of `abra recipe lint` (`abra.md` 6.2): a row a rule, in any order, cells between vertical bars of whatever kind. A row
+/// The table of `abra recipe lint` (docs/reference/abra.md 6.2): a row a rule, in any order, cells between vertical bars. A row
 /// that was wrapped goes on in rows without a number, which are left out.
 pub fn parse(text: &str) -> Result<Linted, Unreadable> {
     let text = plain(text);

@@ -1,6 +1,6 @@
 //! The commands that an app's `.env` names for after a deploy or an upgrade. Pure.
 //!
-//! abra performs them once it has seen the deploy converge, and so skips them when it is told not to wait (`abra.md` 3.2).
+//! abra performs them after the deploy has converged, and skips them with `-c` (docs/reference/abra.md 3.2).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -56,7 +56,7 @@ pub fn commands(env: &Env, after: Post) -> Result<Vec<Command>, String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::*;
+    use super::*;
 
     #[test]
     fn commands_are_separated_by_bars_and_their_words_by_blanks() {

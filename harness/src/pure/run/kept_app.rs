@@ -52,7 +52,7 @@ pub fn keeping(reading: &Reading, now: Wall) -> Keeping {
 
 #[cfg(test)]
 mod tests {
-    use crate::*;
+    use super::*;
     use crate::{
         model::{names::RunId, time::Mono},
         pure::host::claim::Claim,

@@ -492,7 +492,7 @@ fn barred(plan: &Plan, state: &RunState, planned: &Planned) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::*;
+    use super::*;
 
     #[test]
     fn a_run_has_left_nothing_only_when_that_was_seen() {

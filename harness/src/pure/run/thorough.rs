@@ -81,7 +81,7 @@ pub fn outcome(plan: &Plan, state: &RunState) -> Option<Outcome> {
 #[cfg(test)]
 mod tests {
     use crate::pure::recipe::compose::Entry;
-    use crate::*;
+    use super::*;
 
     fn tree(sample: &str, files: &[&str]) -> Tree {
         let files = files.iter().map(|file| ((*file).to_owned(), Entry::Text(String::new())));

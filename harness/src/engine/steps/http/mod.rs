@@ -94,7 +94,7 @@ pub(super) async fn http(context: &Context<'_>, id: &StepId, budget: Duration) -
     }
 }
 
-/// The convergence timeout that the recipe declares, by its label `coop-cloud.<stack>.timeout` (`abra.md` 5.2).
+/// The convergence timeout that the recipe declares in its label `coop-cloud.<stack>.timeout` (docs/reference/abra.md 5.2).
 fn declared_timeout(services: &Services) -> Option<Duration> {
     services
         .values()

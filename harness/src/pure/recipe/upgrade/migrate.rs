@@ -47,7 +47,7 @@ pub fn migrate(env: &Env, base: &Env, head: &Env) -> Migration {
     migration
 }
 
-/// Whether a key holds the version of a secret (`abra.md` 3.3).
+/// Whether a key holds the version of a secret (docs/reference/abra.md 3.3).
 fn is_secret_version(key: &str) -> bool {
     key.starts_with("SECRET_") && key.ends_with("_VERSION")
 }
