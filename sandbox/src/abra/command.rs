@@ -1,5 +1,5 @@
-//! `abra app command`: a function of the recipe's `abra.sh`, called in the container of a service (`abra.md` 4.11). With `--local` and as
-//! `list` the stand-in does not know it.
+//! `abra app command`: calls a function of `abra.sh` in a service's container (docs/reference/abra.md 4.11). The stand-in
+//! supports neither `--local` nor `list`.
 
 use std::path::Path;
 

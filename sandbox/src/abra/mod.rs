@@ -47,7 +47,7 @@ struct Context {
 }
 
 impl Context {
-    /// The recipe `name`, which is cloned when it is not there yet; offline that is fatal (`abra.md` 8).
+    /// The recipe `name`, which is cloned when it is not there yet; offline that is fatal (docs/reference/abra.md 8).
     fn recipe(&self, name: &str) -> Done<checkout::Recipe> {
         let sources = (!self.offline).then_some(self.sources.as_path());
         checkout::Recipe::ensure_exists(&self.abra_dir, sources, name)

@@ -131,7 +131,7 @@ fn trial(case: Case, engine: Option<Engine>) -> Trial {
         let world = Prepared::new(&place);
         world.prepare(case.world)?;
         let told = |at: usize, problem: String| {
-            Failed::from(format!("step {}: {problem}\n(abra.md {}, trusted as {:?})", at + 1, case.fact, case.trust))
+            Failed::from(format!("step {}: {problem}\n(docs/reference/abra.md {}, trust {:?})", at + 1, case.fact, case.trust))
         };
         case.step.iter().enumerate().try_for_each(|(at, step)| world.take(step).map_err(|problem| told(at, problem)))
     })

@@ -1,4 +1,5 @@
-//! The sixteen rules (`abra.md` 6.3). What only a catalogue or a network could answer is skipped: the sandbox has neither.
+//! The sixteen rules (docs/reference/abra.md 6.3). Rules that need a catalogue or a network are skipped, because the sandbox
+//! has neither.
 
 use super::{
     super::{env, terminal::Done},
