@@ -1,6 +1,6 @@
 //! What a stack is waiting for: a fold of looks and a judgement over it, all pure.
 //!
-//! The engine's facts that these rules rest on are in `docs/architecture.md`, section "Convergence".
+//! The facts about the engine behind these rules are in docs/reference/swarm.md 1 to 3.
 
 mod cadence;
 mod evaluate;
