@@ -20,7 +20,7 @@ use bollard::{
 use crate::{
     embedded::digest,
     engine::{answer, found, labels},
-    error::SandboxError,
+    error::{LastObservation, SandboxError},
     home::Home,
     images,
     layout::Layout,
@@ -119,8 +119,8 @@ async fn until(what: &str, holds: impl AsyncFn() -> Result<bool, SandboxError>) 
     let started = Instant::now();
     while !holds().await? {
         if started.elapsed() > PATIENCE {
-            let last = "it has not happened yet; see docker service ps".to_owned();
-            return Err(SandboxError::NotReady { what: what.to_owned(), after: PATIENCE, last });
+            let source = LastObservation::State("it has not happened yet; see docker service ps".into());
+            return Err(SandboxError::NotReady { what: what.to_owned(), after: PATIENCE, source });
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

@@ -8,7 +8,7 @@ use std::{
 use crate::{
     backup, engine,
     engine::swarm::{self, Left},
-    error::SandboxError,
+    error::{LastObservation, SandboxError},
     home::{Home, lock},
     images, ingress,
     ingress::agent,
@@ -44,8 +44,8 @@ pub async fn down(home: &Home, say: &mut dyn FnMut(Progress)) -> Result<(), Sand
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         if dockerd.alive() {
-            let last = format!("process {} still runs", dockerd.pid);
-            return Err(SandboxError::NotReady { what: "the end of dockerd".into(), after: STOP, last });
+            let source = LastObservation::State(format!("process {} still runs", dockerd.pid));
+            return Err(SandboxError::NotReady { what: "the end of dockerd".into(), after: STOP, source });
         }
         teller.say("stopped the Docker engine");
     }
@@ -72,7 +72,7 @@ async fn remove_objects(
     if let Some(network) = network.filter(|network| network.id.is_some() && network.id == made.network) {
         match swarm::remove_network(docker, &network.id.unwrap_or_default()).await {
             Ok(()) => teller.say(format!("removed the network {}", layout.network)),
-            Err(error) => teller.say(format!("kept the network {}: {error}", layout.network)),
+            Err(error) => teller.say(format!("kept the network {}: {}", layout.network, error.with_causes())),
         }
     }
     for image in made.images {

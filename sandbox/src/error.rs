@@ -1,17 +1,26 @@
-//! How the sandbox can fail to be made: each one sentence and what to do about it.
+//! Errors of the sandbox: what failed, its cause, and what the user can do.
+//!
+//! `Display` is one short sentence without the cause. The cause is the `source()`, so that whoever prints the error decides how
+//! to show the chain. [`SandboxError::hints`] has what the user can do.
 
-use std::{io, path::Path, time::Duration};
+use std::{
+    error::Error,
+    io,
+    path::{Path, PathBuf},
+    process::ExitStatus,
+    time::Duration,
+};
 
-/// Why the sandbox could not be made, shown or removed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// A failure to make, show or remove the sandbox.
+#[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
-    /// There is no engine, or none that we can install or start.
-    #[error("there is no Docker engine on this machine: {why}")]
+    /// No engine answers, and none can be started or installed.
+    #[error("there is no Docker engine on this machine")]
     NoEngine {
-        /// Why not.
-        why: String,
+        /// Why there is none.
+        source: NoEngine,
     },
-    /// We may not use the engine's socket.
+    /// The user may not open the engine's socket.
     #[error("no permission to use the Docker engine at {socket}")]
     NotPermitted {
         /// The socket.
@@ -23,111 +32,294 @@ pub enum SandboxError {
         /// The socket.
         socket: String,
     },
-    /// The engine is a worker of somebody's Swarm.
+    /// The engine is a worker of a Swarm, and only a manager can deploy.
     #[error("the Docker engine at {socket} is a worker of a Swarm that is managed elsewhere")]
     Worker {
         /// The socket.
         socket: String,
     },
-    /// The engine was started and does not answer.
-    #[error("dockerd was started and does not answer: {last}")]
-    EngineDumb {
-        /// Its last words.
-        last: String,
+    /// dockerd was started and does not answer.
+    #[error("dockerd was started and does not answer")]
+    EngineStart {
+        /// How the start failed.
+        source: EngineStartError,
     },
-    /// The engine refused something.
-    #[error("the Docker engine answers {call} with: {message}")]
+    /// A call of the engine's API failed.
+    #[error("the Docker engine call `{call}` failed")]
     Engine {
-        /// The call.
+        /// The call, as the command line of Docker names it.
         call: String,
-        /// Its sentence.
-        message: String,
+        /// How it failed.
+        source: CallError,
     },
-    /// The ingress cannot have its port.
+    /// The ingress cannot listen on its port.
     #[error("port {port} of {address} is taken by {by}")]
     PortTaken {
-        /// The address that the ingress wants.
+        /// The address that the ingress listens on.
         address: String,
         /// The port.
         port: u16,
-        /// Who listens there: a process with its id, or a container.
+        /// What listens there: a process with its id, or a container.
         by: String,
     },
-    /// The network for the apps exists, but is of no use.
-    #[error("the network {name} exists, but {what}")]
+    /// The network for the apps exists and cannot be used.
+    #[error("the network {name} exists, but {problem}")]
     BadNetwork {
         /// The network.
         name: String,
         /// What is wrong with it.
-        what: String,
+        problem: NetworkProblem,
     },
-    /// An image is neither there nor to be had.
-    #[error("image {image} cannot be had: {missing}")]
+    /// The engine does not have an image, and it can be neither pulled nor assembled.
+    #[error("the image {image} is not available")]
     NoImage {
         /// The image.
         image: String,
-        /// What is missing to have it.
-        missing: String,
+        /// Why not.
+        source: ImageError,
     },
-    /// A program failed or is missing.
-    #[error("{program} failed: {message}")]
+    /// A program of the machine failed or is missing.
+    #[error("{program} failed")]
     Program {
-        /// The program, with what it was to do.
+        /// The program.
         program: String,
-        /// Its last words.
-        message: String,
+        /// How it failed.
+        source: ProgramError,
     },
-    /// A file could not be read or written.
-    #[error("cannot use {path}: {message}")]
+    /// The ingress refused a change of its routes, or does not answer.
+    #[error("the ingress did not accept {method} on its admin interface")]
+    Ingress {
+        /// The HTTP method of the request.
+        method: String,
+        /// How the request failed.
+        source: AdminError,
+    },
+    /// The keys of the sandbox's CA or of its zone could not be made.
+    #[error("cannot create the certificate of the sandbox")]
+    Certificate {
+        /// The failure of the cryptographic library.
+        source: rcgen::Error,
+    },
+    /// A file or a folder could not be read or written.
+    #[error("cannot use {}", path.display())]
     File {
-        /// The file.
-        path: String,
-        /// The system's sentence.
-        message: String,
+        /// The file or the folder.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
     },
-    /// Another process holds the sandbox's lock.
+    /// Another process holds a lock of the sandbox.
     #[error("another taster has been at work on the sandbox for {after:?}")]
     Busy {
-        /// How long it was waited for.
+        /// How long this process waited for it.
         after: Duration,
     },
-    /// Something that was started did not become ready.
-    #[error("{what} was not ready within {after:?}: {last}")]
+    /// Something did not reach the state that it was waited for.
+    #[error("{what} was not ready within {after:?}")]
     NotReady {
-        /// What.
+        /// What was waited for.
         what: String,
-        /// How long it was waited for.
+        /// How long.
         after: Duration,
-        /// What was seen last.
-        last: String,
+        /// What was observed last.
+        source: LastObservation,
     },
 }
 
+/// Why a machine has no usable engine.
+#[derive(Debug, thiserror::Error)]
+pub enum NoEngine {
+    /// No process listens on the socket.
+    #[error("nothing listens at {socket}")]
+    NotListening {
+        /// The socket.
+        socket: String,
+    },
+    /// An engine is installed but not running, and the user may not start it.
+    #[error("one is installed, but only root can start it")]
+    StartNeedsRoot,
+    /// No engine is installed, and the user may not install one.
+    #[error("only root can install one")]
+    InstallNeedsRoot,
+    /// The machine has no `apt-get`.
+    #[error("this is neither Debian nor Ubuntu")]
+    UnknownDistribution,
+    /// `apt-get install` failed.
+    #[error("the installation failed")]
+    Install(#[source] Box<SandboxError>),
+}
+
+/// How the start of dockerd failed.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineStartError {
+    /// The process could not be created.
+    #[error("the process cannot be started")]
+    Spawn(#[from] io::Error),
+    /// dockerd ended. The text is the last line of its log.
+    #[error("it ended with: {0}")]
+    Ended(String),
+    /// It runs without answering.
+    #[error("no answer within {0:?}")]
+    NoAnswer(Duration),
+}
+
+/// How a call of the engine failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// The engine answered with an error. The text is the engine's.
+    #[error("{0}")]
+    Refused(String),
+    /// The connection or the answer is broken.
+    #[error(transparent)]
+    Client(Box<bollard::errors::Error>),
+    /// The engine did not answer.
+    #[error("no answer within {0:?}")]
+    NoAnswer(Duration),
+}
+
+impl From<bollard::errors::Error> for CallError {
+    fn from(error: bollard::errors::Error) -> Self {
+        match error {
+            bollard::errors::Error::DockerResponseServerError { message, .. } => Self::Refused(message),
+            error => Self::Client(Box::new(error)),
+        }
+    }
+}
+
+/// What is wrong with the network for the apps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NetworkProblem {
+    /// It is not attachable.
+    #[error("plain containers may not attach to it")]
+    NotAttachable,
+    /// Its driver is not `overlay`.
+    #[error("it is not an overlay network")]
+    NotOverlay,
+}
+
+/// Why an image is not available.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageError {
+    /// Its name is the sandbox's, and this build does not know it.
+    #[error("this taster has no source for it")]
+    UnknownSource,
+    /// It is another's image, and no registry is reachable.
+    #[error("no registry answered, and the sandbox has no source for it")]
+    NoRegistry,
+    /// The registry did not give it.
+    #[error("it cannot be pulled")]
+    Pull(#[source] CallError),
+    /// It could not be assembled.
+    #[error("it cannot be assembled")]
+    Assemble(#[source] Box<SandboxError>),
+}
+
+/// How a program failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ProgramError {
+    /// It is not installed. The text is what installs it or why it is needed.
+    #[error("not found; {0}")]
+    NotFound(&'static str),
+    /// The process could not be started, or its input not written.
+    #[error("it cannot be started")]
+    Start(#[from] io::Error),
+    /// It ended with an error and wrote this last.
+    #[error("{0}")]
+    Output(String),
+    /// It ended with an error and wrote nothing.
+    #[error("{0}")]
+    Status(ExitStatus),
+    /// It succeeded without the file that it should have made.
+    #[error("it left no archive")]
+    NoArchive,
+    /// It was killed after this time.
+    #[error("it did not end within {0:?}")]
+    Timeout(Duration),
+}
+
+/// How a request to the ingress's admin interface failed.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// The socket cannot be used.
+    #[error("its socket cannot be used")]
+    Socket(#[from] io::Error),
+    /// It does not answer.
+    #[error("no answer within {0:?}")]
+    NoAnswer(Duration),
+    /// It answered with another status than 200. The text is its answer.
+    #[error("{0}")]
+    Refused(String),
+    /// Its answer is not the JSON that was expected.
+    #[error("its answer cannot be read")]
+    Answer(#[from] serde_json::Error),
+}
+
+/// What was observed last of something that did not get ready.
+#[derive(Debug, thiserror::Error)]
+pub enum LastObservation {
+    /// Its state, as a sentence.
+    #[error("{0}")]
+    State(String),
+    /// A request to it failed.
+    #[error(transparent)]
+    Failure(Box<SandboxError>),
+}
+
 impl SandboxError {
-    pub(crate) fn file(path: &Path, error: io::Error) -> Self {
-        Self::File { path: path.display().to_string(), message: error.to_string() }
+    pub(crate) fn file(path: &Path, source: io::Error) -> Self {
+        Self::File { path: path.to_owned(), source }
     }
 
-    /// What to do about it, in one sentence.
-    pub fn remedy(&self) -> String {
-        match self {
+    pub(crate) fn program(program: &str, source: ProgramError) -> Self {
+        Self::Program { program: program.to_owned(), source }
+    }
+
+    /// What the user can do, one sentence each.
+    pub fn hints(&self) -> Vec<String> {
+        let hint = match self {
             Self::NoEngine { .. } => "Install one, on Debian or Ubuntu with: apt-get install docker.io".into(),
             Self::NotPermitted { .. } => {
                 "Run taster as root, or join the group of the socket with: usermod -aG docker $USER, and log in again".into()
             }
             Self::Rootless { .. } => "Use an engine that runs as root, or a host file for a server.".into(),
-            Self::Worker { .. } => "Use a machine of its own, or a host file for a manager of that Swarm.".into(),
-            Self::EngineDumb { .. } => "Start dockerd by hand to see why it does not run.".into(),
-            Self::Engine { .. } => "See what the engine's log says about it.".into(),
-            Self::PortTaken { by, .. } => {
-                format!("Stop {by}, or write a host file for the ingress that runs there.")
-            }
+            Self::Worker { .. } => "Use another machine, or a host file for a manager of that Swarm.".into(),
+            Self::EngineStart { .. } => "Start dockerd by hand to see why it does not run.".into(),
+            Self::Engine { .. } => "See the log of the Docker engine.".into(),
+            Self::PortTaken { by, .. } => format!("Stop {by}, or write a host file for the ingress that runs there."),
             Self::BadNetwork { name, .. } => format!("Remove it with: docker network rm {name}, or use a host file."),
             Self::NoImage { image, .. } => format!("Bring it onto the engine with: docker pull {image}, or docker load."),
             Self::Program { .. } => "Run it by hand to see why.".into(),
-            Self::File { .. } => "Mend its permissions, or free some space.".into(),
-            Self::Busy { .. } => "Wait for it, or end it.".into(),
-            Self::NotReady { .. } => "Try `taster sandbox down` and `taster sandbox up`.".into(),
-        }
+            Self::File { .. } => "Correct its permissions, or free some space.".into(),
+            Self::Busy { .. } => "Wait until it ends, or end it.".into(),
+            Self::Certificate { .. } | Self::Ingress { .. } | Self::NotReady { .. } => {
+                "Run `taster sandbox down`, then `taster sandbox up`.".into()
+            }
+        };
+        vec![hint]
+    }
+
+    /// The error and its causes in one line, separated by colons.
+    pub fn with_causes(&self) -> String {
+        let causes = std::iter::successors(self.source(), |&error| error.source());
+        causes.fold(self.to_string(), |line, cause| format!("{line}: {cause}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_follow_the_error_each_once() {
+        let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
+        let file = || Box::new(SandboxError::file(Path::new("/x"), denied()));
+        let assemble = SandboxError::NoImage { image: "a:1".into(), source: ImageError::Assemble(file()) };
+        assert_eq!(
+            assemble.with_causes(),
+            "the image a:1 is not available: it cannot be assembled: cannot use /x: permission denied"
+        );
+        let last = LastObservation::Failure(file());
+        let late = SandboxError::NotReady { what: "the ingress".into(), after: Duration::from_secs(20), source: last };
+        assert_eq!(late.with_causes(), "the ingress was not ready within 20s: cannot use /x: permission denied");
     }
 }

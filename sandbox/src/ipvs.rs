@@ -21,7 +21,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::{
     engine::{self, answer, found, labels},
-    error::SandboxError,
+    error::{LastObservation, SandboxError},
     images,
     layout::Layout,
 };
@@ -136,8 +136,8 @@ pub(crate) async fn remove(docker: &Docker, layout: &Layout) -> Result<(), Sandb
             return Ok(());
         }
         if started.elapsed() > GONE {
-            let last = format!("{} of its containers are still there", left.len());
-            return Err(SandboxError::NotReady { what: format!("the end of service {service}"), after: GONE, last });
+            let source = LastObservation::State(format!("{} of its containers are still there", left.len()));
+            return Err(SandboxError::NotReady { what: format!("the end of service {service}"), after: GONE, source });
         }
         for id in left.into_iter().filter_map(|container| container.id) {
             // The engine may be removing it at this moment, which is as good; the next look shows it.

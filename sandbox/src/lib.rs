@@ -23,7 +23,10 @@ mod up;
 
 pub use crate::{
     down::down,
-    error::SandboxError,
+    error::{
+        AdminError, CallError, EngineStartError, ImageError, LastObservation, NetworkProblem, NoEngine, ProgramError,
+        SandboxError,
+    },
     progress::Progress,
     status::{Part, status},
     up::{Up, up},

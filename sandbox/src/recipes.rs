@@ -14,7 +14,7 @@ use tokio::{io::AsyncWriteExt, process::Command};
 
 use crate::{
     embedded::{RECIPES, digest},
-    error::SandboxError,
+    error::{ProgramError, SandboxError},
     home::Home,
     images,
     machine::programs::{find, run},
@@ -221,9 +221,9 @@ pub(crate) async fn ensure(home: &Home) -> Result<Vec<String>, SandboxError> {
 }
 
 async fn generate(place: &Path, history: &[u8]) -> Result<(), SandboxError> {
-    let failed = |message: String| SandboxError::Program { program: "git fast-import".into(), message };
+    let failed = |source: ProgramError| SandboxError::program("git fast-import", source);
     if find("git").is_none() {
-        return Err(SandboxError::Program { program: "git".into(), message: "it is not installed".into() });
+        return Err(SandboxError::program("git", ProgramError::NotFound("install it with: apt-get install git")));
     }
     let args = ["init", "--quiet", "--bare", "--template=", "--initial-branch=main"];
     run("git", args.iter().map(AsRef::<std::ffi::OsStr>::as_ref).chain([place.as_os_str()])).await?;
@@ -238,15 +238,16 @@ async fn generate(place: &Path, history: &[u8]) -> Result<(), SandboxError> {
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
-        .map_err(|error| failed(error.to_string()))?;
+        .map_err(|error| failed(error.into()))?;
     if let Some(mut input) = child.stdin.take() {
-        input.write_all(history).await.map_err(|error| failed(error.to_string()))?;
+        input.write_all(history).await.map_err(|error| failed(error.into()))?;
     }
-    let done = child.wait_with_output().await.map_err(|error| failed(error.to_string()))?;
+    let done = child.wait_with_output().await.map_err(|error| failed(error.into()))?;
     if done.status.success() {
         return Ok(());
     }
-    Err(failed(String::from_utf8_lossy(&done.stderr).lines().next().unwrap_or("no word").to_owned()))
+    let first = String::from_utf8_lossy(&done.stderr).lines().next().map(str::to_owned);
+    Err(failed(first.map_or(ProgramError::Status(done.status), ProgramError::Output)))
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ pub async fn status(home: &Home) -> Result<Vec<Part>, SandboxError> {
     let part = |name, there, what: String| Part { name, there, what };
     let docker = match engine::connect(&layout) {
         Ok(docker) => docker,
-        Err(error) => return Ok(vec![part("engine", false, error.to_string())]),
+        Err(error) => return Ok(vec![part("engine", false, error.with_causes())]),
     };
     let version = engine::answer("version", docker.version()).await?.version.unwrap_or_default();
     let made = home.made();

@@ -63,14 +63,14 @@ impl SandboxFixture {
             if env.ci {
                 let setup = Setup { layout: Layout::default(), exe: env.exe.clone(), abra: None };
                 let up = sandbox::up(&home, &setup, &mut |_| {}).await;
-                up.map_err(|error| format!("the sandbox cannot be made: {error}"))?;
+                up.map_err(|error| format!("the sandbox cannot be made: {}", error.with_causes()))?;
             } else {
-                let parts = sandbox::status(&home).await.map_err(|error| error.to_string())?;
+                let parts = sandbox::status(&home).await.map_err(|error| error.with_causes())?;
                 if let Some(part) = parts.iter().find(|part| !part.there && part.name != "warning") {
                     return Err(format!("the sandbox is not up ({}: {})", part.name, part.what));
                 }
             }
-            images::provide(&home, &[IMAGE.to_owned()], &mut |_| {}).await.map_err(|error| error.to_string())
+            images::provide(&home, &[IMAGE.to_owned()], &mut |_| {}).await.map_err(|error| error.with_causes())
         })?;
         let engine = Engine::local(IMAGE);
         engine

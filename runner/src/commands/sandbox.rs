@@ -125,5 +125,5 @@ pub(crate) fn tell(progress: Progress) {
 
 /// The command's error for one of the sandbox.
 pub(crate) fn error(error: SandboxError) -> CommandError {
-    CommandError::host(error.to_string()).remedy(error.remedy())
+    CommandError::host(error.with_causes()).remedy(error.hints().join(" "))
 }

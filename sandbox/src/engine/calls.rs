@@ -5,7 +5,7 @@ use std::{future::Future, time::Duration};
 use bollard::errors::Error;
 
 use super::PATIENCE;
-use crate::error::SandboxError;
+use crate::error::{CallError, SandboxError};
 
 /// Waits for one answer of the engine; `call` is what a reader of the error sees.
 pub(crate) async fn answer<T>(call: &str, future: impl Future<Output = Result<T, Error>>) -> Result<T, SandboxError> {
@@ -18,13 +18,12 @@ pub(crate) async fn answer_within<T>(
     call: &str,
     future: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, SandboxError> {
-    let refused = |message: String| SandboxError::Engine { call: call.to_owned(), message };
-    match tokio::time::timeout(patience, future).await {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(Error::DockerResponseServerError { message, .. })) => Err(refused(message)),
-        Ok(Err(error)) => Err(refused(error.to_string())),
-        Err(_) => Err(refused(format!("no answer within {patience:?}"))),
-    }
+    let failure = match tokio::time::timeout(patience, future).await {
+        Ok(Ok(value)) => return Ok(value),
+        Ok(Err(error)) => error.into(),
+        Err(_) => CallError::NoAnswer(patience),
+    };
+    Err(SandboxError::Engine { call: call.to_owned(), source: failure })
 }
 
 /// Like [`answer`], but what the engine does not know is `None`.

@@ -18,7 +18,7 @@ use bollard::{API_DEFAULT_VERSION, Docker};
 pub(crate) use calls::{answer, answer_within, found};
 
 use crate::{
-    error::SandboxError,
+    error::{EngineStartError, NoEngine, SandboxError},
     home::Home,
     layout::Layout,
     machine::{
@@ -51,7 +51,9 @@ fn open(socket: &Path) -> Result<Docker, Missing> {
 /// The engine, if one answers.
 pub(crate) fn connect(layout: &Layout) -> Result<Docker, SandboxError> {
     open(&layout.engine).map_err(|missing| match missing {
-        Missing::Absent => SandboxError::NoEngine { why: format!("nothing listens at {}", layout.engine.display()) },
+        Missing::Absent => {
+            SandboxError::NoEngine { source: NoEngine::NotListening { socket: layout.engine.display().to_string() } }
+        }
         Missing::NotPermitted => SandboxError::NotPermitted { socket: layout.engine.display().to_string() },
     })
 }
@@ -78,12 +80,11 @@ pub(crate) async fn ensure(home: &Home, layout: &Layout, teller: &mut Teller<'_>
 }
 
 async fn install(teller: &mut Teller<'_>) -> Result<(), SandboxError> {
-    let refuse = |why: &str| SandboxError::NoEngine { why: why.to_owned() };
     if find("apt-get").is_none() {
-        return Err(refuse("this is neither Debian nor Ubuntu"));
+        return Err(SandboxError::NoEngine { source: NoEngine::UnknownDistribution });
     }
     if !rustix::process::geteuid().is_root() {
-        return Err(refuse("to install one takes root"));
+        return Err(SandboxError::NoEngine { source: NoEngine::InstallNeedsRoot });
     }
     update_lists(teller).await?;
     teller.say("installing the Docker engine (docker.io)");
@@ -93,14 +94,14 @@ async fn install(teller: &mut Teller<'_>) -> Result<(), SandboxError> {
         packages.push("docker-cli");
     }
     let args = ["install", "-y", "-q", "--no-install-recommends"].into_iter().chain(packages);
-    run("apt-get", args).await.map_err(|error| refuse(&error.to_string()))?;
+    run("apt-get", args).await.map_err(|error| SandboxError::NoEngine { source: NoEngine::Install(Box::new(error)) })?;
     teller.say("installed the Docker engine");
     Ok(())
 }
 
 async fn start(home: &Home, layout: &Layout) -> Result<Docker, SandboxError> {
     if !rustix::process::geteuid().is_root() {
-        return Err(SandboxError::NoEngine { why: "one is installed, but it takes root to start it".into() });
+        return Err(SandboxError::NoEngine { source: NoEngine::StartNeedsRoot });
     }
     if Path::new("/run/systemd/system").exists() {
         run("systemctl", ["start", "docker"]).await?;
@@ -121,7 +122,7 @@ async fn start(home: &Home, layout: &Layout) -> Result<Docker, SandboxError> {
         .stdout(file)
         .stderr(also)
         .spawn()
-        .map_err(|error| SandboxError::EngineDumb { last: error.to_string() })?;
+        .map_err(|error| SandboxError::EngineStart { source: error.into() })?;
     let mut made = home.made();
     made.dockerd = Process::of(child.id());
     home.keep_made(&made)?;
@@ -143,10 +144,10 @@ async fn wait(layout: &Layout, ended: impl Fn() -> Option<String>) -> Result<Doc
             return Ok(docker);
         }
         if let Some(last) = ended() {
-            return Err(SandboxError::EngineDumb { last });
+            return Err(SandboxError::EngineStart { source: EngineStartError::Ended(last) });
         }
         if started.elapsed() > START {
-            return Err(SandboxError::EngineDumb { last: format!("no answer within {START:?}") });
+            return Err(SandboxError::EngineStart { source: EngineStartError::NoAnswer(START) });
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

@@ -9,7 +9,12 @@ use bollard::{
 };
 
 use super::{answer, found, labels};
-use crate::{error::SandboxError, home::Home, layout::Layout, progress::Teller};
+use crate::{
+    error::{LastObservation, NetworkProblem, SandboxError},
+    home::Home,
+    layout::Layout,
+    progress::Teller,
+};
 
 /// Makes the engine a manager, unless it is one.
 pub(crate) async fn ensure(docker: &Docker, home: &Home, layout: &Layout, teller: &mut Teller<'_>) -> Result<(), SandboxError> {
@@ -48,11 +53,11 @@ pub(crate) async fn ensure_network(
     teller: &mut Teller<'_>,
 ) -> Result<(), SandboxError> {
     if let Some(network) = allocated(docker, &layout.network).await? {
-        let bad = |what: &str| Err(SandboxError::BadNetwork { name: layout.network.clone(), what: what.to_owned() });
+        let bad = |problem| Err(SandboxError::BadNetwork { name: layout.network.clone(), problem });
         return match (network.driver.as_deref(), network.attachable) {
             (Some("overlay"), Some(true)) => Ok(()),
-            (Some("overlay"), _) => bad("plain containers may not attach to it"),
-            _ => bad("it is no overlay network"),
+            (Some("overlay"), _) => bad(NetworkProblem::NotAttachable),
+            _ => bad(NetworkProblem::NotOverlay),
         };
     }
     let range =
@@ -132,8 +137,9 @@ pub(crate) async fn remove_network(docker: &Docker, id: &str) -> Result<(), Sand
             Err(error) => Some(error),
         };
         if started.elapsed() > RELEASE {
-            let last = last.map_or_else(|| "it is still there".to_owned(), |error| error.to_string());
-            return Err(SandboxError::NotReady { what: "the end of the network".into(), after: RELEASE, last });
+            let still_there = || LastObservation::State("it is still there".into());
+            let source = last.map_or_else(still_there, |error| LastObservation::Failure(Box::new(error)));
+            return Err(SandboxError::NotReady { what: "the end of the network".into(), after: RELEASE, source });
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -184,9 +190,9 @@ mod tests {
     #[tokio::test]
     async fn a_swarm_is_dissolved_only_when_it_is_known_that_nothing_runs_on_it() {
         let (left, asked) = left_with(200, "[]").await;
-        assert_eq!((left, asked), (Ok(Left::Dissolved), ["info", "services", "leave"].map(str::to_owned).to_vec()));
+        assert_eq!((left.unwrap(), asked), (Left::Dissolved, ["info", "services", "leave"].map(str::to_owned).to_vec()));
         let (left, asked) = left_with(200, "[{}, {}]").await;
-        assert_eq!((left, asked.contains(&"leave".to_owned())), (Ok(Left::InUse(2)), false));
+        assert_eq!((left.unwrap(), asked.contains(&"leave".to_owned())), (Left::InUse(2), false));
         let (left, asked) = left_with(500, r#"{"message": "rpc error: deadline exceeded"}"#).await;
         assert!(left.is_err() && !asked.contains(&"leave".to_owned()), "{left:?} {asked:?}");
     }

@@ -1,6 +1,6 @@
 //! Small files of the sandbox's folder: TOML, replaced as a whole.
 
-use std::{fs, path::Path};
+use std::{fs, io, path::Path};
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -13,8 +13,7 @@ pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
 
 /// Writes a small TOML file in one piece.
 pub(crate) fn write(path: &Path, value: &impl Serialize) -> Result<(), SandboxError> {
-    let text = toml::to_string(value)
-        .map_err(|error| SandboxError::File { path: path.display().to_string(), message: error.to_string() })?;
+    let text = toml::to_string(value).map_err(|error| SandboxError::file(path, io::Error::other(error)))?;
     replace(path, text.as_bytes(), 0o600)
 }
 

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     embedded,
     engine::labels::LABEL,
-    error::SandboxError,
+    error::{ImageError, SandboxError},
     home::Home,
     machine::{packages, programs::find},
     progress::Teller,
@@ -29,7 +29,8 @@ use crate::{
 /// Assembles an image and gives it to the engine.
 pub(super) async fn assemble(docker: &Docker, home: &Home, source: &Source, teller: &mut Teller<'_>) -> Result<(), SandboxError> {
     let image = source.image();
-    let missing = |error: SandboxError| SandboxError::NoImage { image: image.clone(), missing: error.to_string() };
+    let missing =
+        |error: SandboxError| SandboxError::NoImage { image: image.clone(), source: ImageError::Assemble(Box::new(error)) };
     let cache = home.cache();
     let draft = Draft::new(&cache)?;
     let root = draft.path().join("root");

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    error::SandboxError,
+    error::{ProgramError, SandboxError},
     machine::programs::{find, run},
 };
 
@@ -14,8 +14,7 @@ use crate::{
 /// no network. apt checks the signatures as for an installation.
 pub(crate) async fn unpack(cache: &Path, packages: &[String], root: &Path) -> Result<(), SandboxError> {
     if find("apt-get").is_none() {
-        let message = "not found; images can be assembled on Debian and Ubuntu only".to_owned();
-        return Err(SandboxError::Program { program: "apt-get".into(), message });
+        return Err(SandboxError::program("apt-get", ProgramError::NotFound("images are assembled on Debian and Ubuntu only")));
     }
     let archives = archives(cache, packages).await?;
     fs::create_dir_all(root).map_err(|error| SandboxError::file(root, error))?;

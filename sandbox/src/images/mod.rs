@@ -14,7 +14,7 @@ use std::{
     collections::HashMap,
     fs,
     io::{self, Read},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -28,7 +28,7 @@ use self::source::{Source, sources};
 use crate::{
     embedded::{self, SPECIMEN_DIGEST},
     engine::{self, answer, found, labels::LABEL},
-    error::SandboxError,
+    error::{ImageError, SandboxError},
     home::{Home, lock},
     progress::Teller,
 };
@@ -154,7 +154,7 @@ async fn provide_one(
                         teller.say(format!("pulled the image {image}"));
                         return Ok(false);
                     }
-                    Err(error) => teller.say(format!("{error}; it is assembled instead")),
+                    Err(error) => teller.say(format!("{}; it is assembled instead", error.with_causes())),
                 }
             }
             assemble::assemble(docker, home, source, teller).await?;
@@ -174,11 +174,8 @@ async fn provide_one(
             Ok(false)
         }
         None => {
-            let missing = match image.starts_with(REGISTRY) {
-                true => "this taster has no source for it",
-                false => "no registry answered, and the sandbox has no source for it",
-            };
-            Err(SandboxError::NoImage { image: image.to_owned(), missing: missing.to_owned() })
+            let source = if image.starts_with(REGISTRY) { ImageError::UnknownSource } else { ImageError::NoRegistry };
+            Err(SandboxError::NoImage { image: image.to_owned(), source })
         }
     }
 }
@@ -199,7 +196,7 @@ async fn present(docker: &Docker, image: &str) -> Result<Option<HashMap<String, 
 async fn pull(docker: &Docker, image: &str) -> Result<(), SandboxError> {
     let options = CreateImageOptionsBuilder::default().from_image(image).build();
     let pulled = docker.create_image(Some(options), None, None).try_for_each(|_| async { Ok(()) });
-    pulled.await.map_err(|error| SandboxError::NoImage { image: image.to_owned(), missing: error.to_string() })
+    pulled.await.map_err(|error| SandboxError::NoImage { image: image.to_owned(), source: ImageError::Pull(error.into()) })
 }
 
 async fn import_specimen(docker: &Docker) -> Result<(), SandboxError> {
@@ -210,7 +207,7 @@ async fn import_specimen(docker: &Docker) -> Result<(), SandboxError> {
         tar.into_inner()
     })();
     let changes = vec!["ENTRYPOINT [\"/specimen\"]".to_owned(), "EXPOSE 80/tcp".to_owned(), format!("LABEL {LABEL}=1")];
-    let bytes = made.map_err(|error| SandboxError::File { path: "the specimen's image".into(), message: error.to_string() })?;
+    let bytes = made.map_err(|error| SandboxError::file(Path::new("the specimen's image"), error))?;
     import(docker, &specimen(), Tar::Bytes(bytes), changes).await
 }
 
@@ -286,7 +283,7 @@ pub(crate) async fn remove(docker: &Docker, image: &str) -> Result<bool, Sandbox
     match docker.remove_image(image, None::<RemoveImageOptions>, None).await {
         Ok(_) => Ok(true),
         Err(bollard::errors::Error::DockerResponseServerError { status_code: 404 | 409, .. }) => Ok(false),
-        Err(error) => Err(SandboxError::Engine { call: "image rm".into(), message: error.to_string() }),
+        Err(error) => Err(SandboxError::Engine { call: "image rm".into(), source: error.into() }),
     }
 }
 
@@ -297,7 +294,7 @@ pub(crate) async fn remove_nameless(docker: &Docker) -> Result<(), SandboxError>
     match docker.prune_images(Some(options)).await {
         // 409: another one prunes just now, and the engine lets only one do so.
         Ok(_) | Err(bollard::errors::Error::DockerResponseServerError { status_code: 409, .. }) => Ok(()),
-        Err(error) => Err(SandboxError::Engine { call: "image prune".into(), message: error.to_string() }),
+        Err(error) => Err(SandboxError::Engine { call: "image prune".into(), source: error.into() }),
     }
 }
 

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::draft::Draft;
 use crate::{
     embedded::digest,
-    error::SandboxError,
+    error::{ProgramError, SandboxError},
     machine::programs::{find, run},
 };
 
@@ -61,8 +61,7 @@ pub(crate) fn arch() -> &'static str {
 /// Unpacks a package into `root`. Downloads are kept in `cache`, so that the next time needs little of the network.
 pub(crate) async fn unpack(cache: &Path, npm: &Npm, root: &Path) -> Result<(), SandboxError> {
     if find("npm").is_none() {
-        let message = "not found; install it with: apt-get install npm".to_owned();
-        return Err(SandboxError::Program { program: "npm".into(), message });
+        return Err(SandboxError::program("npm", ProgramError::NotFound("install it with: apt-get install npm")));
     }
     let room = Draft::new(cache)?;
     let set = |key: &str, value: &Path| -> OsString {
@@ -94,8 +93,7 @@ pub(crate) async fn unpack(cache: &Path, npm: &Npm, root: &Path) -> Result<(), S
 
 fn only_file(folder: &Path) -> Result<PathBuf, SandboxError> {
     let mut files = fs::read_dir(folder).map_err(|error| SandboxError::file(folder, error))?.flatten();
-    let lacking = || SandboxError::Program { program: "npm pack".into(), message: "it left no archive".into() };
-    files.next().map(|file| file.path()).ok_or_else(lacking)
+    files.next().map(|file| file.path()).ok_or_else(|| SandboxError::program("npm pack", ProgramError::NoArchive))
 }
 
 /// npm takes overrides from the package that is installed and from no other.

@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::routes::Route;
-use crate::error::SandboxError;
+use crate::error::{AdminError, SandboxError};
 
 /// The longest that one answer is waited for; it takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -30,7 +30,7 @@ impl Admin {
     /// The ids of the loaded routes.
     pub(crate) async fn loaded(&self) -> Result<BTreeSet<String>, SandboxError> {
         let text = self.call("GET", ROUTES, "").await?;
-        let routes: Vec<Value> = serde_json::from_str(&text).map_err(|error| failed("GET", error.to_string()))?;
+        let routes: Vec<Value> = serde_json::from_str(&text).map_err(|error| failed("GET", error.into()))?;
         Ok(routes.iter().filter_map(|route| route.get("@id")?.as_str()).map(str::to_owned).collect())
     }
 
@@ -59,16 +59,16 @@ impl Admin {
         };
         let answer = tokio::time::timeout(PATIENCE, exchange)
             .await
-            .map_err(|_| failed(method, format!("no answer within {PATIENCE:?}")))?
-            .map_err(|error| failed(method, error.to_string()))?;
+            .map_err(|_| failed(method, AdminError::NoAnswer(PATIENCE)))?
+            .map_err(|error| failed(method, error.into()))?;
         let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
         match head.split(' ').nth(1) {
             Some("200") => Ok(body.to_owned()),
-            _ => Err(failed(method, format!("{} {body}", head.lines().next().unwrap_or("nothing")))),
+            _ => Err(failed(method, AdminError::Refused(format!("{} {body}", head.lines().next().unwrap_or("nothing"))))),
         }
     }
 }
 
-fn failed(method: &str, message: String) -> SandboxError {
-    SandboxError::Program { program: format!("the ingress's admin interface ({method})"), message }
+fn failed(method: &str, source: AdminError) -> SandboxError {
+    SandboxError::Ingress { method: method.to_owned(), source }
 }

@@ -29,7 +29,7 @@ use self::{admin::Admin, tls::Tls};
 use crate::{
     embedded::digest,
     engine::{answer, found, labels, swarm},
-    error::SandboxError,
+    error::{LastObservation, SandboxError},
     home::{Home, files},
     images,
     layout::Layout,
@@ -119,10 +119,10 @@ async fn wait(admin: &Admin) -> Result<(), SandboxError> {
     loop {
         let last = match admin.loaded().await {
             Ok(_) => return Ok(()),
-            Err(error) => error.to_string(),
+            Err(error) => LastObservation::Failure(Box::new(error)),
         };
         if started.elapsed() > START {
-            return Err(SandboxError::NotReady { what: "the ingress".into(), after: START, last });
+            return Err(SandboxError::NotReady { what: "the ingress".into(), after: START, source: last });
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

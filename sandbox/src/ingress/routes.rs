@@ -106,26 +106,49 @@ pub fn routes(service: &Public) -> Routes {
     out
 }
 
-/// The hosts of a rule: ``Host(`a`, `b`) || Host(`c`)``. The error says what is not understood.
-pub fn hosts(rule: &str) -> Result<BTreeSet<String>, String> {
+/// What of a router's rule is not supported.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RuleError {
+    /// A matcher other than `Host`.
+    #[error("{0} instead of Host")]
+    OtherMatcher(String),
+    /// Text where `Host(…)` was expected.
+    #[error("{0:?} is no Host(…)")]
+    NotAMatcher(String),
+    /// A bracket without its end.
+    #[error("a bracket is not closed")]
+    Unclosed,
+    /// An argument of `Host` without quotes.
+    #[error("{0:?} is no host in quotes")]
+    NotQuoted(String),
+    /// A name that cannot be a host.
+    #[error("{0:?} is no host")]
+    NotAHost(String),
+    /// Text after the last host, such as `&&`.
+    #[error("{0:?} after the hosts")]
+    Rest(String),
+}
+
+/// The hosts of a rule: ``Host(`a`, `b`) || Host(`c`)``.
+pub fn hosts(rule: &str) -> Result<BTreeSet<String>, RuleError> {
     let mut hosts = BTreeSet::new();
     let mut rest = rule.trim();
     loop {
         let inside = rest.strip_prefix("Host").map(str::trim_start).and_then(|text| text.strip_prefix('(')).ok_or_else(|| {
             let word: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '!').collect();
-            if word.is_empty() { format!("{rest:?} is no Host(…)") } else { format!("{word} instead of Host") }
+            if word.is_empty() { RuleError::NotAMatcher(rest.to_owned()) } else { RuleError::OtherMatcher(word) }
         })?;
-        let (list, after) = inside.split_once(')').ok_or("a bracket is not closed")?;
+        let (list, after) = inside.split_once(')').ok_or(RuleError::Unclosed)?;
         for item in list.split(',').map(str::trim) {
             let host = ['`', '"', '\'']
                 .iter()
                 .find_map(|quote| item.strip_prefix(*quote)?.strip_suffix(*quote))
-                .ok_or_else(|| format!("{item:?} is no host in quotes"))?
+                .ok_or_else(|| RuleError::NotQuoted(item.to_owned()))?
                 .trim()
                 .to_ascii_lowercase();
             let valid = |c: char| c.is_ascii_alphanumeric() || "-.".contains(c);
             if host.is_empty() || !host.chars().all(valid) {
-                return Err(format!("{host:?} is no host"));
+                return Err(RuleError::NotAHost(host));
             }
             hosts.insert(host);
         }
@@ -133,7 +156,7 @@ pub fn hosts(rule: &str) -> Result<BTreeSet<String>, String> {
         match rest.strip_prefix("||") {
             Some(next) => rest = next.trim_start(),
             None if rest.is_empty() => return Ok(hosts),
-            None => return Err(format!("{rest:?} after the hosts")),
+            None => return Err(RuleError::Rest(rest.to_owned())),
         }
     }
 }

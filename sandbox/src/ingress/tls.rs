@@ -77,7 +77,7 @@ pub(crate) fn ensure(home: &Home, zone: &str, today: Date) -> Result<(Tls, bool)
         (Need::Leaf, Some(tls)) => renew(tls, today),
         (Need::All | Need::Leaf | Need::Nothing, _) => create(zone, today),
     };
-    let tls = made.map_err(|error| SandboxError::File { path: file.display().to_string(), message: error.to_string() })?;
+    let tls = made.map_err(|source| SandboxError::Certificate { source })?;
     files::write(&file, &tls)?;
     files::replace(&home.ca(), tls.ca.as_bytes(), 0o644)?;
     Ok((tls, true))

@@ -23,6 +23,6 @@ pub(crate) async fn install() -> String {
     let args = ["-y", "-q", "--no-install-recommends", "-oDPkg::Lock::Timeout=120", "install"].into_iter().chain(PACKAGES);
     match run("apt-get", args.map(OsStr::new)).await {
         Ok(_) => "installed the browser".to_owned(),
-        Err(error) => format!("there is no browser, and so no picture of an app: {error}"),
+        Err(error) => format!("there is no browser, and so no picture of an app: {}", error.with_causes()),
     }
 }

@@ -252,8 +252,7 @@ fn custom_html(env: &TestEnv) -> Done {
 
 fn block<T>(future: impl Future<Output = Result<T, SandboxError>>) -> Result<T, SandboxError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| SandboxError::Program { program: "tokio".to_owned(), message: error.to_string() })?;
-    runtime.block_on(future)
+    runtime.expect("a runtime").block_on(future)
 }
 
 fn docker(args: &[&str]) -> Result<String, Failed> {

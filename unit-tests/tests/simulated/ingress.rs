@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, net::Ipv4Addr};
 
 use sandbox::{
-    machine::ports::listeners,
     ingress::routes::{Public, Route, changes, hosts, routes},
+    machine::ports::listeners,
 };
 
 fn service(labels: &[(&str, &str)]) -> Public {
@@ -55,7 +55,7 @@ fn other_rules_are_refused_with_what_is_not_understood() {
         ("Host(`${DOMAIN}`)", "\"${domain}\" is no host"),
         ("Host(`a.test`) && PathPrefix(`/x`)", "\"&& PathPrefix(`/x`)\" after the hosts"),
     ] {
-        let error = hosts(rule).unwrap_err();
+        let error = hosts(rule).unwrap_err().to_string();
         assert!(error.starts_with(what), "{rule}: {error}");
     }
 }
