@@ -6,7 +6,6 @@
 use std::{
     collections::{BTreeSet, HashMap},
     fs::{self, File, TryLockError},
-    io::Write,
     os::unix::fs::MetadataExt,
     path::Path,
     process::Stdio,
@@ -152,7 +151,7 @@ pub async fn main(home: &Home) -> Result<(), SandboxError> {
         let wait = match passed.await {
             Ok((routes, warnings)) => {
                 for warning in warnings.iter().filter(|warning| !agent.warnings.contains(warning)) {
-                    log(&format!("warning: {warning}"));
+                    tracing::warn!("{warning}");
                 }
                 let now = Agent { process: Process::of(std::process::id()), routes, warnings, build: agent.build.clone() };
                 if now != agent {
@@ -162,7 +161,7 @@ pub async fn main(home: &Home) -> Result<(), SandboxError> {
                 WATCHDOG
             }
             Err(error) => {
-                log(&error.with_causes());
+                tracing::warn!("the routes were not updated: {}", error.with_causes());
                 events = None;
                 AGAIN
             }
@@ -205,11 +204,12 @@ async fn pass(docker: &Docker, layout: &Layout, admin: &Admin) -> Result<(usize,
     let (load, delete) = changes(&loaded, &wanted);
     for id in delete {
         admin.delete(&id).await?;
-        log(&format!("deleted {id}"));
+        tracing::info!("deleted {id}");
     }
     for route in load {
         admin.load(&route).await?;
-        log(&format!("loaded {}: {} to {}", route.id(), route.hosts.iter().cloned().collect::<Vec<_>>().join(" "), route.dial));
+        let hosts: Vec<&str> = route.hosts.iter().map(String::as_str).collect();
+        tracing::info!("loaded {}: {} to {}", route.id(), hosts.join(" "), route.dial);
     }
     warnings.sort();
     Ok((wanted.len(), warnings))
@@ -242,10 +242,6 @@ fn nudges(docker: &Docker, layout: &Layout) -> BoxStream<'static, ()> {
     let name = layout.ingress_name();
     let ingress = stream(&[("type", "container"), ("event", "start"), ("container", &name)]);
     futures_util::stream::select(services, ingress).boxed()
-}
-
-fn log(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{} {line}", jiff::Timestamp::now());
 }
 
 #[cfg(test)]
