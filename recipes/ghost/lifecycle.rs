@@ -1,6 +1,6 @@
 //! A post that has to outlive whatever is done to the site.
 
-use harness::author::{Cx, Failed, Lifecycle};
+use harness::author::{TestContext, Failed, Lifecycle};
 
 use super::custom::_admin::{log_in, publish, rewrite};
 
@@ -10,7 +10,7 @@ pub fn lifecycle() -> Lifecycle {
     Lifecycle::new().canary("a post", plant, check, spoil)
 }
 
-async fn plant(cx: Cx) -> Result<(), Failed> {
+async fn plant(cx: TestContext) -> Result<(), Failed> {
     log_in(&cx).await?;
     let post = publish(&cx, "A canary", TEXT).await?;
     cx.remember("id", &post.id)?;
@@ -18,12 +18,12 @@ async fn plant(cx: Cx) -> Result<(), Failed> {
 }
 
 /// As a visitor sees it.
-async fn check(cx: Cx) -> Result<(), Failed> {
+async fn check(cx: TestContext) -> Result<(), Failed> {
     cx.get(&format!("/{}/", cx.recall("slug")?)).await?.expect(200)?.contains(TEXT)
 }
 
 /// Another text and not its end: which addresses there are Ghost knows by heart, and a post that came back unseen would have none.
-async fn spoil(cx: Cx) -> Result<(), Failed> {
+async fn spoil(cx: TestContext) -> Result<(), Failed> {
     log_in(&cx).await?;
     rewrite(&cx, &cx.recall("id")?, "the canary is dead").await
 }

@@ -1,6 +1,6 @@
 //! A post that has to outlive whatever is done to the app.
 
-use harness::author::{Cx, Failed, Lifecycle, ensure};
+use harness::author::{TestContext, Failed, Lifecycle, ensure};
 
 use super::custom::_posts::make;
 
@@ -10,17 +10,17 @@ pub fn lifecycle() -> Lifecycle {
     Lifecycle::new().canary("a post", plant, check, spoil)
 }
 
-async fn plant(cx: Cx) -> Result<(), Failed> {
+async fn plant(cx: TestContext) -> Result<(), Failed> {
     cx.remember("post", &make(&cx, TEXT).await?)?;
     check(cx).await
 }
 
-async fn check(cx: Cx) -> Result<(), Failed> {
+async fn check(cx: TestContext) -> Result<(), Failed> {
     let post = cx.get(&cx.recall("post")?).await?.expect(200)?;
     ensure(post.text() == TEXT, format!("the post is now {:?}", post.text()))
 }
 
-async fn spoil(cx: Cx) -> Result<(), Failed> {
+async fn spoil(cx: TestContext) -> Result<(), Failed> {
     cx.ask("DELETE", &cx.recall("post")?).await?.expect(200)?;
     Ok(())
 }

@@ -4,14 +4,14 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use harness::{
     adapters::{children::Processes, clock::SystemClock, files::Disk, folder::Folder, swarm::DockerSwarm},
-    engine::steps::cleanup::{IN_FLIGHT, Outside, Pace, Swept, until_zero},
+    engine::steps::cleanup::{CleanupReport, IN_FLIGHT, Outside, Pace, cleanup_until_empty},
     journal::{self, Journal, Reading, RunLock},
     model::time::Wall,
     ports::{Children, Clock, Data, Files, Swarm, SwarmError},
     pure::{
         host::claim::{Claim, Claimed},
         run::{
-            event::{Kind, Sweeper},
+            event::{CleanedBy, Kind},
             state::{RunState, fold},
         },
     },
@@ -23,7 +23,7 @@ use crate::secret_recovery;
 
 /// What a dead run is swept through.
 #[derive(Clone)]
-pub struct Reach {
+pub struct HostAccess {
     /// The engine.
     pub swarm: Arc<dyn Swarm>,
     /// The snapshots.
@@ -43,7 +43,7 @@ const TURN: Duration = Duration::from_secs(60);
 pub const SOCKET: &str = "/var/run/docker.sock";
 
 /// Reaches all of it, with the engine behind a socket.
-pub type Connect = dyn Fn(&Path) -> Result<Reach, SwarmError> + Send + Sync;
+pub type Connect = dyn Fn(&Path) -> Result<HostAccess, SwarmError> + Send + Sync;
 
 /// How the outside is reached.
 #[derive(Clone)]
@@ -60,13 +60,13 @@ impl Reaching {
         let engine = |socket: &Path| {
             let swarm = Arc::new(DockerSwarm::at(socket)?);
             let clock = Arc::new(SystemClock::start());
-            Ok(Reach { swarm: swarm.clone(), data: swarm, files: Arc::new(Disk), children: Arc::new(Processes), clock })
+            Ok(HostAccess { swarm: swarm.clone(), data: swarm, files: Arc::new(Disk), children: Arc::new(Processes), clock })
         };
         Self { children: Arc::new(Processes), engine: Arc::new(engine) }
     }
 }
 
-impl Reach {
+impl HostAccess {
     /// What a sweep needs of it.
     pub fn outside(&self) -> Outside<'_> {
         Outside { swarm: &*self.swarm, files: &*self.files, data: &*self.data, children: &*self.children, clock: &*self.clock }
@@ -75,9 +75,9 @@ impl Reach {
 
 /// Who sweeps, and how.
 #[derive(Debug, Clone, Copy)]
-pub struct Manner {
+pub struct CleanupPolicy {
     /// Who.
-    pub by: Sweeper,
+    pub by: CleanedBy,
     /// How long, and how often it looks.
     pub pace: Pace,
     /// Whether it stays until nothing can come any more that the engine was asked for before the run died. Otherwise that is left to
@@ -89,7 +89,12 @@ pub struct Manner {
 ///
 /// There are two parts. The first takes what is there to zero, at once, and tells. The second looks again until the engine cannot be at
 /// work any more on a request whose client has died, and only then are the claims released.
-pub async fn sweep(reach: &Reach, lock: RunLock, reading: &Reading, manner: Manner) -> Result<Swept, String> {
+pub async fn clean_up(
+    reach: &HostAccess,
+    lock: RunLock,
+    reading: &Reading,
+    manner: CleanupPolicy,
+) -> Result<CleanupReport, String> {
     let folder = lock.run_dir().to_owned();
     // The files that tell them go with the sweep.
     let redact = secret_recovery::secrets(&reading.claims);
@@ -97,7 +102,7 @@ pub async fn sweep(reach: &Reach, lock: RunLock, reading: &Reading, manner: Mann
     let append = |kind| journal.append(kind).map(drop).map_err(|error| error.to_string());
     let now = Pace { settle: Duration::ZERO, ..manner.pace };
     let mut swept =
-        until_zero(reach.outside(), &reading.claims, &reading.children, now).await.map_err(|error| error.to_string())?;
+        cleanup_until_empty(reach.outside(), &reading.claims, &reading.children, now).await.map_err(|error| error.to_string())?;
     swept.ended.iter().try_for_each(|pid| append(Kind::ChildEnded { pid: *pid }))?;
     let killed = !reading.finished && reading.swept_after.is_none();
     if killed || !swept.removed.is_empty() {
@@ -111,14 +116,19 @@ pub async fn sweep(reach: &Reach, lock: RunLock, reading: &Reading, manner: Mann
             return Ok(swept);
         }
         retell(&folder, reading, &redact);
-        let more = until_zero(reach.outside(), &reading.claims, &[], Pace { settle, ..manner.pace }).await;
+        let more = cleanup_until_empty(reach.outside(), &reading.claims, &[], Pace { settle, ..manner.pace }).await;
         let more = more.map_err(|error| error.to_string())?;
         if !more.removed.is_empty() || !more.clean() {
             append(told(&more, manner.by))?;
         }
         swept.removed.extend(more.removed);
-        swept =
-            Swept { residue: more.residue, living: more.living, released: more.released, took: swept.took + more.took, ..swept };
+        swept = CleanupReport {
+            leaked: more.leaked,
+            living: more.living,
+            released: more.released,
+            took: swept.took + more.took,
+            ..swept
+        };
     }
     swept.released.iter().try_for_each(|what| append(Kind::Released { what: what.clone() }))?;
     retell(&folder, reading, &redact);
@@ -126,25 +136,25 @@ pub async fn sweep(reach: &Reach, lock: RunLock, reading: &Reading, manner: Mann
 }
 
 /// Says of a killed run that left nothing that it was killed. The error is one sentence.
-pub fn tell(lock: RunLock, reading: &Reading, by: Sweeper) -> Result<(), String> {
+pub fn tell(lock: RunLock, reading: &Reading, by: CleanedBy) -> Result<(), String> {
     if reading.finished || reading.run.is_none() || reading.swept_after.is_some() {
         return Ok(());
     }
     let folder = lock.run_dir().to_owned();
     let journal = Journal::resume(lock, reading, Arc::new(SystemClock::start())).map_err(|error| error.to_string())?;
-    journal.append(told(&Swept::default(), by)).map_err(|error| error.to_string())?;
+    journal.append(told(&CleanupReport::default(), by)).map_err(|error| error.to_string())?;
     retell(&folder, reading, &secret_recovery::secrets(&reading.claims));
     Ok(())
 }
 
 /// Looks after a run that came to its own end when children of it had been ended by force: what they had asked the engine for may still
 /// come, under claims that are released already. The error is one sentence.
-pub async fn watch(reach: &Reach, run_dir: &Path, reading: &Reading, manner: Manner) -> Result<(), String> {
+pub async fn watch(reach: &HostAccess, run_dir: &Path, reading: &Reading, manner: CleanupPolicy) -> Result<(), String> {
     let pace = Pace { settle: IN_FLIGHT, ..manner.pace };
     // Nothing asks the backup service for anything any more once abra is dead.
     let of_engine = |claim: &&Claim| !matches!(claim.what(), Claimed::Snapshots { .. });
     let claims: Vec<Claim> = reading.released.iter().filter(of_engine).cloned().collect();
-    let swept = until_zero(reach.outside(), &claims, &[], pace).await.map_err(|error| error.to_string())?;
+    let swept = cleanup_until_empty(reach.outside(), &claims, &[], pace).await.map_err(|error| error.to_string())?;
     if !swept.removed.is_empty() {
         // Another look would find nothing any more, so that this is the only chance to say it.
         let lock = RunLock::within(run_dir, TURN).map_err(|error| error.to_string())?;
@@ -155,9 +165,9 @@ pub async fn watch(reach: &Reach, run_dir: &Path, reading: &Reading, manner: Man
     Ok(())
 }
 
-fn told(swept: &Swept, by: Sweeper) -> Kind {
-    let left = swept.residue.iter().map(ToString::to_string).chain(swept.living.iter().cloned());
-    Kind::SweptAfter { by, removed: u32::try_from(swept.removed.len()).unwrap_or(u32::MAX), left: left.collect() }
+fn told(swept: &CleanupReport, by: CleanedBy) -> Kind {
+    let left = swept.leaked.iter().map(ToString::to_string).chain(swept.living.iter().cloned());
+    Kind::CleanedAfter { by, removed: u32::try_from(swept.removed.len()).unwrap_or(u32::MAX), left: left.collect() }
 }
 
 /// How long the engine may still be at work on what the dead run or a child of it had asked for. Nobody has seen the run die, so the

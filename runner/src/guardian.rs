@@ -19,7 +19,7 @@ use harness::{
     journal::{self, LockError, Reading, RunLock},
     ports::Clock,
     pure::run::{
-        event::Sweeper,
+        event::CleanedBy,
         kept_app::{Keeping, keeping},
     },
 };
@@ -32,7 +32,7 @@ use tokio::{
 
 use crate::{
     cli::block_on,
-    crash_recovery::{self, Manner, Reach, Reaching},
+    crash_recovery::{self, CleanupPolicy, HostAccess, Reaching},
     error::Exit,
 };
 
@@ -248,23 +248,23 @@ async fn attempt(run_dir: &Path, word: Option<Word>, reaching: &Reaching, buried
     }
     if reading.settled() {
         // Without its word the reports would not say that the run was killed.
-        let _ = crash_recovery::tell(lock, &reading, Sweeper::Guardian);
+        let _ = crash_recovery::tell(lock, &reading, CleanedBy::Guardian);
         return Attempt::Over;
     }
-    match sweep(lock, &reading, reaching).await {
+    match clean_up(lock, &reading, reaching).await {
         // What others hold, and what cannot be read, is named in the journal and left to the janitor.
         Ok(()) => Attempt::Over,
         Err(_) => Attempt::Again,
     }
 }
 
-fn manner() -> Manner {
-    Manner { by: Sweeper::Guardian, pace: Pace::default(), stays: true }
+fn manner() -> CleanupPolicy {
+    CleanupPolicy { by: CleanedBy::Guardian, pace: Pace::default(), stays: true }
 }
 
-async fn sweep(lock: RunLock, reading: &Reading, reaching: &Reaching) -> Result<(), String> {
+async fn clean_up(lock: RunLock, reading: &Reading, reaching: &Reaching) -> Result<(), String> {
     let reach = reached(reading, reaching)?;
-    crash_recovery::sweep(&reach, lock, reading, manner()).await.map(drop)
+    crash_recovery::clean_up(&reach, lock, reading, manner()).await.map(drop)
 }
 
 async fn watch(run_dir: &Path, reading: &Reading, reaching: &Reaching) -> Result<(), String> {
@@ -274,7 +274,7 @@ async fn watch(run_dir: &Path, reading: &Reading, reaching: &Reaching) -> Result
     crash_recovery::watch(&reached(reading, reaching)?, run_dir, reading, manner()).await
 }
 
-fn reached(reading: &Reading, reaching: &Reaching) -> Result<Reach, String> {
+fn reached(reading: &Reading, reaching: &Reaching) -> Result<HostAccess, String> {
     let socket = reading.engine.clone().unwrap_or_else(|| crash_recovery::SOCKET.into());
     (reaching.engine)(&socket).map_err(|error| error.to_string())
 }

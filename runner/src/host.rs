@@ -9,7 +9,7 @@ use harness::{
     adapters::swarm::DockerSwarm,
     model::{host::Host, names::RecipeName, request::Source, settings},
     ports::{Swarm, SwarmError},
-    pure::host::inventory::{ObjectKind, World},
+    pure::host::inventory::{Inventory, ObjectKind},
 };
 use sandbox::home::Home;
 
@@ -101,9 +101,11 @@ pub fn no_engine(error: &SwarmError) -> CommandError {
 /// Cloud server already, is not ours to change without it.
 fn consent(env: &Env, yes: bool) -> Result<(), CommandError> {
     let socket = Path::new(ENGINE);
-    let world = DockerSwarm::at(socket).ok().and_then(|swarm| block_on(async move { swarm.world().await }).ok()?.ok());
-    let has = |kind: ObjectKind| world.iter().flat_map(|world: &World| world.objects.iter()).any(|(id, _)| id.kind == kind);
-    let proxy = world.iter().flat_map(|world| world.objects.values()).any(|object| object.name == "proxy");
+    let inventory = DockerSwarm::at(socket).ok().and_then(|swarm| block_on(async move { swarm.inventory().await }).ok()?.ok());
+    let has = |kind: ObjectKind| {
+        inventory.iter().flat_map(|inventory: &Inventory| inventory.objects.iter()).any(|(id, _)| id.kind == kind)
+    };
+    let proxy = inventory.iter().flat_map(|inventory| inventory.objects.values()).any(|object| object.name == "proxy");
     if env.program(Path::new("abra")).is_some() && proxy {
         return Err(CommandError::usage(format!(
             "this machine is a Co-op Cloud server, and there is no host file at {}",

@@ -1,4 +1,4 @@
-//! Sweeps what dead runs left behind. Nothing but their journals and the world decides, so it may be killed at any moment
+//! Sweeps what dead runs left behind. Nothing but their journals and the inventory decides, so it may be killed at any moment
 //! and started again, and several may run beside each other.
 
 use std::{
@@ -8,25 +8,25 @@ use std::{
 
 use harness::{
     adapters::clock::SystemClock,
-    engine::steps::cleanup::{Pace, Swept, until_zero},
+    engine::steps::cleanup::{CleanupReport, Pace, cleanup_until_empty},
     journal::{self, LockError, Reading, RunLock},
-    model::{names::RunId, time::spoken},
+    model::{names::RunId, time::format_duration},
     ports::{Clock, SwarmError},
     pure::{
         host::{
             claim::{Claim, Claimed},
-            cleanup_plan::sweep,
+            cleanup_plan::cleanup_plan,
             marker::{self, Standing},
         },
         run::{
-            event::Sweeper,
+            event::CleanedBy,
             kept_app::{Keeping, Kept, keeping},
         },
     },
 };
 
 use crate::{
-    crash_recovery::{self, Manner, Reach, Reaching},
+    crash_recovery::{self, CleanupPolicy, HostAccess, Reaching},
     output,
 };
 
@@ -55,7 +55,7 @@ pub struct Report {
     /// The run's folder name, which is its id.
     pub run: String,
     /// What became of it.
-    pub fate: Fate,
+    pub fate: RunFate,
     /// What of its journal could not be read.
     pub unread: Vec<String>,
     /// Whether claims may be among that, so that nobody knows what is left.
@@ -64,7 +64,7 @@ pub struct Report {
 
 /// What the janitor did with a run.
 #[derive(Debug)]
-pub enum Fate {
+pub enum RunFate {
     /// Nothing: it keeps its app for some time yet.
     Kept(Kept),
     /// Nothing: its lock is held.
@@ -72,7 +72,7 @@ pub enum Fate {
     /// Nothing: all that it claimed was released before.
     Settled,
     /// It was swept.
-    Swept(Swept),
+    CleanupReport(CleanupReport),
     /// It was only looked at; this would be removed.
     Would(Vec<String>),
     /// It could not be swept at all.
@@ -87,9 +87,14 @@ impl Report {
     /// Whether something of the run is left, or may be.
     pub fn residue(&self) -> bool {
         match &self.fate {
-            Fate::Kept(_) | Fate::Alive | Fate::Settled | Fate::Would(_) | Fate::Elsewhere(_) | Fate::Unbelieved(_) => false,
-            Fate::Swept(swept) => !swept.clean() || self.lost_claims,
-            Fate::Failed(_) => true,
+            RunFate::Kept(_)
+            | RunFate::Alive
+            | RunFate::Settled
+            | RunFate::Would(_)
+            | RunFate::Elsewhere(_)
+            | RunFate::Unbelieved(_) => false,
+            RunFate::CleanupReport(swept) => !swept.clean() || self.lost_claims,
+            RunFate::Failed(_) => true,
         }
     }
 
@@ -97,28 +102,28 @@ impl Report {
     pub fn lines(&self) -> Vec<String> {
         let run = &self.run;
         let first = match &self.fate {
-            Fate::Kept(kept) => {
+            RunFate::Kept(kept) => {
                 format!("{run}: keeps {} until {}; `taster janitor {run}` removes it at once", kept.domain, kept.until)
             }
-            Fate::Alive => format!("{run}: alive, or being swept by another janitor; left alone"),
-            Fate::Settled => format!("{run}: nothing left"),
-            Fate::Would(removals) if removals.is_empty() => format!("{run}: nothing to remove"),
-            Fate::Would(removals) => format!("{run}: would remove {}", removals.join(", ")),
-            Fate::Failed(sentence) => format!("{run}: not swept: {sentence}"),
-            Fate::Elsewhere(sentence) | Fate::Unbelieved(sentence) => format!("{run}: left alone: {sentence}"),
-            Fate::Swept(swept) => {
+            RunFate::Alive => format!("{run}: alive, or being swept by another janitor; left alone"),
+            RunFate::Settled => format!("{run}: nothing left"),
+            RunFate::Would(removals) if removals.is_empty() => format!("{run}: nothing to remove"),
+            RunFate::Would(removals) => format!("{run}: would remove {}", removals.join(", ")),
+            RunFate::Failed(sentence) => format!("{run}: not swept: {sentence}"),
+            RunFate::Elsewhere(sentence) | RunFate::Unbelieved(sentence) => format!("{run}: left alone: {sentence}"),
+            RunFate::CleanupReport(swept) => {
                 let state = match (swept.clean(), self.lost_claims) {
                     (false, _) => "not all is gone",
                     (true, true) => "nothing left of what can be read of its journal",
                     (true, false) if swept.released.is_empty() => "nothing left; it is looked at once more by the next janitor",
                     (true, false) => "nothing left",
                 };
-                format!("{run}: {} removed in {}, {state}", swept.removed.len(), spoken(swept.took))
+                format!("{run}: {} removed in {}, {state}", swept.removed.len(), format_duration(swept.took))
             }
         };
         let mut lines = vec![first];
-        if let Fate::Swept(swept) = &self.fate {
-            lines.extend(swept.residue.iter().map(|left| format!("  {left}")));
+        if let RunFate::CleanupReport(swept) = &self.fate {
+            lines.extend(swept.leaked.iter().map(|left| format!("  {left}")));
             lines.extend(swept.living.iter().map(|sentence| format!("  {sentence}")));
         }
         lines.extend(self.unread.iter().map(|sentence| format!("  journal, {sentence}")));
@@ -156,7 +161,7 @@ pub async fn before_a_run(runs: &Path, engine: &Path) {
     let reach = Reaching::real();
     let orders = Orders { runs: runs.clone(), engine, dry_run: false, only: None, pace, stays: false, reach };
     let told = |report: &Report| {
-        if matches!(report.fate, Fate::Swept(_)) {
+        if matches!(report.fate, RunFate::CleanupReport(_)) {
             report.lines().iter().for_each(|line| output::tell(&format!("janitor: {line}")));
         }
     };
@@ -172,35 +177,35 @@ async fn one(orders: &Orders, folder: &Path) -> Report {
         |fate, reading: Reading| Report { run: run.clone(), fate, lost_claims: reading.lost_claims > 0, unread: reading.unread };
     // A run that is settled stays so, and reading it takes no lock away from anybody.
     match journal::settled(folder) {
-        Ok(true) => return report(Fate::Settled, Reading::default()),
+        Ok(true) => return report(RunFate::Settled, Reading::default()),
         Ok(false) => {}
-        Err(error) => return report(Fate::Failed(format!("its journal cannot be read: {error}")), Reading::default()),
+        Err(error) => return report(RunFate::Failed(format!("its journal cannot be read: {error}")), Reading::default()),
     }
     let lock = match RunLock::attempt(folder) {
         Ok(lock) => lock,
-        Err(LockError::Held { .. } | LockError::Replaced { .. }) => return report(Fate::Alive, Reading::default()),
+        Err(LockError::Held { .. } | LockError::Replaced { .. }) => return report(RunFate::Alive, Reading::default()),
         Err(error @ (LockError::NoFile { .. } | LockError::System { .. })) => {
-            return report(Fate::Failed(error.to_string()), Reading::default());
+            return report(RunFate::Failed(error.to_string()), Reading::default());
         }
     };
     // Only what is read under the lock is final: another janitor may have finished in between.
     let reading = match journal::read(folder) {
-        Ok(reading) if reading.settled() => return report(Fate::Settled, reading),
+        Ok(reading) if reading.settled() => return report(RunFate::Settled, reading),
         Ok(reading) => reading,
-        Err(error) => return report(Fate::Failed(format!("its journal cannot be read: {error}")), Reading::default()),
+        Err(error) => return report(RunFate::Failed(format!("its journal cannot be read: {error}")), Reading::default()),
     };
     if let (Keeping::Valid(kept), None) = (keeping(&reading, SystemClock::start().wall()), &orders.only) {
-        return report(Fate::Kept(kept), reading);
+        return report(RunFate::Kept(kept), reading);
     }
     let socket = orders.engine.clone().or_else(|| reading.engine.clone()).unwrap_or_else(|| crash_recovery::SOCKET.into());
     let fate = match (orders.reach.engine)(&socket) {
-        Err(error) => Fate::Failed(error.to_string()),
+        Err(error) => RunFate::Failed(error.to_string()),
         Ok(reach) if orders.dry_run => {
-            would(&reach, &reading.claims).await.unwrap_or_else(|error| Fate::Failed(error.to_string()))
+            would(&reach, &reading.claims).await.unwrap_or_else(|error| RunFate::Failed(error.to_string()))
         }
         Ok(reach) => {
-            let manner = Manner { by: Sweeper::Janitor, pace: orders.pace, stays: orders.stays };
-            crash_recovery::sweep(&reach, lock, &reading, manner).await.map_or_else(Fate::Failed, Fate::Swept)
+            let manner = CleanupPolicy { by: CleanedBy::Janitor, pace: orders.pace, stays: orders.stays };
+            crash_recovery::clean_up(&reach, lock, &reading, manner).await.map_or_else(RunFate::Failed, RunFate::CleanupReport)
         }
     };
     report(fate, reading)
@@ -211,29 +216,29 @@ async fn marked(orders: &Orders) -> Vec<Report> {
     let socket = orders.engine.clone().unwrap_or_else(|| crash_recovery::SOCKET.into());
     // Where there is no Swarm there is no marker, and of an engine that does not answer the runs of this machine tell.
     let Ok(reach) = (orders.reach.engine)(&socket) else { return Vec::new() };
-    let (Ok(world), Ok(engine)) = (reach.swarm.world().await, reach.swarm.host().await) else { return Vec::new() };
+    let (Ok(inventory), Ok(engine)) = (reach.swarm.inventory().await, reach.swarm.host().await) else { return Vec::new() };
     // Both clocks have to say that a time is over: either may have been set wrongly.
     let now = engine.clock.map_or(reach.clock.wall(), |theirs| theirs.min(reach.clock.wall()));
-    let journals = marker::names(&world).filter(|run| orders.runs.join(run.as_str()).is_dir());
+    let journals = marker::names(&inventory).filter(|run| orders.runs.join(run.as_str()).is_dir());
     let journals = journals.filter(|run| !journal::settled(&orders.runs.join(run.as_str())).unwrap_or(false)).collect();
     let mut reports = Vec::new();
-    for (name, standing) in marker::standings(&world, now, &journals) {
+    for (name, standing) in marker::standings(&inventory, now, &journals) {
         let fate = match standing {
             Standing::OfJournal => continue,
-            Standing::Until(sentence) => Fate::Elsewhere(sentence),
-            Standing::Unbelieved(sentence) => Fate::Unbelieved(sentence),
+            Standing::Until(sentence) => RunFate::Elsewhere(sentence),
+            Standing::Unbelieved(sentence) => RunFate::Unbelieved(sentence),
             Standing::Expired(claims) if orders.dry_run => {
-                would(&reach, &claims).await.unwrap_or_else(|error| Fate::Failed(error.to_string()))
+                would(&reach, &claims).await.unwrap_or_else(|error| RunFate::Failed(error.to_string()))
             }
             // Nothing may ever have run on this machine.
             Standing::Expired(claims) => match fs::create_dir_all(&orders.runs).map(|()| RunLock::attempt(&orders.runs)) {
-                Err(error) => Fate::Failed(format!("cannot make {}: {error}", orders.runs.display())),
+                Err(error) => RunFate::Failed(format!("cannot make {}: {error}", orders.runs.display())),
                 Ok(Ok(_lock)) => {
-                    let swept = until_zero(reach.outside(), &claims, &[], orders.pace).await;
-                    swept.map_or_else(|error| Fate::Failed(error.to_string()), Fate::Swept)
+                    let swept = cleanup_until_empty(reach.outside(), &claims, &[], orders.pace).await;
+                    swept.map_or_else(|error| RunFate::Failed(error.to_string()), RunFate::CleanupReport)
                 }
-                Ok(Err(LockError::Held { .. } | LockError::Replaced { .. })) => Fate::Alive,
-                Ok(Err(error @ (LockError::NoFile { .. } | LockError::System { .. }))) => Fate::Failed(error.to_string()),
+                Ok(Err(LockError::Held { .. } | LockError::Replaced { .. })) => RunFate::Alive,
+                Ok(Err(error @ (LockError::NoFile { .. } | LockError::System { .. }))) => RunFate::Failed(error.to_string()),
             },
         };
         reports.push(Report { run: name, fate, unread: Vec::new(), lost_claims: false });
@@ -241,8 +246,8 @@ async fn marked(orders: &Orders) -> Vec<Report> {
     reports
 }
 
-async fn would(reach: &Reach, claims: &[Claim]) -> Result<Fate, SwarmError> {
-    let mut world = reach.swarm.world().await?;
+async fn would(reach: &HostAccess, claims: &[Claim]) -> Result<RunFate, SwarmError> {
+    let mut inventory = reach.swarm.inventory().await?;
     let paths: Vec<PathBuf> = claims
         .iter()
         .filter_map(|claim| match claim.what() {
@@ -250,17 +255,17 @@ async fn would(reach: &Reach, claims: &[Claim]) -> Result<Fate, SwarmError> {
             Claimed::Stack { .. } | Claimed::Marker { .. } | Claimed::Snapshots { .. } => None,
         })
         .collect();
-    world.files = reach.files.digests(&paths);
+    inventory.files = reach.files.digests(&paths);
     for claim in claims {
         if let Claimed::Snapshots { app, .. } = claim.what() {
-            world.snapshots.insert(app.clone(), reach.data.snapshots(claim).await?);
+            inventory.snapshots.insert(app.clone(), reach.data.snapshots(claim).await?);
         }
     }
-    let now = sweep(claims, &world);
+    let now = cleanup_plan(claims, &inventory);
     let first = now.remove.iter().map(|(_, removal)| removal.to_string());
     let files = now.files.iter().map(|(claim, _)| claim.what().to_string());
     let snapshots = now.snapshots.iter().map(|claim| claim.what().to_string());
     let later = now.waiting.iter().map(|left| left.what.clone());
     let kept = now.blocked.iter().chain(&now.refused).map(|left| format!("(not {left})"));
-    Ok(Fate::Would(first.chain(files).chain(snapshots).chain(later).chain(kept).collect()))
+    Ok(RunFate::Would(first.chain(files).chain(snapshots).chain(later).chain(kept).collect()))
 }

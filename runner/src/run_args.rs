@@ -26,7 +26,7 @@ const USUAL: [Tier; 4] = [Tier::Install, Tier::Upgrade, Tier::Backup, Tier::Rest
 
 /// What is asked for.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Asked {
+pub(crate) struct RunArgs {
     /// The tag, branch or commit to taste; the newest release by default
     #[arg(long, value_name = "REF", conflicts_with = "path", value_parser = reference)]
     r#ref: Option<String>,
@@ -147,7 +147,7 @@ fn tier(text: &str) -> Result<Tier, String> {
 /// What `--path` takes.
 const FOLDER: &str = "--path takes the folder of a recipe, which has compose.yml and .env.sample at its top";
 
-impl Asked {
+impl RunArgs {
     /// The request. Recipes that were fetched before lie in the sandbox, else in abra's own folder.
     pub(crate) fn request(
         self,

@@ -85,7 +85,7 @@ pub fn pack(env: &Env, host: &Host, recipe: Option<&RecipeName>, folder: &Folder
 fn shot(env: &Env, host: &Host, folder: &Folder) -> program::Setup {
     program::Setup {
         program: vec![env.exe.clone().into(), "__shot".into()],
-        room: "shot",
+        room: "screenshot",
         shim: vec![env.exe.clone().into(), "__child".into()],
         folder: folder.clone(),
         host: host.clone(),

@@ -18,7 +18,7 @@ use harness::{
         time::{Mono, Wall},
     },
     ports::{Call, ChildRegister, Clock, Ports},
-    world::ObjectKind,
+    pure::host::inventory::ObjectKind,
 };
 use tokio::{sync::Notify, time::Instant};
 
@@ -28,8 +28,8 @@ use crate::{
     sim_world::object,
 };
 
-use ports::RunPorts;
 pub use ports::CleanupPorts;
+use ports::RunPorts;
 
 /// How long after the death of its client the engine may still do what it was asked for.
 pub const ENGINE_DELAY: Duration = Duration::from_secs(19);

@@ -3,13 +3,7 @@
 use std::collections::BTreeSet;
 
 use harness::{
-    base::Base,
-    claim::Claimed,
-    compose::{Entry, Tree},
-    converge::TaskState,
-    event::{Cancel, Event, JOURNAL_VERSION, Kind, Note, TaskSeen},
-    facts::{Facts, recipe},
-    lint,
+    engine::facts::{Facts, recipe},
     model::{
         host::{Host, Limits},
         outcome::{Cause, Failure, Outcome, Owner, Subject, Tier},
@@ -17,9 +11,19 @@ use harness::{
         request::{Authoring, Extent, Request, Source, Tests},
         time::{Mono, Wall},
     },
-    plan::{Head, Plan, Refusal, StepId, plan},
-    state::{RunState, fold},
-    world::Hygiene,
+    pure::{
+        host::{claim::Claimed, converge::TaskState, inventory::CleanupResult},
+        recipe::{
+            compose::{Entry, Tree},
+            lint,
+            upgrade_base::Base,
+        },
+        run::{
+            event::{Cancel, Event, JOURNAL_VERSION, Kind, Note, TaskSeen},
+            plan::{Head, Plan, Refusal, StepId, plan},
+            state::{RunState, fold},
+        },
+    },
 };
 
 use crate::sim_host::lint_table;
@@ -122,7 +126,7 @@ pub fn task(state: TaskState, exit: Option<i32>, error: &str) -> TaskSeen {
 
 /// Runs of every kind to their ends, each with a name. Their texts have in them what a log may have.
 pub fn endings() -> Vec<(&'static str, EventLog)> {
-    const TIER: [&str; 4] = ["provision", "deploy", "answer", "steady"];
+    const TIER: [&str; 4] = ["provision", "deploy", "http", "stable"];
     const HOSTILE: &str = "<b>&\"'</b> ]]> \u{1b}[31mred\u{1b}[0m \u{0}\u{fffe}";
     let install = &[Tier::Install];
     let seen = |log: EventLog, seen| log.then(Kind::TaskChanged { step: StepId("deploy".into()), seen });
@@ -131,12 +135,12 @@ pub fn endings() -> Vec<(&'static str, EventLog)> {
         let log = log.noted(Note::Domain { domain: head().domain }).pass(&["provision"]).starts("deploy");
         seen(seen(log, task(TaskState::Pending, None, "")), task(TaskState::Starting, None, ""))
     };
-    let ended = |log: EventLog| log.pass(&["undeploy", "sweep"]);
+    let ended = |log: EventLog| log.pass(&["undeploy", "cleanup"]);
     let deployed = Kind::StepFinished { step: StepId("deploy".into()), outcome: Outcome::Passed };
     let image = Note::Image { service: "app".into(), image: "nginx:1@sha256:00".into() };
     let green = || {
         let log = seen(begun(), task(TaskState::Running, None, "")).noted(image.clone()).noted(Note::Deployed);
-        ended(log.then(deployed.clone()).pass(&["answer", "steady"]))
+        ended(log.then(deployed.clone()).pass(&["http", "stable"]))
     };
     let failed = |owner| {
         let waits = Kind::Observed { step: StepId("deploy".into()), waiting_for: vec![format!("app: {HOSTILE}")] };
@@ -150,9 +154,9 @@ pub fn endings() -> Vec<(&'static str, EventLog)> {
         let log = log.then(Kind::CheckFinished { step: step.clone(), check, outcome: outcome.clone() });
         ended(log.then(Kind::StepFinished { step, outcome })).then(Kind::Warned { text: HOSTILE.into() })
     };
-    let left = Hygiene {
-        residue: vec!["volume shop_data".into()],
-        bystanders: vec![HOSTILE.into()],
+    let left = CleanupResult {
+        leaked: vec!["volume shop_data".into()],
+        changed_bystanders: vec![HOSTILE.into()],
         others: vec!["service their_app changed".into(); 300],
         ignored: vec![HOSTILE.into()],
     };
@@ -161,18 +165,21 @@ pub fn endings() -> Vec<(&'static str, EventLog)> {
     let claimed = Kind::Claimed { engine: "e1".parse().expect("an engine"), what: Claimed::Stack { name: head().stack } };
     let signalled = Cancel::Signal { signal: 15 };
     vec![
-        ("green", green().compared(Hygiene::default()).ends()),
+        ("green", green().compared(CleanupResult::default()).ends()),
         ("green with residue", green().compared(left.clone()).ends()),
-        ("red", failed(Owner::Recipe).compared(Hygiene::default()).ends()),
+        ("red", failed(Owner::Recipe).compared(CleanupResult::default()).ends()),
         ("infrastructure failed", failed(Owner::Infrastructure).compared(left).ends()),
         ("harness failed", failed(Owner::Harness).ends()),
         ("refused by request", ended(EventLog::begun(install).under(Plan::refused(asked))).ends()),
         ("refused by facts", ended(EventLog::begun(install).under(Plan::refused(unfit))).ends()),
         ("ended before the plan", EventLog::begun(install).cancelled(signalled.clone()).under(Plan::ended_early()).ends()),
         ("ended in the deploy", ended(begun().then(claimed).cancelled(signalled)).ends()),
-        ("ended at the deadline", begun().cancelled(Cancel::Deadline).compared(Hygiene::default()).ends()),
+        ("ended at the deadline", begun().cancelled(Cancel::Deadline).compared(CleanupResult::default()).ends()),
         ("without a journal", EventLog::planned(install).cancelled(Cancel::Journal { message: HOSTILE.into() }).ends()),
-        ("upgrade asked too", EventLog::planned(&[Tier::Install, Tier::Upgrade]).pass(&TIER).compared(Hygiene::default()).ends()),
+        (
+            "upgrade asked too",
+            EventLog::planned(&[Tier::Install, Tier::Upgrade]).pass(&TIER).compared(CleanupResult::default()).ends(),
+        ),
         ("nothing asked", EventLog::planned(&[]).pass(&TIER).ends()),
     ]
 }
@@ -254,8 +261,8 @@ impl EventLog {
     }
 
     /// The worlds were compared.
-    pub fn compared(self, hygiene: Hygiene) -> Self {
-        self.then(Kind::WorldCompared { hygiene })
+    pub fn compared(self, cleanup_result: CleanupResult) -> Self {
+        self.then(Kind::InventoryCompared { cleanup_result })
     }
 
     /// A fact is noted.

@@ -3,8 +3,8 @@
 use std::{fs, path::Path};
 
 use harness::{
-    converge::{Goal, Judgement, Look, Watch},
     model::time::Mono,
+    pure::host::converge::{Evaluation, Goal, Observation, Watch},
 };
 use serde::Deserialize;
 
@@ -13,8 +13,8 @@ use serde::Deserialize;
 #[serde(rename_all = "lowercase")]
 enum Line {
     Goal(Goal),
-    Look(Look),
-    Nudge(serde::de::IgnoredAny),
+    Observation(Observation),
+    WakeUp(serde::de::IgnoredAny),
 }
 
 /// What was asked of a stack, and the looks at it in their order.
@@ -25,7 +25,7 @@ pub struct Recording {
     /// What the stack was watched for.
     pub goal: Goal,
     /// The looks.
-    pub looks: Vec<Look>,
+    pub looks: Vec<Observation>,
 }
 
 /// The recordings' folder.
@@ -43,8 +43,8 @@ impl Recording {
         for line in text.lines() {
             match serde_json::from_str(line).unwrap_or_else(|error| panic!("{}: {error}: {line}", path.display())) {
                 Line::Goal(said) => goal = said,
-                Line::Look(look) => looks.push(look),
-                Line::Nudge(_) => {}
+                Line::Observation(look) => looks.push(look),
+                Line::WakeUp(_) => {}
             }
         }
         Self { name: name.to_owned(), goal, looks }
@@ -53,46 +53,46 @@ impl Recording {
 
 /// A judge: something that is shown looks and says what it thinks. The real one, or one with a truth removed.
 pub trait Judge {
-    /// Shows it one more look and asks for its judgement.
-    fn look(&mut self, look: Look) -> Judgement;
+    /// Shows it one more look and asks for its evaluation.
+    fn look(&mut self, look: Observation) -> Evaluation;
 }
 
 /// The judge as it is.
 #[derive(Debug)]
-pub struct RealJudge(Option<Watch>);
+pub struct RealEvaluation(Option<Watch>);
 
-impl RealJudge {
+impl RealEvaluation {
     /// The judge for a goal.
     pub fn new(goal: Goal) -> Self {
         Self(Some(Watch::new(goal)))
     }
 }
 
-impl Judge for RealJudge {
-    fn look(&mut self, look: Look) -> Judgement {
+impl Judge for RealEvaluation {
+    fn look(&mut self, look: Observation) -> Evaluation {
         let at = look.at;
-        let watch = harness::converge::see(self.0.take().expect("put back below"), look);
-        let judgement = harness::converge::judge(&watch, at);
+        let watch = harness::pure::host::converge::see(self.0.take().expect("put back below"), look);
+        let evaluation = harness::pure::host::converge::evaluate(&watch, at);
         self.0 = Some(watch);
-        judgement
+        evaluation
     }
 }
 
-/// The first final judgement over the looks and its time; `None` when there is none.
-pub fn replay(judge: &mut dyn Judge, looks: &[Look]) -> Option<(Mono, Judgement)> {
+/// The first final evaluation over the looks and its time; `None` when there is none.
+pub fn replay(judge: &mut dyn Judge, looks: &[Observation]) -> Option<(Mono, Evaluation)> {
     looks.iter().find_map(|look| match judge.look(look.clone()) {
-        Judgement::Waiting { .. } => None,
-        judgement => Some((look.at, judgement)),
+        Evaluation::Waiting { .. } => None,
+        evaluation => Some((look.at, evaluation)),
     })
 }
 
-/// A judgement in one line: `settled`, `crash-loop app exit 3`.
-pub fn brief(judgement: &Judgement) -> String {
-    match judgement {
-        Judgement::Waiting { .. } => "waiting".into(),
-        Judgement::Settled { .. } => "settled".into(),
-        Judgement::Unverified(gap) => format!("{gap:?}"),
-        Judgement::Failed(failures) => {
+/// A evaluation in one line: `settled`, `crash-loop app exit 3`.
+pub fn brief(evaluation: &Evaluation) -> String {
+    match evaluation {
+        Evaluation::Waiting { .. } => "waiting".into(),
+        Evaluation::Settled { .. } => "settled".into(),
+        Evaluation::Unverified(gap) => format!("{gap:?}"),
+        Evaluation::Failed(failures) => {
             let told = failures.iter().map(|failure| {
                 let cause = serde_json::to_value(&failure.cause).expect("a cause is plain data");
                 let service = cause["service"].as_str().and_then(|name| name.rsplit('_').next()).unwrap_or_default().to_owned();

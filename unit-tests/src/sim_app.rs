@@ -3,11 +3,13 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use harness::{
-    compose::Tree,
-    converge::{Index, ServiceView, SpecDigest, TaskState, TaskView, UpdateState, UpdateView},
-    facts::recipe,
+    engine::facts::recipe,
     model::names::{Commit, Domain, StackName},
     ports::Tag,
+    pure::{
+        host::converge::{Index, ServiceView, SpecDigest, TaskState, TaskView, UpdateState, UpdateView},
+        recipe::compose::Tree,
+    },
 };
 
 /// The commit of head.
@@ -115,7 +117,7 @@ impl SimApp {
     }
 
     /// Its service as the engine shows it now.
-    pub fn look(&self) -> ServiceView {
+    pub fn observe(&self) -> ServiceView {
         let mut inner = self.lock();
         inner.looks += 1;
         match (&inner.deployed[..], self.upgrades) {

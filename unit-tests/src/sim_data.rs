@@ -8,9 +8,9 @@ use std::{
 
 use async_trait::async_trait;
 use harness::{
-    claim::Claim,
     model::names::{ImageRef, ServiceName, TaskId},
     ports::{Data, Holder, Said, SwarmError},
+    pure::host::claim::Claim,
 };
 
 /// Files by volume and path.

@@ -14,11 +14,7 @@ use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use harness::{
     adapters::{clock::SystemClock, folder::Folder},
-    claim::{Claim, Claimed},
-    compose::{Entry, Tree},
-    converge::{Look, ServiceView},
-    engine::{Past, Run},
-    log::Log,
+    engine::{Past, Run, log::Log},
     model::{
         host::Host,
         names::{Commit, ImageRef, RecipeName, ServiceName, StackName, TaskId},
@@ -27,14 +23,22 @@ use harness::{
     },
     ports::{
         Abra, AbraError, Branch, Call, Capacity, Checked, Checkout, CheckoutError, Child, ChildError, Children, Engine, Exchange,
-        Executables, FileError, Files, HttpView, NoExecutables, Nudge, Ports, Room, Swarm, SwarmError, Web, WebError,
+        Executables, FileError, Files, HttpView, NoExecutables, Ports, Room, Swarm, SwarmError, WakeUp, Web, WebError,
+    },
+    pure::{
+        host::{
+            claim::{Claim, Claimed},
+            cleanup_plan::Removal,
+            converge::{Observation, ServiceView},
+            inventory::{Inventory, ObjectId, ObjectKind},
+        },
+        recipe::compose::{Entry, Tree},
     },
     redact::Redact,
-    sweep::Removal,
-    world::{ObjectId, ObjectKind, World},
 };
 
 use crate::{
+    event_log,
     recording::Recording,
     sim_app::{HEAD, SimApp},
     sim_browser::SimBrowser,
@@ -43,7 +47,6 @@ use crate::{
     sim_neighbours::SimNeighbours,
     sim_program::{Ends, SimProgram},
     sim_world::object,
-    event_log,
 };
 
 /// What a call does.
@@ -138,7 +141,7 @@ pub struct SimHost {
     pub data: Arc<SimData>,
     /// What runs of its app.
     pub app: SimApp,
-    objects: Arc<Mutex<BTreeMap<ObjectId, harness::world::Object>>>,
+    objects: Arc<Mutex<BTreeMap<ObjectId, harness::pure::host::inventory::Object>>>,
     /// The claimed files and folders that there are.
     files: Arc<Mutex<BTreeSet<PathBuf>>>,
     /// How often the app's task was replaced.
@@ -152,7 +155,7 @@ impl SimHost {
     ///
     /// # Panics
     /// If the look has no service.
-    pub fn new(manners: Manners, settled: &Look) -> Self {
+    pub fn new(manners: Manners, settled: &Observation) -> Self {
         let app = SimApp::new(settled.services.values().next().expect("a service").clone());
         let objects = BTreeMap::from([object(ObjectKind::Network, "proxy", None)]);
         let (engine, room, machine) = (sim_machine::engine(), sim_machine::room(), SimMachine::default());
@@ -198,14 +201,14 @@ impl SimHost {
     }
 
     /// All that is on it.
-    pub fn objects(&self) -> BTreeMap<ObjectId, harness::world::Object> {
+    pub fn objects(&self) -> BTreeMap<ObjectId, harness::pure::host::inventory::Object> {
         let volumes = self.data.volumes();
         let volumes = volumes.iter().map(|volume| object(ObjectKind::Volume, volume, None));
         self.lock().clone().into_iter().chain(volumes).collect()
     }
 
     /// Puts something on it, as somebody else would.
-    pub fn put(&self, thing: (ObjectId, harness::world::Object)) {
+    pub fn put(&self, thing: (ObjectId, harness::pure::host::inventory::Object)) {
         self.lock().extend([thing]);
     }
 
@@ -282,7 +285,7 @@ impl SimHost {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<ObjectId, harness::world::Object>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<ObjectId, harness::pure::host::inventory::Object>> {
         self.objects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -321,13 +324,13 @@ impl Swarm for SimHost {
         Ok(self.engine.clone())
     }
 
-    async fn world(&self) -> Result<World, SwarmError> {
+    async fn inventory(&self) -> Result<Inventory, SwarmError> {
         let mut objects = self.lock().clone();
         objects.extend(self.data.volumes().iter().map(|volume| object(ObjectKind::Volume, volume, None)));
-        Ok(World { engine: sim_machine::swarm(), objects, files: BTreeMap::new(), snapshots: BTreeMap::new() })
+        Ok(Inventory { engine: sim_machine::swarm(), objects, files: BTreeMap::new(), snapshots: BTreeMap::new() })
     }
 
-    async fn look(&self, stack: &StackName) -> Result<BTreeMap<ServiceName, ServiceView>, SwarmError> {
+    async fn observe(&self, stack: &StackName) -> Result<BTreeMap<ServiceName, ServiceView>, SwarmError> {
         let name = format!("{stack}_app");
         let there = self.lock().values().any(|object| object.name == name);
         let mut service = self.app.look();
@@ -338,7 +341,7 @@ impl Swarm for SimHost {
         Ok(there.then(|| (name.parse().expect("a name"), service)).into_iter().collect())
     }
 
-    async fn nudges(&self, _: &StackName) -> BoxStream<'static, Nudge> {
+    async fn wake_ups(&self, _: &StackName) -> BoxStream<'static, WakeUp> {
         stream::pending().boxed()
     }
 

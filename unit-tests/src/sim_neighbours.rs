@@ -8,7 +8,7 @@ use std::sync::{
 use async_trait::async_trait;
 use harness::{
     ports::{Neighbours, Turn},
-    preflight::Neighbour,
+    pure::host::preflight::Neighbour,
 };
 
 /// Other runs that live for some turns; none by default. Clones share them.

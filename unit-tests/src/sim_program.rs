@@ -8,13 +8,12 @@ use std::{
 
 use async_trait::async_trait;
 use harness::{
-    event::TAIL_BYTES,
     model::{
         pack::{Pack, TestName},
         protocol::{Answer, Ended, PROTOCOL, Wired, WiredSecret},
     },
-    plan::Head,
     ports::{Attached, Exited, ProgramError, Ran, TestProgram},
+    pure::run::{event::TAIL_BYTES, plan::Head},
 };
 
 /// How a function of a simulated pack ends.

@@ -8,17 +8,19 @@ use std::{
 use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use harness::{
-    claim::Claim,
-    converge::{
-        Endpoint, Health, Index, Look, Mode, OnFailure, Order, RestartCondition, RestartPolicy, RollPolicy, ServiceView,
-        SpecDigest, TaskState, TaskView,
-    },
     model::{
         names::{ServiceName, StackName, TaskId},
         time::Mono,
     },
-    ports::{Engine, Nudge, Swarm, SwarmError},
-    sweep::Removal,
+    ports::{Engine, Swarm, SwarmError, WakeUp},
+    pure::host::{
+        claim::Claim,
+        cleanup_plan::Removal,
+        converge::{
+            Endpoint, Health, Index, Mode, Observation, OnFailure, Order, RestartCondition, RestartPolicy, RollPolicy,
+            ServiceView, SpecDigest, TaskState, TaskView,
+        },
+    },
 };
 
 /// How long the engine prepares a container before it starts it.
@@ -54,7 +56,7 @@ pub struct SimService {
 
 /// A simulated stack. A service may only need one of a lower number.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct World(pub Vec<SimService>);
+pub struct Inventory(pub Vec<SimService>);
 
 /// One attempt of a service: when it starts to run, and when and how it ends.
 #[derive(Debug, Clone, Copy)]
@@ -65,7 +67,7 @@ struct Attempt {
     end: Option<(u64, i32)>,
 }
 
-impl World {
+impl Inventory {
     /// Whether it settles if nobody interferes.
     pub fn can_settle(&self) -> bool {
         (0..self.0.len()).all(|number| self.ready(number).is_some())
@@ -133,7 +135,7 @@ impl World {
     }
 
     /// What a look at that moment shows.
-    pub fn look(&self, at: Mono) -> BTreeMap<ServiceName, ServiceView> {
+    pub fn observe(&self, at: Mono) -> BTreeMap<ServiceName, ServiceView> {
         let created = |number: &usize| 100 * *number as u64 <= at.0;
         (0..self.0.len()).filter(created).map(|number| (name(number), self.view(number, at.0))).collect()
     }
@@ -219,14 +221,14 @@ pub fn name(number: usize) -> ServiceName {
 /// The port over a world, on the runtime's clock. Made to be used in a runtime whose time is paused.
 #[derive(Debug)]
 pub struct SimSwarm {
-    world: World,
+    world: Inventory,
     start: tokio::time::Instant,
     unhealthy: BTreeSet<String>,
 }
 
 impl SimSwarm {
     /// A Swarm on which the world begins now.
-    pub fn begin(world: World) -> Self {
+    pub fn begin(world: Inventory) -> Self {
         Self { world, start: tokio::time::Instant::now(), unhealthy: BTreeSet::new() }
     }
 
@@ -251,21 +253,21 @@ impl Swarm for SimSwarm {
         absent("host")
     }
 
-    async fn world(&self) -> Result<harness::world::World, SwarmError> {
+    async fn inventory(&self) -> Result<harness::pure::host::inventory::Inventory, SwarmError> {
         absent("world")
     }
 
-    async fn look(&self, _stack: &StackName) -> Result<BTreeMap<ServiceName, ServiceView>, SwarmError> {
+    async fn observe(&self, _stack: &StackName) -> Result<BTreeMap<ServiceName, ServiceView>, SwarmError> {
         Ok(self.world.look(self.now()))
     }
 
-    async fn nudges(&self, _stack: &StackName) -> BoxStream<'static, Nudge> {
+    async fn wake_ups(&self, _stack: &StackName) -> BoxStream<'static, WakeUp> {
         let start = self.start;
         let events = self.world.events(600_000);
         stream::iter(events)
             .then(move |at| async move {
                 tokio::time::sleep_until(start + Duration::from_millis(at)).await;
-                Nudge { what: format!("event at {at}") }
+                WakeUp { what: format!("event at {at}") }
             })
             .chain(stream::pending())
             .boxed()
@@ -293,7 +295,7 @@ impl Swarm for SimSwarm {
 }
 
 /// What no engine does, in a trace of looks; empty when the trace could be one of a real Swarm.
-pub fn impossible(looks: &[Look]) -> Vec<String> {
+pub fn impossible(looks: &[Observation]) -> Vec<String> {
     let mut found = Vec::new();
     for look in looks {
         for (service, view) in &look.services {

@@ -15,15 +15,17 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 use harness::{
-    claim::Claim,
-    converge::ServiceView,
     model::{
         names::{ServiceName, StackName, TaskId},
         time::{Mono, Wall},
     },
-    ports::{Child, ChildError, Children, Clock, Engine, FileError, Files, Nudge, Swarm, SwarmError},
-    sweep::Removal,
-    world::{Object, ObjectId, ObjectKind, World},
+    ports::{Child, ChildError, Children, Clock, Engine, FileError, Files, Swarm, SwarmError, WakeUp},
+    pure::host::{
+        claim::Claim,
+        cleanup_plan::Removal,
+        converge::ServiceView,
+        inventory::{Inventory, Object, ObjectId, ObjectKind},
+    },
 };
 use tokio::sync::Notify;
 
@@ -34,14 +36,14 @@ const GRACE: u32 = 6;
 
 /// The simulated world.
 #[derive(Debug)]
-pub struct SimWorld {
+pub struct SimInventory {
     inner: Mutex<Inner>,
     died: Notify,
 }
 
 #[derive(Debug)]
 struct Inner {
-    world: World,
+    world: Inventory,
     looks: u32,
     calls: u32,
     /// The call after which the caller is dead, and whether it is.
@@ -55,7 +57,7 @@ struct Inner {
     removals: u32,
 }
 
-/// An object without uses; see [`World`] for the fields.
+/// An object without uses; see [`Inventory`] for the fields.
 ///
 /// # Panics
 /// If the stack's name is none.
@@ -71,9 +73,9 @@ pub fn using((id, object): (ObjectId, Object), uses: &[&(ObjectId, Object)]) -> 
     (id, Object { uses, ..object })
 }
 
-impl SimWorld {
+impl SimInventory {
     /// A simulation that begins with `world`.
-    pub fn new(world: World) -> Self {
+    pub fn new(world: Inventory) -> Self {
         let inner = Inner {
             world,
             looks: 0,
@@ -121,12 +123,12 @@ impl SimWorld {
     }
 
     /// The world as it is.
-    pub fn now(&self) -> World {
+    pub fn now(&self) -> Inventory {
         self.lock().world.clone()
     }
 
     /// The world once all that was begun has appeared.
-    pub fn in_the_end(&self) -> World {
+    pub fn in_the_end(&self) -> Inventory {
         let inner = self.lock();
         let mut world = inner.world.clone();
         world.objects.extend(inner.late.iter().map(|(_, id, object)| (id.clone(), object.clone())));
@@ -167,7 +169,7 @@ impl SimWorld {
 }
 
 impl Inner {
-    fn look(&mut self) -> World {
+    fn observe(&mut self) -> Inventory {
         self.looks += 1;
         let looks = self.looks;
         let due = |at: &u32| *at <= looks;
@@ -261,21 +263,21 @@ impl Inner {
 }
 
 #[async_trait]
-impl Swarm for SimWorld {
+impl Swarm for SimInventory {
     async fn host(&self) -> Result<Engine, SwarmError> {
         Ok(Engine { swarm: Some(self.now().engine), ..sim_machine::engine() })
     }
 
-    async fn world(&self) -> Result<World, SwarmError> {
+    async fn inventory(&self) -> Result<Inventory, SwarmError> {
         let world = self.answer(Inner::look).await;
-        Ok(World { files: BTreeMap::new(), ..world })
+        Ok(Inventory { files: BTreeMap::new(), ..world })
     }
 
-    async fn look(&self, _: &StackName) -> Result<BTreeMap<ServiceName, ServiceView>, SwarmError> {
+    async fn observe(&self, _: &StackName) -> Result<BTreeMap<ServiceName, ServiceView>, SwarmError> {
         Err(SwarmError::Failed { call: "look".into(), message: "a sweep does not look at services".into() })
     }
 
-    async fn nudges(&self, _: &StackName) -> BoxStream<'static, Nudge> {
+    async fn wake_ups(&self, _: &StackName) -> BoxStream<'static, WakeUp> {
         stream::pending().boxed()
     }
 
@@ -300,7 +302,7 @@ impl Swarm for SimWorld {
     }
 }
 
-impl Files for SimWorld {
+impl Files for SimInventory {
     fn digests(&self, paths: &[PathBuf]) -> BTreeMap<PathBuf, String> {
         let digests = |inner: &mut Inner| {
             let watched = |path: &PathBuf| inner.world.files.get(path).map(|digest| (path.clone(), digest.clone()));
@@ -319,14 +321,14 @@ impl Files for SimWorld {
 }
 
 #[async_trait]
-impl Children for SimWorld {
+impl Children for SimInventory {
     async fn end(&self, _: &Child, _: Duration) -> Result<(), ChildError> {
         self.answer(|inner| inner.child = None).await;
         Ok(())
     }
 }
 
-impl Clock for SimWorld {
+impl Clock for SimInventory {
     fn mono(&self) -> Mono {
         Mono(u64::from(self.lock().calls) * 20)
     }

@@ -10,13 +10,13 @@ use std::{
 };
 
 use harness::{
-    event::{JOURNAL_VERSION, Kind},
     model::{
         host::{Host, Limits},
         names::{Domain, RunId, StackName},
         outcome::Tier,
         request::{Authoring, Extent, Request, Source, Tests},
     },
+    pure::run::event::{JOURNAL_VERSION, Kind},
 };
 
 use crate::engine::{Engine, until};

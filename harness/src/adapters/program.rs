@@ -307,7 +307,7 @@ fn told(exited: Exited) -> String {
     match exited {
         Exited::Code(code) => format!("it ended with exit code {code}"),
         Exited::Signal(signal) => format!("it was ended by signal {signal}"),
-        Exited::Deadline(after) => format!("it did not end within {}", crate::model::time::spoken(after)),
+        Exited::Deadline(after) => format!("it did not end within {}", crate::model::time::format_duration(after)),
     }
 }
 

@@ -15,12 +15,12 @@ use std::{
 use serde_json::Value;
 use tokio::time::{sleep, timeout};
 
-use super::{Cx, Failed};
+use super::{Failed, TestContext};
 use crate::{
     adapters::browser::{Act, Line, NoBrowser, NotDone, Session, Unloaded},
     model::{
         protocol::{Attachment, Context, Ended},
-        time::spoken,
+        time::format_duration,
     },
 };
 
@@ -37,9 +37,9 @@ const GATHER: Duration = Duration::from_millis(1500);
 /// budget that is given.
 ///
 /// ```no_run
-/// use harness::author::{Cx, Failed, ensure};
+/// use harness::author::{TestContext, Failed, ensure};
 ///
-/// async fn signs_in(cx: Cx) -> Result<(), Failed> {
+/// async fn signs_in(cx: TestContext) -> Result<(), Failed> {
 ///     let page = cx.browser().await?;
 ///     page.goto("/login").await?;
 ///     page.fill("input[name=user]", "owner").await?;
@@ -52,7 +52,7 @@ const GATHER: Duration = Duration::from_millis(1500);
 /// }
 /// ```
 pub struct Browser {
-    cx: Cx,
+    cx: TestContext,
     opened: Arc<Opened>,
     budget: Duration,
 }
@@ -99,7 +99,7 @@ impl Opened {
 }
 
 impl Browser {
-    pub(super) async fn open(cx: Cx, at: &'static Location<'static>) -> Result<Self, Failed> {
+    pub(super) async fn open(cx: TestContext, at: &'static Location<'static>) -> Result<Self, Failed> {
         let context = cx.context();
         let session = Session::open(&context.browser, &context.host(), &context.room).await.map_err(|error| match error {
             // Nothing is known of the app without a browser, whyever there is none, and that is not the app's fault.
@@ -255,7 +255,7 @@ impl Browser {
                 Err(NotDone::NotYet(said)) => said,
             };
             if began.elapsed() + pause > self.budget {
-                return Err(Failed::at_place(format!("{what}: {said}, for {}", spoken(began.elapsed())), at));
+                return Err(Failed::at_place(format!("{what}: {said}, for {}", format_duration(began.elapsed())), at));
             }
             sleep(pause).await;
             pause = (pause * 2).min(PAUSE.1);

@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{
-    Ask, Db, Failed, Soft,
+    Db, Failed, RequestBuilder, Soft,
     browser::{Browser, Evidence},
     failed::Kind,
     soft::Collected,
@@ -23,13 +23,13 @@ use crate::{
         names::Domain,
         pack::Database,
         protocol::{Attachment, Context, HIDDEN, MEMORY, is_attachable},
-        time::spoken,
+        time::format_duration,
     },
     ports::Swarm,
     pure::host::converge::{ServiceView, TaskState},
 };
 
-/// The pause between two looks of [`Cx::until`], at first and at most; it doubles.
+/// The pause between two looks of [`TestContext::until`], at first and at most; it doubles.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 /// How many last lines of a log are read.
 const LOG_LINES: u32 = 500;
@@ -42,9 +42,9 @@ const LOG_LINES: u32 = 500;
 ///
 /// ```no_run
 /// use std::time::Duration;
-/// use harness::author::{Cx, Failed, ensure};
+/// use harness::author::{TestContext, Failed, ensure};
 ///
-/// async fn a_job_is_done(cx: Cx) -> Result<(), Failed> {
+/// async fn a_job_is_done(cx: TestContext) -> Result<(), Failed> {
 ///     cx.post("/jobs").json(&["count"])?.await?.expect(202)?;
 ///     cx.until(Duration::from_secs(20), "the job is done", async || {
 ///         cx.get("/jobs/1").await?.expect(200)?.contains("done")
@@ -57,7 +57,7 @@ const LOG_LINES: u32 = 500;
 /// }
 /// ```
 #[derive(Clone)]
-pub struct Cx {
+pub struct TestContext {
     inner: Arc<Inner>,
 }
 
@@ -89,7 +89,7 @@ pub struct Printed {
     pub text: String,
 }
 
-impl Cx {
+impl TestContext {
     pub(super) fn of(context: Context, databases: Vec<Database>) -> Self {
         let web = Arc::new(HttpsWeb::of(&context.host()).keeping_cookies());
         let (notes, collected, evidence) = (Notes::default(), Collected::default(), Evidence::default());
@@ -108,21 +108,21 @@ impl Cx {
 
     /// Asks for a page of the app, or for a whole address.
     #[track_caller]
-    pub fn get(&self, path: &str) -> Ask {
+    pub fn get(&self, path: &str) -> RequestBuilder {
         self.ask("GET", path)
     }
 
     /// Sends something to a page of the app.
     #[track_caller]
-    pub fn post(&self, path: &str) -> Ask {
+    pub fn post(&self, path: &str) -> RequestBuilder {
         self.ask("POST", path)
     }
 
     /// A request with another method.
     #[track_caller]
-    pub fn ask(&self, method: &str, path: &str) -> Ask {
+    pub fn ask(&self, method: &str, path: &str) -> RequestBuilder {
         let url = if path.starts_with('/') { self.url(path) } else { path.to_owned() };
-        Ask::new(self.inner.web.clone(), self.inner.notes.clone(), method, url)
+        RequestBuilder::new(self.inner.web.clone(), self.inner.notes.clone(), method, url)
     }
 
     /// Starts a browser of the function's own, with an empty profile, which ends with the function. It reaches names of the host's zone
@@ -183,7 +183,8 @@ impl Cx {
                     Err(failed) => failed,
                 };
                 if began.elapsed() + pause > budget {
-                    let sentence = format!("not within {}: {what}; the last look said: {}", spoken(budget), last.sentence());
+                    let sentence =
+                        format!("not within {}: {what}; the last look said: {}", format_duration(budget), last.sentence());
                     return Err(Failed::at_place(sentence, at));
                 }
                 tokio::time::sleep(pause).await;
@@ -223,8 +224,8 @@ impl Cx {
     /// in whatever the run says.
     ///
     /// ```no_run
-    /// # use harness::author::{Cx, Failed};
-    /// # async fn example(cx: Cx) -> Result<(), Failed> {
+    /// # use harness::author::{TestContext, Failed};
+    /// # async fn example(cx: TestContext) -> Result<(), Failed> {
     /// let token = cx.secret("admin_token").await?;
     /// cx.get("/admin").header("authorization", format!("Bearer {token}")).await?.expect(200)?;
     /// # Ok(())
@@ -240,7 +241,7 @@ impl Cx {
         let swarm = self.swarm()?;
         let file = format!("/run/secrets/{name}");
         let mut last = "the app has no service".to_owned();
-        for (service, view) in swarm.look(&self.inner.context.stack).await? {
+        for (service, view) in swarm.observe(&self.inner.context.stack).await? {
             let short = self.inner.context.stack.short(&service).to_owned();
             let Some(container) = running(&view) else { continue };
             match swarm.exec(container, &["cat", &file]).await {
@@ -266,8 +267,8 @@ impl Cx {
     /// Keeps a file with the results, in `evidence/`; in texts secrets are hidden. `name` is letters, digits, `.`, `_` and `-`.
     ///
     /// ```no_run
-    /// # use harness::author::{Cx, Failed};
-    /// # async fn example(cx: Cx) -> Result<(), Failed> {
+    /// # use harness::author::{TestContext, Failed};
+    /// # async fn example(cx: TestContext) -> Result<(), Failed> {
     /// let feed = cx.get("/feed.xml").await?.expect(200)?;
     /// cx.attach("feed.xml", feed.text())?;
     /// # Ok(())
@@ -355,7 +356,7 @@ impl Cx {
 
     async fn service(&self, swarm: &DockerSwarm, service: &str) -> Result<ServiceView, Failed> {
         let stack = &self.inner.context.stack;
-        let mut services = swarm.look(stack).await?;
+        let mut services = swarm.observe(stack).await?;
         let names: Vec<String> = services.keys().map(|name| stack.short(name).to_owned()).collect();
         let wanted = services.keys().find(|name| stack.short(name) == service).cloned();
         wanted

@@ -1,6 +1,6 @@
 //! The app's databases, asked by their own clients in their own containers.
 
-use super::{Cx, Failed};
+use super::{Failed, TestContext};
 use crate::{
     model::pack::Database,
     pure::recipe::database::{query, rows},
@@ -9,9 +9,9 @@ use crate::{
 /// A database of the app that `recipe.toml` names, asked by its own client in its own container.
 ///
 /// ```no_run
-/// use harness::author::{Cx, Failed, ensure};
+/// use harness::author::{TestContext, Failed, ensure};
 ///
-/// async fn an_order_is_in_the_database(cx: Cx) -> Result<(), Failed> {
+/// async fn an_order_is_in_the_database(cx: TestContext) -> Result<(), Failed> {
 ///     cx.post("/orders").body("tea").await?.expect(201)?;
 ///     let rows = cx.database("db")?.query("SELECT what FROM orders").await?;
 ///     ensure(rows == [["tea"]], format!("the orders are {rows:?}"))?;
@@ -21,12 +21,12 @@ use crate::{
 /// }
 /// ```
 pub struct Db {
-    cx: Cx,
+    cx: TestContext,
     database: Database,
 }
 
 impl Db {
-    pub(super) fn of(cx: Cx, database: Database) -> Self {
+    pub(super) fn of(cx: TestContext, database: Database) -> Self {
         Self { cx, database }
     }
 

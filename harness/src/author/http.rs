@@ -15,7 +15,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{Failed, cx::Notes};
 use crate::{
     adapters::web::{HttpRequest, HttpsWeb},
-    model::time::spoken,
+    model::time::format_duration,
     ports::{HttpView, WebError},
 };
 
@@ -35,9 +35,9 @@ const QUOTED: usize = 200;
 /// How often that was is told to the reader of the results.
 ///
 /// ```no_run
-/// # use harness::author::{Cx, Failed};
+/// # use harness::author::{TestContext, Failed};
 /// # use std::time::Duration;
-/// # async fn example(cx: Cx) -> Result<(), Failed> {
+/// # async fn example(cx: TestContext) -> Result<(), Failed> {
 /// let made = cx.post("/api/rooms").header("authorization", "Bearer x").json(&["quiet"])?.await?.expect(201)?;
 /// let room: serde_json::Value = made.json()?;
 /// let page = cx.get("/slow").budget(Duration::from_secs(90)).await?;
@@ -45,7 +45,7 @@ const QUOTED: usize = 200;
 /// # }
 /// ```
 #[must_use = "a request is made when it is awaited"]
-pub struct Ask {
+pub struct RequestBuilder {
     web: Arc<HttpsWeb>,
     notes: Notes,
     request: HttpRequest,
@@ -53,7 +53,7 @@ pub struct Ask {
     at: &'static Location<'static>,
 }
 
-impl Ask {
+impl RequestBuilder {
     #[track_caller]
     pub(super) fn new(web: Arc<HttpsWeb>, notes: Notes, method: &str, url: String) -> Self {
         let request = HttpRequest { method: method.to_owned(), url, headers: Vec::new(), body: None };
@@ -102,7 +102,7 @@ impl Ask {
                     if attempt > 1 {
                         self.notes.add(format!(
                             "{what}: answered at attempt {attempt}, {} after the first; before, {before}",
-                            spoken(began.elapsed())
+                            format_duration(began.elapsed())
                         ));
                     }
                     return Ok(Reply { what, view, attempt, at: self.at });
@@ -114,7 +114,10 @@ impl Ask {
                 Err(error) => return Err(located(format!("{what}: {error}"), self.at)),
             };
             if began.elapsed() + pause > self.budget {
-                return Err(located(format!("{what}: {said}, for {} and {attempt} attempts", spoken(began.elapsed())), self.at));
+                return Err(located(
+                    format!("{what}: {said}, for {} and {attempt} attempts", format_duration(began.elapsed())),
+                    self.at,
+                ));
             }
             (attempt, before) = (attempt + 1, said);
             tokio::time::sleep(pause).await;
@@ -123,7 +126,7 @@ impl Ask {
     }
 }
 
-impl IntoFuture for Ask {
+impl IntoFuture for RequestBuilder {
     type Output = Result<Reply, Failed>;
     type IntoFuture = LocalBoxFuture<'static, Self::Output>;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Checked, Cx, Failed, Function, boxed};
+use super::{Checked, Failed, Function, TestContext, boxed};
 use crate::model::{
     names::{Domain, RunId},
     outcome::Tier,
@@ -14,7 +14,7 @@ use crate::model::{
 /// The engine deploys, upgrades, backs up and restores; what stands here is asked before or after.
 ///
 /// ```
-/// use harness::author::{Cx, Failed, Lifecycle, Wiring, ensure};
+/// use harness::author::{TestContext, Failed, Lifecycle, Wiring, ensure};
 ///
 /// pub fn lifecycle() -> Lifecycle {
 ///     Lifecycle::new().install(wire).canary("a post", plant, check, spoil).ready(answers)
@@ -24,22 +24,22 @@ use crate::model::{
 ///     app.env("PUBLIC_URL", format!("https://{}/", app.domain()))
 /// }
 ///
-/// async fn plant(cx: Cx) -> Result<(), Failed> {
+/// async fn plant(cx: TestContext) -> Result<(), Failed> {
 ///     let id = cx.post("/posts").body("tweet").await?.expect(201)?;
 ///     cx.remember("post", id.text().trim())
 /// }
 ///
-/// async fn check(cx: Cx) -> Result<(), Failed> {
+/// async fn check(cx: TestContext) -> Result<(), Failed> {
 ///     let post = cx.get(&format!("/posts/{}", cx.recall("post")?)).await?.expect(200)?;
 ///     ensure(post.text() == "tweet", format!("the post is now {:?}", post.text()))
 /// }
 ///
-/// async fn spoil(cx: Cx) -> Result<(), Failed> {
+/// async fn spoil(cx: TestContext) -> Result<(), Failed> {
 ///     cx.ask("DELETE", &format!("/posts/{}", cx.recall("post")?)).await?.expect(200)?;
 ///     Ok(())
 /// }
 ///
-/// async fn answers(cx: Cx) -> Result<(), Failed> {
+/// async fn answers(cx: TestContext) -> Result<(), Failed> {
 ///     cx.get("/health").await?.expect(200).map(drop)
 /// }
 /// # lifecycle();
@@ -83,7 +83,7 @@ impl Lifecycle {
     /// When the app is ready, beyond answering: it is asked again and again until it holds or the budget is used up.
     pub fn ready<F, Fut>(mut self, probe: F) -> Self
     where
-        F: Fn(Cx) -> Fut + Send + 'static,
+        F: Fn(TestContext) -> Fut + Send + 'static,
         Fut: Future<Output = Checked> + 'static,
     {
         self.ready = Some(boxed(probe));
@@ -94,11 +94,11 @@ impl Lifecycle {
     /// holds as long as it is whole, and after `spoil` it does not hold any more.
     pub fn canary<P, PF, C, CF, S, SF>(mut self, name: &'static str, plant: P, check: C, spoil: S) -> Self
     where
-        P: Fn(Cx) -> PF + Send + 'static,
+        P: Fn(TestContext) -> PF + Send + 'static,
         PF: Future<Output = Checked> + 'static,
-        C: Fn(Cx) -> CF + Send + 'static,
+        C: Fn(TestContext) -> CF + Send + 'static,
         CF: Future<Output = Checked> + 'static,
-        S: Fn(Cx) -> SF + Send + 'static,
+        S: Fn(TestContext) -> SF + Send + 'static,
         SF: Future<Output = Checked> + 'static,
     {
         self.canaries.push(Canary { name, plant: boxed(plant), check: boxed(check), spoil: boxed(spoil) });
@@ -108,7 +108,7 @@ impl Lifecycle {
     /// A check that is made after a tier.
     pub fn check<F, Fut>(mut self, tier: Tier, name: &'static str, check: F) -> Self
     where
-        F: Fn(Cx) -> Fut + Send + 'static,
+        F: Fn(TestContext) -> Fut + Send + 'static,
         Fut: Future<Output = Checked> + 'static,
     {
         self.checks.push(Check { tier, name, run: boxed(check) });

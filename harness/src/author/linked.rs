@@ -111,7 +111,7 @@ impl Linked {
         let lifecycle = self.lifecycle.map(|lifecycle| lifecycle()).unwrap_or_default();
         let mut hooks = Hooks { install: lifecycle.install.is_some(), ready: lifecycle.ready.is_some(), ..Hooks::default() };
         for canary in &lifecycle.canaries {
-            let name = TestName::of_canary(canary.name, crate::model::pack::CanaryAct::Plant);
+            let name = TestName::of_canary(canary.name, crate::model::pack::CanaryAct::Seed);
             names.take(canary.name, &name, LIFECYCLE)?;
             hooks.canaries.push(canary.name.to_owned());
         }
@@ -166,9 +166,9 @@ impl Names<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::author::{Checked, Cx};
+    use crate::author::{Checked, TestContext};
 
-    async fn holds(_: Cx) -> Checked {
+    async fn holds(_: TestContext) -> Checked {
         Ok(())
     }
 

@@ -1,18 +1,18 @@
 //! What the author of a pack writes against: tests in a [`Suite`], everything else in a [`Lifecycle`], both of plain async
-//! functions that are given a [`Cx`].
+//! functions that are given a [`TestContext`].
 //!
 //! The functions of a pack run in a process of their own each, long after the harness has done its work: they look at an app
 //! that runs, and nothing that they do can deploy one.
 //!
 //! ```
-//! use harness::author::{Cx, Failed, Suite, ensure};
+//! use harness::author::{TestContext, Failed, Suite, ensure};
 //!
 //! /// What a file below `custom/` has to have.
 //! pub fn suite() -> Suite {
 //!     Suite::new().roundtrip("a post is read back", read_back)
 //! }
 //!
-//! async fn read_back(cx: Cx) -> Result<(), Failed> {
+//! async fn read_back(cx: TestContext) -> Result<(), Failed> {
 //!     let id = cx.post("/posts").body("Hello").await?.expect(201)?.text().trim().to_owned();
 //!     let post = cx.get(&format!("/posts/{id}")).await?.expect(200)?;
 //!     ensure(post.text() == "Hello", format!("the post is now {:?}", post.text()))
@@ -34,10 +34,10 @@ mod soft;
 mod suite;
 
 pub use browser::Browser;
-pub use cx::{Cx, Printed};
+pub use cx::{Printed, TestContext};
 pub use database::Db;
 pub use failed::{Failed, ensure};
-pub use http::{Ask, Reply};
+pub use http::{Reply, RequestBuilder};
 pub use lifecycle::{Lifecycle, Wiring};
 pub use linked::{BadPack, Linked, SuiteFile};
 pub use parity::{Parity, parity};
@@ -52,11 +52,11 @@ use futures_util::future::LocalBoxFuture;
 pub type Checked = Result<(), Failed>;
 
 /// A function of a pack, whatever it is called.
-pub(crate) type Function = Box<dyn Fn(Cx) -> LocalBoxFuture<'static, Checked> + Send>;
+pub(crate) type Function = Box<dyn Fn(TestContext) -> LocalBoxFuture<'static, Checked> + Send>;
 
 fn boxed<F, Fut>(function: F) -> Function
 where
-    F: Fn(Cx) -> Fut + Send + 'static,
+    F: Fn(TestContext) -> Fut + Send + 'static,
     Fut: Future<Output = Checked> + 'static,
 {
     Box::new(move |cx| Box::pin(function(cx)))

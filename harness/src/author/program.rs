@@ -15,7 +15,7 @@ use futures_util::FutureExt;
 use libtest_mimic::{Arguments, Completion, Failed as Reported, Trial};
 
 use super::{
-    Cx, Failed, Function, Linked, Wiring,
+    Failed, Function, Linked, TestContext, Wiring,
     failed::Kind,
     lifecycle::{Canary, Check, Hook, Lifecycle},
     linked::stem,
@@ -55,7 +55,7 @@ pub fn main(pack: &Linked, context: Option<&Path>, args: impl IntoIterator<Item 
 /// What a function of a pack is.
 pub(super) enum Work {
     Function(Function),
-    /// Asked again until it holds.
+    /// RunArgs again until it holds.
     Probe(Function),
     Install(Hook),
 }
@@ -88,7 +88,7 @@ pub(super) fn run(context: Option<&Path>, databases: Vec<Database>, work: Work) 
     if context.version != PROTOCOL {
         return Err(format!("the context is of version {}, and this program knows version {PROTOCOL}", context.version));
     }
-    let cx = Cx::of(context.clone(), databases);
+    let cx = TestContext::of(context.clone(), databases);
     let mut wiring = None;
     let ended = match catch_unwind(AssertUnwindSafe(|| perform(&cx, &context, work, &mut wiring))) {
         Ok(ended) => ended?,
@@ -100,7 +100,7 @@ pub(super) fn run(context: Option<&Path>, databases: Vec<Database>, work: Work) 
     Ok(ended)
 }
 
-fn perform(cx: &Cx, context: &Context, work: Work, wiring: &mut Option<Wired>) -> Result<Ended, String> {
+fn perform(cx: &TestContext, context: &Context, work: Work, wiring: &mut Option<Wired>) -> Result<Ended, String> {
     let budget = Duration::from_millis(context.budget_ms);
     let function = async {
         match work {

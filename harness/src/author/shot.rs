@@ -10,13 +10,13 @@ use std::{
 use tokio::time::sleep;
 
 use super::{
-    Checked, Cx, Failed, boxed,
+    Checked, Failed, TestContext, boxed,
     program::{Work, run, say},
 };
 use crate::{
     model::{
         protocol::{Ended, SCREENSHOT},
-        time::spoken,
+        time::format_duration,
     },
     pure::run::blank_screenshot::{Picture, fitting},
 };
@@ -44,7 +44,7 @@ pub fn shot(context: Option<&Path>) -> ExitCode {
     }
 }
 
-async fn take(cx: Cx) -> Checked {
+async fn take(cx: TestContext) -> Checked {
     let browser = cx.browser().await?.budget(REACH);
     let status = browser.goto("/").await?;
     let (at, began) = (Location::caller(), Instant::now());
@@ -64,7 +64,7 @@ async fn take(cx: Cx) -> Checked {
     };
     cx.evidence().attach(&cx.context().room, SCREENSHOT, &fitting(file, MOST)?)?;
     if !seen {
-        return Err(Failed::from(format!("the first page shows nothing, for {}", spoken(began.elapsed()))));
+        return Err(Failed::from(format!("the first page shows nothing, for {}", format_duration(began.elapsed()))));
     }
     match status {
         500.. => Err(Failed::from(format!("the first page answers {status}"))),

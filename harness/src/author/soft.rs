@@ -2,15 +2,15 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::{Cx, Failed};
+use super::{Failed, TestContext};
 
 /// Checks that do not end the function. When it ends, whatever it comes to by itself, it fails if one of them does not hold, and its
 /// failure names them all, each with its line.
 ///
 /// ```no_run
-/// use harness::author::{Cx, Failed};
+/// use harness::author::{TestContext, Failed};
 ///
-/// async fn the_page_is_whole(cx: Cx) -> Result<(), Failed> {
+/// async fn the_page_is_whole(cx: TestContext) -> Result<(), Failed> {
 ///     let page = cx.get("/").await?.expect(200)?;
 ///     let checks = cx.soft();
 ///     checks.that(page.text().contains("<title>"), "the page has no title");
@@ -21,11 +21,11 @@ use super::{Cx, Failed};
 /// ```
 #[derive(Clone)]
 pub struct Soft {
-    cx: Cx,
+    cx: TestContext,
 }
 
 impl Soft {
-    pub(super) fn of(cx: Cx) -> Self {
+    pub(super) fn of(cx: TestContext) -> Self {
         Self { cx }
     }
 

@@ -1,12 +1,12 @@
 //! The tests of one file.
 
-use super::{Checked, Cx, Function, boxed};
+use super::{Checked, Function, TestContext, boxed};
 use crate::model::pack::TestKind;
 
 /// The tests of one file below `custom/`, each a plain async function with a name that is a sentence.
 ///
 /// ```
-/// use harness::author::{Cx, Failed, Suite};
+/// use harness::author::{TestContext, Failed, Suite};
 ///
 /// pub fn suite() -> Suite {
 ///     Suite::new()
@@ -14,12 +14,12 @@ use crate::model::pack::TestKind;
 ///         .distinctive("the page counts posts", counts)
 /// }
 ///
-/// async fn healthy(cx: Cx) -> Result<(), Failed> {
+/// async fn healthy(cx: TestContext) -> Result<(), Failed> {
 ///     cx.get("/health").await?.expect(200)?;
 ///     Ok(())
 /// }
 ///
-/// async fn counts(cx: Cx) -> Result<(), Failed> {
+/// async fn counts(cx: TestContext) -> Result<(), Failed> {
 ///     let page = cx.get("/").await?.expect(200)?;
 ///     page.contains("Posts:")
 /// }
@@ -45,7 +45,7 @@ impl Suite {
     /// The app says of itself that it is well.
     pub fn health<F, Fut>(self, name: &'static str, test: F) -> Self
     where
-        F: Fn(Cx) -> Fut + Send + 'static,
+        F: Fn(TestContext) -> Fut + Send + 'static,
         Fut: Future<Output = Checked> + 'static,
     {
         self.test(TestKind::Health, name, test)
@@ -54,7 +54,7 @@ impl Suite {
     /// Something is created and read back.
     pub fn roundtrip<F, Fut>(self, name: &'static str, test: F) -> Self
     where
-        F: Fn(Cx) -> Fut + Send + 'static,
+        F: Fn(TestContext) -> Fut + Send + 'static,
         Fut: Future<Output = Checked> + 'static,
     {
         self.test(TestKind::Roundtrip, name, test)
@@ -63,7 +63,7 @@ impl Suite {
     /// What this app is there for works.
     pub fn distinctive<F, Fut>(self, name: &'static str, test: F) -> Self
     where
-        F: Fn(Cx) -> Fut + Send + 'static,
+        F: Fn(TestContext) -> Fut + Send + 'static,
         Fut: Future<Output = Checked> + 'static,
     {
         self.test(TestKind::Distinctive, name, test)
@@ -72,7 +72,7 @@ impl Suite {
     /// A test of this kind.
     pub fn test<F, Fut>(mut self, kind: TestKind, name: &'static str, test: F) -> Self
     where
-        F: Fn(Cx) -> Fut + Send + 'static,
+        F: Fn(TestContext) -> Fut + Send + 'static,
         Fut: Future<Output = Checked> + 'static,
     {
         self.tests.push(Test { name, kind, run: boxed(test) });

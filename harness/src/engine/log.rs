@@ -192,8 +192,8 @@ impl ChildRegister for Log {
 
 #[cfg(test)]
 mod tests {
-    use crate::adapters::clock::SystemClock;
     use super::*;
+    use crate::adapters::clock::SystemClock;
 
     #[test]
     fn a_claim_that_cannot_be_right_leaves_the_journal_whole() {

@@ -30,7 +30,7 @@ use crate::{
         outcome::{Cause, Failure, Gap, Outcome, Owner, Tier},
         pack::{Pack, TestName},
         request::Request,
-        time::spoken,
+        time::format_duration,
     },
     ports::Ports,
     pure::{
@@ -334,9 +334,9 @@ fn panicked(who: &str) -> Failure {
 fn over_budget(state: &RunState, id: &StepId, budget: Duration) -> Failure {
     let waiting_for = state.steps.get(id).map(|step| step.waiting_for.join("; ")).unwrap_or_default();
     let message = if waiting_for.is_empty() {
-        format!("step {id} did not end within {}", spoken(budget))
+        format!("step {id} did not end within {}", format_duration(budget))
     } else {
-        format!("step {id} did not end within {}; it waited for {waiting_for}", spoken(budget))
+        format!("step {id} did not end within {}; it waited for {waiting_for}", format_duration(budget))
     };
     // A step that can blame the recipe for its slowness ends by its own patience before; this is the net below it.
     Failure::new(Cause::Budget { waiting_for }, message).owned_by(Owner::Infrastructure)

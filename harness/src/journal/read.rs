@@ -128,7 +128,7 @@ enum Lean {
         step: String,
     },
     RunFinished,
-    SweptAfter,
+    CleanedAfter,
     #[serde(other)]
     Other,
 }
@@ -180,7 +180,7 @@ impl Fold {
         reading.last_seq = reading.last_seq.max(value.get("seq").and_then(Value::as_u64).unwrap_or(0));
         reading.last_mono = reading.last_mono.max(Mono(value.get("mono").and_then(Value::as_u64).unwrap_or(0)));
         match Lean::deserialize(&value) {
-            Ok(Lean::SweptAfter) => {
+            Ok(Lean::CleanedAfter) => {
                 let at = value.get("at").and_then(|at| Wall::deserialize(at).ok());
                 self.reading.swept_after = self.reading.swept_after.or(at);
                 self.acted |= !self.children.is_empty();
@@ -189,7 +189,7 @@ impl Fold {
             Err(error) if matches!(name.as_str(), "run-started" | "claimed" | "child-started") => {
                 self.lost(format!("line {number}: {name}: {error}"));
             }
-            // What is not known to be released or ended counts as being there, which the world then corrects.
+            // What is not known to be released or ended counts as being there, which the inventory then corrects.
             Err(error) => self.reading.unread.push(format!("line {number}: {name}: {error}")),
         }
         match Event::deserialize(value) {
@@ -225,7 +225,7 @@ impl Fold {
                 self.steps.remove(&step);
             }
             Lean::RunFinished => self.reading.finished = true,
-            Lean::SweptAfter | Lean::Other => {}
+            Lean::CleanedAfter | Lean::Other => {}
         }
     }
 

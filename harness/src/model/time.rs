@@ -80,7 +80,7 @@ pub fn millis(duration: Duration) -> u64 {
 }
 
 /// A duration for people: `0.3 s`, `12 s`, `2 min 5 s`.
-pub fn spoken(duration: Duration) -> String {
+pub fn format_duration(duration: Duration) -> String {
     let tenths = duration.as_millis() / 100;
     let secs = duration.as_secs();
     match secs {
@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn durations_read_well() {
         for (millis, text) in [(0, "0.0 s"), (320, "0.3 s"), (12_900, "12 s"), (120_000, "2 min"), (125_400, "2 min 5 s")] {
-            assert_eq!(spoken(Duration::from_millis(millis)), text);
+            assert_eq!(format_duration(Duration::from_millis(millis)), text);
         }
     }
 }

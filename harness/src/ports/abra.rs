@@ -167,7 +167,7 @@ pub enum AbraError {
     },
     /// It asked a question although it was told not to.
     #[error("abra asks a question although it was told not to: {prompt}")]
-    Asked {
+    RunArgs {
         /// The question.
         prompt: String,
     },

@@ -27,7 +27,7 @@ use crate::{
         names::{EngineId, ImageRef, RunId, ServiceName, StackName, TaskId},
         time::{Mono, Wall},
     },
-    pure::host::{claim::Claim, cleanup_plan::Removal, converge::ServiceView, inventory::World},
+    pure::host::{claim::Claim, cleanup_plan::Removal, converge::ServiceView, inventory::Inventory},
 };
 
 pub use abra::{Abra, AbraError, Call, Exchange};
@@ -77,11 +77,11 @@ pub trait Swarm: Send + Sync {
     /// What the engine says of itself and of its Swarm.
     async fn host(&self) -> Result<Engine, SwarmError>;
     /// All objects of the Swarm, in at most eight calls. Files are not the engine's: see [`Files::digests`].
-    async fn world(&self) -> Result<World, SwarmError>;
+    async fn inventory(&self) -> Result<Inventory, SwarmError>;
     /// All services of a stack with their tasks, in three calls.
-    async fn look(&self, stack: &StackName) -> Result<BTreeMap<ServiceName, ServiceView>, SwarmError>;
+    async fn observe(&self, stack: &StackName) -> Result<BTreeMap<ServiceName, ServiceView>, SwarmError>;
     /// What happens to a stack, as reasons to look again. The stream reopens itself; each opening is a nudge too.
-    async fn nudges(&self, stack: &StackName) -> BoxStream<'static, Nudge>;
+    async fn wake_ups(&self, stack: &StackName) -> BoxStream<'static, WakeUp>;
     /// The last `lines` lines that a task wrote.
     async fn logs(&self, task: &TaskId, lines: u32) -> Result<String, SwarmError>;
     /// What the last health check of a container printed that is unhealthy, or was when it ended. Nothing of one that was not, and of
@@ -172,7 +172,7 @@ pub struct ServiceAddress {
 
 /// A reason to look again; never a fact.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Nudge {
+pub struct WakeUp {
     /// What happened, as the engine calls it.
     pub what: String,
 }

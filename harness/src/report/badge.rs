@@ -5,7 +5,7 @@ use askama::Template;
 use crate::pure::run::{
     level::{level, rungs},
     state::RunState,
-    verdict::{Colour, verdict_so_far},
+    verdict::{VerdictOutcome, verdict_so_far},
 };
 
 /// The width of a character of the badge's font, in pixels; wide enough for any letter that it shows.
@@ -30,9 +30,9 @@ pub fn badge(state: &RunState) -> Result<String, String> {
     let width = |text: &str| text.chars().count() * CHARACTER + 2 * MARGIN;
     let name = "taster";
     let colour = match verdict.outcome {
-        Colour::Green => "#1a7f37",
-        Colour::Red => "#b91c1c",
-        Colour::Inconclusive => "#855700",
+        VerdictOutcome::Green => "#1a7f37",
+        VerdictOutcome::Red => "#b91c1c",
+        VerdictOutcome::Inconclusive => "#855700",
     };
     Badge { name, colour, left: width(name), right: width(&said), said }.render().map_err(|error| error.to_string())
 }

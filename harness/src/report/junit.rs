@@ -153,28 +153,35 @@ fn reason(reason: &Reason) -> TestCase {
 
 /// The case of what the run left and changed.
 fn traces(results: &ResultsV1) -> TestCase {
-    let told = match &results.hygiene {
-        Some(hygiene) if hygiene.clean() && (results.claimed.is_empty() || results.kept.is_some()) => TestCaseStatus::success(),
-        Some(hygiene) if hygiene.clean() => claimed(results, "nothing is listed any more, and these were not seen to be gone"),
-        Some(hygiene) => {
-            let left = hygiene.residue.iter().map(|object| format!("left behind: {object}"));
-            let changed = hygiene.bystanders.iter().map(|object| format!("changed by us though not ours: {object}"));
+    let told = match &results.cleanup_result {
+        Some(cleanup_result) if cleanup_result.clean() && (results.claimed.is_empty() || results.kept.is_some()) => {
+            TestCaseStatus::success()
+        }
+        Some(cleanup_result) if cleanup_result.clean() => {
+            claimed(results, "nothing is listed any more, and these were not seen to be gone")
+        }
+        Some(cleanup_result) => {
+            let left = cleanup_result.leaked.iter().map(|object| format!("left behind: {object}"));
+            let changed =
+                cleanup_result.changed_bystanders.iter().map(|object| format!("changed by us though not ours: {object}"));
             let lines: Vec<String> = left.chain(changed).collect();
             let mut told = TestCaseStatus::non_success(NonSuccessKind::Error);
             told.set_message(format!(
                 "{} of the run left, {} of others changed",
-                hygiene.residue.len(),
-                hygiene.bystanders.len()
+                cleanup_result.leaked.len(),
+                cleanup_result.changed_bystanders.len()
             ));
-            told.set_type("hygiene").set_description(lines.join("\n"));
+            told.set_type("cleanup_result").set_description(lines.join("\n"));
             told
         }
         None if results.kept.is_some() => skip("the app is kept, and removed when its time is over"),
-        None if results.claimed.is_empty() => skip("the worlds before and after were not compared; nothing is claimed any more"),
-        None => claimed(results, "the run did not come to compare the worlds, and these are still claimed"),
+        None if results.claimed.is_empty() => {
+            skip("the inventories before and after were not compared; nothing is claimed any more")
+        }
+        None => claimed(results, "the run did not come to compare the inventories, and these are still claimed"),
     };
     let mut case = TestCase::new("nothing is left behind", told);
-    case.set_classname("hygiene");
+    case.set_classname("cleanup_result");
     case
 }
 
@@ -182,7 +189,7 @@ fn traces(results: &ResultsV1) -> TestCase {
 fn claimed(results: &ResultsV1, message: &str) -> TestCaseStatus {
     let lines: Vec<String> = results.claimed.iter().map(ToString::to_string).collect();
     let mut told = TestCaseStatus::non_success(NonSuccessKind::Error);
-    told.set_message(message).set_type("hygiene").set_description(lines.join("\n"));
+    told.set_message(message).set_type("cleanup_result").set_description(lines.join("\n"));
     told
 }
 

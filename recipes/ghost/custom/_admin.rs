@@ -1,6 +1,6 @@
 //! The admin API, as the owner of the site uses it.
 
-use harness::author::{Ask, Cx, Failed};
+use harness::author::{RequestBuilder, TestContext, Failed};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -31,7 +31,7 @@ struct Setup {
 }
 
 /// Logs in as the owner, who is made where there is none yet.
-pub async fn log_in(cx: &Cx) -> Result<(), Failed> {
+pub async fn log_in(cx: &TestContext) -> Result<(), Failed> {
     let setup = "authentication/setup/";
     let setups: Setups = ask(cx, "GET", setup).await?.expect(200)?.json()?;
     if !setups.setup.iter().any(|setup| setup.status) {
@@ -43,24 +43,24 @@ pub async fn log_in(cx: &Cx) -> Result<(), Failed> {
 }
 
 /// A request to the admin API. It refuses what does not come from the site itself.
-pub fn ask(cx: &Cx, method: &str, path: &str) -> Ask {
+pub fn ask(cx: &TestContext, method: &str, path: &str) -> RequestBuilder {
     let site = cx.url("");
     cx.ask(method, &format!("/ghost/api/admin/{path}")).header("origin", site)
 }
 
 /// Publishes a post.
-pub async fn publish(cx: &Cx, title: &str, text: &str) -> Result<Post, Failed> {
+pub async fn publish(cx: &TestContext, title: &str, text: &str) -> Result<Post, Failed> {
     let post = json!({"posts": [{"title": title, "html": format!("<p>{text}</p>"), "status": "published"}]});
     only(ask(cx, "POST", "posts/?source=html").json(&post)?.await?.expect(201)?.json()?)
 }
 
 /// The post with this id as it is now.
-pub async fn post(cx: &Cx, id: &str) -> Result<Post, Failed> {
+pub async fn post(cx: &TestContext, id: &str) -> Result<Post, Failed> {
     only(ask(cx, "GET", &format!("posts/{id}/")).await?.expect(200)?.json()?)
 }
 
 /// Gives a post another text.
-pub async fn rewrite(cx: &Cx, id: &str, text: &str) -> Result<(), Failed> {
+pub async fn rewrite(cx: &TestContext, id: &str, text: &str) -> Result<(), Failed> {
     // A change names what it changes, so that two people do not write over each other.
     let updated_at = post(cx, id).await?.updated_at;
     let post = json!({"posts": [{"html": format!("<p>{text}</p>"), "updated_at": updated_at}]});

@@ -1,6 +1,6 @@
 //! What the app is there for: posts.
 
-use harness::author::{Cx, Failed, Suite, ensure};
+use harness::author::{TestContext, Failed, Suite, ensure};
 
 use super::_posts::make;
 
@@ -12,11 +12,11 @@ pub fn suite() -> Suite {
         .distinctive("its secret is there for the app", secret)
 }
 
-async fn health(cx: Cx) -> Result<(), Failed> {
+async fn health(cx: TestContext) -> Result<(), Failed> {
     cx.get("/health").await?.expect(200)?.contains("ok")
 }
 
-async fn read_back(cx: Cx) -> Result<(), Failed> {
+async fn read_back(cx: TestContext) -> Result<(), Failed> {
     let text = format!("Hello from {}", cx.domain());
     let address = make(&cx, &text).await?;
     let post = cx.get(&address).await?.expect(200)?;
@@ -25,12 +25,12 @@ async fn read_back(cx: Cx) -> Result<(), Failed> {
     ensure(cx.get(&address).await?.status() == 404, "a post that was deleted is still there")
 }
 
-async fn counted(cx: Cx) -> Result<(), Failed> {
+async fn counted(cx: TestContext) -> Result<(), Failed> {
     make(&cx, "one more").await?;
     let posts = cx.get("/posts").await?.expect(200)?.text().split_whitespace().count();
     cx.get("/").await?.expect(200)?.contains(&format!("<p>Posts: {posts}</p>"))
 }
 
-async fn secret(cx: Cx) -> Result<(), Failed> {
+async fn secret(cx: TestContext) -> Result<(), Failed> {
     cx.get("/").await?.expect(200)?.contains("<p>Secret: yes</p>")
 }

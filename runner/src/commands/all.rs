@@ -12,7 +12,7 @@ use std::{
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use harness::{
     engine::signals,
-    model::{names::RecipeName, time::spoken},
+    model::{names::RecipeName, time::format_duration},
     pure::run::level::{self, Level},
     report::results::ResultsV1,
 };
@@ -168,7 +168,7 @@ fn table(told: &[Told]) -> String {
         let (took, said) = match &told.results {
             Some(results) => {
                 let level = Level { number: results.level, reason: results.level_reason.clone() };
-                (spoken(Duration::from_millis(results.duration_ms)), level::line(&results.verdict, &level))
+                (format_duration(Duration::from_millis(results.duration_ms)), level::line(&results.verdict, &level))
             }
             None => ("-".to_owned(), "nothing ran".to_owned()),
         };

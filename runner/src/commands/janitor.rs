@@ -13,7 +13,7 @@ use crate::{
     crash_recovery::Reaching,
     env::Env,
     error::{CommandError, Exit},
-    janitor::{Fate, Orders, Report, pass},
+    janitor::{Orders, Report, RunFate, pass},
 };
 
 /// Sweeps what dead runs left behind
@@ -55,9 +55,9 @@ impl Janitor {
         let orders = Orders { runs: runs.clone(), engine, dry_run, only, pace, stays: true, reach: Reaching::real() };
         let reports = block_on(pass(&orders, print))?
             .map_err(|error| CommandError::host(format!("cannot read {}: {error}", runs.display())))?;
-        let marked = |report: &&Report| matches!(report.fate, Fate::Elsewhere(_) | Fate::Unbelieved(_));
+        let marked = |report: &&Report| matches!(report.fate, RunFate::Elsewhere(_) | RunFate::Unbelieved(_));
         let looked = reports.len() - reports.iter().filter(marked).count();
-        let settled = reports.iter().filter(|report| matches!(report.fate, Fate::Settled)).count();
+        let settled = reports.iter().filter(|report| matches!(report.fate, RunFate::Settled)).count();
         let mut out = io::stdout().lock();
         // A reader that went away is no reason to fail: the sweep is done.
         let _ = writeln!(out, "{looked} runs looked at, {settled} of them with nothing left from before");
@@ -67,7 +67,7 @@ impl Janitor {
 }
 
 fn print(report: &Report) {
-    if matches!(report.fate, Fate::Settled) {
+    if matches!(report.fate, RunFate::Settled) {
         return;
     }
     let mut out = io::stdout().lock();

@@ -13,7 +13,7 @@ use harness::{
         outcome::{Failure, Outcome, SkipReason},
         pack::{Origin, Pack},
         request::{Request, Source},
-        time::{millis, spoken},
+        time::{format_duration, millis},
     },
     ports::{Checked, Checkout, CheckoutError},
     pure::{
@@ -30,7 +30,7 @@ use crate::{
     env::Env,
     error::{CommandError, Exit},
     history, host, output, packs,
-    run_args::{self, Asked, fetched},
+    run_args::{self, RunArgs, fetched},
 };
 
 /// Where the sandbox serves its apps, for a plan made before there is one.
@@ -50,7 +50,7 @@ pub struct Plan {
     #[arg(long, value_name = "NAME", value_parser = run_args::recipe)]
     recipe: RecipeName,
     #[command(flatten)]
-    asked: Asked,
+    asked: RunArgs,
     /// Prints JSON
     #[arg(long)]
     json: bool,
@@ -310,7 +310,13 @@ fn steps(text: &mut String, plan: &Planning) {
     for planned in &plan.steps {
         let after: Vec<&str> = planned.after.iter().map(|id| id.0.as_str()).collect();
         let after = if after.is_empty() { String::new() } else { format!(", after {}", after.join(" and ")) };
-        let _ = writeln!(text, "  {:<width$} {:<8} within {}{after}", planned.id.0, class(planned), spoken(planned.budget()));
+        let _ = writeln!(
+            text,
+            "  {:<width$} {:<8} within {}{after}",
+            planned.id.0,
+            class(planned),
+            format_duration(planned.budget())
+        );
     }
     if !plan.skips.is_empty() {
         text.push_str("\nnot run\n");
@@ -345,6 +351,6 @@ fn allowance(service: &Service) -> String {
     let allowance = service.allowance();
     match allowance.is_zero() {
         true => ", without a health check".to_owned(),
-        false => format!(", up to {} until it is healthy", spoken(allowance)),
+        false => format!(", up to {} until it is healthy", format_duration(allowance)),
     }
 }

@@ -24,7 +24,7 @@ use harness::{
         names::{Domain, RecipeName, RunId},
         pack::Pack,
         request::Request,
-        time::spoken,
+        time::format_duration,
     },
     ports::{Clock, Ports},
     pure::run::{state::RunState, verdict},
@@ -46,7 +46,7 @@ use crate::{
     guardian, history,
     host::{self, Found},
     janitor, output, packs,
-    run_args::{self, Asked},
+    run_args::{self, RunArgs},
     wiring,
 };
 
@@ -70,7 +70,7 @@ pub struct Run {
     #[arg(long, value_name = "N", default_value = "2", value_parser = clap::value_parser!(u32).range(1..=16), conflicts_with = "recipe")]
     jobs: u32,
     #[command(flatten)]
-    asked: Asked,
+    asked: RunArgs,
     /// What is printed on standard output at the end
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Human)]
     format: Format,
@@ -183,7 +183,8 @@ fn repeated(env: &Env, host: &Host, request: &Request, pack: &Pack, history: Pas
         }))
     };
     let (told, early) = series(times, once);
-    let line = |ended: &Ended| format!("{}  {:>8}  exit {}  {}\n", ended.run, spoken(ended.took), ended.exit, ended.line);
+    let line =
+        |ended: &Ended| format!("{}  {:>8}  exit {}  {}\n", ended.run, format_duration(ended.took), ended.exit, ended.line);
     output::print(&told.iter().map(line).collect::<String>())?;
     let exits: Vec<u8> = told.iter().map(|ended| ended.exit).collect();
     Ok(early?.unwrap_or_else(|| ExitCode::from(worst(&exits))))

@@ -15,10 +15,10 @@ use harness::{
     model::{
         names::StackName,
         outcome::Outcome,
-        time::{Mono, spoken},
+        time::{Mono, format_duration},
     },
     ports::{Clock, Swarm, SwarmError},
-    pure::host::converge::{Blocker, Goal, Judgement, Look as Seeing, Marks, Watch},
+    pure::host::converge::{Blocker, Evaluation, Goal, Marks, Observation as Seeing, Watch},
     report::terminal::{printable, summary},
 };
 use serde_json::json;
@@ -36,7 +36,7 @@ const NAMESPACE: &str = "com.docker.stack.namespace";
 ///
 /// The stack may be anybody's; it is only looked at. The exit code is 0 when it settled, 1 when it failed, 3 when that cannot be told.
 #[derive(Debug, clap::Args)]
-pub struct Look {
+pub struct Observation {
     /// The name of the stack, as `docker stack ls` prints it
     stack: String,
     /// Writes every look and nudge into this file, one JSON document a line
@@ -53,7 +53,7 @@ pub struct Look {
     budget: u64,
 }
 
-impl Look {
+impl Observation {
     /// Does it.
     pub fn run(self) -> Result<ExitCode, CommandError> {
         let stack: StackName = self.stack.parse().map_err(|error| CommandError::usage(format!("{error}")))?;
@@ -63,7 +63,7 @@ impl Look {
     async fn look(self, stack: StackName) -> Result<ExitCode, CommandError> {
         let swarm = DockerSwarm::at(&self.engine).map_err(|error| engine(&error))?;
         let clock = SystemClock::start();
-        let first = swarm.look(&stack).await.map_err(|error| engine(&error))?;
+        let first = swarm.observe(&stack).await.map_err(|error| engine(&error))?;
         if first.is_empty() {
             return Err(unknown(&swarm, &stack).await);
         }
@@ -82,11 +82,11 @@ impl Look {
                 shown = line;
             }
         };
-        let judgement = settle(&swarm, &clock, &stack, Watch::new(goal), Duration::from_secs(self.budget), seen).await;
+        let evaluation = settle(&swarm, &clock, &stack, Watch::new(goal), Duration::from_secs(self.budget), seen).await;
         if let Some(record) = record {
             record.finish()?;
         }
-        let (text, exit) = end(&judgement);
+        let (text, exit) = end(&evaluation);
         print_line(clock.mono(), &text);
         Ok(exit.into())
     }
@@ -95,7 +95,7 @@ impl Look {
 /// What a look says, for people; `None` for what they need not know.
 fn line(stack: &StackName, seen: &Seen<'_>) -> Option<(Mono, String)> {
     match seen {
-        Seen::Looked(look, Judgement::Waiting { on, .. }) => Some((look.at, waiting(stack, look, on))),
+        Seen::Looked(look, Evaluation::Waiting { on, .. }) => Some((look.at, waiting(stack, look, on))),
         Seen::Looked(..) | Seen::Nudged(..) => None,
         Seen::Unread(at, error) => Some((*at, error.to_string())),
     }
@@ -115,27 +115,27 @@ fn waiting(stack: &StackName, look: &Seeing, on: &[Blocker]) -> String {
     lines.join("; ")
 }
 
-/// What a judgement comes to, in words and as an exit code.
-fn end(judgement: &Judgement) -> (String, Exit) {
-    match judgement {
-        Judgement::Settled { since } => {
+/// What a evaluation comes to, in words and as an exit code.
+fn end(evaluation: &Evaluation) -> (String, Exit) {
+    match evaluation {
+        Evaluation::Settled { since } => {
             (format!("settled, stable since {:.1} s", since.since(Mono(0)).as_secs_f32()), Exit::Green)
         }
-        Judgement::Failed(failures) => {
+        Evaluation::Failed(failures) => {
             let told: Vec<String> =
                 failures.iter().map(|failure| format!("failed ({}): {}", failure.owner, failure.told())).collect();
             (told.join("\n"), Exit::Red)
         }
-        Judgement::Unverified(gap) => {
+        Evaluation::Unverified(gap) => {
             (format!("not decided: {}", summary(&Outcome::Unverified(gap.clone()))), Exit::Inconclusive)
         }
-        Judgement::Waiting { .. } => ("not decided".into(), Exit::Inconclusive),
+        Evaluation::Waiting { .. } => ("not decided".into(), Exit::Inconclusive),
     }
 }
 
 /// A reader that went away changes nothing about what the stack does, and a recording goes on.
 fn print_line(at: Mono, text: &str) {
-    let _ = writeln!(io::stdout(), "{:>7}  {}", spoken(at.since(Mono(0))), printable(text));
+    let _ = writeln!(io::stdout(), "{:>7}  {}", format_duration(at.since(Mono(0))), printable(text));
 }
 
 fn engine(error: &SwarmError) -> CommandError {
@@ -206,13 +206,13 @@ mod tests {
 
     #[test]
     fn what_a_judgement_comes_to_is_told_in_words() {
-        let (interfered, waiting) = (Judgement::Unverified(Gap::Interfered { what: "service app".into() }), Vec::new());
-        for (judgement, told, exit) in [
-            (Judgement::Settled { since: Mono(1500) }, "settled, stable since 1.5 s", Exit::Green),
-            (Judgement::Waiting { on: waiting, look_again: Mono(0) }, "not decided", Exit::Inconclusive),
+        let (interfered, waiting) = (Evaluation::Unverified(Gap::Interfered { what: "service app".into() }), Vec::new());
+        for (evaluation, told, exit) in [
+            (Evaluation::Settled { since: Mono(1500) }, "settled, stable since 1.5 s", Exit::Green),
+            (Evaluation::Waiting { on: waiting, look_again: Mono(0) }, "not decided", Exit::Inconclusive),
             (interfered, "not decided: somebody else changed service app", Exit::Inconclusive),
         ] {
-            assert_eq!(end(&judgement), (told.to_owned(), exit));
+            assert_eq!(end(&evaluation), (told.to_owned(), exit));
         }
     }
 }

@@ -8,7 +8,7 @@ use harness::{
         outcome::{Owner, Tier},
         request::{DEFAULT_DEADLINE, Request, Source},
     },
-    pure::run::verdict::Colour,
+    pure::run::verdict::VerdictOutcome,
     report::results::{ResultsV1, differences, digest_of},
 };
 
@@ -130,7 +130,8 @@ fn judged(claimed: &ResultsV1, tasted: &Tasted) -> Word {
     let seen = ResultsV1::from(&tasted.state);
     let differences = differences(claimed, &seen);
     let ours = |results: &ResultsV1| {
-        results.verdict.outcome == Colour::Inconclusive && !matches!(results.owner, Some(Owner::Recipe | Owner::Test) | None)
+        results.verdict.outcome == VerdictOutcome::Inconclusive
+            && !matches!(results.owner, Some(Owner::Recipe | Owner::Test) | None)
     };
     match differences.is_empty() {
         true => Word::Confirmed,

@@ -10,7 +10,7 @@ use std::{
 
 use harness::model::{
     names::{Domain, RecipeName},
-    time::spoken,
+    time::format_duration,
 };
 use notify::{Event, EventKind, RecursiveMode, Watcher, event::ModifyKind};
 use serde_json::Value;
@@ -126,7 +126,7 @@ impl Watch {
                 }
             }
             let exit = self.test(&program, &work)?;
-            output::tell(&format!("{} after the change: exit {exit}", spoken(since.elapsed())));
+            output::tell(&format!("{} after the change: exit {exit}", format_duration(since.elapsed())));
             ran = true;
         }
         Ok(Exit::Green.into())

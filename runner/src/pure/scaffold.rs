@@ -73,13 +73,13 @@ fn health(path: &str) -> String {
     format!(
         r#"//! Whether the app says of itself that it is well.
 
-use harness::author::{{Cx, Failed, Suite, ensure}};
+use harness::author::{{TestContext, Failed, Suite, ensure}};
 
 pub fn suite() -> Suite {{
     Suite::new().health("the health page answers", answers)
 }}
 
-async fn answers(cx: Cx) -> Result<(), Failed> {{
+async fn answers(cx: TestContext) -> Result<(), Failed> {{
     let page = cx.get({path:?}).await?;
     // A page that wants a log-in is the app's own, too.
     let well = page.status() < 400 || [401, 403].contains(&page.status());
@@ -92,13 +92,13 @@ async fn answers(cx: Cx) -> Result<(), Failed> {{
 /// The second file; it proves nothing until somebody has written it, and says so.
 const ROUNDTRIP: &str = r#"//! What somebody puts into the app comes back.
 
-use harness::author::{Cx, Failed, Suite};
+use harness::author::{TestContext, Failed, Suite};
 
 pub fn suite() -> Suite {
     Suite::new().roundtrip("something is created and read back", read_back)
 }
 
-async fn read_back(_: Cx) -> Result<(), Failed> {
+async fn read_back(_: TestContext) -> Result<(), Failed> {
     // Create something as a user would, read it back, and compare: docs/how-to/custom-tests.md shows how.
     // As long as this line stands, the test counts as not verified.
     Err(Failed::unwritten())

@@ -15,8 +15,8 @@ use std::{
 
 use harness::{
     adapters::{clock::SystemClock, swarm::DockerSwarm},
-    converge::{Goal, Watch},
-    steps::settle::settle,
+    engine::steps::shared::settle::settle,
+    pure::host::converge::{Goal, Watch},
 };
 
 use crate::{Bench, baseline::can_wait, table::say};
@@ -49,7 +49,7 @@ pub(crate) fn calls(bench: &Bench) {
             let watching = settle(&swarm, &clock, &name, Watch::new(Goal::Settle), WAITED, |_| {});
             tokio::pin!(watching);
             tokio::select! {
-                judgement = &mut watching => panic!("it was to wait: {judgement:?}"),
+                evaluation = &mut watching => panic!("it was to wait: {evaluation:?}"),
                 () = tokio::time::sleep(BEGINNING) => counts.turn(),
             }
             watching.await;

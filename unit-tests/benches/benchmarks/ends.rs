@@ -9,15 +9,15 @@ use std::{
 
 use harness::{
     adapters::swarm::DockerSwarm,
-    converge::{Goal, Judgement, Marks, Watch},
     ports::Swarm,
+    pure::host::converge::{Evaluation, Goal, Marks, Watch},
 };
 use jiff::Timestamp;
 use unit_tests::{engine::Engine, recording::brief, stacks::stack_file};
 
 use crate::{
     Bench,
-    baseline::{can_wait, baseline_row, waited},
+    baseline::{baseline_row, can_wait, waited},
     stacks::{last_task, since},
     table::{Spread, row, say},
 };
@@ -44,9 +44,9 @@ pub(crate) fn crash_loop(bench: &Bench) {
         engine.on_a_stack(|stack| {
             let started = Instant::now();
             engine.submit(&text, stack);
-            let (judgement, _) = bench.settled(stack, Watch::new(Goal::Settle));
+            let (evaluation, _) = bench.settled(stack, Watch::new(Goal::Settle));
             ours.add(started.elapsed());
-            let Judgement::Failed(failures) = judgement else { panic!("{judgement:?}") };
+            let Evaluation::Failed(failures) = evaluation else { panic!("{evaluation:?}") };
             said = failures[0].told();
         });
     }
@@ -62,8 +62,8 @@ pub(crate) fn one_shot(bench: &Bench) {
     for _ in 0..TIMES {
         engine.on_a_stack(|stack| {
             engine.submit(&text, stack);
-            let (judgement, at) = bench.settled(stack, Watch::new(Goal::Settle));
-            assert_eq!(brief(&judgement), "settled");
+            let (evaluation, at) = bench.settled(stack, Watch::new(Goal::Settle));
+            assert_eq!(brief(&evaluation), "settled");
             ours.add_signed(since(at, last_task(engine, stack, "complete")));
         });
     }
@@ -83,8 +83,8 @@ pub(crate) fn rollback(bench: &Bench) {
             let words = Words::of(engine, &service);
             engine.submit(&stack_file("rolled-back-2.yml"), stack);
             let watch = Watch::new(Goal::Upgrade(bench.marks(stack))).coming_from(before);
-            let (judgement, at) = bench.settled(stack, watch);
-            assert!(brief(&judgement).starts_with("rolled-back"), "{judgement:?}");
+            let (evaluation, at) = bench.settled(stack, watch);
+            assert!(brief(&evaluation).starts_with("rolled-back"), "{evaluation:?}");
             ours.add_signed(since(at, words.first("rollback_started")));
         });
     }
@@ -110,7 +110,7 @@ impl Bench {
     fn marks(&self, stack: &str) -> Marks {
         let swarm = DockerSwarm::at(self.fixture.engine.socket()).unwrap();
         let stack = stack.parse().unwrap();
-        Marks::of(&self.runtime.block_on(async { swarm.look(&stack).await }).unwrap())
+        Marks::of(&self.runtime.block_on(async { swarm.observe(&stack).await }).unwrap())
     }
 }
 

@@ -4,11 +4,11 @@
 //! `cargo build --release && cargo bench -p unit-tests --bench benchmarks [-- NAME…]`; without a name all are taken, which lasts
 //! about ten minutes. The sandbox has to be up.
 
+mod baseline;
 mod calls;
 mod ends;
 mod guardian;
 mod page;
-mod baseline;
 mod stacks;
 mod starts;
 mod table;

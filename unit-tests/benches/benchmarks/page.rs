@@ -3,12 +3,15 @@
 use std::time::Instant;
 
 use harness::{
-    converge::TaskState,
-    event::{Kind, MOST_TASK_CHANGES, TAIL_BYTES, TaskSeen},
     model::outcome::{Outcome, Owner, Tier},
-    plan::StepId,
+    pure::{
+        host::{converge::TaskState, inventory::CleanupResult},
+        run::{
+            event::{Kind, MOST_TASK_CHANGES, TAIL_BYTES, TaskSeen},
+            plan::StepId,
+        },
+    },
     report::html::page,
-    world::Hygiene,
 };
 use unit_tests::event_log::{EventLog, failure};
 
@@ -42,9 +45,10 @@ fn full() -> EventLog {
         tale = tale.then(Kind::EvidenceKept { step: step(), file, what, tail });
     }
     let failed = Outcome::Failed(failure(Owner::Recipe).quoting(&line.repeat(8)));
-    let tale = tale.then(Kind::StepFinished { step: step(), outcome: failed }).pass(&["undeploy", "sweep"]);
+    let tale = tale.then(Kind::StepFinished { step: step(), outcome: failed }).pass(&["undeploy", "cleanup"]);
     let many = vec!["volume of_somebody_else changed".to_owned(); 1000];
-    tale.compared(Hygiene { residue: many.clone(), bystanders: many.clone(), others: many, ..Hygiene::default() }).ends()
+    tale.compared(CleanupResult { residue: many.clone(), bystanders: many.clone(), others: many, ..CleanupResult::default() })
+        .ends()
 }
 
 pub(crate) fn made(_: &Bench) {

@@ -4,15 +4,15 @@ use std::time::{Duration, Instant};
 
 use harness::{
     adapters::{clock::SystemClock, swarm::DockerSwarm},
-    converge::{Goal, Judgement, Watch},
-    steps::settle::settle,
+    engine::steps::shared::settle::settle,
+    pure::host::converge::{Evaluation, Goal, Watch},
 };
 use jiff::Timestamp;
 use unit_tests::engine::Engine;
 
 use crate::{
     Bench,
-    baseline::{can_wait, nothing_doing, baseline_row, waited},
+    baseline::{baseline_row, can_wait, nothing_doing, waited},
     table::{Spread, row},
 };
 
@@ -33,9 +33,9 @@ pub(crate) fn converge(bench: &Bench) {
                 engine.on_a_stack(|stack| {
                     let started = Instant::now();
                     engine.submit(&text, stack);
-                    let (judgement, at) = bench.settled(stack, Watch::new(Goal::Settle));
+                    let (evaluation, at) = bench.settled(stack, Watch::new(Goal::Settle));
                     settled.add(started.elapsed());
-                    assert!(matches!(judgement, Judgement::Settled { .. }), "{judgement:?}");
+                    assert!(matches!(evaluation, Evaluation::Settled { .. }), "{evaluation:?}");
                     late.add_signed(since(at, last_task(engine, stack, "running")) - WINDOW);
                 });
             }
@@ -53,14 +53,14 @@ pub(crate) fn converge(bench: &Bench) {
 }
 
 impl Bench {
-    /// The judgement on a stack, and when it was there.
-    pub(crate) fn settled(&self, stack: &str, watch: Watch) -> (Judgement, Timestamp) {
+    /// The evaluation on a stack, and when it was there.
+    pub(crate) fn settled(&self, stack: &str, watch: Watch) -> (Evaluation, Timestamp) {
         let swarm = DockerSwarm::at(self.fixture.engine.socket()).unwrap();
         let stack = stack.parse().unwrap();
         let budget = Duration::from_secs(120);
-        let judgement =
+        let evaluation =
             self.runtime.block_on(async { settle(&swarm, &SystemClock::start(), &stack, watch, budget, |_| {}).await });
-        (judgement, Timestamp::now())
+        (evaluation, Timestamp::now())
     }
 }
 

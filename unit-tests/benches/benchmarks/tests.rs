@@ -15,13 +15,13 @@ use harness::{
         program::{PackProgram, Setup},
         unregistered::Unregistered,
     },
-    author::{self, Checked, Cx, Linked, Suite},
+    author::{self, Checked, Linked, Suite, TestContext},
+    engine::steps::custom::told,
     model::{host::Host, outcome::Outcome, pack::TestName},
     ports::TestProgram,
     redact::Redact,
-    steps::custom::told,
 };
-use unit_tests::{fixture, stacks::fresh_run, event_log};
+use unit_tests::{event_log, fixture, stacks::fresh_run};
 
 use crate::{
     Bench,
@@ -35,7 +35,7 @@ const TIMES: u32 = 50;
 
 /// The program of a pack whose test does nothing.
 pub(crate) fn empty(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    async fn nothing(_: Cx) -> Checked {
+    async fn nothing(_: TestContext) -> Checked {
         Ok(())
     }
     fn suite() -> Suite {

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use harness::{adapters::swarm::DockerSwarm, ports::Swarm, world::diff};
+use harness::{adapters::swarm::DockerSwarm, ports::Swarm, pure::host::inventory::diff};
 use serde_json::{Value, json};
 
 use crate::{
@@ -35,11 +35,11 @@ pub(crate) fn world(bench: &Bench) {
         let swarm = DockerSwarm::at(&socket).unwrap();
         calls.store(0, Ordering::Relaxed);
         let (before, spent) = bench.runtime.block_on(async {
-            let before = swarm.world().await.unwrap();
+            let before = swarm.inventory().await.unwrap();
             let started = Instant::now();
-            let after = swarm.world().await.unwrap();
-            let hygiene = diff(&before, &after, &[], &BTreeSet::new(), &[]);
-            assert!(hygiene.clean() && hygiene.others.is_empty(), "the served engine does not change");
+            let after = swarm.inventory().await.unwrap();
+            let cleanup_result = diff(&before, &after, &[], &BTreeSet::new(), &[]);
+            assert!(cleanup_result.clean() && cleanup_result.others.is_empty(), "the served engine does not change");
             (before, started.elapsed())
         });
         took.add(spent);

@@ -4,9 +4,9 @@ use std::{sync::Arc, time::Instant};
 
 use harness::{
     adapters::{children::Processes, clock::SystemClock, files::Disk, swarm::DockerSwarm},
-    claim::Claimed,
+    engine::steps::cleanup::{Outside, Pace, cleanup_until_empty},
     journal::Journal,
-    steps::sweep::{Outside, Pace, until_zero},
+    pure::host::claim::Claimed,
 };
 use unit_tests::{engine::until, stacks::fresh_run};
 
@@ -57,8 +57,8 @@ impl Bench {
         let swarm = DockerSwarm::at(engine.socket()).unwrap();
         let outside = Outside { swarm: &swarm, files: &Disk, data: &swarm, children: &Processes, clock: &*clock };
         let started = Instant::now();
-        let swept = self.runtime.block_on(async { until_zero(outside, &[claim], &[], Pace::default()).await }).unwrap();
-        assert!(swept.clean(), "{:?}", swept.residue);
+        let swept = self.runtime.block_on(async { cleanup_until_empty(outside, &[claim], &[], Pace::default()).await }).unwrap();
+        assert!(swept.clean(), "{:?}", swept.leaked);
         started.elapsed()
     }
 }

@@ -10,22 +10,25 @@ use std::{
 use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use harness::{
-    claim::Claim,
-    compose::Tree,
-    converge::ServiceView,
-    executables::SeenFile,
     model::{
         names::{Commit, EngineId, ImageRef, RecipeName, ServiceName, StackName, TaskId},
         pack::{CustomTest, Origin, TestName},
     },
-    plan::Head,
     ports::{
         Abra, AbraError, Browser, Call, Capacity, Checked, Checkout, CheckoutError, Child, ChildError, Children, Data, Engine,
-        Exchange, Executables, FileError, Files, Holder, HttpView, Machine, Neighbours, NoShot, Nudge, Port, ProgramError, Ran,
-        Room, Said, ServiceAddress, Shot, Swarm, SwarmError, TestProgram, Turn, Web, WebError,
+        Exchange, Executables, FileError, Files, Holder, HttpView, Machine, Neighbours, NoShot, Port, ProgramError, Ran, Room,
+        Said, ServiceAddress, Shot, Swarm, SwarmError, TestProgram, Turn, WakeUp, Web, WebError,
     },
-    sweep::Removal,
-    world::{ObjectKind, World},
+    pure::{
+        host::{
+            claim::Claim,
+            cleanup_plan::Removal,
+            converge::ServiceView,
+            inventory::{Inventory, ObjectKind},
+        },
+        recipe::{compose::Tree, executables::SeenFile},
+        run::plan::Head,
+    },
 };
 
 use crate::sim_faults::Kind;
@@ -53,17 +56,17 @@ impl Swarm for CleanupPorts {
         self.0.ports.swarm.host().await
     }
 
-    async fn world(&self) -> Result<World, SwarmError> {
+    async fn inventory(&self) -> Result<Inventory, SwarmError> {
         self.0.apply_pending_effects();
-        self.0.ports.swarm.world().await
+        self.0.ports.swarm.inventory().await
     }
 
     async fn look(&self, stack: &StackName) -> Result<BTreeMap<ServiceName, ServiceView>, SwarmError> {
-        self.0.ports.swarm.look(stack).await
+        self.0.ports.swarm.observe(stack).await
     }
 
-    async fn nudges(&self, stack: &StackName) -> BoxStream<'static, Nudge> {
-        self.0.ports.swarm.nudges(stack).await
+    async fn wake_ups(&self, stack: &StackName) -> BoxStream<'static, WakeUp> {
+        self.0.ports.swarm.wake_ups(stack).await
     }
 
     async fn logs(&self, task: &TaskId, lines: u32) -> Result<String, SwarmError> {
@@ -93,22 +96,22 @@ impl Swarm for RunPorts {
         self.0.call("swarm.host", || self.0.ports.swarm.host()).await
     }
 
-    async fn world(&self) -> Result<World, SwarmError> {
-        self.0.call("swarm.world", || self.0.ports.swarm.world()).await
+    async fn inventory(&self) -> Result<Inventory, SwarmError> {
+        self.0.call("swarm.world", || self.0.ports.swarm.inventory()).await
     }
 
     async fn look(&self, stack: &StackName) -> Result<BTreeMap<ServiceName, ServiceView>, SwarmError> {
-        self.0.call("swarm.look", || self.0.ports.swarm.look(stack)).await
+        self.0.call("swarm.look", || self.0.ports.swarm.observe(stack)).await
     }
 
-    async fn nudges(&self, stack: &StackName) -> BoxStream<'static, Nudge> {
+    async fn wake_ups(&self, stack: &StackName) -> BoxStream<'static, WakeUp> {
         // It cannot fail, and nobody may rely on it: without it there are still looks.
-        let nudges = self.0.ports.swarm.nudges(stack).await;
+        let nudges = self.0.ports.swarm.wake_ups(stack).await;
         match self.0.kind(self.0.calls.load(Ordering::Relaxed), "swarm.nudges") {
             None => nudges,
             Some(Kind::Fails | Kind::Unheard) => stream::empty().boxed(),
             Some(Kind::Hangs | Kind::Stalls) => stream::pending().boxed(),
-            Some(Kind::Twice) => stream::iter((0..9).map(|_| Nudge { what: "again".into() })).chain(nudges).boxed(),
+            Some(Kind::Twice) => stream::iter((0..9).map(|_| WakeUp { what: "again".into() })).chain(nudges).boxed(),
         }
     }
 

@@ -14,10 +14,10 @@ use harness::{
         abra::{PtyAbra, Setup, secrets, version},
         clock::SystemClock,
     },
-    claim::{Claim, Claimed},
     journal::Journal,
     model::names::{Domain, RunId},
     ports::{Abra, AbraError, Call, ChildRegister},
+    pure::host::claim::{Claim, Claimed},
     redact::Redact,
 };
 use libtest_mimic::{Failed, Trial};

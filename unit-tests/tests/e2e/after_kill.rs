@@ -35,7 +35,8 @@ pub(crate) fn tests(fixture: Option<&SandboxFixture>) -> Vec<Trial> {
             ("after_kill::a_restore_that_goes_on_when_its_run_is_killed_leaves_no_folder_of_a_volume", restored),
         ],
     );
-    let elsewhere = on_stages(fixture, &[("after_kill::the_marker_of_another_machine_speaks_until_it_expires", of_another_machine)]);
+    let elsewhere =
+        on_stages(fixture, &[("after_kill::the_marker_of_another_machine_speaks_until_it_expires", of_another_machine)]);
     tests.into_iter().chain(on_scratch_engines(fixture, elsewhere)).collect()
 }
 

@@ -11,7 +11,7 @@ use unit_tests::{
 
 use crate::{
     abra::{Cleanup, Place},
-    conformance::{Prepared, World},
+    conformance::{Inventory, Prepared},
 };
 
 /// The label by which abra finds the service.
@@ -81,7 +81,7 @@ impl<'a> TestEnv<'a> {
     fn deployed(engine: &'a Engine, labels: &[&str]) -> (Self, (Forget<'a>, Cleanup<'a>)) {
         let place = Place::new();
         let cleanup = (Forget(engine, place.domain()), Cleanup(engine, place.stack()));
-        Prepared::new(&place).prepare(World::App).unwrap();
+        Prepared::new(&place).prepare(Inventory::App).unwrap();
         let env = Self { engine, place };
         let labels: Vec<String> = labels.iter().map(|label| format!("        - {label:?}\n")).collect();
         let compose = format!(

@@ -1,4 +1,4 @@
-//! What is typed wrong, and hosts that are not fit: one clear sentence with the remedy, the right exit code, nothing left.
+//! Wrong requests and hosts that are not fit: one clear sentence with the remedy, the right exit code, nothing left.
 
 use std::{
     fs,
@@ -7,51 +7,69 @@ use std::{
 };
 
 use libtest_mimic::Trial;
-use unit_tests::{sandbox_fixture::SandboxFixture, test_env::TestEnv};
+use unit_tests::{
+    command_output::{CommandOutput, started},
+    sandbox_fixture::SandboxFixture,
+    test_env::TestEnv,
+    test_run::{
+        Outcome::{Inconclusive, Red},
+        Status::Fail,
+    },
+};
 
-use super::runs::on_stages;
+use crate::trials::{e2e_tests, in_env};
 
 /// The tests of this file.
 pub(crate) fn tests(fixture: Option<&SandboxFixture>) -> Vec<Trial> {
-    on_stages(
+    in_env(
         fixture,
-        &[
-            ("bad_input::recipes_that_are_not_there", no_recipe),
-            ("bad_input::host_files_that_say_something_wrong", host_files),
-            ("bad_input::engines_that_are_not_fit", engines),
-            ("bad_input::an_abra_that_cannot_be_started", no_abra),
-            ("bad_input::an_abra_that_does_something_else", odd_abra),
-            ("bad_input::an_abra_that_says_nothing", silent_abra),
-            ("bad_input::an_abra_that_refuses_to_deploy", refusing_abra),
-            ("bad_input::a_state_folder_that_cannot_be_written", no_folder),
+        &e2e_tests![
+            unknown_recipe_is_refused,
+            unknown_ref_is_refused,
+            wrong_host_file_is_refused,
+            unfit_engine_is_refused,
+            abra_that_cannot_be_started_is_named,
+            abra_that_behaves_oddly_is_inconclusive,
+            silent_abra_is_ended,
+            abra_that_refuses_to_deploy_is_red,
+            state_folder_that_cannot_be_written_is_refused,
         ],
     )
 }
 
-fn no_recipe(env: &TestEnv<'_>) {
-    env.run(&["--recipe", "helo"]).assert(2, &["no recipe `helo`; did you mean `hello`?", "--path DIR"]);
-    env.run(&["--recipe", "He llo"]).assert(2, &["'He llo'", "a recipe name is lower-case letters"]);
-    env.run(&["--recipe", "hello", "--path", "/nowhere"]).assert(2, &["cannot read /nowhere: No such file"]);
+fn unknown_recipe_is_refused(env: &TestEnv<'_>) {
     let empty = env.path().join("empty");
     fs::create_dir(&empty).unwrap();
     fs::write(empty.join("compose.yml"), "services: {}\n").unwrap();
-    let shown = empty.display().to_string();
-    env.run(&["--recipe", "hello", "--path", &shown]).assert(2, &[&format!("{shown} is no recipe: it has no .env.sample")]);
-    assert_eq!(env.runs().len(), 0, "nothing of this is a run");
 
-    let told = env.run(&["--recipe", "hello", "--ref", "9.9.9"]);
-    told.assert(2, &["no tag, branch or commit \"9.9.9\"; its newest release is 2.0.0", "left behind: nothing"]);
-    env.assert_zero();
+    let misspelled = env.run("helo").output();
+    let malformed = env.run("He llo").output();
+    let absent = env.run("hello").args(&["--path", "/nowhere"]).output();
+    let incomplete = env.run("hello").path(&empty).output();
+
+    misspelled.exit(2).says("no recipe `helo`; did you mean `hello`?").says("--path DIR");
+    malformed.exit(2).says("'He llo'").says("a recipe name is lower-case letters");
+    absent.exit(2).says("cannot read /nowhere: No such file");
+    incomplete.exit(2).says(&format!("{} is no recipe: it has no .env.sample", empty.display()));
+    assert_eq!(env.runs().len(), 0, "none of these is a run");
 }
 
-fn host_files(env: &TestEnv<'_>) {
-    let told = env.run_on(&[("serwer", "default")], &["--recipe", "hello"]);
-    told.assert(2, &["host.toml, line 8, column 1: unknown key `serwer`; did you mean `server`?"]);
-    env.run(&["--recipe", "hello", "--host", "/nowhere.toml"]).assert(2, &["cannot read the host file /nowhere.toml"]);
+fn unknown_ref_is_refused(env: &TestEnv<'_>) {
+    let run = env.run("hello").args(&["--ref", "9.9.9"]).expect(Inconclusive);
+
+    run.exit(2).says("no tag, branch or commit \"9.9.9\"; its newest release is 2.0.0").nothing_left();
+}
+
+fn wrong_host_file_is_refused(env: &TestEnv<'_>) {
+    let misspelled = env.run("hello").host("serwer", "default").output();
+    let absent = env.run("hello").args(&["--host", "/nowhere.toml"]).output();
+
+    misspelled.exit(2).says("host.toml, line 8, column 1: unknown key `serwer`; did you mean `server`?");
+    absent.exit(2).says("cannot read the host file /nowhere.toml");
     assert_eq!(env.runs().len(), 0);
 }
 
-/// What a simple engine answers that knows no Swarm.
+/// Answers as an engine does that is part of no Swarm.
 fn lone_engine(listener: UnixListener) {
     let answer = |status: &str, body: &str| {
         format!(
@@ -87,75 +105,93 @@ fn lone_engine(listener: UnixListener) {
     });
 }
 
-fn engines(env: &TestEnv<'_>) {
-    let socket = env.path().join("absent.sock").display().to_string();
-    let told = env.run_on(&[("engine", &socket)], &["--recipe", "hello"]);
-    told.assert(3, &[&format!("no engine answers at {socket}"), "start the engine, or name another one in the host file"]);
+fn unfit_engine_is_refused(env: &TestEnv<'_>) {
+    let absent = env.path().join("absent.sock").display().to_string();
+    let lone = env.path().join("lone.sock");
+    lone_engine(UnixListener::bind(&lone).unwrap());
 
-    let socket = env.path().join("lone.sock");
-    lone_engine(UnixListener::bind(&socket).unwrap());
-    let told = env.run_on(&[("engine", &socket.display().to_string())], &["--recipe", "hello"]);
-    told.assert(3, &["why (infrastructure): the engine is not a Swarm manager; `docker swarm init` makes it one"]);
-    env.assert_zero();
+    let without_engine = env.run("hello").host("engine", &absent).finish();
+    let without_swarm = env.run("hello").host("engine", &lone.display().to_string()).finish();
+
+    without_engine
+        .exit(3)
+        .says(&format!("no engine answers at {absent}"))
+        .says("start the engine, or name another one in the host file");
+    without_swarm
+        .exit(3)
+        .says("why (infrastructure): the engine is not a Swarm manager; `docker swarm init` makes it one");
+    env.assert_nothing_left();
 }
 
-fn no_abra(env: &TestEnv<'_>) {
+fn abra_that_cannot_be_started_is_named(env: &TestEnv<'_>) {
     let remedy = "name the right program as `abra` in the host file";
     let absent = env.path().join("absent").display().to_string();
-    let told = env.run_on(&[("abra", &absent)], &["--recipe", "hello"]);
-    told.assert(3, &[&format!("why (infrastructure): cannot start abra at {absent}: there is no such file; {remedy}")]);
-    let plain = env.script("exit 0");
-    fs::set_permissions(&plain, fs::Permissions::from_mode(0o644)).unwrap();
-    let told = env.run_on(&[("abra", &plain)], &["--recipe", "hello"]);
-    told.assert(3, &[&format!("cannot start abra at {plain}: it is no executable file; {remedy}")]);
-    fs::write(&plain, "#!/no/such/interpreter\n").unwrap();
-    fs::set_permissions(&plain, fs::Permissions::from_mode(0o755)).unwrap();
-    let told = env.run_on(&[("abra", &plain)], &["--recipe", "hello"]);
-    told.assert(3, &[&format!("cannot start abra at {plain}: No such file or directory"), remedy, "left behind: nothing"]);
-    env.assert_zero();
+    let script = env.script("exit 0");
+    let mode = |mode| fs::set_permissions(&script, fs::Permissions::from_mode(mode)).unwrap();
+
+    let without_file = env.run("hello").host("abra", &absent).expect(Inconclusive);
+    mode(0o644);
+    let without_run_bit = env.run("hello").host("abra", &script).expect(Inconclusive);
+    fs::write(&script, "#!/no/such/interpreter\n").unwrap();
+    mode(0o755);
+    let without_interpreter = env.run("hello").host("abra", &script).expect(Inconclusive);
+
+    without_file
+        .exit(3)
+        .says(&format!("why (infrastructure): cannot start abra at {absent}: there is no such file; {remedy}"));
+    without_run_bit.exit(3).says(&format!("cannot start abra at {script}: it is no executable file; {remedy}"));
+    without_interpreter
+        .exit(3)
+        .says(&format!("cannot start abra at {script}: No such file or directory"))
+        .says(remedy)
+        .nothing_left();
 }
 
-fn odd_abra(env: &TestEnv<'_>) {
+fn abra_that_behaves_oddly_is_inconclusive(env: &TestEnv<'_>) {
     for (script, sentence) in [
         ("printf 'Continue? [y/N] '; read answer", "abra asks a question although it was told not to: Continue? [y/N]"),
         ("kill -s SEGV $$", "abra was ended by signal 11"),
         ("echo wibble", "cannot read what abra printed for --version"),
     ] {
-        let abra = env.script(script);
-        let told = env.run_on(&[("abra", &abra)], &["--recipe", "hello"]);
-        told.assert(
-            3,
-            &["inconclusive (install, upgrade, backup, restore", "why (infrastructure)", sentence, "left behind: nothing"],
-        );
+        let run = env.run("hello").abra(script).expect(Inconclusive);
+
+        run.exit(3)
+            .says("inconclusive (install, upgrade, backup, restore")
+            .says("why (infrastructure)")
+            .says(sentence)
+            .nothing_left();
     }
-    env.assert_zero();
 }
 
-/// The version is what abra is asked for first, and it gets twenty seconds for it, whatever else is asked beside.
-fn silent_abra(env: &TestEnv<'_>) {
-    let abra = env.script("sleep 63");
-    let told = env.run_on(&[("abra", &abra)], &["--recipe", "hello"]);
-    told.assert(3, &["why (infrastructure): abra did not end within 20s", "find out by hand", "left behind: nothing"]);
-    env.assert_zero();
+/// The first question to abra is its version, with a limit of twenty seconds.
+fn silent_abra_is_ended(env: &TestEnv<'_>) {
+    let run = env.run("hello").abra("sleep 63").expect(Inconclusive);
+
+    run.exit(3).says("why (infrastructure): abra did not end within 20s").says("find out by hand").nothing_left();
 }
 
-fn refusing_abra(env: &TestEnv<'_>) {
-    let abra =
-        env.script("case \"$*\" in *'app deploy'*) echo 'FATA the moon is not right'; exit 1;; esac\nexec \"$ABRA\" \"$@\"");
-    let told = env.run_on(&[("abra", &abra)], &["--recipe", "hello", "--tiers", "install"]);
-    told.assert(1, &["red (install)", "why (recipe): abra app deploy ended with exit code 1: the moon is not right"]);
-    assert!(told.err.contains("undeploy: skipped"), "there is nothing to undeploy:\n{told}");
-    let results = env.results();
-    assert_eq!(results["stages"][1]["outcome"]["detail"]["cause"]["cause"], "abra-fatal", "{results}");
-    env.assert_zero();
+fn abra_that_refuses_to_deploy_is_red(env: &TestEnv<'_>) {
+    let refuses = "case \"$*\" in *'app deploy'*) echo 'FATA the moon is not right'; exit 1;; esac\nexec \"$ABRA\" \"$@\"";
+
+    let run = env.run("hello").tiers("install").abra(refuses).expect(Red);
+
+    run.says("red (install)")
+        .says("why (recipe): abra app deploy ended with exit code 1: the moon is not right")
+        // There is nothing to undeploy.
+        .says("undeploy: skipped")
+        .step("deploy", Fail)
+        .cause("abra-fatal")
+        .nothing_left();
 }
 
 /// Not even root can make a folder below a file.
-fn no_folder(env: &TestEnv<'_>) {
+fn state_folder_that_cannot_be_written_is_refused(env: &TestEnv<'_>) {
     let file = env.path().join("file");
     fs::write(&file, "").unwrap();
-    let mut taster = env.taster(&["--recipe", "hello"]);
+    let mut taster = env.command(&["--recipe", "hello"]);
     taster.env("XDG_STATE_HOME", &file);
-    let told = unit_tests::test_env::ended(unit_tests::test_env::started(&mut taster));
-    told.assert(3, &["cannot write the run's folder", "set XDG_STATE_HOME to a folder with room"]);
+
+    let output = CommandOutput::soon(started(&mut taster));
+
+    output.exit(3).says("cannot write the run's folder").says("set XDG_STATE_HOME to a folder with room");
 }

@@ -3,19 +3,19 @@
 use std::{fs, process::Command, time::Duration};
 
 use harness::{
-    author::{Checked, Cx, Suite, ensure},
+    author::{Checked, Suite, TestContext, ensure},
+    engine::steps::custom::told,
     model::{
         host::Host,
         outcome::{Gap, Outcome, Owner},
         pack::TestName,
         protocol::{Answer, Context, Ended},
     },
-    picture::{Frame, Picture},
     ports::{Exited, Ran},
-    steps::custom::told,
+    pure::run::blank_screenshot::{Frame, Picture},
 };
 use libtest_mimic::Trial;
-use unit_tests::{engine::until, sandbox_fixture::SandboxFixture, stacks::fresh_run, event_log};
+use unit_tests::{engine::until, event_log, sandbox_fixture::SandboxFixture, stacks::fresh_run};
 
 use crate::{
     custom::{SCRATCH, Scene},
@@ -44,21 +44,21 @@ pub(crate) fn suite() -> Suite {
         .health("it looks outside", looks_outside)
 }
 
-async fn looks_in_vain(cx: Cx) -> Checked {
+async fn looks_in_vain(cx: TestContext) -> Checked {
     let page = cx.browser().await?.budget(Duration::from_millis(300));
     let status = page.goto("/nowhere").await?;
     ensure(status == 404, format!("it answers {status}"))?;
     page.click("button.buy").await
 }
 
-async fn browses(cx: Cx) -> Checked {
+async fn browses(cx: TestContext) -> Checked {
     let page = cx.browser().await?;
     page.goto("/").await?;
     cx.remember("open", "yes")?;
     std::future::pending().await
 }
 
-async fn looks_outside(cx: Cx) -> Checked {
+async fn looks_outside(cx: TestContext) -> Checked {
     let page = cx.browser().await?;
     let mut said = Vec::new();
     for address in ["https://example.com/", "https://127.0.0.1/", "https://localhost/", "https://[::1]/"] {

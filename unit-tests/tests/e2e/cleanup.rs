@@ -11,11 +11,10 @@ use std::{
 
 use harness::{
     adapters::{clock::SystemClock, start_ticks, swarm::DockerSwarm},
-    claim::Claimed,
-    event::Kind,
     journal::{Journal, read},
     model::names::RunId,
     ports::Swarm,
+    pure::{host::claim::Claimed, run::event::Kind},
 };
 use libtest_mimic::Trial;
 use tempfile::TempDir;

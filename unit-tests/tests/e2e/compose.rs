@@ -4,16 +4,18 @@ use std::{collections::BTreeMap, path::Path, process::Command};
 
 use harness::{
     adapters::swarm::DockerSwarm,
-    compose::{Entry, Env, Kernel, Resolved, Tree, calibrate, resolve},
-    converge::ServiceView,
     model::names::{ServiceName, StackName},
     ports::Swarm,
+    pure::{
+        host::converge::ServiceView,
+        recipe::compose::{Entry, Env, Kernel, Resolved, Tree, resolve, verify},
+    },
 };
 use libtest_mimic::Trial;
 use sandbox::home::Home;
 use unit_tests::{
     engine::{Engine, Test, printed, trials},
-    fixture,
+    sandbox_fixture,
 };
 
 use super::abra::block_on;

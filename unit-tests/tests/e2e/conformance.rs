@@ -49,7 +49,7 @@ struct Case {
     name: String,
     fact: String,
     trust: Trust,
-    world: World,
+    world: Inventory,
     step: Vec<Step>,
 }
 
@@ -66,7 +66,7 @@ enum Trust {
 /// Each holds what those before it do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum World {
+pub(crate) enum Inventory {
     Empty,
     Recipe,
     App,
@@ -157,26 +157,26 @@ impl<'a> Prepared<'a> {
         Self { place, abra: setup.abra, env }
     }
 
-    pub(crate) fn prepare(&self, world: World) -> Result<(), String> {
+    pub(crate) fn prepare(&self, world: Inventory) -> Result<(), String> {
         let dir = self.place.abra_dir();
         for folder in ["servers/default", "recipes", "cwd"] {
             fs::create_dir_all(dir.join(folder)).unwrap();
         }
-        if world >= World::Recipe {
+        if world >= Inventory::Recipe {
             let source = self.place.home().join("recipes/small");
             git(&dir.join("recipes"), &["clone", "--quiet", source.to_str().unwrap(), "small"]);
         }
         let commands = [
-            (World::App, "-n -o app new -C -s default -D {app} small"),
-            (World::Secrets, "-n -o app secret generate -C -m --all {app}"),
-            (World::Deployed, "-n -o app deploy -C -c -D {app}"),
+            (Inventory::App, "-n -o app new -C -s default -D {app} small"),
+            (Inventory::Secrets, "-n -o app secret generate -C -m --all {app}"),
+            (Inventory::Deployed, "-n -o app deploy -C -c -D {app}"),
         ];
         for (level, words) in commands.into_iter().filter(|(level, _)| *level <= world) {
             let args = Some(words.split(' ').map(str::to_owned).collect());
             let step = Step { args, run: None, terminal: true, exit: Exit::Code(0), says: vec![], never: vec![], stderr: true };
             self.take(&step).map_err(|problem| format!("the world {level:?} cannot be made: {problem}"))?;
         }
-        if world == World::Deployed {
+        if world == Inventory::Deployed {
             let filter = format!("label=com.docker.stack.namespace={}", self.place.stack());
             let running = || {
                 let listed = Command::new("docker").args(["ps", "-q", "--filter", &filter]).output().unwrap();
@@ -202,7 +202,7 @@ impl<'a> Prepared<'a> {
         };
         let wanted = match &step.exit {
             Exit::Code(code) => Ended::Exit(*code),
-            Exit::Word(word) if word == "asks" => Ended::Asked,
+            Exit::Word(word) if word == "asks" => Ended::RunArgs,
             Exit::Word(word) => return Err(format!("{word:?} is no way to end")),
         };
         if ended != wanted {

@@ -16,25 +16,27 @@ use harness::{
         folder::Folder,
         program::{PackProgram, Setup},
     },
-    author::{self, Checked, Cx, Lifecycle, Linked, Suite, Wiring, ensure},
+    author::{self, Checked, Lifecycle, Linked, Suite, TestContext, Wiring, ensure},
+    engine::steps::custom::told,
     model::{
         host::Host,
         names::RunId,
         outcome::{Outcome, Owner},
         pack::{CanaryAct, TestName},
     },
-    picture::{Frame, Picture},
-    plan::Head,
     ports::{ChildRegister, Exited, ProgramError, Ran, TestProgram},
+    pure::run::{
+        blank_screenshot::{Frame, Picture},
+        plan::Head,
+    },
     redact::Redact,
-    steps::custom::told,
 };
 use libtest_mimic::Trial;
 use unit_tests::{
     engine::{Engine, Test, trials, until},
+    event_log,
     sandbox_fixture::{self, SandboxFixture},
     stacks::fresh_run,
-    event_log,
     test_env::TestEnv,
 };
 
@@ -122,56 +124,56 @@ fn wire(app: &mut Wiring) -> Checked {
 }
 
 #[expect(clippy::print_stdout, reason = "what a test prints is captured")]
-async fn passes(cx: Cx) -> Checked {
+async fn passes(cx: TestContext) -> Checked {
     println!("a word of its own");
     cx.note("noted");
     Ok(())
 }
 
-async fn fails(_: Cx) -> Checked {
+async fn fails(_: TestContext) -> Checked {
     "seven".parse::<u16>()?;
     Ok(())
 }
 
-async fn applies_not(cx: Cx) -> Checked {
+async fn applies_not(cx: TestContext) -> Checked {
     Err(cx.not_applicable("there is no mail"))
 }
 
-async fn panics(_: Cx) -> Checked {
+async fn panics(_: TestContext) -> Checked {
     panic!("on purpose")
 }
 
-async fn waits(_: Cx) -> Checked {
+async fn waits(_: TestContext) -> Checked {
     std::future::pending().await
 }
 
-async fn blocks(_: Cx) -> Checked {
+async fn blocks(_: TestContext) -> Checked {
     loop {
         std::thread::park();
     }
 }
 
-async fn aborts(_: Cx) -> Checked {
+async fn aborts(_: TestContext) -> Checked {
     std::process::abort()
 }
 
 #[expect(clippy::exit, reason = "a test that ends its process is what is tried")]
-async fn leaves(_: Cx) -> Checked {
+async fn leaves(_: TestContext) -> Checked {
     std::process::exit(0)
 }
 
-async fn litters(_: Cx) -> Checked {
+async fn litters(_: TestContext) -> Checked {
     Command::new("sleep").arg("61803").spawn()?;
     Command::new("setsid").args(["sleep", "61803"]).spawn()?;
     Ok(())
 }
 
-async fn litters_and_blocks(cx: Cx) -> Checked {
+async fn litters_and_blocks(cx: TestContext) -> Checked {
     litters(cx.clone()).await?;
     blocks(cx).await
 }
 
-async fn waits_in_vain(cx: Cx) -> Checked {
+async fn waits_in_vain(cx: TestContext) -> Checked {
     let mut looks = 0;
     cx.until(Duration::from_millis(200), "the bird sings", async || {
         looks += 1;
@@ -180,7 +182,7 @@ async fn waits_in_vain(cx: Cx) -> Checked {
     .await
 }
 
-async fn commands(cx: Cx) -> Checked {
+async fn commands(cx: TestContext) -> Checked {
     let well = cx.exec("app", &["/specimen", "probe", "http://127.0.0.1/health"]).await?;
     let ill = cx.exec("app", &["/specimen", "probe", "http://127.0.0.1/nowhere"]).await?;
     ensure((well.exit, ill.exit) == (0, 1), format!("{well:?}, {ill:?}"))?;
@@ -422,8 +424,7 @@ networks:
 }
 
 fn hello(env: &TestEnv<'_>) {
-    env
-        .run(&["--recipe", "hello", "--tiers", "install,custom"])
+    env.run(&["--recipe", "hello", "--tiers", "install,custom"])
         .assert(0, &["green (install, custom)", "posts::a post is read back: passed", "left behind: nothing"]);
     let results = env.results();
     assert_eq!((&results["results"]["custom"], &results["rungs"]["custom"]), (&"pass".into(), &"pass".into()), "{results}");
@@ -436,7 +437,7 @@ fn hello(env: &TestEnv<'_>) {
     assert_eq!(junit.matches("posts::a post is read back").count(), 1, "one test is one case: {junit}");
     assert!(page.contains("posts::a post is read back"));
     assert_eq!(stage_of(&results, "page::a browser shows the page")["status"], "pass", "{results}");
-    assert_eq!((&results["screenshot"], &stage_of(&results, "shot")["status"]), (&"screenshot.png".into(), &"pass".into()));
+    assert_eq!((&results["screenshot"], &stage_of(&results, "screenshot")["status"]), (&"screenshot.png".into(), &"pass".into()));
     let picture = Picture::read(&fs::read(run.join("screenshot.png")).unwrap()).unwrap();
     assert_eq!((picture.frame(), picture.width, picture.height), (Frame::Painted, 1280, 800));
     assert!(page.contains("src=\"data:image/png;base64,iVBOR") && page.len() < 1 << 20, "the picture is in the page");

@@ -9,22 +9,22 @@ use harness::{
         program::Setup,
         unregistered::Unregistered,
     },
-    executables::discover,
+    engine::steps::executable::told,
     model::{
         host::Host,
         outcome::{Outcome, Owner},
         pack::{CustomTest, Origin},
     },
     ports::{Executables, Ran},
+    pure::recipe::executables::discover,
     redact::Redact,
-    steps::executable::told,
 };
 use libtest_mimic::Trial;
 use unit_tests::{
     engine::until,
+    event_log,
     sandbox_fixture::{self, SandboxFixture},
     stacks::fresh_run,
-    event_log,
     test_env::{TestEnv, results},
 };
 
@@ -35,28 +35,25 @@ use crate::{
 
 /// The tests that need no engine.
 pub(crate) fn local() -> Vec<Trial> {
-    vec![Trial::test("executables::an_executable_ends_as_what_it_is_and_leaves_no_process", || {
-        ends();
-        Ok(())
-    })]
+    trials::local(&e2e_tests![executable_ends_with_its_outcome_and_leaves_no_process])
 }
 
 /// The tests of whole runs.
 pub(crate) fn tests(fixture: Option<&SandboxFixture>) -> Vec<Trial> {
-    on_stages(fixture, &[("executables::executables_of_a_repository_are_run_only_when_it_is_trusted_and_never_left_out", repository)])
+    in_env(fixture, &e2e_tests![executables_of_a_repository_run_only_when_it_is_trusted])
 }
 
 /// Writes a script, with the run bit or without.
 pub(crate) fn script(file: &Path, text: &str, executable: bool) {
     fs::create_dir_all(file.parent().unwrap()).unwrap();
-    // Whoever looks at the file finds it whole, with its run bit.
+    // A reader finds the file whole, with its run bit.
     let draft = file.with_file_name(".draft");
     fs::write(&draft, format!("#!/bin/sh\n{text}\n")).unwrap();
     fs::set_permissions(&draft, fs::Permissions::from_mode(if executable { 0o755 } else { 0o644 })).unwrap();
     fs::rename(draft, file).unwrap();
 }
 
-fn ends() {
+fn executable_ends_with_its_outcome_and_leaves_no_process() {
     let env = sandbox_fixture::env();
     let state = tempfile::tempdir().unwrap();
     let folder = state.path().join("pack");
@@ -123,34 +120,37 @@ fn ends() {
     until("no process of the run lives", || !lives(&run));
 }
 
-/// A folder with uncommitted tests, as somebody writes them.
-fn repository(env: &TestEnv<'_>) {
+/// A folder with uncommitted tests.
+fn executables_of_a_repository_run_only_when_it_is_trusted(env: &TestEnv<'_>) {
     let mine = env.copy_of("hello");
-    let path = mine.display().to_string();
-    let witness = env.path().join("witness").display().to_string();
-    script(&mine.join("tests/posts.sh"), &format!("# taster: kind = roundtrip\ntouch '{witness}'"), true);
+    let witness = env.path().join("witness");
+    script(&mine.join("tests/posts.sh"), &format!("# taster: kind = roundtrip\ntouch '{}'", witness.display()), true);
     script(&mine.join("tests/deep/mail.sh"), "echo there is no mail; exit 77", true);
     script(&mine.join("tests/_lib.sh"), "exit 1", false);
-    let args = ["--recipe", "hello", "--path", &path, "--tiers", "install,custom"];
-    let told = env.run(&args);
-    let refused = "tests/deep/mail.sh: an executable of the recipe's repository is not run";
-    told.assert(3, &["inconclusive (install, custom)", "tests/posts.sh: not verified", refused]);
-    assert!(!Path::new(&witness).exists(), "what is refused is not run:\n{told}");
+    let untrusted = env.run("hello").path(&mine).tiers("install,custom");
+    let trusted = untrusted.clone().host_lines("[allow]\nhello = [\"tests\"]");
+
+    let run = untrusted.expect(Inconclusive);
+    run.exit(3)
+        .says("inconclusive (install, custom)")
+        .says("tests/posts.sh: not verified")
+        .says("tests/deep/mail.sh: an executable of the recipe's repository is not run");
+    assert!(!witness.exists(), "a refused test does not run");
 
     script(&mine.join("tests/plain.sh"), "exit 0", false);
-    let host = env.host_file(&[]);
-    let text = fs::read_to_string(&host).unwrap();
-    fs::write(&host, format!("{text}\n[allow]\nhello = [\"tests\"]\n")).unwrap();
-    let host = host.display().to_string();
-    let told = env.run(&[&args[..], &["--host", &host]].concat());
-    told.assert(3, &["tests/posts.sh: passed", "does not apply: there is no mail", "tests/plain.sh is not executable"]);
-    assert!(Path::new(&witness).exists(), "{told}");
+    let run = trusted.clone().expect(Inconclusive);
+    run.exit(3)
+        .says("tests/posts.sh: passed")
+        .says("does not apply: there is no mail")
+        .says("tests/plain.sh is not executable");
+    assert!(witness.exists(), "a trusted test runs");
 
     fs::remove_file(mine.join("tests/plain.sh")).unwrap();
     script(&mine.join("tests/posts.sh"), "echo the post is gone; exit 3", true);
-    let told = env.run(&[&args[..], &["--host", &host]].concat());
-    told.assert(1, &["red (install, custom)", "why (recipe): tests/posts.sh: it ended with exit code 3", "the post is gone"]);
-    let results = results(env.runs().last().expect("a run"));
-    assert_eq!(stage_of(&results, "tests/posts.sh")["status"], "fail", "{results}");
-    env.assert_zero();
+    let run = trusted.expect(Red);
+    run.says("red (install, custom)")
+        .says("why (recipe): tests/posts.sh: it ended with exit code 3")
+        .says("the post is gone")
+        .step("tests/posts.sh", Fail)
+        .nothing_left();
 }

@@ -7,10 +7,10 @@ use libtest_mimic::Trial;
 use serde_json::Value;
 use unit_tests::{
     engine::until,
-    sandbox_fixture::SandboxFixture,
     hanging_driver::{self, HangingDriver},
+    sandbox_fixture::SandboxFixture,
     scratch_engine::ScratchEngine,
-    test_env::{TestEnv, CommandOutput, ended, journal},
+    test_env::{CommandOutput, TestEnv, ended, journal},
 };
 
 use super::{
@@ -66,7 +66,7 @@ fn in_mid_teardown(env: &TestEnv<'_>) {
     let told = ended(run);
     let results = assert_nothing_left(&env, &scratch, &told);
     assert_eq!(results["results"], seen["results"], "{results:#}");
-    assert_eq!(stage_of(&results, "sweep")["status"], "pass", "{results:#}");
+    assert_eq!(stage_of(&results, "cleanup")["status"], "pass", "{results:#}");
     assert_ne!(told.exit, Some(4), "{told}");
 }
 

@@ -33,13 +33,13 @@ fn ghost(env: &TestEnv<'_>) {
     let results = env.results();
     assert_eq!(results["level"], 5, "{results}");
     assert_eq!(results["base"]["version"], "1.2.0+6.64.0-alpine", "{results}");
-    for step in ["plant", "check-upgrade", "check-restore"] {
+    for step in ["seed", "check-upgrade", "check-restore"] {
         assert_eq!(stage_of(&results, step)["status"], "pass", "{results}");
     }
     let canaries = results["canaries"].as_array().expect("canaries");
     for name in ["a post", "a row in the MariaDB or MySQL database of db", "a file in volume ghost_content"] {
         let canary = canaries.iter().find(|canary| canary["name"] == name).unwrap_or_else(|| panic!("no {name}: {results}"));
-        for moment in ["planted", "after-upgrade", "spoiled", "after-restore"] {
+        for moment in ["seeded", "after-upgrade", "corrupted", "after-restore"] {
             assert_eq!(canary["seen"][moment]["status"], "pass", "{name}, {moment}: {results}");
         }
     }

@@ -11,7 +11,7 @@ use unit_tests::{
     engine::until,
     sandbox_fixture::{self, SandboxFixture},
     stacks::stack_of,
-    test_env::{TestEnv, CommandOutput, ended, results, run_id, signal, started},
+    test_env::{CommandOutput, TestEnv, ended, results, run_id, signal, started},
 };
 
 use super::runs::on_stages;

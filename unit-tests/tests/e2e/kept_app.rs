@@ -7,7 +7,7 @@ use unit_tests::{
     background_process::BackgroundProcess,
     engine::until,
     sandbox_fixture::SandboxFixture,
-    test_env::{TestEnv, CommandOutput, ended, run_id, signal},
+    test_env::{CommandOutput, TestEnv, ended, run_id, signal},
 };
 
 use crate::{executables::script, runs::on_stages};
@@ -44,9 +44,7 @@ fn kept(env: &TestEnv<'_>) {
     let attach = ["--recipe", "hello", "--attach", &domain];
     env.run(&attach).assert(0, &["green (custom)", "posts::a post is read back: passed", "left behind: nothing"]);
     env.run(&["--recipe", "ghost", "--attach", &domain]).assert(2, &["is an app of hello, not of ghost"]);
-    env
-        .run(&["--recipe", "hello", "--attach", "shop.taster.test"])
-        .assert(2, &["shop.taster.test is no app of a run of taster"]);
+    env.run(&["--recipe", "hello", "--attach", "shop.taster.test"]).assert(2, &["shop.taster.test is no app of a run of taster"]);
     let tiers = [&attach[..], &["--tiers", "install"]].concat();
     env.run(&tiers).assert(2, &["--tiers speaks of another"]);
 
@@ -74,7 +72,8 @@ fn watched(env: &TestEnv<'_>) {
     let told = env.run(&["--recipe", "hello", "--tiers", "install", "--keep"]);
     let (domain, run) = kept_by(env, &told);
     let log = env.path().join("watch.log");
-    let watch = BackgroundProcess::start(&mut env.taster(&["watch", "--recipe", "hello", "--attach", &domain, "--pack", &shown]), log);
+    let watch =
+        BackgroundProcess::start(&mut env.taster(&["watch", "--recipe", "hello", "--attach", &domain, "--pack", &shown]), log);
     let says = |words: &str| until(&format!("it says {words}"), || watch.said().contains(words));
     says("watching ");
     script(&tests.join("first.sh"), "echo the page is empty; exit 1", true);

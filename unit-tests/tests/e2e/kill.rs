@@ -19,7 +19,7 @@ use unit_tests::{
     engine::until,
     sandbox_fixture::SandboxFixture,
     stacks::{fresh_run, stack_of},
-    test_env::{TestEnv, CommandOutput, ended, journal, results, run_id, signal, started},
+    test_env::{CommandOutput, TestEnv, ended, journal, results, run_id, signal, started},
 };
 
 use super::runs::on_stages;

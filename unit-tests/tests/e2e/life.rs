@@ -1,41 +1,46 @@
-//! Backup and restore in whole runs on a real Swarm: what comes back is looked for, each tier is blamed for its own failure, and no
-//! snapshot outlives its run. Rows are put into real databases.
+//! Backup and restore in whole runs on a real Swarm: lost data is noticed, each tier is blamed for its own failure, and no snapshot outlives
+//! its run. Rows are put into real databases.
 
 use libtest_mimic::Trial;
-use serde_json::{Value, json};
 use unit_tests::{
     engine::until,
     sandbox_fixture::SandboxFixture,
-    test_env::{TestEnv, CommandOutput, ended, journal, results, signal},
+    test_env::{TestEnv, journal, results},
+    test_run::{
+        FinishedRun,
+        Moment::{AfterRestore, AfterUpgrade, Corrupted, Seeded},
+        Outcome::{Green, Inconclusive, Red},
+        RunningRun,
+        Status::{self, Fail, Pass, Skip, Unver},
+    },
 };
 
-use super::{
+use crate::{
     backup::snapshots,
-    runs::{on_stages, stage_of},
+    trials::{e2e_tests, in_env},
 };
 
 /// The tests of this file.
 pub(crate) fn tests(fixture: Option<&SandboxFixture>) -> Vec<Trial> {
-    on_stages(
+    in_env(
         fixture,
-        &[
-            ("life::what_was_spoiled_comes_back_and_hooks_are_asked_for", good),
-            ("life::an_abra_that_does_not_know_hooks_is_used_without_and_that_is_told", hookless),
-            ("life::a_head_that_gives_up_a_volume_loses_its_data_and_nothing_else", volume),
-            ("life::a_dump_that_is_empty_is_the_backups_failure", empty),
-            ("life::a_path_that_is_not_there_is_the_backups_failure", nowhere),
-            ("life::a_restore_whose_hook_undoes_it_is_red", undone),
-            ("life::a_restore_whose_hook_fails_is_red", loadless),
-            ("life::a_restore_that_restores_nothing_is_red", nothing),
-            ("life::an_app_without_labels_has_no_backup_to_try", kept),
-            ("life::a_backup_that_is_ended_half_way_leaves_no_snapshot", half_way),
-            ("life::a_snapshot_that_is_made_when_the_run_is_ended_is_forgotten", just_made),
-            ("life::a_snapshot_of_a_run_that_was_killed_is_forgotten_by_the_janitor", killed),
-            ("life::a_row_in_sqlite_outlives_upgrade_and_restore", |env| row(env, "sqlite", "SQLite", "pass")),
-            // What is restored under a running Redis is not read by it, so only the upgrade is told by its row.
-            ("life::a_row_in_redis_outlives_an_upgrade", |env| row(env, "redis", "Redis", "skip")),
-            ("life::a_row_in_postgresql_outlives_upgrade_and_restore", |env| row(env, "postgres", "PostgreSQL", "pass")),
-            ("life::a_row_in_mariadb_outlives_upgrade_and_restore", |env| row(env, "mariadb", "MariaDB or MySQL", "pass")),
+        &e2e_tests![
+            corrupted_data_comes_back_and_hooks_are_asked_for,
+            abra_without_hooks_is_used_with_a_remark,
+            head_that_drops_a_volume_loses_its_data_alone,
+            empty_dump_fails_the_backup,
+            absent_backup_path_fails_the_backup,
+            restore_whose_hook_undoes_it_is_red,
+            restore_whose_hook_fails_is_red,
+            restore_that_restores_nothing_is_red,
+            app_without_labels_skips_backup_and_restore,
+            backup_ended_half_way_leaves_no_snapshot,
+            snapshot_of_an_ended_run_is_forgotten,
+            snapshot_of_a_killed_run_is_forgotten_by_the_janitor,
+            sqlite_row_survives_upgrade_and_restore,
+            redis_row_survives_an_upgrade,
+            postgresql_row_survives_upgrade_and_restore,
+            mariadb_row_survives_upgrade_and_restore,
         ],
     )
 }
@@ -43,192 +48,225 @@ pub(crate) fn tests(fixture: Option<&SandboxFixture>) -> Vec<Trial> {
 const ALL: &str = "install,upgrade,backup,restore";
 const WITHOUT_UPGRADE: &str = "install,backup,restore";
 
-fn tasted(env: &TestEnv<'_>, recipe: &str, tiers: &str) -> CommandOutput {
-    env.run(&["--recipe", recipe, "--tiers", tiers])
-}
+/// A canary of the recipe `hello-store`.
+const POSTS: &str = "a file in volume posts";
 
-/// That the backup service has no snapshot of any run on this env.
+/// Expects that the backup service has no snapshot of any run.
 fn assert_no_snapshot(env: &TestEnv<'_>) {
     for run in env.runs() {
         let domain = results(&run)["domain"].as_str().unwrap().parse().unwrap();
         assert_eq!(snapshots(&env.fixture.engine, &domain), Vec::<String>::new());
     }
-    env.assert_zero();
+    env.assert_nothing_left();
 }
 
-/// That the tiers that were asked for ended so, in their order, and that nothing is left. Gives the results.
-fn assert_tiers(env: &TestEnv<'_>, told: &CommandOutput, exit: i32, ends: [&str; 4]) -> Value {
-    told.assert(exit, &["left behind: nothing"]);
-    let results = env.results();
-    let tiers = ["install", "upgrade", "backup", "restore"].map(|tier| results["results"][tier].as_str().unwrap());
-    assert_eq!(tiers, ends, "{results:#}");
+/// Expects the statuses of install, upgrade, backup and restore.
+fn tiers(run: FinishedRun<'_>, statuses: [Status; 4]) -> FinishedRun<'_> {
+    ["install", "upgrade", "backup", "restore"].into_iter().zip(statuses).fold(run, |run, (tier, status)| run.tier(tier, status))
+}
+
+fn corrupted_data_comes_back_and_hooks_are_asked_for(env: &TestEnv<'_>) {
+    let run = env.run("hello-store").tiers(ALL).expect(Green);
+
+    tiers(run, [Pass; 4])
+        .level(3)
+        .deploys(1)
+        .canary(POSTS, &[(Seeded, Pass), (AfterUpgrade, Pass), (Corrupted, Pass), (AfterRestore, Pass)])
+        // Only the dump of this volume is in the backup.
+        .canary_at("a file in volume store", AfterRestore, Skip)
+        .remark("was asked for its hooks (-H)")
+        .nothing_left();
     assert_no_snapshot(env);
-    results
 }
 
-/// That the run is red by the recipe's fault, for this cause in this step.
-fn assert_red(env: &TestEnv<'_>, told: &CommandOutput, ends: [&str; 4], step: &str, cause: &str, says: &str) {
-    let results = assert_tiers(env, told, 1, ends);
-    assert_eq!((&results["verdict"]["outcome"], &results["owner"]), (&json!("red"), &json!("recipe")), "{results:#}");
-    let failed = stage_of(&results, step);
-    let failure = &failed["outcome"]["detail"];
-    assert_eq!((&failed["owner"], &failure["cause"]["cause"]), (&json!("recipe"), &json!(cause)), "{failed:#}");
-    assert!(failure["message"].as_str().unwrap().contains(says), "{failure:#}");
+fn abra_without_hooks_is_used_with_a_remark(env: &TestEnv<'_>) {
+    let without_hooks = "case \"$*\" in *'app restore'*' -H '*|*-H*'app restore'*) echo \"FATA unknown shorthand flag: 'H' in -H\"; exit 1;; esac\nexec \"$ABRA\" \"$@\"";
+
+    let run = env.run("hello-store").tiers(WITHOUT_UPGRADE).abra(without_hooks).expect(Green);
+
+    tiers(run, [Pass, Skip, Pass, Pass]).remark("this abra does not know -H").no_remark("was asked for its hooks").nothing_left();
+    assert_no_snapshot(env);
 }
 
-/// How a canary was found, by moment.
-fn seen(results: &Value, canary: &str) -> Vec<(String, String)> {
-    let canaries = results["canaries"].as_array().unwrap();
-    let found = canaries.iter().find(|found| found["name"] == canary);
-    let seen = found.unwrap_or_else(|| panic!("no {canary} in {canaries:#?}"))["seen"].as_object().unwrap();
-    seen.iter().map(|(moment, seen)| (moment.clone(), seen["status"].as_str().unwrap().to_owned())).collect()
+/// Head keeps its posts in a volume of another name. The volume of head is backed up and restored.
+fn head_that_drops_a_volume_loses_its_data_alone(env: &TestEnv<'_>) {
+    let run = env.run("hello-volume").tiers(ALL).expect(Red);
+
+    tiers(run, [Pass, Fail, Pass, Pass])
+        .owner("recipe")
+        .step("check-upgrade", Fail)
+        .owned_by("recipe")
+        .cause("data-lost")
+        .message("service app does not mount volume posts any more")
+        .level(1)
+        .ends_on("head")
+        .canary_at("a file in volume entries", AfterRestore, Pass)
+        .nothing_left();
+    assert_no_snapshot(env);
 }
 
-fn remarks(results: &Value) -> String {
-    results["remarks"].to_string()
+fn empty_dump_fails_the_backup(env: &TestEnv<'_>) {
+    let run = env.run("hello-empty").tiers(WITHOUT_UPGRADE).expect(Red);
+
+    tiers(run, [Pass, Skip, Fail, Pass])
+        .owner("recipe")
+        .step("backup", Fail)
+        .owned_by("recipe")
+        .cause("backup-empty")
+        .message("dump of volume store is empty in snapshot")
+        .nothing_left();
+    assert_no_snapshot(env);
 }
 
-fn good(env: &TestEnv<'_>) {
-    let results = assert_tiers(env, &tasted(env, "hello-store", ALL), 0, ["pass"; 4]);
-    assert_eq!((&results["level"], &results["deploys"]), (&json!(3), &json!(1)));
-    let mut posts = seen(&results, "a file in volume posts");
-    posts.sort();
-    let moments = ["after-restore", "after-upgrade", "planted", "spoiled"].map(|moment| (moment.to_owned(), "pass".to_owned()));
-    assert_eq!(posts, moments);
-    let skipped = ("after-restore".to_owned(), "skip".to_owned());
-    assert!(seen(&results, "a file in volume store").contains(&skipped), "only the dump of it is in the backup");
-    assert!(remarks(&results).contains("was asked for its hooks (-H)"), "{results:#}");
+fn absent_backup_path_fails_the_backup(env: &TestEnv<'_>) {
+    let run = env.run("hello-nowhere").tiers(WITHOUT_UPGRADE).expect(Red);
+
+    tiers(run, [Pass, Skip, Fail, Unver])
+        .owner("recipe")
+        .step("backup", Fail)
+        .owned_by("recipe")
+        .cause("abra-fatal")
+        .message("abra ended with exit code 1: backup create")
+        // Nothing is corrupted that cannot be restored.
+        .step("corrupt", Unver)
+        .nothing_left();
+    assert_no_snapshot(env);
 }
 
-fn hookless(env: &TestEnv<'_>) {
-    let abra = env.script(
-        "case \"$*\" in *'app restore'*' -H '*|*-H*'app restore'*) echo \"FATA unknown shorthand flag: 'H' in -H\"; exit 1;; esac\nexec \"$ABRA\" \"$@\"",
-    );
-    let told = env.run_on(&[("abra", &abra)], &["--recipe", "hello-store", "--tiers", WITHOUT_UPGRADE]);
-    let results = assert_tiers(env, &told, 0, ["pass", "skip", "pass", "pass"]);
-    assert!(remarks(&results).contains("this abra does not know -H"), "{results:#}");
-    assert!(!remarks(&results).contains("was asked for its hooks"), "{results:#}");
+fn restore_whose_hook_undoes_it_is_red(env: &TestEnv<'_>) {
+    let run = env.run("hello-undone").tiers(WITHOUT_UPGRADE).expect(Red);
+
+    tiers(run, [Pass, Skip, Pass, Fail])
+        .owner("recipe")
+        .step("check-restore", Fail)
+        .owned_by("recipe")
+        .cause("data-lost")
+        .message("a file in volume posts is gone")
+        .nothing_left();
+    assert_no_snapshot(env);
 }
 
-/// Head keeps its posts in a volume of another name. What is backed up and restored is what head has.
-fn volume(env: &TestEnv<'_>) {
-    let told = tasted(env, "hello-volume", ALL);
-    let says = "service app does not mount volume posts any more";
-    assert_red(env, &told, ["pass", "fail", "pass", "pass"], "check-upgrade", "data-lost", says);
-    let results = env.results();
-    assert_eq!((&results["level"], &results["runs"]), (&json!(1), &json!("head")));
-    assert!(seen(&results, "a file in volume entries").contains(&("after-restore".to_owned(), "pass".to_owned())));
+fn restore_whose_hook_fails_is_red(env: &TestEnv<'_>) {
+    let run = env.run("hello-loadless").tiers(WITHOUT_UPGRADE).expect(Red);
+
+    tiers(run, [Pass, Skip, Pass, Fail])
+        .owner("recipe")
+        .step("restore", Fail)
+        .owned_by("recipe")
+        .cause("abra-fatal")
+        .message("abra ended with exit code 1: backup restore")
+        .says("no dump can be loaded")
+        .nothing_left();
+    assert_no_snapshot(env);
 }
 
-fn empty(env: &TestEnv<'_>) {
-    let told = tasted(env, "hello-empty", WITHOUT_UPGRADE);
-    assert_red(
-        env,
-        &told,
-        ["pass", "skip", "fail", "pass"],
-        "backup",
-        "backup-empty",
-        "dump of volume store is empty in snapshot",
-    );
+fn restore_that_restores_nothing_is_red(env: &TestEnv<'_>) {
+    let idle_restore = "case \"$*\" in *'app restore'*) exit 0;; esac\nexec \"$ABRA\" \"$@\"";
+
+    let run = env.run("hello-store").tiers(WITHOUT_UPGRADE).abra(idle_restore).expect(Red);
+
+    tiers(run, [Pass, Skip, Pass, Fail])
+        .owner("recipe")
+        .step("check-restore", Fail)
+        .owned_by("recipe")
+        .cause("data-lost")
+        .message("the restore did not bring it back")
+        .nothing_left();
+    assert_no_snapshot(env);
 }
 
-fn nowhere(env: &TestEnv<'_>) {
-    let told = tasted(env, "hello-nowhere", WITHOUT_UPGRADE);
-    assert_red(
-        env,
-        &told,
-        ["pass", "skip", "fail", "unver"],
-        "backup",
-        "abra-fatal",
-        "abra ended with exit code 1: backup create",
-    );
-    let results = env.results();
-    assert_eq!(stage_of(&results, "spoil")["status"], "unver", "nothing is spoiled that cannot be restored");
-}
+fn app_without_labels_skips_backup_and_restore(env: &TestEnv<'_>) {
+    let run = env.run("hello-kept").tiers(ALL).expect(Green);
 
-fn undone(env: &TestEnv<'_>) {
-    let told = tasted(env, "hello-undone", WITHOUT_UPGRADE);
-    assert_red(env, &told, ["pass", "skip", "pass", "fail"], "check-restore", "data-lost", "a file in volume posts is gone");
-}
-
-fn loadless(env: &TestEnv<'_>) {
-    let told = tasted(env, "hello-loadless", WITHOUT_UPGRADE);
-    assert_red(
-        env,
-        &told,
-        ["pass", "skip", "pass", "fail"],
-        "restore",
-        "abra-fatal",
-        "abra ended with exit code 1: backup restore",
-    );
-    told.assert(1, &["no dump can be loaded"]);
-}
-
-fn nothing(env: &TestEnv<'_>) {
-    let abra = env.script("case \"$*\" in *'app restore'*) exit 0;; esac\nexec \"$ABRA\" \"$@\"");
-    let told = env.run_on(&[("abra", &abra)], &["--recipe", "hello-store", "--tiers", WITHOUT_UPGRADE]);
-    let says = "a file in volume posts is still as it was spoiled: the restore did not bring it back";
-    assert_red(env, &told, ["pass", "skip", "pass", "fail"], "check-restore", "data-lost", says);
-}
-
-fn kept(env: &TestEnv<'_>) {
-    let results = assert_tiers(env, &tasted(env, "hello-kept", ALL), 0, ["pass", "pass", "skip", "skip"]);
-    let because = "was skipped, for there is no label backupbot.backup";
-    assert_eq!(results["skips"]["intentional"]["backup_restore"], because, "{results:#}");
+    tiers(run, [Pass, Pass, Skip, Skip])
+        .value("/skips/intentional/backup_restore", "was skipped, for there is no label backupbot.backup")
+        .nothing_left();
+    assert_no_snapshot(env);
 }
 
 /// A run in whose backup abra has just been started.
-fn in_mid_backup(env: &TestEnv<'_>, abra: Option<&str>, recipe: &str) -> std::process::Child {
-    let changed: Vec<(&str, &str)> = abra.map(|abra| ("abra", abra)).into_iter().collect();
-    let run = env.start_on(&changed, &["--recipe", recipe, "--tiers", "install,backup"]);
-    env.reached(r#""event":"step-finished","step":"deploy""#);
-    env.reached("app-backup-create");
+fn in_mid_backup<'a>(env: &'a TestEnv<'_>, recipe: &str, abra: Option<&str>) -> RunningRun<'a> {
+    let run = env.run(recipe).tiers("install,backup");
+    let mut run = abra.map_or(run.clone(), |abra| run.abra(abra)).start();
+    run.reached(r#""event":"step-finished","step":"deploy""#).reached("app-backup-create");
     run
 }
 
 /// Waits until the backup service has a snapshot of the run.
-fn snapshot_made(env: &TestEnv<'_>) {
-    let domain = env.results()["domain"].as_str().unwrap().parse().unwrap();
+fn until_snapshot_of(env: &TestEnv<'_>, run: &RunningRun<'_>) {
+    let domain = run.results()["domain"].as_str().unwrap().parse().unwrap();
     until("the snapshot is made", || !snapshots(&env.fixture.engine, &domain).is_empty());
 }
 
-/// An abra that says nothing more once the snapshot is made.
+/// An abra that goes on in silence once the snapshot is made.
 const SILENT: &str = "case \"$*\" in *'backup create'*) \"$ABRA\" \"$@\" > /dev/null; sleep 63.125;; esac\nexec \"$ABRA\" \"$@\"";
 
-fn assert_terminated(env: &TestEnv<'_>, run: std::process::Child) {
-    signal(run.id(), "TERM");
-    assert_tiers(env, &ended(run), 143, ["pass", "skip", "unver", "skip"]);
+/// Terminates the run, whose backup is not verified then.
+fn terminate(mut run: RunningRun<'_>) {
+    run.signal("TERM");
+    let run = run.finish_soon().expect(Inconclusive).exit(143);
+    tiers(run, [Pass, Skip, Unver, Skip]).nothing_left();
 }
 
-/// The hook goes on in the app's container when its run is ended, and so does the backup service.
-fn half_way(env: &TestEnv<'_>) {
-    assert_terminated(env, in_mid_backup(env, None, "hello-slow"));
+/// The hook goes on in the app's container after the end of its run, and so does the backup service.
+fn backup_ended_half_way_leaves_no_snapshot(env: &TestEnv<'_>) {
+    let run = in_mid_backup(env, "hello-slow", None);
+
+    terminate(run);
+
+    assert_no_snapshot(env);
 }
 
-fn just_made(env: &TestEnv<'_>) {
-    let run = in_mid_backup(env, Some(&env.script(SILENT)), "hello-store");
-    snapshot_made(env);
-    assert_terminated(env, run);
+fn snapshot_of_an_ended_run_is_forgotten(env: &TestEnv<'_>) {
+    let run = in_mid_backup(env, "hello-store", Some(SILENT));
+    until_snapshot_of(env, &run);
+
+    terminate(run);
+
+    assert_no_snapshot(env);
 }
 
-fn killed(env: &TestEnv<'_>) {
-    let mut run = in_mid_backup(env, Some(&env.script(SILENT)), "hello-store");
-    snapshot_made(env);
-    env.kill_with_guardian(&mut run);
-    assert!(journal(&env.only_run()).contains(r#""claimed":"snapshots""#), "the claim came before the act");
-    env.run(&["janitor"]).assert(0, &["removed", "nothing left"]);
+fn snapshot_of_a_killed_run_is_forgotten_by_the_janitor(env: &TestEnv<'_>) {
+    let mut run = in_mid_backup(env, "hello-store", Some(SILENT));
+    until_snapshot_of(env, &run);
+    run.kill_with_guardian();
+    assert!(journal(&run.folder()).contains(r#""claimed":"snapshots""#), "the claim precedes the snapshot");
+
+    let janitor = env.taster(&["janitor"]);
+
+    janitor.exit(0).says("removed").says("nothing left");
     assert_no_snapshot(env);
 }
 
 /// The images are assembled for these tests alone, the first time.
-fn row(env: &TestEnv<'_>, database: &str, name: &str, restored: &str) {
-    let recipe = format!("hello-{database}");
-    env.fixture.provide(&recipe);
-    let results = assert_tiers(env, &tasted(env, &recipe, ALL), 0, ["pass"; 4]);
-    let mut seen = seen(&results, &format!("a row in the {name} database of db"));
-    seen.sort();
-    let moments = [("after-restore", restored), ("after-upgrade", "pass"), ("planted", "pass"), ("spoiled", "pass")];
-    assert_eq!(seen, moments.map(|(moment, status)| (moment.to_owned(), status.to_owned())));
-    let canaries = results["canaries"].as_array().unwrap();
-    assert!(canaries.iter().all(|canary| canary["volume"] != "db"), "no file disturbs the database: {canaries:#?}");
+fn database_row_survives(env: &TestEnv<'_>, recipe: &str, database: &str, restored: Status) {
+    env.fixture.provide(recipe);
+
+    let run = env.run(recipe).tiers(ALL).expect(Green);
+
+    let row = format!("a row in the {database} database of db");
+    tiers(run, [Pass; 4])
+        .canary(&row, &[(Seeded, Pass), (AfterUpgrade, Pass), (Corrupted, Pass), (AfterRestore, restored)])
+        .that("no file disturbs the database", |results| {
+            results["canaries"].as_array().unwrap().iter().all(|canary| canary["volume"] != "db")
+        })
+        .nothing_left();
+    assert_no_snapshot(env);
+}
+
+fn sqlite_row_survives_upgrade_and_restore(env: &TestEnv<'_>) {
+    database_row_survives(env, "hello-sqlite", "SQLite", Pass);
+}
+
+/// A running Redis does not read a restored file, so its row tells of the upgrade alone.
+fn redis_row_survives_an_upgrade(env: &TestEnv<'_>) {
+    database_row_survives(env, "hello-redis", "Redis", Skip);
+}
+
+fn postgresql_row_survives_upgrade_and_restore(env: &TestEnv<'_>) {
+    database_row_survives(env, "hello-postgres", "PostgreSQL", Pass);
+}
+
+fn mariadb_row_survives_upgrade_and_restore(env: &TestEnv<'_>) {
+    database_row_survives(env, "hello-mariadb", "MariaDB or MySQL", Pass);
 }

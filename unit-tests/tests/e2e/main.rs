@@ -1,40 +1,42 @@
-//! Tests on a real Swarm. They run when the sandbox is up, and always when `CI=true`; ones that were not run are printed
-//! as ignored. Beside them stand tests of whole programs that need no engine.
+//! End-to-end tests on a real Swarm, and tests of whole programs that need no engine.
+//!
+//! Tests on a Swarm run when the sandbox is up, and always with `CI=true`; otherwise they are printed as ignored.
 
 mod abra;
+mod after_kill;
 mod backup;
 mod bad_input;
 mod browser;
+mod cleanup;
 mod compose;
 mod conformance;
+mod convergence;
 mod custom;
+mod executables;
 mod faults;
 mod ghost;
 mod guardian;
-mod convergence;
 mod kept_app;
 mod kill;
-mod after_kill;
 mod life;
 mod lint;
 mod local_sandbox;
 mod offline;
-mod executables;
 mod redact;
 mod runs;
 mod soak;
-mod cleanup;
 mod thorough;
+mod trials;
 mod tutorial;
-mod upgrade;
 mod unfit_hosts;
+mod upgrade;
 
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 use unit_tests::{
     engine::{AS_TASTER, Engine},
-    sandbox_fixture::{self, SandboxFixture, IMAGE},
+    sandbox_fixture::{self, IMAGE, SandboxFixture},
 };
 
 fn main() -> ExitCode {
@@ -50,7 +52,7 @@ fn main() -> ExitCode {
         _ => {}
     }
     let mut arguments = Arguments::from_args();
-    // Tests mostly wait for the Swarm, so more of them than there are cores go on at once.
+    // Tests mostly wait for the Swarm, so more of them than there are cores run at once.
     arguments.test_threads.get_or_insert(4);
     let fixture = if arguments.list { Err("only listed".to_owned()) } else { SandboxFixture::find() };
     let mut tests = conformance::local();
@@ -62,12 +64,13 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, tests).exit_code()
 }
 
-/// The tests that need a Swarm: as they are when there is one, ignored when there is none, and one that fails when there had
-/// to be one. `ghost` says whether its test was asked for.
+/// The tests that need a Swarm. Without one they are ignored; with `CI=true` one failing test replaces them. `ghost` tells whether the filter
+/// names the test of Ghost.
 fn on_a_swarm(fixture: Result<SandboxFixture, String>, list: bool, ghost: bool) -> Vec<Trial> {
     let missing = fixture.as_ref().err().cloned();
     let fixture = fixture.ok();
     let engine = fixture.as_ref().map_or_else(|| Engine::local(IMAGE), |fixture| fixture.engine.clone());
+    let fixture = fixture.as_ref();
     let mut tests = abra::tests(&engine);
     tests.extend(conformance::tests(&engine));
     tests.extend(backup::tests(&engine));
@@ -76,35 +79,35 @@ fn on_a_swarm(fixture: Result<SandboxFixture, String>, list: bool, ghost: bool) 
     tests.extend(cleanup::tests(&engine));
     tests.extend(custom::tests(&engine));
     tests.extend(local_sandbox::tests());
-    tests.extend(runs::tests(fixture.as_ref()));
-    tests.extend(custom::runs(fixture.as_ref()));
-    tests.extend(browser::tests(fixture.as_ref()));
-    tests.extend(executables::tests(fixture.as_ref()));
-    tests.extend(kept_app::tests(fixture.as_ref()));
-    tests.extend(ghost::tests(fixture.as_ref(), ghost));
-    tests.extend(lint::tests(fixture.as_ref()));
-    tests.extend(upgrade::tests(fixture.as_ref()));
-    tests.extend(life::tests(fixture.as_ref()));
-    tests.extend(thorough::tests(fixture.as_ref()));
-    tests.extend(tutorial::tests(fixture.as_ref()));
-    tests.extend(guardian::tests(fixture.as_ref()));
-    tests.extend(kill::tests(fixture.as_ref()));
-    tests.extend(soak::tests(fixture.as_ref()));
-    tests.extend(after_kill::tests(fixture.as_ref()));
-    tests.extend(bad_input::tests(fixture.as_ref()));
-    tests.extend(unfit_hosts::tests(fixture.as_ref()));
-    tests.extend(faults::tests(fixture.as_ref()));
-    tests.extend(redact::tests(fixture.as_ref()));
-    tests.extend(offline::tests(fixture.as_ref()));
+    tests.extend(runs::tests(fixture));
+    tests.extend(custom::runs(fixture));
+    tests.extend(browser::tests(fixture));
+    tests.extend(executables::tests(fixture));
+    tests.extend(kept_app::tests(fixture));
+    tests.extend(ghost::tests(fixture, ghost));
+    tests.extend(lint::tests(fixture));
+    tests.extend(upgrade::tests(fixture));
+    tests.extend(life::tests(fixture));
+    tests.extend(thorough::tests(fixture));
+    tests.extend(tutorial::tests(fixture));
+    tests.extend(guardian::tests(fixture));
+    tests.extend(kill::tests(fixture));
+    tests.extend(soak::tests(fixture));
+    tests.extend(after_kill::tests(fixture));
+    tests.extend(bad_input::tests(fixture));
+    tests.extend(unfit_hosts::tests(fixture));
+    tests.extend(faults::tests(fixture));
+    tests.extend(redact::tests(fixture));
+    tests.extend(offline::tests(fixture));
     let Some(missing) = missing.filter(|_| !list) else { return tests };
     if sandbox_fixture::env().ci {
         return vec![Trial::test("the sandbox is up", move || Err(missing.into()))];
     }
-    tell(&format!("tests on a real Swarm are not run: {missing}; `taster sandbox up` makes it"));
-    tests.into_iter().map(|test| test.with_ignored_flag(true).with_kind("not run")).collect()
+    print_notice(&format!("tests on a real Swarm are not run: {missing}; `taster sandbox up` makes it"));
+    trials::not_run(tests)
 }
 
-#[expect(clippy::print_stderr, reason = "a test program tells what it leaves out")]
-fn tell(text: &str) {
+#[expect(clippy::print_stderr, reason = "a test program says which tests it leaves out")]
+fn print_notice(text: &str) {
     eprintln!("{text}");
 }

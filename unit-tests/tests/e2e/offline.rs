@@ -13,26 +13,36 @@ use std::{
 
 use libtest_mimic::Trial;
 use unit_tests::{
+    command_output::started,
     engine::printed,
-    sandbox_fixture::{SandboxFixture, env},
-    test_env::{TestEnv, CommandOutput, ended, started},
+    sandbox_fixture::{self, SandboxFixture},
+    test_env::TestEnv,
+    test_run::{
+        FinishedRun,
+        Outcome::{Green, Inconclusive},
+    },
 };
 
-use super::{runs::on_stages, tell};
+use crate::{
+    print_notice,
+    trials::{e2e_tests, in_env, not_run},
+};
 
 /// The tests of this file.
 pub(crate) fn tests(fixture: Option<&SandboxFixture>) -> Vec<Trial> {
-    let network = on_stages(fixture, &[("offline::nothing_leaves_the_machine", nothing_leaves)]);
-    let refused = on_stages(fixture, &[("offline::an_image_that_is_not_there_is_refused_before_anything_is_made", refused)]);
-    let missing = missing();
-    if let Some(missing) = &missing {
-        tell(&format!("offline::nothing_leaves_the_machine is not run: {missing}"));
+    let mut tests = in_env(fixture, &e2e_tests![absent_image_is_refused_before_anything_is_made]);
+    let network = in_env(fixture, &e2e_tests![offline_run_sends_nothing_but_to_the_ingress]);
+    match missing() {
+        None => tests.extend(network),
+        Some(missing) => {
+            print_notice(&format!("the test of the network is not run: {missing}"));
+            tests.extend(not_run(network));
+        }
     }
-    let network = network.into_iter().map(|test| test.with_ignored_flag(missing.is_some()));
-    network.chain(refused).collect()
+    tests
 }
 
-/// What keeps the test from being run here. In CI the tools are installed, and nothing may.
+/// The reason why the test of the network cannot run here. In CI its tools are installed, and nothing may be missing.
 fn missing() -> Option<String> {
     let works =
         |program: &str, args: &[&str]| Command::new(program).args(args).output().is_ok_and(|output| output.status.success());
@@ -40,7 +50,7 @@ fn missing() -> Option<String> {
         let tools = [("ip", "-V"), ("nsenter", "-V"), ("iptables", "-V"), ("ip6tables", "-V"), ("bash", "--version")];
         tools.into_iter().find(|(program, version)| !works(program, &[version])).map(|(program, _)| program)
     };
-    if env().ci {
+    if sandbox_fixture::env().ci {
         if without().is_some() {
             works("apt-get", &["update", "-q"]);
             works("apt-get", &["install", "-y", "-q", "--no-install-recommends", "iproute2", "iptables", "util-linux"]);
@@ -56,7 +66,7 @@ fn missing() -> Option<String> {
 
 /// A network namespace with a way to the host, and rules that let only what goes to one address through and count the rest. It is
 /// removed with all its rules when it is dropped, also by a test that panics.
-struct Lonely {
+struct IsolatedNetwork {
     name: String,
 }
 
@@ -68,12 +78,12 @@ fn v6() -> bool {
     Path::new("/proc/net/if_inet6").exists()
 }
 
-impl Lonely {
-    fn with_only(ingress: SocketAddr) -> Self {
+impl IsolatedNetwork {
+    fn reaching_only(ingress: SocketAddr) -> Self {
         static MADE: AtomicU32 = AtomicU32::new(0);
         let number = std::process::id() % 4000 * 4 + MADE.fetch_add(1, Ordering::Relaxed) % 4;
-        let lonely = Self { name: format!("tt{number}") };
-        let (name, host, inside) = (lonely.name.clone(), format!("th{number}"), format!("tc{number}"));
+        let network = Self { name: format!("tt{number}") };
+        let (name, host, inside) = (network.name.clone(), format!("th{number}"), format!("tc{number}"));
         // A net of its own for each process, from the block for tests of networks.
         let net = |last: u32| format!("198.{}.{}.{}", 18 + number / 8192 % 2, number / 64 % 256, number % 64 * 4 + last);
         let v6 = v6();
@@ -99,16 +109,16 @@ impl Lonely {
         }
         let IpAddr::V4(address) = ingress.ip() else { panic!("an ingress at {ingress}") };
         let (address, port) = (address.to_string(), ingress.port().to_string());
-        lonely.asked("iptables", &["-A", "OUTPUT", "-d", &address, "-p", "tcp", "--dport", &port, "-j", "ACCEPT"]);
+        network.output("iptables", &["-A", "OUTPUT", "-d", &address, "-p", "tcp", "--dport", &port, "-j", "ACCEPT"]);
         // A browser is driven over the loopback, by ports that the kernel gave out; no service of the machine has one of those.
-        lonely.asked("iptables", &["-A", "OUTPUT", "-o", "lo", "-p", "tcp", "--dport", "32768:60999", "-j", "ACCEPT"]);
-        lonely.asked("iptables", &["-A", "OUTPUT", "-j", "DROP"]);
+        network.output("iptables", &["-A", "OUTPUT", "-o", "lo", "-p", "tcp", "--dport", "32768:60999", "-j", "ACCEPT"]);
+        network.output("iptables", &["-A", "OUTPUT", "-j", "DROP"]);
         if v6 {
             // The kernel itself looks for its neighbours.
-            lonely.asked("ip6tables", &["-A", "OUTPUT", "-p", "icmpv6", "-j", "ACCEPT"]);
-            lonely.asked("ip6tables", &["-A", "OUTPUT", "-j", "DROP"]);
+            network.output("ip6tables", &["-A", "OUTPUT", "-p", "icmpv6", "-j", "ACCEPT"]);
+            network.output("ip6tables", &["-A", "OUTPUT", "-j", "DROP"]);
         }
-        lonely
+        network
     }
 
     /// A program in it.
@@ -118,20 +128,20 @@ impl Lonely {
         command
     }
 
-    fn asked(&self, program: &str, args: &[&str]) -> String {
+    fn output(&self, program: &str, args: &[&str]) -> String {
         printed(self.command(program).args(args), args)
     }
 
-    /// taster in it.
-    fn taster(&self, env: &TestEnv<'_>, args: &[&str]) -> CommandOutput {
-        let mut within = self.command(&env().exe.to_string_lossy());
-        ended(started(env.equip(&mut within).args(args)))
+    /// A run of taster in it.
+    fn run<'a>(&self, env: &'a TestEnv<'_>, args: &[&str]) -> FinishedRun<'a> {
+        let mut within = self.command(&sandbox_fixture::env().exe.to_string_lossy());
+        env.running(started(env.equip(&mut within).args(args))).finish_soon()
     }
 
     /// How many packets went to the ingress, and how many were on their way to anywhere else, itself included.
-    fn counted(&self) -> (u64, u64) {
+    fn packets(&self) -> (u64, u64) {
         let packets = |program: &str, verdict: &str| -> u64 {
-            let rules = self.asked(program, &["-L", "OUTPUT", "-v", "-x", "-n"]);
+            let rules = self.output(program, &["-L", "OUTPUT", "-v", "-x", "-n"]);
             let rule =
                 rules.lines().skip(2).find(|line| line.contains(verdict)).unwrap_or_else(|| panic!("no {verdict} in {rules}"));
             rule.split_whitespace().next().unwrap().parse().unwrap()
@@ -141,7 +151,7 @@ impl Lonely {
     }
 }
 
-impl Drop for Lonely {
+impl Drop for IsolatedNetwork {
     fn drop(&mut self) {
         // One end of the pair takes the other with it; the rules go with the namespace.
         let host = self.name.replacen("tt", "th", 1);
@@ -159,57 +169,71 @@ fn ingress(env: &TestEnv<'_>) -> SocketAddr {
     outer.next().unwrap_or_else(|| panic!("the ingress is published on {published} only"))
 }
 
-fn nothing_leaves(env: &TestEnv<'_>) {
+fn offline_run_sends_nothing_but_to_the_ingress(env: &TestEnv<'_>) {
     let ingress = ingress(env);
     let address = ingress.to_string();
     let host = env.host_file(&[("ingress", &address)]).display().to_string();
-    let lonely = Lonely::with_only(ingress);
-    assert_eq!(lonely.counted(), (0, 0), "nothing is counted before anything runs");
+    let network = IsolatedNetwork::reaching_only(ingress);
+    assert_eq!(network.packets(), (0, 0), "nothing is counted before anything runs");
 
-    let told = lonely.taster(env, &["--recipe", "hello", "--offline", "--host", &host]);
-    told.assert(0, &["green (install, upgrade, backup, restore", "left behind: nothing"]);
-    let (asked, elsewhere) = lonely.counted();
-    assert!(asked > 0, "the app was asked through the ingress");
-    assert_eq!(elsewhere, 0, "nothing went anywhere else:\n{told}");
-    env.assert_zero();
+    let run = network.run(env, &["--recipe", "hello", "--offline", "--host", &host]);
 
-    // The same measure sees a child of abra that asks outside, deep within a run, by either protocol …
-    let words = OUTSIDE.map(|outside| format!("bash -c 'echo x > /dev/udp/{outside}/53' 2> /dev/null"));
-    let abra = env.script(&format!("case \"$*\" in *'app new'*) {}; exit 1; esac\nexec \"$ABRA\" \"$@\"", words.join("; ")));
-    fs::remove_dir_all(env.only_run()).unwrap();
-    let host = env.host_file(&[("ingress", &address), ("abra", &abra)]).display().to_string();
-    env.clone_to("hello", &env.path().join(".abra/recipes/hello"));
-    let told = lonely.taster(env, &["--recipe", "hello", "--offline", "--host", &host]);
-    assert_ne!(told.exit, Some(0), "abra failed once it had asked:\n{told}");
-    let (_, elsewhere) = lonely.counted();
-    let sent = 1 + u64::from(v6());
-    assert!(elsewhere >= sent, "all {sent} packets were counted, not {elsewhere}:\n{told}");
-    env.assert_zero();
-
-    // … and a connection that anybody opens, to a name server or to itself.
-    for outside in ["203.0.113.9", "127.0.0.1"] {
-        let before = lonely.counted().1;
-        let opened = lonely.command("timeout").args(["1", "bash", "-c", &format!("exec 3<> /dev/tcp/{outside}/80")]).output();
-        assert!(!opened.unwrap().status.success(), "{outside} is out of reach");
-        assert!(lonely.counted().1 > before, "{outside} was counted");
-    }
-    let name = lonely.name.clone();
-    drop(lonely);
+    let run = run.expect(Green).says("green (install, upgrade, backup, restore").nothing_left();
+    let (to_ingress, elsewhere) = network.packets();
+    assert!(to_ingress > 0, "the app was asked through the ingress");
+    assert_eq!(elsewhere, 0, "nothing went anywhere else:\n{}", run.output);
+    fs::remove_dir_all(&run.folder).unwrap();
+    assert_child_of_abra_is_counted(env, &network, &address);
+    assert_connections_are_counted(&network);
+    let name = network.name.clone();
+    drop(network);
     let left = printed(Command::new("ip").args(["netns", "list"]), &["ip", "netns"]);
     assert!(!left.split_whitespace().any(|word| word == name), "{name} is gone: {left}");
 }
 
-/// A recipe with an image that nobody has.
-fn refused(env: &TestEnv<'_>) {
+/// Expects that the same counters see a child of abra that sends packets outside, deep within a run, by either protocol.
+fn assert_child_of_abra_is_counted(env: &TestEnv<'_>, network: &IsolatedNetwork, ingress: &str) {
+    let sends = OUTSIDE.map(|outside| format!("bash -c 'echo x > /dev/udp/{outside}/53' 2> /dev/null"));
+    let abra = env.script(&format!("case \"$*\" in *'app new'*) {}; exit 1; esac\nexec \"$ABRA\" \"$@\"", sends.join("; ")));
+    let host = env.host_file(&[("ingress", ingress), ("abra", &abra)]).display().to_string();
+    env.clone_to("hello", &env.path().join(".abra/recipes/hello"));
+
+    let run = network.run(env, &["--recipe", "hello", "--offline", "--host", &host]);
+
+    assert_ne!(run.output.code, Some(0), "abra failed after its packets:\n{}", run.output);
+    let (_, elsewhere) = network.packets();
+    let sent = 1 + u64::from(v6());
+    assert!(elsewhere >= sent, "all {sent} packets were counted, not {elsewhere}:\n{}", run.output);
+    env.assert_nothing_left();
+}
+
+/// Expects that the counters see any connection, to a name server or to the network itself.
+fn assert_connections_are_counted(network: &IsolatedNetwork) {
+    for outside in ["203.0.113.9", "127.0.0.1"] {
+        let before = network.packets().1;
+
+        let opened = network.command("timeout").args(["1", "bash", "-c", &format!("exec 3<> /dev/tcp/{outside}/80")]).output();
+
+        assert!(!opened.unwrap().status.success(), "{outside} is out of reach");
+        assert!(network.packets().1 > before, "{outside} was counted");
+    }
+}
+
+/// The recipe has an image that no registry has.
+fn absent_image_is_refused_before_anything_is_made(env: &TestEnv<'_>) {
     let compose = "version: \"3.8\"\nservices:\n  app:\n    image: taster.test/absent:1\n";
     let recipe = env.recipe("absent", compose, "TYPE=absent\nDOMAIN=absent.example.com\n");
-    let told = env.run(&["--recipe", "absent", "--path", &recipe.display().to_string(), "--offline"]);
-    told.assert(3, &["why (infrastructure)", "the engine does not have taster.test/absent:1, and nothing may leave the machine"]);
-    let results = env.results();
-    assert_eq!((&results["deploys"], &results["needs"]), (&0.into(), &serde_json::Value::Null), "{results}");
-    let transcripts = env.only_run().join("transcripts");
-    let called: Vec<String> =
-        fs::read_dir(transcripts).unwrap().flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
-    assert!(called.iter().all(|name| name.ends_with("-version.txt")), "abra was asked for nothing but its version: {called:?}");
-    env.assert_zero();
+
+    let run = env.run("absent").path(&recipe).args(&["--offline"]).expect(Inconclusive);
+
+    let run = run
+        .exit(3)
+        .says("why (infrastructure)")
+        .says("the engine does not have taster.test/absent:1, and nothing may leave the machine")
+        .deploys(0)
+        .value("/needs", serde_json::Value::Null);
+    let transcripts = fs::read_dir(run.folder.join("transcripts")).unwrap().flatten();
+    let called: Vec<String> = transcripts.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    assert!(called.iter().all(|name| name.ends_with("-version.txt")), "abra was asked for its version alone: {called:?}");
+    env.assert_nothing_left();
 }

@@ -1,4 +1,4 @@
-//! An app that prints its secret and dies: nobody who reads the run's folder or its terminal learns it.
+//! An app that prints its secret and dies: neither the run's folder nor its output shows the secret.
 
 use std::{path::Path, process::Command};
 
@@ -6,21 +6,16 @@ use data_encoding::BASE64;
 use libtest_mimic::Trial;
 use unit_tests::{
     engine::until,
-    sandbox_fixture::{SandboxFixture, IMAGE},
-    test_env::{TestEnv, ended, run_id},
+    sandbox_fixture::{IMAGE, SandboxFixture},
+    test_env::{TestEnv, run_id},
+    test_run::Outcome::Red,
 };
 
-use super::runs::on_stages;
+use crate::trials::{e2e_tests, in_env};
 
 /// The tests of this file.
 pub(crate) fn tests(fixture: Option<&SandboxFixture>) -> Vec<Trial> {
-    on_stages(
-        fixture,
-        &[
-            ("redact::a_secret_that_the_app_prints_is_hidden_in_all_that_the_run_leaves", leak),
-            ("redact::a_plan_does_not_tell_the_password_of_a_sample", planned),
-        ],
-    )
+    in_env(fixture, &e2e_tests![secret_printed_by_the_app_is_hidden_everywhere, password_of_a_sample_is_hidden_in_a_plan])
 }
 
 /// A recipe with one secret, which its service prints, plain and in base64, before it fails; and a password in its `.env`.
@@ -47,47 +42,55 @@ networks:
 "#;
 const SAMPLE: &str = "TYPE=hello-leak\nDOMAIN=hello-leak.example.com\nLETS_ENCRYPT_ENV=production\nSMTP_PASSWORD=m4il-p4ss&word\nSECRET_TOKEN_VERSION=v1 # length=40\n";
 
-fn leak(env: &TestEnv<'_>) {
+fn secret_printed_by_the_app_is_hidden_everywhere(env: &TestEnv<'_>) {
     let recipe = env.recipe("hello-leak", &COMPOSE.replace("IMAGE", IMAGE), SAMPLE);
-    let run = env.start(&["--recipe", "hello-leak", "--path", &recipe.display().to_string()]);
-    // What was printed is asked of the engine, not of the code under test.
-    let mut said = String::new();
+    let run = env.run("hello-leak").path(&recipe).start();
+    // The engine knows what was printed; the code under test is not asked.
+    let mut log = String::new();
     until("the app has printed its secret", || {
-        said = printed_by_the_app(env);
-        said.contains("token=") && said.contains("mail=")
+        log = log_of_the_app(env);
+        log.contains("token=") && log.contains("mail=")
     });
-    let told = ended(run);
-    told.assert(1, &["red (install, upgrade, backup, restore", "why (recipe)", "exited with 3", "token=•••", "mail=•••"]);
 
-    let secret = between(&said, "token=", ".\n");
-    assert_eq!(secret.len(), 40, "abra made a secret of the length that was asked for: {said}");
+    let run = run.expect(Red);
+
+    let secret = between(&log, "token=", ".\n");
+    assert_eq!(secret.len(), 40, "the recipe asks for a secret of this length: {log}");
     let base64 = BASE64.encode(secret.as_bytes());
-    let folder = env.only_run();
+    let mut run = run
+        .says("red (install, upgrade, backup, restore")
+        .says("why (recipe)")
+        .says("exited with 3")
+        .says("token=•••")
+        .says("mail=•••")
+        .value("/flags/no_secret_leak", true)
+        .file("evidence/deploy.txt", "token=•••");
     for text in [secret, &base64[..50], "m4il-p4ss"] {
-        assert_eq!(files_with(&folder, text), Vec::<String>::new(), "{text} is in no file");
-        assert!(!told.out.contains(text) && !told.err.contains(text), "{text} was not printed:\n{told}");
+        assert_eq!(files_with(&run.folder, text), Vec::<String>::new(), "{text} is in no file");
+        run = run.never_says(text);
     }
-    assert!(files_with(&folder, "token=•••").iter().any(|file| file.ends_with("evidence/deploy.txt")), "the evidence is kept");
-    assert!(files_with(&folder, "\"value\":\"•••\"").iter().any(|file| file.contains("app-secret-generate")));
-    assert_eq!(env.results()["flags"]["no_secret_leak"], true);
-    env.assert_zero();
+    let hidden = files_with(&run.folder, "\"value\":\"•••\"");
+    assert!(hidden.iter().any(|file| file.contains("app-secret-generate")), "{hidden:?}");
+    env.assert_nothing_left();
 }
 
-/// A recipe that puts the password of its sample where a plan quotes the recipe.
-fn planned(env: &TestEnv<'_>) {
+/// The plan quotes the recipe where it uses the password of its sample.
+fn password_of_a_sample_is_hidden_in_a_plan(env: &TestEnv<'_>) {
     let compose = "version: \"3.8\"\nservices:\n  app:\n    image: taster.test/${SMTP_PASSWORD}:1\n";
     let sample = "TYPE=hello-leak\nDOMAIN=hello-leak.example.com\nSMTP_PASSWORD=m4il-p4ss\n";
-    let recipe = env.recipe("hello-leak", compose, sample);
-    for more in [&[][..], &["--json"]] {
-        let told = env.run(&[&["plan", "--recipe", "hello-leak", "--path", &recipe.display().to_string()], more].concat());
-        told.assert(0, &["taster.test/•••:1"]);
-        assert!(!format!("{told}").contains("m4il-p4ss"), "{told}");
-        assert!(more.is_empty() || serde_json::from_str::<serde_json::Value>(&told.out).is_ok(), "{told}");
-    }
+    let recipe = env.recipe("hello-leak", compose, sample).display().to_string();
+    let plan = ["plan", "--recipe", "hello-leak", "--path", &recipe];
+
+    let text = env.taster(&plan);
+    let json = env.taster(&[&plan[..], &["--json"]].concat());
+
+    text.exit(0).says("taster.test/•••:1").never_says("m4il-p4ss");
+    json.exit(0).says("taster.test/•••:1").never_says("m4il-p4ss");
+    assert!(serde_json::from_str::<serde_json::Value>(&json.out).is_ok(), "{json}");
 }
 
 /// The log of a container of the only run's stack; empty as long as there is none.
-fn printed_by_the_app(env: &TestEnv<'_>) -> String {
+fn log_of_the_app(env: &TestEnv<'_>) -> String {
     let Some(run) = env.runs().into_iter().next() else { return String::new() };
     let stack = format!("helloleak-{}", run_id(&run).token());
     let containers = env.fixture.engine.ask(&["ps", "-aq", "--filter", &format!("name={stack}")]);
@@ -100,7 +103,7 @@ fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
     text.split_once(before).and_then(|(_, rest)| rest.split_once(after)).unwrap_or_else(|| panic!("{text}")).0
 }
 
-/// The files below `folder` with `text` in them, by the word of grep.
+/// The files below `folder` with `text` in them, according to grep.
 fn files_with(folder: &Path, text: &str) -> Vec<String> {
     let grep = Command::new("grep").args(["-rlaF", "-e", text]).arg(folder).output().unwrap();
     assert!(matches!(grep.status.code(), Some(0 | 1)), "{grep:?}");

@@ -11,9 +11,9 @@ use std::{
 use libtest_mimic::Trial;
 use unit_tests::{
     engine::{Engine, until},
-    sandbox_fixture::SandboxFixture,
     leak_trend::{Measured, Slack},
-    test_env::{TestEnv, CommandOutput},
+    sandbox_fixture::SandboxFixture,
+    test_env::{CommandOutput, TestEnv},
 };
 
 use super::{runs::on_stages, tell};

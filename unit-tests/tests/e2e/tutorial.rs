@@ -15,7 +15,7 @@ use unit_tests::{
     background_process::BackgroundProcess,
     engine::printed,
     sandbox_fixture::{self, SandboxFixture},
-    test_env::{TestEnv, CommandOutput, started},
+    test_env::{CommandOutput, TestEnv, started},
 };
 
 use crate::runs::on_stages;

@@ -11,8 +11,8 @@ use libtest_mimic::Trial;
 use sandbox::{home::Home, images, layout::Layout};
 use unit_tests::{
     engine::{Engine, printed, until},
-    sandbox_fixture::{self, SandboxFixture, IMAGE},
-    scratch_engine::{self, SmallDisk, ScratchEngine},
+    sandbox_fixture::{self, IMAGE, SandboxFixture},
+    scratch_engine::{self, ScratchEngine, SmallDisk},
     test_env::{TestEnv, ended, results, run_id},
 };
 
@@ -270,7 +270,7 @@ pub(crate) fn until_it_says(env: &TestEnv<'_>, scratch: &ScratchEngine, args: &[
 }
 
 /// What stands in the journal when the run has nothing more to do than to remove what is its own.
-pub(crate) const SWEEPS: &str = r#""event":"step-started","step":"sweep""#;
+pub(crate) const SWEEPS: &str = r#""event":"step-started","step":"cleanup""#;
 
 /// The engine says nothing from the middle of the deploy, for longer than one call is waited for, until the run, at its deadline,
 /// has nothing more to do than to sweep. The deadline is the shortest that the health check of `hello` allows.

@@ -1,4 +1,4 @@
-//! Upgrades on a real Swarm: heads that are fine, and heads, bases and requests that are not, each in its own way.
+//! Upgrades on a real Swarm: good heads, and heads, bases and requests that are wrong, each in its own way.
 
 use std::process::Command;
 
@@ -7,155 +7,151 @@ use serde_json::{Value, json};
 use unit_tests::{
     engine::{printed, until},
     sandbox_fixture::SandboxFixture,
-    test_env::{TestEnv, CommandOutput, journal, results},
+    test_env::{TestEnv, journal},
+    test_run::{
+        FinishedRun,
+        Outcome::{Green, Inconclusive, Red},
+        RunningRun,
+        Status::{self, Fail, Pass, Unver},
+    },
 };
 
-use super::runs::{on_stages, stage_of};
+use crate::trials::{e2e_tests, in_env};
 
 /// The tests of this file.
 pub(crate) fn tests(fixture: Option<&SandboxFixture>) -> Vec<Trial> {
-    on_stages(
+    in_env(
         fixture,
-        &[
-            ("upgrade::a_head_that_is_not_healthy_is_rolled_back_and_tells_why", rolled_back),
-            ("upgrade::an_update_that_swarm_pauses_is_red", paused),
-            ("upgrade::an_old_task_that_still_answers_does_not_make_its_successor_green", stuck),
-            ("upgrade::a_config_that_was_changed_in_place_is_named_and_base_still_runs", config),
-            ("upgrade::secrets_and_settings_are_brought_up_as_an_operator_would", secrets),
-            ("upgrade::a_service_that_head_dropped_is_found_and_removed", dropped),
-            ("upgrade::an_upgrade_that_changes_nothing_proves_nothing", same),
-            ("upgrade::a_tag_that_is_not_annotated_has_base_deployed_as_it_is_checked_out", lightweight),
-            ("upgrade::a_base_that_does_not_install_says_nothing_about_head", bad_base),
-            ("upgrade::a_base_that_the_pack_repairs_is_upgraded_to_a_head_without_the_repair", mended_base),
-            ("upgrade::a_base_that_does_not_answer_says_nothing_about_head_either", mute_base),
-            ("upgrade::a_base_that_is_named_is_deployed_by_its_version", named),
-            ("upgrade::a_base_that_cannot_be_one_is_refused", refused),
-            ("upgrade::what_somebody_else_deploys_in_between_is_not_judged", interfered),
-            ("upgrade::a_spec_that_somebody_puts_back_is_told_apart_from_a_rollback", reverted),
+        &e2e_tests![
+            unhealthy_head_is_rolled_back_and_red,
+            paused_update_is_red,
+            old_task_that_answers_does_not_hide_an_unhealthy_successor,
+            config_changed_in_place_is_red_and_base_still_runs,
+            secrets_and_settings_are_migrated,
+            service_dropped_by_head_is_removed,
+            upgrade_without_a_change_is_inconclusive,
+            lightweight_tag_deploys_base_as_checked_out,
+            base_that_does_not_install_is_inconclusive,
+            base_repaired_by_the_pack_is_upgraded_to_an_unrepaired_head,
+            base_that_does_not_answer_is_inconclusive,
+            named_base_is_deployed_by_its_version,
+            impossible_base_is_refused,
+            foreign_deploy_during_the_upgrade_is_inconclusive,
+            foreign_rollback_is_told_apart_from_swarms,
         ],
     )
 }
 
-const INSTALL: &[&str] = &["provision", "deploy", "calibrate", "answer", "steady"];
-const UPGRADE: &[&str] = &["migrate", "upgrade", "prove", "answer-upgrade", "steady-upgrade"];
-const CLEAN_UP: &[&str] = &["undeploy", "sweep", "compare"];
-const TIERS: [&str; 2] = ["--tiers", "install,upgrade"];
+const INSTALL: &[&str] = &["provision", "deploy", "verify-compose", "http", "stable"];
+const UPGRADE: &[&str] = &["migrate", "upgrade", "verify-head", "http-upgrade", "stable-upgrade"];
+const CLEAN_UP: &[&str] = &["undeploy", "cleanup", "compare-host"];
+const TIERS: &str = "install,upgrade";
+/// The journal line of an upgrade that waits for its tasks.
+const UPGRADING: &str = r#""step":"upgrade","waiting_for":["app: running"#;
 
-fn upgrades(env: &TestEnv<'_>, recipe: &str) -> CommandOutput {
-    env.run(&[&["--recipe", recipe], &TIERS[..]].concat())
+/// Expects that both tiers passed, that head runs in the end, and that nothing is left.
+fn upgraded(run: FinishedRun<'_>) -> FinishedRun<'_> {
+    run.expect(Green)
+        .says("green (install, upgrade)")
+        .steps(INSTALL, Pass)
+        .steps(UPGRADE, Pass)
+        .steps(CLEAN_UP, Pass)
+        .tier("install", Pass)
+        .tier("upgrade", Pass)
+        .level(2)
+        .deploys(1)
+        .ends_on("head")
+        .nothing_left()
 }
 
-/// That all these steps ended so.
-fn assert_steps(results: &Value, steps: &[&str], status: &str) {
-    for step in steps {
-        assert_eq!(stage_of(results, step)["status"], status, "{step} in {results:#}");
-    }
+/// Expects that the install passed, that the step `upgrade` ended with `status`, that the steps after it did not run, and that nothing is left.
+fn not_upgraded(run: FinishedRun<'_>, status: Status) -> FinishedRun<'_> {
+    run.steps(INSTALL, Pass)
+        .step("migrate", Pass)
+        .steps(CLEAN_UP, Pass)
+        .steps(&["verify-head", "http-upgrade", "stable-upgrade"], Unver)
+        .tier("install", Pass)
+        .tier("upgrade", status)
+        .level(1)
+        .deploys(1)
+        .nothing_left()
+        .step("upgrade", status)
 }
 
-/// That both tiers passed, that head runs in the end, and that nothing is left.
-fn assert_green(env: &TestEnv<'_>, told: &CommandOutput) -> Value {
-    told.assert(0, &["green (install, upgrade)", "level 2", "left behind: nothing"]);
-    let results = results(env.runs().last().unwrap());
-    for steps in [INSTALL, UPGRADE, CLEAN_UP] {
-        assert_steps(&results, steps, "pass");
-    }
-    assert_eq!((&results["results"]["install"], &results["results"]["upgrade"]), (&json!("pass"), &json!("pass")));
-    assert_eq!((&results["runs"], &results["deploys"], &results["level"]), (&json!("head"), &json!(1), &json!(2)));
-    env.assert_zero();
-    results
+/// Expects a red run whose step `upgrade` failed by the recipe's fault.
+fn upgrade_failed<'a>(run: FinishedRun<'a>, cause: &str) -> FinishedRun<'a> {
+    let run = run.expect(Red).says("red (install, upgrade)").says("level 1: upgrade failed").says("why (recipe)");
+    not_upgraded(run, Fail).owned_by("recipe").cause(cause)
 }
 
-/// That the install passed, that the upgrade itself ended in this way, that what rests on it was not asked, and that nothing is left.
-fn assert_not_upgraded(env: &TestEnv<'_>, told: &CommandOutput, exit: i32, status: &str) -> Value {
-    told.assert(exit, &["left behind: nothing"]);
-    let results = env.results();
-    for steps in [INSTALL, &["migrate"], CLEAN_UP] {
-        assert_steps(&results, steps, "pass");
-    }
-    assert_steps(&results, &["upgrade"], status);
-    assert_steps(&results, &["prove", "answer-upgrade", "steady-upgrade"], "unver");
-    assert_eq!((&results["results"]["install"], &results["results"]["upgrade"]), (&json!("pass"), &json!(status)));
-    assert_eq!((&results["deploys"], &results["level"]), (&json!(1), &json!(1)));
-    env.assert_zero();
-    results
-}
-
-/// The failure of the step `upgrade` of a red run that is the recipe's fault.
-fn assert_red(env: &TestEnv<'_>, told: &CommandOutput, cause: &str, runs: &str) -> Value {
-    told.assert(1, &["red (install, upgrade)", "level 1: upgrade failed", "why (recipe)"]);
-    let results = assert_not_upgraded(env, told, 1, "fail");
-    assert_eq!((&results["verdict"]["outcome"], &results["runs"]), (&json!("red"), &json!(runs)), "{results:#}");
-    let upgrade = stage_of(&results, "upgrade");
-    assert_eq!(upgrade["owner"], "recipe");
-    let failure = upgrade["outcome"]["detail"].clone();
-    assert_eq!(failure["cause"]["cause"], cause, "{failure:#}");
-    failure
-}
-
-/// What the health check of these recipes' heads says.
+/// The message of the health check of these recipes' heads.
 const HEALTH: &str = "its health check had failed; the check itself said: GET http://127.0.0.1/health: 500 Internal Server Error";
 
-/// The failing task is the one of two that has ended.
-fn assert_tells_of_the_task(env: &TestEnv<'_>, failure: &Value) {
-    let message = failure["message"].as_str().unwrap();
-    assert!(message.contains(HEALTH), "{message}");
-    assert_eq!(failure["excerpt"], json!(["the specimen listens on port 80"]), "{failure:#}");
-    let results = env.results();
-    let tasks = results["tasks"].as_array().unwrap().iter();
+/// Expects that the failure speaks of the task that has ended, which is one of two.
+fn tells_of_the_failed_task(run: FinishedRun<'_>) -> FinishedRun<'_> {
+    let run = run.message(HEALTH).step_value("/outcome/detail/excerpt", json!(["the specimen listens on port 80"]));
+    let message = run.failure()["message"].as_str().unwrap();
+    let tasks = run.results["tasks"].as_array().unwrap().iter();
     let tried: Vec<&str> = tasks.filter(|task| task["step"] == "upgrade").map(|task| task["task"].as_str().unwrap()).collect();
     assert!(tried.iter().any(|task| message.contains(task)), "one of {tried:?} is named in {message}");
-    let evidence = std::fs::read_to_string(env.only_run().join(failure["evidence"].as_str().unwrap())).unwrap();
-    assert!(evidence.contains(HEALTH) && evidence.contains("log of task"), "{evidence}");
+    let evidence = run.failure()["evidence"].as_str().unwrap().to_owned();
+    run.file(&evidence, HEALTH).file(&evidence, "log of task")
 }
 
-fn rolled_back(env: &TestEnv<'_>) {
-    let told = upgrades(env, "hello-rollback");
-    let failure = assert_red(env, &told, "rolled-back", "base");
-    assert_tells_of_the_task(env, &failure);
-    told.assert(1, &["Swarm rolled the update back", "evidence/upgrade.txt", HEALTH]);
+fn unhealthy_head_is_rolled_back_and_red(env: &TestEnv<'_>) {
+    let run = env.run("hello-rollback").tiers(TIERS).finish();
+
+    let run = upgrade_failed(run, "rolled-back").ends_on("base");
+    tells_of_the_failed_task(run).says("Swarm rolled the update back").says("evidence/upgrade.txt").says(HEALTH);
 }
 
-fn paused(env: &TestEnv<'_>) {
-    let told = upgrades(env, "hello-pause");
-    let failure = assert_red(env, &told, "paused", "mixed");
-    assert_tells_of_the_task(env, &failure);
+fn paused_update_is_red(env: &TestEnv<'_>) {
+    let run = env.run("hello-pause").tiers(TIERS).finish();
+
+    let run = upgrade_failed(run, "paused").ends_on("mixed");
+    tells_of_the_failed_task(run);
 }
 
-fn stuck(env: &TestEnv<'_>) {
-    let run = env.start(&[&["--recipe", "hello-stuck"], &TIERS[..]].concat());
-    env.reached("exited with 0 (1 so far)");
-    let domain = env.results()["domain"].as_str().unwrap().to_owned();
+fn old_task_that_answers_does_not_hide_an_unhealthy_successor(env: &TestEnv<'_>) {
+    let mut run = env.run("hello-stuck").tiers(TIERS).start();
+    run.reached("exited with 0 (1 so far)");
+    let domain = run.results()["domain"].as_str().unwrap().to_owned();
     let page = env.page(&domain, "/");
     assert!(page.contains(" 200") && page.contains("hello-stuck"), "the old task answers:\n{page}");
-    let told = CommandOutput::after(run);
-    let failure = assert_red(env, &told, "unhealthy", "mixed");
-    assert!(failure["message"].as_str().unwrap().contains(HEALTH), "{failure:#}");
-    let evidence = std::fs::read_to_string(env.only_run().join("evidence/upgrade.txt")).unwrap();
-    // Whether Swarm wants its end by then, or not yet, is a matter of moments.
-    assert!(evidence.contains(", is Running"), "the old task still ran: {evidence}");
+
+    let run = run.finish();
+
+    upgrade_failed(run, "unhealthy")
+        .message(HEALTH)
+        .ends_on("mixed")
+        // The old task still ran: whether Swarm wants its end by then, or not yet, is a matter of moments.
+        .file("evidence/upgrade.txt", ", is Running");
 }
 
-fn config(env: &TestEnv<'_>) {
-    let told = upgrades(env, "hello-config");
-    let failure = assert_red(env, &told, "immutable-config", "base");
-    let name = failure["cause"]["name"].as_str().unwrap();
+fn config_changed_in_place_is_red_and_base_still_runs(env: &TestEnv<'_>) {
+    let run = env.run("hello-config").tiers(TIERS).finish();
+
+    let run = upgrade_failed(run, "immutable-config").ends_on("base");
+    let name = run.failure()["cause"]["name"].as_str().unwrap().to_owned();
     assert!(name.ends_with("_taster_test_motd_v1") && !name.contains(' '), "{name}");
-    told.assert(1, &[&format!("config {name} is deployed already with other content"), "raise its version"]);
-    assert!(failure["message"].as_str().unwrap().lines().count() == 1, "{failure:#}");
+    assert_eq!(run.failure()["message"].as_str().unwrap().lines().count(), 1, "{:#}", run.failure());
+    run.says(&format!("config {name} is deployed already with other content")).says("raise its version");
 }
 
-fn secrets(env: &TestEnv<'_>) {
-    let run = env.start(&[&["--recipe", "hello-secrets"], &TIERS[..]].concat());
-    env.reached(r#""step":"upgrade","waiting_for":["app: running"#);
-    let (app, stack) = app(env);
-    let made = env.fixture.engine.ask(&["secret", "ls", "--format", "{{.Name}}", "--filter", &format!("name={stack}_")]);
-    let mut made: Vec<&str> = made.lines().map(|name| name.trim_start_matches(&format!("{stack}_"))).collect();
-    made.sort_unstable();
-    let env = env.fixture.engine.ask(&["service", "inspect", "--format", "{{.Spec.TaskTemplate.ContainerSpec.Env}}", &app]);
-    let told = CommandOutput::after(run);
-    assert_eq!(made, ["key_v1", "token_v1", "token_v2"], "{told}");
-    assert!(env.contains("GREETING=welcome"), "{env}");
-    let results = assert_green(env, &told);
+fn secrets_and_settings_are_migrated(env: &TestEnv<'_>) {
+    let engine = &env.fixture.engine;
+    let mut run = env.run("hello-secrets").tiers(TIERS).start();
+    run.reached(UPGRADING);
+    let (app, stack) = app(&run);
+    let secrets = engine.ask(&["secret", "ls", "--format", "{{.Name}}", "--filter", &format!("name={stack}_")]);
+    let mut secrets: Vec<&str> = secrets.lines().map(|name| name.trim_start_matches(&format!("{stack}_"))).collect();
+    secrets.sort_unstable();
+    let variables = engine.ask(&["service", "inspect", "--format", "{{.Spec.TaskTemplate.ContainerSpec.Env}}", &app]);
+
+    let run = run.finish();
+
+    assert_eq!(secrets, ["key_v1", "token_v1", "token_v2"], "{}", run.output);
+    assert!(variables.contains("GREETING=welcome"), "{variables}");
     let sentences = [
         "GREETING is new and was set to its default",
         "SECRET_KEY_VERSION is new and was set to its default",
@@ -163,33 +159,36 @@ fn secrets(env: &TestEnv<'_>) {
         "secret key v1 is new and was generated",
         "secret token v2 is new and was generated",
     ];
-    assert_eq!(results["operator_must"], json!(sentences));
-    assert_eq!(results["flags"]["no_secret_leak"], true);
+    upgraded(run).value("/operator_must", json!(sentences)).value("/flags/no_secret_leak", true);
 }
 
-fn dropped(env: &TestEnv<'_>) {
-    let results = assert_green(env, &upgrades(env, "hello-dropped"));
-    assert_eq!(results["dropped"], json!(["side"]));
-    let services = |of: &str| results[of].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+fn service_dropped_by_head_is_removed(env: &TestEnv<'_>) {
+    let run = env.run("hello-dropped").tiers(TIERS).finish();
+
+    let run = upgraded(run).value("/dropped", json!(["side"]));
+    let services = |of: &str| run.results[of].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!((services("images_before"), services("images")), (vec!["app".into(), "side".into()], vec!["app".into()]));
 }
 
-fn same(env: &TestEnv<'_>) {
-    let told = upgrades(env, "hello-same");
-    told.assert(3, &["inconclusive (install, upgrade), level 1: upgrade was not verified", "left behind: nothing"]);
-    let results = env.results();
-    assert_steps(&results, INSTALL, "pass");
-    assert_steps(&results, &["migrate", "upgrade", "answer-upgrade", "steady-upgrade"], "pass");
-    let prove = stage_of(&results, "prove");
-    assert_eq!((&prove["status"], &prove["owner"]), (&json!("unver"), &Value::Null));
-    assert_eq!(prove["outcome"]["detail"]["gap"], "no-change", "{prove:#}");
-    assert_eq!((&results["runs"], &results["level"], &results["owner"]), (&json!("head"), &json!(1), &Value::Null));
-    env.assert_zero();
+fn upgrade_without_a_change_is_inconclusive(env: &TestEnv<'_>) {
+    let run = env.run("hello-same").tiers(TIERS).expect(Inconclusive);
+
+    run.exit(3)
+        .says("inconclusive (install, upgrade), level 1: upgrade was not verified")
+        .steps(INSTALL, Pass)
+        .steps(&["migrate", "upgrade", "http-upgrade", "stable-upgrade"], Pass)
+        .step("verify-head", Unver)
+        .step_value("/owner", Value::Null)
+        .gap("no-change")
+        .ends_on("head")
+        .level(1)
+        .value("/owner", Value::Null)
+        .nothing_left();
 }
 
-/// The service `app` of the only run, and its stack.
-fn app(env: &TestEnv<'_>) -> (String, String) {
-    let journal = journal(&env.only_run());
+/// The service `app` of a run, and its stack.
+fn app(run: &RunningRun<'_>) -> (String, String) {
+    let journal = journal(&run.folder());
     let events = journal.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let stack =
         |event: Value| Some(event["what"].as_object().filter(|what| what["claimed"] == "stack")?["name"].as_str()?.to_owned());
@@ -197,129 +196,130 @@ fn app(env: &TestEnv<'_>) -> (String, String) {
     (format!("{stack}_app"), stack)
 }
 
-/// The label of abra that ends so, of the base that `run` has just installed.
-fn label(env: &TestEnv<'_>, name: &str) -> Option<String> {
-    env.reached(r#""step":"deploy","waiting_for":["app: running"#);
-    let (app, stack) = app(env);
+/// A label of abra on the base that `run` has just installed, by the end of its name.
+fn label(env: &TestEnv<'_>, run: &mut RunningRun<'_>, name: &str) -> Option<String> {
+    run.reached(r#""step":"deploy","waiting_for":["app: running"#);
+    let (app, stack) = app(run);
     let labels = env.fixture.engine.ask(&["service", "inspect", "--format", "{{json .Spec.Labels}}", &app]);
     let labels: Value = serde_json::from_str(&labels).unwrap();
     labels[format!("coop-cloud.{stack}.{name}")].as_str().map(str::to_owned)
 }
 
-fn lightweight(env: &TestEnv<'_>) {
-    let run = env.start(&[&["--recipe", "hello-light"], &TIERS[..]].concat());
-    let from = label(env, "chaos-version");
-    let told = CommandOutput::after(run);
-    let results = assert_green(env, &told);
-    let commit = results["base"]["commit"].as_str().unwrap();
-    assert!(from.is_some_and(|from| commit.starts_with(from.trim_end_matches("+U"))), "{told}");
-    let remark = "base 1.1.0+1.1.0 was deployed as it is checked out: abra pins only releases whose tags are all annotated";
-    assert!(results["remarks"].as_array().unwrap().contains(&json!(remark)), "{results:#}");
-    assert_eq!(results["base_reason"], "the newest release before 2.0.0+1.1.0");
+fn lightweight_tag_deploys_base_as_checked_out(env: &TestEnv<'_>) {
+    let mut run = env.run("hello-light").tiers(TIERS).start();
+    let from = label(env, &mut run, "chaos-version");
+
+    let run = run.finish();
+
+    let run = upgraded(run)
+        .remark("base 1.1.0+1.1.0 was deployed as it is checked out: abra pins only releases whose tags are all annotated")
+        .value("/base_reason", "the newest release before 2.0.0+1.1.0");
+    let commit = run.results["base"]["commit"].as_str().unwrap();
+    assert!(from.is_some_and(|from| commit.starts_with(from.trim_end_matches("+U"))), "{}", run.output);
 }
 
-fn named(env: &TestEnv<'_>) {
-    let run = env.start(&[&["--recipe", "hello", "--base", "1.0.0+1.0.0"], &TIERS[..]].concat());
-    let labels = (label(env, "version"), label(env, "chaos-version"));
-    let told = CommandOutput::after(run);
-    let results = assert_green(env, &told);
-    assert_eq!(labels, (Some("1.0.0+1.0.0".into()), None), "base is deployed by its version:\n{told}");
-    assert_eq!((&results["base"]["version"], &results["base_reason"]), (&json!("1.0.0+1.0.0"), &json!("chosen by --base")));
-    assert!(results["remarks"].as_array().unwrap().iter().all(|remark| !remark.as_str().unwrap().contains("checked out")));
+fn named_base_is_deployed_by_its_version(env: &TestEnv<'_>) {
+    let mut run = env.run("hello").args(&["--base", "1.0.0+1.0.0"]).tiers(TIERS).start();
+    let labels = (label(env, &mut run, "version"), label(env, &mut run, "chaos-version"));
+
+    let run = run.finish();
+
+    assert_eq!(labels, (Some("1.0.0+1.0.0".into()), None), "base is deployed by its version:\n{}", run.output);
+    upgraded(run).value("/base/version", "1.0.0+1.0.0").value("/base_reason", "chosen by --base").no_remark("checked out");
 }
 
-fn mended_base(env: &TestEnv<'_>) {
-    let told = upgrades(env, "hello-mended");
-    let results = assert_green(env, &told);
-    let remarks = results["remarks"].to_string();
-    assert!(
-        remarks.contains("compose.repair.yml") && remarks.contains("base 1.1.0+1.1.0 was deployed as it is checked out"),
-        "{remarks}"
-    );
-    assert_eq!((&results["runs"], &results["resolver"]["differences"]), (&json!("head"), &json!([])), "{results:#}");
+fn base_repaired_by_the_pack_is_upgraded_to_an_unrepaired_head(env: &TestEnv<'_>) {
+    let run = env.run("hello-mended").tiers(TIERS).finish();
+
+    upgraded(run)
+        .remark("compose.repair.yml")
+        .remark("base 1.1.0+1.1.0 was deployed as it is checked out")
+        .value("/resolver/differences", json!([]));
 }
 
-fn bad_base(env: &TestEnv<'_>) {
-    let told = upgrades(env, "hello-badbase");
-    told.assert(
-        3,
-        &["inconclusive (install, upgrade), level 0", "why (dependency): the base 1.1.0+1.1.0 does not install", "--base"],
-    );
-    let results = env.results();
-    let deploy = stage_of(&results, "deploy");
-    let failure = &deploy["outcome"]["detail"];
-    assert_eq!((&deploy["owner"], &results["owner"]), (&json!("dependency"), &json!("dependency")));
-    assert_eq!((&failure["cause"]["cause"], &failure["cause"]["exit"]), (&json!("crash-loop"), &json!(3)), "{failure:#}");
-    assert!(!failure["message"].as_str().unwrap().contains("health check"), "it crashed by itself: {failure:#}");
-    assert_steps(&results, &["provision"], "pass");
-    assert_steps(&results, UPGRADE, "unver");
-    assert_steps(&results, CLEAN_UP, "pass");
-    assert_eq!(results["runs"], "base");
-    env.assert_zero();
+fn base_that_does_not_install_is_inconclusive(env: &TestEnv<'_>) {
+    let run = env.run("hello-badbase").tiers(TIERS).expect(Inconclusive);
+
+    let run = run
+        .exit(3)
+        .says("inconclusive (install, upgrade), level 0")
+        .says("why (dependency): the base 1.1.0+1.1.0 does not install")
+        .says("--base")
+        .owner("dependency")
+        .step("provision", Pass)
+        .steps(UPGRADE, Unver)
+        .steps(CLEAN_UP, Pass)
+        .step("deploy", Fail)
+        .owned_by("dependency")
+        .cause("crash-loop")
+        .step_value("/outcome/detail/cause/exit", 3)
+        .ends_on("base")
+        .nothing_left();
+    let message = run.failure()["message"].as_str().unwrap();
+    assert!(!message.contains("health check"), "it crashed by itself: {message}");
 }
 
-fn mute_base(env: &TestEnv<'_>) {
-    let told = upgrades(env, "hello-found");
-    told.assert(
-        3,
-        &["inconclusive (install, upgrade), level 0", "why (dependency): the base 1.1.0+1.1.0 does not install", "--base"],
-    );
-    let results = env.results();
-    let answer = stage_of(&results, "answer");
-    assert_eq!((&answer["owner"], &answer["outcome"]["detail"]["cause"]["cause"]), (&json!("dependency"), &json!("not-serving")));
-    assert_steps(&results, &["provision", "deploy", "calibrate", "steady"], "pass");
-    assert_steps(&results, UPGRADE, "pass");
-    assert_steps(&results, CLEAN_UP, "pass");
-    assert_eq!((&results["results"]["upgrade"], &results["runs"]), (&json!("pass"), &json!("head")));
-    env.assert_zero();
+fn base_that_does_not_answer_is_inconclusive(env: &TestEnv<'_>) {
+    let run = env.run("hello-found").tiers(TIERS).expect(Inconclusive);
+
+    run.exit(3)
+        .says("inconclusive (install, upgrade), level 0")
+        .says("why (dependency): the base 1.1.0+1.1.0 does not install")
+        .says("--base")
+        .steps(&["provision", "deploy", "verify-compose", "stable"], Pass)
+        .step("http", Fail)
+        .owned_by("dependency")
+        .cause("not-serving")
+        .steps(UPGRADE, Pass)
+        .steps(CLEAN_UP, Pass)
+        .tier("upgrade", Pass)
+        .ends_on("head")
+        .nothing_left();
 }
 
-fn refused(env: &TestEnv<'_>) {
+fn impossible_base_is_refused(env: &TestEnv<'_>) {
     for (base, sentence) in [
         ("2.0.0+1.1.0", "--base is 2.0.0+1.1.0, which is head itself; name an older one, or leave the upgrade out with --tiers"),
         ("9.9.9+9.9.9", "its newest release is 2.0.0+1.1.0"),
     ] {
-        env.run(&[&["--recipe", "hello", "--base", base], &TIERS[..]].concat()).assert(2, &[base, sentence]);
-        let results = results(env.runs().last().unwrap());
-        assert_eq!((&results["exit_code"], &results["deploys"], &results["head"]), (&json!(2), &json!(0), &Value::Null));
-        env.assert_zero();
+        let run = env.run("hello").args(&["--base", base]).tiers(TIERS).finish();
+
+        run.exit(2).says(base).says(sentence).value("/exit_code", 2).deploys(0).value("/head", Value::Null);
+        env.assert_nothing_left();
     }
 }
 
-/// A run whose service `app` is changed by somebody else while it settles on head.
-fn disturbed(env: &TestEnv<'_>, disturb: impl FnOnce(&str)) -> CommandOutput {
-    let run = env.start(&[&["--recipe", "hello"], &TIERS[..]].concat());
-    env.reached(r#""step":"upgrade","waiting_for":["app: running"#);
-    disturb(&app(env).0);
-    CommandOutput::after(run)
+/// A run whose service `app` is changed from outside while it settles on head.
+fn disturbed<'a>(env: &'a TestEnv<'_>, disturb: impl FnOnce(&str)) -> FinishedRun<'a> {
+    let mut run = env.run("hello").tiers(TIERS).start();
+    run.reached(UPGRADING);
+    disturb(&app(&run).0);
+    run.finish()
 }
 
-fn interfered(env: &TestEnv<'_>) {
-    let told = disturbed(env, |app| {
+fn foreign_deploy_during_the_upgrade_is_inconclusive(env: &TestEnv<'_>) {
+    let run = disturbed(env, |app| {
         let args = ["service", "update", "--detach", "--env-add", "SOMEBODY=else", app];
         assert!(env.fixture.engine.ok(&args), "{app} is changed");
     });
-    let results = assert_not_upgraded(env, &told, 3, "unver");
-    assert_eq!((&results["verdict"]["outcome"], &results["runs"]), (&json!("inconclusive"), &json!("mixed")));
-    assert_eq!(stage_of(&results, "upgrade")["outcome"]["detail"]["gap"], "interfered", "{results:#}");
+
+    let run = run.expect(Inconclusive).exit(3);
+    not_upgraded(run, Unver).gap("interfered").ends_on("mixed");
 }
 
-fn reverted(env: &TestEnv<'_>) {
-    let socket = env.fixture.engine.socket().display().to_string();
-    let told = disturbed(env, |app| {
-        let inspected: Value = serde_json::from_str(&env.fixture.engine.ask(&["service", "inspect", app])).unwrap();
+fn foreign_rollback_is_told_apart_from_swarms(env: &TestEnv<'_>) {
+    let engine = &env.fixture.engine;
+    let socket = engine.socket().display().to_string();
+    let run = disturbed(env, |app| {
+        let inspected: Value = serde_json::from_str(&engine.ask(&["service", "inspect", app])).unwrap();
         let (service, spec) = (&inspected[0], inspected[0]["PreviousSpec"].to_string());
         let (id, index) = (service["ID"].as_str().unwrap(), &service["Version"]["Index"]);
         let url = format!("http://engine/services/{id}/update?version={index}");
         let args = ["-sS", "--fail", "--unix-socket", &socket, "-H", "Content-Type: application/json", "-d", &spec, &url];
         printed(Command::new("curl").args(args), &["curl", &url]);
-        until("it is put back", || env.fixture.engine.ask(&["service", "inspect", app]).contains("1.1.0+1.1.0"));
+        until("it is put back", || engine.ask(&["service", "inspect", app]).contains("1.1.0+1.1.0"));
     });
-    let results = assert_not_upgraded(env, &told, 3, "fail");
-    assert_eq!((&results["verdict"]["outcome"], &results["runs"]), (&json!("inconclusive"), &json!("base")), "{results:#}");
-    let upgrade = stage_of(&results, "upgrade");
-    assert_eq!(
-        (&upgrade["owner"], &upgrade["outcome"]["detail"]["cause"]["cause"]),
-        (&json!("infrastructure"), &json!("reverted"))
-    );
+
+    let run = run.expect(Inconclusive).exit(3);
+    not_upgraded(run, Fail).owned_by("infrastructure").cause("reverted").ends_on("base");
 }

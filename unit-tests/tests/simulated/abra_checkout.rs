@@ -4,10 +4,10 @@ use std::{fs, path::PathBuf, sync::Arc};
 
 use harness::{
     adapters::{checkout::GitCheckout, clock::SystemClock},
-    claim::{Claim, Claimed},
     journal::Journal,
     model::names::RecipeName,
     ports::{Checked, Checkout, CheckoutError},
+    pure::host::claim::{Claim, Claimed},
 };
 use tempfile::TempDir;
 use unit_tests::{

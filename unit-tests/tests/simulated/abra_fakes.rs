@@ -150,7 +150,7 @@ fn one_that_tidies_up_may_do_so() {
 fn one_that_asks_is_stopped_and_not_waited_for() {
     let fake = Fake::new("echo first\nprintf '? proceed? (y/N) '\nread answer\necho \"answered: $answer\"");
     let error = fake.call(MINUTE).unwrap_err();
-    assert_eq!(error, AbraError::Asked { prompt: "? proceed? (y/N)".into() });
+    assert_eq!(error, AbraError::RunArgs { prompt: "? proceed? (y/N)".into() });
 }
 
 #[test]

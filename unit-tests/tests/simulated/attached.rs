@@ -5,21 +5,22 @@ use std::{collections::BTreeMap, sync::Arc};
 use harness::{
     adapters::{clock::SystemClock, folder::Folder},
     engine,
-    facts::attached::Attached,
+    engine::{facts::attached::Attached, log::Log},
     journal::Journal,
-    log::Log,
     model::{
         outcome::{Subject, Tier},
         request::Source,
     },
+    pure::{
+        host::inventory::{CleanupResult, ObjectKind},
+        run::verdict::{VerdictOutcome, verdict},
+    },
     redact::Redact,
-    verdict::{Colour, verdict},
-    world::{Hygiene, ObjectKind},
 };
 use unit_tests::{
+    event_log::{head, pack, request},
     sim_host::{Manners, SimHost},
     sim_world::object,
-    event_log::{head, pack, request},
 };
 
 use super::crash::paused;
@@ -42,8 +43,8 @@ fn tests_on_a_kept_app_leave_it_there_and_tell_of_nothing_that_nobody_changed() 
         let attached = Attached { head: head(), runs: Some(Subject::Head), source, tools: BTreeMap::new() };
         engine::attach(&attached, run).await
     });
-    assert_eq!(verdict(&state).outcome, Colour::Green, "{:?}", verdict(&state).reasons);
-    assert_eq!(state.hygiene, Some(Hygiene::default()));
+    assert_eq!(verdict(&state).outcome, VerdictOutcome::Green, "{:?}", verdict(&state).reasons);
+    assert_eq!(state.cleanup_result, Some(CleanupResult::default()));
     assert_eq!(host.objects(), before);
     assert!(host.files().is_empty(), "{:?}", host.files());
 }

@@ -1,9 +1,9 @@
 //! What the app is upgraded from.
 
 use harness::{
-    base::{Base, Chooser, Chosen, Green, Known, base, can_be_pinned, doubles},
     model::names::Commit,
     ports::{Branch, Tag},
+    pure::recipe::upgrade_base::{Base, Chooser, Chosen, Green, Known, base, can_be_pinned, doubles},
 };
 
 /// A commit of its own for each number.

@@ -1,22 +1,28 @@
 //! What is asked for beyond the tiers: which steps it plans, and whole simulated runs of it.
 
 use harness::{
-    canary::{Canary, Moment, into_service},
-    compose::{Entry, Env, Tree, resolve},
     model::{
         host::Limits,
         outcome::{Status, Tier},
         pack::DatabaseKind,
         request::{Extent, Request},
     },
-    plan::{Plan, Planned, Step, plan},
+    pure::{
+        recipe::{
+            canary::{Canary, Moment, into_service},
+            compose::{Entry, Env, Tree, resolve},
+        },
+        run::{
+            plan::{Plan, Planned, Step, plan},
+            verdict::VerdictOutcome,
+        },
+    },
     report::terminal::repeat,
-    verdict::Colour,
 };
 use unit_tests::{
+    event_log::{EventLog, facts, request},
     sim_data::{Restores, SimData},
     sim_host::{Does, Manners, SimHost},
-    event_log::{EventLog, facts, request},
 };
 
 use super::run::{RunOutcome, asked, check};
@@ -99,8 +105,8 @@ fn a_disaster_comes_last_and_the_snapshot_is_kept_for_it() {
     let plan = planned(RESTORED, both, "");
     let chain = ["check-restore", "redeploy", "restart", "reinstall", "disaster", "renew", "deploy-disaster", "restore-disaster"];
     assert_chain(&plan, &chain);
-    assert_chain(&plan, &["restore-disaster", "check-disaster", "forget", "sweep"]);
-    assert_chain(&plan, &["steady-disaster", "undeploy"]);
+    assert_chain(&plan, &["restore-disaster", "check-disaster", "forget-snapshot", "cleanup"]);
+    assert_chain(&plan, &["stable-disaster", "undeploy"]);
     assert!(ids(&planned(&[Tier::Install], DISASTER, ""), |planned| planned.step == Step::Renew).is_empty());
 }
 
@@ -114,12 +120,12 @@ fn canaries_are_planted_for_whatever_looks_for_them() {
         (&[Tier::Install], Extent { no_canaries: true, ..THOROUGH }, false),
     ] {
         let plan = planned(tiers, extent, "");
-        let found = ids(&plan, |planned| matches!(planned.step, Step::Plant | Step::Spoil));
+        let found = ids(&plan, |planned| matches!(planned.step, Step::Seed | Step::Corrupt));
         assert_eq!(!found.is_empty(), plants, "{extent:?}");
-        let known = |id: &harness::plan::StepId| plan.step(id).is_some();
+        let known = |id: &harness::pure::run::plan::StepId| plan.step(id).is_some();
         assert!(plan.steps.iter().all(|planned| planned.after.iter().all(known)), "a step waits for one that there is not");
     }
-    assert_chain(&planned(&[Tier::Install], THOROUGH, ""), &["plant", "combinations", "redeploy"]);
+    assert_chain(&planned(&[Tier::Install], THOROUGH, ""), &["seed", "combinations", "redeploy"]);
 }
 
 #[test]
@@ -135,7 +141,7 @@ fn commands_of_the_env_are_steps_only_where_it_names_some() {
         let plan = planned(RESTORED, extent, sample);
         assert_eq!(ids(&plan, |planned| matches!(planned.step, Step::PostDeploy { .. })), found, "{sample}");
     }
-    assert_chain(&planned(RESTORED, THOROUGH, commands), &["deploy", "post-deploy", "answer"]);
+    assert_chain(&planned(RESTORED, THOROUGH, commands), &["deploy", "post-deploy", "http"]);
 }
 
 #[test]
@@ -146,7 +152,7 @@ fn the_command_that_repeats_a_run_asks_for_the_same() {
         (NO_CANARIES, " --no-canaries"),
     ] {
         let mut log = EventLog::begun(&[Tier::Install]);
-        if let harness::event::Kind::RunStarted { request, .. } = &mut log.events[0].kind {
+        if let harness::pure::run::event::Kind::RunStarted { request, .. } = &mut log.events[0].kind {
             request.extent = extent;
         }
         assert_eq!(repeat(&log.state()), format!("taster --recipe hello{flags}"));
@@ -164,7 +170,7 @@ fn what_was_lost_comes_back_into_a_new_app_with_its_secrets() {
     let secrets: Vec<String> = host.wired().into_iter().filter(|line| line.starts_with("secret")).collect();
     assert_eq!(secrets, ["secrets", "secret token v1"], "they are made once, and put back as they were");
     assert!(host.data.ids().is_empty(), "{:?}", host.data.ids());
-    check(told, Colour::Green, 0, "");
+    check(told, VerdictOutcome::Green, 0, "");
 }
 
 #[test]
@@ -174,21 +180,21 @@ fn a_disaster_that_nothing_comes_back_from_is_red() {
     let told = asked(host, WITH_BOT, asking(RESTORED, DISASTER), None);
     assert_eq!((status(&told, "check-restore"), status(&told, "check-disaster")), (Status::Pass, Status::Fail));
     assert_eq!(told.results.disaster_ms, None);
-    check(told, Colour::Red, 1, "a file in volume posts is gone");
+    check(told, VerdictOutcome::Red, 1, "a file in volume posts is gone");
 }
 
 #[test]
 fn an_app_that_bears_everything_is_green() {
     let told = asked(host(Manners::default(), ""), WITH_BOT, asking(&[Tier::Install], THOROUGH), None);
     for step in
-        ["combinations", "redeploy", "restart", "check-restart", "remove", "reinstall", "answer-reinstall", "check-reinstall"]
+        ["combinations", "redeploy", "restart", "check-restart", "remove", "reinstall", "http-reinstall", "check-reinstall"]
     {
         assert_eq!(status(&told, step), Status::Pass, "{step}");
     }
     let seen: Vec<&str> = told.results.canaries[0].seen.keys().map(|moment| moment.name()).collect();
-    assert_eq!(seen, ["planted", "after-restart", "after-reinstall"]);
+    assert_eq!(seen, ["seeded", "after-restart", "after-reinstall"]);
     assert_eq!(told.results.deploys, 2);
-    check(told, Colour::Green, 0, "");
+    check(told, VerdictOutcome::Green, 0, "");
 }
 
 #[test]
@@ -196,11 +202,11 @@ fn what_a_thorough_run_finds_counts_for_the_verdict() {
     let restless = Manners { restless: true, ..Manners::default() };
     let told = asked(host(restless, ""), WITH_BOT, asking(&[Tier::Install], THOROUGH), None);
     assert_eq!(status(&told, "restart"), Status::Pass, "the others are made all the same");
-    check(told, Colour::Red, 1, "app: a second deploy of the same files and settings replaced its task");
+    check(told, VerdictOutcome::Red, 1, "app: a second deploy of the same files and settings replaced its task");
 
     let stuck = Manners { restart: Does::Fails, ..Manners::default() };
     let told = asked(host(stuck, ""), WITH_BOT, asking(&[Tier::Install], THOROUGH), None);
-    check(told, Colour::Inconclusive, 3, "what --thorough adds is not verified: a task of app runs that ran before");
+    check(told, VerdictOutcome::Inconclusive, 3, "what --thorough adds is not verified: a task of app runs that ran before");
 
     let mut broken = host(Manners::default(), "#COMPOSE_FILE=compose.yml:compose.gone.yml\n");
     broken.tree = broken.tree.with("compose.odd.yml", Entry::Text("services: 3\n".into()));
@@ -208,7 +214,7 @@ fn what_a_thorough_run_finds_counts_for_the_verdict() {
     for list in ["compose.yml:compose.gone.yml", "compose.yml:compose.odd.yml"] {
         assert!(told.why.contains(list), "{}", told.why);
     }
-    check(told, Colour::Red, 1, "not every combination of the recipe's compose files can be read");
+    check(told, VerdictOutcome::Red, 1, "not every combination of the recipe's compose files can be read");
 }
 
 #[test]
@@ -216,7 +222,7 @@ fn without_canaries_nothing_is_proved_of_a_restore() {
     let told = asked(host(Manners::default(), ""), WITH_BOT, asking(RESTORED, NO_CANARIES), None);
     assert_eq!((status(&told, "restore"), status(&told, "check-restore")), (Status::Pass, Status::Unver));
     assert!(told.results.canaries.is_empty());
-    check(told, Colour::Inconclusive, 3, "--no-canaries left out what shows that data came back");
+    check(told, VerdictOutcome::Inconclusive, 3, "--no-canaries left out what shows that data came back");
 }
 
 #[test]
@@ -226,12 +232,12 @@ fn the_commands_of_the_env_are_performed_in_order_and_their_failure_is_the_recip
     let told = asked(good.clone(), WITH_BOT, asking(&[Tier::Install], Extent::default()), None);
     let lines: Vec<String> = good.wired().into_iter().filter(|line| line.starts_with("app ")).collect();
     assert_eq!(lines, ["app migrate --all", "app warm up"]);
-    check(told, Colour::Green, 0, "");
+    check(told, VerdictOutcome::Green, 0, "");
 
     let bad = host(Manners { command: Does::Fails, ..Manners::default() }, sample);
     let told = asked(bad.clone(), WITH_BOT, asking(&[Tier::Install], Extent::default()), None);
     assert_eq!(bad.wired().iter().filter(|line| line.starts_with("app ")).count(), 1, "the second rests on the first");
-    check(told, Colour::Red, 1, "the command `app migrate` of POST_DEPLOY_CMDS failed");
+    check(told, VerdictOutcome::Red, 1, "the command `app migrate` of POST_DEPLOY_CMDS failed");
 }
 
 #[test]

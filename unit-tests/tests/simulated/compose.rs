@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use harness::{
-    compose::{Entry, Env, Kernel, Resolved, Tree, calibrate, resolve},
-    converge::{Endpoint, Health, HostPort, Index, Mode, Order, ServiceView, SpecDigest},
     model::names::ServiceName,
+    pure::{
+        host::converge::{Endpoint, Health, HostPort, Index, Mode, Order, ServiceView, SpecDigest},
+        recipe::compose::{Entry, Env, Kernel, Resolved, Tree, resolve, verify},
+    },
 };
 use proptest::prelude::*;
 

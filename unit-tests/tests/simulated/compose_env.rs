@@ -1,6 +1,6 @@
 //! `.env` files as abra reads them, and variables in compose files as docker/cli fills them in.
 
-use harness::compose::{BadEnv, Env, EnvFault, Flaw, Modifiers, fill};
+use harness::pure::recipe::compose::{BadEnv, Env, EnvFault, Flaw, Modifiers, fill};
 use proptest::prelude::*;
 
 fn lookup(name: &str) -> Option<&'static str> {

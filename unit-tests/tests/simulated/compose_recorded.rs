@@ -6,9 +6,9 @@ use std::{
     time::Duration,
 };
 
-use harness::{
-    compose::{Entry, Env, Mounted, PortMode, Resolved, Resources, Service, Tree, resolve},
-    converge::{Endpoint, Health, Mode, OnFailure, Order, RestartCondition, RollPolicy},
+use harness::pure::{
+    host::converge::{Endpoint, Health, Mode, OnFailure, Order, RestartCondition, RollPolicy},
+    recipe::compose::{Entry, Env, Mounted, PortMode, Resolved, Resources, Service, Tree, resolve},
 };
 use serde_json::{Map, Value, json};
 
@@ -124,7 +124,7 @@ fn grounded(path: &str) -> String {
 }
 
 fn mounts(service: &Service) -> Value {
-    let one = |mount: &harness::compose::Mount| {
+    let one = |mount: &harness::pure::recipe::compose::Mount| {
         let (kind, source, more) = match &mount.what {
             Mounted::Volume { source, nocopy, .. } => ("volume", source.clone(), json!(nocopy)),
             Mounted::Anonymous => ("volume", String::new(), json!(false)),
@@ -224,7 +224,7 @@ fn assert_service(case: &str, short: &str, ours: &Service, theirs: &Value, all: 
     same!("constraints", ours.constraints, list(&deploy["placement"]["constraints"]));
     same!("endpoint_mode", ours.endpoint == Endpoint::Dnsrr, deploy["endpoint_mode"] == "dnsrr");
     same!("stop_grace_period", ours.stop_grace_period, duration(&theirs["stop_grace_period"]));
-    let port = |port: &harness::compose::Port| {
+    let port = |port: &harness::pure::recipe::compose::Port| {
         json!([port.published, port.target, port.protocol, if port.mode == PortMode::Host { "host" } else { "ingress" }])
     };
     let recorded_port = |port: &Value| {
@@ -242,7 +242,7 @@ fn assert_service(case: &str, short: &str, ours: &Service, theirs: &Value, all: 
         recorded.insert("default".to_owned(), Vec::new());
     }
     same!("networks", networks, recorded);
-    let ours_used = |uses: &[harness::compose::Use]| -> Vec<(String, String)> {
+    let ours_used = |uses: &[harness::pure::recipe::compose::Use]| -> Vec<(String, String)> {
         uses.iter().map(|used| (used.source.clone(), used.target.clone())).collect()
     };
     same!("secrets", ours_used(&ours.secrets), uses(&theirs["secrets"]));

@@ -11,31 +11,37 @@ use std::{
 
 use harness::{
     adapters::folder::Folder,
-    claim::Claim,
-    engine::{self, Run},
+    engine::{
+        self, Run,
+        log::{Log, Reporter},
+        steps::cleanup::{Pace, cleanup_until_empty_by},
+    },
     journal::{self, Journal},
-    log::{Log, Reporter},
     model::{host::Host, outcome::Tier},
     ports::ServiceAddress,
+    pure::{
+        host::{
+            claim::Claim,
+            cleanup_plan::{CleanupPlan, sweep},
+            inventory::{Inventory, Object, ObjectId, ObjectKind},
+        },
+        run::verdict::VerdictOutcome,
+    },
     redact::Redact,
     report::results::{ResultsFile, ResultsV1},
-    steps::sweep::{Pace, until_zero_by},
-    sweep::{Sweep, sweep},
-    verdict::Colour,
-    world::{Object, ObjectId, ObjectKind, World},
 };
 use runner::{
-    aftermath::{Reach, Reaching},
+    crash_recovery::{Reach, Reaching},
     guardian,
     janitor::{Orders, pass},
 };
 use unit_tests::{
+    crash_injection::{CrashPoint, ENGINE_DELAY, InjectedRun, SimClock},
+    event_log::{pack, request},
     sim_app::RELEASES,
     sim_faults::Fault,
     sim_host::{Manners, SimHost},
-    crash_injection::{CrashPoint, ENGINE_DELAY, InjectedRun, SimClock},
     sim_world::object,
-    event_log::{pack, request},
 };
 
 const RUN: &str = "20261121-101502-aebagbaf";
@@ -229,8 +235,8 @@ impl Story {
         let finished = results.finished.is_some();
         let killed = results.verdict.reasons.iter().any(|reason| reason.sentence.starts_with("the run was killed"));
         match (results.verdict.outcome, finished) {
-            (Colour::Green, true) => Ok(()),
-            (Colour::Inconclusive, false) if killed && results.claimed.is_empty() => Ok(()),
+            (VerdictOutcome::Green, true) => Ok(()),
+            (VerdictOutcome::Inconclusive, false) if killed && results.claimed.is_empty() => Ok(()),
             other => Err(format!("the results: {other:?}, {:?}", results.verdict.reasons)),
         }
     }
@@ -336,22 +342,22 @@ fn a_living_run_is_left_alone_wherever_it_is() {
 async fn come_wrongly(story: &Story, wrong: Wrong) {
     let reading = journal::read(&story.folder()).unwrap();
     let reach = (story.reaching().engine)(Path::new("/nowhere.sock")).unwrap();
-    let labelled = |claims: &[Claim], world: &World| {
+    let labelled = |claims: &[Claim], world: &Inventory| {
         let mut seen = world.clone();
         seen.objects.retain(|_, object| object.stack.is_some());
         sweep(claims, &seen)
     };
-    let (decide, settle): (fn(&[Claim], &World) -> Sweep, _) = match wrong {
+    let (decide, settle): (fn(&[Claim], &Inventory) -> CleanupPlan, _) = match wrong {
         Wrong::Once => (sweep, Duration::ZERO),
         Wrong::Age => (sweep, ENGINE_DELAY * 2),
         Wrong::Labels => (labelled, ENGINE_DELAY * 2),
     };
     let pace = Pace { settle, ..Pace::default() };
-    let swept = until_zero_by(decide, reach.outside(), &reading.claims, &reading.children, pace).await.unwrap();
+    let swept = cleanup_until_empty_by(decide, reach.outside(), &reading.claims, &reading.children, pace).await.unwrap();
     assert!(swept.clean(), "it believes that all is well");
     // What it left behind has all the time to come.
     tokio::time::sleep(ENGINE_DELAY * 2).await;
-    reach.swarm.world().await.unwrap();
+    reach.swarm.inventory().await.unwrap();
 }
 
 /// Whether the model notices the wrong way in at least one of all stories.

@@ -6,14 +6,16 @@ use harness::{
         pack::{Hooks, Pack, Settings, TestName},
         request::{Request, Tests},
     },
-    plan::{Class, Step, StepId, plan},
+    pure::run::{
+        plan::{Class, Step, StepId, plan},
+        verdict::VerdictOutcome::{Green, Inconclusive, Red},
+    },
     report::results::{ResultsV1, Stage},
-    verdict::Colour::{Green, Inconclusive, Red},
 };
 use unit_tests::{
+    event_log::{facts, pack, request, tree},
     sim_host::{Manners, SimHost},
     sim_program::Ends,
-    event_log::{facts, pack, request, tree},
 };
 
 use crate::run::{RunOutcome, asked, told_of, told_past};
@@ -191,7 +193,7 @@ fn functions_are_planned_one_after_the_other_in_their_places() {
         canaries: Vec::new(),
         checks: vec![check(Tier::Custom, "last"), check(Tier::Install, "first")],
     };
-    let facts = harness::facts::Facts { pack: Pack { hooks, ..pack() }, ..facts(tree(None)) };
+    let facts = harness::engine::facts::Facts { pack: Pack { hooks, ..pack() }, ..facts(tree(None)) };
     let plan = plan(&request(BOTH), &facts, &harness::model::host::Limits::default()).unwrap();
     let told: Vec<String> = plan
         .steps
@@ -199,7 +201,7 @@ fn functions_are_planned_one_after_the_other_in_their_places() {
         .filter(|planned| planned.class != Class::Beside)
         .map(|planned| {
             let after: Vec<&str> =
-                planned.after.iter().map(|id| id.0.as_str()).filter(|id| !["calibrate", "lint"].contains(id)).collect();
+                planned.after.iter().map(|id| id.0.as_str()).filter(|id| !["verify-compose", "lint"].contains(id)).collect();
             format!("{} < {}", planned.id, after.join(" "))
         })
         .collect();
@@ -221,7 +223,7 @@ fn functions_are_planned_one_after_the_other_in_their_places() {
             "compare < sweep",
         ]
     );
-    let shot = plan.steps.iter().find(|planned| planned.step == Step::Shot).unwrap();
+    let shot = plan.steps.iter().find(|planned| planned.step == Step::Screenshot).unwrap();
     assert_eq!(shot.after, [StepId("check::custom::last".into())], "the picture is one of an app that was tried");
 }
 

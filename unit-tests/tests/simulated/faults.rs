@@ -6,16 +6,18 @@
 use std::{collections::BTreeMap, path::Path, sync::OnceLock, time::Duration};
 
 use harness::{
-    event::{Event, Kind},
     journal,
     model::{
         outcome::{Outcome, Owner, Subject},
         request::DEFAULT_DEADLINE,
     },
-    plan::Class,
+    pure::run::{
+        event::{Event, Kind},
+        plan::Class,
+        state::{RunState, fold},
+        verdict::{VerdictOutcome, exit_code, verdict},
+    },
     report::results::ResultsV1,
-    state::{RunState, fold},
-    verdict::{Colour, exit_code, verdict},
 };
 use proptest::{
     prelude::*,
@@ -58,7 +60,7 @@ fn well() -> &'static Well {
             let story = Story::meeting(None);
             let met = met(&story).await.unwrap();
             let state = met.state();
-            assert_eq!((verdict(&state).outcome, exit_code(&state)), (Colour::Green, 0), "{:?}", verdict(&state).reasons);
+            assert_eq!((verdict(&state).outcome, exit_code(&state)), (VerdictOutcome::Green, 0), "{:?}", verdict(&state).reasons);
             let well = Well { names: story.run.names(), answered: met.answered };
             let unseen: Vec<_> = PROOFS.iter().filter(|name| !well.answered.contains_key(*name)).collect();
             assert!(unseen.is_empty(), "{unseen:?} are calls of such a run: {:?}", well.answered);
@@ -105,16 +107,16 @@ fn judge(fault: Fault, met: &Met, state: &RunState) -> Result<(), String> {
         return Err(format!("it took {:?}", met.took));
     }
     let lacks = |name: &&&str| met.answered.get(**name).unwrap_or(&0) < well().answered.get(**name).unwrap_or(&0);
-    if let Some(lacking) = PROOFS.iter().find(lacks).filter(|_| verdict.outcome == Colour::Green) {
+    if let Some(lacking) = PROOFS.iter().find(lacks).filter(|_| verdict.outcome == VerdictOutcome::Green) {
         return Err(format!("it is green, and {lacking} was not answered as often as it takes"));
     }
     // Without errors in head nothing of base's lint is needed.
-    if verdict.outcome == Colour::Green && !state.lint.contains_key(&Subject::Head) {
+    if verdict.outcome == VerdictOutcome::Green && !state.lint.contains_key(&Subject::Head) {
         return Err("it is green, and head was not linted".to_owned());
     }
     // An app that does not answer for good is as if it were not there; nothing else here is the recipe's word.
     let silent = fault.port() == "web" && fault.lasts != Lasts::Once;
-    if verdict.outcome == Colour::Red && !silent {
+    if verdict.outcome == VerdictOutcome::Red && !silent {
         return Err(told());
     }
     if exit == 6 || verdict.reasons.iter().any(|reason| reason.owner == Some(Owner::Harness)) {
@@ -124,10 +126,14 @@ fn judge(fault: Fault, met: &Met, state: &RunState) -> Result<(), String> {
         return Err(format!("{:?} is left, and that is not told: {}", met.left, told()));
     }
     // Nobody else is there: what could not be read has neither changed nor vanished.
-    if let Some(hygiene) = state.hygiene.as_ref().filter(|hygiene| !hygiene.bystanders.is_empty() || !hygiene.others.is_empty()) {
-        return Err(format!("nobody changed {:?} {:?}", hygiene.bystanders, hygiene.others));
+    if let Some(cleanup_result) = state
+        .cleanup_result
+        .as_ref()
+        .filter(|cleanup_result| !cleanup_result.changed_bystanders.is_empty() || !cleanup_result.others.is_empty())
+    {
+        return Err(format!("nobody changed {:?} {:?}", cleanup_result.changed_bystanders, cleanup_result.others));
     }
-    if exit == 0 && (verdict.outcome != Colour::Green || !state.claims.is_empty()) {
+    if exit == 0 && (verdict.outcome != VerdictOutcome::Green || !state.claims.is_empty()) {
         return Err(format!("{}, {:?}", told(), state.claims));
     }
     Ok(())
@@ -199,7 +205,7 @@ fn a_harness_that_lacks_a_truth_is_noticed() {
         let mut state =
             met.events.iter().map(|event| without(lacks, event)).fold(RunState::default(), |state, event| fold(state, &event));
         if matches!(lacks, Lacks::Residue) {
-            (state.claims, state.hygiene) = (Default::default(), None);
+            (state.claims, state.cleanup_result) = (Default::default(), None);
         }
         let judged = judge(fault, &met, &state);
         assert!(judged.as_ref().is_err_and(|why| why.contains(noticed)), "{lacks:?}: {judged:?}");

@@ -1,22 +1,22 @@
 //! The judge over recordings of real stacks: what it says and when, also when looks are lost, repeated or late, and that a
 //! judge with one truth removed is caught.
 //!
-//! There is no test with the engine's clock an hour off, because there is nothing to put off: a look has one time, `Look::at`,
+//! There is no test with the engine's clock an hour off, because there is nothing to put off: a look has one time, `Observation::at`,
 //! which is our own monotonic clock's, and no view of a service, task or update has a field for a time of the engine's. A
 //! judge that heeded one would not compile.
 
 use std::time::Duration;
 
 use harness::{
-    converge::{Goal, Judgement, Look, TaskState, WATCHDOG},
     model::{
         outcome::{Cause, Owner},
         time::Mono,
     },
+    pure::host::converge::{Evaluation, Goal, Observation, TaskState, WATCHDOG},
 };
-use unit_tests::recording::{Judge, RealJudge, Recording, brief, replay};
+use unit_tests::recording::{Judge, RealEvaluation, Recording, brief, replay};
 
-/// Each recording with its judgement and the time of it, in milliseconds since the recording began.
+/// Each recording with its evaluation and the time of it, in milliseconds since the recording began.
 const EXPECTED: &[(&str, &str, u64)] = &[
     ("attempts-spent", "attempts-spent app exit 2", 4722),
     ("bad-mount", "crash-loop app", 3748),
@@ -52,7 +52,7 @@ const EXPECTED: &[(&str, &str, u64)] = &[
 type Make = fn(Goal) -> Box<dyn Judge>;
 
 fn real(goal: Goal) -> Box<dyn Judge> {
-    Box::new(RealJudge::new(goal))
+    Box::new(RealEvaluation::new(goal))
 }
 
 /// What is wrong with a judge, by all recordings; empty when nothing.
@@ -60,7 +60,7 @@ fn complaints(make: Make) -> Vec<String> {
     let judged = EXPECTED.iter().map(|(name, said, at)| {
         let recording = Recording::load(name);
         let verdict = replay(&mut *make(recording.goal.clone()), &recording.looks);
-        let (when, what) = verdict.map_or((0, "nothing".into()), |(when, judgement)| (when.0, brief(&judgement)));
+        let (when, what) = verdict.map_or((0, "nothing".into()), |(when, evaluation)| (when.0, brief(&evaluation)));
         (what != *said || when != *at).then(|| format!("{name}: expected {said:?} at {at}, got {what:?} at {when}"))
     });
     judged.flatten().collect()
@@ -83,9 +83,9 @@ fn at_least_twenty_recordings_are_replayed_and_none_is_forgotten() {
 fn repeated_looks_change_nothing() {
     for (name, said, at) in EXPECTED {
         let recording = Recording::load(name);
-        let twice: Vec<Look> = recording.looks.iter().flat_map(|look| [look.clone(), look.clone()]).collect();
-        let (when, judgement) = replay(&mut RealJudge::new(recording.goal), &twice).expect(name);
-        assert_eq!((brief(&judgement).as_str(), when.0), (*said, *at), "{name}");
+        let twice: Vec<Observation> = recording.looks.iter().flat_map(|look| [look.clone(), look.clone()]).collect();
+        let (when, evaluation) = replay(&mut RealEvaluation::new(recording.goal), &twice).expect(name);
+        assert_eq!((brief(&evaluation).as_str(), when.0), (*said, *at), "{name}");
     }
 }
 
@@ -96,18 +96,18 @@ fn lost_looks_change_only_the_time_and_that_by_one_watchdog_at_most() {
             let recording = Recording::load(name);
             // What the last look shows goes on to be so, as far as the watchdog would see it again.
             let last = recording.looks.last().unwrap().clone();
-            let mut looks: Vec<Look> = recording.looks.into_iter().step_by(keep).collect();
+            let mut looks: Vec<Observation> = recording.looks.into_iter().step_by(keep).collect();
             let pauses = [0, 1_000, 3_000, 6_000, 10_000];
-            looks.extend(pauses.map(|more| Look { at: last.at.after(Duration::from_millis(more)), ..last.clone() }));
-            let (when, judgement) = replay(&mut RealJudge::new(recording.goal), &looks).expect(name);
-            assert_eq!(brief(&judgement), *said, "{name} with each look number {keep} only");
+            looks.extend(pauses.map(|more| Observation { at: last.at.after(Duration::from_millis(more)), ..last.clone() }));
+            let (when, evaluation) = replay(&mut RealEvaluation::new(recording.goal), &looks).expect(name);
+            assert_eq!(brief(&evaluation), *said, "{name} with each look number {keep} only");
             assert!(when.0 <= at + u64::try_from(WATCHDOG.as_millis()).unwrap(), "{name}: {} after {at}", when.0);
         }
     }
 }
 
 /// The looks, each up to so many milliseconds late, one more than the other, but still in their order.
-fn late(looks: &[Look], most: u64) -> Vec<Look> {
+fn late(looks: &[Observation], most: u64) -> Vec<Observation> {
     let mut looks = looks.to_vec();
     let mut last = Mono(0);
     for (number, look) in looks.iter_mut().enumerate() {
@@ -127,9 +127,11 @@ fn late_looks_change_only_the_time_and_that_by_one_watchdog_at_most() {
             let mut looks = late(&recording.looks, most);
             // Windows that began late end late; by then the last look shows the same once more.
             let last = looks.last().unwrap().clone();
-            looks.extend([most, 2 * most].map(|more| Look { at: last.at.after(Duration::from_millis(more)), ..last.clone() }));
-            let (when, judgement) = replay(&mut RealJudge::new(recording.goal), &looks).expect(name);
-            assert_eq!(brief(&judgement), *said, "{name} with looks up to {most} ms late");
+            looks.extend(
+                [most, 2 * most].map(|more| Observation { at: last.at.after(Duration::from_millis(more)), ..last.clone() }),
+            );
+            let (when, evaluation) = replay(&mut RealEvaluation::new(recording.goal), &looks).expect(name);
+            assert_eq!(brief(&evaluation), *said, "{name} with looks up to {most} ms late");
             assert!(when.0 <= at + watchdog, "{name} with looks up to {most} ms late: {} after {at}", when.0);
         }
     }
@@ -141,18 +143,18 @@ fn when_our_own_clock_began_does_not_matter() {
     for (name, said, at) in EXPECTED {
         let mut recording = Recording::load(name);
         recording.looks.iter_mut().for_each(|look| look.at = look.at.after(hour));
-        let (when, judgement) = replay(&mut RealJudge::new(recording.goal), &recording.looks).expect(name);
-        assert_eq!((brief(&judgement).as_str(), when), (*said, Mono(*at).after(hour)), "{name}");
+        let (when, evaluation) = replay(&mut RealEvaluation::new(recording.goal), &recording.looks).expect(name);
+        assert_eq!((brief(&evaluation).as_str(), when), (*said, Mono(*at).after(hour)), "{name}");
     }
 }
 
 #[test]
 fn what_is_waited_for_is_said_once_as_long_as_it_is_the_same() {
     let recording = Recording::load("several");
-    let mut judge = RealJudge::new(recording.goal);
+    let mut judge = RealEvaluation::new(recording.goal);
     let mut said: Vec<Vec<String>> = Vec::new();
     for look in &recording.looks {
-        if let Judgement::Waiting { on, .. } = judge.look(look.clone()) {
+        if let Evaluation::Waiting { on, .. } = judge.look(look.clone()) {
             said.push(on.into_iter().map(|blocker| blocker.why).collect());
         }
     }
@@ -167,10 +169,10 @@ fn what_is_waited_for_is_said_once_as_long_as_it_is_the_same() {
 }
 
 /// A judge for which each running task is of the current spec.
-struct RunningIsCurrent(RealJudge);
+struct RunningIsCurrent(RealEvaluation);
 
 impl Judge for RunningIsCurrent {
-    fn look(&mut self, mut look: Look) -> Judgement {
+    fn look(&mut self, mut look: Observation) -> Evaluation {
         for task in look.services.values_mut().flat_map(|view| &mut view.tasks) {
             task.current = task.state == TaskState::Running || task.current;
             if task.state == TaskState::Running {
@@ -182,15 +184,15 @@ impl Judge for RunningIsCurrent {
 }
 
 /// A judge that has no window: what is up is stable.
-struct NoWindow(RealJudge);
+struct NoWindow(RealEvaluation);
 
 impl Judge for NoWindow {
-    fn look(&mut self, look: Look) -> Judgement {
-        let later = Look { at: look.at.after(Duration::from_secs(5)), ..look.clone() };
-        let mut probe = RealJudge::new(Goal::Settle);
+    fn look(&mut self, look: Observation) -> Evaluation {
+        let later = Observation { at: look.at.after(Duration::from_secs(5)), ..look.clone() };
+        let mut probe = RealEvaluation::new(Goal::Settle);
         probe.look(look.clone());
         match probe.look(later) {
-            settled @ Judgement::Settled { .. } => settled,
+            settled @ Evaluation::Settled { .. } => settled,
             _ => self.0.look(look),
         }
     }
@@ -198,16 +200,16 @@ impl Judge for NoWindow {
 
 /// A judge that counts all restarts, whatever else made progress: it sees each service alone.
 struct AllRestarts {
-    whole: RealJudge,
-    alone: std::collections::BTreeMap<String, RealJudge>,
+    whole: RealEvaluation,
+    alone: std::collections::BTreeMap<String, RealEvaluation>,
 }
 
 impl Judge for AllRestarts {
-    fn look(&mut self, look: Look) -> Judgement {
+    fn look(&mut self, look: Observation) -> Evaluation {
         for (name, view) in &look.services {
-            let judge = self.alone.entry(name.to_string()).or_insert_with(|| RealJudge::new(Goal::Settle));
-            let only = Look { at: look.at, services: [(name.clone(), view.clone())].into() };
-            if let failed @ Judgement::Failed(_) = judge.look(only) {
+            let judge = self.alone.entry(name.to_string()).or_insert_with(|| RealEvaluation::new(Goal::Settle));
+            let only = Observation { at: look.at, services: [(name.clone(), view.clone())].into() };
+            if let failed @ Evaluation::Failed(_) = judge.look(only) {
                 return failed;
             }
         }
@@ -218,11 +220,11 @@ impl Judge for AllRestarts {
 #[test]
 fn a_judge_with_one_truth_removed_is_caught() {
     let mutants: [(&str, Make); 4] = [
-        ("current swapped for running", |goal| Box::new(RunningIsCurrent(RealJudge::new(goal)))),
-        ("marks dropped", |_| Box::new(RealJudge::new(Goal::Settle))),
-        ("window 0", |goal| Box::new(NoWindow(RealJudge::new(goal)))),
+        ("current swapped for running", |goal| Box::new(RunningIsCurrent(RealEvaluation::new(goal)))),
+        ("marks dropped", |_| Box::new(RealEvaluation::new(Goal::Settle))),
+        ("window 0", |goal| Box::new(NoWindow(RealEvaluation::new(goal)))),
         ("all restarts counted", |goal| {
-            Box::new(AllRestarts { whole: RealJudge::new(goal), alone: std::collections::BTreeMap::new() })
+            Box::new(AllRestarts { whole: RealEvaluation::new(goal), alone: std::collections::BTreeMap::new() })
         }),
     ];
     for (what, make) in mutants {
@@ -232,8 +234,8 @@ fn a_judge_with_one_truth_removed_is_caught() {
 
 #[test]
 fn a_watch_without_a_look_asks_for_one() {
-    let watch = harness::converge::Watch::new(Goal::Settle);
-    assert!(matches!(harness::converge::judge(&watch, Mono(7)), Judgement::Waiting { look_again: Mono(7), .. }));
+    let watch = harness::pure::host::converge::Watch::new(Goal::Settle);
+    assert!(matches!(harness::pure::host::converge::evaluate(&watch, Mono(7)), Evaluation::Waiting { look_again: Mono(7), .. }));
 }
 
 #[test]
@@ -250,8 +252,8 @@ fn what_no_host_lacks_but_this_one_is_not_the_recipes_fault() {
         for task in looks.iter_mut().flat_map(|look| look.services.values_mut()).flat_map(|service| &mut service.tasks) {
             task.error = format!("no suitable node ({said})");
         }
-        let (_, judgement) = replay(&mut *real(recording.goal.clone()), &looks).unwrap();
-        let Judgement::Failed(failures) = &judgement else { panic!("{said}: {judgement:?}") };
+        let (_, evaluation) = replay(&mut *real(recording.goal.clone()), &looks).unwrap();
+        let Evaluation::Failed(failures) = &evaluation else { panic!("{said}: {evaluation:?}") };
         assert!(matches!(failures[0].cause, Cause::NoEligibleNode { .. }), "{said}: {failures:?}");
         assert_eq!(failures[0].owner, owner, "{said}");
     }

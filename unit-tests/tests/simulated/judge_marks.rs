@@ -3,17 +3,19 @@
 use std::time::Duration;
 
 use harness::{
-    converge::{Goal, Judgement, Look, Marks, SpecDigest, TaskState, UpdateState, UpdateView, Watch, judge, roll_budget, see},
     model::outcome::Gap,
+    pure::host::converge::{
+        Evaluation, Goal, Marks, Observation, SpecDigest, TaskState, UpdateState, UpdateView, Watch, evaluate, roll_budget, see,
+    },
 };
 use unit_tests::recording::{Recording, brief};
 
-fn settled_look() -> Look {
+fn settled_look() -> Observation {
     Recording::load("healthy").looks.pop().unwrap()
 }
 
-/// The judgement over a look that was changed by `change` after the marks were taken.
-fn judged(change: impl FnOnce(&mut Look)) -> Judgement {
+/// The evaluation over a look that was changed by `change` after the marks were taken.
+fn judged(change: impl FnOnce(&mut Observation)) -> Evaluation {
     let mut look = settled_look();
     let marks = Marks::of(&look.services);
     let mut before = marks.clone();
@@ -23,11 +25,11 @@ fn judged(change: impl FnOnce(&mut Look)) -> Judgement {
     judge(&watch, look.at)
 }
 
-fn set_spec(look: &mut Look, digest: &str) {
+fn set_spec(look: &mut Observation, digest: &str) {
     look.services.values_mut().for_each(|view| view.spec = SpecDigest(digest.into()));
 }
 
-fn set_word(look: &mut Look, state: UpdateState, message: &str) {
+fn set_word(look: &mut Observation, state: UpdateState, message: &str) {
     look.services.values_mut().for_each(|view| view.update = Some(UpdateView { state, message: message.into() }));
 }
 
@@ -38,8 +40,8 @@ fn the_base_again_without_a_word_is_reverted() {
 
 #[test]
 fn a_spec_that_nobody_knows_is_interference() {
-    assert!(matches!(judged(|look| set_spec(look, "foreign")), Judgement::Unverified(Gap::Interfered { .. })));
-    assert!(matches!(judged(|look| look.services.clear()), Judgement::Unverified(Gap::Interfered { .. })));
+    assert!(matches!(judged(|look| set_spec(look, "foreign")), Evaluation::Unverified(Gap::Interfered { .. })));
+    assert!(matches!(judged(|look| look.services.clear()), Evaluation::Unverified(Gap::Interfered { .. })));
 }
 
 #[test]
@@ -52,7 +54,7 @@ fn a_rollback_counts_by_swarms_word_and_a_manual_one_is_interference() {
         assert_eq!(brief(&rolled), "rolled-back app", "{state:?}");
     }
     let manual = judged(|look| set_word(look, UpdateState::RollbackStarted, "manually requested rollback"));
-    assert!(matches!(manual, Judgement::Unverified(Gap::Interfered { .. })));
+    assert!(matches!(manual, Evaluation::Unverified(Gap::Interfered { .. })));
 }
 
 #[test]
@@ -70,7 +72,7 @@ fn a_rollback_that_was_over_before_it_was_seen_still_names_its_task() {
     view.tasks.insert(0, old);
     look.at = look.at.after(Duration::from_secs(1));
     let watch = see(watch, look.clone());
-    let Judgement::Failed(failures) = judge(&watch, look.at) else { panic!("a rollback fails") };
+    let Evaluation::Failed(failures) = judge(&watch, look.at) else { panic!("a rollback fails") };
     let why = format!("because its new task {name} ended with exit 0; what was there before runs again");
     assert!(failures[0].message.contains(&why), "{}", failures[0].message);
     let service = look.services.keys().next().unwrap();
@@ -80,7 +82,7 @@ fn a_rollback_that_was_over_before_it_was_seen_still_names_its_task() {
 
 #[test]
 fn a_stale_pause_says_nothing_against_slots_that_are_all_current() {
-    assert!(matches!(judged(|look| set_word(look, UpdateState::Paused, "update paused")), Judgement::Waiting { .. }));
+    assert!(matches!(judged(|look| set_word(look, UpdateState::Paused, "update paused")), Evaluation::Waiting { .. }));
 }
 
 #[test]

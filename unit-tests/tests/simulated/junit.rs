@@ -1,11 +1,13 @@
 //! What CI reads of a run.
 
 use harness::{
-    event::Kind,
     model::outcome::{Outcome, Owner, Tier},
-    plan::StepId,
+    pure::run::{
+        event::Kind,
+        plan::StepId,
+        verdict::{exit_code, verdict},
+    },
     report::junit::junit,
-    verdict::{exit_code, verdict},
 };
 use quick_xml::{Reader, events::Event};
 use unit_tests::event_log::{EventLog, beginnings, ending, failure};
@@ -47,7 +49,7 @@ fn the_recipes_fault_is_a_failure_and_anybody_elses_an_error() {
 #[test]
 fn a_good_run_has_a_case_for_each_step_of_its_tier_and_says_what_was_not_asked_for() {
     let text = told_of("green");
-    for step in ["provision", "deploy", "answer", "steady"] {
+    for step in ["provision", "deploy", "http", "stable"] {
         assert!(text.contains(&format!(r#"<testcase name="{step}" classname="install" time="#)), "{step}: {text}");
     }
     assert!(!text.contains("undeploy"), "cleaning up is no test of the recipe: {text}");
@@ -115,9 +117,9 @@ fn a_file_without_a_failing_case_means_that_all_is_well() {
 
 #[test]
 fn an_attempt_before_the_last_is_a_flaky_failure_or_a_failed_rerun() {
-    let step = StepId("answer".into());
+    let step = StepId("http".into());
     let told = |outcome| {
-        let begun = EventLog::planned(&[Tier::Install]).pass(&["provision", "deploy"]).starts("answer");
+        let begun = EventLog::planned(&[Tier::Install]).pass(&["provision", "deploy"]).starts("http");
         let failed = Kind::AttemptFailed { step: step.clone(), attempt: 1, failure: failure(Owner::Recipe) };
         let again = Kind::StepStarted { step: step.clone(), attempt: 2 };
         let log = begun.then(failed).then(again).then(Kind::StepFinished { step: step.clone(), outcome });

@@ -1,13 +1,17 @@
 //! Rungs and level, row by row.
 
 use harness::{
-    canary::Moment,
-    event::Note,
     model::outcome::{Gap, Outcome, Owner, SkipReason, Status, Subject, Tier},
-    plan::{Class, Plan, Planned, Refusal, Step, StepId},
-    preflight::Needs,
+    pure::{
+        host::preflight::Needs,
+        recipe::canary::Moment,
+        run::{
+            event::Note,
+            level::{Level, Rung, Rungs, Standing, level, rungs},
+            plan::{Class, Plan, Planned, Refusal, Step, StepId},
+        },
+    },
     report::verdict_line,
-    rungs::{Level, Rung, Rungs, Standing, level, rungs},
 };
 use unit_tests::event_log::{EventLog, failure, head, planned, request};
 
@@ -58,23 +62,23 @@ fn through(outcomes: [Option<Outcome>; 5]) -> EventLog {
         attempts: 1,
         id: StepId(format!("{tier}-step")),
         step: match tier {
-            Tier::Install => Step::Answer,
-            Tier::Upgrade => Step::Prove,
+            Tier::Install => Step::Http,
+            Tier::Upgrade => Step::VerifyHead,
             Tier::Backup => Step::Backup,
             Tier::Restore => Step::Restore,
-            Tier::Custom => Step::Steady,
+            Tier::Custom => Step::Stable,
         },
         after: Vec::new(),
         class: Class::Tier(tier),
         budget_ms: 1000,
-        on_fail: harness::plan::OnFail::Continue,
+        on_fail: harness::pure::run::plan::OnFail::Continue,
     };
     // What else a tier rests on has passed.
     let rest = [
         ("upgrade", Step::Upgrade, Tier::Upgrade),
-        ("answer-upgrade", Step::Answer, Tier::Upgrade),
+        ("http-upgrade", Step::Http, Tier::Upgrade),
         ("check-upgrade", Step::Check { moment: Moment::AfterUpgrade }, Tier::Upgrade),
-        ("spoil", Step::Spoil, Tier::Restore),
+        ("corrupt", Step::Corrupt, Tier::Restore),
         ("check-restore", Step::Check { moment: Moment::AfterRestore }, Tier::Restore),
     ];
     let names: Vec<&str> = rest.iter().map(|(name, ..)| *name).collect();
@@ -92,16 +96,16 @@ fn through(outcomes: [Option<Outcome>; 5]) -> EventLog {
         pack: Box::default(),
     };
     let log = EventLog::begun(&Tier::ALL).under(plan).noted(Note::Runs { subject: Subject::Head }).pass(&names);
-    Tier::ALL.into_iter().zip(outcomes).fold(event_log, |event_log, (tier, outcome)| match outcome {
+    Tier::ALL.into_iter().zip(outcomes).fold(log, |log, (tier, outcome)| match outcome {
         Some(outcome) => log.step(&format!("{tier}-step"), outcome),
-        None => event_log,
+        None => log,
     })
 }
 
 fn skipping(skips: &[(Tier, SkipReason)]) -> EventLog {
     let mut plan = planned(&request(&Tier::ALL));
     plan.skips = skips.iter().cloned().collect();
-    EventLog::begun(&Tier::ALL).under(plan).pass(&["provision", "deploy", "answer", "steady"])
+    EventLog::begun(&Tier::ALL).under(plan).pass(&["provision", "deploy", "http", "stable"])
 }
 
 #[track_caller]
@@ -151,16 +155,16 @@ fn a_run_that_did_not_get_anywhere_has_no_rung() {
         EventLog::begun(&Tier::ALL).under(Plan::ended_early()),
         EventLog::begun(&Tier::ALL).under(Plan::refused(Refusal::Request { sentence: "no".into() })),
     ] {
-        stands(&event_log, [U, U, U, U, U]);
+        stands(&log, [U, U, U, U, U]);
     }
 }
 
 #[test]
 fn verdict_and_level_stand_in_one_line() {
-    let good = EventLog::planned(&[Tier::Install]).pass(&["provision", "deploy", "answer", "steady"]);
+    let good = EventLog::planned(&[Tier::Install]).pass(&["provision", "deploy", "http", "stable"]);
     let bad = EventLog::planned(&[Tier::Install]).step("provision", Outcome::Failed(failure(Owner::Recipe)));
     let refused = EventLog::begun(&[Tier::Install]).under(Plan::refused(Refusal::Request { sentence: "no".into() }));
-    for (event_log, line) in [
+    for (log, line) in [
         (good, "green (install), level 1: upgrade was not asked for"),
         (bad, "red (install), level 0: install failed"),
         (refused, "inconclusive (install), level 0: install was not verified: the run was refused"),

@@ -4,15 +4,20 @@
 use std::sync::Arc;
 
 use harness::{
-    canary::Moment,
-    compose::{Entry, Tree},
-    model::pack::Repair,
     model::{
         outcome::{Owner, Status, Tier},
-        pack::{Database, DatabaseKind, Pack},
+        pack::{Database, DatabaseKind, Pack, Repair},
     },
-    plan::{Plan, Planned, Step},
-    verdict::Colour,
+    pure::{
+        recipe::{
+            canary::Moment,
+            compose::{Entry, Tree},
+        },
+        run::{
+            plan::{Plan, Planned, Step},
+            verdict::VerdictOutcome,
+        },
+    },
 };
 use unit_tests::{
     sim_app::{RELEASES, Upgrades},
@@ -76,10 +81,10 @@ fn what_was_spoiled_comes_back_and_the_snapshot_is_forgotten() {
     let told = tasted(host.clone(), WITH_BOT, TIERS, None);
     let canary = &told.results.canaries[0];
     let moments: Vec<(&str, Status)> = canary.seen.iter().map(|(moment, seen)| (moment.name(), seen.status)).collect();
-    assert_eq!(moments, [("planted", Status::Pass), ("spoiled", Status::Pass), ("after-restore", Status::Pass)]);
+    assert_eq!(moments, [("seeded", Status::Pass), ("corrupted", Status::Pass), ("after-restore", Status::Pass)]);
     assert!(host.data.ids().is_empty(), "{:?}", host.data.ids());
     assert_eq!((told.results.rungs.backup_restore, told.results.level), (Status::Pass, 1));
-    check(told, Colour::Green, 0, "");
+    check(told, VerdictOutcome::Green, 0, "");
 }
 
 #[test]
@@ -88,7 +93,7 @@ fn a_restore_that_brings_nothing_back_is_red() {
     host.data = Arc::new(SimData::that(Restores::Nothing));
     let told = tasted(host, WITH_BOT, TIERS, None);
     assert_eq!(restored(&told), Some(Status::Fail));
-    check(told, Colour::Red, 1, "a file in volume posts is still as it was spoiled: the restore did not bring it back");
+    check(told, VerdictOutcome::Red, 1, "a file in volume posts is still as it was spoiled: the restore did not bring it back");
 }
 
 #[test]
@@ -99,7 +104,7 @@ fn what_no_canary_can_show_is_not_verified() {
     ] {
         let told = tasted(host(&["backupbot.backup=true", label]), WITH_BOT, TIERS, None);
         assert_ne!(restored(&told), Some(Status::Pass), "{label}");
-        assert_ne!(told.colour, Colour::Green, "{label}");
+        assert_ne!(told.colour, VerdictOutcome::Green, "{label}");
         assert!(told.why.contains(why), "{label}: {}", told.why);
     }
 }
@@ -108,7 +113,7 @@ fn what_no_canary_can_show_is_not_verified() {
 fn a_host_without_a_backup_service_proves_nothing_about_backups() {
     let told = tasted(host(&["backupbot.backup=true"]), "zone = \"taster.test\"", TIERS, None);
     assert_eq!(restored(&told), None, "nothing is spoiled that cannot be restored");
-    check(told, Colour::Inconclusive, 3, "the host file names no backup service");
+    check(told, VerdictOutcome::Inconclusive, 3, "the host file names no backup service");
 }
 
 #[test]
@@ -117,24 +122,24 @@ fn an_app_without_labels_has_no_backup_to_try() {
         let told = tasted(host(labels), WITH_BOT, TIERS, None);
         assert_eq!(told.results.rungs.backup_restore, Status::Skip, "{labels:?}");
         assert_eq!(told.results.skips.intentional["backup_restore"], "was skipped, for there is no label backupbot.backup");
-        check(told, Colour::Green, 0, "");
+        check(told, VerdictOutcome::Green, 0, "");
     }
 }
 
 #[test]
 fn what_a_restore_must_bring_back_is_this_runs_own() {
     for (restores, colour, exit, why) in [
-        (Restores::Nothing, Colour::Red, 1, "is still as it was spoiled: the restore did not bring it back"),
-        (Restores::Empty, Colour::Red, 1, "a file in volume posts is gone"),
-        (Restores::AnotherRuns, Colour::Red, 1, "has other contents than were planted"),
-        (Restores::AfterAnother, Colour::Inconclusive, 3, "somebody else changed the newest snapshot of the app"),
+        (Restores::Nothing, VerdictOutcome::Red, 1, "is still as it was spoiled: the restore did not bring it back"),
+        (Restores::Empty, VerdictOutcome::Red, 1, "a file in volume posts is gone"),
+        (Restores::AnotherRuns, VerdictOutcome::Red, 1, "has other contents than were planted"),
+        (Restores::AfterAnother, VerdictOutcome::Inconclusive, 3, "somebody else changed the newest snapshot of the app"),
     ] {
         let mut host = host(&["backupbot.backup=true"]);
         host.data = Arc::new(SimData::that(restores));
         let told = tasted(host.clone(), WITH_BOT, TIERS, None);
         assert_eq!((ended(&told, Tier::Install), ended(&told, Tier::Backup)), (Status::Pass, Status::Pass), "{restores:?}");
         assert_ne!(ended(&told, Tier::Restore), Status::Pass, "{restores:?}");
-        assert_eq!(told.results.owner, (colour == Colour::Red).then_some(Owner::Recipe), "{restores:?}");
+        assert_eq!(told.results.owner, (colour == VerdictOutcome::Red).then_some(Owner::Recipe), "{restores:?}");
         assert!(host.data.ids().is_empty(), "{restores:?}: {:?}", host.data.ids());
         check(told, colour, exit, why);
     }
@@ -151,10 +156,22 @@ fn with_database(host: SimHost, kind: DatabaseKind) -> SimHost {
 #[test]
 fn a_row_is_planted_spoiled_and_restored_like_a_file() {
     for (restores, status, colour, exit, why) in [
-        (Restores::Well, Status::Pass, Colour::Green, 0, ""),
-        (Restores::Nothing, Status::Fail, Colour::Red, 1, "a row in the PostgreSQL database of app is still as it was spoiled"),
-        (Restores::Empty, Status::Fail, Colour::Red, 1, "the client ended with exit code 1: no such table: taster_canary"),
-        (Restores::AnotherRuns, Status::Fail, Colour::Red, 1, "has other contents than were planted"),
+        (Restores::Well, Status::Pass, VerdictOutcome::Green, 0, ""),
+        (
+            Restores::Nothing,
+            Status::Fail,
+            VerdictOutcome::Red,
+            1,
+            "a row in the PostgreSQL database of app is still as it was spoiled",
+        ),
+        (
+            Restores::Empty,
+            Status::Fail,
+            VerdictOutcome::Red,
+            1,
+            "the client ended with exit code 1: no such table: taster_canary",
+        ),
+        (Restores::AnotherRuns, Status::Fail, VerdictOutcome::Red, 1, "has other contents than were planted"),
     ] {
         let mut host = with_database(host(&["backupbot.backup=true"]), DatabaseKind::Postgres);
         host.data = Arc::new(SimData::that(restores));
@@ -171,16 +188,22 @@ fn an_upgrade_goes_on_to_backup_and_restore_of_head() {
     assert_eq!(tiers(&told), [Status::Pass; 4], "{}", told.why);
     let seen = &told.results.canaries[0].seen;
     assert!(seen.values().all(|seen| seen.status == Status::Pass) && seen.len() == 4, "{seen:?}");
-    check(told, Colour::Green, 0, "");
+    check(told, VerdictOutcome::Green, 0, "");
 }
 
 #[test]
 fn an_upgrade_that_fails_is_the_failure_of_its_own_tier() {
     use Status::{Fail, Pass, Unver};
     for (upgrades, ends, colour, exit, why) in [
-        (Upgrades::RolledBack, [Pass, Fail, Unver, Unver], Colour::Red, 1, "Swarm rolled the update back"),
-        (Upgrades::LosingData, [Pass, Fail, Pass, Pass], Colour::Red, 1, "a file in volume posts is gone"),
-        (Upgrades::ToAnotherCommit, [Pass, Fail, Pass, Pass], Colour::Inconclusive, 3, "from commit ba5eba5e and not from head"),
+        (Upgrades::RolledBack, [Pass, Fail, Unver, Unver], VerdictOutcome::Red, 1, "Swarm rolled the update back"),
+        (Upgrades::LosingData, [Pass, Fail, Pass, Pass], VerdictOutcome::Red, 1, "a file in volume posts is gone"),
+        (
+            Upgrades::ToAnotherCommit,
+            [Pass, Fail, Pass, Pass],
+            VerdictOutcome::Inconclusive,
+            3,
+            "from commit ba5eba5e and not from head",
+        ),
     ] {
         let told = tasted(upgrading(upgrades), WITH_BOT, ALL, None);
         assert_eq!(tiers(&told), ends, "{upgrades:?}: {}", told.why);
@@ -197,7 +220,7 @@ fn an_upgrade_that_changes_nothing_is_not_verified() {
     host.tree = tree(RELEASES[1], &["backupbot.backup=true"]);
     let told = tasted(host, WITH_BOT, ALL, None);
     assert_eq!(tiers(&told), [Status::Pass, Status::Unver, Status::Pass, Status::Pass], "{}", told.why);
-    check(told, Colour::Inconclusive, 3, "nothing was upgraded");
+    check(told, VerdictOutcome::Inconclusive, 3, "nothing was upgraded");
 }
 
 /// Takes a step out of a plan; what came after it comes after what it came after.
@@ -215,22 +238,22 @@ fn without(plan: &mut Plan, step: &Step) {
 #[test]
 fn a_plan_without_what_proves_a_tier_is_not_green() {
     let all = || tasted(upgrading(Upgrades::Well), WITH_BOT, ALL, None);
-    assert_eq!(all().colour, Colour::Green, "with all of them it is");
+    assert_eq!(all().colour, VerdictOutcome::Green, "with all of them it is");
     for (dropped, tier) in [
         (vec![Step::Upgrade], Tier::Upgrade),
-        (vec![Step::Prove], Tier::Upgrade),
-        (vec![Step::Upgrade, Step::Prove], Tier::Upgrade),
+        (vec![Step::VerifyHead], Tier::Upgrade),
+        (vec![Step::Upgrade, Step::VerifyHead], Tier::Upgrade),
         (vec![Step::Check { moment: Moment::AfterUpgrade }], Tier::Upgrade),
         (vec![Step::Backup], Tier::Backup),
-        (vec![Step::Spoil], Tier::Restore),
+        (vec![Step::Corrupt], Tier::Restore),
         (vec![Step::Restore], Tier::Restore),
-        (vec![Step::Spoil, Step::Restore], Tier::Restore),
+        (vec![Step::Corrupt, Step::Restore], Tier::Restore),
         (vec![Step::Check { moment: Moment::AfterRestore }], Tier::Restore),
-        (vec![Step::Plant], Tier::Upgrade),
+        (vec![Step::Seed], Tier::Upgrade),
     ] {
         let amend = |plan: &mut Plan| dropped.iter().for_each(|step| without(plan, step));
         let told = tasted_by(upgrading(Upgrades::Well), WITH_BOT, unit_tests::event_log::request(ALL), None, amend);
-        assert_ne!(told.colour, Colour::Green, "without {dropped:?}");
+        assert_ne!(told.colour, VerdictOutcome::Green, "without {dropped:?}");
         assert_ne!(ended(&told, tier), Status::Pass, "without {dropped:?}: {}", told.why);
         assert!(told.left.is_empty(), "without {dropped:?}: {:?}", told.left);
     }
@@ -252,6 +275,6 @@ fn a_repair_is_for_the_release_that_it_names_and_stale_with_any_other() {
             "{:?}",
             told.results.warnings
         );
-        check(told, Colour::Green, 0, "");
+        check(told, VerdictOutcome::Green, 0, "");
     }
 }

@@ -1,26 +1,30 @@
 //! Lint: its table, what head introduced, and what a run makes of it.
 
 use harness::{
-    event::Cancel,
-    lint::{Before, Fault, Linted, Severity, State, Unreadable, compared, named, parse},
     model::outcome::{Cause, Failure, Gap, Outcome, Owner, Status, Subject, Tier},
     ports::Branch,
+    pure::{
+        recipe::lint::{Before, Fault, Linted, Severity, State, Unreadable, compared, named, parse},
+        run::{
+            event::Cancel,
+            level::rungs,
+            verdict::{VerdictOutcome, exit_code, verdict},
+        },
+    },
     report::{
         junit::junit,
         results::ResultsV1,
         terminal::{Paint, Place, ending},
     },
-    rungs::rungs,
-    verdict::{Colour, exit_code, verdict},
 };
 use unit_tests::{
-    sim_host::{Does, Manners, lint_table},
     event_log::{EventLog, failure},
+    sim_host::{Does, Manners, lint_table},
 };
 
 use crate::run::{check, told, told_spoilt};
 
-const TIER: &[&str] = &["provision", "deploy", "answer", "steady"];
+const TIER: &[&str] = &["provision", "deploy", "http", "stable"];
 
 /// A table as abra prints it; each row is number, severity and the two signs.
 fn table(rows: &[(&str, &str, &str, &str)]) -> String {
@@ -156,14 +160,15 @@ fn unclear() -> Outcome {
 
 /// A run in which all is well but perhaps lint.
 fn run(broken: Option<&[&str]>, outcome: Option<Outcome>) -> EventLog {
-    let mut log = EventLog::begun(&[Tier::Install]).under(unit_tests::event_log::planned(&unit_tests::event_log::request(&[Tier::Install])));
+    let mut log = EventLog::begun(&[Tier::Install])
+        .under(unit_tests::event_log::planned(&unit_tests::event_log::request(&[Tier::Install])));
     if let Some(broken) = broken {
         log = log.linted(Subject::Head, broken);
     }
     if let Some(outcome) = outcome {
         log = log.step("lint", outcome);
     }
-    log.pass(TIER).pass(&["undeploy", "sweep"]).compared(Default::default())
+    log.pass(TIER).pass(&["undeploy", "cleanup"]).compared(Default::default())
 }
 
 #[test]
@@ -171,15 +176,15 @@ fn the_rung_is_about_all_errors_and_the_verdict_about_those_that_head_introduced
     let unread = || Outcome::Unverified(Gap::Unread { what: "abra did not end within 50 s".into() });
     let broken = |rules: &'static [&'static str]| Some(rules);
     let rows = [
-        ("clean", broken(&[]), Some(Outcome::Passed), Status::Pass, Colour::Green, 0),
-        ("only advice", broken(&["R001"]), Some(Outcome::Passed), Status::Pass, Colour::Green, 0),
-        ("introduced", broken(&["R011"]), Some(introduced()), Status::Fail, Colour::Red, 1),
-        ("there before", broken(&["R011"]), Some(Outcome::Passed), Status::Fail, Colour::Green, 0),
-        ("perhaps there before", broken(&["R011"]), Some(unclear()), Status::Fail, Colour::Green, 0),
-        ("not read", None, Some(unread()), Status::Unver, Colour::Inconclusive, 3),
-        ("did not run", None, None, Status::Unver, Colour::Inconclusive, 3),
-        ("our own defect", None, Some(Outcome::Failed(failure(Owner::Harness))), Status::Unver, Colour::Inconclusive, 6),
-        ("passed without a word", None, Some(Outcome::Passed), Status::Unver, Colour::Green, 0),
+        ("clean", broken(&[]), Some(Outcome::Passed), Status::Pass, VerdictOutcome::Green, 0),
+        ("only advice", broken(&["R001"]), Some(Outcome::Passed), Status::Pass, VerdictOutcome::Green, 0),
+        ("introduced", broken(&["R011"]), Some(introduced()), Status::Fail, VerdictOutcome::Red, 1),
+        ("there before", broken(&["R011"]), Some(Outcome::Passed), Status::Fail, VerdictOutcome::Green, 0),
+        ("perhaps there before", broken(&["R011"]), Some(unclear()), Status::Fail, VerdictOutcome::Green, 0),
+        ("not read", None, Some(unread()), Status::Unver, VerdictOutcome::Inconclusive, 3),
+        ("did not run", None, None, Status::Unver, VerdictOutcome::Inconclusive, 3),
+        ("our own defect", None, Some(Outcome::Failed(failure(Owner::Harness))), Status::Unver, VerdictOutcome::Inconclusive, 6),
+        ("passed without a word", None, Some(Outcome::Passed), Status::Unver, VerdictOutcome::Green, 0),
     ];
     for (what, broken, outcome, rung, colour, exit) in rows {
         let state = run(broken, outcome).ends().state();
@@ -190,7 +195,7 @@ fn the_rung_is_about_all_errors_and_the_verdict_about_those_that_head_introduced
         assert_eq!((lint.status, results.rungs.lint), (rung, rung), "{what}");
         let failing = junit(&state).to_string().unwrap();
         let fails = failing.contains("<failure") || failing.contains("<error");
-        assert_eq!(fails, colour != Colour::Green, "{what}: {failing}");
+        assert_eq!(fails, colour != VerdictOutcome::Green, "{what}: {failing}");
     }
 }
 
@@ -237,13 +242,18 @@ fn branch() -> Option<Branch> {
 #[test]
 fn errors_that_head_introduced_are_red() {
     let bad = || lint_table(&["R011"]);
-    check(told_spoilt(|host| host.tables[0] = bad()), Colour::Red, 1, "head has lint errors: R011 (all services have images)");
+    check(
+        told_spoilt(|host| host.tables[0] = bad()),
+        VerdictOutcome::Red,
+        1,
+        "head has lint errors: R011 (all services have images)",
+    );
     let after_a_clean_base = told_spoilt(|host| {
         host.tables[0] = bad();
         host.branch = branch();
     });
     assert_eq!(after_a_clean_base.results.lint.as_ref().unwrap().against.as_deref(), Some("main"));
-    check(after_a_clean_base, Colour::Red, 1, "base main does not have them: R011");
+    check(after_a_clean_base, VerdictOutcome::Red, 1, "base main does not have them: R011");
 }
 
 #[test]
@@ -255,7 +265,7 @@ fn errors_that_base_has_too_are_told_and_leave_the_verdict_green() {
     assert_eq!(told.results.warnings, ["head has lint errors, base main has them too: R011 (all services have images)"]);
     let lint = told.results.lint.as_ref().unwrap();
     assert_eq!((lint.status, &lint.introduced), (Status::Fail, &Vec::new()));
-    check(told, Colour::Green, 0, "");
+    check(told, VerdictOutcome::Green, 0, "");
 }
 
 #[test]
@@ -266,11 +276,11 @@ fn a_base_that_cannot_be_linted_makes_no_verdict() {
             host.branch = branch();
         })
     };
-    check(spoilt(&[]), Colour::Green, 0, "");
+    check(spoilt(&[]), VerdictOutcome::Green, 0, "");
     let unclear = spoilt(&["R011"]);
     assert_eq!(unclear.results.rungs.lint, Status::Fail);
     assert!(unclear.results.warnings[0].contains("whether they are new is not known"), "{:?}", unclear.results.warnings);
-    check(unclear, Colour::Green, 0, "");
+    check(unclear, VerdictOutcome::Green, 0, "");
 }
 
 #[test]
@@ -283,6 +293,6 @@ fn every_way_to_fail_to_lint_is_not_verified_with_its_reason() {
         ("the table is none", told_spoilt(|host| host.tables[0].clear()), 3, "cannot be read: there is no table of rules"),
     ] {
         assert_eq!(told.results.rungs.lint, Status::Unver, "{what}");
-        check(told, Colour::Inconclusive, exit, why);
+        check(told, VerdictOutcome::Inconclusive, exit, why);
     }
 }

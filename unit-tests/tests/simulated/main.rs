@@ -37,6 +37,7 @@ mod results;
 mod run;
 mod schema;
 mod shot;
+mod sources;
 mod sweep;
 mod sweep_janitor;
 mod terminal;

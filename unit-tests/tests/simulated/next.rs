@@ -1,15 +1,19 @@
 //! What a run does next, as a table over tales.
 
 use harness::{
-    base::Base,
-    event::Cancel,
-    facts::Before,
+    engine::facts::Before,
     model::{
         host::Limits,
         outcome::{Gap, Outcome, Owner, Tier},
     },
-    plan::{Plan, Refusal, StepId, plan},
-    state::{Next, next},
+    pure::{
+        recipe::upgrade_base::Base,
+        run::{
+            event::Cancel,
+            plan::{Plan, Refusal, StepId, plan},
+            state::{Next, next},
+        },
+    },
 };
 use unit_tests::event_log::{EventLog, failure};
 
@@ -31,9 +35,9 @@ fn failed() -> Outcome {
 #[test]
 fn a_good_run_goes_through_its_steps_one_after_the_other() {
     let mut log = EventLog::planned(INSTALL);
-    for step in ["provision", "deploy", "calibrate", "answer", "steady", "shot", "undeploy", "sweep", "compare"] {
-        let both = Next::Start(vec![StepId("calibrate".into()), StepId("answer".into())]);
-        assert_eq!(after(&log), if step == "calibrate" { both } else { start(step) });
+    for step in ["provision", "deploy", "verify-compose", "http", "stable", "screenshot", "undeploy", "cleanup", "compare-host"] {
+        let both = Next::Start(vec![StepId("verify-compose".into()), StepId("http".into())]);
+        assert_eq!(after(&log), if step == "verify-compose" { both } else { start(step) });
         log = log.starts(step);
         log = log.step(step, Outcome::Passed);
     }
@@ -42,26 +46,26 @@ fn a_good_run_goes_through_its_steps_one_after_the_other() {
 
 #[test]
 fn what_runs_beside_the_tiers_holds_nothing_up_but_the_end() {
-    let deployed = EventLog::planned(INSTALL).pass(&["provision", "deploy"]).starts("calibrate").starts("answer");
+    let deployed = EventLog::planned(INSTALL).pass(&["provision", "deploy"]).starts("verify-compose").starts("http");
     assert_eq!(after(&deployed), Next::Wait);
-    let answered = deployed.step("answer", Outcome::Passed);
-    assert_eq!(after(&answered), start("steady"));
-    let steady = answered.starts("steady").step("steady", Outcome::Passed);
-    assert_eq!(after(&steady), start("shot"), "calibrate still looks at the app");
-    let shot = steady.starts("shot").step("shot", Outcome::Unverified(Gap::Killed));
+    let answered = deployed.step("http", Outcome::Passed);
+    assert_eq!(after(&answered), start("stable"));
+    let steady = answered.starts("stable").step("stable", Outcome::Passed);
+    assert_eq!(after(&steady), start("screenshot"), "calibrate still looks at the app");
+    let shot = steady.starts("screenshot").step("screenshot", Outcome::Unverified(Gap::Killed));
     assert_eq!(after(&shot), Next::Wait, "calibrate still looks at the app");
-    assert_eq!(after(&shot.step("calibrate", failed())), start("undeploy"));
+    assert_eq!(after(&shot.step("verify-compose", failed())), start("undeploy"));
 }
 
 #[test]
 fn whatever_happens_the_app_is_undeployed_and_swept() {
     let planned = || EventLog::planned(INSTALL);
-    for (what, event_log, follows) in [
+    for (what, log, follows) in [
         ("provision fails", planned().step("provision", failed()), "undeploy"),
         ("deploy fails", planned().pass(&["provision"]).step("deploy", failed()), "undeploy"),
         ("deploy is not verified", planned().pass(&["provision"]).step("deploy", Outcome::Unverified(Gap::Killed)), "undeploy"),
-        ("nothing answers", planned().pass(&["provision", "deploy", "calibrate"]).step("answer", failed()), "steady"),
-        ("undeploy fails", planned().step("provision", failed()).step("undeploy", failed()), "sweep"),
+        ("nothing answers", planned().pass(&["provision", "deploy", "verify-compose"]).step("http", failed()), "stable"),
+        ("undeploy fails", planned().step("provision", failed()).step("undeploy", failed()), "cleanup"),
         ("a signal before anything", planned().cancelled(Cancel::Signal { signal: 15 }), "undeploy"),
         ("the deadline in mid-tier", planned().pass(&["provision"]).cancelled(Cancel::Deadline), "undeploy"),
     ] {
@@ -80,15 +84,15 @@ fn a_step_that_runs_when_a_signal_comes_is_waited_for() {
 fn a_refused_run_only_removes_what_is_already_its_own() {
     let refused = Plan::refused(Refusal::Facts(failure(Owner::Infrastructure)));
     let log = EventLog::begun(INSTALL).under(refused);
-    assert_eq!(after(&log), start("sweep"));
-    assert_eq!(after(&log.pass(&["sweep", "compare"])), Next::Finished);
+    assert_eq!(after(&log), start("cleanup"));
+    assert_eq!(after(&log.pass(&["cleanup", "compare-host"])), Next::Finished);
 }
 
 #[test]
 fn lint_runs_beside_the_tiers_and_only_the_undeploy_waits_for_it() {
     let begun = EventLog::begun(INSTALL).under(unit_tests::event_log::planned(&unit_tests::event_log::request(INSTALL)));
     assert_eq!(after(&begun), Next::Start(vec![StepId("provision".into()), StepId("lint".into())]));
-    let linting = begun.starts("lint").pass(&["provision", "deploy", "calibrate", "answer", "steady", "shot"]);
+    let linting = begun.starts("lint").pass(&["provision", "deploy", "verify-compose", "http", "stable", "screenshot"]);
     assert_eq!(after(&linting), Next::Wait);
     assert_eq!(after(&linting.clone().step("lint", failed())), start("undeploy"));
     let cancelled = linting.cancelled(Cancel::Deadline).step("lint", Outcome::Unverified(Gap::Killed));

@@ -5,22 +5,28 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use harness::{
     author::{Linked, parity},
-    compose::resolve,
-    executables::{FileKind, SeenFile},
     model::{
         names::RecipeName,
         outcome::{Owner, Status, Tier},
         pack::{CustomTest, DatabaseKind, Origin, Settings},
         request::{Authoring, Request},
     },
-    plan::Head,
     ports::{Executables, Exited, ProgramError, Ran},
-    verdict::Colour::{Green, Inconclusive, Red},
+    pure::{
+        recipe::{
+            compose::resolve,
+            executables::{FileKind, SeenFile},
+        },
+        run::{
+            plan::Head,
+            verdict::VerdictOutcome::{Green, Inconclusive, Red},
+        },
+    },
 };
-use runner::scaffold::scaffold;
+use runner::pure::scaffold::scaffold;
 use unit_tests::{
-    sim_host::{Manners, SimHost},
     event_log::{head, pack, request, tree},
+    sim_host::{Manners, SimHost},
 };
 
 use crate::run::{RunOutcome, asked, check};
@@ -110,7 +116,7 @@ fn a_kept_app_stays_and_is_no_residue() {
     let kept = told.results.kept.as_ref().expect("the results say so");
     assert_eq!(kept.domain, head().domain);
     assert!(!told.results.claimed.is_empty(), "what is there is claimed, so that the janitor sweeps it");
-    for step in ["undeploy", "sweep", "compare"] {
+    for step in ["undeploy", "cleanup", "compare-host"] {
         assert_eq!(statuses(&told)[step], Status::Skip, "{step}");
     }
 }
@@ -134,8 +140,8 @@ fn a_run_that_deploys_nothing_keeps_nothing() {
 fn the_first_pack_compiles_lists_and_says_what_is_not_written() {
     let compose = "version: \"3.8\"\nservices:\n  app:\n    image: shop:1\n    networks: [proxy]\n    healthcheck:\n      \
                    test: curl -f http://localhost:2368/health || exit 1\n  db:\n    image: postgres:16\nnetworks:\n  proxy:\n    external: true\n";
-    let tree = tree(None).with("compose.yml", harness::compose::Entry::Text(compose.into()));
-    let resolved = resolve(&tree, &harness::compose::Env::default(), &"shop".parse().unwrap()).unwrap();
+    let tree = tree(None).with("compose.yml", harness::pure::recipe::compose::Entry::Text(compose.into()));
+    let resolved = resolve(&tree, &harness::pure::recipe::compose::Env::default(), &"shop".parse().unwrap()).unwrap();
     let files: BTreeMap<&str, String> = scaffold(&"shop".parse().unwrap(), &resolved).into_iter().collect();
     assert_eq!(files["custom/health.rs"], include_str!("scaffold/health.rs"));
     assert_eq!(files["custom/roundtrip.rs"], include_str!("scaffold/roundtrip.rs"));

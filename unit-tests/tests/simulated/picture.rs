@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use harness::picture::{Frame, Picture, fitting};
+use harness::pure::run::blank_screenshot::{Frame, Picture, fitting};
 
 fn file(name: &str) -> Vec<u8> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("pictures").join(name).with_extension("png");

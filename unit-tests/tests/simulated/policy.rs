@@ -6,7 +6,7 @@ use Privilege::{
     Capabilities, DockerSocket, ExternalConfigs, ExternalNetworks, ExternalSecrets, ExternalVolumes, HostBinds, HostNamespaces,
     HostNetwork, LogDrivers, OutsideFiles, Privileged, UnknownFields, VolumeDrivers,
 };
-use harness::{
+use harness::pure::recipe::{
     compose::{Entry, Env, Tree, resolve},
     policy::{Privilege, breaches, name_flaws},
 };

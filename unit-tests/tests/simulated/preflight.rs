@@ -9,8 +9,10 @@ use harness::{
         time::Wall,
     },
     ports::{Engine, Port, Room, SwarmError, Taken},
-    preflight::{Check, Finding, Lookup, MachineView, Needs, Readings, Topic, preflight, unfit},
-    world::{ObjectKind, World},
+    pure::host::{
+        inventory::{Inventory, ObjectKind},
+        preflight::{Check, Finding, Lookup, MachineView, Needs, Readings, Topic, preflight, unfit},
+    },
 };
 use unit_tests::{
     sim_machine::{engine, room, swarm},
@@ -24,7 +26,7 @@ fn fit() -> Readings {
         socket: "/run/engine.sock".into(),
         engine: Some(Ok(engine())),
         now: Some(Wall::from_millis(0)),
-        world: Some(Ok(World { engine: swarm(), objects, files: BTreeMap::new(), snapshots: BTreeMap::new() })),
+        world: Some(Ok(Inventory { engine: swarm(), objects, files: BTreeMap::new(), snapshots: BTreeMap::new() })),
         room: Some(Ok(room())),
         abra: Some(Ok("0.10.0".into())),
         behind: Some(("default".into(), Ok(swarm()))),
@@ -175,7 +177,7 @@ const ROWS: &[Row] = &[
     (
         |r| {
             r.registry =
-                Some(Lookup::Asked { image: "nginx:1".parse().unwrap(), took: Duration::from_millis(340), said: Ok(()) });
+                Some(Lookup::RunArgs { image: "nginx:1".parse().unwrap(), took: Duration::from_millis(340), said: Ok(()) });
         },
         Topic::Registry,
         Finding::Ok,
@@ -183,7 +185,7 @@ const ROWS: &[Row] = &[
     ),
     (
         |r| {
-            r.registry = Some(Lookup::Asked {
+            r.registry = Some(Lookup::RunArgs {
                 image: "nginx:1".parse().unwrap(),
                 took: Duration::from_secs(10),
                 said: Err(SwarmError::Silent { call: "registry look-up".into(), after: Duration::from_secs(10) }),

@@ -4,21 +4,24 @@ use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::Duration};
 
 use harness::{
     adapters::{children::Processes, files::Disk, folder::Folder},
-    claim::Claimed,
-    event::{Kind, Sweeper},
+    engine::steps::cleanup::Pace,
     journal::{self, Journal, RunLock},
-    plan::StepId,
+    pure::{
+        host::{claim::Claimed, inventory::Inventory},
+        run::{
+            event::{CleanedBy, Kind},
+            plan::StepId,
+            state::{RunState, fold},
+        },
+    },
     redact::Redact,
     report::results::{ResultsV1, document},
-    state::{RunState, fold},
-    steps::sweep::Pace,
-    world::World,
 };
-use runner::aftermath::{Manner, Reach, sweep};
+use runner::crash_recovery::{Manner, Reach, sweep};
 use unit_tests::{
-    sim_data::{Restores, SimData},
     crash_injection::SimClock,
-    sim_world::SimWorld,
+    sim_data::{Restores, SimData},
+    sim_world::SimInventory,
 };
 
 use crate::crash::paused;
@@ -76,14 +79,14 @@ fn what_tells_of_a_killed_run_hides_its_secrets_each_time() {
         let folder = Folder::of(place.path(), &RUN.parse().unwrap());
         dead(&folder, clock);
         assert_eq!(telling(folder.root()).len(), 4, "the run itself has learnt but one of them");
-        let world = World {
+        let world = Inventory {
             engine: "swarm1".parse().unwrap(),
             objects: BTreeMap::new(),
             files: BTreeMap::new(),
             snapshots: BTreeMap::new(),
         };
         let reach = Reach {
-            swarm: Arc::new(SimWorld::new(world)),
+            swarm: Arc::new(SimInventory::new(world)),
             data: Arc::new(SimData::that(Restores::Well)),
             files: Arc::new(Disk),
             children: Arc::new(Processes),
@@ -92,7 +95,7 @@ fn what_tells_of_a_killed_run_hides_its_secrets_each_time() {
         // The first one leaves the claims to the second, and for the second all the files are gone.
         for released in [false, true] {
             let reading = journal::read(folder.root()).unwrap();
-            let manner = Manner { by: Sweeper::Janitor, pace: Pace::default(), stays: false };
+            let manner = Manner { by: CleanedBy::Janitor, pace: Pace::default(), stays: false };
             sweep(&reach, RunLock::attempt(folder.root()).unwrap(), &reading, manner).await.unwrap();
             assert!(!folder.abra_dir().exists());
             assert_eq!(telling(folder.root()), Vec::<String>::new());

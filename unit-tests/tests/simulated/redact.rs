@@ -18,12 +18,11 @@ use harness::{
         unregistered::Unregistered,
     },
     engine,
-    event::Kind,
+    engine::log::{Log, Reporter},
     journal::{self, Journal},
-    log::{Log, Reporter},
     model::outcome::{Cause, Failure, Outcome, Tier},
-    plan::StepId,
     ports::{Abra, AbraError, Call, Checkout},
+    pure::run::{event::Kind, plan::StepId},
     redact::{HIDDEN, Redact},
     report::{
         Document,
@@ -34,9 +33,9 @@ use harness::{
 use proptest::prelude::*;
 use quick_xml::{Reader, events::Event as Xml};
 use unit_tests::{
+    event_log::{EventLog, head, request},
     recording::Recording,
     sim_host::{Does, Leak, Manners, SimHost, WELL},
-    event_log::{EventLog, head, request},
 };
 
 use crate::crash::paused;
@@ -165,10 +164,10 @@ proptest! {
             redact.learn(&secret);
         }
         let log = leaky(&secret);
-        let mut state = harness::state::RunState::default();
+        let mut state = harness::pure::run::state::RunState::default();
         for event in &log.events {
-            let event = harness::event::Event { kind: redact.fact(event.kind.clone()).0, ..event.clone() };
-            state = harness::state::fold(state, &event);
+            let event = harness::pure::run::event::Event { kind: redact.fact(event.kind.clone()).0, ..event.clone() };
+            state = harness::pure::run::state::fold(state, &event);
         }
         redact.learn(&secret);
         for (name, text) in documents(&state, &redact) {
@@ -206,7 +205,7 @@ fn leaky(secret: &str) -> EventLog {
 }
 
 /// All that is written or printed of a state at the end, by name.
-fn documents(state: &harness::state::RunState, redact: &Arc<Redact>) -> Vec<(&'static str, String)> {
+fn documents(state: &harness::pure::run::state::RunState, redact: &Arc<Redact>) -> Vec<(&'static str, String)> {
     let dir = tempfile::tempdir().unwrap();
     let folder = Folder::of(dir.path(), &"20261121-101502-aebagbaf".parse().unwrap());
     let place = Place { folder: "/runs/x", page: false, paint: Paint::Plain };
@@ -256,11 +255,11 @@ fn a_secret_that_is_a_word_of_a_document_leaves_the_document_whole() {
     ] {
         let redact = Arc::new(learnt(secret));
         let log = leaky(secret);
-        let mut state = harness::state::RunState::default();
+        let mut state = harness::pure::run::state::RunState::default();
         for event in &log.events {
-            let event = harness::event::Event { kind: redact.fact(event.kind.clone()).0, ..event.clone() };
+            let event = harness::pure::run::event::Event { kind: redact.fact(event.kind.clone()).0, ..event.clone() };
             let Kind::Warned { text } = &event.kind else {
-                state = harness::state::fold(state, &event);
+                state = harness::pure::run::state::fold(state, &event);
                 continue;
             };
             assert!(secret == "•••••" || !text.contains(secret), "{secret} in {text}");
@@ -405,7 +404,7 @@ fn generated(printed: &str, exit: i32) -> (Result<String, AbraError>, String, Ar
     let journal = dir.path().join("journal");
     let journal = Journal::create(&journal, "20261121-101502-aebagbaf".parse().unwrap(), Arc::new(SystemClock::start())).unwrap();
     let log = Log::new(journal, redact.clone(), Vec::new());
-    let claim = log.claim(harness::claim::Claimed::Stack { name: head().stack }, &"e1".parse().unwrap()).unwrap();
+    let claim = log.claim(harness::pure::host::claim::Claimed::Stack { name: head().stack }, &"e1".parse().unwrap()).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let call = Call::SecretGenerate { domain: head().domain, one: None };
     let result = runtime.block_on(abra.call(&call, Some(&claim), Duration::from_secs(60))).map(|exchange| exchange.text);
@@ -453,7 +452,7 @@ fn the_secrets_of_an_env_are_learnt_when_it_is_read_and_when_it_is_written() {
         let journal =
             Journal::create(&journal, "20261121-101502-aebagbaf".parse().unwrap(), Arc::new(SystemClock::start())).unwrap();
         let log = Log::new(journal, redact.clone(), Vec::new());
-        let claim = log.claim(harness::claim::Claimed::EnvFile { path: file }, &"e1".parse().unwrap()).unwrap();
+        let claim = log.claim(harness::pure::host::claim::Claimed::EnvFile { path: file }, &"e1".parse().unwrap()).unwrap();
         let checkout = GitCheckout::new(dir.path(), "/usr/bin:/bin".into()).learning(redact.clone());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {

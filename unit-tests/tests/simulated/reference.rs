@@ -4,7 +4,7 @@ use std::fs;
 
 use harness::model::{host::Host, pack::Settings};
 use mdbook_markdown::pulldown_cmark::{CodeBlockKind, Event, Tag, TagEnd};
-use runner::reference::{Document, Manner, exit_codes, exit_codes_page, tables};
+use runner::pure::reference::{Document, Manner, exit_codes, exit_codes_page, tables};
 use serde_json::json;
 
 use crate::book::{markdown, root};
@@ -105,7 +105,8 @@ fn every_document_accepts_what_its_type_writes() {
     let validator = |document: Document| jsonschema::validator_for(document.schema().as_value()).unwrap();
     assert!(validator(Document::Host).is_valid(&host));
     assert!(!validator(Document::Host).is_valid(&json!({ "zone": "ci.example.org", "ingres": "x" })));
-    let state = unit_tests::event_log::EventLog::planned(&[harness::model::outcome::Tier::Install]).pass(&["provision"]).ends().state();
+    let state =
+        unit_tests::event_log::EventLog::planned(&[harness::model::outcome::Tier::Install]).pass(&["provision"]).ends().state();
     let results = serde_json::to_value(harness::report::results::ResultsV1::from(&state)).unwrap();
     assert!(validator(Document::Results).is_valid(&results));
 }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use harness::{
     adapters::{clock::SystemClock, folder::Folder},
+    engine::log::Log,
     journal::Journal,
-    log::Log,
     model::outcome::Tier,
+    pure::run::verdict::{VerdictOutcome, exit_code, verdict},
     redact::{HIDDEN, Redact},
     report::results::{ResultsFile, ResultsV1},
-    verdict::{Colour, exit_code, verdict},
 };
 use serde_json::{Value, json};
 use unit_tests::event_log::{EventLog, beginnings, ending, endings};
@@ -46,14 +46,14 @@ fn the_predecessors_queries_answer() {
             "stages": [
                 pass("provision"),
                 { "name": "deploy", "status": "fail", "summary": "the fault of recipe" },
-                unver("calibrate"),
-                unver("answer"),
-                unver("steady"),
+                unver("verify-compose"),
+                unver("http"),
+                unver("stable"),
                 pass("lint"),
-                unver("shot"),
+                unver("screenshot"),
                 pass("undeploy"),
-                pass("sweep"),
-                unver("compare"),
+                pass("cleanup"),
+                unver("compare-host"),
             ],
         })
     );
@@ -111,7 +111,7 @@ fn skips_and_flags_say_only_what_is_known() {
 fn nothing_is_green_before_the_end() {
     for (name, state) in beginnings().filter(|(_, state)| state.finished.is_none()) {
         let results = ResultsV1::from(&state);
-        assert_ne!(results.verdict.outcome, Colour::Green, "{name}");
+        assert_ne!(results.verdict.outcome, VerdictOutcome::Green, "{name}");
         assert_ne!(results.exit_code, 0, "{name}");
         assert!(!results.verdict.reasons.is_empty(), "{name}");
     }
@@ -129,7 +129,8 @@ fn a_run_that_has_ended_is_told_as_it_ended() {
 #[test]
 fn a_secret_that_was_learnt_too_late_is_hidden_and_owned_up_to() {
     let secret = "hunter2-hunter2";
-    let log = EventLog::planned(&[Tier::Install]).then(harness::event::Kind::Warned { text: format!("password={secret}") });
+    let log =
+        EventLog::planned(&[Tier::Install]).then(harness::pure::run::event::Kind::Warned { text: format!("password={secret}") });
     let results = ResultsV1::from(&log.ends().state());
     let redact = Redact::new();
     let before = results.clone().searched(&redact);
@@ -161,8 +162,8 @@ fn the_file_says_that_no_secret_leaked_when_the_log_hid_it() {
     for event in ending("green").events {
         log.record(event.kind);
     }
-    log.record(harness::event::Kind::Warned { text: "password=hunter2-hunter2".into() });
-    log.record(harness::event::Kind::RunFinished);
+    log.record(harness::pure::run::event::Kind::Warned { text: "password=hunter2-hunter2".into() });
+    log.record(harness::pure::run::event::Kind::RunFinished);
     let text = std::fs::read_to_string(folder.root().join("results.json")).unwrap();
     let results: Value = serde_json::from_str(&text).unwrap();
     assert!(!text.contains("hunter2") && text.contains(HIDDEN), "{text}");

@@ -9,9 +9,11 @@ use std::{
 use futures_util::stream::{self, StreamExt};
 use harness::{
     adapters::{clock::SystemClock, folder::Folder},
-    engine::{self, Past, Run},
+    engine::{
+        self, Past, Run,
+        log::{Log, Reporter},
+    },
     journal::{self, Journal},
-    log::{Log, Reporter},
     model::{
         host::Host,
         outcome::Tier,
@@ -19,19 +21,23 @@ use harness::{
         request::Request,
         time::Wall,
     },
-    plan::{Plan, plan},
-    preflight::{Needs, Neighbour},
+    pure::{
+        host::preflight::{Needs, Neighbour},
+        run::{
+            plan::{Plan, plan},
+            verdict::{VerdictOutcome, exit_code, verdict},
+        },
+    },
     redact::Redact,
     report::{
         Document,
         results::{ResultsFile, ResultsV1},
     },
-    verdict::{Colour, exit_code, verdict},
 };
 use unit_tests::{
+    event_log::request,
     sim_host::{Does, Manners, SimHost, left},
     sim_neighbours::SimNeighbours,
-    event_log::request,
 };
 
 use crate::crash::paused;
@@ -41,7 +47,7 @@ const SECRET: &str = "hunter22hunter22";
 
 /// What a run on a simulated host told.
 pub(crate) struct RunOutcome {
-    pub(crate) colour: Colour,
+    pub(crate) colour: VerdictOutcome,
     pub(crate) exit: u8,
     pub(crate) why: String,
     pub(crate) left: Vec<String>,
@@ -165,7 +171,7 @@ fn tasted_after(
 }
 
 #[track_caller]
-pub(crate) fn check(told: RunOutcome, colour: Colour, exit: u8, why: &str) {
+pub(crate) fn check(told: RunOutcome, colour: VerdictOutcome, exit: u8, why: &str) {
     assert_eq!((told.colour, told.exit), (colour, exit), "{}", told.why);
     assert!(told.why.contains(why), "{:?} should say {why:?}", told.why);
     assert!(told.left.is_empty(), "left: {:?}", told.left);
@@ -173,14 +179,14 @@ pub(crate) fn check(told: RunOutcome, colour: Colour, exit: u8, why: &str) {
 
 #[test]
 fn a_good_run_is_green() {
-    check(told(Manners::default(), None), Colour::Green, 0, "");
+    check(told(Manners::default(), None), VerdictOutcome::Green, 0, "");
 }
 
 #[test]
 fn a_deploy_that_abra_refuses_is_the_recipes() {
     check(
         told(Manners { deploy: Does::Fails, ..Manners::default() }, None),
-        Colour::Red,
+        VerdictOutcome::Red,
         1,
         "abra app deploy ended with exit code 1",
     );
@@ -191,43 +197,58 @@ fn what_abra_deploys_elsewhere_is_told_at_once_and_undeployed_there() {
     let host = || SimHost::healthy(Manners { elsewhere: true, ..Manners::default() });
     let there = host();
     let why = "abra deployed hello-aebagbaf_taster_test to its server `default`, and the engine at /var/run/docker.sock shows nothing of it; make `server` and `engine`";
-    check(told_on(there.clone(), None), Colour::Inconclusive, 3, why);
+    check(told_on(there.clone(), None), VerdictOutcome::Inconclusive, 3, why);
     assert!(there.elsewhere().is_empty(), "abra is asked to undeploy all the same: {:?}", there.elsewhere());
 
     let there = host();
     // Also when the run is ended before anybody can know where it went.
-    check(told_on(there.clone(), Some((Duration::from_secs(1), 15))), Colour::Inconclusive, 143, "ended by signal 15");
+    check(told_on(there.clone(), Some((Duration::from_secs(1), 15))), VerdictOutcome::Inconclusive, 143, "ended by signal 15");
     assert!(there.elsewhere().is_empty(), "{:?}", there.elsewhere());
 }
 
 #[test]
 fn a_deploy_that_hangs_is_nobodys_proof() {
-    check(told(Manners { deploy: Does::Hangs, ..Manners::default() }, None), Colour::Inconclusive, 3, "abra did not end within");
+    check(
+        told(Manners { deploy: Does::Hangs, ..Manners::default() }, None),
+        VerdictOutcome::Inconclusive,
+        3,
+        "abra did not end within",
+    );
 }
 
 #[test]
 fn an_app_that_never_answers_is_red() {
-    check(told(Manners { web: Does::Fails, ..Manners::default() }, None), Colour::Red, 1, "502 Bad Gateway");
-    check(told(Manners { web: Does::Hangs, ..Manners::default() }, None), Colour::Red, 1, "the app does not answer");
+    check(told(Manners { web: Does::Fails, ..Manners::default() }, None), VerdictOutcome::Red, 1, "502 Bad Gateway");
+    check(told(Manners { web: Does::Hangs, ..Manners::default() }, None), VerdictOutcome::Red, 1, "the app does not answer");
 }
 
 #[test]
 fn a_panic_is_our_own_fault_and_is_swept_all_the_same() {
-    check(told(Manners { web: Does::Panics, ..Manners::default() }, None), Colour::Inconclusive, 6, "step answer panicked");
-    check(told(Manners { deploy: Does::Panics, ..Manners::default() }, None), Colour::Inconclusive, 6, "step deploy panicked");
+    check(
+        told(Manners { web: Does::Panics, ..Manners::default() }, None),
+        VerdictOutcome::Inconclusive,
+        6,
+        "step answer panicked",
+    );
+    check(
+        told(Manners { deploy: Does::Panics, ..Manners::default() }, None),
+        VerdictOutcome::Inconclusive,
+        6,
+        "step deploy panicked",
+    );
 }
 
 #[test]
 fn a_signal_ends_a_hanging_deploy_and_is_swept() {
     let hanging = Manners { deploy: Does::Hangs, ..Manners::default() };
-    check(told(hanging, Some((Duration::from_secs(1), 15))), Colour::Inconclusive, 143, "ended by signal 15");
-    check(told(Manners::default(), Some((Duration::ZERO, 2))), Colour::Inconclusive, 130, "ended by signal 2");
+    check(told(hanging, Some((Duration::from_secs(1), 15))), VerdictOutcome::Inconclusive, 143, "ended by signal 15");
+    check(told(Manners::default(), Some((Duration::ZERO, 2))), VerdictOutcome::Inconclusive, 130, "ended by signal 2");
 }
 
 #[test]
 fn what_cannot_be_removed_is_told_and_outweighs_a_green() {
     let told = told(Manners { removal: Does::Fails, ..Manners::default() }, None);
-    assert_eq!((told.colour, told.exit), (Colour::Green, 4));
+    assert_eq!((told.colour, told.exit), (VerdictOutcome::Green, 4));
     let (files, objects): (Vec<&String>, Vec<&String>) = told.left.iter().partition(|left| left.starts_with('/'));
     assert_eq!(objects.len(), 2, "the secret, and the marker that says whose it is: {objects:?}");
     assert_eq!(files.len(), 3, "what abra knows the app by stays with it: {files:?}");
@@ -247,10 +268,10 @@ fn a_host_that_is_not_fit_proves_nothing_about_the_recipe() {
         (|host| host.machine.servers = BTreeMap::from([("default".into(), "swarm2".parse().unwrap())]), "another Swarm (swarm2)"),
     ];
     for (spoil, why) in rows {
-        check(told_spoilt(spoil), Colour::Inconclusive, 3, why);
+        check(told_spoilt(spoil), VerdictOutcome::Inconclusive, 3, why);
     }
     // A clock that is off is told and decides nothing.
-    check(told_spoilt(|host| host.engine.clock = Some(Wall::from_millis(1))), Colour::Green, 0, "");
+    check(told_spoilt(|host| host.engine.clock = Some(Wall::from_millis(1))), VerdictOutcome::Green, 0, "");
 }
 
 #[test]
@@ -259,10 +280,10 @@ fn what_a_pack_declares_to_hold_of_a_well_app_is_looked_at_after_its_answer() {
         let settings = Settings::parse(probes).unwrap();
         told_spoilt(|host| *host = host.clone().with_pack(Pack { settings: settings.clone(), ..Pack::default() }, Vec::new()))
     };
-    check(with("probes = [{ path = \"/up\" }, { tcp = 2222, stable = 3 }]"), Colour::Green, 0, "");
+    check(with("probes = [{ path = \"/up\" }, { tcp = 2222, stable = 3 }]"), VerdictOutcome::Green, 0, "");
     check(
         with("probes = [{ path = \"/up\", status = [204] }]"),
-        Colour::Red,
+        VerdictOutcome::Red,
         1,
         "/up answers with 204; the last look said: it answers with 200",
     );
@@ -282,10 +303,10 @@ fn a_run_waits_for_the_room_of_another_and_says_for_what() {
     let told = told_spoilt(|host| host.neighbours = SimNeighbours::living(vec![other.clone()], 3));
     let waited = told.results.remarks.iter().find(|remark| remark.starts_with("waited ")).cloned().unwrap_or_default();
     assert!(waited.ends_with(said), "{:?}", told.results.remarks);
-    check(told, Colour::Green, 0, "");
+    check(told, VerdictOutcome::Green, 0, "");
 
     // Whoever waits can be ended, and has made nothing by then.
     let mut host = SimHost::healthy(Manners::default());
     host.neighbours = SimNeighbours::living(vec![other], u32::MAX);
-    check(told_on(host, Some((Duration::from_secs(30), 2))), Colour::Inconclusive, 130, "");
+    check(told_on(host, Some((Duration::from_secs(30), 2))), VerdictOutcome::Inconclusive, 130, "");
 }

@@ -2,13 +2,12 @@
 
 use harness::{
     model::outcome::{Status, Tier},
-    plan::Step,
-    verdict::Colour::Green,
+    pure::run::{plan::Step, verdict::VerdictOutcome::Green},
 };
 use unit_tests::{
+    event_log,
     sim_browser::SimBrowser,
     sim_host::{Does, Manners, SimHost, WELL},
-    event_log,
 };
 
 use crate::run::told_of;
@@ -30,7 +29,7 @@ fn a_run_is_green_whatever_became_of_its_picture() {
     ] {
         let told = told_of(host(WELL, browser), INSTALL, None);
         assert_eq!((told.colour, told.exit), (Green, 0), "{browser:?}: {}", told.why);
-        let stage = told.results.stages.iter().find(|stage| stage.name == "shot").unwrap();
+        let stage = told.results.stages.iter().find(|stage| stage.name == "screenshot").unwrap();
         assert_eq!(stage.status, status, "{browser:?}");
         assert!(stage.summary.contains(words), "{browser:?}: {}", stage.summary);
         assert_eq!(told.results.screenshot.as_deref(), file, "{browser:?}");
@@ -48,7 +47,7 @@ fn a_machine_without_a_browser_is_told_with_the_remedy() {
 #[test]
 fn there_is_no_picture_of_an_app_that_was_not_deployed() {
     let told = told_of(host(Manners { deploy: Does::Fails, ..WELL }, SimBrowser::Page), INSTALL, None);
-    let stage = told.results.stages.iter().find(|stage| stage.name == "shot").unwrap();
+    let stage = told.results.stages.iter().find(|stage| stage.name == "screenshot").unwrap();
     assert_eq!((stage.status, told.results.screenshot), (Status::Unver, None));
 }
 
@@ -57,7 +56,7 @@ fn every_run_takes_one_picture_before_the_app_goes() {
     for tiers in [INSTALL, &Tier::ALL] {
         let plan = event_log::planned(&event_log::request(tiers));
         let at = |wanted: &Step| plan.steps.iter().position(|planned| planned.step == *wanted).unwrap();
-        assert!(at(&Step::Shot) < at(&Step::Undeploy));
-        assert_eq!(plan.steps.iter().filter(|planned| planned.step == Step::Shot).count(), 1);
+        assert!(at(&Step::Screenshot) < at(&Step::Undeploy));
+        assert_eq!(plan.steps.iter().filter(|planned| planned.step == Step::Screenshot).count(), 1);
     }
 }

@@ -9,18 +9,20 @@ use std::{
 
 use harness::{
     adapters::clock::SystemClock,
-    claim::{Claim, Claimed},
+    engine::steps::cleanup::{CleanupReport, Outside, Pace, cleanup_until_empty_by},
     journal::Journal,
     model::names::{EngineId, RunId, StackName},
     ports::Child,
-    steps::sweep::{Outside, Pace, Swept, until_zero_by},
-    sweep::{Sweep, sweep},
-    world::{Object, ObjectId, ObjectKind, World},
+    pure::host::{
+        claim::{Claim, Claimed},
+        cleanup_plan::{CleanupPlan, sweep},
+        inventory::{Inventory, Object, ObjectId, ObjectKind},
+    },
 };
 use proptest::prelude::*;
 use unit_tests::{
     sim_data::{Restores, SimData},
-    sim_world::{SimWorld, object, using},
+    sim_world::{SimInventory, object, using},
 };
 
 const STACK: &str = "hello-k3v7q2m7_taster_test";
@@ -30,11 +32,11 @@ const ENV_FILE: &str = "/srv/servers/default/hello.env";
 /// How a sweep is done: the decision, and how many empty looks it wants.
 #[derive(Clone, Copy)]
 struct Way {
-    decide: fn(&[Claim], &World) -> Sweep,
-    empty_looks: u32,
+    decide: fn(&[Claim], &Inventory) -> CleanupPlan,
+    empty_observations: u32,
 }
 
-const RIGHT: Way = Way { decide: sweep, empty_looks: 2 };
+const RIGHT: Way = Way { decide: sweep, empty_observations: 2 };
 
 fn run() -> RunId {
     RUN.parse().unwrap()
@@ -102,9 +104,9 @@ fn others() -> Vec<Thing> {
     [net, secret, service, container].into_iter().chain(plain).collect()
 }
 
-fn world(things: impl IntoIterator<Item = Thing>) -> World {
+fn world(things: impl IntoIterator<Item = Thing>) -> Inventory {
     let files = [ENV_FILE, "/srv/servers/default/hello.env.bak"];
-    World {
+    Inventory {
         engine: engine(),
         objects: things.into_iter().collect(),
         files: files.into_iter().map(|path| (path.into(), "x".into())).collect(),
@@ -112,29 +114,29 @@ fn world(things: impl IntoIterator<Item = Thing>) -> World {
     }
 }
 
-fn start() -> World {
+fn start() -> Inventory {
     world(ours().into_iter().chain(others()))
 }
 
 /// One life of a sweeper: to its end, or to its death.
-async fn life(way: Way, sim: &SimWorld, claims: &[Claim], children: &[Child]) -> Option<Swept> {
+async fn life(way: Way, sim: &SimInventory, claims: &[Claim], children: &[Child]) -> Option<CleanupReport> {
     let outside = Outside { swarm: sim, files: sim, data: &SimData::default(), children: sim, clock: sim };
     let pace = Pace {
         budget: Duration::from_secs(30),
         poll: Duration::ZERO,
         patience: Duration::from_secs(1),
-        empty_looks: way.empty_looks,
+        empty_observations: way.empty_observations,
         settle: Duration::ZERO,
     };
     tokio::select! {
         biased;
         () = sim.death() => None,
-        swept = until_zero_by(way.decide, outside, claims, children, pace) => Some(swept.unwrap()),
+        swept = cleanup_until_empty_by(way.decide, outside, claims, children, pace) => Some(swept.unwrap()),
     }
 }
 
 /// Lives one after another: each of `deaths` calls, then one that nothing ends.
-fn lives(way: Way, sim: &SimWorld, deaths: &[u32], children: &[Child]) -> Swept {
+fn lives(way: Way, sim: &SimInventory, deaths: &[u32], children: &[Child]) -> CleanupReport {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {
         for calls in deaths {
@@ -149,7 +151,7 @@ fn lives(way: Way, sim: &SimWorld, deaths: &[u32], children: &[Child]) -> Swept 
 }
 
 /// The end that every story must come to: nothing of ours, everything of others as it was, and the sweep knows it.
-fn judge(what: &str, sim: &SimWorld, swept: &Swept) -> Result<(), String> {
+fn judge(what: &str, sim: &SimInventory, swept: &CleanupReport) -> Result<(), String> {
     let (end, wanted) = (sim.in_the_end(), world(others()));
     let names = |things: &BTreeMap<ObjectId, Object>, but: &BTreeMap<ObjectId, Object>| -> Vec<String> {
         things.iter().filter(|(id, object)| but.get(*id) != Some(*object)).map(|(_, object)| object.name.clone()).collect()
@@ -167,16 +169,16 @@ fn judge(what: &str, sim: &SimWorld, swept: &Swept) -> Result<(), String> {
 }
 
 fn dies_after_every_call(way: Way) -> Result<(), String> {
-    let sim = SimWorld::new(start());
+    let sim = SimInventory::new(start());
     let swept = lives(way, &sim, &[], &[]);
     judge("undisturbed", &sim, &swept)?;
     for calls in 1..=60 {
-        let sim = SimWorld::new(start()).with_child(&stack());
+        let sim = SimInventory::new(start()).with_child(&stack());
         let swept = lives(way, &sim, &[calls], &[child()]);
         judge(&format!("died after call {calls}"), &sim, &swept)?;
     }
     // Each life is just long enough to look and to act a little.
-    let sim = SimWorld::new(start());
+    let sim = SimInventory::new(start());
     let swept = lives(way, &sim, &[4; 40], &[]);
     judge("died again and again", &sim, &swept)
 }
@@ -184,7 +186,7 @@ fn dies_after_every_call(way: Way) -> Result<(), String> {
 fn waits_for_what_is_refused(way: Way) -> Result<(), String> {
     for (id, _) in ours().iter().filter(|(id, _)| id.kind != ObjectKind::Task) {
         for times in [1, 3, 7] {
-            let sim = SimWorld::new(start()).refuses(id, times);
+            let sim = SimInventory::new(start()).refuses(id, times);
             let swept = lives(way, &sim, &[], &[]);
             judge(&format!("{id:?} refused {times} times"), &sim, &swept)?;
         }
@@ -193,16 +195,16 @@ fn waits_for_what_is_refused(way: Way) -> Result<(), String> {
 }
 
 fn sees_what_appears_late(way: Way) -> Result<(), String> {
-    let sim = SimWorld::new(start());
+    let sim = SimInventory::new(start());
     let looks = lives(RIGHT, &sim, &[], &[]).looks;
     for late in ours() {
         // Whatever was begun before the first look shows by the look after the first empty one.
         for at in 1..=looks {
             let rest = ours().into_iter().filter(|(id, _)| *id != late.0 && late.0.kind != ObjectKind::Service);
-            let sim = SimWorld::new(world(rest.chain(others())));
+            let sim = SimInventory::new(world(rest.chain(others())));
             let last = lives(RIGHT, &sim, &[], &[]).looks;
             let rest = ours().into_iter().filter(|(id, _)| *id != late.0 && late.0.kind != ObjectKind::Service);
-            let sim = SimWorld::new(world(rest.chain(others()))).appears(at.min(last), late.clone());
+            let sim = SimInventory::new(world(rest.chain(others()))).appears(at.min(last), late.clone());
             let swept = lives(way, &sim, &[], &[]);
             judge(&format!("{} appeared at look {}", late.1.name, at.min(last)), &sim, &swept)?;
         }
@@ -211,7 +213,7 @@ fn sees_what_appears_late(way: Way) -> Result<(), String> {
 }
 
 fn is_idempotent(way: Way) -> Result<(), String> {
-    let sim = SimWorld::new(start());
+    let sim = SimInventory::new(start());
     lives(way, &sim, &[], &[]);
     let (world, removals) = (sim.now(), sim.removals());
     let again = lives(way, &sim, &[], &[]);
@@ -248,9 +250,9 @@ fn a_second_sweep_does_nothing() {
 fn what_others_hold_ends_the_sweep_and_is_named() {
     let volume = object(ObjectKind::Volume, &format!("{STACK}_data"), Some(STACK));
     let holder = using(object(ObjectKind::Container, "dump", None), &[&volume]);
-    let sim = SimWorld::new(world(ours().into_iter().chain(others()).chain([holder.clone()])));
+    let sim = SimInventory::new(world(ours().into_iter().chain(others()).chain([holder.clone()])));
     let swept = lives(RIGHT, &sim, &[], &[]);
-    let left: Vec<String> = swept.residue.iter().map(ToString::to_string).collect();
+    let left: Vec<String> = swept.leaked.iter().map(ToString::to_string).collect();
     let expected = [
         format!("volume {STACK}_data: used by container dump"),
         format!("config taster-{RUN}: it goes after everything else of the run"),
@@ -263,10 +265,10 @@ fn what_others_hold_ends_the_sweep_and_is_named() {
 #[test]
 fn a_refusal_without_end_is_named_when_the_time_is_over() {
     let secret = object(ObjectKind::Secret, &format!("{STACK}_password_v1"), None);
-    let sim = SimWorld::new(start()).refuses(&secret.0, u32::MAX);
+    let sim = SimInventory::new(start()).refuses(&secret.0, u32::MAX);
     let swept = lives(RIGHT, &sim, &[], &[]);
     let said = format!("secret {STACK}_password_v1: the engine refuses remove secret {STACK}_password_v1: not now");
-    assert!(swept.residue.iter().any(|left| left.to_string() == said), "{:?}", swept.residue);
+    assert!(swept.leaked.iter().any(|left| left.to_string() == said), "{:?}", swept.leaked);
     assert!(!swept.clean());
 }
 
@@ -283,7 +285,7 @@ proptest! {
         let ours = ours();
         let delayed: BTreeMap<usize, u32> = late.into_iter().collect();
         let there = ours.iter().enumerate().filter(|(at, _)| !delayed.contains_key(at)).map(|(_, thing)| thing.clone());
-        let mut sim = SimWorld::new(world(there.chain(others())));
+        let mut sim = SimInventory::new(world(there.chain(others())));
         for (at, look) in &delayed {
             sim = sim.appears(*look, ours[*at].clone());
         }
@@ -296,7 +298,7 @@ proptest! {
     }
 }
 
-fn seeing(world: &World, keep: impl Fn(&ObjectId, &Object) -> bool) -> World {
+fn seeing(world: &Inventory, keep: impl Fn(&ObjectId, &Object) -> bool) -> Inventory {
     let mut seen = world.clone();
     seen.objects.retain(|id, object| keep(id, object));
     seen
@@ -305,23 +307,23 @@ fn seeing(world: &World, keep: impl Fn(&ObjectId, &Object) -> bool) -> World {
 /// Sweeps with one truth removed. Each must fail at least one of the checks, or the checks are worth nothing.
 #[test]
 fn wrong_sweeps_are_noticed() {
-    let skips_configs: fn(&[Claim], &World) -> Sweep =
+    let skips_configs: fn(&[Claim], &Inventory) -> CleanupPlan =
         |claims, world| sweep(claims, &seeing(world, |id, _| id.kind != ObjectKind::Config));
-    let believes_labels_only: fn(&[Claim], &World) -> Sweep =
+    let believes_labels_only: fn(&[Claim], &Inventory) -> CleanupPlan =
         |claims, world| sweep(claims, &seeing(world, |_, object| object.stack.is_some()));
-    let believes_names_only: fn(&[Claim], &World) -> Sweep = |claims, world| {
+    let believes_names_only: fn(&[Claim], &Inventory) -> CleanupPlan = |claims, world| {
         let mut blind = world.clone();
         blind.objects.values_mut().for_each(|object| object.stack = None);
         sweep(claims, &blind)
     };
-    let does_not_wait: fn(&[Claim], &World) -> Sweep = |claims, world| {
+    let does_not_wait: fn(&[Claim], &Inventory) -> CleanupPlan = |claims, world| {
         let mut now = sweep(claims, world);
         now.waiting.clear();
         now
     };
     for (what, way) in [
         ("skips configs", Way { decide: skips_configs, ..RIGHT }),
-        ("returns after one empty look", Way { empty_looks: 1, ..RIGHT }),
+        ("returns after one empty look", Way { empty_observations: 1, ..RIGHT }),
         ("believes labels only", Way { decide: believes_labels_only, ..RIGHT }),
         ("believes names only", Way { decide: believes_names_only, ..RIGHT }),
         ("does not wait for what goes by itself", Way { decide: does_not_wait, ..RIGHT }),
@@ -339,11 +341,11 @@ fn snapshots_that_nobody_can_list_or_that_are_kept_stay_claimed() {
     let claims = [journal.claim(what.clone(), &engine()).unwrap().0];
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     for (restores, known, removed) in [(Restores::Well, true, 1), (Restores::Mute, false, 0), (Restores::Keeping, false, 0)] {
-        let (sim, data) = (SimWorld::new(world(others())), SimData::that(restores));
+        let (sim, data) = (SimInventory::new(world(others())), SimData::that(restores));
         data.back_up();
         let outside = Outside { swarm: &sim, files: &sim, data: &data, children: &sim, clock: &sim };
         let pace = Pace { poll: Duration::ZERO, ..Pace::default() };
-        let swept = runtime.block_on(until_zero_by(sweep, outside, &claims, &[], pace)).unwrap();
+        let swept = runtime.block_on(cleanup_until_empty_by(cleanup_plan, outside, &claims, &[], pace)).unwrap();
         assert_eq!((swept.clean(), swept.released.contains(&what)), (known, known), "{restores:?}: {swept:?}");
         assert_eq!(swept.removed.len(), removed, "what is kept was not removed, however often it was asked for: {swept:?}");
         assert_eq!(data.ids().is_empty(), known);

@@ -9,24 +9,28 @@ use std::{
 
 use harness::{
     adapters::clock::SystemClock,
-    claim::Claimed,
-    event::Kind,
+    engine::steps::cleanup::Pace,
     journal::{Journal, RunLock},
     model::{
         names::{Domain, StackName},
         time::Wall,
     },
     ports::Clock,
-    steps::sweep::Pace,
-    world::{ObjectKind, World},
+    pure::{
+        host::{
+            claim::Claimed,
+            inventory::{Inventory, ObjectKind},
+        },
+        run::event::Kind,
+    },
 };
 use runner::{
-    aftermath::{Reach, Reaching},
+    crash_recovery::{Reach, Reaching},
     janitor::{Fate, Orders, Report, pass},
 };
 use unit_tests::{
     sim_data::{Restores, SimData},
-    sim_world::{SimWorld, object},
+    sim_world::{SimInventory, object},
 };
 
 const DEAD: &str = "20261121-101502-k3v7q2m7";
@@ -54,7 +58,7 @@ fn dead_run(runs: &Path, id: &str) -> PathBuf {
     folder
 }
 
-fn started(id: &str) -> harness::event::Kind {
+fn started(id: &str) -> harness::pure::run::event::Kind {
     unit_tests::stacks::started(&id.parse().unwrap(), Path::new("/nowhere.sock"))
 }
 
@@ -78,7 +82,7 @@ fn an_engine_that_does_not_answer_is_said_and_the_claims_stay() {
     let folder = dead_run(runs.path(), DEAD);
     let before = fs::read(folder.join("events.jsonl")).unwrap();
     assert_eq!(lines(runs.path()), [format!("{DEAD}: not swept: no engine answers at /nowhere.sock")]);
-    assert!(looked_at(runs.path())[0].residue());
+    assert!(looked_at(runs.path())[0].leaked());
     assert_eq!(fs::read(folder.join("events.jsonl")).unwrap(), before);
     assert!(RunLock::attempt(&folder).is_ok(), "the lock is given back");
 }
@@ -113,7 +117,7 @@ fn an_app_that_is_kept_is_left_alone_until_its_time_is_over_or_its_run_is_named(
     }
     let reports = looked_at(runs.path());
     assert!(matches!(reports[..], [Report { fate: Fate::Kept(_), .. }, Report { fate: Fate::Failed(_), .. }]), "{reports:?}");
-    assert!(!reports[0].residue(), "what is kept is no residue");
+    assert!(!reports[0].leaked(), "what is kept is no residue");
     let said = lines(runs.path());
     assert!(
         said[0].contains("keeps shop.taster.test until ") && said[0].contains(&format!("`taster janitor {DEAD}`")),
@@ -143,9 +147,13 @@ fn after(journal: &str) -> (Vec<String>, bool, Vec<String>) {
         object(ObjectKind::Network, "shop_net", Some("shop")),
         object(ObjectKind::Secret, "hello-k3v7q2m7_taster_testx_pw_v1", None),
     ];
-    let world =
-        World { engine: "swarm1".parse().unwrap(), objects: things.into(), files: BTreeMap::new(), snapshots: BTreeMap::new() };
-    let sim = Arc::new(SimWorld::new(world));
+    let world = Inventory {
+        engine: "swarm1".parse().unwrap(),
+        objects: things.into(),
+        files: BTreeMap::new(),
+        snapshots: BTreeMap::new(),
+    };
+    let sim = Arc::new(SimInventory::new(world));
     let reach = Reach {
         swarm: sim.clone(),
         data: Arc::new(SimData::that(Restores::Well)),
@@ -219,5 +227,5 @@ fn a_journal_that_is_a_folder_is_a_sentence() {
     fs::create_dir_all(runs.path().join(DEAD).join(harness::journal::FILE)).unwrap();
     let said = lines(runs.path());
     assert!(said[0].starts_with(&format!("{DEAD}: not swept: its journal cannot be read: ")), "{said:?}");
-    assert!(looked_at(runs.path())[0].residue());
+    assert!(looked_at(runs.path())[0].leaked());
 }

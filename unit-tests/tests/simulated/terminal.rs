@@ -1,17 +1,21 @@
 //! What a person sees of a run: lines, the live block, the ending.
 
 use harness::{
-    event::{Cancel, Kind, Note},
-    log::Reporter,
+    engine::log::Reporter,
     model::{
         outcome::{Cause, Failure, Gap, Outcome, Owner, Tier},
         request::{Request, Source},
         time::Mono,
     },
-    plan::{Plan, Refusal, StepId},
+    pure::{
+        host::inventory::CleanupResult,
+        run::{
+            event::{Cancel, Kind, Note},
+            plan::{Plan, Refusal, StepId},
+            state::{RunState, fold},
+        },
+    },
     report::terminal::{BLOCK_LINES, Board, Lines, Paint, Place, ending, repeat},
-    state::{RunState, fold},
-    world::Hygiene,
 };
 use proptest::prelude::*;
 use unit_tests::event_log::{EventLog, failure, planned, request};
@@ -120,7 +124,7 @@ fn the_command_that_repeats_a_run_names_what_was_not_the_default() {
 
 #[test]
 fn a_run_that_was_killed_is_never_told_as_green() {
-    let log = EventLog::planned(&[Tier::Install]).pass(&["provision", "deploy", "answer"]).starts("steady");
+    let log = EventLog::planned(&[Tier::Install]).pass(&["provision", "deploy", "http"]).starts("stable");
     let text = ending(&log.state(), PLACE);
     assert!(text.starts_with("inconclusive (install), level 0"), "{text}");
 }
@@ -152,7 +156,7 @@ prop_compose! {
             true => begun.under(Plan::refused(Refusal::Request { sentence: texts.join("\n") })),
             false => begun.under(planned(&request(&tiers))),
         };
-        let steps = ["provision", "deploy", "answer", "steady", "undeploy", "sweep", "compare"];
+        let steps = ["provision", "deploy", "http", "stable", "undeploy", "cleanup", "compare-host"];
         for (step, outcome) in steps.iter().zip(outcomes) {
             log = log.step(step, outcome);
         }
@@ -165,7 +169,7 @@ prop_compose! {
             log = log.cancelled(Cancel::Journal { message: texts.join("\n") });
         }
         if compared {
-            log = log.compared(Hygiene { residue: texts.clone(), bystanders: texts, others: Vec::new(), ignored: Vec::new() });
+            log = log.compared(CleanupResult { residue: texts.clone(), bystanders: texts, others: Vec::new(), ignored: Vec::new() });
         }
         if ends { log.ends() } else { log }
     }

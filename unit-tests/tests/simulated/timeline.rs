@@ -4,14 +4,18 @@ use std::sync::Arc;
 
 use harness::{
     adapters::clock::SystemClock,
-    converge::TaskState,
-    event::{Kind, MOST_TASK_CHANGES, TAIL_BYTES, TaskSeen, tail},
+    engine::log::Log,
     journal::{self, Journal},
-    log::Log,
     model::outcome::{EXCERPT_LINES, EXCERPT_WIDTH, Outcome, Owner},
-    plan::StepId,
+    pure::{
+        host::converge::TaskState,
+        run::{
+            event::{Kind, MOST_TASK_CHANGES, TAIL_BYTES, TaskSeen, tail},
+            plan::StepId,
+            state::{RunState, fold},
+        },
+    },
     redact::Redact,
-    state::{RunState, fold},
 };
 use unit_tests::event_log::{failure, task};
 

@@ -3,15 +3,19 @@
 use std::collections::BTreeMap;
 
 use harness::{
-    backup::{Backed, Coverage},
-    canary::{self, Canary, GivenUp, Moment, expected, given_up},
-    compose::{Entry, Env, Resolved, Tree, resolve},
-    converge::ServiceView,
     model::{
         names::{Commit, ServiceName, StackName},
         pack::{Pack, Settings},
     },
-    upgrade::{differs, dropped, flaws},
+    pure::{
+        host::converge::ServiceView,
+        recipe::{
+            backup::{Backed, Coverage},
+            canary::{self, Canary, GivenUp, Moment, expected, given_up},
+            compose::{Entry, Env, Resolved, Tree, resolve},
+            upgrade::{differs, dropped, flaws},
+        },
+    },
 };
 use unit_tests::recording::Recording;
 

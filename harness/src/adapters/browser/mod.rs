@@ -48,8 +48,11 @@ impl Browser for Photographer {
     async fn shot(&self, head: &Head, budget: Duration) -> Result<Shot, NoShot> {
         let unread = |what: String| NoShot::Unread { what };
         self.found().map_err(|what| NoShot::Absent { what: format!("{what}; {BROWSER_REMEDY}") })?;
-        let ran =
-            self.program.run_one(&TestName::reported("shot"), head, budget).await.map_err(|error| unread(error.to_string()))?;
+        let ran = self
+            .program
+            .run_one(&TestName::reported("screenshot"), head, budget)
+            .await
+            .map_err(|error| unread(error.to_string()))?;
         let answer = ran.answer.ok_or_else(|| unread("the browser did not come to an end".into()))?;
         let picture = ran.attachments.into_iter().find(|attached| attached.name == SCREENSHOT);
         let picture = picture.and_then(|attached| attached.bytes.ok());

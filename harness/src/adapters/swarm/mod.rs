@@ -4,12 +4,12 @@ mod call;
 mod data;
 mod exec;
 mod host;
+mod inventory;
 mod look;
-mod nudges;
 mod raw;
 mod room;
 mod tasks;
-mod world;
+mod wake_ups;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,8 +22,8 @@ use futures_util::stream::BoxStream;
 
 use crate::{
     model::names::{ImageRef, ServiceName, StackName, TaskId},
-    ports::{Capacity, Engine, Nudge, Room, Swarm, SwarmError},
-    pure::host::{claim::Claim, cleanup_plan::Removal, converge::ServiceView, inventory::World},
+    ports::{Capacity, Engine, Room, Swarm, SwarmError, WakeUp},
+    pure::host::{claim::Claim, cleanup_plan::Removal, converge::ServiceView, inventory::Inventory},
 };
 
 /// The engine behind a socket.
@@ -71,16 +71,16 @@ impl Swarm for DockerSwarm {
         host::host(&self.docker).await
     }
 
-    async fn world(&self) -> Result<World, SwarmError> {
-        world::world(&self.docker, &self.socket).await
+    async fn inventory(&self) -> Result<Inventory, SwarmError> {
+        inventory::inventory(&self.docker, &self.socket).await
     }
 
-    async fn look(&self, stack: &StackName) -> Result<BTreeMap<ServiceName, ServiceView>, SwarmError> {
+    async fn observe(&self, stack: &StackName) -> Result<BTreeMap<ServiceName, ServiceView>, SwarmError> {
         look::look(&self.docker, &self.socket, stack).await
     }
 
-    async fn nudges(&self, stack: &StackName) -> BoxStream<'static, Nudge> {
-        nudges::nudges(self.docker.clone(), stack.clone())
+    async fn wake_ups(&self, stack: &StackName) -> BoxStream<'static, WakeUp> {
+        wake_ups::wake_ups(self.docker.clone(), stack.clone())
     }
 
     async fn logs(&self, task: &TaskId, lines: u32) -> Result<String, SwarmError> {
@@ -92,7 +92,7 @@ impl Swarm for DockerSwarm {
     }
 
     async fn mark(&self, claim: &Claim, labels: &BTreeMap<String, String>) -> Result<(), SwarmError> {
-        world::mark(&self.docker, claim, labels).await
+        inventory::mark(&self.docker, claim, labels).await
     }
 
     async fn restart(&self, claim: &Claim, service: &ServiceName) -> Result<(), SwarmError> {
@@ -100,6 +100,6 @@ impl Swarm for DockerSwarm {
     }
 
     async fn remove(&self, claim: &Claim, removal: &Removal) -> Result<(), SwarmError> {
-        world::remove(&self.docker, claim, removal).await
+        inventory::remove(&self.docker, claim, removal).await
     }
 }

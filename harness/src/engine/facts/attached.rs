@@ -58,10 +58,10 @@ pub async fn gather(
     let engine = ports.swarm.host().await.map_err(|error| failed(error.into()))?;
     let swarm = engine.swarm.ok_or_else(|| failed(Failure::new(Cause::Engine, "the engine manages no Swarm")))?;
     let swarm = found.engine.get_or_init(|| swarm);
-    let world = ports.swarm.world().await.map_err(|error| failed(error.into()))?;
-    found.keep(world, ports);
+    let inventory = ports.swarm.inventory().await.map_err(|error| failed(error.into()))?;
+    found.keep(inventory, ports);
     let domain = &attached.head.domain;
-    let look = ports.swarm.look(&attached.head.stack).await.map_err(|error| failed(error.into()))?;
+    let look = ports.swarm.observe(&attached.head.stack).await.map_err(|error| failed(error.into()))?;
     if look.is_empty() {
         return Err(Refusal::Request { sentence: format!("nothing of {domain} is on this Swarm any more") });
     }

@@ -15,13 +15,13 @@ use crate::{
         outcome::{Cause, Failure, Owner, Tier},
         pack::{Origin, Pack},
         request::{Request, Source},
-        time::spoken,
+        time::format_duration,
     },
     ports::{AbraError, Call, Checked, Checkout, CheckoutError, Ports, Tag},
     pure::{
         host::{
             claim::{Claim, Claimed},
-            inventory::World,
+            inventory::Inventory,
             preflight::{Check, Needs, Readings, preflight, unfit, waits},
         },
         recipe::{
@@ -88,15 +88,15 @@ pub struct Found {
 #[derive(Debug, Clone)]
 pub struct Earlier {
     /// The Swarm's objects.
-    pub world: World,
+    pub inventory: Inventory,
     /// The `.env` files of the operator's own apps, or why they could not be read.
     pub env_files: Result<BTreeMap<PathBuf, String>, String>,
 }
 
 impl Found {
-    /// Keeps this world, and reads what else a run must not change.
-    fn keep(&self, world: World, ports: &Ports) {
-        self.before.get_or_init(|| Earlier { world, env_files: ports.machine.env_files() });
+    /// Keeps this inventory, and reads what else a run must not change.
+    fn keep(&self, inventory: Inventory, ports: &Ports) {
+        self.before.get_or_init(|| Earlier { inventory, env_files: ports.machine.env_files() });
     }
 }
 
@@ -130,8 +130,8 @@ pub async fn gather(given: Given<'_>, ports: &Ports, log: &Log, folder: &Folder,
         Some(engine) if unfit(&first).is_none() => found.engine.get_or_init(|| engine),
         _ => return Err(refused(log, first)),
     };
-    if let Some(Ok(world)) = readings.world.clone() {
-        found.keep(world, ports);
+    if let Some(Ok(inventory)) = readings.inventory.clone() {
+        found.keep(inventory, ports);
     }
 
     let claim = log
@@ -227,7 +227,7 @@ async fn admitted(needs: &Needs, host: &Host, ports: &Ports, log: &Log, folder: 
         if waiting_for.is_empty() {
             log.record(Kind::Admitted { needs: needs.clone() });
             if !queued.is_empty() {
-                let (waited, last) = (spoken(ports.clock.mono().since(began)), queued.join("; "));
+                let (waited, last) = (format_duration(ports.clock.mono().since(began)), queued.join("; "));
                 log.note(Note::Remark { text: format!("waited {waited} for other runs of this machine, at last for {last}") });
             }
             return;

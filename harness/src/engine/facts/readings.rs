@@ -22,14 +22,14 @@ pub async fn host(host: &Host, ports: &Ports, results: &Path) -> Readings {
         let engine = ports.swarm.host().await;
         (engine, ports.clock.wall())
     };
-    let ((engine, now), world, room, behind) =
-        tokio::join!(engine, ports.swarm.world(), ports.capacity.room(), ports.machine.behind(&host.server));
+    let ((engine, now), inventory, room, behind) =
+        tokio::join!(engine, ports.swarm.inventory(), ports.capacity.room(), ports.machine.behind(&host.server));
     let machine = machine(ports, engine.as_ref().ok(), room.as_ref().ok(), results).await;
     Readings {
         socket: host.engine.display().to_string(),
         engine: Some(engine),
         now: Some(now),
-        world: Some(world),
+        inventory: Some(inventory),
         room: Some(room),
         abra: None,
         behind: Some((host.server.clone(), behind)),
@@ -41,10 +41,10 @@ pub async fn host(host: &Host, ports: &Ports, results: &Path) -> Readings {
 
 /// Reads again what other runs change: the objects, what can run out, the machine.
 pub(super) async fn renew(readings: &mut Readings, ports: &Ports, results: &Path) {
-    let (world, room) = tokio::join!(ports.swarm.world(), ports.capacity.room());
+    let (inventory, room) = tokio::join!(ports.swarm.inventory(), ports.capacity.room());
     let engine = readings.engine.as_ref().and_then(|engine| engine.as_ref().ok());
     readings.machine = Some(machine(ports, engine, room.as_ref().ok(), results).await);
-    (readings.world, readings.room) = (Some(world), Some(room));
+    (readings.inventory, readings.room) = (Some(inventory), Some(room));
 }
 
 async fn machine(ports: &Ports, engine: Option<&Engine>, room: Option<&Room>, results: &Path) -> MachineView {
@@ -79,7 +79,7 @@ pub async fn abra_version(ports: &Ports) -> Result<String, (AbraError, &'static 
 pub(super) fn abra_remedy(error: &AbraError) -> &'static str {
     match error {
         AbraError::Absent { .. } => "name the right program as `abra` in the host file",
-        AbraError::Unreadable { .. } | AbraError::Asked { .. } => "make sure that `abra` in the host file names abra itself",
+        AbraError::Unreadable { .. } | AbraError::RunArgs { .. } => "make sure that `abra` in the host file names abra itself",
         AbraError::Hung { .. } | AbraError::Signalled { .. } => "find out by hand what keeps it from working",
         AbraError::Fatal { .. } | AbraError::NotRun { .. } => "",
     }
@@ -98,5 +98,5 @@ pub async fn images(ports: &Ports, wanted: &BTreeSet<ImageRef>, offline: bool) -
     let began = ports.clock.mono();
     let said = tokio::time::timeout(REGISTRY_PATIENCE, ports.capacity.look_up(&image)).await;
     let silent = |_| SwarmError::Silent { call: "registry look-up".into(), after: REGISTRY_PATIENCE };
-    Lookup::Asked { took: ports.clock.mono().since(began), said: said.map_err(silent).and_then(|said| said), image }
+    Lookup::RunArgs { took: ports.clock.mono().since(began), said: said.map_err(silent).and_then(|said| said), image }
 }

@@ -35,7 +35,7 @@ pub(super) async fn redeploy(context: &Context<'_>, id: &StepId, budget: Duratio
     if !settled.passed() {
         return settled;
     }
-    let outcome = match swarm.look(&head.stack).await {
+    let outcome = match swarm.observe(&head.stack).await {
         Err(error) => unread(&error),
         Ok(services) => match stable::restarted(&stable::running(&before), &services) {
             None => Outcome::Passed,

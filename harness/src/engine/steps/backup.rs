@@ -16,7 +16,7 @@ use crate::{
     pure::{
         host::{
             claim::Claimed,
-            converge::{Goal, Judgement, Watch},
+            converge::{Evaluation, Goal, Watch},
         },
         recipe::{
             backup::{Backed, Coverage, listed, same_snapshot, snapshot_id, snapshot_ids},
@@ -231,34 +231,34 @@ async fn abra(context: &Context<'_>, call: &Call) -> Result<String, Failure> {
 
 /// Waits until nothing moves any more, which takes no time where all stands as it settled. The outcome when it does not come to that.
 async fn still(context: &Context<'_>, id: &StepId, head: &Head, budget: Duration) -> Option<Outcome> {
-    match context.ports.swarm.look(&head.stack).await {
+    match context.ports.swarm.observe(&head.stack).await {
         Ok(services) if stable::restarted(&context.log.state().settled, &services).is_none() => return None,
         Ok(_) | Err(_) => {}
     }
     let mut last = BTreeMap::new();
     let (swarm, clock) = (&*context.ports.swarm, &*context.ports.clock);
-    let judgement = settle::settle(
+    let evaluation = settle::settle(
         swarm,
         clock,
         &head.stack,
         Watch::new(Goal::Settle).with_one_shots(super::deploy::one_shots(context, head)),
         budget,
         |seen| {
-            if let Seen::Looked(look, judgement) = seen {
+            if let Seen::Looked(look, evaluation) = seen {
                 last.clone_from(&look.services);
                 context.log.saw_tasks(id, super::deploy::tasks(head, &look.services));
-                context.log.observe(id, super::deploy::waiting_for(head, judgement));
+                context.log.observe(id, super::deploy::waiting_for(head, evaluation));
             }
         },
     )
     .await;
-    match judgement {
-        Judgement::Settled { .. } | Judgement::Waiting { .. } => {
+    match evaluation {
+        Evaluation::Settled { .. } | Evaluation::Waiting { .. } => {
             context.log.note(Note::Settled { tasks: stable::running(&last) });
             None
         }
-        Judgement::Failed(failures) => Some(super::deploy::worst(failures)),
-        Judgement::Unverified(gap) => Some(Outcome::Unverified(gap)),
+        Evaluation::Failed(failures) => Some(super::deploy::worst(failures)),
+        Evaluation::Unverified(gap) => Some(Outcome::Unverified(gap)),
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Context,
-    cleanup::{Outside, Pace, until_zero},
+    cleanup::{Outside, Pace, cleanup_until_empty},
     unread,
 };
 use crate::{
@@ -25,24 +25,24 @@ pub(super) async fn clean(context: &Context<'_>, budget: Duration) -> Outcome {
         .collect();
     let claims = context.log.claims();
     if claims.is_empty() && children.is_empty() {
-        // An engine that was refused may be one that never shows its world, which a sweep would wait for.
+        // An engine that was refused may be one that never shows its inventory, which a sweep would wait for.
         return Outcome::Passed;
     }
-    let swept = match until_zero(outside, &claims, &children, pace).await {
-        Ok(swept) => swept,
+    let report = match cleanup_until_empty(outside, &claims, &children, pace).await {
+        Ok(report) => report,
         Err(error) => return unread(&error),
     };
-    context.touched.borrow_mut().extend(swept.touched.iter().cloned());
-    for pid in &swept.ended {
+    context.touched.borrow_mut().extend(report.touched.iter().cloned());
+    for pid in &report.ended {
         context.log.record(Kind::ChildEnded { pid: *pid });
     }
-    for what in &swept.released {
+    for what in &report.released {
         context.log.record(Kind::Released { what: what.clone() });
     }
-    if swept.clean() {
+    if report.clean() {
         return Outcome::Passed;
     }
-    let left: Vec<String> = swept.residue.iter().map(ToString::to_string).chain(swept.living).collect();
+    let left: Vec<String> = report.leaked.iter().map(ToString::to_string).chain(report.living).collect();
     let message = format!("not all of the run is gone: {}", left.join("; "));
     Outcome::Failed(Failure::new(Cause::Engine, message).owned_by(Owner::Infrastructure))
 }

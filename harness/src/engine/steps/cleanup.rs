@@ -13,8 +13,8 @@ use crate::{
     ports::{Child, Children, Clock, Data, Files, Ports, Swarm, SwarmError},
     pure::host::{
         claim::{Claim, Claimed},
-        cleanup_plan::{Left, Sweep, Why, released, sweep},
-        inventory::{ObjectId, World},
+        cleanup_plan::{CleanupPlan, Left, Why, cleanup_plan, released},
+        inventory::{Inventory, ObjectId},
     },
 };
 
@@ -50,7 +50,7 @@ pub struct Pace {
     /// How long it is waited for others to let go of what blocks, once nothing else is left.
     pub patience: Duration,
     /// How many looks in a row must show nothing: one alone may fall between the death of a child and what it had begun.
-    pub empty_looks: u32,
+    pub empty_observations: u32,
     /// How long after the first look that the engine answers there must be another one that shows nothing. See [`IN_FLIGHT`].
     pub settle: Duration,
 }
@@ -69,7 +69,7 @@ impl Default for Pace {
             budget: Duration::from_secs(120),
             poll: Duration::from_millis(60),
             patience: Duration::from_secs(5),
-            empty_looks: 2,
+            empty_observations: 2,
             settle: Duration::ZERO,
         }
     }
@@ -77,29 +77,29 @@ impl Default for Pace {
 
 /// What a sweep did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Swept {
+pub struct CleanupReport {
     /// What was removed, in words, in the order of removal.
     pub removed: Vec<String>,
     /// The objects that calls of the sweep named.
     pub touched: BTreeSet<ObjectId>,
     /// What is left, and why.
-    pub residue: Vec<Left>,
+    pub leaked: Vec<Left>,
     /// The claims of which nothing is left.
     pub released: BTreeSet<Claimed>,
     /// The children that have ended, by their process ids.
     pub ended: Vec<i32>,
     /// Sentences about children that could not be ended.
     pub living: Vec<String>,
-    /// How often the world was looked at.
+    /// How often the inventory was looked at.
     pub looks: u32,
     /// How long it took.
     pub took: Duration,
 }
 
-impl Swept {
+impl CleanupReport {
     /// Whether nothing is left.
     pub fn clean(&self) -> bool {
-        self.residue.is_empty() && self.living.is_empty()
+        self.leaked.is_empty() && self.living.is_empty()
     }
 }
 
@@ -108,57 +108,62 @@ impl Swept {
 ///
 /// All claims are one run's. An engine that does not answer is asked again until the budget is used up; its last error is
 /// returned only when there was not a single look.
-pub async fn until_zero(outside: Outside<'_>, claims: &[Claim], children: &[Child], pace: Pace) -> Result<Swept, SwarmError> {
-    until_zero_by(sweep, outside, claims, children, pace).await
-}
-
-/// [`until_zero`] with another decision, so that tests can show what a wrong one does.
-pub async fn until_zero_by(
-    decide: impl Fn(&[Claim], &World) -> Sweep,
+pub async fn cleanup_until_empty(
     outside: Outside<'_>,
     claims: &[Claim],
     children: &[Child],
     pace: Pace,
-) -> Result<Swept, SwarmError> {
+) -> Result<CleanupReport, SwarmError> {
+    cleanup_until_empty_by(cleanup_plan, outside, claims, children, pace).await
+}
+
+/// [`cleanup_until_empty`] with another decision, so that tests can show what a wrong one does.
+pub async fn cleanup_until_empty_by(
+    decide: impl Fn(&[Claim], &Inventory) -> CleanupPlan,
+    outside: Outside<'_>,
+    claims: &[Claim],
+    children: &[Child],
+    pace: Pace,
+) -> Result<CleanupReport, SwarmError> {
     let started = outside.clock.mono();
-    let mut swept = Swept::default();
-    end_children(outside, children, pace, &mut swept).await;
+    let mut report = CleanupReport::default();
+    end_children(outside, children, pace, &mut report).await;
     let watched: Vec<PathBuf> = claims.iter().filter_map(path).collect();
     let mut refusals: BTreeMap<String, String> = BTreeMap::new();
     let mut empty = 0;
-    let mut last: Option<Sweep> = None;
+    let mut last: Option<CleanupPlan> = None;
     let mut blocked_since: Option<Mono> = None;
     let mut snapshots = unlisted(claims);
     let mut first: Option<Mono> = None;
     let mut settled = false;
     loop {
         let over = outside.clock.mono().since(started) >= pace.budget;
-        match outside.swarm.world().await {
+        match outside.swarm.inventory().await {
             Err(error) if over && last.is_none() => return Err(error),
             Err(_) if over => break,
             Err(_) => empty = 0,
-            Ok(mut world) => {
+            Ok(mut inventory) => {
                 if first.is_none() {
-                    until_restored(outside, claims, &mut swept).await;
+                    until_restored(outside, claims, &mut report).await;
                 }
                 let first = *first.get_or_insert(outside.clock.mono());
-                world.files = outside.files.digests(&watched);
-                world.snapshots.clone_from(&snapshots);
-                swept.looks += 1;
-                let now = decide(claims, &world);
+                inventory.files = outside.files.digests(&watched);
+                inventory.snapshots.clone_from(&snapshots);
+                report.looks += 1;
+                let now = decide(claims, &inventory);
                 let idle = now.remove.is_empty() && now.files.is_empty() && now.snapshots.is_empty();
                 // Claims that are refused stay so; they do not keep the others from being known to be zero.
                 empty = if idle && now.waiting.is_empty() && now.blocked.is_empty() { empty + 1 } else { 0 };
                 let only_blocked = idle && now.waiting.iter().all(|left| left.why == Why::OthersFirst) && !now.blocked.is_empty();
                 blocked_since = only_blocked.then(|| blocked_since.unwrap_or(outside.clock.mono()));
                 let stuck = blocked_since.is_some_and(|since| outside.clock.mono().since(since) >= pace.patience);
-                settled = empty >= pace.empty_looks && outside.clock.mono().since(first) >= pace.settle;
+                settled = empty >= pace.empty_observations && outside.clock.mono().since(first) >= pace.settle;
                 let done = settled || stuck || over;
-                let acted = !done && act(outside, &now, &mut refusals, &mut swept).await;
+                let acted = !done && act(outside, &now, &mut refusals, &mut report).await;
                 // A backup that was given up goes on in its service as long as it finds the app; nothing is known of it before.
                 let app_gone = now.remove.is_empty() && now.waiting.iter().all(|left| left.why == Why::OthersFirst);
                 if !done && app_gone && !now.snapshots.is_empty() {
-                    forget(outside, &now.snapshots, &mut snapshots, &mut refusals, &mut swept).await;
+                    forget(outside, &now.snapshots, &mut snapshots, &mut refusals, &mut report).await;
                 }
                 last = Some(now);
                 if done {
@@ -169,18 +174,18 @@ pub async fn until_zero_by(
                 }
             }
         }
-        tokio::time::sleep(if empty >= pace.empty_looks { WATCH_POLL } else { pace.poll }).await;
+        tokio::time::sleep(if empty >= pace.empty_observations { WATCH_POLL } else { pace.poll }).await;
     }
     if let Some(last) = last {
         if settled || pace.settle.is_zero() {
-            swept.released = released(claims, &last);
+            report.released = released(claims, &last);
         }
         // Snapshots that nobody could list stay claimed, so that the janitor looks again.
-        swept.released.retain(|what| !matches!(what, Claimed::Snapshots { app, .. } if !snapshots.contains_key(app)));
-        swept.residue = residue(last, &refusals);
+        report.released.retain(|what| !matches!(what, Claimed::Snapshots { app, .. } if !snapshots.contains_key(app)));
+        report.leaked = residue(last, &refusals);
     }
-    swept.took = outside.clock.mono().since(started);
-    Ok(swept)
+    report.took = outside.clock.mono().since(started);
+    Ok(report)
 }
 
 fn path(claim: &Claim) -> Option<PathBuf> {
@@ -192,7 +197,7 @@ fn path(claim: &Claim) -> Option<PathBuf> {
 
 /// Waits for restores that go on in a backup service although nobody waits for them; their volumes must not go before. One of which nothing is
 /// known holds nothing up, and is told.
-async fn until_restored(outside: Outside<'_>, claims: &[Claim], swept: &mut Swept) {
+async fn until_restored(outside: Outside<'_>, claims: &[Claim], report: &mut CleanupReport) {
     for claim in claims {
         let Claimed::Snapshots { app, .. } = claim.what() else { continue };
         let mut ended = outside.data.restored(claim).await;
@@ -200,7 +205,7 @@ async fn until_restored(outside: Outside<'_>, claims: &[Claim], swept: &mut Swep
             ended = outside.data.restored(claim).await;
         }
         if let Err(error) = ended {
-            swept.living.push(format!("a restore of {app} may still go on: {error}"));
+            report.living.push(format!("a restore of {app} may still go on: {error}"));
         }
     }
 }
@@ -221,14 +226,14 @@ async fn forget(
     claims: &[Claim],
     snapshots: &mut BTreeMap<Domain, Vec<String>>,
     refusals: &mut BTreeMap<String, String>,
-    swept: &mut Swept,
+    report: &mut CleanupReport,
 ) {
     for claim in claims {
         let Claimed::Snapshots { app, .. } = claim.what() else { continue };
         let ids = match outside.data.snapshots(claim).await {
             Ok(ids) => ids,
             Err(error) => {
-                swept.living.push(format!("snapshots of {app} cannot be looked for: {error}"));
+                report.living.push(format!("snapshots of {app} cannot be looked for: {error}"));
                 snapshots.remove(app);
                 continue;
             }
@@ -245,8 +250,8 @@ async fn forget(
             Ok(left) => {
                 let what = claim.what().to_string();
                 // It is looked again as long as something is left, which is no further removal.
-                if left.len() < ids.len() && !swept.removed.contains(&what) {
-                    swept.removed.push(what);
+                if left.len() < ids.len() && !report.removed.contains(&what) {
+                    report.removed.push(what);
                 }
                 snapshots.insert(app.clone(), left);
             }
@@ -257,18 +262,23 @@ async fn forget(
     }
 }
 
-async fn end_children(outside: Outside<'_>, children: &[Child], pace: Pace, swept: &mut Swept) {
+async fn end_children(outside: Outside<'_>, children: &[Child], pace: Pace, report: &mut CleanupReport) {
     let ended = join_all(children.iter().map(|child| outside.children.end(child, pace.patience))).await;
     for (child, ended) in children.iter().zip(ended) {
         match ended {
-            Ok(()) => swept.ended.push(child.pid),
-            Err(error) => swept.living.push(error.to_string()),
+            Ok(()) => report.ended.push(child.pid),
+            Err(error) => report.living.push(error.to_string()),
         }
     }
 }
 
 /// Removes all that can be removed now, beside each other, and says whether anything was.
-async fn act(outside: Outside<'_>, now: &Sweep, refusals: &mut BTreeMap<String, String>, swept: &mut Swept) -> bool {
+async fn act(
+    outside: Outside<'_>,
+    now: &CleanupPlan,
+    refusals: &mut BTreeMap<String, String>,
+    report: &mut CleanupReport,
+) -> bool {
     let done = join_all(now.remove.iter().map(|(claim, removal)| outside.swarm.remove(claim, removal))).await;
     let objects = now.remove.iter().map(|(_, removal)| (removal.to_string(), Some(&removal.object)));
     let done = done.into_iter().map(|done| done.map_err(|error| error.to_string()));
@@ -279,14 +289,14 @@ async fn act(outside: Outside<'_>, now: &Sweep, refusals: &mut BTreeMap<String, 
     }
     let mut acted = false;
     for ((what, object), done) in results {
-        swept.touched.extend(object.cloned());
+        report.touched.extend(object.cloned());
         match done {
             Ok(()) => {
                 refusals.remove(&what);
                 // What is still listed after its removal is on its way out; that is waited for, not repeated at full speed.
-                if !swept.removed.contains(&what) {
+                if !report.removed.contains(&what) {
                     acted = true;
-                    swept.removed.push(what);
+                    report.removed.push(what);
                 }
             }
             // It is tried again after the next look, which shows whether it is still there and why.
@@ -298,7 +308,7 @@ async fn act(outside: Outside<'_>, now: &Sweep, refusals: &mut BTreeMap<String, 
     acted
 }
 
-fn residue(last: Sweep, refusals: &BTreeMap<String, String>) -> Vec<Left> {
+fn residue(last: CleanupPlan, refusals: &BTreeMap<String, String>) -> Vec<Left> {
     let due = |claim: &Claim, what: String| {
         let why = refusals.get(&what).map_or(Why::OutOfTime, |message| Why::Refused { message: message.clone() });
         Left { claimed: claim.what().clone(), what, why }

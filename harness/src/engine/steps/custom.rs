@@ -8,7 +8,7 @@ use crate::{
         outcome::{Cause, Failure, Gap, Outcome, Owner, SkipReason, Tier},
         pack::{CustomTest, Origin, TestName},
         protocol::{Answer, Ended},
-        time::{millis, spoken},
+        time::{format_duration, millis},
     },
     ports::{Attached, Exited, ProgramError, Ran},
     pure::run::{
@@ -134,13 +134,13 @@ pub fn told(test: &TestName, ran: &Ran) -> Outcome {
         let (exit, signal, how) = match ran.exited {
             Exited::Code(code) => (Some(code), None, format!("ended with exit code {code}")),
             Exited::Signal(signal) => (None, Some(signal), format!("was ended by signal {signal}")),
-            Exited::Deadline(after) => (None, None, format!("was ended after {}", spoken(after))),
+            Exited::Deadline(after) => (None, None, format!("was ended after {}", format_duration(after))),
         };
         failed(Cause::TestCrashed { exit, signal }, format!("its process {how}{what}"))
     };
     if let Exited::Deadline(after) = ran.exited {
         let after_ms = millis(after);
-        return failed(Cause::TestTimedOut { after_ms }, format!("its process did not end within {}", spoken(after)));
+        return failed(Cause::TestTimedOut { after_ms }, format!("its process did not end within {}", format_duration(after)));
     }
     match (ran.answer.as_ref().map(|answer| &answer.ended), ran.exited) {
         (None, _) => crashed(" before it had said how the test ended"),
@@ -158,7 +158,7 @@ pub fn told(test: &TestName, ran: &Ran) -> Outcome {
         }
         (Some(Ended::Panicked { sentence }), _) => failed(Cause::TestPanicked, format!("it panicked: {sentence}")),
         (Some(Ended::TimedOut { after_ms }), _) => {
-            let after = spoken(Duration::from_millis(*after_ms));
+            let after = format_duration(Duration::from_millis(*after_ms));
             failed(Cause::TestTimedOut { after_ms: *after_ms }, format!("it did not end within {after}"))
         }
     }

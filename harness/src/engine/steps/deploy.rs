@@ -21,7 +21,7 @@ use crate::{
     pure::{
         host::{
             claim::{Claim, Claimed},
-            converge::{Blocker, Endpoint, Goal, Judgement, Marks, ServiceView, TaskState, Watch},
+            converge::{Blocker, Endpoint, Evaluation, Goal, Marks, ServiceView, TaskState, Watch},
             preflight::Topic,
         },
         recipe::lint::{self, Linted},
@@ -91,7 +91,7 @@ pub(super) async fn upgrade(context: &Context<'_>, id: &StepId, budget: Duration
     context.log.note(Note::Runs { subject: Subject::Mixed });
     let call = Call::Deploy { domain: head.domain.clone(), version: None };
     if let Err(error) = context.ports.abra.call(&call, Some(&claim), ABRA_PATIENCE).await {
-        if swarm.look(&head.stack).await.is_ok_and(|services| same_specs(&before, &services)) {
+        if swarm.observe(&head.stack).await.is_ok_and(|services| same_specs(&before, &services)) {
             context.log.note(Note::Runs { subject: Subject::Base });
         }
         return Outcome::Failed(refused(error));
@@ -104,7 +104,7 @@ pub(super) async fn upgrade(context: &Context<'_>, id: &StepId, budget: Duration
     match &outcome {
         Outcome::Passed => context.log.note(Note::Runs { subject: Subject::Head }),
         Outcome::Failed(_) | Outcome::Unverified(_) | Outcome::Skipped(_) => {
-            if swarm.look(&head.stack).await.is_ok_and(|services| same_specs(&before, &services)) {
+            if swarm.observe(&head.stack).await.is_ok_and(|services| same_specs(&before, &services)) {
                 context.log.note(Note::Runs { subject: Subject::Base });
             }
         }
@@ -115,13 +115,13 @@ pub(super) async fn upgrade(context: &Context<'_>, id: &StepId, budget: Duration
 /// The app with its claim, and what runs of it; else what came of looking.
 pub(super) async fn standing(context: &Context<'_>) -> Result<(Head, Claim, BTreeMap<ServiceName, ServiceView>), Outcome> {
     let (head, claim) = claimed(context).map_err(Outcome::Failed)?;
-    let services = context.ports.swarm.look(&head.stack).await.map_err(|error| unread(&error))?;
+    let services = context.ports.swarm.observe(&head.stack).await.map_err(|error| unread(&error))?;
     Ok((head, claim, services))
 }
 
 /// The watch for what was asked for just now, over what ran `before`; else what came of looking.
 pub(super) async fn watch_for_what_was_asked(context: &Context<'_>, head: &Head, before: Marks) -> Result<Watch, Outcome> {
-    let services = context.ports.swarm.look(&head.stack).await.map_err(|error| unread(&error))?;
+    let services = context.ports.swarm.observe(&head.stack).await.map_err(|error| unread(&error))?;
     Ok(Watch::new(Goal::Upgrade(Marks::of(&services))).coming_from(before))
 }
 
@@ -144,19 +144,19 @@ pub(super) async fn settles(context: &Context<'_>, id: &StepId, head: &Head, wat
     let patience = budget.saturating_sub(ABRA_PATIENCE);
     let watch = watch.with_one_shots(one_shots(context, head));
     let mut services = BTreeMap::new();
-    let judgement = settle::settle(swarm, clock, &head.stack, watch, patience, |seen| {
-        if let Seen::Looked(look, judgement) = seen {
+    let evaluation = settle::settle(swarm, clock, &head.stack, watch, patience, |seen| {
+        if let Seen::Looked(look, evaluation) = seen {
             services.clone_from(&look.services);
             context.log.saw_tasks(id, tasks(head, &look.services));
-            context.log.observe(id, waiting_for(head, judgement));
+            context.log.observe(id, waiting_for(head, evaluation));
         }
     })
     .await;
-    let outcome = match judgement {
-        Judgement::Settled { .. } => Outcome::Passed,
-        Judgement::Failed(failures) => worst(failures),
-        Judgement::Unverified(gap) => Outcome::Unverified(gap),
-        Judgement::Waiting { .. } => Outcome::Failed(defect("the watch ended while it still waited")),
+    let outcome = match evaluation {
+        Evaluation::Settled { .. } => Outcome::Passed,
+        Evaluation::Failed(failures) => worst(failures),
+        Evaluation::Unverified(gap) => Outcome::Unverified(gap),
+        Evaluation::Waiting { .. } => Outcome::Failed(defect("the watch ended while it still waited")),
     };
     // What was judged is what is noted: another look might fail, or show what came after.
     note(context, head, &services);
@@ -185,7 +185,7 @@ fn claimed(context: &Context<'_>) -> Result<(Head, Claim), Failure> {
 async fn appears(context: &Context<'_>, id: &StepId, head: &Head) -> Result<(), Failure> {
     let (host, clock) = (context.host, &*context.ports.clock);
     let began = clock.mono();
-    while context.ports.swarm.look(&head.stack).await.is_ok_and(|services| services.is_empty()) {
+    while context.ports.swarm.observe(&head.stack).await.is_ok_and(|services| services.is_empty()) {
         if clock.mono().since(began) >= APPEARS {
             let (server, engine, stack) = (&host.server, host.engine.display(), &head.stack);
             let check = Topic::SameSwarm.name().to_owned();
@@ -210,8 +210,8 @@ pub(super) fn tasks(head: &Head, services: &BTreeMap<ServiceName, ServiceView>) 
     services.iter().flat_map(of).collect()
 }
 
-pub(super) fn waiting_for(head: &Head, judgement: &Judgement) -> Vec<String> {
-    let Judgement::Waiting { on, .. } = judgement else { return Vec::new() };
+pub(super) fn waiting_for(head: &Head, evaluation: &Evaluation) -> Vec<String> {
+    let Evaluation::Waiting { on, .. } = evaluation else { return Vec::new() };
     let line = |blocker: &Blocker| match &blocker.service {
         Some(service) => format!("{}: {}", head.stack.short(service), blocker.why),
         None => blocker.why.clone(),

@@ -10,7 +10,7 @@ use crate::{
     model::{
         outcome::{Cause, Failure, Gap, Outcome, SkipReason},
         pack::{CustomTest, TestName},
-        time::{millis, spoken},
+        time::{format_duration, millis},
     },
     ports::{Exited, Ran},
     pure::run::plan::StepId,
@@ -55,7 +55,7 @@ pub fn told(test: &TestName, ran: &Ran) -> Outcome {
         }
         Exited::Deadline(after) => {
             let after_ms = millis(after);
-            failed(Cause::TestTimedOut { after_ms }, format!("it did not end within {}", spoken(after)))
+            failed(Cause::TestTimedOut { after_ms }, format!("it did not end within {}", format_duration(after)))
         }
     }
 }

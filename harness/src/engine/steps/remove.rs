@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     ABRA_PATIENCE, Context,
-    cleanup::{Outside, Pace, until_zero_by},
+    cleanup::{Outside, Pace, cleanup_until_empty_by},
     unread,
 };
 use crate::{
@@ -12,15 +12,15 @@ use crate::{
     ports::Call,
     pure::host::{
         claim::Claimed,
-        cleanup_plan::sweep,
-        inventory::{ObjectKind, World},
+        cleanup_plan::cleanup_plan,
+        inventory::{Inventory, ObjectKind},
     },
 };
 
 /// What `abra app undeploy` leaves: the app's data.
 const DATA: [ObjectKind; 3] = [ObjectKind::Volume, ObjectKind::Secret, ObjectKind::Config];
 
-/// Removes the app; with `data` its volumes, its secrets and its `.env` too. What is left is swept as at the end of the run, under the
+/// Removes the app; with `data` its volumes, its secrets and its `.env` too. What is left is report as at the end of the run, under the
 /// run's claims, which stay.
 pub(super) async fn remove(context: &Context<'_>, budget: Duration, data: bool) -> Outcome {
     removed(context, budget, data).await.unwrap_or_else(Outcome::Failed)
@@ -36,16 +36,19 @@ async fn removed(context: &Context<'_>, budget: Duration, data: bool) -> Result<
     }
     let outside = Outside::of(context.ports);
     let pace = Pace { budget: budget.saturating_sub(ABRA_PATIENCE + Pace::default().patience), ..Pace::default() };
-    let seen = |world: &World| if data { world.clone() } else { world.without(&DATA) };
-    let swept = match until_zero_by(|claims, world| sweep(claims, &seen(world)), outside, &claims, &[], pace).await {
-        Ok(swept) => swept,
-        Err(error) => return Ok(unread(&error)),
-    };
-    context.touched.borrow_mut().extend(swept.touched.iter().cloned());
-    match swept.clean() {
+    let seen = |inventory: &Inventory| if data { inventory.clone() } else { inventory.without(&DATA) };
+    let report =
+        match cleanup_until_empty_by(|claims, inventory| cleanup_plan(claims, &seen(inventory)), outside, &claims, &[], pace)
+            .await
+        {
+            Ok(report) => report,
+            Err(error) => return Ok(unread(&error)),
+        };
+    context.touched.borrow_mut().extend(report.touched.iter().cloned());
+    match report.clean() {
         true => Ok(Outcome::Passed),
         false => {
-            let left: Vec<String> = swept.residue.iter().map(ToString::to_string).collect();
+            let left: Vec<String> = report.leaked.iter().map(ToString::to_string).collect();
             let message = format!("the app could not be removed: {}", left.join("; "));
             Err(Failure::new(Cause::Engine, message).owned_by(Owner::Infrastructure))
         }

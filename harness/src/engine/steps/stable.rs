@@ -28,7 +28,7 @@ pub(super) async fn stable(context: &Context<'_>, id: &StepId) -> Outcome {
     if settled.is_empty() {
         return Outcome::Unverified(Gap::NotRun { because: "it is not known on which tasks the app settled".into() });
     }
-    let services = match context.ports.swarm.look(&head.stack).await {
+    let services = match context.ports.swarm.observe(&head.stack).await {
         Ok(services) => services,
         Err(error) => return unread(&error),
     };

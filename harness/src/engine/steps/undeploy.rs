@@ -22,7 +22,7 @@ pub(super) async fn undeploy(context: &Context<'_>) -> Outcome {
     // A deploy that was refused or cut off may not have come as far as the Swarm; abra would call that an error. What it
     // deployed where we do not see it only abra can remove.
     let (look_patience, patience) = if state.cancel.is_some() { (HURRY, HURRY) } else { (LOOK_PATIENCE, ABRA_PATIENCE) };
-    let look = tokio::time::timeout(look_patience, context.ports.swarm.look(&head.stack)).await;
+    let look = tokio::time::timeout(look_patience, context.ports.swarm.observe(&head.stack)).await;
     if !context.unseen.get() && look.is_ok_and(|look| look.is_ok_and(|services| services.is_empty())) {
         return nothing;
     }

@@ -24,7 +24,7 @@ pub(super) async fn verify_compose(context: &Context<'_>, id: &StepId) -> Outcom
         Ok(head) => head,
         Err(failure) => return Outcome::Failed(failure),
     };
-    let services = match context.ports.swarm.look(&head.stack).await {
+    let services = match context.ports.swarm.observe(&head.stack).await {
         Ok(services) => services,
         Err(error) => return unread(&error),
     };

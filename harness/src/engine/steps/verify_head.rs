@@ -31,7 +31,7 @@ pub(super) async fn verify_head(context: &Context<'_>, id: &StepId) -> Outcome {
 async fn proved(context: &Context<'_>, id: &StepId) -> Result<Outcome, Failure> {
     let head = context.head()?;
     let (_, before) = context.base()?;
-    let live = match context.ports.swarm.look(&head.stack).await {
+    let live = match context.ports.swarm.observe(&head.stack).await {
         Ok(services) => services,
         Err(error) => return Ok(unread(&error)),
     };
@@ -79,9 +79,9 @@ async fn remove(context: &Context<'_>, head: &Head, dropped: &[ServiceName]) -> 
         return Ok(());
     }
     let claim = context.claim(Claimed::Stack { name: head.stack.clone() })?;
-    let world = context.ports.swarm.world().await?;
+    let inventory = context.ports.swarm.inventory().await?;
     for name in dropped {
-        let object = world.objects.iter().find(|(id, object)| id.kind == ObjectKind::Service && object.name == name.as_str());
+        let object = inventory.objects.iter().find(|(id, object)| id.kind == ObjectKind::Service && object.name == name.as_str());
         let Some((object, _)) = object else { continue };
         let removal = Removal { object: object.clone(), name: name.to_string() };
         context.ports.swarm.remove(&claim, &removal).await?;

@@ -176,23 +176,23 @@ impl fmt::Display for TestName {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CanaryAct {
     /// Puts it into the app's data.
-    Plant,
-    /// Looks whether it is there and whole.
+    Seed,
+    /// Checks that it is there and whole.
     Check,
-    /// Spoils it, so that only a restore brings it back.
-    Spoil,
+    /// Corrupts it, so that only a restore brings it back.
+    Corrupt,
 }
 
 impl CanaryAct {
     /// All acts in the order of a canary's life.
-    pub const ALL: [CanaryAct; 3] = [CanaryAct::Plant, CanaryAct::Check, CanaryAct::Spoil];
+    pub const ALL: [CanaryAct; 3] = [CanaryAct::Seed, CanaryAct::Check, CanaryAct::Corrupt];
 
     /// The act's name.
     pub fn name(self) -> &'static str {
         match self {
-            CanaryAct::Plant => "plant",
+            CanaryAct::Seed => "seed",
             CanaryAct::Check => "check",
-            CanaryAct::Spoil => "spoil",
+            CanaryAct::Corrupt => "corrupt",
         }
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     model::names::{Domain, EngineId, RunId, ServiceName, StackName},
-    pure::host::inventory::{Object, ObjectId, ObjectKind, World},
+    pure::host::inventory::{Inventory, Object, ObjectId, ObjectKind},
 };
 
 /// The word that `what` is `run`'s on the Swarm `engine`, written to the journal before the act that makes it true.
@@ -43,21 +43,21 @@ impl Claim {
         &self.what
     }
 
-    /// Whether the object of `world` is this claim's. An object of another Swarm never is.
+    /// Whether the object of `inventory` is this claim's. An object of another Swarm never is.
     ///
     /// The name is the claim. An object with another stack's label is never ours, however its name begins; one without a
     /// stack label (abra makes its secrets so) is the stack's with the longest name that owns it. One with our label and
     /// another name, as a compose file can ask for, is ours if nobody can have labelled it afterwards.
-    pub fn covers(&self, world: &World, id: &ObjectId) -> bool {
-        let Some(object) = world.objects.get(id) else { return false };
-        if world.engine != self.engine {
+    pub fn covers(&self, inventory: &Inventory, id: &ObjectId) -> bool {
+        let Some(object) = inventory.objects.get(id) else { return false };
+        if inventory.engine != self.engine {
             return false;
         }
         match &self.what {
             Claimed::Stack { name } => match &object.stack {
                 Some(label) if label == name => name.owns(&object.name) || labels_are_fixed(id.kind),
                 Some(_) => false,
-                None => name.owns(&object.name) && !owned_by_longer(world, name, object),
+                None => name.owns(&object.name) && !owned_by_longer(inventory, name, object),
             },
             Claimed::Marker { name } => id.kind == ObjectKind::Config && object.stack.is_none() && object.name == *name,
             Claimed::EnvFile { .. } | Claimed::Dir { .. } | Claimed::Snapshots { .. } => false,
@@ -90,10 +90,10 @@ fn labels_are_fixed(kind: ObjectKind) -> bool {
     }
 }
 
-/// Whether a stack of this world whose name goes on where `ours` ends owns the object: `shop_extra` owns `shop_extra_pw_v1`.
-fn owned_by_longer(world: &World, ours: &StackName, object: &Object) -> bool {
+/// Whether a stack of this inventory whose name goes on where `ours` ends owns the object: `shop_extra` owns `shop_extra_pw_v1`.
+fn owned_by_longer(inventory: &Inventory, ours: &StackName, object: &Object) -> bool {
     let longer = |stack: &StackName| stack.as_str().len() > ours.as_str().len() && stack.owns(&object.name);
-    world.objects.values().filter_map(|other| other.stack.as_ref()).any(longer)
+    inventory.objects.values().filter_map(|other| other.stack.as_ref()).any(longer)
 }
 
 impl Claimed {

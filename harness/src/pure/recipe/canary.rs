@@ -23,16 +23,18 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Moment {
-    /// Right after they were planted.
-    Planted,
+    /// Right after they were seeded.
+    #[serde(alias = "seeded")]
+    Seeded,
     /// After the upgrade.
     AfterUpgrade,
     /// After all services were started again.
     AfterRestart,
     /// After the app was removed and installed again with its data kept.
     AfterReinstall,
-    /// After they were spoiled: now the check has to fail.
-    Spoiled,
+    /// After they were corrupted: now the check has to fail.
+    #[serde(alias = "corrupted")]
+    Corrupted,
     /// After the restore.
     AfterRestore,
     /// After the restore into an app that had been removed with all its data.
@@ -43,11 +45,11 @@ impl Moment {
     /// The word in results.
     pub fn name(self) -> &'static str {
         match self {
-            Moment::Planted => "planted",
+            Moment::Seeded => "seeded",
             Moment::AfterUpgrade => "after-upgrade",
             Moment::AfterRestart => "after-restart",
             Moment::AfterReinstall => "after-reinstall",
-            Moment::Spoiled => "spoiled",
+            Moment::Corrupted => "corrupted",
             Moment::AfterRestore => "after-restore",
             Moment::AfterDisaster => "after-disaster",
         }
@@ -103,7 +105,7 @@ pub fn nonce(run: &str, canary: &Canary) -> String {
 }
 
 /// What a spoiled canary consists of.
-pub const SPOILED: &str = "spoiled\n";
+pub const CORRUPTED: &str = "spoiled\n";
 
 /// What a row of this run holds.
 pub fn row(run: &str) -> String {
@@ -227,7 +229,7 @@ pub struct CanaryState {
 impl CanaryState {
     /// Whether it was planted well, the last time it was.
     pub fn sound(&self) -> bool {
-        self.seen.get(&Moment::Planted).is_some_and(Outcome::passed)
+        self.seen.get(&Moment::Seeded).is_some_and(Outcome::passed)
     }
 
     /// Whether the upgrade lost it.

@@ -5,7 +5,7 @@
 use crate::model::pack::{CanaryAct, Database, DatabaseKind};
 
 /// What a spoiled row holds.
-pub const SPOILED: &str = "spoiled";
+pub const CORRUPTED: &str = "corrupted";
 
 /// The command that does `act` with the row `nonce`. A check prints what the row holds.
 pub fn command(database: &Database, act: CanaryAct, nonce: &str) -> Vec<String> {
@@ -93,11 +93,11 @@ fn unescaped(value: &str) -> String {
 
 fn sql(act: CanaryAct, nonce: &str, text: &str) -> String {
     match act {
-        CanaryAct::Plant => format!(
+        CanaryAct::Seed => format!(
             "CREATE TABLE IF NOT EXISTS taster_canary (nonce {text}); DELETE FROM taster_canary; INSERT INTO taster_canary VALUES ('{nonce}');"
         ),
         CanaryAct::Check => "SELECT nonce FROM taster_canary;".to_owned(),
-        CanaryAct::Spoil => format!("UPDATE taster_canary SET nonce = '{SPOILED}';"),
+        CanaryAct::Corrupt => format!("UPDATE taster_canary SET nonce = '{CORRUPTED}';"),
     }
 }
 
@@ -159,9 +159,9 @@ fn redis_client(database: &Database) -> String {
 fn redis(database: &Database, act: CanaryAct, nonce: &str) -> String {
     let client = redis_client(database);
     match act {
-        CanaryAct::Plant => format!("{client} redis-cli SET taster_canary {nonce} && redis-cli SAVE"),
+        CanaryAct::Seed => format!("{client} redis-cli SET taster_canary {nonce} && redis-cli SAVE"),
         CanaryAct::Check => format!("{client} redis-cli GET taster_canary"),
-        CanaryAct::Spoil => format!("{client} redis-cli SET taster_canary {SPOILED} && redis-cli SAVE"),
+        CanaryAct::Corrupt => format!("{client} redis-cli SET taster_canary {CORRUPTED} && redis-cli SAVE"),
     }
 }
 
@@ -280,7 +280,7 @@ mod tests {
             path: Some("/data/a b.db".into()),
             ..database(DatabaseKind::Postgres)
         };
-        let call = called(&pack, "psql", CanaryAct::Spoil, &[("POSTGRES_USER", "other")]);
+        let call = called(&pack, "psql", CanaryAct::Corrupt, &[("POSTGRES_USER", "other")]);
         assert_eq!(call, "|-v ON_ERROR_STOP=1 -qtA -U me -d my db -c UPDATE taster_canary SET nonce = 'spoiled';");
         let file = called(&Database { kind: DatabaseKind::Sqlite, ..pack }, "sqlite3", CanaryAct::Check, &[]);
         assert_eq!(file, "|-cmd .timeout 5000 /data/a b.db SELECT nonce FROM taster_canary;");

@@ -21,7 +21,7 @@ use crate::{
         host::{
             claim::Claimed,
             converge::{TaskState, TaskView},
-            inventory::Hygiene,
+            inventory::CleanupResult,
             preflight::{Check, Needs},
         },
         recipe::{
@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// The version of the journal's format, in its first line.
-pub const JOURNAL_VERSION: u32 = 1;
+pub const JOURNAL_VERSION: u32 = 2;
 
 /// The longest tail of a file that an event carries, in bytes.
 pub const TAIL_BYTES: usize = 2048;
@@ -194,17 +194,20 @@ pub enum Kind {
         /// Until when it is left alone.
         until: Wall,
     },
-    /// The world after the run was compared with the world before it.
-    WorldCompared {
+    /// The host's inventory after the run was compared with the one from before it.
+    #[serde(alias = "inventory-compared")]
+    InventoryCompared {
         /// What it showed.
-        hygiene: Hygiene,
+        #[serde(alias = "hygiene")]
+        cleanup_result: CleanupResult,
     },
     /// The run ended. Only somebody who sweeps after it may add to its journal.
     RunFinished,
-    /// Somebody else swept after the run. One that did not come to its own end was killed.
-    SweptAfter {
+    /// The guardian or the janitor cleaned up after the run. A run without [`Kind::RunFinished`] before this was killed.
+    #[serde(alias = "swept-after")]
+    CleanedAfter {
         /// Who.
-        by: Sweeper,
+        by: CleanedBy,
         /// How many objects and files were removed.
         removed: u32,
         /// What could not be removed, with the reason, a sentence each.
@@ -216,19 +219,19 @@ pub enum Kind {
 /// Who sweeps when the run cannot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Sweeper {
+pub enum CleanedBy {
     /// The process that was started beside the run for this.
     Guardian,
     /// A later run, or whoever asked for it.
     Janitor,
 }
 
-impl Sweeper {
+impl CleanedBy {
     /// Its name in sentences.
     pub fn name(self) -> &'static str {
         match self {
-            Sweeper::Guardian => "guardian",
-            Sweeper::Janitor => "janitor",
+            CleanedBy::Guardian => "guardian",
+            CleanedBy::Janitor => "janitor",
         }
     }
 }

@@ -60,7 +60,7 @@ impl Rung {
     }
 
     /// The rung for people.
-    pub fn spoken(self) -> &'static str {
+    pub fn label(self) -> &'static str {
         match self {
             Rung::BackupRestore => "backup and restore",
             Rung::Install | Rung::Upgrade | Rung::Custom | Rung::Lint => self.name(),
@@ -209,7 +209,7 @@ pub fn level(rungs: &Rungs) -> Level {
         climbed.zip(1..).filter(|(rung, _)| rungs.of(*rung).status == Status::Pass).last().map_or(0, |(_, number)| number);
     let blocking = Rung::ALL.into_iter().find(|rung| matches!(rungs.of(*rung).status, Status::Fail | Status::Unver));
     let reason = match blocking {
-        Some(rung) => format!("{} {}", rung.spoken(), rungs.of(rung).why),
+        Some(rung) => format!("{} {}", rung.label(), rungs.of(rung).why),
         None if number == 5 => "there is none above it".into(),
         None => "the rungs above it were skipped".into(),
     };

@@ -18,13 +18,13 @@ use crate::{
         time::{Mono, Wall},
     },
     pure::{
-        host::{claim::Claimed, converge::TaskState, inventory::Hygiene, preflight::Check},
+        host::{claim::Claimed, converge::TaskState, inventory::CleanupResult, preflight::Check},
         recipe::{
             canary::{CanaryState, Moment},
             lint::Linted,
         },
         run::{
-            event::{Cancel, Event, Kind, Note, Sweeper, TaskSeen},
+            event::{Cancel, CleanedBy, Event, Kind, Note, TaskSeen},
             kept_app,
             plan::{Class, OnFail, Plan, Planned, Step, StepId},
         },
@@ -90,21 +90,21 @@ pub struct RunState {
     pub cancel: Option<Cancel>,
     /// The app that outlives the run; absent when it is removed.
     pub kept: Option<kept_app::Kept>,
-    /// What comparing the worlds showed.
-    pub hygiene: Option<Hygiene>,
+    /// What comparing the inventories showed.
+    pub cleanup_result: Option<CleanupResult>,
     /// When the last event happened, on both clocks.
     pub last: Option<(Wall, Mono)>,
     /// When the run ended.
     pub finished: Option<Wall>,
     /// Who swept after the run last, and what is left; a run that did not end before that was killed.
-    pub swept_after: Option<SweptAfter>,
+    pub swept_after: Option<CleanedAfter>,
 }
 
 /// What somebody else than the run has swept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SweptAfter {
+pub struct CleanedAfter {
     /// Who, the last time.
-    pub by: Sweeper,
+    pub by: CleanedBy,
     /// How many objects and files were removed, by all of them.
     pub removed: u32,
     /// What is left, after the last of them.
@@ -172,10 +172,10 @@ impl RunState {
         outcome.passed().then(|| Some(at.since(of(&Step::Renew)?.began)))?
     }
 
-    /// Whether it is known that nothing is left of the run and nothing of others was changed by it: the worlds were compared, and all
+    /// Whether it is known that nothing is left of the run and nothing of others was changed by it: the inventories were compared, and all
     /// that was claimed was seen to be gone.
     pub fn left_nothing(&self) -> bool {
-        self.claims.is_empty() && self.hygiene.as_ref().is_some_and(Hygiene::clean)
+        self.claims.is_empty() && self.cleanup_result.as_ref().is_some_and(CleanupResult::clean)
     }
 
     /// Why what is done now says nothing about head: something else runs, or nothing does. Absent when head runs.
@@ -333,11 +333,11 @@ pub fn fold(mut state: RunState, event: &Event) -> RunState {
             state.cancel.get_or_insert(why);
         }
         Kind::Kept { domain, until } => state.kept = Some(kept_app::Kept { domain, until }),
-        Kind::WorldCompared { hygiene } => state.hygiene = Some(hygiene),
+        Kind::InventoryCompared { cleanup_result } => state.cleanup_result = Some(cleanup_result),
         Kind::RunFinished => state.finished = Some(event.at),
-        Kind::SweptAfter { by, removed, left } => {
+        Kind::CleanedAfter { by, removed, left } => {
             let before = state.swept_after.take().map_or(0, |before| before.removed);
-            state.swept_after = Some(SweptAfter { by, removed: before.saturating_add(removed), left });
+            state.swept_after = Some(CleanedAfter { by, removed: before.saturating_add(removed), left });
         }
         Kind::ChildStarted { pid, start_ticks, doing } => {
             state.children.insert(pid, (start_ticks, doing));
@@ -496,16 +496,16 @@ mod tests {
 
     #[test]
     fn a_run_has_left_nothing_only_when_that_was_seen() {
-        let clean = || Some(Hygiene::default());
-        let residue = || Some(Hygiene { residue: vec!["volume x".into()], ..Hygiene::default() });
+        let clean = || Some(CleanupResult::default());
+        let residue = || Some(CleanupResult { leaked: vec!["volume x".into()], ..CleanupResult::default() });
         let marker = || BTreeSet::from([Claimed::Marker { name: "taster-x".into() }]);
-        for (hygiene, claims, nothing) in [
+        for (cleanup_result, claims, nothing) in [
             (clean(), BTreeSet::new(), true),
             (clean(), marker(), false),
             (residue(), BTreeSet::new(), false),
             (None, BTreeSet::new(), false),
         ] {
-            let state = RunState { hygiene, claims, ..RunState::default() };
+            let state = RunState { cleanup_result, claims, ..RunState::default() };
             assert_eq!(state.left_nothing(), nothing, "{state:?}");
         }
     }

@@ -80,8 +80,8 @@ pub fn outcome(plan: &Plan, state: &RunState) -> Option<Outcome> {
 
 #[cfg(test)]
 mod tests {
-    use crate::pure::recipe::compose::Entry;
     use super::*;
+    use crate::pure::recipe::compose::Entry;
 
     fn tree(sample: &str, files: &[&str]) -> Tree {
         let files = files.iter().map(|file| ((*file).to_owned(), Entry::Text(String::new())));

@@ -16,7 +16,7 @@ use crate::{
             event::Cancel,
             level::Rung,
             plan::{Class, Plan, Planned, Refusal, Step, StepId},
-            state::{RunState, StepState, SweptAfter},
+            state::{CleanedAfter, RunState, StepState},
             thorough,
         },
     },
@@ -26,7 +26,7 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Verdict {
     /// The colour.
-    pub outcome: Colour,
+    pub outcome: VerdictOutcome,
     /// The tiers that it speaks of.
     pub tiers: Vec<Tier>,
     /// Why it is not green, the worst first; empty when it is.
@@ -43,7 +43,7 @@ impl fmt::Display for Verdict {
 /// A verdict's colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Colour {
+pub enum VerdictOutcome {
     /// Everything that was asked for ran and passed.
     Green,
     /// The recipe failed.
@@ -52,13 +52,13 @@ pub enum Colour {
     Inconclusive,
 }
 
-impl Colour {
+impl VerdictOutcome {
     /// The colour's name in results.
     pub fn name(self) -> &'static str {
         match self {
-            Colour::Green => "green",
-            Colour::Red => "red",
-            Colour::Inconclusive => "inconclusive",
+            VerdictOutcome::Green => "green",
+            VerdictOutcome::Red => "red",
+            VerdictOutcome::Inconclusive => "inconclusive",
         }
     }
 }
@@ -153,16 +153,16 @@ fn chosen(state: &RunState) -> bool {
 /// lacks one does not make its tier green.
 fn proofs(tier: Tier) -> &'static [(Step, &'static str)] {
     match tier {
-        Tier::Install => &[(Step::Answer, "nothing was asked over HTTP")],
+        Tier::Install => &[(Step::Http, "nothing was asked over HTTP")],
         Tier::Upgrade => &[
             (Step::Upgrade, "nothing was upgraded"),
-            (Step::Prove, "it was not proved that head runs"),
-            (Step::Answer, "nothing was asked over HTTP after the upgrade"),
+            (Step::VerifyHead, "it was not proved that head runs"),
+            (Step::Http, "nothing was asked over HTTP after the upgrade"),
             (Step::Check { moment: Moment::AfterUpgrade }, "no data was looked for after the upgrade"),
         ],
         Tier::Backup => &[(Step::Backup, "no snapshot was made")],
         Tier::Restore => &[
-            (Step::Spoil, "no data was spoiled, so nothing shows that any came back"),
+            (Step::Corrupt, "no data was spoiled, so nothing shows that any came back"),
             (Step::Restore, "nothing was restored"),
             (Step::Check { moment: Moment::AfterRestore }, "no data was looked for after the restore"),
         ],
@@ -249,9 +249,9 @@ pub fn verdict(state: &RunState) -> Verdict {
         None => 3,
     });
     let outcome = match reasons.first() {
-        None => Colour::Green,
-        Some(Reason { owner: Some(Owner::Recipe), .. }) => Colour::Red,
-        Some(_) => Colour::Inconclusive,
+        None => VerdictOutcome::Green,
+        Some(Reason { owner: Some(Owner::Recipe), .. }) => VerdictOutcome::Red,
+        Some(_) => VerdictOutcome::Inconclusive,
     };
     Verdict { outcome, tiers, reasons }
 }
@@ -273,8 +273,8 @@ pub fn verdict_so_far(state: &RunState) -> Verdict {
         let at = so_far.reasons.iter().position(|reason| reason.owner.is_none()).unwrap_or(so_far.reasons.len());
         so_far.reasons.insert(at, Reason::nobodys(None, killed(after)));
     }
-    if so_far.outcome == Colour::Green {
-        so_far.outcome = Colour::Inconclusive;
+    if so_far.outcome == VerdictOutcome::Green {
+        so_far.outcome = VerdictOutcome::Inconclusive;
         if so_far.reasons.is_empty() {
             so_far.reasons.push(Reason::nobodys(None, "the run has not come to its end"));
         }
@@ -283,7 +283,7 @@ pub fn verdict_so_far(state: &RunState) -> Verdict {
 }
 
 /// That a run was killed, and what became of what it had made.
-fn killed(after: &SweptAfter) -> String {
+fn killed(after: &CleanedAfter) -> String {
     let things = if after.removed == 1 { "1 thing" } else { &format!("{} things", after.removed) };
     let removed = format!("the run was killed; its {} removed {things} after it", after.by.name());
     match after.left.as_slice() {
@@ -329,15 +329,15 @@ pub fn exit_code(state: &RunState) -> u8 {
     let refused = matches!(&state.plan, Some(Plan { refusal: Some(Refusal::Request { .. } | Refusal::Policy { .. }), .. }));
     // What is still claimed in the end was not seen to be gone, whoever could not look.
     let released = state.finished.is_none() || state.kept.is_some() || state.claims.is_empty();
-    let clean = released && state.hygiene.as_ref().is_none_or(|hygiene| hygiene.clean());
+    let clean = released && state.cleanup_result.as_ref().is_none_or(|cleanup_result| cleanup_result.clean());
     match (&state.cancel, verdict.outcome) {
         (Some(Cancel::Signal { signal }), _) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
         _ if verdict.reasons.first().is_some_and(|reason| reason.owner == Some(Owner::Harness)) => 6,
         _ if !clean => 4,
         _ if refused => 2,
-        (_, Colour::Red) => 1,
-        (_, Colour::Inconclusive) => 3,
+        (_, VerdictOutcome::Red) => 1,
+        (_, VerdictOutcome::Inconclusive) => 3,
         _ if verdict.tiers.is_empty() => 5,
-        (_, Colour::Green) => 0,
+        (_, VerdictOutcome::Green) => 0,
     }
 }

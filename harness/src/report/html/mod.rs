@@ -12,7 +12,7 @@ use super::{
 use crate::{
     model::{
         outcome::{Outcome, Owner, Tier},
-        time::{Mono, spoken},
+        time::{Mono, format_duration},
     },
     pure::{
         host::preflight::{Check, Finding},
@@ -20,7 +20,7 @@ use crate::{
         run::{
             level::{Rung, level, rungs},
             state::{KeptFile, RunState, StepState},
-            verdict::Colour,
+            verdict::VerdictOutcome,
         },
     },
 };
@@ -151,7 +151,7 @@ fn found(finding: Finding) -> Word {
 }
 
 fn millis(millis: u64) -> String {
-    spoken(Mono(millis).since(Mono(0)))
+    format_duration(Mono(millis).since(Mono(0)))
 }
 
 fn capital(sentence: &str) -> String {
@@ -177,11 +177,11 @@ fn status_word(status: Status) -> Word {
 /// The word for what passed only when it was tried again.
 const FLAKY: Word = Word { sign: "✔", word: "flaky", look: "unver" };
 
-fn colour(colour: Colour) -> Word {
+fn colour(colour: VerdictOutcome) -> Word {
     let (sign, look) = match colour {
-        Colour::Green => ("✔", "pass"),
-        Colour::Red => ("✘", "fail"),
-        Colour::Inconclusive => ("?", "unver"),
+        VerdictOutcome::Green => ("✔", "pass"),
+        VerdictOutcome::Red => ("✘", "fail"),
+        VerdictOutcome::Inconclusive => ("?", "unver"),
     };
     Word { sign, word: colour.name(), look }
 }
@@ -193,14 +193,14 @@ fn reasons(results: &ResultsV1) -> Vec<Why<'_>> {
 }
 
 fn traces(results: &ResultsV1) -> Traces {
-    let (look, sentence) = match &results.hygiene {
-        Some(hygiene) if hygiene.clean() && !results.claimed.is_empty() && results.kept.is_none() => {
+    let (look, sentence) = match &results.cleanup_result {
+        Some(cleanup_result) if cleanup_result.clean() && !results.claimed.is_empty() && results.kept.is_none() => {
             let claimed: Vec<String> = results.claimed.iter().map(ToString::to_string).collect();
             ("fail", format!("✘ Nothing is listed any more, and these were not seen to be gone: {}.", claimed.join(", ")))
         }
-        Some(hygiene) if hygiene.clean() => ("pass", "✔ Nothing of the run is left.".into()),
-        Some(hygiene) => {
-            let (left, changed) = (hygiene.residue.len(), hygiene.bystanders.len());
+        Some(cleanup_result) if cleanup_result.clean() => ("pass", "✔ Nothing of the run is left.".into()),
+        Some(cleanup_result) => {
+            let (left, changed) = (cleanup_result.leaked.len(), cleanup_result.changed_bystanders.len());
             let told = match (left, changed) {
                 (left, 0) => format!("{left} of the run left behind"),
                 (0, changed) => format!("{changed} changed by us though not ours"),
@@ -214,7 +214,7 @@ fn traces(results: &ResultsV1) -> Traces {
         None if results.claimed.is_empty() => {
             ("unver", "? Nothing that the run had claimed is left; all else could not be compared.".into())
         }
-        None => ("unver", "? Whether something is left is not known: the worlds before and after were not compared.".into()),
+        None => ("unver", "? Whether something is left is not known: the inventories before and after were not compared.".into()),
     };
     Traces { look, sentence }
 }
@@ -225,7 +225,7 @@ fn ladder(state: &RunState) -> Vec<Line> {
         let standing = rungs.of(rung);
         let status = status_word(standing.status);
         let why = if standing.why == status.word { String::new() } else { standing.why.clone() };
-        Line { name: rung.spoken(), status, why }
+        Line { name: rung.label(), status, why }
     };
     Rung::ALL.into_iter().map(line).collect()
 }
@@ -244,7 +244,7 @@ fn step<'a>(state: &'a RunState, stage: &'a Stage) -> Step<'a> {
     Step {
         stage,
         status: if stage.flaky && stage.status == Status::Pass { FLAKY } else { status_word(stage.status) },
-        took: known.and_then(StepState::took).map(spoken).unwrap_or_default(),
+        took: known.and_then(StepState::took).map(format_duration).unwrap_or_default(),
         checks: checks.collect(),
         waits: known.map(waits).unwrap_or_default(),
         excerpt,
@@ -298,12 +298,12 @@ fn evidence(state: &RunState) -> Vec<Proof> {
 }
 
 fn changes(results: &ResultsV1) -> Vec<Changes<'_>> {
-    let Some(hygiene) = &results.hygiene else { return Vec::new() };
+    let Some(cleanup_result) = &results.cleanup_result else { return Vec::new() };
     let lists = [
-        ("Left behind by the run", true, &hygiene.residue),
-        ("Changed by the run though not its own", true, &hygiene.bystanders),
-        ("Changed by others meanwhile, which does not count", false, &hygiene.others),
-        ("Not counted, as the host's settings say", false, &hygiene.ignored),
+        ("Left behind by the run", true, &cleanup_result.leaked),
+        ("Changed by the run though not its own", true, &cleanup_result.changed_bystanders),
+        ("Changed by others meanwhile, which does not count", false, &cleanup_result.others),
+        ("Not counted, as the host's settings say", false, &cleanup_result.ignored),
     ];
     lists
         .into_iter()

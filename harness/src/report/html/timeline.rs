@@ -1,7 +1,7 @@
 //! Steps and tasks along one time axis.
 
 use crate::{
-    model::time::{Mono, spoken},
+    model::time::{Mono, format_duration},
     pure::{host::converge::TaskState, run::state::RunState},
     report::results::{ResultsV1, Status, Task},
 };
@@ -54,7 +54,7 @@ pub(super) fn timeline(state: &RunState, results: &ResultsV1) -> Timeline {
         let Some(began) = stage.started_ms else { continue };
         let ended = state.steps.iter().find(|(id, _)| id.0 == stage.name).and_then(|(_, step)| step.ended.as_ref());
         let end = ended.map_or(results.duration_ms, |(at, _)| at.0);
-        let took = spoken(Mono(end).since(Mono(began)));
+        let took = format_duration(Mono(end).since(Mono(began)));
         let told = match ended {
             Some(_) => format!("{} in {took}", super::word(stage.status)),
             None => format!("did not end, seen for {took}"),
@@ -101,7 +101,7 @@ impl Axis {
         let mut bars = Vec::new();
         for (number, change) in task.changes.iter().enumerate() {
             let exit = change.exit.map(|exit| format!(", exit {exit}")).unwrap_or_default();
-            let said = format!("{} at {}{exit}", change.state.name(), spoken(Mono(change.at_ms).since(Mono(0))));
+            let said = format!("{} at {}{exit}", change.state.name(), format_duration(Mono(change.at_ms).since(Mono(0))));
             let until = match task.changes.get(number + 1) {
                 Some(next) => next.at_ms,
                 None if change.state.alive() => end.max(change.at_ms),

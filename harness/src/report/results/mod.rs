@@ -26,7 +26,7 @@ use crate::{
         host::{
             claim::Claimed,
             converge::TaskState,
-            inventory::Hygiene,
+            inventory::CleanupResult,
             preflight::{Check, Needs},
         },
         recipe::{backup::Coverage, canary::Moment, lint::Rule},
@@ -114,7 +114,7 @@ pub struct ResultsV1 {
     /// The tasks of the app with the moments at which they changed.
     pub tasks: Vec<Task>,
     /// What was left or changed; null until it was compared.
-    pub hygiene: Option<Hygiene>,
+    pub cleanup_result: Option<CleanupResult>,
     /// The app that outlives the run and until when; absent when nothing was kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<Kept>,
@@ -273,7 +273,7 @@ pub struct Skips {
 /// Two facts about the run itself. Both are true only when they are known to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Flags {
-    /// The worlds before and after were compared, nothing of the run is left, nothing of others was changed by it, and all that the run
+    /// The inventories before and after were compared, nothing of the run is left, nothing of others was changed by it, and all that the run
     /// had claimed was seen to be gone.
     pub clean_teardown: bool,
     /// Every text of these results was searched for every secret that the run had learnt until it was written, in every form

@@ -20,7 +20,7 @@ use crate::{
             level::{Rung, Rungs, level, rungs},
             plan::{Class, Plan},
             state::{FailedAttempt, RunState, StepState, TaskStory},
-            verdict::{Colour, Verdict, exit_code, lint_outcome, tier_outcome, verdict_so_far},
+            verdict::{Verdict, VerdictOutcome, exit_code, lint_outcome, tier_outcome, verdict_so_far},
         },
     },
     report::{
@@ -82,7 +82,7 @@ impl From<&RunState> for ResultsV1 {
             flags: Flags { clean_teardown: state.left_nothing(), no_secret_leak: false },
             stages: stages(state),
             tasks: state.tasks.iter().map(task).collect(),
-            hygiene: state.hygiene.clone(),
+            cleanup_result: state.cleanup_result.clone(),
             kept: state.kept.clone(),
             claimed: state.claims.iter().cloned().collect(),
             deploys: state.deploys,
@@ -133,8 +133,8 @@ impl From<&RunState> for ResultsV1 {
 /// A run that has not ended proves nothing, unless the recipe has failed already.
 fn exit_code_of_the_unfinished(verdict: &Verdict) -> u8 {
     match verdict.outcome {
-        Colour::Red => 1,
-        Colour::Green | Colour::Inconclusive => 3,
+        VerdictOutcome::Red => 1,
+        VerdictOutcome::Green | VerdictOutcome::Inconclusive => 3,
     }
 }
 

@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthChar;
 
 use super::printable;
 use crate::{
-    model::time::{Mono, spoken},
+    model::time::{Mono, format_duration},
     pure::run::{
         event::{Event, Kind},
         plan::StepId,
@@ -57,13 +57,14 @@ impl Board {
 
     /// The block at `now`: at most [`LINES`] lines, each at most `width` columns wide.
     pub fn block(&self, now: Mono, width: usize) -> Vec<String> {
-        let mut lines: Vec<String> = self.outside.iter().map(|what| format!("{what} {}", spoken(now.since(Mono(0))))).collect();
+        let mut lines: Vec<String> =
+            self.outside.iter().map(|what| format!("{what} {}", format_duration(now.since(Mono(0))))).collect();
         for (id, began, waiting_for) in &self.running {
-            lines.push(format!("{} {}", printable(&id.0).replace('\n', " "), spoken(now.since(*began))));
+            lines.push(format!("{} {}", printable(&id.0).replace('\n', " "), format_duration(now.since(*began))));
             for what in waiting_for {
                 let since = self.since.get(&(id.clone(), what.clone())).copied().unwrap_or(now);
                 // The words are cut, never the span: that it grows is what a person looks for.
-                let span = format!(" for {}", spoken(now.since(since)));
+                let span = format!(" for {}", format_duration(now.since(since)));
                 let text = printable(what).replace('\n', " ");
                 lines.push(format!("  {}{span}", cut(&text, width.saturating_sub(2 + span.len()))));
             }

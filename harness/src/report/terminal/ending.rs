@@ -8,14 +8,14 @@ use crate::{
         outcome::{Gap, Outcome, Subject, Tier},
         pack::TestName,
         request::{DEFAULT_DEADLINE, Source, Tests, USUAL_RETRIES},
-        time::spoken,
+        time::format_duration,
     },
     pure::{
         recipe::lint::{Linted, named},
         run::{
             level::{level, rungs},
             state::{KeptFile, RunState, StepState},
-            verdict::{Colour, Verdict, lint_outcome, verdict_so_far},
+            verdict::{Verdict, VerdictOutcome, lint_outcome, verdict_so_far},
         },
     },
     report::sandbox_abra,
@@ -48,7 +48,8 @@ pub fn ending(state: &RunState, place: Place<'_>) -> String {
     last.extend(look_at(state, &verdict, place));
     last.push(format!("  results: {}/results.json", place.folder));
     last.push(format!("  repeat: {}", repeat(state)));
-    let disaster = state.disaster().map(|took| format!("  disaster: the app was back with its data after {}", spoken(took)));
+    let disaster =
+        state.disaster().map(|took| format!("  disaster: the app was back with its data after {}", format_duration(took)));
     let notes = state.remarks.iter().take(2).map(|remark| format!("  note: {}", flat(remark)));
     let notes: Vec<String> = disaster.into_iter().chain(flaky(state)).chain(vanished(state)).chain(notes).collect();
     let mut lines = vec![headline(state, &verdict, place.paint)];
@@ -63,9 +64,9 @@ pub fn ending(state: &RunState, place: Place<'_>) -> String {
 
 fn headline(state: &RunState, verdict: &Verdict, paint: Paint) -> String {
     let hue = match verdict.outcome {
-        Colour::Green => Hue::Good,
-        Colour::Red => Hue::Bad,
-        Colour::Inconclusive => Hue::Unsure,
+        VerdictOutcome::Green => Hue::Good,
+        VerdictOutcome::Red => Hue::Bad,
+        VerdictOutcome::Inconclusive => Hue::Unsure,
     };
     let with = if sandbox_abra(state) { ", with the sandbox abra" } else { "" };
     let tiers = asked(verdict.tiers.iter().copied());
@@ -129,22 +130,22 @@ fn left(state: &RunState) -> Vec<String> {
             ),
         ];
     }
-    let Some(hygiene) = &state.hygiene else {
+    let Some(cleanup_result) = &state.cleanup_result else {
         let told = match state.claims.is_empty() {
             true => "nothing that the run had claimed; all else could not be compared",
-            false => "not known, the world could not be compared",
+            false => "not known, the inventory could not be compared",
         };
         return vec![format!("  left behind: {told}")];
     };
-    if hygiene.clean() {
+    if cleanup_result.clean() {
         let claimed: Vec<String> = state.claims.iter().map(|what| flat(&what.to_string())).collect();
         return vec![match claimed.is_empty() {
             true => "  left behind: nothing".into(),
             false => format!("  left behind: nothing that is listed, and these were not seen to be gone: {}", some_of(&claimed)),
         }];
     }
-    let residue = hygiene.residue.iter().take(3).map(|object| format!("  left behind: {}", flat(&object.to_string())));
-    let changed = hygiene.bystanders.iter().take(2);
+    let residue = cleanup_result.leaked.iter().take(3).map(|object| format!("  left behind: {}", flat(&object.to_string())));
+    let changed = cleanup_result.changed_bystanders.iter().take(2);
     residue.chain(changed.map(|object| format!("  changed by us though not ours: {}", flat(&object.to_string())))).collect()
 }
 
@@ -152,7 +153,7 @@ fn look_at(state: &RunState, verdict: &Verdict, place: Place<'_>) -> Vec<String>
     // What belongs to a step that passed shows nothing of what went wrong.
     let passed = |kept: &&KeptFile| state.steps.get(&kept.step).and_then(StepState::outcome).is_some_and(Outcome::passed);
     let evidence = state.evidence.iter().filter(|kept| !passed(kept)).take(3).map(|kept| flat(&kept.file.display().to_string()));
-    let mut files: Vec<String> = if verdict.outcome == Colour::Green { Vec::new() } else { evidence.collect() };
+    let mut files: Vec<String> = if verdict.outcome == VerdictOutcome::Green { Vec::new() } else { evidence.collect() };
     if place.page {
         files.push("report.html".into());
     }

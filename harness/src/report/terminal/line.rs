@@ -4,7 +4,7 @@ use super::{Hue, Paint, printable};
 use crate::{
     model::{
         outcome::{Outcome, SkipReason, Tier},
-        time::{Mono, spoken},
+        time::{Mono, format_duration},
     },
     pure::run::{
         event::{Event, Kind},
@@ -59,7 +59,7 @@ fn line(event: &Event, state: &RunState) -> Option<Line> {
         }
         Kind::Queued { waiting_for } => format!("waiting for {}", waiting_for.join(" · ")),
         Kind::StepFinished { step, outcome } => {
-            let took = state.steps.get(step).and_then(StepState::took).map(spoken).unwrap_or_default();
+            let took = state.steps.get(step).and_then(StepState::took).map(format_duration).unwrap_or_default();
             let tried = state.steps.get(step).and_then(StepState::flaky);
             let after = match (outcome, tried) {
                 (Outcome::Passed, None) => format!(" in {took}"),

@@ -1,12 +1,12 @@
 //! What somebody puts into the app comes back.
 
-use harness::author::{Cx, Failed, Suite};
+use harness::author::{Failed, Suite, TestContext};
 
 pub fn suite() -> Suite {
     Suite::new().roundtrip("something is created and read back", read_back)
 }
 
-async fn read_back(_: Cx) -> Result<(), Failed> {
+async fn read_back(_: TestContext) -> Result<(), Failed> {
     // Create something as a user would, read it back, and compare: docs/how-to/custom-tests.md shows how.
     // As long as this line stands, the test counts as not verified.
     Err(Failed::unwritten())

@@ -17,7 +17,7 @@ use crate::{
             converge::TaskState,
         },
         recipe::{
-            canary::{Canary, FILE, Moment, SPOILED, nonce, row},
+            canary::{CORRUPTED, Canary, FILE, Moment, nonce, row},
             database,
         },
         run::{
@@ -92,7 +92,7 @@ async fn held(context: &Context<'_>, head: &Head, claim: &Claim, canaries: &[Can
     if volumes.is_empty() {
         return Ok(None);
     }
-    let services = context.ports.swarm.look(&head.stack).await?;
+    let services = context.ports.swarm.observe(&head.stack).await?;
     let image = services.values().next().map(|service| service.image.clone());
     let image = image.ok_or_else(|| SwarmError::Failed { call: "look".into(), message: "no service runs any more".into() })?;
     context.ports.data.hold(claim, &image, &volumes).await.map(Some)
@@ -123,14 +123,14 @@ impl One<'_> {
         };
         let data = &*self.context.ports.data;
         let sound = nonce(self.context.folder.run().as_str(), canary);
-        let wanted = if act == CanaryAct::Spoil { SPOILED } else { sound.as_str() };
+        let wanted = if act == CanaryAct::Corrupt { CORRUPTED } else { sound.as_str() };
         if act != CanaryAct::Check
             && let Err(error) = data.put(holder, volume, FILE, wanted.as_bytes()).await
         {
             return unread(&error);
         }
         match data.get(holder, volume, FILE).await {
-            Ok(found) => self.judged(canary, act, found.as_deref().map(String::from_utf8_lossy).as_deref(), wanted, SPOILED),
+            Ok(found) => self.judged(canary, act, found.as_deref().map(String::from_utf8_lossy).as_deref(), wanted, CORRUPTED),
             Err(error) => unread(&error),
         }
     }
@@ -141,7 +141,7 @@ impl One<'_> {
             return Outcome::Failed(Failure::new(Cause::Panic, "a canary is in a database that the pack does not name"));
         };
         let sound = row(self.context.folder.run().as_str());
-        let wanted = if act == CanaryAct::Spoil { database::SPOILED } else { sound.as_str() };
+        let wanted = if act == CanaryAct::Corrupt { database::CORRUPTED } else { sound.as_str() };
         if act != CanaryAct::Check {
             match self.client(service, known, act, &sound).await {
                 Ok(said) if said.exit == 0 => {}
@@ -151,7 +151,7 @@ impl One<'_> {
         }
         match self.client(service, known, CanaryAct::Check, &sound).await {
             Ok(said) if said.exit == 0 => {
-                self.judged(canary, act, Some(said.text.trim()).filter(|text| !text.is_empty()), wanted, database::SPOILED)
+                self.judged(canary, act, Some(said.text.trim()).filter(|text| !text.is_empty()), wanted, database::CORRUPTED)
             }
             // A table that is gone is data that is gone; a client that cannot connect is told in its own words.
             Ok(said) => self.refused(canary, &said),
@@ -171,7 +171,7 @@ impl One<'_> {
         let sentence = format!("{canary}: the client ended with exit code {}: {last}", said.exit);
         let failure = Failure::new(Cause::DataLost, sentence).quoting(&said.text);
         match self.moment {
-            Moment::Planted | Moment::Spoiled => Outcome::Failed(failure.owned_by(Owner::Test)),
+            Moment::Seeded | Moment::Corrupted => Outcome::Failed(failure.owned_by(Owner::Test)),
             Moment::AfterUpgrade
             | Moment::AfterRestart
             | Moment::AfterReinstall
@@ -191,7 +191,7 @@ impl One<'_> {
         let done = run(act).await;
         match (act, &done) {
             // Its check must see that it was spoiled; one that does not would see nothing after a restore either.
-            (CanaryAct::Spoil, Outcome::Passed) => match run(CanaryAct::Check).await {
+            (CanaryAct::Corrupt, Outcome::Passed) => match run(CanaryAct::Check).await {
                 Outcome::Failed(failure) if failure.cause == Cause::Assertion => Outcome::Passed,
                 Outcome::Passed => Outcome::Failed(
                     Failure::new(Cause::Assertion, format!("{name}: was spoiled, and its check does not notice"))
@@ -199,8 +199,8 @@ impl One<'_> {
                 ),
                 other => other,
             },
-            (CanaryAct::Plant, Outcome::Passed) => run(CanaryAct::Check).await,
-            (CanaryAct::Plant | CanaryAct::Spoil, Outcome::Failed(failure)) => {
+            (CanaryAct::Seed, Outcome::Passed) => run(CanaryAct::Check).await,
+            (CanaryAct::Seed | CanaryAct::Corrupt, Outcome::Failed(failure)) => {
                 Outcome::Failed(failure.clone().owned_by(Owner::Test))
             }
             (CanaryAct::Check, Outcome::Failed(failure)) if failure.cause == Cause::Assertion => {
@@ -229,7 +229,7 @@ impl One<'_> {
 
 /// The running task of a service.
 async fn task_of(context: &Context<'_>, stack: &StackName, service: &str) -> Result<TaskId, SwarmError> {
-    let services = context.ports.swarm.look(stack).await?;
+    let services = context.ports.swarm.observe(stack).await?;
     let found = services.iter().find(|(name, _)| stack.short(name) == service);
     let running = found.and_then(|(_, view)| {
         let mut tasks = view.tasks.iter().filter(|task| task.state == TaskState::Running);

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Plants a canary wherever one can be, and looks whether it is there.
-pub(super) async fn plant(context: &Context<'_>, planned: &Planned) -> Outcome {
+pub(super) async fn seed(context: &Context<'_>, planned: &Planned) -> Outcome {
     let canaries = match context.installed_resolved().await {
         Ok(Ok(resolved)) => canary::of(&resolved, &context.pack),
         Ok(Err(what)) => return Outcome::Unverified(Gap::ResolverDisagrees { what }),
@@ -31,11 +31,11 @@ pub(super) async fn plant(context: &Context<'_>, planned: &Planned) -> Outcome {
     if canaries.is_empty() {
         return Outcome::Skipped(SkipReason::Structural { lacks: "a volume of its own".into() });
     }
-    worst(act::each(context, planned, &canaries, Moment::Planted, CanaryAct::Plant).await)
+    worst(act::each(context, planned, &canaries, Moment::Seeded, CanaryAct::Seed).await)
 }
 
 /// Spoils all canaries, and sees to it that they are: a restore that restores nothing must not pass.
-pub(super) async fn spoil(context: &Context<'_>, planned: &Planned) -> Outcome {
+pub(super) async fn corrupt(context: &Context<'_>, planned: &Planned) -> Outcome {
     if context.log.state().snapshot.is_none() {
         return Outcome::Unverified(Gap::NotRun { because: "there is no snapshot of this run".into() });
     }
@@ -49,7 +49,7 @@ pub(super) async fn spoil(context: &Context<'_>, planned: &Planned) -> Outcome {
     if canaries.is_empty() {
         return Outcome::Skipped(SkipReason::Structural { lacks: "a canary".into() });
     }
-    worst(act::each(context, planned, &canaries, Moment::Spoiled, CanaryAct::Spoil).await)
+    worst(act::each(context, planned, &canaries, Moment::Corrupted, CanaryAct::Corrupt).await)
 }
 
 /// A failure of a service, with the fact that canaries were planted into its data before: whoever reads it must be able to rule them out.
@@ -126,7 +126,7 @@ async fn looked(context: &Context<'_>, planned: &Planned, moment: Moment, resolv
 /// head has. How that ended is told of each canary; of the upgrade it says nothing.
 async fn renew(context: &Context<'_>, planned: &Planned, resolved: &Resolved) {
     let state = context.log.state();
-    if !state.plan.is_some_and(|plan| plan.steps.iter().any(|planned| planned.step == Step::Spoil)) {
+    if !state.plan.is_some_and(|plan| plan.steps.iter().any(|planned| planned.step == Step::Corrupt)) {
         return;
     }
     let due = |canary: &Canary| {
@@ -134,7 +134,7 @@ async fn renew(context: &Context<'_>, planned: &Planned, resolved: &Resolved) {
         known.is_none_or(|known| known.sound() && known.lost_in_upgrade())
     };
     let canaries: Vec<Canary> = canary::of(resolved, &context.pack).into_iter().filter(due).collect();
-    act::each(context, planned, &canaries, Moment::Planted, CanaryAct::Plant).await;
+    act::each(context, planned, &canaries, Moment::Seeded, CanaryAct::Seed).await;
 }
 
 /// What became of the volumes that base had.
@@ -169,7 +169,7 @@ fn none_planted(context: &Context<'_>, moment: Moment) -> Outcome {
             false => Outcome::Skipped(SkipReason::NotAsked),
         };
     }
-    let plant = state.plan.as_ref().and_then(|plan| plan.steps.iter().find(|planned| planned.step == Step::Plant));
+    let plant = state.plan.as_ref().and_then(|plan| plan.steps.iter().find(|planned| planned.step == Step::Seed));
     match plant.and_then(|planned| state.steps.get(&planned.id)?.outcome()) {
         Some(Outcome::Passed | Outcome::Skipped(_)) => Outcome::Skipped(SkipReason::Structural { lacks: "a canary".into() }),
         Some(Outcome::Failed(_) | Outcome::Unverified(_)) | None => {

@@ -12,7 +12,7 @@ use crate::{
     model::{
         names::{Domain, ServiceName},
         outcome::{Cause, EXCERPT_LINES, Failure, Outcome, Owner},
-        time::spoken,
+        time::format_duration,
     },
     ports::{HttpView, SwarmError, WebError},
     pure::{host::converge::ServiceView, run::plan::StepId},
@@ -53,7 +53,7 @@ pub(super) async fn http(context: &Context<'_>, id: &StepId, budget: Duration) -
     };
     let settings = &context.pack.settings;
     let url = format!("https://{}{}", head.domain, settings.health_path.as_str());
-    let mut services = context.ports.swarm.look(&head.stack).await;
+    let mut services = context.ports.swarm.observe(&head.stack).await;
     // The last request and the pause before it are within the step's budget too, so that this step ends by its own word.
     let most = budget.saturating_sub(REQUEST_PATIENCE + PAUSE.1);
     let budget = services.as_ref().ok().and_then(declared_timeout).unwrap_or(most).min(most);
@@ -80,7 +80,7 @@ pub(super) async fn http(context: &Context<'_>, id: &StepId, budget: Duration) -
         };
         if unrouted >= ROUTE_PATIENCE.min(budget) || now.since(began) + pause > budget {
             if services.is_err() {
-                services = context.ports.swarm.look(&head.stack).await;
+                services = context.ports.swarm.observe(&head.stack).await;
             }
             break Outcome::Failed(failure(&head.domain, &url, &heard, now.since(began), &services).quoting(&said));
         }
@@ -151,7 +151,7 @@ fn told(heard: &Heard) -> String {
 
 fn failure(domain: &Domain, url: &str, heard: &Heard, waited: Duration, services: &Result<Services, SwarmError>) -> Failure {
     let last = told(heard);
-    let waited = spoken(waited);
+    let waited = format_duration(waited);
     let (sentence, owner) = match heard {
         Heard::NoRoute => match services {
             Ok(services) => (format!("{last}; {}", routes(domain, services)), Owner::Recipe),

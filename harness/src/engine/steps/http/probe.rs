@@ -8,7 +8,7 @@ use crate::{
     model::{
         outcome::{Cause, Failure, Outcome},
         pack::Goal,
-        time::{Mono, spoken},
+        time::{Mono, format_duration},
     },
     pure::run::plan::{Head, StepId},
 };
@@ -41,7 +41,7 @@ async fn probed(context: &Context<'_>, id: &StepId, goal: &Goal, began: Mono, bu
         context.log.observe(id, vec![format!("{}: {last}", goal.sentence())]);
         let waited = context.ports.clock.mono().since(began);
         if waited + pause > budget {
-            let message = format!("not within {}: {}; the last look said: {last}", spoken(waited), goal.sentence());
+            let message = format!("not within {}: {}; the last look said: {last}", format_duration(waited), goal.sentence());
             return Outcome::Failed(Failure::new(Cause::NotServing { last }, message));
         }
         tokio::time::sleep(pause).await;

@@ -9,10 +9,10 @@ use crate::{
         names::{ServiceName, StackName},
         outcome::{Cause, Failure, Gap},
         text::plain,
-        time::{Mono, spoken},
+        time::{Mono, format_duration},
     },
-    ports::{Clock, Nudge, Swarm, SwarmError},
-    pure::host::converge::{Blocker, Cadence, Judgement, Look, Telling, WATCHDOG, Watch, evaluate, see},
+    ports::{Clock, Swarm, SwarmError, WakeUp},
+    pure::host::converge::{Blocker, Cadence, Evaluation, Observation, Telling, WATCHDOG, Watch, evaluate, see},
 };
 
 /// How many last lines of a failing task are shown.
@@ -26,16 +26,16 @@ const TRIES: u32 = 5;
 #[derive(Debug)]
 pub enum Seen<'a> {
     /// The engine told that something happened.
-    Nudged(Mono, &'a Nudge),
+    Nudged(Mono, &'a WakeUp),
     /// A look was taken and judged.
-    Looked(&'a Look, &'a Judgement),
+    Looked(&'a Observation, &'a Evaluation),
     /// The engine could not be asked.
     Unread(Mono, &'a SwarmError),
 }
 
-/// Watches `stack` until a judgement is final, for `budget` at most, and tells `seen` of each look and nudge.
+/// Watches `stack` until a evaluation is final, for `budget` at most, and tells `seen` of each look and nudge.
 ///
-/// The judgement is never [`Judgement::Waiting`]. A failure quotes the last lines of the task that failed.
+/// The evaluation is never [`Evaluation::Waiting`]. A failure quotes the last lines of the task that failed.
 pub async fn settle(
     swarm: &dyn Swarm,
     clock: &dyn Clock,
@@ -43,13 +43,13 @@ pub async fn settle(
     mut watch: Watch,
     budget: Duration,
     mut seen: impl FnMut(Seen<'_>) + Send,
-) -> Judgement {
+) -> Evaluation {
     let end = clock.mono().after(budget);
-    let mut nudges = swarm.nudges(stack).await.fuse();
+    let mut nudges = swarm.wake_ups(stack).await.fuse();
     let mut cadence = Cadence::default();
     let mut errors = 0;
     loop {
-        let looked = swarm.look(stack).await;
+        let looked = swarm.observe(stack).await;
         let now = clock.mono();
         cadence.looked(now);
         let mut last_words = None;
@@ -57,30 +57,30 @@ pub async fn settle(
             Ok(services) => {
                 errors = 0;
                 // The facts are as old as the question, not as young as the answer; but the engine answers in milliseconds.
-                let look = Look { at: now, services };
+                let look = Observation { at: now, services };
                 watch = see(watch, look.clone());
-                let judgement = evaluate(&watch, now);
-                seen(Seen::Looked(&look, &judgement));
-                match judgement {
-                    Judgement::Waiting { on, look_again } => {
+                let evaluation = evaluate(&watch, now);
+                seen(Seen::Looked(&look, &evaluation));
+                match evaluation {
+                    Evaluation::Waiting { on, look_again } => {
                         last_words = Some(on);
                         look_again
                     }
-                    Judgement::Failed(failures) => return Judgement::Failed(with_words(swarm, &watch, failures).await),
-                    Judgement::Settled { .. } | Judgement::Unverified(_) => return judgement,
+                    Evaluation::Failed(failures) => return Evaluation::Failed(with_words(swarm, &watch, failures).await),
+                    Evaluation::Settled { .. } | Evaluation::Unverified(_) => return evaluation,
                 }
             }
             Err(error) => {
                 errors += 1;
                 seen(Seen::Unread(now, &error));
                 if errors >= TRIES {
-                    return Judgement::Unverified(Gap::Unread { what: error.to_string() });
+                    return Evaluation::Unverified(Gap::Unread { what: error.to_string() });
                 }
                 now.after(Duration::from_secs(1))
             }
         };
         if now >= end {
-            return Judgement::Failed(with_words(swarm, &watch, vec![over_budget(budget, last_words)]).await);
+            return Evaluation::Failed(with_words(swarm, &watch, vec![over_budget(budget, last_words)]).await);
         }
         // Nudges move the next look forward, so the wait begins anew with each.
         let latest = look_again.min(end).min(now.after(WATCHDOG));
@@ -107,7 +107,7 @@ fn over_budget(budget: Duration, on: Option<Vec<Blocker>>) -> Failure {
         Some(on) => on.iter().map(said).collect::<Vec<_>>().join("; "),
         None => "an answer of the engine".into(),
     };
-    let message = format!("not settled within {}; still waiting for {waiting_for}", spoken(budget));
+    let message = format!("not settled within {}; still waiting for {waiting_for}", format_duration(budget));
     Failure::new(Cause::Budget { waiting_for }, message)
 }
 

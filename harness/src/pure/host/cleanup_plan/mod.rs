@@ -1,4 +1,4 @@
-//! What to remove now, decided from claims and the present world alone.
+//! What to remove now, decided from claims and the present inventory alone.
 //!
 //! The decision is level-triggered: it knows nothing of what was done before, so whoever carries it out may be killed at any
 //! moment and somebody else goes on. Teardown, signals, the janitor and expiry differ only in who calls it.
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::pure::host::{
     claim::{Claim, Claimed},
-    inventory::{ObjectId, ObjectKind, World},
+    inventory::{Inventory, ObjectId, ObjectKind},
 };
 
 /// One removal.
@@ -29,7 +29,7 @@ impl fmt::Display for Removal {
 
 /// What to do now about what claims cover.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Sweep {
+pub struct CleanupPlan {
     /// What to remove now, each with the claim that covers it. All of them can be removed beside each other.
     pub remove: Vec<(Claim, Removal)>,
     /// The files and folders to remove now.
@@ -42,7 +42,7 @@ pub struct Sweep {
     pub blocked: Vec<Left>,
     /// Claims that are not acted upon.
     pub refused: Vec<Left>,
-    /// Whether nothing that is claimed is there, as far as this world can tell.
+    /// Whether nothing that is claimed is there, as far as this inventory can tell.
     pub clean: bool,
 }
 
@@ -117,12 +117,12 @@ impl fmt::Display for Why {
 
 /// What to remove now of one run's claims: services; then containers by force; then networks, volumes, secrets and configs that nothing uses;
 /// then files; last the marker.
-pub fn sweep(claims: &[Claim], world: &World) -> Sweep {
-    let mut sweep = Sweep::default();
+pub fn cleanup_plan(claims: &[Claim], inventory: &Inventory) -> CleanupPlan {
+    let mut plan = CleanupPlan::default();
     let mut accepted = Vec::new();
     for claim in claims {
-        match refusal(claim, world) {
-            Some(why) => sweep.refused.push(left(claim, claim.what().to_string(), why)),
+        match refusal(claim, inventory) {
+            Some(why) => plan.refused.push(left(claim, claim.what().to_string(), why)),
             None => accepted.push(claim),
         }
     }
@@ -130,23 +130,23 @@ pub fn sweep(claims: &[Claim], world: &World) -> Sweep {
     accepted.dedup();
     for claim in accepted {
         match claim.what() {
-            Claimed::Stack { .. } => stack(claim, claims, world, &mut sweep),
-            Claimed::EnvFile { path } | Claimed::Dir { path } => file(claim, path, world, &mut sweep),
+            Claimed::Stack { .. } => stack(claim, claims, inventory, &mut plan),
+            Claimed::EnvFile { path } | Claimed::Dir { path } => file(claim, path, inventory, &mut plan),
             Claimed::Snapshots { app, .. } => {
-                if world.snapshots.get(app).is_some_and(|ids| !ids.is_empty()) {
-                    sweep.snapshots.push(claim.clone());
+                if inventory.snapshots.get(app).is_some_and(|ids| !ids.is_empty()) {
+                    plan.snapshots.push(claim.clone());
                 }
             }
-            Claimed::Marker { .. } => marker(claim, world, &mut sweep),
+            Claimed::Marker { .. } => marker(claim, inventory, &mut plan),
         }
     }
-    sweep.clean = sweep.remove.is_empty()
-        && sweep.files.is_empty()
-        && sweep.snapshots.is_empty()
-        && sweep.waiting.is_empty()
-        && sweep.blocked.is_empty()
-        && sweep.refused.is_empty();
-    sweep
+    plan.clean = plan.remove.is_empty()
+        && plan.files.is_empty()
+        && plan.snapshots.is_empty()
+        && plan.waiting.is_empty()
+        && plan.blocked.is_empty()
+        && plan.refused.is_empty();
+    plan
 }
 
 fn rank(claimed: &Claimed) -> u8 {
@@ -159,8 +159,8 @@ fn rank(claimed: &Claimed) -> u8 {
     }
 }
 
-fn refusal(claim: &Claim, world: &World) -> Option<Why> {
-    if claim.engine() != &world.engine {
+fn refusal(claim: &Claim, inventory: &Inventory) -> Option<Why> {
+    if claim.engine() != &inventory.engine {
         return Some(Why::OtherSwarm { claimed: claim.engine().to_string() });
     }
     claim.what().flaw().map(|flaw| Why::Flawed { flaw: flaw.to_owned() })
@@ -170,8 +170,8 @@ fn left(claim: &Claim, what: String, why: Why) -> Left {
     Left { claimed: claim.what().clone(), what, why }
 }
 
-fn stack(claim: &Claim, claims: &[Claim], world: &World, sweep: &mut Sweep) {
-    let ours: Vec<&ObjectId> = world.objects.keys().filter(|id| claim.covers(world, id)).collect();
+fn stack(claim: &Claim, claims: &[Claim], inventory: &Inventory, plan: &mut CleanupPlan) {
+    let ours: Vec<&ObjectId> = inventory.objects.keys().filter(|id| claim.covers(inventory, id)).collect();
     let services = ours.iter().any(|id| id.kind == ObjectKind::Service);
     for id in ours {
         let held = match id.kind {
@@ -182,71 +182,72 @@ fn stack(claim: &Claim, claims: &[Claim], world: &World, sweep: &mut Sweep) {
             ObjectKind::Container => None,
             ObjectKind::Network | ObjectKind::Volume | ObjectKind::Secret | ObjectKind::Config => {
                 let users: Vec<&ObjectId> =
-                    world.objects.iter().filter(|(_, other)| other.uses.contains(id)).map(|(user, _)| user).collect();
-                let foreign = |user: &&ObjectId| !claims.iter().any(|claim| claim.covers(world, user));
-                let strangers: Vec<String> = users.iter().copied().filter(foreign).map(|user| world.spoken(user)).collect();
+                    inventory.objects.iter().filter(|(_, other)| other.uses.contains(id)).map(|(user, _)| user).collect();
+                let foreign = |user: &&ObjectId| !claims.iter().any(|claim| claim.covers(inventory, user));
+                let strangers: Vec<String> = users.iter().copied().filter(foreign).map(|user| inventory.describe(user)).collect();
                 if !strangers.is_empty() {
-                    sweep.blocked.push(left(claim, world.spoken(id), Why::UsedBy { holders: strangers }));
+                    plan.blocked.push(left(claim, inventory.describe(id), Why::UsedBy { holders: strangers }));
                     continue;
                 }
-                (!users.is_empty()).then(|| Why::UsedBy { holders: users.into_iter().map(|user| world.spoken(user)).collect() })
+                (!users.is_empty())
+                    .then(|| Why::UsedBy { holders: users.into_iter().map(|user| inventory.describe(user)).collect() })
             }
         };
         match held {
-            Some(why) => sweep.waiting.push(left(claim, world.spoken(id), why)),
-            None => sweep.remove.push((claim.clone(), removal(world, id))),
+            Some(why) => plan.waiting.push(left(claim, inventory.describe(id), why)),
+            None => plan.remove.push((claim.clone(), removal(inventory, id))),
         }
     }
     let Claimed::Stack { name } = claim.what() else { return };
-    for (id, object) in &world.objects {
-        if object.stack.as_ref() == Some(name) && !claim.covers(world, id) {
-            sweep.blocked.push(left(claim, world.spoken(id), Why::LabelOnly));
+    for (id, object) in &inventory.objects {
+        if object.stack.as_ref() == Some(name) && !claim.covers(inventory, id) {
+            plan.blocked.push(left(claim, inventory.describe(id), Why::LabelOnly));
         }
     }
 }
 
 /// A file goes when nothing of the run's stacks is on its way out any more: until then it is what abra knows the app by. What
 /// somebody else blocks does not keep it.
-fn file(claim: &Claim, path: &PathBuf, world: &World, sweep: &mut Sweep) {
-    if !world.files.contains_key(path) {
+fn file(claim: &Claim, path: &PathBuf, inventory: &Inventory, plan: &mut CleanupPlan) {
+    if !inventory.files.contains_key(path) {
         return;
     }
-    match pending(sweep) {
-        true => sweep.waiting.push(left(claim, claim.what().to_string(), Why::OthersFirst)),
-        false => sweep.files.push((claim.clone(), path.clone())),
+    match pending(plan) {
+        true => plan.waiting.push(left(claim, claim.what().to_string(), Why::OthersFirst)),
+        false => plan.files.push((claim.clone(), path.clone())),
     }
 }
 
-fn pending(sweep: &Sweep) -> bool {
+fn pending(plan: &CleanupPlan) -> bool {
     let of_a_stack = |claimed: &Claimed| matches!(claimed, Claimed::Stack { .. });
-    sweep.remove.iter().any(|(claim, _)| of_a_stack(claim.what())) || sweep.waiting.iter().any(|left| of_a_stack(&left.claimed))
+    plan.remove.iter().any(|(claim, _)| of_a_stack(claim.what())) || plan.waiting.iter().any(|left| of_a_stack(&left.claimed))
 }
 
 /// The marker tells other machines whose the rest is, so it stays as long as there is any rest.
-fn marker(claim: &Claim, world: &World, sweep: &mut Sweep) {
-    let Some(id) = world.objects.keys().find(|id| claim.covers(world, id)) else { return };
-    let rest = !(sweep.remove.is_empty()
-        && sweep.files.is_empty()
-        && sweep.snapshots.is_empty()
-        && sweep.waiting.is_empty()
-        && sweep.blocked.is_empty());
+fn marker(claim: &Claim, inventory: &Inventory, plan: &mut CleanupPlan) {
+    let Some(id) = inventory.objects.keys().find(|id| claim.covers(inventory, id)) else { return };
+    let rest = !(plan.remove.is_empty()
+        && plan.files.is_empty()
+        && plan.snapshots.is_empty()
+        && plan.waiting.is_empty()
+        && plan.blocked.is_empty());
     match rest {
-        true => sweep.waiting.push(left(claim, world.spoken(id), Why::OthersFirst)),
-        false => sweep.remove.push((claim.clone(), removal(world, id))),
+        true => plan.waiting.push(left(claim, inventory.describe(id), Why::OthersFirst)),
+        false => plan.remove.push((claim.clone(), removal(inventory, id))),
     }
 }
 
-fn removal(world: &World, id: &ObjectId) -> Removal {
-    let name = world.objects.get(id).map_or_else(|| id.id.clone(), |object| object.name.clone());
+fn removal(inventory: &Inventory, id: &ObjectId) -> Removal {
+    let name = inventory.objects.get(id).map_or_else(|| id.id.clone(), |object| object.name.clone());
     Removal { object: id.clone(), name }
 }
 
 /// The claims of which nothing is left, as far as `sweep` can tell.
-pub fn released(claims: &[Claim], sweep: &Sweep) -> BTreeSet<Claimed> {
-    let removing = sweep.remove.iter().map(|(claim, _)| claim.what());
-    let files = sweep.files.iter().map(|(claim, _)| claim.what());
-    let rest = sweep.waiting.iter().chain(&sweep.blocked).chain(&sweep.refused).map(|left| &left.claimed);
-    let snapshots = sweep.snapshots.iter().map(Claim::what);
+pub fn released(claims: &[Claim], plan: &CleanupPlan) -> BTreeSet<Claimed> {
+    let removing = plan.remove.iter().map(|(claim, _)| claim.what());
+    let files = plan.files.iter().map(|(claim, _)| claim.what());
+    let rest = plan.waiting.iter().chain(&plan.blocked).chain(&plan.refused).map(|left| &left.claimed);
+    let snapshots = plan.snapshots.iter().map(Claim::what);
     let held: BTreeSet<&Claimed> = removing.chain(files).chain(snapshots).chain(rest).collect();
     claims.iter().map(Claim::what).filter(|what| !held.contains(what)).cloned().collect()
 }

@@ -24,8 +24,8 @@ fn marker() -> Claim {
     claim(Claimed::Marker { name: "taster-run".into() })
 }
 
-/// A world of objects, each written as `kind name`, `@stack` for its label, and `>kind name` for what it uses.
-fn world(objects: &[&str]) -> World {
+/// A inventory of objects, each written as `kind name`, `@stack` for its label, and `>kind name` for what it uses.
+fn inventory(objects: &[&str]) -> Inventory {
     let parse = |text: &&str| {
         let mut words = text.split_whitespace();
         let id = id(words.next().unwrap(), words.next().unwrap());
@@ -42,7 +42,7 @@ fn world(objects: &[&str]) -> World {
         let name = id.id.clone();
         (id, Object { name, stack, labels: BTreeMap::new(), version: "1".into(), uses })
     };
-    World {
+    Inventory {
         engine: ENGINE.parse().unwrap(),
         objects: objects.iter().map(parse).collect(),
         files: BTreeMap::new(),
@@ -55,8 +55,8 @@ fn id(kind: &str, name: &str) -> ObjectId {
     ObjectId { kind, id: name.to_owned() }
 }
 
-fn removes(sweep: &Sweep) -> Vec<String> {
-    sweep.remove.iter().map(|(_, removal)| removal.to_string()).collect()
+fn removes(plan: &CleanupPlan) -> Vec<String> {
+    plan.remove.iter().map(|(_, removal)| removal.to_string()).collect()
 }
 
 #[test]
@@ -82,11 +82,11 @@ fn services_go_first_then_containers_then_what_nothing_uses() {
             0,
         ),
     ] {
-        let now = sweep(&claims, &world(objects));
+        let now = cleanup_plan(&claims, &inventory(objects));
         assert_eq!(removes(&now), remove, "{what}");
         assert_eq!((now.waiting.len(), now.blocked.len(), now.clean), (waiting, 0, false), "{what}");
     }
-    assert!(sweep(&claims, &world(&[])).clean);
+    assert!(cleanup_plan(&claims, &inventory(&[])).clean);
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn the_name_is_the_claim_but_a_foreign_label_outweighs_it() {
     ] {
         let mut objects = others.to_vec();
         objects.push(object);
-        let now = sweep(&[stack_claim("shop")], &world(&objects));
+        let now = cleanup_plan(&[stack_claim("shop")], &inventory(&objects));
         assert_eq!(removes(&now).len(), usize::from(ours), "{object} beside {others:?}");
         assert_eq!(now.clean, !ours, "{object} beside {others:?}");
     }
@@ -117,7 +117,7 @@ fn the_name_is_the_claim_but_a_foreign_label_outweighs_it() {
 
 #[test]
 fn a_label_that_can_be_put_on_somebody_elses_object_is_no_proof() {
-    let now = sweep(&[stack_claim("shop")], &world(&["secret borrowed @shop"]));
+    let now = cleanup_plan(&[stack_claim("shop")], &inventory(&["secret borrowed @shop"]));
     assert_eq!(removes(&now), Vec::<String>::new());
     assert_eq!(now.blocked[0].to_string(), "secret borrowed: it bears the stack's label but not its name");
 }
@@ -132,7 +132,7 @@ fn what_a_stranger_uses_is_blocked_and_the_stranger_named() {
         "container dump >volume shop_data",
         "container other >volume shop_data",
     ];
-    let now = sweep(&[stack_claim("shop")], &world(&objects));
+    let now = cleanup_plan(&[stack_claim("shop")], &inventory(&objects));
     assert_eq!(removes(&now), ["volume shop_free"]);
     let blocked: Vec<String> = now.blocked.iter().map(Left::to_string).collect();
     assert_eq!(
@@ -145,29 +145,30 @@ fn what_a_stranger_uses_is_blocked_and_the_stranger_named() {
 fn files_go_after_objects_and_the_marker_last() {
     let claims = [marker(), env_file(), stack_claim("shop")];
     let with_file = |objects: &[&str]| {
-        let mut world = world(objects);
+        let mut inventory = inventory(objects);
         for path in ["/srv/default/shop.env", "/srv/default/inn.env"] {
-            world.files.insert(path.into(), "x".into());
+            inventory.files.insert(path.into(), "x".into());
         }
-        world
+        inventory
     };
-    let first = sweep(&claims, &with_file(&["volume shop_data", "config taster-run"]));
+    let first = cleanup_plan(&claims, &with_file(&["volume shop_data", "config taster-run"]));
     assert_eq!((removes(&first), first.files.len(), first.waiting.len()), (vec!["volume shop_data".to_owned()], 0, 2));
-    let second = sweep(&claims, &with_file(&["config taster-run"]));
+    let second = cleanup_plan(&claims, &with_file(&["config taster-run"]));
     assert_eq!((removes(&second).len(), second.waiting.len()), (0, 1));
     assert_eq!(
         second.files.iter().map(|(_, path)| path.as_path()).collect::<Vec<_>>(),
         ["/srv/default/shop.env".as_ref() as &std::path::Path]
     );
-    assert_eq!(removes(&sweep(&claims, &world(&["config taster-run"]))), ["config taster-run"]);
-    let blocked = sweep(&claims, &with_file(&["volume shop_data", "container dump >volume shop_data", "config taster-run"]));
+    assert_eq!(removes(&plan(&claims, &inventory(&["config taster-run"]))), ["config taster-run"]);
+    let blocked =
+        cleanup_plan(&claims, &with_file(&["volume shop_data", "container dump >volume shop_data", "config taster-run"]));
     assert_eq!(
         (blocked.files.len(), blocked.waiting.len(), removes(&blocked).len()),
         (1, 1, 0),
         "the marker stays, the file does not"
     );
     assert_eq!(
-        sweep(&claims, &world(&["secret taster-run", "config taster-run @taster"])).remove,
+        cleanup_plan(&claims, &inventory(&["secret taster-run", "config taster-run @taster"])).remove,
         [],
         "the marker is a config without a stack"
     );
@@ -175,10 +176,10 @@ fn files_go_after_objects_and_the_marker_last() {
 
 #[test]
 fn a_claim_for_another_swarm_is_refused_with_a_sentence() {
-    let mut elsewhere = world(&["volume shop_data"]);
+    let mut elsewhere = inventory(&["volume shop_data"]);
     elsewhere.engine = "swarm2".parse().unwrap();
     let claims = [stack_claim("shop")];
-    let now = sweep(&claims, &elsewhere);
+    let now = cleanup_plan(&claims, &elsewhere);
     assert_eq!((now.remove.len(), now.clean), (0, false));
     assert_eq!(now.refused[0].to_string(), "stack shop: it is on the Swarm swarm1, which this engine does not belong to");
     assert_eq!(released(&claims, &now), BTreeSet::new(), "what is out of reach is not known to be gone");
@@ -188,7 +189,7 @@ fn a_claim_for_another_swarm_is_refused_with_a_sentence() {
 fn what_is_claimed_twice_is_removed_once() {
     let claims = [stack_claim("shop"), stack_claim("inn"), stack_claim("shop")];
     assert_eq!(
-        removes(&sweep(&claims, &world(&["volume shop_data", "volume inn_data"]))),
+        removes(&plan(&claims, &inventory(&["volume shop_data", "volume inn_data"]))),
         ["volume inn_data", "volume shop_data"]
     );
 }
@@ -196,16 +197,16 @@ fn what_is_claimed_twice_is_removed_once() {
 #[test]
 fn claims_are_released_one_by_one() {
     let claims = [stack_claim("shop"), stack_claim("inn"), marker()];
-    let now = sweep(&claims, &world(&["volume shop_data", "config taster-run"]));
+    let now = cleanup_plan(&claims, &inventory(&["volume shop_data", "config taster-run"]));
     assert_eq!(released(&claims, &now), BTreeSet::from([stack_claim("inn").what().clone()]));
-    assert_eq!(released(&claims, &sweep(&claims, &world(&[]))).len(), 3);
+    assert_eq!(released(&claims, &plan(&claims, &inventory(&[]))).len(), 3);
 }
 
 #[test]
 fn a_changed_stranger_is_ours_only_if_a_claim_or_a_call_reached_it() {
-    let before = world(&["volume shop_data", "volume inn_data", "secret inn_pw", "config kept", "network shop_old"]);
+    let before = inventory(&["volume shop_data", "volume inn_data", "secret inn_pw", "config kept", "network shop_old"]);
     let mut after =
-        world(&["volume inn_data", "secret inn_pw", "config kept", "network shop_new", "volume late", "network shop_old"]);
+        inventory(&["volume inn_data", "secret inn_pw", "config kept", "network shop_new", "volume late", "network shop_old"]);
     for name in ["inn_data", "inn_pw"] {
         for (id, object) in &mut after.objects {
             if id.id == name {
@@ -214,16 +215,16 @@ fn a_changed_stranger_is_ours_only_if_a_claim_or_a_call_reached_it() {
         }
     }
     let seen = diff(&before, &after, &[stack_claim("shop")], &BTreeSet::from([id("secret", "inn_pw")]), &[]);
-    assert_eq!(seen.residue, ["network shop_new"], "what was there before is not left by us");
-    assert_eq!(seen.bystanders, ["volume shop_data vanished", "secret inn_pw changed"]);
+    assert_eq!(seen.leaked, ["network shop_new"], "what was there before is not left by us");
+    assert_eq!(seen.changed_bystanders, ["volume shop_data vanished", "secret inn_pw changed"]);
     assert_eq!(seen.others, ["volume inn_data changed", "volume late appeared"]);
     assert!(diff(&before, &before, &[stack_claim("shop")], &BTreeSet::new(), &[]).clean());
 }
 
 #[test]
 fn what_is_to_be_ignored_is_told_with_its_reason_and_what_is_left_of_the_run_is_not_ignored() {
-    let before = world(&["volume shop_data", "volume inn_data"]);
-    let after = world(&["network shop_new"]);
+    let before = inventory(&["volume shop_data", "volume inn_data"]);
+    let after = inventory(&["network shop_new"]);
     let ignore = |what: &str| Ignore {
         what: what.to_owned().try_into().unwrap(),
         reason: "the inn turns it over".into(),
@@ -231,9 +232,9 @@ fn what_is_to_be_ignored_is_told_with_its_reason_and_what_is_left_of_the_run_is_
     };
     let ignores = [ignore("volume shop_data"), ignore("volume inn_*"), ignore("network shop_*")];
     let seen = diff(&before, &after, &[stack_claim("shop")], &BTreeSet::new(), &ignores.iter().collect::<Vec<_>>());
-    assert_eq!(seen.residue, ["network shop_new"]);
+    assert_eq!(seen.leaked, ["network shop_new"]);
     let told = |what: &str| format!("volume {what} vanished: the inn turns it over, until 2026-12-31");
-    assert_eq!((seen.bystanders.len(), seen.others.len()), (0, 0), "{seen:?}");
+    assert_eq!((seen.changed_bystanders.len(), seen.others.len()), (0, 0), "{seen:?}");
     assert_eq!(seen.ignored, [told("inn_data"), told("shop_data")]);
 }
 
@@ -241,18 +242,18 @@ fn what_is_to_be_ignored_is_told_with_its_reason_and_what_is_left_of_the_run_is_
 fn an_env_file_of_our_app_is_ours_wherever_abra_puts_it() {
     let domain = "shop-aebagbaf.taster.test".parse().unwrap();
     let claim = claim(Claimed::Stack { name: StackName::of(&domain) });
-    let (before, mut after) = (world(&[]), world(&[]));
+    let (before, mut after) = (inventory(&[]), inventory(&[]));
     for name in ["shop-aebagbaf.taster.test", "inn.taster.test"] {
         after.files.insert(format!("/home/operator/.abra/servers/default/{name}.env").into(), "a".into());
     }
     let seen = diff(&before, &after, &[claim], &BTreeSet::new(), &[]);
-    assert_eq!(seen.residue, ["file /home/operator/.abra/servers/default/shop-aebagbaf.taster.test.env"]);
+    assert_eq!(seen.leaked, ["file /home/operator/.abra/servers/default/shop-aebagbaf.taster.test.env"]);
     assert_eq!(seen.others, ["file /home/operator/.abra/servers/default/inn.taster.test.env appeared"]);
 }
 
 #[test]
 fn files_are_compared_as_objects_are() {
-    let (mut before, mut after) = (world(&[]), world(&[]));
+    let (mut before, mut after) = (inventory(&[]), inventory(&[]));
     for (path, old, new) in [
         ("/srv/default/shop.env", None, Some("a")),
         ("/srv/default/inn.env", Some("a"), Some("b")),
@@ -263,7 +264,7 @@ fn files_are_compared_as_objects_are() {
         after.files.extend(new.map(|digest: &str| (path.into(), digest.to_owned())));
     }
     let seen = diff(&before, &after, &[env_file()], &BTreeSet::new(), &[]);
-    assert_eq!(seen.residue, ["file /srv/default/shop.env"]);
+    assert_eq!(seen.leaked, ["file /srv/default/shop.env"]);
     assert_eq!(seen.others, ["file /srv/default/gone.env vanished", "file /srv/default/inn.env changed"]);
-    assert!(seen.bystanders.is_empty());
+    assert!(seen.changed_bystanders.is_empty());
 }

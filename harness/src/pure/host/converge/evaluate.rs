@@ -1,4 +1,4 @@
-//! The judgement over a watch.
+//! The evaluation over a watch.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     state::{State, WINDOW, state},
-    view::{Health, Look, RollPolicy, ServiceView, TaskView, UpdateState},
+    view::{Health, Observation, RollPolicy, ServiceView, TaskView, UpdateState},
     watch::{Goal, Marks, Track, Watch},
 };
 use crate::model::{
@@ -24,7 +24,7 @@ const EMPTY_FOR: Duration = Duration::from_secs(5);
 
 /// What is to be said of a stack at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Judgement {
+pub enum Evaluation {
     /// It can still settle.
     Waiting {
         /// What is being waited for, worst first.
@@ -59,10 +59,10 @@ impl Blocker {
 }
 
 /// Judges a watch at `now`. What was seen decides; `now` only says when the next look is due.
-pub fn evaluate(watch: &Watch, now: Mono) -> Judgement {
+pub fn evaluate(watch: &Watch, now: Mono) -> Evaluation {
     let Some(look) = &watch.last else {
         let on = vec![Blocker { service: None, why: "not looked at yet".into() }];
-        return Judgement::Waiting { on, look_again: now };
+        return Evaluation::Waiting { on, look_again: now };
     };
     if let Goal::Upgrade(marks) = &watch.goal
         && let Some(said) = against(marks, watch, look)
@@ -79,12 +79,12 @@ pub fn evaluate(watch: &Watch, now: Mono) -> Judgement {
             State::Failed(failure) | State::Looping(failure) => Some(failure),
             State::Going { .. } | State::Serving { .. } => None,
         });
-        return Judgement::Failed(failures.collect());
+        return Evaluation::Failed(failures.collect());
     }
     waiting_or_settled(watch, look, states, now)
 }
 
-fn waiting_or_settled(watch: &Watch, look: &Look, states: Vec<(&ServiceName, State)>, now: Mono) -> Judgement {
+fn waiting_or_settled(watch: &Watch, look: &Observation, states: Vec<(&ServiceName, State)>, now: Mono) -> Evaluation {
     let mut on = Vec::new();
     let mut due = Vec::new();
     let mut since = watch.changed_at.min(look.at);
@@ -112,17 +112,17 @@ fn waiting_or_settled(watch: &Watch, look: &Look, states: Vec<(&ServiceName, Sta
         due.extend(look_again);
     }
     if on.is_empty() {
-        return Judgement::Settled { since };
+        return Evaluation::Settled { since };
     }
     // What has just changed is likely to change again soon; what has not, is not.
     let quiet = look.at.since(watch.changed_at);
     due.push(look.at.after(quiet.clamp(FIRST_PAUSE, WATCHDOG)));
     let look_again = due.into_iter().filter(|due| *due > look.at).min().unwrap_or(look.at.after(FIRST_PAUSE));
-    Judgement::Waiting { on, look_again: look_again.max(now) }
+    Evaluation::Waiting { on, look_again: look_again.max(now) }
 }
 
 /// What the marks of a deploy have to say against what runs now; `None` when nothing.
-fn against(marks: &Marks, watch: &Watch, look: &Look) -> Option<Judgement> {
+fn against(marks: &Marks, watch: &Watch, look: &Observation) -> Option<Evaluation> {
     let mut failures = Vec::new();
     for (name, (_, digest)) in &marks.0 {
         let Some(view) = look.services.get(name) else {
@@ -151,11 +151,11 @@ fn against(marks: &Marks, watch: &Watch, look: &Look) -> Option<Judgement> {
             failures.push(Failure::new(Cause::Reverted { service }, message));
         }
     }
-    (!failures.is_empty()).then_some(Judgement::Failed(failures))
+    (!failures.is_empty()).then_some(Evaluation::Failed(failures))
 }
 
-fn interfered(what: String) -> Judgement {
-    Judgement::Unverified(Gap::Interfered { what })
+fn interfered(what: String) -> Evaluation {
+    Evaluation::Unverified(Gap::Interfered { what })
 }
 
 /// How the task ended for which Swarm rolled back.

@@ -1,4 +1,4 @@
-//! What a stack is waiting for: a fold of looks and a judgement over it, all pure.
+//! What a stack is waiting for: a fold of looks and a evaluation over it, all pure.
 //!
 //! The facts about the engine behind these rules are in docs/reference/swarm.md 1 to 3.
 
@@ -10,9 +10,9 @@ mod view;
 mod watch;
 
 pub use cadence::Cadence;
-pub use evaluate::{Blocker, Judgement, WATCHDOG, allowance, evaluate, health_allowance, roll_budget, roll_budget_of};
+pub use evaluate::{Blocker, Evaluation, WATCHDOG, allowance, evaluate, health_allowance, roll_budget, roll_budget_of};
 pub use view::{
-    Endpoint, Health, HostPort, Index, Look, Mode, OnFailure, Order, RestartCondition, RestartPolicy, RollPolicy, ServiceView,
-    SpecDigest, TaskState, TaskView, UpdateState, UpdateView,
+    Endpoint, Health, HostPort, Index, Mode, Observation, OnFailure, Order, RestartCondition, RestartPolicy, RollPolicy,
+    ServiceView, SpecDigest, TaskState, TaskView, UpdateState, UpdateView,
 };
 pub use watch::{Goal, Marks, Telling, Watch, see};

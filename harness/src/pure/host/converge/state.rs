@@ -5,13 +5,13 @@ use std::time::Duration;
 use super::{
     evaluate::allowance,
     slots::{Slots, slots},
-    view::{Health, Look, Mode, OnFailure, Order, ServiceView, TaskState, UpdateState},
+    view::{Health, Mode, Observation, OnFailure, Order, ServiceView, TaskState, UpdateState},
     watch::{Fall, Track, Watch},
 };
 use crate::model::{
     names::ServiceName,
     outcome::{Cause, Failure, Holder, Owner},
-    time::{Mono, spoken},
+    time::{Mono, format_duration},
 };
 
 /// How long all slots have to stay filled, shared by all services.
@@ -42,7 +42,7 @@ pub(super) enum State {
     Failed(Failure),
 }
 
-pub(super) fn state(watch: &Watch, look: &Look, name: &ServiceName, view: &ServiceView) -> State {
+pub(super) fn state(watch: &Watch, look: &Observation, name: &ServiceName, view: &ServiceView) -> State {
     let Some(track) = watch.services.get(name) else {
         return State::Going { why: "not seen yet".into(), look_again: None };
     };
@@ -56,7 +56,7 @@ pub(super) fn state(watch: &Watch, look: &Look, name: &ServiceName, view: &Servi
 
 struct Case<'a> {
     watch: &'a Watch,
-    look: &'a Look,
+    look: &'a Observation,
     name: &'a ServiceName,
     view: &'a ServiceView,
     track: &'a Track,
@@ -188,10 +188,10 @@ impl Case<'_> {
             return None;
         }
         let service = self.name.clone();
-        let over = spoken(last.at.since(falls.first()?.at));
+        let over = format_duration(last.at.since(falls.first()?.at));
         let began = self.track.since.max(progress).max(ready);
         if last.unhealthy() && self.look.at.since(began) >= allowance(self.view) {
-            let allowed = spoken(allowance(self.view));
+            let allowed = format_duration(allowance(self.view));
             let message = match allowance(self.view) {
                 Duration::ZERO => format!("{}: the health check of its image fails", self.name),
                 _ => format!("{}: never healthy within the {allowed} that its own health check allows", self.name),

@@ -12,7 +12,7 @@ use crate::model::{
 
 /// One look at all services of a stack.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Look {
+pub struct Observation {
     /// When it was taken, on our clock. The engine's own time stamps decide nothing: its clock may be wrong.
     pub at: Mono,
     /// The services by name.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     slots::{self, Slots},
-    view::{Index, Look, ServiceView, SpecDigest, TaskState, TaskView, UpdateState},
+    view::{Index, Observation, ServiceView, SpecDigest, TaskState, TaskView, UpdateState},
 };
 use crate::model::{
     names::{ServiceName, TaskId},
@@ -41,7 +41,7 @@ pub struct Watch {
     pub(super) goal: Goal,
     pub(super) before: Marks,
     pub(super) one_shots: BTreeSet<ServiceName>,
-    pub(super) last: Option<Look>,
+    pub(super) last: Option<Observation>,
     pub(super) services: BTreeMap<ServiceName, Track>,
     /// When a look last differed from the one before it.
     pub(super) changed_at: Mono,
@@ -71,7 +71,7 @@ impl Watch {
     }
 
     /// The last look, once there is one.
-    pub fn last(&self) -> Option<&Look> {
+    pub fn last(&self) -> Option<&Observation> {
         self.last.as_ref()
     }
 
@@ -168,7 +168,7 @@ impl Fall {
 }
 
 /// The watch after one more look. A look that is older than the last one tells nothing new and is left out.
-pub fn see(mut watch: Watch, look: Look) -> Watch {
+pub fn see(mut watch: Watch, look: Observation) -> Watch {
     if let Some(last) = &watch.last {
         if look.at < last.at {
             return watch;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::ObjectKind;
 use crate::model::time::Wall;
 
-/// A change of the world that is shown with its reason and not counted, until a day. What is left of a run itself is always counted.
+/// A change of the inventory that is shown with its reason and not counted, until a day. What is left of a run itself is always counted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ignore {

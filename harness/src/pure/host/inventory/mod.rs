@@ -19,7 +19,7 @@ use crate::{
 
 /// All objects of one Swarm, ours and others'.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct World {
+pub struct Inventory {
     /// The Swarm.
     pub engine: EngineId,
     /// Its objects.
@@ -101,28 +101,30 @@ impl fmt::Display for ObjectKind {
     }
 }
 
-impl World {
-    /// The same world without its objects of these kinds.
+impl Inventory {
+    /// The same inventory without its objects of these kinds.
     pub fn without(&self, kinds: &[ObjectKind]) -> Self {
-        let mut world = self.clone();
-        world.objects.retain(|id, _| !kinds.contains(&id.kind));
-        world
+        let mut inventory = self.clone();
+        inventory.objects.retain(|id, _| !kinds.contains(&id.kind));
+        inventory
     }
 
     /// The object in words: `volume shop_data`.
-    pub fn spoken(&self, id: &ObjectId) -> String {
+    pub fn describe(&self, id: &ObjectId) -> String {
         let name = self.objects.get(id).map_or(id.id.as_str(), |object| object.name.as_str());
         format!("{} {name}", id.kind)
     }
 }
 
-/// What a run changed in the world that it should not have.
+/// What a run changed in the inventory that it should not have.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Hygiene {
-    /// What is still there of the run.
-    pub residue: Vec<String>,
-    /// What a call or claim of the run changed although it is not the run's.
-    pub bystanders: Vec<String>,
+pub struct CleanupResult {
+    /// Objects and files of the run that are still there.
+    #[serde(alias = "residue")]
+    pub leaked: Vec<String>,
+    /// Objects of others that a call or claim of the run changed.
+    #[serde(alias = "bystanders")]
+    pub changed_bystanders: Vec<String>,
     /// What somebody else changed meanwhile; shown, never counted.
     pub others: Vec<String>,
     /// What a setting of the host says not to count, each with its reason.
@@ -130,33 +132,41 @@ pub struct Hygiene {
     pub ignored: Vec<String>,
 }
 
-impl Hygiene {
+impl CleanupResult {
     /// Whether nothing of the run is left and nothing of others was changed by it.
     pub fn clean(&self) -> bool {
-        self.residue.is_empty() && self.bystanders.is_empty()
+        self.leaked.is_empty() && self.changed_bystanders.is_empty()
     }
 }
 
-/// What a run left and changed, from the world before it, the world after it, its claims, and the objects that its own calls
+/// What a run left and changed, from the inventory before it, the inventory after it, its claims, and the objects that its own calls
 /// named.
 ///
 /// An object under a claim that was not there before is residue. One that *was* there before is somebody else's, whatever its
 /// name: if it changed or vanished, the claim is to blame. All other changes are ours only if a call of ours named the object.
 /// Changes that one of `ignores` covers are not counted; what is left of the run always is.
-pub fn diff(before: &World, after: &World, claims: &[Claim], touched: &BTreeSet<ObjectId>, ignores: &[&Ignore]) -> Hygiene {
-    let mut hygiene = Hygiene::default();
-    let told =
-        |what: &str, change: &str, ours: bool, hygiene: &mut Hygiene| match ignores.iter().find(|ignore| ignore.covers(what)) {
-            Some(ignore) => hygiene.ignored.push(format!("{what} {change}: {}, until {}", ignore.reason, ignore.until)),
-            None if ours => hygiene.bystanders.push(format!("{what} {change}")),
-            None => hygiene.others.push(format!("{what} {change}")),
-        };
+pub fn diff(
+    before: &Inventory,
+    after: &Inventory,
+    claims: &[Claim],
+    touched: &BTreeSet<ObjectId>,
+    ignores: &[&Ignore],
+) -> CleanupResult {
+    let mut cleanup_result = CleanupResult::default();
+    let told = |what: &str, change: &str, ours: bool, cleanup_result: &mut CleanupResult| match ignores
+        .iter()
+        .find(|ignore| ignore.covers(what))
+    {
+        Some(ignore) => cleanup_result.ignored.push(format!("{what} {change}: {}, until {}", ignore.reason, ignore.until)),
+        None if ours => cleanup_result.changed_bystanders.push(format!("{what} {change}")),
+        None => cleanup_result.others.push(format!("{what} {change}")),
+    };
     for id in before.objects.keys().chain(after.objects.keys()).collect::<BTreeSet<_>>() {
         let (old, new) = (before.objects.get(id), after.objects.get(id));
         let covered = claims.iter().any(|claim| claim.covers(before, id) || claim.covers(after, id));
         let change = match (old, new) {
             (None, Some(_)) if covered => {
-                hygiene.residue.push(after.spoken(id));
+                cleanup_result.leaked.push(after.describe(id));
                 continue;
             }
             (None, Some(_)) => "appeared",
@@ -164,15 +174,15 @@ pub fn diff(before: &World, after: &World, claims: &[Claim], touched: &BTreeSet<
             (Some(old), Some(new)) if old != new => "changed",
             _ => continue,
         };
-        let what = if new.is_some() { after.spoken(id) } else { before.spoken(id) };
-        told(&what, change, covered || touched.contains(id), &mut hygiene);
+        let what = if new.is_some() { after.describe(id) } else { before.describe(id) };
+        told(&what, change, covered || touched.contains(id), &mut cleanup_result);
     }
     for path in before.files.keys().chain(after.files.keys()).collect::<BTreeSet<_>>() {
         let covered = claims.iter().any(|claim| claim.covers_path(path) || claim.names(path));
         let what = format!("file {}", path.display());
         let change = match (before.files.get(path), after.files.get(path)) {
             (None, Some(_)) if covered => {
-                hygiene.residue.push(what);
+                cleanup_result.leaked.push(what);
                 continue;
             }
             (None, Some(_)) => "appeared",
@@ -180,7 +190,7 @@ pub fn diff(before: &World, after: &World, claims: &[Claim], touched: &BTreeSet<
             (old, new) if old != new => "changed",
             _ => continue,
         };
-        told(&what, change, covered, &mut hygiene);
+        told(&what, change, covered, &mut cleanup_result);
     }
-    hygiene
+    cleanup_result
 }

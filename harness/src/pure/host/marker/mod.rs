@@ -12,7 +12,7 @@ use crate::{
     },
     pure::host::{
         claim::{Claim, Claimed},
-        inventory::{Object, ObjectKind, World},
+        inventory::{Inventory, Object, ObjectKind},
     },
 };
 
@@ -112,25 +112,25 @@ impl Marker {
     }
 }
 
-/// The runs whose markers are in the world, by their names.
-pub fn names(world: &World) -> impl Iterator<Item = RunId> {
-    markers(world).filter_map(|config| config.name.strip_prefix(PREFIX)?.parse().ok())
+/// The runs whose markers are in the inventory, by their names.
+pub fn names(inventory: &Inventory) -> impl Iterator<Item = RunId> {
+    markers(inventory).filter_map(|config| config.name.strip_prefix(PREFIX)?.parse().ok())
 }
 
-/// How each marker of the world stands at `now`, by its name. `journals` are the runs that a journal here still claims something for.
-pub fn standings(world: &World, now: Wall, journals: &BTreeSet<RunId>) -> Vec<(String, Standing)> {
-    markers(world).map(|config| (config.name.clone(), standing(world, config, now, journals))).collect()
+/// How each marker of the inventory stands at `now`, by its name. `journals` are the runs that a journal here still claims something for.
+pub fn standings(inventory: &Inventory, now: Wall, journals: &BTreeSet<RunId>) -> Vec<(String, Standing)> {
+    markers(inventory).map(|config| (config.name.clone(), standing(inventory, config, now, journals))).collect()
 }
 
-fn markers(world: &World) -> impl Iterator<Item = &Object> {
-    let configs = world.objects.iter().filter(|(id, _)| id.kind == ObjectKind::Config).map(|(_, object)| object);
+fn markers(inventory: &Inventory) -> impl Iterator<Item = &Object> {
+    let configs = inventory.objects.iter().filter(|(id, _)| id.kind == ObjectKind::Config).map(|(_, object)| object);
     configs.filter(|config| {
         let named = config.name.strip_prefix(PREFIX).is_some_and(|run| run.parse::<RunId>().is_ok());
         named || config.labels.contains_key(RUN)
     })
 }
 
-fn standing(world: &World, config: &Object, now: Wall, journals: &BTreeSet<RunId>) -> Standing {
+fn standing(inventory: &Inventory, config: &Object, now: Wall, journals: &BTreeSet<RunId>) -> Standing {
     let named: Option<RunId> = config.name.strip_prefix(PREFIX).and_then(|run| run.parse().ok());
     if named.is_some_and(|run| journals.contains(&run)) {
         return Standing::OfJournal;
@@ -140,7 +140,7 @@ fn standing(world: &World, config: &Object, now: Wall, journals: &BTreeSet<RunId
         Err(why) => return Standing::Unbelieved(format!("config {} is no marker of a run: {why}", config.name)),
     };
     match () {
-        () if marker.swarm != world.engine => {
+        () if marker.swarm != inventory.engine => {
             Standing::Unbelieved(format!("config {} was made on the Swarm {}, not on this one", config.name, marker.swarm))
         }
         () if now >= marker.expires => Standing::Expired(marker.claims()),

@@ -18,19 +18,19 @@ fn marker() -> Marker {
     }
 }
 
-fn world(name: &str, labels: BTreeMap<String, String>, stack: Option<&str>) -> World {
+fn inventory(name: &str, labels: BTreeMap<String, String>, stack: Option<&str>) -> Inventory {
     let id = ObjectId { kind: ObjectKind::Config, id: "c1".into() };
     let stack = stack.map(|stack| stack.parse().unwrap());
     let config = Object { name: name.into(), stack, labels, version: "1".into(), uses: BTreeSet::new() };
     let other = Object { name: "settings".into(), labels: BTreeMap::new(), stack: None, ..config.clone() };
     let other = (ObjectId { kind: ObjectKind::Config, id: "c2".into() }, other);
     let objects = [(id, config), other].into();
-    World { engine: "swarm1".parse().unwrap(), objects, files: BTreeMap::new(), snapshots: BTreeMap::new() }
+    Inventory { engine: "swarm1".parse().unwrap(), objects, files: BTreeMap::new(), snapshots: BTreeMap::new() }
 }
 
 fn stands(name: &str, labels: BTreeMap<String, String>, stack: Option<&str>, now: Wall, journals: &[&str]) -> Standing {
     let journals = journals.iter().map(|run| run.parse().unwrap()).collect();
-    let mut all = standings(&world(name, labels, stack), now, &journals);
+    let mut all = standings(&inventory(name, labels, stack), now, &journals);
     assert_eq!(all.len(), 1, "other configs are no markers: {all:?}");
     all.remove(0).1
 }
@@ -46,10 +46,10 @@ fn word(standing: &Standing) -> &str {
 
 #[test]
 fn a_marker_is_read_as_it_was_written() {
-    let world = world(&Marker::name(&marker().run), marker().labels(), None);
-    let config = markers(&world).next().unwrap();
+    let inventory = inventory(&Marker::name(&marker().run), marker().labels(), None);
+    let config = markers(&inventory).next().unwrap();
     assert_eq!(Marker::read(config).unwrap(), marker());
-    assert_eq!(names(&world).collect::<Vec<_>>(), [marker().run]);
+    assert_eq!(names(&inventory).collect::<Vec<_>>(), [marker().run]);
 }
 
 #[test]

@@ -14,10 +14,10 @@ use crate::{
         host::Limits,
         names::{EngineId, ImageRef, StackName},
         outcome::{Cause, Failure, Owner},
-        time::{Wall, spoken},
+        time::{Wall, format_duration},
     },
     ports::{Engine, Port, Room, SwarmError},
-    pure::host::inventory::{ObjectKind, World},
+    pure::host::inventory::{Inventory, ObjectKind},
 };
 
 /// The oldest API that taster speaks: that of engine 20.10.
@@ -204,7 +204,7 @@ pub struct Readings {
     /// The time here when it answered.
     pub now: Option<Wall>,
     /// All that is on the Swarm.
-    pub world: Option<Result<World, SwarmError>>,
+    pub inventory: Option<Result<Inventory, SwarmError>>,
     /// What of it can run out.
     pub room: Option<Result<Room, SwarmError>>,
     /// What abra says of itself, or what is wrong with it and the remedy.
@@ -251,7 +251,7 @@ pub enum Lookup {
         absent: ImageRef,
     },
     /// The registry was asked.
-    Asked {
+    RunArgs {
         /// The image.
         image: ImageRef,
         /// How long the answer took.
@@ -307,8 +307,8 @@ pub fn preflight(readings: &Readings, needs: &Needs, limits: &Limits, stack: Opt
     let unsaid = |lookup: &&Lookup| matches!(lookup, Lookup::Unread(_));
     checks.extend(readings.registry.as_ref().filter(|lookup| managed || !unsaid(lookup)).map(registry));
     checks.extend(engine.and_then(|engine| engine.clock).zip(readings.now).map(|(theirs, ours)| clock(theirs, ours)));
-    match &readings.world {
-        Some(Ok(world)) => checks.extend(names(world, stack)),
+    match &readings.inventory {
+        Some(Ok(inventory)) => checks.extend(names(inventory, stack)),
         Some(Err(error)) if managed => checks.push(no_engine(error)),
         Some(Err(_)) | None => {}
     }
@@ -484,12 +484,12 @@ fn registry(lookup: &Lookup) -> Check {
             format!("the engine does not have {absent}, and nothing may leave the machine"),
             "pull it first, or leave out --offline",
         ),
-        Lookup::Asked { took, said: Ok(()), .. } => {
-            Check::ok(Topic::Registry, format!("the registry answers in {}", spoken(*took)))
+        Lookup::RunArgs { took, said: Ok(()), .. } => {
+            Check::ok(Topic::Registry, format!("the registry answers in {}", format_duration(*took)))
         }
-        Lookup::Asked { image, took, said: Err(error) } => Check::notice(
+        Lookup::RunArgs { image, took, said: Err(error) } => Check::notice(
             Topic::Registry,
-            format!("the registry has no answer for {image} after {}: {error}", spoken(*took)),
+            format!("the registry has no answer for {image} after {}: {error}", format_duration(*took)),
             "see whether the name is right and the registry can be reached, or pull the image by hand",
         ),
     }
@@ -501,24 +501,24 @@ fn clock(theirs: Wall, ours: Wall) -> Check {
         return Check::ok(Topic::Clock, "the engine's clock and ours agree");
     }
     let way = if theirs.millis() > ours.millis() { "ahead of" } else { "behind" };
-    Check::notice(Topic::Clock, format!("the engine's clock is {} {way} ours", spoken(off)), "set both by NTP")
+    Check::notice(Topic::Clock, format!("the engine's clock is {} {way} ours", format_duration(off)), "set both by NTP")
 }
 
 /// Whether nothing bears the stack's name yet, so that the name can be the claim, and whether there is an ingress network.
-fn names(world: &World, stack: Option<&StackName>) -> Vec<Check> {
+fn names(inventory: &Inventory, stack: Option<&StackName>) -> Vec<Check> {
     let mut checks = Vec::new();
     if let Some(stack) = stack {
-        let taken = world.objects.iter().find(|(_, object)| object.stack.as_ref() == Some(stack) || stack.owns(&object.name));
+        let taken = inventory.objects.iter().find(|(_, object)| object.stack.as_ref() == Some(stack) || stack.owns(&object.name));
         checks.push(match taken {
             Some((id, _)) => Check::unfit(
                 Topic::Names,
-                format!("something of somebody else already bears our name: {}", world.spoken(id)),
+                format!("something of somebody else already bears our name: {}", inventory.describe(id)),
                 "taste again: each run has a name of its own",
             ),
             None => Check::ok(Topic::Names, "nothing bears the app's name"),
         });
     }
-    let proxy = world.objects.iter().any(|(id, object)| id.kind == ObjectKind::Network && object.name == "proxy");
+    let proxy = inventory.objects.iter().any(|(id, object)| id.kind == ObjectKind::Network && object.name == "proxy");
     if !proxy {
         checks.push(Check::unfit(
             Topic::Proxy,

@@ -23,7 +23,7 @@ pub struct Neighbour {
 }
 
 impl Neighbour {
-    fn spoken(&self) -> String {
+    fn describe(&self) -> String {
         format!("run {} of {}", self.run, self.recipe)
     }
 }
@@ -39,7 +39,7 @@ pub fn waits(needs: &Needs, limits: &Limits, readings: &Readings, neighbours: &[
     let room = readings.room.as_ref().and_then(|room| room.as_ref().ok());
     let ports = neighbours.iter().flat_map(|neighbour| {
         let both = neighbour.needs.ports.intersection(&needs.ports);
-        both.map(|port| format!("port {port}, which {} has", neighbour.spoken()))
+        both.map(|port| format!("port {port}, which {} has", neighbour.describe()))
     });
     let memory = readings.machine.as_ref().and_then(|machine| memory(needs, limits, machine, engine, &coming));
     let addresses = room.map(|room| overlays(needs, room, &coming)).unwrap_or_default();
@@ -59,7 +59,7 @@ impl Coming {
     fn of(neighbours: &[Neighbour], limits: &Limits) -> Self {
         let coming = neighbours.iter().filter(|neighbour| !neighbour.up).map(|neighbour| &neighbour.needs);
         let all = |of: &dyn Fn(&Needs) -> u64| coming.clone().map(of).fold(0, u64::saturating_add);
-        let of: Vec<String> = neighbours.iter().map(Neighbour::spoken).collect();
+        let of: Vec<String> = neighbours.iter().map(Neighbour::describe).collect();
         Self {
             memory: all(&|needs| wanted_memory(needs, limits)),
             networks: all(&|needs| needs.networks),

@@ -2,7 +2,7 @@
 
 use super::{
     Class, Head, OnFail, Plan, Planned, Step,
-    tiers::{ANSWER_BUDGET, CUSTOM_BUDGET, clean_up, planned},
+    tiers::{CUSTOM_BUDGET, HTTP_BUDGET, clean_up, planned},
 };
 use crate::model::{
     outcome::{SkipReason, Tier},
@@ -24,7 +24,7 @@ pub fn attached(request: &Request, head: Head, pack: Pack) -> Plan {
         let checks = pack.hooks.checks.iter().filter(|(tier, _)| *tier == Tier::Custom && files.is_empty());
         let functions: Vec<&TestName> = tests.chain(checks.map(|(_, name)| name)).collect();
         if !functions.is_empty() {
-            steps.push(planned("answer", Step::Answer, &[], tier, ANSWER_BUDGET, OnFail::EndTiers));
+            steps.push(planned("http", Step::Http, &[], tier, HTTP_BUDGET, OnFail::EndTiers));
         }
         for test in functions {
             let before = steps.last().map_or_else(String::new, |planned| planned.id.0.clone());

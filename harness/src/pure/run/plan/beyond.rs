@@ -2,7 +2,7 @@
 
 use super::{
     Class, OnFail, Planned, Step,
-    tiers::{ABRA_BUDGET, ANSWER_BUDGET, BACKUP_BUDGET, CUSTOM_BUDGET, SWEEP_BUDGET, planned},
+    tiers::{ABRA_BUDGET, BACKUP_BUDGET, CLEANUP_BUDGET, CUSTOM_BUDGET, HTTP_BUDGET, planned},
 };
 use crate::{
     model::outcome::{Subject, Tier},
@@ -31,15 +31,15 @@ pub(super) fn thorough(app: App) -> Vec<Planned> {
         step("combinations", Step::Combinations, ABRA_BUDGET, OnFail::Continue),
         step("redeploy", Step::Redeploy, app.settle, OnFail::Continue),
         step("restart", Step::Restart, app.settle, OnFail::Continue),
-        step("answer-restart", Step::Answer, ANSWER_BUDGET, OnFail::Continue),
+        step("http-restart", Step::Http, HTTP_BUDGET, OnFail::Continue),
     ];
     steps.extend(check("check-restart", Moment::AfterRestart));
-    steps.push(step("remove", Step::Remove { data: false }, SWEEP_BUDGET, OnFail::SkipTier));
+    steps.push(step("remove", Step::Remove { data: false }, CLEANUP_BUDGET, OnFail::SkipTier));
     steps.push(step("reinstall", Step::Deploy { subject: Subject::Head }, app.settle, OnFail::SkipTier));
     steps.extend(app.posts.then(|| step("post-reinstall", POST, CUSTOM_BUDGET, OnFail::Continue)));
-    steps.push(step("answer-reinstall", Step::Answer, ANSWER_BUDGET, OnFail::Continue));
+    steps.push(step("http-reinstall", Step::Http, HTTP_BUDGET, OnFail::Continue));
     steps.extend(check("check-reinstall", Moment::AfterReinstall));
-    steps.push(step("steady-reinstall", Step::Steady, ABRA_BUDGET, OnFail::Continue));
+    steps.push(step("stable-reinstall", Step::Stable, ABRA_BUDGET, OnFail::Continue));
     steps
 }
 
@@ -49,15 +49,15 @@ const POST: Step = Step::PostDeploy { after: Post::Deploy };
 pub(super) fn disaster(app: App) -> Vec<Planned> {
     let step = |id: &str, step, budget, on_fail| planned(id, step, &[], Class::Tier(Tier::Restore), budget, on_fail);
     let mut steps = vec![
-        step("disaster", Step::Remove { data: true }, SWEEP_BUDGET, OnFail::SkipTier),
+        step("disaster", Step::Remove { data: true }, CLEANUP_BUDGET, OnFail::SkipTier),
         step("renew", Step::Renew, ABRA_BUDGET, OnFail::SkipTier),
     ];
-    steps.extend(app.wires.then(|| step("wire-disaster", Step::Wire, CUSTOM_BUDGET, OnFail::SkipTier)));
+    steps.extend(app.wires.then(|| step("configure-disaster", Step::Configure, CUSTOM_BUDGET, OnFail::SkipTier)));
     steps.push(step("deploy-disaster", Step::Deploy { subject: Subject::Head }, app.settle, OnFail::SkipTier));
     steps.extend(app.posts.then(|| step("post-disaster", POST, CUSTOM_BUDGET, OnFail::Continue)));
     steps.push(step("restore-disaster", Step::Restore, BACKUP_BUDGET, OnFail::SkipTier));
-    steps.push(step("answer-disaster", Step::Answer, ANSWER_BUDGET, OnFail::Continue));
+    steps.push(step("http-disaster", Step::Http, HTTP_BUDGET, OnFail::Continue));
     steps.push(step("check-disaster", Step::Check { moment: Moment::AfterDisaster }, ABRA_BUDGET, OnFail::Continue));
-    steps.push(step("steady-disaster", Step::Steady, ABRA_BUDGET, OnFail::Continue));
+    steps.push(step("stable-disaster", Step::Stable, ABRA_BUDGET, OnFail::Continue));
     steps
 }

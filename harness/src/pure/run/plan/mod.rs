@@ -167,8 +167,9 @@ pub enum OnFail {
 pub enum Step {
     /// Makes the app known to abra: `.env` and secrets.
     Provision,
-    /// Wires the app as its pack says, before its first deploy.
-    Wire,
+    /// Configures the app as its pack says, before its first deploy.
+    #[serde(alias = "wire")]
+    Configure,
     /// Deploys base or head where nothing is deployed, and waits until it has settled.
     Deploy {
         /// Which of them.
@@ -179,41 +180,49 @@ pub enum Step {
     Migrate,
     /// Deploys head over base and waits until it has settled.
     Upgrade,
-    /// Proves that head is what runs, and removes the services that it dropped.
-    Prove,
+    /// Verifies that head is what runs, and removes the services that it dropped.
+    #[serde(alias = "prove")]
+    VerifyHead,
     /// Performs the commands that the app's `.env` names for after a deploy or an upgrade.
     PostDeploy {
         /// After which.
         after: Post,
     },
-    /// Holds what the recipe's files were taken to say against what runs.
-    Calibrate,
-    /// Waits for an answer of the app itself through the ingress.
-    Answer,
-    /// Looks once more whether everything that settled still stands.
-    Steady,
-    /// Plants canaries.
-    Plant,
-    /// Looks for the canaries.
+    /// Compares the resolved compose files with the running services.
+    #[serde(alias = "calibrate")]
+    VerifyCompose,
+    /// Waits for an HTTP answer of the app itself through the ingress.
+    #[serde(alias = "answer")]
+    Http,
+    /// Checks that every service that settled is still running.
+    #[serde(alias = "steady")]
+    Stable,
+    /// Seeds canaries.
+    #[serde(alias = "plant")]
+    Seed,
+    /// Checks the canaries.
     Check {
         /// When in the app's life.
         moment: Moment,
     },
-    /// Spoils the canaries, so that only a restore brings them back.
-    Spoil,
-    /// Has the backup service make a snapshot.
+    /// Corrupts the canaries, so that only a restore brings them back.
+    #[serde(alias = "spoil")]
+    Corrupt,
+    /// Makes a snapshot with the backup service.
     Backup,
     /// Restores the snapshot.
     Restore,
-    /// Has the backup service forget the snapshot.
-    Forget,
+    /// Removes the snapshot from the backup service.
+    #[serde(alias = "forget")]
+    ForgetSnapshot,
     /// Runs a function of the recipe's pack.
     Custom {
         /// Its name.
         test: TestName,
     },
-    /// Takes a picture of the app.
-    Shot,
+    /// Takes a screenshot of the app.
+    #[serde(alias = "shot")]
+    Screenshot,
     /// Lints base or head on a pristine clone, beside everything else.
     Lint {
         /// Which of them.
@@ -239,10 +248,12 @@ pub enum Step {
     },
     /// Asks abra to undeploy the app.
     Undeploy,
-    /// Removes all that the run claimed, until two looks in a row show nothing.
-    Sweep,
-    /// Compares the world with what it was before the run.
-    Compare,
+    /// Removes everything that the run claimed, until two consecutive observations show nothing.
+    #[serde(alias = "sweep")]
+    Cleanup,
+    /// Compares the host's inventory with the one from before the run.
+    #[serde(alias = "compare")]
+    CompareHost,
 }
 
 impl Step {

@@ -13,7 +13,7 @@ use crate::{
         outcome::{SkipReason, Subject, Tier},
         pack::{Pack, TestName},
         request::{DEFAULT_DEADLINE, Request},
-        time::{millis, spoken},
+        time::{format_duration, millis},
     },
     pure::{
         recipe::{backup::Backed, canary::Moment, compose::Resolved, post_deploy::Post, upgrade_base::Base},
@@ -28,15 +28,15 @@ const LINT_BUDGET: Duration = Duration::from_secs(60);
 /// How long a stack may take to settle before the step gives up. The judge fails it earlier by the services' own numbers.
 const SETTLE_BUDGET: Duration = Duration::from_secs(1200);
 /// How long an app may take to answer once it has settled, unless its timeout label says otherwise.
-pub(super) const ANSWER_BUDGET: Duration = Duration::from_secs(300);
+pub(super) const HTTP_BUDGET: Duration = Duration::from_secs(300);
 /// How long the backup service may take for a snapshot or its restore, and the services until they stand again.
 pub(super) const BACKUP_BUDGET: Duration = Duration::from_secs(900);
 /// How long one function of a pack may take.
 pub(super) const CUSTOM_BUDGET: Duration = Duration::from_secs(120);
 /// How long a picture of the app may take.
-const SHOT_BUDGET: Duration = Duration::from_secs(60);
+const SCREENSHOT_BUDGET: Duration = Duration::from_secs(60);
 /// How long removing everything may take.
-pub(super) const SWEEP_BUDGET: Duration = Duration::from_secs(120);
+pub(super) const CLEANUP_BUDGET: Duration = Duration::from_secs(120);
 
 /// The plan for a head: the tiers that were asked for on one deployment, then removing everything again. Refused where the recipe's own health checks need longer
 /// than they are given.
@@ -50,10 +50,10 @@ pub fn plan(request: &Request, facts: &Facts, limits: &Limits) -> Result<Plan, R
     let (canaries, disaster) = (!extent.no_canaries, extent.disaster && runs(Tier::Restore));
     let mut steps = install_tier(request, facts, limits, upgrades)?;
     if canaries && (upgrades || runs(Tier::Restore) || extent.thorough) {
-        steps.push(planned("plant", Step::Plant, INSTALLED, Class::Beside, ABRA_BUDGET, OnFail::Continue));
+        steps.push(planned("seed", Step::Seed, INSTALLED, Class::Beside, ABRA_BUDGET, OnFail::Continue));
     }
     if upgrades {
-        let before = if canaries { &["plant"] } else { INSTALLED };
+        let before = if canaries { &["seed"] } else { INSTALLED };
         steps.extend(upgrade_tier(request, facts, limits, before)?);
     }
     if runs(Tier::Backup) {
@@ -68,11 +68,15 @@ pub fn plan(request: &Request, facts: &Facts, limits: &Limits) -> Result<Plan, R
     let always = Class::Always;
     let backs_up = runs(Tier::Backup);
     steps.extend(lint(facts));
-    steps.push(planned("undeploy", Step::Undeploy, &["calibrate", LINT, &before], always, ABRA_BUDGET, OnFail::Continue));
+    steps.push(planned("undeploy", Step::Undeploy, &["verify-compose", LINT, &before], always, ABRA_BUDGET, OnFail::Continue));
     let repaired = upgrades && facts.before.as_ref().is_some_and(|before| before.repair.is_some());
     let wires = facts.pack.wires() || repaired;
     with_pack(request, &facts.pack, wires, &mut steps, &mut skips);
-    put_between(&mut steps, planned("shot", Step::Shot, &[], Class::Beside, SHOT_BUDGET, OnFail::Continue), "undeploy");
+    put_between(
+        &mut steps,
+        planned("screenshot", Step::Screenshot, &[], Class::Beside, SCREENSHOT_BUDGET, OnFail::Continue),
+        "undeploy",
+    );
     let app = App {
         settle: settle_budget(request, &facts.resolved, limits)?,
         canaries,
@@ -92,9 +96,9 @@ pub fn plan(request: &Request, facts: &Facts, limits: &Limits) -> Result<Plan, R
     let before = if request.authoring.keep.is_some() { KEEP.to_owned() } else { before };
     if backs_up {
         let at = steps.len() - 1;
-        steps.insert(at, planned("forget", Step::Forget, &[&before], always, ABRA_BUDGET, OnFail::Continue));
+        steps.insert(at, planned("forget-snapshot", Step::ForgetSnapshot, &[&before], always, ABRA_BUDGET, OnFail::Continue));
     }
-    steps.extend(clean_up(if backs_up { &["undeploy", "forget"] } else { &["undeploy"] }));
+    steps.extend(clean_up(if backs_up { &["undeploy", "forget-snapshot"] } else { &["undeploy"] }));
     let (head, base, against) = (Some(facts.head.clone()), Some(facts.base.clone()), Some(facts.against.clone()));
     let covered = facts.resolved.volumes.keys().filter(|_| backed.enabled());
     let coverage = covered.map(|volume| (volume.clone(), backed.coverage(volume))).collect();
@@ -133,7 +137,7 @@ fn skipped(request: &Request, facts: &Facts, backed: &Backed) -> BTreeMap<Tier, 
 }
 
 /// What has to have ended before something is done with the app that was installed first.
-const INSTALLED: &[&str] = &["steady", "calibrate"];
+const INSTALLED: &[&str] = &["stable", "verify-compose"];
 
 /// The name of the step that lints head, and of the one that lints what head is compared with.
 const LINT: &str = "lint";
@@ -170,13 +174,13 @@ fn install_tier(request: &Request, facts: &Facts, limits: &Limits, upgrades: boo
     let mut steps = vec![
         planned("provision", Step::Provision, &[], install, ABRA_BUDGET, OnFail::EndTiers),
         planned("deploy", Step::Deploy { subject }, before_deploy, install, settle, OnFail::EndTiers),
-        planned("calibrate", Step::Calibrate, &["deploy"], Class::Beside, ABRA_BUDGET, OnFail::Continue),
-        planned("answer", Step::Answer, &["deploy"], install, ANSWER_BUDGET, OnFail::Continue),
-        planned("steady", Step::Steady, &["answer"], install, ABRA_BUDGET, OnFail::Continue),
+        planned("verify-compose", Step::VerifyCompose, &["deploy"], Class::Beside, ABRA_BUDGET, OnFail::Continue),
+        planned("http", Step::Http, &["deploy"], install, HTTP_BUDGET, OnFail::Continue),
+        planned("stable", Step::Stable, &["http"], install, ABRA_BUDGET, OnFail::Continue),
     ];
     if post {
         let step = Step::PostDeploy { after: Post::Deploy };
-        put_between(&mut steps, planned("post-deploy", step, &[], install, CUSTOM_BUDGET, OnFail::Continue), "answer");
+        put_between(&mut steps, planned("post-deploy", step, &[], install, CUSTOM_BUDGET, OnFail::Continue), "http");
     }
     Ok(steps)
 }
@@ -185,16 +189,16 @@ fn install_tier(request: &Request, facts: &Facts, limits: &Limits, upgrades: boo
 fn upgrade_tier(request: &Request, facts: &Facts, limits: &Limits, before: &[&str]) -> Result<Vec<Planned>, Refusal> {
     let tier = Class::Tier(Tier::Upgrade);
     let settle = settle_budget(request, &facts.resolved, limits)?;
-    let answer = "answer-upgrade";
+    let answer = "http-upgrade";
     let trees = facts.before.iter().map(|before| &before.tree).chain([&facts.tree]);
     let post = trees.into_iter().any(|tree| recipe::posts(tree, &facts.pack, Post::Upgrade));
     let mut steps = vec![
         planned("migrate", Step::Migrate, before, tier, ABRA_BUDGET, OnFail::SkipTier),
         planned("upgrade", Step::Upgrade, &["migrate"], tier, settle, OnFail::SkipTier),
-        planned("prove", Step::Prove, &["upgrade"], tier, ABRA_BUDGET, OnFail::Continue),
-        planned(answer, Step::Answer, &["prove"], tier, ANSWER_BUDGET, OnFail::Continue),
+        planned("verify-head", Step::VerifyHead, &["upgrade"], tier, ABRA_BUDGET, OnFail::Continue),
+        planned(answer, Step::Http, &["verify-head"], tier, HTTP_BUDGET, OnFail::Continue),
         planned("check-upgrade", Step::Check { moment: Moment::AfterUpgrade }, &[answer], tier, ABRA_BUDGET, OnFail::Continue),
-        planned("steady-upgrade", Step::Steady, &["check-upgrade"], tier, ABRA_BUDGET, OnFail::Continue),
+        planned("stable-upgrade", Step::Stable, &["check-upgrade"], tier, ABRA_BUDGET, OnFail::Continue),
     ];
     if post {
         let step = Step::PostDeploy { after: Post::Upgrade };
@@ -208,13 +212,13 @@ fn upgrade_tier(request: &Request, facts: &Facts, limits: &Limits, before: &[&st
 fn restore_tier(before: &str, canaries: bool) -> Vec<Planned> {
     let tier = Class::Tier(Tier::Restore);
     let moment = Moment::AfterRestore;
-    let spoil = canaries.then(|| planned("spoil", Step::Spoil, &[before], tier, ABRA_BUDGET, OnFail::SkipTier));
-    let before = if canaries { "spoil" } else { before };
+    let spoil = canaries.then(|| planned("corrupt", Step::Corrupt, &[before], tier, ABRA_BUDGET, OnFail::SkipTier));
+    let before = if canaries { "corrupt" } else { before };
     let steps = [
         planned("restore", Step::Restore, &[before], tier, BACKUP_BUDGET, OnFail::SkipTier),
-        planned("answer-restore", Step::Answer, &["restore"], tier, ANSWER_BUDGET, OnFail::Continue),
-        planned("check-restore", Step::Check { moment }, &["answer-restore"], tier, ABRA_BUDGET, OnFail::Continue),
-        planned("steady-restore", Step::Steady, &["check-restore"], tier, ABRA_BUDGET, OnFail::Continue),
+        planned("http-restore", Step::Http, &["restore"], tier, HTTP_BUDGET, OnFail::Continue),
+        planned("check-restore", Step::Check { moment }, &["http-restore"], tier, ABRA_BUDGET, OnFail::Continue),
+        planned("stable-restore", Step::Stable, &["check-restore"], tier, ABRA_BUDGET, OnFail::Continue),
     ];
     spoil.into_iter().chain(steps).collect()
 }
@@ -227,7 +231,8 @@ fn last(steps: &[Planned]) -> String {
 /// after the other at the end.
 fn with_pack(request: &Request, pack: &Pack, wires: bool, steps: &mut Vec<Planned>, skips: &mut BTreeMap<Tier, SkipReason>) {
     if wires {
-        let wire = planned("wire", Step::Wire, &["provision"], Class::Tier(Tier::Install), CUSTOM_BUDGET, OnFail::EndTiers);
+        let wire =
+            planned("configure", Step::Configure, &["provision"], Class::Tier(Tier::Install), CUSTOM_BUDGET, OnFail::EndTiers);
         put_between(steps, wire, "deploy");
     }
     let function = |test: &TestName, tier, before: &str, steps: &mut Vec<Planned>| {
@@ -239,10 +244,10 @@ fn with_pack(request: &Request, pack: &Pack, wires: bool, steps: &mut Vec<Planne
         put_between(steps, step, before);
     };
     if pack.hooks.ready {
-        function(&TestName::reported(TestName::READY), Tier::Install, "steady", steps);
+        function(&TestName::reported(TestName::READY), Tier::Install, "stable", steps);
     }
     for (_, check) in pack.hooks.checks.iter().filter(|(tier, _)| *tier == Tier::Install) {
-        function(check, Tier::Install, "steady", steps);
+        function(check, Tier::Install, "stable", steps);
     }
     if !request.tiers.contains(&Tier::Custom) {
         return;
@@ -265,7 +270,7 @@ fn put_between(steps: &mut Vec<Planned>, mut step: Planned, before: &str) {
     let Some(at) = steps.iter().position(|planned| planned.id.0 == before) else { return };
     let beside = |id: &StepId| {
         // Canaries are planted and the app is pictured beside the tiers, and still before whatever comes next.
-        let waits = |step: &Step| matches!(step, Step::Plant | Step::Shot);
+        let waits = |step: &Step| matches!(step, Step::Seed | Step::Screenshot);
         steps.iter().any(|planned| planned.id == *id && planned.class == Class::Beside && !waits(&planned.step))
     };
     let (mut after, moved): (Vec<StepId>, Vec<StepId>) = steps[at].after.iter().cloned().partition(beside);
@@ -291,26 +296,29 @@ fn settle_budget(request: &Request, resolved: &Resolved, limits: &Limits) -> Res
     let Some((name, allowance)) = slowest.map(|(name, service)| (name, service.allowance())) else { return Ok(SETTLE_BUDGET) };
     let given = limits.deploy_seconds.map(Duration::from_secs);
     let refused = |what: String, remedy: &str| {
-        let needs = format!("the health check of service {name} allows {} until it is healthy", spoken(allowance));
+        let needs = format!("the health check of service {name} allows {} until it is healthy", format_duration(allowance));
         Refusal::Request { sentence: format!("{needs}, and {what}; {remedy}") }
     };
     if let Some(given) = given.filter(|given| *given < allowance) {
         return Err(refused(
-            format!("a deploy on this host may take {}", spoken(given)),
+            format!("a deploy on this host may take {}", format_duration(given)),
             "raise limits.deploy_seconds in the host file",
         ));
     }
     // A deadline that somebody chose is their own word, and an app is mostly healthy long before its allowance is over.
     if request.deadline == DEFAULT_DEADLINE && DEFAULT_DEADLINE < allowance {
-        return Err(refused(format!("the run's deadline is {}", spoken(request.deadline)), "give it a longer --deadline"));
+        return Err(refused(
+            format!("the run's deadline is {}", format_duration(request.deadline)),
+            "give it a longer --deadline",
+        ));
     }
     Ok(given.unwrap_or(SETTLE_BUDGET.max(allowance.saturating_add(ABRA_BUDGET))))
 }
 
 pub(super) fn clean_up(after: &[&str]) -> Vec<Planned> {
     vec![
-        planned("sweep", Step::Sweep, after, Class::Always, SWEEP_BUDGET, OnFail::Continue),
-        planned("compare", Step::Compare, &["sweep"], Class::Always, ABRA_BUDGET, OnFail::Continue),
+        planned("cleanup", Step::Cleanup, after, Class::Always, CLEANUP_BUDGET, OnFail::Continue),
+        planned("compare-host", Step::CompareHost, &["cleanup"], Class::Always, ABRA_BUDGET, OnFail::Continue),
     ]
 }
 

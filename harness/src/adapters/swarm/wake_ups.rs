@@ -6,7 +6,7 @@ use bollard::{Docker, errors::Error, models::EventMessage, query_parameters::Eve
 use futures_util::stream::{self, BoxStream, Stream, StreamExt};
 
 use super::look::NAMESPACE;
-use crate::{model::names::StackName, ports::Nudge};
+use crate::{model::names::StackName, ports::WakeUp};
 
 /// The container events that can mean a change for a task. Each health probe makes three `exec_*` events, which is why the
 /// engine itself has to leave the others out.
@@ -28,7 +28,7 @@ struct Source {
 }
 
 /// The nudges of a stack, without end. The stream opens itself again after each end of the engine's stream.
-pub(super) fn nudges(docker: Docker, stack: StackName) -> BoxStream<'static, Nudge> {
+pub(super) fn wake_ups(docker: Docker, stack: StackName) -> BoxStream<'static, WakeUp> {
     let source = Source { docker, stack, open: None, pause: None };
     stream::unfold(source, |mut source| async move {
         let nudge = source.next().await;
@@ -38,7 +38,7 @@ pub(super) fn nudges(docker: Docker, stack: StackName) -> BoxStream<'static, Nud
 }
 
 impl Source {
-    async fn next(&mut self) -> Nudge {
+    async fn next(&mut self) -> WakeUp {
         loop {
             let Some(events) = &mut self.open else {
                 if let Some(pause) = self.pause {
@@ -46,7 +46,7 @@ impl Source {
                 }
                 self.open = Some(open(&self.docker));
                 // What happened while nobody listened is not told again, so each opening is a reason to look.
-                return Nudge { what: "listening".into() };
+                return WakeUp { what: "listening".into() };
             };
             match events.next().await {
                 Some(Ok(event)) => {
@@ -74,7 +74,7 @@ fn open(docker: &Docker) -> Events {
 /// What an event says about the stack; `None` when it is about something else.
 ///
 /// A service event carries no labels, only the service's name, so the stack cannot be a filter at the engine.
-fn nudge(stack: &StackName, event: &EventMessage) -> Option<Nudge> {
+fn nudge(stack: &StackName, event: &EventMessage) -> Option<WakeUp> {
     let actor = event.actor.as_ref()?;
     let attributes = actor.attributes.as_ref()?;
     let name = attributes.get("name").map(String::as_str).unwrap_or_default();
@@ -85,7 +85,7 @@ fn nudge(stack: &StackName, event: &EventMessage) -> Option<Nudge> {
     let kind = event.typ.as_ref().map(ToString::to_string).unwrap_or_default();
     let action = event.action.as_deref().unwrap_or_default();
     let detail = attributes.get("updatestate.new").or(attributes.get("exitCode"));
-    ours.then(|| Nudge {
+    ours.then(|| WakeUp {
         what: match detail {
             Some(detail) => format!("{kind} {action} {name} {detail}"),
             None => format!("{kind} {action} {name}"),

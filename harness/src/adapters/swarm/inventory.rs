@@ -27,11 +27,11 @@ use crate::{
     pure::host::{
         claim::{Claim, Claimed},
         cleanup_plan::Removal,
-        inventory::{Object, ObjectId, ObjectKind, World},
+        inventory::{Inventory, Object, ObjectId, ObjectKind},
     },
 };
 
-pub(super) async fn world(docker: &Docker, socket: &Path) -> Result<World, SwarmError> {
+pub(super) async fn inventory(docker: &Docker, socket: &Path) -> Result<Inventory, SwarmError> {
     let containers = ListContainersOptions { all: true, ..Default::default() };
     let (swarm, services, tasks, containers, networks, volumes, secrets, configs) = tokio::try_join!(
         answer("swarm", docker.inspect_swarm()),
@@ -64,7 +64,7 @@ pub(super) async fn world(docker: &Docker, socket: &Path) -> Result<World, Swarm
         let (Some(id), Some(spec)) = (config.id, config.spec) else { continue };
         objects.insert(named(ObjectKind::Config, id), object(spec.name, spec.labels, &config.version, BTreeSet::new()));
     }
-    Ok(World { engine, objects, files: BTreeMap::new(), snapshots: BTreeMap::new() })
+    Ok(Inventory { engine, objects, files: BTreeMap::new(), snapshots: BTreeMap::new() })
 }
 
 fn named(kind: ObjectKind, id: String) -> ObjectId {
@@ -183,7 +183,7 @@ pub(super) async fn mark(docker: &Docker, claim: &Claim, labels: &BTreeMap<Strin
     answer("make the marker", docker.create_config(spec)).await.map(|_| ())
 }
 
-/// Whether a claim of this kind can cover an object by its kind and name. Whether it does, the sweep has read from the whole world.
+/// Whether a claim of this kind can cover an object by its kind and name. Whether it does, the sweep has read from the whole inventory.
 fn may_cover(what: &Claimed, removal: &Removal) -> bool {
     match what {
         Claimed::Stack { .. } => true,
