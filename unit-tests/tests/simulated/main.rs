@@ -44,3 +44,4 @@ mod terminal;
 mod timeline;
 mod upgrade;
 mod verdict;
+mod words;
