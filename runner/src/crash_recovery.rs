@@ -6,8 +6,8 @@ use harness::{
     adapters::{children::Processes, clock::SystemClock, files::Disk, folder::Folder, swarm::DockerSwarm},
     engine::steps::cleanup::{CleanupReport, IN_FLIGHT, Outside, Pace, cleanup_until_empty},
     journal::{self, Journal, Reading, RunLock},
-    model::time::Wall,
-    ports::{Children, Clock, Data, Files, Swarm, SwarmError},
+    model::{engine::SwarmError, time::Wall},
+    ports::{Children, Clock, Data, Files, Swarm},
     pure::{
         host::claim::{Claim, Claimed},
         run::{

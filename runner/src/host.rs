@@ -7,9 +7,9 @@ use std::{
 
 use harness::{
     adapters::swarm::DockerSwarm,
-    model::{host::Host, names::RecipeName, request::Source, settings},
-    ports::{Swarm, SwarmError},
-    pure::host::inventory::{Inventory, ObjectKind},
+    model::{engine::SwarmError, host::Host, names::RecipeName, object::ObjectKind, request::Source, settings},
+    ports::Swarm,
+    pure::host::inventory::Inventory,
 };
 use sandbox::home::Home;
 

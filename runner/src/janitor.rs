@@ -10,8 +10,8 @@ use harness::{
     adapters::clock::SystemClock,
     engine::steps::cleanup::{CleanupReport, Pace, cleanup_until_empty},
     journal::{self, LockError, Reading, RunLock},
-    model::{names::RunId, time::format_duration},
-    ports::{Clock, SwarmError},
+    model::{engine::SwarmError, names::RunId, time::format_duration},
+    ports::Clock,
     pure::{
         host::{
             claim::{Claim, Claimed},

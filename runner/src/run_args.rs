@@ -8,7 +8,6 @@ use std::{
 
 use clap::Parser;
 use harness::{
-    engine::facts::recipe::missing,
     model::{
         names::RecipeName,
         outcome::Tier,
@@ -16,6 +15,7 @@ use harness::{
         request::{Attach, Authoring, DEFAULT_DEADLINE, Extent, LONGEST_KEEP, Request, Source, Tests, USUAL_RETRIES},
         settings::closest,
     },
+    pure::run::facts::recipe::missing,
 };
 use sandbox::home::Home;
 

@@ -18,8 +18,8 @@ use harness::{
         swarm::DockerSwarm,
         web::HttpsWeb,
     },
-    model::{host::Host, names::RecipeName},
-    ports::{ChildRegister, Clock, NoExecutables, Ports, SwarmError},
+    model::{engine::SwarmError, host::Host, names::RecipeName},
+    ports::{ChildRegister, Clock, NoExecutables, Ports},
     redact::Redact,
 };
 

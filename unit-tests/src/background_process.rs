@@ -6,9 +6,9 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
 };
 
-use crate::{engine::until, test_env::signal};
+use crate::{command_output::signal, engine::until};
 
-/// A command that goes on until it is told to end. One that a test forgets, or fails beside, is killed.
+/// A command that runs until it is interrupted. Dropping it kills it.
 #[derive(Debug)]
 pub struct BackgroundProcess {
     child: Child,
@@ -21,22 +21,22 @@ impl BackgroundProcess {
     /// # Panics
     /// If it cannot be started or the file cannot be made.
     pub fn start(command: &mut Command, log: PathBuf) -> Self {
-        let said = File::create(&log).unwrap();
-        Self { child: command.stdout(Stdio::null()).stderr(said).spawn().unwrap(), log }
+        let file = File::create(&log).unwrap();
+        Self { child: command.stdout(Stdio::null()).stderr(file).spawn().unwrap(), log }
     }
 
-    /// The whole lines that it has said so far.
+    /// The whole lines of its standard error so far.
     ///
     /// # Panics
     /// If they cannot be read.
-    pub fn said(&self) -> String {
-        let mut said = fs::read(&self.log).unwrap();
-        let whole = said.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
-        said.truncate(whole);
-        String::from_utf8(said).unwrap()
+    pub fn output(&self) -> String {
+        let mut output = fs::read(&self.log).unwrap();
+        let whole = output.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
+        output.truncate(whole);
+        String::from_utf8(output).unwrap()
     }
 
-    /// How it has ended by itself, if it has.
+    /// Its exit status, once it has ended by itself.
     ///
     /// # Panics
     /// If the system does not say.
@@ -47,16 +47,16 @@ impl BackgroundProcess {
     /// Interrupts it and waits for its end.
     ///
     /// # Panics
-    /// If it is not there any more, or does not end within a minute.
+    /// If it has ended before, or does not end within a minute.
     pub fn interrupt(mut self) {
         signal(self.child.id(), "INT");
-        until("what was interrupted has ended", || self.ended().is_some());
+        until("the interrupted process has ended", || self.ended().is_some());
     }
 }
 
 impl Drop for BackgroundProcess {
     fn drop(&mut self) {
-        // One that has ended already is as good.
+        // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -69,15 +69,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whole_lines_of_what_goes_on_can_be_read_and_it_ends_when_it_is_forgotten() {
+    fn background_process_shows_whole_lines_and_ends_when_dropped() {
         let dir = tempfile::tempdir().unwrap();
         let mut line = Command::new("sh");
-        line.args(["-c", "printf 'one\\ntw\\303' >&2; touch said; exec sleep 1000"]).current_dir(&dir);
-        let endless = BackgroundProcess::start(&mut line, dir.path().join("log"));
-        let proc = format!("/proc/{}", endless.child.id());
-        until("it has spoken", || dir.path().join("said").exists());
-        assert_eq!(endless.said(), "one\n");
-        drop(endless);
+        line.args(["-c", "printf 'one\\ntw\\303' >&2; touch printed; exec sleep 1000"]).current_dir(&dir);
+        let process = BackgroundProcess::start(&mut line, dir.path().join("log"));
+        let proc = format!("/proc/{}", process.child.id());
+        until("it has printed", || dir.path().join("printed").exists());
+
+        assert_eq!(process.output(), "one\n");
+        drop(process);
+
         assert!(!Path::new(&proc).exists());
     }
 }

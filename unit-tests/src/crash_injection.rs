@@ -15,10 +15,10 @@ use std::{
 use harness::{
     model::{
         names::StackName,
+        object::ObjectKind,
         time::{Mono, Wall},
     },
     ports::{Call, ChildRegister, Clock, Ports},
-    pure::host::inventory::ObjectKind,
 };
 use tokio::{sync::Notify, time::Instant};
 

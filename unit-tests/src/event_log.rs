@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use harness::{
-    engine::facts::{Facts, recipe},
     model::{
+        head::Head,
         host::{Host, Limits},
         outcome::{Cause, Failure, Outcome, Owner, Subject, Tier},
         pack::{CustomTest, Origin, Pack, TestKind, TestName},
+        refusal::Refusal,
         request::{Authoring, Extent, Request, Source, Tests},
         time::{Mono, Wall},
     },
@@ -20,7 +21,8 @@ use harness::{
         },
         run::{
             event::{Cancel, Event, JOURNAL_VERSION, Kind, Note, TaskSeen},
-            plan::{Head, Plan, Refusal, StepId, plan},
+            facts::{Facts, recipe},
+            plan::{Plan, StepId, plan},
             state::{RunState, fold},
         },
     },

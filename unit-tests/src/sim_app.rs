@@ -3,12 +3,14 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use harness::{
-    engine::facts::recipe,
-    model::names::{Commit, Domain, StackName},
-    ports::Tag,
+    model::{
+        git::Tag,
+        names::{Commit, Domain, StackName},
+    },
     pure::{
         host::converge::{Index, ServiceView, SpecDigest, TaskState, TaskView, UpdateState, UpdateView},
         recipe::compose::Tree,
+        run::facts::recipe,
     },
 };
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use harness::{
+    model::head::Head,
     ports::{Browser, NoShot, Shot},
-    pure::run::plan::Head,
 };
 
 /// What the machine has of a browser, and what that shows.

@@ -8,8 +8,11 @@ use std::{
 
 use async_trait::async_trait;
 use harness::{
-    model::names::{ImageRef, ServiceName, TaskId},
-    ports::{Data, Holder, Said, SwarmError},
+    model::{
+        engine::SwarmError,
+        names::{ImageRef, ServiceName, TaskId},
+    },
+    ports::{Data, Holder, Said},
     pure::host::claim::Claim,
 };
 

@@ -2,7 +2,10 @@
 
 use std::{fmt, time::Duration};
 
-use harness::ports::{AbraError, CheckoutError, ChildError, FileError, NoShot, ProgramError, SwarmError, WebError};
+use harness::{
+    model::engine::SwarmError,
+    ports::{AbraError, CheckoutError, ChildError, FileError, NoShot, ProgramError, WebError},
+};
 
 use crate::crash_injection::CHILD;
 

@@ -16,21 +16,24 @@ use harness::{
     adapters::{clock::SystemClock, folder::Folder},
     engine::{Past, Run, log::Log},
     model::{
+        engine::{Engine, Room, SwarmError},
+        git::Branch,
         host::Host,
         names::{Commit, ImageRef, RecipeName, ServiceName, StackName, TaskId},
+        object::{ObjectId, ObjectKind},
         pack::Pack,
         request::Request,
     },
     ports::{
-        Abra, AbraError, Branch, Call, Capacity, Checked, Checkout, CheckoutError, Child, ChildError, Children, Engine, Exchange,
-        Executables, FileError, Files, HttpView, NoExecutables, Ports, Room, Swarm, SwarmError, WakeUp, Web, WebError,
+        Abra, AbraError, Call, Capacity, Checked, Checkout, CheckoutError, Child, ChildError, Children, Exchange, Executables,
+        FileError, Files, HttpView, NoExecutables, Ports, Swarm, WakeUp, Web, WebError,
     },
     pure::{
         host::{
             claim::{Claim, Claimed},
             cleanup_plan::Removal,
             converge::{Observation, ServiceView},
-            inventory::{Inventory, ObjectId, ObjectKind},
+            inventory::Inventory,
         },
         recipe::compose::{Entry, Tree},
     },

@@ -8,8 +8,12 @@ use std::{
 
 use async_trait::async_trait;
 use harness::{
-    model::{names::EngineId, time::Wall},
-    ports::{Engine, Machine, Port, Room, ServiceAddress},
+    model::{
+        engine::{Engine, Port, Room, ServiceAddress},
+        names::EngineId,
+        time::Wall,
+    },
+    ports::Machine,
 };
 
 /// The machine. What cannot be read is absent, as on a real one.

@@ -9,11 +9,12 @@ use std::{
 use async_trait::async_trait;
 use harness::{
     model::{
+        head::Head,
         pack::{Pack, TestName},
         protocol::{Answer, Ended, PROTOCOL, Wired, WiredSecret},
     },
     ports::{Attached, Exited, ProgramError, Ran, TestProgram},
-    pure::run::{event::TAIL_BYTES, plan::Head},
+    pure::run::event::TAIL_BYTES,
 };
 
 /// How a function of a simulated pack ends.

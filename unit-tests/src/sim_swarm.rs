@@ -9,10 +9,11 @@ use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use harness::{
     model::{
+        engine::{Engine, SwarmError},
         names::{ServiceName, StackName, TaskId},
         time::Mono,
     },
-    ports::{Engine, Swarm, SwarmError, WakeUp},
+    ports::{Swarm, WakeUp},
     pure::host::{
         claim::Claim,
         cleanup_plan::Removal,

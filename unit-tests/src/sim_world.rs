@@ -16,15 +16,17 @@ use futures_util::{
 };
 use harness::{
     model::{
+        engine::{Engine, SwarmError},
         names::{ServiceName, StackName, TaskId},
+        object::{ObjectId, ObjectKind},
         time::{Mono, Wall},
     },
-    ports::{Child, ChildError, Children, Clock, Engine, FileError, Files, Swarm, SwarmError, WakeUp},
+    ports::{Child, ChildError, Children, Clock, FileError, Files, Swarm, WakeUp},
     pure::host::{
         claim::Claim,
         cleanup_plan::Removal,
         converge::ServiceView,
-        inventory::{Inventory, Object, ObjectId, ObjectKind},
+        inventory::{Inventory, Object},
     },
 };
 use tokio::sync::Notify;

@@ -319,6 +319,15 @@ impl<'a> RunningRun<'a> {
     pub fn expect(self, outcome: Outcome) -> FinishedRun<'a> {
         self.finish().expect(outcome)
     }
+
+    /// The run, which has ended with this exit code and this output under a process that is gone.
+    ///
+    /// # Panics
+    /// If it has left no results.
+    #[track_caller]
+    pub fn finished_with(self, code: Option<i32>, out: String) -> FinishedRun<'a> {
+        FinishedRun::new(self.env, CommandOutput { code, out, err: String::new() }, &self.known, self.folder)
+    }
 }
 
 /// A run that has ended, with its results. Each expectation panics where it does not hold.

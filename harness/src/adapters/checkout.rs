@@ -15,10 +15,11 @@ use tokio::{io::AsyncWriteExt, process::Command};
 use crate::{
     adapters::tree,
     model::{
+        git::{Branch, Tag},
         names::{Commit, RecipeName},
         protocol::stays_inside,
     },
-    ports::{Branch, Checked, Checkout, CheckoutError, Tag},
+    ports::{Checked, Checkout, CheckoutError},
     pure::{
         host::claim::{Claim, Claimed},
         recipe::compose::{Entry, Env, Tree},

@@ -18,15 +18,13 @@ use async_trait::async_trait;
 use super::program::{Launch, PackProgram, Setup};
 use crate::{
     model::{
+        head::Head,
         names::RecipeName,
         pack::{CustomTest, Origin},
         protocol::{ExecutableContext, PROTOCOL},
     },
     ports::{ChildRegister, Executables, ProgramError, Ran},
-    pure::{
-        recipe::executables::{FileKind, KIND_LINES, SeenFile, TESTS},
-        run::plan::Head,
-    },
+    pure::recipe::executables::{FileKind, KIND_LINES, SeenFile, TESTS},
     redact::Redact,
 };
 

@@ -24,8 +24,11 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     adapters::{files::Disk, swarm::DockerSwarm},
-    model::names::EngineId,
-    ports::{Files, Machine, Port, ServiceAddress, Swarm},
+    model::{
+        engine::{Port, ServiceAddress},
+        names::EngineId,
+    },
+    ports::{Files, Machine, Swarm},
 };
 
 /// The socket behind docker's own default context, which is what abra calls `default` (docs/reference/abra.md 2).

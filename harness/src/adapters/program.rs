@@ -30,12 +30,12 @@ use super::{
 };
 use crate::{
     model::{
+        head::Head,
         host::Host,
         pack::TestName,
         protocol::{Answer, Attachment, Context, HIDDEN, MEMORY, PROTOCOL, is_attachable},
     },
     ports::{Attached, ChildRegister, Exited, ProgramError, Ran, TestProgram},
-    pure::run::plan::Head,
     redact::Redact,
 };
 

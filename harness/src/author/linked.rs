@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::{Lifecycle, Suite};
+use crate::model::rung::Rung;
 use crate::model::{
     pack::{CustomTest, Hooks, Inapplicable, Origin, Pack, Settings, TestName},
     settings::BadSettings,
 };
-use crate::pure::run::level::Rung;
 
 /// A pack as it is linked into the binary. `build.rs` of the crate `recipes` lists them.
 #[derive(Debug, Clone, Copy)]

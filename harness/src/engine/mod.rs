@@ -21,7 +21,7 @@ use futures_util::{
 use crate::{
     adapters::folder::Folder,
     engine::{
-        facts::{Before, Facts, Found, Given, attached::Attached},
+        facts::{Found, Given, attached::Attached},
         log::Log,
         steps::Context,
     },
@@ -29,6 +29,7 @@ use crate::{
         host::{Host, Limits},
         outcome::{Cause, Failure, Gap, Outcome, Owner, Tier},
         pack::{Pack, TestName},
+        refusal::Refusal,
         request::Request,
         time::format_duration,
     },
@@ -37,7 +38,8 @@ use crate::{
         recipe::{compose::Tree, upgrade_base::Green},
         run::{
             event::{Cancel, JOURNAL_VERSION, Kind, Note},
-            plan::{self, Class, Plan, Planned, Refusal, StepId},
+            facts::{Before, Facts},
+            plan::{self, Class, Plan, Planned, StepId},
             state::{Next, RunState, next as next_steps, tried_again},
         },
     },

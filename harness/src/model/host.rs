@@ -13,7 +13,7 @@ use super::{
     names::{RecipeName, Zone},
     settings::{self, BadSettings},
 };
-use crate::pure::{host::inventory::Ignore, recipe::policy::Privilege};
+use crate::model::{ignore::Ignore, privilege::Privilege};
 
 /// What a host file holds. Paths are absolute once loaded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::pure::run::plan::Head;
+use crate::model::head::Head;
 
 /// Who takes a picture of the app.
 #[async_trait]

@@ -1,5 +1,6 @@
 //! The recipe's repository, as a run uses it.
 
+use crate::model::git::{Branch, Tag};
 use std::{collections::BTreeMap, path::Path};
 
 use async_trait::async_trait;
@@ -45,26 +46,6 @@ pub struct Checked {
     pub branch: Option<Branch>,
     /// The files at its top.
     pub files: Vec<String>,
-}
-
-/// A branch of a recipe's repository.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Branch {
-    /// Its name.
-    pub name: String,
-    /// Its last commit.
-    pub commit: Commit,
-}
-
-/// A tag of a recipe's repository.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tag {
-    /// Its name.
-    pub name: String,
-    /// The commit that it points to.
-    pub commit: Commit,
-    /// Whether it is annotated, as Co-op Cloud demands.
-    pub annotated: bool,
 }
 
 /// Why the checkout could not be read or moved.

@@ -5,8 +5,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::{
-    model::names::{ImageRef, ServiceName, TaskId},
-    ports::SwarmError,
+    model::{
+        engine::SwarmError,
+        names::{ImageRef, ServiceName, TaskId},
+    },
     pure::host::claim::Claim,
 };
 

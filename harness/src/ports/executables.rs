@@ -7,10 +7,11 @@ use async_trait::async_trait;
 use super::{ProgramError, Ran};
 use crate::{
     model::{
+        head::Head,
         names::RecipeName,
         pack::{CustomTest, Origin},
     },
-    pure::{recipe::executables::SeenFile, run::plan::Head},
+    pure::recipe::executables::SeenFile,
 };
 
 /// The executables of the recipe's repository and of the folder that the request names.

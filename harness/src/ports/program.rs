@@ -4,10 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use async_trait::async_trait;
 
-use crate::{
-    model::{pack::TestName, protocol::Answer},
-    pure::run::plan::Head,
-};
+use crate::model::{head::Head, pack::TestName, protocol::Answer};
 
 /// The program of the recipe's pack: a test program that can list its functions and run one of them.
 #[async_trait]

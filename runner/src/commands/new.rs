@@ -3,13 +3,13 @@
 use std::{fs, path::PathBuf, process::ExitCode};
 
 use harness::{
-    engine::facts::recipe,
     model::{
         names::RecipeName,
         outcome::{Failure, Tier},
         pack::Pack,
         request::{Authoring, DEFAULT_DEADLINE, Extent, Request, Source, Tests},
     },
+    pure::run::facts::recipe,
 };
 
 use super::plan::{Ground, ground, no_run, read};

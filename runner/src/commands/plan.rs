@@ -6,19 +6,24 @@ use ::sandbox::home::Home;
 use harness::{
     adapters::{checkout::GitCheckout, tree},
     author::Parity,
-    engine::facts::{self, Based, Facts, Given, UnderTest, recipe},
+    engine::facts::{self, Based, Given, UnderTest},
     model::{
+        head::Head,
         host::Host,
         names::{BadName, Domain, RecipeName, RunId, StackName},
         outcome::{Failure, Outcome, SkipReason},
         pack::{Origin, Pack},
+        refusal::Refusal,
         request::{Request, Source},
         time::{format_duration, millis},
     },
     ports::{Checked, Checkout, CheckoutError},
     pure::{
         recipe::compose::{Entry, Resolved, Service, Tree},
-        run::plan::{Class, Head, Plan as Planning, Planned, Refusal, plan},
+        run::{
+            facts::{Facts, recipe},
+            plan::{Class, Plan as Planning, Planned, plan},
+        },
     },
     redact::Redact,
     report::{customization, terminal::summary},

@@ -13,11 +13,12 @@ use harness::{
     adapters::{clock::SystemClock, swarm::DockerSwarm},
     engine::steps::shared::settle::{Seen, settle},
     model::{
+        engine::SwarmError,
         names::StackName,
         outcome::Outcome,
         time::{Mono, format_duration},
     },
-    ports::{Clock, Swarm, SwarmError},
+    ports::{Clock, Swarm},
     pure::host::converge::{Blocker, Evaluation, Goal, Marks, Observation as Seeing, Watch},
     report::terminal::{printable, summary},
 };

@@ -11,23 +11,20 @@ use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use harness::{
     model::{
+        engine::{Engine, Port, Room, ServiceAddress, SwarmError},
+        head::Head,
         names::{Commit, EngineId, ImageRef, RecipeName, ServiceName, StackName, TaskId},
+        object::ObjectKind,
         pack::{CustomTest, Origin, TestName},
     },
     ports::{
-        Abra, AbraError, Browser, Call, Capacity, Checked, Checkout, CheckoutError, Child, ChildError, Children, Data, Engine,
-        Exchange, Executables, FileError, Files, Holder, HttpView, Machine, Neighbours, NoShot, Port, ProgramError, Ran, Room,
-        Said, ServiceAddress, Shot, Swarm, SwarmError, TestProgram, Turn, WakeUp, Web, WebError,
+        Abra, AbraError, Browser, Call, Capacity, Checked, Checkout, CheckoutError, Child, ChildError, Children, Data, Exchange,
+        Executables, FileError, Files, Holder, HttpView, Machine, Neighbours, NoShot, ProgramError, Ran, Said, Shot, Swarm,
+        TestProgram, Turn, WakeUp, Web, WebError,
     },
     pure::{
-        host::{
-            claim::Claim,
-            cleanup_plan::Removal,
-            converge::ServiceView,
-            inventory::{Inventory, ObjectKind},
-        },
+        host::{claim::Claim, cleanup_plan::Removal, converge::ServiceView, inventory::Inventory},
         recipe::{compose::Tree, executables::SeenFile},
-        run::plan::Head,
     },
 };
 

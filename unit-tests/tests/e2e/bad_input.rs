@@ -117,9 +117,7 @@ fn unfit_engine_is_refused(env: &TestEnv<'_>) {
         .exit(3)
         .says(&format!("no engine answers at {absent}"))
         .says("start the engine, or name another one in the host file");
-    without_swarm
-        .exit(3)
-        .says("why (infrastructure): the engine is not a Swarm manager; `docker swarm init` makes it one");
+    without_swarm.exit(3).says("why (infrastructure): the engine is not a Swarm manager; `docker swarm init` makes it one");
     env.assert_nothing_left();
 }
 
@@ -136,9 +134,7 @@ fn abra_that_cannot_be_started_is_named(env: &TestEnv<'_>) {
     mode(0o755);
     let without_interpreter = env.run("hello").host("abra", &script).expect(Inconclusive);
 
-    without_file
-        .exit(3)
-        .says(&format!("why (infrastructure): cannot start abra at {absent}: there is no such file; {remedy}"));
+    without_file.exit(3).says(&format!("why (infrastructure): cannot start abra at {absent}: there is no such file; {remedy}"));
     without_run_bit.exit(3).says(&format!("cannot start abra at {script}: it is no executable file; {remedy}"));
     without_interpreter
         .exit(3)

@@ -1,5 +1,5 @@
-//! Packs as they are run: a scratch pack whose functions end in every way there is, the pack of `hello` on an app made by hand,
-//! and whole runs with custom tests.
+//! Packs: a scratch pack whose functions end in all ways, the pack of `hello` on an app that is deployed without abra, and whole runs with
+//! custom tests.
 
 use std::{
     collections::BTreeMap,
@@ -19,30 +19,33 @@ use harness::{
     author::{self, Checked, Lifecycle, Linked, Suite, TestContext, Wiring, ensure},
     engine::steps::custom::told,
     model::{
+        head::Head,
         host::Host,
         names::RunId,
         outcome::{Outcome, Owner},
         pack::{CanaryAct, TestName},
     },
     ports::{ChildRegister, Exited, ProgramError, Ran, TestProgram},
-    pure::run::{
-        blank_screenshot::{Frame, Picture},
-        plan::Head,
-    },
+    pure::run::blank_screenshot::{Frame, Picture},
     redact::Redact,
 };
 use libtest_mimic::Trial;
+use serde_json::Value;
 use unit_tests::{
-    engine::{Engine, Test, trials, until},
+    engine::{Engine, until},
     event_log,
     sandbox_fixture::{self, SandboxFixture},
     stacks::fresh_run,
     test_env::TestEnv,
+    test_run::{
+        Outcome::{Green, Inconclusive},
+        Status::{Fail, Pass},
+    },
 };
 
 use crate::{
     abra::block_on,
-    runs::{on_stages, stage_of},
+    trials::{self, e2e_tests, in_env, on_engine},
 };
 
 /// The first argument with which this test program is the program of the scratch pack.
@@ -50,35 +53,22 @@ pub(crate) const SCRATCH: &str = "__scratch-pack";
 
 /// The tests that need no engine.
 pub(crate) fn local() -> Vec<Trial> {
-    let test = |name, test: fn()| {
-        Trial::test(name, move || {
-            test();
-            Ok(())
-        })
-    };
-    vec![
-        test("custom::a_function_ends_as_what_it_is_and_leaves_no_process", scratch_ends),
-        test("custom::a_wiring_comes_back_as_data_and_its_secrets_are_hidden", scratch_wires),
-        test("custom::a_program_that_does_not_list_says_why", unlisted),
-        test("custom::the_context_of_a_function_is_the_only_way_to_the_app", without_context),
-    ]
+    trials::local(&e2e_tests![
+        function_ends_with_its_outcome_and_leaves_no_process,
+        wiring_comes_back_as_data_and_its_secrets_are_hidden,
+        program_that_does_not_list_says_why,
+        function_without_its_context_names_what_it_lacks,
+    ])
 }
 
 /// The tests on an engine.
 pub(crate) fn tests(engine: &Engine) -> Vec<Trial> {
-    let tests: &[Test] = &[("custom::the_pack_of_hello_plants_checks_and_spoils_a_post", hello_by_hand)];
-    trials(engine, tests)
+    on_engine(engine, &e2e_tests![pack_of_hello_seeds_checks_and_corrupts_a_post])
 }
 
 /// The tests of whole runs.
 pub(crate) fn runs(fixture: Option<&SandboxFixture>) -> Vec<Trial> {
-    on_stages(
-        fixture,
-        &[
-            ("custom::hello_is_green_with_its_tests_in_every_report", hello),
-            ("custom::what_is_flaky_is_told_and_a_crash_costs_one_test", moods),
-        ],
-    )
+    in_env(fixture, &e2e_tests![hello_is_green_with_its_tests_in_every_report, flaky_test_is_told_and_a_crash_costs_one_test])
 }
 
 // The scratch pack.
@@ -263,7 +253,7 @@ impl Scene {
     }
 }
 
-fn scratch_ends() {
+fn function_ends_with_its_outcome_and_leaves_no_process() {
     let scene = Scene::scratch();
     let listed = block_on(scene.program.list(Duration::from_secs(60))).unwrap();
     assert_eq!(listed.len(), 16, "{listed:?}");
@@ -324,7 +314,7 @@ pub(crate) fn lives(run: &str) -> bool {
     environments.into_iter().any(|environment| environment.windows(run.len()).any(|part| part == run.as_bytes()))
 }
 
-fn scratch_wires() {
+fn wiring_comes_back_as_data_and_its_secrets_are_hidden() {
     let scene = Scene::scratch();
     let hook = TestName::reported(TestName::INSTALL);
     let ran = scene.run(&hook, Duration::from_secs(60));
@@ -339,7 +329,7 @@ fn scratch_wires() {
     assert_eq!(scene.redact.text("it is correct horse"), "it is •••");
 }
 
-fn unlisted() {
+fn program_that_does_not_list_says_why() {
     let scene = |words: &[&str]| {
         let program = words.iter().map(OsString::from).collect();
         Scene::of(program, &fresh_run(), Host::parse("zone = \"taster.test\"").unwrap(), event_log::head())
@@ -355,8 +345,7 @@ fn unlisted() {
     }
 }
 
-/// A person who starts a function by hand is told what it lacks.
-fn without_context() {
+fn function_without_its_context_names_what_it_lacks() {
     let mut program = Command::new(std::env::current_exe().unwrap());
     let output = program.args([SCRATCH, "ends::it passes", "--exact"]).env_remove("TASTER_CONTEXT").output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -365,8 +354,8 @@ fn without_context() {
 
 // On a Swarm.
 
-/// An app as the recipe `hello` has it, without abra: the functions of its pack find it, and what they spoil is spoilt.
-fn hello_by_hand(engine: &Engine) {
+/// An app like that of the recipe `hello`, deployed without abra.
+fn pack_of_hello_seeds_checks_and_corrupts_a_post(engine: &Engine) {
     let env = sandbox_fixture::env();
     let home = sandbox::home::Home::at(env.sandbox());
     let host_file = env.host.clone().unwrap_or_else(|| home.host_file());
@@ -423,64 +412,61 @@ networks:
     )
 }
 
-fn hello(env: &TestEnv<'_>) {
-    env.run(&["--recipe", "hello", "--tiers", "install,custom"])
-        .assert(0, &["green (install, custom)", "posts::a post is read back: passed", "left behind: nothing"]);
-    let results = env.results();
-    assert_eq!((&results["results"]["custom"], &results["rungs"]["custom"]), (&"pass".into(), &"pass".into()), "{results}");
-    let test = stage_of(&results, "posts::a post is read back");
-    assert_eq!((&test["tier"], &test["tests"][0]["status"]), (&"custom".into(), &"pass".into()));
-    assert_eq!(results["customization"]["settings"]["health_path"], "/health");
-    assert!(results["customization"]["superficial"].is_null(), "{results}");
-    let run = env.only_run();
-    let [junit, page] = ["junit.xml", "report.html"].map(|file| fs::read_to_string(run.join(file)).unwrap());
+fn hello_is_green_with_its_tests_in_every_report(env: &TestEnv<'_>) {
+    let run = env.run("hello").tiers("install,custom").expect(Green);
+
+    let run = run
+        .says("green (install, custom)")
+        .says("posts::a post is read back: passed")
+        .tier("custom", Pass)
+        .rung("custom", Pass)
+        .step("posts::a post is read back", Pass)
+        .step_value("/tests/0/status", "pass")
+        .step("page::a browser shows the page", Pass)
+        .step("screenshot", Pass)
+        .value("/screenshot", "screenshot.png")
+        .value("/customization/settings/health_path", "/health")
+        .value("/customization/superficial", Value::Null)
+        .file("report.html", "posts::a post is read back")
+        .file("report.html", "src=\"data:image/png;base64,iVBOR")
+        .nothing_left();
+    let (junit, page) = (run.read("junit.xml"), run.read("report.html"));
     assert_eq!(junit.matches("posts::a post is read back").count(), 1, "one test is one case: {junit}");
-    assert!(page.contains("posts::a post is read back"));
-    assert_eq!(stage_of(&results, "page::a browser shows the page")["status"], "pass", "{results}");
-    assert_eq!((&results["screenshot"], &stage_of(&results, "screenshot")["status"]), (&"screenshot.png".into(), &"pass".into()));
-    let picture = Picture::read(&fs::read(run.join("screenshot.png")).unwrap()).unwrap();
+    assert!(page.len() < 1 << 20, "the page has {} bytes", page.len());
+    let picture = Picture::read(&fs::read(run.folder.join("screenshot.png")).unwrap()).unwrap();
     assert_eq!((picture.frame(), picture.width, picture.height), (Frame::Painted, 1280, 800));
-    assert!(page.contains("src=\"data:image/png;base64,iVBOR") && page.len() < 1 << 20, "the picture is in the page");
-    assert!(!run.join("abra").exists(), "contexts and answers went with the run");
-    env.assert_zero();
+    assert!(!run.folder.join("abra").exists(), "contexts and answers went with the run");
 }
 
-/// A pack with a test that passes when it is tried again and one that crashes; then only what did not pass, once more.
-fn moods(env: &TestEnv<'_>) {
-    let whole = env.run(&["--recipe", "hello-flaky", "--tiers", "install,custom"]);
-    whole.assert(
-        3,
-        &[
-            "inconclusive (install, custom)",
-            "moods::it passes at the second attempt: attempt 1 failed",
-            "flaky: it passed at attempt 2; at first moods::it passes at the second attempt: it is the first attempt",
-            "why (test): moods::it takes its process with it: its process was ended by signal 6",
-            "moods::it passes at once: passed",
-            "  flaky: moods::it passes at the second attempt",
-            "left behind: nothing",
-        ],
-    );
-    let results = env.results();
-    let flaky = stage_of(&results, "moods::it passes at the second attempt");
-    assert_eq!((&flaky["status"], &flaky["flaky"]), (&"pass".into(), &true.into()), "{flaky}");
-    assert_eq!(flaky["attempts"].as_array().map(Vec::len), Some(1), "{flaky}");
-    let crashed = stage_of(&results, "moods::it takes its process with it");
-    assert_eq!((&crashed["status"], &crashed["owner"]), (&"fail".into(), &"test".into()), "{crashed}");
-    let run = env.only_run();
-    let [junit, page] = ["junit.xml", "report.html"].map(|file| fs::read_to_string(run.join(file)).unwrap());
-    assert!(junit.contains("<flakyFailure ") && junit.contains("<rerunError "), "{junit}");
-    assert!(page.contains("flaky") && page.contains("Attempt 1 failed:"), "{page}");
-    let kept = fs::read_to_string(run.join("evidence/moods--it-passes-at-once-page.html")).unwrap();
-    assert!(kept.contains("<title>"), "{kept}");
+/// The pack has a test that passes at the second attempt and one that crashes.
+fn flaky_test_is_told_and_a_crash_costs_one_test(env: &TestEnv<'_>) {
+    let request = env.run("hello-flaky").tiers("install,custom");
 
-    let again = env.run(&["--recipe", "hello-flaky", "--tiers", "install,custom", "--retries", "0", "--failed"]);
-    again.assert(
-        3,
-        &[
-            "moods::it passes at once: skipped",
-            "was left out by the choice of tests (--failed)",
-            "it takes its process with it: failed",
-        ],
-    );
-    env.assert_zero();
+    let whole = request.clone().expect(Inconclusive);
+    let failed_only = request.args(&["--retries", "0", "--failed"]).expect(Inconclusive);
+
+    whole
+        .exit(3)
+        .says("inconclusive (install, custom)")
+        .says("moods::it passes at the second attempt: attempt 1 failed")
+        .says("flaky: it passed at attempt 2; at first moods::it passes at the second attempt: it is the first attempt")
+        .says("why (test): moods::it takes its process with it: its process was ended by signal 6")
+        .says("moods::it passes at once: passed")
+        .says("  flaky: moods::it passes at the second attempt")
+        .step("moods::it passes at the second attempt", Pass)
+        .step_value("/flaky", true)
+        .step_value("/attempts/1", Value::Null)
+        .step("moods::it takes its process with it", Fail)
+        .owned_by("test")
+        .file("junit.xml", "<flakyFailure ")
+        .file("junit.xml", "<rerunError ")
+        .file("report.html", "flaky")
+        .file("report.html", "Attempt 1 failed:")
+        .file("evidence/moods--it-passes-at-once-page.html", "<title>")
+        .nothing_left();
+    failed_only
+        .exit(3)
+        .says("moods::it passes at once: skipped")
+        .says("was left out by the choice of tests (--failed)")
+        .says("it takes its process with it: failed");
 }

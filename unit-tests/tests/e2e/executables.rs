@@ -25,12 +25,16 @@ use unit_tests::{
     event_log,
     sandbox_fixture::{self, SandboxFixture},
     stacks::fresh_run,
-    test_env::{TestEnv, results},
+    test_env::TestEnv,
+    test_run::{
+        Outcome::{Inconclusive, Red},
+        Status::Fail,
+    },
 };
 
 use crate::{
     custom::lives,
-    runs::{on_stages, stage_of},
+    trials::{self, e2e_tests, in_env},
 };
 
 /// The tests that need no engine.
@@ -139,10 +143,7 @@ fn executables_of_a_repository_run_only_when_it_is_trusted(env: &TestEnv<'_>) {
 
     script(&mine.join("tests/plain.sh"), "exit 0", false);
     let run = trusted.clone().expect(Inconclusive);
-    run.exit(3)
-        .says("tests/posts.sh: passed")
-        .says("does not apply: there is no mail")
-        .says("tests/plain.sh is not executable");
+    run.exit(3).says("tests/posts.sh: passed").says("does not apply: there is no mail").says("tests/plain.sh is not executable");
     assert!(witness.exists(), "a trusted test runs");
 
     fs::remove_file(mine.join("tests/plain.sh")).unwrap();

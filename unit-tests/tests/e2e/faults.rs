@@ -1,90 +1,90 @@
-//! Engines that fail a run in the middle of what it does: power that is lost, disks that are full. What is said is true, it is never the
-//! recipe's fault, and nothing is left once the engine answers again.
+//! Engines that fail in the middle of a run: power that is lost, disks that are full, drivers that hang. The verdict is true, the recipe is
+//! never blamed, and nothing is left once the engine answers again.
 
 use std::{fs, time::Duration};
 
 use libtest_mimic::Trial;
-use serde_json::Value;
 use unit_tests::{
+    command_output::CommandOutput,
     engine::until,
     hanging_driver::{self, HangingDriver},
     sandbox_fixture::SandboxFixture,
-    scratch_engine::ScratchEngine,
-    test_env::{CommandOutput, TestEnv, ended, journal},
+    test_env::{TestEnv, journal},
+    test_run::{
+        Outcome::Inconclusive,
+        Status::{Pass, Unver},
+    },
 };
 
-use super::{
-    runs::{on_stages, stage_of},
-    unfit_hosts::{SWEEPS, WAITS, assert_nothing_on, default_context, on_scratch_engines, scratch_fixture, until_it_says},
+use crate::{
+    trials::{e2e_tests, with_scratch_engine},
+    unfit_hosts::{CLEANS_UP, DEPLOYING, assert_nothing_on, default_context, run_until, scratch_fixture},
 };
 
 /// The tests of this file.
 pub(crate) fn tests(fixture: Option<&SandboxFixture>) -> Vec<Trial> {
-    let tests = on_stages(
+    with_scratch_engine(
         fixture,
-        &[
-            ("faults::an_engine_that_is_restarted_in_mid_upgrade_leaves_it_unverified", in_mid_upgrade),
-            ("faults::an_engine_that_is_restarted_in_mid_teardown_changes_nothing_that_was_seen", in_mid_teardown),
-            ("faults::an_engine_whose_disk_fills_up_in_mid_run_is_swept_when_there_is_room", disk_fills_up),
-            ("faults::a_volume_whose_mount_never_ends_does_not_hold_up_the_end_of_the_run", mount_hangs),
+        &e2e_tests![
+            engine_restarted_during_an_upgrade_leaves_it_unverified,
+            engine_restarted_during_cleanup_changes_no_earlier_status,
+            engine_disk_that_fills_up_is_cleaned_up_when_there_is_room,
+            volume_mount_that_hangs_does_not_delay_the_end_of_the_run,
         ],
-    );
-    on_scratch_engines(fixture, tests)
+    )
 }
 
-/// That nothing is left, by the run's own word and by docker's.
-fn assert_nothing_left(env: &TestEnv<'_>, scratch: &ScratchEngine, told: &CommandOutput) -> Value {
-    assert!(told.out.contains("left behind: nothing"), "{told}");
-    let results = env.results();
-    assert_eq!(results["claimed"], serde_json::json!([]), "{results:#}");
-    env.assert_zero();
-    assert_nothing_on(env, &scratch.engine());
-    results
-}
-
-/// All containers end with the engine. There is no ingress on it, so that the base does not answer; what is looked at is the upgrade.
-fn in_mid_upgrade(env: &TestEnv<'_>) {
+/// All containers end with the engine. It has no ingress, so base does not answer; the test looks at the upgrade alone.
+fn engine_restarted_during_an_upgrade_leaves_it_unverified(env: &TestEnv<'_>) {
     let (mut scratch, fixture) = scratch_fixture(env);
     let env = TestEnv::new(&fixture);
-    let text = r#""event":"observed","step":"upgrade""#;
-    let run = until_it_says(&env, &scratch, &["--tiers", "install,upgrade"], text);
+    let run = run_until(&env, &scratch, &["--tiers", "install,upgrade"], r#""event":"observed","step":"upgrade""#);
+
     scratch.kill_and_restart();
-    let told = ended(run);
-    told.assert(3, &["inconclusive (install, upgrade)", "upgrade is not verified: "]);
-    let results = assert_nothing_left(&env, &scratch, &told);
-    assert_eq!(stage_of(&results, "upgrade")["status"], "unver", "{results:#}");
-    assert_eq!(stage_of(&results, "deploy")["status"], "pass", "what was seen before stands: {results:#}");
+    let run = run.finish_soon();
+
+    run.expect(Inconclusive)
+        .exit(3)
+        .says("inconclusive (install, upgrade)")
+        .says("upgrade is not verified: ")
+        .step("upgrade", Unver)
+        .step("deploy", Pass)
+        .nothing_left();
+    assert_nothing_on(&env, &scratch.engine());
 }
 
-/// What was seen before stands when the engine is gone for a moment in which there is nothing more to do than to remove.
-fn in_mid_teardown(env: &TestEnv<'_>) {
+/// The engine is gone for a moment while the run only has to remove its objects.
+fn engine_restarted_during_cleanup_changes_no_earlier_status(env: &TestEnv<'_>) {
     let (mut scratch, fixture) = scratch_fixture(env);
     let env = TestEnv::new(&fixture);
-    let run = until_it_says(&env, &scratch, &["--tiers", "install"], SWEEPS);
-    let seen = env.results();
+    let run = run_until(&env, &scratch, &["--tiers", "install"], CLEANS_UP);
+    let earlier = run.results();
+
     scratch.kill_and_restart();
-    let told = ended(run);
-    let results = assert_nothing_left(&env, &scratch, &told);
-    assert_eq!(results["results"], seen["results"], "{results:#}");
-    assert_eq!(stage_of(&results, "cleanup")["status"], "pass", "{results:#}");
-    assert_ne!(told.exit, Some(4), "{told}");
+    let run = run.finish_soon();
+
+    let run = run.value("/results", earlier["results"].clone()).step("cleanup", Pass).nothing_left();
+    assert_ne!(run.output.code, Some(4), "{}", run.output);
+    assert_nothing_on(&env, &scratch.engine());
 }
 
-/// The Swarm cannot write what it is asked for. At the deadline there is room again.
-fn disk_fills_up(env: &TestEnv<'_>) {
+/// The Swarm cannot write its state. At the deadline there is room again.
+fn engine_disk_that_fills_up_is_cleaned_up_when_there_is_room(env: &TestEnv<'_>) {
     let (scratch, fixture) = scratch_fixture(env);
     let env = TestEnv::new(&fixture);
-    let run = until_it_says(&env, &scratch, &["--deadline", "27"], WAITS);
+    let mut run = run_until(&env, &scratch, &["--deadline", "27"], DEPLOYING);
+
     scratch.disk().leave_no_room();
-    env.reached(SWEEPS);
+    run.reached(CLEANS_UP);
     scratch.disk().remount("size=8g");
-    let told = ended(run);
-    told.assert(3, &["inconclusive (install, upgrade, backup, restore"]);
-    assert_nothing_left(&env, &scratch, &told);
+    let run = run.finish_soon();
+
+    run.expect(Inconclusive).exit(3).says("inconclusive (install, upgrade, backup, restore").nothing_left();
+    assert_nothing_on(&env, &scratch.engine());
 }
 
-/// The engine itself waits for the mount. The end of the run does not wait for that, and says what is left, if anything is.
-fn mount_hangs(env: &TestEnv<'_>) {
+/// The engine itself waits for the mount. The run ends without it, and names what is left.
+fn volume_mount_that_hangs_does_not_delay_the_end_of_the_run(env: &TestEnv<'_>) {
     let (mut scratch, fixture) = scratch_fixture(env);
     let env = TestEnv::new(&fixture);
     let driver = HangingDriver::start(&scratch.plugins());
@@ -100,25 +100,24 @@ fn mount_hangs(env: &TestEnv<'_>) {
     assert!(text.contains(plain), "{text}");
     fs::write(&compose, text.replace(plain, &format!("{plain}    driver: {}\n", hanging_driver::NAME))).unwrap();
     default_context(env.path(), &scratch.socket());
-    let host = env.host_file(&[("engine", &scratch.socket().display().to_string())]);
-    let text = fs::read_to_string(&host).unwrap();
-    fs::write(&host, format!("{text}\n[allow]\nhello = [\"volume-drivers\"]\n")).unwrap();
-    let (host, path) = (host.display().to_string(), recipe.display().to_string());
-    let run = ["--recipe", "hello", "--path", &path, "--host", &host, "--tiers", "install", "--deadline", "30"];
-    let mut run = env.start(&run);
+    let run = env.run("hello").path(&recipe).tiers("install").deadline(30);
+    let run = run.host("engine", &scratch.socket().display().to_string()).host_lines("[allow]\nhello = [\"volume-drivers\"]");
+    let mut run = run.start();
     until("the engine asks for the mount", || {
-        let exit = run.try_wait().unwrap();
-        assert!(exit.is_none(), "it ended before: {}", journal(&env.only_run()));
+        let exit = run.child.try_wait().unwrap();
+        assert!(exit.is_none(), "it ended before: {}", journal(&run.folder()));
         driver.asked_to_mount()
     });
-    // The sweep waits for the engine, which gives the driver up after a minute or two, and both have an end of their own.
-    let told = CommandOutput::within(run, Duration::from_secs(240));
-    assert!(matches!(told.exit, Some(3 | 4)), "{told}");
-    assert!(told.out.contains("inconclusive (install)") && told.out.contains("left behind: "), "{told}");
-    assert_eq!(told.exit == Some(4), !told.out.contains("left behind: nothing"), "{told}");
-    // An engine that was started anew waits for nothing any more.
+
+    // The cleanup waits for the engine, which gives the driver up after a minute or two, and both have a limit.
+    let output = CommandOutput::within(run.child, Duration::from_secs(240));
+
+    assert!(matches!(output.code, Some(3 | 4)), "{output}");
+    output.says("inconclusive (install)").says("left behind: ");
+    assert_eq!(output.code == Some(4), !output.contains("left behind: nothing"), "{output}");
+    // A restarted engine waits for nothing.
     scratch.kill_and_restart();
-    env.run(&["janitor"]).assert(0, &["runs looked at"]);
-    env.assert_zero();
+    env.taster(&["janitor"]).exit(0).says("runs looked at");
+    env.assert_nothing_left();
     assert_nothing_on(&env, &scratch.engine());
 }

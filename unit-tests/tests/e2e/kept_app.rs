@@ -1,4 +1,4 @@
-//! An app that outlives its run: tests are run on it again, whoever watches sees each change, and the janitor removes it.
+//! Apps that outlive their runs: tests run on them again, watched tests run at each change, and the janitor removes them.
 
 use std::fs;
 
@@ -7,99 +7,128 @@ use unit_tests::{
     background_process::BackgroundProcess,
     engine::until,
     sandbox_fixture::SandboxFixture,
-    test_env::{CommandOutput, TestEnv, ended, run_id, signal},
+    test_env::{TestEnv, run_id},
+    test_run::{
+        FinishedRun,
+        Outcome::{Green, Inconclusive},
+    },
 };
 
-use crate::{executables::script, runs::on_stages};
+use crate::{
+    executables::script,
+    trials::{e2e_tests, in_env},
+};
 
 /// The tests of this file.
 pub(crate) fn tests(fixture: Option<&SandboxFixture>) -> Vec<Trial> {
-    on_stages(
+    in_env(
         fixture,
-        &[
-            ("kept_app::a_kept_app_is_tested_again_and_removed_when_somebody_says_so", kept),
-            ("kept_app::a_watched_test_is_run_when_it_is_saved", watched),
-            ("kept_app::the_janitor_removes_an_app_whose_time_is_over", over),
-            ("kept_app::a_run_that_is_ended_keeps_nothing", ended_early),
+        &e2e_tests![
+            kept_app_is_tested_again_and_removed_on_request,
+            kept_app_is_never_removed_while_a_test_runs_on_it,
+            watched_test_runs_when_it_is_saved,
+            janitor_removes_a_kept_app_after_its_time,
+            interrupted_run_keeps_nothing,
         ],
     )
 }
 
 /// The domain that a run kept, and the run's id.
-fn kept_by(env: &TestEnv<'_>, told: &CommandOutput) -> (String, String) {
-    let run = run_id(env.runs().first().expect("a run")).to_string();
-    let domain = told.out.lines().find_map(|line| line.trim().strip_prefix("kept: ")?.split(' ').next().map(str::to_owned));
-    (domain.unwrap_or_else(|| panic!("no app is kept:\n{told}")), run)
+fn kept_by(run: &FinishedRun<'_>) -> (String, String) {
+    let lines = run.output.out.lines();
+    let domain = lines.filter_map(|line| line.trim().strip_prefix("kept: ")?.split(' ').next().map(str::to_owned)).next();
+    (domain.unwrap_or_else(|| panic!("no app is kept:\n{}", run.output)), run_id(&run.folder).to_string())
 }
 
-fn kept(env: &TestEnv<'_>) {
-    let mine = env.copy_of("hello");
-    let path = mine.display().to_string();
-    let told = env.run(&["--recipe", "hello", "--path", &path, "--tiers", "install,custom", "--keep", "20m"]);
-    told.assert(0, &["green (install, custom)", "removes it at once", "--attach"]);
-    let (domain, run) = kept_by(env, &told);
+fn kept_app_is_tested_again_and_removed_on_request(env: &TestEnv<'_>) {
+    let run = env.run("hello").tiers("install,custom").args(&["--keep", "20m"]).expect(Green);
+    let (domain, id) = kept_by(&run.says("green (install, custom)").says("removes it at once").says("--attach"));
     assert!(env.page(&domain, "/health").contains("200"), "the app is there");
-    env.run(&["janitor"]).assert(0, &[&format!("{run}: keeps {domain} until ")]);
+    let attached = env.run("hello").args(&["--attach", &domain]);
 
-    let attach = ["--recipe", "hello", "--attach", &domain];
-    env.run(&attach).assert(0, &["green (custom)", "posts::a post is read back: passed", "left behind: nothing"]);
-    env.run(&["--recipe", "ghost", "--attach", &domain]).assert(2, &["is an app of hello, not of ghost"]);
-    env.run(&["--recipe", "hello", "--attach", "shop.taster.test"]).assert(2, &["shop.taster.test is no app of a run of taster"]);
-    let tiers = [&attach[..], &["--tiers", "install"]].concat();
-    env.run(&tiers).assert(2, &["--tiers speaks of another"]);
+    let early_janitor = env.taster(&["janitor"]);
+    let tested = attached.clone().expect(Green);
+    let other_recipe = env.run("ghost").args(&["--attach", &domain]).output();
+    let unknown_app = env.run("hello").args(&["--attach", "shop.taster.test"]).output();
+    let other_tiers = attached.clone().tiers("install").output();
+    let janitor = env.taster(&["janitor", &id]);
+    let removed = attached.output();
 
-    // Tests that were written after the app was kept. As long as one of them runs, nobody removes the app.
+    early_janitor.exit(0).says(&format!("{id}: keeps {domain} until "));
+    tested.says("green (custom)").says("posts::a post is read back: passed").says("left behind: nothing");
+    other_recipe.exit(2).says("is an app of hello, not of ghost");
+    unknown_app.exit(2).says("shop.taster.test is no app of a run of taster");
+    other_tiers.exit(2).says("--tiers speaks of another");
+    janitor.exit(0).says(&format!("{id}: ")).says("removed in").says("nothing left");
+    removed.exit(2).says(&format!("{domain} is not kept by its run"));
+    env.assert_nothing_left();
+}
+
+/// The test was written after the app was kept.
+fn kept_app_is_never_removed_while_a_test_runs_on_it(env: &TestEnv<'_>) {
+    let mine = env.copy_of("hello");
+    let run = env.run("hello").path(&mine).tiers("install").args(&["--keep", "20m"]).expect(Green);
+    let (domain, id) = kept_by(&run);
+    let attached = env.run("hello").args(&["--attach", &domain]);
     let (began, go) = (env.path().join("began"), env.path().join("go"));
     let waits = format!("touch '{}'; until [ -e '{}' ]; do sleep 0.05; done", began.display(), go.display());
     script(&mine.join("tests/waits.sh"), &waits, true);
-    let testing = env.start(&[&attach[..], &["--trust-tests"]].concat());
+    let testing = attached.clone().args(&["--trust-tests"]).start();
     until("the test runs", || began.exists());
-    env.run(&["janitor", &run]).assert(0, &[&format!("{run}: alive")]);
-    env.run(&attach).assert(2, &[&format!("{domain} is in use by another run")]);
-    fs::write(go, "").unwrap();
-    ended(testing).assert(0, &["green (custom)", "tests/waits.sh: passed"]);
 
-    env.run(&["janitor", &run]).assert(0, &[&format!("{run}: "), "removed in", "nothing left"]);
-    env.run(&attach).assert(2, &[&format!("{domain} is not kept by its run")]);
-    env.assert_zero();
+    let janitor = env.taster(&["janitor", &id]);
+    let second = attached.output();
+    fs::write(go, "").unwrap();
+    let testing = testing.finish_soon();
+
+    janitor.exit(0).says(&format!("{id}: alive"));
+    second.exit(2).says(&format!("{domain} is in use by another run"));
+    testing.expect(Green).says("green (custom)").says("tests/waits.sh: passed");
+    env.taster(&["janitor", &id]).exit(0).says("nothing left");
+    env.assert_nothing_left();
 }
 
-fn watched(env: &TestEnv<'_>) {
+fn watched_test_runs_when_it_is_saved(env: &TestEnv<'_>) {
     let tests = env.path().join("tests");
     script(&tests.join("first.sh"), "exit 0", true);
     script(&tests.join("second.sh"), "exit 0", true);
-    let shown = tests.display().to_string();
-    let told = env.run(&["--recipe", "hello", "--tiers", "install", "--keep"]);
-    let (domain, run) = kept_by(env, &told);
-    let log = env.path().join("watch.log");
-    let watch =
-        BackgroundProcess::start(&mut env.taster(&["watch", "--recipe", "hello", "--attach", &domain, "--pack", &shown]), log);
-    let says = |words: &str| until(&format!("it says {words}"), || watch.said().contains(words));
-    says("watching ");
+    let pack = tests.display().to_string();
+    let run = env.run("hello").tiers("install").args(&["--keep"]).expect(Green);
+    let (domain, id) = kept_by(&run);
+    let mut watch = env.command(&["watch", "--recipe", "hello", "--attach", &domain, "--pack", &pack]);
+    let watch = BackgroundProcess::start(&mut watch, env.path().join("watch.log"));
+    let until_it_says = |text: &str| until(&format!("it says {text}"), || watch.output().contains(text));
+    until_it_says("watching ");
+
     script(&tests.join("first.sh"), "echo the page is empty; exit 1", true);
-    says("after the change: exit 1");
-    assert!(watch.said().contains("first.sh: failed") && !watch.said().contains("second.sh"), "{}", watch.said());
+    until_it_says("after the change: exit 1");
+    assert!(watch.output().contains("first.sh: failed") && !watch.output().contains("second.sh"), "{}", watch.output());
+
     script(&tests.join("second.sh"), "exit 0 # again", true);
-    says("after the change: exit 0");
-    assert!(watch.said().contains("second.sh: passed"), "{}", watch.said());
+    until_it_says("after the change: exit 0");
+    assert!(watch.output().contains("second.sh: passed"), "{}", watch.output());
+
     watch.interrupt();
-    env.run(&["janitor", &run]).assert(0, &["nothing left"]);
-    env.assert_zero();
+    env.taster(&["janitor", &id]).exit(0).says("nothing left");
+    env.assert_nothing_left();
 }
 
-fn over(env: &TestEnv<'_>) {
-    let told = env.run(&["--recipe", "hello", "--tiers", "install", "--keep", "1s"]);
-    let (domain, run) = kept_by(env, &told);
-    until("the janitor removes it", || !env.run(&["janitor"]).out.contains(&format!("{run}: keeps ")));
-    let told = env.run(&["--recipe", "hello", "--attach", &domain]);
-    told.assert(2, &[&format!("{domain} is not kept by its run")]);
-    env.assert_zero();
+fn janitor_removes_a_kept_app_after_its_time(env: &TestEnv<'_>) {
+    let run = env.run("hello").tiers("install").args(&["--keep", "1s"]).expect(Green);
+    let (domain, id) = kept_by(&run);
+
+    until("the janitor removes it", || !env.taster(&["janitor"]).out.contains(&format!("{id}: keeps ")));
+
+    let attached = env.run("hello").args(&["--attach", &domain]).output();
+    attached.exit(2).says(&format!("{domain} is not kept by its run"));
+    env.assert_nothing_left();
 }
 
-fn ended_early(env: &TestEnv<'_>) {
-    let run = env.start(&["--recipe", "hello", "--tiers", "install", "--keep"]);
-    env.reached(r#""event":"step-started","step":"deploy""#);
-    signal(run.id(), "INT");
-    ended(run).assert(130, &["left behind: nothing"]);
-    env.assert_zero();
+fn interrupted_run_keeps_nothing(env: &TestEnv<'_>) {
+    let mut run = env.run("hello").tiers("install").args(&["--keep"]).start();
+    run.reached(r#""event":"step-started","step":"deploy""#).signal("INT");
+
+    let run = run.finish_soon();
+
+    run.expect(Inconclusive).exit(130).nothing_left();
 }

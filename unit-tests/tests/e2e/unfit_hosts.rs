@@ -1,57 +1,46 @@
-//! Bad worlds that are made for real: engines without a Swarm, workers, other Swarms, full pools and disks, engines that go
-//! away. What is said of each is one true sentence, it is never the recipe's fault, and nothing is left anywhere.
+//! Hosts that are not fit, made for real: engines without a Swarm, workers, other Swarms, full pools and disks, engines that stop. The message
+//! about each is one true sentence, the recipe is never blamed, and nothing is left anywhere.
 
-use std::{
-    fs,
-    path::Path,
-    process::{Child, Command},
-};
+use std::{fs, path::Path, process::Command};
 
 use libtest_mimic::Trial;
 use sandbox::{home::Home, images, layout::Layout};
+use serde_json::Value;
 use unit_tests::{
     engine::{Engine, printed, until},
-    sandbox_fixture::{self, IMAGE, SandboxFixture},
-    scratch_engine::{self, ScratchEngine, SmallDisk},
-    test_env::{TestEnv, ended, results, run_id},
+    sandbox_fixture::{IMAGE, SandboxFixture},
+    scratch_engine::{ScratchEngine, SmallDisk},
+    test_env::{TestEnv, run_id},
+    test_run::{Outcome::Inconclusive, RunningRun, Status::{Fail, Unver}},
 };
 
-use super::{abra::block_on, runs::on_stages};
+use crate::{
+    abra::block_on,
+    trials::{e2e_tests, with_scratch_engine},
+};
 
-/// The tests of this file. Without what a second engine takes they are printed as not run; with `CI=true` they fail then.
+/// The tests of this file.
 pub(crate) fn tests(fixture: Option<&SandboxFixture>) -> Vec<Trial> {
-    let tests = on_stages(
+    with_scratch_engine(
         fixture,
-        &[
-            // The one that takes longest begins first.
-            ("unfit_hosts::an_engine_that_freezes_in_mid_run_is_swept_once_it_answers_again", engine_freezes),
-            ("unfit_hosts::an_engine_without_a_swarm_and_a_worker_are_refused", no_manager),
-            ("unfit_hosts::an_abra_with_another_swarm_than_ours_is_refused", other_engine),
-            ("unfit_hosts::an_abra_that_deploys_elsewhere_is_named_and_undeploys_there", deploys_elsewhere),
-            ("unfit_hosts::addresses_that_are_used_up_and_a_full_disk_of_the_engine_are_refused", used_up),
-            ("unfit_hosts::results_that_have_no_room_are_refused", no_room_for_results),
-            ("unfit_hosts::a_disk_that_fills_up_with_results_ends_the_run", results_fill_up),
-            ("unfit_hosts::an_engine_that_dies_in_mid_run_is_swept_when_it_comes_back", engine_dies),
-            ("unfit_hosts::an_engine_that_comes_back_after_the_run_has_died_is_swept_by_the_janitor", engine_and_run_die),
-            ("unfit_hosts::the_virtual_address_of_a_service_is_tried_for_real", virtual_address),
+        &e2e_tests![
+            // The longest one begins first.
+            engine_that_freezes_is_cleaned_up_once_it_answers,
+            engine_without_a_swarm_and_worker_are_refused,
+            abra_with_another_swarm_is_refused,
+            abra_that_deploys_elsewhere_is_named_and_undeploys_there,
+            exhausted_addresses_and_full_engine_disk_are_refused,
+            full_or_read_only_results_disk_is_refused,
+            results_disk_that_fills_up_ends_the_run,
+            engine_that_dies_is_cleaned_up_when_it_comes_back,
+            engine_that_comes_back_after_its_run_died_is_cleaned_up_by_the_janitor,
+            virtual_address_is_tried_for_real,
         ],
-    );
-    on_scratch_engines(fixture, tests)
+    )
 }
 
-/// Tests that need a second engine: as they are when there can be one. Otherwise they are printed as not run.
-pub(crate) fn on_scratch_engines(fixture: Option<&SandboxFixture>, tests: Vec<Trial>) -> Vec<Trial> {
-    match scratch_engine::missing() {
-        Some(why) if fixture.is_some() && !sandbox_fixture::env().ci => {
-            super::tell(&format!("tests of bad worlds are not run: {why}"));
-            tests.into_iter().map(|test| test.with_ignored_flag(true).with_kind("not run")).collect()
-        }
-        Some(_) | None => tests,
-    }
-}
-
-/// What stands in the journal when services are being deployed.
-pub(crate) const WAITS: &str = r#""event":"observed","step":"deploy""#;
+/// The journal line of services that are being deployed.
+pub(crate) const DEPLOYING: &str = r#""event":"observed","step":"deploy""#;
 
 /// A scratch engine with a Swarm and the network `proxy`.
 pub(crate) fn scratch_swarm(args: &[&str]) -> ScratchEngine {
@@ -61,7 +50,7 @@ pub(crate) fn scratch_swarm(args: &[&str]) -> ScratchEngine {
     scratch
 }
 
-/// A scratch Swarm that can run `hello`, and the fixture that it is: whoever looks there looks at the scratch engine.
+/// A scratch Swarm that can run `hello`, and the fixture with its engine.
 pub(crate) fn scratch_fixture(env: &TestEnv<'_>) -> (ScratchEngine, SandboxFixture) {
     let scratch = scratch_swarm(&[]);
     scratch.load(&env.fixture.engine, &[IMAGE, "taster.test/specimen:"]);
@@ -69,31 +58,35 @@ pub(crate) fn scratch_fixture(env: &TestEnv<'_>) -> (ScratchEngine, SandboxFixtu
     (scratch, fixture)
 }
 
-/// Lets docker's default context of this home be the engine behind `socket`, which is where abra finds its server `default`.
+/// Makes the engine behind `socket` the default context of docker in this home; abra takes its server `default` from there.
 pub(crate) fn default_context(home: &Path, socket: &Path) {
     let docker = |args: &[&str]| printed(Command::new("docker").args(args).env("HOME", home), args);
     docker(&["context", "create", "scratch", "--docker", &format!("host=unix://{}", socket.display())]);
     docker(&["context", "use", "scratch"]);
 }
 
-/// That doctor and run refuse the host with this sentence and remedy, as nobody's fault but the infrastructure's.
+/// Expects that doctor and run refuse the host with these texts and blame the infrastructure.
 fn assert_unfit(env: &TestEnv<'_>, changed: &[(&str, &str)], texts: &[&str]) {
     let host = env.host_file(changed).display().to_string();
-    env.run(&["doctor", "--offline", "--host", &host]).assert(3, &[&["unfit"], texts].concat());
-    let known = env.runs();
-    let told = env.run(&["--recipe", "hello", "--host", &host]);
-    told.assert(
-        3,
-        &[&["inconclusive (install, upgrade, backup, restore", "why (infrastructure): ", "left behind: nothing"], texts].concat(),
-    );
-    let new: Vec<_> = env.runs().into_iter().filter(|run| !known.contains(run)).collect();
-    let results = results(new.first().unwrap());
-    assert_eq!(results["verdict"]["outcome"], "inconclusive", "{results}");
-    assert_eq!(results["verdict"]["reasons"][0]["owner"], "infrastructure", "{results}");
-    assert_eq!((&results["exit_code"], &results["claimed"]), (&3.into(), &serde_json::json!([])), "{results}");
+
+    let doctor = env.taster(&["doctor", "--offline", "--host", &host]);
+    let run = env.run("hello").args(&["--host", &host]).expect(Inconclusive);
+
+    doctor.exit(3).says("unfit");
+    let mut run = run
+        .exit(3)
+        .says("inconclusive (install, upgrade, backup, restore")
+        .says("why (infrastructure): ")
+        .says("left behind: nothing")
+        .value("/verdict/reasons/0/owner", "infrastructure")
+        .value("/claimed", Value::Array(Vec::new()));
+    for text in texts {
+        doctor.says(text);
+        run = run.says(text);
+    }
 }
 
-/// That nothing on the engine bears the name of any run on the env, by the docker client's word.
+/// Expects that no object of the engine bears the name of a run, according to the docker client.
 pub(crate) fn assert_nothing_on(env: &TestEnv<'_>, engine: &Engine) {
     assert!(!env.runs().is_empty());
     let manages = engine.ask(&["info", "--format", "{{.Swarm.ControlAvailable}}"]) == "true";
@@ -110,21 +103,22 @@ pub(crate) fn assert_nothing_on(env: &TestEnv<'_>, engine: &Engine) {
     }
 }
 
-fn no_manager(env: &TestEnv<'_>) {
+fn engine_without_a_swarm_and_worker_are_refused(env: &TestEnv<'_>) {
     let (manager, worker) = (ScratchEngine::start().unwrap(), ScratchEngine::start().unwrap());
-    let (socket, own) = (worker.socket().display().to_string(), worker.engine());
-    let init = "`docker swarm init` makes it one";
-    assert_unfit(env, &[("engine", &socket)], &["the engine is not a Swarm manager", init]);
+    let (socket, engine) = (worker.socket().display().to_string(), worker.engine());
+
+    assert_unfit(env, &[("engine", &socket)], &["the engine is not a Swarm manager", "`docker swarm init` makes it one"]);
+
     worker.join(&manager);
-    until("it is a worker", || own.ask(&["info", "--format", "{{.Swarm.LocalNodeState}}"]) == "active");
+    until("it is a worker", || engine.ask(&["info", "--format", "{{.Swarm.LocalNodeState}}"]) == "active");
     assert_unfit(env, &[("engine", &socket)], &["the engine is a worker of its Swarm", "run taster against a manager"]);
-    assert_nothing_on(env, &own);
+    assert_nothing_on(env, &engine);
     assert_nothing_on(env, &manager.engine());
     assert_nothing_on(env, &env.fixture.engine);
 }
 
 /// The host file names the scratch engine while abra's `default` is the machine's, and the other way round.
-fn other_engine(env: &TestEnv<'_>) {
+fn abra_with_another_swarm_is_refused(env: &TestEnv<'_>) {
     let scratch = scratch_swarm(&[]);
     let swarm = |engine: &Engine| engine.ask(&["info", "--format", "{{.Swarm.Cluster.ID}}"]);
     let (ours, theirs) = (swarm(&env.fixture.engine), swarm(&scratch.engine()));
@@ -132,60 +126,55 @@ fn other_engine(env: &TestEnv<'_>) {
         format!("abra's server `default` is another Swarm ({behind}) than the engine of the host file ({engine})")
     };
     let remedy = "make `server` and `engine` in the host file name the same";
+
     assert_unfit(env, &[("engine", &scratch.socket().display().to_string())], &[&sentence(&ours, &theirs), remedy]);
+
     default_context(env.path(), &scratch.socket());
     assert_unfit(env, &[], &[&sentence(&theirs, &ours), remedy]);
     assert_nothing_on(env, &scratch.engine());
     assert_nothing_on(env, &env.fixture.engine);
 }
 
-/// Preflight sees the same Swarm twice, but this abra acts on another. Its undeploy leaves secrets and volumes, as abra does,
-/// and that is said.
-fn deploys_elsewhere(env: &TestEnv<'_>) {
+/// Preflight sees the same Swarm twice, but this abra acts on another. Its undeploy leaves secrets and volumes, as abra does.
+fn abra_that_deploys_elsewhere_is_named_and_undeploys_there(env: &TestEnv<'_>) {
     let (scratch, _) = scratch_fixture(env);
     let elsewhere = env.path().join("elsewhere");
     fs::create_dir(&elsewhere).unwrap();
     default_context(&elsewhere, &scratch.socket());
-    let other = format!("HOME={} exec \"$ABRA\" \"$@\"", elsewhere.display());
-    // The deadline is for a taster that would wait for what never comes.
-    let told = env.run_on(&[("abra", &env.script(&other))], &["--recipe", "hello", "--deadline", "40"]);
-    let results = env.results();
-    let stack = results["domain"].as_str().unwrap().replace('.', "_");
+    let abra = format!("HOME={} exec \"$ABRA\" \"$@\"", elsewhere.display());
+
+    // The deadline ends a taster that waits in vain.
+    let run = env.run("hello").abra(&abra).deadline(40).expect(Inconclusive);
+
+    let stack = run.results["domain"].as_str().unwrap().replace('.', "_");
     let sentence = format!(
         "abra deployed {stack} to its server `default`, and the engine at /var/run/docker.sock shows nothing of it; make `server` and \
          `engine` in the host file name the same"
     );
-    told.assert(
-        3,
-        &[
-            "inconclusive (install, upgrade, backup, restore",
-            "why (infrastructure)",
-            &sentence,
-            "undeploy: passed",
-            "left behind: nothing",
-        ],
-    );
-    let cause = &results["stages"][1]["outcome"]["detail"]["cause"];
-    assert_eq!((&cause["cause"], &cause["check"]), (&"preflight".into(), &"same-swarm".into()), "{results}");
-    env.assert_zero();
+    run.exit(3)
+        .says("inconclusive (install, upgrade, backup, restore")
+        .says("why (infrastructure)")
+        .says(&sentence)
+        .says("undeploy: passed")
+        .step("deploy", Fail)
+        .cause("preflight")
+        .step_value("/outcome/detail/cause/check", "same-swarm")
+        .nothing_left();
     let left = |kind: &str| scratch.engine().ask(&[kind, "ls", "--quiet"]);
     assert_eq!((left("service"), left("config")), (String::new(), String::new()), "abra was asked to undeploy");
     until("its network is gone", || !scratch.engine().left_of(&stack, &[]).contains("network"));
 }
 
-fn used_up(env: &TestEnv<'_>) {
-    // Four subnets in all, of which the Swarm's own ingress network and `proxy` have one each.
+fn exhausted_addresses_and_full_engine_disk_are_refused(env: &TestEnv<'_>) {
+    // Four subnets in all; the Swarm's own ingress network and `proxy` have one each.
     let scratch = scratch_swarm(&["--default-addr-pool", "10.77.0.0/26", "--default-addr-pool-mask-length", "28"]);
     let engine = scratch.engine();
     default_context(env.path(), &scratch.socket());
     let socket = scratch.socket().display().to_string();
     let fit = env.host_file(&[("engine", &socket)]).display().to_string();
-    let overlay = |name: &str| engine.ok(&["network", "create", "--driver", "overlay", name]);
-    env.run(&["doctor", "--offline", "--host", &fit]).assert(0, &["2 subnets are left for overlay networks"]);
-    assert!(["one", "two", "three"].into_iter().all(overlay), "the engine takes networks that it cannot make");
-    let driver = |name: &str| engine.ask(&["network", "inspect", name, "--format", "{{.Driver}}"]);
-    until("two of them are made", || driver("one") == "overlay" && driver("two") == "overlay");
-    assert_eq!(driver("three"), "", "there is no subnet for it");
+    env.taster(&["doctor", "--offline", "--host", &fit]).exit(0).says("2 subnets are left for overlay networks");
+
+    use_up_subnets(&engine);
     let full = "0 subnets are left for overlay networks, and the recipe makes 1";
     assert_unfit(env, &[("engine", &socket)], &[full, "remove networks that nobody uses"]);
     engine.ask(&["network", "rm", "one", "two", "three", "proxy"]);
@@ -196,8 +185,9 @@ fn used_up(env: &TestEnv<'_>) {
     let small = "1 of 2 addresses are left in the network `proxy`, and the recipe takes 2";
     assert_unfit(env, &[("engine", &socket)], &[small, "undeploy something, or make `proxy` with a larger subnet"]);
     engine.ask(&["network", "rm", "proxy"]);
-    let absent = "the Swarm has no overlay network `proxy`";
+
     until("`proxy` is gone", || !engine.ok(&["network", "inspect", "proxy"]));
+    let absent = "the Swarm has no overlay network `proxy`";
     assert_unfit(env, &[("engine", &socket)], &[absent, "`docker network create -d overlay proxy` makes it"]);
     engine.ask(&["network", "create", "--driver", "overlay", "proxy"]);
 
@@ -208,7 +198,16 @@ fn used_up(env: &TestEnv<'_>) {
     assert_nothing_on(env, &env.fixture.engine);
 }
 
-fn no_room_for_results(env: &TestEnv<'_>) {
+/// Makes three networks where there are two subnets: the engine accepts a network that it cannot make.
+fn use_up_subnets(engine: &Engine) {
+    let overlay = |name: &str| engine.ok(&["network", "create", "--driver", "overlay", name]);
+    let driver = |name: &str| engine.ask(&["network", "inspect", name, "--format", "{{.Driver}}"]);
+    assert!(["one", "two", "three"].into_iter().all(overlay), "the engine accepts three networks");
+    until("two of them are made", || driver("one") == "overlay" && driver("two") == "overlay");
+    assert_eq!(driver("three"), "", "there is no subnet for it");
+}
+
+fn full_or_read_only_results_disk_is_refused(env: &TestEnv<'_>) {
     let disk = SmallDisk::on(&env.path().join("taster"), "16m").unwrap();
     let remedy = "set XDG_STATE_HOME to a folder with room";
     assert_unfit(env, &[], &["are free where the results go, and 64 MiB have to be", remedy]);
@@ -217,118 +216,118 @@ fn no_room_for_results(env: &TestEnv<'_>) {
 
     let none = "0 MiB are free where the results go, and 64 MiB have to be";
     let filler = disk.fill();
-    env.run(&["doctor", "--offline"]).assert(3, &[none, remedy]);
+    env.taster(&["doctor", "--offline"]).exit(3).says(none).says(remedy);
     // There can be a folder and an empty file, and nothing in it.
-    let full = env.run(&["--recipe", "hello"]);
-    full.assert(
-        3,
-        &["why (infrastructure): the journal cannot be written", "No space left on device", none, "left behind: nothing"],
-    );
+    let full = env.run("hello").output();
+    full.exit(3).says("why (infrastructure): the journal cannot be written").says("No space left on device").says(none);
+    full.says("left behind: nothing");
     fs::remove_file(filler).unwrap();
-    env.run(&["janitor"]).assert(0, &["nothing left"]);
+    env.taster(&["janitor"]).exit(0).says("nothing left");
     assert_nothing_on(env, &env.fixture.engine);
 
     disk.remount("ro,size=200m");
-    env.run(&["doctor", "--offline"]).assert(3, &[none, remedy]);
-    let told = env.run(&["--recipe", "hello"]);
-    told.assert(3, &["taster: cannot write the run's folder", "Read-only file system", remedy]);
-    assert!(!told.err.contains("tasting"), "nothing has begun:\n{told}");
+    env.taster(&["doctor", "--offline"]).exit(3).says(none).says(remedy);
+    let read_only = env.run("hello").output();
+    read_only.exit(3).says("taster: cannot write the run's folder").says("Read-only file system").says(remedy);
+    assert!(!read_only.err.contains("tasting"), "nothing has begun:\n{read_only}");
     disk.remount("rw");
-    env.run(&["doctor", "--offline"]).assert(0, &[]);
+    env.taster(&["doctor", "--offline"]).exit(0);
     assert_eq!(env.runs().len(), runs + 1);
 }
 
-/// Not even the verdict can be written any more, so what is in the folder must be true of a run that got no further.
-fn results_fill_up(env: &TestEnv<'_>) {
+/// Not even the verdict can be written, so the results must be true of a run that got no further.
+fn results_disk_that_fills_up_ends_the_run(env: &TestEnv<'_>) {
     let disk = SmallDisk::on(&env.path().join("taster"), "80m").unwrap();
-    let run = env.start(&["--recipe", "hello"]);
-    env.reached(WAITS);
+    let mut run = env.run("hello").start();
+    run.reached(DEPLOYING);
+
     let filler = disk.fill();
-    let told = ended(run);
-    told.assert(
-        3,
-        &[
-            "ending early",
-            "inconclusive (install, upgrade, backup, restore",
-            "why (infrastructure): the journal cannot be written",
-        ],
-    );
+    let run = run.finish_soon();
+
+    run.exit(3)
+        .says("ending early")
+        .says("inconclusive (install, upgrade, backup, restore")
+        .says("why (infrastructure): the journal cannot be written")
+        .value("/verdict/outcome", "inconclusive")
+        .value("/finished", Value::Null);
     assert_nothing_on(env, &env.fixture.engine);
-    let results = results(&env.only_run());
-    assert_eq!((&results["verdict"]["outcome"], &results["finished"]), (&"inconclusive".into(), &serde_json::Value::Null));
     fs::remove_file(filler).unwrap();
-    env.run(&["janitor"]).assert(0, &["nothing left"]);
-    env.assert_zero();
+    env.taster(&["janitor"]).exit(0).says("nothing left");
+    env.assert_nothing_left();
 }
 
-/// A run of `hello` on the scratch engine, up to when its journal says `text`.
-pub(crate) fn until_it_says(env: &TestEnv<'_>, scratch: &ScratchEngine, args: &[&str], text: &str) -> Child {
+/// A run of `hello` on the scratch engine, until its journal says `text`.
+pub(crate) fn run_until<'a>(env: &'a TestEnv<'_>, scratch: &ScratchEngine, args: &[&str], text: &str) -> RunningRun<'a> {
     default_context(env.path(), &scratch.socket());
-    let run = env.start_on(&[("engine", &scratch.socket().display().to_string())], &[&["--recipe", "hello"], args].concat());
-    env.reached(text);
+    let mut run = env.run("hello").args(args).host("engine", &scratch.socket().display().to_string()).start();
+    run.reached(text);
     run
 }
 
-/// What stands in the journal when the run has nothing more to do than to remove what is its own.
-pub(crate) const SWEEPS: &str = r#""event":"step-started","step":"cleanup""#;
+/// The journal line of a run that only has to remove its own objects.
+pub(crate) const CLEANS_UP: &str = r#""event":"step-started","step":"cleanup""#;
 
-/// The engine says nothing from the middle of the deploy, for longer than one call is waited for, until the run, at its deadline,
-/// has nothing more to do than to sweep. The deadline is the shortest that the health check of `hello` allows.
-fn engine_freezes(env: &TestEnv<'_>) {
+/// The engine is silent from the middle of the deploy until the run cleans up at its deadline, which is longer than one call is waited for. The
+/// deadline is the shortest that the health check of `hello` allows.
+fn engine_that_freezes_is_cleaned_up_once_it_answers(env: &TestEnv<'_>) {
     let (scratch, fixture) = scratch_fixture(env);
     let env = TestEnv::new(&fixture);
-    let run = until_it_says(&env, &scratch, &["--deadline", "27"], WAITS);
+    let mut run = run_until(&env, &scratch, &["--deadline", "27"], DEPLOYING);
+
     scratch.freeze();
-    env.reached(SWEEPS);
+    run.reached(CLEANS_UP);
     scratch.thaw();
-    let told = ended(run);
-    told.assert(
-        3,
-        &["inconclusive (install, upgrade, backup, restore", "the run was ended at its deadline", "left behind: nothing"],
-    );
-    assert_eq!(env.results()["verdict"]["outcome"], "inconclusive");
-    env.assert_zero();
+    let run = run.finish_soon();
+
+    run.expect(Inconclusive)
+        .exit(3)
+        .says("inconclusive (install, upgrade, backup, restore")
+        .says("the run was ended at its deadline")
+        .nothing_left();
     assert_nothing_on(&env, &scratch.engine());
 }
 
-/// The engine loses its power in the middle of the deploy, and is back when the run sweeps.
-fn engine_dies(env: &TestEnv<'_>) {
+/// The engine loses its power in the middle of the deploy, and is back when the run cleans up.
+fn engine_that_dies_is_cleaned_up_when_it_comes_back(env: &TestEnv<'_>) {
     let (mut scratch, fixture) = scratch_fixture(env);
     let env = TestEnv::new(&fixture);
-    let run = until_it_says(&env, &scratch, &[], WAITS);
+    let mut run = run_until(&env, &scratch, &[], DEPLOYING);
+
     scratch.kill();
-    env.reached(SWEEPS);
+    run.reached(CLEANS_UP);
     scratch.restart();
-    let told = ended(run);
-    told.assert(3, &["inconclusive (install, upgrade, backup, restore", "left behind: nothing"]);
-    let results = env.results();
-    assert_eq!(
-        (&results["stages"][1]["status"], &results["results"]["install"]),
-        (&"unver".into(), &"unver".into()),
-        "{results}"
-    );
-    env.assert_zero();
+    let run = run.finish_soon();
+
+    run.expect(Inconclusive)
+        .exit(3)
+        .says("inconclusive (install, upgrade, backup, restore")
+        .step("deploy", Unver)
+        .tier("install", Unver)
+        .nothing_left();
     assert_nothing_on(&env, &scratch.engine());
 }
 
-/// Power is lost for the run and its guardian too. What is left of it is on the engine again when that comes back, and the janitor sweeps it.
-fn engine_and_run_die(env: &TestEnv<'_>) {
+/// Power is lost for the run and its guardian too. The engine has the rest of the run again when it comes back.
+fn engine_that_comes_back_after_its_run_died_is_cleaned_up_by_the_janitor(env: &TestEnv<'_>) {
     let (mut scratch, fixture) = scratch_fixture(env);
     let env = TestEnv::new(&fixture);
-    let mut run = until_it_says(&env, &scratch, &[], WAITS);
+    let mut run = run_until(&env, &scratch, &[], DEPLOYING);
     scratch.kill();
-    env.kill_with_guardian(&mut run);
-    let janitor = env.run(&["janitor"]);
-    janitor.assert(4, &["not swept: no engine answers at"]);
+    run.kill_with_guardian();
+
+    let without_engine = env.taster(&["janitor"]);
     scratch.restart();
-    env.run(&["janitor"]).assert(0, &["removed in", "nothing left"]);
-    assert_ne!(env.results()["verdict"]["outcome"], "green");
-    env.assert_zero();
+    let with_engine = env.taster(&["janitor"]);
+
+    without_engine.exit(4).says("no engine answers at");
+    with_engine.exit(0).says("removed in").says("nothing left");
+    assert_ne!(run.results()["verdict"]["outcome"], "green");
+    env.assert_nothing_left();
     assert_nothing_on(&env, &scratch.engine());
 }
 
-/// What the sandbox finds out is what the docker client shows by hand; where the kernel has no table of IPVS, no address answers.
-fn virtual_address(env: &TestEnv<'_>) {
+/// The sandbox finds out what the docker client shows; where the kernel has no table of IPVS, no virtual address answers.
+fn virtual_address_is_tried_for_real(env: &TestEnv<'_>) {
     let scratch = scratch_swarm(&[]);
     let engine = scratch.engine();
     let layout = Layout { engine: scratch.socket(), prefix: "test".into(), ..Layout::default() };

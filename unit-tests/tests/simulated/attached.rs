@@ -8,11 +8,12 @@ use harness::{
     engine::{facts::attached::Attached, log::Log},
     journal::Journal,
     model::{
+        object::ObjectKind,
         outcome::{Subject, Tier},
         request::Source,
     },
     pure::{
-        host::inventory::{CleanupResult, ObjectKind},
+        host::inventory::CleanupResult,
         run::verdict::{VerdictOutcome, verdict},
     },
     redact::Redact,

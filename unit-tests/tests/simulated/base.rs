@@ -1,8 +1,10 @@
 //! What the app is upgraded from.
 
 use harness::{
-    model::names::Commit,
-    ports::{Branch, Tag},
+    model::{
+        git::{Branch, Tag},
+        names::Commit,
+    },
     pure::recipe::upgrade_base::{Base, Chooser, Chosen, Green, Known, base, can_be_pinned, doubles},
 };
 

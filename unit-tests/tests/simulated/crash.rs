@@ -17,13 +17,17 @@ use harness::{
         steps::cleanup::{Pace, cleanup_until_empty_by},
     },
     journal::{self, Journal},
-    model::{host::Host, outcome::Tier},
-    ports::ServiceAddress,
+    model::{
+        engine::ServiceAddress,
+        host::Host,
+        object::{ObjectId, ObjectKind},
+        outcome::Tier,
+    },
     pure::{
         host::{
             claim::Claim,
             cleanup_plan::{CleanupPlan, sweep},
-            inventory::{Inventory, Object, ObjectId, ObjectKind},
+            inventory::{Inventory, Object},
         },
         run::verdict::VerdictOutcome,
     },

@@ -193,7 +193,7 @@ fn functions_are_planned_one_after_the_other_in_their_places() {
         canaries: Vec::new(),
         checks: vec![check(Tier::Custom, "last"), check(Tier::Install, "first")],
     };
-    let facts = harness::engine::facts::Facts { pack: Pack { hooks, ..pack() }, ..facts(tree(None)) };
+    let facts = harness::pure::run::facts::Facts { pack: Pack { hooks, ..pack() }, ..facts(tree(None)) };
     let plan = plan(&request(BOTH), &facts, &harness::model::host::Limits::default()).unwrap();
     let told: Vec<String> = plan
         .steps

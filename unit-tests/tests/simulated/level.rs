@@ -1,14 +1,18 @@
 //! Rungs and level, row by row.
 
 use harness::{
-    model::outcome::{Gap, Outcome, Owner, SkipReason, Status, Subject, Tier},
+    model::{
+        outcome::{Gap, Outcome, Owner, SkipReason, Status, Subject, Tier},
+        refusal::Refusal,
+        rung::Rung,
+    },
     pure::{
         host::preflight::Needs,
         recipe::canary::Moment,
         run::{
             event::Note,
-            level::{Level, Rung, Rungs, Standing, level, rungs},
-            plan::{Class, Plan, Planned, Refusal, Step, StepId},
+            level::{Level, Rungs, Standing, level, rungs},
+            plan::{Class, Plan, Planned, Step, StepId},
         },
     },
     report::verdict_line,

@@ -1,8 +1,10 @@
 //! Lint: its table, what head introduced, and what a run makes of it.
 
 use harness::{
-    model::outcome::{Cause, Failure, Gap, Outcome, Owner, Status, Subject, Tier},
-    ports::Branch,
+    model::{
+        git::Branch,
+        outcome::{Cause, Failure, Gap, Outcome, Owner, Status, Subject, Tier},
+    },
     pure::{
         recipe::lint::{Before, Fault, Linted, Severity, State, Unreadable, compared, named, parse},
         run::{

@@ -1,16 +1,17 @@
 //! What a run does next, as a table over tales.
 
 use harness::{
-    engine::facts::Before,
     model::{
         host::Limits,
         outcome::{Gap, Outcome, Owner, Tier},
+        refusal::Refusal,
     },
     pure::{
         recipe::upgrade_base::Base,
         run::{
             event::Cancel,
-            plan::{Plan, Refusal, StepId, plan},
+            facts::Before,
+            plan::{Plan, StepId, plan},
             state::{Next, next},
         },
     },

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use harness::{
     author::{Linked, parity},
     model::{
+        head::Head,
         names::RecipeName,
         outcome::{Owner, Status, Tier},
         pack::{CustomTest, DatabaseKind, Origin, Settings},
@@ -17,10 +18,7 @@ use harness::{
             compose::resolve,
             executables::{FileKind, SeenFile},
         },
-        run::{
-            plan::Head,
-            verdict::VerdictOutcome::{Green, Inconclusive, Red},
-        },
+        run::verdict::VerdictOutcome::{Green, Inconclusive, Red},
     },
 };
 use runner::pure::scaffold::scaffold;

@@ -6,9 +6,12 @@ use Privilege::{
     Capabilities, DockerSocket, ExternalConfigs, ExternalNetworks, ExternalSecrets, ExternalVolumes, HostBinds, HostNamespaces,
     HostNetwork, LogDrivers, OutsideFiles, Privileged, UnknownFields, VolumeDrivers,
 };
-use harness::pure::recipe::{
-    compose::{Entry, Env, Tree, resolve},
-    policy::{Privilege, breaches, name_flaws},
+use harness::{
+    model::privilege::Privilege,
+    pure::recipe::{
+        compose::{Entry, Env, Tree, resolve},
+        policy::{breaches, name_flaws},
+    },
 };
 
 fn tree(compose: &str) -> Tree {

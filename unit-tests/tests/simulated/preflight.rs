@@ -4,13 +4,14 @@ use std::{collections::BTreeMap, time::Duration};
 
 use harness::{
     model::{
+        engine::{Engine, Port, Room, SwarmError, Taken},
         host::Limits,
+        object::ObjectKind,
         outcome::{Failure, Owner},
         time::Wall,
     },
-    ports::{Engine, Port, Room, SwarmError, Taken},
     pure::host::{
-        inventory::{Inventory, ObjectKind},
+        inventory::Inventory,
         preflight::{Check, Finding, Lookup, MachineView, Needs, Readings, Topic, preflight, unfit},
     },
 };

@@ -11,12 +11,15 @@ use harness::{
     adapters::clock::SystemClock,
     engine::steps::cleanup::{CleanupReport, Outside, Pace, cleanup_until_empty_by},
     journal::Journal,
-    model::names::{EngineId, RunId, StackName},
+    model::{
+        names::{EngineId, RunId, StackName},
+        object::{ObjectId, ObjectKind},
+    },
     ports::Child,
     pure::host::{
         claim::{Claim, Claimed},
         cleanup_plan::{CleanupPlan, sweep},
-        inventory::{Inventory, Object, ObjectId, ObjectKind},
+        inventory::{Inventory, Object},
     },
 };
 use proptest::prelude::*;

@@ -13,14 +13,12 @@ use harness::{
     journal::{Journal, RunLock},
     model::{
         names::{Domain, StackName},
+        object::ObjectKind,
         time::Wall,
     },
     ports::Clock,
     pure::{
-        host::{
-            claim::Claimed,
-            inventory::{Inventory, ObjectKind},
-        },
+        host::{claim::Claimed, inventory::Inventory},
         run::event::Kind,
     },
 };

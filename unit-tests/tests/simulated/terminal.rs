@@ -4,6 +4,7 @@ use harness::{
     engine::log::Reporter,
     model::{
         outcome::{Cause, Failure, Gap, Outcome, Owner, Tier},
+        refusal::Refusal,
         request::{Request, Source},
         time::Mono,
     },
@@ -11,7 +12,7 @@ use harness::{
         host::inventory::CleanupResult,
         run::{
             event::{Cancel, Kind, Note},
-            plan::{Plan, Refusal, StepId},
+            plan::{Plan, StepId},
             state::{RunState, fold},
         },
     },

@@ -1,12 +1,15 @@
 //! Verdict and exit code, a table row for each combination of outcomes.
 
 use harness::{
-    model::outcome::{Gap, Outcome, Owner, Tier},
+    model::{
+        outcome::{Gap, Outcome, Owner, Tier},
+        refusal::Refusal,
+    },
     pure::{
         host::inventory::CleanupResult,
         run::{
             event::{Cancel, Kind},
-            plan::{Plan, Refusal},
+            plan::Plan,
             verdict::{VerdictOutcome, exit_code, verdict},
         },
     },

@@ -13,11 +13,12 @@ pub use tools::find;
 use super::program::{PackProgram, Setup};
 use crate::{
     model::{
+        head::Head,
         pack::TestName,
         protocol::{Ended, SCREENSHOT, Tools},
     },
     ports::{Browser, ChildRegister, NoShot, Shot, TestProgram},
-    pure::{host::preflight::BROWSER_REMEDY, run::plan::Head},
+    pure::host::preflight::BROWSER_REMEDY,
     redact::Redact,
 };
 

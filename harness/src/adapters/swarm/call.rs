@@ -4,7 +4,7 @@ use std::{future::Future, io::ErrorKind, path::Path, time::Duration};
 
 use bollard::{API_DEFAULT_VERSION, Docker, errors::Error};
 
-use crate::ports::SwarmError;
+use crate::model::engine::SwarmError;
 
 /// The longest that one answer of the engine is waited for.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);

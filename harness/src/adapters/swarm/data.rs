@@ -20,8 +20,11 @@ use super::{
     look::NAMESPACE,
 };
 use crate::{
-    model::names::{ImageRef, ServiceName, TaskId},
-    ports::{Data, Holder, Said, SwarmError},
+    model::{
+        engine::SwarmError,
+        names::{ImageRef, ServiceName, TaskId},
+    },
+    ports::{Data, Holder, Said},
     pure::host::claim::{Claim, Claimed},
 };
 

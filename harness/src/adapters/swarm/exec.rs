@@ -7,7 +7,7 @@ use bollard::{
 use futures_util::StreamExt;
 
 use super::call::answer;
-use crate::ports::SwarmError;
+use crate::model::engine::SwarmError;
 
 /// The bytes of output that are kept at most; what comes later is read and dropped, so that the command can end.
 const OUTPUT_LIMIT: usize = 1 << 20;

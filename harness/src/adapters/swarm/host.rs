@@ -3,9 +3,9 @@
 use bollard::{Docker, models::LocalNodeState};
 
 use super::call::answer;
-use crate::{
-    model::time::Wall,
-    ports::{Engine, SwarmError},
+use crate::model::{
+    engine::{Engine, SwarmError},
+    time::Wall,
 };
 
 pub(super) async fn host(docker: &Docker) -> Result<Engine, SwarmError> {

@@ -22,12 +22,15 @@ use super::{
     tasks::tasks,
 };
 use crate::{
-    model::names::StackName,
-    ports::SwarmError,
+    model::{
+        engine::SwarmError,
+        names::StackName,
+        object::{ObjectId, ObjectKind},
+    },
     pure::host::{
         claim::{Claim, Claimed},
         cleanup_plan::Removal,
-        inventory::{Inventory, Object, ObjectId, ObjectKind},
+        inventory::{Inventory, Object},
     },
 };
 

@@ -28,8 +28,10 @@ use super::{
 };
 use crate::{
     adapters::output::keep,
-    model::names::{ServiceName, StackName, TaskId},
-    ports::SwarmError,
+    model::{
+        engine::SwarmError,
+        names::{ServiceName, StackName, TaskId},
+    },
     pure::host::converge::{
         Endpoint, Health, HostPort, Index, Mode, OnFailure, Order, RestartCondition, RestartPolicy, RollPolicy, ServiceView,
         SpecDigest, TaskState, TaskView, UpdateState, UpdateView,

@@ -21,8 +21,11 @@ use bollard::Docker;
 use futures_util::stream::BoxStream;
 
 use crate::{
-    model::names::{ImageRef, ServiceName, StackName, TaskId},
-    ports::{Capacity, Engine, Room, Swarm, SwarmError, WakeUp},
+    model::{
+        engine::{Engine, Room, SwarmError},
+        names::{ImageRef, ServiceName, StackName, TaskId},
+    },
+    ports::{Capacity, Swarm, WakeUp},
     pure::host::{claim::Claim, cleanup_plan::Removal, converge::ServiceView, inventory::Inventory},
 };
 

@@ -14,8 +14,7 @@ use tokio::{
 
 use super::call::{PATIENCE, failed, told};
 use crate::{
-    model::names::ServiceName,
-    ports::SwarmError,
+    model::{engine::SwarmError, names::ServiceName},
     pure::host::claim::{Claim, Claimed},
 };
 

@@ -19,9 +19,9 @@ use super::{
     raw,
     tasks::tasks,
 };
-use crate::{
-    model::names::ImageRef,
-    ports::{Port, Room, ServiceAddress, SwarmError, Taken},
+use crate::model::{
+    engine::{Port, Room, ServiceAddress, SwarmError, Taken},
+    names::ImageRef,
 };
 
 /// The network that public services are on, by Co-op Cloud's convention.

@@ -11,7 +11,7 @@ use bollard::{
 use serde_json::{Value, json};
 
 use super::call::answer;
-use crate::ports::SwarmError;
+use crate::model::engine::SwarmError;
 
 /// All tasks that `filters` let through. `call` is what a reader of the error sees.
 pub(super) async fn tasks(

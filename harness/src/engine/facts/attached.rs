@@ -8,8 +8,10 @@ use crate::{
     engine::log::Log,
     journal::Reading,
     model::{
+        head::Head,
         outcome::{Cause, Failure, Subject},
         pack::Pack,
+        refusal::Refusal,
         request::Source,
     },
     ports::Ports,
@@ -17,7 +19,6 @@ use crate::{
         host::claim::Claimed,
         run::{
             event::{Kind, Note},
-            plan::{Head, Refusal},
             state::{RunState, fold},
         },
     },

@@ -2,22 +2,26 @@
 
 pub mod attached;
 pub mod readings;
-pub mod recipe;
 
+use crate::pure::run::facts::{Before, Facts, recipe};
 use std::{cell::OnceCell, collections::BTreeMap, path::PathBuf, time::Duration};
 
+use crate::pure::run::facts::recipe::{newest, tagged};
 use crate::{
     adapters::folder::Folder,
     engine::log::Log,
     model::{
+        git::Tag,
+        head::Head,
         host::Host,
         names::{Commit, Domain, EngineId, RunId, StackName},
         outcome::{Cause, Failure, Owner, Tier},
         pack::{Origin, Pack},
+        refusal::Refusal,
         request::{Request, Source},
         time::format_duration,
     },
-    ports::{AbraError, Call, Checked, Checkout, CheckoutError, Ports, Tag},
+    ports::{AbraError, Call, Checked, Checkout, CheckoutError, Ports},
     pure::{
         host::{
             claim::{Claim, Claimed},
@@ -25,54 +29,16 @@ use crate::{
             preflight::{Check, Needs, Readings, preflight, unfit, waits},
         },
         recipe::{
-            compose::{Resolved, Tree},
+            compose::Resolved,
             executables,
             upgrade_base::{self, Base, Chooser, Chosen, Green, Known},
         },
-        run::{
-            event::{Kind, Note},
-            plan::{Head, Refusal},
-        },
+        run::event::{Kind, Note},
     },
 };
-use recipe::{newest, tagged};
 
 /// How long abra may take to clone a recipe.
 const FETCH_PATIENCE: Duration = Duration::from_secs(300);
-
-/// What is known before a plan.
-#[derive(Debug, Clone)]
-pub struct Facts {
-    /// What is under test.
-    pub head: Head,
-    /// Its files.
-    pub tree: Tree,
-    /// What they come to, by its `.env.sample`.
-    pub resolved: Resolved,
-    /// What the app is upgraded from.
-    pub base: Base,
-    /// The files of that; absent without a base.
-    pub before: Option<Before>,
-    /// What lint compares head with: base, also where no upgrade was asked for.
-    pub against: Base,
-    /// What it needs of its host.
-    pub needs: Needs,
-    /// Its pack; empty without one.
-    pub pack: Pack,
-}
-
-/// The files of what the app is upgraded from.
-#[derive(Debug, Clone)]
-pub struct Before {
-    /// The files.
-    pub tree: Tree,
-    /// What they come to, by their `.env.sample`.
-    pub resolved: Resolved,
-    /// Whether abra can deploy it by its version; else what is checked out is deployed.
-    pub pinned: bool,
-    /// The compose file that the pack repairs it with; it is among the files.
-    pub repair: Option<String>,
-}
 
 /// The Swarm as it was before the run. It is what a run is cleaned up and compared by, also one that gets no further than its
 /// facts.

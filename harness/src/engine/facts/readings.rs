@@ -4,8 +4,12 @@ use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use crate::{
     adapters::abra,
-    model::{host::Host, names::ImageRef},
-    ports::{AbraError, Call, Engine, Ports, Room, SwarmError},
+    model::{
+        engine::{Engine, Room, SwarmError},
+        host::Host,
+        names::ImageRef,
+    },
+    ports::{AbraError, Call, Ports},
     pure::host::preflight::{Lookup, MachineView, Readings, local},
 };
 

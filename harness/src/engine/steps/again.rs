@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{ABRA_PATIENCE, Context, check, deploy, stable, unread};
 use crate::{
-    engine::facts::recipe,
     model::{
+        head::Head,
         names::ServiceName,
         outcome::{Cause, Failure, Gap, Outcome},
     },
@@ -14,7 +14,8 @@ use crate::{
         host::converge::{Marks, ServiceView},
         recipe::compose,
         run::{
-            plan::{Head, StepId},
+            facts::recipe,
+            plan::StepId,
             thorough::{combinations, everything_set},
         },
     },

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     model::{
+        head::Head,
         names::ServiceName,
         outcome::{Cause, Failure, Gap, Outcome, Owner},
     },
@@ -23,10 +24,7 @@ use crate::{
             canary::{self, Canary, CanaryState, FILE},
             compose::Resolved,
         },
-        run::{
-            event::Note,
-            plan::{Head, StepId},
-        },
+        run::{event::Note, plan::StepId},
     },
 };
 

@@ -9,12 +9,12 @@ use std::{
 use futures_util::future::join_all;
 
 use crate::{
-    model::{names::Domain, time::Mono},
-    ports::{Child, Children, Clock, Data, Files, Ports, Swarm, SwarmError},
+    model::{engine::SwarmError, names::Domain, object::ObjectId, time::Mono},
+    ports::{Child, Children, Clock, Data, Files, Ports, Swarm},
     pure::host::{
         claim::{Claim, Claimed},
         cleanup_plan::{CleanupPlan, Left, Why, cleanup_plan, released},
-        inventory::{Inventory, ObjectId},
+        inventory::Inventory,
     },
 };
 

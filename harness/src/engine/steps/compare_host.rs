@@ -5,9 +5,12 @@ use std::{collections::BTreeMap, path::PathBuf};
 use super::{Context, unread};
 use crate::{
     engine::facts::Earlier,
-    model::outcome::{Gap, Outcome},
+    model::{
+        ignore::Ignore,
+        outcome::{Gap, Outcome},
+    },
     pure::{
-        host::inventory::{self, Ignore, Inventory},
+        host::inventory::{self, Inventory},
         run::event::Kind,
     },
 };
@@ -27,7 +30,8 @@ pub(super) async fn compare_host(context: &Context<'_>) -> Outcome {
             for text in ended.chain(unread) {
                 context.log.record(Kind::Warned { text });
             }
-            let cleanup_result = inventory::diff(&before, &after, &context.log.claims(), &context.touched.borrow(), &holding);
+            let cleanup_result =
+                inventory::diff::diff(&before, &after, &context.log.claims(), &context.touched.borrow(), &holding);
             context.log.record(Kind::InventoryCompared { cleanup_result });
             Outcome::Passed
         }

@@ -2,7 +2,6 @@
 
 use super::{ABRA_PATIENCE, Context, custom};
 use crate::{
-    engine::facts::recipe::{OVERLAY, REPAIR, listed_with},
     model::{
         outcome::{Cause, Failure, Outcome, Owner},
         pack::TestName,
@@ -12,7 +11,11 @@ use crate::{
     pure::{
         host::claim::Claimed,
         recipe::compose::Env,
-        run::{event::Note, plan::Planned},
+        run::{
+            event::Note,
+            facts::recipe::{OVERLAY, REPAIR, listed_with},
+            plan::Planned,
+        },
     },
 };
 

@@ -12,8 +12,8 @@ use super::{
     stable, unread,
 };
 use crate::{
-    engine::facts::Before,
     model::{
+        head::Head,
         names::ServiceName,
         outcome::{Cause, Failure, Outcome, Owner, Subject},
     },
@@ -27,7 +27,8 @@ use crate::{
         recipe::lint::{self, Linted},
         run::{
             event::{Note, TaskSeen},
-            plan::{Head, StepId},
+            facts::Before,
+            plan::StepId,
         },
     },
 };

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Context;
 use crate::{
-    engine::facts::recipe,
     model::outcome::{Cause, Failure},
     pure::{
         host::claim::Claimed,
@@ -12,7 +11,7 @@ use crate::{
             compose::{self, Env, Tree},
             upgrade,
         },
-        run::event::Note,
+        run::{event::Note, facts::recipe},
     },
 };
 

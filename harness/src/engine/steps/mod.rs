@@ -35,26 +35,24 @@ use tokio::sync::OnceCell;
 
 use crate::{
     adapters::folder::Folder,
-    engine::{
-        facts::{Before, Earlier},
-        log::Log,
-    },
+    engine::{facts::Earlier, log::Log},
     model::{
+        engine::SwarmError,
+        head::Head,
         host::Host,
         names::EngineId,
+        object::ObjectId,
         outcome::{Cause, Failure, Gap, Outcome, Owner, Tier},
         pack::{Pack, TestName},
     },
-    ports::{AbraError, CheckoutError, Ports, SwarmError},
+    ports::{AbraError, CheckoutError, Ports},
     pure::{
-        host::{
-            claim::{Claim, Claimed},
-            inventory::ObjectId,
-        },
+        host::claim::{Claim, Claimed},
         recipe::{compose::Tree, upgrade_base::Base},
         run::{
             event::{Kind, tail},
-            plan::{Class, Head, Planned, Step, StepId},
+            facts::Before,
+            plan::{Class, Planned, Step, StepId},
         },
     },
 };

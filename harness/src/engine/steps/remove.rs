@@ -8,13 +8,12 @@ use super::{
     unread,
 };
 use crate::{
-    model::outcome::{Cause, Failure, Outcome, Owner},
-    ports::Call,
-    pure::host::{
-        claim::Claimed,
-        cleanup_plan::cleanup_plan,
-        inventory::{Inventory, ObjectKind},
+    model::{
+        object::ObjectKind,
+        outcome::{Cause, Failure, Outcome, Owner},
     },
+    ports::Call,
+    pure::host::{claim::Claimed, cleanup_plan::cleanup_plan, inventory::Inventory},
 };
 
 /// What `abra app undeploy` leaves: the app's data.

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::{Context, check, unread};
 use crate::{
-    engine::facts::recipe,
     model::{
         names::ServiceName,
         outcome::{Failure, Gap, Outcome, Subject},
@@ -15,7 +14,7 @@ use crate::{
             converge::{Endpoint, ServiceView},
         },
         recipe::compose::{self, Env, Kernel, Resolved, Tree},
-        run::{event::Note, plan::StepId},
+        run::{event::Note, facts::recipe, plan::StepId},
     },
 };
 

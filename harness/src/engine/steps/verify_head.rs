@@ -5,19 +5,18 @@ use std::collections::BTreeMap;
 use super::{Context, check, unread};
 use crate::{
     model::{
+        head::Head,
         names::ServiceName,
+        object::ObjectKind,
         outcome::{Cause, Failure, Gap, Outcome},
     },
     pure::{
-        host::{claim::Claimed, cleanup_plan::Removal, converge::ServiceView, inventory::ObjectKind},
+        host::{claim::Claimed, cleanup_plan::Removal, converge::ServiceView},
         recipe::{
             compose::{self, Resolved},
             upgrade,
         },
-        run::{
-            event::Note,
-            plan::{Head, StepId},
-        },
+        run::{event::Note, plan::StepId},
     },
 };
 

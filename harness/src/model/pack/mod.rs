@@ -17,7 +17,7 @@ use super::{
     outcome::Tier,
     settings::{self, BadSettings},
 };
-use crate::pure::run::level::Rung;
+use crate::model::rung::Rung;
 
 /// What is known of a recipe's pack before a plan. Without a pack it is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

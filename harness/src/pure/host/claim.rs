@@ -9,8 +9,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    model::names::{Domain, EngineId, RunId, ServiceName, StackName},
-    pure::host::inventory::{Inventory, Object, ObjectId, ObjectKind},
+    model::{
+        names::{Domain, EngineId, RunId, ServiceName, StackName},
+        object::{ObjectId, ObjectKind},
+    },
+    pure::host::inventory::{Inventory, Object},
 };
 
 /// The word that `what` is `run`'s on the Swarm `engine`, written to the journal before the act that makes it true.

@@ -2,13 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::{
-    model::{
-        host::Host,
-        names::RecipeName,
-        pack::{CustomTest, Origin, TestKind, TestName},
-    },
-    pure::recipe::policy::Privilege,
+use crate::model::{
+    host::Host,
+    names::RecipeName,
+    pack::{CustomTest, Origin, TestKind, TestName},
+    privilege::Privilege,
 };
 
 /// The folder of a recipe's repository in which executables are looked for.

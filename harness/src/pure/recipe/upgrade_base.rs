@@ -8,9 +8,10 @@ use std::{cmp::Ordering, fmt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    model::{names::Commit, version::RecipeVersion},
-    ports::{Branch, Tag},
+use crate::model::{
+    git::{Branch, Tag},
+    names::Commit,
+    version::RecipeVersion,
 };
 
 /// What the app is upgraded from.

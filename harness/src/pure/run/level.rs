@@ -3,70 +3,20 @@
 //! The ladder is the predecessor's: install, upgrade, backup and restore, custom tests, lint. A rung counts only when it ran and
 //! passed; what is structurally absent is climbed past; whatever else was not verified blocks like a failure.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use crate::model::rung::Rung;
 
 use crate::{
     model::outcome::{Outcome, Owner, SkipReason, Status, Subject, Tier},
     pure::{
         recipe::lint::named,
         run::{
+            outcomes::{lint_outcome, tier_outcome},
             plan::Plan,
             state::RunState,
-            verdict::{Verdict, gap, lint_outcome, tier_outcome},
+            verdict::{Verdict, gap},
         },
     },
 };
-
-/// A rung of the ladder, from the lowest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Rung {
-    /// Tier install.
-    Install,
-    /// Tier upgrade.
-    Upgrade,
-    /// Tiers backup and restore together.
-    BackupRestore,
-    /// Tier custom.
-    Custom,
-    /// Lint of the head.
-    Lint,
-}
-
-impl Rung {
-    /// All rungs, from the lowest.
-    pub const ALL: [Rung; 5] = [Rung::Install, Rung::Upgrade, Rung::BackupRestore, Rung::Custom, Rung::Lint];
-
-    /// The rung's name in results.
-    pub fn name(self) -> &'static str {
-        match self {
-            Rung::Install => "install",
-            Rung::Upgrade => "upgrade",
-            Rung::BackupRestore => "backup_restore",
-            Rung::Custom => "custom",
-            Rung::Lint => "lint",
-        }
-    }
-
-    /// The rung that a tier belongs to.
-    pub fn of(tier: Tier) -> Self {
-        match tier {
-            Tier::Install => Rung::Install,
-            Tier::Upgrade => Rung::Upgrade,
-            Tier::Backup | Tier::Restore => Rung::BackupRestore,
-            Tier::Custom => Rung::Custom,
-        }
-    }
-
-    /// The rung for people.
-    pub fn label(self) -> &'static str {
-        match self {
-            Rung::BackupRestore => "backup and restore",
-            Rung::Install | Rung::Upgrade | Rung::Custom | Rung::Lint => self.name(),
-        }
-    }
-}
 
 /// Where a rung stands, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]

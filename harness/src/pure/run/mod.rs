@@ -2,8 +2,10 @@
 
 pub mod blank_screenshot;
 pub mod event;
+pub mod facts;
 pub mod kept_app;
 pub mod level;
+pub mod outcomes;
 pub mod plan;
 pub mod state;
 pub mod thorough;

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    engine::facts::recipe::{OVERLAY, sample},
     model::outcome::Outcome,
     pure::{
         recipe::compose::{Env, Tree},
         run::{
+            facts::recipe::{OVERLAY, sample},
+            outcomes::shortfall,
             plan::{Class, Plan},
             state::RunState,
-            verdict::shortfall,
         },
     },
 };

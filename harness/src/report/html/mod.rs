@@ -12,13 +12,14 @@ use super::{
 use crate::{
     model::{
         outcome::{Outcome, Owner, Tier},
+        rung::Rung,
         time::{Mono, format_duration},
     },
     pure::{
         host::preflight::{Check, Finding},
         recipe::backup::Coverage,
         run::{
-            level::{Rung, level, rungs},
+            level::{level, rungs},
             state::{KeptFile, RunState, StepState},
             verdict::VerdictOutcome,
         },

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     model::{
         outcome::{Cause, Failure, Outcome, Subject, Tier},
+        rung::Rung,
         time::millis,
     },
     pure::{
@@ -17,10 +18,11 @@ use crate::{
             lint::{Fault, Linted},
         },
         run::{
-            level::{Rung, Rungs, level, rungs},
+            level::{Rungs, level, rungs},
+            outcomes::{lint_outcome, tier_outcome},
             plan::{Class, Plan},
             state::{FailedAttempt, RunState, StepState, TaskStory},
-            verdict::{Verdict, VerdictOutcome, exit_code, lint_outcome, tier_outcome, verdict_so_far},
+            verdict::{Verdict, VerdictOutcome, exit_code, verdict_so_far},
         },
     },
     report::{

@@ -14,8 +14,9 @@ use crate::{
         recipe::lint::{Linted, named},
         run::{
             level::{level, rungs},
+            outcomes::lint_outcome,
             state::{KeptFile, RunState, StepState},
-            verdict::{Verdict, VerdictOutcome, lint_outcome, verdict_so_far},
+            verdict::{Verdict, VerdictOutcome, verdict_so_far},
         },
     },
     report::sandbox_abra,

@@ -6,11 +6,13 @@ use std::time::Duration;
 use crate::{
     engine::steps::{Context, check, custom, unread},
     model::{
+        engine::SwarmError,
+        head::Head,
         names::{StackName, TaskId},
         outcome::{Cause, Failure, Gap, Outcome, Owner},
         pack::{CanaryAct, Database, TestName},
     },
-    ports::{Holder, Said, SwarmError},
+    ports::{Holder, Said},
     pure::{
         host::{
             claim::{Claim, Claimed},
@@ -22,7 +24,7 @@ use crate::{
         },
         run::{
             event::{Kind, Note},
-            plan::{Head, Planned},
+            plan::Planned,
         },
     },
 };

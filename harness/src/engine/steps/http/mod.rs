@@ -10,11 +10,12 @@ use std::{
 use super::{Context, check};
 use crate::{
     model::{
+        engine::SwarmError,
         names::{Domain, ServiceName},
         outcome::{Cause, EXCERPT_LINES, Failure, Outcome, Owner},
         time::format_duration,
     },
-    ports::{HttpView, SwarmError, WebError},
+    ports::{HttpView, WebError},
     pure::{host::converge::ServiceView, run::plan::StepId},
 };
 

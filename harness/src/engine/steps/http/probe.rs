@@ -6,11 +6,12 @@ use super::{PAUSE, REQUEST_PATIENCE};
 use crate::{
     engine::steps::{Context, check},
     model::{
+        head::Head,
         outcome::{Cause, Failure, Outcome},
         pack::Goal,
         time::{Mono, format_duration},
     },
-    pure::run::plan::{Head, StepId},
+    pure::run::plan::StepId,
 };
 
 /// The pause between two connections that have to be accepted in a row.

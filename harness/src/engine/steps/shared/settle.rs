@@ -6,12 +6,13 @@ use futures_util::StreamExt;
 
 use crate::{
     model::{
+        engine::SwarmError,
         names::{ServiceName, StackName},
         outcome::{Cause, Failure, Gap},
         text::plain,
         time::{Mono, format_duration},
     },
-    ports::{Clock, Swarm, SwarmError, WakeUp},
+    ports::{Clock, Swarm, WakeUp},
     pure::host::converge::{Blocker, Cadence, Evaluation, Observation, Telling, WATCHDOG, Watch, evaluate, see},
 };
 

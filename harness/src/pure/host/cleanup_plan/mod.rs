@@ -7,9 +7,12 @@ use std::{collections::BTreeSet, fmt, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::pure::host::{
-    claim::{Claim, Claimed},
-    inventory::{Inventory, ObjectId, ObjectKind},
+use crate::{
+    model::object::{ObjectId, ObjectKind},
+    pure::host::{
+        claim::{Claim, Claimed},
+        inventory::Inventory,
+    },
 };
 
 /// One removal.

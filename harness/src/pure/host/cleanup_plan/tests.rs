@@ -2,8 +2,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::{
-    model::names::StackName,
-    pure::host::inventory::{Ignore, Object, diff},
+    model::{ignore::Ignore, names::StackName},
+    pure::host::inventory::{Object, diff::diff},
 };
 
 const ENGINE: &str = "swarm1";

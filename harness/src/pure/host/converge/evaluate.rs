@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    state::{State, WINDOW, state},
-    view::{Health, Observation, RollPolicy, ServiceView, TaskView, UpdateState},
+    state::{State, state},
+    view::{Observation, ServiceView, TaskView, UpdateState},
     watch::{Goal, Marks, Track, Watch},
 };
 use crate::model::{
@@ -166,39 +166,4 @@ fn rolled_back_task(track: &Track, view: &ServiceView) -> String {
         Some(TaskView { id, .. }) => format!(", because its new task {id} ended"),
         None => String::new(),
     }
-}
-
-/// How long a service may take from its start to its first healthy moment, by its own health check.
-pub fn allowance(service: &ServiceView) -> Duration {
-    health_allowance(&service.health)
-}
-
-/// How long a health check allows for the first healthy moment: start period + (interval + timeout) × (retries + 1).
-/// Zero without a check.
-pub fn health_allowance(health: &Health) -> Duration {
-    match *health {
-        Health::Absent | Health::Disabled => Duration::ZERO,
-        Health::Probe { interval, timeout, retries, start_period } => {
-            let probes = u32::try_from(retries.saturating_add(1)).unwrap_or(u32::MAX);
-            start_period.saturating_add(interval.saturating_add(timeout).saturating_mul(probes))
-        }
-    }
-}
-
-/// How long a roll over all slots of a service may take, by its own numbers. `slots` counts for a global service.
-pub fn roll_budget(service: &ServiceView, slots: u64) -> Duration {
-    roll_budget_of(&service.roll, &service.health, slots)
-}
-
-/// How long a roll over `slots` tasks may take by its policy and the tasks' health check:
-/// ⌈slots / parallelism⌉ × (allowance + delay) + max(monitor, delay + 1 s).
-pub fn roll_budget_of(roll: &RollPolicy, health: &Health, slots: u64) -> Duration {
-    let groups = match roll.parallelism {
-        0 => 1,
-        parallelism => slots.div_ceil(parallelism).max(1),
-    };
-    let groups = u32::try_from(groups).unwrap_or(u32::MAX);
-    let each = health_allowance(health).saturating_add(roll.delay).max(WINDOW);
-    let word = roll.monitor.max(roll.delay.saturating_add(Duration::from_secs(1)));
-    each.saturating_mul(groups).saturating_add(word)
 }

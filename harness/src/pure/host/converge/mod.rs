@@ -2,6 +2,7 @@
 //!
 //! The facts about the engine behind these rules are in docs/reference/swarm.md 1 to 3.
 
+mod allowance;
 mod cadence;
 mod evaluate;
 mod slots;
@@ -9,8 +10,9 @@ mod state;
 mod view;
 mod watch;
 
+pub use allowance::{allowance, health_allowance, roll_budget, roll_budget_of};
 pub use cadence::Cadence;
-pub use evaluate::{Blocker, Evaluation, WATCHDOG, allowance, evaluate, health_allowance, roll_budget, roll_budget_of};
+pub use evaluate::{Blocker, Evaluation, WATCHDOG, evaluate};
 pub use view::{
     Endpoint, Health, HostPort, Index, Mode, Observation, OnFailure, Order, RestartCondition, RestartPolicy, RollPolicy,
     ServiceView, SpecDigest, TaskState, TaskView, UpdateState, UpdateView,

@@ -1,9 +1,10 @@
 //! Where one service of a watch stands, beside the others.
 
+use super::allowance::WINDOW;
 use std::time::Duration;
 
 use super::{
-    evaluate::allowance,
+    allowance::allowance,
     slots::{Slots, slots},
     view::{Health, Mode, Observation, OnFailure, Order, ServiceView, TaskState, UpdateState},
     watch::{Fall, Track, Watch},
@@ -14,8 +15,6 @@ use crate::model::{
     time::{Mono, format_duration},
 };
 
-/// How long all slots have to stay filled, shared by all services.
-pub(super) const WINDOW: Duration = Duration::from_secs(5);
 /// How long Swarm gets for putting a successor into the place of an ended task, or a word on an update. It takes milliseconds.
 const GAP: Duration = Duration::from_secs(1);
 /// How long the scheduler may find no node, or a global service may have no task.

@@ -8,11 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     model::{
         names::{EngineId, RunId, StackName},
+        object::ObjectKind,
         time::Wall,
     },
     pure::host::{
         claim::{Claim, Claimed},
-        inventory::{Inventory, Object, ObjectKind},
+        inventory::{Inventory, Object},
     },
 };
 

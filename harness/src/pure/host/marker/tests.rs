@@ -1,5 +1,5 @@
 use super::*;
-use crate::pure::host::inventory::ObjectId;
+use crate::model::object::ObjectId;
 
 const RUN_ID: &str = "20261121-101502-k3v7q2m7";
 

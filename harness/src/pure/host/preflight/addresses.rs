@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, net::Ipv4Addr};
 use ipnet::Ipv4Net;
 
 use super::{Check, Needs, Topic};
-use crate::ports::Room;
+use crate::model::engine::Room;
 
 /// How many subnets are left for new overlay networks; absent when the pools cannot be read.
 pub(super) fn subnets_left(room: &Room) -> Option<u64> {

@@ -11,13 +11,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     model::{
+        engine::{Engine, Port, Room, SwarmError},
         host::Limits,
         names::{EngineId, ImageRef, StackName},
+        object::ObjectKind,
         outcome::{Cause, Failure, Owner},
         time::{Wall, format_duration},
     },
-    ports::{Engine, Port, Room, SwarmError},
-    pure::host::inventory::{Inventory, ObjectKind},
+    pure::host::inventory::Inventory,
 };
 
 /// The oldest API that taster speaks: that of engine 20.10.

@@ -1,12 +1,10 @@
 //! Whether there is room for a run beside the others of this machine that are alive. Pure.
 
 use super::{MachineView, Needs, Readings, addresses, local, mib, single, wanted_memory};
-use crate::{
-    model::{
-        host::Limits,
-        names::{RecipeName, RunId},
-    },
-    ports::{Engine, Room},
+use crate::model::{
+    engine::{Engine, Room},
+    host::Limits,
+    names::{RecipeName, RunId},
 };
 
 /// Another run of this machine that is alive and was admitted.
@@ -94,7 +92,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::ports::Port;
+    use crate::model::engine::Port;
 
     const MIB: u64 = 1 << 20;
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{Breach, Privilege};
 use crate::pure::recipe::compose::{Found, Mounted, Network, Resolved, Service, Tree, Volume};
+use {super::Breach, crate::model::privilege::Privilege};
 
 /// The network of the ingress, which every recipe may join.
 const PROXY: &str = "proxy";

@@ -1,13 +1,16 @@
 //! The plan of a run on an app that another run keeps: its custom tests, and nothing that deploys or removes an app.
 
-use super::{
-    Class, Head, OnFail, Plan, Planned, Step,
-    tiers::{CUSTOM_BUDGET, HTTP_BUDGET, clean_up, planned},
-};
 use crate::model::{
     outcome::{SkipReason, Tier},
     pack::{Pack, TestName},
     request::Request,
+};
+use {
+    super::{
+        Class, OnFail, Plan, Planned, Step,
+        tiers::{CUSTOM_BUDGET, HTTP_BUDGET, clean_up, planned},
+    },
+    crate::model::head::Head,
 };
 
 /// The plan for the kept app `head`: an answer of it, and the custom tests of `pack`, of all files or of those that the request names.

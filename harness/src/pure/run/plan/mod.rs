@@ -4,6 +4,7 @@ mod attached;
 mod beyond;
 mod tiers;
 
+use crate::model::{head::Head, refusal::Refusal};
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 use schemars::JsonSchema;
@@ -11,8 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     model::{
-        names::{Commit, Domain, RecipeName, StackName},
-        outcome::{Failure, SkipReason, Subject, Tier},
+        outcome::{SkipReason, Subject, Tier},
         pack::{Pack, TestName},
     },
     pure::{
@@ -62,41 +62,6 @@ pub struct Plan {
     /// The recipe's pack; empty without one.
     #[serde(default)]
     pub pack: Box<Pack>,
-}
-
-/// Why a run is refused before it does anything to the Swarm.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "refused", rename_all = "kebab-case")]
-pub enum Refusal {
-    /// What was asked for cannot be done.
-    Request {
-        /// One sentence with the remedy.
-        sentence: String,
-    },
-    /// The host's policy does not allow what the recipe asks for, or its names do not fit.
-    Policy {
-        /// One sentence each, with the remedy.
-        sentences: Vec<String>,
-    },
-    /// The host, or the recipe as it stands, does not allow it.
-    Facts(Failure),
-}
-
-/// What is under test.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Head {
-    /// The recipe.
-    pub recipe: RecipeName,
-    /// The version that the tag on the commit names, when there is one.
-    pub version: Option<String>,
-    /// The commit.
-    pub commit: Commit,
-    /// Whether it holds changes that were not committed by the user.
-    pub dirty: bool,
-    /// The app's domain.
-    pub domain: Domain,
-    /// The app's stack.
-    pub stack: StackName,
 }
 
 /// One step of a plan.

@@ -2,23 +2,26 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{
-    Class, OnFail, Plan, Planned, Refusal, Step, StepId,
-    beyond::{self, App},
-};
 use crate::{
-    engine::facts::{Facts, recipe},
     model::{
         host::Limits,
         outcome::{SkipReason, Subject, Tier},
         pack::{Pack, TestName},
         request::{DEFAULT_DEADLINE, Request},
+        rung::Rung,
         time::{format_duration, millis},
     },
     pure::{
         recipe::{backup::Backed, canary::Moment, compose::Resolved, post_deploy::Post, upgrade_base::Base},
-        run::level::Rung,
+        run::facts::{Facts, recipe},
     },
+};
+use {
+    super::{
+        Class, OnFail, Plan, Planned, Step, StepId,
+        beyond::{self, App},
+    },
+    crate::model::refusal::Refusal,
 };
 
 /// How long abra may take for one command that only reads or writes files.

@@ -5,7 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::ObjectKind;
+use super::object::ObjectKind;
 use crate::model::time::Wall;
 
 /// A change of the inventory that is shown with its reason and not counted, until a day. What is left of a run itself is always counted.

@@ -2,13 +2,15 @@
 
 use crate::{
     model::{
+        engine::Port,
+        git::Tag,
         host::Host,
         names::{Commit, Domain, RecipeName, RunId, StackName},
         outcome::{Cause, Failure},
         pack::{Pack, Resources},
+        refusal::Refusal,
         version::RecipeVersion,
     },
-    ports::{Port, Tag},
     pure::{
         host::{
             converge::Mode,
@@ -20,7 +22,6 @@ use crate::{
             post_deploy::Post,
             upgrade_base::Base,
         },
-        run::plan::Refusal,
     },
 };
 
