@@ -8,6 +8,7 @@ mod attached;
 mod base;
 mod beyond;
 mod book;
+mod citations;
 mod compose;
 mod compose_env;
 mod compose_recorded;
