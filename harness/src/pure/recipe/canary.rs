@@ -24,7 +24,7 @@ use crate::{
 #[serde(rename_all = "kebab-case")]
 pub enum Moment {
     /// Right after they were seeded.
-    #[serde(alias = "seeded")]
+    #[serde(alias = "planted")]
     Seeded,
     /// After the upgrade.
     AfterUpgrade,
@@ -33,7 +33,7 @@ pub enum Moment {
     /// After the app was removed and installed again with its data kept.
     AfterReinstall,
     /// After they were corrupted: now the check has to fail.
-    #[serde(alias = "corrupted")]
+    #[serde(alias = "spoiled")]
     Corrupted,
     /// After the restore.
     AfterRestore,
