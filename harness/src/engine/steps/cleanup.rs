@@ -55,9 +55,8 @@ pub struct Pace {
     pub settle: Duration,
 }
 
-/// How long an engine may go on with a request whose client is dead. It hands requests about services, networks, secrets and configs to
-/// the Swarm on a time-out of its own, 20 s, which the end of the client's connection does not shorten (moby,
-/// `daemon/cluster/cluster.go`: `swarmRequestTimeout`); the rest is for the engine to begin with it.
+/// How long an engine may go on with a request whose client is dead: 20 s for requests about services, networks, secrets and
+/// configs (docs/reference/swarm.md 5), and 2 s for the engine to begin with it.
 pub const IN_FLIGHT: Duration = Duration::from_secs(22);
 
 /// The time between two looks when there is nothing any more and it is only waited for what the engine may still make.

@@ -1,7 +1,7 @@
 //! What the app is upgraded from, and why that. Pure.
 //!
-//! The order is the predecessor's: somebody's word, the last green run on this host, the newest older release, the branch that head is
-//! to be merged into. What is deployed first is always older than head, or not a release at all.
+//! The order follows docs/explanation/predecessor.md: the base of the request, the last green run on this host, the newest older
+//! release, the branch that head is to be merged into. The base is always older than head, or no release.
 
 use std::{cmp::Ordering, fmt};
 

@@ -1,7 +1,7 @@
 //! From a run's state to its rungs and its level. Pure.
 //!
-//! The ladder is the predecessor's: install, upgrade, backup and restore, custom tests, lint. A rung counts only when it ran and
-//! passed; what is structurally absent is climbed past; whatever else was not verified blocks like a failure.
+//! The ladder follows docs/explanation/predecessor.md: install, upgrade, backup and restore, custom tests, lint. A rung counts only
+//! when it ran and passed; a rung that does not apply is climbed past; every other unverified rung blocks like a failure.
 
 use crate::model::rung::Rung;
 

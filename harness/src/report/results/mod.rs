@@ -1,5 +1,5 @@
-//! `results.json`, version 1 of its own schema. Field names of the predecessor are kept where the meaning is the same. What taster
-//! does not know yet is null, never invented.
+//! `results.json`, version 1 of its own schema. Field names follow docs/explanation/predecessor.md where the meaning is the same.
+//! A value that taster does not know is null, never invented.
 
 mod compare;
 mod of_state;

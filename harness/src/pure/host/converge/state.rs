@@ -265,8 +265,8 @@ fn ended(fall: &Fall) -> String {
     }
 }
 
-/// Whether the scheduler misses what no recipe brings along: a node that takes tasks, a driver of volumes or networks. The words are those of
-/// the filters in swarmkit's `manager/scheduler/filter.go`.
+/// Whether the scheduler lacks something that the host has to provide: a node that takes tasks, a driver of volumes or networks.
+/// The texts are those of swarmkit's filters (docs/reference/swarm.md 2).
 fn lacks_what_a_host_has(error: &str) -> bool {
     ["missing plugin", "not available for new tasks"].iter().any(|filter| error.contains(filter))
 }
