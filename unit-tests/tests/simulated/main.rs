@@ -15,6 +15,7 @@ mod compose_recorded;
 mod crash;
 mod custom;
 mod dependencies;
+mod document_paths;
 mod faults;
 mod flake;
 mod html;
