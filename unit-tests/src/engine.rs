@@ -1,4 +1,4 @@
-//! A real engine, through the docker client: what tests say of the world must not come from the code under test.
+//! A real engine through the docker client. Tests look at the engine without the code under test.
 
 use std::{
     collections::BTreeSet,
@@ -6,8 +6,6 @@ use std::{
     process::{Command, Output, Stdio},
     time::{Duration, Instant},
 };
-
-use libtest_mimic::Trial;
 
 /// The first argument with which a test program is taster itself, see [`Engine::taster`].
 pub const AS_TASTER: &str = "__taster";
@@ -132,19 +130,4 @@ pub fn until(what: &str, mut level: impl FnMut() -> bool) {
         assert!(Instant::now() < over, "waited in vain until {what}");
         std::thread::sleep(Duration::from_millis(50));
     }
-}
-
-/// A test on an engine, with its name.
-pub type Test = (&'static str, fn(&Engine));
-
-/// The tests as trials on `engine`.
-pub fn trials(engine: &Engine, tests: &[Test]) -> Vec<Trial> {
-    let trial = |&(name, test): &Test| {
-        let engine = engine.clone();
-        Trial::test(name, move || {
-            test(&engine);
-            Ok(())
-        })
-    };
-    tests.iter().map(trial).collect()
 }

@@ -13,9 +13,9 @@ use std::{
 };
 
 use crate::{
+    command_output::signal,
     engine::{Engine, printed},
     sandbox_fixture::IMAGE,
-    test_env::signal,
 };
 
 /// What it takes.

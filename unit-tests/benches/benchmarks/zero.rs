@@ -22,13 +22,13 @@ pub(crate) fn zero(bench: &Bench) {
     let (mut ours, mut plain) = (Spread::default(), Spread::default());
     for _ in 0..TIMES {
         engine.on_a_stack(|stack| {
-            engine.deploy("sweep-twelve.yml", stack);
+            engine.deploy("cleanup-twelve.yml", stack);
             engine.running(stack, 12);
             ours.add(bench.swept(stack));
             assert_eq!(engine.left_of(stack, &[]), "");
         });
         engine.on_a_stack(|stack| {
-            engine.deploy("sweep-twelve.yml", stack);
+            engine.deploy("cleanup-twelve.yml", stack);
             engine.running(stack, 12);
             let started = Instant::now();
             // It fails when the network is still in use by a task, so it is said again until nothing is left.

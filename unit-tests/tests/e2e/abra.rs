@@ -20,35 +20,24 @@ use harness::{
     pure::host::claim::{Claim, Claimed},
     redact::Redact,
 };
-use libtest_mimic::{Failed, Trial};
+use libtest_mimic::Trial;
 use tempfile::TempDir;
 use unit_tests::{
-    engine::{AS_TASTER, Engine, Test, trials, until},
+    engine::{AS_TASTER, Engine, until},
     recipe,
     stacks::{fresh_run, stack_of, started},
 };
 
+use crate::trials::{self, e2e_tests, on_engine};
+
+/// The tests on an engine.
 pub(crate) fn tests(engine: &Engine) -> Vec<Trial> {
-    let tests: &[Test] = &[
-        ("abra::an_app_lives_from_new_to_undeploy", new_to_undeploy),
-        ("abra::ports_and_rolls_where_the_kernel_has_no_ipvs", without_ipvs),
-    ];
-    trials(engine, tests)
+    on_engine(engine, &e2e_tests![app_lives_from_new_to_undeploy, ports_and_rolls_work_without_ipvs])
 }
 
-/// Tests that need no engine.
+/// The tests that need no engine.
 pub(crate) fn local() -> Vec<Trial> {
-    let tests: [(&str, fn()); 2] = [
-        ("child::dies_with_its_parent", child_dies_with_its_parent),
-        ("child::does_nothing_unless_told_by_its_own_parent", child_does_nothing_unless_told),
-    ];
-    let trial = |(name, test): (&str, fn())| {
-        Trial::test(name, move || {
-            test();
-            Ok::<(), Failed>(())
-        })
-    };
-    tests.into_iter().map(trial).collect()
+    trials::local(&e2e_tests![child_dies_with_its_parent, child_does_nothing_unless_told_by_its_own_parent])
 }
 
 fn child_dies_with_its_parent() {
@@ -69,7 +58,7 @@ fn child_dies_with_its_parent() {
     until("the child died with its parent", gone);
 }
 
-fn child_does_nothing_unless_told() {
+fn child_does_nothing_unless_told_by_its_own_parent() {
     let dir = tempfile::tempdir().unwrap();
     let own = std::process::id().to_string();
     for (parent, says) in [(own.as_str(), "taster: was not told to go\n"), ("1", "taster: its parent is gone\n")] {
@@ -161,7 +150,7 @@ struct Claims {
     _journal: Journal,
 }
 
-/// Remembers who was started and who ended.
+/// Records the children that started and ended.
 #[derive(Default)]
 pub(crate) struct Register(Mutex<Vec<String>>);
 
@@ -185,7 +174,7 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
-/// Removes what a test made, also when it failed.
+/// Removes the objects of a test, also after a failure.
 pub(crate) struct Cleanup<'a>(pub(crate) &'a Engine, pub(crate) String);
 
 impl Drop for Cleanup<'_> {
@@ -204,7 +193,7 @@ impl Drop for Cleanup<'_> {
     }
 }
 
-fn new_to_undeploy(engine: &Engine) {
+fn app_lives_from_new_to_undeploy(engine: &Engine) {
     let place = Place::new();
     let claims = place.claims(engine);
     let stack = place.stack();
@@ -258,7 +247,7 @@ fn new_to_undeploy(engine: &Engine) {
 }
 
 /// Docker takes the overlay's ports in place of the recipe's, and a redeploy does not wait for its own port.
-fn without_ipvs(engine: &Engine) {
+fn ports_and_rolls_work_without_ipvs(engine: &Engine) {
     let place = Place::new();
     let claims = place.claims(engine);
     let stack = place.stack();

@@ -1,5 +1,5 @@
-//! Runs that are killed while others are at work for them: children that escape, services that go on, sweepers beside each other,
-//! runs of other machines. Whoever comes after them, the end is zero.
+//! Cleanup after killed runs while other processes still work for them: escaped children, services that go on, several janitors, runs of
+//! other machines. In the end nothing is left.
 
 use std::{
     fs,
@@ -11,68 +11,78 @@ use std::{
 use harness::model::names::{Domain, RunId};
 use libtest_mimic::Trial;
 use unit_tests::{
+    command_output::{CommandOutput, signal},
     engine::{Engine, printed, until},
     sandbox_fixture::SandboxFixture,
     stacks::{fresh_run, stack_of},
-    test_env::{TestEnv, ended, journal, run_id, signal},
+    test_env::{TestEnv, journal, run_id},
+    test_run::RunningRun,
 };
 
-use super::{
+use crate::{
     backup::snapshots,
     guardian::left_alive,
-    runs::on_stages,
-    unfit_hosts::{on_scratch_engines, scratch_swarm},
+    trials::{e2e_tests, in_env, with_scratch_engine},
+    unfit_hosts::scratch_swarm,
 };
 
 /// The tests of this file.
 pub(crate) fn tests(fixture: Option<&SandboxFixture>) -> Vec<Trial> {
-    let tests = on_stages(
+    let mut tests = in_env(
         fixture,
-        &[
-            ("after_kill::what_escaped_from_a_killed_run_makes_more_after_the_first_sweep", escaped),
-            ("after_kill::a_guardian_and_two_janitors_at_once_remove_each_thing_once", at_once),
-            ("after_kill::a_backup_that_is_being_made_when_its_run_is_killed_leaves_no_snapshot", backed_up),
-            ("after_kill::a_restore_that_goes_on_when_its_run_is_killed_leaves_no_folder_of_a_volume", restored),
+        &e2e_tests![
+            objects_of_an_escaped_child_are_removed_by_a_later_cleanup,
+            guardian_and_two_janitors_at_once_remove_each_object_once,
+            backup_of_a_killed_run_leaves_no_snapshot,
+            restore_of_a_killed_run_leaves_no_folder_of_a_volume,
         ],
     );
-    let elsewhere =
-        on_stages(fixture, &[("after_kill::the_marker_of_another_machine_speaks_until_it_expires", of_another_machine)]);
-    tests.into_iter().chain(on_scratch_engines(fixture, elsewhere)).collect()
+    tests.extend(with_scratch_engine(fixture, &e2e_tests![marker_of_another_machine_holds_until_it_expires]));
+    tests
 }
 
-/// Says in `$stack` and `$domain` which app abra is asked for.
+/// A shell line that sets `$stack` and `$domain` to the app that abra is called for.
 const APP: &str = "for word in \"$@\"; do case $word in *.taster.test) domain=$word; esac; done
 stack=$(printf %s \"$domain\" | tr . _)";
 
-/// A run of `hello` with this abra, which is killed when `reached` returns; nobody kills its guardian.
-fn killed(env: &TestEnv<'_>, abra: &str, reached: impl FnOnce()) -> (Domain, String) {
-    let abra = env.script(abra);
-    let mut run = env.start_on(&[("abra", &abra)], &["--recipe", "hello"]);
-    reached();
-    // `kill` of the standard library is SIGKILL.
-    run.kill().unwrap();
-    run.wait().unwrap();
-    let id = run_id(&env.only_run());
-    let domain = Domain::of(&"hello".parse().unwrap(), &id, &"taster.test".parse().unwrap()).unwrap();
-    (domain, stack_of(&id).to_string())
+const PLAIN_ABRA: &str = "exec \"$ABRA\" \"$@\"";
+/// The event of a cleanup after the end of a run.
+const CLEANED: &str = "cleaned-after";
+
+/// A run of `hello` with this abra, killed when `reached` returns, while its guardian lives.
+fn killed<'a>(env: &'a TestEnv<'_>, abra: &str, reached: impl FnOnce(&mut RunningRun<'a>)) -> RunningRun<'a> {
+    let mut run = env.run("hello").abra(abra).start();
+    reached(&mut run);
+    run.kill();
+    run
 }
 
-fn is_over(env: &TestEnv<'_>) {
-    until("the guardian is gone", || env.guardians().is_empty());
-    env.assert_zero();
-    let results = env.results();
+fn domain(run: &RunningRun<'_>) -> Domain {
+    Domain::of(&"hello".parse().unwrap(), &run_id(&run.folder()), &"taster.test".parse().unwrap()).unwrap()
+}
+
+fn stack(run: &RunningRun<'_>) -> String {
+    stack_of(&run_id(&run.folder())).to_string()
+}
+
+/// Waits until the guardian has ended and expects that it has left nothing and the results of a killed run.
+fn assert_cleaned_up(env: &TestEnv<'_>, run: &RunningRun<'_>) {
+    env.until_guardians_end();
+    env.assert_nothing_left();
+    let results = run.results();
     assert_eq!(results["verdict"]["outcome"], "inconclusive", "{results}");
     assert!(results["verdict"].to_string().contains("the run was killed"), "{results}");
 }
 
-/// abra has started two processes with sessions of their own. One is known by its environment and ends with the run. The other has
-/// thrown everything away by which it could be known: it waits for the first sweep, and then makes things for two seconds.
-fn escaped(env: &TestEnv<'_>) {
-    let place = env.path().join("made").display().to_string();
+/// abra has started two processes with sessions for themselves. One is known by its environment and ends with the run. The other has dropped
+/// all marks of the run: it waits for the first cleanup, and then makes objects for two seconds.
+fn objects_of_an_escaped_child_are_removed_by_a_later_cleanup(env: &TestEnv<'_>) {
+    let made = env.path().join("made");
     let makes = format!(
-        "i=0; until grep -qs swept-after \"$1\"/taster/runs/*/events.jsonl; do i=$((i+1)); [ $i -gt 600 ] && exit; sleep 0.1; done
+        "i=0; until grep -qs {CLEANED} \"$1\"/taster/runs/*/events.jsonl; do i=$((i+1)); [ $i -gt 600 ] && exit; sleep 0.1; done
          for i in 1 2 3 4; do sleep 0.5; echo x | docker secret create \"$2_late$i\" -; docker volume create \"$2_late$i\";
-         docker network create --driver overlay \"$2_late$i\"; done; touch '{place}'"
+         docker network create --driver overlay \"$2_late$i\"; done; touch '{}'",
+        made.display()
     );
     fs::write(env.path().join("makes.sh"), makes).unwrap();
     let folder = env.path().display().to_string();
@@ -82,57 +92,69 @@ fn escaped(env: &TestEnv<'_>) {
          setsid env -i PATH=\"$PATH\" sh '{folder}/makes.sh' '{folder}' \"$stack\" >/dev/null 2>&1 </dev/null &
          \"$ABRA\" \"$@\"; touch '{folder}/deployed'; sleep 67.125;; *) exec \"$ABRA\" \"$@\";; esac"
     );
-    let (_, stack) = killed(env, &abra, || until("abra has deployed", || env.path().join("deployed").exists()));
-    until("the escaped child has made what it makes", || fs::exists(&place).unwrap());
-    is_over(env);
-    assert!(!left_alive("66.125") && !left_alive("67.125"), "what a child started goes with it, whatever its session");
-    let told = journal(&env.only_run());
-    assert!(told.matches(r#""event":"swept-after""#).count() >= 2, "what came late is told: {told}");
-    assert_eq!(env.fixture.engine.left_of(&stack, &[]), "");
+
+    let run = killed(env, &abra, |_| until("abra has deployed", || env.path().join("deployed").exists()));
+
+    until("the escaped child has made its objects", || made.exists());
+    assert_cleaned_up(env, &run);
+    assert!(!left_alive("66.125") && !left_alive("67.125"), "a child with the run's environment ends with the run");
+    let journal = journal(&run.folder());
+    assert!(journal.matches(&format!(r#""event":"{CLEANED}""#)).count() >= 2, "each cleanup is recorded: {journal}");
+    assert_eq!(env.fixture.engine.left_of(&stack(&run), &[]), "");
 }
 
-fn at_once(env: &TestEnv<'_>) {
-    killed(env, "exec \"$ABRA\" \"$@\"", || env.reached(r#""event":"observed","step":"deploy""#));
+fn guardian_and_two_janitors_at_once_remove_each_object_once(env: &TestEnv<'_>) {
+    let run = killed(env, PLAIN_ABRA, |run| {
+        run.reached(r#""event":"observed","step":"deploy""#);
+    });
+
     let janitors = [env.start(&["janitor"]), env.start(&["janitor"])];
+
     for janitor in janitors {
-        ended(janitor).assert(0, &["runs looked at"]);
+        CommandOutput::soon(janitor).exit(0).says("runs looked at");
     }
-    is_over(env);
-    let told = journal(&env.only_run());
-    let removed = told.lines().filter(|line| line.contains("swept-after") && !line.contains("\"removed\":0")).count();
-    assert_eq!(removed, 1, "one of them has removed it all: {told}");
-    let (claimed, released) = (told.matches(r#""event":"claimed""#).count(), told.matches(r#""event":"released""#).count());
-    assert_eq!(claimed, released, "each claim is released once: {told}");
+    assert_cleaned_up(env, &run);
+    let journal = journal(&run.folder());
+    let removed = journal.lines().filter(|line| line.contains(CLEANED) && !line.contains("\"removed\":0")).count();
+    assert_eq!(removed, 1, "one process removes everything: {journal}");
+    let count = |event: &str| journal.matches(&format!(r#""event":"{event}""#)).count();
+    assert_eq!(count("claimed"), count("released"), "each claim is released once: {journal}");
 }
 
-/// The service goes on with a backup when the abra that asked for it is dead.
-fn backed_up(env: &TestEnv<'_>) {
-    let (app, _) = killed(env, "exec \"$ABRA\" \"$@\"", || env.reached("abra app-backup-create"));
-    is_over(env);
-    assert_eq!(snapshots(&env.fixture.engine, &app), Vec::<String>::new());
+/// The backup service goes on with a backup after the death of the abra that asked for it.
+fn backup_of_a_killed_run_leaves_no_snapshot(env: &TestEnv<'_>) {
+    let run = killed(env, PLAIN_ABRA, |run| {
+        run.reached("abra app-backup-create");
+    });
+
+    assert_cleaned_up(env, &run);
+    assert_eq!(snapshots(&env.fixture.engine, &domain(&run)), Vec::<String>::new());
 }
 
-/// So it does with a restore, which must not put the app's volume on the disk again when the engine has removed it. restic is held until
-/// a sweep that did not wait for it would be over.
-fn restored(env: &TestEnv<'_>) {
+/// The backup service goes on with a restore, too, which must not bring back a volume that the engine has removed. restic is stopped until a
+/// cleanup that does not wait for it has ended.
+fn restore_of_a_killed_run_leaves_no_folder_of_a_volume(env: &TestEnv<'_>) {
     let engine = &env.fixture.engine;
     let mut restic = None;
-    let (_, stack) = killed(env, "exec \"$ABRA\" \"$@\"", || {
-        env.reached("abra app-restore");
-        let app = Domain::of(&"hello".parse().unwrap(), &run_id(&env.only_run()), &"taster.test".parse().unwrap()).unwrap();
+    let run = killed(env, PLAIN_ABRA, |run| {
+        run.reached("abra app-restore");
+        let app = domain(run);
         until("restic restores", || {
             restic = restic_for(&app).pop();
             restic.is_some()
         });
         signal(restic.unwrap(), "STOP");
     });
+    let (restic, stack) = (restic.unwrap(), stack(&run));
+
     let held = Instant::now() + Duration::from_secs(4);
     while Instant::now() < held && !engine.folders_of(&stack).is_empty() {
         thread::sleep(Duration::from_millis(50));
     }
-    signal(restic.unwrap(), "CONT");
-    is_over(env);
-    until("restic is over", || !Path::new(&format!("/proc/{}", restic.unwrap())).exists());
+    signal(restic, "CONT");
+
+    assert_cleaned_up(env, &run);
+    until("restic has ended", || !Path::new(&format!("/proc/{restic}")).exists());
     assert_eq!(engine.folders_of(&stack), Vec::<String>::new());
 }
 
@@ -147,7 +169,7 @@ fn restic_for(app: &Domain) -> Vec<u32> {
     pids.filter(|pid| has(*pid, "environ", &format!("SERVICE={app}")) && has(*pid, "cmdline", "--include")).collect()
 }
 
-/// A marker as another machine would have made it, by hand, and a network, a secret and a volume of its run.
+/// A marker like one of another machine, and a network, a secret and a volume of its run.
 fn elsewhere(engine: &Engine, expires: &str) -> RunId {
     let run = fresh_run();
     let stack = stack_of(&run).to_string();
@@ -171,28 +193,27 @@ fn elsewhere(engine: &Engine, expires: &str) -> RunId {
     run
 }
 
-fn of_another_machine(env: &TestEnv<'_>) {
+fn marker_of_another_machine_holds_until_it_expires(env: &TestEnv<'_>) {
     let scratch = scratch_swarm(&[]);
     let engine = scratch.engine();
-    let (over, valid) = (elsewhere(&engine, "2026-01-02T00:00:00.000Z"), elsewhere(&engine, "2999-01-01T00:00:00.000Z"));
-    let names = |run: &RunId| {
-        let stack = stack_of(run).to_string();
-        (format!("taster-{run}"), format!("{stack}_password_v1"), format!("{stack}_default"), format!("{stack}_data"))
-    };
-    let (marker, secret, network, volume) = names(&valid);
+    let (expired, valid) = (elsewhere(&engine, "2026-01-02T00:00:00.000Z"), elsewhere(&engine, "2999-01-01T00:00:00.000Z"));
+    let stack = stack_of(&valid).to_string();
+    let marker = format!("taster-{valid}");
+    let (secret, network, volume) = (format!("{stack}_password_v1"), format!("{stack}_default"), format!("{stack}_data"));
     let portrait = || engine.portrait(&[("config", &marker), ("secret", &secret), ("network", &network), ("volume", &volume)]);
     let before = portrait();
     let socket = scratch.socket().display().to_string();
+
+    let dry_run = env.taster(&["janitor", "--engine", &socket, "--dry-run"]);
+    let first = env.taster(&["janitor", "--engine", &socket]);
+    let second = env.taster(&["janitor", "--engine", &socket]);
+
     let alone =
         format!("{marker}: left alone: its journal is on there:/srv/taster/runs; its marker speaks for it until 2999-01-01");
-    let would = env.run(&["janitor", "--engine", &socket, "--dry-run"]);
-    would.assert(0, &[&format!("taster-{over}: would remove "), &alone]);
-    let told = env.run(&["janitor", "--engine", &socket]);
-    told.assert(0, &[&format!("taster-{over}: 4 removed in "), &alone]);
-    assert_eq!(engine.left_of(stack_of(&over).as_str(), &[]), "");
-    assert!(!engine.ok(&["config", "inspect", &format!("taster-{over}")]), "the marker goes last, and goes");
-    assert_eq!(portrait(), before, "the other one is as it was");
-    let again = env.run(&["janitor", "--engine", &socket]);
-    again.assert(0, &[&alone]);
-    assert!(!again.out.contains(over.as_str()), "{again}");
+    dry_run.exit(0).says(&format!("taster-{expired}: would remove ")).says(&alone);
+    first.exit(0).says(&format!("taster-{expired}: 4 removed in ")).says(&alone);
+    second.exit(0).says(&alone).never_says(expired.as_str());
+    assert_eq!(engine.left_of(stack_of(&expired).as_str(), &[]), "");
+    assert!(!engine.ok(&["config", "inspect", &format!("taster-{expired}")]), "the expired marker is removed last");
+    assert_eq!(portrait(), before, "the valid run is unchanged");
 }

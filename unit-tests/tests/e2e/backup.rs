@@ -1,30 +1,33 @@
-//! The sandbox's backup service on a real Swarm: volumes spoiled and restored, hooks, two apps at once.
+//! The sandbox's backup service on a real Swarm: corrupted and restored volumes, hooks, two apps at once.
 
 use std::{process::Command, thread};
 
 use harness::{adapters::abra::Ended, model::names::Domain};
 use libtest_mimic::Trial;
 use unit_tests::{
-    engine::{Engine, Test, printed, trials, until},
+    engine::{Engine, printed, until},
     sandbox_fixture::IMAGE,
 };
 
 use crate::{
     abra::{Cleanup, Place},
-    conformance::{Inventory, Prepared},
+    conformance::{Given, Prepared},
 };
 
 /// The label by which abra finds the service.
 const BOT: &str = "coop-cloud.backupbot.enabled=true";
 
+/// The tests of this file.
 pub(crate) fn tests(engine: &Engine) -> Vec<Trial> {
-    let tests: &[Test] = &[
-        ("backup::what_was_spoiled_comes_back_as_the_labels_say", spoiled_and_restored),
-        ("backup::an_older_snapshot_comes_back_when_it_is_named_or_the_newest_is_forgotten", older_snapshots),
-        ("backup::two_apps_at_once_do_not_disturb_each_other", two_at_once),
-        ("backup::what_cannot_be_copied_makes_no_snapshot", no_snapshot),
-    ];
-    trials(engine, tests)
+    on_engine(
+        engine,
+        &e2e_tests![
+            corrupted_data_comes_back_as_the_labels_say,
+            older_snapshot_comes_back_when_named_or_newest,
+            two_apps_at_once_do_not_disturb_each_other,
+            failed_copy_makes_no_snapshot,
+        ],
+    )
 }
 
 /// A program run in the container of the backup service. Who takes a snapshot at the same moment locks it out for a while.
@@ -71,18 +74,18 @@ impl Drop for Forget<'_> {
 }
 
 /// An app of two services: the specimen, which has no shell, and one that has, with all volumes of both.
-struct TestEnv<'a> {
+struct DeployedApp<'a> {
     engine: &'a Engine,
     place: Place,
 }
 
-impl<'a> TestEnv<'a> {
+impl<'a> DeployedApp<'a> {
     /// The app with `labels` more on its second service.
     fn deployed(engine: &'a Engine, labels: &[&str]) -> (Self, (Forget<'a>, Cleanup<'a>)) {
         let place = Place::new();
         let cleanup = (Forget(engine, place.domain()), Cleanup(engine, place.stack()));
-        Prepared::new(&place).prepare(Inventory::App).unwrap();
-        let env = Self { engine, place };
+        Prepared::new(&place).prepare(Given::App).unwrap();
+        let app = Self { engine, place };
         let labels: Vec<String> = labels.iter().map(|label| format!("        - {label:?}\n")).collect();
         let compose = format!(
             r#"version: "3.8"
@@ -112,12 +115,12 @@ services:
             sandbox::images::specimen(),
             labels.concat()
         );
-        let file = env.place.dir.path().join("stack.yml");
+        let file = app.place.dir.path().join("stack.yml");
         std::fs::write(&file, compose).unwrap();
         let file = file.to_str().unwrap();
-        engine.ask(&["stack", "deploy", "--resolve-image", "never", "-c", file, &env.place.stack()]);
-        engine.running(&env.place.stack(), 2);
-        (env, cleanup)
+        engine.ask(&["stack", "deploy", "--resolve-image", "never", "-c", file, &app.place.stack()]);
+        engine.running(&app.place.stack(), 2);
+        (app, cleanup)
     }
 
     /// What a shell line prints in the container that has all volumes.
@@ -140,73 +143,73 @@ services:
 /// All files with what they hold.
 const PORTRAIT: &str = "cd / && for f in posts/* posts/*/* cache/* db/*; do test -f $f && echo $f: $(cat $f); done; true";
 
-fn spoiled_and_restored(engine: &Engine) {
+fn corrupted_data_comes_back_as_the_labels_say(engine: &Engine) {
     let hooks = [
         "backupbot.backup.volumes.db.path=dump",
         "backupbot.backup.pre-hook=cat /db/live > /db/dump",
         "backupbot.restore.post-hook=cat /db/dump > /db/live",
     ];
-    let (env, _cleanup) = TestEnv::deployed(engine, &hooks);
-    env.inside("mkdir /posts/old; echo 1 > /posts/1; echo 2 > '/posts/old/2'; echo warm > /cache/c; echo rows > /db/live");
-    env.inside("chown 1000:1001 /posts/1; chmod 640 /posts/1; touch '/posts/a*[b]'");
-    let created = env.abra("backup create").unwrap();
-    let before = env.inside(PORTRAIT);
+    let (app, _cleanup) = DeployedApp::deployed(engine, &hooks);
+    app.inside("mkdir /posts/old; echo 1 > /posts/1; echo 2 > '/posts/old/2'; echo warm > /cache/c; echo rows > /db/live");
+    app.inside("chown 1000:1001 /posts/1; chmod 640 /posts/1; touch '/posts/a*[b]'");
+    let created = app.abra("backup create").unwrap();
+    let before = app.inside(PORTRAIT);
     assert_eq!(before, "posts/1: 1\nposts/a*[b]:\nposts/old/2: 2\ncache/c: warm\ndb/dump: rows\ndb/live: rows");
 
-    env.inside(
+    app.inside(
         "echo bad > /posts/1; rm -r /posts/old; echo new > /posts/3; echo cold > /cache/c; echo bad > /db/live; rm /db/dump",
     );
-    env.abra("restore").unwrap();
+    app.abra("restore").unwrap();
     let restored = "posts/1: 1\nposts/a*[b]:\nposts/old/2: 2\ncache/c: cold\ndb/dump: rows\ndb/live: bad";
-    assert_eq!(env.inside(PORTRAIT), restored, "all but the volume that is left out, and no hook");
-    assert!(env.inside("ls -ln /posts/1").contains("-rw-r-----    1 1000     1001"));
+    assert_eq!(app.inside(PORTRAIT), restored, "all but the volume that is left out, and no hook");
+    assert!(app.inside("ls -ln /posts/1").contains("-rw-r-----    1 1000     1001"));
 
-    env.abra("restore -H").unwrap();
-    assert_eq!(env.inside("cat /db/live"), "rows", "the hook loads the dump");
+    app.abra("restore -H").unwrap();
+    assert_eq!(app.inside("cat /db/live"), "rows", "the hook loads the dump");
 
-    env.inside("echo bad > /posts/1; echo bad > /db/dump");
-    env.abra("restore -v db").unwrap();
-    assert_eq!(env.inside("cat /posts/1 /db/dump"), "bad\nrows", "only the volume that was asked for");
-    let unknown = env.abra("restore -v nothing").unwrap_err();
+    app.inside("echo bad > /posts/1; echo bad > /db/dump");
+    app.abra("restore -v db").unwrap();
+    assert_eq!(app.inside("cat /posts/1 /db/dump"), "bad\nrows", "only the volume that was asked for");
+    let unknown = app.abra("restore -v nothing").unwrap_err();
     assert!(unknown.contains("has no volume nothing"), "{unknown}");
 
-    let id = snapshots(engine, &env.place.domain()).pop().unwrap();
+    let id = snapshots(engine, &app.place.domain()).pop().unwrap();
     assert!(created.contains(&format!("\"snapshot_id\":\"{id}")), "{id} in {created}");
 }
 
-fn older_snapshots(engine: &Engine) {
-    let (env, _cleanup) = TestEnv::deployed(engine, &[]);
-    let app = env.place.domain();
+fn older_snapshot_comes_back_when_named_or_newest(engine: &Engine) {
+    let (app, _cleanup) = DeployedApp::deployed(engine, &[]);
+    let name = app.place.domain();
     for text in ["first", "second"] {
-        env.inside(&format!("echo {text} > /posts/1"));
-        env.abra("backup create").unwrap();
+        app.inside(&format!("echo {text} > /posts/1"));
+        app.abra("backup create").unwrap();
     }
     let ids = snapshots(engine, &app);
     assert_eq!(ids.len(), 2);
     let service = format!("SERVICE={app}");
     let named = format!("SNAPSHOT={}", ids[0]);
     bot(engine, &[&service, &named], &["/usr/bin/backup", "--", "restore"]).unwrap();
-    assert_eq!(env.inside("cat /posts/1"), "first");
+    assert_eq!(app.inside("cat /posts/1"), "first");
     bot(engine, &[], &["/usr/bin/backup", "-h", app.as_str(), "restore", "--snapshot", &ids[1]]).unwrap();
-    assert_eq!(env.inside("cat /posts/1"), "second");
+    assert_eq!(app.inside("cat /posts/1"), "second");
     let strange = bot(engine, &["SERVICE=other.taster.test", &named], &["/usr/bin/backup", "--", "ls"]).unwrap_err();
     assert!(strange.contains("found for app other.taster.test"), "{strange}");
 
     forget(engine, &ids[1..]);
     assert_eq!(snapshots(engine, &app), ids[..1]);
-    env.abra("restore").unwrap();
-    assert_eq!(env.inside("cat /posts/1"), "first", "the newest that is left");
+    app.abra("restore").unwrap();
+    assert_eq!(app.inside("cat /posts/1"), "first", "the newest that is left");
     forget(engine, &ids[1..]);
 }
 
-fn two_at_once(engine: &Engine) {
-    let stages = [TestEnv::deployed(engine, &[]), TestEnv::deployed(engine, &[])];
+fn two_apps_at_once_do_not_disturb_each_other(engine: &Engine) {
+    let apps = [DeployedApp::deployed(engine, &[]), DeployedApp::deployed(engine, &[])];
     thread::scope(|scope| {
-        let each = stages.iter().enumerate().map(|(at, (env, _))| {
+        let each = apps.iter().enumerate().map(|(at, (app, _))| {
             scope.spawn(move || {
-                env.inside(&format!("echo {at} > /posts/1"));
+                app.inside(&format!("echo {at} > /posts/1"));
                 for _ in 0..2 {
-                    env.abra("backup create").unwrap();
+                    app.abra("backup create").unwrap();
                 }
             })
         });
@@ -216,20 +219,20 @@ fn two_at_once(engine: &Engine) {
             forget(engine, &["00000000".to_owned()]);
         }
     });
-    for (env, _) in &stages {
-        assert_eq!(snapshots(engine, &env.place.domain()).len(), 2);
+    for (app, _) in &apps {
+        assert_eq!(snapshots(engine, &app.place.domain()).len(), 2);
     }
-    let (first, second) = (&stages[0].0, &stages[1].0);
+    let (first, second) = (&apps[0].0, &apps[1].0);
     first.inside("echo bad > /posts/1");
     second.inside("echo bad > /posts/1");
     first.abra("restore").unwrap();
     assert_eq!((first.inside("cat /posts/1"), second.inside("cat /posts/1")), ("0".to_owned(), "bad".to_owned()));
 }
 
-fn no_snapshot(engine: &Engine) {
-    let (env, _cleanup) = TestEnv::deployed(engine, &["backupbot.backup.volumes.db.path=dump"]);
+fn failed_copy_makes_no_snapshot(engine: &Engine) {
+    let (app, _cleanup) = DeployedApp::deployed(engine, &["backupbot.backup.volumes.db.path=dump"]);
     let label_of = |service: &str, label: &str| {
-        let service = format!("{}_{service}", env.place.stack());
+        let service = format!("{}_{service}", app.place.stack());
         engine.ask(&["service", "update", "--detach", "--quiet", "--label-add", label, &service]);
         // An early update replaces the task even when only a label changes.
         let current = format!(r#"filters={{"service":["{service}"],"desired-state":["running"],"_up-to-date":["true"]}}"#);
@@ -241,7 +244,7 @@ fn no_snapshot(engine: &Engine) {
     };
     let label = |label: &str| label_of("db", label);
     let refused = |says: &str| {
-        let said = env.abra("backup create").unwrap_err();
+        let said = app.abra("backup create").unwrap_err();
         assert!(said.contains(says) && said.contains("FATA "), "{says} in {said}");
     };
     refused("_db/_data/dump does not exist");
@@ -252,18 +255,18 @@ fn no_snapshot(engine: &Engine) {
     label_of("app", "backupbot.backup.pre-hook=/specimen probe nothing");
     refused("_app failed with exit code 1");
     label_of("app", "backupbot.backup.pre-hook=");
-    assert!(snapshots(engine, &env.place.domain()).is_empty());
+    assert!(snapshots(engine, &app.place.domain()).is_empty());
 
     // A link in the data of an app leads a restore nowhere.
     label("backupbot.backup.pre-hook=mkdir -p /db/out && touch /db/out/dump");
-    env.abra("backup create").unwrap();
-    env.inside(&format!("rm -r /db/out; echo kept > /posts/dump; {} /db/out", link(&env)));
-    let said = env.abra("restore -v db").unwrap_err();
+    app.abra("backup create").unwrap();
+    app.inside(&format!("rm -r /db/out; echo kept > /posts/dump; {} /db/out", link(&app)));
+    let said = app.abra("restore -v db").unwrap_err();
     assert!(said.contains("leads out of its volume"), "{said}");
-    assert_eq!(env.inside("cat /posts/dump"), "kept");
+    assert_eq!(app.inside("cat /posts/dump"), "kept");
 }
 
 /// A command that makes a link to the volume of posts, as the backup service sees it.
-fn link(env: &TestEnv<'_>) -> String {
-    format!("/bin/busybox ln -s ../../{}_posts/_data", env.place.stack())
+fn link(app: &DeployedApp<'_>) -> String {
+    format!("/bin/busybox ln -s ../../{}_posts/_data", app.place.stack())
 }

@@ -1,4 +1,4 @@
-//! A real browser: what a test that does not hold leaves, and that no browser outlives its test.
+//! A real browser: the evidence of a failed test, and the end of the browser with its test.
 
 use std::{fs, process::Command, time::Duration};
 
@@ -15,23 +15,24 @@ use harness::{
     pure::run::blank_screenshot::{Frame, Picture},
 };
 use libtest_mimic::Trial;
-use unit_tests::{engine::until, event_log, sandbox_fixture::SandboxFixture, stacks::fresh_run};
+use unit_tests::{
+    command_output::signal, engine::until, event_log, sandbox_fixture::SandboxFixture, stacks::fresh_run, test_env::TestEnv,
+};
 
 use crate::{
     custom::{SCRATCH, Scene},
-    runs::on_stages,
+    trials::{e2e_tests, in_env},
 };
-use unit_tests::test_env::TestEnv;
 
-/// The tests of this file. They need no app: what the ingress says of a host that it does not know is a page, too.
+/// The tests of this file.
 pub(crate) fn tests(fixture: Option<&SandboxFixture>) -> Vec<Trial> {
-    on_stages(
+    in_env(
         fixture,
-        &[
-            ("browser::a_test_that_does_not_hold_leaves_its_window_and_its_console", evidence),
-            ("browser::without_a_browser_nothing_is_known_of_the_app", absent),
-            ("browser::no_browser_outlives_its_test", ends),
-            ("browser::it_reaches_nothing_but_the_zone", outside),
+        &e2e_tests![
+            failed_browser_test_leaves_a_screenshot_and_its_console,
+            absent_browser_is_unverified,
+            browser_ends_with_its_test,
+            browser_reaches_the_zone_alone,
         ],
     )
 }
@@ -39,12 +40,12 @@ pub(crate) fn tests(fixture: Option<&SandboxFixture>) -> Vec<Trial> {
 /// The functions of the scratch pack that take a browser.
 pub(crate) fn suite() -> Suite {
     Suite::new()
-        .health("it looks for what is not there", looks_in_vain)
+        .health("it looks for what is not there", clicks_an_absent_button)
         .health("it browses for ever", browses)
         .health("it looks outside", looks_outside)
 }
 
-async fn looks_in_vain(cx: TestContext) -> Checked {
+async fn clicks_an_absent_button(cx: TestContext) -> Checked {
     let page = cx.browser().await?.budget(Duration::from_millis(300));
     let status = page.goto("/nowhere").await?;
     ensure(status == 404, format!("it answers {status}"))?;
@@ -77,7 +78,7 @@ fn name(sentence: &str) -> TestName {
     TestName::of_test("browser", sentence)
 }
 
-fn evidence(env: &TestEnv<'_>) {
+fn failed_browser_test_leaves_a_screenshot_and_its_console(env: &TestEnv<'_>) {
     let scene = scene(env);
     let test = name("it looks for what is not there");
     let ran = scene.run(&test, Duration::from_secs(60));
@@ -100,12 +101,12 @@ fn attached(ran: &Ran, name: &str) -> Vec<u8> {
     file.bytes.clone().unwrap()
 }
 
-fn absent(env: &TestEnv<'_>) {
+fn absent_browser_is_unverified(env: &TestEnv<'_>) {
     let scene = scene(env);
     let test = name("it looks for what is not there");
     let room = scene.folder.abra_dir().join("pack");
     scene.run(&test, Duration::from_secs(60));
-    // The same function again, told of a machine without a browser.
+    // The same function again, with the context of a machine without a browser.
     let context: Context = serde_json::from_slice(&fs::read(room.join("001-context.json")).unwrap()).unwrap();
     let context = Context { browser: Default::default(), answer: room.join("bare-answer.json"), ..context };
     let file = room.join("bare-context.json");
@@ -120,7 +121,7 @@ fn absent(env: &TestEnv<'_>) {
     assert!(matches!(told(&test, &ran), Outcome::Unverified(Gap::ToolAbsent { .. })));
 }
 
-fn ends(env: &TestEnv<'_>) {
+fn browser_ends_with_its_test(env: &TestEnv<'_>) {
     let test = name("it browses for ever");
     for killed in [false, true] {
         let scene = scene(env);
@@ -130,7 +131,7 @@ fn ends(env: &TestEnv<'_>) {
             let ran = threads.spawn(|| scene.run(&test, Duration::from_secs(if killed { 60 } else { 12 })));
             until("a browser is open", || open.exists() && !browsers(&room).is_empty());
             if killed {
-                unit_tests::test_env::signal(scene.child(), "KILL");
+                signal(scene.child(), "KILL");
             }
             ran.join().unwrap()
         });
@@ -152,6 +153,6 @@ fn browsers(room: &std::path::Path) -> Vec<String> {
         .collect()
 }
 
-fn outside(env: &TestEnv<'_>) {
+fn browser_reaches_the_zone_alone(env: &TestEnv<'_>) {
     scene(env).passes(&name("it looks outside"));
 }

@@ -1,4 +1,4 @@
-//! The janitor on a real Swarm. What is left is told by `zero.sh`, never by the code that removed it.
+//! The janitor on a real Swarm. `zero.sh` finds what is left, never the code that removed it.
 
 use std::{
     collections::BTreeMap,
@@ -19,25 +19,30 @@ use harness::{
 use libtest_mimic::Trial;
 use tempfile::TempDir;
 use unit_tests::{
-    engine::{Engine, Test, trials, until},
+    command_output::{CommandOutput, started},
+    engine::{Engine, until},
     stacks::{fresh_run, stack_of},
-    test_env::{CommandOutput, started},
 };
 
-use super::abra::block_on;
+use crate::{
+    abra::block_on,
+    trials::{e2e_tests, on_engine},
+};
 
-/// All tests of this file.
+/// The tests of this file.
 pub(crate) fn tests(engine: &Engine) -> Vec<Trial> {
-    let tests: &[Test] = &[
-        ("cleanup::a_dead_run_is_taken_to_zero_and_nothing_else_is_touched", zero_and_nothing_else),
-        ("cleanup::a_janitor_that_is_killed_is_gone_on_with", killed_janitor),
-        ("cleanup::janitors_beside_each_other_sweep_each_run_once", two_janitors),
-        ("cleanup::what_somebody_else_holds_is_named", held_by_somebody),
-        ("cleanup::a_living_run_is_left_alone", living_run),
-        ("cleanup::a_child_that_goes_on_is_ended_first", child_goes_on),
-        ("cleanup::twelve_services_that_stop_slowly_are_not_waited_for", twelve),
-    ];
-    trials(engine, tests)
+    on_engine(
+        engine,
+        &e2e_tests![
+            dead_run_is_removed_and_nothing_else_is_touched,
+            cleanup_of_a_killed_janitor_is_continued,
+            janitors_at_once_clean_up_each_run_once,
+            volume_held_by_a_foreign_container_is_named_and_left,
+            living_run_is_left_alone,
+            living_child_of_a_dead_run_is_ended_first,
+            twelve_slow_services_are_not_waited_for,
+        ],
+    )
 }
 
 /// A run with a journal, a stack that it claims, an `.env` and a folder of its own.
@@ -87,7 +92,7 @@ impl Run {
     /// A run that was killed when its app was up.
     fn dead(engine: &Engine) -> Self {
         let (run, journal) = Self::started(engine);
-        engine.deploy("sweep-mixed.yml", &run.stack);
+        engine.deploy("cleanup-mixed.yml", &run.stack);
         engine.running(&run.stack, 2);
         drop(journal);
         run
@@ -97,11 +102,11 @@ impl Run {
         engine.taster(&["janitor", "--runs", &self.state.path().join("taster/runs").display().to_string()])
     }
 
-    fn swept(&self, engine: &Engine) -> String {
-        said(started(&mut self.janitor(engine)), 0)
+    fn clean_up(&self, engine: &Engine) -> String {
+        output_of(started(&mut self.janitor(engine)), 0)
     }
 
-    fn assert_zero(&self, engine: &Engine, others: &[&str]) {
+    fn assert_nothing_left(&self, engine: &Engine, others: &[&str]) {
         assert_eq!(engine.left_of(&self.stack, others), "");
         assert!(!engine.ok(&["config", "inspect", &format!("taster-{}", self.id)]), "the marker is gone");
         assert!(!self.env_file().exists());
@@ -111,11 +116,11 @@ impl Run {
     }
 }
 
-/// All that a janitor says that ends with this code.
-fn said(janitor: Child, exit: i32) -> String {
-    let told = CommandOutput::after(janitor);
-    told.assert(exit, &[]);
-    told.out + &told.err
+/// The output of a janitor, which ends with this exit code.
+fn output_of(janitor: Child, exit: i32) -> String {
+    let output = CommandOutput::after(janitor);
+    output.exit(exit);
+    output.out + &output.err
 }
 
 /// The anonymous volumes of a stack's containers.
@@ -125,12 +130,12 @@ fn anonymous(engine: &Engine, stack: &str) -> Vec<String> {
     mounts.split([',', '\n']).filter(|name| name.len() == 64).map(str::to_owned).collect()
 }
 
-fn zero_and_nothing_else(engine: &Engine) {
+fn dead_run_is_removed_and_nothing_else_is_touched(engine: &Engine) {
     let run = Run::dead(engine);
     let stack = run.stack.as_str();
     let (longer, beside, plain) = (format!("{stack}_extra"), format!("{stack}x"), format!("{stack}-more"));
-    engine.deploy("sweep-foreign.yml", &longer);
-    engine.deploy("sweep-foreign.yml", &beside);
+    engine.deploy("cleanup-foreign.yml", &longer);
+    engine.deploy("cleanup-foreign.yml", &beside);
     engine.running(&longer, 1);
     engine.running(&beside, 1);
     engine.secret(&format!("{plain}_pw_v1"));
@@ -154,16 +159,16 @@ fn zero_and_nothing_else(engine: &Engine) {
     };
     let (before, unnamed) = (portrait(), anonymous(engine, stack));
     assert_eq!(unnamed.len(), 2, "each container of `app` has one");
-    let would = said(started(run.janitor(engine).arg("--dry-run")), 0);
+    let would = output_of(started(run.janitor(engine).arg("--dry-run")), 0);
     assert!(would.contains(&format!("service {stack}_app")) && !would.contains("extra"), "{would}");
-    let first = run.swept(engine);
+    let first = run.clean_up(engine);
     assert!(first.contains("nothing left"), "{first}");
-    run.assert_zero(engine, &[&format!("{longer}_")]);
+    run.assert_nothing_left(engine, &[&format!("{longer}_")]);
     let volumes = engine.ask(&["volume", "ls", "--quiet"]);
     assert!(unnamed.iter().all(|name| !volumes.contains(name)), "anonymous volumes went with their containers");
     assert_eq!(portrait(), before, "others are as they were");
     let journal = fs::read(run.folder().join("events.jsonl")).unwrap();
-    let second = run.swept(engine);
+    let second = run.clean_up(engine);
     assert!(second.contains("1 runs looked at, 1 of them with nothing left from before"), "{second}");
     assert_eq!(fs::read(run.folder().join("events.jsonl")).unwrap(), journal, "a settled run is not written to");
     engine.take_to_zero(&longer);
@@ -174,7 +179,7 @@ fn zero_and_nothing_else(engine: &Engine) {
 }
 
 /// A janitor is killed three times: when it has taken the services, when the first container is gone, when the first network is.
-fn killed_janitor(engine: &Engine) {
+fn cleanup_of_a_killed_janitor_is_continued(engine: &Engine) {
     let run = Run::dead(engine);
     let stack = run.stack.as_str();
     let label = format!("label=com.docker.stack.namespace={stack}");
@@ -197,46 +202,46 @@ fn killed_janitor(engine: &Engine) {
             break;
         }
     }
-    run.swept(engine);
-    run.assert_zero(engine, &[]);
+    run.clean_up(engine);
+    run.assert_nothing_left(engine, &[]);
 }
 
-fn two_janitors(engine: &Engine) {
+fn janitors_at_once_clean_up_each_run_once(engine: &Engine) {
     let run = Run::dead(engine);
     let janitors: Vec<Child> = (0..3).map(|_| started(&mut run.janitor(engine))).collect();
-    let texts: Vec<String> = janitors.into_iter().map(|janitor| said(janitor, 0)).collect();
+    let texts: Vec<String> = janitors.into_iter().map(|janitor| output_of(janitor, 0)).collect();
     let swept = texts.iter().filter(|text| text.contains("removed in")).count();
     assert_eq!(swept, 1, "{texts:?}");
-    run.assert_zero(engine, &[]);
+    run.assert_nothing_left(engine, &[]);
 }
 
-fn held_by_somebody(engine: &Engine) {
+fn volume_held_by_a_foreign_container_is_named_and_left(engine: &Engine) {
     let run = Run::dead(engine);
     let (stack, holder) = (run.stack.as_str(), format!("holder-{}", run.id.token()));
     let volume = format!("{stack}_data:/data");
     engine.ask(&["run", "--detach", "--name", &holder, "--volume", &volume, engine.image(), "sleep", "600"]);
-    let text = said(started(&mut run.janitor(engine)), 4);
+    let text = output_of(started(&mut run.janitor(engine)), 4);
     assert!(text.contains(&format!("volume {stack}_data: used by container {holder}")), "{text}");
     assert_eq!(engine.left_of(stack, &[]), format!("volume {stack}_data\nlabelled volume {stack}_data\n"));
     assert!(engine.ok(&["container", "inspect", &holder]), "it is not ours to remove");
     assert!(engine.ok(&["config", "inspect", &format!("taster-{}", run.id)]), "the marker stays as long as there is a rest");
     assert!(engine.ok(&["container", "rm", "--force", &holder]));
-    run.swept(engine);
-    run.assert_zero(engine, &[]);
+    run.clean_up(engine);
+    run.assert_nothing_left(engine, &[]);
 }
 
-fn living_run(engine: &Engine) {
+fn living_run_is_left_alone(engine: &Engine) {
     let (run, journal) = Run::started(engine);
-    let text = run.swept(engine);
+    let text = run.clean_up(engine);
     assert!(text.contains("alive"), "{text}");
     assert!(run.env_file().exists() && engine.ok(&["config", "inspect", &format!("taster-{}", run.id)]));
     drop(journal);
-    run.swept(engine);
-    run.assert_zero(engine, &[]);
+    run.clean_up(engine);
+    run.assert_nothing_left(engine, &[]);
 }
 
 /// A run is killed and its child, in a session of its own as under a terminal, goes on making secrets.
-fn child_goes_on(engine: &Engine) {
+fn living_child_of_a_dead_run_is_ended_first(engine: &Engine) {
     let (run, journal) = Run::started(engine);
     let script = format!(
         "i=0; while [ $i -lt 300 ]; do i=$((i+1)); echo x | docker secret create {}_made$i - || sleep 0.1; done",
@@ -251,20 +256,20 @@ fn child_goes_on(engine: &Engine) {
     drop(journal);
     until("the child has made something", || engine.left_of(&run.stack, &[]).contains("_made3"));
     assert!(child.try_wait().unwrap().is_none(), "it lives when the janitor comes");
-    run.swept(engine);
+    run.clean_up(engine);
     assert!(child.try_wait().unwrap().is_some(), "the janitor has ended it");
-    run.assert_zero(engine, &[]);
+    run.assert_nothing_left(engine, &[]);
 }
 
-fn twelve(engine: &Engine) {
+fn twelve_slow_services_are_not_waited_for(engine: &Engine) {
     let (run, journal) = Run::started(engine);
-    engine.deploy("sweep-twelve.yml", &run.stack);
+    engine.deploy("cleanup-twelve.yml", &run.stack);
     engine.running(&run.stack, 12);
     drop(journal);
     let started = Instant::now();
-    run.swept(engine);
+    run.clean_up(engine);
     let took = started.elapsed();
-    run.assert_zero(engine, &[]);
+    run.assert_nothing_left(engine, &[]);
     // Each service alone takes eight seconds to stop when it is asked to, and Swarm asks them nearly one after another.
     assert!(took < Duration::from_secs(30), "{took:?}");
 }

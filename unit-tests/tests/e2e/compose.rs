@@ -1,4 +1,4 @@
-//! The resolver on a real Swarm: what it says of a recipe is what Docker made of it, and recordings are what Docker says today.
+//! The resolver on a real Swarm: it resolves a recipe as Docker does, and the recordings match the present Docker.
 
 use std::{collections::BTreeMap, path::Path, process::Command};
 
@@ -14,20 +14,25 @@ use harness::{
 use libtest_mimic::Trial;
 use sandbox::home::Home;
 use unit_tests::{
-    engine::{Engine, Test, printed, trials},
+    engine::{Engine, printed},
     sandbox_fixture,
 };
 
-use super::abra::block_on;
+use crate::{
+    abra::block_on,
+    trials::{e2e_tests, on_engine},
+};
 
-/// All tests of this file.
+/// The tests of this file.
 pub(crate) fn tests(engine: &Engine) -> Vec<Trial> {
-    let tests: &[Test] = &[
-        ("compose::every_recipe_is_live_as_its_files_are_resolved", recipes_are_as_resolved),
-        ("compose::a_change_of_what_is_live_is_found", changes_are_found),
-        ("compose::docker_makes_of_the_cases_what_was_recorded", recordings_hold),
-    ];
-    trials(engine, tests)
+    on_engine(
+        engine,
+        &e2e_tests![
+            every_recipe_runs_as_its_files_are_resolved,
+            change_of_a_live_service_is_found,
+            docker_resolves_the_cases_as_recorded,
+        ],
+    )
 }
 
 fn git(repository: &Path, args: &[&str]) -> String {
@@ -87,7 +92,7 @@ fn live(engine: &Engine, tree: &Tree, stack: &str) -> (Resolved, BTreeMap<Servic
     (resolved, live)
 }
 
-fn recipes_are_as_resolved(engine: &Engine) {
+fn every_recipe_runs_as_its_files_are_resolved(engine: &Engine) {
     let home = Home::at(sandbox_fixture::env().sandbox());
     for recipe in sandbox::recipes::all() {
         let tree = tree(&home.recipes().join(&recipe));
@@ -124,7 +129,7 @@ fn files(compose: &str) -> Tree {
     files.into_iter().map(|(path, entry)| (path.to_owned(), entry)).collect()
 }
 
-fn changes_are_found(engine: &Engine) {
+fn change_of_a_live_service_is_found(engine: &Engine) {
     engine.on_a_stack(|stack| {
         let (resolved, live) = live(engine, &files(COMPOSE), stack);
         assert_eq!(calibrate(&resolved, &live, Kernel::Ipvs), []);
@@ -151,7 +156,7 @@ fn changes_are_found(engine: &Engine) {
 }
 
 /// A client of another version may print the same otherwise; what counts is the files' content, version by version.
-fn recordings_hold(engine: &Engine) {
+fn docker_resolves_the_cases_as_recorded(engine: &Engine) {
     let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("compose");
     if !engine.ok(&["stack", "config", "--help"]) {
         panic!("this docker client has no `docker stack config`; the recordings cannot be made again with it");

@@ -22,7 +22,7 @@ use crate::{
 };
 
 const BUDGET: Duration = Duration::from_secs(60);
-/// What shell lines can call: a shell line in the app's container, and a label more for the app's service. An early update
+/// Functions for shell lines: a shell line in the app's container, and a label more for the app's service. An early update
 /// replaces the task even when only a label changes, so the engine is asked whether one runs that is up to date.
 const PRELUDE: &str = r#"
 inside() { docker exec "$(docker ps -q --filter "label=com.docker.swarm.service.name=${STACK}_app")" sh -c "$1"; }
@@ -49,7 +49,7 @@ struct Case {
     name: String,
     fact: String,
     trust: Trust,
-    world: Inventory,
+    world: Given,
     step: Vec<Step>,
 }
 
@@ -63,10 +63,10 @@ enum Trust {
     Inf,
 }
 
-/// Each holds what those before it do.
+/// The state that a case starts from. Each has everything that those before it have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Inventory {
+pub(crate) enum Given {
     Empty,
     Recipe,
     App,
@@ -128,12 +128,12 @@ fn trial(case: Case, engine: Option<Engine>) -> Trial {
     Trial::test(name, move || {
         let place = Place::new();
         let _cleanup = engine.as_ref().map(|engine| (Forget(engine, place.domain()), Cleanup(engine, place.stack())));
-        let world = Prepared::new(&place);
-        world.prepare(case.world)?;
-        let told = |at: usize, problem: String| {
+        let prepared = Prepared::new(&place);
+        prepared.prepare(case.world)?;
+        let failed = |at: usize, problem: String| {
             Failed::from(format!("step {}: {problem}\n(docs/reference/abra.md {}, trust {:?})", at + 1, case.fact, case.trust))
         };
-        case.step.iter().enumerate().try_for_each(|(at, step)| world.take(step).map_err(|problem| told(at, problem)))
+        case.step.iter().enumerate().try_for_each(|(at, step)| prepared.take(step).map_err(|problem| failed(at, problem)))
     })
 }
 
@@ -157,26 +157,26 @@ impl<'a> Prepared<'a> {
         Self { place, abra: setup.abra, env }
     }
 
-    pub(crate) fn prepare(&self, world: Inventory) -> Result<(), String> {
+    pub(crate) fn prepare(&self, given: Given) -> Result<(), String> {
         let dir = self.place.abra_dir();
         for folder in ["servers/default", "recipes", "cwd"] {
             fs::create_dir_all(dir.join(folder)).unwrap();
         }
-        if world >= Inventory::Recipe {
+        if given >= Given::Recipe {
             let source = self.place.home().join("recipes/small");
             git(&dir.join("recipes"), &["clone", "--quiet", source.to_str().unwrap(), "small"]);
         }
         let commands = [
-            (Inventory::App, "-n -o app new -C -s default -D {app} small"),
-            (Inventory::Secrets, "-n -o app secret generate -C -m --all {app}"),
-            (Inventory::Deployed, "-n -o app deploy -C -c -D {app}"),
+            (Given::App, "-n -o app new -C -s default -D {app} small"),
+            (Given::Secrets, "-n -o app secret generate -C -m --all {app}"),
+            (Given::Deployed, "-n -o app deploy -C -c -D {app}"),
         ];
-        for (level, words) in commands.into_iter().filter(|(level, _)| *level <= world) {
+        for (level, words) in commands.into_iter().filter(|(level, _)| *level <= given) {
             let args = Some(words.split(' ').map(str::to_owned).collect());
             let step = Step { args, run: None, terminal: true, exit: Exit::Code(0), says: vec![], never: vec![], stderr: true };
-            self.take(&step).map_err(|problem| format!("the world {level:?} cannot be made: {problem}"))?;
+            self.take(&step).map_err(|problem| format!("the state {level:?} cannot be made: {problem}"))?;
         }
-        if world == Inventory::Deployed {
+        if given == Given::Deployed {
             let filter = format!("label=com.docker.stack.namespace={}", self.place.stack());
             let running = || {
                 let listed = Command::new("docker").args(["ps", "-q", "--filter", &filter]).output().unwrap();

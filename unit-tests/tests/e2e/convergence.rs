@@ -1,69 +1,85 @@
-//! The judge on a real Swarm, as `taster look` shows it: what it says of stacks that settle, that do not, and of updates.
+//! Convergence on a real Swarm, as `taster status` shows it: stacks that settle, stacks that fail, and updates.
 
 use std::net::TcpListener;
 
 use libtest_mimic::Trial;
 use unit_tests::{
-    engine::{Engine, Test, trials, until},
+    command_output::{CommandOutput, started},
+    engine::{Engine, until},
     stacks::stack_file,
-    test_env::{CommandOutput, started},
 };
 
-/// All tests of this file.
+use crate::trials::{e2e_tests, on_engine};
+
+/// The tests of this file.
 pub(crate) fn tests(engine: &Engine) -> Vec<Trial> {
-    let tests: &[Test] = &[
-        ("convergence::an_identical_redeploy_in_mid_roll_settles_on_the_new_spec", redeployed_in_mid_roll),
-        ("convergence::an_update_that_swarm_takes_back_is_no_success", rolled_back),
-        ("convergence::a_paused_update_is_not_waited_for", paused),
-        ("convergence::start_first_waits_for_its_own_host_port_in_vain", own_host_port),
-        ("convergence::a_healthy_service_settles", healthy),
-        ("convergence::a_crash_loop_is_named_with_exit_and_last_lines", crash_loop),
-        ("convergence::a_one_shot_settles_with_its_end", one_shot),
-        ("convergence::an_exit_with_0_that_nobody_restarts_is_a_failure", exited_for_good),
-        ("convergence::a_global_service_without_a_node_is_a_failure", no_node),
-        ("convergence::no_replica_wanted_is_settled_at_once", no_replica),
-        ("convergence::an_unknown_stack_is_told_with_those_that_exist", unknown),
-    ];
-    trials(engine, tests)
+    on_engine(
+        engine,
+        &e2e_tests![
+            identical_redeploy_during_a_roll_settles_on_the_new_spec,
+            update_that_swarm_rolls_back_fails,
+            paused_update_fails_at_once,
+            start_first_with_a_host_port_fails,
+            healthy_service_settles,
+            crash_loop_fails_with_exit_code_and_last_lines,
+            one_shot_settles_at_its_end,
+            exit_0_without_a_restart_fails,
+            global_service_without_a_node_fails,
+            zero_replicas_settle_at_once,
+            unknown_stack_is_refused_with_the_known_ones,
+        ],
+    )
 }
 
-/// What `taster look` tells of the stack.
-fn look(engine: &Engine, stack: &str, more: &[&str]) -> CommandOutput {
+/// The output of `taster status` on the stack.
+fn status(engine: &Engine, stack: &str, more: &[&str]) -> CommandOutput {
     let socket = engine.socket().display().to_string();
-    let mut taster = engine.taster(&["look", stack, "--budget", "60", "--engine", &socket]);
+    let mut taster = engine.taster(&["status", stack, "--budget", "60", "--engine", &socket]);
     CommandOutput::after(started(taster.args(more)))
 }
 
-/// Deploys a stack and asserts how `taster look` ends on it and what it says.
-fn told(engine: &Engine, file: &str, exit: i32, words: &[&str]) {
+/// The output of `taster status` on a stack deployed from this file.
+fn status_of(engine: &Engine, file: &str) -> CommandOutput {
     engine.on_a_stack(|stack| {
         engine.deploy(file, stack);
-        look(engine, stack, &[]).assert(exit, words);
-    });
+        status(engine, stack, &[])
+    })
 }
 
-fn healthy(engine: &Engine) {
-    told(engine, "healthy.yml", 0, &["all 1 services are up", "settled, stable since"]);
+fn healthy_service_settles(engine: &Engine) {
+    let output = status_of(engine, "healthy.yml");
+
+    output.exit(0).says("all 1 services are up").says("settled, stable since");
 }
 
-fn crash_loop(engine: &Engine) {
-    told(engine, "crash-loop.yml", 1, &["failed (recipe)", "exited with 3; 3 times", "its last lines:\n  cannot open database"]);
+fn crash_loop_fails_with_exit_code_and_last_lines(engine: &Engine) {
+    let output = status_of(engine, "crash-loop.yml");
+
+    output.exit(1).says("failed (recipe)").says("exited with 3; 3 times").says("its last lines:\n  cannot open database");
 }
 
-fn one_shot(engine: &Engine) {
-    told(engine, "one-shot.yml", 0, &["settled"]);
+fn one_shot_settles_at_its_end(engine: &Engine) {
+    let output = status_of(engine, "one-shot.yml");
+
+    output.exit(0).says("settled");
 }
 
-fn exited_for_good(engine: &Engine) {
-    told(engine, "exited-for-good.yml", 1, &["exited with 0, and its restart policy never starts it again", "  bye"]);
+fn exit_0_without_a_restart_fails(engine: &Engine) {
+    let output = status_of(engine, "exited-for-good.yml");
+
+    output.exit(1).says("exited with 0, and its restart policy never starts it again").says("  bye");
 }
 
-fn no_node(engine: &Engine) {
-    told(engine, "no-node.yml", 1, &["a global service without any task: no node satisfies its placement"]);
+fn global_service_without_a_node_fails(engine: &Engine) {
+    let output = status_of(engine, "no-node.yml");
+
+    output.exit(1).says("a global service without any task: no node satisfies its placement");
 }
 
-fn no_replica(engine: &Engine) {
-    told(engine, "zero.yml", 0, &["settled"]);
+fn zero_replicas_settle_at_once(engine: &Engine) {
+    let output = status_of(engine, "zero.yml");
+
+    output.exit(0).says("settled");
 }
 
 /// A stack whose new tasks Swarm watches for long enough to see them fail, also on a machine that has much else to do.
@@ -71,7 +87,7 @@ fn watched_for_long(file: &str) -> String {
     stack_file(file).replace("monitor: 5s", "monitor: 60s").replace("monitor: 10s", "monitor: 60s")
 }
 
-fn rolled_back(engine: &Engine) {
+fn update_that_swarm_rolls_back_fails(engine: &Engine) {
     engine.on_a_stack(|stack| {
         engine.submit(&watched_for_long("rolled-back-1.yml"), stack);
         let label = format!("label=com.docker.stack.namespace={stack}");
@@ -79,21 +95,26 @@ fn rolled_back(engine: &Engine) {
             !engine.ask(&["container", "ls", "--quiet", "--filter", &label, "--filter", "health=healthy"]).is_empty()
         });
         engine.submit(&watched_for_long("rolled-back-2.yml"), stack);
-        look(engine, stack, &["--upgrade"]).assert(1, &["failed (recipe)", "Swarm rolled the update back"]);
+
+        let output = status(engine, stack, &["--upgrade"]);
+
+        output.exit(1).says("failed (recipe)").says("Swarm rolled the update back");
     });
 }
 
-fn paused(engine: &Engine) {
+fn paused_update_fails_at_once(engine: &Engine) {
     engine.on_a_stack(|stack| {
         engine.submit(&watched_for_long("paused-1.yml"), stack);
         engine.running(stack, 3);
         engine.submit(&watched_for_long("paused-2.yml"), stack);
-        let said = look(engine, stack, &["--upgrade"]);
-        said.assert(1, &["Swarm paused the update and nothing will continue it", "  broken"]);
+
+        let output = status(engine, stack, &["--upgrade"]);
+
+        output.exit(1).says("Swarm paused the update and nothing will continue it").says("  broken");
     });
 }
 
-fn own_host_port(engine: &Engine) {
+fn start_first_with_a_host_port_fails(engine: &Engine) {
     // The number in the file may be taken on this machine; the socket that finds a free one is closed before it is used.
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
     let text = |file: &str| stack_file(file).replace("18980", &free);
@@ -101,13 +122,15 @@ fn own_host_port(engine: &Engine) {
         engine.submit(&text("host-port-1.yml"), stack);
         engine.running(stack, 1);
         engine.submit(&text("host-port-2.yml"), stack);
-        let said = look(engine, stack, &["--upgrade"]);
-        said.assert(1, &[&format!("host port {free}/tcp is held by its own old task")]);
+
+        let output = status(engine, stack, &["--upgrade"]);
+
+        output.exit(1).says(&format!("host port {free}/tcp is held by its own old task"));
     });
 }
 
-/// The engine forgets its word on the update then, while the roll goes on.
-fn redeployed_in_mid_roll(engine: &Engine) {
+/// The engine drops its update status then, while the roll goes on.
+fn identical_redeploy_during_a_roll_settles_on_the_new_spec(engine: &Engine) {
     engine.on_a_stack(|stack| {
         engine.deploy("five-1.yml", stack);
         engine.running(stack, 5);
@@ -119,19 +142,24 @@ fn redeployed_in_mid_roll(engine: &Engine) {
         until("the roll has begun", || running().contains("sleep 10001"));
         assert!(running().contains("sleep 10000"), "it has not ended yet");
         engine.deploy("five-2.yml", stack);
-        let word =
+        let update =
             engine.ask(&["service", "inspect", &format!("{stack}_app"), "--format", "{{with .UpdateStatus}}{{.State}}{{end}}"]);
-        assert_eq!(word, "", "the engine says nothing of the roll");
-        look(engine, stack, &["--upgrade"]).assert(0, &["settled"]);
+        assert_eq!(update, "", "the engine has no update status");
+
+        let output = status(engine, stack, &["--upgrade"]);
+
+        output.exit(0).says("settled");
         assert_eq!(running().matches("sleep 10001").count(), 5, "{}", running());
         assert!(!running().contains("sleep 10000"), "{}", running());
     });
 }
 
-fn unknown(engine: &Engine) {
+fn unknown_stack_is_refused_with_the_known_ones(engine: &Engine) {
     engine.on_a_stack(|stack| {
         engine.deploy("zero.yml", stack);
-        let said = look(engine, "nobodys_stack", &[]);
-        said.assert(3, &["there is no stack nobodys_stack on this Swarm", "there are: ", stack]);
+
+        let output = status(engine, "nobodys_stack", &[]);
+
+        output.exit(3).says("there is no stack nobodys_stack on this Swarm").says("there are: ").says(stack);
     });
 }

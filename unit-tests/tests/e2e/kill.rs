@@ -1,12 +1,13 @@
-//! Runs that are killed outright, with all that is in their group. Their guardians take them to zero.
+//! Runs that are killed outright, with their whole process group. Their guardians clean up after them.
 //!
-//! `TASTER_KILLS=40 TASTER_KILL_RECIPE=ghost cargo test -p unit-tests --test e2e kill::a_run` kills more of them, of another recipe, and
-//! prints how long each took to zero. Without it some runs of an app are killed that ignores its end, has a minute for it, and has an
+//! `TASTER_KILLS=40 TASTER_KILL_RECIPE=ghost cargo test -p unit-tests --test e2e kill::run` kills forty runs of another recipe and prints how
+//! long each took until nothing was left. Without it some runs are killed of an app that ignores its end, has a minute for it, and has an
 //! anonymous volume.
 
 use std::{
     fs,
     os::unix::process::CommandExt,
+    path::{Path, PathBuf},
     process::{Child, Command},
     sync::Mutex,
     thread,
@@ -16,161 +17,172 @@ use std::{
 use harness::model::names::{Domain, StackName};
 use libtest_mimic::Trial;
 use unit_tests::{
+    command_output::{CommandOutput, signal, started},
     engine::until,
     sandbox_fixture::SandboxFixture,
     stacks::{fresh_run, stack_of},
-    test_env::{CommandOutput, TestEnv, ended, journal, results, run_id, signal, started},
+    test_env::{TestEnv, journal, results, run_id},
+    test_run::Outcome::Green,
 };
 
-use super::runs::on_stages;
+use crate::{
+    print_notice,
+    trials::{e2e_tests, in_env},
+};
 
 /// The tests of this file.
 pub(crate) fn tests(fixture: Option<&SandboxFixture>) -> Vec<Trial> {
-    on_stages(
-        fixture,
-        &[
-            ("kill::a_run_that_is_killed_anywhere_is_taken_to_zero_by_its_guardian", anywhere),
-            ("kill::a_guardian_that_is_lost_is_replaced_and_told", guardian_lost),
-        ],
-    )
+    in_env(fixture, &e2e_tests![run_killed_at_any_moment_is_cleaned_up_by_its_guardian, lost_guardian_is_replaced_with_a_warning])
 }
 
-/// How many runs are killed beside each other, and how many at all when nobody says it.
-const BESIDE: u32 = 4;
-/// What is killed when nobody says it.
+/// How many runs are killed at the same time, and half of how many in all by default.
+const AT_ONCE: u32 = 4;
+/// The recipe that is killed by default.
 const RECIPE: &str = "hello-grace";
-/// The longest that it may take from a death to zero. Only who asks for the figures has a machine to himself that is held to it.
-const TO_ZERO: Duration = Duration::from_secs(10);
-/// How long a run of [`RECIPE`] takes, about. Who asks for the figures has it measured.
-const WHOLE: Duration = Duration::from_secs(28);
+/// The time limit from a kill until nothing is left. It holds only for a measurement, which has the machine to itself.
+const CLEANUP_LIMIT: Duration = Duration::from_secs(10);
+/// About how long a run of [`RECIPE`] takes. A measurement finds it out first.
+const RUN_LASTS: Duration = Duration::from_secs(28);
 
-fn asked(name: &str) -> Option<String> {
+fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-fn anywhere(env: &TestEnv<'_>) {
-    let figures = asked("TASTER_KILLS");
-    let kills: u32 = figures.as_ref().map_or(2 * BESIDE, |kills| kills.parse().unwrap());
-    let recipe = asked("TASTER_KILL_RECIPE").unwrap_or_else(|| RECIPE.to_owned());
-    let path = (recipe == RECIPE).then(|| with_an_anonymous_volume(env));
-    let whole = figures.as_ref().map_or(WHOLE, |_| untouched(env, &recipe, path.as_deref()));
+fn run_killed_at_any_moment_is_cleaned_up_by_its_guardian(env: &TestEnv<'_>) {
+    let measured = variable("TASTER_KILLS");
+    let kills: u32 = measured.as_ref().map_or(2 * AT_ONCE, |kills| kills.parse().unwrap());
+    let recipe = variable("TASTER_KILL_RECIPE").unwrap_or_else(|| RECIPE.to_owned());
+    let folder = (recipe == RECIPE).then(|| with_an_anonymous_volume(env));
+    let lasts = measured.as_ref().map_or(RUN_LASTS, |_| duration_of_runs(env, &recipe, folder.as_deref()));
     let engine = &env.fixture.engine;
     let foreign = format!("{}_other", stack_of(&fresh_run()));
-    engine.deploy("sweep-foreign.yml", &foreign);
+    engine.deploy("cleanup-foreign.yml", &foreign);
     engine.running(&foreign, 1);
     let portrait = || {
         let named = |rest: &str| format!("{foreign}_{rest}");
         let (service, data, settings, password) = (named("app"), named("data"), named("settings_v1"), named("password_v1"));
         engine.portrait(&[("service", &service), ("volume", &data), ("config", &settings), ("secret", &password)])
     };
-    let before = portrait();
-    let drawn = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().subsec_millis();
-    // The points are spread over the whole run, each moved by a part of the distance that no one chose.
-    let point = |number: u32| (whole * number + whole * drawn / 1000) / kills;
-    let nameless = env.fixture.engine.nameless();
+    let (before, nameless) = (portrait(), engine.nameless());
+    // The moments are spread over the whole run, all moved by the same random part of their distance.
+    let offset = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().subsec_millis();
+    let moment = |number: u32| (lasts * number + lasts * offset / 1000) / kills;
     let took: Mutex<Vec<(Duration, Duration)>> = Mutex::default();
-    for first in (0..kills).step_by(BESIDE as usize) {
+
+    for first in (0..kills).step_by(AT_ONCE as usize) {
         thread::scope(|scope| {
-            for number in first..(first + BESIDE).min(kills) {
-                let (recipe, path, took) = (&recipe, path.as_deref(), &took);
+            for number in first..(first + AT_ONCE).min(kills) {
+                let (recipe, folder, took) = (&recipe, folder.as_deref(), &took);
                 scope.spawn(move || {
-                    let zero = killed_at(&TestEnv::new(env.fixture), recipe, path, point(number));
-                    took.lock().unwrap().extend(zero.map(|zero| (point(number), zero)));
+                    let cleanup = kill_at(&TestEnv::new(env.fixture), recipe, folder, moment(number));
+                    took.lock().unwrap().extend(cleanup.map(|cleanup| (moment(number), cleanup)));
                 });
             }
         });
     }
+
     let took = took.into_inner().unwrap();
-    for (point, zero) in &took {
-        super::tell(&format!("{recipe} killed after {:>5.2} s: zero after {:.2} s", point.as_secs_f64(), zero.as_secs_f64()));
+    for (moment, cleanup) in &took {
+        let (moment, cleanup) = (moment.as_secs_f64(), cleanup.as_secs_f64());
+        print_notice(&format!("{recipe} killed after {moment:>5.2} s: nothing left after {cleanup:.2} s"));
     }
-    let late: Vec<_> = took.iter().filter(|(_, zero)| *zero > TO_ZERO).collect();
-    assert!(figures.is_none() || late.is_empty(), "later than {TO_ZERO:?}: {late:?}");
-    until("no anonymous volume is left", || env.fixture.engine.nameless().is_subset(&nameless));
-    assert_eq!(portrait(), before, "others are as they were");
+    let late: Vec<_> = took.iter().filter(|(_, cleanup)| *cleanup > CLEANUP_LIMIT).collect();
+    assert!(measured.is_none() || late.is_empty(), "later than {CLEANUP_LIMIT:?}: {late:?}");
+    until("no anonymous volume is left", || engine.nameless().is_subset(&nameless));
+    assert_eq!(portrait(), before, "the foreign stack is unchanged");
     engine.take_to_zero(&foreign);
 }
 
 /// A folder with the recipe, whose app also has a volume without a name.
-fn with_an_anonymous_volume(env: &TestEnv<'_>) -> String {
+fn with_an_anonymous_volume(env: &TestEnv<'_>) -> PathBuf {
     let copy = env.copy_of(RECIPE);
     let file = copy.join("compose.yml");
     let (text, named) = (fs::read_to_string(&file).unwrap(), "      - posts:/data\n");
     assert!(text.contains(named), "{text}");
     fs::write(&file, text.replacen(named, &format!("{named}      - /scratch\n"), 1)).unwrap();
-    copy.display().to_string()
+    copy
 }
 
-/// A run in a group of its own.
-fn in_a_group(env: &TestEnv<'_>, recipe: &str, path: Option<&str>) -> Child {
-    let path = path.map(|path| ["--path", path]).into_iter().flatten();
-    let args: Vec<&str> = ["--recipe", recipe].into_iter().chain(path).collect();
-    started(env.taster(&args).process_group(0))
+/// A run in a process group for itself.
+fn start_in_a_group(env: &TestEnv<'_>, recipe: &str, folder: Option<&Path>) -> Child {
+    let mut taster = env.command(&["--recipe", recipe]);
+    if let Some(folder) = folder {
+        taster.arg("--path").arg(folder);
+    }
+    started(taster.process_group(0))
 }
 
-/// How long runs take that nobody kills, as many beside each other as will be killed.
-fn untouched(env: &TestEnv<'_>, recipe: &str, path: Option<&str>) -> Duration {
+/// How long undisturbed runs take, as many at the same time as are killed at the same time.
+fn duration_of_runs(env: &TestEnv<'_>, recipe: &str, folder: Option<&Path>) -> Duration {
     let started = Instant::now();
     thread::scope(|scope| {
-        for _ in 0..BESIDE {
+        for _ in 0..AT_ONCE {
             scope.spawn(|| {
                 let env = TestEnv::new(env.fixture);
-                CommandOutput::after(in_a_group(&env, recipe, path)).assert(0, &["green ("]);
-                env.assert_zero();
+                CommandOutput::after(start_in_a_group(&env, recipe, folder)).exit(0).says("green (");
+                env.assert_nothing_left();
             });
         }
     });
-    let whole = started.elapsed();
-    super::tell(&format!("{recipe}, {BESIDE} beside each other: {:.1} s", whole.as_secs_f64()));
-    whole
+    let lasts = started.elapsed();
+    print_notice(&format!("{recipe}, {AT_ONCE} at the same time: {:.1} s", lasts.as_secs_f64()));
+    lasts
 }
 
-/// Kills a run at this point of its life, and says how long it took until nothing was left of it.
-fn killed_at(env: &TestEnv<'_>, recipe: &str, path: Option<&str>, point: Duration) -> Option<Duration> {
-    let mut run = in_a_group(env, recipe, path);
-    thread::sleep(point);
-    let group = format!("-{}", run.id());
+/// Kills a run at this moment of its life. Returns how long it took until nothing was left, or nothing for a run that had ended before.
+fn kill_at(env: &TestEnv<'_>, recipe: &str, folder: Option<&Path>, moment: Duration) -> Option<Duration> {
+    let engine = &env.fixture.engine;
+    let mut taster = start_in_a_group(env, recipe, folder);
+    thread::sleep(moment);
+
     let killed = Instant::now();
-    // One that came to its end before is as good.
-    let _ = Command::new("kill").args(["-s", "KILL", "--", &group]).status();
-    let exit = run.wait().unwrap();
-    let folder = env.runs().pop()?;
-    let domain = Domain::of(&recipe.parse().unwrap(), &run_id(&folder), &"taster.test".parse().unwrap()).unwrap();
+    // The run may have ended before.
+    let _ = Command::new("kill").args(["-s", "KILL", "--", &format!("-{}", taster.id())]).status();
+    let exit = taster.wait().unwrap();
+
+    let run = env.runs().pop()?;
+    let domain = Domain::of(&recipe.parse().unwrap(), &run_id(&run), &"taster.test".parse().unwrap()).unwrap();
     let stack = StackName::of(&domain).to_string();
-    until(&format!("nothing is left of the run that was killed after {point:?}"), || {
-        env.fixture.engine.left_of(&stack, &[]).is_empty()
-    });
-    let zero = killed.elapsed();
-    until("its guardian is gone", || env.guardians().is_empty());
-    assert_eq!(env.fixture.engine.left_of(&stack, &[]), "");
-    assert_eq!(env.fixture.engine.folders_of(&stack), Vec::<String>::new());
-    env.assert_zero();
-    if exit.code().is_none() && journal(&folder).contains("run-started") {
-        let results = results(&folder);
-        // One that had come to its own end, and was only not gone yet, has told its own truth.
-        if journal(&folder).contains(r#""event":"run-finished""#) {
-            assert_eq!(results["claimed"], serde_json::json!([]), "after {point:?}: {results}");
-        } else {
-            assert_eq!(results["verdict"]["outcome"], "inconclusive", "after {point:?}: {results}");
-            assert!(results["verdict"].to_string().contains("the run was killed"), "after {point:?}: {results}");
-        }
-        assert!(folder.join("report.html").exists() && folder.join("junit.xml").exists());
+    until(&format!("nothing is left of the run that was killed after {moment:?}"), || engine.left_of(&stack, &[]).is_empty());
+    let cleanup = killed.elapsed();
+    env.until_guardians_end();
+    assert_eq!(engine.left_of(&stack, &[]), "");
+    assert_eq!(engine.folders_of(&stack), Vec::<String>::new());
+    env.assert_nothing_left();
+    if exit.code().is_none() && journal(&run).contains("run-started") {
+        assert_results_of_a_killed_run(&run, moment);
     }
-    exit.code().is_none().then_some(zero)
+    exit.code().is_none().then_some(cleanup)
 }
 
-/// It is ended twice; the run says so, has another one each time, and comes to its own end.
-fn guardian_lost(env: &TestEnv<'_>) {
-    let run = env.start(&["--recipe", "hello"]);
-    // There is no claim before the guardian is ready.
-    env.reached(r#""event":"claimed""#);
+fn assert_results_of_a_killed_run(run: &Path, moment: Duration) {
+    let results = results(run);
+    // A run that was killed after its end has written its own results.
+    if journal(run).contains(r#""event":"run-finished""#) {
+        assert_eq!(results["claimed"], serde_json::json!([]), "after {moment:?}: {results}");
+    } else {
+        assert_eq!(results["verdict"]["outcome"], "inconclusive", "after {moment:?}: {results}");
+        assert!(results["verdict"].to_string().contains("the run was killed"), "after {moment:?}: {results}");
+    }
+    assert!(run.join("report.html").exists() && run.join("junit.xml").exists());
+}
+
+/// The guardian is killed twice; the run starts another one each time and comes to its end.
+fn lost_guardian_is_replaced_with_a_warning(env: &TestEnv<'_>) {
+    let mut run = env.run("hello").start();
+    // No claim precedes the guardian.
+    run.reached(r#""event":"claimed""#);
+
     for times in 1..=2 {
         signal(env.guardians()[0], "KILL");
-        let told = || journal(&env.only_run()).matches("another one is started").count();
-        until("it has another one", || told() == times);
+        until("there is another guardian", || journal(&run.folder()).matches("another one is started").count() == times);
     }
-    let told = ended(run);
-    told.assert(0, &["the guardian of the run ended", "another one is started", "green (install, upgrade"]);
-    until("the last one is gone", || env.guardians().is_empty());
-    env.assert_zero();
+
+    let run = run.expect(Green);
+    run.says("the guardian of the run ended")
+        .says("another one is started")
+        .says("green (install, upgrade")
+        .says("left behind: nothing");
+    env.until_guardians_end();
+    env.assert_nothing_left();
 }

@@ -19,28 +19,31 @@ use sandbox::{
     recipes,
 };
 
+use crate::trials::{Named, e2e_tests, trial};
+
 /// The tests of this file.
 pub(crate) fn tests() -> Vec<Trial> {
-    vec![
-        Trial::test("local_sandbox::an_app_is_reached_by_its_labels_and_nothing_is_left", || told(an_app_is_reached)),
-        Trial::test("local_sandbox::a_port_that_is_taken_is_named_with_who_has_it", || told(a_port_is_taken)),
-        Trial::test("local_sandbox::the_backup_service_comes_back_with_its_snapshots", || told(backups_are_kept)),
-        Trial::test("local_sandbox::an_image_that_lost_its_name_goes_with_the_sandbox", || told(a_name_is_lost)),
-        Trial::test("local_sandbox::custom_html_serves_its_page_on_real_nginx", || told(custom_html)),
-    ]
+    let tests: [Named<fn(&LocalSandbox) -> Done>; 5] = e2e_tests![
+        app_is_reached_by_its_labels_and_nothing_is_left,
+        taken_port_is_named_with_its_process,
+        backup_service_comes_back_with_its_snapshots,
+        image_without_a_name_goes_with_the_sandbox,
+        custom_html_serves_its_page_on_real_nginx,
+    ];
+    tests.into_iter().map(|(name, test)| trial(name, move || in_a_sandbox(test))).collect()
 }
 
 type Done = Result<(), Failed>;
 
-/// A sandbox of the test's own.
-struct TestEnv {
+/// A sandbox for one test.
+struct LocalSandbox {
     home: Home,
     setup: Setup,
     prefix: String,
 }
 
-/// Runs a test on a env of its own and takes the env down, whatever came of it.
-fn told(test: fn(&TestEnv) -> Done) -> Done {
+/// Runs a test in a new sandbox and takes the sandbox down, also after a failure.
+fn in_a_sandbox(test: fn(&LocalSandbox) -> Done) -> Done {
     let folder = tempfile::tempdir()?;
     let free = || TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).map(|address| address.port());
     let (http, https) = (free()?, free()?);
@@ -60,23 +63,23 @@ fn told(test: fn(&TestEnv) -> Done) -> Done {
         ..Layout::default()
     };
     let setup = Setup { layout, exe: std::env::current_exe()?, abra: None };
-    let env = TestEnv { home: Home::at(folder.path()), setup, prefix };
-    let told = catch_unwind(AssertUnwindSafe(|| test(&env)));
+    let local = LocalSandbox { home: Home::at(folder.path()), setup, prefix };
+    let done = catch_unwind(AssertUnwindSafe(|| test(&local)));
     // A stack that does not go is no reason to leave the sandbox, too, and neither hides what the test says.
-    let removed = env.remove_stack();
-    let down = block(sandbox::down(&env.home, &mut |_| {}));
-    told.unwrap_or_else(|panic| resume_unwind(panic))?;
+    let removed = local.remove_stack();
+    let down = block(sandbox::down(&local.home, &mut |_| {}));
+    done.unwrap_or_else(|panic| resume_unwind(panic))?;
     removed?;
     down?;
     for list in [&["ps", "-aq"][..], &["network", "ls", "-q"], &["service", "ls", "-q"], &["volume", "ls", "-q"]] {
-        let filter = format!("name={}", env.prefix);
+        let filter = format!("name={}", local.prefix);
         let left = docker(&[list, &["--filter", &filter]].concat())?;
         expect(left.is_empty(), format!("docker {list:?} shows what is left: {left}"))?;
     }
     Ok(())
 }
 
-impl TestEnv {
+impl LocalSandbox {
     fn up(&self) -> Result<(Vec<String>, Duration), SandboxError> {
         let mut said = Vec::new();
         let up = block(sandbox::up(&self.home, &self.setup, &mut |progress| said.push(progress.what)))?;
@@ -159,52 +162,52 @@ impl TestEnv {
     }
 }
 
-fn an_app_is_reached(env: &TestEnv) -> Done {
-    let (said, _) = env.up()?;
+fn app_is_reached_by_its_labels_and_nothing_is_left(local: &LocalSandbox) -> Done {
+    let (said, _) = local.up()?;
     expect(said.iter().any(|line| line.contains("started the ingress")), format!("{said:?}"))?;
-    let (said, _) = env.up()?;
+    let (said, _) = local.up()?;
     expect(said.is_empty(), format!("a second up says {said:?}"))?;
-    let host = env.domain();
-    env.until_answer(&host, "/", "taster-ingress: no-route")?;
-    env.deploy("hello", "1.0.0+1.0.0")?;
-    env.until_answer(&host, "/", "<h1>hello 1.0.0</h1>")?;
-    env.until_answer(&format!("www-{host}"), "/health", "ok")?;
-    let outside = env.get("other.example", "/")?;
+    let host = local.domain();
+    local.until_answer(&host, "/", "taster-ingress: no-route")?;
+    local.deploy("hello", "1.0.0+1.0.0")?;
+    local.until_answer(&host, "/", "<h1>hello 1.0.0</h1>")?;
+    local.until_answer(&format!("www-{host}"), "/health", "ok")?;
+    let outside = local.get("other.example", "/")?;
     expect(!outside.contains("HTTP/"), format!("the certificate answers for a name outside the zone: {outside}"))?;
 
     // The ingress forgets its routes when it restarts, and the agent gives them again.
-    docker(&["restart", "-t", "0", &env.setup.layout.ingress_name()])?;
-    env.until_answer(&host, "/", "<h1>hello 1.0.0</h1>")?;
+    docker(&["restart", "-t", "0", &local.setup.layout.ingress_name()])?;
+    local.until_answer(&host, "/", "<h1>hello 1.0.0</h1>")?;
 
-    let agent = fs::read_to_string(env.home.ingress().join("agent.toml"))?;
+    let agent = fs::read_to_string(local.home.ingress().join("agent.toml"))?;
     let pid = agent.lines().find_map(|line| line.strip_prefix("pid = ")).ok_or("no pid in agent.toml")?;
     run(Command::new("kill").args(["-9", pid]))?;
     let mut said = Vec::new();
     until("up starts the agent that died", || {
-        said.extend(env.up()?.0);
+        said.extend(local.up()?.0);
         Ok(!said.is_empty())
     })?;
     expect(said == ["started the agent of the ingress"], format!("{said:?}"))?;
 
-    docker(&["service", "scale", "--detach", &format!("{}_app=0", env.stack())])?;
-    env.until_answer(&host, "/", "taster-ingress: backend")?;
-    docker(&["stack", "rm", &env.stack()])?;
-    env.until_answer(&host, "/", "taster-ingress: no-route")
+    docker(&["service", "scale", "--detach", &format!("{}_app=0", local.stack())])?;
+    local.until_answer(&host, "/", "taster-ingress: backend")?;
+    docker(&["stack", "rm", &local.stack()])?;
+    local.until_answer(&host, "/", "taster-ingress: no-route")
 }
 
-fn a_port_is_taken(env: &TestEnv) -> Done {
-    let taken = TcpListener::bind(("127.0.0.1", env.setup.layout.https))?;
-    let error = env.up().err().ok_or("up succeeded on a port that is taken")?;
+fn taken_port_is_named_with_its_process(local: &LocalSandbox) -> Done {
+    let taken = TcpListener::bind(("127.0.0.1", local.setup.layout.https))?;
+    let error = local.up().err().ok_or("up succeeded on a port that is taken")?;
     let me = format!("(process {})", std::process::id());
     expect(matches!(&error, SandboxError::PortTaken { by, .. } if by.ends_with(&me)), error.to_string())?;
     drop(taken);
-    env.up()?;
+    local.up()?;
     Ok(())
 }
 
-fn backups_are_kept(env: &TestEnv) -> Done {
-    let (said, _) = env.up()?;
-    let name = env.setup.layout.backup_name();
+fn backup_service_comes_back_with_its_snapshots(local: &LocalSandbox) -> Done {
+    let (said, _) = local.up()?;
+    let name = local.setup.layout.backup_name();
     let started = format!("started the backup service {name}");
     expect(said.contains(&started), format!("{said:?}"))?;
     // A container of a service that was removed is still there for a moment, and cannot be entered.
@@ -223,31 +226,31 @@ fn backups_are_kept(env: &TestEnv) -> Done {
     exec(&["/usr/bin/backup", "-h", "kept", "snapshots"])?;
     exec(&["restic", "backup", "--quiet", "--host", "kept", "/bin/sh"])?;
     docker(&["service", "rm", &name])?;
-    let (said, _) = env.up()?;
+    let (said, _) = local.up()?;
     expect(said == [started], format!("{said:?}"))?;
     let kept = exec(&["restic", "snapshots", "--compact"])?;
     expect(kept.contains("kept"), format!("the snapshots are {kept}"))
 }
 
-fn a_name_is_lost(env: &TestEnv) -> Done {
-    let tar = env.home.root().join("empty.tar");
+fn image_without_a_name_goes_with_the_sandbox(local: &LocalSandbox) -> Done {
+    let tar = local.home.root().join("empty.tar");
     fs::write(&tar, [0; 1024])?;
     let import = |label: &str| docker(&["import", "--change", &format!("LABEL {label}"), path(&tar)?]);
     let (ours, foreign) = (import("taster.sandbox=1")?, import("example.org=1")?);
-    env.up()?;
-    block(sandbox::down(&env.home, &mut |_| {}))?;
+    local.up()?;
+    block(sandbox::down(&local.home, &mut |_| {}))?;
     let there = |id: &str| docker(&["image", "inspect", id]).is_ok();
     let left = (there(&ours), there(&foreign));
     docker(&["image", "rm", &foreign])?;
     expect(left == (false, true), format!("ours and another's are there: {left:?}"))
 }
 
-fn custom_html(env: &TestEnv) -> Done {
-    env.up()?;
-    block(images::provide(&env.home, &recipes::images("custom-html"), &mut |_| {}))?;
-    env.deploy("custom-html", "1.10.0+1.22.1")?;
-    env.until_answer(&env.domain(), "/", "Welcome to nginx!")?;
-    env.until_answer(&env.domain(), "/", "server: nginx/1.22.1")
+fn custom_html_serves_its_page_on_real_nginx(local: &LocalSandbox) -> Done {
+    local.up()?;
+    block(images::provide(&local.home, &recipes::images("custom-html"), &mut |_| {}))?;
+    local.deploy("custom-html", "1.10.0+1.22.1")?;
+    local.until_answer(&local.domain(), "/", "Welcome to nginx!")?;
+    local.until_answer(&local.domain(), "/", "server: nginx/1.22.1")
 }
 
 fn block<T>(future: impl Future<Output = Result<T, SandboxError>>) -> Result<T, SandboxError> {

@@ -1,4 +1,5 @@
-//! Many runs, two at a time: nothing of them is left, and nothing grows. It takes minutes and wants the engine to itself, so it is asked for:
+//! Many runs, two at a time: nothing of them is left, and no process grows. The test takes minutes and needs the engine for itself, so it runs
+//! on request alone:
 //!
 //! `TASTER_SOAK=30 cargo test -p unit-tests --test e2e soak`
 
@@ -13,15 +14,19 @@ use unit_tests::{
     engine::{Engine, until},
     leak_trend::{Measured, Slack},
     sandbox_fixture::SandboxFixture,
-    test_env::{CommandOutput, TestEnv},
+    test_env::TestEnv,
+    test_run::Outcome::Green,
 };
 
-use super::{runs::on_stages, tell};
+use crate::{
+    print_notice,
+    trials::{e2e_tests, in_env},
+};
 
 /// The variable that says how many runs.
 const RUNS: &str = "TASTER_SOAK";
-/// The two that run beside each other, one of them with a published port.
-const BESIDE: [&str; 2] = ["hello", "hello-port"];
+/// The recipes that run at the same time, one of them with a published port.
+const RECIPES: [&str; 2] = ["hello", "hello-port"];
 /// The kinds of objects that are listed before and after.
 const KINDS: [(&str, &[&str]); 7] = [
     ("service", &[]),
@@ -37,38 +42,38 @@ const PROCESSES: [(&str, &str); 3] = [("dockerd", "dockerd"), ("agent", "sandbox
 
 /// The tests of this file.
 pub(crate) fn tests(fixture: Option<&SandboxFixture>) -> Vec<Trial> {
-    let asked = std::env::var_os(RUNS).is_some();
-    let tests = on_stages(fixture, &[("soak::many_runs_leave_nothing_and_nothing_grows", soak)]);
-    tests.into_iter().map(|test| test.with_ignored_flag(!asked)).collect()
+    let wanted = std::env::var_os(RUNS).is_some();
+    let tests = in_env(fixture, &e2e_tests![many_runs_leave_nothing_and_no_process_grows]);
+    tests.into_iter().map(|test| test.with_ignored_flag(!wanted)).collect()
 }
 
-/// What was measured, by what it is of, with its unit and how much it may differ.
-type Figures = BTreeMap<String, (&'static str, Slack, Measured)>;
+/// Measurements by their subject, each with its unit and how much it may grow.
+type Measurements = BTreeMap<String, (&'static str, Slack, Measured)>;
 
-fn soak(env: &TestEnv<'_>) {
+fn many_runs_leave_nothing_and_no_process_grows(env: &TestEnv<'_>) {
     let runs: usize = std::env::var(RUNS).ok().and_then(|runs| runs.parse().ok()).unwrap_or(30);
     let engine = &env.fixture.engine;
     // The first runs of an engine make it load what it keeps.
-    both(env);
+    run_both(env);
     let before = objects(engine);
-    let mut figures = Figures::new();
-    for _ in 0..runs.div_ceil(BESIDE.len()) {
-        for (recipe, disk) in both(env) {
-            add(&mut figures, format!("disk of a run of {recipe}"), "kB", Slack { percent: 10, flat: 16 }, disk);
+    let mut measurements = Measurements::new();
+    for _ in 0..runs.div_ceil(RECIPES.len()) {
+        for (recipe, disk) in run_both(env) {
+            add(&mut measurements, format!("disk of a run of {recipe}"), "kB", Slack { percent: 10, flat: 16 }, disk);
         }
         for (name, has) in PROCESSES {
             let pid = process(has).unwrap_or_else(|| panic!("{name} runs"));
-            add(&mut figures, format!("memory of {name}"), "kB", Slack { percent: 10, flat: 24 * 1024 }, memory(pid));
+            add(&mut measurements, format!("memory of {name}"), "kB", Slack { percent: 10, flat: 24 * 1024 }, memory(pid));
             let open = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count() as u64;
-            add(&mut figures, format!("descriptors of {name}"), "", Slack { percent: 0, flat: 8 }, open);
+            add(&mut measurements, format!("descriptors of {name}"), "", Slack { percent: 0, flat: 8 }, open);
         }
     }
-    for (what, (unit, _, measured)) in &figures {
+    for (what, (unit, _, measured)) in &measurements {
         let (first, last) = measured.ends().unwrap_or_default();
-        tell(&format!("{what:<34} {first:>9} {last:>9} {unit}"));
+        print_notice(&format!("{what:<34} {first:>9} {last:>9} {unit}"));
     }
     for (kind, names) in objects(engine) {
-        tell(&format!("{:<34} {:>9} {:>9}", format!("{kind}s"), before[kind].len(), names.len()));
+        print_notice(&format!("{:<34} {:>9} {:>9}", format!("{kind}s"), before[kind].len(), names.len()));
     }
     let more = || -> Vec<String> {
         let now = objects(engine);
@@ -76,27 +81,27 @@ fn soak(env: &TestEnv<'_>) {
     };
     until("there are no more objects than before", || more().is_empty());
     let grew: Vec<&String> =
-        figures.iter().filter(|(_, (_, slack, figures))| figures.grew(*slack)).map(|(what, _)| what).collect();
+        measurements.iter().filter(|(_, (_, slack, measurements))| measurements.grew(*slack)).map(|(what, _)| what).collect();
     assert!(grew.is_empty(), "these grew: {grew:?}");
 }
 
-fn add(figures: &mut Figures, what: String, unit: &'static str, slack: Slack, value: u64) {
-    figures.entry(what).or_insert_with(|| (unit, slack, Measured::default())).2.add(value);
+fn add(measurements: &mut Measurements, what: String, unit: &'static str, slack: Slack, value: u64) {
+    measurements.entry(what).or_insert_with(|| (unit, slack, Measured::default())).2.add(value);
 }
 
-/// Two runs beside each other, green and at zero, and the kB that each left in the state folder.
-fn both(env: &TestEnv<'_>) -> Vec<(&'static str, u64)> {
-    let stages = BESIDE.map(|recipe| (recipe, TestEnv::new(env.fixture)));
-    let running = stages.each_ref().map(|(recipe, env)| env.start(&["--recipe", recipe]));
+/// Performs two runs at the same time. Returns the kB that each left in the state folder.
+fn run_both(env: &TestEnv<'_>) -> Vec<(&'static str, u64)> {
+    let envs = RECIPES.map(|recipe| (recipe, TestEnv::new(env.fixture)));
+    let running = envs.each_ref().map(|(recipe, env)| env.run(recipe).start());
     for run in running {
-        CommandOutput::after(run).assert(0, &["green (", "left behind: nothing"]);
+        run.expect(Green).says("left behind: nothing");
     }
-    let told = |(recipe, env): (&'static str, TestEnv<'_>)| {
-        until("its guardian is gone", || env.guardians().is_empty());
-        env.assert_zero();
-        (recipe, room_of(&env.path().join("taster")) / 1024)
+    let left = |(recipe, env): &(&'static str, TestEnv<'_>)| {
+        env.until_guardians_end();
+        env.assert_nothing_left();
+        (*recipe, size_of(&env.path().join("taster")) / 1024)
     };
-    stages.into_iter().map(told).collect()
+    envs.iter().map(left).collect()
 }
 
 /// The names of all objects of the engine, by kind.
@@ -128,9 +133,9 @@ fn memory(pid: u32) -> u64 {
 }
 
 /// The bytes of all files in a folder.
-fn room_of(folder: &Path) -> u64 {
+fn size_of(folder: &Path) -> u64 {
     let entries = fs::read_dir(folder).unwrap().flatten();
     entries
-        .map(|entry| if entry.path().is_dir() { room_of(&entry.path()) } else { entry.metadata().map_or(0, |file| file.len()) })
+        .map(|entry| if entry.path().is_dir() { size_of(&entry.path()) } else { entry.metadata().map_or(0, |file| file.len()) })
         .sum()
 }

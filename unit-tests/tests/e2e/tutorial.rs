@@ -1,5 +1,5 @@
-//! The tutorial on tests, done as it is written: each command of it is run in a copy of the sources, each file is written, and the
-//! lines that it shows are looked for in what is really said.
+//! The tutorial on tests, done as it is written: each of its commands runs in a copy of the sources, each of its files is written, and the
+//! lines that it shows are looked for in the real output.
 
 use std::{
     collections::BTreeSet,
@@ -13,38 +13,39 @@ use std::{
 use libtest_mimic::Trial;
 use unit_tests::{
     background_process::BackgroundProcess,
+    command_output::{CommandOutput, started},
     engine::printed,
     sandbox_fixture::{self, SandboxFixture},
-    test_env::{CommandOutput, TestEnv, started},
+    test_env::TestEnv,
 };
 
-use crate::runs::on_stages;
+use crate::trials::{e2e_tests, in_env};
 
 /// The page.
 const PAGE: &str = include_str!("../../../docs/tutorial-tests.md");
-/// How a command of the page begins that goes on while others are run.
-const GOES_ON: &str = "cargo run -- watch ";
+/// The beginning of a command of the page that runs in the background of others.
+const BACKGROUND: &str = "cargo run -- watch ";
 
-/// How long what goes on may take to build taster and to run its tests.
-const PATIENCE: Duration = Duration::from_secs(400);
+/// The time limit of the background command, which builds taster and runs its tests.
+const BACKGROUND_LIMIT: Duration = Duration::from_secs(400);
 
 /// The test of this file.
 pub(crate) fn tests(fixture: Option<&SandboxFixture>) -> Vec<Trial> {
-    on_stages(fixture, &[("tutorial::whoever_does_what_the_page_says_sees_what_it_shows", told)])
+    in_env(fixture, &e2e_tests![commands_of_the_page_print_its_lines])
 }
 
-/// What the page has somebody do, in its order.
+/// The instructions of the page, in its order.
 #[derive(Debug, PartialEq, Eq)]
 enum Act {
     /// A command with the lines that it is shown to print.
     Run { command: String, shown: Vec<String> },
     /// A file that is written.
     Write { file: String, text: String },
-    /// Lines that the command prints that goes on.
+    /// Lines that the background command prints.
     Shown { lines: Vec<String> },
 }
 
-/// What stands between the fences of the page. A block of a language is a file; the last words in backticks before it are its name.
+/// The instructions between the fences of the page. A block of a language is a file; its name are the last words in backticks before it.
 fn acts(page: &str) -> Vec<Act> {
     let (mut acts, mut named, mut fence) = (Vec::new(), String::new(), None::<(&str, Vec<&str>)>);
     for line in page.lines() {
@@ -71,13 +72,13 @@ fn commands(lines: &[&str]) -> Vec<Act> {
         match (line.strip_prefix("$ "), acts.last_mut()) {
             (Some(command), _) => acts.push((command.to_owned(), Vec::new())),
             (None, Some((_, shown))) => shown.push((*line).to_owned()),
-            (None, None) => panic!("nothing prints {line:?}"),
+            (None, None) => panic!("no command prints {line:?}"),
         }
     }
     acts.into_iter().map(|(command, shown)| Act::Run { command, shown }).collect()
 }
 
-/// The words of a line that are the same each time: without the clock before it, and without how long something took.
+/// The constant words of a line: without the clock before it, and without durations.
 fn essential(line: &str) -> String {
     let line = line.trim();
     let line = line.strip_prefix('[').and_then(|rest| rest.split_once("] ")).map_or(line, |(_, rest)| rest);
@@ -91,33 +92,33 @@ fn essential(line: &str) -> String {
     (0..words.len()).filter(|at| !lasts(*at)).map(|at| words[at]).collect::<Vec<_>>().join(" ")
 }
 
-/// The names that a run has of its own, by what stands before them in the line that tells of an app that is kept.
+/// The names that differ from run to run, from the line about the kept app.
 fn own_names(lines: impl Iterator<Item = String>) -> Option<[String; 3]> {
     let line = lines.into_iter().find(|line| line.trim().starts_with("kept: "))?;
     let after = |words: &str| line.split_once(words)?.1.split([' ', ';', '`']).next().map(str::to_owned);
     Some([after("kept: ")?, after(" until ")?, after("taster janitor ")?])
 }
 
-fn told(env: &TestEnv<'_>) {
+fn commands_of_the_page_print_its_lines(env: &TestEnv<'_>) {
     let acts = acts(PAGE);
     assert!(acts.iter().any(|act| matches!(act, Act::Write { .. })) && acts.len() > 8, "{acts:?}");
     let sources = Sources::copied();
-    let mut page = Page { env, sources: &sources, named: Vec::new(), goes_on: None };
+    let mut page = Page { env, sources: &sources, named: Vec::new(), background: None };
     for act in acts {
         page.act(act);
     }
-    assert!(page.goes_on.is_none(), "what went on was ended");
-    env.assert_zero();
+    assert!(page.background.is_none(), "the background command was ended");
+    env.assert_nothing_left();
 }
 
-/// The page as somebody goes through it.
+/// The page while its instructions are followed.
 struct Page<'a> {
     env: &'a TestEnv<'a>,
     sources: &'a Sources,
-    /// The names on the page, each with the one that there really is.
+    /// The names on the page, each with the real one.
     named: Vec<(String, String)>,
-    /// What goes on while other commands are run, and how much of what it said was looked at.
-    goes_on: Option<(BackgroundProcess, usize)>,
+    /// The background command, and how much of its output was compared.
+    background: Option<(BackgroundProcess, usize)>,
 }
 
 impl Page<'_> {
@@ -128,56 +129,56 @@ impl Page<'_> {
                 assert!(path.parent().unwrap().is_dir(), "{file} is the name of a file");
                 fs::write(path, text).unwrap();
             }
-            Act::Shown { lines } => self.goes_on_to_say(&lines),
-            Act::Run { command, shown } if command.starts_with(GOES_ON) => {
-                let log = self.env.path().join("goes-on");
-                self.goes_on = Some((BackgroundProcess::start(&mut self.command(&command), log), 0));
-                self.goes_on_to_say(&shown);
+            Act::Shown { lines } => self.background_prints(&lines),
+            Act::Run { command, shown } if command.starts_with(BACKGROUND) => {
+                let log = self.env.path().join("background");
+                self.background = Some((BackgroundProcess::start(&mut self.command(&command), log), 0));
+                self.background_prints(&shown);
             }
             Act::Run { command, shown } => {
-                if let Some((before, _)) = self.goes_on.take_if(|_| !command.contains("--attach")) {
+                if let Some((before, _)) = self.background.take_if(|_| !command.contains("--attach")) {
                     before.interrupt();
                 }
-                let told = CommandOutput::after(started(&mut self.command(&command)));
-                let said = told.err + &told.out;
-                let real = own_names(said.lines().map(str::to_owned));
+                let output = CommandOutput::after(started(&mut self.command(&command)));
+                let output = output.err + &output.out;
+                let real = own_names(output.lines().map(str::to_owned));
                 if let (Some(page), Some(real)) = (own_names(shown.iter().cloned()), real) {
                     self.named.extend(page.into_iter().zip(real));
                 }
-                let missing = self.missing(&said, &shown);
-                assert!(missing.is_empty(), "`{command}` does not say {missing:#?}, but:\n{said}");
+                let missing = self.missing(&output, &shown);
+                assert!(missing.is_empty(), "`{command}` lacks {missing:#?}:\n{output}");
             }
         }
     }
 
-    /// Waits until what goes on has said these lines since it was last looked at.
-    fn goes_on_to_say(&mut self, lines: &[String]) {
-        let (mut going, from) = self.goes_on.take().expect("something goes on");
-        let over = Instant::now() + PATIENCE;
-        let said = loop {
-            // What it said before it ended is read after it has.
+    /// Waits until the background command prints these lines after those that were compared before.
+    fn background_prints(&mut self, lines: &[String]) {
+        let (mut going, from) = self.background.take().expect("a background command");
+        let over = Instant::now() + BACKGROUND_LIMIT;
+        let output = loop {
+            // The output is read after the exit status: it is whole then.
             let ended = going.ended();
-            let said = going.said();
-            let missing = self.missing(&said[from..], lines);
+            let output = going.output();
+            let missing = self.missing(&output[from..], lines);
             if missing.is_empty() {
-                break said;
+                break output;
             }
             if ended.is_some() || Instant::now() > over {
-                panic!("what goes on does not say {missing:#?} ({ended:?}), but:\n{said}");
+                panic!("the background command lacks {missing:#?} ({ended:?}):\n{output}");
             }
             sleep(Duration::from_millis(50));
         };
-        self.goes_on = Some((going, said.len()));
+        self.background = Some((going, output.len()));
     }
 
-    /// The lines that nothing of what was said has in it.
-    fn missing(&self, said: &str, lines: &[String]) -> Vec<String> {
-        let said: BTreeSet<String> = said.lines().map(essential).collect();
+    /// The lines that the output lacks.
+    fn missing(&self, output: &str, lines: &[String]) -> Vec<String> {
+        let output: BTreeSet<String> = output.lines().map(essential).collect();
         let wanted = lines.iter().map(|line| essential(&self.real(line)));
-        wanted.filter(|line| !said.iter().any(|said| said.contains(line))).collect()
+        wanted.filter(|line| !output.iter().any(|output| output.contains(line))).collect()
     }
 
-    /// A line of the page with the names that there really are.
+    /// A line of the page with the real names.
     fn real(&self, line: &str) -> String {
         self.named.iter().fold(line.to_owned(), |line, (page, real)| line.replace(page, real))
     }
@@ -186,7 +187,7 @@ impl Page<'_> {
         let line = self.real(line);
         let words: Vec<&str> = line.split_whitespace().collect();
         let mut command = Command::new(words[0]);
-        // As taster itself is started on a env, and with what cargo needs.
+        // The environment of taster, and the variables that cargo needs.
         self.env.equip(command.args(&words[1..])).env("CARGO_NET_OFFLINE", "true");
         command.env("CARGO_TARGET_DIR", self.sources.path().join("target")).current_dir(self.sources.path());
         let home = std::env::home_dir().unwrap();
@@ -197,7 +198,7 @@ impl Page<'_> {
     }
 }
 
-/// A copy of the sources in which little has to be built: what was built of them lies there, too.
+/// A copy of the sources with the build results, so that little has to be built.
 struct Sources(tempfile::TempDir);
 
 impl Sources {

@@ -11,7 +11,11 @@ use unit_tests::{
     sandbox_fixture::{IMAGE, SandboxFixture},
     scratch_engine::{ScratchEngine, SmallDisk},
     test_env::{TestEnv, run_id},
-    test_run::{Outcome::Inconclusive, RunningRun, Status::{Fail, Unver}},
+    test_run::{
+        Outcome::Inconclusive,
+        RunningRun,
+        Status::{Fail, Unver},
+    },
 };
 
 use crate::{
