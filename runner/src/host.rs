@@ -149,7 +149,7 @@ pub fn serve(home: &Home, recipe: &RecipeName, source: &Source, offline: bool) -
         Source::Catalogue { .. } if !known.iter().any(|name| name == recipe.as_str()) => Err(unknown(recipe)),
         Source::Catalogue { .. } | Source::Folder { .. } => {
             if offline {
-                let absent = block_on(sandbox::images::absent(home, &images))?.map_err(commands::error)?;
+                let absent = block_on(sandbox::images::needing_network(home, &images))?.map_err(commands::error)?;
                 if let [image, ..] = absent.as_slice() {
                     let sentence = format!("the image {image} is not on this machine, and --offline fetches none");
                     return Err(CommandError::host(sentence).remedy("run once without --offline; what it fetches stays"));

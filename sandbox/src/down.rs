@@ -1,103 +1,112 @@
-//! Removing what `up` made.
+//! Removing what `up` created.
 
 use std::{
     fs,
     time::{Duration, Instant},
 };
 
+use bollard::Docker;
+
 use crate::{
     backup, engine,
-    engine::swarm::{self, Left},
+    engine::swarm::{self, LeaveResult},
     error::{LastObservation, SandboxError},
-    home::{Home, lock},
+    home::Home,
     images, ingress,
     ingress::agent,
     ipvs,
     layout::Layout,
-    progress::{Progress, Teller},
+    machine::process::Process,
+    progress::{Progress, ProgressReporter},
 };
 
-/// How long dockerd may take to end; it stops its containers first.
-const STOP: Duration = Duration::from_secs(60);
+/// The longest that dockerd may take to end; it stops its containers first.
+const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Removes what `up` made. The downloaded packages stay, so that the next `up` needs no network; all else of the folder goes.
-pub async fn down(home: &Home, say: &mut dyn FnMut(Progress)) -> Result<(), SandboxError> {
-    let mut teller = Teller::new(say);
+/// Removes what `up` created, and the sandbox's folder except its downloads, so that the next `up` needs no network.
+pub async fn down(home: &Home, on_progress: &mut dyn FnMut(Progress)) -> Result<(), SandboxError> {
+    let mut progress = ProgressReporter::new(on_progress);
     if !home.root().exists() {
         return Ok(());
     }
-    let _lock = lock::of_home(home).await?;
+    let _lock = home.lock().await?;
     let layout = home.layout();
     if agent::stop(home).await? {
-        teller.say("ended the agent of the ingress");
+        progress.report("ended the agent of the ingress");
     }
     match engine::connect(&layout) {
-        Ok(docker) => remove_objects(&docker, home, &layout, &mut teller).await?,
-        // An engine that is gone has nothing of ours any more that we could remove.
+        Ok(docker) => remove_objects(&docker, home, &layout, &mut progress).await?,
+        // Without an engine there is nothing to remove from it.
         Err(SandboxError::NoEngine { .. }) => {}
         Err(error) => return Err(error),
     }
-    if let Some(dockerd) = home.made().dockerd.filter(|process| process.alive()) {
-        dockerd.terminate();
-        let started = Instant::now();
-        while dockerd.alive() && started.elapsed() < STOP {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        if dockerd.alive() {
-            let source = LastObservation::State(format!("process {} still runs", dockerd.pid));
-            return Err(SandboxError::NotReady { what: "the end of dockerd".into(), after: STOP, source });
-        }
-        teller.say("stopped the Docker engine");
+    if let Some(dockerd) = home.created().dockerd.filter(Process::is_alive) {
+        stop_engine(&dockerd).await?;
+        progress.report("stopped the Docker engine");
     }
-    clear(home)?;
-    teller.say("removed the sandbox's folder but for its downloads");
+    remove_files(home)?;
+    progress.report("removed the sandbox's folder but for its downloads");
     Ok(())
 }
 
+/// Removes the sandbox's objects from the engine. What is in use or not the sandbox's stays.
 async fn remove_objects(
-    docker: &bollard::Docker,
+    docker: &Docker,
     home: &Home,
     layout: &Layout,
-    teller: &mut Teller<'_>,
+    progress: &mut ProgressReporter<'_>,
 ) -> Result<(), SandboxError> {
     ipvs::remove(docker, layout).await?;
     if ingress::remove(docker, home, layout).await? {
-        teller.say("removed the ingress");
+        progress.report("removed the ingress");
     }
     if backup::remove(docker, home, layout).await? {
-        teller.say("removed the backup service with its snapshots");
+        progress.report("removed the backup service with its snapshots");
     }
-    let made = home.made();
+    let created = home.created();
     let network = swarm::network(docker, &layout.network).await?;
-    if let Some(network) = network.filter(|network| network.id.is_some() && network.id == made.network) {
+    if let Some(network) = network.filter(|network| network.id.is_some() && network.id == created.network) {
         match swarm::remove_network(docker, &network.id.unwrap_or_default()).await {
-            Ok(()) => teller.say(format!("removed the network {}", layout.network)),
-            Err(error) => teller.say(format!("kept the network {}: {}", layout.network, error.with_causes())),
+            Ok(()) => progress.report(format!("removed the network {}", layout.network)),
+            Err(error) => progress.report(format!("kept the network {}: {}", layout.network, error.with_causes())),
         }
     }
-    for image in made.images {
+    for image in created.images {
         match images::remove(docker, &image).await? {
-            true => teller.say(format!("removed the image {image}")),
-            false => teller.say(format!("kept the image {image}: it is in use, or another by now")),
+            true => progress.report(format!("removed the image {image}")),
+            false => progress.report(format!("kept the image {image}: it is in use, or was replaced")),
         }
     }
-    images::remove_nameless(docker).await?;
-    if let Some(swarm) = made.swarm {
+    images::remove_untagged(docker).await?;
+    if let Some(swarm) = created.swarm {
         match swarm::leave(docker, &swarm).await? {
-            Left::Dissolved => teller.say("dissolved the Swarm"),
-            Left::InUse(services) => teller.say(format!("kept the Swarm: {services} services run on it")),
-            Left::Gone => {}
+            LeaveResult::Left => progress.report("dissolved the Swarm"),
+            LeaveResult::InUse(services) => progress.report(format!("kept the Swarm: {services} services run on it")),
+            LeaveResult::NotOurs => {}
         }
     }
     Ok(())
 }
 
-fn clear(home: &Home) -> Result<(), SandboxError> {
-    let keep = [home.cache(), home.root().join("lock")];
+async fn stop_engine(dockerd: &Process) -> Result<(), SandboxError> {
+    dockerd.terminate();
+    let started = Instant::now();
+    while dockerd.is_alive() {
+        if started.elapsed() > STOP_TIMEOUT {
+            let source = LastObservation::State(format!("process {} still runs", dockerd.pid));
+            return Err(SandboxError::NotReady { what: "the end of dockerd".into(), after: STOP_TIMEOUT, source });
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(())
+}
+
+fn remove_files(home: &Home) -> Result<(), SandboxError> {
+    let kept = [home.cache(), home.root().join("lock")];
     let entries = fs::read_dir(home.root()).map_err(|error| SandboxError::file(home.root(), error))?;
-    for path in entries.flatten().map(|entry| entry.path()).filter(|path| !keep.contains(path)) {
-        let done = if path.is_dir() && !path.is_symlink() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-        done.map_err(|error| SandboxError::file(&path, error))?;
+    for path in entries.flatten().map(|entry| entry.path()).filter(|path| !kept.contains(path)) {
+        let removed = if path.is_dir() && !path.is_symlink() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        removed.map_err(|error| SandboxError::file(&path, error))?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What is compiled in: the specimen, the backup bot, and the sources of images and recipes.
+//! The files compiled into this program: the specimen, the backup bot, and the sources of images and recipes.
 
 use std::io::{self, Read};
 
@@ -7,33 +7,33 @@ use sha2::{Digest, Sha256};
 
 include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 
-/// The specimen's program, packed.
+/// The specimen's program, compressed by gzip.
 static SPECIMEN: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/specimen.gz"));
 
-/// The program of the backup service, packed.
+/// The program of the backup service, compressed by gzip.
 static BOT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/bot.gz"));
 
 /// The specimen's program.
 pub(crate) fn specimen() -> io::Result<Vec<u8>> {
-    unpacked(SPECIMEN)
+    decompress(SPECIMEN)
 }
 
 /// The program of the backup service.
 pub(crate) fn bot() -> io::Result<Vec<u8>> {
-    unpacked(BOT)
+    decompress(BOT)
 }
 
-fn unpacked(packed: &[u8]) -> io::Result<Vec<u8>> {
+fn decompress(packed: &[u8]) -> io::Result<Vec<u8>> {
     let mut program = Vec::new();
     GzDecoder::new(packed).read_to_end(&mut program)?;
     Ok(program)
 }
 
-/// The first twelve hexadecimal digits of what `parts` hold.
+/// The first twelve hexadecimal digits of the SHA-256 digest of `parts`.
 pub(crate) fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
     let mut hash = Sha256::new();
     for part in parts {
-        // The length keeps two parts from being read as one.
+        // The length separates the parts: `ab`, `c` differs from `a`, `bc`.
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
     }

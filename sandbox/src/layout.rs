@@ -1,4 +1,4 @@
-//! The names, addresses and ports of a sandbox.
+//! The configuration of a sandbox.
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -7,14 +7,14 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-/// Everything that two sandboxes on one machine must not share.
+/// The names, addresses and ports of a sandbox. Two sandboxes on one machine must not share any of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Layout {
     /// The engine's socket.
     pub engine: PathBuf,
-    /// What the names of the sandbox's own containers begin with.
+    /// The prefix of the names of the sandbox's own containers and services.
     pub prefix: String,
-    /// Apps get `<name>.<zone>`.
+    /// The DNS zone: apps get `<name>.<zone>`.
     pub zone: String,
     /// The address of the machine that the ingress listens on.
     pub address: IpAddr,
@@ -22,15 +22,15 @@ pub struct Layout {
     pub http: u16,
     /// The ingress's port for HTTPS.
     pub https: u16,
-    /// Whether the ingress listens on the address that containers reach the machine by, too.
+    /// Whether the ingress also listens on the address by which containers reach the machine.
     pub gateway: bool,
-    /// The overlay network that public services are on.
+    /// The overlay network of public services.
     pub network: String,
-    /// That network's addresses.
+    /// The subnet of that network.
     pub subnet: String,
-    /// The part of them that tasks get, so that the ingress can have one of its own.
+    /// The part of the subnet from which tasks get their addresses. The address of the ingress is outside of it.
     pub task_range: String,
-    /// The ingress's own address in that network.
+    /// The address of the ingress in that network.
     pub ingress: IpAddr,
 }
 
@@ -69,13 +69,13 @@ impl Layout {
     }
 }
 
-/// What `up` needs to know besides the folder.
+/// The input of `up` besides the folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setup {
     /// Names, addresses, ports.
     pub layout: Layout,
-    /// The binary of taster: it runs the agent, and the two-line `abra` calls it.
+    /// The binary of taster, which runs the agent and the stand-in abra.
     pub exe: PathBuf,
-    /// A real abra, where one is in `PATH`.
+    /// The real abra, when one is in `PATH`.
     pub abra: Option<PathBuf>,
 }

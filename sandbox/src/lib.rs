@@ -1,8 +1,8 @@
-//! The local host that taster makes on the machine it runs on, so that the main job runs on a fresh one.
+//! The sandbox: a local host that taster makes on its own machine, so that a run works on a fresh one.
 //!
-//! It is a means of proof and kept small: an engine, a one-node Swarm, an ingress, images, recipes, and a thin stand-in for
-//! abra where the real one is not to be had. The harness does not know it: they meet on abra's command line, on the Docker
-//! API and in a host file.
+//! It is a test aid and stays small: an engine, a one-node Swarm, an ingress, images, recipes, a backup service, and a
+//! stand-in for abra where the real one is missing. The harness does not depend on it: they meet on abra's command line, on
+//! the Docker API and in a host file.
 
 pub mod abra;
 mod backup;
@@ -28,6 +28,6 @@ pub use crate::{
         SandboxError,
     },
     progress::Progress,
-    status::{Part, status},
+    status::{PartStatus, status},
     up::{Up, up},
 };

@@ -1,29 +1,30 @@
-//! What `up` and `down` say while they work.
+//! Progress of `up`, `down` and the provision of images.
 
 use std::time::{Duration, Instant};
 
-/// One thing that was done.
+/// One finished or starting piece of work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
-    /// Since the command started.
-    pub at: Duration,
-    /// What was done, as a sentence without its full stop.
-    pub what: String,
+    /// The time since the command started.
+    pub elapsed: Duration,
+    /// A sentence without its full stop.
+    pub message: String,
 }
 
-/// Where progress goes, with the clock that it is measured by.
-pub(crate) struct Teller<'a> {
+/// Sends progress to its receiver, with the time since the start.
+pub(crate) struct ProgressReporter<'a> {
     started: Instant,
-    sink: &'a mut dyn FnMut(Progress),
+    receiver: &'a mut dyn FnMut(Progress),
 }
 
-impl<'a> Teller<'a> {
-    pub(crate) fn new(sink: &'a mut dyn FnMut(Progress)) -> Self {
-        Self { started: Instant::now(), sink }
+impl<'a> ProgressReporter<'a> {
+    /// Starts the clock.
+    pub(crate) fn new(receiver: &'a mut dyn FnMut(Progress)) -> Self {
+        Self { started: Instant::now(), receiver }
     }
 
-    pub(crate) fn say(&mut self, what: impl Into<String>) {
-        (self.sink)(Progress { at: self.started.elapsed(), what: what.into() });
+    pub(crate) fn report(&mut self, message: impl Into<String>) {
+        (self.receiver)(Progress { elapsed: self.started.elapsed(), message: message.into() });
     }
 
     pub(crate) fn elapsed(&self) -> Duration {

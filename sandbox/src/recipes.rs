@@ -1,10 +1,9 @@
 //! The sandbox's recipes: git repositories with history and annotated tags, generated from `sandbox/recipes/<name>/`.
 //!
-//! A recipe's folder has a `recipe.toml` with its versions, a folder `base` with the files of the first, and a folder per
-//! later version with just the files that differ. `{{name}}` in a file stands for a value of `recipe.toml`, and
-//! `{{specimen}}` for the specimen's image. A recipe with `like` takes another's files, lays its own over them, version by version, and
-//! gives other values.
-//! The same sources give the same commits.
+//! A recipe's folder has a `recipe.toml` with its versions, a folder `base` with the files of the first version, and a folder
+//! for each later version with the files that differ. `{{name}}` in a file stands for a value of `recipe.toml`, and
+//! `{{specimen}}` for the specimen's image. A recipe with `like` starts with another recipe's files and values and overrides
+//! them, version by version. The same sources give the same commits.
 
 use std::{collections::BTreeMap, fs, path::Path, process::Stdio};
 
@@ -20,19 +19,19 @@ use crate::{
     machine::programs::{find, run},
 };
 
-/// Who the generated history is by.
+/// The author of the generated commits and tags.
 const AUTHOR: &str = "taster sandbox <sandbox@taster.test>";
-/// The file in a repository with the digest of what it was made from.
-const SOURCE: &str = "taster-source";
+/// The file in a repository with the digest of its source.
+const SOURCE_FILE: &str = "taster-source";
 
 /// `recipe.toml`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Definition {
-    /// Whether it is there for stories about failures, and not to be offered to users.
+    /// Whether it exists for tests of failures and is not offered to users.
     #[serde(default)]
-    kin: bool,
-    /// The recipe whose files it takes.
+    test_only: bool,
+    /// The recipe whose files and values it starts with.
     #[serde(default)]
     like: Option<String>,
     /// Values for all versions.
@@ -47,18 +46,18 @@ struct Definition {
 struct Version {
     tag: String,
     date: Timestamp,
-    /// Whether its tag is not annotated.
+    /// Whether its tag is lightweight instead of annotated.
     #[serde(default)]
     lightweight: bool,
-    /// Files of the version before that it does not have any more.
+    /// The files of the previous version that it lacks.
     #[serde(default)]
     removed: Vec<String>,
-    /// Values that differ from those for all versions.
+    /// Values that override those for all versions.
     #[serde(default)]
     values: BTreeMap<String, String>,
 }
 
-/// All the files of one version.
+/// A version with all its files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Tree {
     tag: String,
@@ -67,12 +66,12 @@ struct Tree {
     files: BTreeMap<String, Vec<u8>>,
 }
 
-/// The recipes that the sandbox offers, without those that are there for stories about failures.
+/// The recipes that the sandbox offers to users.
 pub fn enrolled() -> Vec<String> {
-    definitions().into_iter().filter(|(_, definition)| !definition.kin).map(|(name, _)| name.to_owned()).collect()
+    definitions().into_iter().filter(|(_, definition)| !definition.test_only).map(|(name, _)| name.to_owned()).collect()
 }
 
-/// All recipes that the sandbox has, those for stories about failures included.
+/// All recipes of the sandbox, including those for tests of failures.
 pub fn all() -> Vec<String> {
     definitions().into_keys().map(str::to_owned).collect()
 }
@@ -82,7 +81,7 @@ pub fn is_own(recipe: &str) -> bool {
     images(recipe).contains(&images::specimen())
 }
 
-/// The tags of a recipe's versions in the order of its history; none of a recipe that the sandbox does not have.
+/// The tags of a recipe's versions, oldest first; empty for an unknown recipe.
 pub fn tags(recipe: &str) -> Vec<String> {
     let definitions = definitions();
     let Some(own) = definitions.get(recipe) else { return Vec::new() };
@@ -91,7 +90,7 @@ pub fn tags(recipe: &str) -> Vec<String> {
     versions.iter().map(|version| version.tag.clone()).collect()
 }
 
-/// The images that a recipe's versions name, of a recipe that the sandbox has.
+/// The images in the compose files of all versions of a recipe; empty for an unknown recipe.
 pub fn images(recipe: &str) -> Vec<String> {
     let mut images: Vec<String> = trees(recipe)
         .iter()
@@ -120,7 +119,7 @@ fn definitions() -> BTreeMap<&'static str, Definition> {
         .collect()
 }
 
-/// The versions of a recipe with all their files.
+/// The versions of a recipe with all their files, oldest first.
 fn trees(recipe: &str) -> Vec<Tree> {
     let definitions = definitions();
     let Some(own) = definitions.get(recipe) else { return Vec::new() };
@@ -153,7 +152,7 @@ fn files(recipe: &str, folder: &str) -> BTreeMap<String, &'static [u8]> {
     RECIPES.iter().filter_map(|(path, bytes)| Some((path.strip_prefix(&prefix)?.to_owned(), *bytes))).collect()
 }
 
-/// A text with its `{{name}}`s replaced. A file that is no text stays as it is.
+/// Replaces each `{{name}}` in a text. A file that is not UTF-8 stays as it is.
 fn fill(bytes: &[u8], values: &BTreeMap<String, String>) -> Vec<u8> {
     let Ok(text) = std::str::from_utf8(bytes) else { return bytes.to_vec() };
     let mut text = text.to_owned();
@@ -163,7 +162,7 @@ fn fill(bytes: &[u8], values: &BTreeMap<String, String>) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// The whole history as `git fast-import` reads it: one commit and one tag a version.
+/// The whole history as `git fast-import` reads it: a commit and a tag for each version.
 fn history(trees: &[Tree]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut line = |text: String| out.extend_from_slice(text.as_bytes());
@@ -175,7 +174,7 @@ fn history(trees: &[Tree]) -> Vec<u8> {
         for (path, bytes) in &tree.files {
             let mode = if path.ends_with(".sh") { "100755" } else { "100644" };
             line(format!("M {mode} inline {path}\ndata {}\n", bytes.len()));
-            // All files of recipes are text; `fill` has left others alone.
+            // All files of recipes are text.
             line(String::from_utf8_lossy(bytes).into_owned());
             line("\n".to_owned());
         }
@@ -190,36 +189,37 @@ fn history(trees: &[Tree]) -> Vec<u8> {
     out
 }
 
-/// Makes sure that all recipes are there as the sources say. Gives the names of those that were made.
+/// Creates the recipes that are missing or were made from another source. Returns their names.
 pub(crate) async fn ensure(home: &Home) -> Result<Vec<String>, SandboxError> {
     let folder = home.recipes();
     fs::create_dir_all(&folder).map_err(|error| SandboxError::file(&folder, error))?;
-    let mut made = Vec::new();
+    let mut created = Vec::new();
     for recipe in all() {
         let history = history(&trees(&recipe));
         let source = digest([history.as_slice()]);
         let place = folder.join(&recipe);
-        if fs::read_to_string(place.join(SOURCE)).is_ok_and(|there| there == source) {
+        if fs::read_to_string(place.join(SOURCE_FILE)).is_ok_and(|there| there == source) {
             continue;
         }
-        // Made beside and put in place as the last step, so that no half repository is ever read.
-        let beside = tempfile::tempdir_in(home.root()).map_err(|error| SandboxError::file(home.root(), error))?;
-        generate(beside.path(), &history).await?;
+        // CreatedObjects beside and put in place as the last step, so that no half repository is ever read.
+        let temporary = tempfile::tempdir_in(home.root()).map_err(|error| SandboxError::file(home.root(), error))?;
+        generate(temporary.path(), &history).await?;
         let put = || {
-            fs::write(beside.path().join(SOURCE), &source)?;
+            fs::write(temporary.path().join(SOURCE_FILE), &source)?;
             if place.exists() {
                 fs::remove_dir_all(&place)?;
             }
-            fs::rename(beside.path(), &place)
+            fs::rename(temporary.path(), &place)
         };
         put().map_err(|error| SandboxError::file(&place, error))?;
-        // What the guard would remove has its final name now.
-        let _ = beside.keep();
-        made.push(recipe);
+        // The folder has its final name now, so the guard must not remove it.
+        let _ = temporary.keep();
+        created.push(recipe);
     }
-    Ok(made)
+    Ok(created)
 }
 
+/// Creates a bare repository with this history.
 async fn generate(place: &Path, history: &[u8]) -> Result<(), SandboxError> {
     let failed = |source: ProgramError| SandboxError::program("git fast-import", source);
     if find("git").is_none() {
@@ -255,7 +255,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_recipe_can_be_read_and_its_values_are_filled_in() {
+    fn every_recipe_is_parsed_and_every_placeholder_filled() {
         let folders = RECIPES.iter().filter(|(path, _)| path.ends_with("/recipe.toml")).count();
         assert_eq!(all().len(), folders);
         assert!(enrolled().contains(&"hello".to_owned()) && !enrolled().contains(&"hello-crash".to_owned()));
@@ -272,7 +272,7 @@ mod tests {
                     // Docker's own templates have a blank or a dot after the braces.
                     let left =
                         text.match_indices("{{").find(|(at, _)| text[at + 2..].starts_with(|c: char| c.is_ascii_lowercase()));
-                    assert!(left.is_none() || path.ends_with(".tmpl"), "{recipe} {path}: a value is missing");
+                    assert!(left.is_none() || path.ends_with(".tmpl"), "{recipe} {path}: a placeholder is left");
                 }
             }
             assert!(!images(&recipe).is_empty(), "{recipe} names no image");
@@ -280,12 +280,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_same_sources_give_the_same_commits() {
+    async fn same_sources_give_same_commits() {
         let tip = async || {
             let folder = tempfile::tempdir().unwrap();
             let home = Home::at(folder.path());
             assert!(ensure(&home).await.unwrap().contains(&"hello".to_owned()));
-            assert_eq!(ensure(&home).await.unwrap(), Vec::<String>::new(), "what is there is left alone");
+            assert_eq!(ensure(&home).await.unwrap(), Vec::<String>::new(), "an existing repository stays");
             let hello = home.recipes().join("hello");
             let refs =
                 ["--git-dir", hello.to_str().unwrap(), "for-each-ref", "--format=%(objecttype) %(refname:short) %(*objecttype)"];

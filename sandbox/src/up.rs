@@ -1,26 +1,27 @@
-//! Making the sandbox, and mending what is missing of it.
+//! Making the sandbox, or the parts of it that are missing.
 
 use std::{fs, path::PathBuf, time::Duration};
 
 use bollard::Docker;
+use futures_util::future::{OptionFuture, join3};
 
 use crate::{
     backup, engine,
     engine::swarm,
     error::SandboxError,
-    home::{Home, Machine, files, host_file, lock},
+    home::{Capabilities, Home, host_file},
     images, ingress,
     ingress::{agent, tls},
     ipvs,
     layout::{Layout, Setup},
     machine::{browser, packages},
-    progress::{Progress, Teller},
+    progress::{Progress, ProgressReporter},
     recipes,
 };
 
-/// How long the one look for a registry may take.
-const REGISTRY: Duration = Duration::from_secs(3);
-/// What the registry is asked for.
+/// The longest that a registry may take to answer.
+const REGISTRY_TIMEOUT: Duration = Duration::from_secs(3);
+/// The image that a registry is asked for.
 const KNOWN_IMAGE: &str = "docker.io/library/busybox:latest";
 
 /// A sandbox that is up.
@@ -28,98 +29,101 @@ const KNOWN_IMAGE: &str = "docker.io/library/busybox:latest";
 pub struct Up {
     /// The host file that a run reads.
     pub host_file: PathBuf,
-    /// How long it took.
+    /// How long `up` took.
     pub took: Duration,
-    /// Labels of running services that the ingress does not understand.
+    /// Labels of running services that the ingress does not support, one sentence each.
     pub warnings: Vec<String>,
 }
 
-/// Makes the sandbox, or mends what is missing of it. Does nothing where all is there, in a fraction of a second; safe when
-/// several do it at once.
-pub async fn up(home: &Home, setup: &Setup, say: &mut dyn FnMut(Progress)) -> Result<Up, SandboxError> {
-    let mut teller = Teller::new(say);
-    let _lock = lock::of_home(home).await?;
-    files::write(&home.root().join("layout.toml"), &setup.layout)?;
+/// Makes the sandbox, or the parts of it that are missing; a complete sandbox takes a fraction of a second. Several calls at
+/// once are safe: they take turns.
+pub async fn up(home: &Home, setup: &Setup, on_progress: &mut dyn FnMut(Progress)) -> Result<Up, SandboxError> {
+    let mut progress = ProgressReporter::new(on_progress);
     let layout = &setup.layout;
-    let docker = engine::ensure(home, layout, &mut teller).await?;
-    swarm::ensure(&docker, home, layout, &mut teller).await?;
-    // It takes longer than all else, and is only tried when the machine is first seen.
-    let wanted = !home.looked() && browser::wanted();
-    if wanted {
-        packages::update_lists(&mut teller).await?;
-        teller.say("installing a browser beside the rest (chromium-headless-shell, chromium-driver, libnss3-tools)");
+    let _lock = home.lock().await?;
+    home.save_layout(layout)?;
+    let docker = engine::ensure(home, layout, &mut progress).await?;
+    swarm::ensure(&docker, home, layout, &mut progress).await?;
+    let first = !home.is_probed();
+    // The browser takes longer than all other parts, and is tried only once.
+    let install_browser = first && browser::is_installable();
+    if install_browser {
+        packages::ensure_package_lists(&mut progress).await?;
+        progress.report("installing a browser beside the rest (chromium-headless-shell, chromium-driver, libnss3-tools)");
     }
-    let browser = async {
-        match wanted {
-            true => Some(browser::install().await),
-            false => None,
-        }
-    };
-    let registry = async {
-        match home.looked() {
-            true => None,
-            false => Some(registry(&docker).await),
-        }
-    };
-    let rest = async {
-        swarm::ensure_network(&docker, home, layout, &mut teller).await?;
-        let (tls, made) = tls::ensure(home, &layout.zone, jiff::Zoned::now().date())?;
-        if made {
-            teller.say(format!("made the certificate of *.{}", layout.zone));
-        }
-        images::ensure(&docker, home, &[images::caddy(), images::specimen(), images::backup()], &mut teller).await?;
-        ingress::ensure(&docker, home, layout, &tls, &mut teller).await?;
-        let backup = backup::ensure(&docker, home, layout).await?;
-        if agent::ensure(home, &setup.exe).await? {
-            teller.say("started the agent of the ingress");
-        }
-        let made = recipes::ensure(home).await?;
-        if !made.is_empty() {
-            teller.say(told(&made, &recipes::enrolled()));
-        }
-        if backup {
-            backup::wait(&docker, layout).await?;
-            teller.say(format!("started the backup service {}", layout.backup_name()));
-        }
-        Ok::<(), SandboxError>(())
-    };
-    let (registry, browser, done) = futures_util::future::join3(registry, browser, rest).await;
-    done?;
+    let (browser, registry, parts) = join3(
+        OptionFuture::from(install_browser.then(browser::install)),
+        OptionFuture::from(first.then(|| has_registry(&docker))),
+        ensure_parts(&docker, home, setup, &mut progress),
+    )
+    .await;
+    parts?;
     if let Some(browser) = browser {
-        teller.say(browser);
+        progress.report(browser);
     }
     if let Some(registry) = registry {
-        let machine = Machine { ipvs: has_ipvs(&docker, layout).await, registry };
-        home.remember(&machine)?;
-        let has = |there: bool| if there { "yes" } else { "no" };
-        teller.say(format!("looked at the machine: IPVS {}, registry {}", has(machine.ipvs), has(machine.registry)));
+        let capabilities = Capabilities { ipvs: has_ipvs(&docker, layout).await, registry };
+        home.save_capabilities(&capabilities)?;
+        let yes_no = |there: bool| if there { "yes" } else { "no" };
+        let (ipvs, registry) = (yes_no(capabilities.ipvs), yes_no(capabilities.registry));
+        progress.report(format!("probed the machine: IPVS {ipvs}, registry {registry}"));
     }
     host_file::write(home, setup)?;
-    let warnings = agent::alive(home).map(|agent| agent.warnings).unwrap_or_default();
-    Ok(Up { host_file: home.host_file(), took: teller.elapsed(), warnings })
+    let warnings = agent::running(home).map(|agent| agent.warnings).unwrap_or_default();
+    Ok(Up { host_file: home.host_file(), took: progress.elapsed(), warnings })
 }
 
-/// Whether a registry answers, asked once and through the engine, which is who would pull.
-async fn registry(docker: &Docker) -> bool {
-    matches!(tokio::time::timeout(REGISTRY, docker.inspect_registry_image(KNOWN_IMAGE, None)).await, Ok(Ok(_)))
+/// Everything that needs only the engine and its Swarm.
+async fn ensure_parts(
+    docker: &Docker,
+    home: &Home,
+    setup: &Setup,
+    progress: &mut ProgressReporter<'_>,
+) -> Result<(), SandboxError> {
+    let layout = &setup.layout;
+    swarm::ensure_network(docker, home, layout, progress).await?;
+    let (tls, created) = tls::ensure(home, &layout.zone, jiff::Zoned::now().date())?;
+    if created {
+        progress.report(format!("made the certificate of *.{}", layout.zone));
+    }
+    images::ensure(docker, home, &[images::caddy(), images::specimen(), images::backup()], progress).await?;
+    ingress::ensure(docker, home, layout, &tls, progress).await?;
+    let backup_starts = backup::ensure(docker, home, layout).await?;
+    if agent::ensure(home, &setup.exe).await? {
+        progress.report("started the agent of the ingress");
+    }
+    let created = recipes::ensure(home).await?;
+    if !created.is_empty() {
+        progress.report(describe_created(&created, &recipes::enrolled()));
+    }
+    if backup_starts {
+        backup::wait_until_running(docker, layout).await?;
+        progress.report(format!("started the backup service {}", layout.backup_name()));
+    }
+    Ok(())
+}
+
+/// Whether a registry answers the engine, which is what pulls images.
+async fn has_registry(docker: &Docker) -> bool {
+    matches!(tokio::time::timeout(REGISTRY_TIMEOUT, docker.inspect_registry_image(KNOWN_IMAGE, None)).await, Ok(Ok(_)))
 }
 
 /// Whether the virtual addresses of services answer. The engine loads IPVS with the first overlay network that a container
-/// joins, and by then the ingress has: a kernel that does not show its table by now has none. One that does may still not
-/// serve it, so a real connection decides; what cannot be tried is taken as absent, which is what works everywhere.
+/// joins, and the ingress has joined one: a kernel that does not show its table now has no IPVS. A kernel with the table may
+/// still not serve it, so a real connection decides. A failed attempt counts as no, which works everywhere.
 async fn has_ipvs(docker: &Docker, layout: &Layout) -> bool {
-    fs::exists("/proc/net/ip_vs").unwrap_or(false) && ipvs::probe(docker, layout).await.unwrap_or(false)
+    fs::exists("/proc/net/ip_vs").unwrap_or(false) && ipvs::probe_on(docker, layout).await.unwrap_or(false)
 }
 
-/// What is said of the recipes that were made: those that people taste by their names, those that only stories do by their number.
-fn told(made: &[String], enrolled: &[String]) -> String {
+/// A sentence about the created recipes: the enrolled ones by name, the others, which exist for tests, by number.
+fn describe_created(created: &[String], enrolled: &[String]) -> String {
     let (named, others): (Vec<&str>, Vec<&str>) =
-        made.iter().map(String::as_str).partition(|name| enrolled.iter().any(|of| of == name));
+        created.iter().map(String::as_str).partition(|name| enrolled.iter().any(|of| of == name));
     match (named.is_empty(), others.len()) {
         (_, 0) => format!("made the recipes {}", named.join(", ")),
-        (true, 1) => "made 1 recipe for stories".to_owned(),
-        (true, count) => format!("made {count} recipes for stories"),
-        (false, count) => format!("made the recipes {} and {count} for stories", named.join(", ")),
+        (true, 1) => "made 1 recipe for tests".to_owned(),
+        (true, count) => format!("made {count} recipes for tests"),
+        (false, count) => format!("made the recipes {} and {count} for tests", named.join(", ")),
     }
 }
 
@@ -128,15 +132,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn recipes_are_told_by_their_names_where_people_taste_them() {
+    fn created_recipes_are_named_when_enrolled_and_counted_otherwise() {
         let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
         let enrolled = names(&["ghost", "hello"]);
-        for (made, said) in [
+        for (created, sentence) in [
             (&["ghost", "hello"][..], "made the recipes ghost, hello"),
-            (&["ghost", "hello-crash", "hello-grace"], "made the recipes ghost and 2 for stories"),
-            (&["hello-crash"], "made 1 recipe for stories"),
+            (&["ghost", "hello-crash", "hello-grace"], "made the recipes ghost and 2 for tests"),
+            (&["hello-crash"], "made 1 recipe for tests"),
         ] {
-            assert_eq!(told(&names(made), &enrolled), said);
+            assert_eq!(describe_created(&names(created), &enrolled), sentence);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The fixture that tests on a real Swarm stand on: the sandbox of this user, and taster as the user starts it.
+//! The sandbox of this user, up, for tests on a real Swarm, and taster as the user starts it.
 
 use std::{
     path::{Path, PathBuf},
@@ -51,7 +51,7 @@ impl SandboxFixture {
     /// The sandbox when it is up, with the images of tests; with `CI=true` it is made first. The error says why there is none.
     ///
     /// # Panics
-    /// If taster's own binary is older than its sources: the tests would speak of another taster.
+    /// If taster's own binary is older than its sources: the tests would test another taster.
     pub fn find() -> Result<Self, String> {
         let env = env();
         if let Some(newer) = newer_source(&env.exe) {
@@ -66,8 +66,8 @@ impl SandboxFixture {
                 up.map_err(|error| format!("the sandbox cannot be made: {}", error.with_causes()))?;
             } else {
                 let parts = sandbox::status(&home).await.map_err(|error| error.with_causes())?;
-                if let Some(part) = parts.iter().find(|part| !part.there && part.name != "warning") {
-                    return Err(format!("the sandbox is not up ({}: {})", part.name, part.what));
+                if let Some(part) = parts.iter().find(|part| !part.ok && part.name != "warning") {
+                    return Err(format!("the sandbox is not up ({}: {})", part.name, part.detail));
                 }
             }
             images::provide(&home, &[IMAGE.to_owned()], &mut |_| {}).await.map_err(|error| error.with_causes())
@@ -102,7 +102,7 @@ impl SandboxFixture {
         Home::at(env().sandbox()).ca()
     }
 
-    /// taster as somebody starts it on this host, with its runs in `state`.
+    /// taster on this host, with its runs in `state`.
     pub fn taster(&self, state: &Path) -> Command {
         let env = env();
         let mut taster = Command::new(&env.exe);

@@ -106,9 +106,9 @@ pub(crate) fn make(home: &Home, env: &Env) -> Result<Up, CommandError> {
 
 fn status(home: &Home) -> Result<ExitCode, CommandError> {
     let parts = block_on(sandbox::status(home))?.map_err(error)?;
-    let line = |part: &sandbox::Part| format!("{:<10} {:<4} {}\n", part.name, if part.there { "ok" } else { "--" }, part.what);
+    let line = |part: &sandbox::PartStatus| format!("{:<10} {:<4} {}\n", part.name, if part.ok { "ok" } else { "--" }, part.detail);
     output::print(&parts.iter().map(line).collect::<String>())?;
-    let up = parts.iter().all(|part| part.there || part.name == "warning");
+    let up = parts.iter().all(|part| part.ok || part.name == "warning");
     Ok(if up { Exit::Green } else { Exit::Inconclusive }.into())
 }
 
@@ -120,7 +120,7 @@ fn folder(told: Option<PathBuf>, env: &Env) -> Result<Home, CommandError> {
 
 /// Prints what was done.
 pub(crate) fn tell(progress: Progress) {
-    output::tell(&format!("{:>6.2} s  {}", progress.at.as_secs_f64(), progress.what));
+    output::tell(&format!("{:>6.2} s  {}", progress.elapsed.as_secs_f64(), progress.message));
 }
 
 /// The command's error for one of the sandbox.

@@ -72,7 +72,7 @@ pub(super) fn main(context: &Context, deploy: Deploy) -> Done {
 
     let mut expose = app.env.values.clone();
     expose.insert("TYPE".to_owned(), format!("{}:{version}", app.recipe));
-    submit(context, &stack, &compose, &variables, &Wanted { labels, expose: &expose, ipvs: context.machine.ipvs })?;
+    submit(context, &stack, &compose, &variables, &Wanted { labels, expose: &expose, ipvs: context.capabilities.ipvs })?;
     if deploy.no_converge_checks {
         terminal::warn("skipping converge logic checks");
     } else {
@@ -138,7 +138,7 @@ fn submit(context: &Context, stack: &str, compose: &Compose, variables: &BTreeMa
     std::io::Write::write_all(&mut added, overlay(compose, variables, wanted).as_bytes())?;
     let mut files: Vec<&std::path::Path> = compose.files.iter().map(std::path::PathBuf::as_path).collect();
     files.push(added.path());
-    let said = swarm::deploy(stack, &files, variables, context.machine.registry)?;
+    let said = swarm::deploy(stack, &files, variables, context.capabilities.registry)?;
     for text in said.lines().filter(|text| context.debug && !text.is_empty()) {
         terminal::log(Level::Debug, text);
     }

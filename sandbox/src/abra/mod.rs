@@ -24,7 +24,7 @@ use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
 use clap::Parser;
 
-use crate::home::{Home, Machine};
+use crate::home::{Capabilities, Home};
 use cli::{App, Cli, Command, Recipe};
 use terminal::{Done, Fatal, Level};
 
@@ -38,7 +38,7 @@ struct Context {
     abra_dir: PathBuf,
     /// Where recipes are cloned from.
     sources: PathBuf,
-    machine: Machine,
+    capabilities: Capabilities,
     /// The name of the sandbox's own backup service.
     bot: String,
     no_input: bool,
@@ -82,7 +82,7 @@ fn context(home: &Home, cli: &Cli) -> Done<Context> {
     Ok(Context {
         abra_dir: abra_dir.ok_or_else(|| Fatal::new("neither ABRA_DIR nor HOME is set"))?,
         sources: home.recipes(),
-        machine: home.machine(),
+        capabilities: home.capabilities(),
         bot: home.layout().backup_name(),
         no_input: cli.global.no_input,
         offline: cli.global.offline,

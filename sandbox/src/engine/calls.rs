@@ -1,34 +1,37 @@
-//! One call of the engine with a time limit and an error that names the call.
+//! Calls of the engine: each has a time limit, and its error names the call.
 
 use std::{future::Future, time::Duration};
 
 use bollard::errors::Error;
 
-use super::PATIENCE;
+use super::CALL_TIMEOUT;
 use crate::error::{CallError, SandboxError};
 
-/// Waits for one answer of the engine; `call` is what a reader of the error sees.
-pub(crate) async fn answer<T>(call: &str, future: impl Future<Output = Result<T, Error>>) -> Result<T, SandboxError> {
-    answer_within(PATIENCE, call, future).await
+/// Makes one call. `name` is the call as Docker's command line names it, for the error.
+pub(crate) async fn call<T>(name: &str, future: impl Future<Output = Result<T, Error>>) -> Result<T, SandboxError> {
+    call_within(CALL_TIMEOUT, name, future).await
 }
 
-/// Like [`answer`], for a call that may take longer.
-pub(crate) async fn answer_within<T>(
-    patience: Duration,
-    call: &str,
+/// Like [`call`], with a longer time limit.
+pub(crate) async fn call_within<T>(
+    timeout: Duration,
+    name: &str,
     future: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, SandboxError> {
-    let failure = match tokio::time::timeout(patience, future).await {
+    let source = match tokio::time::timeout(timeout, future).await {
         Ok(Ok(value)) => return Ok(value),
         Ok(Err(error)) => error.into(),
-        Err(_) => CallError::NoAnswer(patience),
+        Err(_) => CallError::NoAnswer(timeout),
     };
-    Err(SandboxError::Engine { call: call.to_owned(), source: failure })
+    Err(SandboxError::Engine { call: name.to_owned(), source })
 }
 
-/// Like [`answer`], but what the engine does not know is `None`.
-pub(crate) async fn found<T>(call: &str, future: impl Future<Output = Result<T, Error>>) -> Result<Option<T>, SandboxError> {
-    answer(call, async {
+/// Like [`call`]; `None` when the engine does not know the object.
+pub(crate) async fn call_optional<T>(
+    name: &str,
+    future: impl Future<Output = Result<T, Error>>,
+) -> Result<Option<T>, SandboxError> {
+    call(name, async {
         match future.await {
             Ok(value) => Ok(Some(value)),
             Err(Error::DockerResponseServerError { status_code: 404, .. }) => Ok(None),

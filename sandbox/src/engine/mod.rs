@@ -1,4 +1,4 @@
-//! The engine: the host's when one answers, else started, else installed.
+//! The Docker engine of the machine: the running one, else started, else installed.
 
 mod calls;
 pub(crate) mod labels;
@@ -15,87 +15,92 @@ use std::{
 
 use bollard::{API_DEFAULT_VERSION, Docker};
 
-pub(crate) use calls::{answer, answer_within, found};
+pub(crate) use calls::{call, call_optional, call_within};
 
 use crate::{
     error::{EngineStartError, NoEngine, SandboxError},
     home::Home,
     layout::Layout,
     machine::{
-        packages::update_lists,
+        packages::ensure_package_lists,
         process::Process,
         programs::{find, run},
     },
-    progress::Teller,
+    progress::ProgressReporter,
 };
 
-/// The longest that one answer of the engine is waited for; image imports take longest.
-pub(super) const PATIENCE: Duration = Duration::from_secs(120);
-/// How long dockerd may take to answer after its start.
-const START: Duration = Duration::from_secs(60);
+/// The longest that the engine may take to answer one call.
+pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(120);
+/// The longest that dockerd may take from its start to its first answer.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(50);
 
-/// Why the socket gives no engine.
-enum Missing {
-    Absent,
+/// Why no engine answers on a socket.
+enum ConnectError {
+    NotListening,
     NotPermitted,
 }
 
-fn open(socket: &Path) -> Result<Docker, Missing> {
+fn connect_to(socket: &Path) -> Result<Docker, ConnectError> {
     UnixStream::connect(socket).map_err(|error| match error.kind() {
-        ErrorKind::PermissionDenied => Missing::NotPermitted,
-        _ => Missing::Absent,
+        ErrorKind::PermissionDenied => ConnectError::NotPermitted,
+        _ => ConnectError::NotListening,
     })?;
-    Docker::connect_with_unix(&socket.display().to_string(), PATIENCE.as_secs(), API_DEFAULT_VERSION).map_err(|_| Missing::Absent)
+    Docker::connect_with_unix(&socket.display().to_string(), CALL_TIMEOUT.as_secs(), API_DEFAULT_VERSION)
+        .map_err(|_| ConnectError::NotListening)
 }
 
-/// The engine, if one answers.
+fn not_permitted(layout: &Layout) -> SandboxError {
+    SandboxError::NotPermitted { socket: layout.engine.display().to_string() }
+}
+
+/// Connects to the engine, which has to run.
 pub(crate) fn connect(layout: &Layout) -> Result<Docker, SandboxError> {
-    open(&layout.engine).map_err(|missing| match missing {
-        Missing::Absent => {
+    connect_to(&layout.engine).map_err(|error| match error {
+        ConnectError::NotListening => {
             SandboxError::NoEngine { source: NoEngine::NotListening { socket: layout.engine.display().to_string() } }
         }
-        Missing::NotPermitted => SandboxError::NotPermitted { socket: layout.engine.display().to_string() },
+        ConnectError::NotPermitted => not_permitted(layout),
     })
 }
 
-/// The engine, started or installed when there is none. What was started is remembered in the folder.
-pub(crate) async fn ensure(home: &Home, layout: &Layout, teller: &mut Teller<'_>) -> Result<Docker, SandboxError> {
-    match open(&layout.engine) {
+/// Connects to the engine; starts or installs one when none answers. A started one is recorded in the sandbox's folder.
+pub(crate) async fn ensure(home: &Home, layout: &Layout, progress: &mut ProgressReporter<'_>) -> Result<Docker, SandboxError> {
+    match connect_to(&layout.engine) {
         Ok(docker) => return Ok(docker),
-        Err(Missing::NotPermitted) => {
-            return Err(SandboxError::NotPermitted { socket: layout.engine.display().to_string() });
-        }
-        Err(Missing::Absent) => {}
+        Err(ConnectError::NotPermitted) => return Err(not_permitted(layout)),
+        Err(ConnectError::NotListening) => {}
     }
     if find("dockerd").is_none() {
-        install(teller).await?;
-        // The package starts its service where there is a service manager.
-        if let Ok(docker) = open(&layout.engine) {
+        install(progress).await?;
+        // With a service manager the package starts its service.
+        if let Ok(docker) = connect_to(&layout.engine) {
             return Ok(docker);
         }
     }
     let docker = start(home, layout).await?;
-    teller.say("started the Docker engine");
+    progress.report("started the Docker engine");
     Ok(docker)
 }
 
-async fn install(teller: &mut Teller<'_>) -> Result<(), SandboxError> {
+async fn install(progress: &mut ProgressReporter<'_>) -> Result<(), SandboxError> {
+    let refused = |source: NoEngine| SandboxError::NoEngine { source };
     if find("apt-get").is_none() {
-        return Err(SandboxError::NoEngine { source: NoEngine::UnknownDistribution });
+        return Err(refused(NoEngine::UnknownDistribution));
     }
     if !rustix::process::geteuid().is_root() {
-        return Err(SandboxError::NoEngine { source: NoEngine::InstallNeedsRoot });
+        return Err(refused(NoEngine::InstallNeedsRoot));
     }
-    update_lists(teller).await?;
-    teller.say("installing the Docker engine (docker.io)");
+    ensure_package_lists(progress).await?;
+    progress.report("installing the Docker engine (docker.io)");
     let mut packages = vec!["docker.io"];
     // Newer releases have the command line in a package of its own.
     if run("apt-cache", ["show", "docker-cli"]).await.is_ok() {
         packages.push("docker-cli");
     }
     let args = ["install", "-y", "-q", "--no-install-recommends"].into_iter().chain(packages);
-    run("apt-get", args).await.map_err(|error| SandboxError::NoEngine { source: NoEngine::Install(Box::new(error)) })?;
-    teller.say("installed the Docker engine");
+    run("apt-get", args).await.map_err(|error| refused(NoEngine::Install(Box::new(error))))?;
+    progress.report("installed the Docker engine");
     Ok(())
 }
 
@@ -105,40 +110,40 @@ async fn start(home: &Home, layout: &Layout) -> Result<Docker, SandboxError> {
     }
     if Path::new("/run/systemd/system").exists() {
         run("systemctl", ["start", "docker"]).await?;
-        return wait(layout, || None).await;
+        return wait_until_ready(layout, || None).await;
     }
     let log = home.root().join("dockerd.log");
-    let file = fs::File::create(&log).map_err(|error| SandboxError::file(&log, error))?;
-    let also = file.try_clone().map_err(|error| SandboxError::file(&log, error))?;
-    // `setsid` becomes dockerd: a session of its own, so that a terminal's signals to taster do not reach the engine.
+    let stdout = fs::File::create(&log).map_err(|error| SandboxError::file(&log, error))?;
+    let stderr = stdout.try_clone().map_err(|error| SandboxError::file(&log, error))?;
+    // `setsid` executes dockerd in a session of its own, so that a terminal's signals to taster do not reach the engine.
     let child = std::process::Command::new("setsid")
         .arg("dockerd")
         .arg("-H")
         .arg(format!("unix://{}", layout.engine.display()))
-        // Else each task asks a registry for its image first, although the engine has it.
+        // Without it, each task asks a registry for its image first, although the engine has it.
         .env("DOCKER_SERVICE_PREFER_OFFLINE_IMAGE", "1")
         .current_dir("/")
         .stdin(Stdio::null())
-        .stdout(file)
-        .stderr(also)
+        .stdout(stdout)
+        .stderr(stderr)
         .spawn()
         .map_err(|error| SandboxError::EngineStart { source: error.into() })?;
-    let mut made = home.made();
-    made.dockerd = Process::of(child.id());
-    home.keep_made(&made)?;
-    let process = made.dockerd;
-    wait(layout, || {
-        let ended = !process.as_ref().is_some_and(Process::alive);
+    let mut created = home.created();
+    created.dockerd = Process::of(child.id());
+    home.save_created(&created)?;
+    let process = created.dockerd;
+    wait_until_ready(layout, || {
+        let ended = !process.as_ref().is_some_and(Process::is_alive);
         ended.then(|| fs::read_to_string(&log).ok().and_then(|text| text.lines().last().map(str::to_owned)).unwrap_or_default())
     })
     .await
 }
 
-/// Waits until the engine answers; `ended` says its last words once it has given up.
-async fn wait(layout: &Layout, ended: impl Fn() -> Option<String>) -> Result<Docker, SandboxError> {
+/// Waits until the engine answers. `ended` returns the last line of its log once its process has ended.
+async fn wait_until_ready(layout: &Layout, ended: impl Fn() -> Option<String>) -> Result<Docker, SandboxError> {
     let started = Instant::now();
     loop {
-        if let Ok(docker) = open(&layout.engine)
+        if let Ok(docker) = connect_to(&layout.engine)
             && docker.ping().await.is_ok()
         {
             return Ok(docker);
@@ -146,9 +151,9 @@ async fn wait(layout: &Layout, ended: impl Fn() -> Option<String>) -> Result<Doc
         if let Some(last) = ended() {
             return Err(SandboxError::EngineStart { source: EngineStartError::Ended(last) });
         }
-        if started.elapsed() > START {
-            return Err(SandboxError::EngineStart { source: EngineStartError::NoAnswer(START) });
+        if started.elapsed() > START_TIMEOUT {
+            return Err(SandboxError::EngineStart { source: EngineStartError::NoAnswer(START_TIMEOUT) });
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(POLL).await;
     }
 }

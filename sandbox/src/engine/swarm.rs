@@ -1,4 +1,4 @@
-//! A one-node Swarm and the overlay network that public services are on, made only when absent.
+//! The one-node Swarm and its overlay network for public services. Both are created only when absent.
 
 use std::time::{Duration, Instant};
 
@@ -8,17 +8,22 @@ use bollard::{
     query_parameters::{InspectNetworkOptions, LeaveSwarmOptions},
 };
 
-use super::{answer, found, labels};
+use super::{call, call_optional, labels};
 use crate::{
     error::{LastObservation, NetworkProblem, SandboxError},
     home::Home,
     layout::Layout,
-    progress::Teller,
+    progress::ProgressReporter,
 };
 
-/// Makes the engine a manager, unless it is one.
-pub(crate) async fn ensure(docker: &Docker, home: &Home, layout: &Layout, teller: &mut Teller<'_>) -> Result<(), SandboxError> {
-    let info = answer("info", docker.info()).await?;
+/// Makes the engine a manager of a new Swarm, unless it is a manager.
+pub(crate) async fn ensure(
+    docker: &Docker,
+    home: &Home,
+    layout: &Layout,
+    progress: &mut ProgressReporter<'_>,
+) -> Result<(), SandboxError> {
+    let info = call("info", docker.info()).await?;
     let socket = || layout.engine.display().to_string();
     if info.security_options.unwrap_or_default().iter().any(|option| option.contains("rootless")) {
         return Err(SandboxError::Rootless { socket: socket() });
@@ -31,26 +36,26 @@ pub(crate) async fn ensure(docker: &Docker, home: &Home, layout: &Layout, teller
         }
         Some(LocalNodeState::INACTIVE | LocalNodeState::EMPTY) | None => {}
     }
-    // Nobody else is to join it, so it needs no address that others reach.
+    // No other node joins it, so the loopback address suffices.
     let request = SwarmInitRequest {
         listen_addr: Some("127.0.0.1:2377".into()),
         advertise_addr: Some("127.0.0.1".into()),
         ..SwarmInitRequest::default()
     };
-    answer("swarm init", docker.init_swarm(request)).await?;
-    let mut made = home.made();
-    made.swarm = answer("swarm inspect", docker.inspect_swarm()).await?.id;
-    home.keep_made(&made)?;
-    teller.say("made the engine a one-node Swarm");
+    call("swarm init", docker.init_swarm(request)).await?;
+    let mut created = home.created();
+    created.swarm = call("swarm inspect", docker.inspect_swarm()).await?.id;
+    home.save_created(&created)?;
+    progress.report("made the engine a one-node Swarm");
     Ok(())
 }
 
-/// Makes the network, unless it is there.
+/// Creates the network, unless it exists.
 pub(crate) async fn ensure_network(
     docker: &Docker,
     home: &Home,
     layout: &Layout,
-    teller: &mut Teller<'_>,
+    progress: &mut ProgressReporter<'_>,
 ) -> Result<(), SandboxError> {
     if let Some(network) = allocated(docker, &layout.network).await? {
         let bad = |problem| Err(SandboxError::BadNetwork { name: layout.network.clone(), problem });
@@ -67,79 +72,80 @@ pub(crate) async fn ensure_network(
         driver: Some("overlay".into()),
         attachable: Some(true),
         ipam: Some(Ipam { config: Some(vec![range]), ..Ipam::default() }),
-        labels: Some(labels::all()),
+        labels: Some(labels::base()),
         ..NetworkCreateRequest::default()
     };
-    let mut made = home.made();
-    made.network = Some(answer("network create", docker.create_network(request)).await?.id);
-    home.keep_made(&made)?;
-    teller.say(format!("made the overlay network {}", layout.network));
+    let mut created = home.created();
+    created.network = Some(call("network create", docker.create_network(request)).await?.id);
+    home.save_created(&created)?;
+    progress.report(format!("made the overlay network {}", layout.network));
     Ok(())
 }
 
 pub(crate) async fn network(docker: &Docker, name: &str) -> Result<Option<NetworkInspect>, SandboxError> {
-    found("network inspect", docker.inspect_network(name, None::<InspectNetworkOptions>)).await
+    call_optional("network inspect", docker.inspect_network(name, None::<InspectNetworkOptions>)).await
 }
 
-/// How long Swarm may take to allocate a network that was just made.
-const ALLOCATION: Duration = Duration::from_secs(10);
+/// The longest that Swarm may take to allocate a new network.
+const ALLOCATION_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The network by its name. Swarm tells of the driver only once it has allocated the network, a moment after the engine
-/// said that it is made: until then nobody knows what it is, and it is waited for.
+/// The network by its name. Waits until Swarm has allocated it, a moment after its creation: before that, its driver is
+/// empty.
 async fn allocated(docker: &Docker, name: &str) -> Result<Option<NetworkInspect>, SandboxError> {
     let started = Instant::now();
     loop {
         let network = network(docker, name).await?;
-        let unknown = network.as_ref().is_some_and(|network| network.driver.as_deref().unwrap_or_default().is_empty());
-        if !unknown || started.elapsed() > ALLOCATION {
+        let pending = network.as_ref().is_some_and(|network| network.driver.as_deref().unwrap_or_default().is_empty());
+        if !pending || started.elapsed() > ALLOCATION_TIMEOUT {
             return Ok(network);
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
-/// What became of the Swarm that was made.
+/// The result of [`leave`].
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Left {
-    /// It is removed.
-    Dissolved,
-    /// It stays, for so many services run on it.
+pub(crate) enum LeaveResult {
+    /// The engine left the Swarm, which removes it.
+    Left,
+    /// The Swarm stays, because this number of services runs on it.
     InUse(usize),
-    /// It was gone before; the engine has another one, or none.
-    Gone,
+    /// The engine has another Swarm, or none.
+    NotOurs,
 }
 
-/// Leaves and so removes the Swarm, if it is the one with this id and nothing runs on it. Services that cannot be listed may be there.
-pub(crate) async fn leave(docker: &Docker, id: &str) -> Result<Left, SandboxError> {
-    let info = answer("info", docker.info()).await?;
+/// Removes the Swarm with this id, if no service runs on it. Services that cannot be listed count as running: the error
+/// of the list is returned, and the Swarm stays.
+pub(crate) async fn leave(docker: &Docker, id: &str) -> Result<LeaveResult, SandboxError> {
+    let info = call("info", docker.info()).await?;
     if info.swarm.and_then(|swarm| swarm.cluster).and_then(|cluster| cluster.id).as_deref() != Some(id) {
-        return Ok(Left::Gone);
+        return Ok(LeaveResult::NotOurs);
     }
-    let services = answer("service ls", docker.list_services(None)).await?.len();
+    let services = call("service ls", docker.list_services(None)).await?.len();
     if services > 0 {
-        return Ok(Left::InUse(services));
+        return Ok(LeaveResult::InUse(services));
     }
-    answer("swarm leave", docker.leave_swarm(Some(LeaveSwarmOptions { force: true }))).await?;
-    Ok(Left::Dissolved)
+    call("swarm leave", docker.leave_swarm(Some(LeaveSwarmOptions { force: true }))).await?;
+    Ok(LeaveResult::Left)
 }
 
-/// How long the last container's end may keep a network in use.
-const RELEASE: Duration = Duration::from_secs(10);
+/// The longest that a network may stay after its last container ended.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Removes a network. A container that was just removed holds it for a moment more, and the engine removes an overlay
-/// network some time after it said so: both are waited for.
+/// Removes a network and waits until it is gone: a container that was just removed still holds it for a moment, and the
+/// engine removes an overlay network some time after it confirmed the removal.
 pub(crate) async fn remove_network(docker: &Docker, id: &str) -> Result<(), SandboxError> {
     let started = Instant::now();
     loop {
-        let last = match found("network rm", docker.remove_network(id)).await {
+        let last = match call_optional("network rm", docker.remove_network(id)).await {
             Ok(_) if network(docker, id).await?.is_none() => return Ok(()),
             Ok(_) => None,
             Err(error) => Some(error),
         };
-        if started.elapsed() > RELEASE {
+        if started.elapsed() > RELEASE_TIMEOUT {
             let still_there = || LastObservation::State("it is still there".into());
             let source = last.map_or_else(still_there, |error| LastObservation::Failure(Box::new(error)));
-            return Err(SandboxError::NotReady { what: "the end of the network".into(), after: RELEASE, source });
+            return Err(SandboxError::NotReady { what: "the removal of the network".into(), after: RELEASE_TIMEOUT, source });
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -156,13 +162,13 @@ mod tests {
 
     use super::*;
 
-    /// Leaves a Swarm whose engine answers a list of services with this status and text. Gives what the engine was asked for.
-    async fn left_with(status: u16, services: &'static str) -> (Result<Left, SandboxError>, Vec<String>) {
+    /// Leaves a Swarm whose engine answers a list of services with this status and body. Returns the requests, too.
+    async fn leave_with(status: u16, services: &'static str) -> (Result<LeaveResult, SandboxError>, Vec<String>) {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("docker.sock");
         let listener = UnixListener::bind(&socket).unwrap();
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let told = asked.clone();
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let log = requests.clone();
         let engine = tokio::spawn(async move {
             loop {
                 let mut stream = BufReader::new(listener.accept().await.unwrap().0);
@@ -174,7 +180,7 @@ mod tests {
                     "services" => (status, services),
                     _ => (200, "{}"),
                 };
-                told.lock().unwrap().push(path);
+                log.lock().unwrap().push(path);
                 let length = body.len();
                 let head = format!("HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n");
                 let _ = stream.write_all(format!("{head}Connection: close\r\n\r\n{body}").as_bytes()).await;
@@ -183,17 +189,17 @@ mod tests {
         let docker = Docker::connect_with_unix(&socket.display().to_string(), 5, bollard::API_DEFAULT_VERSION).unwrap();
         let left = leave(&docker, "ours").await;
         engine.abort();
-        let asked = asked.lock().unwrap().clone();
-        (left, asked)
+        let requests = requests.lock().unwrap().clone();
+        (left, requests)
     }
 
     #[tokio::test]
-    async fn a_swarm_is_dissolved_only_when_it_is_known_that_nothing_runs_on_it() {
-        let (left, asked) = left_with(200, "[]").await;
-        assert_eq!((left.unwrap(), asked), (Left::Dissolved, ["info", "services", "leave"].map(str::to_owned).to_vec()));
-        let (left, asked) = left_with(200, "[{}, {}]").await;
-        assert_eq!((left.unwrap(), asked.contains(&"leave".to_owned())), (Left::InUse(2), false));
-        let (left, asked) = left_with(500, r#"{"message": "rpc error: deadline exceeded"}"#).await;
-        assert!(left.is_err() && !asked.contains(&"leave".to_owned()), "{left:?} {asked:?}");
+    async fn swarm_is_left_only_when_the_list_of_services_is_empty() {
+        let (left, requests) = leave_with(200, "[]").await;
+        assert_eq!((left.unwrap(), requests), (LeaveResult::Left, ["info", "services", "leave"].map(str::to_owned).to_vec()));
+        let (left, requests) = leave_with(200, "[{}, {}]").await;
+        assert_eq!((left.unwrap(), requests.contains(&"leave".to_owned())), (LeaveResult::InUse(2), false));
+        let (left, requests) = leave_with(500, r#"{"message": "rpc error: deadline exceeded"}"#).await;
+        assert!(left.is_err() && !requests.contains(&"leave".to_owned()), "{left:?} {requests:?}");
     }
 }

@@ -1,35 +1,39 @@
-//! What `up` made, remembered so that `down` removes just that.
+//! The record of what `up` created, so that `down` removes nothing else.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::{Home, files};
 use crate::{error::SandboxError, machine::process::Process};
 
-/// What of the machine is the sandbox's making.
+/// The objects of machine and engine that the sandbox created.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Made {
+pub(crate) struct CreatedObjects {
     /// The engine that was started.
     #[serde(default)]
     pub(crate) dockerd: Option<Process>,
-    /// The id of the Swarm that was made.
+    /// The id of the Swarm.
     #[serde(default)]
     pub(crate) swarm: Option<String>,
-    /// The id of the network that was made.
+    /// The id of the network.
     #[serde(default)]
     pub(crate) network: Option<String>,
-    /// The images that were assembled or imported, by name.
+    /// The names of the images that were assembled or imported.
     #[serde(default)]
     pub(crate) images: BTreeSet<String>,
 }
 
 impl Home {
-    pub(crate) fn made(&self) -> Made {
-        files::read(&self.root().join("made.toml")).unwrap_or_default()
+    fn created_file(&self) -> PathBuf {
+        self.root().join("made.toml")
     }
 
-    pub(crate) fn keep_made(&self, made: &Made) -> Result<(), SandboxError> {
-        files::write(&self.root().join("made.toml"), made)
+    pub(crate) fn created(&self) -> CreatedObjects {
+        files::read(&self.created_file()).unwrap_or_default()
+    }
+
+    pub(crate) fn save_created(&self, created: &CreatedObjects) -> Result<(), SandboxError> {
+        files::write(&self.created_file(), created)
     }
 }

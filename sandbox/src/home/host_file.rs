@@ -1,4 +1,4 @@
-//! What a run reads of the sandbox: the host file, and the two-line `abra`.
+//! The two files by which a run uses the sandbox: the host file, and the two-line `abra`.
 
 use std::{
     fs,
@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::{Home, files};
 use crate::{error::SandboxError, layout::Setup};
 
-/// The host file. The design of hosts says what its keys mean.
+/// The host file; docs/reference/host-file.md describes its keys.
 #[derive(Debug, Serialize)]
 struct HostFile<'a> {
     zone: &'a str,
@@ -24,13 +24,13 @@ struct HostFile<'a> {
     backup: String,
 }
 
-/// Writes both, where they differ from what is there.
+/// Writes both files, where they differ from what is there.
 pub(crate) fn write(home: &Home, setup: &Setup) -> Result<(), SandboxError> {
     let bin = home.bin();
     fs::create_dir_all(&bin).map_err(|error| SandboxError::file(&bin, error))?;
     let stand_in = bin.join("abra");
     files::replace(&stand_in, &script(&setup.exe, home.root()), 0o755)?;
-    // The mode that a file is made with is cut by the umask.
+    // The umask takes bits from the mode that a file is created with.
     fs::set_permissions(&stand_in, fs::Permissions::from_mode(0o755)).map_err(|error| SandboxError::file(&stand_in, error))?;
     let file = HostFile {
         zone: &setup.layout.zone,
@@ -44,7 +44,7 @@ pub(crate) fn write(home: &Home, setup: &Setup) -> Result<(), SandboxError> {
     files::write(&home.host_file(), &file)
 }
 
-/// The stand-in: two lines that call the binary.
+/// The stand-in abra: two lines of shell that call taster.
 fn script(exe: &Path, home: &Path) -> Vec<u8> {
     let mut out = b"#!/bin/sh\nexec ".to_vec();
     quote(exe, &mut out);
@@ -54,7 +54,7 @@ fn script(exe: &Path, home: &Path) -> Vec<u8> {
     out
 }
 
-/// A path as one word of the shell.
+/// Appends a path as one quoted word of the shell.
 fn quote(path: &Path, out: &mut Vec<u8>) {
     out.push(b'\'');
     for byte in path.as_os_str().as_bytes() {
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_is_one_word_of_the_shell() {
+    fn path_with_quotes_is_one_shell_word() {
         let text = script(Path::new("/opt/it's here/taster"), Path::new("/h"));
         assert_eq!(
             String::from_utf8(text).unwrap(),

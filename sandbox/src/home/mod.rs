@@ -1,4 +1,4 @@
-//! The folder of the sandbox and what lies where in it.
+//! The folder of the sandbox: the path of each file in it, and what `up` keeps there.
 
 mod capabilities;
 pub(crate) mod created;
@@ -8,11 +8,11 @@ pub(crate) mod lock;
 
 use std::path::{Path, PathBuf};
 
-pub use capabilities::Machine;
+pub use capabilities::Capabilities;
 
 use crate::{error::SandboxError, layout::Layout};
 
-/// The sandbox's folder, `taster/sandbox` in the user's state folder.
+/// The sandbox's folder, by default `taster/sandbox` in the user's state folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Home {
     root: PathBuf,
@@ -29,8 +29,8 @@ impl Home {
         &self.root
     }
 
-    /// The folder with its links resolved, so that one folder has one name.
-    pub(crate) fn canonical(&self) -> PathBuf {
+    /// The folder with its symbolic links resolved, so that a folder has the same name whichever way it was reached.
+    pub(crate) fn canonical_root(&self) -> PathBuf {
         std::fs::canonicalize(&self.root).unwrap_or_else(|_| self.root.clone())
     }
 
@@ -59,33 +59,40 @@ impl Home {
         self.root.join("ingress")
     }
 
-    /// What was found out about the machine, see [`Machine`].
-    fn machine_file(&self) -> PathBuf {
-        self.root.join("machine.toml")
-    }
-
-    /// What was found out about the machine when the sandbox was made; the cautious default when that is not known.
-    pub fn machine(&self) -> Machine {
-        files::read(&self.machine_file()).unwrap_or_default()
-    }
-
-    /// Whether the machine was looked at.
-    pub fn looked(&self) -> bool {
-        self.machine_file().exists()
-    }
-
-    /// Names, addresses and ports of this sandbox; the usual ones when it was never made.
-    pub fn layout(&self) -> Layout {
-        files::read(&self.root.join("layout.toml")).unwrap_or_default()
-    }
-
-    /// The folder of downloads, which outlives the sandbox.
+    /// The folder of downloads, which `down` keeps.
     pub(crate) fn cache(&self) -> PathBuf {
         self.root.join("cache")
     }
 
-    /// Keeps what was found out about the machine, in one piece: a file that is there says that it was looked at.
-    pub(crate) fn remember(&self, machine: &Machine) -> Result<(), SandboxError> {
-        files::write(&self.machine_file(), machine)
+    fn layout_file(&self) -> PathBuf {
+        self.root.join("layout.toml")
+    }
+
+    fn capabilities_file(&self) -> PathBuf {
+        self.root.join("machine.toml")
+    }
+
+    /// Names, addresses and ports of this sandbox; the default ones before its first `up`.
+    pub fn layout(&self) -> Layout {
+        files::read(&self.layout_file()).unwrap_or_default()
+    }
+
+    pub(crate) fn save_layout(&self, layout: &Layout) -> Result<(), SandboxError> {
+        files::write(&self.layout_file(), layout)
+    }
+
+    /// What the machine can do; before it was probed, nothing.
+    pub fn capabilities(&self) -> Capabilities {
+        files::read(&self.capabilities_file()).unwrap_or_default()
+    }
+
+    /// Whether the machine was probed.
+    pub fn is_probed(&self) -> bool {
+        self.capabilities_file().exists()
+    }
+
+    /// Writes the file that also marks the machine as probed.
+    pub(crate) fn save_capabilities(&self, capabilities: &Capabilities) -> Result<(), SandboxError> {
+        files::write(&self.capabilities_file(), capabilities)
     }
 }

@@ -1,4 +1,4 @@
-//! Assembling an image: its tree in a folder of the cache, then a tar of it, then the engine's import.
+//! Assembling an image: its tree in a scratch folder, then a tar of the tree, then the engine's import.
 
 use std::{
     collections::BTreeSet,
@@ -11,89 +11,93 @@ use std::{
 use bollard::Docker;
 
 use super::{
-    END, SOURCE_LABEL, Tar, debian,
-    draft::Draft,
-    import,
+    SOURCE_LABEL, debian,
+    import::{END, Tar, import},
     npm::{self, Npm},
+    scratch_folder::ScratchFolder,
     source::Source,
 };
 use crate::{
     embedded,
-    engine::labels::LABEL,
+    engine::labels,
     error::{ImageError, SandboxError},
     home::Home,
     machine::{packages, programs::find},
-    progress::Teller,
+    progress::ProgressReporter,
 };
 
-/// Assembles an image and gives it to the engine.
-pub(super) async fn assemble(docker: &Docker, home: &Home, source: &Source, teller: &mut Teller<'_>) -> Result<(), SandboxError> {
+/// Assembles an image and imports it into the engine.
+pub(super) async fn assemble(
+    docker: &Docker,
+    home: &Home,
+    source: &Source,
+    progress: &mut ProgressReporter<'_>,
+) -> Result<(), SandboxError> {
     let image = source.image();
-    let missing =
+    let failed =
         |error: SandboxError| SandboxError::NoImage { image: image.clone(), source: ImageError::Assemble(Box::new(error)) };
     let cache = home.cache();
-    let draft = Draft::new(&cache)?;
-    let root = draft.path().join("root");
+    let scratch = ScratchFolder::new(&cache)?;
+    let root = scratch.path().join("root");
     if rustix::process::geteuid().is_root() && find("apt-get").is_some() {
-        packages::update_lists(teller).await.map_err(missing)?;
+        packages::ensure_package_lists(progress).await.map_err(failed)?;
     }
     let mut tars = Vec::new();
     for npm in &source.definition.npm {
-        tars.push(npm_tar(&cache, npm, &image, teller).await.map_err(missing)?);
+        tars.push(npm_tar(&cache, npm, &image, progress).await.map_err(failed)?);
     }
-    debian::unpack(&cache, &source.definition.packages, &root).await.map_err(missing)?;
-    let own = draft.path().join("own.tar");
+    debian::unpack(&cache, &source.definition.packages, &root).await.map_err(failed)?;
+    let own = scratch.path().join("own.tar");
     let write = || {
-        furnish(source, &root)?;
+        add_definition(source, &root)?;
         let taken = tars.iter().map(|tar| names(tar)).collect::<io::Result<Vec<_>>>()?.into_iter().flatten().collect();
         pack(&root, Path::new(""), &taken, &own)
     };
-    write().map_err(|error| SandboxError::file(draft.path(), error))?;
+    write().map_err(|error| SandboxError::file(scratch.path(), error))?;
     tars.push(own);
-    import(docker, &image, Tar::Files(&tars), changes(source)).await
+    import(docker, &image, Tar::Files(&tars), instructions(source)).await
 }
 
-/// The tar of a package of npm. It can take minutes to make, so it is kept, under another name
-/// whenever what is asked of npm changes.
-async fn npm_tar(cache: &Path, npm: &Npm, image: &str, teller: &mut Teller<'_>) -> Result<PathBuf, SandboxError> {
-    let kept = cache.join("packages").join(npm.file_name());
-    if kept.is_file() {
-        return Ok(kept);
+/// The tar of a package of npm. It can take minutes to make, so the cache keeps it.
+async fn npm_tar(cache: &Path, npm: &Npm, image: &str, progress: &mut ProgressReporter<'_>) -> Result<PathBuf, SandboxError> {
+    let cached = cache.join("packages").join(npm.file_name());
+    if cached.is_file() {
+        return Ok(cached);
     }
-    teller.say(format!("fetching {} from the npm registry for the image {image}", npm.package));
-    let draft = Draft::new(cache)?;
-    let (root, tar) = (draft.path().join("root"), draft.path().join("package.tar"));
+    progress.report(format!("fetching {} from the npm registry for the image {image}", npm.package));
+    let scratch = ScratchFolder::new(cache)?;
+    let (root, tar) = (scratch.path().join("root"), scratch.path().join("package.tar"));
     npm::unpack(cache, npm, &root).await?;
     let keep = || {
         pack(&root, npm.folder(), &BTreeSet::new(), &tar)?;
         fs::create_dir_all(cache.join("packages"))?;
-        fs::rename(&tar, &kept)
+        fs::rename(&tar, &cached)
     };
-    keep().map_err(|error| SandboxError::file(&kept, error))?;
-    Ok(kept)
+    keep().map_err(|error| SandboxError::file(&cached, error))?;
+    Ok(cached)
 }
 
-/// What the image is besides its files.
-fn changes(source: &Source) -> Vec<String> {
+/// The configuration of the image, as instructions of a Dockerfile.
+fn instructions(source: &Source) -> Vec<String> {
     let definition = &source.definition;
-    let json = |words: &[String]| serde_json::to_string(words).unwrap_or_default();
-    let mut changes = vec![
+    let json = |args: &[String]| serde_json::to_string(args).unwrap_or_default();
+    let mut instructions = vec![
         format!("CMD {}", json(&definition.command)),
         "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned(),
-        format!("LABEL {LABEL}=1"),
+        format!("LABEL {}=1", labels::SANDBOX),
         format!("LABEL {SOURCE_LABEL}={}", source.digest),
     ];
     if !definition.entrypoint.is_empty() {
-        changes.push(format!("ENTRYPOINT {}", json(&definition.entrypoint)));
+        instructions.push(format!("ENTRYPOINT {}", json(&definition.entrypoint)));
     }
-    changes.extend(definition.env.iter().map(|(name, value)| format!("ENV {name}={value}")));
-    changes.extend(definition.workdir.iter().map(|folder| format!("WORKDIR {folder}")));
-    changes.extend(definition.expose.iter().map(|port| format!("EXPOSE {port}")));
-    changes
+    instructions.extend(definition.env.iter().map(|(name, value)| format!("ENV {name}={value}")));
+    instructions.extend(definition.workdir.iter().map(|folder| format!("WORKDIR {folder}")));
+    instructions.extend(definition.expose.iter().map(|port| format!("EXPOSE {port}")));
+    instructions
 }
 
-/// Adds what the definition says, and takes away what no program reads.
-fn furnish(source: &Source, root: &Path) -> io::Result<()> {
+/// Adds the folders, files, programs and links of the definition, and removes documentation.
+fn add_definition(source: &Source, root: &Path) -> io::Result<()> {
     for folder in ["usr/share/doc", "usr/share/man", "usr/share/lintian", "usr/share/bug", "usr/share/bash-completion"] {
         let _ = fs::remove_dir_all(root.join(folder));
     }
@@ -127,8 +131,9 @@ fn furnish(source: &Source, root: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes what is in the folder `inside` of the tree as a tar without its end, so that another can follow: sorted, owned by root, without
-/// times, so that equal trees make equal layers. The engine takes no name twice, so those that are `taken` are left out.
+/// Writes the folder `inside` of the tree as a tar without its end, so that another tar can follow. The entries are sorted,
+/// owned by root and without times, so that equal trees give equal layers. Names that are `taken` are left out, because the
+/// engine refuses a name that occurs twice.
 fn pack(root: &Path, inside: &Path, taken: &BTreeSet<PathBuf>, file: &Path) -> io::Result<()> {
     let mut tar = tar::Builder::new(BufWriter::new(fs::File::create(file)?));
     pack_folder(&mut tar, root, inside, taken)?;
@@ -136,7 +141,7 @@ fn pack(root: &Path, inside: &Path, taken: &BTreeSet<PathBuf>, file: &Path) -> i
     file.set_len(file.metadata()?.len() - END.len() as u64)
 }
 
-/// The names in a tar that [`pack`] wrote.
+/// The names in a tar of [`pack`].
 fn names(tar: &Path) -> io::Result<Vec<PathBuf>> {
     let mut archive = tar::Archive::new(fs::File::open(tar)?);
     archive.entries_with_seek()?.map(|entry| Ok(entry?.path()?.components().collect())).collect()
@@ -185,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_trees_make_equal_layers() {
+    fn equal_trees_give_equal_layers() {
         let tree = || {
             let root = tempfile::tempdir().unwrap();
             fs::create_dir(root.path().join("b")).unwrap();
@@ -197,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn tars_behind_each_other_are_one_that_has_no_name_twice() {
+    fn concatenated_tars_have_no_name_twice() {
         let (mut all, mut taken) = (Vec::new(), BTreeSet::new());
         for name in ["one", "two"] {
             let root = tempfile::tempdir().unwrap();

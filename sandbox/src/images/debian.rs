@@ -1,4 +1,4 @@
-//! The files of packages of the distribution, without installing them.
+//! The files of packages of the distribution, without installing the packages.
 
 use std::{
     fs,
@@ -10,8 +10,8 @@ use crate::{
     machine::programs::{find, run},
 };
 
-/// Unpacks the packages and all that they depend on into `root`. Downloads are kept in `cache`, so that the next time needs
-/// no network. apt checks the signatures as for an installation.
+/// Unpacks the packages and their dependencies into `root`. Downloads stay in `cache`, so that the next call needs no
+/// network. apt checks the signatures as for an installation.
 pub(crate) async fn unpack(cache: &Path, packages: &[String], root: &Path) -> Result<(), SandboxError> {
     if find("apt-get").is_none() {
         return Err(SandboxError::program("apt-get", ProgramError::NotFound("images are assembled on Debian and Ubuntu only")));
@@ -24,12 +24,12 @@ pub(crate) async fn unpack(cache: &Path, packages: &[String], root: &Path) -> Re
     Ok(())
 }
 
-/// The package files, downloaded where they are not there yet.
+/// The package files; missing ones are downloaded.
 async fn archives(cache: &Path, packages: &[String]) -> Result<Vec<PathBuf>, SandboxError> {
     let folder = cache.join("archives");
     let partial = folder.join("partial");
     fs::create_dir_all(&partial).map_err(|error| SandboxError::file(&partial, error))?;
-    // apt takes a system with this status for one on which nothing is installed, and so names everything that is needed.
+    // With an empty status file apt assumes that nothing is installed, and so lists every dependency.
     let status = cache.join("nothing-installed");
     fs::write(&status, "").map_err(|error| SandboxError::file(&status, error))?;
     let apt = |archives: &Path, how: &str| {
@@ -39,14 +39,14 @@ async fn archives(cache: &Path, packages: &[String]) -> Result<Vec<PathBuf>, San
             set("Dir::Cache::archives", &archives.display().to_string()),
             set("Dir::Cache::pkgcache", ""),
             set("Dir::Cache::srcpkgcache", ""),
-            // Nothing of the system is written, so neither its lock nor its download user is needed.
+            // No file of the system is written, so neither its lock nor its download user is needed.
             set("Debug::NoLocking", "true"),
             set("APT::Sandbox::User", ""),
         ];
-        let words = ["-qq", "-y", "--no-install-recommends", how, "install"].map(str::to_owned);
-        run("apt-get", args.into_iter().chain(words).chain(packages.iter().cloned()).collect::<Vec<_>>())
+        let verb = ["-qq", "-y", "--no-install-recommends", how, "install"].map(str::to_owned);
+        run("apt-get", args.into_iter().chain(verb).chain(packages.iter().cloned()).collect::<Vec<_>>())
     };
-    // Seen from a folder without archives the plan names them all, and none of another image or version.
+    // With an empty folder of archives the plan lists all of them, and none of another image or version.
     let plan = apt(&partial, "--print-uris").await?;
     let files: Vec<PathBuf> = file_names(&String::from_utf8_lossy(&plan)).into_iter().map(|name| folder.join(name)).collect();
     if !files.iter().all(|file| file.is_file()) {
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_package_files_are_taken_from_apts_plan() {
+    fn apt_plan_gives_package_files_only() {
         let printed = "'http://a.example/p/c/caddy_2.6.2-5_amd64.deb' caddy_2.6.2-5_amd64.deb 9326868 MD5Sum:c5\n\
                        'http://a.example/z/zlib1g_1.2.13_amd64.deb' zlib1g_1%3a1.2.13_amd64.deb 86684 \n\
                        W: something else\n'http://a.example/x' ../../etc/x.deb 1 \n";

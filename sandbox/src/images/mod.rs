@@ -1,52 +1,44 @@
-//! Images: present ones are used, else pulled when a registry answers, else assembled from packages of the distribution and of npm.
+//! Images: the engine's own, else pulled when a registry answers, else assembled from packages of the distribution and of npm.
 //!
-//! Those that are assembled are named under `taster.test/`, a name that resolves nowhere: each task first tries to pull its
-//! image, and that must fail fast. One that stands in for an official image has the official name, and is assembled only where
-//! no registry has it.
+//! Assembled images are named under `taster.test/`, which resolves nowhere: each task first tries to pull its image, and that
+//! must fail fast. An image that replaces an official one has the official name, and is assembled only where no registry
+//! has it.
 
 mod assemble;
 mod debian;
-mod draft;
+mod import;
 mod npm;
+mod scratch_folder;
 mod source;
 
-use std::{
-    collections::HashMap,
-    fs,
-    io::{self, Read},
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{collections::HashMap, fs, path::Path, time::Duration};
 
 use bollard::{
-    Docker, body_full, body_try_stream,
+    Docker,
     query_parameters::{CreateImageOptionsBuilder, ListImagesOptions, PruneImagesOptionsBuilder, RemoveImageOptions},
 };
 use futures_util::TryStreamExt;
 
-use self::source::{Source, sources};
+use self::{
+    import::{Tar, import},
+    source::{Source, sources},
+};
 use crate::{
     embedded::{self, SPECIMEN_DIGEST},
-    engine::{self, answer, found, labels::LABEL},
+    engine::{self, call, call_optional, labels},
     error::{ImageError, SandboxError},
-    home::{Home, lock},
-    progress::Teller,
+    home::{Home, lock::lock_file},
+    progress::{Progress, ProgressReporter},
 };
 
-/// What the names of assembled images begin with.
+/// The prefix of the names of assembled images.
 pub const REGISTRY: &str = "taster.test";
-/// The label with the digest of what an assembled image was made from.
+/// The label with the digest of the source of an assembled image.
 const SOURCE_LABEL: &str = "taster.source";
-/// The end of a tar.
-const END: [u8; 1024] = [0; 1024];
-/// As much of a tar as is sent at once.
-const CHUNK: usize = 1 << 20;
-/// How long the engine may take to import an image.
-const IMPORT: Duration = Duration::from_secs(600);
-/// How long another taster that assembles images is waited for.
-const TURN: Duration = Duration::from_secs(1800);
+/// The longest wait for another taster that assembles images.
+const TURN_TIMEOUT: Duration = Duration::from_secs(1800);
 
-/// The image of the specimen; its tag is the program's digest.
+/// The image of the specimen. Its tag is the program's digest.
 pub fn specimen() -> String {
     format!("{REGISTRY}/specimen:{SPECIMEN_DIGEST}")
 }
@@ -65,52 +57,56 @@ fn named(name: &str) -> String {
     sources().iter().find(|source| source.name == name).map(Source::image).unwrap_or_default()
 }
 
-/// Makes sure that the engine has all of `images`. Interrupted at any point it leaves no half image: an image gets its name
-/// as its last step.
-pub async fn provide(home: &Home, images: &[String], say: &mut dyn FnMut(crate::Progress)) -> Result<(), SandboxError> {
+/// Provides the engine with all of `images`. An interruption leaves no half image, because the name is the last step.
+pub async fn provide(home: &Home, images: &[String], on_progress: &mut dyn FnMut(Progress)) -> Result<(), SandboxError> {
     let docker = engine::connect(&home.layout())?;
-    let mut teller = Teller::new(say);
+    let mut progress = ProgressReporter::new(on_progress);
     let sources = sources();
-    let mut lacking = Vec::new();
+    let mut missing = Vec::new();
     for image in images {
-        if !there(&docker, image, source_of(&sources, image)).await? {
-            lacking.push(image);
+        if !is_current(&docker, image, source_of(&sources, image)).await? {
+            missing.push(image);
         }
     }
-    if lacking.is_empty() {
+    if missing.is_empty() {
         return Ok(());
     }
-    // Two runs at once assemble an image once. The sandbox's own lock stays free: images can take minutes, and others use it.
+    // Two runs at once assemble an image once. The lock of the whole sandbox stays free, because images can take minutes.
     let turn = home.cache().join("assembling");
     fs::create_dir_all(home.cache()).map_err(|error| SandboxError::file(&home.cache(), error))?;
-    let _turn = lock::of_file(&turn, TURN, || teller.say("waiting for another taster that assembles images")).await?;
-    for image in lacking {
-        if provide_one(&docker, home, image, source_of(&sources, image), &mut teller).await? {
-            let _lock = lock::of_home(home).await?;
-            remember(home, image)?;
+    let _turn = lock_file(&turn, TURN_TIMEOUT, || progress.report("waiting for another taster that assembles images")).await?;
+    for image in missing {
+        if provide_one(&docker, home, image, source_of(&sources, image), &mut progress).await? {
+            let _lock = home.lock().await?;
+            record_created(home, image)?;
         }
     }
     Ok(())
 }
 
-/// Those of `images` that only the network could give: the engine does not have them, and they are not in this program.
-pub async fn absent(home: &Home, images: &[String]) -> Result<Vec<String>, SandboxError> {
+/// Those of `images` that need the network: the engine does not have them, and this program does not contain them.
+pub async fn needing_network(home: &Home, images: &[String]) -> Result<Vec<String>, SandboxError> {
     let docker = engine::connect(&home.layout())?;
-    let mut absent = Vec::new();
+    let mut needing = Vec::new();
     for image in images {
-        if *image != specimen() && present(&docker, image).await?.is_none() {
-            absent.push(image.clone());
+        if *image != specimen() && labels_of(&docker, image).await?.is_none() {
+            needing.push(image.clone());
         }
     }
-    Ok(absent)
+    Ok(needing)
 }
 
 /// Makes sure of `images` for a caller that holds the sandbox's lock.
-pub(crate) async fn ensure(docker: &Docker, home: &Home, images: &[String], teller: &mut Teller<'_>) -> Result<(), SandboxError> {
+pub(crate) async fn ensure(
+    docker: &Docker,
+    home: &Home,
+    images: &[String],
+    progress: &mut ProgressReporter<'_>,
+) -> Result<(), SandboxError> {
     let sources = sources();
     for image in images {
-        if provide_one(docker, home, image, source_of(&sources, image), teller).await? {
-            remember(home, image)?;
+        if provide_one(docker, home, image, source_of(&sources, image), progress).await? {
+            record_created(home, image)?;
         }
     }
     Ok(())
@@ -120,13 +116,13 @@ fn source_of<'a>(sources: &'a [Source], image: &str) -> Option<&'a Source> {
     sources.iter().find(|source| source.image() == *image)
 }
 
-/// Whether the engine has an image as it is meant.
-async fn there(docker: &Docker, image: &str, source: Option<&Source>) -> Result<bool, SandboxError> {
-    let labels = present(docker, image).await?;
+/// Whether the engine has an image, built from the given source if there is one.
+async fn is_current(docker: &Docker, image: &str, source: Option<&Source>) -> Result<bool, SandboxError> {
+    let labels = labels_of(docker, image).await?;
     Ok(match (labels, source) {
         (Some(labels), Some(source)) => match labels.get(SOURCE_LABEL) {
             Some(digest) => *digest == source.digest,
-            // What somebody pulled under an official name is the official image.
+            // Without our label it was pulled, so under an official name it is the official image.
             None => source.definition.official,
         },
         (Some(_), None) => true,
@@ -134,43 +130,43 @@ async fn there(docker: &Docker, image: &str, source: Option<&Source>) -> Result<
     })
 }
 
-/// Makes sure of one image. Gives whether it is of the sandbox's making and new.
+/// Provides one image. Returns whether the sandbox created it now.
 async fn provide_one(
     docker: &Docker,
     home: &Home,
     image: &str,
     source: Option<&Source>,
-    teller: &mut Teller<'_>,
+    progress: &mut ProgressReporter<'_>,
 ) -> Result<bool, SandboxError> {
-    if there(docker, image, source).await? {
+    if is_current(docker, image, source).await? {
         return Ok(false);
     }
-    let pullable = !image.starts_with(REGISTRY) && home.machine().registry;
+    let pullable = !image.starts_with(REGISTRY) && home.capabilities().registry;
     match source {
         Some(source) => {
-            if pullable && present(docker, image).await?.is_none() {
+            if pullable && labels_of(docker, image).await?.is_none() {
                 match pull(docker, image).await {
                     Ok(()) => {
-                        teller.say(format!("pulled the image {image}"));
+                        progress.report(format!("pulled the image {image}"));
                         return Ok(false);
                     }
-                    Err(error) => teller.say(format!("{}; it is assembled instead", error.with_causes())),
+                    Err(error) => progress.report(format!("{}; it is assembled instead", error.with_causes())),
                 }
             }
-            assemble::assemble(docker, home, source, teller).await?;
-            teller.say(format!("assembled the image {image}"));
-            // What had the name before, from another source, is of no use to anybody.
-            remove_nameless(docker).await?;
+            assemble::assemble(docker, home, source, progress).await?;
+            progress.report(format!("assembled the image {image}"));
+            // The image of another source that had this name is useless now.
+            remove_untagged(docker).await?;
             Ok(true)
         }
         None if *image == specimen() => {
             import_specimen(docker).await?;
-            teller.say(format!("imported the image {image}"));
+            progress.report(format!("imported the image {image}"));
             Ok(true)
         }
         None if pullable => {
             pull(docker, image).await?;
-            teller.say(format!("pulled the image {image}"));
+            progress.report(format!("pulled the image {image}"));
             Ok(false)
         }
         None => {
@@ -180,16 +176,16 @@ async fn provide_one(
     }
 }
 
-/// Remembers that an image is of the sandbox's making.
-fn remember(home: &Home, image: &str) -> Result<(), SandboxError> {
-    let mut made = home.made();
-    made.images.insert(image.to_owned());
-    home.keep_made(&made)
+/// Records that the sandbox created an image.
+fn record_created(home: &Home, image: &str) -> Result<(), SandboxError> {
+    let mut created = home.created();
+    created.images.insert(image.to_owned());
+    home.save_created(&created)
 }
 
-/// The labels of an image that the engine has.
-async fn present(docker: &Docker, image: &str) -> Result<Option<HashMap<String, String>>, SandboxError> {
-    let inspected = found("image inspect", docker.inspect_image(image)).await?;
+/// The labels of an image; `None` when the engine does not have it.
+async fn labels_of(docker: &Docker, image: &str) -> Result<Option<HashMap<String, String>>, SandboxError> {
+    let inspected = call_optional("image inspect", docker.inspect_image(image)).await?;
     Ok(inspected.map(|image| image.config.and_then(|config| config.labels).unwrap_or_default()))
 }
 
@@ -201,13 +197,14 @@ async fn pull(docker: &Docker, image: &str) -> Result<(), SandboxError> {
 
 async fn import_specimen(docker: &Docker) -> Result<(), SandboxError> {
     let mut tar = tar::Builder::new(Vec::new());
-    let made = (|| {
+    let packed = (|| {
         folder(&mut tar, "data")?;
         file(&mut tar, "specimen", &embedded::specimen()?, 0o755)?;
         tar.into_inner()
     })();
-    let changes = vec!["ENTRYPOINT [\"/specimen\"]".to_owned(), "EXPOSE 80/tcp".to_owned(), format!("LABEL {LABEL}=1")];
-    let bytes = made.map_err(|error| SandboxError::file(Path::new("the specimen's image"), error))?;
+    let changes =
+        vec!["ENTRYPOINT [\"/specimen\"]".to_owned(), "EXPOSE 80/tcp".to_owned(), format!("LABEL {}=1", labels::SANDBOX)];
+    let bytes = packed.map_err(|error| SandboxError::file(Path::new("the specimen's image"), error))?;
     import(docker, &specimen(), Tar::Bytes(bytes), changes).await
 }
 
@@ -226,58 +223,22 @@ fn file(tar: &mut tar::Builder<Vec<u8>>, path: &str, bytes: &[u8], mode: u32) ->
     tar.append_data(&mut header, path, bytes)
 }
 
-/// The tar of an image.
-enum Tar<'a> {
-    Bytes(Vec<u8>),
-    /// Several behind each other, each without its end.
-    Files(&'a [PathBuf]),
-}
-
-/// `docker import`. The engine names an image once it has all of it.
-async fn import(docker: &Docker, image: &str, tar: Tar<'_>, changes: Vec<String>) -> Result<(), SandboxError> {
-    let (name, tag) = image.rsplit_once(':').unwrap_or((image, "latest"));
-    let mut options = CreateImageOptionsBuilder::default().from_src("-").repo(name).tag(tag).build();
-    options.changes = changes;
-    // The engine answers once it has read the whole tar, and one image may be large.
-    let body = match tar {
-        Tar::Bytes(bytes) => body_full(bytes.into()),
-        Tar::Files(paths) => {
-            let open = |path: &PathBuf| fs::File::open(path).map_err(|error| SandboxError::file(path, error));
-            let files = paths.iter().map(open).collect::<Result<Vec<_>, _>>()?;
-            let pieces = files.into_iter().flat_map(chunks).chain([Ok(END.to_vec())]);
-            body_try_stream(futures_util::stream::iter(pieces.map(|piece| piece.map(Into::into))))
-        }
-    };
-    let patient = docker.clone().with_timeout(IMPORT);
-    let imported = patient.create_image(Some(options), Some(body), None).try_for_each(|_| async { Ok(()) });
-    engine::answer_within(IMPORT, "image import", imported).await
-}
-
-/// A file in pieces, read as they are asked for.
-fn chunks(mut file: fs::File) -> impl Iterator<Item = io::Result<Vec<u8>>> {
-    std::iter::from_fn(move || {
-        let mut bytes = vec![0; CHUNK];
-        let read = file.read(&mut bytes).map(|read| bytes.truncate(read));
-        (read.is_err() || !bytes.is_empty()).then(|| read.map(|()| bytes))
-    })
-}
-
-/// The images on the engine that the sandbox assembled, by name.
-pub(crate) async fn ours(docker: &Docker) -> Result<Vec<String>, SandboxError> {
-    let filters = HashMap::from([("label".to_owned(), vec![format!("{LABEL}=1")])]);
+/// The names of the images on the engine that the sandbox created.
+pub(crate) async fn list_own(docker: &Docker) -> Result<Vec<String>, SandboxError> {
+    let filters = HashMap::from([("label".to_owned(), vec![format!("{}=1", labels::SANDBOX)])]);
     let options = ListImagesOptions { filters: Some(filters), ..ListImagesOptions::default() };
     let mut names: Vec<String> =
-        answer("image ls", docker.list_images(Some(options))).await?.into_iter().flat_map(|image| image.repo_tags).collect();
+        call("image ls", docker.list_images(Some(options))).await?.into_iter().flat_map(|image| image.repo_tags).collect();
     let sources = sources();
     names.retain(|name| name.starts_with(REGISTRY) || source_of(&sources, name).is_some());
     names.sort();
     Ok(names)
 }
 
-/// Removes an image's name, and the image when it has no other; one that is in use stays, and so does an official one that somebody
-/// has pulled in its place.
+/// Removes an image's name, and the image when it has no other name. Returns whether it did: an image in use stays, and so
+/// does a pulled image that has the name now.
 pub(crate) async fn remove(docker: &Docker, image: &str) -> Result<bool, SandboxError> {
-    if present(docker, image).await?.is_none_or(|labels| !labels.contains_key(LABEL)) {
+    if labels_of(docker, image).await?.is_none_or(|own| !own.contains_key(labels::SANDBOX)) {
         return Ok(false);
     }
     match docker.remove_image(image, None::<RemoveImageOptions>, None).await {
@@ -287,12 +248,12 @@ pub(crate) async fn remove(docker: &Docker, image: &str) -> Result<bool, Sandbox
     }
 }
 
-/// Removes images of the sandbox's making that have lost their names to newer ones. Those that a container still uses stay.
-pub(crate) async fn remove_nameless(docker: &Docker) -> Result<(), SandboxError> {
-    let filters = HashMap::from([("dangling", vec!["true".to_owned()]), ("label", vec![format!("{LABEL}=1")])]);
+/// Removes images of the sandbox that lost their name to a newer one. Those in use by a container stay.
+pub(crate) async fn remove_untagged(docker: &Docker) -> Result<(), SandboxError> {
+    let filters = HashMap::from([("dangling", vec!["true".to_owned()]), ("label", vec![format!("{}=1", labels::SANDBOX)])]);
     let options = PruneImagesOptionsBuilder::default().filters(&filters).build();
     match docker.prune_images(Some(options)).await {
-        // 409: another one prunes just now, and the engine lets only one do so.
+        // 409: another prune runs, and the engine allows only one.
         Ok(_) | Err(bollard::errors::Error::DockerResponseServerError { status_code: 409, .. }) => Ok(()),
         Err(error) => Err(SandboxError::Engine { call: "image prune".into(), source: error.into() }),
     }
@@ -303,19 +264,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_parts_of_the_sandbox_have_their_images() {
+    fn ingress_and_backup_have_their_images() {
         assert!(caddy().starts_with("taster.test/caddy:"));
         assert!(backup().starts_with("taster.test/backup:"));
-    }
-
-    #[test]
-    fn a_file_is_read_whole_in_pieces() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        for size in [0, 5, CHUNK, CHUNK * 2 + 5] {
-            let text: Vec<u8> = (0..=250).cycle().take(size).collect();
-            fs::write(file.path(), &text).unwrap();
-            let read: Vec<u8> = chunks(fs::File::open(file.path()).unwrap()).flat_map(Result::unwrap).collect();
-            assert!(read == text, "{size}");
-        }
     }
 }

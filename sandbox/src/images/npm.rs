@@ -1,4 +1,4 @@
-//! Packages of the npm registry, without installing them on the machine.
+//! Packages of the npm registry, unpacked without installing them on the machine.
 
 use std::{
     collections::BTreeMap,
@@ -10,46 +10,46 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::draft::Draft;
+use super::scratch_folder::ScratchFolder;
 use crate::{
     embedded::digest,
     error::{ProgramError, SandboxError},
     machine::programs::{find, run},
 };
 
-/// A package of npm, as an image's definition names it.
+/// A package of npm in the definition of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Npm {
-    /// Its name and version, `ghost@6.65.0`.
+    /// Its name and version, such as `ghost@6.65.0`.
     pub(crate) package: String,
-    /// The folder of the image that it goes into.
+    /// Its folder in the image.
     into: String,
-    /// The only paths of it that are kept, if not all.
+    /// The paths of the package to keep; all when empty.
     #[serde(default)]
     only: Vec<String>,
-    /// Whether what it depends on comes with it. No script of any package is run.
+    /// Whether to install its dependencies. No script of any package is run.
     #[serde(default)]
     install: bool,
-    /// Versions of what it depends on that are to be others than its own choice.
+    /// Versions of dependencies that replace those that the package asks for.
     #[serde(default)]
     overrides: BTreeMap<String, String>,
 }
 
 impl Npm {
-    /// The folder of the image that it goes into, from the root on.
+    /// Its folder relative to the root of the image.
     pub(crate) fn folder(&self) -> &Path {
         Path::new(self.into.trim_start_matches('/'))
     }
 
-    /// A name for the file in which what is asked for here is kept: another one for whatever else is asked for.
+    /// The name of the file with the unpacked package. Each change of the definition gives another name.
     pub(crate) fn file_name(&self) -> String {
-        let asked = serde_json::to_vec(self).unwrap_or_default();
-        format!("{}-{}.tar", self.package.replace(['/', '@'], "-"), digest([asked.as_slice()]))
+        let definition = serde_json::to_vec(self).unwrap_or_default();
+        format!("{}-{}.tar", self.package.replace(['/', '@'], "-"), digest([definition.as_slice()]))
     }
 }
 
-/// This machine's kind of processor as npm calls it.
+/// The name that npm has for the architecture of this machine.
 pub(crate) fn arch() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "x64",
@@ -58,35 +58,35 @@ pub(crate) fn arch() -> &'static str {
     }
 }
 
-/// Unpacks a package into `root`. Downloads are kept in `cache`, so that the next time needs little of the network.
+/// Unpacks a package into `root`. Downloads stay in `cache`, so that the next call needs little of the network.
 pub(crate) async fn unpack(cache: &Path, npm: &Npm, root: &Path) -> Result<(), SandboxError> {
     if find("npm").is_none() {
         return Err(SandboxError::program("npm", ProgramError::NotFound("install it with: apt-get install npm")));
     }
-    let room = Draft::new(cache)?;
-    let set = |key: &str, value: &Path| -> OsString {
-        let mut word = OsString::from(format!("--{key}="));
-        word.push(value);
-        word
+    let scratch = ScratchFolder::new(cache)?;
+    let option = |key: &str, value: &Path| -> OsString {
+        let mut option = OsString::from(format!("--{key}="));
+        option.push(value);
+        option
     };
-    let downloads = set("cache", &cache.join("npm"));
-    let words = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
+    let downloads = option("cache", &cache.join("npm"));
+    let args = |args: &[&str]| args.iter().map(OsString::from).collect::<Vec<_>>();
     let pack =
-        [words(&["pack", "--silent", &npm.package]), vec![set("pack-destination", room.path()), downloads.clone()]].concat();
+        [args(&["pack", "--silent", &npm.package]), vec![option("pack-destination", scratch.path()), downloads.clone()]].concat();
     run("npm", pack).await?;
-    let archive = only_file(room.path())?;
+    let archive = only_file(scratch.path())?;
     let into = root.join(npm.folder());
     fs::create_dir_all(&into).map_err(|error| SandboxError::file(&into, error))?;
-    // All that npm packs lies in one folder, whatever that is called.
+    // An archive of npm has one top folder, whose name differs.
     let mut untar: Vec<OsString> = vec!["-xzf".into(), archive.into(), "-C".into(), into.clone().into()];
-    untar.extend(words(&["--strip-components=1", "--no-same-owner", "--no-same-permissions", "--wildcards", "--anchored"]));
+    untar.extend(args(&["--strip-components=1", "--no-same-owner", "--no-same-permissions", "--wildcards", "--anchored"]));
     untar.extend(npm.only.iter().map(|path| OsString::from(format!("*/{path}"))));
     run("tar", untar).await?;
     if npm.install {
         override_versions(&into.join("package.json"), &npm.overrides)?;
-        let how = ["install", "--omit=dev", "--legacy-peer-deps", "--ignore-scripts", "--no-bin-links", "--no-package-lock"];
+        let install = ["install", "--omit=dev", "--legacy-peer-deps", "--ignore-scripts", "--no-bin-links", "--no-package-lock"];
         let quiet = ["--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"];
-        run("npm", [words(&how), words(&quiet), vec![set("prefix", &into), downloads]].concat()).await?;
+        run("npm", [args(&install), args(&quiet), vec![option("prefix", &into), downloads]].concat()).await?;
     }
     Ok(())
 }
@@ -96,7 +96,7 @@ fn only_file(folder: &Path) -> Result<PathBuf, SandboxError> {
     files.next().map(|file| file.path()).ok_or_else(|| SandboxError::program("npm pack", ProgramError::NoArchive))
 }
 
-/// npm takes overrides from the package that is installed and from no other.
+/// Adds the overrides to the package itself, because npm reads them from no other file.
 fn override_versions(file: &Path, overrides: &BTreeMap<String, String>) -> Result<(), SandboxError> {
     let edit = || -> std::io::Result<()> {
         let mut package: Value = serde_json::from_slice(&fs::read(file)?)?;
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn overrides_are_added_to_those_that_are_there() {
+    fn overrides_keep_existing_ones() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("package.json");
         let overrides = BTreeMap::from([("ox".to_owned(), "1.0.0".to_owned())]);

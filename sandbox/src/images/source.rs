@@ -1,4 +1,4 @@
-//! What images are assembled from: `sandbox/images/<name>/image.toml`, and the files beside it.
+//! The sources of assembled images: `sandbox/images/<name>/image.toml` and the files beside it.
 
 use std::collections::BTreeMap;
 
@@ -10,39 +10,39 @@ use super::{
 };
 use crate::embedded::{BOT_DIGEST, IMAGES, digest};
 
-/// How an image is assembled. In the whole file `{version}` stands for the tag up to its first `-`, and `{arch}` for this machine's
-/// kind of processor as npm calls it.
+/// `image.toml`. In the whole file `{version}` stands for the tag up to its first `-`, and `{arch}` for the architecture of
+/// this machine in the words of npm.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Definition {
-    /// The distribution's packages; what they depend on comes with them.
+    /// The distribution's packages; their dependencies are added.
     pub(super) packages: Vec<String>,
-    /// The image's tag: the version of the software. Several are several images.
+    /// The image's tag, which is the version of the software. Each of several tags is an image.
     pub(super) tag: Tags,
-    /// Whether it stands in for the official image of this name and tag.
+    /// Whether it replaces the official image of this name and tag.
     #[serde(default)]
     pub(super) official: bool,
     #[serde(default)]
     pub(super) entrypoint: Vec<String>,
     pub(super) command: Vec<String>,
-    /// Variables, besides `PATH`.
+    /// Environment variables, besides `PATH`.
     #[serde(default)]
     pub(super) env: BTreeMap<String, String>,
-    /// The folder in which the command begins.
+    /// The working directory of the command.
     #[serde(default)]
     pub(super) workdir: Option<String>,
-    /// Folders to make.
+    /// Folders to create.
     #[serde(default)]
     pub(super) folders: Vec<String>,
-    /// Symbolic links: where → to what.
+    /// Symbolic links: path → target.
     #[serde(default)]
     pub(super) links: BTreeMap<String, String>,
     #[serde(default)]
     pub(super) expose: Vec<String>,
-    /// Those of the files that are programs.
+    /// The files to make executable.
     #[serde(default)]
     pub(super) programs: Vec<String>,
-    /// Where the backup bot goes, in the image that has it.
+    /// The path of the backup bot, in the image that has it.
     #[serde(default)]
     pub(super) bot: Option<String>,
     /// Packages of npm.
@@ -67,24 +67,24 @@ impl Tags {
     }
 }
 
-/// An image that the sandbox knows how to assemble.
+/// An image that the sandbox can assemble.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Source {
     pub(super) name: &'static str,
     pub(super) tag: String,
     pub(super) definition: Definition,
-    /// Files to add: path in the image, content.
+    /// The files to add: path in the image, content.
     pub(super) files: Vec<(&'static str, &'static [u8])>,
-    /// The digest of all of the above.
+    /// The digest of the definition and the files.
     pub(super) digest: String,
 }
 
 impl Source {
-    /// The image's name. One with a program of ours is another image whenever what it is made from changes.
+    /// The image's name. With the bot in it, the digest is part of the tag, so that each build of the bot has its own image.
     pub(super) fn image(&self) -> String {
-        let ours = self.definition.bot.as_ref().map(|_| format!("-{}", self.digest)).unwrap_or_default();
+        let build = self.definition.bot.as_ref().map(|_| format!("-{}", self.digest)).unwrap_or_default();
         let folder = if self.definition.official { String::new() } else { format!("{REGISTRY}/") };
-        format!("{folder}{}:{}{ours}", self.name, self.tag)
+        format!("{folder}{}:{}{build}", self.name, self.tag)
     }
 }
 
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_definition_can_be_read() {
+    fn every_definition_is_parsed() {
         let read = |(path, text): &(&str, &[u8])| -> Option<usize> {
             let definition: Definition =
                 path.ends_with("/image.toml").then(|| toml::from_str(std::str::from_utf8(text).unwrap()))?.unwrap();
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn several_tags_are_several_images_of_their_own_versions() {
+    fn each_tag_is_an_image_with_its_own_versions() {
         let ghosts: Vec<Source> = sources().into_iter().filter(|source| source.name == "ghost").collect();
         let packages = |source: &Source| -> Vec<String> { source.definition.npm.iter().map(|npm| npm.package.clone()).collect() };
         assert!(packages(&ghosts[0]).contains(&"ghost@6.64.0".to_owned()), "{ghosts:?}");
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn programs_are_among_the_files() {
+    fn every_program_is_one_of_the_files() {
         for source in sources() {
             for program in &source.definition.programs {
                 let path = program.trim_start_matches('/');

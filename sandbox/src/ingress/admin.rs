@@ -1,4 +1,4 @@
-//! The ingress's admin interface: HTTP on a Unix socket in the sandbox's folder.
+//! A client of the ingress's admin interface: HTTP on a Unix socket in the sandbox's folder.
 
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
@@ -11,9 +11,9 @@ use tokio::{
 use super::routes::Route;
 use crate::error::{AdminError, SandboxError};
 
-/// The longest that one answer is waited for; it takes milliseconds.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Where the routes are in the configuration.
+/// The longest that an answer may take; usually it takes milliseconds.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// The path of the routes in the configuration.
 const ROUTES: &str = "/config/apps/http/servers/https/routes";
 
 /// The admin interface of one ingress.
@@ -29,22 +29,22 @@ impl Admin {
 
     /// The ids of the loaded routes.
     pub(crate) async fn loaded(&self) -> Result<BTreeSet<String>, SandboxError> {
-        let text = self.call("GET", ROUTES, "").await?;
+        let text = self.request("GET", ROUTES, "").await?;
         let routes: Vec<Value> = serde_json::from_str(&text).map_err(|error| failed("GET", error.into()))?;
         Ok(routes.iter().filter_map(|route| route.get("@id")?.as_str()).map(str::to_owned).collect())
     }
 
-    /// Puts a route in front of the others. The caller knows that it is not loaded: the ingress takes an id twice.
+    /// Inserts a route before the others. It must not be loaded already: the ingress accepts an id twice.
     pub(crate) async fn load(&self, route: &Route) -> Result<(), SandboxError> {
-        self.call("PUT", &format!("{ROUTES}/0"), &route.to_json().to_string()).await.map(drop)
+        self.request("PUT", &format!("{ROUTES}/0"), &route.to_json().to_string()).await.map(drop)
     }
 
     pub(crate) async fn delete(&self, id: &str) -> Result<(), SandboxError> {
-        self.call("DELETE", &format!("/id/{id}"), "").await.map(drop)
+        self.request("DELETE", &format!("/id/{id}"), "").await.map(drop)
     }
 
-    /// One request, one connection. HTTP/1.0 keeps the answer free of chunks.
-    async fn call(&self, method: &str, path: &str, body: &str) -> Result<String, SandboxError> {
+    /// Sends one request on its own connection. HTTP/1.0 prevents a chunked answer.
+    async fn request(&self, method: &str, path: &str, body: &str) -> Result<String, SandboxError> {
         let exchange = async {
             let mut stream = UnixStream::connect(&self.socket).await?;
             let head = format!(
@@ -57,9 +57,9 @@ impl Admin {
             stream.read_to_end(&mut answer).await?;
             Ok::<_, std::io::Error>(String::from_utf8_lossy(&answer).into_owned())
         };
-        let answer = tokio::time::timeout(PATIENCE, exchange)
+        let answer = tokio::time::timeout(TIMEOUT, exchange)
             .await
-            .map_err(|_| failed(method, AdminError::NoAnswer(PATIENCE)))?
+            .map_err(|_| failed(method, AdminError::NoAnswer(TIMEOUT)))?
             .map_err(|error| failed(method, error.into()))?;
         let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
         match head.split(' ').nth(1) {

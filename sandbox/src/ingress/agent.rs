@@ -1,13 +1,13 @@
-//! The agent: keeps the ingress's routes as the labels of the running services say, whoever deploys them.
+//! The agent: a background process that keeps the routes of the ingress as the labels of the running services ask.
 //!
-//! Level-triggered: each pass compares what the engine has with what the ingress has, and events only say that it is time
-//! for one. So an event that was missed, or a restart of ingress or engine, costs a moment and no route.
+//! It is level-triggered: each pass compares the services of the engine with the routes of the ingress, and an event only
+//! starts the next pass. A missed event, or a restart of ingress or engine, delays a route and loses none.
 
 use std::{
     collections::{BTreeSet, HashMap},
     fs::{self, File, TryLockError},
     os::unix::fs::MetadataExt,
-    path::Path,
+    path::{Path, PathBuf},
     process::Stdio,
     time::{Duration, Instant},
 };
@@ -17,191 +17,207 @@ use bollard::{
     models::{EndpointSpecModeEnum, Service},
     query_parameters::{EventsOptionsBuilder, ListServicesOptions},
 };
-use futures_util::{StreamExt, stream::BoxStream};
+use futures_util::{FutureExt, StreamExt, stream::BoxStream};
 use serde::{Deserialize, Serialize};
 
 use super::{
     admin::Admin,
-    routes::{Public, Route, changes, routes},
+    routes::{PublicService, Route, changes, routes},
 };
 use crate::{
-    engine::{self, answer, swarm},
+    engine::{self, call, swarm},
     error::{LastObservation, SandboxError},
-    home::{Home, files, lock},
+    home::{Home, files, lock::lock_file},
     layout::Layout,
     machine::process::Process,
 };
 
-/// A pass is made this often even when nothing happens.
-const WATCHDOG: Duration = Duration::from_secs(30);
-/// After a failed pass the next is made this soon.
-const AGAIN: Duration = Duration::from_millis(500);
-/// How long the lock may be held before another agent is taken to have it: who looks whether there is one holds it for a moment.
-const LOOKED_AT: Duration = Duration::from_secs(1);
-/// How long a start or an end of the agent may take.
-const START: Duration = Duration::from_secs(10);
+/// The pause between two passes without an event.
+const PASS_INTERVAL: Duration = Duration::from_secs(30);
+/// The pause after a failed pass.
+const RETRY_INTERVAL: Duration = Duration::from_millis(500);
+/// The longest wait for the lock before another agent is assumed to hold it: [`running`] holds it for a moment, too.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
+/// The longest that the agent may take to start or to end.
+const TIMEOUT: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(10);
 
-/// What the agent says of itself, in `ingress/agent.toml`.
+/// The state of the agent, which it writes to `ingress/agent.toml`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Agent {
-    /// Its process.
+pub(crate) struct AgentState {
+    /// Its process; absent before its first pass.
     pub(crate) process: Option<Process>,
-    /// The binary that it runs: device, file and time of change.
+    /// The binary that it runs: device, inode and time of change.
     build: String,
-    /// How many routes the ingress has.
+    /// The number of routes in the ingress.
     pub(crate) routes: usize,
-    /// Labels that were not understood.
+    /// Labels that are not supported, one sentence each.
     pub(crate) warnings: Vec<String>,
 }
 
-fn build(exe: &Path) -> String {
+/// Identifies the build of a binary.
+fn build_of(exe: &Path) -> String {
     fs::metadata(exe).map_or_else(|_| String::new(), |meta| format!("{}:{}:{}", meta.dev(), meta.ino(), meta.mtime_nsec()))
 }
 
-fn lock_file(home: &Home) -> std::path::PathBuf {
+fn lock_path(home: &Home) -> PathBuf {
     home.ingress().join("agent.lock")
 }
 
-/// The agent's word of itself, if it is alive: it holds its lock as long as it lives.
-pub(crate) fn alive(home: &Home) -> Option<Agent> {
-    let file = File::open(lock_file(home)).ok()?;
+fn state_path(home: &Home) -> PathBuf {
+    home.ingress().join("agent.toml")
+}
+
+/// The state of the agent; `None` when it does not run. It holds its lock as long as it runs.
+pub(crate) fn running(home: &Home) -> Option<AgentState> {
+    let file = File::open(lock_path(home)).ok()?;
     match file.try_lock_shared() {
-        Err(TryLockError::WouldBlock) => Some(files::read(&home.ingress().join("agent.toml")).unwrap_or_default()),
+        Err(TryLockError::WouldBlock) => Some(files::read(&state_path(home)).unwrap_or_default()),
         Ok(()) | Err(TryLockError::Error(_)) => None,
     }
 }
 
-/// Makes sure that the agent runs, and is of this build. Says whether it was started.
+/// Starts the agent, or replaces one of another build. Returns whether it did.
 pub(crate) async fn ensure(home: &Home, exe: &Path) -> Result<bool, SandboxError> {
-    if let Some(agent) = alive(home) {
-        if agent.build == build(exe) && agent.process.is_some() {
+    if let Some(agent) = running(home) {
+        if agent.build == build_of(exe) && agent.process.is_some() {
             return Ok(false);
         }
         stop(home).await?;
     }
     let log = home.root().join("agent.log");
-    let file = File::create(&log).map_err(|error| SandboxError::file(&log, error))?;
-    let also = file.try_clone().map_err(|error| SandboxError::file(&log, error))?;
-    let _ = fs::remove_file(home.ingress().join("agent.toml"));
-    // A session of its own, so that a terminal's signals to taster do not reach it.
+    start(home, exe, &log)?;
+    let started = Instant::now();
+    while running(home).is_none_or(|agent| agent.process.is_none()) {
+        if started.elapsed() > TIMEOUT {
+            let last = fs::read_to_string(&log).ok().and_then(|text| text.lines().last().map(str::to_owned));
+            let source = LastObservation::State(last.unwrap_or_else(|| "its log is empty".into()));
+            return Err(SandboxError::NotReady { what: "the agent of the ingress".into(), after: TIMEOUT, source });
+        }
+        tokio::time::sleep(POLL).await;
+    }
+    Ok(true)
+}
+
+/// Starts the process, with its standard error in `log`.
+fn start(home: &Home, exe: &Path, log: &Path) -> Result<(), SandboxError> {
+    let stdout = File::create(log).map_err(|error| SandboxError::file(log, error))?;
+    let stderr = stdout.try_clone().map_err(|error| SandboxError::file(log, error))?;
+    let _ = fs::remove_file(state_path(home));
+    // `setsid` gives it a session of its own, so that a terminal's signals to taster do not reach it.
     std::process::Command::new("setsid")
         .arg(exe)
         .args(["sandbox", "agent", "--home"])
         .arg(home.root())
         .current_dir("/")
         .stdin(Stdio::null())
-        .stdout(file)
-        .stderr(also)
+        .stdout(stdout)
+        .stderr(stderr)
         .spawn()
-        .map_err(|error| SandboxError::program("setsid", error.into()))?;
-    let started = Instant::now();
-    while alive(home).is_none_or(|agent| agent.process.is_none()) {
-        if started.elapsed() > START {
-            let last = fs::read_to_string(&log).ok().and_then(|text| text.lines().last().map(str::to_owned));
-            let source = LastObservation::State(last.unwrap_or_else(|| "its log is empty".into()));
-            return Err(SandboxError::NotReady { what: "the agent of the ingress".into(), after: START, source });
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    Ok(true)
+        .map(drop)
+        .map_err(|error| SandboxError::program("setsid", error.into()))
 }
 
-/// Ends the agent, if it is alive.
+/// Ends the agent. Returns whether it ran.
 pub(crate) async fn stop(home: &Home) -> Result<bool, SandboxError> {
     let started = Instant::now();
-    let mut was = false;
-    while let Some(agent) = alive(home) {
-        was = true;
+    let mut ran = false;
+    while let Some(agent) = running(home) {
+        ran = true;
         if let Some(process) = agent.process {
             process.terminate();
         }
-        if started.elapsed() > START {
-            return Err(SandboxError::NotReady {
-                what: "the end of the agent".into(),
-                after: START,
-                source: LastObservation::State("it still runs".into()),
-            });
+        if started.elapsed() > TIMEOUT {
+            let source = LastObservation::State("it still runs".into());
+            return Err(SandboxError::NotReady { what: "the end of the agent".into(), after: TIMEOUT, source });
         }
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        tokio::time::sleep(POLL).await;
     }
-    Ok(was)
+    Ok(ran)
 }
 
-/// The agent's whole life. It ends when its folder is removed, or when another holds the lock.
+/// The main loop of the agent. It ends when its folder is removed, or at once when another agent runs.
 pub async fn main(home: &Home) -> Result<(), SandboxError> {
     let layout = home.layout();
-    let path = lock_file(home);
-    let lock = match lock::of_file(&path, LOOKED_AT, || ()).await {
+    let path = lock_path(home);
+    let lock = match lock_file(&path, LOCK_TIMEOUT, || ()).await {
         Ok(lock) => lock,
         Err(SandboxError::Busy { .. }) => return Ok(()),
         Err(error) => return Err(error),
     };
-    let exe = Path::new("/proc/self/exe");
-    let mut agent = Agent { process: None, build: build(exe), ..Agent::default() };
+    let mut state = AgentState { build: build_of(Path::new("/proc/self/exe")), ..AgentState::default() };
     let mut events: Option<BoxStream<'static, ()>> = None;
-    while still_ours(&lock, &path) {
-        let passed = async {
-            let docker = engine::connect(&layout)?;
-            if events.is_none() {
-                // Opened before the pass, so that nothing falls between the two.
-                events = Some(nudges(&docker, &layout));
-            }
-            pass(&docker, &layout, &super::admin(home)).await
-        };
-        let wait = match passed.await {
+    while is_same_file(&lock, &path) {
+        let pause = match pass(home, &layout, &mut events).await {
             Ok((routes, warnings)) => {
-                for warning in warnings.iter().filter(|warning| !agent.warnings.contains(warning)) {
+                for warning in warnings.iter().filter(|warning| !state.warnings.contains(warning)) {
                     tracing::warn!("{warning}");
                 }
-                let now = Agent { process: Process::of(std::process::id()), routes, warnings, build: agent.build.clone() };
-                if now != agent {
-                    files::write(&home.ingress().join("agent.toml"), &now)?;
-                    agent = now;
+                let next = AgentState { process: Process::of(std::process::id()), routes, warnings, build: state.build.clone() };
+                if next != state {
+                    files::write(&state_path(home), &next)?;
+                    state = next;
                 }
-                WATCHDOG
+                PASS_INTERVAL
             }
             Err(error) => {
                 tracing::warn!("the routes were not updated: {}", error.with_causes());
                 events = None;
-                AGAIN
+                RETRY_INTERVAL
             }
         };
-        match &mut events {
-            // Of many events at once only one pass is made: what is ready is taken first.
-            Some(stream) => match tokio::time::timeout(wait, stream.next()).await {
-                Ok(Some(())) => while futures_util::FutureExt::now_or_never(stream.next()).flatten().is_some() {},
-                Ok(None) => {
-                    events = None;
-                    tokio::time::sleep(AGAIN).await;
-                }
-                Err(_) => {}
-            },
-            None => tokio::time::sleep(wait).await,
-        }
+        wait_for_event(&mut events, pause).await;
     }
     Ok(())
 }
 
-/// Whether the lock's file is still the one in the folder: `down` may have removed it, and another `up` made it anew.
-fn still_ours(lock: &File, path: &Path) -> bool {
+/// Whether `path` is still the locked file: `down` may have removed it, and another `up` created it again.
+fn is_same_file(lock: &File, path: &Path) -> bool {
     matches!((lock.metadata(), fs::metadata(path)), (Ok(held), Ok(there)) if held.ino() == there.ino() && held.dev() == there.dev())
 }
 
-/// One comparison of what is wanted with what is there. Gives the number of routes and what was not understood.
-async fn pass(docker: &Docker, layout: &Layout, admin: &Admin) -> Result<(usize, Vec<String>), SandboxError> {
-    let network = swarm::network(docker, &layout.network).await?.and_then(|network| network.id).unwrap_or_default();
-    let services = answer("service ls", docker.list_services(None::<ListServicesOptions>)).await?;
+/// Waits until an event or the end of the pause. Events that are ready are taken together, because one pass serves them all.
+async fn wait_for_event(events: &mut Option<BoxStream<'static, ()>>, pause: Duration) {
+    let Some(stream) = events else { return tokio::time::sleep(pause).await };
+    match tokio::time::timeout(pause, stream.next()).await {
+        Ok(Some(())) => while stream.next().now_or_never().flatten().is_some() {},
+        Ok(None) => {
+            *events = None;
+            tokio::time::sleep(RETRY_INTERVAL).await;
+        }
+        Err(_) => {}
+    }
+}
+
+/// One comparison of services and routes. Returns the number of routes and the labels that are not supported.
+async fn pass(
+    home: &Home,
+    layout: &Layout,
+    events: &mut Option<BoxStream<'static, ()>>,
+) -> Result<(usize, Vec<String>), SandboxError> {
+    let docker = engine::connect(layout)?;
+    if events.is_none() {
+        // Opened before the lists are read, so that no change is missed between the two.
+        *events = Some(wake_ups(&docker, layout));
+    }
+    let network = swarm::network(&docker, &layout.network).await?.and_then(|network| network.id).unwrap_or_default();
+    let services = call("service ls", docker.list_services(None::<ListServicesOptions>)).await?;
     let mut wanted: Vec<Route> = Vec::new();
     let mut warnings = Vec::new();
-    for service in services {
-        if let Some(public) = public(service, &[&network, &layout.network]) {
-            let made = routes(&public);
-            wanted.extend(made.routes);
-            warnings.extend(made.warnings);
-        }
+    for service in services.into_iter().filter_map(|service| public_service(service, &[&network, &layout.network])) {
+        let found = routes(&service);
+        wanted.extend(found.routes);
+        warnings.extend(found.warnings);
     }
+    apply(&super::admin(home), &wanted).await?;
+    warnings.sort();
+    Ok((wanted.len(), warnings))
+}
+
+/// Gives the ingress exactly the wanted routes.
+async fn apply(admin: &Admin, wanted: &[Route]) -> Result<(), SandboxError> {
     let loaded: BTreeSet<String> = admin.loaded().await?;
-    let (load, delete) = changes(&loaded, &wanted);
+    let (load, delete) = changes(&loaded, wanted);
     for id in delete {
         admin.delete(&id).await?;
         tracing::info!("deleted {id}");
@@ -211,31 +227,30 @@ async fn pass(docker: &Docker, layout: &Layout, admin: &Admin) -> Result<(usize,
         let hosts: Vec<&str> = route.hosts.iter().map(String::as_str).collect();
         tracing::info!("loaded {}: {} to {}", route.id(), hosts.join(" "), route.dial);
     }
-    warnings.sort();
-    Ok((wanted.len(), warnings))
+    Ok(())
 }
 
-/// What of the engine's service decides about its routes; nothing, when it is not on the network.
-fn public(service: Service, network: &[&str]) -> Option<Public> {
+/// The facts about a service that decide its routes; `None` when it is not on the network, which is given by id and name.
+fn public_service(service: Service, network: &[&str]) -> Option<PublicService> {
     let spec = service.spec?;
     let attached = spec.task_template.and_then(|task| task.networks).or(spec.networks).unwrap_or_default();
     attached.iter().any(|to| to.target.as_deref().is_some_and(|target| network.contains(&target))).then_some(())?;
-    Some(Public {
+    Some(PublicService {
         name: spec.name?,
         labels: spec.labels.unwrap_or_default().into_iter().collect(),
         dnsrr: spec.endpoint_spec.and_then(|endpoint| endpoint.mode) == Some(EndpointSpecModeEnum::DNSRR),
     })
 }
 
-/// Services that come, change or go, and starts of the ingress itself, which forgets its routes.
-fn nudges(docker: &Docker, layout: &Layout) -> BoxStream<'static, ()> {
+/// An item for each change of a service, and for each start of the ingress, which forgets its routes.
+fn wake_ups(docker: &Docker, layout: &Layout) -> BoxStream<'static, ()> {
     let stream = |filters: &[(&str, &str)]| {
         let mut map: HashMap<&str, Vec<&str>> = HashMap::new();
         for (key, value) in filters {
             map.entry(key).or_default().push(value);
         }
         let options = EventsOptionsBuilder::default().filters(&map).build();
-        // An error ends the stream, and its end has it opened again.
+        // An error ends the stream, and the main loop opens a new one.
         docker.events(Some(options)).take_while(|event| std::future::ready(event.is_ok())).map(drop).boxed()
     };
     let services = stream(&[("type", "service"), ("event", "create"), ("event", "update"), ("event", "remove")]);
@@ -253,24 +268,25 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_agent_that_somebody_looks_for_while_it_starts_starts_all_the_same() {
+    async fn agent_starts_although_its_lock_is_probed_at_that_moment() {
         let folder = tempfile::tempdir().unwrap();
         let home = Home::at(folder.path());
         let layout = Layout { engine: folder.path().join("no-engine"), ..Layout::default() };
-        files::write(&home.root().join("layout.toml"), &layout).unwrap();
+        home.save_layout(&layout).unwrap();
         fs::create_dir(home.ingress()).unwrap();
-        let looking = File::create(lock_file(&home)).unwrap();
-        looking.lock_shared().unwrap();
+        let probe = File::create(lock_path(&home)).unwrap();
+        probe.lock_shared().unwrap();
         let mut agent = pin!(main(&home));
-        assert!(poll!(&mut agent).is_pending(), "a look ends it");
-        drop(looking);
-        let watch = async {
-            while alive(&home).is_none() {
-                tokio::time::sleep(Duration::from_millis(10)).await;
+        assert!(poll!(&mut agent).is_pending(), "a probe of its lock ended the agent");
+        drop(probe);
+        let remove_once_running = async {
+            while running(&home).is_none() {
+                tokio::time::sleep(POLL).await;
             }
-            fs::remove_file(lock_file(&home)).unwrap();
+            fs::remove_file(lock_path(&home)).unwrap();
         };
-        let (ended, watched) = tokio::join!(tokio::time::timeout(START, agent), tokio::time::timeout(START, watch));
-        assert!(matches!((ended, watched), (Ok(Ok(())), Ok(()))), "it runs until its folder is removed");
+        let (ended, removed) =
+            tokio::join!(tokio::time::timeout(TIMEOUT, agent), tokio::time::timeout(TIMEOUT, remove_once_running));
+        assert!(matches!((ended, removed), (Ok(Ok(())), Ok(()))), "it runs until its folder is removed");
     }
 }

@@ -1,7 +1,6 @@
-//! The sandbox's own CA and the certificate of all names in its zone.
+//! The sandbox's own CA and the certificate for all names in its zone.
 //!
-//! The CA may sign for the zone only, so trusting it opens nothing else. Nobody's trust store is touched: clients are told
-//! of the file.
+//! The CA may sign for the zone only, so trusting it is safe. No trust store is changed: clients read the CA from its file.
 
 use jiff::{Span, civil::Date};
 use rcgen::{
@@ -15,10 +14,11 @@ use crate::{
     home::{Home, files},
 };
 
-/// How long a certificate may have left before it is made anew, in days.
+/// The number of days before its end at which a certificate is renewed.
 const RENEW_BEFORE: i32 = 30;
-/// How long a certificate is good for, in days.
+/// The lifetime of the certificate, in days.
 const LEAF_DAYS: i32 = 397;
+/// The lifetime of the CA, in years.
 const CA_YEARS: i32 = 10;
 
 /// The keys and certificates, in PEM.
@@ -35,49 +35,49 @@ pub(crate) struct Tls {
     leaf_until: Date,
 }
 
-/// A date as rcgen has it: a type of a crate that is not ours to name.
-macro_rules! moment {
+/// A date for rcgen. A macro, because the type is of a crate that is no dependency of this package.
+macro_rules! rcgen_date {
     ($date:expr) => {{
         let date: Date = $date;
         date_time_ymd(date.year().into(), date.month().unsigned_abs(), date.day().unsigned_abs())
     }};
 }
 
-/// What of the keys has to be made.
+/// The keys that have to be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Need {
-    Nothing,
+enum Renewal {
+    None,
     Leaf,
     All,
 }
 
-fn need(tls: Option<&Tls>, zone: &str, today: Date) -> Need {
+fn renewal(tls: Option<&Tls>, zone: &str, today: Date) -> Renewal {
     let soon = today.saturating_add(Span::new().days(RENEW_BEFORE));
     match tls {
         Some(tls) if tls.zone == zone && tls.ca_until > soon => {
             if tls.leaf_until > soon {
-                Need::Nothing
+                Renewal::None
             } else {
-                Need::Leaf
+                Renewal::Leaf
             }
         }
-        _ => Need::All,
+        _ => Renewal::All,
     }
 }
 
-/// The keys of the sandbox, made or renewed where that is due on `today`. Says whether anything was made.
+/// The keys of the sandbox, created or renewed when `today` requires it. Returns whether any was.
 pub(crate) fn ensure(home: &Home, zone: &str, today: Date) -> Result<(Tls, bool), SandboxError> {
     let file = home.root().join("tls.toml");
     let old: Option<Tls> = files::read(&file);
-    let made = match (need(old.as_ref(), zone, today), old) {
-        (Need::Nothing, Some(tls)) => {
+    let created = match (renewal(old.as_ref(), zone, today), old) {
+        (Renewal::None, Some(tls)) => {
             files::replace(&home.ca(), tls.ca.as_bytes(), 0o644)?;
             return Ok((tls, false));
         }
-        (Need::Leaf, Some(tls)) => renew(tls, today),
-        (Need::All | Need::Leaf | Need::Nothing, _) => create(zone, today),
+        (Renewal::Leaf, Some(tls)) => renew(tls, today),
+        (Renewal::All | Renewal::Leaf | Renewal::None, _) => create(zone, today),
     };
-    let tls = made.map_err(|source| SandboxError::Certificate { source })?;
+    let tls = created.map_err(|source| SandboxError::Certificate { source })?;
     files::write(&file, &tls)?;
     files::replace(&home.ca(), tls.ca.as_bytes(), 0o644)?;
     Ok((tls, true))
@@ -108,8 +108,8 @@ fn renew(tls: Tls, today: Date) -> Result<Tls, rcgen::Error> {
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.use_authority_key_identifier_extension = true;
-    params.not_before = moment!(today.saturating_sub(Span::new().days(1)));
-    params.not_after = moment!(until);
+    params.not_before = rcgen_date!(today.saturating_sub(Span::new().days(1)));
+    params.not_after = rcgen_date!(until);
     let key = KeyPair::generate()?;
     let leaf = params.signed_by(&key, &issuer)?;
     Ok(Tls { leaf: leaf.pem(), leaf_key: key.serialize_pem(), leaf_until: until, ..tls })
@@ -125,8 +125,8 @@ fn ca_params(zone: &str, from: Date, until: Date) -> Result<CertificateParams, r
         permitted_subtrees: vec![GeneralSubtree::DnsName(zone.to_owned())],
         excluded_subtrees: Vec::new(),
     });
-    params.not_before = moment!(from.saturating_sub(Span::new().days(1)));
-    params.not_after = moment!(until);
+    params.not_before = rcgen_date!(from.saturating_sub(Span::new().days(1)));
+    params.not_after = rcgen_date!(until);
     Ok(params)
 }
 
@@ -137,12 +137,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_made_once_and_renewed_before_they_expire() {
+    fn keys_are_created_once_and_renewed_before_they_expire() {
         let folder = tempfile::tempdir().unwrap();
         let home = Home::at(folder.path());
         let today = date(2026, 11, 21);
-        let (first, made) = ensure(&home, "taster.test", today).unwrap();
-        assert!(made);
+        let (first, created) = ensure(&home, "taster.test", today).unwrap();
+        assert!(created);
         for (day, zone, leaf, ca) in [
             (today, "taster.test", false, false),
             (today + 366.days(), "taster.test", false, false),
@@ -151,9 +151,9 @@ mod tests {
             (today, "other.test", true, true),
         ] {
             files::write(&folder.path().join("tls.toml"), &first).unwrap();
-            let (now, made) = ensure(&home, zone, day).unwrap();
+            let (now, created) = ensure(&home, zone, day).unwrap();
             assert_eq!((now.leaf != first.leaf, now.ca != first.ca), (leaf, ca), "{day} {zone}");
-            assert_eq!(made, leaf || ca);
+            assert_eq!(created, leaf || ca);
             assert_eq!(std::fs::read_to_string(home.ca()).unwrap(), now.ca);
         }
     }

@@ -1,35 +1,35 @@
-//! Who listens on a port of this machine.
+//! The process that listens on a port of this machine.
 
 use std::{
     fs,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
-/// A socket that listens, from `/proc/net/tcp` or `tcp6`.
+/// A listening socket, from `/proc/net/tcp` or `tcp6`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Listener {
-    /// The address; unspecified stands for all.
+    /// The address; the unspecified one stands for all.
     pub address: IpAddr,
     /// The port.
     pub port: u16,
-    /// The socket's number, which `/proc/<pid>/fd` names.
+    /// The socket's inode, by which `/proc/<pid>/fd` refers to it.
     pub inode: u64,
 }
 
-/// The listening sockets that a table of the kernel has. Lines that are not understood are passed over.
+/// The listening sockets in a table of the kernel. Lines that cannot be parsed are skipped.
 pub fn listeners(table: &str) -> Vec<Listener> {
     table.lines().skip(1).filter_map(listener).collect()
 }
 
 fn listener(line: &str) -> Option<Listener> {
-    /// TCP_LISTEN in the kernel's numbering.
+    /// `TCP_LISTEN` in the kernel.
     const LISTEN: &str = "0A";
     let fields: Vec<&str> = line.split_whitespace().collect();
     let (address, port) = fields.get(1)?.split_once(':')?;
     if *fields.get(3)? != LISTEN {
         return None;
     }
-    // The kernel prints each word of four bytes as a number of the machine, so on x86 and ARM the bytes are reversed.
+    // The kernel prints each four bytes as a number in the byte order of the machine.
     let mut bytes = Vec::new();
     for word in 0..address.len() / 8 {
         let word = u32::from_str_radix(address.get(word * 8..word * 8 + 8)?, 16).ok()?;
@@ -44,7 +44,7 @@ fn listener(line: &str) -> Option<Listener> {
 }
 
 impl Listener {
-    /// Whether it stands in the way of one that wants `port` of `address`.
+    /// Whether it prevents another socket from listening on `port` of `address`.
     pub fn blocks(&self, address: IpAddr, port: u16) -> bool {
         let mapped = match self.address {
             IpAddr::V6(own) => own.to_ipv4_mapped().map_or(self.address, IpAddr::V4),
@@ -54,7 +54,7 @@ impl Listener {
     }
 }
 
-/// The process that stands in the way, by name and number, as far as it can be seen.
+/// The name and number of the process that listens on `port` of `address`, or as much as this user can see of it.
 pub fn blocker(address: IpAddr, port: u16) -> Option<String> {
     let tables = ["/proc/net/tcp", "/proc/net/tcp6"];
     let all = tables.iter().filter_map(|table| fs::read_to_string(table).ok()).flat_map(|table| listeners(&table));

@@ -358,7 +358,7 @@ fn virtual_address_is_tried_for_real(env: &TestEnv<'_>) {
         lists.map(|list| engine.ask(&list))
     };
     let before = everything();
-    let answers = block_on(sandbox::ipvs::answers(&layout)).unwrap();
+    let answers = block_on(sandbox::ipvs::probe(&layout)).unwrap();
     assert_eq!(everything(), before, "the attempt leaves nothing");
     assert_eq!(answers, by_hand);
     assert!(!answers || Path::new("/proc/net/ip_vs").exists(), "without the table nothing can answer");

@@ -3,11 +3,14 @@
 use std::{collections::BTreeSet, net::Ipv4Addr};
 
 use sandbox::{
-    ingress::routes::{Public, Route, changes, hosts, routes},
+    ingress::{
+        routes::{PublicService, Route, changes, routes},
+        rule::hosts_of_rule,
+    },
     machine::ports::listeners,
 };
 
-fn service(labels: &[(&str, &str)]) -> Public {
+fn service(labels: &[(&str, &str)]) -> PublicService {
     let mut all = vec![
         ("traefik.enable", "true"),
         ("traefik.docker.network", "proxy"),
@@ -17,7 +20,7 @@ fn service(labels: &[(&str, &str)]) -> Public {
     ];
     all.extend(labels);
     let labels = all.into_iter().map(|(label, value)| (label.to_owned(), value.to_owned())).collect();
-    Public { name: "shop_app".to_owned(), labels, dnsrr: true }
+    PublicService { name: "shop_app".to_owned(), labels, dnsrr: true }
 }
 
 fn route(hosts: &[&str], dial: &str) -> Route {
@@ -37,7 +40,7 @@ fn rules_that_name_hosts_are_understood() {
         ("  Host( \"A.test\" )||Host('b.test')  ", &["a.test", "b.test"]),
     ] {
         let wanted: BTreeSet<String> = wanted.iter().map(|host| (*host).to_owned()).collect();
-        assert_eq!(hosts(rule), Ok(wanted), "{rule}");
+        assert_eq!(hosts_of_rule(rule), Ok(wanted), "{rule}");
     }
 }
 
@@ -55,7 +58,7 @@ fn other_rules_are_refused_with_what_is_not_understood() {
         ("Host(`${DOMAIN}`)", "\"${domain}\" is no host"),
         ("Host(`a.test`) && PathPrefix(`/x`)", "\"&& PathPrefix(`/x`)\" after the hosts"),
     ] {
-        let error = hosts(rule).unwrap_err().to_string();
+        let error = hosts_of_rule(rule).unwrap_err().to_string();
         assert!(error.starts_with(what), "{rule}: {error}");
     }
 }
@@ -69,7 +72,7 @@ fn the_labels_of_a_recipe_make_one_route() {
 
 #[test]
 fn a_service_with_a_virtual_address_is_reached_by_its_tasks() {
-    let vip = Public { dnsrr: false, ..service(&[(RULE, "Host(`a.test`)"), (PORT, "80")]) };
+    let vip = PublicService { dnsrr: false, ..service(&[(RULE, "Host(`a.test`)"), (PORT, "80")]) };
     assert_eq!(routes(&vip).routes, [route(&["a.test"], "tasks.shop_app:80")]);
 }
 
