@@ -13,7 +13,7 @@ use crate::{
         child, completions, doctor, janitor, list, new, pack, plan, run, sandbox, schema, screenshot, show, status, verify, watch,
     },
     env::Env,
-    error::CommandError,
+    error::{CommandError, Exit},
     output,
 };
 
@@ -67,7 +67,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>, env: &Env) -> ExitCode {
                 return report(&better);
             }
             let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+            return if error.use_stderr() { Exit::Usage } else { Exit::Green }.into();
         }
     };
     let done = match cli.command {

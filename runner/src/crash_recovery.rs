@@ -104,7 +104,7 @@ pub async fn clean_up(
     let mut swept =
         cleanup_until_empty(reach.outside(), &reading.claims, &reading.children, now).await.map_err(|error| error.to_string())?;
     swept.ended.iter().try_for_each(|pid| append(Kind::ChildEnded { pid: *pid }))?;
-    let killed = !reading.finished && reading.swept_after.is_none();
+    let killed = !reading.finished && reading.cleaned_after.is_none();
     if killed || !swept.removed.is_empty() {
         append(told(&swept, manner.by))?;
     }
@@ -137,7 +137,7 @@ pub async fn clean_up(
 
 /// Says of a killed run that left nothing that it was killed. The error is one sentence.
 pub fn tell(lock: RunLock, reading: &Reading, by: CleanedBy) -> Result<(), String> {
-    if reading.finished || reading.run.is_none() || reading.swept_after.is_some() {
+    if reading.finished || reading.run.is_none() || reading.cleaned_after.is_some() {
         return Ok(());
     }
     let folder = lock.run_dir().to_owned();
@@ -176,7 +176,7 @@ fn flying(reading: &Reading, now: Wall) -> Duration {
     if !reading.busy {
         return Duration::ZERO;
     }
-    let since = reading.swept_after.map(|at| now.millis().saturating_sub(at.millis()));
+    let since = reading.cleaned_after.map(|at| now.millis().saturating_sub(at.millis()));
     // A clock that was set back says nothing about the time since.
     let since = since.and_then(|millis| u64::try_from(millis).ok()).map_or(Duration::ZERO, Duration::from_millis);
     IN_FLIGHT.saturating_sub(since)
@@ -209,7 +209,7 @@ mod tests {
             (true, Some(at(3600)), IN_FLIGHT),
         ] {
             let mut reading = Reading::default();
-            (reading.busy, reading.swept_after) = (busy, first);
+            (reading.busy, reading.cleaned_after) = (busy, first);
             assert_eq!(flying(&reading, at(0)), left, "{busy} {first:?}");
         }
     }

@@ -116,7 +116,7 @@ pub fn not_passed(runs: &Path, name: &RecipeName) -> Result<BTreeSet<TestName>, 
     let not: BTreeSet<TestName> = tests.into_iter().filter(|(_, ended)| *ended != Ended::Done).map(|(test, _)| test).collect();
     match not.is_empty() {
         true => Err(CommandError {
-            exit: Exit::Nothing,
+            exit: Exit::NothingRan,
             ..CommandError::usage(format!("every custom test of the last run of {name} passed"))
         }),
         false => Ok(not),

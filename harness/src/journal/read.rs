@@ -42,7 +42,7 @@ pub struct Reading {
     /// Whether a step or a child acts by the journal's last word. If so, the engine may still be at work on what it was asked for.
     pub busy: bool,
     /// When somebody else swept after the run for the first time.
-    pub swept_after: Option<Wall>,
+    pub cleaned_after: Option<Wall>,
     /// What could not be read, a sentence each.
     pub unread: Vec<String>,
     /// How many lines may hold a claim that could not be read. A run with such a line is never known to be clean.
@@ -182,7 +182,7 @@ impl Fold {
         match Lean::deserialize(&value) {
             Ok(Lean::CleanedAfter) => {
                 let at = value.get("at").and_then(|at| Wall::deserialize(at).ok());
-                self.reading.swept_after = self.reading.swept_after.or(at);
+                self.reading.cleaned_after = self.reading.cleaned_after.or(at);
                 self.acted |= !self.children.is_empty();
             }
             Ok(lean) => self.lean(lean),

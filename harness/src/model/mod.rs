@@ -1,6 +1,7 @@
 //! Values that are parsed once at the edge and stay valid: names, times, requests, host settings, outcomes.
 
 pub mod engine;
+pub mod exit_code;
 pub mod git;
 pub mod head;
 pub mod host;

@@ -24,8 +24,8 @@ use tokio::{
     process::{Child, Command},
 };
 
-use super::run::{Format, worst};
-use crate::{cli::block_on, env::Env, error::CommandError, output};
+use super::run::Format;
+use crate::{cli::block_on, env::Env, error::{CommandError, Exit}, output};
 
 /// What is asked for of all recipes.
 pub(super) struct All {
@@ -42,7 +42,7 @@ pub(super) struct All {
 /// A run that came to its end.
 struct Told {
     recipe: RecipeName,
-    exit: u8,
+    exit: Exit,
     /// What its `results.json` says; nothing when it ended before there was a run.
     results: Option<Box<ResultsV1>>,
     document: Value,
@@ -72,8 +72,7 @@ impl All {
             Format::Json => documents(&told)?,
             Format::Junit => suites(&told, &env.runs())?,
         })?;
-        let exits: Vec<u8> = told.iter().map(|told| told.exit).collect();
-        Ok(ExitCode::from(worst(&exits)))
+        Ok(Exit::worst(told.iter().map(|told| told.exit)).unwrap_or(Exit::NothingRan).into())
     }
 
     async fn taste(&self, env: &Env) -> Result<Vec<Told>, CommandError> {
@@ -128,7 +127,7 @@ async fn told_of(recipe: RecipeName, started: Result<Child, CommandError>, width
     };
     ended.unwrap_or_else(|error| {
         output::tell(&format!("{:<width$} | taster: {}", recipe.as_str(), error.sentence));
-        Told { recipe, exit: error.exit as u8, results: None, document: Value::Null }
+        Told { recipe, exit: error.exit, results: None, document: Value::Null }
     })
 }
 
@@ -154,8 +153,9 @@ async fn follow(recipe: RecipeName, mut child: Child, width: usize) -> Result<To
     let (read, told): (std::io::Result<()>, std::io::Result<()>) = tokio::join!(read, tell);
     read.and(told).map_err(unread)?;
     let status = child.wait().await.map_err(unread)?;
-    let signal = std::os::unix::process::ExitStatusExt::signal(&status).map(|signal| 128 + signal);
-    let exit = status.code().or(signal).and_then(|code| u8::try_from(code).ok()).unwrap_or(6);
+    let signal = std::os::unix::process::ExitStatusExt::signal(&status).map(Exit::of_signal);
+    let code = status.code().and_then(|code| u8::try_from(code).ok()).map(Exit::from_code);
+    let exit = code.or(signal).unwrap_or(Exit::Defect);
     let document: Value = serde_json::from_slice(&document).unwrap_or_default();
     let results = serde_json::from_value(document.clone()).ok().map(Box::new);
     Ok(Told { recipe, exit, results, document })
@@ -179,7 +179,7 @@ fn table(told: &[Told]) -> String {
 
 /// The results of all runs in one document.
 fn documents(told: &[Told]) -> Result<String, CommandError> {
-    let row = |told: &Told| json!({ "recipe": told.recipe.as_str(), "exit_code": told.exit, "results": told.document });
+    let row = |told: &Told| json!({ "recipe": told.recipe.as_str(), "exit_code": told.exit.code(), "results": told.document });
     let all = json!({ "schema": 1, "runs": told.iter().map(row).collect::<Vec<_>>() });
     let text = serde_json::to_string_pretty(&all).map_err(|error| CommandError::host(error.to_string()))?;
     Ok(text + "\n")
@@ -226,12 +226,12 @@ mod tests {
         let env = Env::read(|_| None, "/nonexistent/taster".into());
         let all = All { recipes: vec!["ghost".parse().unwrap()], jobs: 1, format: Format::Human, options: Vec::new() };
         let told = told_of("ghost".parse().unwrap(), all.start(&env, &all.recipes[0]), 5).await;
-        assert_eq!((told.recipe.as_str(), told.exit, told.results.is_none()), ("ghost", 3, true));
+        assert_eq!((told.recipe.as_str(), told.exit, told.results.is_none()), ("ghost", Exit::Inconclusive, true));
     }
 
     #[test]
     fn a_recipe_of_which_nothing_ran_is_an_error_in_every_document() {
-        let told = [Told { recipe: "ghost".parse().unwrap(), exit: 3, results: None, document: Value::Null }];
+        let told = [Told { recipe: "ghost".parse().unwrap(), exit: Exit::Inconclusive, results: None, document: Value::Null }];
         assert_eq!(table(&told), "ghost         -  exit 3  nothing ran\n");
         assert!(documents(&told).unwrap().contains("\"exit_code\": 3"));
         let suites = suites(&told, Path::new("/nowhere")).unwrap();

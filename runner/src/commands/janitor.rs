@@ -61,7 +61,7 @@ impl Janitor {
         let mut out = io::stdout().lock();
         // A reader that went away is no reason to fail: the sweep is done.
         let _ = writeln!(out, "{looked} runs looked at, {settled} of them with nothing left from before");
-        let exit = if reports.iter().any(Report::residue) { Exit::Residue } else { Exit::Green };
+        let exit = if reports.iter().any(Report::residue) { Exit::Leaked } else { Exit::Green };
         Ok(exit.into())
     }
 }

@@ -163,13 +163,13 @@ fn with_a_pack() -> Vec<String> {
 }
 
 /// Says how a run ended, and gives its exit code; the inner error is that of what ended before it began.
-fn said(env: &Env, ended: Result<Tasted, ExitCode>, format: Format) -> ExitCode {
+fn said(env: &Env, ended: Result<Tasted, Exit>, format: Format) -> ExitCode {
     match ended {
         Ok(tasted) => {
             say(env, &tasted, format);
-            ExitCode::from(tasted.exit())
+            tasted.exit().into()
         }
-        Err(exit) => exit,
+        Err(exit) => exit.into(),
     }
 }
 
@@ -186,8 +186,8 @@ fn repeated(env: &Env, host: &Host, request: &Request, pack: &Pack, history: Pas
     let line =
         |ended: &Ended| format!("{}  {:>8}  exit {}  {}\n", ended.run, format_duration(ended.took), ended.exit, ended.line);
     output::print(&told.iter().map(line).collect::<String>())?;
-    let exits: Vec<u8> = told.iter().map(|ended| ended.exit).collect();
-    Ok(early?.unwrap_or_else(|| ExitCode::from(worst(&exits))))
+    let worst = Exit::worst(told.iter().map(|ended| ended.exit)).unwrap_or(Exit::NothingRan);
+    Ok(early?.unwrap_or(worst).into())
 }
 
 /// How one of several runs ended.
@@ -195,15 +195,15 @@ struct Ended {
     run: String,
     took: Duration,
     line: String,
-    exit: u8,
+    exit: Exit,
 }
 
 /// Runs `times` times, or until somebody or something ends it. What came of those that ended is told whatever ended the others: the exit code
 /// of what a signal ended before it began, or an error.
 fn series(
     times: u32,
-    mut once: impl FnMut() -> Result<Result<Ended, ExitCode>, CommandError>,
-) -> (Vec<Ended>, Result<Option<ExitCode>, CommandError>) {
+    mut once: impl FnMut() -> Result<Result<Ended, Exit>, CommandError>,
+) -> (Vec<Ended>, Result<Option<Exit>, CommandError>) {
     let mut told = Vec::new();
     for _ in 0..times {
         match once() {
@@ -212,26 +212,11 @@ fn series(
             Err(error) => return (told, Err(error)),
         }
         // Whoever ends one of them wants no further one.
-        if told.last().is_some_and(|ended| ended.exit > 128) {
+        if told.last().is_some_and(|ended| ended.exit.is_signal()) {
             break;
         }
     }
     (told, Ok(None))
-}
-
-/// The exit code that stands for several, by the precedence of one run's.
-pub(super) fn worst(exits: &[u8]) -> u8 {
-    let rank = |exit: &u8| match exit {
-        129.. => 0,
-        6 => 1,
-        4 => 2,
-        2 => 3,
-        1 => 4,
-        3 => 5,
-        5 => 6,
-        _ => 7,
-    };
-    exits.iter().copied().min_by_key(rank).unwrap_or(Exit::Nothing as u8)
 }
 
 /// A run that came to its end.
@@ -243,7 +228,7 @@ pub(super) struct Tasted {
 }
 
 impl Tasted {
-    fn exit(&self) -> u8 {
+    fn exit(&self) -> Exit {
         verdict::exit_code(&self.state)
     }
 }
@@ -255,7 +240,7 @@ pub(super) async fn taste(
     request: Request,
     pack: Pack,
     history: Past,
-) -> Result<Result<Tasted, ExitCode>, CommandError> {
+) -> Result<Result<Tasted, Exit>, CommandError> {
     let mut signals = signals::signals().map_err(|error| CommandError::host(format!("cannot listen for signals: {error}")))?;
     let runs = env.runs();
     // A sweep may be left at any moment and gone on with later, so nobody has to wait for it.
@@ -277,7 +262,7 @@ async fn taste_on(
     request: Request,
     pack: Pack,
     held: &Held,
-) -> Result<Result<Tasted, ExitCode>, CommandError> {
+) -> Result<Result<Tasted, Exit>, CommandError> {
     let signals = signals::signals().map_err(|error| CommandError::host(format!("cannot listen for signals: {error}")))?;
     let Stage { folder, redact, log, ports, guardian, losses } = stage(env, &host, &request, &pack, Some(held)).await?;
     let history = Past::default();
@@ -378,11 +363,11 @@ fn say(env: &Env, tasted: &Tasted, format: Format) {
 }
 
 /// The end of a run that a signal ended before it began.
-fn ended_before(signal: i32) -> ExitCode {
+fn ended_before(signal: i32) -> Exit {
     output::tell(&format!(
         "taster: ended by signal {signal} before the run began; what dead runs left is swept before the next one"
     ));
-    ExitCode::from(u8::try_from(128 + signal).unwrap_or(u8::MAX))
+    Exit::of_signal(signal)
 }
 
 fn new_folder(runs: &Path, clock: &dyn Clock) -> Result<Folder, CommandError> {
@@ -398,17 +383,20 @@ mod tests {
 
     #[test]
     fn what_came_of_runs_is_told_whatever_ends_the_others() {
-        let ended = |exit| Ok(Ok(Ended { run: String::new(), took: Duration::ZERO, line: String::new(), exit }));
+        let ended = |exit| {
+            let exit = Exit::from_code(exit);
+            Ok(Ok(Ended { run: String::new(), took: Duration::ZERO, line: String::new(), exit }))
+        };
         let gone = || Err(CommandError::host("the engine is gone"));
         for (runs, told, early) in [
             (vec![ended(0), ended(1), ended(0)], &[0, 1, 0][..], Some(true)),
             (vec![ended(0), ended(130), ended(0)], &[0, 130], Some(true)),
-            (vec![ended(0), Ok(Err(ExitCode::from(143)))], &[0], Some(false)),
+            (vec![ended(0), Ok(Err(Exit::from_code(143)))], &[0], Some(false)),
             (vec![ended(3), gone()], &[3], None),
         ] {
             let mut runs = runs.into_iter();
             let (seen, ends) = series(3, || runs.next().unwrap());
-            assert_eq!(seen.iter().map(|ended| ended.exit).collect::<Vec<_>>(), told);
+            assert_eq!(seen.iter().map(|ended| ended.exit.code()).collect::<Vec<_>>(), told);
             assert_eq!(ends.ok().map(|exit| exit.is_none()), early);
         }
     }

@@ -9,6 +9,7 @@ use harness::{
     pure::run::{
         event::Event,
         state::{RunState, fold},
+        verdict::exit_code_so_far,
     },
     report::{
         results::ResultsV1,
@@ -90,8 +91,7 @@ impl Show {
             true => results(&kept.folder, &told.state)?,
             false => terminal::ending(&told.state, place(env, &folder, &std::io::stdout())),
         })?;
-        let code = ResultsV1::from(&told.state).exit_code;
-        Ok(if self.follow { ExitCode::from(code) } else { Exit::Green.into() })
+        Ok(if self.follow { exit_code_so_far(&told.state) } else { Exit::Green }.into())
     }
 }
 

@@ -211,7 +211,7 @@ mod tests {
         for (evaluation, told, exit) in [
             (Evaluation::Settled { since: Mono(1500) }, "settled, stable since 1.5 s", Exit::Green),
             (Evaluation::Waiting { on: waiting, look_again: Mono(0) }, "not decided", Exit::Inconclusive),
-            (interfered, "not decided: somebody else changed service app", Exit::Inconclusive),
+            (interfered, "not decided: something else than the run changed service app", Exit::Inconclusive),
         ] {
             assert_eq!(end(&evaluation), (told.to_owned(), exit));
         }

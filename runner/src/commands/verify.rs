@@ -72,7 +72,7 @@ impl Verify {
         }
         let tasted = match block_on(taste(env, host, request, pack, Past::default()))?? {
             Ok(tasted) => tasted,
-            Err(ended) => return Ok(ended),
+            Err(ended) => return Ok(ended.into()),
         };
         said(&judged(&claimed, &tasted))
     }

@@ -60,7 +60,12 @@ fn well() -> &'static Well {
             let story = Story::meeting(None);
             let met = met(&story).await.unwrap();
             let state = met.state();
-            assert_eq!((verdict(&state).outcome, exit_code(&state)), (VerdictOutcome::Green, 0), "{:?}", verdict(&state).reasons);
+            assert_eq!(
+                (verdict(&state).outcome, exit_code(&state).code()),
+                (VerdictOutcome::Green, 0),
+                "{:?}",
+                verdict(&state).reasons
+            );
             let well = Well { names: story.run.names(), answered: met.answered };
             let unseen: Vec<_> = PROOFS.iter().filter(|name| !well.answered.contains_key(*name)).collect();
             assert!(unseen.is_empty(), "{unseen:?} are calls of such a run: {:?}", well.answered);
@@ -91,7 +96,7 @@ fn written(folder: &Path, state: &RunState) -> Result<(), String> {
     let text = std::fs::read_to_string(folder.join("results.json")).map_err(|error| error.to_string())?;
     let results: ResultsV1 = serde_json::from_str(&text).map_err(|error| error.to_string())?;
     let told = (&results.verdict, results.exit_code, results.finished.is_some());
-    if told != (&verdict(state), exit_code(state), true) || results.digest != results.computed_digest() {
+    if told != (&verdict(state), exit_code(state).code(), true) || results.digest != results.computed_digest() {
         return Err(format!("results.json says {told:?}"));
     }
     Ok(())
@@ -99,7 +104,7 @@ fn written(folder: &Path, state: &RunState) -> Result<(), String> {
 
 /// What of a run that met a fault is not true, or is not told.
 fn judge(fault: Fault, met: &Met, state: &RunState) -> Result<(), String> {
-    let (verdict, exit) = (verdict(state), exit_code(state));
+    let (verdict, exit) = (verdict(state), exit_code(state).code());
     let told = || format!("{} with exit code {exit}: {:?}", verdict.outcome.name(), verdict.reasons);
     let plan = state.plan.as_ref().ok_or("it has no plan")?;
     let teardown = plan.steps.iter().filter(|planned| planned.class == Class::Always).map(|planned| planned.budget()).sum();

@@ -144,7 +144,7 @@ fn tasted_after(
         };
         let state = engine::run_by(amended, run).await;
         let verdict = verdict(&state);
-        let (told, exit) = (verdict.reasons.first().map(|reason| reason.sentence.clone()), exit_code(&state));
+        let (told, exit) = (verdict.reasons.first().map(|reason| reason.sentence.clone()), exit_code(&state).code());
         let tails = state.evidence.iter().map(|kept| kept.tail.clone()).collect();
         drop(log);
         let results = std::fs::read_to_string(folder.root().join("results.json")).unwrap();

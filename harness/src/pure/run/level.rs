@@ -13,7 +13,7 @@ use crate::{
             outcomes::{lint_outcome, tier_outcome},
             plan::Plan,
             state::RunState,
-            verdict::{Verdict, gap},
+            verdict::{Verdict, format_gap},
         },
     },
 };
@@ -111,7 +111,7 @@ fn of_lint(plan: &Plan, state: &RunState) -> Standing {
         }
         (Some(Outcome::Failed(_)), None) => (Status::Fail, "failed".into()),
         (Some(Outcome::Passed), None) => (Status::Unver, "was not verified: nothing is known of the rules".into()),
-        (Some(Outcome::Unverified(why)), None) => (Status::Unver, format!("was not verified: {}", gap(&why))),
+        (Some(Outcome::Unverified(why)), None) => (Status::Unver, format!("was not verified: {}", format_gap(&why))),
         (Some(Outcome::Skipped(_)), None) => (Status::Unver, "was not verified: it was skipped".into()),
         (Some(_), Some(linted)) => match linted.errors() {
             errors if errors.is_empty() => (Status::Pass, "passed".into()),
@@ -131,7 +131,7 @@ fn of_tier(plan: &Plan, state: &RunState, tier: Tier) -> Standing {
             (Status::Skip, format!("was skipped, for {}", SkipReason::there_is_no(&lacks)))
         }
         Outcome::Skipped(SkipReason::NotApplicable { because }) => (Status::Skip, format!("does not apply: {because}")),
-        Outcome::Unverified(why) => (Status::Unver, format!("was not verified: {}", gap(&why))),
+        Outcome::Unverified(why) => (Status::Unver, format!("was not verified: {}", format_gap(&why))),
     };
     Standing { status, why }
 }

@@ -97,7 +97,7 @@ pub struct RunState {
     /// When the run ended.
     pub finished: Option<Wall>,
     /// Who swept after the run last, and what is left; a run that did not end before that was killed.
-    pub swept_after: Option<CleanedAfter>,
+    pub cleaned_after: Option<CleanedAfter>,
 }
 
 /// What somebody else than the run has swept.
@@ -336,8 +336,8 @@ pub fn fold(mut state: RunState, event: &Event) -> RunState {
         Kind::InventoryCompared { cleanup_result } => state.cleanup_result = Some(cleanup_result),
         Kind::RunFinished => state.finished = Some(event.at),
         Kind::CleanedAfter { by, removed, left } => {
-            let before = state.swept_after.take().map_or(0, |before| before.removed);
-            state.swept_after = Some(CleanedAfter { by, removed: before.saturating_add(removed), left });
+            let before = state.cleaned_after.take().map_or(0, |before| before.removed);
+            state.cleaned_after = Some(CleanedAfter { by, removed: before.saturating_add(removed), left });
         }
         Kind::ChildStarted { pid, start_ticks, doing } => {
             state.children.insert(pid, (start_ticks, doing));

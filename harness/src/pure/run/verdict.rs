@@ -1,6 +1,8 @@
-//! From a run's state to its verdict and exit code. Pure.
+//! The verdict and the exit code of a run, derived from its state.
+//!
+//! A verdict speaks of the tiers that were asked for. What the recipe did wrong makes it red; what anything else did wrong, and what was
+//! not verified, makes it inconclusive.
 
-use crate::pure::run::outcomes::{lint_outcome, tier_outcome};
 use std::fmt;
 
 use schemars::JsonSchema;
@@ -8,27 +10,29 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     model::{
+        exit_code::ExitCode,
         outcome::{Failure, Gap, Outcome, Owner, SkipReason, Subject, Tier},
         pack::Weight,
         refusal::Refusal,
         rung::Rung,
     },
     pure::run::{
-            event::Cancel,
-            plan::{Plan, Step},
-            state::{CleanedAfter, RunState},
-            thorough,
-        },
+        event::Cancel,
+        outcomes::{lint_outcome, tier_outcome},
+        plan::{Plan, Step},
+        state::{CleanedAfter, RunState},
+        thorough,
+    },
 };
 
-/// What a run says about its recipe. It speaks of the tiers that were asked for, and of no others.
+/// The result of a run for its recipe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Verdict {
-    /// The colour.
+    /// Green, red or inconclusive.
     pub outcome: VerdictOutcome,
-    /// The tiers that it speaks of.
+    /// The tiers that it speaks of: those that were asked for.
     pub tiers: Vec<Tier>,
-    /// Why it is not green, the worst first; empty when it is.
+    /// Why it is not green, the gravest first; empty when it is green.
     pub reasons: Vec<Reason>,
 }
 
@@ -39,7 +43,7 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// A verdict's colour.
+/// The outcome of a verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum VerdictOutcome {
@@ -47,12 +51,12 @@ pub enum VerdictOutcome {
     Green,
     /// The recipe failed.
     Red,
-    /// Nothing is proved either way.
+    /// The run proves nothing either way.
     Inconclusive,
 }
 
 impl VerdictOutcome {
-    /// The colour's name in results.
+    /// The name in results.
     pub fn name(self) -> &'static str {
         match self {
             VerdictOutcome::Green => "green",
@@ -65,85 +69,52 @@ impl VerdictOutcome {
 /// One reason why a verdict is not green.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reason {
-    /// The tier, when it is one tier's.
+    /// The tier; absent when the reason is not about one tier.
     pub tier: Option<Tier>,
-    /// Whose fault it is; absent when something merely was not verified.
+    /// Whose fault it is; absent when something was not verified and no failure explains it.
     pub owner: Option<Owner>,
     /// One sentence.
     pub sentence: String,
-    /// What the failing thing itself said last, a line each.
+    /// The last output of what failed, a line each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub excerpt: Vec<String>,
 }
 
 impl Reason {
-    fn nobodys(tier: Option<Tier>, sentence: impl Into<String>) -> Self {
+    fn without_owner(tier: Option<Tier>, sentence: impl Into<String>) -> Self {
         Self { tier, owner: None, sentence: sentence.into(), excerpt: Vec::new() }
     }
-}
 
-/// Lint is required: errors that head introduced make the verdict red, and one that did not come to its end proves nothing. What was
-/// wrong before, or may have been, is advice.
-fn lint_reason(outcome: Outcome) -> Option<Reason> {
-    match outcome {
-        Outcome::Passed | Outcome::Skipped(_) | Outcome::Unverified(Gap::Incomparable { .. }) => None,
-        Outcome::Failed(failure) => Some(blame(None, &failure)),
-        Outcome::Unverified(why) => Some(Reason::nobodys(None, format!("lint is not verified: {}", gap(&why)))),
+    fn of_failure(tier: Option<Tier>, failure: &Failure) -> Self {
+        Self { tier, owner: Some(failure.owner), sentence: failure.message.clone(), excerpt: failure.excerpt.clone() }
+    }
+
+    fn not_verified(tier: Option<Tier>, what: &str, gap: &Gap) -> Self {
+        Self::without_owner(tier, format!("{what} is not verified: {}", format_gap(gap)))
+    }
+
+    /// A defect of taster outweighs what it may have caused; else the recipe's own failure is the news.
+    fn rank(&self) -> u8 {
+        match self.owner {
+            Some(Owner::Harness) => 0,
+            Some(Owner::Recipe) => 1,
+            Some(Owner::Dependency | Owner::Infrastructure | Owner::Test) => 2,
+            None => 3,
+        }
     }
 }
 
-/// The verdict about the recipe, after design section 6: what the recipe did wrong makes it red, what anybody else did wrong
-/// and what was not verified makes it inconclusive.
+/// The verdict of a run that has ended.
 pub fn verdict(state: &RunState) -> Verdict {
     let tiers: Vec<Tier> = state.begun.iter().flat_map(|begun| begun.request.tiers.iter().copied()).collect();
-    let mut reasons = Vec::new();
     // Why the run ended early stands before what is not verified because of it.
-    reasons.extend(state.cancel.iter().map(cancelled));
+    let mut reasons: Vec<Reason> = state.cancel.iter().map(cancel_reason).collect();
     match &state.plan {
-        None => reasons.push(Reason::nobodys(None, "the run ended before it had a plan")),
-        Some(Plan { refusal: Some(Refusal::Request { sentence }), .. }) => {
-            reasons.push(Reason::nobodys(None, sentence.clone()));
-        }
-        Some(Plan { refusal: Some(Refusal::Policy { sentences }), .. }) => {
-            reasons.extend(sentences.iter().map(|sentence| Reason::nobodys(None, sentence.clone())));
-        }
-        Some(Plan { refusal: Some(Refusal::Facts(failure)), .. }) => reasons.push(blame(None, failure)),
-        Some(plan) => {
-            let counts = |rung: Rung| plan.pack.settings.rungs.get(&rung) != Some(&Weight::Advisory);
-            let counted = tiers.iter().copied().filter(|tier| counts(Rung::of(*tier)));
-            reasons.extend(counted.filter_map(|tier| match tier_outcome(plan, state, tier) {
-                Outcome::Passed => None,
-                Outcome::Failed(failure) => Some(blame(Some(tier), &failure)),
-                Outcome::Skipped(SkipReason::Structural { .. } | SkipReason::NotApplicable { .. } | SkipReason::NotAsked) => None,
-                Outcome::Skipped(SkipReason::Filtered { by }) => Some(Reason::nobodys(
-                    Some(tier),
-                    format!("{tier} is not verified: it was left out by the choice of tests ({by})"),
-                )),
-                Outcome::Unverified(why) => Some(Reason::nobodys(Some(tier), format!("{tier} is not verified: {}", gap(&why)))),
-            }));
-            reasons.extend(lint_outcome(plan, state).filter(|_| counts(Rung::Lint)).and_then(lint_reason));
-            reasons.extend(match thorough::outcome(plan, state) {
-                None | Some(Outcome::Passed | Outcome::Skipped(_)) => None,
-                Some(Outcome::Failed(failure)) => Some(blame(None, &failure)),
-                Some(Outcome::Unverified(why)) => {
-                    Some(Reason::nobodys(None, format!("what --thorough adds is not verified: {}", gap(&why))))
-                }
-            });
-            let planned = plan.steps.iter().filter(|planned| matches!(planned.step, Step::Deploy { .. })).count();
-            if state.deploys as usize > planned {
-                let sentence =
-                    format!("the app was deployed {} times and not {planned}; this is a defect of taster", state.deploys);
-                reasons.push(Reason { owner: Some(Owner::Harness), ..Reason::nobodys(None, sentence) });
-            }
-        }
+        None => reasons.push(Reason::without_owner(None, "the run ended before it had a plan")),
+        Some(Plan { refusal: Some(refusal), .. }) => reasons.extend(refusal_reasons(refusal)),
+        Some(plan) => reasons.extend(plan_reasons(plan, state, &tiers)),
     }
-    // A defect of ours outweighs what it may have caused; else the recipe's own failure is the news.
-    reasons.sort_by_key(|reason| match reason.owner {
-        Some(Owner::Harness) => 0,
-        Some(Owner::Recipe) => 1,
-        Some(Owner::Dependency | Owner::Infrastructure | Owner::Test) => 2,
-        None => 3,
-    });
+    reasons.sort_by_key(Reason::rank);
     let outcome = match reasons.first() {
         None => VerdictOutcome::Green,
         Some(Reason { owner: Some(Owner::Recipe), .. }) => VerdictOutcome::Red,
@@ -152,8 +123,8 @@ pub fn verdict(state: &RunState) -> Verdict {
     Verdict { outcome, tiers, reasons }
 }
 
-/// The verdict at this moment. Of a run that has not ended it is the one that a reader must take who finds nothing after it: what
-/// has not ended was killed, and nothing is green.
+/// The verdict at this moment. A run that has not ended counts as killed, so that its verdict is true for a reader who finds nothing after
+/// it; it is never green.
 pub fn verdict_so_far(state: &RunState) -> Verdict {
     if state.finished.is_some() {
         return verdict(state);
@@ -164,39 +135,64 @@ pub fn verdict_so_far(state: &RunState) -> Verdict {
         step.ended.get_or_insert((at, Outcome::Unverified(Gap::Killed)));
     }
     let mut so_far = verdict(&state);
-    if let Some(after) = &state.swept_after {
-        // What the recipe did wrong before stays the news; else this is why nothing more is known.
+    if let Some(after) = &state.cleaned_after {
+        // A failure before the kill stays the news; else the kill is why nothing more is known.
         let at = so_far.reasons.iter().position(|reason| reason.owner.is_none()).unwrap_or(so_far.reasons.len());
-        so_far.reasons.insert(at, Reason::nobodys(None, killed(after)));
+        so_far.reasons.insert(at, Reason::without_owner(None, format_killed(after)));
     }
     if so_far.outcome == VerdictOutcome::Green {
         so_far.outcome = VerdictOutcome::Inconclusive;
         if so_far.reasons.is_empty() {
-            so_far.reasons.push(Reason::nobodys(None, "the run has not come to its end"));
+            so_far.reasons.push(Reason::without_owner(None, "the run has not ended"));
         }
     }
     so_far
 }
 
-/// That a run was killed, and what became of what it had made.
-fn killed(after: &CleanedAfter) -> String {
-    let things = if after.removed == 1 { "1 thing" } else { &format!("{} things", after.removed) };
-    let removed = format!("the run was killed; its {} removed {things} after it", after.by.name());
-    match after.left.as_slice() {
-        [] => format!("{removed}, and nothing is left"),
-        left => format!("{removed}, and could not remove: {}", left.join("; ")),
+/// The exit code of a run: the gravest of the codes that apply to it, by [`ExitCode::BY_PRECEDENCE`].
+pub fn exit_code(state: &RunState) -> ExitCode {
+    let verdict = verdict(state);
+    let signal = match state.cancel {
+        Some(Cancel::Signal { signal }) => Some(ExitCode::of_signal(signal)),
+        Some(Cancel::Deadline | Cancel::Journal { .. } | Cancel::Defect { .. }) | None => None,
+    };
+    let defect = verdict.reasons.first().is_some_and(|reason| reason.owner == Some(Owner::Harness));
+    let refused = matches!(&state.plan, Some(Plan { refusal: Some(Refusal::Request { .. } | Refusal::Policy { .. }), .. }));
+    // What is still claimed at the end was not confirmed gone.
+    let released = state.finished.is_none() || state.kept.is_some() || state.claims.is_empty();
+    let clean = released && state.cleanup_result.as_ref().is_none_or(|cleanup_result| cleanup_result.clean());
+    let applies = [
+        signal,
+        defect.then_some(ExitCode::Defect),
+        (!clean).then_some(ExitCode::Leaked),
+        refused.then_some(ExitCode::Usage),
+        verdict.tiers.is_empty().then_some(ExitCode::NothingRan),
+        Some(exit_code_of(verdict.outcome)),
+    ];
+    ExitCode::worst(applies.into_iter().flatten()).unwrap_or(ExitCode::NothingRan)
+}
+
+/// The exit code at this moment. A run that has not ended proves nothing, unless the recipe has failed already.
+pub fn exit_code_so_far(state: &RunState) -> ExitCode {
+    match state.finished {
+        Some(_) => exit_code(state),
+        None => exit_code_of(verdict_so_far(state).outcome),
     }
 }
 
-fn blame(tier: Option<Tier>, failure: &Failure) -> Reason {
-    Reason { tier, owner: Some(failure.owner), sentence: failure.message.clone(), excerpt: failure.excerpt.clone() }
+fn exit_code_of(outcome: VerdictOutcome) -> ExitCode {
+    match outcome {
+        VerdictOutcome::Green => ExitCode::Green,
+        VerdictOutcome::Red => ExitCode::Red,
+        VerdictOutcome::Inconclusive => ExitCode::Inconclusive,
+    }
 }
 
-/// Why nothing is proved, in words.
-pub fn gap(gap: &Gap) -> String {
+/// Why nothing is proved.
+pub fn format_gap(gap: &Gap) -> String {
     match gap {
         Gap::NotRun { because } => because.clone(),
-        Gap::Interfered { what } => format!("somebody else changed {what}"),
+        Gap::Interfered { what } => format!("something else than the run changed {what}"),
         Gap::ResolverDisagrees { what } => format!("the recipe's files were read otherwise than they were deployed: {what}"),
         Gap::NoChange => "head asks for nothing else than what it replaces, so nothing was upgraded".into(),
         Gap::NotHead { subject: Subject::Base } => "it was done on base, for head does not run".into(),
@@ -206,34 +202,84 @@ pub fn gap(gap: &Gap) -> String {
     }
 }
 
-fn cancelled(cancel: &Cancel) -> Reason {
+fn cancel_reason(cancel: &Cancel) -> Reason {
     match cancel {
-        Cancel::Signal { signal } => Reason::nobodys(None, format!("the run was ended by signal {signal}")),
-        Cancel::Deadline => Reason::nobodys(None, "the run was ended at its deadline"),
+        Cancel::Signal { signal } => Reason::without_owner(None, format!("the run was ended by signal {signal}")),
+        Cancel::Deadline => Reason::without_owner(None, "the run was ended at its deadline"),
         Cancel::Journal { message } => Reason {
             owner: Some(Owner::Infrastructure),
-            ..Reason::nobodys(None, format!("the journal cannot be written: {message}"))
+            ..Reason::without_owner(None, format!("the journal cannot be written: {message}"))
         },
-        Cancel::Defect { failure } => blame(None, failure),
+        Cancel::Defect { failure } => Reason::of_failure(None, failure),
     }
 }
 
-/// The exit code of a run, after design section 6; the first that applies: 128+n on signal n, 6 when taster itself failed, 4
-/// when something is left or was changed or was not seen to be gone, 2 when the request was refused, 1 red, 3 inconclusive, 5 nothing ran, 0 green.
-pub fn exit_code(state: &RunState) -> u8 {
-    let verdict = verdict(state);
-    let refused = matches!(&state.plan, Some(Plan { refusal: Some(Refusal::Request { .. } | Refusal::Policy { .. }), .. }));
-    // What is still claimed in the end was not seen to be gone, whoever could not look.
-    let released = state.finished.is_none() || state.kept.is_some() || state.claims.is_empty();
-    let clean = released && state.cleanup_result.as_ref().is_none_or(|cleanup_result| cleanup_result.clean());
-    match (&state.cancel, verdict.outcome) {
-        (Some(Cancel::Signal { signal }), _) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
-        _ if verdict.reasons.first().is_some_and(|reason| reason.owner == Some(Owner::Harness)) => 6,
-        _ if !clean => 4,
-        _ if refused => 2,
-        (_, VerdictOutcome::Red) => 1,
-        (_, VerdictOutcome::Inconclusive) => 3,
-        _ if verdict.tiers.is_empty() => 5,
-        (_, VerdictOutcome::Green) => 0,
+fn refusal_reasons(refusal: &Refusal) -> Vec<Reason> {
+    match refusal {
+        Refusal::Request { sentence } => vec![Reason::without_owner(None, sentence.clone())],
+        Refusal::Policy { sentences } => {
+            sentences.iter().map(|sentence| Reason::without_owner(None, sentence.clone())).collect()
+        }
+        Refusal::Facts(failure) => vec![Reason::of_failure(None, failure)],
+    }
+}
+
+/// The reasons that the steps of a plan give, without those of rungs that the pack counts as advice.
+fn plan_reasons(plan: &Plan, state: &RunState, tiers: &[Tier]) -> Vec<Reason> {
+    let counts = |rung: Rung| plan.pack.settings.rungs.get(&rung) != Some(&Weight::Advisory);
+    let counted = tiers.iter().copied().filter(|tier| counts(Rung::of(*tier)));
+    let of_tiers = counted.filter_map(|tier| tier_reason(tier, tier_outcome(plan, state, tier)));
+    let of_lint = lint_outcome(plan, state).filter(|_| counts(Rung::Lint)).and_then(lint_reason);
+    let of_thorough = thorough::outcome(plan, state).and_then(thorough_reason);
+    of_tiers.chain(of_lint).chain(of_thorough).chain(deploy_count_reason(plan, state)).collect()
+}
+
+fn tier_reason(tier: Tier, outcome: Outcome) -> Option<Reason> {
+    match outcome {
+        Outcome::Passed => None,
+        Outcome::Failed(failure) => Some(Reason::of_failure(Some(tier), &failure)),
+        Outcome::Skipped(SkipReason::Structural { .. } | SkipReason::NotApplicable { .. } | SkipReason::NotAsked) => None,
+        Outcome::Skipped(SkipReason::Filtered { by }) => Some(Reason::without_owner(
+            Some(tier),
+            format!("{tier} is not verified: it was left out by the choice of tests ({by})"),
+        )),
+        Outcome::Unverified(gap) => Some(Reason::not_verified(Some(tier), tier.name(), &gap)),
+    }
+}
+
+/// Lint is required: errors that head introduced make the verdict red, and lint that did not end proves nothing. An error of base, or one
+/// that may be of base, is advice.
+fn lint_reason(outcome: Outcome) -> Option<Reason> {
+    match outcome {
+        Outcome::Passed | Outcome::Skipped(_) | Outcome::Unverified(Gap::Incomparable { .. }) => None,
+        Outcome::Failed(failure) => Some(Reason::of_failure(None, &failure)),
+        Outcome::Unverified(gap) => Some(Reason::not_verified(None, "lint", &gap)),
+    }
+}
+
+fn thorough_reason(outcome: Outcome) -> Option<Reason> {
+    match outcome {
+        Outcome::Passed | Outcome::Skipped(_) => None,
+        Outcome::Failed(failure) => Some(Reason::of_failure(None, &failure)),
+        Outcome::Unverified(gap) => Some(Reason::not_verified(None, "what --thorough adds", &gap)),
+    }
+}
+
+/// A run that deployed the app more often than its plan says did something that no report shows.
+fn deploy_count_reason(plan: &Plan, state: &RunState) -> Option<Reason> {
+    let planned = plan.steps.iter().filter(|planned| matches!(planned.step, Step::Deploy { .. })).count();
+    (state.deploys as usize > planned).then(|| {
+        let sentence = format!("the app was deployed {} times and not {planned}; this is a defect of taster", state.deploys);
+        Reason { owner: Some(Owner::Harness), ..Reason::without_owner(None, sentence) }
+    })
+}
+
+/// That a run was killed, and what was removed after it.
+fn format_killed(after: &CleanedAfter) -> String {
+    let objects = if after.removed == 1 { "1 object" } else { &format!("{} objects", after.removed) };
+    let removed = format!("the run was killed; its {} removed {objects} after it", after.by.name());
+    match after.left.as_slice() {
+        [] => format!("{removed}, and nothing is left"),
+        left => format!("{removed}, and could not remove: {}", left.join("; ")),
     }
 }

@@ -22,7 +22,7 @@ use crate::{
             outcomes::{lint_outcome, tier_outcome},
             plan::{Class, Plan},
             state::{FailedAttempt, RunState, StepState, TaskStory},
-            verdict::{Verdict, VerdictOutcome, exit_code, verdict_so_far},
+            verdict::{exit_code_so_far, verdict_so_far},
         },
     },
     report::{
@@ -36,7 +36,6 @@ impl From<&RunState> for ResultsV1 {
         let begun = state.begun.as_ref();
         let head = state.plan.as_ref().and_then(|plan| plan.head.as_ref());
         let verdict = verdict_so_far(state);
-        let exit_code = if state.finished.is_some() { exit_code(state) } else { exit_code_of_the_unfinished(&verdict) };
         let rungs = rungs(state);
         let level = level(&rungs);
         let mut results = ResultsV1 {
@@ -68,7 +67,7 @@ impl From<&RunState> for ResultsV1 {
             authoring: begun.map(|begun| begun.request.authoring.clone()).unwrap_or_default(),
             owner: verdict.reasons.iter().find_map(|reason| reason.owner),
             verdict,
-            exit_code,
+            exit_code: exit_code_so_far(state).code(),
             results: tiers(state),
             rungs: RungsV1 {
                 install: rungs.install.status,
@@ -129,14 +128,6 @@ impl From<&RunState> for ResultsV1 {
         };
         results.digest = results.computed_digest();
         results
-    }
-}
-
-/// A run that has not ended proves nothing, unless the recipe has failed already.
-fn exit_code_of_the_unfinished(verdict: &Verdict) -> u8 {
-    match verdict.outcome {
-        VerdictOutcome::Red => 1,
-        VerdictOutcome::Green | VerdictOutcome::Inconclusive => 3,
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
     pure::run::{
         event::{Event, Kind},
         state::{RunState, StepState},
-        verdict::gap,
+        verdict::format_gap,
     },
     report::customization,
 };
@@ -121,7 +121,7 @@ pub fn summary(outcome: &Outcome) -> String {
         Outcome::Skipped(SkipReason::Filtered { by }) => format!("was left out by the choice of tests ({by})"),
         Outcome::Skipped(SkipReason::Structural { lacks }) => SkipReason::there_is_no(lacks),
         Outcome::Skipped(SkipReason::NotApplicable { because }) => format!("does not apply: {because}"),
-        Outcome::Unverified(why) => gap(why),
+        Outcome::Unverified(why) => format_gap(why),
     }
 }
 

@@ -3,13 +3,11 @@
 mod tables;
 
 use harness::{
-    model::{host::Host, pack::Settings, protocol::ExecutableContext},
+    model::{exit_code::ExitCode, host::Host, pack::Settings, protocol::ExecutableContext},
     pure::run::event::Event,
     report::results_schema,
 };
 use schemars::{Schema, schema_for};
-
-use crate::error::{BY_SIGNAL, Exit};
 
 pub use tables::{Manner, tables};
 
@@ -80,16 +78,8 @@ impl Document {
 
 /// The page on exit codes.
 pub fn exit_codes_page() -> String {
-    format!("# Exit codes\n\n{GENERATED}\n\n{}\n{}", exit_codes(), EXIT_CODES.trim_start())
-}
-
-/// The table of exit codes, as the README has it too.
-pub fn exit_codes() -> String {
-    let mut table = "| code | meaning |\n|---|---|\n".to_owned();
-    for exit in Exit::ALL {
-        table += &format!("| {} | {} |\n", exit as u8, exit.meaning());
-    }
-    table + &format!("| {} | {} |\n", BY_SIGNAL.0, BY_SIGNAL.1)
+    let precedence = format!("When several apply to a run, the first of these is its exit code: {}.", ExitCode::precedence());
+    format!("# Exit codes\n\n{GENERATED}\n\n{}\n{precedence}\n{}", ExitCode::table(), EXIT_CODES.trim_start())
 }
 
 const GENERATED: &str = "<!-- Generated from the types. Renew it with `TASTER_BLESS=1 cargo test -p unit-tests reference`. -->";
@@ -171,14 +161,13 @@ hold. [Write custom tests](../how-to/custom-tests.md#a-test-in-another-language)
 ";
 
 const EXIT_CODES: &str = "
-When several apply to a run, the first of these is its exit code: 128+n, 6, 4, 2, 1, 3, 5, 0. So 4 hides whether the recipe is green or red;
-the verdict in `results.json` and on the terminal stands all the same.
+So 4 hides whether the recipe is green or red; `results.json` and the terminal have the verdict all the same.
 
 Commands other than `run` use the same codes:
 
 | command | exit codes |
 |---|---|
-| `taster look STACK` | 0 the stack has settled, 1 it has failed, 3 neither was decided in time |
+| `taster status STACK` | 0 the stack has settled, 1 it has failed, 3 neither was decided in time |
 | `taster janitor` | 0 nothing is left, 4 something is left that could not be removed |
 | `taster sandbox status` | 0 all of the sandbox is there, 3 something is missing |
 

@@ -159,7 +159,7 @@ fn files_go_after_objects_and_the_marker_last() {
         second.files.iter().map(|(_, path)| path.as_path()).collect::<Vec<_>>(),
         ["/srv/default/shop.env".as_ref() as &std::path::Path]
     );
-    assert_eq!(removes(&plan(&claims, &inventory(&["config taster-run"]))), ["config taster-run"]);
+    assert_eq!(removes(&cleanup_plan(&claims, &inventory(&["config taster-run"]))), ["config taster-run"]);
     let blocked =
         cleanup_plan(&claims, &with_file(&["volume shop_data", "container dump >volume shop_data", "config taster-run"]));
     assert_eq!(
@@ -189,7 +189,7 @@ fn a_claim_for_another_swarm_is_refused_with_a_sentence() {
 fn what_is_claimed_twice_is_removed_once() {
     let claims = [stack_claim("shop"), stack_claim("inn"), stack_claim("shop")];
     assert_eq!(
-        removes(&plan(&claims, &inventory(&["volume shop_data", "volume inn_data"]))),
+        removes(&cleanup_plan(&claims, &inventory(&["volume shop_data", "volume inn_data"]))),
         ["volume inn_data", "volume shop_data"]
     );
 }
@@ -199,7 +199,7 @@ fn claims_are_released_one_by_one() {
     let claims = [stack_claim("shop"), stack_claim("inn"), marker()];
     let now = cleanup_plan(&claims, &inventory(&["volume shop_data", "config taster-run"]));
     assert_eq!(released(&claims, &now), BTreeSet::from([stack_claim("inn").what().clone()]));
-    assert_eq!(released(&claims, &plan(&claims, &inventory(&[]))).len(), 3);
+    assert_eq!(released(&claims, &cleanup_plan(&claims, &inventory(&[]))).len(), 3);
 }
 
 #[test]

@@ -252,13 +252,13 @@ pub enum Lookup {
         absent: ImageRef,
     },
     /// The registry was asked.
-    RunArgs {
+    Answered {
         /// The image.
         image: ImageRef,
         /// How long the answer took.
         took: Duration,
-        /// What it said.
-        said: Result<(), SwarmError>,
+        /// Its answer.
+        answer: Result<(), SwarmError>,
     },
 }
 
@@ -485,10 +485,10 @@ fn registry(lookup: &Lookup) -> Check {
             format!("the engine does not have {absent}, and nothing may leave the machine"),
             "pull it first, or leave out --offline",
         ),
-        Lookup::RunArgs { took, said: Ok(()), .. } => {
+        Lookup::Answered { took, answer: Ok(()), .. } => {
             Check::ok(Topic::Registry, format!("the registry answers in {}", format_duration(*took)))
         }
-        Lookup::RunArgs { image, took, said: Err(error) } => Check::notice(
+        Lookup::Answered { image, took, answer: Err(error) } => Check::notice(
             Topic::Registry,
             format!("the registry has no answer for {image} after {}: {error}", format_duration(*took)),
             "see whether the name is right and the registry can be reached, or pull the image by hand",
