@@ -1,14 +1,14 @@
 #!/bin/sh
-# Prints what Docker still lists of a stack and fails if that is anything; exit 2 if Docker does not answer.
-# zero.sh STACK [NAME...]: objects whose names begin with one of NAME are somebody else's.
+# Prints the objects of a stack that Docker lists, and fails if there is one; exit 2 if Docker does not answer.
+# zero.sh STACK [NAME...]: objects whose names begin with one of NAME are foreign.
 # It asks the docker client and nothing else, so that a wrong listing of ours cannot hide anything.
 stack=$1
 shift
 label=com.docker.stack.namespace=$stack
 left=
 
-# look KIND FORMAT OPTION...: adds what is named after the stack, and what bears its label.
-look() {
+# find_left KIND FORMAT OPTION...: adds the objects with the stack's name or label.
+find_left() {
     kind=$1 format=$2
     shift 2
     named=$(docker "$kind" ls "$@" --format "$format") || exit 2
@@ -27,11 +27,11 @@ look() {
 }
 
 others=$*
-look service '{{.Name}}'
-look container '{{.Names}}' --all
-look network '{{.Name}}'
-look volume '{{.Name}}'
-look secret '{{.Name}}'
-look config '{{.Name}}'
+find_left service '{{.Name}}'
+find_left container '{{.Names}}' --all
+find_left network '{{.Name}}'
+find_left volume '{{.Name}}'
+find_left secret '{{.Name}}'
+find_left config '{{.Name}}'
 printf %s "$left"
 [ -z "$left" ]

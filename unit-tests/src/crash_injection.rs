@@ -1,5 +1,5 @@
-//! A run that dies at a call or meets a fault in it, on a simulated host: what it had asked for may still come, and its child goes on
-//! until somebody ends it.
+//! A run on a simulated host that crashes at one of its calls or meets a fault in it. The engine may still act on the last call, and the child
+//! of the run lives until the cleanup ends it.
 
 mod ports;
 
@@ -25,13 +25,13 @@ use tokio::{sync::Notify, time::Instant};
 use crate::{
     sim_faults::{Broken, Fault, Kind},
     sim_host::SimHost,
-    sim_world::object,
+    sim_inventory::object,
 };
 
 pub use ports::CleanupPorts;
 use ports::RunPorts;
 
-/// How long after the death of its client the engine may still do what it was asked for.
+/// How long after the crash of the run the engine may still act on its last call.
 pub const ENGINE_DELAY: Duration = Duration::from_secs(19);
 /// The child that abra is.
 pub const CHILD: i32 = i32::MAX;
@@ -57,26 +57,25 @@ impl Clock for SimClock {
     }
 }
 
-/// Where the run dies.
+/// The call at which the run crashes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CrashPoint {
     /// After this call: the call has its effect, the answer is lost.
     After(u32),
-    /// In the call of that number, if it is one to abra that makes things: so many of them are there, the next is being made by the
-    /// engine, and abra goes on with the rest.
+    /// In this call to abra, which makes objects: this many exist, the engine is making the next one, and abra goes on with the rest.
     Within(u32, usize),
 }
 
 /// What is injected into the run.
 #[derive(Debug, Clone, Copy)]
 enum Injection {
-    /// It dies so, or not at all. Only calls that it waits for are counted: it can die in no others.
+    /// A crash, or none. Only calls that the run awaits are counted: it can crash in no others.
     Crash(Option<CrashPoint>),
-    /// It lives, and meets this fault or none. All calls are counted.
+    /// A fault, or none, of a run that lives. All calls are counted.
     Fault(Option<Fault>),
 }
 
-/// The run's life, and what goes on after it.
+/// A run with an injection, and the effects that are pending after it.
 pub struct InjectedRun {
     host: SimHost,
     ports: Ports,
@@ -84,9 +83,9 @@ pub struct InjectedRun {
     calls: AtomicU32,
     /// The names of the calls, in order.
     names: Mutex<Vec<&'static str>>,
-    /// How many calls of a name were answered well.
+    /// How many calls of a name succeeded.
     answered: Mutex<BTreeMap<&'static str, u32>>,
-    /// The calls that make something, and how many things.
+    /// The calls that make objects, and how many.
     makers: Mutex<Vec<(u32, usize)>>,
     crashed: AtomicBool,
     crash_notice: Notify,
@@ -98,19 +97,19 @@ type Thing = (ObjectKind, String, Option<String>);
 
 #[derive(Default)]
 struct PendingEffects {
-    /// What the engine makes at a time of its own.
+    /// Objects that the engine makes later.
     in_flight: Vec<(Instant, Thing)>,
-    /// What the child goes on to make, one thing before each look, as long as it lives.
+    /// Objects that the living child makes, one before each observation.
     child: VecDeque<Thing>,
 }
 
 impl InjectedRun {
-    /// A run on this host that dies so; without a death it lives to its end.
+    /// A run on this host that crashes there; without a crash point it runs to its end.
     pub fn crashing(host: &SimHost, crash_point: Option<CrashPoint>) -> Arc<Self> {
         Self::new(host, Injection::Crash(crash_point))
     }
 
-    /// A run on this host that lives, and meets this fault.
+    /// A run on this host that meets this fault.
     pub fn with_fault(host: &SimHost, fault: Option<Fault>) -> Arc<Self> {
         Self::new(host, Injection::Fault(fault))
     }
@@ -131,7 +130,7 @@ impl InjectedRun {
         })
     }
 
-    /// The ports of the run; its children are told to `register`.
+    /// The ports of the run; `register` records its children.
     pub fn ports(self: &Arc<Self>, register: Arc<dyn ChildRegister>) -> Ports {
         *self.register.lock().unwrap_or_else(PoisonError::into_inner) = Some(register);
         let run = Arc::new(RunPorts(self.clone()));
@@ -153,12 +152,12 @@ impl InjectedRun {
         }
     }
 
-    /// The same host as whoever sweeps after the run sees it.
+    /// The ports of the cleanup after the run, on the same host.
     pub fn cleanup_ports(self: &Arc<Self>) -> Arc<CleanupPorts> {
         Arc::new(CleanupPorts(self.clone()))
     }
 
-    /// Lets go of what the run held, as the system does at its end.
+    /// Releases what the run held, as the system does at its end.
     pub fn release(&self) {
         *self.register.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
@@ -180,19 +179,19 @@ impl InjectedRun {
         self.names.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// How many of its calls were answered well, by their names.
+    /// How many of its calls succeeded, by name.
     pub fn answered(&self) -> BTreeMap<&'static str, u32> {
         self.answered.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// All deaths that a run which makes the same calls can die.
+    /// All crash points of a run that makes the same calls.
     pub fn crash_points(&self) -> Vec<CrashPoint> {
         let makers = self.makers.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let within = makers.into_iter().flat_map(|(call, things)| (0..=things).map(move |made| CrashPoint::Within(call, made)));
         (1..=self.calls()).map(CrashPoint::After).chain(within).collect()
     }
 
-    /// Whether anything may still appear.
+    /// Whether objects may still appear.
     pub fn has_pending_effects(&self) -> bool {
         let pending = self.pending();
         !pending.in_flight.is_empty() || !pending.child.is_empty()
@@ -202,7 +201,7 @@ impl InjectedRun {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next call, which may meet the fault, and after which the run may die.
+    /// The next call, which may meet the fault, and after which the run may crash.
     async fn call<T, E: Broken, F: Future<Output = Result<T, E>>>(
         &self,
         name: &'static str,
@@ -235,7 +234,7 @@ impl InjectedRun {
         answer
     }
 
-    /// The next call that nobody waits for: it can fail, and has its effect or not. It is no call that a run dies after.
+    /// The next call that the run does not await: it can fail, with or without its effect. The run never crashes after it.
     fn call_now<T, E: Broken>(&self, name: &'static str, act: impl Fn() -> Result<T, E>) -> Result<T, E> {
         match self.fault_of_next_call(name) {
             None => act(),
@@ -245,7 +244,7 @@ impl InjectedRun {
         }
     }
 
-    /// The next call that nobody waits for, and that has no effect and no error: when it fails it says what is `unread`.
+    /// The next call that the run does not await, without effect and error: when it fails its answer is `unread`.
     fn read_now<T>(&self, name: &'static str, unread: impl FnOnce() -> T, act: impl FnOnce() -> T) -> T {
         match self.fault_of_next_call(name) {
             None | Some(Kind::Twice) => act(),
@@ -253,7 +252,7 @@ impl InjectedRun {
         }
     }
 
-    /// What the next call does that nobody waits for, when it does not do what it should.
+    /// The fault of the next call that the run does not await.
     fn fault_of_next_call(&self, name: &'static str) -> Option<Kind> {
         match self.injection {
             Injection::Crash(_) => None,
@@ -277,7 +276,7 @@ impl InjectedRun {
         std::future::pending().await
     }
 
-    /// Dies in the next call if that is where the run is to die and the call makes something.
+    /// Crashes in the next call if it makes objects and is the crash point.
     async fn crash_within(&self, things: Vec<Thing>) {
         if !things.is_empty() {
             let maker = (self.calls() + 1, things.len());
@@ -299,7 +298,7 @@ impl InjectedRun {
         self.crash().await;
     }
 
-    /// What goes on without the run.
+    /// Lets the next pending effects happen.
     fn apply_pending_effects(&self) {
         let mut pending = self.pending();
         let now = Instant::now();
@@ -311,7 +310,7 @@ impl InjectedRun {
     }
 }
 
-/// What a call to abra makes, in the order in which it does.
+/// The objects that a call to abra makes, in their order.
 fn things(call: &Call) -> Vec<Thing> {
     let named = |stack: &StackName, rest: &str| format!("{stack}_{rest}");
     match call {
@@ -331,7 +330,7 @@ fn things(call: &Call) -> Vec<Thing> {
             ];
             parts.map(|(kind, name)| (kind, named(&stack, name), Some(stack.to_string()))).into()
         }
-        // None of these makes several objects of the engine's, so none can die between two of them.
+        // None of these makes several objects, so there is no crash point between two.
         Call::Version
         | Call::Fetch { .. }
         | Call::New { .. }

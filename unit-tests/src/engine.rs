@@ -94,8 +94,8 @@ impl Engine {
         taster
     }
 
-    /// What is left of a stack after the word of `zero.sh`; empty when it is nothing. Names that begin with one of `others`
-    /// are somebody else's.
+    /// The objects of a stack that are left, according to `zero.sh`; empty when there are none. Names that begin with one of `others`
+    /// are foreign.
     ///
     /// # Panics
     /// If the script cannot be started.

@@ -1,4 +1,4 @@
-//! A run told event by event, for tests of what follows from events.
+//! A builder of event logs, for tests of decisions that follow from events.
 
 use std::collections::BTreeSet;
 
@@ -168,7 +168,7 @@ pub fn endings() -> Vec<(&'static str, EventLog)> {
     let signalled = Cancel::Signal { signal: 15 };
     vec![
         ("green", green().compared(CleanupResult::default()).ends()),
-        ("green with residue", green().compared(left.clone()).ends()),
+        ("green with leaked objects", green().compared(left.clone()).ends()),
         ("red", failed(Owner::Recipe).compared(CleanupResult::default()).ends()),
         ("infrastructure failed", failed(Owner::Infrastructure).compared(left).ends()),
         ("harness failed", failed(Owner::Harness).ends()),
@@ -262,7 +262,7 @@ impl EventLog {
         self.then(Kind::CancelRequested { why })
     }
 
-    /// The worlds were compared.
+    /// The inventories were compared.
     pub fn compared(self, cleanup_result: CleanupResult) -> Self {
         self.then(Kind::InventoryCompared { cleanup_result })
     }

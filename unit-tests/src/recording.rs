@@ -25,7 +25,7 @@ pub struct Recording {
     /// What the stack was watched for.
     pub goal: Goal,
     /// The looks.
-    pub looks: Vec<Observation>,
+    pub observations: Vec<Observation>,
 }
 
 /// The recordings' folder.
@@ -39,67 +39,67 @@ impl Recording {
         let path = folder().join(format!("{name}.jsonl"));
         let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let mut goal = Goal::Settle;
-        let mut looks = Vec::new();
+        let mut observations = Vec::new();
         for line in text.lines() {
             match serde_json::from_str(line).unwrap_or_else(|error| panic!("{}: {error}: {line}", path.display())) {
-                Line::Goal(said) => goal = said,
-                Line::Observation(look) => looks.push(look),
+                Line::Goal(of_recording) => goal = of_recording,
+                Line::Observation(observation) => observations.push(observation),
                 Line::WakeUp(_) => {}
             }
         }
-        Self { name: name.to_owned(), goal, looks }
+        Self { name: name.to_owned(), goal, observations }
     }
 }
 
-/// A judge: something that is shown looks and says what it thinks. The real one, or one with a truth removed.
-pub trait Judge {
-    /// Shows it one more look and asks for its evaluation.
-    fn look(&mut self, look: Observation) -> Evaluation;
+/// An evaluator of observations: the real one, or one with a rule removed.
+pub trait Evaluator {
+    /// Adds an observation and evaluates.
+    fn observe(&mut self, observation: Observation) -> Evaluation;
 }
 
-/// The judge as it is.
+/// The evaluator of the harness.
 #[derive(Debug)]
-pub struct RealEvaluation(Option<Watch>);
+pub struct RealEvaluator(Option<Watch>);
 
-impl RealEvaluation {
-    /// The judge for a goal.
+impl RealEvaluator {
+    /// The evaluator for a goal.
     pub fn new(goal: Goal) -> Self {
         Self(Some(Watch::new(goal)))
     }
 }
 
-impl Judge for RealEvaluation {
-    fn look(&mut self, look: Observation) -> Evaluation {
-        let at = look.at;
-        let watch = harness::pure::host::converge::see(self.0.take().expect("put back below"), look);
+impl Evaluator for RealEvaluator {
+    fn observe(&mut self, observation: Observation) -> Evaluation {
+        let at = observation.at;
+        let watch = harness::pure::host::converge::see(self.0.take().expect("put back below"), observation);
         let evaluation = harness::pure::host::converge::evaluate(&watch, at);
         self.0 = Some(watch);
         evaluation
     }
 }
 
-/// The first final evaluation over the looks and its time; `None` when there is none.
-pub fn replay(judge: &mut dyn Judge, looks: &[Observation]) -> Option<(Mono, Evaluation)> {
-    looks.iter().find_map(|look| match judge.look(look.clone()) {
+/// The first final evaluation of the observations and its time; `None` when there is none.
+pub fn replay(evaluator: &mut dyn Evaluator, observations: &[Observation]) -> Option<(Mono, Evaluation)> {
+    observations.iter().find_map(|observation| match evaluator.observe(observation.clone()) {
         Evaluation::Waiting { .. } => None,
-        evaluation => Some((look.at, evaluation)),
+        evaluation => Some((observation.at, evaluation)),
     })
 }
 
-/// A evaluation in one line: `settled`, `crash-loop app exit 3`.
+/// An evaluation in one line: `settled`, `crash-loop app exit 3`.
 pub fn brief(evaluation: &Evaluation) -> String {
     match evaluation {
         Evaluation::Waiting { .. } => "waiting".into(),
         Evaluation::Settled { .. } => "settled".into(),
         Evaluation::Unverified(gap) => format!("{gap:?}"),
         Evaluation::Failed(failures) => {
-            let told = failures.iter().map(|failure| {
+            let failures = failures.iter().map(|failure| {
                 let cause = serde_json::to_value(&failure.cause).expect("a cause is plain data");
                 let service = cause["service"].as_str().and_then(|name| name.rsplit('_').next()).unwrap_or_default().to_owned();
                 let exit = cause["exit"].as_i64().map_or(String::new(), |exit| format!(" exit {exit}"));
                 format!("{} {service}{exit}", cause["cause"].as_str().unwrap_or_default())
             });
-            told.collect::<Vec<_>>().join(", ")
+            failures.collect::<Vec<_>>().join(", ")
         }
     }
 }

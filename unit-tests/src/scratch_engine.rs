@@ -1,6 +1,5 @@
-//! A second engine on this machine, for worlds that nobody may make on the one that is in use: without a Swarm, a worker, full,
-//! frozen, gone. It lives in a network, a mount and a process namespace of its own, all that it keeps is on a disk in memory,
-//! and its end takes everything with it.
+//! A second engine on this machine, for states that the first one must not get into: without a Swarm, a worker, full, frozen, gone. It has
+//! its own network, mount and process namespaces and a disk in memory, and all of them end with it.
 
 use std::{
     fs::{self, File},
@@ -18,11 +17,11 @@ use crate::{
     sandbox_fixture::IMAGE,
 };
 
-/// What it takes.
+/// The programs that it needs.
 const PROGRAMS: [&str; 7] = ["dockerd", "setpriv", "nsenter", "unshare", "ip", "mount", "umount"];
-/// What the names of all network namespaces and control groups of scratch engines begin with; the process that made them follows.
+/// The prefix of the names of network namespaces and control groups; the id of the process that made them follows.
 const NAME_PREFIX: &str = "taster-scratch-";
-/// What the names of all disks in memory begin with; the process that made them follows.
+/// The prefix of the names of disks in memory; the id of the process that made them follows.
 const DISK: &str = "taster-test-";
 /// Where engines look for drivers that are no containers.
 const PLUGINS: &str = "/run/docker/plugins";
@@ -35,7 +34,7 @@ const CABLE: (&str, &str) = ("10.99.0.1", "10.99.0.2");
 /// How many have been started by this process; their names must differ.
 static STARTED: AtomicU32 = AtomicU32::new(0);
 
-/// Why there can be no scratch engine on this machine, when there cannot.
+/// The reason why this machine cannot run a scratch engine, if there is one.
 pub fn missing() -> Option<String> {
     if fs::metadata("/proc/self").map_or(1, |own| own.uid()) != 0 {
         return Some("it takes root".into());
@@ -103,7 +102,7 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        // What still uses it keeps it until it ends, but nobody sees it any more.
+        // A process that uses it keeps it until its end, but it has no name any more.
         let _ = done("umount", &["--lazy", &self.at.display().to_string()]);
     }
 }
@@ -126,7 +125,7 @@ impl ScratchEngine {
         if let Some(why) = missing() {
             return Err(why);
         }
-        sweep();
+        remove_remains();
         let name = format!("{NAME_PREFIX}{}-{}", std::process::id(), STARTED.fetch_add(1, Ordering::Relaxed));
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let disk = SmallDisk::on(&folder.path().join("disk"), "8g")?;
@@ -295,14 +294,14 @@ impl Drop for ScratchEngine {
 }
 
 /// Removes the namespaces, control groups and disks of processes that died before they could.
-fn sweep() {
+fn remove_remains() {
     let dead = |owner: &str| !Path::new(&format!("/proc/{owner}")).exists();
     for entry in fs::read_dir("/run/netns").into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let owner = name.strip_prefix(NAME_PREFIX).and_then(|rest| rest.split('-').next());
         if owner.is_some_and(dead) {
             ungroup(&name);
-            // Another process may have swept it just now.
+            // Another process may have removed it just now.
             let _ = done("ip", &["netns", "delete", &name]);
         }
     }
@@ -337,7 +336,7 @@ fn removed(group: &Path) -> bool {
     below.filter(|entry| !removed(&entry.path())).count() == 0 && fs::remove_dir(group).is_ok()
 }
 
-/// Runs a program to its end. The error is what it complained of.
+/// Runs a program to its end. The error is its standard error.
 fn done(program: &str, args: &[&str]) -> Result<(), String> {
     let asked = Command::new(program).args(args).stdin(Stdio::null()).output();
     let asked = asked.map_err(|error| format!("cannot start {program}: {error}"))?;

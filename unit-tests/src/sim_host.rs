@@ -46,10 +46,10 @@ use crate::{
     sim_app::{HEAD, SimApp},
     sim_browser::SimBrowser,
     sim_data::SimData,
+    sim_inventory::object,
     sim_machine::{self, SimMachine},
     sim_neighbours::SimNeighbours,
     sim_program::{Ends, SimProgram},
-    sim_world::object,
 };
 
 /// What a call does.
@@ -195,7 +195,7 @@ impl SimHost {
     /// # Panics
     /// If its recording cannot be read.
     pub fn healthy(manners: Manners) -> Self {
-        Self::new(manners, Recording::load("healthy").looks.last().expect("a look"))
+        Self::new(manners, Recording::load("healthy").observations.last().expect("an observation"))
     }
 
     /// The names of all that is on it.

@@ -21,7 +21,7 @@ use harness::{
 
 use crate::engine::{Engine, until};
 
-/// A run id that nobody else has.
+/// A unique run id.
 ///
 /// # Panics
 /// Never: the stamp is a valid one.
@@ -76,7 +76,7 @@ impl Engine {
         assert!(done.status.success(), "deploy of {stack}: {}", String::from_utf8_lossy(&done.stderr));
     }
 
-    /// The docker client at work on a deploy. `detach` is the option by which it is told whether to wait.
+    /// The docker client at work on a deploy. `detach` is the option on whether to wait.
     ///
     /// # Panics
     /// If it cannot be started.
@@ -90,8 +90,7 @@ impl Engine {
         child
     }
 
-    /// Does something with the name of a stack that nobody else has, and takes the stack to zero afterwards, by force and
-    /// whatever came of it.
+    /// Calls `act` with a unique name of a stack and removes the stack afterwards by force, also after a panic.
     pub fn on_a_stack<T>(&self, act: impl FnOnce(&str) -> T) -> T {
         let stack = stack_of(&fresh_run()).to_string();
         let done = catch_unwind(AssertUnwindSafe(|| act(&stack)));
@@ -121,7 +120,7 @@ impl Engine {
             let containers = self.ask(&["container", "ls", "--all", "--quiet", "--filter", &filter]);
             let mut remove = vec!["container", "rm", "--force", "--volumes"];
             remove.extend(containers.lines());
-            // One that is gone by now is no matter; what is left is told by the script.
+            // One may be gone by now; the script finds what is left.
             self.ok(&remove);
             let left = self.left_of(stack, &[]);
             for line in left.lines() {
@@ -169,8 +168,7 @@ impl Engine {
         });
     }
 
-    /// Everything about the named objects that Docker tells, except what runs by itself: the same text again means that
-    /// nobody changed them.
+    /// Everything that Docker has about the named objects, tasks apart. The same text again means that they are unchanged.
     ///
     /// # Panics
     /// If one of them is not there.

@@ -384,17 +384,17 @@ impl<'a> FinishedRun<'a> {
         (step, self.entry(step))
     }
 
-    /// Expects this verdict, told in the results, the output and the exit code alike.
+    /// Expects this verdict in the results, the output and the exit code.
     #[track_caller]
     pub fn expect(self, outcome: Outcome) -> Self {
-        let told = self.results["verdict"]["outcome"].as_str().unwrap_or_default().to_owned();
+        let verdict = self.results["verdict"]["outcome"].as_str().unwrap_or_default().to_owned();
         let code = match outcome {
             Outcome::Green => self.output.code == Some(0),
             Outcome::Red => self.output.code == Some(1),
             Outcome::Inconclusive => !matches!(self.output.code, None | Some(0 | 1)),
         };
         let same = self.output.code.is_none_or(|code| self.results["exit_code"] == code);
-        self.ensure(told == outcome.to_string(), |_| format!("the verdict is {told}, not {outcome}"))
+        self.ensure(verdict == outcome.to_string(), |_| format!("the verdict is {verdict}, not {outcome}"))
             .ensure(code && same, |run| format!("{outcome} does not fit the exit code {:?}", run.output.code))
             .says(&format!("{outcome} ("))
     }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use unit_tests::engine::Engine;
 
-use crate::table::{Spread, row, say};
+use crate::table::{Spread, print_line, row};
 
 /// A stack of so many services that do nothing.
 pub(crate) fn nothing_doing(count: usize) -> String {
@@ -20,7 +20,9 @@ pub(crate) fn nothing_doing(count: usize) -> String {
 pub(crate) fn can_wait(client: &str) -> bool {
     let major: u32 = client.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0);
     if major < 26 {
-        say(&format!("  no baseline: docker stack deploy waits for a stack since version 26, and this client is {client}"));
+        print_line(&format!(
+            "  no baseline: docker stack deploy waits for a stack since version 26, and this client is {client}"
+        ));
     }
     major >= 26
 }
@@ -44,7 +46,7 @@ pub(crate) fn waited(engine: &Engine, stack: &str, text: &str, bound: Duration) 
 /// Prints what came of the baseline.
 pub(crate) fn baseline_row(what: &str, spread: &Spread, gave_up: usize, bound: Duration) {
     if gave_up > 0 {
-        say(&format!("  {what:<58} did not return within {} s  ({gave_up} times)", bound.as_secs()));
+        print_line(&format!("  {what:<58} did not return within {} s  ({gave_up} times)", bound.as_secs()));
     }
     if spread.median().is_some() {
         row(what, spread);

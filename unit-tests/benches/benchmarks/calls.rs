@@ -19,7 +19,7 @@ use harness::{
     pure::host::converge::{Goal, Watch},
 };
 
-use crate::{Bench, baseline::can_wait, table::say};
+use crate::{Bench, baseline::can_wait, table::print_line};
 
 /// How long is waited, and what counts as the beginning of it: in it much changes.
 const WAITED: Duration = Duration::from_secs(60);
@@ -54,7 +54,7 @@ pub(crate) fn calls(bench: &Bench) {
             }
             watching.await;
         });
-        counts.told("taster (target: 0.3 a second)");
+        counts.print("taster (target: 0.3 a second)");
     });
     if can_wait(&bench.client_version()) {
         engine.on_a_stack(|stack| {
@@ -69,7 +69,7 @@ pub(crate) fn calls(bench: &Bench) {
             std::thread::sleep(BEGINNING);
             counts.turn();
             std::thread::sleep(BEGINNING);
-            counts.told("docker stack deploy --detach=false");
+            counts.print("docker stack deploy --detach=false");
             let _ = client.kill();
             let _ = client.wait();
         });
@@ -91,14 +91,19 @@ impl<'a> Counts<'a> {
         self.turned = Some((Instant::now(), self.gate.asked()));
     }
 
-    fn told(&self, who: &str) {
+    fn print(&self, who: &str) {
         let now = (Instant::now(), self.gate.asked());
         let turned = self.turned.unwrap_or(self.began);
         let rate = |from: (Instant, usize), to: (Instant, usize)| {
             let (calls, time) = (to.1 - from.1, to.0.duration_since(from.0).as_secs_f64());
             format!("{:.2} calls a second ({calls} in {time:.0} s)", calls as f64 / time)
         };
-        say(&format!("  {who:<58} {}; after the first {} s {}", rate(self.began, now), BEGINNING.as_secs(), rate(turned, now)));
+        print_line(&format!(
+            "  {who:<58} {}; after the first {} s {}",
+            rate(self.began, now),
+            BEGINNING.as_secs(),
+            rate(turned, now)
+        ));
     }
 }
 

@@ -19,7 +19,7 @@ use crate::{
     Bench,
     baseline::{baseline_row, can_wait, waited},
     stacks::{last_task, since},
-    table::{Spread, row, say},
+    table::{Spread, print_line, row},
 };
 
 const TIMES: usize = 3;
@@ -39,7 +39,7 @@ pub(crate) fn crash_loop(bench: &Bench) {
     let engine = &bench.fixture.engine;
     let text = stack_file("crash-loop.yml").replace("delay: 500ms", "delay: 1s");
     let mut ours = Spread::default();
-    let mut said = String::new();
+    let mut sentence = String::new();
     for _ in 0..TIMES {
         engine.on_a_stack(|stack| {
             let started = Instant::now();
@@ -47,10 +47,10 @@ pub(crate) fn crash_loop(bench: &Bench) {
             let (evaluation, _) = bench.settled(stack, Watch::new(Goal::Settle));
             ours.add(started.elapsed());
             let Evaluation::Failed(failures) = evaluation else { panic!("{evaluation:?}") };
-            said = failures[0].told();
+            sentence = failures[0].told();
         });
     }
-    assert!(said.contains("exited with 3") && said.contains("cannot open database"), "{said}");
+    assert!(sentence.contains("exited with 3") && sentence.contains("cannot open database"), "{sentence}");
     row("taster (target: 10 s)", &ours);
     client(bench, &text, Duration::from_secs(20));
 }
@@ -80,12 +80,12 @@ pub(crate) fn rollback(bench: &Bench) {
             engine.submit(&stack_file("rolled-back-1.yml"), stack);
             assert_eq!(brief(&bench.settled(stack, Watch::new(Goal::Settle)).0), "settled");
             let before = bench.marks(stack);
-            let words = Words::of(engine, &service);
+            let states = UpdateStates::of(engine, &service);
             engine.submit(&stack_file("rolled-back-2.yml"), stack);
             let watch = Watch::new(Goal::Upgrade(bench.marks(stack))).coming_from(before);
             let (evaluation, at) = bench.settled(stack, watch);
             assert!(brief(&evaluation).starts_with("rolled-back"), "{evaluation:?}");
-            ours.add_signed(since(at, words.first("rollback_started")));
+            ours.add_signed(since(at, states.first("rollback_started")));
         });
     }
     row("taster (target: 300 ms)", &ours);
@@ -97,10 +97,10 @@ pub(crate) fn rollback(bench: &Bench) {
     let came = engine.on_a_stack(|stack| {
         engine.submit(&stack_file("rolled-back-1.yml"), stack);
         assert_eq!(brief(&bench.settled(stack, Watch::new(Goal::Settle)).0), "settled");
-        let words = Words::of(engine, &format!("{stack}_app"));
+        let states = UpdateStates::of(engine, &format!("{stack}_app"));
         let came = waited(engine, stack, &stack_file("rolled-back-2.yml"), bound);
         let now = Timestamp::now();
-        came.map(|_| since(now, words.first("rollback_started")))
+        came.map(|_| since(now, states.first("rollback_started")))
     });
     came.into_iter().for_each(|seconds| late.add_signed(seconds));
     baseline_row("docker stack deploy --detach=false, its return", &late, usize::from(came.is_none()), bound);
@@ -114,13 +114,13 @@ impl Bench {
     }
 }
 
-/// Swarm's words on the update of a service, as the docker client tells them.
-struct Words {
+/// The update states of a service, from the events of the docker client.
+struct UpdateStates {
     client: Child,
-    told: Receiver<(String, Timestamp)>,
+    states: Receiver<(String, Timestamp)>,
 }
 
-impl Words {
+impl UpdateStates {
     fn of(engine: &Engine, service: &str) -> Self {
         let format = "{{.TimeNano}} {{index .Actor.Attributes \"name\"}} {{index .Actor.Attributes \"updatestate.new\"}}";
         let filters = ["--filter", "type=service", "--filter", "event=update"];
@@ -128,36 +128,36 @@ impl Words {
         events.arg("events").args(filters).args(["--format", format]).stdout(Stdio::piped());
         let mut client = events.spawn().unwrap();
         let out = BufReader::new(client.stdout.take().unwrap());
-        let (tell, told) = channel();
+        let (sender, states) = channel();
         let service = service.to_owned();
         std::thread::spawn(move || {
             for line in out.lines().map_while(Result::ok) {
-                let mut words = line.split(' ');
-                let (Some(nanos), Some(name), Some(word)) = (words.next(), words.next(), words.next()) else { continue };
+                let mut states = line.split(' ');
+                let (Some(nanos), Some(name), Some(state)) = (states.next(), states.next(), states.next()) else { continue };
                 let at = nanos.parse().ok().and_then(|nanos| Timestamp::from_nanosecond(nanos).ok());
                 if let Some(at) = at.filter(|_| name == service) {
-                    let _ = tell.send((word.to_owned(), at));
+                    let _ = sender.send((state.to_owned(), at));
                 }
             }
         });
-        Self { client, told }
+        Self { client, states }
     }
 
-    /// When the word was first said.
+    /// The time of the first event with this state.
     fn first(&self, wanted: &str) -> Timestamp {
         loop {
-            let (word, at) = self.told.recv_timeout(Duration::from_secs(30)).expect("Swarm says so");
-            if word == wanted {
+            let (state, at) = self.states.recv_timeout(Duration::from_secs(30)).expect("an event with the state");
+            if state == wanted {
                 return at;
             }
         }
     }
 }
 
-impl Drop for Words {
+impl Drop for UpdateStates {
     fn drop(&mut self) {
         if self.client.kill().and_then(|()| self.client.wait()).is_err() {
-            say("  the client that tells of events could not be ended");
+            print_line("  the client that tells of events could not be ended");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What it costs that somebody waits beside each run.
+//! The cost of a guardian beside each run.
 
 use std::{
     fs,
@@ -8,7 +8,7 @@ use std::{
 
 use unit_tests::engine::until;
 
-use crate::{Bench, table::say};
+use crate::{Bench, table::print_line};
 
 /// What the kernel says of the memory of a process, in kB: all that is resident, and of it what no file stands behind.
 fn resident(child: &Child) -> (u64, u64) {
@@ -20,8 +20,8 @@ fn resident(child: &Child) -> (u64, u64) {
     (of("VmRSS:"), of("RssAnon:"))
 }
 
-fn told(what: &str, (all, own): (u64, u64)) {
-    say(&format!("  {what:<58} {:.1} MB, of it {:.1} MB its own", all as f64 / 1024.0, own as f64 / 1024.0));
+fn print_memory(what: &str, (all, own): (u64, u64)) {
+    print_line(&format!("  {what:<58} {:.1} MB, of it {:.1} MB its own", all as f64 / 1024.0, own as f64 / 1024.0));
 }
 
 pub(crate) fn memory(bench: &Bench) {
@@ -32,13 +32,13 @@ pub(crate) fn memory(bench: &Bench) {
     let mut guardian = command.spawn().unwrap();
     // It says a byte when it is about to wait, and then lets go of its output.
     guardian.stdout.take().unwrap().read_to_end(&mut Vec::new()).unwrap();
-    told("taster __guardian (target: 6 MB)", resident(&guardian));
+    print_memory("taster __guardian (target: 6 MB)", resident(&guardian));
     guardian.stdin.take().unwrap().write_all(b"g").unwrap();
     assert!(guardian.wait().unwrap().success());
 
     let mut sleep = Command::new("sleep").arg("60").spawn().unwrap();
     until("it sleeps", || fs::read_to_string(format!("/proc/{}/stat", sleep.id())).unwrap().contains("(sleep) S"));
-    told("sleep", resident(&sleep));
+    print_memory("sleep", resident(&sleep));
     sleep.kill().unwrap();
     sleep.wait().unwrap();
 }

@@ -1,34 +1,34 @@
-//! The benchmarks: how long taster takes for what matters, each beside what one would do without it, in the same run and one
-//! after the other. They are printed and never asserted: machines differ.
+//! Benchmarks: how long taster takes, each beside the tools that do the same without it, in one run and one after the other. They are printed
+//! and never asserted: machines differ.
 //!
-//! `cargo build --release && cargo bench -p unit-tests --bench benchmarks [-- NAME…]`; without a name all are taken, which lasts
-//! about ten minutes. The sandbox has to be up.
+//! `cargo build --release && cargo bench -p unit-tests --bench benchmarks [-- NAME…]`; all of them take about ten minutes. The sandbox must be
+//! up.
 
 mod baseline;
 mod calls;
 mod ends;
 mod guardian;
+mod inventory;
 mod page;
 mod stacks;
 mod starts;
 mod table;
 mod tests;
-mod world;
 mod zero;
 
 use std::process::ExitCode;
 
 use unit_tests::sandbox_fixture::{self, SandboxFixture};
 
-use crate::table::say;
+use crate::table::print_line;
 
-/// What a benchmark is taken on.
+/// The sandbox and the runtime of the benchmarks.
 struct Bench {
     fixture: SandboxFixture,
     runtime: tokio::runtime::Runtime,
 }
 
-/// A benchmark: its name, what it measures, and how it is taken.
+/// A benchmark: its name, its subject, and its function.
 type Benchmark = (&'static str, &'static str, fn(&Bench));
 
 const BENCHMARKS: [Benchmark; 15] = [
@@ -38,18 +38,18 @@ const BENCHMARKS: [Benchmark; 15] = [
         "a lone service that crashes, from the start of the deploy to its name, exit code and last lines",
         ends::crash_loop,
     ),
-    ("one-shot", "a one-shot, from its end to the word that it settled", ends::one_shot),
-    ("rollback", "a rollback, from Swarm's word to ours", ends::rollback),
-    ("zero", "true zero of twelve services with a stop grace of 8 s", zero::zero),
+    ("one-shot", "a one-shot, from its end to the evaluation as settled", ends::one_shot),
+    ("rollback", "a rollback, from Swarm's event to our evaluation", ends::rollback),
+    ("zero", "the removal of twelve services with a stop grace of 8 s", zero::zero),
     ("calls", "calls to the engine while a service stays in its start period", calls::calls),
-    ("world", "all of a Swarm with a hundred stacks, and what changed in it", world::world),
+    ("inventory", "all objects of a Swarm with a hundred stacks, and their changes", inventory::inventory),
     ("hello", "a whole run of `hello` on a warm sandbox", starts::hello),
     ("up", "`sandbox up` when it is up", starts::up),
-    ("page", "the page of a failed run with as much to tell as can be", page::made),
+    ("page", "the page of a failed run with the longest possible journal", page::made),
     ("plan", "`taster plan` of a recipe of the sandbox", starts::plan),
     ("list", "`taster list` on the sandbox", starts::list),
     ("tests", "a custom test that does nothing, from the start of its process to its answer", tests::overhead),
-    ("guardian", "what a guardian holds of the memory while it waits", guardian::memory),
+    ("guardian", "the memory of a guardian while it waits", guardian::memory),
     ("version", "`taster --version` of the release build", starts::version),
 ];
 
@@ -62,22 +62,22 @@ fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
     if let Some(unknown) = wanted.iter().find(|name| BENCHMARKS.iter().all(|(known, ..)| known != name)) {
         let names: Vec<&str> = BENCHMARKS.iter().map(|(name, ..)| *name).collect();
-        say(&format!("there is no benchmark `{unknown}`; there are {}", names.join(", ")));
+        print_line(&format!("there is no benchmark `{unknown}`; there are {}", names.join(", ")));
         return ExitCode::from(2);
     }
     let fixture = match SandboxFixture::find() {
         Ok(fixture) => fixture,
         Err(why) => {
-            say(&format!("no benchmarks: {why}; `taster sandbox up` makes it"));
+            print_line(&format!("no benchmarks: {why}; `taster sandbox up` makes it"));
             return ExitCode::FAILURE;
         }
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let bench = Bench { fixture, runtime };
-    say(&format!("engine {}, docker client {}", bench.engine_version(), bench.client_version()));
+    print_line(&format!("engine {}, docker client {}", bench.engine_version(), bench.client_version()));
     for (name, what, take) in BENCHMARKS {
         if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
-            say(&format!("\n{name}: {what}"));
+            print_line(&format!("\n{name}: {what}"));
             take(&bench);
         }
     }
@@ -93,11 +93,11 @@ impl Bench {
         self.fixture.engine.ask(&["version", "--format", "{{.Client.Version}}"])
     }
 
-    /// The release build, with a sentence where there is none.
+    /// The release build; a line says so where there is none.
     fn release(&self) -> Option<std::path::PathBuf> {
         let exe = sandbox_fixture::env().exe;
         if !exe.is_file() {
-            say(&format!("  left out: there is no {}; `cargo build --release` makes it", exe.display()));
+            print_line(&format!("  left out: there is no {}; `cargo build --release` makes it", exe.display()));
             return None;
         }
         Some(exe)

@@ -17,7 +17,7 @@ use unit_tests::event_log::{EventLog, failure};
 
 use crate::{
     Bench,
-    table::{Spread, row, say},
+    table::{Spread, print_line, row},
 };
 
 /// A failed run with as much to tell as the journal of one holds: all changes of tasks that are recorded, a hundred changes of
@@ -26,29 +26,34 @@ fn full() -> EventLog {
     let line = "2026-11-21T10:15:02.120Z level=error msg=\"cannot open <database>: connection refused\"\n";
     let step = || StepId("deploy".into());
     let states = [TaskState::Pending, TaskState::Preparing, TaskState::Starting, TaskState::Running, TaskState::Failed];
-    let mut tale = EventLog::planned(&[Tier::Install]).pass(&["provision"]).starts("deploy");
+    let mut log = EventLog::planned(&[Tier::Install]).pass(&["provision"]).starts("deploy");
     for number in 0..MOST_TASK_CHANGES {
         let (task, state) = (number / states.len(), states[number % states.len()]);
         let (exit, error) = if state == TaskState::Failed { (Some(1), "task: non-zero exit (1)") } else { (None, "") };
         let (service, slot) = (format!("service{}", task % 12), Some(1));
         let task = format!("task{task}").parse().unwrap();
         let seen = TaskSeen { service, task, slot, state, exit, error: error.into() };
-        tale = tale.then(Kind::TaskChanged { step: step(), seen });
+        log = log.then(Kind::TaskChanged { step: step(), seen });
     }
     for number in 0..100 {
         let waiting_for = (0..12).map(|service| format!("service{service}: starting {number}/1; exited with 1")).collect();
-        tale = tale.then(Kind::Observed { step: step(), waiting_for });
+        log = log.then(Kind::Observed { step: step(), waiting_for });
     }
     for number in 0..20 {
         let (file, what) = (format!("evidence/{number}.txt").into(), "the log of a service".to_owned());
         let tail = line.repeat(TAIL_BYTES / line.len());
-        tale = tale.then(Kind::EvidenceKept { step: step(), file, what, tail });
+        log = log.then(Kind::EvidenceKept { step: step(), file, what, tail });
     }
     let failed = Outcome::Failed(failure(Owner::Recipe).quoting(&line.repeat(8)));
-    let tale = tale.then(Kind::StepFinished { step: step(), outcome: failed }).pass(&["undeploy", "cleanup"]);
-    let many = vec!["volume of_somebody_else changed".to_owned(); 1000];
-    tale.compared(CleanupResult { residue: many.clone(), bystanders: many.clone(), others: many, ..CleanupResult::default() })
-        .ends()
+    let log = log.then(Kind::StepFinished { step: step(), outcome: failed }).pass(&["undeploy", "cleanup"]);
+    let many = vec!["volume foreign_data changed".to_owned(); 1000];
+    log.compared(CleanupResult {
+        leaked: many.clone(),
+        changed_bystanders: many.clone(),
+        others: many,
+        ..CleanupResult::default()
+    })
+    .ends()
 }
 
 pub(crate) fn made(_: &Bench) {
@@ -61,5 +66,5 @@ pub(crate) fn made(_: &Bench) {
         took.add(started.elapsed());
     }
     row("report.html (target: 200 ms)", &took);
-    say(&format!("  {:<58} {} kB", "its size (target: 1000 kB)", bytes.div_ceil(1000)));
+    print_line(&format!("  {:<58} {} kB", "its size (target: 1000 kB)", bytes.div_ceil(1000)));
 }

@@ -74,7 +74,7 @@ pub(crate) fn last_task(engine: &Engine, stack: &str, state: &str) -> Timestamp 
     let tasks = engine.ask(&["stack", "ps", "--quiet", "--no-trunc", stack]);
     let mut inspect = vec!["inspect", "--type", "task", "--format", "{{.Status.State}} {{json .Status.Timestamp}}"];
     inspect.extend(tasks.lines());
-    let told = engine.ask(&inspect);
-    let times = told.lines().filter_map(|line| line.strip_prefix(state)).map(|time| time.trim().trim_matches('"'));
+    let printed = engine.ask(&inspect);
+    let times = printed.lines().filter_map(|line| line.strip_prefix(state)).map(|time| time.trim().trim_matches('"'));
     times.map(|time| time.parse().unwrap()).max().unwrap()
 }

@@ -10,11 +10,11 @@ use std::{
 
 use harness::model::host::Host;
 use sandbox::{home::Home, layout::Setup};
-use unit_tests::fixture;
+use unit_tests::sandbox_fixture;
 
 use crate::{
     Bench,
-    table::{Spread, row, say},
+    table::{Spread, print_line, row},
 };
 
 /// How long a command takes, which must succeed.
@@ -86,20 +86,20 @@ pub(crate) fn up(bench: &Bench) {
     let home = Home::at(env.sandbox());
     let script = fs::read_to_string(home.bin().join("abra")).unwrap_or_default();
     let Some(exe) = script.split('\'').nth(1).map(PathBuf::from).filter(|exe| exe.is_file()) else {
-        say("  left out: the sandbox's binary is gone; `taster sandbox up` mends that");
+        print_line("  left out: the sandbox's binary is gone; `taster sandbox up` mends that");
         return;
     };
     let setup = Setup { layout: home.layout(), exe, abra: env.program(Path::new("abra")) };
     let (mut ours, mut docker) = (Spread::default(), Spread::default());
     for _ in 0..10 {
         let started = Instant::now();
-        let said = bench.runtime.block_on(async {
-            let mut said = Vec::new();
-            sandbox::up(&home, &setup, &mut |progress| said.push(progress.what)).await.map(|_| said)
+        let done = bench.runtime.block_on(async {
+            let mut progress = Vec::new();
+            sandbox::up(&home, &setup, &mut |step| progress.push(step.what)).await.map(|_| progress)
         });
-        let said = said.unwrap();
+        let done = done.unwrap();
         // Where something had to be mended it was not up.
-        if said.is_empty() {
+        if done.is_empty() {
             ours.add(started.elapsed());
         }
         docker.add(timed(bench.fixture.engine.docker().arg("info")));
@@ -135,7 +135,7 @@ pub(crate) fn hello(bench: &Bench) {
     row("a shell script, containers removed by force as well", &bare);
     row("a shell script, containers given their stop grace", &graceful);
     if let (Some(ours), Some(bare)) = (ours.median(), bare.median()) {
-        say(&format!("  {:<58} {:.2} s", "beyond the first script, by medians (target: at most 1 s)", ours - bare));
+        print_line(&format!("  {:<58} {:.2} s", "beyond the first script, by medians (target: at most 1 s)", ours - bare));
     }
 }
 

@@ -1,10 +1,10 @@
-//! How benchmarks are printed.
+//! Printing of the results.
 
 use std::time::Duration;
 
 /// Prints a line.
 #[expect(clippy::print_stdout, reason = "benchmarks are printed")]
-pub(crate) fn say(text: &str) {
+pub(crate) fn print_line(text: &str) {
     println!("{text}");
 }
 
@@ -13,24 +13,24 @@ pub(crate) fn say(text: &str) {
 pub(crate) struct Spread(Vec<f64>);
 
 impl Spread {
-    /// One more, in seconds.
+    /// Adds a duration.
     pub(crate) fn add(&mut self, took: Duration) {
         self.0.push(took.as_secs_f64());
     }
 
-    /// One more; what is later than it should be is positive.
+    /// Adds a difference in seconds; a late one is positive.
     pub(crate) fn add_signed(&mut self, seconds: f64) {
         self.0.push(seconds);
     }
 
-    /// The middle one of them; with an even number the lower one of the two in the middle.
+    /// The median; of an even number the lower one of the middle two.
     pub(crate) fn median(&self) -> Option<f64> {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
         sorted.get(sorted.len().saturating_sub(1) / 2).copied()
     }
 
-    fn told(&self) -> String {
+    fn format(&self) -> String {
         let Some(median) = self.median() else { return "never".into() };
         let min = self.0.iter().copied().fold(f64::INFINITY, f64::min);
         let max = self.0.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -44,5 +44,5 @@ impl Spread {
 
 /// Prints what was measured, as min / median / max.
 pub(crate) fn row(what: &str, spread: &Spread) {
-    say(&format!("  {what:<58} {}", spread.told()));
+    print_line(&format!("  {what:<58} {}", spread.format()));
 }

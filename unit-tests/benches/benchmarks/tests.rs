@@ -21,11 +21,11 @@ use harness::{
     ports::TestProgram,
     redact::Redact,
 };
-use unit_tests::{event_log, fixture, stacks::fresh_run};
+use unit_tests::{event_log, sandbox_fixture, stacks::fresh_run};
 
 use crate::{
     Bench,
-    table::{Spread, row, say},
+    table::{Spread, print_line, row},
 };
 
 /// The first argument with which this program is the program of a pack whose test does nothing.
@@ -87,7 +87,7 @@ pub(crate) fn overhead(bench: &Bench) {
 /// Prints what a test of another runner takes, when it is there: the whole of a run by the number of its tests.
 fn baseline(program: &str, what: &str, prepare: impl Fn() -> Command) {
     if !std::env::split_paths(&sandbox_fixture::env().path).any(|folder| folder.join(program).is_file()) {
-        say(&format!("  {what:<58} left out: there is no {program}"));
+        print_line(&format!("  {what:<58} left out: there is no {program}"));
         return;
     }
     let mut each = Spread::default();

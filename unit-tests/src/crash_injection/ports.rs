@@ -1,4 +1,4 @@
-//! The ports of a run that dies, and of those who come after it.
+//! The ports of a run with an injection, and of the cleanup after it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -32,10 +32,10 @@ use crate::sim_faults::Kind;
 
 use super::{CHILD, InjectedRun, command, things};
 
-/// The ports of the run that dies.
+/// The ports of the run.
 pub(super) struct RunPorts(pub(super) Arc<InjectedRun>);
 
-/// The ports of those who sweep after it. They do not die.
+/// The ports of the cleanup, which never crashes.
 pub struct CleanupPorts(pub(super) Arc<InjectedRun>);
 
 #[async_trait]
@@ -102,13 +102,13 @@ impl Swarm for RunPorts {
     }
 
     async fn wake_ups(&self, stack: &StackName) -> BoxStream<'static, WakeUp> {
-        // It cannot fail, and nobody may rely on it: without it there are still looks.
-        let nudges = self.0.ports.swarm.wake_ups(stack).await;
+        // It cannot fail, and a run must not rely on it: it observes without wake-ups too.
+        let wake_ups = self.0.ports.swarm.wake_ups(stack).await;
         match self.0.kind(self.0.calls.load(Ordering::Relaxed), "swarm.nudges") {
-            None => nudges,
+            None => wake_ups,
             Some(Kind::Fails | Kind::Unheard) => stream::empty().boxed(),
             Some(Kind::Hangs | Kind::Stalls) => stream::pending().boxed(),
-            Some(Kind::Twice) => stream::iter((0..9).map(|_| WakeUp { what: "again".into() })).chain(nudges).boxed(),
+            Some(Kind::Twice) => stream::iter((0..9).map(|_| WakeUp { what: "again".into() })).chain(wake_ups).boxed(),
         }
     }
 

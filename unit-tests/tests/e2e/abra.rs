@@ -37,7 +37,7 @@ pub(crate) fn tests(engine: &Engine) -> Vec<Trial> {
 
 /// The tests that need no engine.
 pub(crate) fn local() -> Vec<Trial> {
-    trials::local(&e2e_tests![child_dies_with_its_parent, child_does_nothing_unless_told_by_its_own_parent])
+    trials::local(&e2e_tests![child_dies_with_its_parent, child_waits_for_the_word_of_its_own_parent])
 }
 
 fn child_dies_with_its_parent() {
@@ -58,7 +58,7 @@ fn child_dies_with_its_parent() {
     until("the child died with its parent", gone);
 }
 
-fn child_does_nothing_unless_told_by_its_own_parent() {
+fn child_waits_for_the_word_of_its_own_parent() {
     let dir = tempfile::tempdir().unwrap();
     let own = std::process::id().to_string();
     for (parent, says) in [(own.as_str(), "taster: was not told to go\n"), ("1", "taster: its parent is gone\n")] {
@@ -180,7 +180,7 @@ pub(crate) struct Cleanup<'a>(pub(crate) &'a Engine, pub(crate) String);
 impl Drop for Cleanup<'_> {
     fn drop(&mut self) {
         let Cleanup(engine, stack) = self;
-        // A task that is told to end while its container is being made still makes it, and its volume, after all looks below.
+        // A task that is ended while its container is being made still makes it, and its volume, after the cleanup below.
         let services = engine.ask(&["stack", "services", stack, "--quiet"]);
         let states = ["New", "Pending", "Assigned", "Accepted", "Preparing"];
         until("every task has its container", || {
@@ -202,8 +202,8 @@ fn app_lives_from_new_to_undeploy(engine: &Engine) {
     let (register, redact) = (Arc::new(Register::default()), Arc::new(Redact::new()));
     let abra = PtyAbra::new(place.setup(), register.clone(), redact.clone());
     block_on(async {
-        let told = abra.call(&Call::Version, None, minute).await.unwrap();
-        assert!(version(&told).unwrap().is_sandbox() || std::env::var_os("TASTER_ABRA").is_some(), "{}", told.text);
+        let exchange = abra.call(&Call::Version, None, minute).await.unwrap();
+        assert!(version(&exchange).unwrap().is_sandbox() || std::env::var_os("TASTER_ABRA").is_some(), "{}", exchange.text);
 
         let small = "small".parse().unwrap();
         let fetch = Call::Fetch { recipe: small };

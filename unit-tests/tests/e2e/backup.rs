@@ -40,9 +40,9 @@ fn bot(engine: &Engine, env: &[&str], argv: &[&str]) -> Result<String, String> {
     until("the repository is not locked", || {
         let env = env.iter().flat_map(|pair| ["--env", pair]);
         let done = engine.docker().arg("exec").args(env).arg(&container).args(argv).output().unwrap();
-        let said = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
-        let locked = said.contains("already locked");
-        result = if done.status.success() { Ok(said) } else { Err(said) };
+        let output = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+        let locked = output.contains("already locked");
+        result = if done.status.success() { Ok(output) } else { Err(output) };
         !locked
     });
     result
@@ -130,12 +130,12 @@ services:
         self.engine.ask(&["exec", &container, "sh", "-c", line])
     }
 
-    /// Calls abra on a terminal: whether it succeeded, and what it said.
+    /// Calls abra on a terminal: whether it succeeded, and what it output.
     fn abra(&self, words: &str) -> Result<String, String> {
         let args: Vec<String> = format!("-n -o app {words} -C {}", self.place.domain()).split(' ').map(str::to_owned).collect();
         match Prepared::new(&self.place).on_terminal(&args) {
-            (Ended::Exit(0), said) => Ok(said),
-            (_, said) => Err(said),
+            (Ended::Exit(0), output) => Ok(output),
+            (_, output) => Err(output),
         }
     }
 }
@@ -244,14 +244,14 @@ fn failed_copy_makes_no_snapshot(engine: &Engine) {
     };
     let label = |label: &str| label_of("db", label);
     let refused = |says: &str| {
-        let said = app.abra("backup create").unwrap_err();
-        assert!(said.contains(says) && said.contains("FATA "), "{says} in {said}");
+        let output = app.abra("backup create").unwrap_err();
+        assert!(output.contains(says) && output.contains("FATA "), "{says} in {output}");
     };
     refused("_db/_data/dump does not exist");
     label("backupbot.backup.volumes.db.path=out/dump");
     label("backupbot.backup.pre-hook=echo why; exit 3");
     refused("_db failed with exit code 3: why");
-    // Without a shell in the image the words are the command; this one is told no address.
+    // Without a shell in the image the words are the command; this one lacks an address.
     label_of("app", "backupbot.backup.pre-hook=/specimen probe nothing");
     refused("_app failed with exit code 1");
     label_of("app", "backupbot.backup.pre-hook=");
@@ -261,8 +261,8 @@ fn failed_copy_makes_no_snapshot(engine: &Engine) {
     label("backupbot.backup.pre-hook=mkdir -p /db/out && touch /db/out/dump");
     app.abra("backup create").unwrap();
     app.inside(&format!("rm -r /db/out; echo kept > /posts/dump; {} /db/out", link(&app)));
-    let said = app.abra("restore -v db").unwrap_err();
-    assert!(said.contains("leads out of its volume"), "{said}");
+    let output = app.abra("restore -v db").unwrap_err();
+    assert!(output.contains("leads out of its volume"), "{output}");
     assert_eq!(app.inside("cat /posts/dump"), "kept");
 }
 

@@ -61,12 +61,12 @@ async fn browses(cx: TestContext) -> Checked {
 
 async fn looks_outside(cx: TestContext) -> Checked {
     let page = cx.browser().await?;
-    let mut said = Vec::new();
+    let mut sentences = Vec::new();
     for address in ["https://example.com/", "https://127.0.0.1/", "https://localhost/", "https://[::1]/"] {
         let Err(failed) = page.goto(address).await else { return Err(format!("{address} is a page").into()) };
-        said.push(failed.sentence().to_owned());
+        sentences.push(failed.sentence().to_owned());
     }
-    ensure(said.iter().all(|said| said.contains("net::ERR_NAME_NOT_RESOLVED")), said.join("; "))
+    ensure(sentences.iter().all(|sentence| sentence.contains("net::ERR_NAME_NOT_RESOLVED")), sentences.join("; "))
 }
 
 fn scene(env: &TestEnv<'_>) -> Scene {

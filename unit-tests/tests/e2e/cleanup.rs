@@ -248,7 +248,7 @@ fn living_child_of_a_dead_run_is_ended_first(engine: &Engine) {
         run.stack
     );
     let mut shell = Command::new("setsid");
-    // It must not keep this program's own output open, or whoever reads that would wait for it.
+    // It must not keep this program's own output open, or a reader of that waits for it.
     shell.args(["sh", "-c", &script]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = shell.spawn().unwrap();
     let pid = i32::try_from(child.id()).unwrap();

@@ -202,7 +202,7 @@ impl<'a> Prepared<'a> {
         };
         let wanted = match &step.exit {
             Exit::Code(code) => Ended::Exit(*code),
-            Exit::Word(word) if word == "asks" => Ended::RunArgs,
+            Exit::Word(word) if word == "asks" => Ended::Prompted,
             Exit::Word(word) => return Err(format!("{word:?} is no way to end")),
         };
         if ended != wanted {

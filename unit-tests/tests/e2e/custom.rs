@@ -68,7 +68,7 @@ pub(crate) fn tests(engine: &Engine) -> Vec<Trial> {
 
 /// The tests of whole runs.
 pub(crate) fn runs(fixture: Option<&SandboxFixture>) -> Vec<Trial> {
-    in_env(fixture, &e2e_tests![hello_is_green_with_its_tests_in_every_report, flaky_test_is_told_and_a_crash_costs_one_test])
+    in_env(fixture, &e2e_tests![hello_is_green_with_its_tests_in_every_report, flaky_test_is_reported_and_a_crash_costs_one_test])
 }
 
 // The scratch pack.
@@ -164,10 +164,10 @@ async fn litters_and_blocks(cx: TestContext) -> Checked {
 }
 
 async fn waits_in_vain(cx: TestContext) -> Checked {
-    let mut looks = 0;
+    let mut attempts = 0;
     cx.until(Duration::from_millis(200), "the bird sings", async || {
-        looks += 1;
-        ensure(false, format!("look {} heard nothing", looks.min(1)))
+        attempts += 1;
+        ensure(false, format!("attempt {} was silent", attempts.min(1)))
     })
     .await
 }
@@ -178,13 +178,13 @@ async fn commands(cx: TestContext) -> Checked {
     ensure((well.exit, ill.exit) == (0, 1), format!("{well:?}, {ill:?}"))?;
     let logs = cx.logs("app").await?;
     ensure(logs.contains("the specimen listens on port 80"), logs)?;
-    let Err(failed) = cx.exec("nobody", &["true"]).await else { return Err("a service that there is not".into()) };
-    ensure(failed.sentence() == "the app has no service \"nobody\"; it has app", failed.sentence())
+    let Err(failed) = cx.exec("absent", &["true"]).await else { return Err("a service that there is not".into()) };
+    ensure(failed.sentence() == "the app has no service \"absent\"; it has app", failed.sentence())
 }
 
 // What runs it.
 
-/// The children that were told, in order: whether they ended.
+/// The children by process id, and whether they have ended.
 #[derive(Default)]
 struct Register(Mutex<BTreeMap<i32, bool>>);
 
@@ -273,7 +273,7 @@ fn function_ends_with_its_outcome_and_leaves_no_process() {
             "it waits in vain",
             long,
             Some(Owner::Recipe),
-            "not within 0.2 s: the bird sings; the last look said: look 1 heard nothing (unit-tests/tests/e2e/custom.rs:",
+            "not within 0.2 s: the bird sings; the last look said: attempt 1 was silent (unit-tests/tests/e2e/custom.rs:",
         ),
     ];
     for (name, budget, owner, words) in rows {
@@ -295,8 +295,8 @@ fn function_ends_with_its_outcome_and_leaves_no_process() {
     assert_eq!(scene.run(&TestName::of_test("ends", "no such"), long).answer, None, "nothing ran, nothing is said");
 
     {
-        let told = scene.children.0.lock().unwrap();
-        assert!(told.len() >= rows.len() && told.values().all(|ended| *ended), "{told:?}");
+        let children = scene.children.0.lock().unwrap();
+        assert!(children.len() >= rows.len() && children.values().all(|ended| *ended), "{children:?}");
     }
     // A step that is given up half-way gives up its test with it.
     let name = TestName::of_test("ends", "it litters and blocks");
@@ -348,8 +348,8 @@ fn program_that_does_not_list_says_why() {
 fn function_without_its_context_names_what_it_lacks() {
     let mut program = Command::new(std::env::current_exe().unwrap());
     let output = program.args([SCRATCH, "ends::it passes", "--exact"]).env_remove("TASTER_CONTEXT").output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(!output.status.success() && said.contains("there is no context"), "{said}");
+    let output_text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(!output.status.success() && output_text.contains("there is no context"), "{output_text}");
 }
 
 // On a Swarm.
@@ -376,12 +376,12 @@ fn pack_of_hello_seeds_checks_and_corrupts_a_post(engine: &Engine) {
         until("the app answers", || told(&health, &hello.run(&health, Duration::from_secs(40))) == Outcome::Passed);
         let canary = |act| TestName::of_canary("a post", act);
         let early = hello.run(&canary(CanaryAct::Check), Duration::from_secs(40));
-        let Outcome::Failed(failure) = told(&canary(CanaryAct::Check), &early) else { panic!("nothing was planted") };
+        let Outcome::Failed(failure) = told(&canary(CanaryAct::Check), &early) else { panic!("nothing was seeded") };
         assert!(failure.message.contains("nothing is remembered as \"post\""), "{}", failure.message);
         CanaryAct::ALL.into_iter().for_each(|act| hello.passes(&canary(act)));
-        let spoilt = hello.run(&canary(CanaryAct::Check), Duration::from_secs(40));
-        let Outcome::Failed(failure) = told(&canary(CanaryAct::Check), &spoilt) else { panic!("it was spoilt") };
-        assert_eq!((failure.owner, spoilt.exited), (Owner::Recipe, Exited::Code(101)), "{}", failure.told());
+        let corrupted = hello.run(&canary(CanaryAct::Check), Duration::from_secs(40));
+        let Outcome::Failed(failure) = told(&canary(CanaryAct::Check), &corrupted) else { panic!("it was corrupted") };
+        assert_eq!((failure.owner, corrupted.exited), (Owner::Recipe, Exited::Code(101)), "{}", failure.told());
         assert!(failure.message.contains("answered 404, not 200") && failure.message.contains("recipes/hello/lifecycle.rs:"));
 
         let program = vec![std::env::current_exe().unwrap().into(), SCRATCH.into()];
@@ -439,7 +439,7 @@ fn hello_is_green_with_its_tests_in_every_report(env: &TestEnv<'_>) {
 }
 
 /// The pack has a test that passes at the second attempt and one that crashes.
-fn flaky_test_is_told_and_a_crash_costs_one_test(env: &TestEnv<'_>) {
+fn flaky_test_is_reported_and_a_crash_costs_one_test(env: &TestEnv<'_>) {
     let request = env.run("hello-flaky").tiers("install,custom");
 
     let whole = request.clone().expect(Inconclusive);

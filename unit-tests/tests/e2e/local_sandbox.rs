@@ -49,8 +49,8 @@ fn in_a_sandbox(test: fn(&LocalSandbox) -> Done) -> Done {
     let (http, https) = (free()?, free()?);
     let prefix = format!("sandbox-{https}");
     // Each test has a net of its own, so that tests run beside each other: Docker makes none that overlaps another.
-    static STORIES: AtomicU32 = AtomicU32::new(0);
-    let subnet = 64 + std::process::id() % 16 * 8 + STORIES.fetch_add(1, Ordering::Relaxed) % 8;
+    static STARTED: AtomicU32 = AtomicU32::new(0);
+    let subnet = 64 + std::process::id() % 16 * 8 + STARTED.fetch_add(1, Ordering::Relaxed) % 8;
     let layout = Layout {
         prefix: prefix.clone(),
         http,
@@ -81,9 +81,9 @@ fn in_a_sandbox(test: fn(&LocalSandbox) -> Done) -> Done {
 
 impl LocalSandbox {
     fn up(&self) -> Result<(Vec<String>, Duration), SandboxError> {
-        let mut said = Vec::new();
-        let up = block(sandbox::up(&self.home, &self.setup, &mut |progress| said.push(progress.what)))?;
-        Ok((said, up.took))
+        let mut progress = Vec::new();
+        let up = block(sandbox::up(&self.home, &self.setup, &mut |progress| progress.push(progress.message)))?;
+        Ok((progress, up.took))
     }
 
     fn stack(&self) -> String {
@@ -163,10 +163,10 @@ impl LocalSandbox {
 }
 
 fn app_is_reached_by_its_labels_and_nothing_is_left(local: &LocalSandbox) -> Done {
-    let (said, _) = local.up()?;
-    expect(said.iter().any(|line| line.contains("started the ingress")), format!("{said:?}"))?;
-    let (said, _) = local.up()?;
-    expect(said.is_empty(), format!("a second up says {said:?}"))?;
+    let (progress, _) = local.up()?;
+    expect(progress.iter().any(|line| line.contains("started the ingress")), format!("{progress:?}"))?;
+    let (progress, _) = local.up()?;
+    expect(progress.is_empty(), format!("a second up does {progress:?}"))?;
     let host = local.domain();
     local.until_answer(&host, "/", "taster-ingress: no-route")?;
     local.deploy("hello", "1.0.0+1.0.0")?;
@@ -182,12 +182,12 @@ fn app_is_reached_by_its_labels_and_nothing_is_left(local: &LocalSandbox) -> Don
     let agent = fs::read_to_string(local.home.ingress().join("agent.toml"))?;
     let pid = agent.lines().find_map(|line| line.strip_prefix("pid = ")).ok_or("no pid in agent.toml")?;
     run(Command::new("kill").args(["-9", pid]))?;
-    let mut said = Vec::new();
+    let mut progress = Vec::new();
     until("up starts the agent that died", || {
-        said.extend(local.up()?.0);
-        Ok(!said.is_empty())
+        progress.extend(local.up()?.0);
+        Ok(!progress.is_empty())
     })?;
-    expect(said == ["started the agent of the ingress"], format!("{said:?}"))?;
+    expect(progress == ["started the agent of the ingress"], format!("{progress:?}"))?;
 
     docker(&["service", "scale", "--detach", &format!("{}_app=0", local.stack())])?;
     local.until_answer(&host, "/", "taster-ingress: backend")?;
@@ -206,10 +206,10 @@ fn taken_port_is_named_with_its_process(local: &LocalSandbox) -> Done {
 }
 
 fn backup_service_comes_back_with_its_snapshots(local: &LocalSandbox) -> Done {
-    let (said, _) = local.up()?;
+    let (progress, _) = local.up()?;
     let name = local.setup.layout.backup_name();
     let started = format!("started the backup service {name}");
-    expect(said.contains(&started), format!("{said:?}"))?;
+    expect(progress.contains(&started), format!("{progress:?}"))?;
     // A container of a service that was removed is still there for a moment, and cannot be entered.
     let exec = |argv: &[&str]| {
         let over = Instant::now() + Duration::from_secs(60);
@@ -222,12 +222,12 @@ fn backup_service_comes_back_with_its_snapshots(local: &LocalSandbox) -> Done {
             }
         }
     };
-    // The service has its repository a moment after its start, and whoever calls the bot has it at once.
+    // The service has its repository a moment after its start, and a caller of the bot has it at once.
     exec(&["/usr/bin/backup", "-h", "kept", "snapshots"])?;
     exec(&["restic", "backup", "--quiet", "--host", "kept", "/bin/sh"])?;
     docker(&["service", "rm", &name])?;
-    let (said, _) = local.up()?;
-    expect(said == [started], format!("{said:?}"))?;
+    let (progress, _) = local.up()?;
+    expect(progress == [started], format!("{progress:?}"))?;
     let kept = exec(&["restic", "snapshots", "--compact"])?;
     expect(kept.contains("kept"), format!("the snapshots are {kept}"))
 }

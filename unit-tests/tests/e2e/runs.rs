@@ -31,7 +31,7 @@ pub(crate) fn tests(fixture: Option<&SandboxFixture>) -> Vec<Trial> {
             crash_loop_is_red_with_exit_code_and_last_lines,
             app_that_never_answers_is_red,
             wrong_router_rule_is_red_with_its_names,
-            terminal_shows_progress_and_no_colour_means_plain_lines,
+            terminal_shows_progress_and_plain_lines_on_request,
             folder_is_tested_as_it_is_and_left_unchanged,
         ],
     )
@@ -177,12 +177,12 @@ fn wrong_router_rule_is_red_with_its_names(env: &TestEnv<'_>) {
 }
 
 /// Two runs on terminals of 40 columns: one with colours, and one whose user wants none.
-fn terminal_shows_progress_and_no_colour_means_plain_lines(env: &TestEnv<'_>) {
-    let on_a_terminal = |no_colour: &str| {
+fn terminal_shows_progress_and_plain_lines_on_request(env: &TestEnv<'_>) {
+    let on_a_terminal = |plain: &str| {
         let line = format!("stty cols 40; exec '{}' --recipe hello --tiers install", sandbox_fixture::env().exe.display());
         let mut script = Command::new("script");
         env.equip(&mut script).args(["-qec", &line, "/dev/null"]);
-        started(script.env("TERM", "xterm").env("NO_COLOR", no_colour))
+        started(script.env("TERM", "xterm").env("NO_COLOR", plain))
     };
     let (coloured, plain) = (on_a_terminal(""), on_a_terminal("1"));
 

@@ -37,7 +37,7 @@ pub(crate) fn tests(fixture: Option<&SandboxFixture>) -> Vec<Trial> {
             named_base_is_deployed_by_its_version,
             impossible_base_is_refused,
             foreign_deploy_during_the_upgrade_is_inconclusive,
-            foreign_rollback_is_told_apart_from_swarms,
+            foreign_rollback_is_the_infrastructures_failure,
         ],
     )
 }
@@ -88,7 +88,7 @@ fn upgrade_failed<'a>(run: FinishedRun<'a>, cause: &str) -> FinishedRun<'a> {
 const HEALTH: &str = "its health check had failed; the check itself said: GET http://127.0.0.1/health: 500 Internal Server Error";
 
 /// Expects that the failure speaks of the task that has ended, which is one of two.
-fn tells_of_the_failed_task(run: FinishedRun<'_>) -> FinishedRun<'_> {
+fn names_the_failed_task(run: FinishedRun<'_>) -> FinishedRun<'_> {
     let run = run.message(HEALTH).step_value("/outcome/detail/excerpt", json!(["the specimen listens on port 80"]));
     let message = run.failure()["message"].as_str().unwrap();
     let tasks = run.results["tasks"].as_array().unwrap().iter();
@@ -102,14 +102,14 @@ fn unhealthy_head_is_rolled_back_and_red(env: &TestEnv<'_>) {
     let run = env.run("hello-rollback").tiers(TIERS).finish();
 
     let run = upgrade_failed(run, "rolled-back").ends_on("base");
-    tells_of_the_failed_task(run).says("Swarm rolled the update back").says("evidence/upgrade.txt").says(HEALTH);
+    names_the_failed_task(run).says("Swarm rolled the update back").says("evidence/upgrade.txt").says(HEALTH);
 }
 
 fn paused_update_is_red(env: &TestEnv<'_>) {
     let run = env.run("hello-pause").tiers(TIERS).finish();
 
     let run = upgrade_failed(run, "paused").ends_on("mixed");
-    tells_of_the_failed_task(run);
+    names_the_failed_task(run);
 }
 
 fn old_task_that_answers_does_not_hide_an_unhealthy_successor(env: &TestEnv<'_>) {
@@ -299,7 +299,7 @@ fn disturbed<'a>(env: &'a TestEnv<'_>, disturb: impl FnOnce(&str)) -> FinishedRu
 
 fn foreign_deploy_during_the_upgrade_is_inconclusive(env: &TestEnv<'_>) {
     let run = disturbed(env, |app| {
-        let args = ["service", "update", "--detach", "--env-add", "SOMEBODY=else", app];
+        let args = ["service", "update", "--detach", "--env-add", "FOREIGN=yes", app];
         assert!(env.fixture.engine.ok(&args), "{app} is changed");
     });
 
@@ -307,7 +307,7 @@ fn foreign_deploy_during_the_upgrade_is_inconclusive(env: &TestEnv<'_>) {
     not_upgraded(run, Unver).gap("interfered").ends_on("mixed");
 }
 
-fn foreign_rollback_is_told_apart_from_swarms(env: &TestEnv<'_>) {
+fn foreign_rollback_is_the_infrastructures_failure(env: &TestEnv<'_>) {
     let engine = &env.fixture.engine;
     let socket = engine.socket().display().to_string();
     let run = disturbed(env, |app| {

@@ -21,7 +21,7 @@ use harness::{
 use unit_tests::{
     event_log::{head, pack, request},
     sim_host::{Manners, SimHost},
-    sim_world::object,
+    sim_inventory::object,
 };
 
 use super::crash::paused;

@@ -45,7 +45,7 @@ use unit_tests::{
     sim_app::RELEASES,
     sim_faults::Fault,
     sim_host::{Manners, SimHost},
-    sim_world::object,
+    sim_inventory::object,
 };
 
 const RUN: &str = "20261121-101502-aebagbaf";

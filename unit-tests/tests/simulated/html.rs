@@ -77,7 +77,7 @@ fn the_first_thing_on_the_page_is_what_failed_and_why_and_how_to_repeat_it() {
 
 #[test]
 fn what_is_left_is_named_and_long_lists_are_cut_with_a_word() {
-    let text = shown("green with residue");
+    let text = shown("green with leaked objects");
     for part in
         ["green (install)", "1 of the run left behind, 1 changed by us", "volume shop_data", "200 more are in results.json"]
     {

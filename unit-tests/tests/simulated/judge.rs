@@ -14,7 +14,7 @@ use harness::{
     },
     pure::host::converge::{Evaluation, Goal, Observation, TaskState, WATCHDOG},
 };
-use unit_tests::recording::{Judge, RealEvaluation, Recording, brief, replay};
+use unit_tests::recording::{Evaluator, RealEvaluator, Recording, brief, replay};
 
 /// Each recording with its evaluation and the time of it, in milliseconds since the recording began.
 const EXPECTED: &[(&str, &str, u64)] = &[
@@ -49,17 +49,17 @@ const EXPECTED: &[(&str, &str, u64)] = &[
     ("zero", "settled", 7),
 ];
 
-type Make = fn(Goal) -> Box<dyn Judge>;
+type Make = fn(Goal) -> Box<dyn Evaluator>;
 
-fn real(goal: Goal) -> Box<dyn Judge> {
-    Box::new(RealEvaluation::new(goal))
+fn real(goal: Goal) -> Box<dyn Evaluator> {
+    Box::new(RealEvaluator::new(goal))
 }
 
 /// What is wrong with a judge, by all recordings; empty when nothing.
 fn complaints(make: Make) -> Vec<String> {
     let judged = EXPECTED.iter().map(|(name, said, at)| {
         let recording = Recording::load(name);
-        let verdict = replay(&mut *make(recording.goal.clone()), &recording.looks);
+        let verdict = replay(&mut *make(recording.goal.clone()), &recording.observations);
         let (when, what) = verdict.map_or((0, "nothing".into()), |(when, evaluation)| (when.0, brief(&evaluation)));
         (what != *said || when != *at).then(|| format!("{name}: expected {said:?} at {at}, got {what:?} at {when}"))
     });
@@ -83,8 +83,8 @@ fn at_least_twenty_recordings_are_replayed_and_none_is_forgotten() {
 fn repeated_looks_change_nothing() {
     for (name, said, at) in EXPECTED {
         let recording = Recording::load(name);
-        let twice: Vec<Observation> = recording.looks.iter().flat_map(|look| [look.clone(), look.clone()]).collect();
-        let (when, evaluation) = replay(&mut RealEvaluation::new(recording.goal), &twice).expect(name);
+        let twice: Vec<Observation> = recording.observations.iter().flat_map(|look| [look.clone(), look.clone()]).collect();
+        let (when, evaluation) = replay(&mut RealEvaluator::new(recording.goal), &twice).expect(name);
         assert_eq!((brief(&evaluation).as_str(), when.0), (*said, *at), "{name}");
     }
 }
@@ -95,11 +95,11 @@ fn lost_looks_change_only_the_time_and_that_by_one_watchdog_at_most() {
         for keep in 2..5 {
             let recording = Recording::load(name);
             // What the last look shows goes on to be so, as far as the watchdog would see it again.
-            let last = recording.looks.last().unwrap().clone();
-            let mut looks: Vec<Observation> = recording.looks.into_iter().step_by(keep).collect();
+            let last = recording.observations.last().unwrap().clone();
+            let mut looks: Vec<Observation> = recording.observations.into_iter().step_by(keep).collect();
             let pauses = [0, 1_000, 3_000, 6_000, 10_000];
             looks.extend(pauses.map(|more| Observation { at: last.at.after(Duration::from_millis(more)), ..last.clone() }));
-            let (when, evaluation) = replay(&mut RealEvaluation::new(recording.goal), &looks).expect(name);
+            let (when, evaluation) = replay(&mut RealEvaluator::new(recording.goal), &looks).expect(name);
             assert_eq!(brief(&evaluation), *said, "{name} with each look number {keep} only");
             assert!(when.0 <= at + u64::try_from(WATCHDOG.as_millis()).unwrap(), "{name}: {} after {at}", when.0);
         }
@@ -124,13 +124,13 @@ fn late_looks_change_only_the_time_and_that_by_one_watchdog_at_most() {
     for (name, said, at) in EXPECTED {
         for most in [50, 300, 1_000, 3_000] {
             let recording = Recording::load(name);
-            let mut looks = late(&recording.looks, most);
+            let mut looks = late(&recording.observations, most);
             // Windows that began late end late; by then the last look shows the same once more.
             let last = looks.last().unwrap().clone();
             looks.extend(
                 [most, 2 * most].map(|more| Observation { at: last.at.after(Duration::from_millis(more)), ..last.clone() }),
             );
-            let (when, evaluation) = replay(&mut RealEvaluation::new(recording.goal), &looks).expect(name);
+            let (when, evaluation) = replay(&mut RealEvaluator::new(recording.goal), &looks).expect(name);
             assert_eq!(brief(&evaluation), *said, "{name} with looks up to {most} ms late");
             assert!(when.0 <= at + watchdog, "{name} with looks up to {most} ms late: {} after {at}", when.0);
         }
@@ -142,8 +142,8 @@ fn when_our_own_clock_began_does_not_matter() {
     let hour = Duration::from_secs(3_600);
     for (name, said, at) in EXPECTED {
         let mut recording = Recording::load(name);
-        recording.looks.iter_mut().for_each(|look| look.at = look.at.after(hour));
-        let (when, evaluation) = replay(&mut RealEvaluation::new(recording.goal), &recording.looks).expect(name);
+        recording.observations.iter_mut().for_each(|look| look.at = look.at.after(hour));
+        let (when, evaluation) = replay(&mut RealEvaluator::new(recording.goal), &recording.observations).expect(name);
         assert_eq!((brief(&evaluation).as_str(), when), (*said, Mono(*at).after(hour)), "{name}");
     }
 }
@@ -151,9 +151,9 @@ fn when_our_own_clock_began_does_not_matter() {
 #[test]
 fn what_is_waited_for_is_said_once_as_long_as_it_is_the_same() {
     let recording = Recording::load("several");
-    let mut judge = RealEvaluation::new(recording.goal);
+    let mut judge = RealEvaluator::new(recording.goal);
     let mut said: Vec<Vec<String>> = Vec::new();
-    for look in &recording.looks {
+    for look in &recording.observations {
         if let Evaluation::Waiting { on, .. } = judge.look(look.clone()) {
             said.push(on.into_iter().map(|blocker| blocker.why).collect());
         }
@@ -169,9 +169,9 @@ fn what_is_waited_for_is_said_once_as_long_as_it_is_the_same() {
 }
 
 /// A judge for which each running task is of the current spec.
-struct RunningIsCurrent(RealEvaluation);
+struct RunningIsCurrent(RealEvaluator);
 
-impl Judge for RunningIsCurrent {
+impl Evaluator for RunningIsCurrent {
     fn look(&mut self, mut look: Observation) -> Evaluation {
         for task in look.services.values_mut().flat_map(|view| &mut view.tasks) {
             task.current = task.state == TaskState::Running || task.current;
@@ -184,12 +184,12 @@ impl Judge for RunningIsCurrent {
 }
 
 /// A judge that has no window: what is up is stable.
-struct NoWindow(RealEvaluation);
+struct NoWindow(RealEvaluator);
 
-impl Judge for NoWindow {
+impl Evaluator for NoWindow {
     fn look(&mut self, look: Observation) -> Evaluation {
         let later = Observation { at: look.at.after(Duration::from_secs(5)), ..look.clone() };
-        let mut probe = RealEvaluation::new(Goal::Settle);
+        let mut probe = RealEvaluator::new(Goal::Settle);
         probe.look(look.clone());
         match probe.look(later) {
             settled @ Evaluation::Settled { .. } => settled,
@@ -200,14 +200,14 @@ impl Judge for NoWindow {
 
 /// A judge that counts all restarts, whatever else made progress: it sees each service alone.
 struct AllRestarts {
-    whole: RealEvaluation,
-    alone: std::collections::BTreeMap<String, RealEvaluation>,
+    whole: RealEvaluator,
+    alone: std::collections::BTreeMap<String, RealEvaluator>,
 }
 
-impl Judge for AllRestarts {
+impl Evaluator for AllRestarts {
     fn look(&mut self, look: Observation) -> Evaluation {
         for (name, view) in &look.services {
-            let judge = self.alone.entry(name.to_string()).or_insert_with(|| RealEvaluation::new(Goal::Settle));
+            let judge = self.alone.entry(name.to_string()).or_insert_with(|| RealEvaluator::new(Goal::Settle));
             let only = Observation { at: look.at, services: [(name.clone(), view.clone())].into() };
             if let failed @ Evaluation::Failed(_) = judge.look(only) {
                 return failed;
@@ -220,11 +220,11 @@ impl Judge for AllRestarts {
 #[test]
 fn a_judge_with_one_truth_removed_is_caught() {
     let mutants: [(&str, Make); 4] = [
-        ("current swapped for running", |goal| Box::new(RunningIsCurrent(RealEvaluation::new(goal)))),
-        ("marks dropped", |_| Box::new(RealEvaluation::new(Goal::Settle))),
-        ("window 0", |goal| Box::new(NoWindow(RealEvaluation::new(goal)))),
+        ("current swapped for running", |goal| Box::new(RunningIsCurrent(RealEvaluator::new(goal)))),
+        ("marks dropped", |_| Box::new(RealEvaluator::new(Goal::Settle))),
+        ("window 0", |goal| Box::new(NoWindow(RealEvaluator::new(goal)))),
         ("all restarts counted", |goal| {
-            Box::new(AllRestarts { whole: RealEvaluation::new(goal), alone: std::collections::BTreeMap::new() })
+            Box::new(AllRestarts { whole: RealEvaluator::new(goal), alone: std::collections::BTreeMap::new() })
         }),
     ];
     for (what, make) in mutants {
@@ -248,7 +248,7 @@ fn what_no_host_lacks_but_this_one_is_not_the_recipes_fault() {
         ("1 node not available for new tasks", Owner::Infrastructure),
         ("2 nodes not available for new tasks; scheduling constraints not satisfied on 1 node", Owner::Infrastructure),
     ] {
-        let mut looks = recording.looks.clone();
+        let mut looks = recording.observations.clone();
         for task in looks.iter_mut().flat_map(|look| look.services.values_mut()).flat_map(|service| &mut service.tasks) {
             task.error = format!("no suitable node ({said})");
         }

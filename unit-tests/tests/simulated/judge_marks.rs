@@ -11,7 +11,7 @@ use harness::{
 use unit_tests::recording::{Recording, brief};
 
 fn settled_look() -> Observation {
-    Recording::load("healthy").looks.pop().unwrap()
+    Recording::load("healthy").observations.pop().unwrap()
 }
 
 /// The evaluation over a look that was changed by `change` after the marks were taken.

@@ -115,7 +115,7 @@ proptest! {
 fn the_validator_admits_every_recording_and_refuses_a_doctored_one() {
     for file in std::fs::read_dir(folder()).unwrap() {
         let name = file.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned();
-        let looks = Recording::load(&name).looks;
+        let looks = Recording::load(&name).observations;
         assert_eq!(impossible(&looks), Vec::<String>::new(), "{name}");
         let mut doctored = looks.clone();
         let last = doctored.last_mut().unwrap();

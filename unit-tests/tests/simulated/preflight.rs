@@ -16,8 +16,8 @@ use harness::{
     },
 };
 use unit_tests::{
+    sim_inventory::object,
     sim_machine::{engine, room, swarm},
-    sim_world::object,
 };
 
 /// A host on which all is well.
@@ -178,7 +178,7 @@ const ROWS: &[Row] = &[
     (
         |r| {
             r.registry =
-                Some(Lookup::RunArgs { image: "nginx:1".parse().unwrap(), took: Duration::from_millis(340), said: Ok(()) });
+                Some(Lookup::Answered { image: "nginx:1".parse().unwrap(), took: Duration::from_millis(340), answer: Ok(()) });
         },
         Topic::Registry,
         Finding::Ok,
@@ -186,10 +186,10 @@ const ROWS: &[Row] = &[
     ),
     (
         |r| {
-            r.registry = Some(Lookup::RunArgs {
+            r.registry = Some(Lookup::Answered {
                 image: "nginx:1".parse().unwrap(),
                 took: Duration::from_secs(10),
-                said: Err(SwarmError::Silent { call: "registry look-up".into(), after: Duration::from_secs(10) }),
+                answer: Err(SwarmError::Silent { call: "registry look-up".into(), after: Duration::from_secs(10) }),
             });
         },
         Topic::Registry,

@@ -21,7 +21,7 @@ use runner::crash_recovery::{Manner, Reach, sweep};
 use unit_tests::{
     crash_injection::SimClock,
     sim_data::{Restores, SimData},
-    sim_world::SimInventory,
+    sim_inventory::SimInventory,
 };
 
 use crate::crash::paused;

@@ -280,7 +280,7 @@ fn run(manners: Manners, look: &str, learns: bool) -> (tempfile::TempDir, PathBu
     let redact = Arc::new(Redact::new());
     let printed = Arc::new(std::sync::Mutex::new(Vec::new()));
     paused(async {
-        let mut host = SimHost::new(manners, Recording::load(look).looks.last().unwrap());
+        let mut host = SimHost::new(manners, Recording::load(look).observations.last().unwrap());
         let told = forms(SECRET).into_iter().map(|(name, form)| format!("{name}: {form}\n")).collect();
         let listener = if learns { redact.clone() } else { Arc::default() };
         host.leak = Some(Leak { secret: SECRET.into(), told, redact: listener });

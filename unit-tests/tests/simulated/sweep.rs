@@ -25,7 +25,7 @@ use harness::{
 use proptest::prelude::*;
 use unit_tests::{
     sim_data::{Restores, SimData},
-    sim_world::{SimInventory, object, using},
+    sim_inventory::{SimInventory, object, using},
 };
 
 const STACK: &str = "hello-k3v7q2m7_taster_test";

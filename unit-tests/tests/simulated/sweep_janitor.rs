@@ -28,7 +28,7 @@ use runner::{
 };
 use unit_tests::{
     sim_data::{Restores, SimData},
-    sim_world::{SimInventory, object},
+    sim_inventory::{SimInventory, object},
 };
 
 const DEAD: &str = "20261121-101502-k3v7q2m7";

@@ -50,7 +50,7 @@ fn app(services: &[(&str, &str)], labels: &str) -> Resolved {
 }
 
 fn live(services: &[(&str, Option<&str>)]) -> BTreeMap<ServiceName, ServiceView> {
-    let view = Recording::load("healthy").looks.last().unwrap().services.values().next().unwrap().clone();
+    let view = Recording::load("healthy").observations.last().unwrap().services.values().next().unwrap().clone();
     let of = |(name, label): &(&str, Option<&str>)| {
         let labels = label.map(|label| (format!("coop-cloud.{}.chaos-version", stack()), label.to_owned()));
         let view = ServiceView { labels: labels.into_iter().collect(), ..view.clone() };
