@@ -9,9 +9,10 @@ use crate::book::root;
 /// The packages of the workspace, which no page has to argue for.
 const OWN: [&str; 5] = ["harness", "recipes", "runner", "sandbox", "unit-tests"];
 
-/// The crates that the page names: the first cells of its rows, separated by commas, with remarks in brackets.
+/// The crates that the page names above its first section: first cells of rows, separated by commas, remarks in brackets.
 fn on_the_page(page: &str) -> BTreeSet<String> {
-    let cells = page.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next()).skip(1);
+    let table = page.split("\n## ").next().unwrap_or(page);
+    let cells = table.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next()).skip(1);
     let names = cells.flat_map(|cell| cell.split(','));
     names.map(|name| name.split('(').next().unwrap_or_default().trim().to_owned()).collect()
 }
@@ -38,7 +39,7 @@ fn the_page_has_each_dependency_and_no_other() {
 
 #[test]
 fn names_are_read_from_rows_and_tables() {
-    let page = "| crate | what for |\n|---|---|\n| reqwest, rustls (ring) | HTTPS |\n| tar | images |\n";
+    let page = "| crate | what for |\n|---|---|\n| reqwest, rustls (ring) | HTTPS |\n| tar | images |\n\n## A\n\n| syn | 3 |\n";
     assert_eq!(on_the_page(page).into_iter().collect::<Vec<_>>(), ["reqwest", "rustls", "tar"]);
     let manifest = "[dependencies]\nharness.workspace = true\ntar = \"1\"\n[build-dependencies]\nsha2 = { version = \"1\" }\n";
     assert_eq!(in_manifest(manifest).into_iter().collect::<Vec<_>>(), ["sha2", "tar"]);
