@@ -1,4 +1,4 @@
-//! An app: its `.env`, its recipe and the names that follow from its own.
+//! An app: its `.env`, its recipe and its derived names.
 
 use std::{
     collections::BTreeMap,
@@ -10,10 +10,10 @@ use super::{
     checkout::Recipe,
     compose::Compose,
     env::{self, Env},
-    terminal::{Done, Fatal},
+    error::{CommandResult, Fatal},
 };
 
-/// How many characters of a stack name are kept.
+/// The longest stack name, in characters (docs/reference/abra.md 2.1).
 const STACK_LIMIT: usize = 45;
 
 #[derive(Debug)]
@@ -22,20 +22,20 @@ pub(super) struct App {
     pub(super) server: String,
     pub(super) path: PathBuf,
     pub(super) recipe: String,
-    /// The version in its `TYPE`.
+    /// The version in `TYPE`.
     pub(super) version: Option<String>,
     pub(super) env: Env,
 }
 
 impl App {
-    /// The app called `name`, on whichever server.
-    pub(super) fn find(context: &Context, name: &str) -> Done<Self> {
+    /// The app called `name`, on any server.
+    pub(super) fn find(context: &Context, name: &str) -> CommandResult<Self> {
         let found = App::all(context)?.into_iter().find(|app| app.name == name);
         found.ok_or_else(|| Fatal::new(format!("cannot find app with name {name}")))
     }
 
     /// All apps, by name.
-    pub(super) fn all(context: &Context) -> Done<Vec<Self>> {
+    pub(super) fn all(context: &Context) -> CommandResult<Vec<Self>> {
         let mut apps = Vec::new();
         for server in servers(context)? {
             for entry in std::fs::read_dir(context.abra_dir.join("servers").join(&server))?.flatten() {
@@ -49,7 +49,7 @@ impl App {
         Ok(apps)
     }
 
-    fn read(server: &str, path: &Path) -> Done<Self> {
+    fn read(server: &str, path: &Path) -> CommandResult<Self> {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let env = Env::parse(&std::fs::read_to_string(path)?);
         let (recipe, version) =
@@ -61,8 +61,8 @@ impl App {
         stack(&self.name)
     }
 
-    /// The recipe's checkout; without `chaos` on the version in `TYPE`, clean and with its tags fetched.
-    pub(super) fn ensure_recipe(&self, context: &Context, chaos: bool) -> Done<Recipe> {
+    /// The recipe's checkout. Without `chaos` it must be clean, its tags are fetched, and the version in `TYPE` is checked out.
+    pub(super) fn ensure_recipe(&self, context: &Context, chaos: bool) -> CommandResult<Recipe> {
         let recipe = context.recipe(&self.recipe)?;
         if !chaos {
             recipe.ensure_clean()?;
@@ -76,7 +76,7 @@ impl App {
         Ok(recipe)
     }
 
-    /// All that variables in the compose files can mean: the `.env`, the exports of `abra.sh`, the stack's name.
+    /// The variables of the compose files: the `.env`, the exports of `abra.sh`, and the stack's name.
     pub(super) fn variables(&self, recipe: &Recipe) -> BTreeMap<String, String> {
         let mut values = self.env.values.clone();
         let script = std::fs::read_to_string(recipe.dir.join("abra.sh")).unwrap_or_default();
@@ -85,14 +85,14 @@ impl App {
         values
     }
 
-    pub(super) fn compose(&self, recipe: &Recipe) -> Done<Compose> {
+    pub(super) fn compose(&self, recipe: &Recipe) -> CommandResult<Compose> {
         Compose::load(&recipe.dir, self.env.get("COMPOSE_FILE"))
     }
 
-    /// Writes the version into the `.env`.
-    pub(super) fn record(&self, version: &str) -> Done {
+    /// Writes the version into `TYPE` of the `.env`.
+    pub(super) fn write_version(&self, version: &str) -> CommandResult {
         let text = std::fs::read_to_string(&self.path)?;
-        Ok(std::fs::write(&self.path, env::with_type(&text, &self.recipe, version))?)
+        Ok(std::fs::write(&self.path, env::replace_type(&text, &self.recipe, version))?)
     }
 }
 
@@ -102,7 +102,7 @@ pub(super) fn stack(app: &str) -> String {
 }
 
 /// The servers, by name.
-pub(super) fn servers(context: &Context) -> Done<Vec<String>> {
+pub(super) fn servers(context: &Context) -> CommandResult<Vec<String>> {
     let entries = match std::fs::read_dir(context.abra_dir.join("servers")) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),

@@ -1,4 +1,4 @@
-//! `abra app backup …` and `abra app restore`: all of it is the bot's work, called in its container over a terminal.
+//! `abra app backup …` and `abra app restore`: calls of the bot in its container, over a terminal.
 
 use std::io::{self, IsTerminal};
 
@@ -6,15 +6,16 @@ use super::{
     Context,
     app::App,
     cli::{Backup, Restore},
-    swarm,
-    terminal::{self, Done, Fatal},
+    docker,
+    error::{CommandResult, Fatal},
+    terminal,
 };
 use crate::backup::BOT_LABEL;
 
-/// Where the bot leaves what is to be downloaded.
+/// The file that the bot's `download` leaves in its container.
 const DOWNLOAD: &str = "/tmp/backup.tar.gz";
 
-pub(super) fn main(context: &Context, command: Backup) -> Done {
+pub(super) fn main(context: &Context, command: Backup) -> CommandResult {
     match command {
         Backup::Create { app, retries, chaos } => {
             let settings = retries.map(|retries| ("RETRIES", retries)).into_iter().collect();
@@ -35,15 +36,15 @@ pub(super) fn main(context: &Context, command: Backup) -> Done {
             let bot = Bot::find(context, &app, chaos)?;
             bot.run("download", settings)?;
             let target = std::env::current_dir()?.join("backup.tar.gz");
-            swarm::copy_out(&bot.container, DOWNLOAD, &target)?;
+            docker::copy_out(&bot.container, DOWNLOAD, &target)?;
             terminal::info(format!("backup successfully downloaded to {}", target.display()));
             Ok(())
         }
     }
 }
 
-/// Hooks run only when they are asked for, and no option names a snapshot: it is always the newest.
-pub(super) fn restore(context: &Context, restore: &Restore) -> Done {
+/// Restores the newest snapshot; no option names another. Hooks run only with `--hooks`.
+pub(super) fn restore(context: &Context, restore: &Restore) -> CommandResult {
     let mut settings: Vec<_> = restore.target.iter().map(|target| ("TARGET", target.clone())).collect();
     for (name, list) in [("CONTAINER", &restore.services), ("VOLUMES", &restore.volumes)] {
         settings.extend((!list.is_empty()).then(|| (name, list.join(","))));
@@ -52,18 +53,18 @@ pub(super) fn restore(context: &Context, restore: &Restore) -> Done {
     Bot::find(context, &restore.app, restore.chaos)?.run("restore", settings)
 }
 
-/// The bot of the server, for one app.
+/// The bot of the backup service, for one app.
 struct Bot {
     app: App,
     container: String,
 }
 
 impl Bot {
-    fn find(context: &Context, app: &str, chaos: bool) -> Done<Self> {
+    fn find(context: &Context, app: &str, chaos: bool) -> CommandResult<Self> {
         let app = App::find(context, app)?;
         app.ensure_recipe(context, chaos)?;
         let label = format!("{BOT_LABEL}=true");
-        let found = swarm::labelled(&label)?;
+        let found = docker::services_with_label(&label)?;
         let service = match found.as_slice() {
             [] => {
                 return Err(Fatal::new(format!(
@@ -71,7 +72,7 @@ impl Bot {
                 )));
             }
             [only] => only,
-            // Two sandboxes on one engine have a bot each.
+            // Each of several sandboxes on one engine has its own bot.
             several => several.iter().find(|name| **name == context.bot).ok_or_else(|| {
                 Fatal::new(format!(
                     "expected 1 service with the label {label}, but found {}: {}",
@@ -80,18 +81,18 @@ impl Bot {
                 ))
             })?,
         };
-        let container = swarm::running(service)?;
+        let container = docker::running_container(service)?;
         let container = container.ok_or_else(|| Fatal::new(format!("no running container of {service} was found")))?;
         Ok(Self { app, container })
     }
 
-    fn run(&self, command: &str, settings: Vec<(&str, String)>) -> Done {
+    fn run(&self, command: &str, settings: Vec<(&str, String)>) -> CommandResult {
         if !io::stdin().is_terminal() {
             return Err(Fatal::new("inappropriate ioctl for device"));
         }
-        let always = [("SERVICE", self.app.name.clone()), ("MACHINE_LOGS", "true".to_owned())];
-        let env: Vec<String> = always.into_iter().chain(settings).map(|(name, value)| format!("{name}={value}")).collect();
-        match swarm::exec(&self.container, &env, &["/usr/bin/backup", "--", command])? {
+        let fixed = [("SERVICE", self.app.name.clone()), ("MACHINE_LOGS", "true".to_owned())];
+        let env: Vec<String> = fixed.into_iter().chain(settings).map(|(name, value)| format!("{name}={value}")).collect();
+        match docker::exec(&self.container, &env, &["/usr/bin/backup", "--", command])? {
             Some(0) => Ok(()),
             Some(code) => Err(Fatal::new(format!("backup {command} of {} failed with exit status {code}", self.app.name))),
             None => Err(Fatal::new(format!("backup {command} of {} was interrupted", self.app.name))),

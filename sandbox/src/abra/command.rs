@@ -7,14 +7,14 @@ use super::{
     Context,
     app::App,
     cli::Function,
-    env, swarm,
-    terminal::{Done, Fatal},
+    docker, env,
+    error::{CommandResult, Fatal},
 };
 
-/// Where the script lies in the container.
+/// The path of the script in the container.
 const SCRIPT: &str = "/tmp/abra.sh";
 
-pub(super) fn main(context: &Context, call: &Function) -> Done {
+pub(super) fn main(context: &Context, call: &Function) -> CommandResult {
     let app = App::find(context, &call.app)?;
     let recipe = app.ensure_recipe(context, call.chaos)?;
     let script = recipe.dir.join("abra.sh");
@@ -24,26 +24,27 @@ pub(super) fn main(context: &Context, call: &Function) -> Done {
     }
     let stack = app.stack();
     let service = format!("{stack}_{}", call.service);
-    if !swarm::services(&stack)?.contains(&service) {
+    if !docker::services(&stack)?.contains(&service) {
         return Err(Fatal::new(format!("no service {} for {}?", call.service, app.name)));
     }
-    let container = swarm::running(&service)?.ok_or_else(|| Fatal::new(format!("no containers matching {service} found")))?;
-    swarm::copy_in(&container, Path::new(&script), SCRIPT)?;
+    let container =
+        docker::running_container(&service)?.ok_or_else(|| Fatal::new(format!("no containers matching {service} found")))?;
+    docker::copy_in(&container, Path::new(&script), SCRIPT)?;
     let own = [("TARGET", call.service.clone()), ("APP_NAME", app.name.clone()), ("STACK_NAME", stack)];
     let mut settings: Vec<String> = app.env.values.iter().map(|(name, value)| format!("{name}={value}")).collect();
     settings.extend(env::exports(&text).into_iter().map(|(name, value)| format!("{name}={value}")));
     settings.extend(own.into_iter().map(|(name, value)| format!("{name}={value}")));
-    // The words behind the script are the function and its arguments, so that none of them is read by the shell again.
+    // The function and its arguments are positional parameters, so that the shell does not parse them again.
     let line = format!(". {SCRIPT}; \"$@\"");
-    let words = ["sh", "-c", &line, "abra", &call.function].into_iter().chain(call.args.iter().map(String::as_str));
-    match swarm::exec(&container, &settings, &words.collect::<Vec<_>>())? {
+    let args = ["sh", "-c", &line, "abra", &call.function].into_iter().chain(call.args.iter().map(String::as_str));
+    match docker::exec(&container, &settings, &args.collect::<Vec<_>>())? {
         Some(0) => Ok(()),
         Some(code) => Err(Fatal::new(format!("{} failed with exit status {code}", call.function))),
         None => Err(Fatal::new(format!("{} was interrupted", call.function))),
     }
 }
 
-/// Whether the script defines the function, in either way in which a shell lets it.
+/// Whether the script defines the function, as `name()` or as `function name`.
 fn defines(script: &str, function: &str) -> bool {
     script.lines().any(|line| {
         let line = line.trim_start();
@@ -57,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_function_is_found_however_it_is_written() {
+    fn function_is_found_in_both_notations() {
         for (script, found) in [
             ("migrate() {\n", true),
             ("  migrate () {\n", true),

@@ -1,4 +1,4 @@
-//! What the stand-in must know of a recipe's compose files. Docker reads them again, with all that this leaves out.
+//! The parts of a recipe's compose files that the stand-in needs. Docker itself reads the whole files.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::{
     env::expand,
-    terminal::{Done, Fatal},
+    error::{CommandResult, Fatal},
 };
 
 /// The compose files of an app, each as plain data.
@@ -19,31 +19,33 @@ pub(super) struct Compose {
     documents: Vec<Map<String, Value>>,
 }
 
-/// A published port, numbers filled in.
+/// A published port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Port {
     pub(super) target: u16,
     pub(super) published: u16,
+    /// Whether the protocol is UDP; otherwise TCP.
     pub(super) udp: bool,
+    /// Whether the mode is host; otherwise ingress.
     pub(super) host: bool,
 }
 
-/// A secret that the compose files declare and a service uses.
+/// A secret that a service uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Declared {
+pub(super) struct DeclaredSecret {
     pub(super) name: String,
     pub(super) version: String,
 }
 
 impl Compose {
-    /// The files that `COMPOSE_FILE` names, `compose.yml` without it.
-    pub(super) fn load(recipe: &Path, list: Option<&str>) -> Done<Self> {
+    /// Reads the files in `COMPOSE_FILE`, by default `compose.yml`.
+    pub(super) fn load(recipe: &Path, list: Option<&str>) -> CommandResult<Self> {
         let names = list.filter(|list| !list.is_empty()).unwrap_or("compose.yml");
         Compose::load_all(names.split(':').map(|name| recipe.join(name)).collect())
     }
 
-    /// These files.
-    pub(super) fn load_all(files: Vec<PathBuf>) -> Done<Self> {
+    /// Reads these files.
+    pub(super) fn load_all(files: Vec<PathBuf>) -> CommandResult<Self> {
         let mut documents = Vec::new();
         for file in &files {
             let shown = file.display();
@@ -59,23 +61,24 @@ impl Compose {
         Ok(compose)
     }
 
-    /// Data of one file, for a version that is not checked out.
-    pub(super) fn of_text(text: &str) -> Option<Self> {
+    /// Parses one file, for a version that is not checked out.
+    pub(super) fn parse(text: &str) -> Option<Self> {
         Some(Self { files: Vec::new(), documents: vec![serde_saphyr::from_str(text).ok()?] })
     }
 
-    /// The version that all files declare; they must agree.
+    /// The version that all files declare.
     pub(super) fn version(&self) -> String {
         self.documents.first().map_or_else(|| "3.13".to_owned(), declared_version)
     }
 
-    fn check(&self) -> Done {
+    /// Refuses different versions, and variables in durations.
+    fn check(&self) -> CommandResult {
         let first = self.version();
         if let Some(other) = self.documents.iter().map(declared_version).find(|version| *version != first) {
             return Err(Fatal::new(format!("version mismatched between two composefiles : {first} and {other}")));
         }
-        // abra validates before it fills variables in, so that durations cannot hold any.
-        for (service, body) in self.bodies() {
+        // abra validates before it expands variables, so that durations cannot contain any.
+        for (service, body) in self.service_bodies() {
             let health = body.get("healthcheck").and_then(Value::as_object);
             let durations = ["interval", "timeout", "start_period"].map(|key| health.and_then(|health| health.get(key)));
             let durations = durations.into_iter().chain([body.get("stop_grace_period")]);
@@ -86,15 +89,15 @@ impl Compose {
         Ok(())
     }
 
-    /// Refuses what is no section of a compose file, and sections that hold something else than named things.
-    pub(super) fn check_sections(&self) -> Done {
+    /// Refuses unknown sections, and sections that are not mappings of names.
+    pub(super) fn check_sections(&self) -> CommandResult {
         for (key, value) in self.documents.iter().flatten() {
             match key.as_str() {
                 "version" => {}
                 "services" | "networks" | "volumes" | "secrets" | "configs" if value.is_null() => {}
                 section @ ("services" | "networks" | "volumes" | "secrets" | "configs") => {
                     let entries = value.as_object().ok_or_else(|| Fatal::new(format!("{section} must be a mapping")))?;
-                    // A service without anything is none; the others may be empty.
+                    // Only a service must have a body.
                     let wrong = |(_, body): &(&String, &Value)| !body.is_object() && (section == "services" || !body.is_null());
                     if let Some((name, _)) = entries.iter().find(wrong) {
                         return Err(Fatal::new(format!("{section}.{name} must be a mapping")));
@@ -107,14 +110,14 @@ impl Compose {
         Ok(())
     }
 
-    /// What the files declare in a section; an entry without a body is left out.
+    /// The entries of a section in all files. An entry without a body is left out.
     pub(super) fn declared<'a>(&'a self, section: &'a str) -> impl Iterator<Item = (&'a String, &'a Map<String, Value>)> {
         self.section(section)
     }
 
-    /// Whether some file gives `service` the key.
+    /// Whether any file gives `service` the key.
     pub(super) fn has(&self, service: &str, key: &str) -> bool {
-        self.bodies().any(|(name, body)| name == service && body.contains_key(key))
+        self.service_bodies().any(|(name, body)| name == service && body.contains_key(key))
     }
 
     fn section<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (&'a String, &'a Map<String, Value>)> {
@@ -122,54 +125,54 @@ impl Compose {
         sections.flatten().filter_map(|(key, body)| Some((key, body.as_object()?)))
     }
 
-    fn bodies(&self) -> impl Iterator<Item = (&String, &Map<String, Value>)> {
+    fn service_bodies(&self) -> impl Iterator<Item = (&String, &Map<String, Value>)> {
         self.section("services")
     }
 
     pub(super) fn services(&self) -> BTreeSet<&str> {
-        self.bodies().map(|(name, _)| name.as_str()).collect()
+        self.service_bodies().map(|(name, _)| name.as_str()).collect()
     }
 
-    /// The image of each service as it is written.
+    /// The image of each service, with its variables.
     pub(super) fn images(&self) -> BTreeMap<&str, &str> {
-        self.bodies().filter_map(|(name, body)| Some((name.as_str(), body.get("image")?.as_str()?))).collect()
+        self.service_bodies().filter_map(|(name, body)| Some((name.as_str(), body.get("image")?.as_str()?))).collect()
     }
 
     /// The names of the variables that the files set for `service` themselves.
     pub(super) fn environment(&self, service: &str) -> BTreeSet<String> {
-        let bodies = self.bodies().filter(|(name, _)| *name == service);
+        let bodies = self.service_bodies().filter(|(name, _)| *name == service);
         bodies.filter_map(|(_, body)| body.get("environment")).flat_map(|env| pairs(env).into_keys()).collect()
     }
 
-    /// The labels that the files put on the service object of `service`, variables filled in.
+    /// The labels of the service object of `service`, with variables expanded.
     pub(super) fn labels(&self, service: &str, env: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-        let bodies = self.bodies().filter(|(name, _)| *name == service);
+        let bodies = self.service_bodies().filter(|(name, _)| *name == service);
         let labels = bodies.filter_map(|(_, body)| body.get("deploy")?.get("labels"));
-        let fill = |text: &str| expand(text, |name| env.get(name).cloned());
-        labels.flat_map(pairs).map(|(key, value)| (fill(&key), fill(&value))).collect()
+        let expanded = |text: &str| expand(text, |name| env.get(name).cloned());
+        labels.flat_map(pairs).map(|(key, value)| (expanded(&key), expanded(&value))).collect()
     }
 
-    /// Whether `deploy.<section>.order` of a service is `start-first` in the end.
+    /// Whether the last file with `deploy.<section>.order` for a service says `start-first`.
     pub(super) fn start_first(&self, service: &str, section: &str, env: &BTreeMap<String, String>) -> bool {
-        let bodies = self.bodies().filter(|(name, _)| *name == service);
+        let bodies = self.service_bodies().filter(|(name, _)| *name == service);
         let orders = bodies.filter_map(|(_, body)| body.get("deploy")?.get(section)?.get("order")?.as_str());
         orders.last().is_some_and(|order| expand(order, |name| env.get(name).cloned()) == "start-first")
     }
 
-    /// The ports that a service publishes. One without a number of its own gets one from the engine and is left out.
+    /// The ports that a service publishes. A port whose published number the engine chooses is left out.
     pub(super) fn ports(&self, service: &str, env: &BTreeMap<String, String>) -> Vec<Port> {
-        let bodies = self.bodies().filter(|(name, _)| *name == service);
+        let bodies = self.service_bodies().filter(|(name, _)| *name == service);
         let entries = bodies.filter_map(|(_, body)| body.get("ports")?.as_array()).flatten();
         entries.flat_map(|entry| ports_of(entry, env)).collect()
     }
 
-    /// The secrets that a service uses, with the version that their names end with.
-    pub(super) fn secrets(&self, env: &BTreeMap<String, String>) -> Done<Vec<Declared>> {
+    /// The secrets that services use. The version is the end of the name.
+    pub(super) fn secrets(&self, env: &BTreeMap<String, String>) -> CommandResult<Vec<DeclaredSecret>> {
         let mut used = BTreeSet::new();
-        for entry in self.bodies().filter_map(|(_, body)| body.get("secrets")?.as_array()).flatten() {
+        for entry in self.service_bodies().filter_map(|(_, body)| body.get("secrets")?.as_array()).flatten() {
             used.extend(entry.as_str().or_else(|| entry.get("source")?.as_str()));
         }
-        let mut declared: BTreeMap<&str, Declared> = BTreeMap::new();
+        let mut declared: BTreeMap<&str, DeclaredSecret> = BTreeMap::new();
         for (id, body) in self.section("secrets").filter(|(id, _)| used.contains(id.as_str())) {
             let name = body.get("name").and_then(Value::as_str).unwrap_or(id);
             let name = expand(name, |key| env.get(key).cloned());
@@ -177,7 +180,7 @@ impl Compose {
             if version.is_empty() {
                 return Err(Fatal::new(format!("missing version for secret? ({id})")));
             }
-            declared.insert(id, Declared { name: id.clone(), version });
+            declared.insert(id, DeclaredSecret { name: id.clone(), version });
         }
         Ok(declared.into_values().collect())
     }
@@ -191,7 +194,7 @@ fn declared_version(document: &Map<String, Value>) -> String {
     }
 }
 
-/// A mapping, or a list of `key=value`, as both stand in compose files.
+/// The pairs of a mapping or of a list of `key=value`; compose files have both.
 fn pairs(value: &Value) -> BTreeMap<String, String> {
     let text = |value: &Value| match value {
         Value::String(text) => text.clone(),
@@ -266,8 +269,8 @@ secrets:
     }
 
     #[test]
-    fn what_the_overlay_needs_is_found() {
-        let compose = Compose::of_text(TEXT).unwrap();
+    fn environment_labels_order_and_ports_are_found() {
+        let compose = Compose::parse(TEXT).unwrap();
         compose.check().unwrap();
         assert_eq!(compose.environment("app"), ["DOMAIN", "LEVEL"].map(str::to_owned).into());
         assert_eq!(compose.labels("app", &env())["coop-cloud.s.version"], "1.0.0+1.29");
@@ -280,9 +283,9 @@ secrets:
     }
 
     #[test]
-    fn only_used_secrets_count_and_each_has_a_version() {
-        let compose = Compose::of_text(TEXT).unwrap();
-        let declared = |name: &str, version: &str| Declared { name: name.to_owned(), version: version.to_owned() };
+    fn secrets_are_those_in_use_and_need_a_version() {
+        let compose = Compose::parse(TEXT).unwrap();
+        let declared = |name: &str, version: &str| DeclaredSecret { name: name.to_owned(), version: version.to_owned() };
         assert_eq!(compose.secrets(&env()).unwrap(), [declared("db_password", "v2"), declared("key", "v3")]);
         let mut without = env();
         without.remove("SECRET_DB_PASSWORD_VERSION");
@@ -290,8 +293,8 @@ secrets:
     }
 
     #[test]
-    fn a_variable_in_a_duration_is_refused() {
+    fn variable_in_a_duration_is_refused() {
         let text = TEXT.replace("timeout: 10s", "timeout: ${T:-10s}");
-        assert!(Compose::of_text(&text).unwrap().check().unwrap_err().0.contains("does not match format 'duration'"));
+        assert!(Compose::parse(&text).unwrap().check().unwrap_err().0.contains("does not match format 'duration'"));
     }
 }

@@ -1,8 +1,10 @@
-//! `abra app deploy`, in the order in which abra works.
+//! `abra app deploy`, in the order of abra's own steps.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    io::Write,
     net::ToSocketAddrs,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -12,18 +14,19 @@ use super::{
     checkout::Recipe,
     cli::Deploy,
     compose::Compose,
+    docker,
     env::Env,
+    error::{CommandResult, Fatal},
     lint,
-    overlay::{Wanted, overlay},
-    secrets::{self, Recipe as How},
-    swarm,
-    terminal::{self, Done, Fatal, Level},
+    overlay::{OverlayInput, overlay},
+    secrets::{self, Generator},
+    terminal::{self, Level},
 };
 
-/// How long abra waits for a stack whose recipe says nothing about it.
+/// The longest wait for a stack whose recipe sets no timeout (docs/reference/abra.md 5.2).
 const TIMEOUT: Duration = Duration::from_secs(50);
 
-pub(super) fn main(context: &Context, deploy: Deploy) -> Done {
+pub(super) fn main(context: &Context, deploy: Deploy) -> CommandResult {
     let app = App::find(context, &deploy.app)?;
     if deploy.chaos && (deploy.app_version.is_some() || deploy.latest) {
         return Err(Fatal::new("cannot use [version] or --latest together with --chaos"));
@@ -36,93 +39,86 @@ pub(super) fn main(context: &Context, deploy: Deploy) -> Done {
             recipe.fetch()?;
         }
     }
-    let labels = swarm::labels(&format!("{stack}_app"));
-    let deployed = !swarm::services(&stack)?.is_empty();
+    let key = |label: &str| format!("coop-cloud.{stack}.{label}");
+    let running = docker::labels(&format!("{stack}_app")).remove(&key("version"));
+    let deployed = !docker::services(&stack)?.is_empty();
     if deployed && !deploy.force && !deploy.chaos {
         return Err(Fatal::new(format!("{} is already deployed", app.name)));
     }
-    let running = labels.get(&format!("coop-cloud.{stack}.version")).cloned();
-    let version = resolve(context, &app, &recipe, &deploy, running.clone())?;
-    every_secret_exists(context, &app)?;
+    let version = resolve_version(context, &app, &recipe, &deploy, running.clone())?;
+    ensure_secrets_exist(context, &app)?;
 
     let compose = app.compose(&recipe)?;
     let variables = app.variables(&recipe);
-    let own = compose.labels("app", &variables);
-    let key = |label: &str| format!("coop-cloud.{stack}.{label}");
-    let mut labels = BTreeMap::from([(key("recipe"), app.recipe.clone()), (key("chaos"), deploy.chaos.to_string())]);
-    match deploy.chaos {
-        true => labels.insert(key("chaos-version"), version.clone()),
-        false => labels.insert(key("version"), version.clone()),
-    };
-    warn_of_missing(&app, &recipe);
-    domain_resolves(&app, &deploy)?;
-    terminal::overview(
-        "DEPLOY OVERVIEW",
-        &[
-            ("DOMAIN", app.env.get("DOMAIN").unwrap_or("N/A").to_owned()),
-            ("RECIPE", app.recipe.clone()),
-            ("SERVER", app.server.clone()),
-            ("CONFIG", app.env.get("COMPOSE_FILE").unwrap_or("compose.yml").replace(':', "\n")),
-            ("CURRENT DEPLOYMENT", running.unwrap_or_else(|| "N/A".to_owned())),
-            ("ENV VERSION", app.version.clone().unwrap_or_else(|| "N/A".to_owned())),
-            ("NEW DEPLOYMENT", version.clone()),
-        ],
-    );
+    warn_about_missing_variables(&app, &recipe);
+    ensure_domain_resolves(&app, &deploy)?;
+    print_overview(&app, running, &version);
     terminal::confirm(context.no_input, "proceed?")?;
 
+    let version_label = if deploy.chaos { "chaos-version" } else { "version" };
+    let labels = [("recipe", app.recipe.clone()), ("chaos", deploy.chaos.to_string()), (version_label, version.clone())];
+    let labels = labels.into_iter().map(|(label, value)| (key(label), value)).collect();
     let mut expose = app.env.values.clone();
     expose.insert("TYPE".to_owned(), format!("{}:{version}", app.recipe));
-    submit(context, &stack, &compose, &variables, &Wanted { labels, expose: &expose, ipvs: context.capabilities.ipvs })?;
+    let input = OverlayInput { labels, expose: &expose, ipvs: context.capabilities.ipvs };
+    deploy_stack(context, &stack, &compose, &variables, &input)?;
     if deploy.no_converge_checks {
         terminal::warn("skipping converge logic checks");
     } else {
-        converge(&stack, own.get(&key("timeout")).and_then(|text| text.parse().ok()).map_or(TIMEOUT, Duration::from_secs))?;
+        let labels = compose.labels("app", &variables);
+        let timeout = labels.get(&key("timeout")).and_then(|text| text.parse().ok());
+        wait_for_convergence(&stack, timeout.map_or(TIMEOUT, Duration::from_secs))?;
     }
-    app.record(&version)
+    app.write_version(&version)
 }
 
-/// Which version is deployed; the checkout is put on it unless chaos takes what is there.
-fn resolve(context: &Context, app: &App, recipe: &Recipe, deploy: &Deploy, running: Option<String>) -> Done<String> {
+/// The version to deploy. Except with chaos, which takes the checkout as it is, the version is checked out and linted.
+fn resolve_version(
+    context: &Context,
+    app: &App,
+    recipe: &Recipe,
+    deploy: &Deploy,
+    running: Option<String>,
+) -> CommandResult<String> {
     if deploy.chaos {
         let version = recipe.chaos_version()?;
         if context.debug {
-            terminal::log(Level::Debug, &format!("version: taking chaos version: {version}"));
+            terminal::print_log(Level::Debug, &format!("version: taking chaos version: {version}"));
         }
         return Ok(version);
     }
-    let kept = app.version.clone().filter(|_| !deploy.latest);
+    let recorded = app.version.clone().filter(|_| !deploy.latest);
     let newest = || recipe.versions().map(|versions| versions.last().cloned());
-    let version = match deploy.app_version.clone().or(kept).or(running.filter(|_| !deploy.latest)) {
+    let version = match deploy.app_version.clone().or(recorded).or(running.filter(|_| !deploy.latest)) {
         Some(version) => version,
         None => newest()?.map_or_else(|| recipe.head(), Ok)?,
     };
     recipe.check_out(&version)?;
-    lint::refuse(recipe)?;
+    lint::ensure_no_errors(recipe)?;
     Ok(version)
 }
 
-fn every_secret_exists(context: &Context, app: &App) -> Done {
-    let stored: BTreeSet<String> = swarm::secrets(&app.stack())?.into_iter().collect();
+fn ensure_secrets_exist(context: &Context, app: &App) -> CommandResult {
+    let stored: BTreeSet<String> = docker::secrets(&app.stack())?.into_iter().collect();
     let missing = secrets::planned(context, app, true)?.into_iter().find(|secret| !stored.contains(&secret.remote));
     match missing {
         None => Ok(()),
-        Some(secret) if secret.recipe_for == How::ByHand => {
+        Some(secret) if secret.generator == Generator::ByHand => {
             Err(Fatal::new(format!("secret not inserted (#generate=false): {}", secret.name)))
         }
         Some(secret) => Err(Fatal::new(format!("secret not generated: {}", secret.name))),
     }
 }
 
-fn warn_of_missing(app: &App, recipe: &Recipe) {
+fn warn_about_missing_variables(app: &App, recipe: &Recipe) {
     let sample = Env::parse(&std::fs::read_to_string(recipe.dir.join(".env.sample")).unwrap_or_default());
     for key in sample.values.keys().filter(|key| !app.env.values.contains_key(*key)) {
         terminal::warn(format!("{key} missing from {}.env", app.name));
     }
 }
 
-/// abra wants the domain to resolve. In the sandbox nothing resolves its zone but the sandbox itself, so this stops at
-/// names that can be looked up elsewhere.
-fn domain_resolves(app: &App, deploy: &Deploy) -> Done {
+/// abra requires that the domain resolves. Domains below `.test` are skipped: only the sandbox itself resolves its zone.
+fn ensure_domain_resolves(app: &App, deploy: &Deploy) -> CommandResult {
     let Some(domain) = app.env.get("DOMAIN").filter(|domain| !deploy.no_domain_checks && !domain.ends_with(".test")) else {
         return Ok(());
     };
@@ -132,28 +128,52 @@ fn domain_resolves(app: &App, deploy: &Deploy) -> Done {
     }
 }
 
-fn submit(context: &Context, stack: &str, compose: &Compose, variables: &BTreeMap<String, String>, wanted: &Wanted<'_>) -> Done {
+fn print_overview(app: &App, running: Option<String>, version: &str) {
+    let or_none = |value: Option<String>| value.unwrap_or_else(|| "N/A".to_owned());
+    terminal::print_overview(
+        "DEPLOY OVERVIEW",
+        &[
+            ("DOMAIN", app.env.get("DOMAIN").unwrap_or("N/A").to_owned()),
+            ("RECIPE", app.recipe.clone()),
+            ("SERVER", app.server.clone()),
+            ("CONFIG", app.env.get("COMPOSE_FILE").unwrap_or("compose.yml").replace(':', "\n")),
+            ("CURRENT DEPLOYMENT", or_none(running)),
+            ("ENV VERSION", or_none(app.version.clone())),
+            ("NEW DEPLOYMENT", version.to_owned()),
+        ],
+    );
+}
+
+/// Deploys the compose files with the overlay as the last one.
+fn deploy_stack(
+    context: &Context,
+    stack: &str,
+    compose: &Compose,
+    variables: &BTreeMap<String, String>,
+    input: &OverlayInput<'_>,
+) -> CommandResult {
     terminal::info("initialising deployment");
     let mut added = tempfile::Builder::new().prefix("abra-").suffix(".yml").tempfile()?;
-    std::io::Write::write_all(&mut added, overlay(compose, variables, wanted).as_bytes())?;
-    let mut files: Vec<&std::path::Path> = compose.files.iter().map(std::path::PathBuf::as_path).collect();
+    added.write_all(overlay(compose, variables, input).as_bytes())?;
+    let mut files: Vec<&Path> = compose.files.iter().map(PathBuf::as_path).collect();
     files.push(added.path());
-    let said = swarm::deploy(stack, &files, variables, context.capabilities.registry)?;
-    for text in said.lines().filter(|text| context.debug && !text.is_empty()) {
-        terminal::log(Level::Debug, text);
+    let output = docker::deploy(stack, &files, variables, context.capabilities.registry)?;
+    for line in output.lines().filter(|line| context.debug && !line.is_empty()) {
+        terminal::print_log(Level::Debug, line);
     }
     Ok(())
 }
 
-/// Waits until every service has all its tasks, or the time is over. Only the waiting fails then: the stack is deployed.
-fn converge(stack: &str, timeout: Duration) -> Done {
+/// Waits until every service has all its tasks. A timeout is fatal, but the stack stays deployed.
+fn wait_for_convergence(stack: &str, timeout: Duration) -> CommandResult {
     terminal::info("polling deployment status");
     let started = Instant::now();
     loop {
-        let replicas = swarm::replicas(stack)?;
-        let full =
-            |count: &str| count.split_once('/').is_some_and(|(has, wants)| has == wants.split(' ').next().unwrap_or(wants));
-        if replicas.iter().all(|(_, count)| full(count)) {
+        let replicas = docker::replicas(stack)?;
+        let is_full = |count: &str| {
+            count.split_once('/').is_some_and(|(running, wanted)| running == wanted.split(' ').next().unwrap_or(wanted))
+        };
+        if replicas.iter().all(|(_, count)| is_full(count)) {
             terminal::info("deploy succeeded 🟢");
             return Ok(());
         }

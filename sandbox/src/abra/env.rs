@@ -1,12 +1,12 @@
-//! The `.env` of an app and its sample: `env_file` syntax, later lines may expand earlier ones, comments steer secrets.
+//! The `.env` of an app and its sample: `env_file` syntax, later lines expand earlier ones, comments configure secrets.
 
 use std::collections::BTreeMap;
 
-/// What an `.env` declares, last word wins.
+/// The variables of an `.env`. The last declaration wins.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Env {
     pub(super) values: BTreeMap<String, String>,
-    /// The comment behind a value, for `SECRET_*_VERSION` lines.
+    /// The comment after a value, which configures a secret on `SECRET_*_VERSION` lines.
     pub(super) comments: BTreeMap<String, String>,
 }
 
@@ -34,7 +34,7 @@ impl Env {
         self.values.get(key).map(String::as_str)
     }
 
-    /// `recipe` and the version behind it, from `TYPE` or its alias `RECIPE`.
+    /// The recipe and its version, from `TYPE` or its alias `RECIPE`.
     pub(super) fn recipe(&self) -> Option<(String, Option<String>)> {
         let value = self.get("TYPE").or_else(|| self.get("RECIPE"))?;
         Some(match value.split_once(':') {
@@ -44,22 +44,22 @@ impl Env {
     }
 }
 
-/// The text of an `.env` with its `TYPE` line saying `recipe:version`.
-pub(super) fn with_type(text: &str, recipe: &str, version: &str) -> String {
-    let wanted = format!("TYPE={recipe}:{version}");
+/// The text of an `.env` with its `TYPE` line replaced by `recipe:version`.
+pub(super) fn replace_type(text: &str, recipe: &str, version: &str) -> String {
+    let replacement = format!("TYPE={recipe}:{version}");
     let mut found = false;
     let mut lines: Vec<String> = Vec::new();
     for line in text.lines() {
         match line.starts_with("TYPE=") || line.starts_with("RECIPE=") {
             true if !found => {
                 found = true;
-                lines.push(wanted.clone());
+                lines.push(replacement.clone());
             }
             _ => lines.push(line.to_owned()),
         }
     }
     if !found {
-        lines.insert(0, wanted);
+        lines.insert(0, replacement);
     }
     lines.join("\n") + "\n"
 }
@@ -81,13 +81,13 @@ enum Value {
     Expanded(String),
 }
 
-/// The value at the beginning of `rest`, and the comment behind it.
+/// The value at the start of `rest`, and the comment after it.
 fn split_value(rest: &str) -> (Value, Option<String>) {
     let comment = |after: &str| after.trim_start().strip_prefix('#').map(|text| text.trim().to_owned());
     if let Some((value, after)) = rest.strip_prefix('\'').and_then(|inner| inner.split_once('\'')) {
         return (Value::Literal(value.to_owned()), comment(after));
     }
-    if let Some((value, after)) = rest.strip_prefix('"').and_then(unescaped) {
+    if let Some((value, after)) = rest.strip_prefix('"').and_then(split_double_quoted) {
         return (Value::Expanded(value), comment(after));
     }
     let end = if rest.starts_with('#') { Some(0) } else { rest.find(" #").or_else(|| rest.find("\t#")) };
@@ -97,9 +97,9 @@ fn split_value(rest: &str) -> (Value, Option<String>) {
     }
 }
 
-/// What stands before the double quote that closes, its escapes undone as godotenv does, and what follows it. A dollar that is escaped is
-/// doubled, which [`expand`] reads as one.
-fn unescaped(text: &str) -> Option<(String, &str)> {
+/// Splits at the closing double quote and resolves the escapes before it, as godotenv does. An escaped dollar becomes two,
+/// which [`expand`] reads as one.
+fn split_double_quoted(text: &str) -> Option<(String, &str)> {
     let mut value = String::new();
     let mut chars = text.char_indices();
     while let Some((at, c)) = chars.next() {
@@ -117,7 +117,7 @@ fn unescaped(text: &str) -> Option<(String, &str)> {
     None
 }
 
-/// `text` with `$NAME`, `${NAME}`, `${NAME:-default}`, `${NAME-default}` and `${NAME:+other}` replaced, and `$$` read as `$`.
+/// Replaces `$NAME`, `${NAME}`, `${NAME:-default}`, `${NAME-default}` and `${NAME:+other}`. `$$` is a dollar.
 pub(super) fn expand(text: &str, lookup: impl Fn(&str) -> Option<String> + Copy) -> String {
     let mut out = String::new();
     let mut rest = text;
@@ -127,8 +127,8 @@ pub(super) fn expand(text: &str, lookup: impl Fn(&str) -> Option<String> + Copy)
         if let Some(after) = rest.strip_prefix('$') {
             out.push('$');
             rest = after;
-        } else if let Some((inner, after)) = rest.strip_prefix('{').and_then(closed) {
-            out.push_str(&braced(inner, lookup));
+        } else if let Some((inner, after)) = rest.strip_prefix('{').and_then(split_at_closing_brace) {
+            out.push_str(&expand_braced(inner, lookup));
             rest = after;
         } else {
             let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
@@ -142,8 +142,8 @@ pub(super) fn expand(text: &str, lookup: impl Fn(&str) -> Option<String> + Copy)
     out + rest
 }
 
-/// What stands before the brace that closes, and what follows it. Defaults may hold braces themselves.
-fn closed(text: &str) -> Option<(&str, &str)> {
+/// Splits at the closing brace. Defaults may contain braces.
+fn split_at_closing_brace(text: &str) -> Option<(&str, &str)> {
     let mut depth = 1;
     for (at, c) in text.char_indices() {
         match c {
@@ -158,7 +158,7 @@ fn closed(text: &str) -> Option<(&str, &str)> {
     None
 }
 
-fn braced(inner: &str, lookup: impl Fn(&str) -> Option<String> + Copy) -> String {
+fn expand_braced(inner: &str, lookup: impl Fn(&str) -> Option<String> + Copy) -> String {
     let end = inner.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(inner.len());
     let (name, operator) = inner.split_at(end);
     let value = lookup(name);
@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_env_is_read_as_abra_reads_it() {
+    fn env_is_parsed_as_in_abra() {
         let env = Env::parse(
             "TYPE=ghost:1.2.3+4\nCOMPOSE_FILE=\"compose.yml\"\nCOMPOSE_FILE=\"$COMPOSE_FILE:compose.db.yml\"\n\
              #SECRET_OLD_VERSION=v1\nSECRET_DB_VERSION=v2 # length=64 charset=hex\nLITERAL='$DOMAIN # kept'\nEMPTY=\nHASH=a#b\n\
@@ -202,9 +202,9 @@ mod tests {
     }
 
     #[test]
-    fn the_type_line_is_rewritten_and_nothing_else() {
-        assert_eq!(with_type("TYPE=a\nX=1\n", "a", "1.0.0+2"), "TYPE=a:1.0.0+2\nX=1\n");
-        assert_eq!(with_type("X=1\n", "a", "deadbeef+U"), "TYPE=a:deadbeef+U\nX=1\n");
+    fn replace_type_changes_only_the_type_line() {
+        assert_eq!(replace_type("TYPE=a\nX=1\n", "a", "1.0.0+2"), "TYPE=a:1.0.0+2\nX=1\n");
+        assert_eq!(replace_type("X=1\n", "a", "deadbeef+U"), "TYPE=a:deadbeef+U\nX=1\n");
     }
 
     #[test]
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn exports_of_abra_sh_are_found() {
+    fn exports_of_abra_sh_are_parsed() {
         let script = "#!/bin/bash\nexport APP_CONF_VERSION=v4\nexport B=\"v1\" # why\nfn() { echo; }\n";
         assert_eq!(exports(script), BTreeMap::from([("APP_CONF_VERSION".into(), "v4".into()), ("B".into(), "v1".into())]));
     }

@@ -1,4 +1,6 @@
-//! What only looks: `abra app list`, `abra app ps`, `abra recipe versions`.
+//! The commands that only read: `abra app list`, `abra app ps`, `abra recipe versions`.
+
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
@@ -7,98 +9,141 @@ use super::{
     app::{self, App},
     cli::{List, Ps},
     compose::Compose,
-    swarm,
-    terminal::{self, Done, Fatal},
+    docker,
+    error::{CommandResult, Fatal},
+    terminal,
 };
 
-pub(super) fn apps(context: &Context, list: &List) -> Done {
+/// The value of everything that abra does not know.
+const UNKNOWN: &str = "unknown";
+
+/// The labels of abra on the service `app` of a stack.
+struct DeployLabels {
+    stack: String,
+    labels: BTreeMap<String, String>,
+}
+
+impl DeployLabels {
+    fn of(stack: &str) -> Self {
+        Self { stack: stack.to_owned(), labels: docker::labels(&format!("{stack}_app")) }
+    }
+
+    fn get(&self, name: &str) -> String {
+        self.labels.get(&format!("coop-cloud.{}.{name}", self.stack)).cloned().unwrap_or_else(|| UNKNOWN.into())
+    }
+}
+
+/// An app in `abra app list`.
+struct AppRow<'a> {
+    app: &'a App,
+    status: &'static str,
+    version: String,
+    chaos: String,
+    chaos_version: String,
+}
+
+impl<'a> AppRow<'a> {
+    /// The row of an app without its state on the server.
+    fn offline(app: &'a App) -> Self {
+        let unknown = || UNKNOWN.to_owned();
+        Self { app, status: "", version: unknown(), chaos: unknown(), chaos_version: unknown() }
+    }
+
+    fn with_status(app: &'a App, stacks: &[String]) -> Self {
+        let stack = app.stack();
+        let labels = DeployLabels::of(&stack);
+        let status = if stacks.contains(&stack) { "deployed" } else { UNKNOWN };
+        Self {
+            app,
+            status,
+            version: labels.get("version"),
+            chaos: labels.get("chaos"),
+            chaos_version: labels.get("chaos-version"),
+        }
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let app = self.app;
+        [&app.server, &app.recipe, &app.name, self.status, &self.chaos, &self.version].map(str::to_owned).to_vec()
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "server": self.app.server, "recipe": self.app.recipe, "appName": self.app.name,
+            "domain": self.app.env.get("DOMAIN").unwrap_or(""), "status": self.status, "chaos": self.chaos,
+            "chaosVersion": self.chaos_version, "version": self.version, "upgrade": UNKNOWN,
+        })
+    }
+}
+
+pub(super) fn apps(context: &Context, list: &List) -> CommandResult {
     let all = App::all(context)?.into_iter();
     let wanted: Vec<App> = all
         .filter(|app| list.server.as_ref().is_none_or(|server| *server == app.server))
         .filter(|app| list.recipe.as_ref().is_none_or(|recipe| *recipe == app.recipe))
         .collect();
-    let stacks = if list.status { swarm::stacks()? } else { Vec::new() };
-    let mut rows = Vec::new();
-    for app in &wanted {
-        let stack = app.stack();
-        let labels = if list.status { swarm::labels(&format!("{stack}_app")) } else { Default::default() };
-        let label = |name: &str| labels.get(&format!("coop-cloud.{stack}.{name}")).cloned().unwrap_or_else(|| "unknown".into());
-        let status = match (list.status, stacks.contains(&stack)) {
-            (false, _) => "",
-            (true, true) => "deployed",
-            (true, false) => "unknown",
-        };
-        rows.push((app, status.to_owned(), label("version"), label("chaos"), label("chaos-version")));
-    }
+    let rows: Vec<AppRow<'_>> = if list.status {
+        let stacks = docker::stacks()?;
+        wanted.iter().map(|app| AppRow::with_status(app, &stacks)).collect()
+    } else {
+        wanted.iter().map(AppRow::offline).collect()
+    };
     if !list.machine {
-        let rows = rows.iter().map(|(app, status, version, chaos, _)| {
-            vec![app.server.clone(), app.recipe.clone(), app.name.clone(), status.clone(), chaos.clone(), version.clone()]
-        });
-        return terminal::table(&["SERVER", "RECIPE", "DOMAIN", "STATUS", "CHAOS", "VERSION"], &rows.collect::<Vec<_>>());
+        let cells: Vec<Vec<String>> = rows.iter().map(AppRow::cells).collect();
+        return terminal::print_table(&["SERVER", "RECIPE", "DOMAIN", "STATUS", "CHAOS", "VERSION"], &cells);
     }
     let mut servers: Map<String, Value> = Map::new();
     for server in app::servers(context)? {
-        let here: Vec<Value> = rows
-            .iter()
-            .filter(|(app, ..)| app.server == server)
-            .map(|(app, status, version, chaos, chaos_version)| {
-                json!({ "server": app.server, "recipe": app.recipe, "appName": app.name, "domain": app.env.get("DOMAIN").unwrap_or(""),
-                        "status": status, "chaos": chaos, "chaosVersion": chaos_version, "version": version, "upgrade": "unknown" })
-            })
-            .collect();
-        let versioned = here.iter().filter(|app| app["version"] != "unknown").count();
+        let apps: Vec<Value> = rows.iter().filter(|row| row.app.server == server).map(AppRow::json).collect();
+        let versioned = apps.iter().filter(|app| app["version"] != UNKNOWN).count();
         servers.insert(
             server,
-            json!({ "appCount": here.len(), "versionCount": versioned, "unversionedCount": here.len() - versioned,
-                    "latestCount": 0, "upgradeCount": 0, "apps": here }),
+            json!({ "appCount": apps.len(), "versionCount": versioned, "unversionedCount": apps.len() - versioned,
+                    "latestCount": 0, "upgradeCount": 0, "apps": apps }),
         );
     }
-    terminal::line(&Value::from(servers).to_string());
+    terminal::print_line(&Value::from(servers).to_string());
     Ok(())
 }
 
-/// One container per service, as abra shows it; no substitute for asking Swarm.
-pub(super) fn ps(context: &Context, ps: &Ps) -> Done {
+/// One container per service, as in abra.
+pub(super) fn ps(context: &Context, ps: &Ps) -> CommandResult {
     let app = App::find(context, &ps.app)?;
     let stack = app.stack();
-    let services = swarm::services(&stack)?;
+    let services = docker::services(&stack)?;
     if services.is_empty() {
         return Err(Fatal::new(format!("{} is not deployed?", app.name)));
     }
-    let labels = swarm::labels(&format!("{stack}_app"));
-    let label = |name: &str| labels.get(&format!("coop-cloud.{stack}.{name}")).cloned().unwrap_or_else(|| "unknown".into());
-    let (version, chaos) = (label("version"), label("chaos"));
+    let labels = DeployLabels::of(&stack);
+    let (version, chaos) = (labels.get("version"), labels.get("chaos"));
     let mut objects: Map<String, Value> = Map::new();
     let mut rows = Vec::new();
     for service in services {
         let short = service.strip_prefix(&format!("{stack}_")).unwrap_or(&service).to_owned();
-        let seen = swarm::container(&service)?;
-        let text = |value: Option<&String>| value.cloned().unwrap_or_else(|| "unknown".to_owned());
-        let (image, status) = (text(seen.as_ref().map(|seen| &seen.image)), text(seen.as_ref().map(|seen| &seen.status)));
-        rows.push(vec![short.clone(), status.clone(), image.clone(), version.clone(), chaos.clone()]);
-        objects.insert(
-            short.clone(),
-            json!({ "service": short, "chaos": chaos, "created": text(seen.as_ref().map(|seen| &seen.running_for)), "image": image,
-                    "ports": text(seen.as_ref().map(|seen| &seen.ports)), "state": text(seen.as_ref().map(|seen| &seen.state)),
-                    "status": status, "version": version }),
-        );
+        let container = docker::newest_container(&service)?.unwrap_or_else(|| docker::Container::filled_with(UNKNOWN));
+        rows.push(vec![short.clone(), container.status.clone(), container.image.clone(), version.clone(), chaos.clone()]);
+        let object = json!({
+            "service": short, "chaos": chaos, "created": container.running_for, "image": container.image,
+            "ports": container.ports, "state": container.state, "status": container.status, "version": version,
+        });
+        objects.insert(short, object);
     }
     match ps.machine {
-        true => terminal::line(&Value::from(objects).to_string()),
-        false => terminal::table(&["SERVICE", "STATUS", "IMAGE", "VERSION", "CHAOS"], &rows)?,
+        true => terminal::print_line(&Value::from(objects).to_string()),
+        false => terminal::print_table(&["SERVICE", "STATUS", "IMAGE", "VERSION", "CHAOS"], &rows)?,
     }
     Ok(())
 }
 
-/// Every image of every version, newest first.
-pub(super) fn versions(context: &Context, name: &str, machine: bool) -> Done {
+/// The images of every version, newest version first.
+pub(super) fn versions(context: &Context, name: &str, machine: bool) -> CommandResult {
     let recipe = context.recipe(name)?;
     if !context.offline {
         recipe.fetch()?;
     }
     let mut rows = Vec::new();
     for version in recipe.versions()?.into_iter().rev() {
-        let Some(compose) = recipe.show(&version, "compose.yml").ok().and_then(|text| Compose::of_text(&text)) else { continue };
+        let Some(compose) = recipe.show(&version, "compose.yml").ok().and_then(|text| Compose::parse(&text)) else { continue };
         for (service, image) in compose.images() {
             let (image, tag) = image.rsplit_once(':').unwrap_or((image, "latest"));
             rows.push([service, image, tag, version.as_str()].map(str::to_owned).to_vec());
@@ -108,10 +153,10 @@ pub(super) fn versions(context: &Context, name: &str, machine: bool) -> Done {
         return Err(Fatal::new(format!("{name} has no published versions?")));
     }
     if !machine {
-        return terminal::table(&["SERVICE", "IMAGE", "TAG", "VERSION"], &rows);
+        return terminal::print_table(&["SERVICE", "IMAGE", "TAG", "VERSION"], &rows);
     }
     let keys = ["service", "image", "tag", "version"].map(str::to_owned);
     let objects = rows.into_iter().map(|row| keys.clone().into_iter().zip(row.into_iter().map(Value::from)).collect());
-    terminal::line(&Value::from(objects.collect::<Vec<Map<String, Value>>>()).to_string());
+    terminal::print_line(&Value::from(objects.collect::<Vec<Map<String, Value>>>()).to_string());
     Ok(())
 }

@@ -1,7 +1,8 @@
-//! The stand-in for abra: `.env`, labels, checkout and secrets of its own, then the real `docker stack deploy`.
+//! The stand-in for abra: its own `.env`, labels, checkout and secrets, then the real `docker stack deploy`.
 //!
-//! It does what a run needs and keeps abra's traps: it wants a terminal where abra does, prints fatal lines to standard
-//! output, moves the checkout in `app new`, rewrites the `.env`, and comes back from `app undeploy` too early.
+//! It has the commands that a run needs, and abra's traps: it requires a terminal where abra does, prints fatal lines to
+//! standard output, moves the checkout in `app new`, rewrites the `.env`, and returns from `app undeploy` before the end.
+//! docs/reference/abra.md has the facts about abra.
 
 mod app;
 mod backup;
@@ -10,14 +11,15 @@ mod cli;
 mod command;
 mod compose;
 mod deploy;
+mod docker;
 mod env;
+mod error;
 mod lint;
 mod list;
 mod new;
 mod overlay;
 mod remove;
 mod secrets;
-mod swarm;
 mod terminal;
 
 use std::{ffi::OsString, path::PathBuf, process::ExitCode};
@@ -26,17 +28,18 @@ use clap::Parser;
 
 use crate::home::{Capabilities, Home};
 use cli::{App, Cli, Command, Recipe};
-use terminal::{Done, Fatal, Level};
+use error::{CommandResult, Fatal};
+use terminal::Level;
 
-/// What the stand-in says for `--version`. It has the shape of abra's own line.
+/// The line for `--version`, in the form of abra's own.
 const VERSION: &str = "abra version 0.13.0-beta-sandbox";
 
-/// What every command knows.
+/// The input that all commands share.
 #[derive(Debug)]
 struct Context {
-    /// Where apps and recipes are.
+    /// The folder of apps and recipes.
     abra_dir: PathBuf,
-    /// Where recipes are cloned from.
+    /// The folder from which recipes are cloned.
     sources: PathBuf,
     capabilities: Capabilities,
     /// The name of the sandbox's own backup service.
@@ -47,14 +50,14 @@ struct Context {
 }
 
 impl Context {
-    /// The recipe `name`, which is cloned when it is not there yet; offline that is fatal (docs/reference/abra.md 8).
-    fn recipe(&self, name: &str) -> Done<checkout::Recipe> {
+    /// The recipe `name`, cloned when it is missing; offline that is fatal (docs/reference/abra.md 8).
+    fn recipe(&self, name: &str) -> CommandResult<checkout::Recipe> {
         let sources = (!self.offline).then_some(self.sources.as_path());
         checkout::Recipe::ensure_exists(&self.abra_dir, sources, name)
     }
 }
 
-/// Runs abra's command line. Exit code 1 for whatever goes wrong, as abra has no other.
+/// Runs abra's command line. Every failure has exit code 1, as in abra.
 pub fn main(home: &Home, args: Vec<OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from([OsString::from("abra")].into_iter().chain(args)) {
         Ok(cli) => cli,
@@ -64,19 +67,19 @@ pub fn main(home: &Home, args: Vec<OsString>) -> ExitCode {
         }
     };
     if cli.version {
-        terminal::line(VERSION);
+        terminal::print_line(VERSION);
         return ExitCode::SUCCESS;
     }
     match context(home, &cli).and_then(|context| run(&context, cli.command)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Fatal(text)) => {
-            terminal::log(Level::Fatal, &text);
+            terminal::print_log(Level::Fatal, &text);
             ExitCode::FAILURE
         }
     }
 }
 
-fn context(home: &Home, cli: &Cli) -> Done<Context> {
+fn context(home: &Home, cli: &Cli) -> CommandResult<Context> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let abra_dir = set("ABRA_DIR").or_else(|| Some(set("HOME")?.join(".abra")));
     Ok(Context {
@@ -90,7 +93,7 @@ fn context(home: &Home, cli: &Cli) -> Done<Context> {
     })
 }
 
-fn run(context: &Context, command: Option<Command>) -> Done {
+fn run(context: &Context, command: Option<Command>) -> CommandResult {
     match command {
         None => Err(Fatal::new("no command provided")),
         Some(Command::App(App::New(new))) => new::main(context, new),
@@ -110,7 +113,7 @@ fn run(context: &Context, command: Option<Command>) -> Done {
     }
 }
 
-fn fetch(context: &Context, name: &str) -> Done {
+fn fetch(context: &Context, name: &str) -> CommandResult {
     let recipe = context.recipe(name)?;
     recipe.ensure_clean()?;
     if !context.offline {

@@ -1,4 +1,4 @@
-//! `abra app new`. Without `-C` it leaves the recipe's checkout on the newest release, whatever it was on.
+//! `abra app new`. Without `-C` it leaves the recipe's checkout on the newest release (docs/reference/abra.md 4.5).
 
 use std::path::PathBuf;
 
@@ -7,13 +7,13 @@ use super::{
     app::{self, App},
     checkout::Recipe,
     cli::New,
-    env::with_type,
-    secrets,
-    terminal::{self, Done, Fatal},
+    env::replace_type,
+    error::{CommandResult, Fatal},
+    secrets, terminal,
 };
 
-pub(super) fn main(context: &Context, new: New) -> Done {
-    let name = needed(context, new.recipe, "no recipe name provided", "Select recipe:")?;
+pub(super) fn main(context: &Context, new: New) -> CommandResult {
+    let name = required(context, new.recipe, "no recipe name provided", "Select recipe:")?;
     let recipe = context.recipe(&name)?;
     let version = if new.chaos {
         if new.recipe_version.is_some() {
@@ -29,33 +29,34 @@ pub(super) fn main(context: &Context, new: New) -> Done {
         if let Some(version) = new.recipe_version.as_ref().filter(|version| !versions.contains(version)) {
             return Err(Fatal::new(format!("no version {version} for {name}")));
         }
-        // The checkout goes to the newest release, also when another version was asked for.
+        // abra checks out the newest release even when the user names another version.
         if let Some(newest) = versions.last() {
             recipe.check_out(newest)?;
         }
         new.recipe_version.or(versions.last().cloned()).map_or_else(|| recipe.head(), Ok)?
     };
     let server = server(context, new.server)?;
-    let domain = needed(context, new.domain, "no domain provided", "Specify app domain:")?;
+    let domain = required(context, new.domain, "no domain provided", "Specify app domain:")?;
     let path = context.abra_dir.join("servers").join(&server).join(format!("{domain}.env"));
-    write(&path, &recipe, &domain, &version)?;
+    write_env(&path, &recipe, &domain, &version)?;
 
     let app = App::find(context, &domain)?;
-    let made = match new.secrets {
-        true => secrets::make(&app, &secrets::planned(context, &app, true)?)?,
+    let created = match new.secrets {
+        true => secrets::create(&app, &secrets::planned(context, &app, true)?)?,
         false => Vec::new(),
     };
-    terminal::overview(
+    terminal::print_overview(
         "NEW APP OVERVIEW",
         &[("DOMAIN", domain.clone()), ("RECIPE", name), ("VERSION", version), ("SERVER", server), ("STACK", app::stack(&domain))],
     );
-    for (name, value) in made {
-        terminal::line(&format!("  {name}  {value}"));
+    for (name, value) in created {
+        terminal::print_line(&format!("  {name}  {value}"));
     }
     Ok(())
 }
 
-fn needed(context: &Context, given: Option<String>, missing: &str, question: &str) -> Done<String> {
+/// A value from the command line, else the answer to a question.
+fn required(context: &Context, given: Option<String>, missing: &str, question: &str) -> CommandResult<String> {
     match given {
         Some(text) if !text.is_empty() => Ok(text),
         _ if context.no_input => Err(Fatal::new(missing)),
@@ -63,11 +64,11 @@ fn needed(context: &Context, given: Option<String>, missing: &str, question: &st
     }
 }
 
-fn server(context: &Context, given: Option<String>) -> Done<String> {
+fn server(context: &Context, given: Option<String>) -> CommandResult<String> {
     let servers = app::servers(context)?;
     let server = match (given, servers.as_slice()) {
         (None, [only]) => only.clone(),
-        (given, _) => needed(context, given, "no server provided", "Select app server:")?,
+        (given, _) => required(context, given, "no server provided", "Select app server:")?,
     };
     match servers.contains(&server) {
         true => Ok(server),
@@ -75,7 +76,7 @@ fn server(context: &Context, given: Option<String>) -> Done<String> {
     }
 }
 
-fn write(path: &PathBuf, recipe: &Recipe, domain: &str, version: &str) -> Done {
+fn write_env(path: &PathBuf, recipe: &Recipe, domain: &str, version: &str) -> CommandResult {
     if domain.contains('/') {
         return Err(Fatal::new(format!("{domain} is no domain")));
     }
@@ -86,5 +87,5 @@ fn write(path: &PathBuf, recipe: &Recipe, domain: &str, version: &str) -> Done {
     let text = std::fs::read_to_string(&sample)
         .map_err(|_| Fatal::new(format!("open {}: no such file or directory", sample.display())))?;
     let text = text.replace(&format!("{}.example.com", recipe.name), domain);
-    Ok(std::fs::write(path, with_type(&text, &recipe.name, version))?)
+    Ok(std::fs::write(path, replace_type(&text, &recipe.name, version))?)
 }

@@ -1,4 +1,4 @@
-//! The compose file that the stand-in adds: labels and environment as abra sets them, and what a kernel without IPVS needs.
+//! The compose file that the stand-in adds: labels and environment as in abra, and changes for a kernel without IPVS.
 
 use std::collections::BTreeMap;
 
@@ -6,33 +6,37 @@ use serde_json::{Map, Value, json};
 
 use super::compose::Compose;
 
-/// What the overlay says besides the recipe's own files.
+/// The input of the overlay besides the recipe's own files.
 #[derive(Debug)]
-pub(super) struct Wanted<'a> {
+pub(super) struct OverlayInput<'a> {
+    /// The labels of service `app`.
     pub(super) labels: BTreeMap<String, String>,
-    /// The variables that service `app` gets where the recipe does not set them itself.
+    /// The variables of service `app`, unless the recipe sets them itself.
     pub(super) expose: &'a BTreeMap<String, String>,
-    /// Whether the kernel has IPVS. Without it a service's virtual address does not answer.
+    /// Whether the kernel has IPVS. Without it, the virtual address of a service does not answer.
     pub(super) ipvs: bool,
 }
 
-/// The overlay, as JSON, which is YAML.
+/// The overlay as JSON, which is valid YAML.
 ///
-/// Docker merges port lists by the published number, so the same number in host mode replaces the one in ingress mode, but
-/// one number published for TCP and UDP ends as one entry: Docker's own limit whenever there is more than one file.
-pub(super) fn overlay(compose: &Compose, env: &BTreeMap<String, String>, wanted: &Wanted<'_>) -> String {
+/// Docker merges lists of ports by the published number, so that an entry in host mode replaces the one in ingress mode. A
+/// number that is published for TCP and UDP becomes one entry: a limit of Docker with more than one file.
+pub(super) fn overlay(compose: &Compose, env: &BTreeMap<String, String>, input: &OverlayInput<'_>) -> String {
     let mut services: Map<String, Value> = Map::new();
     for service in compose.services() {
         let mut deploy = Map::new();
         let mut body = Map::new();
-        if !wanted.ipvs {
-            without_ipvs(compose, service, env, &mut deploy, &mut body);
+        if !input.ipvs {
+            adapt_to_missing_ipvs(compose, service, env, &mut deploy, &mut body);
         }
         if service == "app" {
             let own = compose.environment(service);
-            let exposed = wanted.expose.iter().filter(|(key, _)| !own.contains(*key));
-            body.insert("environment".into(), exposed.map(|(key, value)| (key.clone(), literal(value))).collect());
-            deploy.insert("labels".into(), wanted.labels.iter().map(|(key, value)| (key.clone(), literal(value))).collect());
+            let exposed = input.expose.iter().filter(|(key, _)| !own.contains(*key));
+            body.insert("environment".into(), exposed.map(|(key, value)| (key.clone(), escape_variables(value))).collect());
+            deploy.insert(
+                "labels".into(),
+                input.labels.iter().map(|(key, value)| (key.clone(), escape_variables(value))).collect(),
+            );
         }
         if !deploy.is_empty() {
             body.insert("deploy".into(), deploy.into());
@@ -44,9 +48,9 @@ pub(super) fn overlay(compose: &Compose, env: &BTreeMap<String, String>, wanted:
     json!({ "version": compose.version(), "services": services }).to_string()
 }
 
-/// Docker refuses ports in ingress mode together with dnsrr; ports in host mode are free for one task only, so that a roll
-/// with start-first would wait for its own old task for ever.
-fn without_ipvs(
+/// Sets dnsrr, moves ports to host mode and stops the old task first. Docker refuses ports in ingress mode with dnsrr. A port
+/// in host mode is free for one task only, so that an update with start-first would wait for its own old task forever.
+fn adapt_to_missing_ipvs(
     compose: &Compose,
     service: &str,
     env: &BTreeMap<String, String>,
@@ -69,8 +73,8 @@ fn without_ipvs(
     }
 }
 
-/// A text that Docker will not take for a variable.
-fn literal(text: &str) -> Value {
+/// A text in which Docker expands no variable.
+fn escape_variables(text: &str) -> Value {
     text.replace('$', "$$").into()
 }
 
@@ -85,23 +89,23 @@ services:
   db: {image: b}
 "#;
 
-    fn made(ipvs: bool) -> Value {
-        let compose = Compose::of_text(TEXT).unwrap();
+    fn overlay_of_text(ipvs: bool) -> Value {
+        let compose = Compose::parse(TEXT).unwrap();
         let expose = BTreeMap::from([("OWN".to_owned(), "x".to_owned()), ("PASS".to_owned(), "a$b".to_owned())]);
         let labels = BTreeMap::from([("coop-cloud.s.chaos".to_owned(), "true".to_owned())]);
-        serde_json::from_str(&overlay(&compose, &BTreeMap::new(), &Wanted { labels, expose: &expose, ipvs })).unwrap()
+        serde_json::from_str(&overlay(&compose, &BTreeMap::new(), &OverlayInput { labels, expose: &expose, ipvs })).unwrap()
     }
 
     #[test]
-    fn the_app_gets_labels_and_the_env_that_it_does_not_set_itself() {
+    fn app_gets_labels_and_variables_that_it_does_not_set() {
         let expected = json!({ "version": "3.8", "services": { "app": {
             "environment": { "PASS": "a$$b" }, "deploy": { "labels": { "coop-cloud.s.chaos": "true" } } } } });
-        assert_eq!(made(true), expected);
+        assert_eq!(overlay_of_text(true), expected);
     }
 
     #[test]
-    fn without_ipvs_every_service_is_found_by_its_tasks() {
-        let services = &made(false)["services"];
+    fn without_ipvs_services_use_dnsrr_and_host_ports() {
+        let services = &overlay_of_text(false)["services"];
         assert_eq!(services["db"], json!({ "deploy": { "endpoint_mode": "dnsrr" } }));
         let app = &services["app"];
         assert_eq!(app["ports"], json!([{ "target": 80, "published": 8080, "protocol": "tcp", "mode": "host" }]));

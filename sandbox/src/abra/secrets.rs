@@ -4,33 +4,39 @@ use super::{
     Context,
     app::App,
     cli::Secret,
-    compose::Declared,
-    swarm,
-    terminal::{self, Done, Fatal},
+    compose::DeclaredSecret,
+    docker,
+    error::{CommandResult, Fatal},
+    terminal,
 };
 
 /// Docker's limit for the name of a secret.
 const NAME_LIMIT: usize = 64;
 
-/// A secret of an app, and how it comes to its value.
+/// A secret of an app.
 #[derive(Debug)]
-pub(super) struct Planned {
+pub(super) struct PlannedSecret {
     pub(super) name: String,
     pub(super) version: String,
     /// Its name on the Swarm.
     pub(super) remote: String,
-    pub(super) recipe_for: Recipe,
+    pub(super) generator: Generator,
 }
 
-/// How a value is made, from the comment behind the version.
+/// How a value is generated, from the comment after the version.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Recipe {
+pub(super) enum Generator {
+    /// The user inserts the value.
     ByHand,
+    /// Pronounceable words.
     Words,
-    Random { length: usize, alphabet: String },
+    Random {
+        length: usize,
+        alphabet: String,
+    },
 }
 
-pub(super) fn main(context: &Context, command: Secret) -> Done {
+pub(super) fn main(context: &Context, command: Secret) -> CommandResult {
     match command {
         Secret::Generate { app, secret, secret_version, all, machine, chaos } => {
             let wanted = match (all, secret, secret_version) {
@@ -52,7 +58,7 @@ pub(super) fn main(context: &Context, command: Secret) -> Done {
             let value = if file { std::fs::read_to_string(&value)? } else { value };
             let value = if trim { value.trim().to_owned() } else { value };
             let remote = format!("{}_{secret}_{secret_version}", app.stack());
-            swarm::create_secret(&remote, value.as_bytes())?;
+            docker::create_secret(&remote, value.as_bytes())?;
             terminal::info(format!("{secret} successfully stored on server"));
             Ok(())
         }
@@ -62,37 +68,37 @@ pub(super) fn main(context: &Context, command: Secret) -> Done {
 }
 
 /// The secrets that the app's compose files declare and use.
-pub(super) fn planned(context: &Context, app: &App, chaos: bool) -> Done<Vec<Planned>> {
+pub(super) fn planned(context: &Context, app: &App, chaos: bool) -> CommandResult<Vec<PlannedSecret>> {
     let recipe = app.ensure_recipe(context, chaos)?;
     let declared = app.compose(&recipe)?.secrets(&app.variables(&recipe))?;
-    declared.into_iter().map(|Declared { name, version }| plan(app, name, version)).collect()
+    declared.into_iter().map(|DeclaredSecret { name, version }| plan(app, name, version)).collect()
 }
 
-fn plan(app: &App, name: String, version: String) -> Done<Planned> {
+fn plan(app: &App, name: String, version: String) -> CommandResult<PlannedSecret> {
     let remote = format!("{}_{name}_{version}", app.stack());
     if remote.len() > NAME_LIMIT {
         return Err(Fatal::new(format!("{remote} is too long ({} characters), a secret has at most {NAME_LIMIT}", remote.len())));
     }
     let key = format!("SECRET_{}_VERSION", name.to_ascii_uppercase().replace('-', "_"));
     let comment = app.env.comments.get(&key).map(String::as_str).unwrap_or_default();
-    Ok(Planned { name, version, remote, recipe_for: how(comment)? })
+    Ok(PlannedSecret { name, version, remote, generator: parse_generator(comment)? })
 }
 
-fn how(comment: &str) -> Done<Recipe> {
+fn parse_generator(comment: &str) -> CommandResult<Generator> {
     let value = |key: &str| comment.split_whitespace().find_map(|word| word.strip_prefix(key)?.strip_prefix('='));
     if value("generate") == Some("false") {
-        return Ok(Recipe::ByHand);
+        return Ok(Generator::ByHand);
     }
     let length = value("length").map(|text| text.parse().map_err(|_| Fatal::new(format!("length={text} is no number"))));
     match (length.transpose()?, value("charset")) {
-        (None, None) => Ok(Recipe::Words),
+        (None, None) => Ok(Generator::Words),
         (length, charset) => {
-            Ok(Recipe::Random { length: length.unwrap_or(32), alphabet: alphabet(charset.unwrap_or("default"))? })
+            Ok(Generator::Random { length: length.unwrap_or(32), alphabet: alphabet(charset.unwrap_or("default"))? })
         }
     }
 }
 
-fn alphabet(charsets: &str) -> Done<String> {
+fn alphabet(charsets: &str) -> CommandResult<String> {
     const LETTERS: &str = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
     let one = |charset: &str| match charset {
         "default" | "alnum" => Ok(LETTERS),
@@ -104,101 +110,102 @@ fn alphabet(charsets: &str) -> Done<String> {
     charsets.split(',').map(one).collect()
 }
 
-fn random(count: usize) -> Done<Vec<u8>> {
+fn random(count: usize) -> CommandResult<Vec<u8>> {
     let mut bytes = vec![0; count];
     getrandom::fill(&mut bytes).map_err(|error| Fatal::new(error.to_string()))?;
     Ok(bytes)
 }
 
-fn value(how: &Recipe) -> Done<Option<String>> {
-    Ok(match how {
-        Recipe::ByHand => None,
-        Recipe::Words => {
-            // Words that can be spoken, each of three syllables.
+/// A new value; `None` for a secret that the user inserts.
+fn generate_value(generator: &Generator) -> CommandResult<Option<String>> {
+    Ok(match generator {
+        Generator::ByHand => None,
+        Generator::Words => {
+            // Each word has three syllables.
             let (consonants, vowels) = (b"bdfghjklmnprstvz", b"aeiou");
             let letter = |at: usize, byte: u8| {
                 let set: &[u8] = if at.is_multiple_of(2) { consonants } else { vowels };
                 char::from(set[usize::from(byte) % set.len()])
             };
             let word = || Ok(random(6)?.into_iter().enumerate().map(|(at, byte)| letter(at, byte)).collect::<String>());
-            Some((0..6).map(|_| word()).collect::<Done<Vec<_>>>()?.join("-"))
+            Some((0..6).map(|_| word()).collect::<CommandResult<Vec<_>>>()?.join("-"))
         }
-        Recipe::Random { length, alphabet } => {
+        Generator::Random { length, alphabet } => {
             let letters: Vec<char> = alphabet.chars().collect();
             Some(random(*length)?.into_iter().map(|byte| letters[usize::from(byte) % letters.len()]).collect())
         }
     })
 }
 
-/// Makes the values of all secrets that are not to be inserted by hand, stores them, and gives them back.
-pub(super) fn make(app: &App, planned: &[Planned]) -> Done<Vec<(String, String)>> {
-    let mut made = Vec::new();
+/// Generates and stores the values of all secrets that the user does not insert. Returns names and values.
+pub(super) fn create(app: &App, planned: &[PlannedSecret]) -> CommandResult<Vec<(String, String)>> {
+    let mut created = Vec::new();
     for secret in planned {
-        let Some(value) = value(&secret.recipe_for)? else { continue };
-        swarm::create_secret(&secret.remote, value.as_bytes()).map_err(|Fatal(why)| match why.contains("AlreadyExists") {
+        let Some(value) = generate_value(&secret.generator)? else { continue };
+        docker::create_secret(&secret.remote, value.as_bytes()).map_err(|Fatal(why)| match why.contains("AlreadyExists") {
             true => Fatal::new(format!("{} already exists on {}: {why}", secret.name, app.server)),
             false => Fatal(why),
         })?;
-        made.push((secret.name.clone(), value));
+        created.push((secret.name.clone(), value));
     }
-    Ok(made)
+    Ok(created)
 }
 
-fn generate(context: &Context, app: &App, wanted: Option<(String, String)>, machine: bool, chaos: bool) -> Done {
+fn generate(context: &Context, app: &App, wanted: Option<(String, String)>, machine: bool, chaos: bool) -> CommandResult {
     let mut all = planned(context, app, chaos)?;
     if let Some((name, version)) = wanted {
         if !all.iter().any(|secret| secret.name == name) {
             return Err(Fatal::new(format!("{name} doesn't exist in the env config?")));
         }
         let mut one = plan(app, name, version)?;
-        if one.recipe_for == Recipe::ByHand {
-            one.recipe_for = Recipe::Words;
+        if one.generator == Generator::ByHand {
+            one.generator = Generator::Words;
         }
         all = vec![one];
     }
-    let made = make(app, &all)?;
-    if made.is_empty() {
+    let created = create(app, &all)?;
+    if created.is_empty() {
         terminal::warn(format!("no secrets to generate for {}", app.name));
     }
     if machine {
-        let rows: Vec<_> = made.iter().map(|(name, value)| serde_json::json!({ "name": name, "value": value })).collect();
-        terminal::line(&serde_json::Value::from(rows).to_string());
+        let rows: Vec<_> = created.iter().map(|(name, value)| serde_json::json!({ "name": name, "value": value })).collect();
+        terminal::print_line(&serde_json::Value::from(rows).to_string());
         return Ok(());
     }
-    print(&made)
+    print_values(&created)
 }
 
-/// Shows generated values, as abra does, in clear.
-pub(super) fn print(made: &[(String, String)]) -> Done {
-    if made.is_empty() {
+/// Prints generated values in clear, as abra does.
+fn print_values(values: &[(String, String)]) -> CommandResult {
+    if values.is_empty() {
         return Ok(());
     }
-    let rows: Vec<Vec<String>> = made.iter().map(|(name, value)| vec![name.clone(), value.clone()]).collect();
-    terminal::table(&["NAME", "VALUE"], &rows)?;
+    let rows: Vec<Vec<String>> = values.iter().map(|(name, value)| vec![name.clone(), value.clone()]).collect();
+    terminal::print_table(&["NAME", "VALUE"], &rows)?;
     terminal::warn("these values will not be shown again, please save them somewhere safe");
     Ok(())
 }
 
-fn remove(context: &Context, app: &App, secret: Option<String>, all: bool, chaos: bool) -> Done {
+fn remove(context: &Context, app: &App, secret: Option<String>, all: bool, chaos: bool) -> CommandResult {
     if all == secret.is_some() {
         return Err(Fatal::new("missing argument [secret] or '--all', and not both"));
     }
     let planned = planned(context, app, chaos)?;
-    let stored = swarm::secrets(&app.stack())?;
+    let stored = docker::secrets(&app.stack())?;
     let wanted = planned.iter().filter(|planned| secret.as_ref().is_none_or(|name| *name == planned.name));
-    let there: Vec<&Planned> = wanted.filter(|planned| stored.contains(&planned.remote)).collect();
+    let there: Vec<&PlannedSecret> = wanted.filter(|planned| stored.contains(&planned.remote)).collect();
     if there.is_empty() {
         return Err(Fatal::new("no secrets to remove?"));
     }
     for secret in there {
-        swarm::remove_secret(&secret.remote)?;
+        docker::remove_secret(&secret.remote)?;
         terminal::info(format!("removed {} ({}) from server", secret.name, secret.version));
     }
     Ok(())
 }
 
-fn list(context: &Context, app: &App, machine: bool, chaos: bool) -> Done {
-    let stored = swarm::secrets(&app.stack())?;
+fn list(context: &Context, app: &App, machine: bool, chaos: bool) -> CommandResult {
+    let stored = docker::secrets(&app.stack())?;
     let planned = planned(context, app, chaos)?;
     let rows = planned.iter().map(|secret| {
         let there = stored.contains(&secret.remote).to_string();
@@ -209,14 +216,14 @@ fn list(context: &Context, app: &App, machine: bool, chaos: bool) -> Done {
         let keys = ["name", "version", "generated-name", "created-on-server"];
         let objects = rows.iter().map(|row| keys.iter().map(|key| key.to_string()).zip(row.clone().into_iter().map(Into::into)));
         let objects: Vec<serde_json::Map<String, serde_json::Value>> = objects.map(Iterator::collect).collect();
-        terminal::line(&serde_json::json!(objects).to_string());
+        terminal::print_line(&serde_json::json!(objects).to_string());
         return Ok(());
     }
     if rows.is_empty() {
         terminal::warn(format!("no secrets stored for {}", app.name));
         return Ok(());
     }
-    terminal::table(&["NAME", "VERSION", "GENERATED NAME", "CREATED ON SERVER"], &rows)
+    terminal::print_table(&["NAME", "VERSION", "GENERATED NAME", "CREATED ON SERVER"], &rows)
 }
 
 #[cfg(test)]
@@ -224,20 +231,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn comments_steer_the_value() {
-        assert_eq!(how("generate=false").unwrap(), Recipe::ByHand);
-        assert_eq!(how("").unwrap(), Recipe::Words);
-        assert_eq!(how("length=8 charset=hex").unwrap(), Recipe::Random { length: 8, alphabet: "0123456789abcdef".into() });
-        assert!(how("length=many").is_err());
-        assert!(how("charset=klingon").is_err());
+    fn comment_configures_the_generator() {
+        assert_eq!(parse_generator("generate=false").unwrap(), Generator::ByHand);
+        assert_eq!(parse_generator("").unwrap(), Generator::Words);
+        assert_eq!(
+            parse_generator("length=8 charset=hex").unwrap(),
+            Generator::Random { length: 8, alphabet: "0123456789abcdef".into() }
+        );
+        assert!(parse_generator("length=many").is_err());
+        assert!(parse_generator("charset=klingon").is_err());
     }
 
     #[test]
-    fn values_have_the_wanted_shape() {
-        let hex = value(&how("length=64 charset=hex").unwrap()).unwrap().unwrap();
+    fn generated_values_have_the_form_of_their_generator() {
+        let hex = generate_value(&parse_generator("length=64 charset=hex").unwrap()).unwrap().unwrap();
         assert!(hex.len() == 64 && hex.chars().all(|c| c.is_ascii_hexdigit()));
-        let words = value(&Recipe::Words).unwrap().unwrap();
+        let words = generate_value(&Generator::Words).unwrap().unwrap();
         assert_eq!(words.split('-').filter(|word| word.len() == 6).count(), 6);
-        assert_eq!(value(&Recipe::ByHand).unwrap(), None);
+        assert_eq!(generate_value(&Generator::ByHand).unwrap(), None);
     }
 }

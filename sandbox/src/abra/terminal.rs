@@ -1,27 +1,10 @@
-//! What the stand-in prints, and how it asks. Everything goes to standard output, fatal lines too, as with abra.
+//! Output and questions of the stand-in. Everything goes to standard output, fatal lines too, as in abra.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
-/// Why a command ends with exit code 1. The text is what follows `FATA`.
-#[derive(Debug)]
-pub(super) struct Fatal(pub(super) String);
+use super::error::{CommandResult, Fatal};
 
-impl Fatal {
-    pub(super) fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-}
-
-impl From<io::Error> for Fatal {
-    fn from(error: io::Error) -> Self {
-        Self(error.to_string())
-    }
-}
-
-/// A command of the stand-in ends well or with a fatal line.
-pub(super) type Done<T = ()> = Result<T, Fatal>;
-
-/// The four-letter levels of a log line.
+/// The level of a log line.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Level {
     Debug,
@@ -31,7 +14,8 @@ pub(super) enum Level {
 }
 
 impl Level {
-    fn word(self) -> (&'static str, u8) {
+    /// Its four letters and their colour, one of the 256 of a terminal.
+    fn label(self) -> (&'static str, u8) {
         match self {
             Level::Debug => ("DEBU", 63),
             Level::Info => ("INFO", 86),
@@ -41,32 +25,32 @@ impl Level {
     }
 }
 
-/// A log line; a text of several lines goes on in indented lines.
-pub(super) fn log(level: Level, text: &str) {
-    let (word, colour) = level.word();
+/// Prints a log line. The further lines of a text are indented.
+pub(super) fn print_log(level: Level, text: &str) {
+    let (label, colour) = level.label();
     let text = text.trim_end().replace('\n', "\n  ");
     let coloured = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     match coloured {
-        true => line(&format!("\x1b[1;38;5;{colour}m{word}\x1b[0m {text}")),
-        false => line(&format!("{word} {text}")),
+        true => print_line(&format!("\x1b[1;38;5;{colour}m{label}\x1b[0m {text}")),
+        false => print_line(&format!("{label} {text}")),
     }
 }
 
 pub(super) fn info(text: impl AsRef<str>) {
-    log(Level::Info, text.as_ref());
+    print_log(Level::Info, text.as_ref());
 }
 
 pub(super) fn warn(text: impl AsRef<str>) {
-    log(Level::Warn, text.as_ref());
+    print_log(Level::Warn, text.as_ref());
 }
 
-/// One line as it is. A reader that went away is no reason to stop half-way through a removal.
-pub(super) fn line(text: &str) {
+/// Prints a line. A closed output is ignored, so that a removal does not stop half-way.
+pub(super) fn print_line(text: &str) {
     let _ = writeln!(io::stdout(), "{text}");
 }
 
-/// Asks a question and reads one line. The question ends without a newline.
-pub(super) fn ask(question: &str) -> Done<String> {
+/// Prints a question without a newline and reads one line.
+pub(super) fn ask(question: &str) -> CommandResult<String> {
     let mut out = io::stdout();
     write!(out, "? {question} ")?;
     out.flush()?;
@@ -77,8 +61,8 @@ pub(super) fn ask(question: &str) -> Done<String> {
     }
 }
 
-/// Asks for a yes. `no_input` counts as one.
-pub(super) fn confirm(no_input: bool, question: &str) -> Done {
+/// Asks for a yes. `no_input` counts as yes.
+pub(super) fn confirm(no_input: bool, question: &str) -> CommandResult {
     if no_input {
         return Ok(());
     }
@@ -88,32 +72,32 @@ pub(super) fn confirm(no_input: bool, question: &str) -> Done {
     }
 }
 
-/// A table as wide as the terminal on standard input. Without a terminal there there is no width, and that is fatal.
-pub(super) fn table(headers: &[&str], rows: &[Vec<String>]) -> Done {
+/// Prints a table as wide as the terminal on standard input. Without a terminal it is fatal.
+pub(super) fn print_table(headers: &[&str], rows: &[Vec<String>]) -> CommandResult {
     let size = rustix::termios::tcgetwinsize(io::stdin()).map_err(|_| Fatal::new("inappropriate ioctl for device"))?;
-    for text in render(headers, rows, usize::from(size.ws_col)) {
-        line(&text);
+    for row in render_table(headers, rows, usize::from(size.ws_col)) {
+        print_line(&row);
     }
     Ok(())
 }
 
-/// The overview before something is done; needs no terminal.
-pub(super) fn overview(title: &str, rows: &[(&str, String)]) {
-    line(title);
+/// Prints the overview that precedes an action. It needs no terminal.
+pub(super) fn print_overview(title: &str, rows: &[(&str, String)]) {
+    print_line(title);
     let width = rows.iter().map(|(key, _)| key.chars().count()).max().unwrap_or(0);
     for (key, value) in rows {
-        line(&format!("  {key:width$}  {}", value.replace('\n', ", ")));
+        print_line(&format!("  {key:width$}  {}", value.replace('\n', ", ")));
     }
 }
 
-fn render(headers: &[&str], rows: &[Vec<String>], columns: usize) -> Vec<String> {
+fn render_table(headers: &[&str], rows: &[Vec<String>], columns: usize) -> Vec<String> {
     let mut widths: Vec<usize> = headers.iter().map(|header| header.chars().count()).collect();
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
     }
-    // A table wider than the terminal loses from its widest column, as abra's does.
+    // A table wider than the terminal loses characters from its widest column, as in abra.
     let frame = 3 * widths.len() + 1;
     while columns > 0 && widths.iter().sum::<usize>() + frame > columns {
         match widths.iter_mut().max() {
@@ -143,9 +127,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_table_is_squeezed_to_the_terminal() {
+    fn wide_table_is_cut_to_the_width_of_the_terminal() {
         let rows = vec![vec!["db".to_owned(), "a-very-long-name-of-a-volume".to_owned()]];
-        assert_eq!(render(&["NAME", "VOLUME"], &rows, 200)[3], "┃ db   ┃ a-very-long-name-of-a-volume ┃");
-        assert_eq!(render(&["NAME", "VOLUME"], &rows, 20)[3], "┃ db   ┃ a-very-l… ┃");
+        assert_eq!(render_table(&["NAME", "VOLUME"], &rows, 200)[3], "┃ db   ┃ a-very-long-name-of-a-volume ┃");
+        assert_eq!(render_table(&["NAME", "VOLUME"], &rows, 20)[3], "┃ db   ┃ a-very-l… ┃");
     }
 }

@@ -1,4 +1,4 @@
-//! `abra recipe lint`, and the lint that keeps a pinned deploy from happening.
+//! `abra recipe lint`, and the lint that precedes the deploy of a version.
 
 mod rules;
 
@@ -10,42 +10,43 @@ use super::{
     cli::Lint,
     compose::Compose,
     env::Env,
-    terminal::{self, Done, Fatal},
+    error::{CommandResult, Fatal},
+    terminal,
 };
 use rules::{RULES, Rule, Severity, State};
 
 /// The columns of the table.
 const HEADERS: [&str; 6] = ["ref", "rule", "severity", "satisfied", "skipped", "resolve"];
 
-/// What the rules look at.
+/// The input of the rules.
 #[derive(Debug)]
-struct Linted {
+struct LintInput {
     recipe: Recipe,
     sample: Env,
     compose: Compose,
 }
 
-pub(super) fn main(context: &Context, lint: &Lint) -> Done {
+pub(super) fn main(context: &Context, lint: &Lint) -> CommandResult {
     let recipe = context.recipe(&lint.recipe)?;
     if !lint.chaos {
         if !context.offline {
             recipe.fetch()?;
         }
-        recipe.on_its_branch()?;
+        recipe.check_out_default_branch()?;
     }
-    let linted = Linted::read(&recipe)?;
+    let linted = LintInput::read(&recipe)?;
     let shown = RULES.iter().filter(|rule| !lint.error || rule.severity == Severity::Error);
-    let rows: Vec<(&Rule, State)> = shown.map(|rule| Ok((rule, (rule.check)(&linted)?))).collect::<Done<_>>()?;
-    terminal::table(&HEADERS, &rows.iter().map(|(rule, state)| row(rule, *state)).collect::<Vec<_>>())?;
+    let rows: Vec<(&Rule, State)> = shown.map(|rule| Ok((rule, (rule.check)(&linted)?))).collect::<CommandResult<_>>()?;
+    terminal::print_table(&HEADERS, &rows.iter().map(|(rule, state)| row(rule, *state)).collect::<Vec<_>>())?;
     if rows.iter().any(|(rule, state)| rule.severity == Severity::Error && *state == State::Broken) {
         terminal::warn(format!("critical errors present in {} config", recipe.name));
     }
     Ok(())
 }
 
-/// Refuses a recipe that breaks an error rule as it is checked out.
-pub(super) fn refuse(recipe: &Recipe) -> Done {
-    let linted = Linted::read(recipe)?;
+/// Refuses a checkout that breaks an error rule.
+pub(super) fn ensure_no_errors(recipe: &Recipe) -> CommandResult {
+    let linted = LintInput::read(recipe)?;
     let mut broken = Vec::new();
     for rule in RULES.iter().filter(|rule| rule.severity == Severity::Error) {
         if (rule.check)(&linted)? == State::Broken {
@@ -67,9 +68,10 @@ fn row(rule: &Rule, state: State) -> Vec<String> {
     [rule.id, rule.name, rule.severity.word(), satisfied, skipped, rule.resolve].map(str::to_owned).into()
 }
 
-impl Linted {
-    /// All compose files at the top of the recipe, whatever `COMPOSE_FILE` says and git knows of them.
-    fn read(recipe: &Recipe) -> Done<Self> {
+impl LintInput {
+    /// Reads the sample and all compose files at the top of the recipe, including those that `COMPOSE_FILE` does not name and
+    /// that git does not track.
+    fn read(recipe: &Recipe) -> CommandResult<Self> {
         let invalid = |why: String| Fatal::new(format!("unable to validate recipe: {why}"));
         let sample = recipe.dir.join(".env.sample");
         let text = std::fs::read_to_string(&sample).map_err(|error| match error.kind() {
@@ -85,13 +87,13 @@ impl Linted {
     }
 }
 
-fn compose_files(recipe: &Recipe) -> Done<Vec<PathBuf>> {
+fn compose_files(recipe: &Recipe) -> CommandResult<Vec<PathBuf>> {
     let is_one = |path: &PathBuf| {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         name.starts_with("compose") && name.ends_with(".yml") && path.is_file()
     };
     let mut files: Vec<PathBuf> = std::fs::read_dir(&recipe.dir)?.flatten().map(|entry| entry.path()).filter(is_one).collect();
-    // The recipe's own file is the one that the others add to.
+    // The other files add to `compose.yml`.
     files.sort_by_key(|path| (!path.ends_with("compose.yml"), path.clone()));
     Ok(files)
 }

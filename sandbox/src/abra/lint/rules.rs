@@ -2,16 +2,16 @@
 //! has neither.
 
 use super::{
-    super::{env, terminal::Done},
-    Linted,
+    super::{env, error::CommandResult},
+    LintInput,
 };
 
-/// The version that compose files declare.
+/// The version that compose files must declare.
 const COMPOSE_VERSION: &str = "3.8";
-/// The longest name of a secret.
+/// The longest name of a secret, in characters.
 const SECRET_NAME: usize = 12;
 
-/// How much a broken rule matters.
+/// The severity of a broken rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Severity {
     Warn,
@@ -27,7 +27,7 @@ impl Severity {
     }
 }
 
-/// How a recipe stands to a rule.
+/// The result of a rule for a recipe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
     Holds,
@@ -35,20 +35,30 @@ pub(super) enum State {
     Skipped,
 }
 
-/// A rule with what it looks at.
+/// A rule.
 pub(super) struct Rule {
     pub(super) id: &'static str,
     pub(super) name: &'static str,
     pub(super) severity: Severity,
     pub(super) resolve: &'static str,
-    pub(super) check: fn(&Linted) -> Done<State>,
+    pub(super) check: fn(&LintInput) -> CommandResult<State>,
 }
 
-const fn warn(id: &'static str, name: &'static str, resolve: &'static str, check: fn(&Linted) -> Done<State>) -> Rule {
+const fn warn(
+    id: &'static str,
+    name: &'static str,
+    resolve: &'static str,
+    check: fn(&LintInput) -> CommandResult<State>,
+) -> Rule {
     Rule { id, name, severity: Severity::Warn, resolve, check }
 }
 
-const fn error(id: &'static str, name: &'static str, resolve: &'static str, check: fn(&Linted) -> Done<State>) -> Rule {
+const fn error(
+    id: &'static str,
+    name: &'static str,
+    resolve: &'static str,
+    check: fn(&LintInput) -> CommandResult<State>,
+) -> Rule {
     Rule { id, name, severity: Severity::Error, resolve, check }
 }
 
@@ -67,7 +77,7 @@ pub(super) const RULES: [Rule; 16] = [
         holds(images(linted).all(|image| tag(&image) != Some("latest")))
     }),
     warn("R005", "tags use semver-like format", "use semver-like tags", |linted| {
-        holds(images(linted).all(|image| tag(&image).is_some_and(like_semver)))
+        holds(images(linted).all(|image| tag(&image).is_some_and(is_like_semver)))
     }),
     warn("R006", "has published catalogue version", "publish a recipe version to the catalogue", skipped),
     warn("R007", "README.md metadata filled in", "fill out all the metadata", skipped),
@@ -75,12 +85,12 @@ pub(super) const RULES: [Rule; 16] = [
         holds(linted.recipe.dir.join(".env.sample").is_file())
     }),
     error("R009", "one service named 'app'", "name a service 'app'", |linted| holds(linted.compose.services().contains("app"))),
-    error("R010", "traefik routing enabled", "include \"traefik.enable=true\" deploy label", routed),
+    error("R010", "traefik routing enabled", "include \"traefik.enable=true\" deploy label", has_route),
     error("R011", "all services have images", "ensure \"image: ...\" set on all services", |linted| {
         let images = linted.compose.images();
         holds(linted.compose.services().iter().all(|service| images.contains_key(service)))
     }),
-    error("R012", "config versions are vendored", "vendor config versions in an abra.sh", vendored),
+    error("R012", "config versions are vendored", "vendor config versions in an abra.sh", config_versions_are_exported),
     warn("R013", "git.coopcloud.tech repo exists", "upload your recipe to git.coopcloud.tech", skipped),
     error("R014", "only annotated tags used for recipe version", "replace lightweight tag with annotated tag", |linted| {
         holds(linted.recipe.lightweight()?.is_empty())
@@ -91,17 +101,17 @@ pub(super) const RULES: [Rule; 16] = [
     warn("R016", "not known to the sandbox abra", "-", skipped),
 ];
 
-fn holds(holds: bool) -> Done<State> {
+fn holds(holds: bool) -> CommandResult<State> {
     Ok(if holds { State::Holds } else { State::Broken })
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "it is one of the rules")]
-fn skipped(_: &Linted) -> Done<State> {
+#[expect(clippy::unnecessary_wraps, reason = "the signature of a rule")]
+fn skipped(_: &LintInput) -> CommandResult<State> {
     Ok(State::Skipped)
 }
 
-/// Whether some service asks for a route, in a recipe that has a domain at all.
-fn routed(linted: &Linted) -> Done<State> {
+/// Whether a service asks for a route. Skipped without a domain.
+fn has_route(linted: &LintInput) -> CommandResult<State> {
     if linted.sample.get("DOMAIN").is_none() {
         return Ok(State::Skipped);
     }
@@ -110,15 +120,15 @@ fn routed(linted: &Linted) -> Done<State> {
     holds(linted.compose.services().into_iter().any(enabled))
 }
 
-/// Whether `abra.sh` exports each version that the name of a config ends with.
-fn vendored(linted: &Linted) -> Done<State> {
+/// Whether `abra.sh` exports every variable `…_VERSION` in the names of configs.
+fn config_versions_are_exported(linted: &LintInput) -> CommandResult<State> {
     let script = std::fs::read_to_string(linted.recipe.dir.join("abra.sh")).unwrap_or_default();
     let exported = env::exports(&script);
     let names = linted.compose.declared("configs").filter_map(|(_, body)| body.get("name")?.as_str());
     holds(names.flat_map(versions).all(|variable| exported.contains_key(variable)))
 }
 
-/// The variables `…_VERSION` that a name has in it.
+/// The variables `…_VERSION` in a name.
 fn versions(name: &str) -> impl Iterator<Item = &str> {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let variables = name.split('$').skip(1).map(move |after| {
@@ -128,21 +138,21 @@ fn versions(name: &str) -> impl Iterator<Item = &str> {
     variables.filter(|variable| variable.ends_with("_VERSION"))
 }
 
-/// The images of services that have one, variables filled in from the sample.
-fn images(linted: &Linted) -> impl Iterator<Item = String> {
+/// The images of services, with variables expanded from the sample.
+fn images(linted: &LintInput) -> impl Iterator<Item = String> {
     let values = &linted.sample.values;
     linted.compose.images().into_values().map(|image| env::expand(image, |name| values.get(name).cloned()))
 }
 
-/// The tag of an image; the port of a registry is none.
+/// The tag of an image. The port of a registry is not a tag.
 fn tag(image: &str) -> Option<&str> {
     let name = image.split('@').next()?;
     let last = name.rsplit('/').next()?;
     Some(last.split_once(':')?.1)
 }
 
-/// Whether a tag is one to three numbers, perhaps behind a `v`, and whatever follows them behind `-`, `+` or `_`.
-fn like_semver(tag: &str) -> bool {
+/// Whether a tag is one to three numbers, with an optional `v` before and an optional rest after `-`, `+` or `_`.
+fn is_like_semver(tag: &str) -> bool {
     let tag = tag.strip_prefix('v').unwrap_or(tag);
     let numbers = tag.split(['-', '+', '_']).next().unwrap_or_default();
     let parts: Vec<&str> = numbers.split('.').collect();
@@ -154,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tag_is_what_follows_the_last_colon_of_a_name() {
+    fn tag_follows_the_last_colon_of_the_name() {
         for (image, found, semver) in [
             ("nginx", None, false),
             ("nginx:1.29", Some("1.29"), true),
@@ -164,12 +174,12 @@ mod tests {
             ("nginx:1.2.3.4", Some("1.2.3.4"), false),
             ("nginx:12-bookworm", Some("12-bookworm"), true),
         ] {
-            assert_eq!((tag(image), tag(image).is_some_and(like_semver)), (found, semver), "{image}");
+            assert_eq!((tag(image), tag(image).is_some_and(is_like_semver)), (found, semver), "{image}");
         }
     }
 
     #[test]
-    fn the_versions_of_a_configs_name_are_found() {
+    fn version_variables_of_a_config_name_are_found() {
         for (name, found) in [
             ("${STACK_NAME}_motd_${MOTD_VERSION}", vec!["MOTD_VERSION"]),
             ("$STACK_NAME-$A_VERSION", vec!["A_VERSION"]),
@@ -181,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn every_rule_has_its_number() {
+    fn rules_are_numbered_in_order() {
         for (at, rule) in RULES.iter().enumerate() {
             assert_eq!(rule.id, format!("R{:03}", at + 1));
         }

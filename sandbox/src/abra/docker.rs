@@ -1,4 +1,4 @@
-//! The engine through its own command line: the stand-in knows nothing of the engine's API.
+//! The engine, by the command line of Docker. The stand-in does not use the engine's API.
 
 use std::{
     collections::BTreeMap,
@@ -7,24 +7,25 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use super::terminal::{Done, Fatal};
+use super::error::{CommandResult, Fatal};
 
-/// The label that `docker stack deploy` puts on all that it makes.
+/// The label of the stack, which `docker stack deploy` adds to its objects.
 const NAMESPACE: &str = "com.docker.stack.namespace";
 
 fn failed(what: &str, output: &Output) -> Fatal {
     let text = String::from_utf8_lossy(&output.stderr);
-    // What newer clients say of their own options is not abra's.
+    // Newer clients add a line about their own options, which abra does not have.
     let text: Vec<&str> = text.lines().filter(|line| !line.contains("--detach=false")).collect();
     let text = text.join("\n").trim().to_owned();
     Fatal::new(if text.is_empty() { format!("{what} failed") } else { text })
 }
 
-fn run(command: &mut Command) -> Done<Output> {
+fn run(command: &mut Command) -> CommandResult<Output> {
     command.output().map_err(|error| Fatal::new(format!("cannot run docker: {error}")))
 }
 
-fn docker(args: &[&str]) -> Done<String> {
+/// Runs a command of Docker and returns its standard output.
+fn docker(args: &[&str]) -> CommandResult<String> {
     let output = run(Command::new("docker").args(args).stdin(Stdio::null()))?;
     match output.status.success() {
         true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
@@ -32,33 +33,34 @@ fn docker(args: &[&str]) -> Done<String> {
     }
 }
 
-fn names(args: &[&str]) -> Done<Vec<String>> {
+/// The lines of a command of Docker.
+fn names(args: &[&str]) -> CommandResult<Vec<String>> {
     Ok(docker(args)?.lines().map(str::to_owned).collect())
 }
 
 /// The full names of a stack's services.
-pub(super) fn services(stack: &str) -> Done<Vec<String>> {
+pub(super) fn services(stack: &str) -> CommandResult<Vec<String>> {
     names(&["service", "ls", "--filter", &format!("label={NAMESPACE}={stack}"), "--format", "{{.Name}}"])
 }
 
 /// The names of all stacks.
-pub(super) fn stacks() -> Done<Vec<String>> {
+pub(super) fn stacks() -> CommandResult<Vec<String>> {
     names(&["stack", "ls", "--format", "{{.Name}}"])
 }
 
-/// Running and wanted tasks of each service of a stack, as `1/1`.
-pub(super) fn replicas(stack: &str) -> Done<Vec<(String, String)>> {
+/// The number of running and wanted tasks of each service of a stack, such as `1/1`.
+pub(super) fn replicas(stack: &str) -> CommandResult<Vec<(String, String)>> {
     let lines = names(&["stack", "services", stack, "--format", "{{.Name}} {{.Replicas}}"])?;
     Ok(lines.iter().filter_map(|line| line.split_once(' ')).map(|(name, count)| (name.to_owned(), count.to_owned())).collect())
 }
 
-/// The labels of a service; none when there is no such service.
+/// The labels of a service; empty without such a service.
 pub(super) fn labels(service: &str) -> BTreeMap<String, String> {
     let text = docker(&["service", "inspect", service, "--format", "{{json .Spec.Labels}}"]).unwrap_or_default();
     serde_json::from_str(&text).unwrap_or_default()
 }
 
-/// The newest container of a service as `docker ps` shows it.
+/// A container, as `docker ps` shows it.
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(super) struct Container {
@@ -69,25 +71,34 @@ pub(super) struct Container {
     pub(super) status: String,
 }
 
-pub(super) fn container(service: &str) -> Done<Option<Container>> {
+impl Container {
+    /// A container with `text` in every field.
+    pub(super) fn filled_with(text: &str) -> Self {
+        let [running_for, image, ports, state, status] = [(); 5].map(|()| text.to_owned());
+        Self { running_for, image, ports, state, status }
+    }
+}
+
+/// The newest running container of a service.
+pub(super) fn newest_container(service: &str) -> CommandResult<Option<Container>> {
     let filter = format!("label=com.docker.swarm.service.name={service}");
     let text = docker(&["ps", "--filter", &filter, "--format", "{{json .}}"])?;
     Ok(text.lines().next().and_then(|line| serde_json::from_str(line).ok()))
 }
 
 /// The names of the services with a label, `key=value`.
-pub(super) fn labelled(label: &str) -> Done<Vec<String>> {
+pub(super) fn services_with_label(label: &str) -> CommandResult<Vec<String>> {
     names(&["service", "ls", "--filter", &format!("label={label}"), "--format", "{{.Name}}"])
 }
 
-/// The id of the newest container of a service that runs.
-pub(super) fn running(service: &str) -> Done<Option<String>> {
+/// The id of the newest running container of a service.
+pub(super) fn running_container(service: &str) -> CommandResult<Option<String>> {
     let filter = format!("label=com.docker.swarm.service.name={service}");
     Ok(names(&["ps", "--filter", &filter, "--format", "{{.ID}}"])?.into_iter().next())
 }
 
-/// Runs a command in a container, on the terminal that this process has. The code that it ended with.
-pub(super) fn exec(container: &str, env: &[String], argv: &[&str]) -> Done<Option<i32>> {
+/// Runs a command in a container, on the terminal of this process. Returns its exit code; `None` after a signal.
+pub(super) fn exec(container: &str, env: &[String], argv: &[&str]) -> CommandResult<Option<i32>> {
     let mut command = Command::new("docker");
     command.args(["exec", "--interactive", "--tty"]);
     for pair in env {
@@ -98,32 +109,32 @@ pub(super) fn exec(container: &str, env: &[String], argv: &[&str]) -> Done<Optio
 }
 
 /// Copies a file into a container.
-pub(super) fn copy_in(container: &str, source: &Path, path: &str) -> Done {
+pub(super) fn copy_in(container: &str, source: &Path, path: &str) -> CommandResult {
     docker(&["cp", &source.to_string_lossy(), &format!("{container}:{path}")]).map(drop)
 }
 
 /// Copies a file out of a container.
-pub(super) fn copy_out(container: &str, path: &str, target: &Path) -> Done {
+pub(super) fn copy_out(container: &str, path: &str, target: &Path) -> CommandResult {
     docker(&["cp", &format!("{container}:{path}"), &target.to_string_lossy()]).map(drop)
 }
 
 /// The names of a stack's volumes.
-pub(super) fn volumes(stack: &str) -> Done<Vec<String>> {
+pub(super) fn volumes(stack: &str) -> CommandResult<Vec<String>> {
     names(&["volume", "ls", "--filter", &format!("label={NAMESPACE}={stack}"), "--format", "{{.Name}}"])
 }
 
-pub(super) fn remove_volume(name: &str) -> Done {
+pub(super) fn remove_volume(name: &str) -> CommandResult {
     docker(&["volume", "rm", name]).map(drop)
 }
 
-/// The names of the secrets that bear a stack's name; abra's have no label.
-pub(super) fn secrets(stack: &str) -> Done<Vec<String>> {
+/// The names of a stack's secrets. abra's secrets have no label, so the prefix of the name decides.
+pub(super) fn secrets(stack: &str) -> CommandResult<Vec<String>> {
     let all = names(&["secret", "ls", "--format", "{{.Name}}"])?;
     let prefix = format!("{stack}_");
     Ok(all.into_iter().filter(|name| name.starts_with(&prefix)).collect())
 }
 
-pub(super) fn create_secret(name: &str, value: &[u8]) -> Done {
+pub(super) fn create_secret(name: &str, value: &[u8]) -> CommandResult {
     let command = &mut Command::new("docker");
     let mut child = command
         .args(["secret", "create", name, "-"])
@@ -139,12 +150,13 @@ pub(super) fn create_secret(name: &str, value: &[u8]) -> Done {
     if output.status.success() { Ok(()) } else { Err(failed("secret create", &output)) }
 }
 
-pub(super) fn remove_secret(name: &str) -> Done {
+pub(super) fn remove_secret(name: &str) -> CommandResult {
     docker(&["secret", "rm", name]).map(drop)
 }
 
-/// `docker stack deploy` of `files`, with `env` as all that their variables can mean.
-pub(super) fn deploy(stack: &str, files: &[&Path], env: &BTreeMap<String, String>, resolve: bool) -> Done<String> {
+/// `docker stack deploy` of `files`, with the variables `env` only. Returns its output. `resolve` asks the registry for the
+/// digests of images.
+pub(super) fn deploy(stack: &str, files: &[&Path], env: &BTreeMap<String, String>, resolve: bool) -> CommandResult<String> {
     let mut command = Command::new("docker");
     let path = std::env::var_os("PATH").unwrap_or_default();
     let home = std::env::var_os("HOME").unwrap_or_default();
@@ -160,8 +172,8 @@ pub(super) fn deploy(stack: &str, files: &[&Path], env: &BTreeMap<String, String
     }
 }
 
-/// Asks for the removal of a stack and does not wait for it. A network that something else still uses stays, with a warning.
-pub(super) fn remove_stack(stack: &str) -> Done {
+/// Asks for the removal of a stack and does not wait for it. A network in use stays, with a warning.
+pub(super) fn remove_stack(stack: &str) -> CommandResult {
     let output = run(Command::new("docker").args(["stack", "rm", stack]).stdin(Stdio::null()))?;
     let errors = String::from_utf8_lossy(&output.stderr);
     let serious = errors.lines().filter(|line| !line.contains("network") && !line.contains("Failed to remove some resources"));
