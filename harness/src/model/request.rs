@@ -1,4 +1,4 @@
-//! What somebody asked for.
+//! The request: what a run is asked to do.
 
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
@@ -11,67 +11,72 @@ use super::{
     pack::{Pack, TestName},
 };
 
-/// One request: a recipe and how far to take it.
+/// One request: a recipe, and which tiers to run on it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Request {
     /// The recipe.
     pub recipe: RecipeName,
     /// Where its files come from.
     pub source: Source,
-    /// The tiers that the verdict will speak of.
+    /// The requested tiers. The verdict is about these.
     pub tiers: BTreeSet<Tier>,
-    /// The tag, branch or commit to upgrade from, when somebody chose one.
+    /// The tag, branch or commit to upgrade from; absent for the default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<String>,
-    /// What is tried beyond the tiers, or left out of them.
+    /// Additions to and omissions from the tiers.
     #[serde(default)]
     pub extent: Extent,
-    /// Which custom tests are run, and how often one that fails is tried.
+    /// Selection of custom tests, and their retries.
     #[serde(default, skip_serializing_if = "Tests::are_usual")]
     pub tests: Tests,
-    /// The longest that the run may take before it is ended and swept.
+    /// The maximum duration of the run. Then the run is cancelled and cleaned up.
     pub deadline: Duration,
-    /// The host file that was named, so that the run can be repeated; absent when the host was found without.
+    /// The host file from the command line, needed to repeat the run; absent without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_file: Option<PathBuf>,
-    /// What an author asks for beside the tiers.
+    /// Options for authors of tests.
     #[serde(default)]
     pub authoring: Authoring,
-    /// The folder of recipes that were fetched before, when the network is not to be used for the recipe.
+    /// The folder of cached recipes; present when the run must not fetch the recipe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offline: Option<PathBuf>,
 }
 
+/// The tiers that run when the request names none, besides the custom tier: see [`Request::with_custom_tier_by_default`].
+pub const DEFAULT_TIERS: [Tier; 4] = [Tier::Install, Tier::Upgrade, Tier::Backup, Tier::Restore];
+
 impl Request {
-    /// The same request once it is known what the pack has: the custom tier is among the usual ones where there are custom tests.
+    /// The same request, with the custom tier where no tiers were named and the pack has custom tests. This alone decides whether the
+    /// custom tier runs by default; tests of the recipe's own repository are found only after the request was made.
     #[must_use]
-    pub fn knowing(&self, pack: &Pack) -> Self {
+    pub fn with_custom_tier_by_default(&self, pack: &Pack) -> Self {
         let mut request = self.clone();
-        if request.authoring.usual && !pack.tests.is_empty() {
+        if request.authoring.default_tiers && !pack.tests.is_empty() {
             request.tiers.insert(Tier::Custom);
         }
         request
     }
 }
 
-/// What the author of tests asks for: tests from outside of the tree, and an app that outlives its run.
+/// Options for authors of tests: tests from outside the packs, and apps that outlive their run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Authoring {
     /// Whether no tiers were named: then the custom tier is among them where tests are found.
-    pub usual: bool,
-    /// A folder with executables that are custom tests.
+    #[serde(alias = "usual")]
+    pub default_tiers: bool,
+    /// A folder of executables to run as custom tests.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub folder: Option<PathBuf>,
-    /// Whether executables of the recipe's own repository are run although the host file does not allow it.
+    /// Whether executables of the recipe's own repository run although the host file does not allow it.
     pub trusted: bool,
-    /// How long the app is kept after the run; not at all when absent.
+    /// How long the app is kept after the run; absent when it is removed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep: Option<Duration>,
-    /// The kept app that the tests are run on, instead of one that the run deploys.
+    /// The kept app to run the tests on, instead of a new app.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attach: Option<Attach>,
-    /// The files whose tests are run, where not all of them are; only on a kept app.
+    /// The files whose tests run; absent for all files. Only on a kept app.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub files: BTreeSet<String>,
 }
@@ -85,41 +90,41 @@ pub struct Attach {
     pub run: RunId,
 }
 
-/// How long an app is kept unless it is said.
+/// The default duration of a kept app.
 pub const DEFAULT_KEEP: Duration = Duration::from_secs(3600);
-/// The longest that an app is kept.
+/// The maximum duration of a kept app.
 pub const LONGEST_KEEP: Duration = Duration::from_secs(86_400);
 
-/// What is tried beyond the tiers, or left out of them.
+/// Additions to and omissions from the tiers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Extent {
-    /// Whether the app is removed with all its data, made anew and restored.
+    /// Whether the app is removed with all its data, then restored into a fresh app.
     pub disaster: bool,
-    /// Whether head is deployed again, started again, removed and installed again, and every combination of its files resolved.
+    /// Whether head is redeployed, restarted, removed and reinstalled, and every documented combination of its compose files resolved.
     pub thorough: bool,
-    /// Whether nothing is planted into the app's data, so that nothing can be said of it either.
+    /// Whether no canaries are seeded. Then data is not verified.
     pub no_canaries: bool,
 }
 
-/// How often a custom test that failed is tried again unless somebody said otherwise.
+/// The default number of retries of a failed custom test.
 pub const USUAL_RETRIES: u32 = 1;
 
-/// Which custom tests are run, and how often one that fails is tried.
+/// Selection of custom tests, and their retries.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Tests {
-    /// Parts of the names of those that are run; all are when there are none.
+    /// Substrings of the names of the tests to run; empty for all tests.
     pub names: Vec<String>,
-    /// Parts of the names of those that are not run.
+    /// Substrings of the names of the tests to leave out.
     pub skip: Vec<String>,
-    /// Whether these are whole names and not parts of them.
+    /// Whether both lists hold whole names instead of substrings.
     pub exact: bool,
-    /// The only ones that are run, because they did not pass in the run before; absent when that was not asked for.
+    /// The tests that did not pass in the previous run, which are the only ones to run; absent without `--failed`.
     pub failed: Option<BTreeSet<TestName>>,
-    /// How often one that failed is tried again.
+    /// The number of retries of a failed test.
     pub retries: u32,
-    /// Whether one that passed only when it was tried again counts as failed.
+    /// Whether a test that passes only on a retry counts as failed.
     pub fail_on_flaky: bool,
 }
 
@@ -131,18 +136,18 @@ impl Default for Tests {
 }
 
 impl Tests {
-    /// Whether nobody said anything about them.
+    /// Whether all fields have their defaults.
     pub fn are_usual(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Whether there is a choice among the tests. A run with one says nothing of all of them, whichever it took.
+    /// Whether filters are set. A filtered run never proves the custom tier.
     pub fn choose(&self) -> bool {
         !self.names.is_empty() || !self.skip.is_empty() || self.failed.is_some()
     }
 
-    /// Why a test is not run, when the choice leaves it out; else nothing. As libtest has it, a name is left out by any part of `skip`,
-    /// and taken by any part of `names`.
+    /// The reason why the filters leave a test out; absent when they select it. As in libtest, any match in `skip` leaves a test out, and
+    /// any match in `names` selects it.
     pub fn leave_out(&self, test: &TestName) -> Option<String> {
         let fits = |part: &String| if self.exact { test.as_str() == part } else { test.as_str().contains(part.as_str()) };
         if let Some(part) = self.skip.iter().find(|part| fits(part)) {
@@ -156,19 +161,19 @@ impl Tests {
     }
 }
 
-/// The longest that a run may take unless it was told otherwise.
+/// The default maximum duration of a run.
 pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(1800);
 
-/// Where the recipe's files come from.
+/// The source of the recipe's files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "source", rename_all = "kebab-case")]
 pub enum Source {
-    /// The recipe that abra knows by this name, at a tag, branch or commit; without one at its newest version.
+    /// The recipe of this name in abra's catalogue, at a tag, branch or commit; by default at its newest version.
     Catalogue {
         /// The tag, branch or commit.
         at: Option<String>,
     },
-    /// A folder of the user's, with its uncommitted changes.
+    /// A local folder, with its uncommitted changes.
     Folder {
         /// The folder.
         path: PathBuf,

@@ -13,7 +13,7 @@ use crate::{
     model::{
         host::Host,
         names::{Domain, RunId, ServiceName, TaskId},
-        outcome::{Cause, Failure, Gap, Outcome, Subject, Tier},
+        outcome::{Cause, Failure, Gap, Outcome, Subject},
         request::Request,
         time::{Mono, Wall},
     },
@@ -285,9 +285,9 @@ pub fn fold(mut state: RunState, event: &Event) -> RunState {
         }
         Kind::Queued { .. } | Kind::Admitted { .. } => {}
         Kind::Planned { plan } => {
-            // Tests that only the recipe's repository knew of are found after the request was made, and the verdict speaks of them.
-            if let Some(begun) = state.begun.as_mut().filter(|begun| begun.request.authoring.usual && plan.has_custom_tests()) {
-                begun.request.tiers.insert(Tier::Custom);
+            // The recipe's repository may have custom tests that were not known when the request was made.
+            if let Some(begun) = &mut state.begun {
+                begun.request = begun.request.with_custom_tier_by_default(&plan.pack);
             }
             state.plan = Some(plan);
         }

@@ -1,41 +1,52 @@
-//! The plan of a run on an app that another run keeps: its custom tests, and nothing that deploys or removes an app.
+//! The plan of a run on a kept app: its custom tests, and nothing that deploys or removes an app.
 
+use std::collections::BTreeMap;
+
+use super::{
+    Class, OnFail, Plan, Step, budgets,
+    sequence::{Sequence, clean_up, planned},
+    step_ids,
+};
 use crate::model::{
+    head::Head,
     outcome::{SkipReason, Tier},
     pack::{Pack, TestName},
+    refusal::Refusal,
     request::Request,
 };
-use {
-    super::{
-        Class, OnFail, Plan, Planned, Step,
-        tiers::{CUSTOM_BUDGET, HTTP_BUDGET, clean_up, planned},
-    },
-    crate::model::head::Head,
-};
 
-/// The plan for the kept app `head`: an answer of it, and the custom tests of `pack`, of all files or of those that the request names.
-pub fn attached(request: &Request, head: Head, pack: Pack) -> Plan {
-    let mut skips: std::collections::BTreeMap<Tier, SkipReason> =
+/// The plan for the kept app `head`: an HTTP answer of it, and the custom tests of `pack`, of all files or of those that the request names.
+///
+/// # Errors
+/// Only by a defect of taster.
+pub fn attached(request: &Request, head: Head, pack: Pack) -> Result<Plan, Refusal> {
+    let mut skips: BTreeMap<Tier, SkipReason> =
         Tier::ALL.into_iter().filter(|tier| *tier != Tier::Custom).map(|tier| (tier, SkipReason::NotAsked)).collect();
-    let files = &request.authoring.files;
     let tier = Class::Tier(Tier::Custom);
-    let mut steps: Vec<Planned> = Vec::new();
+    let mut steps = Sequence::default();
     if let Some(because) = pack.not_applicable(Tier::Custom.name()) {
         skips.insert(Tier::Custom, SkipReason::NotApplicable { because: because.to_owned() });
     } else {
-        let tests = pack.tests.iter().filter(|test| files.is_empty() || files.contains(&test.file)).map(|test| &test.name);
-        let checks = pack.hooks.checks.iter().filter(|(tier, _)| *tier == Tier::Custom && files.is_empty());
-        let functions: Vec<&TestName> = tests.chain(checks.map(|(_, name)| name)).collect();
-        if !functions.is_empty() {
-            steps.push(planned("http", Step::Http, &[], tier, HTTP_BUDGET, OnFail::EndTiers));
-        }
-        for test in functions {
-            let before = steps.last().map_or_else(String::new, |planned| planned.id.0.clone());
+        let mut before = step_ids::HTTP;
+        for test in functions(request, &pack) {
+            if steps.last().is_none() {
+                steps.push(planned(step_ids::HTTP, Step::Http, &[], tier, budgets::HTTP, OnFail::EndTiers));
+            }
             let step = Step::Custom { test: test.clone() };
-            steps.push(planned(test.as_str(), step, &[&before], tier, CUSTOM_BUDGET, OnFail::Continue));
+            steps.push(planned(test.as_str(), step, &[before], tier, budgets::CUSTOM, OnFail::Continue));
+            before = test.as_str();
         }
     }
-    let last = steps.last().map(|planned| planned.id.0.clone());
+    let last = steps.last().map(|id| id.0.clone());
     steps.extend(clean_up(&last.iter().map(String::as_str).collect::<Vec<_>>()));
-    Plan { head: Some(head), steps, skips, pack: Box::new(pack), ..Plan::default() }
+    let steps = steps.finish()?;
+    Ok(Plan { head: Some(head), steps, skips, pack: Box::new(pack), ..Plan::default() })
+}
+
+/// The custom tests, and the checks of tier custom where all files are run.
+fn functions<'a>(request: &'a Request, pack: &'a Pack) -> Vec<&'a TestName> {
+    let files = &request.authoring.files;
+    let tests = pack.tests.iter().filter(|test| files.is_empty() || files.contains(&test.file)).map(|test| &test.name);
+    let checks = pack.hooks.checks.iter().filter(|(tier, _)| *tier == Tier::Custom && files.is_empty());
+    tests.chain(checks.map(|(_, name)| name)).collect()
 }

@@ -1,10 +1,15 @@
-//! The plan of a run: which steps, in which order, with which budgets. Pure.
+//! The plan of a run: which steps, in which order, with which budgets.
+//!
+//! A plan is data, and the engine performs it. Which tier needs which steps is decided in `tiers`; the names of steps are [`step_ids`].
 
 mod attached;
-mod beyond;
+mod budgets;
+mod extent;
+mod pack;
+mod sequence;
+pub mod step_ids;
 mod tiers;
 
-use crate::model::{head::Head, refusal::Refusal};
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 use schemars::JsonSchema;
@@ -12,8 +17,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     model::{
+        head::Head,
         outcome::{SkipReason, Subject, Tier},
         pack::{Pack, TestName},
+        refusal::Refusal,
     },
     pure::{
         host::preflight::Needs,
@@ -22,7 +29,8 @@ use crate::{
 };
 
 pub use attached::attached;
-use tiers::clean_up;
+use sequence::clean_up;
+pub use sequence::{Sequence, UnknownStep};
 pub use tiers::plan;
 
 /// The name of a step in its plan: `deploy`.
@@ -242,11 +250,6 @@ impl Plan {
     /// Whether base is installed first and replaced by head.
     pub fn upgrades(&self) -> bool {
         self.steps.iter().any(|planned| planned.step.upgrades())
-    }
-
-    /// Whether custom tests are among its steps.
-    pub fn has_custom_tests(&self) -> bool {
-        self.steps.iter().any(|planned| planned.class == Class::Tier(Tier::Custom))
     }
 
     /// The step with this name.
