@@ -12,7 +12,7 @@ use harness::{
         names::RecipeName,
         outcome::Tier,
         pack::{Pack, TestName},
-        request::{Attach, Authoring, DEFAULT_DEADLINE, Extent, LONGEST_KEEP, Request, Source, Tests, USUAL_RETRIES},
+        request::{Attach, Authoring, DEFAULT_DEADLINE, DEFAULT_TIERS, Extent, LONGEST_KEEP, Request, Source, Tests, USUAL_RETRIES},
         settings::closest,
     },
     pure::run::facts::recipe::missing,
@@ -20,9 +20,6 @@ use harness::{
 use sandbox::home::Home;
 
 use crate::{env::Env, error::CommandError, history};
-
-/// The tiers that are run when none are named, besides the custom tier of a recipe that has custom tests.
-const USUAL: [Tier; 4] = [Tier::Install, Tier::Upgrade, Tier::Backup, Tier::Restore];
 
 /// What is asked for.
 #[derive(Debug, clap::Args)]
@@ -160,13 +157,10 @@ impl RunArgs {
         let fetched = fetched(env, sandbox);
         let offline = self.offline.then(|| fetched_before(&recipe, &source, fetched)).transpose()?;
         let host_file = host_file(env, self.host.as_deref());
-        let custom = (!pack.tests.is_empty()).then_some(Tier::Custom);
-        let mut tiers: BTreeSet<Tier> = match self.tiers.is_empty() {
-            true => USUAL.into_iter().chain(custom).collect(),
-            false => self.tiers.iter().copied().collect(),
-        };
+        let default_tiers = self.tiers.is_empty();
+        let mut tiers: BTreeSet<Tier> = if default_tiers { DEFAULT_TIERS.into() } else { self.tiers.iter().copied().collect() };
         let authoring = Authoring {
-            usual: self.tiers.is_empty(),
+            default_tiers,
             folder: self.folder()?,
             trusted: self.trust_tests,
             keep: self.keep,
@@ -186,24 +180,25 @@ impl RunArgs {
             return Err(CommandError::usage("--disaster restores what was backed up, and --tiers leaves the restore out")
                 .remedy("leave one of them out"));
         }
-        let tests = self.tests(env, &recipe, pack)?;
-        if tests.choose() && !tiers.contains(&Tier::Custom) {
-            return Err(
-                CommandError::usage("custom tests are chosen, and --tiers leaves them out").remedy("leave one of them out")
-            );
-        }
-        Ok(Request {
+        let request = Request {
+            tests: self.tests(env, &recipe, pack)?,
             recipe,
             source,
             tiers,
             base: self.base,
             extent: Extent { disaster: self.disaster, thorough: self.thorough, no_canaries: self.no_canaries },
-            tests,
             deadline: Duration::from_secs(self.deadline),
             host_file,
             offline,
             authoring,
-        })
+        }
+        .with_custom_tier_by_default(pack);
+        if request.tests.choose() && !request.tiers.contains(&Tier::Custom) {
+            return Err(
+                CommandError::usage("custom tests are chosen, and --tiers leaves them out").remedy("leave one of them out")
+            );
+        }
+        Ok(request)
     }
 
     /// Which custom tests are run. A choice that takes none of the pack's is refused, for it would prove nothing.

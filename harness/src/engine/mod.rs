@@ -113,7 +113,7 @@ pub async fn attach(attached: &Attached, run: Run<'_>) -> RunState {
     let given = Given { request: &request, host: &host, pack: &pack, history: None };
     let ready = async |found: &Found| {
         let pack = facts::attached::gather(attached, given, ports, log, folder, found).await?;
-        let plan = plan::attached(&request, attached.head.clone(), pack.clone());
+        let plan = plan::attached(&request, attached.head.clone(), pack.clone())?;
         Ok(Ready { plan, tree: Tree::default(), before: None, pack })
     };
     // The app's own run has told of what vanished.
@@ -194,7 +194,7 @@ async fn conduct(
         unseen: Cell::default(),
     };
     log.record(Kind::Planned { plan: plan.clone() });
-    say_of_the_pack(&plan, &request.knowing(&plan.pack), log);
+    say_of_the_pack(&plan, &request.with_custom_tier_by_default(&plan.pack), log);
     say_what_vanished(&plan, request, known, log);
     perform(&plan, &context, &mut signals, &mut losses, deadline.as_mut()).await;
     log.record(Kind::RunFinished);

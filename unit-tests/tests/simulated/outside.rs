@@ -63,7 +63,7 @@ fn host(scripts: Vec<(&'static str, FileKind, i32)>) -> SimHost {
 }
 
 fn usual() -> Request {
-    Request { authoring: Authoring { usual: true, ..Authoring::default() }, ..request(&[Tier::Install]) }
+    Request { authoring: Authoring { default_tiers: true, ..Authoring::default() }, ..request(&[Tier::Install]) }
 }
 
 fn statuses(told: &RunOutcome) -> BTreeMap<&str, Status> {
@@ -91,7 +91,7 @@ fn an_executable_is_a_test_of_the_custom_tier() {
 
 #[test]
 fn one_word_on_the_command_line_trusts_too_and_tiers_that_are_named_are_kept_to() {
-    let trusted = Authoring { usual: true, trusted: true, ..Authoring::default() };
+    let trusted = Authoring { default_tiers: true, trusted: true, ..Authoring::default() };
     let request = Request { authoring: trusted, ..request(&[Tier::Install]) };
     let scripts = || host(vec![("tests/a.sh", FileKind::Executable, 0)]);
     assert_eq!(asked(scripts(), ZONE, request, None).colour, Green);
