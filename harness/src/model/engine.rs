@@ -1,4 +1,4 @@
-//! What an engine and its Swarm say of themselves, and how they fail to answer.
+//! Properties of an engine and its Swarm, and the errors of calls to it.
 
 use std::{collections::BTreeSet, fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -7,16 +7,16 @@ use serde::{Deserialize, Serialize};
 
 use super::{names::EngineId, time::Wall};
 
-/// What an engine says of itself.
+/// Properties of an engine, by its own API.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Engine {
     /// Its version: `20.10.24`.
     pub version: String,
-    /// The newest API version that it speaks: `1.41`.
+    /// The newest API version that it supports: `1.41`.
     pub api: String,
     /// The id of the Swarm that it manages; absent when it is not a manager of one.
     pub swarm: Option<EngineId>,
-    /// Whether it is part of a Swarm without managing it.
+    /// Whether it is a worker of a Swarm.
     pub worker: bool,
     /// Whether it runs without root, and so has no overlay networks.
     pub rootless: bool,
@@ -24,7 +24,7 @@ pub struct Engine {
     pub machine: String,
     /// That machine's kernel release.
     pub kernel: String,
-    /// That machine's whole memory in bytes, when the engine says it.
+    /// That machine's total memory in bytes; absent when the engine does not report it.
     pub memory: Option<u64>,
     /// The folder in which it keeps images and volumes.
     pub root: PathBuf,
@@ -34,7 +34,7 @@ pub struct Engine {
     pub clock: Option<Wall>,
 }
 
-/// What of a Swarm can run out.
+/// Resources of a Swarm that can run out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Room {
     /// The address pools that new overlay networks get their subnets from, as `10.0.0.0/8`.
@@ -45,13 +45,13 @@ pub struct Room {
     pub subnets: Vec<String>,
     /// The subnet of the network `proxy`, and how many of its addresses are in use; absent without such a network.
     pub proxy: Option<(String, u64)>,
-    /// The published ports that are taken.
+    /// The published ports in use.
     pub ports: BTreeSet<Taken>,
-    /// A service address that can be tried from within the network of a process of the engine's machine.
+    /// A service address to try from within the network of a process on the engine's machine.
     pub address: Option<ServiceAddress>,
 }
 
-/// A published port that is taken.
+/// A published port in use.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Taken {
     /// The port.
@@ -65,22 +65,22 @@ pub struct Taken {
 pub struct ServiceAddress {
     /// The service.
     pub service: String,
-    /// Its virtual address with a port on which its tasks listen.
+    /// Its virtual address with a port that its tasks listen on.
     pub at: SocketAddr,
-    /// A process in a network that both are on.
+    /// A process whose network namespace reaches that address.
     pub from: i32,
 }
 
-/// Why the engine could not be asked.
+/// Why a call to the engine failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SwarmError {
-    /// Nothing listens on its socket.
+    /// No process listens on its socket.
     #[error("no engine answers at {socket}")]
     Absent {
         /// The socket.
         socket: String,
     },
-    /// We may not use its socket.
+    /// The user has no permission to use its socket.
     #[error("no permission to use the engine at {socket}")]
     NotPermitted {
         /// The socket.
@@ -91,10 +91,10 @@ pub enum SwarmError {
     Silent {
         /// The call.
         call: String,
-        /// How long it was waited for.
+        /// The time-out.
         after: Duration,
     },
-    /// The object is in use by something else (HTTP 409), or its precondition does not hold yet.
+    /// The object is in use (HTTP 409), or a precondition does not hold yet.
     #[error("the engine refuses {call}: {message}")]
     Refused {
         /// The call.
@@ -102,7 +102,7 @@ pub enum SwarmError {
         /// The engine's sentence.
         message: String,
     },
-    /// Any other answer that is an error or cannot be read.
+    /// Any other error, or an answer that cannot be parsed.
     #[error("the engine answers {call} with: {message}")]
     Failed {
         /// The call.

@@ -27,8 +27,8 @@ pub enum ExitCode {
 const SIGNAL_BASE: u8 = 128;
 
 impl ExitCode {
-    /// All codes but those of signals, the gravest first. When several apply, the first of them is the exit code. A signal comes before
-    /// all of them.
+    /// All codes but those of signals, the gravest first. When several apply, the first of them is the exit code. A signal comes
+    /// before all of them.
     pub const BY_PRECEDENCE: [ExitCode; 7] = [
         ExitCode::Defect,
         ExitCode::Leaked,
@@ -53,7 +53,8 @@ impl ExitCode {
         }
     }
 
-    /// The exit code of a taster process by its number. A number that taster never exits with, such as 101 of a panic, is a defect.
+    /// The exit code of a taster process by its number. A number that taster never exits with, such as 101 of a panic, is a
+    /// defect.
     pub fn from_code(code: u8) -> Self {
         match Self::BY_PRECEDENCE.into_iter().find(|exit| exit.code() == code) {
             Some(exit) => exit,

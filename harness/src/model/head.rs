@@ -1,20 +1,20 @@
-//! What is under test.
+//! The head: the commit under test.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::names::{Commit, Domain, RecipeName, StackName};
 
-/// What is under test.
+/// The commit under test, and the app that it is deployed as.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Head {
     /// The recipe.
     pub recipe: RecipeName,
-    /// The version that the tag on the commit names, when there is one.
+    /// The version by the tag on the commit; absent without a tag.
     pub version: Option<String>,
     /// The commit.
     pub commit: Commit,
-    /// Whether it holds changes that were not committed by the user.
+    /// Whether it holds uncommitted changes.
     pub dirty: bool,
     /// The app's domain.
     pub domain: Domain,

@@ -15,13 +15,13 @@ use super::{
 };
 use crate::model::{ignore::Ignore, privilege::Privilege};
 
-/// What a host file holds. Paths are absolute once loaded.
+/// The contents of a host file. Paths are absolute once loaded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Host {
     /// Apps get `<name>.<zone>`.
     pub zone: Zone,
-    /// The abra to drive; a bare name is looked up in `PATH`.
+    /// The abra to run; a bare name is looked up in `PATH`.
     #[serde(default = "default_abra")]
     pub abra: PathBuf,
     /// abra's name for the server; `default` is the local one.
@@ -36,32 +36,32 @@ pub struct Host {
     /// A PEM file with certificates to trust besides the system's.
     #[serde(default)]
     pub ca: Option<PathBuf>,
-    /// The service of the backup bot. The backup tier makes snapshots in its repository and has it forget them again; without it the
-    /// tiers backup and restore are not verified.
+    /// The service of the backup bot. The backup tier makes snapshots in its repository and removes them afterwards. Without it
+    /// the tiers backup and restore are not verified.
     #[serde(default)]
     pub backup: Option<String>,
-    /// What recipes may ask for that reaches beyond their own stack, by recipe.
+    /// The privileges that each recipe may use.
     #[serde(default)]
     pub allow: BTreeMap<RecipeName, BTreeSet<Privilege>>,
-    /// What a run may take of the host.
+    /// Limits of a run on this host.
     #[serde(default)]
     pub limits: Limits,
-    /// Changes around a run that are not counted: objects that change by themselves, each with the reason and a last day.
+    /// Objects that change by themselves, so that their changes during a run do not count, each with a reason and a last day.
     #[serde(default)]
     pub ignore: Vec<Ignore>,
 }
 
-/// What a run may take of a host.
+/// Limits of a run on a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// The longest that a deploy may take to settle, in seconds. Without it, as long as the recipe's own health checks allow, and 20
-    /// minutes at least.
+    /// The maximum time in seconds for a deploy to settle. The default is what the recipe's own health checks allow, and at least
+    /// 20 minutes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deploy_seconds: Option<u64>,
-    /// The memory that has to be free before a run, in MiB.
+    /// The memory that must be free before a run, in MiB.
     pub free_memory_mib: u64,
-    /// The room that has to be free where the engine keeps images and volumes, in MiB.
+    /// The disk space that must be free where the engine keeps images and volumes, in MiB.
     pub free_disk_mib: u64,
 }
 
@@ -84,7 +84,7 @@ fn default_engine() -> PathBuf {
 }
 
 impl Host {
-    /// Reads a host file's text.
+    /// Parses the text of a host file.
     pub fn parse(text: &str) -> Result<Self, BadSettings> {
         settings::parse(text)
     }
@@ -95,28 +95,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_zone_is_enough() {
+    fn host_file_with_zone_alone_is_valid() {
         let host = Host::parse("zone = \"example.org\"").unwrap();
         assert_eq!((host.server.as_str(), host.abra.to_str()), ("default", Some("abra")));
     }
 
     #[test]
-    fn what_is_to_be_ignored_needs_a_reason_and_an_end() {
+    fn ignore_without_reason_or_end_is_refused() {
         let with = |rest: &str| Host::parse(&format!("zone = \"a.b\"\n[[ignore]]\nwhat = \"volume x\"\n{rest}"));
         assert_eq!(with("reason = \"r\"\nuntil = \"2026-12-31\"\n").unwrap().ignore.len(), 1);
-        for (rest, said) in [
+        for (rest, message) in [
             ("until = \"2026-12-31\"\n", "missing field `reason`"),
             ("reason = \"r\"\n", "missing field `until`"),
             ("reason = \"r\"\nuntil = \"for ever\"\n", "\"for ever\" is no day such as 2026-12-31"),
         ] {
-            let told = with(rest).unwrap_err().to_string();
-            assert!(told.contains(said), "{told}");
+            let message = with(rest).unwrap_err().to_string();
+            assert!(message.contains(message), "{message}");
         }
     }
 
     #[test]
-    fn an_unknown_key_is_named_with_its_place_and_the_closest_match() {
-        for (text, said) in [
+    fn unknown_key_is_reported_with_place_and_closest_match() {
+        for (text, message) in [
             ("zone = \"a.b\"\n  ingres = \"127.0.0.1:443\"\n", "line 2, column 3: unknown key `ingres`; did you mean `ingress`?"),
             ("zone = \"a.b\"\nxyzzy = 1\n", "line 2, column 1: unknown key `xyzzy`"),
             ("zone = 3\n", "line 1, column 8: invalid type: integer `3`, expected a string"),
@@ -127,7 +127,7 @@ mod tests {
             ),
             ("server = \"x\"\n", "line 1, column 1: missing field `zone`"),
         ] {
-            assert_eq!(Host::parse(text).unwrap_err().to_string(), said, "{text}");
+            assert_eq!(Host::parse(text).unwrap_err().to_string(), message, "{text}");
         }
     }
 }

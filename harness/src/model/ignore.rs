@@ -1,4 +1,4 @@
-//! What somebody decided not to count of the changes around a run: a setting with a reason and an end.
+//! Objects whose changes during a run do not count, by a setting with a reason and a last day.
 
 use std::fmt;
 
@@ -8,34 +8,34 @@ use serde::{Deserialize, Serialize};
 use super::object::ObjectKind;
 use crate::model::time::Wall;
 
-/// A change of the inventory that is shown with its reason and not counted, until a day. What is left of a run itself is always counted.
+/// A change that reports show with its reason and do not count, until a day. Leaked objects of the run itself always count.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ignore {
-    /// The object as the results name it: `volume metrics_data`. With `*` at its end it stands for all that begin so.
+    /// The object as results name it: `volume metrics_data`. A `*` at the end matches every name with that prefix.
     pub what: Pattern,
-    /// Why its changes say nothing about a run.
+    /// Why its changes do not count.
     pub reason: String,
-    /// The last day, in UTC, on which it is ignored: `2026-12-31`.
+    /// The last day of this setting, in UTC: `2026-12-31`.
     pub until: Day,
 }
 
 impl Ignore {
-    /// Whether it speaks of an object that results name so.
-    pub fn covers(&self, spoken: &str) -> bool {
+    /// Whether it matches the object that results name `object`.
+    pub fn covers(&self, object: &str) -> bool {
         match self.what.0.strip_suffix('*') {
-            Some(beginning) => spoken.starts_with(beginning),
-            None => spoken == self.what.0,
+            Some(beginning) => object.starts_with(beginning),
+            None => object == self.what.0,
         }
     }
 
-    /// Whether it is over at `now`.
+    /// Whether its last day has passed at `now`.
     pub fn over(&self, now: Wall) -> bool {
         now > self.until.end
     }
 }
 
-/// An object, or the beginning of several.
+/// An object's description, or a prefix of several.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(with = "String")]
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_or_the_beginning_of_several_is_named() {
+    fn pattern_matches_an_object_or_a_prefix() {
         for (what, object, covered) in [
             ("volume metrics_data", "volume metrics_data", true),
             ("volume metrics_data", "volume metrics_data2", false),
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_says_nothing_or_too_much_is_refused() {
+    fn pattern_without_name_is_refused() {
         for (what, until) in
             [("metrics", "2026-12-31"), ("volume *", "2026-12-31"), ("volume ", "2026-12-31"), ("volume a", "soon")]
         {
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn it_holds_until_the_end_of_its_day() {
+    fn ignore_ends_with_its_last_day() {
         let ignore = ignore("volume a", "2026-11-21").unwrap();
         for (now, over) in [("2026-11-21T23:59:59.000Z", false), ("2026-11-22T00:00:00.000Z", true)] {
             assert_eq!(ignore.over(Wall::try_from(now.to_owned()).unwrap()), over, "{now}");

@@ -1,4 +1,4 @@
-//! The names that Co-op Cloud and Docker Swarm use, each a type that only holds what is valid.
+//! Names of Co-op Cloud and Docker Swarm, each a type whose values are valid.
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
@@ -9,15 +9,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is no {kind}: {rule}")]
 pub struct BadName {
-    /// What it should have been, in the words of the documentation.
+    /// The kind of name, in the words of the documentation.
     pub kind: &'static str,
-    /// The text as it was given.
+    /// The text.
     pub text: String,
     /// The rule that it breaks.
     pub rule: &'static str,
 }
 
-/// A name type: private text, checked on parse, printed as it is, serialised as a plain string.
+/// A name type: private text, checked on parse, serialised as a plain string.
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $kind:literal, $rule:literal, $valid:expr) => {
         $(#[$doc])*
@@ -94,7 +94,7 @@ fn plain_token(text: &str) -> bool {
 }
 
 name!(
-    /// The name of a recipe, as its folder and its repository have it: `ghost`, `custom-html`.
+    /// The name of a recipe's folder and repository: `ghost`, `custom-html`.
     RecipeName, "recipe name", "lower-case letters, digits, `-` and `_`, beginning with a letter or digit",
     |text| label_like(text, "-_")
 );
@@ -129,22 +129,22 @@ name!(
     plain_token
 );
 name!(
-    /// The id of the Swarm cluster that an engine belongs to; the same for everybody who talks to that Swarm.
+    /// The id of the Swarm cluster that an engine belongs to; the same for every client of that Swarm.
     EngineId, "engine id", "printable characters without blanks",
     plain_token
 );
 name!(
-    /// An image as a service names it: `nginx:1.29`, perhaps with a digest.
+    /// An image as a service names it: `nginx:1.29`, with or without a digest.
     ImageRef, "image reference", "printable characters without blanks",
     plain_token
 );
 name!(
-    /// A commit of a recipe's repository, in full.
+    /// A full commit id of a recipe's repository.
     Commit, "commit", "40 hexadecimal digits",
     |text| text.len() == 40 && text.chars().all(|c| c.is_ascii_hexdigit())
 );
 name!(
-    /// The id of one run: a time stamp for people and eight base32 characters that no other run has.
+    /// The id of one run: a time stamp for people, and eight base32 characters that are unique to the run.
     /// It looks like `20261121-101502-k3v9q2m7`.
     RunId, "run id", "YYYYMMDD-HHMMSS- and eight of a-z2-7",
     |text| {
@@ -154,7 +154,7 @@ name!(
     }
 );
 
-/// How many characters of a stack name abra keeps (docs/reference/abra.md 2.1).
+/// The number of characters of a stack name that abra keeps (docs/reference/abra.md 2.1).
 pub const STACK_LIMIT: usize = 45;
 /// The engine's limit for the name of a service.
 pub const SERVICE_LIMIT: usize = 63;
@@ -169,13 +169,13 @@ fn is_token(text: &str) -> bool {
 }
 
 impl RunId {
-    /// The id of a run that starts at `stamp` (`YYYYMMDD-HHMMSS`), told apart from all others by five random bytes.
+    /// The id of a run that starts at `stamp` (`YYYYMMDD-HHMMSS`), made unique by five random bytes.
     pub fn new(stamp: &str, random: [u8; 5]) -> Result<Self, BadName> {
         let token = data_encoding::BASE32_NOPAD.encode(&random).to_ascii_lowercase();
         format!("{stamp}-{token}").parse()
     }
 
-    /// The eight characters that no other run has; they are part of the app's domain.
+    /// The eight characters that are unique to the run. They are part of the app's domain.
     pub fn token(&self) -> &str {
         &self.0[self.0.len() - TOKEN_LEN..]
     }
@@ -193,17 +193,17 @@ impl Domain {
 }
 
 impl StackName {
-    /// The stack name that abra makes of an app's name: dots become underscores, cut to [`STACK_LIMIT`] characters.
+    /// The stack name that abra derives from an app's name: dots become underscores, cut to [`STACK_LIMIT`] characters.
     pub fn of(domain: &Domain) -> Self {
         Self(domain.0.replace('.', "_").chars().take(STACK_LIMIT).collect())
     }
 
-    /// Whether `name` is the name of something in this stack. `shop` does not own `shop2_db`, nor does it own `shop-2_db`.
+    /// Whether `name` belongs to this stack. `shop` owns neither `shop2_db` nor `shop-2_db`.
     pub fn owns(&self, name: &str) -> bool {
         name.strip_prefix(&self.0).is_some_and(|rest| rest.starts_with('_') && rest.len() > 1)
     }
 
-    /// The name of `service` of this stack without the stack's own part: `app` for `shop_app`.
+    /// The name of `service` without this stack's prefix: `app` for `shop_app`.
     pub fn short<'a>(&self, service: &'a ServiceName) -> &'a str {
         service.0.strip_prefix(&self.0).and_then(|rest| rest.strip_prefix('_')).unwrap_or(&service.0)
     }
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_domain_carries_the_token_of_its_run() {
+    fn domain_contains_the_token_of_its_run() {
         let zone: Zone = "taster.test".parse().unwrap();
         for (recipe, domain) in [
             ("hello", "hello-aebagbaf.taster.test"),
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stack_owns_only_what_bears_its_whole_name() {
+    fn stack_owns_only_names_with_its_whole_prefix() {
         let stack: StackName = "shop".parse().unwrap();
         for (name, owned) in
             [("shop_db", true), ("shop_a_b", true), ("shop", false), ("shop_", false), ("shop2_db", false), ("shop-2_db", false)]
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_names_say_which_rule_they_break() {
+    fn invalid_names_report_the_broken_rule() {
         assert_eq!(
             "Ghost!".parse::<RecipeName>().unwrap_err().to_string(),
             "\"Ghost!\" is no recipe name: lower-case letters, digits, `-` and `_`, beginning with a letter or digit"

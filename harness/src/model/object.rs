@@ -5,7 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// An object's identity. Volumes have no id, their name stands for it.
+/// An object's identity. Volumes have no id; their name serves as one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct ObjectId {
     /// What it is.
@@ -14,13 +14,13 @@ pub struct ObjectId {
     pub id: String,
 }
 
-/// What an object is. The order is that in which they can be removed.
+/// The kind of an object, ordered as objects can be removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ObjectKind {
     /// A Swarm service.
     Service,
-    /// A task that has not ended. It cannot be removed, only waited for: while it lives the node may still make its container.
+    /// A task that has not ended. It cannot be removed, only waited for: its node may still create its container.
     Task,
     /// A container, of a task or plain.
     Container,
@@ -39,7 +39,7 @@ impl ObjectKind {
     pub const ALL: [Self; 7] =
         [Self::Service, Self::Task, Self::Container, Self::Network, Self::Volume, Self::Secret, Self::Config];
 
-    /// The kind in words.
+    /// The name in messages.
     pub fn name(self) -> &'static str {
         match self {
             ObjectKind::Service => "service",

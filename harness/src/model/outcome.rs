@@ -1,4 +1,5 @@
-//! How a step or a check ends, and whose business that is. All of it is closed: a new way to fail has to be thought of everywhere.
+//! Outcomes of steps and checks, with the cause and the owner of a failure. The enums are closed, so that a new variant breaks
+//! every match that has to consider it.
 
 use std::fmt;
 
@@ -7,17 +8,17 @@ use serde::{Deserialize, Serialize};
 
 use super::{names::ServiceName, text::plain};
 
-/// A part of the app's life that a run takes it through. Lint stands beside the tiers.
+/// A part of the app's life that a run tests. Lint stands beside the tiers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Tier {
-    /// The app is deployed, settles and answers.
+    /// The app is deployed, settles and answers over HTTP.
     Install,
-    /// The running app is taken from base to head.
+    /// The running app is upgraded from base to head.
     Upgrade,
     /// The backup service makes a snapshot.
     Backup,
-    /// The snapshot is restored over spoiled data.
+    /// The snapshot is restored over corrupted data.
     Restore,
     /// The custom tests of the pack pass.
     Custom,
@@ -45,21 +46,21 @@ impl fmt::Display for Tier {
     }
 }
 
-/// What of a recipe runs. Only what was done on head says something about head.
+/// Which commit of the recipe runs. Only outcomes on head count for a rung.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Subject {
-    /// What head is upgraded from.
+    /// The commit that head is upgraded from.
     Base,
-    /// What is under test.
+    /// The commit under test.
     #[default]
     Head,
-    /// Some of both, or it is not known.
+    /// Services of both, or unknown.
     Mixed,
 }
 
 impl Subject {
-    /// The word in results.
+    /// The name in results.
     pub fn name(self) -> &'static str {
         match self {
             Subject::Base => "base",
@@ -69,22 +70,22 @@ impl Subject {
     }
 }
 
-/// How a step or a check ended. What did not run never counts as passed.
+/// How a step or a check ended. A step that did not run never counts as passed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "outcome", content = "detail", rename_all = "lowercase")]
 pub enum Outcome {
-    /// It ran and what it asserts holds.
+    /// It ran, and its assertion holds.
     Passed,
     /// It ran and failed.
     Failed(Failure),
-    /// It was not to run, for a reason that was known beforehand.
+    /// It was planned not to run, for a known reason.
     Skipped(SkipReason),
-    /// It should have run, or its result could not be read: nothing is proved either way.
+    /// It did not run, or its result cannot be read. It proves nothing either way.
     Unverified(Gap),
 }
 
 impl Outcome {
-    /// Whether it ran and holds.
+    /// Whether it ran and passed.
     pub fn passed(&self) -> bool {
         matches!(self, Outcome::Passed)
     }
@@ -96,12 +97,12 @@ impl From<Failure> for Outcome {
     }
 }
 
-/// How many lines an excerpt has at most.
+/// The maximum number of lines of an excerpt.
 pub const EXCERPT_LINES: usize = 8;
-/// How many characters a line of an excerpt has at most.
+/// The maximum number of characters of an excerpt's line.
 pub const EXCERPT_WIDTH: usize = 400;
 
-/// The short word for an outcome, as results have it.
+/// An outcome as one word, as results have it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
@@ -109,14 +110,14 @@ pub enum Status {
     Pass,
     /// It ran and failed.
     Fail,
-    /// It was not to run.
+    /// It was planned not to run.
     Skip,
-    /// It should have run and was not verified.
+    /// It was not verified.
     Unver,
 }
 
 impl Status {
-    /// The word in results.
+    /// The name in results.
     pub fn name(self) -> &'static str {
         match self {
             Status::Pass => "pass",
@@ -138,34 +139,33 @@ impl From<&Outcome> for Status {
     }
 }
 
-/// A failure with everything that a reader needs to act on it.
+/// A failure with what a reader needs to act on it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Failure {
-    /// What happened, as far as rules can tell.
+    /// The cause.
     pub cause: Cause,
-    /// Whose fault it is.
+    /// Who has to act.
     pub owner: Owner,
     /// One sentence for people.
     pub message: String,
-    /// What the failing thing itself said last, a line each, such as the end of a log; empty when it said nothing.
+    /// The last lines that the failing program wrote, such as the end of a log; empty when it wrote nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub excerpt: Vec<String>,
-    /// The file under the run's folder that shows it, relative to that folder; empty when there is none.
+    /// The evidence file, relative to the run's folder; empty without one.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub evidence: String,
 }
 
 impl Failure {
-    /// A failure with the owner that its cause has by itself.
+    /// A failure with the default owner of its cause.
     pub fn new(cause: Cause, message: impl Into<String>) -> Self {
         let owner = cause.owner();
         Self { cause, owner, message: message.into(), excerpt: Vec::new(), evidence: String::new() }
     }
 
-    /// The same failure with the last lines of what the failing thing said, at most [`EXCERPT_LINES`] of at most
-    /// [`EXCERPT_WIDTH`] characters. Empty lines tell nothing and are left out,
-    /// and so is what would steer a terminal.
-    pub fn quoting(self, text: &str) -> Self {
+    /// The same failure with the last lines of `text`: at most [`EXCERPT_LINES`] lines of at most
+    /// [`EXCERPT_WIDTH`] characters. Empty lines and terminal control sequences are left out.
+    pub fn with_output(self, text: &str) -> Self {
         let cut = |line: &str| match line.char_indices().nth(EXCERPT_WIDTH) {
             Some((end, _)) => format!("{}…", &line[..end]),
             None => line.to_owned(),
@@ -176,21 +176,21 @@ impl Failure {
         Self { excerpt, ..self }
     }
 
-    /// The sentence, and below it what is quoted, indented.
-    pub fn told(&self) -> String {
+    /// The message with the excerpt below it, indented.
+    pub fn with_excerpt(&self) -> String {
         match self.excerpt.is_empty() {
             true => self.message.clone(),
             false => format!("{}; its last lines:\n  {}", self.message, self.excerpt.join("\n  ")),
         }
     }
 
-    /// The same failure, owned by somebody else than its cause says.
+    /// The same failure with another owner.
     pub fn owned_by(self, owner: Owner) -> Self {
         Self { owner, ..self }
     }
 }
 
-/// Whose fault a failure is.
+/// Who has to act on a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Owner {
@@ -200,7 +200,7 @@ pub enum Owner {
     Dependency,
     /// The host, its engine, its network, its registry.
     Infrastructure,
-    /// The pack's test: it panicked or ran out of its own time.
+    /// The pack's test: it panicked or exceeded its own budget.
     Test,
     /// taster itself.
     Harness,
@@ -225,27 +225,27 @@ impl fmt::Display for Owner {
     }
 }
 
-/// What went wrong, as a closed set.
+/// The cause of a failure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "cause", rename_all = "kebab-case")]
 pub enum Cause {
-    /// The service's task failed again and again in the same way while nothing else made progress.
+    /// The service's task failed repeatedly with the same exit code while no other service made progress.
     CrashLoop {
         /// The service that crashes.
         service: ServiceName,
         /// The exit code of its last failure, when the container ran at all.
         exit: Option<i32>,
-        /// How often it failed since the last progress of anything else.
+        /// How often it failed since the last progress of another service.
         times: u32,
     },
-    /// The restart policy allows no further attempt; Swarm is silent from here on.
+    /// The restart policy allows no further attempt. Swarm sends no event about the service from here on.
     AttemptsSpent {
-        /// The service that will not be started again.
+        /// The service that Swarm does not start again.
         service: ServiceName,
         /// The exit code of its last failure.
         exit: Option<i32>,
     },
-    /// The task ended with exit 0 under `on-failure`, so nothing will ever start it again.
+    /// The task ended with exit 0 under `on-failure`, so Swarm never starts it again.
     ExitedForGood {
         /// The service that ended.
         service: ServiceName,
@@ -262,10 +262,10 @@ pub enum Cause {
     },
     /// Swarm paused the update or the rollback of the service.
     Paused {
-        /// The service whose update stands still.
+        /// The service whose update is paused.
         service: ServiceName,
     },
-    /// The service runs neither the old nor the new spec, or the old one though nobody rolled it back.
+    /// The service runs neither the old nor the new spec, or the old one without a rollback.
     Reverted {
         /// The service with the unexpected spec.
         service: ServiceName,
@@ -275,16 +275,16 @@ pub enum Cause {
         /// The service that cannot be placed.
         service: ServiceName,
     },
-    /// Something that the service needs is held by somebody.
+    /// A resource that the service needs is held by another object.
     HeldResource {
         /// The service that waits.
         service: ServiceName,
-        /// What it waits for, such as `host port 8080`.
+        /// The resource, such as `host port 8080`.
         what: String,
-        /// Who holds it.
+        /// The holder.
         holder: Holder,
     },
-    /// The image cannot be had.
+    /// The image cannot be pulled.
     ImageMissing {
         /// The service that names the image.
         service: ServiceName,
@@ -296,9 +296,9 @@ pub enum Cause {
         /// The config's or secret's name.
         name: String,
     },
-    /// No answer of the app itself came through the ingress.
+    /// The ingress never passed on an answer of the app itself.
     NotServing {
-        /// The last thing that was seen instead.
+        /// The last answer or error instead.
         last: String,
     },
     /// abra ended with a `FATA` line or a non-zero exit code.
@@ -308,64 +308,64 @@ pub enum Cause {
     },
     /// abra did not end within its budget.
     AbraHung,
-    /// abra asked a question although it was told not to.
+    /// abra prompted although it runs without input.
     AbraAsked {
-        /// The question as far as it was printed.
+        /// The prompt as printed.
         prompt: String,
     },
-    /// abra was ended by a signal that we did not send.
+    /// A signal that taster did not send ended abra.
     AbraKilled {
         /// The signal's number.
         signal: i32,
     },
-    /// abra printed something that cannot be read as what it should be.
+    /// abra's output cannot be parsed.
     AbraUnreadable,
-    /// The budget of the step was used up while it waited for what is named.
+    /// The step exceeded its budget.
     Budget {
-        /// What was being waited for.
+        /// What the step waited for.
         waiting_for: String,
     },
-    /// The recipe's files cannot be read as one app.
+    /// The recipe's compose files cannot be resolved.
     Unresolvable,
-    /// A fact that was gathered before the run forbids it.
+    /// A preflight check failed.
     Preflight {
         /// The name of the check.
         check: String,
     },
-    /// What runs is not what was to be deployed.
+    /// The running services are not those of head.
     NotHead,
-    /// Data that was planted is gone, or is not what it was.
+    /// A canary is missing or changed.
     DataLost,
-    /// A backup that was made without a complaint does not hold what it should.
+    /// A backup that succeeded lacks the data that its labels name.
     BackupEmpty,
-    /// An assertion about the app does not hold.
+    /// An assertion about the app failed.
     Assertion,
     /// A test of the pack panicked.
     TestPanicked,
-    /// A test of the pack did not end within its budget.
+    /// A test of the pack exceeded its budget.
     TestTimedOut {
         /// The budget in milliseconds.
         after_ms: u64,
     },
-    /// The program of the pack ended before it had said how the test ended.
+    /// The pack's test program ended before it reported the test's result.
     TestCrashed {
-        /// Its exit code, when it ended by itself.
+        /// Its exit code, unless a signal ended it.
         exit: Option<i32>,
-        /// The signal that ended it, when one did.
+        /// The signal that ended it, if any.
         signal: Option<i32>,
     },
-    /// A test of the pack passed only when it was tried again, and whoever started the run wants that to count as failed.
+    /// A test of the pack passed only on a retry, and the request says that this counts as failed.
     Flaky {
         /// The attempt that passed.
         attempt: u32,
     },
-    /// The test was planned, and the program of the pack does not know it.
+    /// The pack's test program does not know the planned test.
     TestMissing,
-    /// The program of the pack cannot be used: it does not start, or what it says cannot be read.
+    /// The pack's test program does not start, or its output cannot be parsed.
     TestProgram,
-    /// Head breaks rules of lint that what it is compared with does not break.
+    /// Head breaks lint rules that base does not break.
     Lint {
-        /// The numbers of the rules; none when it is no recipe that rules could be held against.
+        /// The rules' ids; empty when the folder is no recipe at all.
         rules: Vec<String>,
     },
     /// The engine did not answer, or answered with an error.
@@ -375,7 +375,7 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// The owner that this cause has when nothing else is known.
+    /// The default owner.
     pub fn owner(&self) -> Owner {
         match self {
             Cause::CrashLoop { .. }
@@ -419,95 +419,95 @@ impl Cause {
     }
 }
 
-/// Who holds a resource that a service waits for.
+/// The holder of a resource that a service waits for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "holder", rename_all = "kebab-case")]
 pub enum Holder {
     /// The service's own old task.
     Itself,
-    /// An app of another run of ours.
+    /// An app of another run of taster.
     AnotherRun,
-    /// Something that is not ours.
+    /// An object that belongs to no run of taster.
     Stranger {
-        /// What it is called, when that is known.
+        /// Its name; empty when unknown.
         name: String,
     },
 }
 
-/// Why something was not to run.
+/// Why a tier or a step is planned not to run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "reason", rename_all = "kebab-case")]
 pub enum SkipReason {
     /// The request did not ask for it.
     NotAsked,
-    /// The recipe has no such thing, for example no backup labels.
+    /// The recipe lacks what the tier needs, for example backup labels.
     Structural {
         /// What it lacks.
         lacks: String,
     },
-    /// Whoever started the run chose among the tests, and left this one out.
+    /// The request's test filters leave this test out.
     Filtered {
-        /// By which words.
+        /// The filters.
         by: String,
     },
     /// The pack says that it does not apply to the recipe.
     NotApplicable {
-        /// Why, in the words of the pack.
+        /// The pack's reason.
         because: String,
     },
 }
 
 impl SkipReason {
-    /// That something is not there, in words: `there is no older version` of `an older version`.
+    /// The sentence for something that is lacking: `there is no older version` for `an older version`.
     pub fn there_is_no(lacks: &str) -> String {
         let bare = ["a ", "an "].iter().find_map(|article| lacks.strip_prefix(article)).unwrap_or(lacks);
         format!("there is no {bare}")
     }
 }
 
-/// Why nothing is proved.
+/// Why an outcome is unverified.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "gap", rename_all = "kebab-case")]
 pub enum Gap {
-    /// A step before it did not get far enough.
+    /// A precondition does not hold.
     NotRun {
-        /// The step or fact that stood in the way.
+        /// The precondition.
         because: String,
     },
-    /// Somebody else changed the app while it was looked at.
+    /// Another client changed the app during the run.
     Interfered {
-        /// What was changed.
+        /// The change.
         what: String,
     },
-    /// What the recipe's files were taken to say is not what runs, so nothing can rest on it.
+    /// The resolved compose files and the running services differ, so nothing can rest on the files.
     ResolverDisagrees {
-        /// What differs.
+        /// The differences.
         what: String,
     },
-    /// An upgrade to files that ask for nothing else than what they replace.
+    /// The upgrade changes nothing.
     NoChange,
-    /// Something that it takes is not there.
+    /// A required tool is missing.
     ToolAbsent {
-        /// What is not there, with the remedy.
+        /// The tool, with the remedy.
         what: String,
     },
-    /// It was done, but not on head.
+    /// The step ran on another commit than head.
     NotHead {
-        /// What it was done on.
+        /// The commit that ran.
         subject: Subject,
     },
-    /// Something is wrong, and whether head brought it cannot be told, for what it is compared with is not known. It is shown, and
-    /// counts for no verdict.
+    /// Lint found errors, and without a result for base taster cannot tell whether head introduced them. Reports show them; the
+    /// verdict ignores them.
     Incomparable {
-        /// What is wrong, and why that cannot be told.
+        /// The errors, and why they cannot be compared.
         what: String,
     },
-    /// The result could not be read.
+    /// The result cannot be read.
     Unread {
-        /// What could not be read, and why.
+        /// What cannot be read, and why.
         what: String,
     },
-    /// The run was ended before or while it ran.
+    /// The run ended before or during the step.
     Killed,
 }
 
@@ -516,13 +516,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_lacking_is_told_without_its_article() {
-        for (lacks, told) in [
+    fn missing_feature_is_named_without_its_article() {
+        for (lacks, expected) in [
             ("a volume of its own", "there is no volume of its own"),
             ("an older version", "there is no older version"),
             ("value of POST_DEPLOY_CMDS", "there is no value of POST_DEPLOY_CMDS"),
         ] {
-            assert_eq!(SkipReason::there_is_no(lacks), told);
+            assert_eq!(SkipReason::there_is_no(lacks), expected);
         }
     }
 }

@@ -5,30 +5,30 @@ use std::{fmt, str::FromStr};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Something that a recipe's compose files can ask for and that reaches beyond its own stack.
+/// A use of the host that reaches beyond the recipe's own stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Privilege {
     /// Files and folders of the node in a container: bind mounts, and volumes of the local driver with a `device` of the node.
     HostBinds,
-    /// The Docker socket, or a folder that has it, in a container. Whoever has it is root on the node. No other privilege implies it.
+    /// The Docker socket, or a folder that has it, in a container. It gives root on the node. No other privilege implies it.
     DockerSocket,
     /// The node's own network: `network_mode: host`, the network `host`, and networks by any driver but `overlay`.
     HostNetwork,
     /// `privileged: true`.
     Privileged,
-    /// More of the kernel than Docker gives by default: `cap_add`, `devices`, `security_opt` other than `no-new-privileges`,
+    /// More kernel rights than Docker's defaults: `cap_add`, `devices`, `security_opt` other than `no-new-privileges`,
     /// `cgroup_parent`.
     Capabilities,
     /// The node's own processes, shared memory or users: `pid`, `ipc` and `userns_mode`.
     HostNamespaces,
     /// Networks other than the stack's own and `proxy`.
     ExternalNetworks,
-    /// Secrets other than those of the stack. The ones that abra makes bear the stack's name and need nothing.
+    /// Secrets other than those of the stack. Secrets that abra generates carry the stack's name and need no privilege.
     ExternalSecrets,
     /// Configs other than those of the stack.
     ExternalConfigs,
-    /// Volumes other than those of the stack, whether they are declared external or only named like another's.
+    /// Volumes other than those of the stack, declared external or by name.
     ExternalVolumes,
     /// Files from outside the recipe's folder as secret, config or `env_file`: absolute paths, paths that climb out, symbolic
     /// links that lead out.
@@ -37,10 +37,10 @@ pub enum Privilege {
     VolumeDrivers,
     /// Log drivers that send logs elsewhere: all but `json-file`, `local`, `journald` and `none`.
     LogDrivers,
-    /// Executables below `tests/` of the recipe's own repository, which are run on this machine, as the user who runs taster. No
-    /// other privilege implies it.
+    /// Executables below `tests/` of the recipe's own repository. They run on this machine as the user of taster. No other
+    /// privilege implies it.
     Tests,
-    /// Keys of the compose format whose power is not known to taster.
+    /// Keys of the compose format that taster does not know.
     UnknownFields,
 }
 
@@ -101,7 +101,7 @@ impl FromStr for Privilege {
     }
 }
 
-/// A text that names no privilege.
+/// A text that is no privilege.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is no privilege; there are {}", Privilege::ALL.map(Privilege::as_str).join(", "))]
 pub struct NoPrivilege {

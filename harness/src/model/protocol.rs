@@ -1,4 +1,4 @@
-//! What a run and the program of a pack tell each other: a file with the context goes in, a file with the answer comes out.
+//! Protocol between a run and a pack's test program: a context file goes in, an answer file comes out.
 
 use std::{
     collections::BTreeMap,
@@ -16,10 +16,10 @@ use super::{
 
 /// The version of both files.
 pub const PROTOCOL: u32 = 1;
-/// The file in the room with what one function of a pack leaves to the next.
+/// The file in the work folder that one function of a pack leaves to the next.
 pub const MEMORY: &str = "memory.json";
 
-/// What an executable is told about the app: in the file that `TASTER_CONTEXT` names, and on its standard input.
+/// Context of an executable, in the file that `TASTER_CONTEXT` names and on standard input.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ExecutableContext {
     /// The version of this document.
@@ -34,7 +34,7 @@ pub struct ExecutableContext {
     pub url: String,
     /// The app's stack.
     pub stack: StackName,
-    /// The address that the domain resolves to, when DNS does not know it.
+    /// The address that the domain resolves to; present when DNS does not know it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ingress: Option<SocketAddr>,
     /// A PEM file with certificates to trust besides the system's.
@@ -42,16 +42,16 @@ pub struct ExecutableContext {
     pub ca: Option<PathBuf>,
     /// The engine's socket.
     pub engine: PathBuf,
-    /// How long the executable may take, in milliseconds; then it is ended with all that it started.
+    /// The executable's budget in milliseconds. Then it is killed with its descendants.
     pub budget_ms: u64,
-    /// A folder for what the executable makes. It goes with the run.
+    /// A folder for the executable's own files. It is removed with the run.
     pub room: PathBuf,
 }
 
-/// What the names of those files in the room begin with that hold a secret and nothing else.
+/// Name prefix of files in the work folder that hold one secret each.
 pub const HIDDEN: &str = "secret-";
 
-/// What the program of a pack is told about the app.
+/// Context of a pack's test program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Context {
     /// The version of this file.
@@ -66,20 +66,20 @@ pub struct Context {
     pub stack: StackName,
     /// The zone that the host's ingress serves.
     pub zone: Zone,
-    /// The address that names of the zone resolve to, when DNS does not know them.
+    /// The address that names of the zone resolve to; present when DNS does not know them.
     pub ingress: Option<SocketAddr>,
     /// A PEM file with certificates to trust.
     pub ca: Option<PathBuf>,
     /// The engine's socket.
     pub engine: PathBuf,
-    /// The programs of a browser, as far as they are there.
+    /// The browser's programs that are installed.
     #[serde(default)]
     pub browser: Tools,
-    /// How long the function may take, in milliseconds.
+    /// The function's budget in milliseconds.
     pub budget_ms: u64,
-    /// Where the answer goes. It must not be there before.
+    /// The path of the answer file. It must not exist before.
     pub answer: PathBuf,
-    /// A folder for what one function of the pack leaves to the next, and for the files of a wiring.
+    /// A folder for files that one function of the pack leaves to the next, and for the files of a configuration.
     pub room: PathBuf,
 }
 
@@ -101,7 +101,7 @@ impl Context {
     }
 }
 
-/// The programs that a browser test takes, as far as they are there.
+/// The programs that a browser test needs; absent when not installed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tools {
     /// chromedriver.
@@ -112,10 +112,10 @@ pub struct Tools {
     pub certutil: Option<PathBuf>,
 }
 
-/// The file with the picture of the app, in a run's folder and among attachments.
+/// The screenshot's file name, in a run's folder and among attachments.
 pub const SCREENSHOT: &str = "screenshot.png";
 
-/// What a function of a pack came to.
+/// Answer of one function of a pack.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
     /// The version of this file.
@@ -123,27 +123,27 @@ pub struct Answer {
     /// How it ended.
     #[serde(flatten)]
     pub ended: Ended,
-    /// What it noted, a sentence each.
+    /// Its notes, one sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// The files that are kept with the results.
+    /// The files to keep with the results.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attachments: Vec<Attachment>,
-    /// What is to be wired, when it was asked for that.
+    /// The configuration of the app, from a configure hook.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub wiring: Option<Wired>,
+    pub configuration: Option<AppConfiguration>,
 }
 
-/// A file that a function of a pack leaves for the results.
+/// A file that a function of a pack adds to the results.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attachment {
-    /// What it is called there.
+    /// Its name there.
     pub name: String,
-    /// Where it lies; it has to be in the room.
+    /// Its path, which must be in the work folder.
     pub file: PathBuf,
 }
 
-/// Whether a file that is kept with the results may be called so.
+/// Whether an attachment may have this name.
 pub fn is_attachable(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     (1..=80).contains(&name.len()) && name.chars().all(plain) && !name.starts_with('.')
@@ -153,13 +153,13 @@ pub fn is_attachable(name: &str) -> bool {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "ended", rename_all = "kebab-case")]
 pub enum Ended {
-    /// What it asserts holds.
+    /// Its assertion holds.
     Passed,
-    /// What it asserts does not hold.
+    /// Its assertion does not hold.
     Failed {
         /// One sentence.
         sentence: String,
-        /// The file and line that said so, when that is known.
+        /// The file and line of the assertion, when known.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         at: Option<String>,
     },
@@ -168,39 +168,39 @@ pub enum Ended {
         /// Why.
         reason: String,
     },
-    /// It needs something that is not on this machine, so nothing is known of the app.
+    /// A required tool is missing, so the app is not verified.
     ToolAbsent {
-        /// What is not there, with the remedy.
+        /// The tool, with the remedy.
         what: String,
     },
-    /// Nobody has written it yet.
+    /// The function is not written yet.
     Unwritten,
     /// It panicked.
     Panicked {
-        /// The panic's words.
+        /// The panic message.
         sentence: String,
     },
-    /// It did not end within its own budget.
+    /// It exceeded its own budget.
     TimedOut {
         /// The budget in milliseconds.
         after_ms: u64,
     },
 }
 
-/// What an install hook wants of the app before its first deploy.
+/// The app's configuration before its first deploy, from a configure hook.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Wired {
+pub struct AppConfiguration {
     /// Variables of the app's `.env`, in the order in which they were set.
     pub env: Vec<(String, String)>,
     /// Secrets of the app.
-    pub secrets: Vec<WiredSecret>,
-    /// Files for the recipe's checkout: paths in it, and their texts.
+    pub secrets: Vec<InsertedSecret>,
+    /// Files for the recipe's checkout: relative paths and texts.
     pub files: BTreeMap<String, String>,
 }
 
-/// A secret that is inserted. Its value is only in a file of its own, which goes with the run.
+/// A secret to insert. Its value exists only in a separate file, which is removed with the run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WiredSecret {
+pub struct InsertedSecret {
     /// Its name in the compose files.
     pub name: String,
     /// Its version.
@@ -209,7 +209,7 @@ pub struct WiredSecret {
     pub file: PathBuf,
 }
 
-/// Whether a path in a recipe's checkout stays in it and touches nothing of git's.
+/// Whether a relative path stays in the recipe's checkout and outside of `.git`.
 pub fn stays_inside(path: &str) -> bool {
     let parts = Path::new(path).components();
     let plain = |part: std::path::Component<'_>| matches!(part, std::path::Component::Normal(name) if name != ".git");
@@ -221,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_is_read_as_it_is_written() {
+    fn answer_round_trips() {
         for ended in [
             Ended::Passed,
             Ended::Failed { sentence: "gone".into(), at: Some("custom/a.rs:3".into()) },
@@ -235,7 +235,7 @@ mod tests {
                 version: PROTOCOL,
                 ended,
                 notes: vec!["n".into()],
-                wiring: None,
+                configuration: None,
                 attachments: vec![Attachment { name: "a.txt".into(), file: "/room/a".into() }],
             };
             let text = serde_json::to_string(&answer).unwrap();
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn files_of_a_wiring_stay_in_the_checkout() {
+    fn configured_files_stay_in_the_checkout() {
         for (path, inside) in [
             ("compose.oidc.yml", true),
             ("conf/a.tmpl", true),

@@ -9,16 +9,16 @@ use super::outcome::Failure;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "refused", rename_all = "kebab-case")]
 pub enum Refusal {
-    /// What was asked for cannot be done.
+    /// The request cannot be fulfilled.
     Request {
         /// One sentence with the remedy.
         sentence: String,
     },
-    /// The host's policy does not allow what the recipe asks for, or its names do not fit.
+    /// The recipe needs privileges that the host file does not allow, or its names are too long.
     Policy {
         /// One sentence each, with the remedy.
         sentences: Vec<String>,
     },
-    /// The host, or the recipe as it stands, does not allow it.
+    /// The host is unfit, or the recipe's files cannot be used.
     Facts(Failure),
 }

@@ -46,8 +46,8 @@ pub struct Request {
 pub const DEFAULT_TIERS: [Tier; 4] = [Tier::Install, Tier::Upgrade, Tier::Backup, Tier::Restore];
 
 impl Request {
-    /// The same request, with the custom tier where no tiers were named and the pack has custom tests. This alone decides whether the
-    /// custom tier runs by default; tests of the recipe's own repository are found only after the request was made.
+    /// The same request, with the custom tier where no tiers were named and the pack has custom tests. This alone decides whether
+    /// the custom tier runs by default; tests of the recipe's own repository are found only after the request was made.
     #[must_use]
     pub fn with_custom_tier_by_default(&self, pack: &Pack) -> Self {
         let mut request = self.clone();
@@ -101,7 +101,8 @@ pub const LONGEST_KEEP: Duration = Duration::from_secs(86_400);
 pub struct Extent {
     /// Whether the app is removed with all its data, then restored into a fresh app.
     pub disaster: bool,
-    /// Whether head is redeployed, restarted, removed and reinstalled, and every documented combination of its compose files resolved.
+    /// Whether head is redeployed, restarted, removed and reinstalled, and every documented combination of its compose files
+    /// resolved.
     pub thorough: bool,
     /// Whether no canaries are seeded. Then data is not verified.
     pub no_canaries: bool,
@@ -146,8 +147,8 @@ impl Tests {
         !self.names.is_empty() || !self.skip.is_empty() || self.failed.is_some()
     }
 
-    /// The reason why the filters leave a test out; absent when they select it. As in libtest, any match in `skip` leaves a test out, and
-    /// any match in `names` selects it.
+    /// The reason why the filters leave a test out; absent when they select it. As in libtest, any match in `skip` leaves a test
+    /// out, and any match in `names` selects it.
     pub fn leave_out(&self, test: &TestName) -> Option<String> {
         let fits = |part: &String| if self.exact { test.as_str() == part } else { test.as_str().contains(part.as_str()) };
         if let Some(part) = self.skip.iter().find(|part| fits(part)) {
@@ -185,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_choice_among_tests_is_libtests() {
+    fn test_filters_match_as_in_libtest() {
         let tests = |names: &[&str], skip: &[&str], exact| Tests {
             names: names.iter().map(|&name| name.to_owned()).collect(),
             skip: skip.iter().map(|&name| name.to_owned()).collect(),

@@ -36,7 +36,7 @@ impl Rung {
         }
     }
 
-    /// The rung that a tier belongs to.
+    /// The rung of a tier.
     pub fn of(tier: Tier) -> Self {
         match tier {
             Tier::Install => Rung::Install,
@@ -46,7 +46,7 @@ impl Rung {
         }
     }
 
-    /// The rung for people.
+    /// The name for people.
     pub fn label(self) -> &'static str {
         match self {
             Rung::BackupRestore => "backup and restore",

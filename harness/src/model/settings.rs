@@ -1,4 +1,4 @@
-//! Settings in TOML, read strictly: an unknown key is an error with its place and the closest match.
+//! Strict reader of TOML settings: an unknown key is an error with line, column and the closest match.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use schemars::{JsonSchema, schema_for};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// Why a settings text cannot be used.
+/// Error in a settings text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}, column {column}: {message}{}", .closest.as_ref().map(|key| format!("; did you mean `{key}`?")).unwrap_or_default())]
 pub struct BadSettings {
@@ -14,13 +14,13 @@ pub struct BadSettings {
     pub line: usize,
     /// The column in characters, from 1.
     pub column: usize,
-    /// What is wrong there.
+    /// The error there.
     pub message: String,
-    /// The known key that is closest to an unknown one.
+    /// The known key closest to an unknown one.
     pub closest: Option<String>,
 }
 
-/// Reads `text`. `T` must deny unknown fields; its schema says which ones it knows, for the closest match.
+/// Parses `text`. `T` must deny unknown fields; its schema provides the candidates for the closest match.
 pub fn parse<T: DeserializeOwned + JsonSchema>(text: &str) -> Result<T, BadSettings> {
     toml::from_str(text).map_err(|error| {
         let offset = error.span().map_or(0, |span| span.start).min(text.len());
@@ -40,7 +40,7 @@ pub fn parse<T: DeserializeOwned + JsonSchema>(text: &str) -> Result<T, BadSetti
     })
 }
 
-/// The key of a schema, at whatever depth, that is most like `word`.
+/// The key of a schema, at any depth, that is closest to `word`.
 fn closest_key(word: &str, schema: &Value) -> Option<String> {
     let mut keys = BTreeSet::new();
     collect_keys(schema, &mut keys);
@@ -59,7 +59,7 @@ fn collect_keys<'a>(schema: &'a Value, keys: &mut BTreeSet<&'a str>) {
     }
 }
 
-/// The one of `known` that is most like `word`, if any is like it at all.
+/// The entry of `known` closest to `word`; absent when none is similar.
 pub fn closest(word: &str, known: &[&str]) -> Option<String> {
     let scored = known.iter().map(|candidate| (strsim::jaro_winkler(word, candidate), *candidate));
     scored.filter(|(score, _)| *score > 0.7).max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, candidate)| candidate.to_owned())

@@ -1,9 +1,21 @@
-//! Text of others, made fit to be shown.
+//! Text for people: text of other programs without control characters, and errors with their causes.
 
-use std::{iter::Peekable, str::Chars};
+use std::{error::Error, iter::Peekable, str::Chars};
 
-/// The text without what steers a terminal: escape sequences and control characters other than the ends of lines and tabs. What a
-/// log has in it must not paint the reader's terminal, and XML has no way to write it.
+/// The error and its causes in one line, from the outermost to the innermost: `cannot read a.env: permission denied`.
+pub fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+/// The text without escape sequences and control characters, except line ends and tabs. Logs must not control the reader's
+/// terminal, and XML cannot represent control characters.
 pub fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut letters = text.chars().peekable();
@@ -19,13 +31,12 @@ pub fn plain(text: &str) -> String {
     out
 }
 
-/// Goes to the end of the escape sequence that has just begun. One that was cut off ends with its line, so that no other line is lost
-/// with it.
+/// Skips to the end of an escape sequence. A truncated sequence ends with its line, so that no other line is lost.
 fn skip_sequence(letters: &mut Peekable<Chars<'_>>) {
     match letters.next_if(|letter| *letter != '\n') {
-        // A control sequence ends with its first letter or sign beyond the parameters.
+        // A control sequence ends with the first character after its parameters.
         Some('[') => while letters.next_if(|letter| *letter != '\n').is_some_and(|letter| !('@'..='~').contains(&letter)) {},
-        // A command to the system, such as a window's title, ends with a bell, or with an escape and a backslash.
+        // An operating system command, such as a window's title, ends with BEL or with ESC and a backslash.
         Some(']') => {
             let mut before = ']';
             while let Some(letter) = letters.next_if(|letter| *letter != '\n') {
@@ -44,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_can_be_read_stays() {
+    fn control_characters_are_removed() {
         for (text, shown) in [
             ("plain é\tline\r\nnext", "plain é\tline\nnext"),
             ("\u{1b}[31;1mred\u{1b}[0m", "red"),

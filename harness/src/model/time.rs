@@ -1,11 +1,11 @@
-//! The two times of a run: the monotonic one that decisions use, and the wall clock that people read.
+//! The two clocks of a run: monotonic time for decisions, and wall time for people.
 
 use std::{borrow::Cow, fmt, time::Duration};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-/// Milliseconds since the run (or the recording) started, on a clock that never goes back. Decisions use only this.
+/// Milliseconds since the run (or the recording) started, on a monotonic clock. Decisions use only this.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Mono(pub u64);
@@ -16,7 +16,7 @@ impl Mono {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 
-    /// This time and `wait` more.
+    /// This time plus `wait`.
     pub fn after(self, wait: Duration) -> Mono {
         Mono(self.0.saturating_add(millis(wait)))
     }
@@ -74,7 +74,7 @@ impl TryFrom<String> for Wall {
     }
 }
 
-/// A duration in whole milliseconds, as facts and results have it; the most that can be counted when it is longer.
+/// A duration in whole milliseconds, saturating.
 pub fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_read_well() {
+    fn durations_are_formatted_for_people() {
         for (millis, text) in [(0, "0.0 s"), (320, "0.3 s"), (12_900, "12 s"), (120_000, "2 min"), (125_400, "2 min 5 s")] {
             assert_eq!(format_duration(Duration::from_millis(millis)), text);
         }

@@ -1,13 +1,13 @@
-//! The versions of recipes: `<recipe's own version>+<version of the software>`, and their order.
+//! Versions of recipes: `<recipe's own version>+<version of the software>`, and their order.
 
 use std::{cmp::Ordering, fmt, str::FromStr};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A version of a recipe, as its tags and labels have it: `1.7.1+1.27.2`, `2.0.0-rc1+5.1-fpm`.
+/// A version of a recipe, as in tags and labels: `1.7.1+1.27.2`, `2.0.0-rc1+5.1-fpm`.
 ///
-/// The part behind `+` is a Docker tag and opaque: it plays no role in the order. `Eq` compares whole versions, so two
+/// The part behind `+` is an opaque Docker tag and does not take part in the order. `Eq` compares whole versions, so two
 /// versions of equal precedence need not be equal; see [`RecipeVersion::precedence`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
@@ -25,18 +25,18 @@ enum Part {
     Word(String),
 }
 
-/// Why a text is no version of a recipe.
+/// Error in a text that is no version of a recipe.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is no recipe version: {rule}")]
 pub struct BadVersion {
     /// The text.
     pub text: String,
-    /// What is wrong with it.
+    /// The error.
     pub rule: &'static str,
 }
 
 impl RecipeVersion {
-    /// The version as it was written, without blanks around it.
+    /// The version as written, trimmed.
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -46,17 +46,17 @@ impl RecipeVersion {
         &self.upstream
     }
 
-    /// Whether the recipe itself calls it unfinished. A pre-release of the software does not make it one.
+    /// Whether the recipe's own part is a pre-release. A pre-release of the software does not count.
     pub fn is_pre_release(&self) -> bool {
         self.pre.is_some()
     }
 
-    /// Major, minor and patch: operator must act, should just work, nothing to think about.
+    /// Major, minor and patch.
     pub fn core(&self) -> [u64; 3] {
         self.core
     }
 
-    /// The order of releases. Equal means that both claim the same place, which is an anomaly when they differ.
+    /// The order of releases. Two different versions with equal precedence are an anomaly.
     pub fn precedence(&self, other: &Self) -> Ordering {
         self.core.cmp(&other.core).then_with(|| match (&self.pre, &other.pre) {
             (None, None) => Ordering::Equal,
@@ -66,7 +66,7 @@ impl RecipeVersion {
         })
     }
 
-    /// A total order for picking one among several: precedence, then the natural order of the software's part, then the text.
+    /// A total order for choosing a version: precedence, then the natural order of the software's part, then the text.
     pub fn pick_order(&self, other: &Self) -> Ordering {
         self.precedence(other)
             .then_with(|| natural(&self.upstream).cmp(&natural(&other.upstream)))
@@ -103,7 +103,7 @@ fn number(text: &str) -> Option<u64> {
     text.parse().ok().filter(|_| plain)
 }
 
-/// The pieces of a pre-release, `rcN`, `rc.N` and `rc-N` read alike.
+/// The pieces of a pre-release. `rcN`, `rc.N` and `rc-N` are equal.
 fn parts(pre: &str) -> Option<Vec<Part>> {
     let mut parts = Vec::new();
     for piece in pre.split('.') {
@@ -112,21 +112,21 @@ fn parts(pre: &str) -> Option<Vec<Part>> {
         }
         let folded = piece.strip_prefix("rc").map(|rest| rest.strip_prefix('-').unwrap_or(rest));
         match folded.filter(|rest| !rest.is_empty() && rest.chars().all(|c| c.is_ascii_digit())) {
-            Some(digits) => parts.extend([Part::Word("rc".to_owned()), part(digits)]),
-            None => parts.push(part(piece)),
+            Some(digits) => parts.extend([Part::Word("rc".to_owned()), parse_part(digits)]),
+            None => parts.push(parse_part(piece)),
         }
     }
     Some(parts)
 }
 
-fn part(piece: &str) -> Part {
+fn parse_part(piece: &str) -> Part {
     match piece.parse() {
         Ok(number) if piece.chars().all(|c| c.is_ascii_digit()) => Part::Number(number),
         _ => Part::Word(piece.to_owned()),
     }
 }
 
-/// Runs of digits as numbers, all else as words: `9` comes before `10`.
+/// Splits digits into numbers and the rest into words, so that `9` comes before `10`.
 fn natural(text: &str) -> Vec<Part> {
     let mut pieces: Vec<(bool, String)> = Vec::new();
     for c in text.chars() {
@@ -135,7 +135,7 @@ fn natural(text: &str) -> Vec<Part> {
             _ => pieces.push((c.is_ascii_digit(), c.to_string())),
         }
     }
-    pieces.iter().map(|(_, piece)| part(piece)).collect()
+    pieces.iter().map(|(_, piece)| parse_part(piece)).collect()
 }
 
 impl fmt::Display for RecipeVersion {
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn versions_as_recipes_have_them() {
+    fn recipe_versions_are_parsed() {
         for (text, upstream, pre) in [
             ("5.0.3+27.0.1-fpm", "27.0.1-fpm", false),
             ("v0.8.1+3.5.0", "3.5.0", false),
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_version() {
+    fn invalid_versions_are_refused() {
         for text in [
             "1.13.4_1",
             "1.14.1-rootless_1",
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn the_order_of_releases() {
+    fn releases_are_ordered_by_precedence() {
         let rising =
             ["1.2.3-alpha+9", "1.2.3-rc2+4", "1.2.3-rc.9+4", "1.2.3-rc10+4", "1.2.3-rc-11+4", "1.2.3+4", "1.10.0+1", "2.0.0+0"];
         for pair in rising.windows(2) {
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn the_softwares_part_only_breaks_ties() {
+    fn software_version_breaks_ties_only() {
         let (nine, ten) = (version("1.2.3+4.5.9"), version("1.2.3+4.5.10"));
         assert_eq!(nine.precedence(&ten), Ordering::Equal);
         assert_eq!(nine.pick_order(&ten), Ordering::Less);

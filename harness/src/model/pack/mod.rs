@@ -1,5 +1,4 @@
-//! A pack: what a recipe's folder under `recipes/` says about the recipe, as data. The settings of its `recipe.toml`, and an
-//! inventory of the functions that are linked with it.
+//! A pack as data: the settings of its `recipe.toml`, and the functions that are linked with it.
 
 mod probe;
 
@@ -19,21 +18,21 @@ use super::{
 };
 use crate::model::rung::Rung;
 
-/// What is known of a recipe's pack before a plan. Without a pack it is empty.
+/// A recipe's pack as the plan needs it. It is empty without a pack.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Pack {
     /// Its settings.
     pub settings: Settings,
-    /// Its custom tests, in the order in which they are run.
+    /// Its custom tests in running order.
     #[serde(default)]
     pub tests: Vec<CustomTest>,
-    /// What its `lifecycle.rs` has.
+    /// The hooks of its `lifecycle.rs`.
     #[serde(default)]
     pub hooks: Hooks,
-    /// The text of its overlay `compose.ci.yml`, when it has one.
+    /// The text of its overlay `compose.ci.yml`; absent without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overlay: Option<String>,
-    /// What is out of date about it, a sentence each; the run warns of it.
+    /// Warnings about outdated parts, one sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }
@@ -45,31 +44,31 @@ pub struct CustomTest {
     pub name: TestName,
     /// What it proves.
     pub kind: TestKind,
-    /// The file that it is in, from the folder of its origin on.
+    /// Its file, relative to the folder of its origin.
     pub file: String,
-    /// Where it comes from.
+    /// Its origin.
     #[serde(default)]
     pub origin: Origin,
-    /// Why it cannot be run, so that it stays unverified; absent when it can.
+    /// Why it cannot run, which leaves it unverified; absent when it can.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flaw: Option<String>,
 }
 
-/// Where a custom test comes from.
+/// The origin of a custom test.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
-    /// The recipe's pack: a function that is compiled in.
+    /// The recipe's pack: a compiled function.
     #[default]
     Pack,
     /// The recipe's own repository: an executable below `tests/`.
     Repository,
-    /// A folder that the request names: an executable.
+    /// The folder of `--pack`: an executable.
     Folder,
 }
 
 impl Origin {
-    /// The word for it.
+    /// The name in messages.
     pub fn name(self) -> &'static str {
         match self {
             Origin::Pack => "pack",
@@ -79,28 +78,28 @@ impl Origin {
     }
 }
 
-/// What the lifecycle of a pack has.
+/// The hooks of a pack.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Hooks {
-    /// Whether it wires the app before the first deploy.
+    /// Whether it configures the app before the first deploy.
     pub install: bool,
-    /// Whether it says itself when the app is ready.
+    /// Whether it decides when the app is ready.
     pub ready: bool,
     /// Its canaries by their names.
     pub canaries: Vec<String>,
-    /// Its checks, each with the tier after which it is made.
+    /// Its checks, each with the tier after which it runs.
     pub checks: Vec<(Tier, TestName)>,
 }
 
-/// What a custom test proves. Which kinds a pack has says whether it is superficial.
+/// What a custom test proves. A pack without roundtrip and distinctive tests is superficial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum TestKind {
-    /// The app says of itself that it is well.
+    /// The app reports itself healthy.
     Health,
-    /// Something is created and read back.
+    /// Data is created and read back.
     Roundtrip,
-    /// What this app is there for works.
+    /// The app's distinctive feature works.
     Distinctive,
 }
 
@@ -118,16 +117,16 @@ impl TestKind {
     }
 }
 
-/// The name by which a pack's program knows one of its functions, as `--list` prints it and `--exact` takes it:
-/// `posts::a post is read back`, `canary::a post::plant`.
+/// The name of a function in a pack's test program, as `--list` prints it and `--exact` takes it:
+/// `posts::a post is read back`, `canary::a post::seed`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct TestName(String);
 
 impl TestName {
-    /// The pack's wiring.
+    /// The configure hook.
     pub const INSTALL: &str = "lifecycle::install";
-    /// The pack's word on when the app is ready.
+    /// The ready hook.
     pub const READY: &str = "lifecycle::ready";
 
     /// A name that a program reported.
@@ -140,17 +139,17 @@ impl TestName {
         Self(format!("{stem}::{name}"))
     }
 
-    /// A check called `name` that is made after `tier`.
+    /// A check called `name` that runs after `tier`.
     pub fn of_check(tier: Tier, name: &str) -> Self {
         Self(format!("check::{tier}::{name}"))
     }
 
-    /// What is done with the canary called `name`.
+    /// An act on the canary called `name`.
     pub fn of_canary(name: &str, act: CanaryAct) -> Self {
         Self(format!("canary::{name}::{}", act.name()))
     }
 
-    /// An executable, by its path from the folder of its origin on.
+    /// An executable, by its path relative to the folder of its origin.
     pub fn of_executable(path: &str) -> Self {
         Self(path.to_owned())
     }
@@ -160,7 +159,7 @@ impl TestName {
         &self.0
     }
 
-    /// What the author called it, without the file or the tier before it.
+    /// The author's name for it, without file or tier.
     pub fn sentence(&self) -> &str {
         self.0.rsplit("::").next().unwrap_or(&self.0)
     }
@@ -172,7 +171,7 @@ impl fmt::Display for TestName {
     }
 }
 
-/// What can be done with a canary.
+/// An act on a canary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CanaryAct {
     /// Puts it into the app's data.
@@ -184,7 +183,7 @@ pub enum CanaryAct {
 }
 
 impl CanaryAct {
-    /// All acts in the order of a canary's life.
+    /// All acts in order.
     pub const ALL: [CanaryAct; 3] = [CanaryAct::Seed, CanaryAct::Check, CanaryAct::Corrupt];
 
     /// The act's name.
@@ -198,29 +197,29 @@ impl CanaryAct {
 }
 
 impl Pack {
-    /// Whether there is anything in it.
+    /// Whether it has any content.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Whether it does anything between `app new` and the first deploy that needs a step of its own.
+    /// Whether it needs the step configure between `app new` and the first deploy.
     pub fn wires(&self) -> bool {
         self.hooks.install || self.overlay.is_some()
     }
 
-    /// The functions that are run in a tier: the custom tests in the custom tier, and the checks after it.
+    /// The functions that run in a tier: the custom tests in the custom tier, and the checks after it.
     pub fn functions_of(&self, tier: Tier) -> impl Iterator<Item = &TestName> {
         let tests = self.tests.iter().filter(move |_| tier == Tier::Custom).map(|test| &test.name);
         tests.chain(self.hooks.checks.iter().filter(move |(after, _)| *after == tier).map(|(_, name)| name))
     }
 
-    /// The kinds of tests without which a pack says little about its app, as far as it lacks them.
+    /// The required kinds of tests that the pack lacks.
     pub fn lacks(&self) -> Vec<TestKind> {
         let has = |kind: &TestKind| self.tests.iter().any(|test| test.kind == *kind && test.flaw.is_none());
         [TestKind::Roundtrip, TestKind::Distinctive].into_iter().filter(|kind| !has(kind)).collect()
     }
 
-    /// Why custom tests of this pack say little about the app; absent when they say enough.
+    /// Why this pack is superficial; absent when it is not.
     pub fn superficial(&self) -> Option<String> {
         let lacks: Vec<&str> = self.lacks().into_iter().map(TestKind::name).collect();
         match (self.tests.is_empty(), lacks.is_empty()) {
@@ -230,7 +229,7 @@ impl Pack {
         }
     }
 
-    /// Why the rung or the test does not apply, when the pack says so.
+    /// The pack's reason why the rung or the test does not apply; absent when it applies.
     pub fn not_applicable(&self, name: &str) -> Option<&str> {
         match self.settings.not_applicable.get(name)? {
             Inapplicable::Always(because) => Some(because),
@@ -238,7 +237,7 @@ impl Pack {
         }
     }
 
-    /// The condition under which a test may say itself that it does not apply, when the pack declares one.
+    /// The declared condition under which a test may report that it does not apply.
     pub fn condition(&self, name: &str) -> Option<&str> {
         match self.settings.not_applicable.get(name)? {
             Inapplicable::Always(_) => None,
@@ -246,62 +245,63 @@ impl Pack {
         }
     }
 
-    /// The variables that the pack sets, filled in.
+    /// The variables that the pack sets, with templates filled in.
     pub fn env(&self, domain: &Domain, run: &RunId) -> BTreeMap<String, String> {
         self.settings.env.iter().map(|(key, value)| (key.clone(), value.fill(domain, run))).collect()
     }
 
-    /// The variables that the pack sets before the upgrade to head, filled in.
+    /// The variables that the pack sets before the upgrade to head, with templates filled in.
     pub fn upgrade_env(&self, domain: &Domain, run: &RunId) -> BTreeMap<String, String> {
         self.settings.upgrade_env.iter().map(|(key, value)| (key.clone(), value.fill(domain, run))).collect()
     }
 }
 
-/// What a `recipe.toml` holds. All keys can be left out.
+/// The contents of a `recipe.toml`. All keys are optional.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// The path that answers when the app is well.
+    /// The path that answers when the app is healthy.
     pub health_path: HealthPath,
-    /// The statuses with which it answers then. Without it any from 200 to 399, and 401 and 403, for a page that wants a log-in is
-    /// the app's own.
+    /// The accepted statuses of that path. By default 200 to 399, and 401 and 403, because a page that asks for a log-in is the
+    /// app's own.
     #[schemars(inner(range(min = 100, max = 599)))]
     pub health_status: BTreeSet<u16>,
-    /// What else has to hold of a well app, each a page or a port. It is looked at whenever the app has been deployed or restored.
+    /// Further conditions of a healthy app, each a page or a port, checked after each deploy and restore.
     pub probes: Vec<Probe>,
-    /// What the app takes of its host beyond what its compose files reserve.
+    /// Resources of the host that the app uses beyond its compose files' reservations.
     pub resources: Resources,
-    /// Variables of the app's `.env`, set before its secrets are made. Values may have `{domain}` and `{run}` in them.
+    /// Variables of the app's `.env`, set before its secrets are generated. Values may contain `{domain}` and `{run}`.
     pub env: BTreeMap<String, Template>,
-    /// Variables that are set only before the upgrade to the head, templated like `env`.
+    /// Variables set only before the upgrade to head, templated like `env`.
     pub upgrade_env: BTreeMap<String, Template>,
-    /// The version that upgrades begin from, where the usual choice is wrong for this recipe.
+    /// The version to upgrade from, where the default is wrong for this recipe.
     pub base: Option<String>,
-    /// What brings an older release up that would not come up by itself any more.
+    /// A repair for an older release that no longer starts by itself.
     pub repair: Option<Repair>,
-    /// The services that do their work once and end with exit code 0, by their names in the compose files.
+    /// The services that run once and end with exit code 0, by their names in the compose files.
     pub one_shots: BTreeSet<String>,
     /// The databases of the app.
     pub databases: Vec<Database>,
-    /// What does not apply to the recipe, each with the reason: a rung (`install`, `upgrade`, `backup_restore`, `custom`, `lint`) or a
-    /// custom test (`posts::a post is read back`), which is not run then. `{ when = "it is set up without mail" }` instead of a reason
-    /// is the condition under which a custom test may say itself that it does not apply; one that says so without is not verified.
+    /// Rungs (`install`, `upgrade`, `backup_restore`, `custom`, `lint`) and custom tests (`posts::a post is read back`) that do
+    /// not apply to the recipe and do not run, each with the reason. `{ when = "it is set up without mail" }` instead of a reason
+    /// declares a condition under which a custom test may report that it does not apply; without the declaration such a test is
+    /// unverified.
     pub not_applicable: BTreeMap<String, Inapplicable>,
-    /// How much a rung weighs in the verdict, where it is not as usual.
+    /// The weight of rungs in the verdict, where it differs from the default.
     pub rungs: BTreeMap<Rung, Weight>,
 }
 
-/// What an app takes of its host, where its compose files do not say it.
+/// Resources of the host that an app uses beyond its compose files.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Resources {
-    /// The memory that it takes, in MiB. No run begins with less of it free, and no second one beside it.
+    /// Memory in MiB. A run waits until this much is free, beside other runs too.
     pub memory_mib: u64,
-    /// The ports of the host that it takes; no run of another app that wants one of them goes on beside it.
+    /// Host ports. Two runs that need the same port never run side by side.
     pub ports: BTreeSet<u16>,
 }
 
-/// When something does not apply to a recipe.
+/// When a rung or a test does not apply to a recipe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(
     untagged,
@@ -309,32 +309,32 @@ pub struct Resources {
     expecting = "a reason, or { when = \"…\" } with the condition under which the test may say so"
 )]
 pub enum Inapplicable {
-    /// Never; this is why.
+    /// Never, for this reason.
     Always(String),
-    /// Under a condition, which the test looks for.
+    /// Under a condition that the test checks.
     Condition {
-        /// The condition, in words.
+        /// The condition.
         when: String,
     },
 }
 
-/// How much a rung weighs in the verdict.
+/// The weight of a rung in the verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Weight {
-    /// Without it there is no green.
+    /// The verdict is green only if it passes.
     Required,
-    /// It is told and changes no verdict.
+    /// Reports show it; the verdict ignores it.
     Advisory,
 }
 
-/// What brings an older release up, as the base of an upgrade and only so: head is never deployed with it.
+/// A repair for an older release as the base of an upgrade. Head is never deployed with it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Repair {
-    /// The release that it repairs. With any other base it is not used, and the run warns of it.
+    /// The release to repair. With another base it is not used, and the run warns.
     pub version: String,
-    /// The text of one more compose file for that release.
+    /// The text of an additional compose file for that release.
     pub compose: String,
 }
 
@@ -342,17 +342,17 @@ pub struct Repair {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Database {
-    /// The service that it runs in, by its name in the compose files.
+    /// Its service, by its name in the compose files.
     pub service: String,
-    /// What it is.
+    /// Its kind.
     pub kind: DatabaseKind,
-    /// The name of the database in it, when it is not the service's default.
+    /// The database's name; by default the service's default.
     #[serde(default)]
     pub name: Option<String>,
-    /// Who connects to it, when it is not the service's default.
+    /// The user; by default the service's default.
     #[serde(default)]
     pub user: Option<String>,
-    /// The file in the container that holds the password, mostly one in `/run/secrets`.
+    /// The file in the container with the password, mostly in `/run/secrets`.
     #[serde(default)]
     pub password_file: Option<String>,
     /// The file in the container that is the database, for SQLite.
@@ -360,7 +360,7 @@ pub struct Database {
     pub path: Option<String>,
 }
 
-/// What a database is.
+/// The kind of a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DatabaseKind {
@@ -368,14 +368,14 @@ pub enum DatabaseKind {
     Postgres,
     /// MariaDB or MySQL.
     Mysql,
-    /// A file of SQLite.
+    /// An SQLite file.
     Sqlite,
-    /// Redis, or what speaks its protocol.
+    /// Redis, or a server with its protocol.
     Redis,
 }
 
 impl DatabaseKind {
-    /// The name that people know.
+    /// The name for people.
     pub fn name(self) -> &'static str {
         match self {
             DatabaseKind::Postgres => "PostgreSQL",
@@ -386,7 +386,7 @@ impl DatabaseKind {
     }
 }
 
-/// A path of the app's, beginning with `/`.
+/// An absolute URL path of the app.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(with = "String")]
@@ -422,14 +422,14 @@ impl From<HealthPath> for String {
     }
 }
 
-/// A text with `{domain}` and `{run}` in it, which stand for the app's domain and the run's id.
+/// A template: `{domain}` and `{run}` stand for the app's domain and the run's id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(with = "String")]
 pub struct Template(String);
 
 impl Template {
-    /// The text with its places filled.
+    /// The text with its templates filled in.
     pub fn fill(&self, domain: &Domain, run: &RunId) -> String {
         self.0.replace("{domain}", domain.as_str()).replace("{run}", run.as_str())
     }
@@ -443,7 +443,7 @@ impl TryFrom<String> for Template {
             return Err("a variable is one line".into());
         }
         let words = text.split('{').skip(1).filter_map(|rest| Some(rest.split_once('}')?.0));
-        // Braces around anything else are the value's own, as in JSON.
+        // Other braces are part of the value, as in JSON.
         let mut places =
             words.filter(|word| !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c == '.' || c == '_'));
         match places.find(|word| !["domain", "run"].contains(word)) {
@@ -460,7 +460,7 @@ impl From<Template> for String {
 }
 
 impl Settings {
-    /// Reads the text of a `recipe.toml`.
+    /// Parses the text of a `recipe.toml`.
     pub fn parse(text: &str) -> Result<Self, BadSettings> {
         settings::parse(text)
     }
@@ -471,14 +471,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_empty_file_says_what_no_file_says() {
+    fn empty_file_equals_no_file() {
         assert_eq!(Settings::parse("").unwrap(), Settings::default());
         assert_eq!(Settings::default().health_path.as_str(), "/");
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_its_place() {
-        for (text, said) in [
+    fn invalid_settings_are_reported_with_line_and_column() {
+        for (text, message) in [
             ("helth_path = \"/\"\n", "line 1, column 1: unknown key `helth_path`; did you mean `health_path`?"),
             ("health_path = \"up\"\n", "line 1, column 15: \"up\" is no path: it begins with `/` and has no blanks"),
             ("[env]\nA = \"{domian}\"\n", "line 2, column 5: nothing is known of `{domian}`; there are `{domain}` and `{run}`"),
@@ -488,12 +488,12 @@ mod tests {
                 "line 3, column 8: unknown variant `oracle`, expected one of `postgres`, `mysql`, `sqlite`, `redis`",
             ),
         ] {
-            assert_eq!(Settings::parse(text).unwrap_err().to_string(), said, "{text}");
+            assert_eq!(Settings::parse(text).unwrap_err().to_string(), message, "{text}");
         }
     }
 
     #[test]
-    fn only_places_that_are_known_are_filled() {
+    fn only_known_templates_are_filled_in() {
         let (domain, run) = ("shop-aebagbaf.taster.test".parse().unwrap(), "20261121-101502-aebagbaf".parse().unwrap());
         for (text, filled) in [
             ("https://{domain}/", "https://shop-aebagbaf.taster.test/"),
@@ -506,7 +506,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pack_without_a_roundtrip_and_a_distinctive_test_is_superficial() {
+    fn pack_without_roundtrip_or_distinctive_test_is_superficial() {
         let with = |kinds: &[TestKind]| Pack {
             tests: kinds
                 .iter()
@@ -520,13 +520,13 @@ mod tests {
                 .collect(),
             ..Pack::default()
         };
-        for (kinds, said) in [
+        for (kinds, reason) in [
             (&[][..], Some("superficial: the recipe has no custom tests")),
             (&[TestKind::Health], Some("superficial: the pack has no roundtrip and no distinctive test")),
             (&[TestKind::Health, TestKind::Roundtrip], Some("superficial: the pack has no distinctive test")),
             (&[TestKind::Distinctive, TestKind::Roundtrip], None),
         ] {
-            assert_eq!(with(kinds).superficial().as_deref(), said);
+            assert_eq!(with(kinds).superficial().as_deref(), reason);
         }
     }
 }

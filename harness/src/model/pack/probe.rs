@@ -1,4 +1,4 @@
-//! What a pack declares to hold of a well app besides its health path.
+//! Probes: conditions that a pack declares for a healthy app besides its health path.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{HealthPath, Template};
 use crate::model::names::{Domain, RunId};
 
-/// Something that has to hold of the app whenever it has been deployed or restored. It is either a page or a port.
+/// A condition that must hold after each deploy and restore: a page or a port.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "Declared", into = "Declared")]
 #[schemars(with = "Declared")]
@@ -25,24 +25,24 @@ enum Of {
     Port { tcp: u16, stable: u32 },
 }
 
-/// A probe as a `recipe.toml` has it: with `path` it asks for a page over HTTPS, with `tcp` it connects to a port.
+/// A probe as in `recipe.toml`: `path` requests a page over HTTPS, `tcp` connects to a port.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Declared {
-    /// The name that is asked, when it is not the app's domain; templated like `env`.
+    /// The host name, templated like `env`; by default the app's domain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     host: Option<Template>,
     /// The page, as `/hosting/discovery`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     path: Option<HealthPath>,
-    /// The statuses with which the page answers; 200 without it.
+    /// The accepted statuses of the page; by default 200.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     #[schemars(inner(range(min = 100, max = 599)))]
     status: BTreeSet<u16>,
     /// The port that accepts connections.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tcp: Option<u16>,
-    /// How many connections in a row it has to accept, a second apart; 1 without it.
+    /// The number of consecutive connections to accept, one second apart; by default 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 60))]
     stable: Option<u32>,
@@ -58,19 +58,19 @@ pub enum Goal {
         /// The statuses.
         status: BTreeSet<u16>,
     },
-    /// A port accepts so many connections in a row, a second apart.
+    /// A port accepts a number of consecutive connections, one second apart.
     Port {
         /// The name of the machine.
         host: String,
         /// Its port.
         port: u16,
-        /// How many.
+        /// The number of connections.
         stable: u32,
     },
 }
 
 impl Probe {
-    /// What it means for the app at `domain` in this run.
+    /// The probe for the app at `domain` in this run.
     pub fn goal(&self, domain: &Domain, run: &RunId) -> Goal {
         let host = self.host.as_ref().map_or_else(|| domain.to_string(), |host| host.fill(domain, run));
         match &self.of {
@@ -81,7 +81,7 @@ impl Probe {
 }
 
 impl Goal {
-    /// What has to hold, as a sentence.
+    /// The condition as a sentence.
     pub fn sentence(&self) -> String {
         match self {
             Goal::Page { url, status } => {
@@ -131,9 +131,9 @@ mod tests {
     use crate::model::pack::Settings;
 
     #[test]
-    fn a_probe_is_a_page_or_a_port() {
+    fn probe_is_a_page_or_a_port() {
         let (domain, run) = ("talk-aebagbaf.taster.test".parse().unwrap(), "20261121-101502-aebagbaf".parse().unwrap());
-        for (text, said) in [
+        for (text, expected) in [
             ("path = \"/up\"", Ok("https://talk-aebagbaf.taster.test/up answers with 200")),
             (
                 "host = \"office.{domain}\"\npath = \"/\"\nstatus = [302, 200]",
@@ -148,14 +148,14 @@ mod tests {
             ("tcp = 1\nstabel = 2", Err("stable")),
         ] {
             let settings = Settings::parse(&format!("[[probes]]\n{text}\n"));
-            match (settings, said) {
-                (Ok(settings), Ok(said)) => {
-                    assert_eq!(settings.probes[0].goal(&domain, &run).sentence(), said);
+            match (settings, expected) {
+                (Ok(settings), Ok(expected)) => {
+                    assert_eq!(settings.probes[0].goal(&domain, &run).sentence(), expected);
                     let again = serde_json::to_value(&settings).unwrap();
                     assert_eq!(serde_json::from_value::<Settings>(again).unwrap(), settings, "a probe is read as it is written");
                 }
-                (Err(error), Err(said)) => assert!(error.to_string().contains(said), "{error}"),
-                (settings, said) => panic!("{text}: {settings:?}, and {said:?} was to be said"),
+                (Err(error), Err(expected)) => assert!(error.to_string().contains(expected), "{error}"),
+                (settings, expected) => panic!("{text}: {settings:?}, and {expected:?} was to be expected"),
             }
         }
     }
