@@ -1,5 +1,5 @@
-//! Compiles the specimen and the backup bot, and lists what the sandbox's images and recipes are made of, for both are embedded: an installed
-//! taster has no source tree beside it.
+//! Compiles the specimen and the backup bot and embeds them, with the sources of images and recipes: an installed taster has no
+//! source tree.
 
 use std::{
     env, fs,
@@ -26,16 +26,16 @@ fn main() {
         files.sort();
         table += &format!("/// The files under `{folder}/`, sorted by path.\npub(crate) static {name}: &[(&str, &[u8])] = &[\n");
         for file in files {
-            let path = file.strip_prefix(&root).expect("it was found there").to_str().expect("the paths are ASCII");
+            let path = file.strip_prefix(&root).expect("the walk starts at the root").to_str().expect("the paths are ASCII");
             table += &format!("    ({path:?}, include_bytes!({file:?})),\n");
         }
         table += "];\n";
     }
-    // Known when taster is compiled, so that no start of it has to read the whole program.
+    // The digests are constants, so that no start of taster has to read the whole programs.
     for (name, constant) in [("specimen", "SPECIMEN_DIGEST"), ("bot", "BOT_DIGEST")] {
-        let program = fs::read(out.join(name)).expect("it was just made");
+        let program = fs::read(out.join(name)).expect("the compiler wrote it");
         let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(&program)[..6]);
-        fs::write(out.join(format!("{name}.gz")), packed(&program)).expect("OUT_DIR can be written");
+        fs::write(out.join(format!("{name}.gz")), compress(&program)).expect("OUT_DIR can be written");
         table += &format!(
             "/// The first twelve hexadecimal digits of the digest of the {name}.\npub(crate) static {constant}: &str = {digest:?};\n"
         );
@@ -43,10 +43,10 @@ fn main() {
     fs::write(out.join("embedded.rs"), table).expect("OUT_DIR can be written");
 }
 
-/// The same source and compiler give the same bytes: no paths, no time, one unit.
+/// Compiles a program without paths, times or parallel units, so that the same source and compiler give the same bytes.
 fn compile(name: &str, source: &Path, out: &Path) {
     println!("cargo::rerun-if-changed={name}");
-    let done = Command::new(env::var_os("RUSTC").expect("set by cargo"))
+    let status = Command::new(env::var_os("RUSTC").expect("set by cargo"))
         .current_dir(source.join(name))
         .args(["--edition", "2024", "--crate-type", "bin", "--crate-name", name, "main.rs"])
         .args(["--target", &env::var("TARGET").expect("set by cargo")])
@@ -56,14 +56,14 @@ fn compile(name: &str, source: &Path, out: &Path) {
         .arg(out.join(name))
         .status()
         .expect("rustc can be started");
-    assert!(done.success(), "the {name} does not compile");
+    assert!(status.success(), "the {name} does not compile");
 }
 
-/// A static program has a standard library in it, twice as long as what it comes to when it is packed.
-fn packed(program: &[u8]) -> Vec<u8> {
+/// Compresses a program by gzip, to half its size.
+fn compress(program: &[u8]) -> Vec<u8> {
     let mut packer = GzEncoder::new(Vec::new(), Compression::best());
-    packer.write_all(program).expect("a vector takes it");
-    packer.finish().expect("a vector takes it")
+    packer.write_all(program).expect("a vector can be written");
+    packer.finish().expect("a vector can be written")
 }
 
 fn walk(folder: &Path, files: &mut Vec<PathBuf>) {

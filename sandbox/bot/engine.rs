@@ -1,6 +1,6 @@
-//! The engine's API over its socket: services, running containers, commands in them.
+//! A client of the engine's API over its socket: services, running containers, commands in containers.
 //!
-//! HTTP/1.0, so that an answer is neither cut into chunks nor followed by another.
+//! It speaks HTTP/1.0, so that an answer is not chunked and ends with the connection.
 
 use std::{
     env,
@@ -14,7 +14,7 @@ use crate::{
     labels::Service,
 };
 
-/// What tells of the stack a service or container is of.
+/// The label with the stack of a service or container.
 const NAMESPACE: &str = "com.docker.stack.namespace";
 
 struct Answer {
@@ -23,7 +23,7 @@ struct Answer {
 }
 
 impl Answer {
-    /// The engine's own sentence about what is wrong.
+    /// The error message of the engine.
     fn message(&self) -> String {
         let text = String::from_utf8_lossy(&self.body);
         Json::parse(&text).and_then(|json| json.text(&["message"]).map(str::to_owned)).unwrap_or_else(|| text.trim().to_owned())
@@ -34,11 +34,11 @@ impl Answer {
             return Err(refused(call, self));
         }
         Json::parse(&String::from_utf8_lossy(&self.body))
-            .ok_or_else(|| Fatal::new(format!("the engine's answer to {call} is no JSON")))
+            .ok_or_else(|| Fatal::new(format!("the engine's answer to {call} is not JSON")))
     }
 }
 
-/// A refusal, with its status as its readers look for it: 409 is a container that does not run any more.
+/// The failure of a call, with its status and the name of the status. 409 is a container that no longer runs.
 fn refused(call: &str, answer: &Answer) -> Fatal {
     let kind = match answer.status {
         404 => "Not Found",
@@ -49,7 +49,7 @@ fn refused(call: &str, answer: &Answer) -> Fatal {
 }
 
 fn call(method: &str, path: &str, body: &str) -> Result<Answer, Fatal> {
-    let ask = || -> io::Result<Vec<u8>> {
+    let exchange = || -> io::Result<Vec<u8>> {
         let mut socket = UnixStream::connect(env::var("DOCKER_SOCKET").unwrap_or_else(|_| "/var/run/docker.sock".to_owned()))?;
         let length = body.len();
         write!(
@@ -60,16 +60,17 @@ fn call(method: &str, path: &str, body: &str) -> Result<Answer, Fatal> {
         socket.read_to_end(&mut answer)?;
         Ok(answer)
     };
-    let answer = ask().map_err(|error| Fatal::new(format!("the engine does not answer: {error}")))?;
+    let answer = exchange().map_err(|error| Fatal::new(format!("the engine does not answer: {error}")))?;
     let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
     let status = String::from_utf8_lossy(&answer).split(' ').nth(1).and_then(|status| status.parse().ok());
     match (end, status) {
         (Some(end), Some(status)) => Ok(Answer { status, body: answer[end + 4..].to_vec() }),
-        _ => Err(Fatal::new("the engine's answer is no HTTP")),
+        _ => Err(Fatal::new("the engine's answer is not HTTP")),
     }
 }
 
-fn labelled(path: &str, label: &str) -> Result<Json, Fatal> {
+/// The list at `path`, filtered by a label.
+fn list_with_label(path: &str, label: &str) -> Result<Json, Fatal> {
     let filters = format!("{{\"label\":[{}]}}", quoted(label));
     let encoded: String = filters
         .bytes()
@@ -84,7 +85,7 @@ fn labelled(path: &str, label: &str) -> Result<Json, Fatal> {
 
 /// The services of a stack, by name.
 pub(crate) fn services(stack: &str) -> Result<Vec<Service>, Fatal> {
-    let all = labelled("/services", &format!("{NAMESPACE}={stack}"))?;
+    let all = list_with_label("/services", &format!("{NAMESPACE}={stack}"))?;
     let service = |json: &Json| {
         let mounts = json.items(&["Spec", "TaskTemplate", "ContainerSpec", "Mounts"]).iter();
         let volume =
@@ -100,19 +101,19 @@ pub(crate) fn services(stack: &str) -> Result<Vec<Service>, Fatal> {
     Ok(services)
 }
 
-/// The id of a container of the service that runs now, the newest first.
-pub(crate) fn container(service: &str) -> Result<Option<String>, Fatal> {
-    let all = labelled("/containers/json", &format!("com.docker.swarm.service.name={service}"))?;
+/// The id of the newest running container of the service.
+pub(crate) fn running_container(service: &str) -> Result<Option<String>, Fatal> {
+    let all = list_with_label("/containers/json", &format!("com.docker.swarm.service.name={service}"))?;
     Ok(all.items(&[]).first().and_then(|container| container.text(&["Id"]).map(str::to_owned)))
 }
 
-/// Runs a command in a container: its exit code, and all that it printed.
+/// Runs a command in a container. Returns its exit code and its output.
 pub(crate) fn exec(container: &str, argv: &[&str]) -> Result<(i64, String), Fatal> {
-    let words: Vec<String> = argv.iter().map(|word| quoted(word)).collect();
-    let body = format!("{{\"AttachStdout\":true,\"AttachStderr\":true,\"Cmd\":[{}]}}", words.join(","));
+    let args: Vec<String> = argv.iter().map(|arg| quoted(arg)).collect();
+    let body = format!("{{\"AttachStdout\":true,\"AttachStderr\":true,\"Cmd\":[{}]}}", args.join(","));
     let path = format!("/containers/{container}/exec");
     let made = call("POST", &path, &body)?.json(&path)?;
-    let id = made.text(&["Id"]).ok_or_else(|| Fatal::new("the engine made a command without an id"))?.to_owned();
+    let id = made.text(&["Id"]).ok_or_else(|| Fatal::new("the engine created a command without an id"))?.to_owned();
     let path = format!("/exec/{id}/start");
     let answer = call("POST", &path, "{\"Detach\":false,\"Tty\":false}")?;
     if answer.status >= 300 {
@@ -123,8 +124,8 @@ pub(crate) fn exec(container: &str, argv: &[&str]) -> Result<(i64, String), Fata
     Ok((code.unwrap_or(-1), frames(&answer.body)))
 }
 
-/// The texts in a stream of frames: a head of eight bytes, of which the last four are the length, then so many bytes. What is
-/// no frame, like the runtime's own words, is kept as it is.
+/// The text in a stream of frames. A frame has a head of eight bytes, whose last four are the length, and then its bytes.
+/// Other text, such as messages of the container runtime, is kept as it is.
 fn frames(mut bytes: &[u8]) -> String {
     let mut out = Vec::new();
     while let Some((head, rest)) = bytes.split_at_checked(8) {

@@ -1,11 +1,11 @@
-//! As much JSON as the engine's and restic's answers need: reading a value, quoting a text.
+//! JSON, as far as the answers of the engine and restic need it: parsing a value, quoting a text.
 
 use std::collections::BTreeMap;
 
-/// A JSON value. Numbers and literals are kept as they are written.
+/// A JSON value. Numbers and literals are kept as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Json {
-    /// An object; of two equal keys the last counts.
+    /// An object. The last of equal keys wins.
     Object(BTreeMap<String, Json>),
     /// An array.
     Array(Vec<Json>),
@@ -16,15 +16,15 @@ pub(crate) enum Json {
 }
 
 impl Json {
-    /// Reads a text that is one value and nothing else.
+    /// Parses a text that is one value.
     pub(crate) fn parse(text: &str) -> Option<Json> {
         let mut reader = Reader { rest: text };
         let value = reader.value()?;
-        reader.blanks();
+        reader.skip_blanks();
         reader.rest.is_empty().then_some(value)
     }
 
-    /// What stands at `path`, key by key.
+    /// The value at `path`.
     pub(crate) fn at(&self, path: &[&str]) -> Option<&Json> {
         path.iter().try_fold(self, |value, key| match value {
             Json::Object(fields) => fields.get(*key),
@@ -40,7 +40,7 @@ impl Json {
         }
     }
 
-    /// The items of the array at `path`; none where there is no array.
+    /// The items of the array at `path`; empty without an array.
     pub(crate) fn items(&self, path: &[&str]) -> &[Json] {
         match self.at(path) {
             Some(Json::Array(items)) => items,
@@ -48,14 +48,14 @@ impl Json {
         }
     }
 
-    /// The texts in the object at `path`; none where there is no object.
+    /// The texts in the object at `path`; empty without an object.
     pub(crate) fn texts(&self, path: &[&str]) -> BTreeMap<String, String> {
         let Some(Json::Object(fields)) = self.at(path) else { return BTreeMap::new() };
         fields.iter().filter_map(|(key, value)| Some((key.clone(), value.text(&[])?.to_owned()))).collect()
     }
 }
 
-/// A text as JSON writes it.
+/// A text as a JSON string.
 pub(crate) fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
@@ -75,12 +75,12 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn blanks(&mut self) {
+    fn skip_blanks(&mut self) {
         self.rest = self.rest.trim_start();
     }
 
     fn take(&mut self, mark: char) -> bool {
-        self.blanks();
+        self.skip_blanks();
         let rest = self.rest.strip_prefix(mark);
         self.rest = rest.unwrap_or(self.rest);
         rest.is_some()
@@ -93,7 +93,7 @@ impl Reader<'_> {
                 let key = self.take('"').then(|| self.string())??;
                 self.take(':').then_some(())?;
                 fields.insert(key, self.value()?);
-                self.blanks();
+                self.skip_blanks();
                 (self.take(',') || self.rest.starts_with('}')).then_some(())?;
             }
             return Some(Json::Object(fields));
@@ -102,7 +102,7 @@ impl Reader<'_> {
             let mut items = Vec::new();
             while !self.take(']') {
                 items.push(self.value()?);
-                self.blanks();
+                self.skip_blanks();
                 (self.take(',') || self.rest.starts_with(']')).then_some(())?;
             }
             return Some(Json::Array(items));
@@ -116,7 +116,7 @@ impl Reader<'_> {
         (!bare.is_empty()).then(|| Json::Bare(bare.to_owned()))
     }
 
-    /// What follows an opening quotation mark, up to the closing one.
+    /// The rest of a string, after its opening quotation mark.
     fn string(&mut self) -> Option<String> {
         let mut out = String::new();
         loop {
@@ -135,7 +135,7 @@ impl Reader<'_> {
                         'r' => out.push('\r'),
                         'b' => out.push('\u{8}'),
                         'f' => out.push('\u{c}'),
-                        'u' => out.push(self.escaped()?),
+                        'u' => out.push(self.unicode_escape()?),
                         other => out.push(other),
                     }
                 }
@@ -147,8 +147,8 @@ impl Reader<'_> {
         }
     }
 
-    /// What follows `\u`; characters beyond the first 65536 are two such escapes.
-    fn escaped(&mut self) -> Option<char> {
+    /// The character of an escape, after `\u`. A character above U+FFFF consists of two escapes.
+    fn unicode_escape(&mut self) -> Option<char> {
         let high = self.hex()?;
         if !(0xd800..0xdc00).contains(&high) {
             return char::from_u32(high);
@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_are_read() {
+    fn answer_of_the_engine_is_parsed() {
         let answer =
             r#"[{"Spec": {"Labels": {"a": "x\"\\\/\n\u00fc\ud83d\ude00", "b": ""}, "Mounts": []}, "N": -1.5e3, "Ok": true}]"#;
         let value = Json::parse(answer).unwrap();
@@ -182,14 +182,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_is_none() {
+    fn invalid_json_is_none() {
         for text in ["", "{", "[1", "[1 2]", "{\"a\" 1}", "\"open", "{} {}", "\"\\ud83d\"", "\"\\u12\""] {
             assert_eq!(Json::parse(text), None, "{text}");
         }
     }
 
     #[test]
-    fn a_quoted_text_is_read_back() {
+    fn quoted_text_is_parsed_to_the_same_text() {
         let text = "a \"b\" \\ \n\t\u{1} ü 😀";
         assert_eq!(Json::parse(&quoted(text)), Some(Json::Text(text.to_owned())));
     }

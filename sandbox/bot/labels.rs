@@ -1,5 +1,4 @@
-//! The labels of the backupbot specification, version 2: what of a stack is backed up, and which commands run beside it.
-//! All of it decides over facts; nothing here reaches outside.
+//! The labels of the backupbot specification, version 2: the paths of a stack to back up, and its hooks. Pure.
 
 use std::collections::BTreeMap;
 
@@ -13,9 +12,9 @@ pub(crate) struct Service {
     pub(crate) volumes: Vec<String>,
 }
 
-/// How much of a volume is backed up.
+/// The part of a volume to back up.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Extent {
+pub(crate) enum Scope {
     Whole,
     /// Only these paths, relative to the volume's root.
     Paths(Vec<String>),
@@ -25,21 +24,21 @@ pub(crate) enum Extent {
 /// A volume of the stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Volume {
-    /// The name that labels and `VOLUMES` know it by.
+    /// The name in labels and in `VOLUMES`.
     pub(crate) name: String,
-    /// The engine's name for it.
+    /// The name in the engine.
     pub(crate) full: String,
-    pub(crate) extent: Extent,
+    pub(crate) scope: Scope,
 }
 
-/// What a hook stands beside.
+/// The operation that a hook belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Operation {
     Backup,
     Restore,
 }
 
-/// On which side of it the hook stands.
+/// Whether a hook runs before or after the operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
     Pre,
@@ -49,7 +48,7 @@ pub(crate) enum Side {
 /// A command for a running container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Hook {
-    /// The full name of the service that bears it.
+    /// The full name of the service with the label.
     pub(crate) service: String,
     pub(crate) command: String,
 }
@@ -60,26 +59,26 @@ pub(crate) fn enabled(services: &[Service]) -> bool {
     services.iter().any(|service| service.labels.get("backupbot.backup").is_some_and(truthy))
 }
 
-/// The volumes of the stack, by name, and the labels that name a volume which is not there.
+/// The volumes of the stack by name, and the labels that name an unknown volume.
 pub(crate) fn volumes(stack: &str, services: &[Service]) -> (Vec<Volume>, Vec<String>) {
     let short = |full: &str| full.strip_prefix(&format!("{stack}_")).unwrap_or(full).to_owned();
     let mut volumes: BTreeMap<String, Volume> = BTreeMap::new();
     for full in services.iter().flat_map(|service| &service.volumes) {
         let name = short(full);
-        volumes.entry(name.clone()).or_insert(Volume { name, full: full.clone(), extent: Extent::Whole });
+        volumes.entry(name.clone()).or_insert(Volume { name, full: full.clone(), scope: Scope::Whole });
     }
     let mut unknown = Vec::new();
     for (label, value) in services.iter().flat_map(|service| &service.labels) {
         let Some(rest) = label.strip_prefix("backupbot.backup.volumes.") else { continue };
-        let (name, extent) = match rest.strip_suffix(".path") {
-            Some(name) => (name, Extent::Paths(paths(value))),
-            None if value.trim().eq_ignore_ascii_case("false") => (rest, Extent::Excluded),
+        let (name, scope) = match rest.strip_suffix(".path") {
+            Some(name) => (name, Scope::Paths(paths(value))),
+            None if value.trim().eq_ignore_ascii_case("false") => (rest, Scope::Excluded),
             None => continue,
         };
         match volumes.get_mut(name) {
-            // A volume that is left out stays out, whichever label is read first.
-            Some(volume) if volume.extent == Extent::Excluded => {}
-            Some(volume) => volume.extent = extent,
+            // Exclusion wins, in whichever order the labels are read.
+            Some(volume) if volume.scope == Scope::Excluded => {}
+            Some(volume) => volume.scope = scope,
             None => unknown.push(label.clone()),
         }
     }
@@ -90,12 +89,12 @@ fn paths(value: &str) -> Vec<String> {
     value.split(',').map(|path| path.trim().trim_matches('/').to_owned()).filter(|path| !path.is_empty()).collect()
 }
 
-/// Whether a path of a label stays in its volume.
-pub(crate) fn inside(path: &str) -> bool {
+/// Whether a path of a label stays inside its volume.
+pub(crate) fn is_inside(path: &str) -> bool {
     path.split('/').all(|part| part != "..")
 }
 
-/// The hooks of the services, in the services' order. None is promised by the specification.
+/// The hooks of the services, in the order of the services. The specification promises no order.
 pub(crate) fn hooks(services: &[Service], operation: Operation, side: Side) -> Vec<Hook> {
     let operation = match operation {
         Operation::Backup => "backup",
@@ -113,8 +112,8 @@ pub(crate) fn hooks(services: &[Service], operation: Operation, side: Side) -> V
     services.iter().filter_map(hook).collect()
 }
 
-/// What a snapshot with the paths `kept` holds of `wanted`: of two paths one in the other, the inner one.
-pub(crate) fn held(kept: &[String], wanted: &str) -> Vec<String> {
+/// The paths to restore for `wanted`, from a snapshot with the paths `kept`: where one path contains the other, the inner one.
+pub(crate) fn snapshot_paths(kept: &[String], wanted: &str) -> Vec<String> {
     let within = |inner: &str, outer: &str| inner == outer || inner.starts_with(&format!("{outer}/"));
     if kept.iter().any(|kept| within(wanted, kept)) {
         return vec![wanted.to_owned()];
@@ -135,17 +134,17 @@ mod tests {
     }
 
     #[test]
-    fn one_service_that_asks_is_enough() {
+    fn one_service_with_the_label_enables_the_backup() {
         let asks = |value: &str| enabled(&[service("app", &[], &[]), service("db", &[("backupbot.backup", value)], &[])]);
         for (value, wanted) in [("true", true), ("True", true), ("1", true), ("false", false), ("", false), ("${NO}", false)] {
             assert_eq!(asks(value), wanted, "{value}");
         }
-        // The path label of version 1 asks for nothing.
+        // The path label of version 1 has no effect.
         assert!(!enabled(&[service("app", &[("backupbot.backup.path", "/data")], &[])]));
     }
 
     #[test]
-    fn all_volumes_are_in_but_for_what_labels_say() {
+    fn volumes_are_included_unless_labels_restrict_them() {
         let labels = [
             ("backupbot.backup.path", "/data"),
             ("backupbot.backup.volumes.cache", "false"),
@@ -159,24 +158,24 @@ mod tests {
             service("db", &[], &["blog_db", "blog_data", "blog_kept"]),
         ];
         let (volumes, unknown) = volumes("blog", &services);
-        let seen: Vec<(&str, &str, &Extent)> =
-            volumes.iter().map(|volume| (volume.name.as_str(), volume.full.as_str(), &volume.extent)).collect();
-        let paths = Extent::Paths(vec!["dump.sql".into(), "wal".into()]);
+        let found: Vec<(&str, &str, &Scope)> =
+            volumes.iter().map(|volume| (volume.name.as_str(), volume.full.as_str(), &volume.scope)).collect();
+        let paths = Scope::Paths(vec!["dump.sql".into(), "wal".into()]);
         assert_eq!(
-            seen,
+            found,
             [
-                ("cache", "blog_cache", &Extent::Excluded),
-                ("data", "blog_data", &Extent::Whole),
+                ("cache", "blog_cache", &Scope::Excluded),
+                ("data", "blog_data", &Scope::Whole),
                 ("db", "blog_db", &paths),
-                ("elsewhere", "elsewhere", &Extent::Whole),
-                ("kept", "blog_kept", &Extent::Whole),
+                ("elsewhere", "elsewhere", &Scope::Whole),
+                ("kept", "blog_kept", &Scope::Whole),
             ]
         );
         assert_eq!(unknown, ["backupbot.backup.volumes.typo"]);
     }
 
     #[test]
-    fn hooks_belong_to_the_service_that_bears_them() {
+    fn hooks_belong_to_the_service_with_the_label() {
         let app = service("app", &[("backupbot.backup.pre-hook", "dump"), ("backupbot.restore.post-hook", "load")], &[]);
         let db = service("db", &[("backupbot.backup.pre-hook", " lock "), ("backupbot.backup.post-hook", "")], &[]);
         let services = [app, db];
@@ -191,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_snapshot_gives_what_it_holds_of_what_is_wanted() {
+    fn snapshot_paths_are_the_common_paths() {
         let kept = ["/v/a/_data".to_owned(), "/v/b/_data/dump".to_owned(), "/v/b/_data/wal".to_owned()];
         for (wanted, holds) in [
             ("/v/a/_data", vec!["/v/a/_data"]),
@@ -201,12 +200,12 @@ mod tests {
             ("/v/b/_data/other", vec![]),
             ("/v/c/_data", vec![]),
         ] {
-            assert_eq!(held(&kept, wanted), holds, "{wanted}");
+            assert_eq!(snapshot_paths(&kept, wanted), holds, "{wanted}");
         }
     }
 
     #[test]
-    fn a_path_that_climbs_is_outside() {
-        assert!(inside("a/b.sql") && inside("..a") && !inside("../x") && !inside("a/../../x"));
+    fn path_with_dots_above_its_volume_is_outside() {
+        assert!(is_inside("a/b.sql") && is_inside("..a") && !is_inside("../x") && !is_inside("a/../../x"));
     }
 }

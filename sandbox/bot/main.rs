@@ -1,25 +1,25 @@
-//! The bot of the sandbox's backup service: the labels of the backupbot specification, carried out with restic.
+//! The bot of the sandbox's backup service: it implements the labels of the backupbot specification with restic.
 //!
-//! Like the specimen it has no dependency and is linked statically. `backup serve` is the service's own process. abra execs
-//! `backup -- COMMAND` beside it, with its settings in the environment; each can be given as an option instead:
+//! Like the specimen it has no dependency and is linked statically. `backup serve` is the main process of the service. abra
+//! executes `backup -- COMMAND` in the same container, with settings in the environment. Each setting is also an option:
 //!
 //! | setting | option | meaning |
 //! |---|---|---|
 //! | `SERVICE` | `-h`, `--host` | the app's name |
 //! | `SNAPSHOT` | `-s`, `--snapshot` | the snapshot to restore, list or download; `latest` without it |
-//! | `TARGET` | `--target` | the folder to restore into, `/` without it |
-//! | `VOLUMES` | `--volumes` | names with commas: the only volumes to restore |
-//! | `CONTAINER` | `--container` | names with commas: the only services to restore |
+//! | `TARGET` | `--target` | the folder to restore into; `/` without it |
+//! | `VOLUMES` | `--volumes` | the volumes to restore, separated by commas; all without it |
+//! | `CONTAINER` | `--container` | the services to restore, separated by commas; all without it |
 //! | `NO_COMMANDS` | `--no-commands` | `true`: no hooks while restoring |
-//! | `RETRIES` | `--retries` | how often a failed copy is tried again; once without it |
-//! | `SHOW_ALL` | `--all` | `true`: `ls` shows the folders above the volumes, too |
+//! | `RETRIES` | `--retries` | the number of retries of a failed copy; 1 without it |
+//! | `SHOW_ALL` | `--all` | `true`: `ls` also shows the folders above the volumes |
 //! | `TIMESTAMPS` | `--timestamps` | `true`: `ls` shows times |
-//! | `INCLUDE_PATH` | `--path` | the only path to list or download |
-//! | `MACHINE_LOGS` | `--machine-logs` | `true`: the log is JSON, an object a line |
+//! | `INCLUDE_PATH` | `--path` | the path to list or download; all without it |
+//! | `MACHINE_LOGS` | `--machine-logs` | `true`: the log has a JSON object in each line |
 //!
-//! The commands are `create`, `restore`, `snapshots`, `ls` and `download`. Exit code 1 for whatever goes wrong.
+//! The commands are `create`, `restore`, `snapshots`, `ls` and `download`. Every failure has exit code 1.
 
-mod copies;
+mod commands;
 mod engine;
 mod json;
 mod labels;
@@ -37,8 +37,8 @@ unsafe extern "C" {
 
 const SIGTERM: i32 = 15;
 
-/// Options with a value, and the settings that they are.
-const VALUES: [(&str, &str); 9] = [
+/// Options with a value, and their settings.
+const VALUE_OPTIONS: [(&str, &str); 9] = [
     ("-h", "SERVICE"),
     ("--host", "SERVICE"),
     ("-s", "SNAPSHOT"),
@@ -50,11 +50,11 @@ const VALUES: [(&str, &str); 9] = [
     ("--path", "INCLUDE_PATH"),
 ];
 
-/// Options without one.
-const SWITCHES: [(&str, &str); 4] =
+/// Options without a value, and their settings.
+const FLAGS: [(&str, &str); 4] =
     [("--no-commands", "NO_COMMANDS"), ("--all", "SHOW_ALL"), ("--timestamps", "TIMESTAMPS"), ("--machine-logs", "MACHINE_LOGS")];
 
-/// Why a command ends with exit code 1.
+/// The failure of a command, which ends with exit code 1.
 #[derive(Debug)]
 pub(crate) struct Fatal(String);
 
@@ -64,7 +64,7 @@ impl Fatal {
     }
 }
 
-/// What a command is told.
+/// The settings of a command: its options, then its environment.
 pub(crate) struct Settings(BTreeMap<String, String>);
 
 impl Settings {
@@ -76,7 +76,7 @@ impl Settings {
         self.get(name).is_some_and(|value| ["true", "1"].contains(&value.to_ascii_lowercase().as_str()))
     }
 
-    /// The names in a setting, when there is one.
+    /// The names in a setting; `None` without the setting.
     pub(crate) fn names(&self, name: &str) -> Option<Vec<String>> {
         let names = |value: String| value.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
         self.get(name).map(names)
@@ -86,7 +86,7 @@ impl Settings {
         self.get("SERVICE").ok_or_else(|| Fatal::new("SERVICE names no app"))
     }
 
-    /// One line of the log.
+    /// Prints a line of the log.
     pub(crate) fn log(&self, level: &str, text: &str) {
         match self.is_on("MACHINE_LOGS") {
             true => println!("{{\"message_type\": {}, \"message\": {}}}", quoted(level), quoted(text)),
@@ -105,11 +105,11 @@ fn main() {
     };
     let done = restic::prepare().and_then(|()| match command.as_str() {
         "serve" => serve(),
-        "create" => copies::create(&settings),
-        "restore" => copies::restore(&settings),
-        "snapshots" => copies::snapshots(&settings),
-        "ls" => copies::list(&settings),
-        "download" => copies::download(&settings),
+        "create" => commands::create(&settings),
+        "restore" => commands::restore(&settings),
+        "snapshots" => commands::snapshots(&settings),
+        "ls" => commands::list(&settings),
+        "download" => commands::download(&settings),
         other => Err(Fatal::new(format!("no such command: {other}"))),
     });
     if let Err(Fatal(text)) = done {
@@ -118,32 +118,33 @@ fn main() {
     }
 }
 
-fn parse(mut words: impl Iterator<Item = String>) -> Result<(Settings, String), Fatal> {
+fn parse(mut args: impl Iterator<Item = String>) -> Result<(Settings, String), Fatal> {
     let (mut settings, mut command) = (BTreeMap::new(), None);
-    while let Some(word) = words.next() {
-        let named = |table: &[(&str, &str)]| table.iter().find(|(option, _)| *option == word).map(|(_, name)| (*name).to_owned());
-        if let Some(name) = named(&VALUES) {
-            let value = words.next().ok_or_else(|| Fatal::new(format!("{word} wants a value")))?;
+    while let Some(arg) = args.next() {
+        let setting_of =
+            |table: &[(&str, &str)]| table.iter().find(|(option, _)| *option == arg).map(|(_, name)| (*name).to_owned());
+        if let Some(name) = setting_of(&VALUE_OPTIONS) {
+            let value = args.next().ok_or_else(|| Fatal::new(format!("{arg} needs a value")))?;
             settings.insert(name, value);
-        } else if let Some(name) = named(&SWITCHES) {
+        } else if let Some(name) = setting_of(&FLAGS) {
             settings.insert(name, "true".to_owned());
-        } else if word != "--" && (word.starts_with('-') || command.is_some()) {
-            return Err(Fatal::new(format!("no such option: {word}")));
-        } else if word != "--" {
-            command = Some(word);
+        } else if arg != "--" && (arg.starts_with('-') || command.is_some()) {
+            return Err(Fatal::new(format!("no such option: {arg}")));
+        } else if arg != "--" {
+            command = Some(arg);
         }
     }
     let command = command.ok_or_else(|| Fatal::new("a command is missing: create, restore, snapshots, ls or download"))?;
     Ok((Settings(settings), command))
 }
 
-/// The first process of a container gets no default action for a signal, so SIGTERM needs a handler to end it.
+/// The first process of a container has no default action for a signal, so SIGTERM needs a handler.
 extern "C" fn end(_: i32) {
     // SAFETY: `_exit` may be called in a signal handler.
     unsafe { _exit(0) }
 }
 
-/// Keeps the container there, with the repository ready for those who exec in it.
+/// Keeps the container running, for the commands that are executed in it.
 fn serve() -> Result<(), Fatal> {
     // SAFETY: the handler only calls `_exit`.
     unsafe { signal(SIGTERM, end as *const () as usize) };

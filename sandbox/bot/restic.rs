@@ -1,4 +1,4 @@
-//! restic, which finds repository and password in the environment.
+//! Calls of restic. It reads repository and password from the environment.
 
 use std::{
     env,
@@ -11,10 +11,10 @@ use std::{
 
 use crate::{Fatal, json::Json};
 
-/// How long another one's lock on the repository is waited for. Forgetting a snapshot takes a second.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// How often it is looked whether the lock is gone.
-const AGAIN: Duration = Duration::from_millis(300);
+/// The longest wait for another process's lock on the repository. Forgetting a snapshot takes a second.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
+/// The pause between two attempts to get the lock.
+const LOCK_RETRY: Duration = Duration::from_millis(300);
 
 /// A snapshot of an app.
 pub(crate) struct Snapshot {
@@ -26,23 +26,23 @@ pub(crate) struct Snapshot {
     pub(crate) paths: Vec<String>,
 }
 
-/// Makes the repository where there is none; of several who find none, one makes it and the others wait.
+/// Creates the repository if it is missing. Of several processes, one creates it and the others wait.
 pub(crate) fn prepare() -> Result<(), Fatal> {
     let repository = env::var("RESTIC_REPOSITORY").map_err(|_| Fatal::new("RESTIC_REPOSITORY is not set"))?;
     let config = Path::new(&repository).join("config");
     if config.exists() {
         return Ok(());
     }
-    let gate = format!("{repository}.lock");
-    let file = File::create(&gate).and_then(|file| file.lock().map(|()| file));
-    let _file = file.map_err(|error| Fatal::new(format!("cannot lock {gate}: {error}")))?;
+    let lock_path = format!("{repository}.lock");
+    let file = File::create(&lock_path).and_then(|file| file.lock().map(|()| file));
+    let _lock = file.map_err(|error| Fatal::new(format!("cannot lock {lock_path}: {error}")))?;
     if !config.exists() {
         run(&["init".into()])?;
     }
     Ok(())
 }
 
-/// Removes the locks of those that were killed.
+/// Removes the locks of dead processes.
 pub(crate) fn unlock() {
     let _ = command(&["unlock".into()]).stdout(Stdio::null()).stderr(Stdio::null()).status();
 }
@@ -53,28 +53,28 @@ fn command(args: &[String]) -> Command {
     command
 }
 
-/// What restic prints. This version of it does not wait for another's lock itself.
+/// Runs restic and returns its standard output. Waits for locks, because this version of restic does not.
 pub(crate) fn run(args: &[String]) -> Result<String, Fatal> {
     let started = Instant::now();
     loop {
-        let done = command(args).output().map_err(|error| Fatal::new(format!("cannot start restic: {error}")))?;
-        if done.status.success() {
-            return Ok(String::from_utf8_lossy(&done.stdout).into_owned());
+        let output = command(args).output().map_err(|error| Fatal::new(format!("cannot start restic: {error}")))?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
-        let errors = String::from_utf8_lossy(&done.stderr).trim().replace('\n', "; ");
-        if !errors.contains("already locked") || started.elapsed() > PATIENCE {
+        let errors = String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ");
+        if !errors.contains("already locked") || started.elapsed() > LOCK_TIMEOUT {
             let verb = args.first().map(String::as_str).unwrap_or_default();
-            return Err(Fatal::new(format!("restic {verb} failed ({}): {errors}", done.status)));
+            return Err(Fatal::new(format!("restic {verb} failed ({}): {errors}", output.status)));
         }
         unlock();
-        thread::sleep(AGAIN);
+        thread::sleep(LOCK_RETRY);
     }
 }
 
 /// The snapshots of an app, oldest first.
 pub(crate) fn snapshots(app: &str) -> Result<Vec<Snapshot>, Fatal> {
     let printed = run(&["snapshots", "--json", "--host", app, "--tag", app].map(str::to_owned))?;
-    let all = Json::parse(printed.trim()).ok_or_else(|| Fatal::new("restic's list of snapshots is no JSON"))?;
+    let all = Json::parse(printed.trim()).ok_or_else(|| Fatal::new("restic's list of snapshots is not JSON"))?;
     let snapshot = |json: &Json| {
         Some(Snapshot {
             id: json.text(&["short_id"])?.to_owned(),
@@ -87,7 +87,7 @@ pub(crate) fn snapshots(app: &str) -> Result<Vec<Snapshot>, Fatal> {
     Ok(snapshots)
 }
 
-/// Copies `paths` into a snapshot of the app and gives restic's summary, a JSON object.
+/// Copies `paths` into a snapshot of the app. Returns restic's summary, a JSON object.
 pub(crate) fn backup(app: &str, paths: &[String]) -> Result<String, Fatal> {
     let args = ["backup", "--json", "--host", app, "--tag", app, "--"].map(str::to_owned);
     let printed = run(&[&args[..], paths].concat())?;
@@ -95,15 +95,15 @@ pub(crate) fn backup(app: &str, paths: &[String]) -> Result<String, Fatal> {
     summary.map(str::to_owned).ok_or_else(|| Fatal::new("restic gave no summary"))
 }
 
-/// Puts `paths` of a snapshot below `target`. Files that are there and not in the snapshot stay.
+/// Restores `paths` of a snapshot below `target`. Files that are not in the snapshot stay.
 pub(crate) fn restore(id: &str, target: &str, paths: &[String]) -> Result<(), Fatal> {
-    let includes = paths.iter().flat_map(|path| ["--include".to_owned(), literal(path)]);
+    let includes = paths.iter().flat_map(|path| ["--include".to_owned(), escape_pattern(path)]);
     let args: Vec<String> = ["restore", id, "--target", target].map(str::to_owned).into_iter().chain(includes).collect();
     run(&args).map(drop)
 }
 
-/// A path as a pattern that stands for itself alone.
-fn literal(path: &str) -> String {
+/// A pattern that matches exactly this path.
+fn escape_pattern(path: &str) -> String {
     let mut out = String::new();
     for c in path.chars() {
         if matches!(c, '*' | '?' | '[' | '\\') {
@@ -114,7 +114,7 @@ fn literal(path: &str) -> String {
     out
 }
 
-/// Packs a folder into `file`, as a tar with gzip.
+/// Packs a folder into `file`, a tar compressed by gzip.
 pub(crate) fn pack(folder: &str, file: &str) -> Result<(), Fatal> {
     let new = format!("{file}.{}", std::process::id());
     let done = Command::new("busybox").args(["tar", "-czf", &new, "-C", folder, "."]).stdin(Stdio::null()).status();

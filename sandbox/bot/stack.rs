@@ -1,4 +1,4 @@
-//! The stack of an app as the engine has it: its volumes' folders, its hooks.
+//! The stack of an app on the engine: the folders of its volumes, and its hooks.
 
 use std::{
     collections::BTreeMap,
@@ -8,34 +8,34 @@ use std::{
 
 use crate::{
     Fatal, Settings, engine,
-    labels::{self, Extent, Operation, Service, Side},
+    labels::{self, Operation, Scope, Service, Side},
 };
 
-/// Where the engine's folder of volumes is mounted.
+/// The mount point of the engine's folder of volumes.
 pub(crate) const VOLUMES: &str = "/var/lib/docker/volumes";
 
-/// How many characters of a stack name abra keeps.
+/// The longest stack name, in characters (docs/reference/abra.md 2.1).
 const STACK_LIMIT: usize = 45;
 
-/// A stack whose labels ask for a backup.
+/// A stack whose labels enable the backup.
 pub(crate) struct Stack {
     pub(crate) app: String,
     name: String,
     services: Vec<Service>,
-    /// The containers in which hooks run, as they were at the beginning.
+    /// The containers of the hooks by service, found at the start of the command.
     containers: BTreeMap<String, String>,
 }
 
-/// What is copied of a volume.
-pub(crate) struct Part {
+/// The paths of a volume to copy.
+pub(crate) struct VolumePaths {
     /// The root of the volume.
     pub(crate) root: String,
-    /// Its root, or paths in it.
+    /// The root itself, or paths in it.
     pub(crate) paths: Vec<String>,
 }
 
 impl Stack {
-    /// The stack of the app, with the containers that its hooks need.
+    /// Finds the stack of the app, and the containers of its hooks if `hooks` is set.
     pub(crate) fn find(settings: &Settings, operation: Operation, hooks: bool) -> Result<Self, Fatal> {
         let app = settings.app()?;
         let name: String = app.replace('.', "_").chars().take(STACK_LIMIT).collect();
@@ -58,69 +58,69 @@ impl Stack {
             if containers.contains_key(&hook.service) {
                 continue;
             }
-            let found = engine::container(&hook.service)?;
-            let found = found.ok_or_else(|| Fatal::new(format!("{} has a hook, but no container of it runs", hook.service)))?;
+            let found = engine::running_container(&hook.service)?;
+            let found = found.ok_or_else(|| Fatal::new(format!("{} has a hook, but no running container", hook.service)))?;
             containers.insert(hook.service, found);
         }
         Ok(Self { app, name, services, containers })
     }
 
-    /// What of the volumes is in a backup. `only` names the volumes that are asked for.
-    pub(crate) fn parts(&self, settings: &Settings, only: Option<&[String]>) -> Result<Vec<Part>, Fatal> {
+    /// The paths to copy. `only` restricts them to some volumes.
+    pub(crate) fn volume_paths(&self, settings: &Settings, only: Option<&[String]>) -> Result<Vec<VolumePaths>, Fatal> {
         let (volumes, unknown) = labels::volumes(&self.name, &self.services);
         for label in unknown {
-            settings.log("warning", &format!("{label} names a volume that {} does not have", self.app));
+            settings.log("warning", &format!("{label} names an unknown volume of {}", self.app));
         }
         if let Some(missing) =
             only.iter().flat_map(|only| only.iter()).find(|name| !volumes.iter().any(|volume| volume.name == **name))
         {
             return Err(Fatal::new(format!("{} has no volume {missing}", self.app)));
         }
-        let mut parts = Vec::new();
+        let mut found = Vec::new();
         for volume in volumes {
             if only.is_some_and(|only| !only.contains(&volume.name)) {
                 continue;
             }
             let root = format!("{VOLUMES}/{}/_data", volume.full);
-            let paths = match &volume.extent {
-                Extent::Whole => vec![root.clone()],
-                Extent::Paths(paths) => match paths.iter().find(|path| !labels::inside(path)) {
+            let paths = match &volume.scope {
+                Scope::Whole => vec![root.clone()],
+                Scope::Paths(paths) => match paths.iter().find(|path| !labels::is_inside(path)) {
                     Some(path) => return Err(Fatal::new(format!("{path} is outside of the volume {}", volume.name))),
                     None => paths.iter().map(|path| format!("{root}/{path}")).collect(),
                 },
-                Extent::Excluded => continue,
+                Scope::Excluded => continue,
             };
-            parts.push(Part { root, paths });
+            found.push(VolumePaths { root, paths });
         }
-        Ok(parts)
+        Ok(found)
     }
 
-    /// Runs the hooks of one side, one after the other. The first that fails ends the command.
+    /// Runs the hooks of one side in turn. The first failure ends the command.
     pub(crate) fn run_hooks(&self, settings: &Settings, operation: Operation, side: Side) -> Result<(), Fatal> {
         for hook in labels::hooks(&self.services, operation, side) {
             let Some(container) = self.containers.get(&hook.service) else { continue };
             settings.log("info", &format!("run command in {}: {}", hook.service, hook.command));
-            let (mut code, mut said) = engine::exec(container, &["sh", "-c", &hook.command])?;
-            // An image without a shell can still have a program that does it.
-            if (code == 126 || code == 127) && said.contains("\"sh\"") && said.contains("executable file not found") {
-                let words: Vec<&str> = hook.command.split_whitespace().collect();
-                (code, said) = engine::exec(container, &words)?;
+            let (mut code, mut output) = engine::exec(container, &["sh", "-c", &hook.command])?;
+            // In an image without a shell, the hook may be a program and its arguments.
+            if (code == 126 || code == 127) && output.contains("\"sh\"") && output.contains("executable file not found") {
+                let args: Vec<&str> = hook.command.split_whitespace().collect();
+                (code, output) = engine::exec(container, &args)?;
             }
             if code != 0 {
                 return Err(Fatal::new(format!(
-                    "the command {:?} in {} failed with exit code {code}: {said}",
+                    "the command {:?} in {} failed with exit code {code}: {output}",
                     hook.command, hook.service
                 )));
             }
-            if !said.is_empty() {
-                settings.log("info", &said);
+            if !output.is_empty() {
+                settings.log("info", &output);
             }
         }
         Ok(())
     }
 }
 
-/// Removes what is at `path` in the volume at `root`, or all that is in the volume.
+/// Removes `path`, which is in the volume at `root`; for the root itself, its content.
 pub(crate) fn clear(root: &str, path: &str) -> Result<(), Fatal> {
     let failed = |error: io::Error| Fatal::new(format!("cannot clear {path}: {error}"));
     if path == root {
@@ -135,7 +135,7 @@ pub(crate) fn clear(root: &str, path: &str) -> Result<(), Fatal> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(failed(error)),
     };
-    // A link in the app's data must not lead to the data of another.
+    // A symbolic link in the app's data must not lead out of its volume.
     if !real.starts_with(root) {
         return Err(Fatal::new(format!("{path} leads out of its volume")));
     }

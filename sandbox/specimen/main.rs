@@ -1,25 +1,25 @@
-//! The specimen: a small web program that the sandbox's own recipes serve, with faults by data.
+//! The specimen: the web app of the sandbox's own recipes, with faults that its environment selects.
 //!
-//! It has no dependency, is linked statically and needs nothing else in its image. Environment:
-//! `SPECIMEN_NAME`, `SPECIMEN_VERSION` (shown on the page), `SPECIMEN_PORT` (80), `SPECIMEN_DATA` (folder of the posts,
-//! `/data`), and `SPECIMEN_FAULTS`, a list with commas of:
+//! It has no dependency, is linked statically and is the only file of its image. Its environment: `SPECIMEN_NAME`,
+//! `SPECIMEN_VERSION` (shown on the page), `SPECIMEN_PORT` (80), `SPECIMEN_DATA` (the folder of the posts, `/data`), and
+//! `SPECIMEN_FAULTS`, a list of these, separated by commas:
 //!
-//! | fault | what it does |
+//! | fault | effect |
 //! |---|---|
 //! | `crash:N` | writes a line and exits N at once |
 //! | `crash-after:S:N` | serves for S seconds, then exits N |
 //! | `once` | writes a line and exits 0 at once |
-//! | `silent` | runs, but never listens |
+//! | `silent` | runs without listening |
 //! | `unhealthy` | `/health` answers 500 |
 //! | `slow:S` | listens only after S seconds |
 //! | `stubborn` | ignores SIGTERM |
-//! | `wait:HOST:PORT` | listens only when that address answers |
-//! | `needs:HOST:PORT` | exits 1 as long as that address does not answer |
-//! | `database:S` | listens on port 5432 after S seconds, instead of the web |
+//! | `wait:HOST:PORT` | listens once that address accepts a connection |
+//! | `needs:HOST:PORT` | exits 1 unless that address accepts a connection |
+//! | `database:S` | listens on port 5432 after S seconds, instead of serving HTTP |
 //!
-//! `specimen probe http://HOST[:PORT]/PATH` exits 0 when that answers 200, else 1, and says what came of it: images without a
-//! shell have no other health check. `specimen connect HOST:PORT SECONDS` exits 0 once that accepts a connection, and 1 when it does not within
-//! that time.
+//! `specimen probe http://HOST[:PORT]/PATH` prints the status of the answer and exits 0 for 200, else 1. It is the health
+//! check, because the image has no shell. `specimen connect HOST:PORT SECONDS` exits 0 once the address accepts a connection,
+//! and 1 when it does not in that time.
 
 use std::{
     env, fs,
@@ -40,7 +40,7 @@ const SIGTERM: i32 = 15;
 const SIG_IGN: usize = 1;
 const LARGEST_BODY: u64 = 1 << 20;
 
-/// The first process of a container gets no default action for a signal, so SIGTERM needs a handler to end it.
+/// The first process of a container has no default action for a signal, so SIGTERM needs a handler.
 extern "C" fn end(_: i32) {
     // SAFETY: `_exit` may be called in a signal handler.
     unsafe { _exit(0) }
@@ -51,9 +51,9 @@ fn main() {
     if let [_, verb, url] = &args[..]
         && verb == "probe"
     {
-        let (well, word) = probe(url);
-        println!("GET {url}: {word}");
-        exit(if well { 0 } else { 1 });
+        let (ok, status) = probe(url);
+        println!("GET {url}: {status}");
+        exit(if ok { 0 } else { 1 });
     }
     if let [_, verb, address, seconds] = &args[..]
         && verb == "connect"
@@ -69,15 +69,15 @@ fn main() {
     let mut healthy = true;
     for fault in &faults {
         match &fault[..] {
-            ["crash", code] => leave("the specimen was told to crash", number(code)),
+            ["crash", code] => exit_with("the specimen was asked to crash", number(code)),
             ["crash-after", seconds, code] => {
                 let (seconds, code) = (number(seconds), number(code));
                 thread::spawn(move || {
                     sleep(seconds);
-                    leave("the specimen was told to crash later", code);
+                    exit_with("the specimen was asked to crash later", code);
                 });
             }
-            ["once"] => leave("the specimen has done its one job", 0),
+            ["once"] => exit_with("the specimen was asked to end", 0),
             ["silent"] => loop {
                 sleep(3600);
             },
@@ -91,7 +91,7 @@ fn main() {
             }
             ["needs", host, port] => {
                 if !answers(host, port) {
-                    leave(&format!("cannot connect to {host}:{port}"), 1);
+                    exit_with(&format!("cannot connect to {host}:{port}"), 1);
                 }
             }
             ["database", seconds] => {
@@ -100,7 +100,7 @@ fn main() {
                     drop(connection);
                 }
             }
-            other => leave(&format!("unknown fault {}", other.join(":")), 64),
+            other => exit_with(&format!("unknown fault {}", other.join(":")), 64),
         }
     }
     let port = number(&setting("SPECIMEN_PORT", "80"));
@@ -119,33 +119,33 @@ fn setting(name: &str, default: &str) -> String {
 }
 
 fn number(text: &str) -> i32 {
-    text.parse().unwrap_or_else(|_| leave(&format!("{text:?} is no number"), 64))
+    text.parse().unwrap_or_else(|_| exit_with(&format!("{text:?} is not a number"), 64))
 }
 
 fn sleep(seconds: i32) {
     thread::sleep(Duration::from_secs(seconds.unsigned_abs().into()));
 }
 
-fn leave(line: &str, code: i32) -> ! {
+/// Writes a line to standard error and exits.
+fn exit_with(line: &str, code: i32) -> ! {
     eprintln!("{line}");
     exit(code)
 }
 
 fn listen(port: i32) -> TcpListener {
     let port = u16::try_from(port).unwrap_or(80);
-    TcpListener::bind(("0.0.0.0", port)).unwrap_or_else(|error| leave(&format!("cannot listen on port {port}: {error}"), 1))
+    TcpListener::bind(("0.0.0.0", port)).unwrap_or_else(|error| exit_with(&format!("cannot listen on port {port}: {error}"), 1))
 }
 
 fn answers(host: &str, port: &str) -> bool {
     TcpStream::connect(format!("{host}:{port}")).is_ok()
 }
 
-/// Whether a connection is accepted within that time. A name that is just being made known, and a port that is not open yet,
-/// are tried again.
-fn connects(address: &str, patience: Duration) -> bool {
-    let over = Instant::now() + patience;
+/// Whether the address accepts a connection in time. Names that do not resolve yet and closed ports are retried.
+fn connects(address: &str, timeout: Duration) -> bool {
+    let deadline = Instant::now() + timeout;
     loop {
-        let left = over.saturating_duration_since(Instant::now());
+        let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return false;
         }
@@ -157,13 +157,13 @@ fn connects(address: &str, patience: Duration) -> bool {
     }
 }
 
-/// Whether a page answers 200, and what it answers.
+/// Whether a page answers 200, and its status or the error.
 fn probe(url: &str) -> (bool, String) {
     let Some((authority, path)) = url.strip_prefix("http://").map(|rest| rest.split_once('/').unwrap_or((rest, ""))) else {
         return (false, "not a URL".into());
     };
     let address = if authority.contains(':') { authority.to_owned() } else { format!("{authority}:80") };
-    let ask = || -> io::Result<String> {
+    let request = || -> io::Result<String> {
         let mut stream = TcpStream::connect(&address)?;
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
         write!(stream, "GET /{path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n")?;
@@ -171,7 +171,7 @@ fn probe(url: &str) -> (bool, String) {
         BufReader::new(stream).read_line(&mut line)?;
         Ok(line.trim().split_once(' ').unwrap_or_default().1.to_owned())
     };
-    match ask() {
+    match request() {
         Ok(status) => (status.starts_with("200"), status),
         Err(error) => (false, error.to_string()),
     }
@@ -195,8 +195,8 @@ fn serve(mut connection: TcpStream, healthy: bool) -> io::Result<()> {
     }
     let mut body = Vec::new();
     reader.take(u64::min(length, LARGEST_BODY)).read_to_end(&mut body)?;
-    let mut words = request.split_whitespace();
-    let (method, target) = (words.next().unwrap_or(""), words.next().unwrap_or("/"));
+    let mut fields = request.split_whitespace();
+    let (method, target) = (fields.next().unwrap_or(""), fields.next().unwrap_or("/"));
     let (status, kind, content) = answer(method, target.split('?').next().unwrap_or("/"), &body, healthy);
     let head = format!(
         "HTTP/1.1 {status}\r\nContent-Type: {kind}; charset=utf-8\r\nContent-Length: {}\r\nServer: specimen/{}\r\nConnection: close\r\n\r\n",
@@ -220,7 +220,7 @@ fn answer(method: &str, path: &str, body: &[u8], healthy: bool) -> Answer {
         ("GET", "/health") if healthy => plain("200 OK", "ok"),
         ("GET", "/health") => plain("500 Internal Server Error", "not healthy"),
         ("GET", "/posts") => plain("200 OK", &posts().join("\n")),
-        ("POST", "/posts") => match keep(body) {
+        ("POST", "/posts") => match store(body) {
             Ok(id) => plain("201 Created", &id.to_string()),
             Err(error) => plain("500 Internal Server Error", &error.to_string()),
         },
@@ -230,7 +230,7 @@ fn answer(method: &str, path: &str, body: &[u8], healthy: bool) -> Answer {
                 Err(_) => plain("404 Not Found", "no such post"),
             },
             ("DELETE", Some(id)) => match fs::remove_file(folder().join(id.to_string())) {
-                Ok(()) => plain("200 OK", "gone"),
+                Ok(()) => plain("200 OK", "deleted"),
                 Err(_) => plain("404 Not Found", "no such post"),
             },
             _ => plain("404 Not Found", "no such page"),
@@ -260,8 +260,8 @@ fn posts() -> Vec<String> {
     ids.iter().map(u64::to_string).collect()
 }
 
-/// Keeps a post under the next free number; `create_new` decides between two writers.
-fn keep(body: &[u8]) -> io::Result<u64> {
+/// Stores a post under the next free number; `create_new` decides between two writers.
+fn store(body: &[u8]) -> io::Result<u64> {
     let mut id = posts().last().and_then(|last| last.parse::<u64>().ok()).unwrap_or(0) + 1;
     loop {
         match fs::File::create_new(folder().join(id.to_string())) {

@@ -49,7 +49,7 @@ struct Case {
     name: String,
     fact: String,
     trust: Trust,
-    world: Given,
+    given: Given,
     step: Vec<Step>,
 }
 
@@ -129,7 +129,7 @@ fn trial(case: Case, engine: Option<Engine>) -> Trial {
         let place = Place::new();
         let _cleanup = engine.as_ref().map(|engine| (Forget(engine, place.domain()), Cleanup(engine, place.stack())));
         let prepared = Prepared::new(&place);
-        prepared.prepare(case.world)?;
+        prepared.prepare(case.given)?;
         let failed = |at: usize, problem: String| {
             Failed::from(format!("step {}: {problem}\n(docs/reference/abra.md {}, trust {:?})", at + 1, case.fact, case.trust))
         };

@@ -134,7 +134,7 @@ fn crash_loop_is_red_with_exit_code_and_last_lines(env: &TestEnv<'_>) {
     run.says("red (install)")
         .says("why (recipe)")
         .says("exited with 3")
-        .says("the specimen was told to crash")
+        .says("the specimen was asked to crash")
         .says("evidence/deploy.txt")
         .tier("install", Fail)
         // Nothing is asked of an app that did not come up.
@@ -148,7 +148,7 @@ fn crash_loop_is_red_with_exit_code_and_last_lines(env: &TestEnv<'_>) {
             let deploy = find_step(results, "deploy").unwrap();
             deploy["outcome"]["detail"]["cause"]["times"].as_u64().is_some_and(|times| (3..=5).contains(&times))
         })
-        .file("evidence/deploy.txt", "the specimen was told to crash")
+        .file("evidence/deploy.txt", "the specimen was asked to crash")
         .nothing_left();
 }
 

@@ -1,22 +1,22 @@
-//! The commands.
+//! The commands of the bot: create, restore, snapshots, ls and download.
 
 use std::{fs, path::Path};
 
 use crate::{
     Fatal, Settings,
     json::{Json, quoted},
-    labels::{Operation, Side, held},
+    labels::{Operation, Side, snapshot_paths},
     restic::{self, Snapshot},
     stack::{self, Stack, VOLUMES},
 };
 
-/// Where `download` leaves what abra then fetches.
+/// The file that `download` makes and abra fetches.
 const DOWNLOAD: &str = "/tmp/backup.tar.gz";
 
-/// `create`: hooks, copy, hooks. A hook that made an empty dump is none of its business.
+/// `create`: pre-hooks, copy, post-hooks. It does not inspect the dumps of hooks: an empty one is a success.
 pub(crate) fn create(settings: &Settings) -> Result<(), Fatal> {
     let stack = Stack::find(settings, Operation::Backup, true)?;
-    let paths: Vec<String> = stack.parts(settings, None)?.into_iter().flat_map(|part| part.paths).collect();
+    let paths: Vec<String> = stack.volume_paths(settings, None)?.into_iter().flat_map(|volume| volume.paths).collect();
     if paths.is_empty() {
         return Err(Fatal::new(format!("{} has no volume to back up", stack.app)));
     }
@@ -26,13 +26,13 @@ pub(crate) fn create(settings: &Settings) -> Result<(), Fatal> {
     }
     settings.log("info", &format!("back up {}", paths.join(", ")));
     let mut retries = match settings.get("RETRIES") {
-        Some(text) => text.parse::<u32>().map_err(|_| Fatal::new(format!("RETRIES={text} is no number")))?,
+        Some(text) => text.parse::<u32>().map_err(|_| Fatal::new(format!("RETRIES={text} is not a number")))?,
         None => 1,
     };
     let summary = loop {
         match restic::backup(&stack.app, &paths) {
             Ok(summary) => break summary,
-            Err(Fatal(error)) if retries > 0 => settings.log("warning", &format!("{error}; once more")),
+            Err(Fatal(error)) if retries > 0 => settings.log("warning", &format!("{error}; retrying")),
             Err(error) => return Err(error),
         }
         retries -= 1;
@@ -48,25 +48,25 @@ pub(crate) fn create(settings: &Settings) -> Result<(), Fatal> {
     Ok(())
 }
 
-/// `restore`: hooks, unless they are not wanted, around putting back what the snapshot holds of the volumes.
+/// `restore`: pre-hooks, the paths that the snapshot has of the volumes, post-hooks. `NO_COMMANDS` skips the hooks.
 pub(crate) fn restore(settings: &Settings) -> Result<(), Fatal> {
     let hooks = !settings.is_on("NO_COMMANDS");
     let stack = Stack::find(settings, Operation::Restore, hooks)?;
-    let snapshot = find(settings, &stack.app)?;
+    let snapshot = find_snapshot(settings, &stack.app)?;
     let target = settings.get("TARGET").unwrap_or_else(|| "/".to_owned());
-    let parts = stack.parts(settings, settings.names("VOLUMES").as_deref())?;
-    let wanted = parts.iter().flat_map(|part| part.paths.iter().map(|path| (part.root.as_str(), path)));
+    let volumes = stack.volume_paths(settings, settings.names("VOLUMES").as_deref())?;
+    let wanted = volumes.iter().flat_map(|volume| volume.paths.iter().map(|path| (volume.root.as_str(), path)));
     let found: Vec<(&str, String)> =
-        wanted.flat_map(|(root, path)| held(&snapshot.paths, path).into_iter().map(move |path| (root, path))).collect();
+        wanted.flat_map(|(root, path)| snapshot_paths(&snapshot.paths, path).into_iter().map(move |path| (root, path))).collect();
     if found.is_empty() {
-        return Err(Fatal::new(format!("snapshot {} holds nothing of what is to be restored", snapshot.id)));
+        return Err(Fatal::new(format!("snapshot {} has none of the volumes to restore", snapshot.id)));
     }
     settings.log("info", &format!("restore snapshot {} at {target}", snapshot.id));
     if hooks {
         stack.run_hooks(settings, Operation::Restore, Side::Pre)?;
     }
     if target == "/" {
-        // Files that came after the backup would stay, for restic only adds and replaces.
+        // restic only adds and replaces, so files that are newer than the backup are removed first.
         found.iter().try_for_each(|(root, path)| stack::clear(root, path))?;
     }
     let paths: Vec<String> = found.into_iter().map(|(_, path)| path).collect();
@@ -78,11 +78,11 @@ pub(crate) fn restore(settings: &Settings) -> Result<(), Fatal> {
     Ok(())
 }
 
-/// The snapshot that the settings name, if it is one of the app; the newest when they name none.
-fn find(settings: &Settings, app: &str) -> Result<Snapshot, Fatal> {
+/// The snapshot of the app that `SNAPSHOT` names; the newest without it.
+fn find_snapshot(settings: &Settings, app: &str) -> Result<Snapshot, Fatal> {
     let all = restic::snapshots(app)?.into_iter();
     match settings.get("SNAPSHOT").filter(|id| id != "latest") {
-        // A name may be longer than the eight digits that a list shows, but not shorter.
+        // A full id starts with the eight digits of the list.
         Some(wanted) => {
             let mut all = all;
             let found = all.find(|snapshot| wanted.starts_with(&snapshot.id));
@@ -92,7 +92,7 @@ fn find(settings: &Settings, app: &str) -> Result<Snapshot, Fatal> {
     }
 }
 
-/// `snapshots`: a time and an id a line, oldest first.
+/// `snapshots`: a line with time and id for each, oldest first.
 pub(crate) fn snapshots(settings: &Settings) -> Result<(), Fatal> {
     let app = settings.app()?;
     let all = restic::snapshots(&app)?;
@@ -103,14 +103,14 @@ pub(crate) fn snapshots(settings: &Settings) -> Result<(), Fatal> {
     Ok(())
 }
 
-/// `ls`: the files of a snapshot, a path a line.
+/// `ls`: a line for each file of a snapshot.
 pub(crate) fn list(settings: &Settings) -> Result<(), Fatal> {
-    let snapshot = find(settings, &settings.app()?)?;
-    let within = settings.get("INCLUDE_PATH").into_iter();
-    let args: Vec<String> = ["ls", "--json", &snapshot.id].map(str::to_owned).into_iter().chain(within).collect();
+    let snapshot = find_snapshot(settings, &settings.app()?)?;
+    let path = settings.get("INCLUDE_PATH").into_iter();
+    let args: Vec<String> = ["ls", "--json", &snapshot.id].map(str::to_owned).into_iter().chain(path).collect();
     for node in restic::run(&args)?.lines().filter_map(Json::parse) {
         let (Some("node"), Some(path)) = (node.text(&["struct_type"]), node.text(&["path"])) else { continue };
-        // What is above the volumes' own roots is of no use to anybody but the curious.
+        // The folders above the roots of the volumes are shown only on request.
         let inner = path.strip_prefix(VOLUMES).is_some_and(|rest| rest.matches('/').count() > 2);
         if !inner && !settings.is_on("SHOW_ALL") {
             continue;
@@ -121,12 +121,12 @@ pub(crate) fn list(settings: &Settings) -> Result<(), Fatal> {
     Ok(())
 }
 
-/// `download`: packs a snapshot, or one path of it, for abra to fetch.
+/// `download`: packs a snapshot, or a path of it, for abra to fetch.
 pub(crate) fn download(settings: &Settings) -> Result<(), Fatal> {
     if settings.is_on("SECRETS") {
-        return Err(Fatal::new("secrets are not in the sandbox's snapshots"));
+        return Err(Fatal::new("the snapshots of the sandbox have no secrets"));
     }
-    let snapshot = find(settings, &settings.app()?)?;
+    let snapshot = find_snapshot(settings, &settings.app()?)?;
     let folder = format!("/tmp/download-{}", std::process::id());
     let paths = settings.get("INCLUDE_PATH").map_or(snapshot.paths, |path| vec![path]);
     let packed = restic::restore(&snapshot.id, &folder, &paths).and_then(|()| restic::pack(&folder, DOWNLOAD));
