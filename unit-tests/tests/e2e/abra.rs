@@ -16,7 +16,7 @@ use harness::{
     },
     journal::Journal,
     model::names::{Domain, RunId},
-    ports::{Abra, AbraError, Call, ChildRegister},
+    ports::{Abra, AbraError, Call, ChildRegister, RegisterError},
     pure::host::claim::{Claim, Claimed},
     redact::Redact,
 };
@@ -156,7 +156,7 @@ pub(crate) struct Register(Mutex<Vec<String>>);
 
 #[async_trait]
 impl ChildRegister for Register {
-    async fn started(&self, pid: i32, start_ticks: u64, doing: &str) -> Result<(), String> {
+    async fn started(&self, pid: i32, start_ticks: u64, doing: &str) -> Result<(), RegisterError> {
         // It waits until this returns, as the shim: it may be seen a moment before it is even that.
         assert!(start_ticks > 0);
         until("the shim runs", || fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.contains("__child")));

@@ -12,6 +12,7 @@ use unit_tests::{
 use crate::{
     abra::{Cleanup, Place},
     conformance::{Given, Prepared},
+    trials::{e2e_tests, on_engine},
 };
 
 /// The label by which abra finds the service.
@@ -184,19 +185,19 @@ fn older_snapshot_comes_back_when_named_or_newest(engine: &Engine) {
         app.inside(&format!("echo {text} > /posts/1"));
         app.abra("backup create").unwrap();
     }
-    let ids = snapshots(engine, &app);
+    let ids = snapshots(engine, &name);
     assert_eq!(ids.len(), 2);
-    let service = format!("SERVICE={app}");
+    let service = format!("SERVICE={name}");
     let named = format!("SNAPSHOT={}", ids[0]);
     bot(engine, &[&service, &named], &["/usr/bin/backup", "--", "restore"]).unwrap();
     assert_eq!(app.inside("cat /posts/1"), "first");
-    bot(engine, &[], &["/usr/bin/backup", "-h", app.as_str(), "restore", "--snapshot", &ids[1]]).unwrap();
+    bot(engine, &[], &["/usr/bin/backup", "-h", name.as_str(), "restore", "--snapshot", &ids[1]]).unwrap();
     assert_eq!(app.inside("cat /posts/1"), "second");
     let strange = bot(engine, &["SERVICE=other.taster.test", &named], &["/usr/bin/backup", "--", "ls"]).unwrap_err();
     assert!(strange.contains("found for app other.taster.test"), "{strange}");
 
     forget(engine, &ids[1..]);
-    assert_eq!(snapshots(engine, &app), ids[..1]);
+    assert_eq!(snapshots(engine, &name), ids[..1]);
     app.abra("restore").unwrap();
     assert_eq!(app.inside("cat /posts/1"), "first", "the newest that is left");
     forget(engine, &ids[1..]);

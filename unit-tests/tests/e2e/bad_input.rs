@@ -145,7 +145,7 @@ fn abra_that_cannot_be_started_is_named(env: &TestEnv<'_>) {
 
 fn abra_that_behaves_oddly_is_inconclusive(env: &TestEnv<'_>) {
     for (script, sentence) in [
-        ("printf 'Continue? [y/N] '; read answer", "abra asks a question although it was told not to: Continue? [y/N]"),
+        ("printf 'Continue? [y/N] '; read answer", "abra asks a question that a run cannot answer: Continue? [y/N]"),
         ("kill -s SEGV $$", "abra was ended by signal 11"),
         ("echo wibble", "cannot read what abra printed for --version"),
     ] {

@@ -87,7 +87,7 @@ fn failed_browser_test_leaves_a_screenshot_and_its_console(env: &TestEnv<'_>) {
     assert!(
         failure.message.contains("\"button.buy\"") && failure.message.contains("tests/e2e/browser.rs:"),
         "{}",
-        failure.told()
+        failure.with_excerpt()
     );
     let left = |name: &str| attached(&ran, name);
     let console = String::from_utf8(left("console.txt")).unwrap();

@@ -49,8 +49,8 @@ fn tree(repository: &Path) -> Tree {
     files.collect()
 }
 
-fn look(engine: &Engine, stack: &StackName) -> BTreeMap<ServiceName, ServiceView> {
-    block_on(async { DockerSwarm::at(engine.socket()).unwrap().look(stack).await.unwrap() })
+fn observe(engine: &Engine, stack: &StackName) -> BTreeMap<ServiceName, ServiceView> {
+    block_on(async { DockerSwarm::at(engine.socket()).unwrap().observe(stack).await.unwrap() })
 }
 
 /// The variables of an app made of the recipe's sample.
@@ -88,7 +88,7 @@ fn live(engine: &Engine, tree: &Tree, stack: &str) -> (Resolved, BTreeMap<Servic
     let env = sample(tree, stack);
     let resolved = resolve(tree, &env, &stack.parse().unwrap()).unwrap();
     deploy(engine, tree, &env, &resolved);
-    let live = look(engine, &resolved.stack);
+    let live = observe(engine, &resolved.stack);
     (resolved, live)
 }
 

@@ -25,7 +25,7 @@ use harness::{
         outcome::{Outcome, Owner},
         pack::{CanaryAct, TestName},
     },
-    ports::{ChildRegister, Exited, ProgramError, Ran, TestProgram},
+    ports::{ChildRegister, Exited, ProgramError, Ran, RegisterError, TestProgram},
     pure::run::blank_screenshot::{Frame, Picture},
     redact::Redact,
 };
@@ -190,7 +190,7 @@ struct Register(Mutex<BTreeMap<i32, bool>>);
 
 #[async_trait]
 impl ChildRegister for Register {
-    async fn started(&self, pid: i32, _: u64, _: &str) -> Result<(), String> {
+    async fn started(&self, pid: i32, _: u64, _: &str) -> Result<(), RegisterError> {
         self.0.lock().unwrap().insert(pid, false);
         Ok(())
     }
@@ -282,8 +282,8 @@ fn function_ends_with_its_outcome_and_leaves_no_process() {
         let ran = scene.run(&name, budget);
         match (told(&name, &ran), owner) {
             (Outcome::Failed(failure), Some(owner)) => {
-                assert_eq!(failure.owner, owner, "{}", failure.told());
-                assert!(failure.message.contains(words), "{}", failure.told());
+                assert_eq!(failure.owner, owner, "{}", failure.with_excerpt());
+                assert!(failure.message.contains(words), "{}", failure.with_excerpt());
             }
             (Outcome::Passed | Outcome::Skipped(_), None) => {}
             (outcome, _) => panic!("{name}: {outcome:?}\n{}", ran.output),
@@ -319,7 +319,7 @@ fn wiring_comes_back_as_data_and_its_secrets_are_hidden() {
     let hook = TestName::reported(TestName::INSTALL);
     let ran = scene.run(&hook, Duration::from_secs(60));
     assert_eq!(told(&hook, &ran), Outcome::Passed);
-    let wired = ran.answer.and_then(|answer| answer.wiring).unwrap();
+    let wired = ran.answer.and_then(|answer| answer.configuration).unwrap();
     assert_eq!(wired.env, [("URL".to_owned(), format!("https://{}/", scene.head.domain))]);
     assert_eq!(wired.files, BTreeMap::from([("extra.conf".to_owned(), "x\n".to_owned())]));
     let [secret] = &wired.secrets[..] else { panic!("{wired:?}") };
@@ -381,7 +381,7 @@ fn pack_of_hello_seeds_checks_and_corrupts_a_post(engine: &Engine) {
         CanaryAct::ALL.into_iter().for_each(|act| hello.passes(&canary(act)));
         let corrupted = hello.run(&canary(CanaryAct::Check), Duration::from_secs(40));
         let Outcome::Failed(failure) = told(&canary(CanaryAct::Check), &corrupted) else { panic!("it was corrupted") };
-        assert_eq!((failure.owner, corrupted.exited), (Owner::Recipe, Exited::Code(101)), "{}", failure.told());
+        assert_eq!((failure.owner, corrupted.exited), (Owner::Recipe, Exited::Code(101)), "{}", failure.with_excerpt());
         assert!(failure.message.contains("answered 404, not 200") && failure.message.contains("recipes/hello/lifecycle.rs:"));
 
         let program = vec![std::env::current_exe().unwrap().into(), SCRATCH.into()];

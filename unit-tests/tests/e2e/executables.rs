@@ -107,8 +107,8 @@ fn executable_ends_with_its_outcome_and_leaves_no_process() {
         let ran = perform(name, budget);
         match (told(&tests[name].name, &ran), owner) {
             (Outcome::Failed(failure), Some(owner)) => {
-                assert_eq!(failure.owner, owner, "{}", failure.told());
-                assert!(failure.message.starts_with(words), "{}", failure.told());
+                assert_eq!(failure.owner, owner, "{}", failure.with_excerpt());
+                assert!(failure.message.starts_with(words), "{}", failure.with_excerpt());
             }
             (Outcome::Passed | Outcome::Skipped(_), None) => assert!(ran.output.contains(words), "{}", ran.output),
             (outcome, _) => panic!("{name}: {outcome:?}\n{}", ran.output),

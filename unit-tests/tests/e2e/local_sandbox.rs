@@ -82,7 +82,7 @@ fn in_a_sandbox(test: fn(&LocalSandbox) -> Done) -> Done {
 impl LocalSandbox {
     fn up(&self) -> Result<(Vec<String>, Duration), SandboxError> {
         let mut progress = Vec::new();
-        let up = block(sandbox::up(&self.home, &self.setup, &mut |progress| progress.push(progress.message)))?;
+        let up = block(sandbox::up(&self.home, &self.setup, &mut |step| progress.push(step.message)))?;
         Ok((progress, up.took))
     }
 
