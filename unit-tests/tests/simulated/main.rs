@@ -18,6 +18,7 @@ mod dependencies;
 mod document_paths;
 mod faults;
 mod flake;
+mod glossary;
 mod html;
 mod ingress;
 mod judge;
