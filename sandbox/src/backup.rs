@@ -2,11 +2,7 @@
 //!
 //! The bot reads the labels of backupbot's specification, version 2; its source is `sandbox/bot`.
 
-use std::{
-    collections::HashMap,
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, path::Path, time::Duration};
 
 use bollard::{
     Docker,
@@ -24,6 +20,7 @@ use crate::{
     home::Home,
     images,
     layout::Layout,
+    wait::wait_until,
 };
 
 /// The longest that the service may take to start or to end.
@@ -53,7 +50,11 @@ pub(crate) async fn ensure(docker: &Docker, home: &Home, layout: &Layout) -> Res
 
 /// Waits until the bot can be called.
 pub(crate) async fn wait_until_running(docker: &Docker, layout: &Layout) -> Result<(), SandboxError> {
-    until("the backup service", async || is_running(docker, layout).await).await
+    wait_until("the backup service", TIMEOUT, async || {
+        let running = is_running(docker, layout).await?;
+        Ok((!running).then(|| LastObservation::state("it does not run; see docker service ps")))
+    })
+    .await
 }
 
 /// Whether the bot can be called.
@@ -94,14 +95,14 @@ fn home_label(home: &Home) -> String {
 /// Removes the service and waits until its containers are gone, because they hold the volume.
 async fn remove_service(docker: &Docker, layout: &Layout) -> Result<(), SandboxError> {
     call_optional("service rm", docker.delete_service(&layout.backup_name())).await?;
-    until("the removal of the backup service", async || {
+    wait_until("the removal of the backup service", TIMEOUT, async || {
         let left = containers(docker, layout, true).await?;
         for container in &left {
             let options = RemoveContainerOptions { force: true, ..RemoveContainerOptions::default() };
             // Swarm removes them as well, so this call may fail.
             let _ = docker.remove_container(container.id.as_deref().unwrap_or_default(), Some(options)).await;
         }
-        Ok(left.is_empty())
+        Ok((!left.is_empty()).then(|| LastObservation::state(format!("{} of its containers still exist", left.len()))))
     })
     .await
 }
@@ -112,19 +113,6 @@ async fn containers(docker: &Docker, layout: &Layout, all: bool) -> Result<Vec<C
     let filters = Some(HashMap::from([("label".to_owned(), vec![of_service])]));
     call("container ls", docker.list_containers(Some(ListContainersOptions { all, filters, ..ListContainersOptions::default() })))
         .await
-}
-
-/// Waits until `holds`, and names `what` in the error.
-async fn until(what: &str, holds: impl AsyncFn() -> Result<bool, SandboxError>) -> Result<(), SandboxError> {
-    let started = Instant::now();
-    while !holds().await? {
-        if started.elapsed() > TIMEOUT {
-            let source = LastObservation::State("it has not happened; see docker service ps".into());
-            return Err(SandboxError::NotReady { what: what.to_owned(), after: TIMEOUT, source });
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    Ok(())
 }
 
 /// The service. `root` is the engine's data folder.

@@ -1,9 +1,6 @@
 //! Removing what `up` created.
 
-use std::{
-    fs,
-    time::{Duration, Instant},
-};
+use std::{fs, time::Duration};
 
 use bollard::Docker;
 
@@ -18,6 +15,7 @@ use crate::{
     layout::Layout,
     machine::process::Process,
     progress::{Progress, ProgressReporter},
+    wait::wait_until,
 };
 
 /// The longest that dockerd may take to end; it stops its containers first.
@@ -90,15 +88,10 @@ async fn remove_objects(
 
 async fn stop_engine(dockerd: &Process) -> Result<(), SandboxError> {
     dockerd.terminate();
-    let started = Instant::now();
-    while dockerd.is_alive() {
-        if started.elapsed() > STOP_TIMEOUT {
-            let source = LastObservation::State(format!("process {} still runs", dockerd.pid));
-            return Err(SandboxError::NotReady { what: "the end of dockerd".into(), after: STOP_TIMEOUT, source });
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    Ok(())
+    wait_until("the end of dockerd", STOP_TIMEOUT, async || {
+        Ok(dockerd.is_alive().then(|| LastObservation::state(format!("process {} still runs", dockerd.pid))))
+    })
+    .await
 }
 
 fn remove_files(home: &Home) -> Result<(), SandboxError> {

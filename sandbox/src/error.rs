@@ -265,6 +265,18 @@ pub enum LastObservation {
     Failure(Box<SandboxError>),
 }
 
+impl LastObservation {
+    pub(crate) fn state(text: impl Into<String>) -> Self {
+        Self::State(text.into())
+    }
+}
+
+impl From<SandboxError> for LastObservation {
+    fn from(error: SandboxError) -> Self {
+        Self::Failure(Box::new(error))
+    }
+}
+
 impl SandboxError {
     pub(crate) fn file(path: &Path, source: io::Error) -> Self {
         Self::File { path: path.to_owned(), source }

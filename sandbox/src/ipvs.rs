@@ -1,10 +1,7 @@
 //! A probe of IPVS: whether a service's virtual address answers a real connection. The kernel's table of IPVS can prove only
 //! that IPVS is absent, not that it works.
 
-use std::{
-    collections::HashMap,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, time::Duration};
 
 use bollard::{
     Docker,
@@ -24,6 +21,7 @@ use crate::{
     error::{LastObservation, SandboxError},
     images,
     layout::Layout,
+    wait::wait_until,
 };
 
 /// The longest that the probe may take. A late answer counts as none.
@@ -126,26 +124,15 @@ pub(crate) async fn remove(docker: &Docker, layout: &Layout) -> Result<(), Sandb
         }
     })
     .await?;
-    let started = Instant::now();
-    loop {
+    wait_until(&format!("the removal of service {service}"), REMOVAL_TIMEOUT, async || {
         let filters = HashMap::from([("label", vec![format!("{SERVICE_LABEL}={service}")])]);
         let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
         let left = call("container ls", docker.list_containers(Some(options))).await?;
-        if left.is_empty() {
-            return Ok(());
-        }
-        if started.elapsed() > REMOVAL_TIMEOUT {
-            let source = LastObservation::State(format!("{} of its containers still exist", left.len()));
-            return Err(SandboxError::NotReady {
-                what: format!("the removal of service {service}"),
-                after: REMOVAL_TIMEOUT,
-                source,
-            });
-        }
-        for id in left.into_iter().filter_map(|container| container.id) {
+        for id in left.iter().filter_map(|container| container.id.as_deref()) {
             // The call fails when the engine is removing it already; the next list shows the result.
-            let _ = docker.remove_container(&id, force()).await;
+            let _ = docker.remove_container(id, force()).await;
         }
-        sleep(POLL).await;
-    }
+        Ok((!left.is_empty()).then(|| LastObservation::state(format!("{} of its containers still exist", left.len()))))
+    })
+    .await
 }

@@ -20,6 +20,7 @@ mod progress;
 pub mod recipes;
 mod status;
 mod up;
+mod wait;
 
 pub use crate::{
     down::down,

@@ -14,6 +14,7 @@ use crate::{
     home::Home,
     layout::Layout,
     progress::ProgressReporter,
+    wait::wait_until,
 };
 
 /// Makes the engine a manager of a new Swarm, unless it is a manager.
@@ -135,20 +136,13 @@ const RELEASE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Removes a network and waits until it is gone: a container that was just removed still holds it for a moment, and the
 /// engine removes an overlay network some time after it confirmed the removal.
 pub(crate) async fn remove_network(docker: &Docker, id: &str) -> Result<(), SandboxError> {
-    let started = Instant::now();
-    loop {
-        let last = match call_optional("network rm", docker.remove_network(id)).await {
-            Ok(_) if network(docker, id).await?.is_none() => return Ok(()),
-            Ok(_) => None,
-            Err(error) => Some(error),
-        };
-        if started.elapsed() > RELEASE_TIMEOUT {
-            let still_there = || LastObservation::State("it is still there".into());
-            let source = last.map_or_else(still_there, |error| LastObservation::Failure(Box::new(error)));
-            return Err(SandboxError::NotReady { what: "the removal of the network".into(), after: RELEASE_TIMEOUT, source });
+    wait_until("the removal of the network", RELEASE_TIMEOUT, async || {
+        match call_optional("network rm", docker.remove_network(id)).await {
+            Ok(_) => Ok(network(docker, id).await?.map(|_| LastObservation::state("it still exists"))),
+            Err(error) => Ok(Some(error.into())),
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    })
+    .await
 }
 
 #[cfg(test)]

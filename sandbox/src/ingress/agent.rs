@@ -9,7 +9,7 @@ use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process::Stdio,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bollard::{
@@ -30,6 +30,7 @@ use crate::{
     home::{Home, files, lock::lock_file},
     layout::Layout,
     machine::process::Process,
+    wait::wait_until,
 };
 
 /// The pause between two passes without an event.
@@ -40,7 +41,6 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 /// The longest that the agent may take to start or to end.
 const TIMEOUT: Duration = Duration::from_secs(10);
-const POLL: Duration = Duration::from_millis(10);
 
 /// The state of the agent, which it writes to `ingress/agent.toml`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,15 +87,11 @@ pub(crate) async fn ensure(home: &Home, exe: &Path) -> Result<bool, SandboxError
     }
     let log = home.root().join("agent.log");
     start(home, exe, &log)?;
-    let started = Instant::now();
-    while running(home).is_none_or(|agent| agent.process.is_none()) {
-        if started.elapsed() > TIMEOUT {
-            let last = fs::read_to_string(&log).ok().and_then(|text| text.lines().last().map(str::to_owned));
-            let source = LastObservation::State(last.unwrap_or_else(|| "its log is empty".into()));
-            return Err(SandboxError::NotReady { what: "the agent of the ingress".into(), after: TIMEOUT, source });
-        }
-        tokio::time::sleep(POLL).await;
-    }
+    wait_until("the agent of the ingress", TIMEOUT, async || {
+        let ready = running(home).is_some_and(|agent| agent.process.is_some());
+        Ok((!ready).then(|| LastObservation::state(last_line(&log).unwrap_or_else(|| "its log is empty".into()))))
+    })
+    .await?;
     Ok(true)
 }
 
@@ -118,21 +114,22 @@ fn start(home: &Home, exe: &Path, log: &Path) -> Result<(), SandboxError> {
         .map_err(|error| SandboxError::program("setsid", error.into()))
 }
 
+fn last_line(log: &Path) -> Option<String> {
+    fs::read_to_string(log).ok()?.lines().last().map(str::to_owned)
+}
+
 /// Ends the agent. Returns whether it ran.
 pub(crate) async fn stop(home: &Home) -> Result<bool, SandboxError> {
-    let started = Instant::now();
     let mut ran = false;
-    while let Some(agent) = running(home) {
+    wait_until("the end of the agent", TIMEOUT, async || {
+        let Some(agent) = running(home) else { return Ok(None) };
         ran = true;
         if let Some(process) = agent.process {
             process.terminate();
         }
-        if started.elapsed() > TIMEOUT {
-            let source = LastObservation::State("it still runs".into());
-            return Err(SandboxError::NotReady { what: "the end of the agent".into(), after: TIMEOUT, source });
-        }
-        tokio::time::sleep(POLL).await;
-    }
+        Ok(Some(LastObservation::state("it still runs")))
+    })
+    .await?;
     Ok(ran)
 }
 
@@ -281,7 +278,7 @@ mod tests {
         drop(probe);
         let remove_once_running = async {
             while running(&home).is_none() {
-                tokio::time::sleep(POLL).await;
+                tokio::time::sleep(Duration::from_millis(10)).await;
             }
             fs::remove_file(lock_path(&home)).unwrap();
         };

@@ -10,11 +10,7 @@ pub mod routes;
 pub mod rule;
 pub(crate) mod tls;
 
-use std::{
-    os::unix::fs::PermissionsExt,
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::{os::unix::fs::PermissionsExt, path::PathBuf, time::Duration};
 
 use bollard::{
     Docker,
@@ -30,6 +26,7 @@ use crate::{
     layout::Layout,
     machine::ports,
     progress::ProgressReporter,
+    wait::wait_until,
 };
 
 /// The longest that Caddy may take from its start to its first answer.
@@ -71,7 +68,8 @@ pub(crate) async fn ensure(
     let options = CreateContainerOptionsBuilder::default().name(&name).build();
     call("container create", docker.create_container(Some(options), body)).await?;
     call("container start", docker.start_container(&name, None)).await?;
-    wait_until_ready(&admin(home)).await?;
+    let admin = admin(home);
+    wait_until("the ingress", START_TIMEOUT, async || Ok(admin.loaded().await.err().map(LastObservation::from))).await?;
     progress.report(format!("started the ingress on {}", layout.ingress_address()));
     Ok(true)
 }
@@ -107,20 +105,6 @@ fn label<'a>(container: &'a ContainerInspectResponse, name: &str) -> Option<&'a 
 fn other_home(container: &ContainerInspectResponse, home: &Home) -> Option<PathBuf> {
     let other = PathBuf::from(label(container, labels::HOME)?);
     (std::fs::canonicalize(&other).unwrap_or(other.clone()) != home.canonical_root()).then_some(other)
-}
-
-async fn wait_until_ready(admin: &Admin) -> Result<(), SandboxError> {
-    let started = Instant::now();
-    loop {
-        let last = match admin.loaded().await {
-            Ok(_) => return Ok(()),
-            Err(error) => LastObservation::Failure(Box::new(error)),
-        };
-        if started.elapsed() > START_TIMEOUT {
-            return Err(SandboxError::NotReady { what: "the ingress".into(), after: START_TIMEOUT, source: last });
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }
 
 /// Returns an error that names the user of a port of the ingress that is not free.
