@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 
 use crate::{book::root, sources::texts};
 
-/// The paths of this repository that a document quotes, without placeholders such as `docs/<name>.md`. Those of packs
-/// are examples.
+/// The paths of this repository that a document quotes: all of a line `Code: `, elsewhere those below the folders of packages, but
+/// not the packs, which are examples. Placeholders such as `docs/<name>.md` are no paths.
 fn quoted_paths(text: &str) -> Vec<&str> {
     let roots = ["harness/", "runner/", "sandbox/", "unit-tests/", "docs/"];
-    text.lines()
-        .flat_map(|line| line.split('`').skip(1).step_by(2))
-        .filter(|quoted| roots.iter().any(|root| quoted.starts_with(root)))
-        .filter(|path| !path.contains([' ', '<', '*', '{', ':']))
-        .collect()
+    let paths = text.lines().flat_map(|line| {
+        let is_path = move |quoted: &&str| line.starts_with("Code: ") || roots.iter().any(|root| quoted.starts_with(root));
+        line.split('`').skip(1).step_by(2).filter(is_path)
+    });
+    paths.filter(|path| !path.contains([' ', '<', '*', '{', ':'])).collect()
 }
 
 #[test]
@@ -67,6 +67,7 @@ fn decision_without_code_or_alternatives_is_found() {
 
 #[test]
 fn quoted_paths_are_found_and_placeholders_are_not() {
-    let text = "Code: `harness/src/model/`, `docs/a.md` and `runner/src/<name>.rs`; `recipes/*`, harness/src/x, `cargo run`\n";
+    let text = "At `harness/src/model/`, `docs/a.md` and `runner/src/<name>.rs`; `recipes/*`, harness/src/x, `cargo run`\n";
     assert_eq!(quoted_paths(text), ["harness/src/model/", "docs/a.md"]);
+    assert_eq!(quoted_paths("Code: `flake.nix`, `recipes/build.rs`"), ["flake.nix", "recipes/build.rs"]);
 }
