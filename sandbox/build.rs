@@ -37,7 +37,7 @@ fn main() {
         let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(&program)[..6]);
         fs::write(out.join(format!("{name}.gz")), compress(&program)).expect("OUT_DIR can be written");
         table += &format!(
-            "/// The first twelve hexadecimal digits of the digest of the {name}.\npub(crate) static {constant}: &str = {digest:?};\n"
+            "/// The first twelve digits of the digest of the {name}.\npub(crate) static {constant}: &str = {digest:?};\n"
         );
     }
     fs::write(out.join("embedded.rs"), table).expect("OUT_DIR can be written");

@@ -199,7 +199,8 @@ fn serve(mut connection: TcpStream, healthy: bool) -> io::Result<()> {
     let (method, target) = (fields.next().unwrap_or(""), fields.next().unwrap_or("/"));
     let (status, kind, content) = answer(method, target.split('?').next().unwrap_or("/"), &body, healthy);
     let head = format!(
-        "HTTP/1.1 {status}\r\nContent-Type: {kind}; charset=utf-8\r\nContent-Length: {}\r\nServer: specimen/{}\r\nConnection: close\r\n\r\n",
+        "HTTP/1.1 {status}\r\nContent-Type: {kind}; charset=utf-8\r\nContent-Length: {}\r\nServer: specimen/{}\r\n\
+         Connection: close\r\n\r\n",
         content.len(),
         setting("SPECIMEN_VERSION", "0")
     );

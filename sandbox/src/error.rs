@@ -1,7 +1,7 @@
 //! Errors of the sandbox: what failed, its cause, and what the user can do.
 //!
-//! `Display` is one short sentence without the cause. The cause is the `source()`, so that whoever prints the error decides how
-//! to show the chain. [`SandboxError::hints`] has what the user can do.
+//! `Display` is one short sentence without the cause. The cause is the `source()`: the code that prints an error decides how to
+//! show the chain. [`SandboxError::hints`] has what the user can do.
 
 use std::{
     error::Error,
@@ -17,7 +17,7 @@ pub enum SandboxError {
     /// No engine answers, and none can be started or installed.
     #[error("there is no Docker engine on this machine")]
     NoEngine {
-        /// Why there is none.
+        /// The reason.
         source: NoEngine,
     },
     /// The user may not open the engine's socket.

@@ -94,7 +94,7 @@ async fn install(progress: &mut ProgressReporter<'_>) -> Result<(), SandboxError
     ensure_package_lists(progress).await?;
     progress.report("installing the Docker engine (docker.io)");
     let mut packages = vec!["docker.io"];
-    // Newer releases have the command line in a package of its own.
+    // Newer releases have the command line in a separate package.
     if run("apt-cache", ["show", "docker-cli"]).await.is_ok() {
         packages.push("docker-cli");
     }
@@ -115,7 +115,7 @@ async fn start(home: &Home, layout: &Layout) -> Result<Docker, SandboxError> {
     let log = home.root().join("dockerd.log");
     let stdout = fs::File::create(&log).map_err(|error| SandboxError::file(&log, error))?;
     let stderr = stdout.try_clone().map_err(|error| SandboxError::file(&log, error))?;
-    // `setsid` executes dockerd in a session of its own, so that a terminal's signals to taster do not reach the engine.
+    // `setsid` executes dockerd in its own session, so that a terminal's signals to taster do not reach the engine.
     let child = std::process::Command::new("setsid")
         .arg("dockerd")
         .arg("-H")

@@ -11,7 +11,7 @@ use super::{
 use crate::embedded::{BOT_DIGEST, IMAGES, digest};
 
 /// `image.toml`. In the whole file `{version}` stands for the tag up to its first `-`, and `{arch}` for the architecture of
-/// this machine in the words of npm.
+/// this machine as npm names it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Definition {

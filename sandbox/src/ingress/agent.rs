@@ -100,7 +100,7 @@ fn start(home: &Home, exe: &Path, log: &Path) -> Result<(), SandboxError> {
     let stdout = File::create(log).map_err(|error| SandboxError::file(log, error))?;
     let stderr = stdout.try_clone().map_err(|error| SandboxError::file(log, error))?;
     let _ = fs::remove_file(state_path(home));
-    // `setsid` gives it a session of its own, so that a terminal's signals to taster do not reach it.
+    // `setsid` gives it its own session, so that a terminal's signals to taster do not reach it.
     std::process::Command::new("setsid")
         .arg(exe)
         .args(["sandbox", "agent", "--home"])
@@ -170,7 +170,8 @@ pub async fn main(home: &Home) -> Result<(), SandboxError> {
 
 /// Whether `path` is still the locked file: `down` may have removed it, and another `up` created it again.
 fn is_same_file(lock: &File, path: &Path) -> bool {
-    matches!((lock.metadata(), fs::metadata(path)), (Ok(held), Ok(there)) if held.ino() == there.ino() && held.dev() == there.dev())
+    let (Ok(held), Ok(there)) = (lock.metadata(), fs::metadata(path)) else { return false };
+    (held.dev(), held.ino()) == (there.dev(), there.ino())
 }
 
 /// Waits until an event or the end of the pause. Events that are ready are taken together, because one pass serves them all.

@@ -121,7 +121,8 @@ pub(super) fn caddy_config(layout: &Layout, tls: &Tls) -> Value {
                 "http": {
                     "listen": [":80"], "protocols": ["h1"], "automatic_https": { "disable": true },
                     "routes": [{ "handle": [{
-                        "handler": "static_response", "status_code": "308", "headers": { "Location": [redirect], HEADER: ["redirect"] },
+                        "handler": "static_response", "status_code": "308",
+                        "headers": { "Location": [redirect], HEADER: ["redirect"] },
                     }] }],
                 },
             } },
