@@ -147,7 +147,7 @@ pub fn endings() -> Vec<(&'static str, EventLog)> {
     let failed = |owner| {
         let waits = Kind::Observed { step: StepId("deploy".into()), waiting_for: vec![format!("app: {HOSTILE}")] };
         let log = seen(begun().then(waits), task(TaskState::Failed, Some(3), "task: non-zero exit (3)"));
-        let failure = Failure { evidence: "evidence/deploy.txt".into(), ..failure(owner).quoting(HOSTILE) };
+        let failure = Failure { evidence: "evidence/deploy.txt".into(), ..failure(owner).with_output(HOSTILE) };
         let step = StepId("deploy".into());
         let (file, what) = ("evidence/deploy.txt".into(), "services and tasks".into());
         let log = log.then(Kind::EvidenceKept { step: step.clone(), file, what, tail: HOSTILE.into() });

@@ -1,4 +1,4 @@
-//! What runs of a simulated app: base, head, or whatever an upgrade made of them.
+//! The running version of a simulated app: base, head, or the result of an upgrade.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -20,7 +20,7 @@ pub const HEAD: &str = "0123456789012345678901234567890123456789";
 pub const BASE: &str = "ba5eba5eba5eba5eba5eba5eba5eba5eba5eba5e";
 /// The release that base is, and the one that head is where there is a base.
 pub const RELEASES: [&str; 2] = ["1.0.0+1.0.0", "2.0.0+1.1.0"];
-/// How many looks show what was asked for before Swarm takes it back.
+/// How many observations show the update before Swarm rolls it back.
 const BEFORE_ROLLBACK: usize = 3;
 
 /// What becomes of an upgrade.
@@ -29,7 +29,7 @@ pub enum Upgrades {
     /// Head runs.
     #[default]
     Well,
-    /// Swarm takes it back.
+    /// Swarm rolls it back.
     RolledBack,
     /// Something that is not head runs.
     ToAnotherCommit,
@@ -44,7 +44,7 @@ pub struct SimApp {
     pub before: Option<Tree>,
     /// What becomes of its upgrade.
     pub upgrades: Upgrades,
-    /// A look at a service that runs, under the name that it had when it was recorded.
+    /// An observation of a running service, under its recorded name.
     service: ServiceView,
     inner: Arc<Mutex<Inner>>,
 }
@@ -54,12 +54,12 @@ struct Inner {
     checked_out: Option<&'static str>,
     /// What was deployed, in order.
     deployed: Vec<ServiceView>,
-    /// How often it was looked at since the last deploy.
-    looks: usize,
+    /// How often it was observed since the last deploy.
+    observations: usize,
 }
 
 impl SimApp {
-    /// An app of one release whose service looks like this once it runs.
+    /// An app of one release whose service observations like this once it runs.
     pub fn new(service: ServiceView) -> Self {
         Self { before: None, upgrades: Upgrades::default(), service, inner: Arc::default() }
     }
@@ -101,11 +101,11 @@ impl SimApp {
         let stack = StackName::of(domain);
         let resolved = recipe::resolved(&self.tree(&parsed(commit), head), domain, &stack).expect("files that can be read");
         let upgrades = !inner.deployed.is_empty();
-        let told = if upgrades && self.upgrades == Upgrades::ToAnotherCommit { BASE } else { commit };
+        let labelled = if upgrades && self.upgrades == Upgrades::ToAnotherCommit { BASE } else { commit };
         let number = inner.deployed.len() + 1;
         let mut view = self.service.clone();
         view.labels.extend(resolved.services.get("app").into_iter().flat_map(|service| service.labels.clone()));
-        view.labels.insert(format!("coop-cloud.{stack}.chaos-version"), told[..8].to_owned());
+        view.labels.insert(format!("coop-cloud.{stack}.chaos-version"), labelled[..8].to_owned());
         // The same spec again changes no task.
         if inner.deployed.last().is_some_and(|now| now.labels == view.labels) {
             return false;
@@ -114,17 +114,17 @@ impl SimApp {
         view.index = Index(number as u64);
         view.tasks.iter_mut().for_each(|task| task.id = format!("task{number}").parse().expect("a task"));
         inner.deployed.push(view);
-        inner.looks = 0;
+        inner.observations = 0;
         upgrades && self.upgrades == Upgrades::LosingData
     }
 
     /// Its service as the engine shows it now.
     pub fn observe(&self) -> ServiceView {
         let mut inner = self.lock();
-        inner.looks += 1;
+        inner.observations += 1;
         match (&inner.deployed[..], self.upgrades) {
             ([], _) => self.service.clone(),
-            ([.., before, now], Upgrades::RolledBack) => rolled_back(before, now, inner.looks),
+            ([.., before, now], Upgrades::RolledBack) => rolled_back(before, now, inner.observations),
             ([.., now], _) => now.clone(),
         }
     }
@@ -138,11 +138,11 @@ fn parsed(commit: &str) -> Commit {
     commit.parse().expect("a commit")
 }
 
-/// What an engine shows that takes an update back.
-fn rolled_back(before: &ServiceView, now: &ServiceView, looks: usize) -> ServiceView {
+/// The observation of an update that Swarm rolls back.
+fn rolled_back(before: &ServiceView, now: &ServiceView, observations: usize) -> ServiceView {
     let word = |state, message: &str| Some(UpdateView { state, message: message.to_owned() });
     let failed = |task: &TaskView| TaskView { state: TaskState::Failed, exit: Some(3), current: false, ..task.clone() };
-    if looks <= BEFORE_ROLLBACK {
+    if observations <= BEFORE_ROLLBACK {
         let starting = now.tasks.iter().map(|task| TaskView { state: TaskState::Starting, ..task.clone() }).collect();
         return ServiceView { update: word(UpdateState::Updating, "update in progress"), tasks: starting, ..now.clone() };
     }

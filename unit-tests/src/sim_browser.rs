@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use harness::{
     model::head::Head,
-    ports::{Browser, NoShot, Shot},
+    ports::{Browser, BrowserError, Screenshot},
 };
 
 /// What the machine has of a browser, and what that shows.
@@ -25,19 +25,19 @@ pub const PICTURE: &[u8] = b"a picture";
 
 #[async_trait]
 impl Browser for SimBrowser {
-    fn found(&self) -> Result<String, String> {
+    fn found(&self) -> Result<String, BrowserError> {
         match self {
             SimBrowser::Page | SimBrowser::Blank => Ok("/usr/bin/chromium".into()),
-            SimBrowser::Absent => Err("there is no Chromium".into()),
+            SimBrowser::Absent => Err(BrowserError::Absent { what: "there is no Chromium".into() }),
         }
     }
 
-    async fn shot(&self, _: &Head, _: Duration) -> Result<Shot, NoShot> {
-        let picture = PICTURE.to_vec();
+    async fn screenshot(&self, _: &Head, _: Duration) -> Result<Screenshot, BrowserError> {
+        let image = PICTURE.to_vec();
         match self {
-            SimBrowser::Page => Ok(Shot { picture, remark: None }),
-            SimBrowser::Blank => Ok(Shot { picture, remark: Some("the first page shows nothing".into()) }),
-            SimBrowser::Absent => Err(NoShot::Absent { what: "there is no Chromium; install it".into() }),
+            SimBrowser::Page => Ok(Screenshot { image, remark: None }),
+            SimBrowser::Blank => Ok(Screenshot { image, remark: Some("the first page shows nothing".into()) }),
+            SimBrowser::Absent => Err(BrowserError::Absent { what: "there is no Chromium; install it".into() }),
         }
     }
 }

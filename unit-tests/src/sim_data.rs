@@ -12,7 +12,7 @@ use harness::{
         engine::SwarmError,
         names::{ImageRef, ServiceName, TaskId},
     },
-    ports::{Data, Holder, Said},
+    ports::{Data, ExecOutput, Holder},
     pure::host::claim::Claim,
 };
 
@@ -37,9 +37,9 @@ pub enum Restores {
     Nothing,
     /// Empty volumes.
     Empty,
-    /// What another run had planted.
+    /// The canary of another run.
     AnotherRuns,
-    /// The newest snapshot, which somebody else has made in the meantime.
+    /// The newest snapshot, which a foreign client has made in the meantime.
     AfterAnother,
     /// The service does not even list its snapshots.
     Mute,
@@ -94,7 +94,7 @@ impl SimData {
             Restores::Nothing | Restores::Mute => {}
             Restores::Empty => inner.files.clear(),
             Restores::AnotherRuns => {
-                inner.files = newest.into_keys().map(|at| (at, b"what another run had planted".to_vec())).collect();
+                inner.files = newest.into_keys().map(|at| (at, b"the canary of another run".to_vec())).collect();
             }
         }
     }
@@ -147,7 +147,7 @@ impl Data for SimData {
     }
 
     /// Does what the client of a database would do with the words that follow each other in the statement.
-    async fn exec(&self, _: &Claim, _: &TaskId, argv: &[String], _: Duration) -> Result<Said, SwarmError> {
+    async fn exec(&self, _: &Claim, _: &TaskId, argv: &[String], _: Duration) -> Result<ExecOutput, SwarmError> {
         let statement = argv.concat();
         let after = |word: &str| Some(statement.split_once(word)?.1.split_once("'\\''")?.0.to_owned());
         let mut inner = self.lock();
@@ -155,7 +155,7 @@ impl Data for SimData {
             inner.files.insert(row(), value.into_bytes());
         }
         let text = inner.files.get(&row()).map(|value| String::from_utf8_lossy(value).into_owned());
-        Ok(Said { exit: i64::from(text.is_none()), text: text.unwrap_or_else(|| "no such table: taster_canary".into()) })
+        Ok(ExecOutput { exit: i64::from(text.is_none()), text: text.unwrap_or_else(|| "no such table: taster_canary".into()) })
     }
 
     async fn restored(&self, _: &Claim) -> Result<(), SwarmError> {

@@ -1,15 +1,15 @@
-//! What becomes of one call of a run's ports, or of all of a kind from that one on, when the outside does not do what it should.
+//! Faults of a run's ports: of one call, or of all calls of a kind from that one on.
 
-use std::{fmt, time::Duration};
+use std::{fmt, io, time::Duration};
 
 use harness::{
     model::engine::SwarmError,
-    ports::{AbraError, CheckoutError, ChildError, FileError, NoShot, ProgramError, WebError},
+    ports::{AbraError, BrowserError, CheckoutError, ChildError, FileError, MachineError, ProgramError, TurnError, WebError},
 };
 
 use crate::crash_injection::CHILD;
 
-/// What a call does that does not do what it should.
+/// The fault of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// It has no effect and says so.
@@ -20,7 +20,7 @@ pub enum Kind {
     Hangs,
     /// It has its effect and never ends.
     Stalls,
-    /// It is done twice, as by a client that asks again; the second answer counts.
+    /// It is done twice, as by a client that repeats it; the second answer counts.
     Twice,
 }
 
@@ -35,8 +35,7 @@ pub enum Lasts {
     Port,
 }
 
-/// Calls that nobody waits for and that have no effect: all that they can do wrong is to fail. `machine.name` is none of them, because the
-/// kernel always knows it.
+/// Calls without a wait and without an effect: they can only fail. `machine.name` is not one of them, because the kernel always knows it.
 const READINGS: &[&str] = &[
     "browser.found",
     "files.digests",
@@ -53,7 +52,7 @@ const READINGS: &[&str] = &[
 pub struct Fault {
     /// The number of the first call, from 1.
     pub call: u32,
-    /// Its name: `swarm.world`.
+    /// Its name: `swarm.inventory`.
     pub name: &'static str,
     /// What it does.
     pub kind: Kind,
@@ -76,7 +75,7 @@ impl Fault {
         match self.kind {
             Kind::Fails => true,
             Kind::Unheard | Kind::Hangs | Kind::Stalls => !READINGS.contains(&self.name),
-            // abra asks nobody twice, and what is asked twice once is the strongest of its kind.
+            // abra is never called twice for one call, and one repetition is the strongest of its kind.
             Kind::Twice => self.lasts == Lasts::Once && self.port() != "abra" && !READINGS.contains(&self.name),
         }
     }
@@ -86,7 +85,7 @@ impl Fault {
         port(self.name)
     }
 
-    /// What the call of this number and name does, when it does not do what it should.
+    /// The fault of the call of this number and name, if it has one.
     pub fn of(&self, number: u32, name: &str) -> Option<Kind> {
         let meant = match self.lasts {
             Lasts::Once => number == self.call,
@@ -119,60 +118,66 @@ pub trait Broken {
     fn broken(name: &str) -> Self;
 }
 
-fn words(name: &str) -> String {
+fn format_call(name: &str) -> String {
     format!("{name} broke")
 }
 
 impl Broken for SwarmError {
     fn broken(name: &str) -> Self {
-        SwarmError::Failed { call: name.into(), message: words(name) }
+        SwarmError::Failed { call: name.into(), message: format_call(name) }
     }
 }
 
 impl Broken for AbraError {
     fn broken(name: &str) -> Self {
-        AbraError::Hung { after: Duration::from_secs(1), last: words(name) }
+        AbraError::Hung { after: Duration::from_secs(1), last: format_call(name) }
     }
 }
 
 impl Broken for CheckoutError {
     fn broken(name: &str) -> Self {
-        CheckoutError::File { path: name.into(), message: words(name) }
+        CheckoutError::File { path: name.into(), message: format_call(name) }
     }
 }
 
 impl Broken for ProgramError {
     fn broken(name: &str) -> Self {
-        ProgramError::NotRun { message: words(name) }
+        ProgramError::NotRun { message: format_call(name) }
     }
 }
 
 impl Broken for WebError {
     fn broken(name: &str) -> Self {
-        WebError::NoConnection { message: words(name) }
+        WebError::NoConnection { message: format_call(name) }
     }
 }
 
-impl Broken for NoShot {
+impl Broken for BrowserError {
     fn broken(name: &str) -> Self {
-        NoShot::Unread { what: words(name) }
+        BrowserError::NoScreenshot { what: format_call(name) }
     }
 }
 
 impl Broken for ChildError {
     fn broken(name: &str) -> Self {
-        ChildError::LivesOn { pid: CHILD, doing: words(name) }
+        ChildError::LivesOn { pid: CHILD, doing: format_call(name) }
     }
 }
 
 impl Broken for FileError {
     fn broken(name: &str) -> Self {
-        FileError { path: name.into(), message: words(name) }
+        FileError::Refused { path: name.into(), source: io::Error::other(format_call(name)) }
     }
 }
 
-impl Broken for String {
+impl Broken for MachineError {
     fn broken(name: &str) -> Self {
-        words(name)
+        MachineError::Unreadable { path: name.into(), source: format_call(name).into() }
+    }
+}
+
+impl Broken for TurnError {
+    fn broken(name: &str) -> Self {
+        TurnError { source: format_call(name).into() }
     }
 }

@@ -1,4 +1,4 @@
-//! A simulated host for whole runs: one service that settles at once, an abra and a web that do as they are told.
+//! A simulated host for whole runs: one service that settles at once, and an abra and a web with configured behaviour.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -52,13 +52,13 @@ use crate::{
     sim_program::{Ends, SimProgram},
 };
 
-/// What a call does.
+/// The behaviour of a call.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Does {
-    /// What it should.
+    /// It does its work.
     #[default]
     Well,
-    /// It fails by itself.
+    /// It fails.
     Fails,
     /// It never ends.
     Hangs,
@@ -87,7 +87,7 @@ pub struct Manners {
     pub restart: Does,
 }
 
-/// A host on which all goes well.
+/// A host without failures.
 pub const WELL: Manners = Manners {
     deploy: Does::Well,
     web: Does::Well,
@@ -99,14 +99,14 @@ pub const WELL: Manners = Manners {
     restart: Does::Well,
 };
 
-/// An app that tells its secret wherever it can.
+/// An app that leaks its secret wherever it can.
 #[derive(Clone)]
 pub struct Leak {
     /// The secret that abra generates for it.
     pub secret: String,
-    /// What it writes into its log, and into each answer.
-    pub told: String,
-    /// Who is told of the secret when abra makes it.
+    /// The text that it writes into its log and into each answer.
+    pub text: String,
+    /// The redactor that learns the secret when abra makes it.
     pub redact: Arc<Redact>,
 }
 
@@ -114,7 +114,7 @@ pub struct Leak {
 #[derive(Clone)]
 pub struct SimHost {
     manners: Manners,
-    /// What its app makes of the secret that its abra generates, when it tells it to everybody.
+    /// The leak of the secret that abra generates, if the app leaks it.
     pub leak: Option<Leak>,
     /// What its engine says of itself.
     pub engine: Engine,
@@ -210,7 +210,7 @@ impl SimHost {
         self.lock().clone().into_iter().chain(volumes).collect()
     }
 
-    /// Puts something on it, as somebody else would.
+    /// Adds a foreign object.
     pub fn put(&self, thing: (ObjectId, harness::pure::host::inventory::Object)) {
         self.lock().extend([thing]);
     }
@@ -240,7 +240,7 @@ impl SimHost {
         }
     }
 
-    /// What a run of the host's pack on it is given that nobody asks to end.
+    /// The run of the host's pack, without signals.
     ///
     /// # Panics
     /// Never: the host file is a valid one.
@@ -302,7 +302,7 @@ async fn act(does: Does) -> Result<(), ()> {
         Does::Well => Ok(()),
         Does::Fails => Err(()),
         Does::Hangs => std::future::pending().await,
-        Does::Panics => panic!("as it was told"),
+        Does::Panics => panic!("on purpose"),
     }
 }
 
@@ -336,7 +336,7 @@ impl Swarm for SimHost {
     async fn observe(&self, stack: &StackName) -> Result<BTreeMap<ServiceName, ServiceView>, SwarmError> {
         let name = format!("{stack}_app");
         let there = self.lock().values().any(|object| object.name == name);
-        let mut service = self.app.look();
+        let mut service = self.app.observe();
         let replaced = self.replaced.load(Ordering::Relaxed);
         for task in service.tasks.iter_mut().filter(|_| replaced > 0) {
             task.id = format!("{}{replaced}", task.id).parse().expect("a task");
@@ -349,10 +349,10 @@ impl Swarm for SimHost {
     }
 
     async fn logs(&self, _: &TaskId, _: u32) -> Result<String, SwarmError> {
-        Ok(self.leak.as_ref().map(|leak| leak.told.clone()).unwrap_or_default())
+        Ok(self.leak.as_ref().map(|leak| leak.text.clone()).unwrap_or_default())
     }
 
-    async fn health_words(&self, _: &str) -> Result<Option<String>, SwarmError> {
+    async fn health_output(&self, _: &str) -> Result<Option<String>, SwarmError> {
         Ok(None)
     }
 
@@ -409,7 +409,7 @@ impl Abra for SimHost {
                 if there && self.manners.restless {
                     self.replaced.fetch_add(1, Ordering::Relaxed);
                 }
-                // What it was told to do it does in the middle of its work.
+                // The configured behaviour comes in the middle of its work.
                 self.make(ObjectKind::Network, &format!("{stack}_default"), Some(&stack));
                 match tokio::time::timeout(budget, act(self.manners.deploy)).await {
                     Ok(Ok(())) => {
@@ -419,9 +419,9 @@ impl Abra for SimHost {
                         self.make(ObjectKind::Service, &format!("{stack}_app"), Some(&stack));
                     }
                     Ok(Err(())) => {
-                        let told = self.leak.as_ref().map(|leak| leak.told.clone()).unwrap_or_default();
-                        let exchange = Exchange { text: format!("{told}\nFATA no\n"), raw: Vec::new(), took: Duration::ZERO };
-                        return Err(AbraError::Fatal { exit: 1, reason: format!("no{told}"), exchange });
+                        let leaked = self.leak.as_ref().map(|leak| leak.text.clone()).unwrap_or_default();
+                        let exchange = Exchange { text: format!("{leaked}\nFATA no\n"), raw: Vec::new(), took: Duration::ZERO };
+                        return Err(AbraError::Fatal { exit: 1, reason: format!("no{leaked}"), exchange });
                     }
                     Err(_) => return Err(AbraError::Hung { after: budget, last: String::new() }),
                 }
@@ -510,7 +510,7 @@ impl Web for SimHost {
     async fn get(&self, _: &str, timeout: Duration) -> Result<HttpView, WebError> {
         match tokio::time::timeout(timeout, act(self.manners.web)).await {
             Ok(_) if self.leak.is_some() => {
-                let body = self.leak.as_ref().map(|leak| leak.told.clone()).unwrap_or_default();
+                let body = self.leak.as_ref().map(|leak| leak.text.clone()).unwrap_or_default();
                 Ok(HttpView { status: 502, headers: BTreeMap::new(), body })
             }
             Ok(Ok(())) => Ok(HttpView { status: 200, headers: BTreeMap::new(), body: "hello".into() }),

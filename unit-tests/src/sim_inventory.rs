@@ -1,6 +1,6 @@
-//! A simulated Swarm, with files and a child, as far as a sweep sees one. It does what a real one was seen to do: containers
-//! outlive their service for a while, a service replaces a container that is taken from it, what is in use is refused, a
-//! child goes on making objects. And it can let whoever acts on it die after any of its calls.
+//! A simulated Swarm, with files and a child, as far as a cleanup observes one. It does what real ones were observed to do: containers
+//! outlive their service for a while, a service replaces a removed container, the removal of an object in use is refused, a child goes on
+//! making objects. It can also let its caller die after any of its calls.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -33,10 +33,10 @@ use tokio::sync::Notify;
 
 use crate::sim_machine;
 
-/// How many looks a container outlives its service, when nobody removes it by force.
+/// How many observations a container outlives its service without a forced removal.
 const GRACE: u32 = 6;
 
-/// The simulated world.
+/// The simulated inventory.
 #[derive(Debug)]
 pub struct SimInventory {
     inner: Mutex<Inner>,
@@ -46,7 +46,7 @@ pub struct SimInventory {
 #[derive(Debug)]
 struct Inner {
     world: Inventory,
-    looks: u32,
+    observations: u32,
     calls: u32,
     /// The call after which the caller is dead, and whether it is.
     dies_after: Option<u32>,
@@ -80,7 +80,7 @@ impl SimInventory {
     pub fn new(world: Inventory) -> Self {
         let inner = Inner {
             world,
-            looks: 0,
+            observations: 0,
             calls: 0,
             dies_after: None,
             dead: false,
@@ -100,36 +100,36 @@ impl SimInventory {
         self
     }
 
-    /// The object appears with the given look, because somebody had begun to make it.
+    /// The object, whose making had begun before, appears with this observation.
     pub fn appears(self, at_look: u32, (id, object): (ObjectId, Object)) -> Self {
         self.lock().late.push((at_look, id, object));
         self
     }
 
-    /// A child is alive and makes one more secret of this stack before each look.
+    /// A child is alive and makes one more secret of this stack before each observation.
     pub fn with_child(self, stack: &StackName) -> Self {
         self.lock().child = Some(stack.clone());
         self
     }
 
-    /// Whoever acts now dies after this many further calls: the last one has its effect and is never answered.
+    /// The caller dies after this many further calls: the last one has its effect and is never answered.
     pub fn dies_after(&self, calls: Option<u32>) {
         let mut inner = self.lock();
         inner.dies_after = calls.map(|calls| inner.calls + calls);
         inner.dead = false;
     }
 
-    /// Returns when whoever acts has died.
+    /// Returns when the caller has died.
     pub async fn death(&self) {
         self.died.notified().await;
     }
 
-    /// The world as it is.
+    /// The inventory as it is.
     pub fn now(&self) -> Inventory {
         self.lock().world.clone()
     }
 
-    /// The world once all that was begun has appeared.
+    /// The inventory once all pending objects have appeared.
     pub fn in_the_end(&self) -> Inventory {
         let inner = self.lock();
         let mut world = inner.world.clone();
@@ -172,9 +172,9 @@ impl SimInventory {
 
 impl Inner {
     fn observe(&mut self) -> Inventory {
-        self.looks += 1;
-        let looks = self.looks;
-        let due = |at: &u32| *at <= looks;
+        self.observations += 1;
+        let observations = self.observations;
+        let due = |at: &u32| *at <= observations;
         self.late.sort_by_key(|(at, ..)| *at);
         let arrived = self.late.iter().take_while(|(at, ..)| due(at)).count();
         self.world.objects.extend(self.late.drain(..arrived).map(|(_, id, object)| (id, object)));
@@ -205,7 +205,7 @@ impl Inner {
         for (id, object) in self.world.objects.iter().filter(|(id, _)| id.kind == ObjectKind::Task) {
             let service = object.name.split('.').next().unwrap_or_default();
             if !services.contains(service) {
-                self.ending.entry(id.clone()).or_insert(self.looks + GRACE);
+                self.ending.entry(id.clone()).or_insert(self.observations + GRACE);
             }
         }
     }
@@ -256,7 +256,7 @@ impl Inner {
             let prefix = object.map(|object| format!("{}.", object.name)).unwrap_or_default();
             for (other, object) in &self.world.objects {
                 if matches!(other.kind, ObjectKind::Container | ObjectKind::Task) && object.name.starts_with(&prefix) {
-                    self.ending.insert(other.clone(), self.looks + GRACE);
+                    self.ending.insert(other.clone(), self.observations + GRACE);
                 }
             }
         }
@@ -271,7 +271,7 @@ impl Swarm for SimInventory {
     }
 
     async fn inventory(&self) -> Result<Inventory, SwarmError> {
-        let world = self.answer(Inner::look).await;
+        let world = self.answer(Inner::observe).await;
         Ok(Inventory { files: BTreeMap::new(), ..world })
     }
 
@@ -287,7 +287,7 @@ impl Swarm for SimInventory {
         Err(SwarmError::Failed { call: "logs".into(), message: "a sweep reads no logs".into() })
     }
 
-    async fn health_words(&self, _: &str) -> Result<Option<String>, SwarmError> {
+    async fn health_output(&self, _: &str) -> Result<Option<String>, SwarmError> {
         Err(SwarmError::Failed { call: "health".into(), message: "a sweep asks for no health".into() })
     }
 

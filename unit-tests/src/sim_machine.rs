@@ -1,4 +1,4 @@
-//! A simulated machine with an engine on it, fit for a run unless told otherwise.
+//! A simulated machine with an engine on it, fit for a run by default.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,7 +13,7 @@ use harness::{
         names::EngineId,
         time::Wall,
     },
-    ports::Machine,
+    ports::{Machine, MachineError},
 };
 
 /// The machine. What cannot be read is absent, as on a real one.
@@ -85,7 +85,7 @@ pub fn room() -> Room {
 
 #[async_trait]
 impl Machine for SimMachine {
-    fn env_files(&self) -> Result<BTreeMap<PathBuf, String>, String> {
+    fn env_files(&self) -> Result<BTreeMap<PathBuf, String>, MachineError> {
         Ok(self.env_files.clone())
     }
 
@@ -101,6 +101,10 @@ impl Machine for SimMachine {
         self.memory
     }
 
+    fn load(&self) -> Option<Load> {
+        Load::parse("0.20 0.18 0.12 1/80 11206")
+    }
+
     fn room_in(&self, _: &Path) -> Option<u64> {
         self.room
     }
@@ -113,11 +117,11 @@ impl Machine for SimMachine {
         true
     }
 
-    async fn answers(&self, _: &ServiceAddress, _: Duration) -> Result<bool, String> {
+    async fn answers(&self, _: &ServiceAddress, _: Duration) -> Result<bool, MachineError> {
         Ok(true)
     }
 
-    async fn behind(&self, server: &str) -> Result<EngineId, String> {
-        self.servers.get(server).cloned().ok_or_else(|| format!("the docker client knows no context {server}"))
+    async fn behind(&self, server: &str) -> Result<EngineId, MachineError> {
+        self.servers.get(server).cloned().ok_or_else(|| MachineError::NoContext { context: server.to_owned() })
     }
 }

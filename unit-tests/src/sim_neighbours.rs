@@ -7,7 +7,7 @@ use std::sync::{
 
 use async_trait::async_trait;
 use harness::{
-    ports::{Neighbours, Turn},
+    ports::{Neighbours, Turn, TurnError},
     pure::host::preflight::Neighbour,
 };
 
@@ -27,7 +27,7 @@ impl SimNeighbours {
 
 #[async_trait]
 impl Neighbours for SimNeighbours {
-    async fn turn(&self) -> Result<Box<dyn Turn>, String> {
+    async fn turn(&self) -> Result<Box<dyn Turn>, TurnError> {
         let alive = self.turns.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |turns| turns.checked_sub(1)).is_ok();
         Ok(Box::new(Seen(if alive { self.runs.clone() } else { Vec::new() })))
     }

@@ -1,4 +1,4 @@
-//! A simulated program of a pack, whose functions end as they are told.
+//! A simulated program of a pack, whose functions have configured endings.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,7 +11,7 @@ use harness::{
     model::{
         head::Head,
         pack::{Pack, TestName},
-        protocol::{Answer, Ended, PROTOCOL, Wired, WiredSecret},
+        protocol::{Answer, AppConfiguration, Ended, InsertedSecret, PROTOCOL},
     },
     ports::{Attached, Exited, ProgramError, Ran, TestProgram},
     pure::run::event::TAIL_BYTES,
@@ -32,7 +32,7 @@ pub enum Ends {
     Attaches,
     /// It does not apply.
     NotApplicable,
-    /// Nobody has written it.
+    /// It is not written yet.
     Unwritten,
     /// It panics.
     Panics,
@@ -97,9 +97,9 @@ impl TestProgram for SimProgram {
             Ends::Silent | Ends::Missing => (None, Exited::Code(0)),
             Ends::Unstartable => return Err(ProgramError::NotRun { message: "no memory".into() }),
         };
-        let wiring = (test.as_str() == TestName::INSTALL).then(|| Wired {
+        let wiring = (test.as_str() == TestName::INSTALL).then(|| AppConfiguration {
             env: vec![("OWN".into(), "pack".into())],
-            secrets: vec![WiredSecret { name: "key".into(), version: "v1".into(), file: "/nonexistent".into() }],
+            secrets: vec![InsertedSecret { name: "key".into(), version: "v1".into(), file: "/nonexistent".into() }],
             files: BTreeMap::from([("extra.conf".into(), "x\n".into())]),
         });
         let answer =

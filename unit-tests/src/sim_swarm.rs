@@ -1,4 +1,4 @@
-//! A simulated Swarm: a world whose looks are a pure function of time, the port over it, and the validator that admits it.
+//! A simulated Swarm: stacks whose observations are a pure function of time, the port over them, and the validator of observations.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -29,7 +29,7 @@ const PREPARING: u64 = 400;
 /// How many ended tasks the engine keeps for a slot.
 const HISTORY: usize = 4;
 
-/// What the container of a service does once it was started.
+/// The behaviour of a started container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Does {
     /// It runs, and is healthy after so many milliseconds.
@@ -40,11 +40,11 @@ pub enum Does {
     Needs(usize),
     /// It runs once for so many milliseconds and exits with 0.
     Once(u64),
-    /// Nothing places it.
+    /// No node takes it.
     Nowhere,
 }
 
-/// A service of a simulated world.
+/// A service of a simulated stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SimService {
     /// What it does.
@@ -69,7 +69,7 @@ struct Attempt {
 }
 
 impl Inventory {
-    /// Whether it settles if nobody interferes.
+    /// Whether it settles without interference.
     pub fn can_settle(&self) -> bool {
         (0..self.0.len()).all(|number| self.ready(number).is_some())
     }
@@ -125,7 +125,7 @@ impl Inventory {
         attempts
     }
 
-    /// The moments up to `until` at which the engine would tell of an event.
+    /// The moments up to `until` at which the engine would send an event.
     pub fn events(&self, until: u64) -> BTreeSet<u64> {
         let of = |number: usize| {
             self.attempts(number, until).into_iter().flat_map(|attempt| {
@@ -135,7 +135,7 @@ impl Inventory {
         (0..self.0.len()).flat_map(of).filter(|at| *at <= until).collect()
     }
 
-    /// What a look at that moment shows.
+    /// The observation at that moment.
     pub fn observe(&self, at: Mono) -> BTreeMap<ServiceName, ServiceView> {
         let created = |number: &usize| 100 * *number as u64 <= at.0;
         (0..self.0.len()).filter(created).map(|number| (name(number), self.view(number, at.0))).collect()
@@ -219,7 +219,7 @@ pub fn name(number: usize) -> ServiceName {
     format!("sim_s{number}").parse().expect("a service name")
 }
 
-/// The port over a world, on the runtime's clock. Made to be used in a runtime whose time is paused.
+/// The port over stacks, on the runtime's clock, whose time is paused.
 #[derive(Debug)]
 pub struct SimSwarm {
     world: Inventory,
@@ -259,7 +259,7 @@ impl Swarm for SimSwarm {
     }
 
     async fn observe(&self, _stack: &StackName) -> Result<BTreeMap<ServiceName, ServiceView>, SwarmError> {
-        Ok(self.world.look(self.now()))
+        Ok(self.world.observe(self.now()))
     }
 
     async fn wake_ups(&self, _stack: &StackName) -> BoxStream<'static, WakeUp> {
@@ -278,7 +278,7 @@ impl Swarm for SimSwarm {
         Ok(format!("last words of {task}"))
     }
 
-    async fn health_words(&self, container: &str) -> Result<Option<String>, SwarmError> {
+    async fn health_output(&self, container: &str) -> Result<Option<String>, SwarmError> {
         Ok(self.unhealthy.contains(container).then(|| "GET /health: 500\n".into()))
     }
 
@@ -295,11 +295,11 @@ impl Swarm for SimSwarm {
     }
 }
 
-/// What no engine does, in a trace of looks; empty when the trace could be one of a real Swarm.
-pub fn impossible(looks: &[Observation]) -> Vec<String> {
+/// The impossible changes in a trace of observations; empty when a real Swarm could have made the trace.
+pub fn impossible(observations: &[Observation]) -> Vec<String> {
     let mut found = Vec::new();
-    for look in looks {
-        for (service, view) in &look.services {
+    for observation in observations {
+        for (service, view) in &observation.services {
             for task in &view.tasks {
                 let ended = task.state > TaskState::Running;
                 if task.exit.is_some() && !ended {
@@ -311,7 +311,7 @@ pub fn impossible(looks: &[Observation]) -> Vec<String> {
             }
         }
     }
-    for pair in looks.windows(2) {
+    for pair in observations.windows(2) {
         if pair[1].at < pair[0].at {
             found.push(format!("time goes back at {:?}", pair[1].at));
         }

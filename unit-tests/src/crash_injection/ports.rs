@@ -18,9 +18,9 @@ use harness::{
         pack::{CustomTest, Origin, TestName},
     },
     ports::{
-        Abra, AbraError, Browser, Call, Capacity, Checked, Checkout, CheckoutError, Child, ChildError, Children, Data, Exchange,
-        Executables, FileError, Files, Holder, HttpView, Machine, Neighbours, NoShot, ProgramError, Ran, Said, Shot, Swarm,
-        TestProgram, Turn, WakeUp, Web, WebError,
+        Abra, AbraError, Browser, BrowserError, Call, Capacity, Checked, Checkout, CheckoutError, Child, ChildError, Children,
+        Data, Exchange, ExecOutput, Executables, FileError, Files, Holder, HttpView, Machine, MachineError, Neighbours,
+        ProgramError, Ran, Screenshot, Swarm, TestProgram, Turn, TurnError, WakeUp, Web, WebError,
     },
     pure::{
         host::{claim::Claim, cleanup_plan::Removal, converge::ServiceView, inventory::Inventory},
@@ -58,7 +58,7 @@ impl Swarm for CleanupPorts {
         self.0.ports.swarm.inventory().await
     }
 
-    async fn look(&self, stack: &StackName) -> Result<BTreeMap<ServiceName, ServiceView>, SwarmError> {
+    async fn observe(&self, stack: &StackName) -> Result<BTreeMap<ServiceName, ServiceView>, SwarmError> {
         self.0.ports.swarm.observe(stack).await
     }
 
@@ -70,8 +70,8 @@ impl Swarm for CleanupPorts {
         self.0.ports.swarm.logs(task, lines).await
     }
 
-    async fn health_words(&self, container: &str) -> Result<Option<String>, SwarmError> {
-        self.0.ports.swarm.health_words(container).await
+    async fn health_output(&self, container: &str) -> Result<Option<String>, SwarmError> {
+        self.0.ports.swarm.health_output(container).await
     }
 
     async fn mark(&self, _: &Claim, _: &BTreeMap<String, String>) -> Result<(), SwarmError> {
@@ -94,17 +94,17 @@ impl Swarm for RunPorts {
     }
 
     async fn inventory(&self) -> Result<Inventory, SwarmError> {
-        self.0.call("swarm.world", || self.0.ports.swarm.inventory()).await
+        self.0.call("swarm.inventory", || self.0.ports.swarm.inventory()).await
     }
 
-    async fn look(&self, stack: &StackName) -> Result<BTreeMap<ServiceName, ServiceView>, SwarmError> {
-        self.0.call("swarm.look", || self.0.ports.swarm.observe(stack)).await
+    async fn observe(&self, stack: &StackName) -> Result<BTreeMap<ServiceName, ServiceView>, SwarmError> {
+        self.0.call("swarm.observe", || self.0.ports.swarm.observe(stack)).await
     }
 
     async fn wake_ups(&self, stack: &StackName) -> BoxStream<'static, WakeUp> {
         // It cannot fail, and a run must not rely on it: it observes without wake-ups too.
         let wake_ups = self.0.ports.swarm.wake_ups(stack).await;
-        match self.0.kind(self.0.calls.load(Ordering::Relaxed), "swarm.nudges") {
+        match self.0.kind(self.0.calls.load(Ordering::Relaxed), "swarm.wake_ups") {
             None => wake_ups,
             Some(Kind::Fails | Kind::Unheard) => stream::empty().boxed(),
             Some(Kind::Hangs | Kind::Stalls) => stream::pending().boxed(),
@@ -116,8 +116,8 @@ impl Swarm for RunPorts {
         self.0.call("swarm.logs", || self.0.ports.swarm.logs(task, lines)).await
     }
 
-    async fn health_words(&self, container: &str) -> Result<Option<String>, SwarmError> {
-        self.0.call("swarm.health_words", || self.0.ports.swarm.health_words(container)).await
+    async fn health_output(&self, container: &str) -> Result<Option<String>, SwarmError> {
+        self.0.call("swarm.health_output", || self.0.ports.swarm.health_output(container)).await
     }
 
     async fn mark(&self, claim: &Claim, labels: &BTreeMap<String, String>) -> Result<(), SwarmError> {
@@ -167,7 +167,7 @@ impl Data for RunPorts {
         self.0.call("data.release", || self.0.ports.data.release(holder.clone())).await
     }
 
-    async fn exec(&self, claim: &Claim, task: &TaskId, argv: &[String], patience: Duration) -> Result<Said, SwarmError> {
+    async fn exec(&self, claim: &Claim, task: &TaskId, argv: &[String], patience: Duration) -> Result<ExecOutput, SwarmError> {
         self.0.call("data.exec", || self.0.ports.data.exec(claim, task, argv, patience)).await
     }
 
@@ -267,12 +267,12 @@ impl Web for RunPorts {
 
 #[async_trait]
 impl Browser for RunPorts {
-    fn found(&self) -> Result<String, String> {
+    fn found(&self) -> Result<String, BrowserError> {
         self.0.call_now("browser.found", || self.0.ports.browser.found())
     }
 
-    async fn shot(&self, head: &Head, budget: Duration) -> Result<Shot, NoShot> {
-        self.0.call("browser.shot", || self.0.ports.browser.shot(head, budget)).await
+    async fn screenshot(&self, head: &Head, budget: Duration) -> Result<Screenshot, BrowserError> {
+        self.0.call("browser.screenshot", || self.0.ports.browser.screenshot(head, budget)).await
     }
 }
 
@@ -297,6 +297,10 @@ impl Machine for RunPorts {
         self.0.read_now("machine.memory", || None, || self.0.ports.machine.memory())
     }
 
+    fn load(&self) -> Option<Load> {
+        self.0.read_now("machine.load", || None, || self.0.ports.machine.load())
+    }
+
     fn room_in(&self, folder: &Path) -> Option<u64> {
         self.0.read_now("machine.room_in", || None, || self.0.ports.machine.room_in(folder))
     }
@@ -309,22 +313,22 @@ impl Machine for RunPorts {
         self.0.read_now("machine.ipvs", || false, || self.0.ports.machine.ipvs())
     }
 
-    fn env_files(&self) -> Result<BTreeMap<PathBuf, String>, String> {
+    fn env_files(&self) -> Result<BTreeMap<PathBuf, String>, MachineError> {
         self.0.call_now("machine.env_files", || self.0.ports.machine.env_files())
     }
 
-    async fn answers(&self, address: &ServiceAddress, patience: Duration) -> Result<bool, String> {
+    async fn answers(&self, address: &ServiceAddress, patience: Duration) -> Result<bool, MachineError> {
         self.0.call("machine.answers", || self.0.ports.machine.answers(address, patience)).await
     }
 
-    async fn behind(&self, server: &str) -> Result<EngineId, String> {
+    async fn behind(&self, server: &str) -> Result<EngineId, MachineError> {
         self.0.call("machine.behind", || self.0.ports.machine.behind(server)).await
     }
 }
 
 #[async_trait]
 impl Neighbours for RunPorts {
-    async fn turn(&self) -> Result<Box<dyn Turn>, String> {
+    async fn turn(&self) -> Result<Box<dyn Turn>, TurnError> {
         self.0.call("neighbours.turn", || self.0.ports.neighbours.turn()).await
     }
 }

@@ -185,7 +185,7 @@ fn leaky(secret: &str) -> EventLog {
     let told: Vec<String> = forms(secret).into_iter().map(|(_, form)| form).collect();
     let step = StepId("deploy".into());
     let failure =
-        Failure::new(Cause::NotServing { last: told.join(" ") }, format!("said {}", told.join(" | "))).quoting(&told.join("\n"));
+        Failure::new(Cause::NotServing { last: told.join(" ") }, format!("said {}", told.join(" | "))).with_output(&told.join("\n"));
     let failure = Failure { excerpt: told.clone(), ..failure };
     let outcome = Outcome::Failed(failure);
     EventLog::planned(&[Tier::Install])
@@ -283,7 +283,7 @@ fn run(manners: Manners, look: &str, learns: bool) -> (tempfile::TempDir, PathBu
         let mut host = SimHost::new(manners, Recording::load(look).observations.last().unwrap());
         let told = forms(SECRET).into_iter().map(|(name, form)| format!("{name}: {form}\n")).collect();
         let listener = if learns { redact.clone() } else { Arc::default() };
-        host.leak = Some(Leak { secret: SECRET.into(), told, redact: listener });
+        host.leak = Some(Leak { secret: SECRET.into(), text: told, redact: listener });
         let journal = Journal::create(folder.root(), folder.run().clone(), Arc::new(SystemClock::start())).unwrap();
         let reporters: Vec<Box<dyn Reporter>> = vec![
             Box::new(ResultsFile::in_folder(folder.clone(), redact.clone())),
