@@ -104,13 +104,13 @@ mod tests {
     fn ignore_without_reason_or_end_is_refused() {
         let with = |rest: &str| Host::parse(&format!("zone = \"a.b\"\n[[ignore]]\nwhat = \"volume x\"\n{rest}"));
         assert_eq!(with("reason = \"r\"\nuntil = \"2026-12-31\"\n").unwrap().ignore.len(), 1);
-        for (rest, message) in [
+        for (rest, expected) in [
             ("until = \"2026-12-31\"\n", "missing field `reason`"),
             ("reason = \"r\"\n", "missing field `until`"),
             ("reason = \"r\"\nuntil = \"for ever\"\n", "\"for ever\" is no day such as 2026-12-31"),
         ] {
             let message = with(rest).unwrap_err().to_string();
-            assert!(message.contains(message), "{message}");
+            assert!(message.contains(expected), "{message}");
         }
     }
 
