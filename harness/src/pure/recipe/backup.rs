@@ -1,7 +1,7 @@
-//! What the labels of an app say about its backup, and what abra says of a snapshot. Pure.
+//! Backup labels of an app, and parsers of abra's output about snapshots.
 //!
-//! Labels follow version 2 of the backupbot specification (docs/reference/abra.md 7.1). The bot ignores the path label of version 1,
-//! and so does this module.
+//! Labels follow version 2 of the backupbot specification (docs/reference/abra.md 7.1). The bot ignores the path label of version
+//! 1, and so does this module.
 
 use std::collections::BTreeMap;
 
@@ -10,27 +10,27 @@ use serde::{Deserialize, Serialize};
 
 use crate::pure::recipe::compose::Resolved;
 
-/// How much of a volume is in the backup.
+/// The part of a volume that is in the backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "in_backup", rename_all = "kebab-case")]
 pub enum Coverage {
-    /// All of it.
+    /// The whole volume.
     Whole,
     /// Some paths.
     Paths {
-        /// The paths, from the volume's top on.
+        /// The paths, relative to the volume's root.
         paths: Vec<String>,
     },
     /// Nothing.
     Excluded,
 }
 
-/// What the labels of an app say.
+/// The backup labels of an app.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Backed {
     enabled: bool,
     volumes: BTreeMap<String, Coverage>,
-    /// Whether a hook runs before files are restored, or after.
+    /// Whether a hook runs before or after a restore.
     pub restore_hooks: bool,
 }
 
@@ -59,12 +59,12 @@ impl Backed {
         backed
     }
 
-    /// Whether the app can be backed up at all.
+    /// Whether the app has backups enabled.
     pub fn enabled(&self) -> bool {
         self.enabled
     }
 
-    /// How much of a volume is in the backup, by the name that the files give it.
+    /// The part of a volume that is in the backup, by the volume's name in the compose files.
     pub fn coverage(&self, volume: &str) -> Coverage {
         self.volumes.get(volume).cloned().unwrap_or(Coverage::Whole)
     }
@@ -78,10 +78,10 @@ fn is_false(value: &str) -> bool {
     ["false", "0", "no", "off"].contains(&value.trim().to_ascii_lowercase().as_str())
 }
 
-/// The shortest id of a snapshot that is believed.
+/// The minimum length of a snapshot id.
 const SHORTEST_ID: usize = 8;
 
-/// The id behind the last `snapshot_id` in what `abra app backup create` printed, in restic's JSON or in a line of words.
+/// The id behind the last `snapshot_id` in the output of `abra app backup create`, which is restic's JSON or plain text.
 pub fn snapshot_id(text: &str) -> Option<String> {
     let (_, behind) = text.rsplit_once("snapshot_id")?;
     let id = behind.trim_start_matches(|c: char| !c.is_ascii_alphanumeric() && c != '\n');
@@ -89,10 +89,10 @@ pub fn snapshot_id(text: &str) -> Option<String> {
     (id.len() >= SHORTEST_ID).then_some(id)
 }
 
-/// The ids in what `abra app backup snapshots` printed, in its order: the last word of each line that ends with one.
+/// The ids in the output of `abra app backup snapshots`, in its order: the last word of each line that ends with an id.
 pub fn snapshot_ids(text: &str) -> Vec<String> {
     let id = |line: &str| {
-        // Borders of a table are no words.
+        // A table's borders are no words.
         let mut words = line.split_whitespace().rev().map(|word| word.trim_matches(|c: char| !c.is_ascii_alphanumeric()));
         let word = words.find(|word| !word.is_empty())?;
         (word.len() >= SHORTEST_ID && word.chars().all(|c| c.is_ascii_hexdigit())).then(|| word.to_owned())
@@ -100,12 +100,12 @@ pub fn snapshot_ids(text: &str) -> Vec<String> {
     text.lines().filter_map(id).collect()
 }
 
-/// Whether two ids mean one snapshot: restic shortens them to eight digits.
+/// Whether two ids name the same snapshot: restic shortens ids to eight digits.
 pub fn same_snapshot(one: &str, other: &str) -> bool {
     one.len().min(other.len()) >= SHORTEST_ID && (one.starts_with(other) || other.starts_with(one))
 }
 
-/// `path` in the volume called `name` on the node as the list of a snapshot's files has it, if it does.
+/// The entry for `path` of the node's volume `name` in a snapshot's file list; absent when the snapshot lacks it.
 pub fn listed(text: &str, name: &str, path: &str) -> Option<String> {
     let end = format!("/{name}/_data/{path}");
     text.lines().find_map(|line| {
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_found_in_json_and_in_words() {
+    fn snapshot_id_is_found_in_json_and_text() {
         for (text, id) in [
             ("{\"message_type\":\"summary\",\"snapshot_id\":\"0a1b2c3d\"}\n", Some("0a1b2c3d")),
             ("INFO backup finished, snapshot_id 0a1b2c3d4e5f\n", Some("0a1b2c3d4e5f")),
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn snapshots_are_read_in_their_order() {
+    fn snapshot_ids_keep_their_order() {
         let text = "WARN something\n2026-11-21T10:00:00 0a1b2c3d\n2026-11-21T11:00:00 │ 4d5e6f70 │\n\nend\n";
         assert_eq!(snapshot_ids(text), ["0a1b2c3d", "4d5e6f70"]);
         for (one, other, same) in
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_a_snapshot_is_one_of_its_own_volume() {
+    fn snapshot_file_matches_its_own_volume_only() {
         let text = "/var/lib/docker/volumes/a_posts/_data\n/var/lib/docker/volumes/a_posts/_data/dump/one.sql\n";
         for (name, path, there) in [
             ("a_posts", "dump/one.sql", true),

@@ -1,7 +1,7 @@
-//! Canaries: data that is planted, looked for at each later moment, and spoiled before a restore. Pure.
+//! Canaries: data that a run seeds, checks at each later moment, and corrupts before a restore.
 //!
-//! A file in each named volume of the app needs no word of a pack. Which of them has to come back with a restore follows from what the
-//! labels say is in the backup.
+//! Each named volume of the app gets a file without any setting of a pack. The backup labels decide which files must come back
+//! with a restore.
 
 use std::{collections::BTreeMap, fmt, path::Path};
 
@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// A moment at which canaries are looked for.
+/// A moment at which canaries are checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Moment {
@@ -28,21 +28,21 @@ pub enum Moment {
     Seeded,
     /// After the upgrade.
     AfterUpgrade,
-    /// After all services were started again.
+    /// After all services were restarted.
     AfterRestart,
-    /// After the app was removed and installed again with its data kept.
+    /// After the app was removed and reinstalled with its data kept.
     AfterReinstall,
-    /// After they were corrupted: now the check has to fail.
+    /// After they were corrupted. Here the check must fail.
     #[serde(alias = "spoiled")]
     Corrupted,
     /// After the restore.
     AfterRestore,
-    /// After the restore into an app that had been removed with all its data.
+    /// After the restore into a fresh app, whose predecessor was removed with all its data.
     AfterDisaster,
 }
 
 impl Moment {
-    /// The word in results.
+    /// The name in results.
     pub fn name(self) -> &'static str {
         match self {
             Moment::Seeded => "seeded",
@@ -55,7 +55,7 @@ impl Moment {
         }
     }
 
-    /// Whether the data has to have come out of the backup.
+    /// Whether the data must come from the backup.
     pub fn restored(self) -> bool {
         matches!(self, Moment::AfterRestore | Moment::AfterDisaster)
     }
@@ -67,21 +67,21 @@ impl Moment {
 pub enum Canary {
     /// A file in a named volume.
     File {
-        /// The name that the files give the volume.
+        /// The volume's name in the compose files.
         volume: String,
         /// Its name on the node.
         name: String,
     },
-    /// A row in a database that the pack names.
+    /// A row in a database that the pack declares.
     Row {
-        /// The service that the database runs in.
+        /// The database's service.
         service: String,
-        /// What it is.
+        /// The database's kind.
         kind: DatabaseKind,
     },
-    /// What the pack's lifecycle plants.
+    /// Data that the pack's lifecycle seeds.
     Pack {
-        /// Its name there.
+        /// Its name in the pack.
         name: String,
     },
 }
@@ -96,24 +96,24 @@ impl fmt::Display for Canary {
     }
 }
 
-/// The file that is a canary, at the top of its volume.
+/// The canary's file name, in the root of its volume.
 pub const FILE: &str = ".taster-canary";
 
-/// What a canary of this run consists of. Another run's differs.
+/// The content of a canary of this run. Canaries of other runs differ.
 pub fn nonce(run: &str, canary: &Canary) -> String {
     format!("{canary} of run {run}\n")
 }
 
-/// What a spoiled canary consists of.
-pub const CORRUPTED: &str = "spoiled\n";
+/// The content of a corrupted canary.
+pub const CORRUPTED: &str = "corrupted\n";
 
-/// What a row of this run holds.
+/// The value of a row of this run.
 pub fn row(run: &str) -> String {
     format!("taster-{run}")
 }
 
-/// All canaries for an app of these files: a row for each database that the pack names, the pack's own, and a file for each other
-/// volume. In a database's own volume a file would only disturb it.
+/// All canaries for an app: a row for each database that the pack declares, the pack's own canaries, and a file for each other
+/// volume. A file in a database's volume could disturb the database.
 pub fn of(resolved: &Resolved, pack: &Pack) -> Vec<Canary> {
     let of_database = |volume: &str| pack.settings.databases.iter().any(|database| holds(resolved, database, volume));
     let files = of_volumes(resolved).filter(|(volume, _)| !of_database(volume));
@@ -124,7 +124,7 @@ pub fn of(resolved: &Resolved, pack: &Pack) -> Vec<Canary> {
     rows.chain(own).chain(files).collect()
 }
 
-/// Whether a volume holds the database: of SQLite the one that its file is in, of others each that their service mounts.
+/// Whether a volume holds the database: for SQLite the volume of its file, for others each volume of their service.
 fn holds(resolved: &Resolved, database: &Database, volume: &str) -> bool {
     let Some(service) = resolved.services.get(&database.service) else { return false };
     service.mounts.iter().any(|mount| {
@@ -133,8 +133,7 @@ fn holds(resolved: &Resolved, database: &Database, volume: &str) -> bool {
     })
 }
 
-/// The volumes that the app of these files makes and uses, each with its name on the node. External volumes are not the app's to
-/// write to.
+/// The app's own volumes that a service mounts, each with its name on the node. A run never writes into external volumes.
 pub(crate) fn of_volumes(resolved: &Resolved) -> impl Iterator<Item = (String, String)> {
     let used = |name: &str| resolved.services.values().any(|service| mounts(&service.mounts, name));
     let volumes = resolved.volumes.iter().filter(move |(volume, found)| !found.external && used(volume));
@@ -145,9 +144,9 @@ fn mounts(mounts: &[crate::pure::recipe::compose::Mount], volume: &str) -> bool 
     mounts.iter().any(|mount| matches!(&mount.what, Mounted::Volume { source, .. } if source == volume))
 }
 
-/// The volumes that head gives up, each with what became of it: a service that stays and does not mount what it mounted has lost its
-/// data; a volume whose services are all gone is only not used any more.
-pub fn given_up(base: &Resolved, head: &Resolved) -> Vec<(String, GivenUp)> {
+/// The volumes that base mounts and head does not, each with the consequence: a service that remains without its volume loses
+/// data; a volume without any remaining service is unused.
+pub fn dropped_volumes(base: &Resolved, head: &Resolved) -> Vec<(String, DroppedVolume)> {
     let gone = of_volumes(base).filter_map(|(volume, _)| {
         let by_name =
             head.volumes.get(&volume).filter(|found| Some(&found.name) == base.volumes.get(&volume).map(|had| &had.name));
@@ -157,27 +156,27 @@ pub fn given_up(base: &Resolved, head: &Resolved) -> Vec<(String, GivenUp)> {
         });
         let used = by_name.is_some() && head.services.values().any(|service| mounts(&service.mounts, &volume));
         match loser {
-            Some((service, _)) => Some((volume.clone(), GivenUp::Lost { service: service.clone() })),
+            Some((service, _)) => Some((volume.clone(), DroppedVolume::Lost { service: service.clone() })),
             None if used => None,
-            None => Some((volume.clone(), GivenUp::Unused)),
+            None => Some((volume.clone(), DroppedVolume::Unused)),
         }
     });
     gone.collect()
 }
 
-/// What became of a volume that head does not have as base had it.
+/// The consequence of a volume that head no longer mounts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum GivenUp {
-    /// A service stays and has lost it.
+pub enum DroppedVolume {
+    /// A remaining service loses its data.
     Lost {
         /// The service.
         service: String,
     },
-    /// The services that used it are gone.
+    /// Its services are removed, too.
     Unused,
 }
 
-/// Whether a canary has to be there at a moment, given what is in the backup; else why not.
+/// Whether a canary must exist at a moment, given the backup's coverage. The error is the reason why it need not.
 pub fn expected(canary: &Canary, moment: Moment, backed: &Backed, resolved: &Resolved) -> Result<(), String> {
     if !moment.restored() {
         return Ok(());
@@ -205,29 +204,29 @@ pub fn expected(canary: &Canary, moment: Moment, backed: &Backed, resolved: &Res
     }
 }
 
-/// Those of `planted` that are in the data of the service: in a volume that it mounts, or in its database.
+/// The canaries of `planted` in the service's data: in a volume that it mounts, or in its database.
 pub fn into_service<'a>(planted: &'a [Canary], resolved: &Resolved, service: &str) -> Vec<&'a Canary> {
     let mounted = |volume: &str| resolved.services.get(service).is_some_and(|service| mounts(&service.mounts, volume));
     let inside = |canary: &&Canary| match canary {
         Canary::File { volume, .. } => mounted(volume),
         Canary::Row { service: of, .. } => of == service,
-        // Where a pack puts its own is not known.
+        // The place of a pack's own canary is unknown.
         Canary::Pack { .. } => false,
     };
     planted.iter().filter(inside).collect()
 }
 
-/// What became of a canary.
+/// The results of a canary's checks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CanaryState {
     /// The canary.
     pub canary: Canary,
-    /// How it was found, by moment.
+    /// The outcome of the check by moment.
     pub seen: BTreeMap<Moment, Outcome>,
 }
 
 impl CanaryState {
-    /// Whether it was planted well, the last time it was.
+    /// Whether its last seeding passed.
     pub fn sound(&self) -> bool {
         self.seen.get(&Moment::Seeded).is_some_and(Outcome::passed)
     }

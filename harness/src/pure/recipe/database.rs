@@ -1,13 +1,13 @@
-//! How a row is put into a database, looked for and spoiled: as commands for the database's own client in its own container. Pure.
+//! Commands that seed, check and corrupt a row in a database, for the database's own client in its own container.
 //!
-//! What the pack does not say is taken from the variables that the official images know, in the container itself.
+//! Names that the pack does not declare come from the variables of the official images, evaluated in the container.
 
 use crate::model::pack::{CanaryAct, Database, DatabaseKind};
 
-/// What a spoiled row holds.
+/// The value of a corrupted row.
 pub const CORRUPTED: &str = "corrupted";
 
-/// The command that does `act` with the row `nonce`. A check prints what the row holds.
+/// The command that performs `act` on the row `nonce`. A check prints the row's value.
 pub fn command(database: &Database, act: CanaryAct, nonce: &str) -> Vec<String> {
     let script = match database.kind {
         DatabaseKind::Postgres => postgres(database, &sql(act, nonce, "text")),
@@ -18,11 +18,11 @@ pub fn command(database: &Database, act: CanaryAct, nonce: &str) -> Vec<String> 
     vec!["sh".into(), "-c".into(), script]
 }
 
-/// What stands between the values of a row, and between rows: no value has it.
+/// The separators of values and of rows, which no value contains.
 const UNIT: char = '\u{1f}';
 const RECORD: char = '\u{1e}';
 
-/// The command that asks a question of a database: SQL, or a command of Redis. The error is one sentence.
+/// The command that queries a database: SQL, or a command of Redis. The error is one sentence.
 pub fn query(database: &Database, question: &str) -> Result<Vec<String>, String> {
     let script = match database.kind {
         DatabaseKind::Postgres => {
@@ -31,7 +31,7 @@ pub fn query(database: &Database, question: &str) -> Result<Vec<String>, String>
         }
         DatabaseKind::Mysql => mysql(database, question),
         DatabaseKind::Sqlite => {
-            let path = given(database.path.as_ref(), "");
+            let path = value_or_variable(database.path.as_ref(), "");
             format!("exec sqlite3 -ascii -nullvalue NULL -cmd '.timeout 5000' {path} {}", shell_words::quote(question))
         }
         DatabaseKind::Redis => {
@@ -47,17 +47,17 @@ fn quoted(c: char) -> String {
     shell_words::quote(&c.to_string()).into_owned()
 }
 
-/// The rows in what a client printed, or what it complains of.
+/// The rows in a client's output, or its error message.
 pub fn rows(kind: DatabaseKind, exit: i64, text: &str) -> Result<Vec<Vec<String>>, String> {
-    // A client of Redis ends well when the server refuses.
+    // The client of Redis exits with 0 although the server refuses.
     let refused = kind == DatabaseKind::Redis
         && text.split_once(' ').is_some_and(|(word, _)| {
             word.ends_with("ERR")
                 || ["NOAUTH", "WRONGTYPE", "WRONGPASS", "NOPERM", "NOSCRIPT", "LOADING", "MISCONF", "OOM"].contains(&word)
         });
     if exit != 0 || refused {
-        let said = text.trim();
-        return Err(if said.is_empty() { format!("its client ended with exit code {exit}") } else { said.to_owned() });
+        let output = text.trim();
+        return Err(if output.is_empty() { format!("its client ended with exit code {exit}") } else { output.to_owned() });
     }
     let split = |separator: char| {
         let text = text.strip_suffix('\n').unwrap_or(text);
@@ -72,7 +72,7 @@ pub fn rows(kind: DatabaseKind, exit: i64, text: &str) -> Result<Vec<Vec<String>
     })
 }
 
-/// A value as the client of MySQL writes it in a batch.
+/// Unescapes a value of the MySQL client's batch output.
 fn unescaped(value: &str) -> String {
     let mut plain = String::with_capacity(value.len());
     let mut rest = value.chars();
@@ -101,12 +101,12 @@ fn sql(act: CanaryAct, nonce: &str, text: &str) -> String {
     }
 }
 
-/// A value that the pack gives, quoted for the shell, or what the container's variables say.
-fn given(value: Option<&String>, otherwise: &str) -> String {
+/// The pack's value, quoted for the shell, or a reference to the container's variables.
+fn value_or_variable(value: Option<&String>, otherwise: &str) -> String {
     value.map_or_else(|| format!("\"{otherwise}\""), |value| shell_words::quote(value).into_owned())
 }
 
-/// The password as the shell finds it: in a file, else in a variable.
+/// The shell expression for the password: from a file, else from a variable.
 fn password(file: Option<&String>, files: &[&str], variables: &[&str]) -> String {
     match file {
         Some(file) => format!("\"$(cat {})\"", shell_words::quote(file)),
@@ -123,8 +123,8 @@ fn postgres(database: &Database, sql: &str) -> String {
 }
 
 fn postgres_with(database: &Database, options: &str, sql: &str) -> String {
-    let user = given(database.user.as_ref(), "${POSTGRES_USER:-postgres}");
-    let name = given(database.name.as_ref(), "${POSTGRES_DB:-${POSTGRES_USER:-postgres}}");
+    let user = value_or_variable(database.user.as_ref(), "${POSTGRES_USER:-postgres}");
+    let name = value_or_variable(database.name.as_ref(), "${POSTGRES_DB:-${POSTGRES_USER:-postgres}}");
     let password = password(database.password_file.as_ref(), &["POSTGRES_PASSWORD_FILE"], &["POSTGRES_PASSWORD"]);
     format!(
         "PGPASSWORD={password} exec psql -v ON_ERROR_STOP=1 -qtA {options} -U {user} -d {name} -c {}",
@@ -133,8 +133,8 @@ fn postgres_with(database: &Database, options: &str, sql: &str) -> String {
 }
 
 fn mysql(database: &Database, sql: &str) -> String {
-    let user = given(database.user.as_ref(), "root");
-    let name = given(database.name.as_ref(), "${MYSQL_DATABASE:-$MARIADB_DATABASE}");
+    let user = value_or_variable(database.user.as_ref(), "root");
+    let name = value_or_variable(database.name.as_ref(), "${MYSQL_DATABASE:-$MARIADB_DATABASE}");
     let password = password(
         database.password_file.as_ref(),
         &["MYSQL_ROOT_PASSWORD_FILE", "MARIADB_ROOT_PASSWORD_FILE"],
@@ -147,7 +147,7 @@ fn mysql(database: &Database, sql: &str) -> String {
 }
 
 fn sqlite(database: &Database, sql: &str) -> String {
-    let path = given(database.path.as_ref(), "");
+    let path = value_or_variable(database.path.as_ref(), "");
     format!("exec sqlite3 -cmd '.timeout 5000' {path} {}", shell_words::quote(sql))
 }
 
@@ -175,16 +175,16 @@ mod tests {
         Database { service: "db".into(), kind, name: None, user: None, password_file: None, path: None }
     }
 
-    /// What a client in the place of `name` is called with, and its password.
-    fn called(database: &Database, name: &str, act: CanaryAct, env: &[(&str, &str)]) -> String {
-        called_with(&command(database, act, "n1"), name, env)
+    /// The arguments and the password that a fake client called `name` receives.
+    fn call_of(database: &Database, name: &str, act: CanaryAct, env: &[(&str, &str)]) -> String {
+        client_command(&command(database, act, "n1"), name, env)
     }
 
-    fn called_with(words: &[String], name: &str, env: &[(&str, &str)]) -> String {
+    fn client_command(words: &[String], name: &str, env: &[(&str, &str)]) -> String {
         let bin = tempfile::tempdir().unwrap();
         let fake = bin.path().join(name);
-        // A child writes it: what another thread starts meanwhile would hold a file that this process has open for writing, and such a
-        // file cannot be run.
+        // A child writes the file. If this process wrote it, a child that another thread forks meanwhile would inherit the open
+        // file, and the kernel refuses to execute a file that is open for writing.
         let text = "#!/bin/sh\necho \"$PGPASSWORD$MYSQL_PWD$REDISCLI_AUTH|$*\"\n";
         let write = "printf %s \"$1\" > \"$2\" && chmod 755 \"$2\"";
         let written = Command::new("/bin/sh").args(["-c", write, "sh", text]).arg(&fake).status().unwrap();
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn clients_are_called_with_what_the_container_says() {
+    fn clients_get_names_and_passwords_from_the_container() {
         use CanaryAct::Check;
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "s3 cret").unwrap();
@@ -226,12 +226,12 @@ mod tests {
             (DatabaseKind::Redis, "redis-cli", vec![], "|GET taster_canary".to_owned()),
             (DatabaseKind::Redis, "redis-cli", vec![("REDIS_PASSWORD", "x")], "x|GET taster_canary".to_owned()),
         ] {
-            assert_eq!(called(&database(kind), client, Check, &env), call, "{kind:?} {env:?}");
+            assert_eq!(call_of(&database(kind), client, Check, &env), call, "{kind:?} {env:?}");
         }
     }
 
     #[test]
-    fn what_a_client_prints_is_rows_of_values() {
+    fn client_output_is_parsed_as_rows() {
         use DatabaseKind::{Mysql, Postgres, Redis, Sqlite};
         for (kind, text, wanted) in [
             (Postgres, "", &[][..]),
@@ -244,18 +244,18 @@ mod tests {
         ] {
             assert_eq!(rows(kind, 0, text).unwrap(), wanted, "{kind:?} {text:?}");
         }
-        for (kind, exit, text, said) in [
+        for (kind, exit, text, message) in [
             (Postgres, 3, "ERROR:  relation \"x\" does not exist\n", "ERROR:  relation \"x\" does not exist"),
             (Mysql, 1, "", "its client ended with exit code 1"),
             (Redis, 0, "ERR unknown command 'GETT'\n", "ERR unknown command 'GETT'"),
             (Redis, 0, "NOAUTH Authentication required.\n", "NOAUTH Authentication required."),
         ] {
-            assert_eq!(rows(kind, exit, text).unwrap_err(), said);
+            assert_eq!(rows(kind, exit, text).unwrap_err(), message);
         }
     }
 
     #[test]
-    fn what_is_asked_goes_to_the_client_as_it_is() {
+    fn query_reaches_the_client_verbatim() {
         for (kind, client, question, call) in [
             (
                 DatabaseKind::Postgres,
@@ -267,22 +267,22 @@ mod tests {
             (DatabaseKind::Redis, "redis-cli", "SET k 'a b'", "|--raw -d \u{1e} SET k a b"),
         ] {
             let database = Database { path: Some("/data/a.db".into()), ..database(kind) };
-            assert_eq!(called_with(&query(&database, question).unwrap(), client, &[]), call);
+            assert_eq!(client_command(&query(&database, question).unwrap(), client, &[]), call);
         }
         assert!(query(&database(DatabaseKind::Redis), "GET 'k").unwrap_err().contains("is no command of Redis"));
     }
 
     #[test]
-    fn what_the_pack_says_comes_first() {
+    fn pack_settings_override_the_container() {
         let pack = Database {
             name: Some("my db".into()),
             user: Some("me".into()),
             path: Some("/data/a b.db".into()),
             ..database(DatabaseKind::Postgres)
         };
-        let call = called(&pack, "psql", CanaryAct::Corrupt, &[("POSTGRES_USER", "other")]);
-        assert_eq!(call, "|-v ON_ERROR_STOP=1 -qtA -U me -d my db -c UPDATE taster_canary SET nonce = 'spoiled';");
-        let file = called(&Database { kind: DatabaseKind::Sqlite, ..pack }, "sqlite3", CanaryAct::Check, &[]);
+        let call = call_of(&pack, "psql", CanaryAct::Corrupt, &[("POSTGRES_USER", "other")]);
+        assert_eq!(call, "|-v ON_ERROR_STOP=1 -qtA -U me -d my db -c UPDATE taster_canary SET nonce = 'corrupted';");
+        let file = call_of(&Database { kind: DatabaseKind::Sqlite, ..pack }, "sqlite3", CanaryAct::Check, &[]);
         assert_eq!(file, "|-cmd .timeout 5000 /data/a b.db SELECT nonce FROM taster_canary;");
     }
 }

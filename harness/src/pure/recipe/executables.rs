@@ -1,4 +1,4 @@
-//! Custom tests that are executables: which of the files in a folder are tests, and what becomes of the others. Pure.
+//! Discovery of custom tests that are executables: which files of a folder are tests, and why others are not.
 
 use std::collections::BTreeSet;
 
@@ -9,56 +9,56 @@ use crate::model::{
     privilege::Privilege,
 };
 
-/// The folder of a recipe's repository in which executables are looked for.
+/// The folder of a recipe's repository that holds executables.
 pub const TESTS: &str = "tests";
-/// How many of the first lines of a file may say its kind.
+/// The number of leading lines that may declare a test's kind.
 pub const KIND_LINES: usize = 10;
-/// What stands before a test's kind in one of its first lines.
+/// The marker before a test's kind in one of its first lines.
 const KIND: &str = "taster: kind =";
-/// What tests' folders were called before.
+/// Former names of folders for tests.
 const PAST: [&str; 2] = ["functional", "playwright"];
-/// Endings of files that nobody runs.
+/// File extensions of data files.
 const DATA: [&str; 7] = ["md", "txt", "json", "yml", "yaml", "toml", "csv"];
-/// What files are called that speak of others.
+/// Names of documentation files.
 const ABOUT: [&str; 2] = ["README", "LICENSE"];
 
 /// A file below a folder with executables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeenFile {
-    /// Its path from the folder of its origin on, with `/` between its parts.
+    /// Its path relative to the folder of its origin, separated by `/`.
     pub path: String,
-    /// What it is.
+    /// Its type.
     pub kind: FileKind,
-    /// Its first lines, [`KIND_LINES`] at most, as far as they are text.
+    /// Its first lines, at most [`KIND_LINES`], if they are text.
     pub first: String,
 }
 
-/// What a file below a folder with executables is.
+/// The type of a file below a folder with executables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileKind {
     /// A file with the run bit.
     Executable,
-    /// A file without it.
+    /// A file without the run bit.
     Plain,
-    /// A symbolic link, a socket, or what else is no file.
+    /// A symbolic link, a socket, or another special file.
     Special,
 }
 
-/// The tests that were found.
+/// The discovered tests.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Found {
-    /// The tests, by their paths; those with a flaw stay unverified.
+    /// The tests by path; a test with a flaw stays unverified.
     pub tests: Vec<CustomTest>,
-    /// What is out of date, a sentence each.
+    /// Warnings, one sentence each.
     pub warnings: Vec<String>,
 }
 
-/// Whether executables of the recipe's own repository may be run: what they do is done on this machine, by whoever wrote them.
-pub fn trusted(host: &Host, recipe: &RecipeName, told: bool) -> bool {
-    told || host.allow.get(recipe).is_some_and(|allowed| allowed.contains(&Privilege::Tests))
+/// Whether executables of the recipe's own repository may run. They are foreign code on this machine.
+pub fn trusted(host: &Host, recipe: &RecipeName, by_request: bool) -> bool {
+    by_request || host.allow.get(recipe).is_some_and(|allowed| allowed.contains(&Privilege::Tests))
 }
 
-/// Why the executables of a recipe's repository are not run.
+/// The reason why the executables of a recipe's repository do not run.
 pub fn refusal(recipe: &RecipeName) -> String {
     format!(
         "an executable of the recipe's repository is not run unless the recipe is trusted; allow {} for {recipe} in the host file, or say --trust-tests",
@@ -66,11 +66,10 @@ pub fn refusal(recipe: &RecipeName) -> String {
     )
 }
 
-/// The tests among `files` of `origin`. `refused` says why none of them is run, when that is so; a name that is in `taken` is another
-/// test's.
+/// The tests among `files` of `origin`. `refused` is the reason why none of them may run; `taken` has the names of other tests.
 pub fn discover(files: &[SeenFile], origin: Origin, refused: Option<&str>, taken: &BTreeSet<TestName>) -> Found {
     let mut found = Found::default();
-    let mut files: Vec<&SeenFile> = files.iter().filter(|file| !helps(&file.path)).collect();
+    let mut files: Vec<&SeenFile> = files.iter().filter(|file| !is_helper(&file.path)).collect();
     files.sort_by(|a, b| a.path.cmp(&b.path));
     for file in files {
         let path = &file.path;
@@ -97,9 +96,8 @@ pub fn discover(files: &[SeenFile], origin: Origin, refused: Option<&str>, taken
     found
 }
 
-/// Whether a file is what tests use, and none itself: data, words about it, and whatever begins with `_` or `.`, or lies in a folder
-/// that does.
-pub fn helps(path: &str) -> bool {
+/// Whether a file is a helper: data, documentation, or a name or folder that begins with `_` or `.`.
+pub fn is_helper(path: &str) -> bool {
     let parts: Vec<&str> = path.split('/').collect();
     let Some((name, _)) = parts.split_last() else { return true };
     let ending = name.rsplit_once('.').map(|(_, ending)| ending);
@@ -113,7 +111,7 @@ fn past(path: &str) -> Option<&'static str> {
     PAST.into_iter().find(|past| folders.split('/').any(|folder| folder == *past))
 }
 
-/// The kind that the first lines of a file name; health when they name none. The error is a word that is no kind.
+/// The declared kind of a test; by default health. The error is a word that is no kind.
 fn kind(first: &str) -> Result<TestKind, String> {
     let named = first.lines().take(KIND_LINES).find_map(|line| Some(line.split_once(KIND)?.1));
     let Some(word) = named.map(|rest| rest.split_whitespace().next().unwrap_or_default()) else { return Ok(TestKind::Health) };
@@ -124,7 +122,7 @@ fn kind(first: &str) -> Result<TestKind, String> {
 mod tests {
     use super::*;
 
-    fn seen(path: &str, kind: FileKind, first: &str) -> SeenFile {
+    fn file(path: &str, kind: FileKind, first: &str) -> SeenFile {
         SeenFile { path: path.into(), kind, first: first.into() }
     }
 
@@ -133,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_a_test_a_helper_or_told() {
+    fn file_is_a_test_a_helper_or_flawed() {
         use FileKind::{Executable, Plain, Special};
         for (path, kind, flaw) in [
             ("tests/posts.sh", Executable, Some("")),
@@ -149,19 +147,19 @@ mod tests {
             ("tests/data.json", Executable, None),
             ("tests/notes.md", Plain, None),
         ] {
-            let found = one(&seen(path, kind, ""), None);
-            let told = found.tests.first().map(|test| test.flaw.clone().unwrap_or_default());
-            match (told, flaw) {
+            let found = one(&file(path, kind, ""), None);
+            let actual = found.tests.first().map(|test| test.flaw.clone().unwrap_or_default());
+            match (actual, flaw) {
                 (None, None) => {}
-                (Some(told), Some("")) => assert_eq!(told, "", "{path}"),
-                (Some(told), Some(flaw)) => assert!(told.starts_with(flaw), "{path}: {told}"),
-                (told, _) => panic!("{path}: {told:?}"),
+                (Some(actual), Some("")) => assert_eq!(actual, "", "{path}"),
+                (Some(actual), Some(flaw)) => assert!(actual.starts_with(flaw), "{path}: {actual}"),
+                (actual, _) => panic!("{path}: {actual:?}"),
             }
         }
     }
 
     #[test]
-    fn one_of_the_first_lines_says_the_kind() {
+    fn leading_line_declares_the_kind() {
         let late = format!("{}# taster: kind = roundtrip\n", "#\n".repeat(KIND_LINES));
         for (first, kind, flaw) in [
             ("#!/bin/sh\n# taster: kind = roundtrip\n", TestKind::Roundtrip, false),
@@ -171,16 +169,16 @@ mod tests {
             ("# taster: kind = rountrip\n", TestKind::Health, true),
             ("# taster: kind =\n", TestKind::Health, true),
         ] {
-            let found = one(&seen("tests/a", FileKind::Executable, first), None);
+            let found = one(&file("tests/a", FileKind::Executable, first), None);
             let [test] = &found.tests[..] else { panic!("{found:?}") };
             assert_eq!((test.kind, test.flaw.is_some()), (kind, flaw), "{first:?}");
         }
     }
 
     #[test]
-    fn what_is_refused_is_told_and_not_left_out() {
+    fn refused_tests_are_reported_as_flawed() {
         let recipe = "hello".parse().unwrap();
-        let found = one(&seen("tests/a", FileKind::Executable, ""), Some(&refusal(&recipe)));
+        let found = one(&file("tests/a", FileKind::Executable, ""), Some(&refusal(&recipe)));
         assert_eq!(
             found.tests[0].flaw.as_deref(),
             Some(
@@ -190,8 +188,8 @@ mod tests {
     }
 
     #[test]
-    fn the_folders_of_the_past_warn_and_two_tests_of_one_name_are_told() {
-        let files = [seen("tests/functional/a.sh", FileKind::Executable, "")];
+    fn former_folders_warn_and_duplicate_names_are_flawed() {
+        let files = [file("tests/functional/a.sh", FileKind::Executable, "")];
         let taken = BTreeSet::from([TestName::of_executable("tests/functional/a.sh")]);
         let found = discover(&files, Origin::Folder, None, &taken);
         assert_eq!(found.warnings, ["tests/functional/a.sh is in a folder of the past, functional; move it up"]);
@@ -199,9 +197,9 @@ mod tests {
     }
 
     #[test]
-    fn a_recipe_is_trusted_by_the_host_file_or_by_word() {
+    fn recipe_is_trusted_by_host_file_or_request() {
         let recipe = "hello".parse().unwrap();
-        for (allow, told, trusts) in [
+        for (allow, by_request, trusts) in [
             ("", false, false),
             ("", true, true),
             ("[allow]\nhello = [\"tests\"]\n", false, true),
@@ -209,7 +207,7 @@ mod tests {
             ("[allow]\nghost = [\"tests\"]\n", false, false),
         ] {
             let host = Host::parse(&format!("zone = \"a.b\"\n{allow}")).unwrap();
-            assert_eq!(trusted(&host, &recipe, told), trusts, "{allow:?}, {told}");
+            assert_eq!(trusted(&host, &recipe, by_request), trusts, "{allow:?}, {by_request}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What `abra recipe lint` says: its table, and what of it head broke. Pure.
+//! Parser of `abra recipe lint`, and the comparison of head's errors with base's.
 //!
 //! abra exits with 0 although rules are broken (docs/reference/abra.md 6.1), so the table counts, and its last line must agree.
 
@@ -9,61 +9,61 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::text::plain;
 
-/// How abra's fatal line begins where the recipe itself cannot be linted; every other one is the fault of its surroundings.
+/// The prefix of abra's fatal line when the recipe itself cannot be linted. Every other fatal line has another cause.
 pub const INVALID: &str = "unable to validate recipe";
-/// What abra's last line says when a rule of severity error is broken.
+/// abra's last line when a rule of severity error is broken.
 const CRITICAL: &str = "critical errors present";
 
-/// What lint says of one commit.
+/// The lint result of one commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "linted", rename_all = "kebab-case")]
 pub enum Linted {
-    /// How it stands to each rule.
+    /// The result per rule.
     Rules {
-        /// The rules, in the order of their numbers.
+        /// The rules, ordered by number.
         rules: Vec<Rule>,
     },
-    /// It is no recipe that rules could be held against.
+    /// The folder is no recipe, so no rule applies.
     Invalid {
         /// abra's sentence.
         reason: String,
     },
 }
 
-/// A rule, and how a commit stands to it.
+/// A rule with its result for a commit.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Rule {
     /// Its number: `R011`.
     pub id: String,
-    /// What it asks for.
+    /// Its description.
     pub name: String,
-    /// How much it matters.
+    /// Its severity.
     pub severity: Severity,
-    /// How the commit stands to it.
+    /// Its result.
     pub state: State,
 }
 
-/// How much a rule matters.
+/// The severity of a rule.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// abra refuses to deploy a release that breaks it.
+    /// abra refuses to deploy a release that breaks the rule.
     Error,
-    /// It is advice.
+    /// Advice.
     Warn,
-    /// A word that is not known; it counts as advice.
+    /// An unknown severity; it counts as advice.
     Other(String),
 }
 
-/// How a commit stands to a rule.
+/// The result of a rule for a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// It keeps it.
+    /// The commit satisfies the rule.
     Holds,
-    /// It breaks it.
+    /// The commit breaks the rule.
     Broken,
-    /// The rule was not looked at.
+    /// abra skipped the rule.
     Skipped,
 }
 
@@ -74,7 +74,7 @@ impl Rule {
 }
 
 impl Linted {
-    /// What is wrong enough that abra refuses to deploy it by its version; nothing when it is free of errors.
+    /// The errors, which make abra refuse to deploy the commit by its version.
     pub fn errors(&self) -> Vec<Fault> {
         match self {
             Linted::Rules { rules } => {
@@ -85,7 +85,7 @@ impl Linted {
         }
     }
 
-    /// The numbers of the broken rules that are mere advice.
+    /// The numbers of the broken rules of severity advice.
     pub fn advice(&self) -> Vec<String> {
         match self {
             Linted::Rules { rules } => {
@@ -97,17 +97,17 @@ impl Linted {
     }
 }
 
-/// One thing that is wrong with a commit.
+/// One lint error of a commit.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
-    /// A rule of severity error that is broken.
+    /// A broken rule of severity error.
     Rule {
         /// Its number.
         id: String,
-        /// What it asks for.
+        /// Its description.
         name: String,
     },
-    /// It is no recipe that rules could be held against.
+    /// The folder is no recipe, so no rule applies.
     Invalid {
         /// abra's sentence.
         reason: String,
@@ -123,35 +123,35 @@ impl fmt::Display for Fault {
     }
 }
 
-/// The faults in one sentence's part: `R011 (all services have images), R012 (…)`.
+/// The errors as a phrase: `R011 (all services have images), R012 (…)`.
 pub fn named(faults: &[Fault]) -> String {
     faults.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// What is known of what head is compared with.
+/// The lint result that head is compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Before<'a> {
-    /// There is nothing: all that is wrong with head came with it.
+    /// There is no base, so head introduced all of its errors.
     Nothing,
-    /// There is a base, and lint has not said anything of it.
+    /// There is a base without a lint result.
     Unknown,
-    /// What lint says of base.
+    /// The lint result of base.
     Known(&'a Linted),
 }
 
-/// Whose the errors of head are.
+/// The errors of head by origin.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Compared {
-    /// Those that head introduced.
+    /// Errors that head introduced.
     pub introduced: Vec<Fault>,
-    /// Those that base has, too.
+    /// Errors that base has, too.
     pub before: Vec<Fault>,
-    /// Those of which that cannot be told.
+    /// Errors that cannot be compared.
     pub unclear: Vec<Fault>,
 }
 
-/// Tells the errors that head introduced from those that base has, too. A rule is the finest that lint knows: head may break in
-/// another place what base broke already.
+/// Splits head's errors into introduced and existing ones. Rules are lint's finest unit: head may break in another place a rule
+/// that base breaks already.
 pub fn compared(head: &Linted, before: Before<'_>) -> Compared {
     let errors = head.errors();
     match (head, before) {
@@ -159,7 +159,7 @@ pub fn compared(head: &Linted, before: Before<'_>) -> Compared {
         (_, Before::Unknown) => Compared { unclear: errors, ..Compared::default() },
         (Linted::Invalid { .. }, Before::Known(Linted::Invalid { .. })) => Compared { before: errors, ..Compared::default() },
         (Linted::Invalid { .. }, Before::Known(Linted::Rules { .. })) => Compared { introduced: errors, ..Compared::default() },
-        // Of a base that cannot be linted it is not known which rules it would break.
+        // The rules that an unlintable base would break are unknown.
         (Linted::Rules { .. }, Before::Known(Linted::Invalid { .. })) => Compared { unclear: errors, ..Compared::default() },
         (Linted::Rules { .. }, Before::Known(base @ Linted::Rules { .. })) => {
             let there = base.errors();
@@ -170,7 +170,7 @@ pub fn compared(head: &Linted, before: Before<'_>) -> Compared {
     }
 }
 
-/// Whether two faults break the same rule, whatever it was called.
+/// Whether two errors break the same rule, by number.
 fn same(one: &Fault, other: &Fault) -> bool {
     match (one, other) {
         (Fault::Rule { id, .. }, Fault::Rule { id: other, .. }) => id == other,
@@ -179,13 +179,13 @@ fn same(one: &Fault, other: &Fault) -> bool {
     }
 }
 
-/// Why a table cannot be read.
+/// Error in a lint table.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
-    /// There is no row of a rule.
+    /// The table has no rule.
     #[error("there is no table of rules")]
     NoTable,
-    /// No rule has severity error, which cannot be.
+    /// No rule has severity error, although abra always has some.
     #[error("no rule has the severity error")]
     NoErrors,
     /// A row has too few cells.
@@ -193,20 +193,20 @@ pub enum Unreadable {
     Short {
         /// The rule.
         rule: String,
-        /// How many there are.
+        /// The number of cells.
         cells: usize,
     },
-    /// The signs of a row mean nothing that is known.
+    /// A row has unknown signs.
     #[error("the row of {rule} says {satisfied:?} and {skipped:?}")]
     Signs {
         /// The rule.
         rule: String,
-        /// The cell that tells whether it is kept.
+        /// The cell of column satisfied.
         satisfied: String,
-        /// The cell that tells whether it was skipped.
+        /// The cell of column skipped.
         skipped: String,
     },
-    /// A rule stands in it twice.
+    /// A rule occurs twice.
     #[error("{rule} stands in it twice")]
     Twice {
         /// The rule.
@@ -215,15 +215,15 @@ pub enum Unreadable {
     /// The table and abra's last line contradict each other.
     #[error("its rows show {rows} broken rules of severity error, and its last line says {}", if *.line { "that there are some" } else { "nothing of any" })]
     Contradiction {
-        /// How many the rows show.
+        /// The number of broken rules in the rows.
         rows: usize,
-        /// Whether there is the line.
+        /// Whether the last line is present.
         line: bool,
     },
 }
 
-/// The table of `abra recipe lint` (docs/reference/abra.md 6.2): a row a rule, in any order, cells between vertical bars. A row
-/// that was wrapped goes on in rows without a number, which are left out.
+/// The table of `abra recipe lint` (docs/reference/abra.md 6.2): one row per rule in any order, cells between vertical bars.
+/// A wrapped row continues in rows without a number, which are ignored.
 pub fn parse(text: &str) -> Result<Linted, Unreadable> {
     let text = plain(text);
     let mut rules: Vec<Rule> = text.lines().filter_map(row).collect::<Result<_, _>>()?;
@@ -272,7 +272,7 @@ fn is_number(cell: &str) -> bool {
     digits.len() == 3 && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// A sign without what asks for it to be shown in colour.
+/// A sign without variation selectors.
 fn sign(cell: &str) -> &str {
     cell.trim_end_matches('\u{fe0f}')
 }

@@ -1,4 +1,4 @@
-//! The commands that an app's `.env` names for after a deploy or an upgrade. Pure.
+//! Post-deploy commands: the commands that an app's `.env` declares for after a deploy or an upgrade.
 //!
 //! abra performs them after the deploy has converged, and skips them with `-c` (docs/reference/abra.md 3.2).
 
@@ -7,18 +7,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::pure::recipe::compose::Env;
 
-/// What the commands are performed after.
+/// The operation that the commands follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Post {
-    /// A deploy where nothing was deployed.
+    /// The first deploy.
     Deploy,
-    /// An upgrade of what ran.
+    /// An upgrade.
     Upgrade,
 }
 
 impl Post {
-    /// The variable that names them.
+    /// The variable that declares them.
     pub fn variable(self) -> &'static str {
         match self {
             Post::Deploy => "POST_DEPLOY_CMDS",
@@ -27,7 +27,7 @@ impl Post {
     }
 }
 
-/// A function of the recipe's `abra.sh`, to be called in a service.
+/// A function of the recipe's `abra.sh` to call in a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
     /// The service, by its name in the compose files.
@@ -38,7 +38,7 @@ pub struct Command {
     pub args: Vec<String>,
 }
 
-/// The commands that the variable names, in order; none where it is not set. The error is one sentence.
+/// The commands of the variable in order; empty when unset. The error is one sentence.
 pub fn commands(env: &Env, after: Post) -> Result<Vec<Command>, String> {
     let named = env.get(after.variable()).unwrap_or_default();
     let one = |text: &str| {
@@ -59,8 +59,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn commands_are_separated_by_bars_and_their_words_by_blanks() {
-        for (text, told) in [
+    fn commands_are_separated_by_bars_and_words_by_blanks() {
+        for (text, expected) in [
             ("", Ok(vec![])),
             ("POST_DEPLOY_CMDS=\"\"", Ok(vec![])),
             ("POST_UPGRADE_CMDS=\"app migrate\"", Ok(vec![])),
@@ -72,7 +72,7 @@ mod tests {
             let shown = |command: Command| format!("{} {} {:?}", command.service, command.function, command.args);
             let found = commands(&Env::parse(text).unwrap(), Post::Deploy);
             let found = found.map(|all| all.into_iter().map(shown).collect::<Vec<_>>());
-            assert_eq!(found, told.map(|all| all.into_iter().map(str::to_owned).collect()).map_err(str::to_owned), "{text}");
+            assert_eq!(found, expected.map(|all| all.into_iter().map(str::to_owned).collect()).map_err(str::to_owned), "{text}");
         }
     }
 }

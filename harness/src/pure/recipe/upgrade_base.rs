@@ -1,4 +1,4 @@
-//! What the app is upgraded from, and why that. Pure.
+//! The base: the commit that the app is upgraded from, with the reason for the choice.
 //!
 //! The order follows docs/explanation/predecessor.md: the base of the request, the last green run on this host, the newest older
 //! release, the branch that head is to be merged into. The base is always older than head, or no release.
@@ -14,7 +14,7 @@ use crate::model::{
     version::RecipeVersion,
 };
 
-/// What the app is upgraded from.
+/// The base of an upgrade.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Base {
@@ -24,27 +24,27 @@ pub enum Base {
         version: String,
         /// Its commit.
         commit: Commit,
-        /// Why this one.
+        /// The reason for the choice.
         why: String,
     },
-    /// Something that is no release.
+    /// A branch or commit that is no release.
     Ref {
-        /// What it is called.
+        /// Its name.
         name: String,
         /// Its commit.
         commit: Commit,
-        /// Why this one.
+        /// The reason for the choice.
         why: String,
     },
-    /// Nothing: head is deployed at once.
+    /// No base: head is deployed directly.
     None {
-        /// Why there is none.
+        /// The reason.
         why: String,
     },
 }
 
 impl Base {
-    /// Its commit, if there is a base at all.
+    /// Its commit; absent without a base.
     pub fn commit(&self) -> Option<&Commit> {
         match self {
             Base::Release { commit, .. } | Base::Ref { commit, .. } => Some(commit),
@@ -52,7 +52,7 @@ impl Base {
         }
     }
 
-    /// Its version, when it is a release.
+    /// Its version; absent unless it is a release.
     pub fn version(&self) -> Option<&str> {
         match self {
             Base::Release { version, .. } => Some(version),
@@ -60,7 +60,7 @@ impl Base {
         }
     }
 
-    /// Why it is this one, or why there is none.
+    /// The reason for the choice, or for its absence.
     pub fn why(&self) -> &str {
         match self {
             Base::Release { why, .. } | Base::Ref { why, .. } | Base::None { why } => why,
@@ -81,25 +81,25 @@ impl fmt::Display for Base {
 /// The head of the last green run of the recipe on this host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Green {
-    /// The version that its tag named.
+    /// The version by its tag.
     pub version: String,
 }
 
-/// What somebody chose as the base, and the commit that it means.
+/// A base chosen by request or pack, with its commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chosen {
     /// The tag, branch or commit.
     pub name: String,
     /// The commit.
     pub commit: Commit,
-    /// Who chose it.
+    /// The source of the choice.
     pub by: Chooser,
 }
 
-/// Who can choose a base.
+/// The source of a chosen base.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Chooser {
-    /// Whoever asked for the run.
+    /// The request.
     Request,
     /// The recipe's pack, for all heads.
     Pack,
@@ -114,27 +114,27 @@ impl fmt::Display for Chooser {
     }
 }
 
-/// All that the choice of a base rests on.
+/// The facts for the choice of a base.
 #[derive(Debug, Clone, Copy)]
 pub struct Known<'a> {
-    /// What is under test.
+    /// The head.
     pub head: &'a Commit,
-    /// The version that head's files say, when they say one.
+    /// The version by head's label; absent without one.
     pub head_version: Option<&'a str>,
-    /// The tags of the recipe, also those that are no versions.
+    /// All tags of the recipe, including those that are no versions.
     pub tags: &'a [Tag],
     /// The tip of the branch that head is to be merged into.
     pub branch: Option<&'a Branch>,
     /// The last green run on this host.
     pub green: Option<&'a Green>,
-    /// What somebody chose.
+    /// The chosen base; absent for the default.
     pub chosen: Option<&'a Chosen>,
 }
 
-/// The base. The error is one sentence: what somebody chose cannot be it.
+/// Chooses the base. The error is one sentence: the chosen base cannot be used.
 pub fn base(known: &Known<'_>) -> Result<Base, String> {
     if let Some(chosen) = known.chosen {
-        return by_choice(known, chosen);
+        return chosen_base(known, chosen);
     }
     let Some(head) = known.head_version.and_then(|version| version.parse::<RecipeVersion>().ok()) else {
         return Ok(of_branch(known, "head's files name no version"));
@@ -162,7 +162,7 @@ fn releases<'a>(known: &Known<'a>) -> impl Iterator<Item = (RecipeVersion, &'a C
     tags.filter_map(|tag| Some((tag.name.parse::<RecipeVersion>().ok()?, &tag.commit)))
 }
 
-fn by_choice(known: &Known<'_>, chosen: &Chosen) -> Result<Base, String> {
+fn chosen_base(known: &Known<'_>, chosen: &Chosen) -> Result<Base, String> {
     let Chosen { name, commit, by } = chosen;
     if commit == known.head {
         return Err(format!("{by} is {name}, which is head itself; name an older one, or leave the upgrade out with --tiers"));
@@ -186,13 +186,13 @@ fn of_branch(known: &Known<'_>, because: &str) -> Base {
     }
 }
 
-/// Whether abra can deploy a release of these tags by its version: one tag that is not annotated makes it refuse all of them (R014).
+/// Whether abra can deploy a release of these tags by its version: a single lightweight tag makes abra refuse all of them (R014).
 pub fn can_be_pinned(tags: &[Tag]) -> bool {
     tags.iter().all(|tag| tag.annotated || tag.name.parse::<RecipeVersion>().is_err())
 }
 
-/// Versions that claim the same place in the order, a sentence each: an anomaly of the recipe.
-pub fn doubles(tags: &[Tag]) -> Vec<String> {
+/// Versions of equal precedence, one sentence each: an anomaly of the recipe.
+pub fn duplicates(tags: &[Tag]) -> Vec<String> {
     let mut versions: Vec<RecipeVersion> = tags.iter().filter_map(|tag| tag.name.parse().ok()).collect();
     versions.sort_by(RecipeVersion::pick_order);
     let same = versions.windows(2).filter(|pair| pair[0].precedence(&pair[1]) == Ordering::Equal);

@@ -1,4 +1,4 @@
-//! One file's values checked against the format and put into one form each: short syntax written out, lists of pairs as maps.
+//! Canonical form of one file: values are checked against the format, short syntax is expanded, lists of pairs become maps.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ pub(super) fn wrong(node: &Node, path: &str, wanted: &'static str) -> Unresolved
     Unresolved::WrongKind { at: node.at.clone(), path: path.to_owned(), wanted }
 }
 
-/// The one form of a value of this kind.
+/// The canonical form of a value of this kind.
 pub(super) fn canon(node: Node, shape: Shape, path: &str) -> Done {
     let fits = |fits: bool, node: Node, wanted| if fits { Ok(node) } else { Err(wrong(&node, path, wanted)) };
     match shape {
@@ -219,7 +219,7 @@ fn networks(node: Node, path: &str) -> Done {
     Ok(node.with(Value::Map(map)))
 }
 
-/// `external` as an object: whether it is, and the old form's name.
+/// `external` as an object: whether it is set, and the name of the old form.
 fn external(node: Node, path: &str) -> Done {
     let (truth, name) = match &node.value {
         Value::Truth(truth) => (*truth, None),

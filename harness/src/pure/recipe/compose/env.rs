@@ -4,21 +4,21 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// What an `.env` declares. The last word on a variable wins.
+/// The variables of an `.env`. The last assignment of a variable wins.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Env {
     values: BTreeMap<String, String>,
     modifiers: BTreeMap<String, Modifiers>,
 }
 
-/// How a secret is generated: what stands in the comment behind its `SECRET_…_VERSION`.
+/// Modifiers of a generated secret, from the comment behind its `SECRET_…_VERSION`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Modifiers {
-    /// `length=`: that many random characters; a passphrase of words without it.
+    /// `length=`: the number of random characters; a passphrase without it.
     pub length: Option<u32>,
-    /// `charset=`, as it is written.
+    /// `charset=`, verbatim.
     pub charset: Option<String>,
-    /// False with `generate=false`: somebody inserts it by hand.
+    /// False with `generate=false`: the operator inserts the secret by hand.
     pub generate: bool,
 }
 
@@ -28,35 +28,35 @@ impl Default for Modifiers {
     }
 }
 
-/// Why a text is no `.env`.
+/// Error in an `.env`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line} of the .env cannot be read: {fault}")]
 pub struct BadEnv {
     /// The line, counted from 1.
     pub line: usize,
-    /// What is wrong with it.
+    /// The error.
     pub fault: EnvFault,
 }
 
-/// What is wrong with a line of an `.env`.
+/// Error in a line of an `.env`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EnvFault {
-    /// A name holds a character that it cannot have.
+    /// A name contains an invalid character.
     #[error("{0:?} cannot stand in a variable's name")]
     Character(char),
     /// A name without `=`.
     #[error("{0:?} has no value")]
     NoValue(String),
-    /// A quote that is never closed.
+    /// An unclosed quote.
     #[error("the quote {0} is not closed")]
     Unclosed(char),
-    /// `length=` is followed by something else than a number.
+    /// `length=` without a number.
     #[error("the length {0:?} is no number")]
     Length(String),
 }
 
 impl Env {
-    /// Reads an `.env` or an `.env.sample`.
+    /// Parses an `.env` or an `.env.sample`.
     pub fn parse(text: &str) -> Result<Self, BadEnv> {
         let text = text.replace("\r\n", "\n");
         let mut env = Self::default();
@@ -93,7 +93,7 @@ impl Env {
         self.values.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
-    /// The same with one variable set. What is known of its modifiers stays.
+    /// A copy with one variable set. Its modifiers stay.
     #[must_use]
     pub fn with(mut self, key: &str, value: &str) -> Self {
         self.values.insert(key.to_owned(), value.to_owned());
@@ -131,7 +131,7 @@ fn key(text: &str) -> Result<(String, &str), EnvFault> {
 fn value<'a>(text: &'a str, known: &BTreeMap<String, String>) -> Result<(String, Option<&'a str>, &'a str), EnvFault> {
     let Some(quote) = text.chars().next().filter(|c| matches!(c, '"' | '\'')) else {
         let (line, after) = text.split_at(text.find(['\n', '\r']).unwrap_or(text.len()));
-        // A comment begins after a blank; what was between `=` and the value is not seen any more, so the first `#` counts too.
+        // A comment begins after a blank. The blanks between `=` and the value are stripped already, so a leading `#` counts too.
         let marks = line.match_indices('#').map(|(at, _)| at);
         let comment = marks.clone().find(|at| *at == 0 || line[..*at].ends_with(blank));
         let end = comment.unwrap_or(line.len());
@@ -151,7 +151,7 @@ fn value<'a>(text: &'a str, known: &BTreeMap<String, String>) -> Result<(String,
     Ok((value, line.trim_start_matches(blank).strip_prefix('#'), after))
 }
 
-/// `\n` and `\r` as what they mean, other backslashes taken away except before `$`.
+/// Replaces `\n` and `\r`, and removes other backslashes except before `$`.
 fn unescape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
@@ -174,7 +174,7 @@ fn unescape(text: &str) -> String {
     out
 }
 
-/// `$NAME` and `${NAME}` of upper-case names as what was assigned before; one that was not is empty.
+/// Replaces `$NAME` and `${NAME}` with upper-case names by earlier assignments, or by nothing.
 fn expand(text: &str, known: &BTreeMap<String, String>) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -213,8 +213,8 @@ fn read_modifiers(comment: &str) -> Result<Modifiers, EnvFault> {
     Ok(modifiers)
 }
 
-/// The lines `export NAME=value` of an `abra.sh`, which abra puts over the `.env`. Only plain words count: abra does not run
-/// the script, and what needs a shell to be understood is not known to it.
+/// The lines `export NAME=value` of an `abra.sh`, which override the `.env`. Only plain words count, because abra does not run
+/// the script and cannot evaluate shell expressions.
 pub(super) fn exports(script: &str) -> BTreeMap<String, String> {
     let definitions = script.lines().filter_map(|line| line.strip_prefix("export ")?.trim_start().split_once('='));
     let word = |text: &str| {
@@ -230,7 +230,7 @@ pub(super) fn exports(script: &str) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// The lines of an `env_file` of a service. One without `=` names a variable of whoever deploys, and is left out.
+/// The lines of a service's `env_file`. A line without `=` refers to the deployer's environment and is left out.
 pub(super) fn env_file(text: &str) -> Result<Vec<(String, String)>, (usize, String)> {
     let mut pairs = Vec::new();
     for (number, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {

@@ -1,4 +1,4 @@
-//! Why a recipe's files cannot be read as one app.
+//! Errors of resolving a recipe's compose files.
 
 use std::{fmt, sync::Arc};
 
@@ -24,7 +24,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// Why a recipe's files cannot be read as one app. abra, or Docker under it, refuses all of these too.
+/// Error of resolving compose files. abra or Docker refuses all of these, too.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unresolved {
     /// `COMPOSE_FILE` names a file that the recipe does not have.
@@ -33,24 +33,24 @@ pub enum Unresolved {
         /// The file.
         file: String,
     },
-    /// A compose file would be read from outside the recipe's folder.
+    /// A compose file lies outside the recipe's folder.
     #[error("COMPOSE_FILE names {file}, which is outside the recipe's folder")]
     ComposeFileOutside {
         /// The file.
         file: String,
     },
-    /// A compose file is no text.
+    /// A compose file is not text.
     #[error("{file} is no text file")]
     NoText {
         /// The file.
         file: String,
     },
-    /// A file is no YAML.
+    /// A file is not valid YAML.
     #[error("{at} is no valid YAML: {message}")]
     NoYaml {
         /// Where.
         at: Place,
-        /// The library's sentence.
+        /// The library's message.
         message: String,
     },
     /// The files do not declare the same version.
@@ -58,12 +58,12 @@ pub enum Unresolved {
     VersionMismatch {
         /// The file that differs.
         file: String,
-        /// What the first file declares.
+        /// The first file's version.
         first: String,
-        /// What this one declares.
+        /// This file's version.
         other: String,
     },
-    /// The version is none that Docker knows.
+    /// Docker does not know the version.
     #[error("{file} declares version {version} of the compose format, which Docker does not know for stacks")]
     UnknownVersion {
         /// The file.
@@ -71,17 +71,17 @@ pub enum Unresolved {
         /// The version.
         version: String,
     },
-    /// A variable is used in a way that Docker does not know.
+    /// Invalid interpolation syntax.
     #[error("{at}: {path} has an invalid variable in {template:?}; a `$` that is meant as such is written `$$`")]
     BadVariable {
         /// Where.
         at: Place,
         /// The path of the value.
         path: String,
-        /// The value as it is written.
+        /// The value, verbatim.
         template: String,
     },
-    /// A variable that must be set is not.
+    /// A required variable is unset.
     #[error("{at}: {path} needs the variable {variable}: {message}")]
     MissingVariable {
         /// Where.
@@ -90,10 +90,10 @@ pub enum Unresolved {
         path: String,
         /// The variable.
         variable: String,
-        /// The sentence that the file gives for it.
+        /// The file's message.
         message: String,
     },
-    /// A value that holds a variable is not what its place needs once the variable is filled in.
+    /// An interpolated value has the wrong type.
     #[error("{at}: {path} is {text:?} after its variables were filled in, and must be {wanted}")]
     BadCast {
         /// Where.
@@ -102,7 +102,7 @@ pub enum Unresolved {
         path: String,
         /// The value with its variables filled in.
         text: String,
-        /// What it must be.
+        /// The expected type.
         wanted: &'static str,
     },
     /// A key that Docker refuses in stacks.
@@ -113,7 +113,7 @@ pub enum Unresolved {
         /// The path of the key.
         path: String,
     },
-    /// A key that the format does not have.
+    /// An unknown key.
     #[error("{at}: {path} is no key that the compose format has")]
     UnknownKey {
         /// Where.
@@ -128,7 +128,7 @@ pub enum Unresolved {
         at: Place,
         /// The path of the value.
         path: String,
-        /// What it must be.
+        /// The expected type.
         wanted: &'static str,
     },
     /// Two keys that exclude each other.
@@ -138,12 +138,12 @@ pub enum Unresolved {
         at: Place,
         /// The path of the object.
         path: String,
-        /// The one key.
+        /// The first key.
         one: &'static str,
-        /// The other.
+        /// The second key.
         other: &'static str,
     },
-    /// A service uses something that no file declares.
+    /// A service uses an undeclared object.
     #[error("service {service} uses the {kind} {name}, which no compose file declares")]
     Undeclared {
         /// The service.
@@ -159,7 +159,7 @@ pub enum Unresolved {
         /// The service.
         service: String,
     },
-    /// A file in the recipe's folder that a compose file names is not there.
+    /// A compose file names a file that is missing in the recipe's folder.
     #[error("{path} names the file {file}, which the recipe does not have at this commit")]
     NoFile {
         /// The path in the compose files.
@@ -167,7 +167,7 @@ pub enum Unresolved {
         /// The file.
         file: String,
     },
-    /// A file of variables that cannot be read.
+    /// A file of variables that cannot be parsed.
     #[error("{file}:{line}: {text:?} is no variable")]
     BadEnvFile {
         /// The file.
@@ -177,7 +177,7 @@ pub enum Unresolved {
         /// The line's text.
         text: String,
     },
-    /// A secret's name has no version at its end.
+    /// A secret's name without a version suffix.
     #[error("the secret {secret} has no version: its name {name:?} ends without one")]
     NoSecretVersion {
         /// The secret.
@@ -185,12 +185,12 @@ pub enum Unresolved {
         /// Its name on the Swarm.
         name: String,
     },
-    /// A name that is none.
+    /// An invalid name.
     #[error("service {service}: {cause}")]
     BadName {
         /// The service.
         service: String,
-        /// What is wrong with it.
+        /// The error.
         cause: BadName,
     },
 }

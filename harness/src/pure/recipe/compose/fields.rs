@@ -1,4 +1,4 @@
-//! An object's keys, taken one by one; what nobody takes is told as skipped.
+//! Reader of an object's keys. Keys that remain unread are reported as skipped.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -9,17 +9,17 @@ use super::{
     yaml::{Node, Value},
 };
 
-/// The keys of one object that nobody has taken yet.
+/// The unread keys of one object.
 #[derive(Debug)]
 pub(super) struct Fields {
-    /// Where the object stands, or the one around it when there is none.
+    /// The place of the object, or of its parent when it is absent.
     pub(super) at: Place,
     path: String,
     map: BTreeMap<String, Node>,
 }
 
 impl Fields {
-    /// The keys of an object; none of anything else.
+    /// The keys of an object; empty for other values.
     pub(super) fn of(node: Node, path: String) -> Self {
         let map = if let Value::Map(map) = node.value { map } else { BTreeMap::new() };
         Self { at: node.at, path, map }
@@ -56,7 +56,7 @@ impl Fields {
         }
     }
 
-    /// The text under a key; an empty one is none.
+    /// The text under a key; an empty text counts as absent.
     pub(super) fn text(&mut self, key: &str) -> Option<String> {
         let text = self.take(key)?.printed()?;
         (!text.is_empty()).then_some(text)
@@ -70,7 +70,7 @@ impl Fields {
         self.take(key).is_some_and(|node| node.value == Value::Truth(true))
     }
 
-    /// The number under a key, which cannot be negative.
+    /// The non-negative number under a key.
     pub(super) fn number(&mut self, key: &str) -> Result<Option<u64>, Unresolved> {
         let path = self.path(key);
         let Some(node) = self.take(key) else { return Ok(None) };
@@ -92,7 +92,7 @@ impl Fields {
         map.into_iter().map(|(key, node)| (key, node.printed().unwrap_or_default())).collect()
     }
 
-    /// One of a few words under a key; the first is meant when there is none.
+    /// One of the words under a key; by default the first.
     pub(super) fn word<T: Copy>(&mut self, key: &str, words: &[(&str, T)], wanted: &'static str) -> Result<T, Unresolved> {
         let path = self.path(key);
         let Some(node) = self.take(key) else { return Ok(words[0].1) };
@@ -102,13 +102,13 @@ impl Fields {
         found.or(default).ok_or(Unresolved::WrongKind { at: node.at, path, wanted })
     }
 
-    /// Whatever nobody took.
+    /// Reports the unread keys as skipped.
     pub(super) fn rest(self, skipped: &mut Vec<Skipped>) {
         let Self { path, map, .. } = self;
         skipped.extend(map.into_keys().map(|key| Skipped { path: format!("{path}.{key}") }));
     }
 
-    /// The keys that are left.
+    /// The unread keys.
     pub(super) fn each(self) -> impl Iterator<Item = (String, Fields, Node)> {
         let Self { path, map, .. } = self;
         map.into_iter().map(move |(key, node)| {

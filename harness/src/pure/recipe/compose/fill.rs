@@ -1,26 +1,26 @@
-//! Variables in values, filled in as docker/cli does it (`cli/compose/template`), its oddities included.
+//! Interpolation of variables as in docker/cli (`cli/compose/template`), including its oddities.
 //!
-//! There are `$V`, `${V}`, `-` and `:-` for defaults, `?` and `:?` for what must be set, and `$$`. A default is taken as it is
-//! written and ends at the first `}`. An operator counts without braces too, and then reaches to the next `}` or the end.
-//! Which operator it is, is found by looking for `:-`, `-`, `:?` and `?` in this order anywhere in the text.
+//! The syntax has `$V`, `${V}`, `-` and `:-` for defaults, `?` and `:?` for required variables, and `$$`. A default is verbatim
+//! and ends at the first `}`. An operator works without braces, too, and then reaches to the next `}` or the end. The operator is
+//! the first of `:-`, `-`, `:?` and `?`, in this order, that occurs anywhere in the text.
 
-/// Why a text cannot be filled in.
+/// Error of an interpolation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Flaw {
-    /// A `$` that begins nothing.
+    /// A `$` without a variable.
     Invalid,
-    /// A variable that must be set is not.
+    /// A required variable is unset.
     Missing {
         /// The variable.
         variable: String,
-        /// The sentence that the text gives for it.
+        /// The text's message.
         message: String,
     },
 }
 
-/// `text` with its variables filled in.
+/// Interpolates `text`.
 ///
-/// Only the last variable of a text decides whether it fails: docker/cli forgets the flaws of those before it.
+/// Only the last variable of a text decides whether it fails, because docker/cli drops earlier errors.
 pub fn fill<'a>(text: &str, lookup: impl Fn(&str) -> Option<&'a str>) -> Result<String, Flaw> {
     let mut out = String::with_capacity(text.len());
     let mut flaw = None;
@@ -56,7 +56,7 @@ pub fn fill<'a>(text: &str, lookup: impl Fn(&str) -> Option<&'a str>) -> Result<
     flaw.map_or(Ok(out), Err)
 }
 
-/// Where the variable at the beginning of `text` ends, its operator included.
+/// The end of the variable at the start of `text`, operator included.
 fn substitution(text: &str) -> Option<usize> {
     let name = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
     if name == 0 || text.starts_with(|c: char| c.is_ascii_digit()) {

@@ -1,4 +1,4 @@
-//! The compose files of an app, read, filled in, checked and put over each other.
+//! Loader: reads, interpolates, checks and merges the compose files of an app.
 
 use std::collections::BTreeMap;
 
@@ -18,20 +18,20 @@ use crate::model::names::StackName;
 /// The objects of one kind by name.
 pub(super) type Section = BTreeMap<String, Node>;
 
-/// All files as one, in the one form that `canon` gives.
+/// The merged files in canonical form.
 #[derive(Debug, Default)]
 pub(super) struct Loaded {
     pub(super) sections: BTreeMap<&'static str, Section>,
-    /// Extensions at the top of the files.
+    /// Top-level extensions.
     pub(super) extensions: BTreeMap<String, Node>,
-    /// The names of secrets before variables were filled in, which tell the variables that they are made of.
+    /// The names of secrets before interpolation, which show their version variables.
     pub(super) raw_secrets: BTreeMap<String, String>,
 }
 
-/// A version that Docker knows; a file without one counts as the last.
+/// A version that Docker knows; by default the newest.
 const DEFAULT_VERSION: &str = "3.13";
 
-/// Where texts with variables in them are turned into something else (`cli/compose/loader/interpolate.go`).
+/// The places where interpolated texts are cast to other types (`cli/compose/loader/interpolate.go`).
 const CASTS: [(&str, Cast); 29] = [
     ("services.*.configs.[].mode", Cast::Whole),
     ("services.*.secrets.[].mode", Cast::Whole),
@@ -71,7 +71,7 @@ enum Cast {
     Truth,
 }
 
-/// The variables that compose files see: those of the `.env`, over them those of `abra.sh`, and the stack's name.
+/// The variables for compose files: the `.env`, overridden by `abra.sh`, and the stack's name.
 pub(super) fn variables(tree: &Tree, env: &Env, stack: &StackName) -> BTreeMap<String, String> {
     let mut variables: BTreeMap<String, String> = env.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
     if let Found::Text(script) = tree.find("abra.sh") {
@@ -141,11 +141,11 @@ fn forbid(root: &BTreeMap<String, Node>) -> Result<(), Unresolved> {
     Ok(())
 }
 
-/// Where a file's values come from besides the file.
+/// The context of a file's values.
 struct Source<'a> {
     tree: &'a Tree,
     variables: &'a BTreeMap<String, String>,
-    /// The folder of the first file, from which all paths are seen.
+    /// The folder of the first file, to which all paths are relative.
     folder: &'a str,
 }
 
@@ -168,9 +168,9 @@ fn add(loaded: &mut Loaded, source: &Source<'_>, root: BTreeMap<String, Node>) -
             if !name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)) || name.is_empty() {
                 return Err(Unresolved::UnknownKey { at: object.at, path });
             }
-            let object = grounded(canon(object, shape, &path)?, section, &path, source)?;
+            let object = rebased(canon(object, shape, &path)?, section, &path, source)?;
             let there = loaded.sections.entry(section).or_default();
-            // Only services are merged; of the others, a later one replaces an earlier one as a whole.
+            // Only services are merged. Other objects are replaced as a whole.
             let merged = match (there.remove(&name), shape) {
                 (Some(base), Shape::Record(_)) if section == "services" => merge(base, object, SERVICE),
                 _ => object,
@@ -211,7 +211,7 @@ fn filled(node: Node, path: &str, variables: &BTreeMap<String, String>) -> Resul
 }
 
 fn cast(text: String, path: &str, at: &Place) -> Result<Value, Unresolved> {
-    // A key with a dot in it makes a path longer, for docker/cli as for us.
+    // A key with a dot extends the path, as in docker/cli.
     let parts: Vec<&str> = path.split('.').collect();
     let fits = |pattern: &str| {
         pattern.split('.').count() == parts.len()
@@ -227,20 +227,20 @@ fn cast(text: String, path: &str, at: &Place) -> Result<Value, Unresolved> {
             "n" | "no" | "false" | "off" => Ok(Value::Truth(false)),
             _ => Err(bad("yes or no")),
         },
-        // Where a text is not turned into something else, it stays one and may be refused for that.
+        // A text that is not cast stays a text, and the format may refuse it.
         None => Ok(Value::Text(text)),
     }
 }
 
-/// An object with its paths seen from the recipe's folder, and a service's environment with what files and variables add.
-fn grounded(mut node: Node, section: &str, path: &str, source: &Source<'_>) -> Result<Node, Unresolved> {
+/// An object with paths relative to the recipe's folder, and a service's environment with the variables of files.
+fn rebased(mut node: Node, section: &str, path: &str, source: &Source<'_>) -> Result<Node, Unresolved> {
     let Value::Map(map) = &mut node.value else { return Ok(node) };
     match section {
         "services" => {
             environment(map, path, source)?;
             if let Some(Value::List(mounts)) = map.get_mut("volumes").map(|node| &mut node.value) {
                 for mount in mounts {
-                    ground_mount(mount, source);
+                    rebase_mount(mount, source);
                 }
             }
         }
@@ -258,7 +258,7 @@ fn grounded(mut node: Node, section: &str, path: &str, source: &Source<'_>) -> R
     Ok(node)
 }
 
-fn ground_mount(mount: &mut Node, source: &Source<'_>) {
+fn rebase_mount(mount: &mut Node, source: &Source<'_>) {
     let Value::Map(map) = &mut mount.value else { return };
     if map.get("type").and_then(Node::text) != Some("bind") {
         return;
@@ -272,8 +272,7 @@ fn ground_mount(mount: &mut Node, source: &Source<'_>) {
     }
 }
 
-/// Variables of the files that `env_file` names, then those of `environment`; what has no value there takes it from the
-/// variables of the app.
+/// The variables of `env_file`, then those of `environment`. A key without a value takes the app's variable.
 fn environment(service: &mut BTreeMap<String, Node>, path: &str, source: &Source<'_>) -> Result<(), Unresolved> {
     let mut all: BTreeMap<String, Node> = BTreeMap::new();
     if let Some(Value::List(files)) = service.get("env_file").map(|node| &node.value) {
@@ -281,7 +280,7 @@ fn environment(service: &mut BTreeMap<String, Node>, path: &str, source: &Source
             let file = join(source.folder, node.text().unwrap_or_default());
             let text = match source.tree.find(&file) {
                 Found::Text(text) => text,
-                // The policy speaks of it; what it holds cannot be known.
+                // The policy reports the file. Its contents are unknown.
                 Found::Outside => continue,
                 Found::Opaque | Found::Folder | Found::Absent => {
                     return Err(Unresolved::NoFile { path: format!("{path}.env_file"), file });

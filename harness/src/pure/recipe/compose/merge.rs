@@ -1,4 +1,4 @@
-//! Two files' values put over each other as docker/cli does it (`cli/compose/loader/merge.go`), its oddities included.
+//! Merge of two files as in docker/cli (`cli/compose/loader/merge.go`), including its oddities.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use super::{
     yaml::{Node, Value},
 };
 
-/// What a later file says of a service, over what the files before it say.
+/// Merges a later file's service over the earlier files' service.
 pub(super) fn merge(base: Node, over: Node, keys: &[(&'static str, Shape)]) -> Node {
     let at = base.at.clone();
     match (base.value, over.value) {
@@ -17,14 +17,14 @@ pub(super) fn merge(base: Node, over: Node, keys: &[(&'static str, Shape)]) -> N
             for (key, shape) in keys {
                 let value = match (base.remove(*key), over.remove(*key)) {
                     (Some(base), Some(over)) => merge_value(base, over, *shape),
-                    // A later file that knows the service, but not these, still has them sorted and made unique.
+                    // A later file that has the service without these keys still makes docker/cli sort and deduplicate them.
                     (Some(base), None) => keyed(base, None, *shape),
                     (None, Some(over)) => over,
                     (None, None) => continue,
                 };
                 merged.insert((*key).to_owned(), value);
             }
-            // What is left are extensions, which Docker ignores.
+            // The remaining keys are extensions, which Docker ignores.
             merged.extend(base);
             merged.extend(over);
             Node { at, value: Value::Map(merged) }
@@ -77,7 +77,7 @@ fn appended(base: Node, over: Node) -> Node {
     }
 }
 
-/// The keys of `over` put over those of `base`, except what counts as empty there and is known already.
+/// Merges the keys of `over` into `base`, except empty values of known keys.
 fn put_over(base: Node, over: Node, empty: impl Fn(&Node) -> bool) -> Node {
     let (Value::Map(mut map), Value::Map(more)) = (base.value, over.value) else {
         return Node { at: base.at, value: Value::Null };
@@ -90,7 +90,7 @@ fn put_over(base: Node, over: Node, empty: impl Fn(&Node) -> bool) -> Node {
     Node { at: base.at, value: Value::Map(map) }
 }
 
-/// Ports by published number, mounts by target, secrets and configs by source: the last one with a key wins as a whole.
+/// Merges ports by published number, mounts by target, secrets and configs by source. The last entry with a key wins.
 fn keyed(base: Node, over: Option<Node>, shape: Shape) -> Node {
     let key = match shape {
         Shape::Ports => "published",
@@ -112,7 +112,7 @@ fn keyed(base: Node, over: Option<Node>, shape: Shape) -> Node {
     Node { at: base.at, value: Value::List(unique.into_values().collect()) }
 }
 
-/// Aliases are replaced, also by none; addresses only by others.
+/// Replaces aliases even by an empty list, and addresses only by other addresses.
 fn networks(base: Node, over: Node) -> Node {
     let (Value::Map(mut map), Value::Map(more)) = (base.value, over.value) else {
         return Node { at: base.at, value: Value::Null };

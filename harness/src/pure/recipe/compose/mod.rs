@@ -1,10 +1,10 @@
-//! A recipe's compose files, read as abra and docker/cli under it read them, into one owned value. All pure.
+//! Resolver of a recipe's compose files, with the semantics of abra and docker/cli.
 //!
-//! Files come as a [`Tree`], variables as an [`Env`]. [`resolve`] gives what Swarm will be asked for, with the names that it
-//! will have, and a list of all that it does not model. [`calibrate`] holds it against what is live.
+//! Files come as a [`Tree`], variables as an [`Env`]. [`resolve`] derives the objects that Swarm gets, with their names, and
+//! lists the keys that it does not model. [`compare_with_services`] compares the result with the running services.
 //!
-//! The rules are those of docker/cli's loader for stacks, and where it does something odd, so does this: what counts is what
-//! is deployed. `docs/decisions/compose.md` lists the oddities.
+//! The rules are those of docker/cli's loader for stacks, including its oddities, because that loader decides what is deployed.
+//! `docs/decisions/compose.md` lists the oddities.
 
 mod canon;
 mod env;
@@ -34,12 +34,12 @@ pub use resolved::{
 };
 pub use secrets::WantedSecret;
 pub use tree::{Entry, Found, Tree};
-pub use verify::{Difference, Kernel, calibrate};
+pub use verify::{Difference, Kernel, compare_with_services};
 
 use self::{fields::Fields, objects::Objects, services::DEFAULT_NETWORK};
 use crate::model::names::StackName;
 
-/// What the files of `tree`, with the variables of `env`, come to as the stack `stack`.
+/// Resolves the files of `tree` with the variables of `env` as the stack `stack`.
 pub fn resolve(tree: &Tree, env: &Env, stack: &StackName) -> Result<Resolved, Unresolved> {
     let variables = load::variables(tree, env, stack);
     let mut loaded = load::load(tree, &variables)?;

@@ -1,4 +1,4 @@
-//! Networks, volumes, secrets and configs, with the names that Swarm will have.
+//! Networks, volumes, secrets and configs with their names on the Swarm.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::model::names::StackName;
 
-/// All that services may use.
+/// The declared objects that services may use.
 #[derive(Debug, Default)]
 pub(super) struct Objects {
     pub(super) networks: BTreeMap<String, Network>,
@@ -67,7 +67,7 @@ fn section(loaded: &mut Loaded, name: &'static str) -> Vec<(String, Fields)> {
         .collect()
 }
 
-/// Whether an object has to be there already, and its name on the Swarm.
+/// Whether an object is external, and its name on the Swarm.
 fn named(key: &str, fields: &mut Fields, stack: &StackName) -> Result<(bool, String), Unresolved> {
     let mut external = fields.object("external");
     let (is, older) = (external.truth("external"), external.text("name"));
@@ -129,7 +129,7 @@ fn volume(key: &str, fields: &mut Fields, stack: &StackName) -> Result<Volume, U
     }
 }
 
-/// The file of a secret or config. Its text is known only when it is one of the recipe's own.
+/// The file of a secret or config. Its text is known only for a file of the recipe.
 fn file(fields: &mut Fields, external: bool, tree: &Tree) -> Result<(Option<String>, Option<String>), Unresolved> {
     let path = fields.path("file");
     let Some(file) = fields.text("file").filter(|_| !external) else { return Ok((None, None)) };

@@ -1,4 +1,4 @@
-//! What a recipe's files come to, as one owned value.
+//! The resolved compose files of a recipe.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -10,14 +10,14 @@ use crate::{
     pure::host::converge::{Endpoint, Health, Mode, RestartPolicy, RollPolicy, health_allowance, roll_budget_of},
 };
 
-/// An app as its files describe it, with the names that Swarm will have.
+/// The resolved app, with names on the Swarm.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Resolved {
-    /// The stack that the names are made for.
+    /// The stack.
     pub stack: StackName,
-    /// The services by the name that the files give them.
+    /// The services by their names in the compose files.
     pub services: BTreeMap<String, Service>,
-    /// The networks, the implicit `default` too when a service uses it.
+    /// The networks, including the implicit `default` when a service uses it.
     pub networks: BTreeMap<String, Network>,
     /// The volumes.
     pub volumes: BTreeMap<String, Volume>,
@@ -25,14 +25,14 @@ pub struct Resolved {
     pub secrets: BTreeMap<String, Secret>,
     /// The configs.
     pub configs: BTreeMap<String, Config>,
-    /// All that the files say and that is in none of the above.
+    /// Keys of the files that this type does not model.
     pub skipped: Vec<Skipped>,
 }
 
-/// Something that the files say and that is not modelled.
+/// An unmodelled key of the files.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Skipped {
-    /// Where, as `services.app.sysctls`.
+    /// Its path, as `services.app.sysctls`.
     pub path: String,
 }
 
@@ -43,17 +43,17 @@ pub struct Service {
     pub name: ServiceName,
     /// Its image.
     pub image: ImageRef,
-    /// How many tasks it wants. A job on each node counts as one.
+    /// Its mode. A global job counts as one completion.
     pub mode: Mode,
-    /// What runs in place of the image's entrypoint; empty when the image decides.
+    /// The entrypoint; empty for the image's.
     pub entrypoint: Vec<String>,
-    /// The arguments; empty when the image decides.
+    /// The arguments; empty for the image's.
     pub command: Vec<String>,
     /// The user inside the container.
     pub user: Option<String>,
-    /// The variables; one without a value is taken away from the image's.
+    /// The variables; one without a value removes the image's.
     pub environment: BTreeMap<String, Option<String>>,
-    /// The files that some of the variables came from, relative to the recipe's folder.
+    /// The files of variables, relative to the recipe's folder.
     pub env_files: Vec<String>,
     /// The labels of the service (`deploy.labels`).
     pub labels: BTreeMap<String, String>,
@@ -61,23 +61,23 @@ pub struct Service {
     pub container_labels: BTreeMap<String, String>,
     /// The health check.
     pub health: Health,
-    /// What the health check runs, as Docker has it: `CMD` or `CMD-SHELL` first; empty when the files give none.
+    /// The health check's test as Docker has it, `CMD` or `CMD-SHELL` first; empty without one.
     pub health_test: Vec<String>,
-    /// How an update is rolled out.
+    /// The update policy.
     pub roll: RollPolicy,
-    /// When an ended task is started again.
+    /// The restart policy.
     pub restart: RestartPolicy,
     /// The published ports.
     pub ports: Vec<Port>,
     /// The mounts.
     pub mounts: Vec<Mount>,
-    /// The networks that it is in.
+    /// Its networks.
     pub networks: Vec<Attachment>,
-    /// The secrets that it gets.
+    /// Its secrets.
     pub secrets: Vec<Use>,
-    /// The configs that it gets.
+    /// Its configs.
     pub configs: Vec<Use>,
-    /// Kernel capabilities on top of Docker's default ones.
+    /// Additional kernel capabilities.
     pub cap_add: Vec<String>,
     /// `privileged`, which stacks ignore.
     pub privileged: bool,
@@ -95,27 +95,27 @@ pub struct Service {
     pub userns_mode: Option<String>,
     /// `cgroup_parent`, which stacks ignore.
     pub cgroup_parent: Option<String>,
-    /// The log driver; the engine's own without one.
+    /// The log driver; by default the engine's.
     pub log_driver: Option<String>,
-    /// What it may use at most.
+    /// Its limits.
     pub limits: Resources,
-    /// What a node must have free for it.
+    /// Its reservations.
     pub reservations: Resources,
-    /// On which nodes it may run.
+    /// Its placement constraints.
     pub constraints: Vec<String>,
-    /// How its name resolves.
+    /// Its endpoint mode.
     pub endpoint: Endpoint,
-    /// How long a task may take to stop; the engine's ten seconds without it.
+    /// The stop grace period of a task; by default the engine's ten seconds.
     pub stop_grace_period: Option<Duration>,
 }
 
 impl Service {
-    /// How long it may take from its start to its first healthy moment.
+    /// The maximum duration from start to healthy.
     pub fn allowance(&self) -> Duration {
         health_allowance(&self.health)
     }
 
-    /// How long a roll over `slots` tasks may take, by its own numbers.
+    /// The maximum duration of a rolling update over `slots` tasks.
     pub fn roll_budget(&self, slots: u64) -> Duration {
         roll_budget_of(&self.roll, &self.health, slots)
     }
@@ -124,17 +124,17 @@ impl Service {
 /// A published port.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Port {
-    /// The port on the node; the engine chooses one without it.
+    /// The port on the node; by default chosen by the engine.
     pub published: Option<u16>,
     /// The port in the container.
     pub target: u16,
     /// `tcp`, `udp` or `sctp`.
     pub protocol: String,
-    /// Where it is published.
+    /// Its publish mode.
     pub mode: PortMode,
 }
 
-/// Where a port is published.
+/// The publish mode of a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PortMode {
@@ -151,32 +151,32 @@ pub struct Mount {
     pub target: String,
     /// Whether the container may only read it.
     pub read_only: bool,
-    /// What is mounted.
+    /// The source.
     pub what: Mounted,
 }
 
-/// What is mounted.
+/// The source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum Mounted {
-    /// A volume that the files declare.
+    /// A declared volume.
     Volume {
-        /// The name that the files give it.
+        /// Its name in the compose files.
         source: String,
         /// Its name on the Swarm.
         name: String,
-        /// Whether what the image has at the path is kept out of a new volume.
+        /// Whether the image's files at the path are not copied into a new volume.
         nocopy: bool,
         /// The folder within the volume.
         subpath: Option<String>,
     },
-    /// A volume without a name, for each task a new one.
+    /// An anonymous volume, new for each task.
     Anonymous,
     /// A file or folder of the node.
     Bind {
-        /// Its path; a relative one is seen from the recipe's folder.
+        /// Its path; relative to the recipe's folder unless absolute.
         source: String,
-        /// How mounts below it propagate.
+        /// The mount propagation.
         propagation: Option<String>,
     },
     /// Memory.
@@ -193,21 +193,21 @@ pub enum Mounted {
     },
 }
 
-/// A service in a network.
+/// The attachment of a service to a network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attachment {
-    /// The name that the files give the network.
+    /// The network's name in the compose files.
     pub network: String,
     /// The network's name on the Swarm.
     pub name: String,
-    /// More names for the service there, besides its own.
+    /// The service's aliases there.
     pub aliases: Vec<String>,
 }
 
 /// The use of a secret or a config by a service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Use {
-    /// The name that the files give it.
+    /// Its name in the compose files.
     pub source: String,
     /// Its name on the Swarm.
     pub name: String,
@@ -229,19 +229,19 @@ pub struct Resources {
 pub struct Network {
     /// Its name on the Swarm.
     pub name: String,
-    /// Whether it has to be there already.
+    /// Whether it is external.
     pub external: bool,
     /// Its driver; `overlay` without one.
     pub driver: Option<String>,
     /// The driver's options.
     pub driver_opts: BTreeMap<String, String>,
-    /// Whether containers outside of services may join.
+    /// Whether containers outside of services may attach.
     pub attachable: bool,
-    /// Whether it leads nowhere else.
+    /// Whether it is internal.
     pub internal: bool,
     /// Its subnets.
     pub subnets: Vec<String>,
-    /// The driver of its addresses.
+    /// The IPAM driver.
     pub ipam_driver: Option<String>,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
@@ -252,7 +252,7 @@ pub struct Network {
 pub struct Volume {
     /// Its name on the nodes.
     pub name: String,
-    /// Whether it has to be there already.
+    /// Whether it is external.
     pub external: bool,
     /// Its driver; `local` without one.
     pub driver: Option<String>,
@@ -267,13 +267,13 @@ pub struct Volume {
 pub struct Secret {
     /// Its name on the Swarm.
     pub name: String,
-    /// Whether it has to be there already, as all that abra makes.
+    /// Whether it is external, as all secrets that abra generates.
     pub external: bool,
     /// The file with its value, relative to the recipe's folder.
     pub file: Option<String>,
-    /// What fills templates in it.
+    /// The template driver.
     pub template_driver: Option<String>,
-    /// How it is generated, by the comment in the `.env`.
+    /// Its modifiers in the `.env`.
     pub modifiers: Modifiers,
     /// Whether a service uses it.
     pub used: bool,
@@ -284,18 +284,18 @@ pub struct Secret {
 pub struct Config {
     /// Its name on the Swarm.
     pub name: String,
-    /// Whether it has to be there already.
+    /// Whether it is external.
     pub external: bool,
     /// The file with its content, relative to the recipe's folder.
     pub file: Option<String>,
-    /// The file's text; absent for a file that is no text or not of the recipe.
+    /// The file's text; absent when it is not text or not of the recipe.
     pub content: Option<String>,
-    /// What fills templates in it.
+    /// The template driver.
     pub template_driver: Option<String>,
 }
 
 impl Network {
-    /// The network that services share when their files say nothing of networks.
+    /// The implicit network of services without `networks`.
     pub(super) fn implicit(name: String) -> Self {
         Self {
             name,

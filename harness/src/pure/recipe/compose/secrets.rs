@@ -1,22 +1,22 @@
-//! The secrets that abra makes for an app: those that a service uses, with the version that their names end with.
+//! The secrets that abra generates for an app: secrets that a service uses, with a version suffix in their names.
 
 use super::{env::Modifiers, error::Unresolved, resolved::Resolved};
 
-/// A secret as abra generates or expects it.
+/// A secret that abra generates or expects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WantedSecret {
-    /// The name that the files give it.
+    /// Its name in the compose files.
     pub name: String,
     /// Its version, as `v1`.
     pub version: String,
     /// Its name on the Swarm.
     pub full_name: String,
-    /// How it is generated.
+    /// Its modifiers.
     pub modifiers: Modifiers,
 }
 
 impl Resolved {
-    /// The secrets of the app, in the order of their names.
+    /// The secrets of the app, ordered by name.
     pub fn secrets(&self) -> Result<Vec<WantedSecret>, Unresolved> {
         let used = self.secrets.iter().filter(|(_, secret)| secret.used && secret.file.is_none());
         used.map(|(name, secret)| {

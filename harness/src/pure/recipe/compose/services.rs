@@ -1,4 +1,4 @@
-//! Services, made of what the files say as `docker stack deploy` makes them (`cli/compose/convert/service.go`).
+//! Conversion of services as in `docker stack deploy` (`cli/compose/convert/service.go`).
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::{
     pure::host::converge::{Endpoint, Health, Mode, OnFailure, Order, RestartCondition, RestartPolicy, RollPolicy},
 };
 
-/// The name of the network that a service is in when its file names none.
+/// The network of a service without `networks`.
 pub(super) const DEFAULT_NETWORK: &str = "default";
 
 pub(super) fn service(
@@ -96,8 +96,8 @@ fn mode(deploy: &mut Fields) -> Result<Mode, Unresolved> {
     }
 }
 
-/// A duration that is there and not zero, or Swarm's default.
-fn said(duration: Option<Duration>, default: u64) -> Duration {
+/// A non-zero duration, or Swarm's default.
+fn nonzero_or(duration: Option<Duration>, default: u64) -> Duration {
     duration.filter(|duration| !duration.is_zero()).unwrap_or(Duration::from_secs(default))
 }
 
@@ -111,8 +111,8 @@ fn health(fields: &mut Fields, skipped: &mut Vec<Skipped>) -> Result<(Health, Ve
     if disabled && !test.is_empty() {
         return Err(Unresolved::Conflict { at, path, one: "disable", other: "a test" });
     }
-    let interval = said(check.duration("interval"), 30);
-    let timeout = said(check.duration("timeout"), 30);
+    let interval = nonzero_or(check.duration("interval"), 30);
+    let timeout = nonzero_or(check.duration("timeout"), 30);
     let retries = check.number("retries")?.filter(|retries| *retries > 0).unwrap_or(3);
     let start_period = check.duration("start_period").unwrap_or_default();
     check.rest(skipped);
@@ -131,7 +131,7 @@ fn roll(deploy: &mut Fields, skipped: &mut Vec<Skipped>) -> Result<RollPolicy, U
     let roll = RollPolicy {
         parallelism: update.number("parallelism")?.unwrap_or(1),
         delay: update.duration("delay").unwrap_or_default(),
-        monitor: said(update.duration("monitor"), 5),
+        monitor: nonzero_or(update.duration("monitor"), 5),
         order: update.word(
             "order",
             &[("stop-first", Order::StopFirst), ("start-first", Order::StartFirst)],
@@ -143,7 +143,7 @@ fn roll(deploy: &mut Fields, skipped: &mut Vec<Skipped>) -> Result<RollPolicy, U
     Ok(roll)
 }
 
-/// `deploy.restart_policy`, or the older `restart` without it; Swarm's own policy without both.
+/// `deploy.restart_policy`, else the older `restart`, else Swarm's default policy.
 fn restart(fields: &mut Fields, deploy: &mut Fields, skipped: &mut Vec<Skipped>) -> Result<RestartPolicy, Unresolved> {
     use RestartCondition::{Any, OnFailure};
     let path = fields.path("restart");

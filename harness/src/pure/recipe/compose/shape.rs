@@ -1,6 +1,6 @@
-//! What the compose format has at which place: Docker's schema for stacks (`cli/compose/schema`, 3.13) as tables.
+//! The compose format: Docker's schema for stacks (`cli/compose/schema`, 3.13) as tables.
 
-/// The kind of a value. Beside what is allowed it says how two files are merged, for that goes by Docker's types.
+/// The kind of a value. It defines the allowed values and how two files are merged, which follows Docker's types.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Shape {
     /// A text. An empty one overrides nothing.
@@ -51,7 +51,7 @@ pub(super) enum Shape {
     External,
     /// Limits, each a number or a pair.
     Ulimits,
-    /// How a service logs: options are merged only for the same driver.
+    /// Logging: options are merged only for the same driver.
     Logging,
     /// An object with these keys.
     Record(&'static [(&'static str, Shape)]),
@@ -59,7 +59,7 @@ pub(super) enum Shape {
     RecordOrNull(&'static [(&'static str, Shape)]),
     /// A list of objects with these keys, appended.
     Records(&'static [(&'static str, Shape)]),
-    /// Anything, overridden as a whole.
+    /// Any value, replaced as a whole.
     Any,
 }
 
@@ -170,10 +170,10 @@ pub(super) const SERVICE: &[(&str, Shape)] = &[
     ("working_dir", Text),
 ];
 
-/// What `logging` holds.
+/// The keys of `logging`.
 pub(super) const LOGGING: &[(&str, Shape)] = &[("driver", Text), ("options", Options)];
 
-/// How a service is in a network.
+/// The attachment of a service to a network.
 pub(super) const ATTACHMENT: &[(&str, Shape)] =
     &[("aliases", Texts), ("driver_opts", Options), ("ipv4_address", Text), ("ipv6_address", Text)];
 
@@ -194,7 +194,7 @@ pub(super) const MOUNT: &[(&str, Shape)] = &[
     ("cluster", Any),
 ];
 
-/// The use of a secret or config in its long form. More keys are allowed there, and ignored.
+/// The use of a secret or config in its long form. Further keys are allowed and ignored.
 pub(super) const USE: &[(&str, Shape)] = &[("source", Text), ("target", Text), ("uid", Text), ("gid", Text), ("mode", Number)];
 
 /// A limit of `ulimits` in its long form.
@@ -237,7 +237,7 @@ pub(super) const SECRET: &[(&str, Shape)] = &[
 pub(super) const CONFIG: &[(&str, Shape)] =
     &[("name", Text), ("file", Text), ("external", External), ("labels", Labels), ("template_driver", Text)];
 
-/// The parts of a file that hold objects by name.
+/// The sections of a file with objects by name.
 pub(super) const SECTIONS: [(&str, Shape); 5] = [
     ("services", Record(SERVICE)),
     ("networks", RecordOrNull(NETWORK)),

@@ -1,4 +1,4 @@
-//! The short forms of ports and mounts, written out as docker/cli does it.
+//! Expansion of short forms of ports and mounts as in docker/cli.
 
 /// A published port in short form: `[address:][published:]target[/protocol]`, numbers or ranges.
 /// Docker ignores the address in stacks.
@@ -21,7 +21,7 @@ pub(super) fn ports(text: &str) -> Option<Vec<(u16, Option<u16>, String)>> {
     if last - first == to - from {
         return Some((first..=last).zip(from..=to).map(|(target, port)| (target, Some(port), protocol.clone())).collect());
     }
-    // A range for one port of the container means that each of its numbers is published.
+    // A range for one container port publishes each of its numbers.
     (first == last).then(|| (from..=to).map(|port| (first, Some(port), protocol.clone())).collect())
 }
 
@@ -42,7 +42,7 @@ pub(super) struct ShortMount {
     pub(super) propagation: Option<String>,
 }
 
-/// Reads `[source:]target[:options]`. One letter before a colon counts as a Windows drive, on every system.
+/// Parses `[source:]target[:options]`. One letter before a colon counts as a Windows drive, on every system.
 pub(super) fn mount(text: &str) -> Result<ShortMount, &'static str> {
     let mut mount = ShortMount::default();
     if text.len() <= 2 {
@@ -127,7 +127,7 @@ mod tests {
             ("~/conf:/conf", ShortMount { bind: true, ..volume("~/conf", "/conf") }),
             ("/:/host:rslave", ShortMount { bind: true, propagation: Some("rslave".into()), ..volume("/", "/host") }),
             ("data:/data:unheard-of", volume("data", "/data")),
-            // A Windows drive, although no Windows is near.
+            // A Windows drive, on every system.
             ("a:/b", volume("", "a:/b")),
         ] {
             assert_eq!(mount(text).as_ref(), Ok(&expected), "{text}");

@@ -1,21 +1,21 @@
-//! The files of a recipe at one commit, and what a path in them leads to.
+//! The files of a recipe at one commit, with path resolution.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// How many symbolic links one path may go through, as Linux has it.
+/// The maximum number of symbolic links in one path, as in Linux.
 const LINKS: usize = 40;
 
-/// What stands at a path of a recipe's folder.
+/// An entry of a recipe's folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Entry {
     /// A text file.
     Text(String),
-    /// A symbolic link, with its target as it is written.
+    /// A symbolic link with its verbatim target.
     Link(String),
-    /// A file that is no text, or too large to be read.
+    /// A file that is not text, or too large.
     Opaque,
 }
 
@@ -24,18 +24,18 @@ pub enum Entry {
 #[serde(transparent)]
 pub struct Tree(BTreeMap<String, Entry>);
 
-/// What a path leads to.
+/// The result of resolving a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Found<'a> {
     /// A text file of the recipe.
     Text(&'a str),
-    /// A file of the recipe that is no text.
+    /// A file of the recipe that is not text.
     Opaque,
     /// A folder of the recipe.
     Folder,
-    /// Nothing, though it would be in the recipe's folder.
+    /// Nothing, inside of the recipe's folder.
     Absent,
-    /// A place outside the recipe's folder: the path is absolute, climbs out, or goes through a link that does.
+    /// A place outside the recipe's folder: the path or a link in it is absolute or leaves the folder.
     Outside,
 }
 
@@ -46,13 +46,13 @@ impl FromIterator<(String, Entry)> for Tree {
 }
 
 impl Tree {
-    /// The same files with one more, or with another one in the place of one.
+    /// A copy with one entry added or replaced.
     pub fn with(mut self, path: &str, entry: Entry) -> Self {
         self.0.insert(path.to_owned(), entry);
         self
     }
 
-    /// What stands at exactly this path; links are not followed.
+    /// The entry at exactly this path. Links are not followed.
     pub fn entry(&self, path: &str) -> Option<&Entry> {
         self.0.get(path)
     }
@@ -62,7 +62,7 @@ impl Tree {
         self.0.keys().map(String::as_str)
     }
 
-    /// What `path` leads to, with links followed as the system follows them.
+    /// Resolves `path`, following links as the system does.
     pub fn find(&self, path: &str) -> Found<'_> {
         if path.starts_with('/') {
             return Found::Outside;
@@ -102,7 +102,7 @@ impl Tree {
     }
 }
 
-/// `path` as seen from `folder`, without `.` and with `..` taken back where that can be done, as Go's `filepath.Join` does it.
+/// Joins `folder` and `path` and removes `.` and `..` as Go's `filepath.Join` does.
 pub(super) fn join(folder: &str, path: &str) -> String {
     let joined = match path.starts_with('/') || folder.is_empty() {
         true => path.to_owned(),
@@ -125,7 +125,7 @@ pub(super) fn join(folder: &str, path: &str) -> String {
     }
 }
 
-/// The folder of a file, empty for the recipe's own.
+/// The folder of a file; empty for the recipe's root.
 pub(super) fn folder_of(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// A duration as Go's `time.ParseDuration` reads it: `90s`, `1m30s`, `1.5h`, `0`. Negative ones are nothing here.
+/// A duration as Go's `time.ParseDuration` reads it: `90s`, `1m30s`, `1.5h`, `0`. Negative durations are refused.
 pub(super) fn duration(text: &str) -> Option<Duration> {
     let mut rest = text.strip_prefix('+').unwrap_or(text);
     if rest == "0" {
@@ -33,7 +33,7 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
     i64::try_from(total).ok().and_then(|nanos| u64::try_from(nanos).ok()).map(Duration::from_nanos)
 }
 
-/// A decimal number times a whole one, the rest cut off.
+/// A decimal number times an integer, truncated.
 fn times(number: &str, factor: u128) -> Option<u128> {
     let number = number.strip_prefix('+').unwrap_or(number);
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
@@ -42,7 +42,7 @@ fn times(number: &str, factor: u128) -> Option<u128> {
         return None;
     }
     let whole: u128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
-    // More than 18 digits behind the point are below what counts.
+    // Digits beyond the 18th decimal place do not matter.
     let fraction = &fraction[..fraction.len().min(18)];
     let scale = 10_u128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
     let part: u128 = if fraction.is_empty() { 0 } else { fraction.parse().ok()? };

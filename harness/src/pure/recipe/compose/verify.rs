@@ -1,4 +1,4 @@
-//! The resolver held against what is live, so that nobody trusts it where it reads files otherwise than abra did.
+//! Comparison of the resolved files with the running services, which shows where the resolver and abra differ.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,27 +15,26 @@ use crate::{
 
 /// Whether the kernel of the host has IPVS.
 ///
-/// Where it has not, the sandbox's abra deploys every service with its name resolving to its tasks, with ports in host mode
-/// and, where a service publishes ports, with updates that stop first. That is known before, so it is expected then, and
-/// not merely forgiven.
+/// Without IPVS the sandbox's abra deploys every service with endpoint mode dnsrr, ports in host mode and, where a service
+/// publishes ports, with updates that stop first. The comparison expects exactly these changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kernel {
     /// Services are deployed as their files say.
     Ipvs,
-    /// Services are deployed with what the sandbox's abra changes.
+    /// Services are deployed with the changes of the sandbox's abra.
     NoIpvs,
 }
 
-/// Something that is live otherwise than the files say.
+/// A difference between the files and a running service.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Difference {
-    /// The service, by the name that the files give it.
+    /// The service's name in the compose files.
     pub service: String,
     /// What differs: `service`, `image`, `mode`, `health`, `endpoint`, `update`, `restart`, `host ports` or `label <key>`.
     pub field: String,
-    /// What the files say.
+    /// The value in the files.
     pub expected: String,
-    /// What is live.
+    /// The running value.
     pub live: String,
 }
 
@@ -46,11 +45,11 @@ impl fmt::Display for Difference {
     }
 }
 
-/// What is live in the stack otherwise than its files say.
+/// The differences between the files and the running services.
 ///
-/// Labels that are live and not in the files do not count: Docker and abra add some. Nor do the labels in the files that
-/// abra writes over at each deploy. Variables are not compared, for a look does not show them.
-pub fn calibrate(resolved: &Resolved, live: &BTreeMap<ServiceName, ServiceView>, kernel: Kernel) -> Vec<Difference> {
+/// Additional labels of running services do not count, because Docker and abra add some, nor do labels that abra overwrites at
+/// each deploy. Variables are not compared, because an observation does not show them.
+pub fn compare_with_services(resolved: &Resolved, live: &BTreeMap<ServiceName, ServiceView>, kernel: Kernel) -> Vec<Difference> {
     let mut differences = Vec::new();
     for (short, service) in &resolved.services {
         match live.get(&service.name) {
@@ -80,15 +79,15 @@ fn compare(short: &str, service: &Service, live: &ServiceView, kernel: Kernel, s
             differences.push(difference(short, field, expected, live));
         }
     };
-    let (image, running) = (familiar(service.image.as_str()), familiar(live.image.as_str()));
-    // The client adds the digest that it finds in the registry.
+    let (image, running) = (familiar_name(service.image.as_str()), familiar_name(live.image.as_str()));
+    // The client appends the digest that the registry reports.
     let same = image == running || !image.contains('@') && running.split('@').next() == Some(image.as_str());
     differs("image", same, image.clone(), running.clone());
-    differs("mode", service.mode == live.mode, said(&service.mode), said(&live.mode));
-    differs("health", service.health == live.health, said(&service.health), said(&live.health));
-    differs("endpoint", service.endpoint == live.endpoint, said(&service.endpoint), said(&live.endpoint));
-    differs("update", service.roll == live.roll, said(&service.roll), said(&live.roll));
-    differs("restart", service.restart == live.restart, said(&service.restart), said(&live.restart));
+    differs("mode", service.mode == live.mode, debug(&service.mode), debug(&live.mode));
+    differs("health", service.health == live.health, debug(&service.health), debug(&live.health));
+    differs("endpoint", service.endpoint == live.endpoint, debug(&service.endpoint), debug(&live.endpoint));
+    differs("update", service.roll == live.roll, debug(&service.roll), debug(&live.roll));
+    differs("restart", service.restart == live.restart, debug(&service.restart), debug(&live.restart));
     let expected = host_ports(
         service
             .ports
@@ -106,16 +105,16 @@ fn compare(short: &str, service: &Service, live: &ServiceView, kernel: Kernel, s
     differences
 }
 
-/// The labels of a service that abra writes at each deploy, whatever the files say.
+/// The labels that abra writes at each deploy.
 fn written_by_abra(label: &str, stack: &StackName) -> bool {
     let own = label.strip_prefix("coop-cloud.").and_then(|rest| rest.strip_prefix(stack.as_str()));
     matches!(own, Some(".version" | ".recipe" | ".chaos" | ".chaos-version"))
 }
 
-/// What the sandbox's abra makes of a service on a kernel without IPVS.
+/// The service as the sandbox's abra deploys it on a kernel without IPVS.
 fn without_ipvs(mut service: Service) -> Service {
     service.endpoint = Endpoint::Dnsrr;
-    // A port without a number of its own is none that it could move.
+    // The sandbox's abra moves only ports with a published number.
     for port in service.ports.iter_mut().filter(|port| port.mode == PortMode::Ingress && port.published.is_some()) {
         port.mode = PortMode::Host;
         service.roll.order = Order::StopFirst;
@@ -123,8 +122,8 @@ fn without_ipvs(mut service: Service) -> Service {
     service
 }
 
-/// An image's name as Docker shows it: without what stands for its own hub, and with the tag that is meant without any.
-fn familiar(image: &str) -> String {
+/// An image's familiar name: without Docker Hub's prefix, and with the default tag.
+fn familiar_name(image: &str) -> String {
     let (name, digest) = image.split_once('@').map_or((image, None), |(name, digest)| (name, Some(digest)));
     let name = ["docker.io/", "index.docker.io/"].iter().find_map(|hub| name.strip_prefix(hub)).unwrap_or(name);
     let name = name.strip_prefix("library/").unwrap_or(name);
@@ -136,7 +135,7 @@ fn familiar(image: &str) -> String {
     }
 }
 
-fn said(value: &impl fmt::Debug) -> String {
+fn debug(value: &impl fmt::Debug) -> String {
     format!("{value:?}")
 }
 

@@ -1,4 +1,4 @@
-//! YAML as plain data that knows where it stands, with scalars read as Docker's YAML library reads them.
+//! YAML as plain data with positions, with scalars typed as in Docker's YAML library.
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
@@ -10,13 +10,13 @@ use serde_saphyr::{Budget, Options, Spanned, options::AliasLimits};
 
 use super::error::{Place, Unresolved};
 
-/// How deep a compose file may be nested, and anchors in one another. Real ones need eight and three.
+/// The maximum nesting of a compose file and of its anchors. Real files need eight and three.
 const DEPTH: usize = 32;
 const ANCHORS: usize = 4;
-/// How much anchors may add to a file before it counts as a bomb.
+/// The maximum size that anchors may add before the file counts as a bomb.
 const REPLAYED: usize = 100_000;
 
-/// A value and where it is written.
+/// A value with its position.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Node {
     pub(super) at: Place,
@@ -49,12 +49,12 @@ impl Node {
         }
     }
 
-    /// The same place with another value.
+    /// Another value with the same position.
     pub(super) fn with(&self, value: Value) -> Self {
         Self { at: self.at.clone(), value }
     }
 
-    /// A scalar as Go prints it; nothing for null, lists and maps.
+    /// A scalar as Go prints it; absent for null, lists and maps.
     pub(super) fn printed(&self) -> Option<String> {
         match &self.value {
             Value::Truth(truth) => Some(truth.to_string()),
@@ -78,7 +78,7 @@ fn go_float(number: f64) -> String {
     format!("{digits}e{sign}{power:0>2}")
 }
 
-/// Reads a file. Anchors, aliases and merge keys are replaced by what they stand for.
+/// Parses a file. Anchors, aliases and merge keys are expanded.
 pub(super) fn read(file: &str, text: &str) -> Result<Node, Unresolved> {
     let file: Arc<str> = file.into();
     let options = Options {
@@ -116,7 +116,7 @@ fn node(file: &Arc<str>, characters: &[char], raw: Spanned<Raw>) -> Node {
     Node { at, value }
 }
 
-/// A whole number with a leading zero is octal to Docker, as in the mode `0444`.
+/// An integer with a leading zero is octal in Docker, as in the mode `0444`.
 fn octal(written: &str) -> Option<i64> {
     let digits = written.trim();
     let (sign, digits) = digits.strip_prefix('-').map_or((1, digits), |rest| (-1, rest));

@@ -1,4 +1,4 @@
-//! What a recipe asks for and is not allowed.
+//! The privileges that a recipe needs and lacks.
 
 use std::collections::BTreeSet;
 
@@ -7,13 +7,13 @@ use {super::Breach, crate::model::privilege::Privilege};
 
 /// The network of the ingress, which every recipe may join.
 const PROXY: &str = "proxy";
-/// Where the engine's socket is, and what holds it.
+/// The engine's socket, and the folders above it.
 const SOCKET_PLACES: [&str; 6] = ["/", "/var", "/var/run", "/run", "/var/run/docker.sock", "/run/docker.sock"];
 /// Log drivers that keep logs on the node or nowhere.
 const LOG_DRIVERS: [&str; 4] = ["json-file", "local", "journald", "none"];
 
-/// Keys that are not modelled and give nothing beyond the stack: what stacks ignore, what concerns only the container's inside,
-/// what the engine keeps within the container's own namespaces (`sysctls`), and what only takes away.
+/// Unmodelled keys without power beyond the stack: keys that stacks ignore, that concern only the container's inside, that the
+/// engine keeps within the container's own namespaces (`sysctls`), and that only restrict.
 const HARMLESS: [&str; 43] = [
     "services.*.build",
     "services.*.cap_drop",
@@ -60,7 +60,7 @@ const HARMLESS: [&str; 43] = [
     "configs.*.labels",
 ];
 
-/// What the recipe asks for beyond its stack, without what is `allowed` to it. `tree` tells where the paths of its files lead.
+/// The privileges that the recipe needs beyond `allowed`. `tree` resolves the paths of its files.
 pub fn breaches(resolved: &Resolved, tree: &Tree, allowed: &BTreeSet<Privilege>) -> Vec<Breach> {
     let mut found = Finding::default();
     for (name, service) in &resolved.services {
@@ -126,14 +126,14 @@ fn of_service(found: &mut Finding, name: &str, service: &Service, tree: &Tree) {
             Mounted::Other { kind, source } if kind != "image" => {
                 add(Privilege::VolumeDrivers, format!("mounts {source} of the kind {kind} at {}", mount.target));
             }
-            // Volumes are judged where they are declared; the rest begins empty or is an image's.
+            // Volumes are checked where they are declared. The other kinds start empty or come from an image.
             Mounted::Other { .. } | Mounted::Volume { .. } | Mounted::Anonymous | Mounted::Tmpfs { .. } => {}
         }
     }
 }
 
-/// What a path of the node gives. A path that leaves the recipe's folder without being absolute, and one that Swarm makes of a
-/// template, may lead anywhere.
+/// The privilege that a path of the node needs. A relative path that leaves the recipe's folder and a path with a Swarm template
+/// may lead anywhere.
 fn of_path(path: &str, tree: &Tree) -> Vec<Privilege> {
     if path.contains("{{") {
         return vec![Privilege::HostBinds, Privilege::DockerSocket];
@@ -156,7 +156,7 @@ fn of_path(path: &str, tree: &Tree) -> Vec<Privilege> {
     if plain.ends_with(".sock") {
         return vec![Privilege::DockerSocket];
     }
-    // The node may have links of its own: what a process sees as its root is the node's root too.
+    // `/proc/<pid>/root` and the like are links to the node's root.
     match SOCKET_PLACES.contains(&plain.as_str()) || plain.starts_with("/proc/") {
         true => vec![Privilege::HostBinds, Privilege::DockerSocket],
         false => vec![Privilege::HostBinds],
@@ -197,7 +197,7 @@ fn of_volumes(found: &mut Finding, resolved: &Resolved, tree: &Tree) {
         }
         let option = |wanted: &str| driver_opts.get(wanted).map_or("", String::as_str);
         let (kind, device, options) = (option("type"), option("device"), option("o"));
-        // To the kernel a bind is one by its option, whatever the type says, and Swarm fills templates in.
+        // The kernel binds by the mount option, whatever the type says, and Swarm fills in templates.
         let binds = options.split(',').any(|option| matches!(option.trim(), "bind" | "rbind" | "move" | "remount"));
         match kind {
             "tmpfs" if !binds && !options.contains("{{") => {}
@@ -206,7 +206,7 @@ fn of_volumes(found: &mut Finding, resolved: &Resolved, tree: &Tree) {
             }
             "" if device.is_empty() && options.is_empty() => {}
             _ => {
-                // Overlays name folders in their options, and any word as the device.
+                // Overlay mounts name folders in their options, and an arbitrary device.
                 let named = options.split([',', '=', ':']).filter(|part| part.starts_with('/') || part.contains("{{"));
                 let device_too = (binds || kind != "overlay" || named.clone().next().is_none()).then_some(device);
                 for privilege in named.chain(device_too).flat_map(|path| of_device(path, tree)) {
@@ -221,7 +221,7 @@ fn of_volumes(found: &mut Finding, resolved: &Resolved, tree: &Tree) {
     }
 }
 
-/// What a device of a volume gives. One that is no path may be anything.
+/// The privilege that a volume's device needs. A device that is no path may be anything.
 fn of_device(device: &str, tree: &Tree) -> Vec<Privilege> {
     match device.starts_with('/') {
         true => of_path(device, tree),
@@ -252,7 +252,7 @@ fn of_files(found: &mut Finding, resolved: &Resolved, tree: &Tree) {
     }
 }
 
-/// Whether a key that is not modelled gives nothing beyond the stack. Extensions give nothing, except the one that Docker reads.
+/// Whether an unmodelled key has no power beyond the stack. Extensions have none, except the one that Docker reads.
 fn harmless(path: &str) -> bool {
     let parts: Vec<&str> = path.split('.').map(|part| part.split('[').next().unwrap_or(part)).collect();
     let extension = parts.len() != 2 && parts.len() <= 3 && parts.last().is_some_and(|last| last.starts_with("x-"));

@@ -1,7 +1,7 @@
-//! What a recipe may ask of the host's engine, and whether its names fit. All pure.
+//! Policy: which privileges a recipe needs on the host's engine, and whether its names fit.
 //!
-//! A pull request's compose files are foreign code that runs on the host's engine. What would reach beyond the stack is refused
-//! unless the host file allows it for that recipe. What the resolver does not know counts as refused.
+//! A pull request's compose files are foreign code that runs on the host's engine. A use that reaches beyond the
+//! stack is refused unless the host file allows it for that recipe. Keys that the resolver does not know are refused.
 
 mod breaches;
 mod names;
@@ -14,14 +14,14 @@ use serde::{Deserialize, Serialize};
 pub use breaches::breaches;
 pub use names::{NameFlaw, Named, name_flaws};
 
-/// Something that a recipe asks for and that is not allowed to it.
+/// A privilege that a recipe needs and the host file does not allow.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Breach {
     /// The privilege that it needs.
     pub privilege: Privilege,
-    /// Who asks, as `service app` or `volume data`.
+    /// The object, as `service app` or `volume data`.
     pub object: String,
-    /// What it asks for, as the rest of a sentence about the object.
+    /// The use, as the predicate of a sentence about the object.
     pub asks: String,
 }
 

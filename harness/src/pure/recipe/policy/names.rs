@@ -1,4 +1,4 @@
-//! Names that are longer than Docker or abra takes.
+//! Names that exceed the limits of Docker or abra.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use crate::{
     pure::recipe::compose::Resolved,
 };
 
-/// What has a name.
+/// The kind of a named object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Named {
@@ -24,7 +24,7 @@ pub enum Named {
 }
 
 impl Named {
-    /// How many characters its name may have.
+    /// The maximum number of characters of its name.
     pub fn limit(self) -> usize {
         match self {
             Self::Stack => STACK_LIMIT,
@@ -48,7 +48,7 @@ impl fmt::Display for Named {
 /// A name that is too long.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NameFlaw {
-    /// What bears it.
+    /// The kind of the object.
     pub kind: Named,
     /// The name.
     pub name: String,

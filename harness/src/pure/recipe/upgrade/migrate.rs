@@ -1,23 +1,22 @@
-//! The `.env` of a running app, brought up to a new version of its recipe as an operator would do it.
+//! Migration of a running app's `.env` to a new version of its recipe, as an operator would do it.
 
 use std::collections::BTreeSet;
 
 use crate::pure::recipe::compose::Env;
 
-/// What an operator has to do in the `.env`.
+/// The migration of an `.env`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Migration {
     /// The keys to set, with their values.
     pub set: Vec<(String, String)>,
-    /// What was done and what is left to the operator, a sentence each; none when the upgrade needs nothing of them.
-    pub told: Vec<String>,
+    /// The changes made and the tasks left to the operator, one sentence each; empty when the upgrade needs no action.
+    pub notes: Vec<String>,
 }
 
-/// What brings the `.env` of an app of `base` up to `head`, given the `.env.sample` of each.
+/// The migration of an app's `.env` from `base` to `head`, given both `.env.sample` files.
 ///
-/// Keys that are new get the sample's default. A version of a secret that the app has as base's sample said it is raised to what head's
-/// says, for then head wants a new secret. Other values are the operator's own and stay, and keys that head does not know any more
-/// stay too; both are told.
+/// New keys get the sample's default. A secret's version that equals base's sample is raised to head's, because head needs a new
+/// secret then. Other values belong to the operator and stay, as do keys that head no longer knows; both are reported.
 pub fn migrate(env: &Env, base: &Env, head: &Env) -> Migration {
     let mut migration = Migration::default();
     for (key, wanted) in head.iter() {
@@ -25,7 +24,7 @@ pub fn migrate(env: &Env, base: &Env, head: &Env) -> Migration {
         match env.get(key) {
             None => {
                 migration.set.push((key.to_owned(), wanted.to_owned()));
-                migration.told.push(match before {
+                migration.notes.push(match before {
                     None => format!("{key} is new and was set to its default"),
                     Some(_) => format!("{key} was missing and was set to its default"),
                 });
@@ -33,9 +32,9 @@ pub fn migrate(env: &Env, base: &Env, head: &Env) -> Migration {
             Some(now) if before.is_some_and(|before| before != wanted) && now != wanted => {
                 if is_secret_version(key) && before == Some(now) {
                     migration.set.push((key.to_owned(), wanted.to_owned()));
-                    migration.told.push(format!("{key} was raised from {now} to {wanted}, so the secret is a new one"));
+                    migration.notes.push(format!("{key} was raised from {now} to {wanted}, so the secret is a new one"));
                 } else {
-                    migration.told.push(format!("the default of {key} has changed; the app keeps its own value"));
+                    migration.notes.push(format!("the default of {key} has changed; the app keeps its own value"));
                 }
             }
             Some(_) => {}
@@ -43,7 +42,7 @@ pub fn migrate(env: &Env, base: &Env, head: &Env) -> Migration {
     }
     let known: BTreeSet<&str> = head.iter().map(|(key, _)| key).collect();
     let gone = base.iter().map(|(key, _)| key).filter(|key| !known.contains(key));
-    migration.told.extend(gone.map(|key| format!("{key} is not used any more and was left")));
+    migration.notes.extend(gone.map(|key| format!("{key} is not used any more and was left")));
     migration
 }
 
@@ -57,8 +56,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_env_is_brought_up_as_an_operator_would() {
-        for (env, base, head, set, told) in [
+    fn env_is_migrated_as_an_operator_would() {
+        for (env, base, head, set, notes) in [
             ("A=1", "A=1", "A=1", "", ""),
             ("A=mine", "A=1", "A=1", "", ""),
             ("A=1", "A=1", "A=1\nB=2", "B=2", "B is new and was set to its default"),
@@ -91,7 +90,7 @@ mod tests {
             let read = |text: &str| Env::parse(text).unwrap();
             let migration = migrate(&read(env), &read(base), &read(head));
             let done: Vec<String> = migration.set.iter().map(|(key, value)| format!("{key}={value}")).collect();
-            assert_eq!((done.join("\n").as_str(), migration.told.join("\n").as_str()), (set, told), "{env:?} {base:?} {head:?}");
+            assert_eq!((done.join("\n").as_str(), migration.notes.join("\n").as_str()), (set, notes), "{env:?} {base:?} {head:?}");
         }
     }
 }

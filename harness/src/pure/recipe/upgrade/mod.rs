@@ -1,4 +1,4 @@
-//! An upgrade, decided: what of the `.env` an operator would change, what proves that head runs, what head dropped. All pure.
+//! Decisions of an upgrade: the migration of the `.env`, the proof that head runs, and the services that head dropped.
 
 mod migrate;
 mod proof;

@@ -1,4 +1,4 @@
-//! Whether what runs is head.
+//! The proof that the running services are head's.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,11 +10,11 @@ use crate::{
     },
 };
 
-/// The shortest commit that a label may abbreviate to and still be a proof. abra writes eight characters.
+/// The minimum length of an abbreviated commit that counts as a proof. abra writes eight characters.
 const SHORTEST: usize = 7;
 
-/// What speaks against head being what runs, a sentence each. The service `app` has to bear the label of a chaos deploy with head's
-/// commit, whatever the files say: that is abra's own word, written with the spec that runs.
+/// The differences between head and the running services, one sentence each. The service `app` must carry abra's chaos label with
+/// head's commit, because abra writes that label into the running spec.
 pub fn flaws(commit: &Commit, stack: &StackName, live: &BTreeMap<ServiceName, ServiceView>) -> Vec<String> {
     let key = format!("coop-cloud.{stack}.chaos-version");
     let labelled: Vec<(&str, &String)> =
@@ -30,13 +30,13 @@ pub fn flaws(commit: &Commit, stack: &StackName, live: &BTreeMap<ServiceName, Se
     others.map(|(name, label)| format!("service {name} was deployed from commit {label} and not from head, {commit}")).collect()
 }
 
-/// The services that run and that head's files do not have: `docker stack deploy` leaves them running.
+/// The running services that head's files lack: `docker stack deploy` leaves them running.
 pub fn dropped(head: &Resolved, live: &BTreeMap<ServiceName, ServiceView>) -> Vec<ServiceName> {
     let kept: BTreeSet<&ServiceName> = head.services.values().map(|service| &service.name).collect();
     live.keys().filter(|name| !kept.contains(name)).cloned().collect()
 }
 
-/// Whether head's files ask for anything else than base's. The labels that only name versions do not count.
+/// Whether head's resolved files differ from base's. Labels that only name versions do not count.
 pub fn differs(base: &Resolved, head: &Resolved) -> bool {
     fn plain(resolved: &Resolved) -> Resolved {
         let mut plain = resolved.clone();
