@@ -49,6 +49,8 @@ pub fn request(tiers: &[Tier]) -> Request {
         deadline: harness::model::request::DEFAULT_DEADLINE,
         host_file: None,
         offline: None,
+        pr: None,
+        trigger: None,
         authoring: Authoring::default(),
     }
 }
@@ -211,6 +213,7 @@ impl EventLog {
             version: JOURNAL_VERSION,
             run: "20261121-101502-aebagbaf".parse().expect("a run id"),
             taster: "0.0.0".into(),
+            commit: None,
             request: request(tiers),
             host: Host::parse("zone = \"taster.test\"").expect("a host"),
         })

@@ -1,33 +1,33 @@
-//! Whether something grows from one run to the next.
+//! Whether a measurement grows from run to run.
 
-/// What was measured after each of several rounds, in the order of the rounds.
+/// Measurements after several rounds, in the order of the rounds.
 #[derive(Debug, Clone, Default)]
-pub struct Measured(Vec<u64>);
+pub struct Series(Vec<u64>);
 
-/// How much more than at first something may be without having grown.
+/// How much a measurement may rise without having grown.
 #[derive(Debug, Clone, Copy)]
-pub struct Slack {
-    /// In hundredths of what it was at first.
+pub struct Tolerance {
+    /// In percent of the first measurements.
     pub percent: u64,
-    /// In its own unit, which counts when it is more.
+    /// In the unit of the measurement; the larger one of both counts.
     pub flat: u64,
 }
 
-impl Measured {
-    /// One more.
+impl Series {
+    /// Adds a measurement.
     pub fn add(&mut self, value: u64) {
         self.0.push(value);
     }
 
-    /// The middle of the first third and of the last third; `None` when nothing was measured.
+    /// The medians of the first and of the last third; `None` without measurements.
     pub fn ends(&self) -> Option<(u64, u64)> {
         let third = (self.0.len() / 3).max(1);
         Some((median(self.0.get(..third)?)?, median(self.0.get(self.0.len() - third..)?)?))
     }
 
-    /// Whether it has grown by more than `slack`. What was never measured is not known not to have grown.
-    pub fn grew(&self, slack: Slack) -> bool {
-        self.ends().is_none_or(|(first, last)| last > first + (first * slack.percent / 100).max(slack.flat))
+    /// Whether it has grown by more than `tolerance`. Without measurements the answer is yes.
+    pub fn grew(&self, tolerance: Tolerance) -> bool {
+        self.ends().is_none_or(|(first, last)| last > first + (first * tolerance.percent / 100).max(tolerance.flat))
     }
 }
 
@@ -42,8 +42,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_more_in_the_end_than_at_first_has_grown_and_one_peak_has_not() {
-        let slack = Slack { percent: 10, flat: 5 };
+    fn higher_end_has_grown_and_a_single_peak_has_not() {
+        let tolerance = Tolerance { percent: 10, flat: 5 };
         for (values, grew) in [
             (&[][..], true),
             (&[100], false),
@@ -55,7 +55,7 @@ mod tests {
             (&[100, 120, 140, 160, 180, 200], true),
             (&[200, 100, 100], false),
         ] {
-            assert_eq!(Measured(values.to_vec()).grew(slack), grew, "{values:?}");
+            assert_eq!(Series(values.to_vec()).grew(tolerance), grew, "{values:?}");
         }
     }
 }

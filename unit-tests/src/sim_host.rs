@@ -246,6 +246,7 @@ impl SimHost {
     /// Never: the host file is a valid one.
     pub fn undisturbed<'a>(&self, request: Request, ports: &'a Ports, log: &'a Log, folder: &'a Folder) -> Run<'a> {
         Run {
+            commit: None,
             request,
             history: Past::default(),
             host: Host::parse("zone = \"taster.test\"").expect("a host"),

@@ -276,7 +276,7 @@ impl Swarm for SimInventory {
     }
 
     async fn observe(&self, _: &StackName) -> Result<BTreeMap<ServiceName, ServiceView>, SwarmError> {
-        Err(SwarmError::Failed { call: "look".into(), message: "a sweep does not look at services".into() })
+        Err(SwarmError::Failed { call: "observe".into(), message: "a cleanup observes no services".into() })
     }
 
     async fn wake_ups(&self, _: &StackName) -> BoxStream<'static, WakeUp> {
@@ -284,19 +284,19 @@ impl Swarm for SimInventory {
     }
 
     async fn logs(&self, _: &TaskId, _: u32) -> Result<String, SwarmError> {
-        Err(SwarmError::Failed { call: "logs".into(), message: "a sweep reads no logs".into() })
+        Err(SwarmError::Failed { call: "logs".into(), message: "a cleanup reads no logs".into() })
     }
 
     async fn health_output(&self, _: &str) -> Result<Option<String>, SwarmError> {
-        Err(SwarmError::Failed { call: "health".into(), message: "a sweep asks for no health".into() })
+        Err(SwarmError::Failed { call: "health".into(), message: "a cleanup reads no health".into() })
     }
 
     async fn mark(&self, _: &Claim, _: &BTreeMap<String, String>) -> Result<(), SwarmError> {
-        Err(SwarmError::Failed { call: "mark".into(), message: "a sweep makes nothing".into() })
+        Err(SwarmError::Failed { call: "mark".into(), message: "a cleanup makes nothing".into() })
     }
 
     async fn restart(&self, _: &Claim, _: &ServiceName) -> Result<(), SwarmError> {
-        Err(SwarmError::Failed { call: "restart".into(), message: "a sweep starts nothing".into() })
+        Err(SwarmError::Failed { call: "restart".into(), message: "a cleanup starts nothing".into() })
     }
 
     async fn remove(&self, _: &Claim, removal: &Removal) -> Result<(), SwarmError> {

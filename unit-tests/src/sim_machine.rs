@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use harness::{
     model::{
         engine::{Engine, Port, Room, ServiceAddress},
+        load::Load,
         names::EngineId,
         time::Wall,
     },

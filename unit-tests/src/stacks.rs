@@ -94,7 +94,7 @@ impl Engine {
     pub fn on_a_stack<T>(&self, act: impl FnOnce(&str) -> T) -> T {
         let stack = stack_of(&fresh_run()).to_string();
         let done = catch_unwind(AssertUnwindSafe(|| act(&stack)));
-        self.take_to_zero(&stack);
+        self.remove_stack(&stack);
         done.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
@@ -103,7 +103,7 @@ impl Engine {
     ///
     /// # Panics
     /// If something is left after a minute.
-    pub fn take_to_zero(&self, stack: &str) {
+    pub fn remove_stack(&self, stack: &str) {
         let filter = format!("label=com.docker.stack.namespace={stack}");
         // A task that is still being prepared makes its networks anew, and its node does not remove them when the container is gone.
         let listed = self.docker().args(["stack", "ps", "--quiet", "--no-trunc", stack]).output().unwrap().stdout;
@@ -186,6 +186,7 @@ pub fn started(run: &RunId, engine: &Path) -> Kind {
         version: JOURNAL_VERSION,
         run: run.clone(),
         taster: "test".into(),
+        commit: None,
         request: Request {
             recipe: "hello".parse().unwrap(),
             source: Source::Catalogue { at: None },
@@ -196,6 +197,8 @@ pub fn started(run: &RunId, engine: &Path) -> Kind {
             extent: Extent::default(),
             tests: Tests::default(),
             offline: None,
+            pr: None,
+            trigger: None,
             authoring: Authoring::default(),
         },
         host: Host {

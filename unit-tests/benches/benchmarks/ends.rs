@@ -47,7 +47,7 @@ pub(crate) fn crash_loop(bench: &Bench) {
             let (evaluation, _) = bench.settled(stack, Watch::new(Goal::Settle));
             ours.add(started.elapsed());
             let Evaluation::Failed(failures) = evaluation else { panic!("{evaluation:?}") };
-            sentence = failures[0].told();
+            sentence = failures[0].with_excerpt();
         });
     }
     assert!(sentence.contains("exited with 3") && sentence.contains("cannot open database"), "{sentence}");

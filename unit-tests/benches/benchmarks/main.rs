@@ -6,6 +6,7 @@
 
 mod baseline;
 mod calls;
+mod cleanup;
 mod ends;
 mod guardian;
 mod inventory;
@@ -14,7 +15,6 @@ mod stacks;
 mod starts;
 mod table;
 mod tests;
-mod zero;
 
 use std::process::ExitCode;
 
@@ -40,7 +40,7 @@ const BENCHMARKS: [Benchmark; 15] = [
     ),
     ("one-shot", "a one-shot, from its end to the evaluation as settled", ends::one_shot),
     ("rollback", "a rollback, from Swarm's event to our evaluation", ends::rollback),
-    ("zero", "the removal of twelve services with a stop grace of 8 s", zero::zero),
+    ("cleanup", "the removal of twelve services with a stop grace of 8 s", cleanup::cleanup),
     ("calls", "calls to the engine while a service stays in its start period", calls::calls),
     ("inventory", "all objects of a Swarm with a hundred stacks, and their changes", inventory::inventory),
     ("hello", "a whole run of `hello` on a warm sandbox", starts::hello),

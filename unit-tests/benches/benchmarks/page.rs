@@ -44,7 +44,7 @@ fn full() -> EventLog {
         let tail = line.repeat(TAIL_BYTES / line.len());
         log = log.then(Kind::EvidenceKept { step: step(), file, what, tail });
     }
-    let failed = Outcome::Failed(failure(Owner::Recipe).quoting(&line.repeat(8)));
+    let failed = Outcome::Failed(failure(Owner::Recipe).with_output(&line.repeat(8)));
     let log = log.then(Kind::StepFinished { step: step(), outcome: failed }).pass(&["undeploy", "cleanup"]);
     let many = vec!["volume foreign_data changed".to_owned(); 1000];
     log.compared(CleanupResult {

@@ -16,7 +16,7 @@ use harness::{
         unregistered::Unregistered,
     },
     author::{self, Checked, Linked, Suite, TestContext},
-    engine::steps::custom::told,
+    engine::steps::shared::test_outcome::of_function,
     model::{host::Host, outcome::Outcome, pack::TestName},
     ports::TestProgram,
     redact::Redact,
@@ -74,7 +74,7 @@ pub(crate) fn overhead(bench: &Bench) {
         let started = Instant::now();
         let ran = bench.runtime.block_on(program.run_one(&test, &head, Duration::from_secs(60))).unwrap();
         ours.add(started.elapsed());
-        assert_eq!(told(&test, &ran), Outcome::Passed);
+        assert_eq!(of_function(&test, &ran), Outcome::Passed);
     }
     row("taster, a test that does nothing (target: 10 ms)", &ours);
     baseline("bats", "bats, each of as many tests in a file", || {

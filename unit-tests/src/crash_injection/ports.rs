@@ -13,6 +13,7 @@ use harness::{
     model::{
         engine::{Engine, Port, Room, ServiceAddress, SwarmError},
         head::Head,
+        load::Load,
         names::{Commit, EngineId, ImageRef, RecipeName, ServiceName, StackName, TaskId},
         object::ObjectKind,
         pack::{CustomTest, Origin, TestName},

@@ -189,7 +189,7 @@ impl Drop for Cleanup<'_> {
                 !tasks.lines().any(|task| states.iter().any(|state| task.starts_with(state)))
             })
         });
-        engine.take_to_zero(stack);
+        engine.remove_stack(stack);
     }
 }
 

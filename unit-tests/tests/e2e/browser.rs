@@ -4,7 +4,7 @@ use std::{fs, process::Command, time::Duration};
 
 use harness::{
     author::{Checked, Suite, TestContext, ensure},
-    engine::steps::custom::told,
+    engine::steps::shared::test_outcome::of_function,
     model::{
         host::Host,
         outcome::{Gap, Outcome, Owner},
@@ -81,8 +81,10 @@ fn name(sentence: &str) -> TestName {
 fn failed_browser_test_leaves_a_screenshot_and_its_console(env: &TestEnv<'_>) {
     let scene = scene(env);
     let test = name("it looks for what is not there");
+
     let ran = scene.run(&test, Duration::from_secs(60));
-    let Outcome::Failed(failure) = told(&test, &ran) else { panic!("there is no such button: {ran:?}") };
+
+    let Outcome::Failed(failure) = of_function(&test, &ran) else { panic!("there is no such button: {ran:?}") };
     assert_eq!(failure.owner, Owner::Recipe);
     assert!(
         failure.message.contains("\"button.buy\"") && failure.message.contains("tests/e2e/browser.rs:"),
@@ -113,12 +115,15 @@ fn absent_browser_is_unverified(env: &TestEnv<'_>) {
     fs::write(&file, serde_json::to_vec(&context).unwrap()).unwrap();
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args([SCRATCH, test.as_str(), "--exact"]).env("TASTER_CONTEXT", &file);
-    assert_eq!(command.output().unwrap().status.code(), Some(101));
+
+    let output = command.output().unwrap();
+
+    assert_eq!(output.status.code(), Some(101));
     let answer: Answer = serde_json::from_slice(&fs::read(&context.answer).unwrap()).unwrap();
     let Ended::ToolAbsent { what } = &answer.ended else { panic!("{answer:?}") };
     assert!(what.starts_with("there is no Chromium, no chromedriver") && what.contains("apt-get install"), "{what}");
     let ran = Ran { exited: Exited::Code(101), answer: Some(answer), output: String::new(), attachments: Vec::new() };
-    assert!(matches!(told(&test, &ran), Outcome::Unverified(Gap::ToolAbsent { .. })));
+    assert!(matches!(of_function(&test, &ran), Outcome::Unverified(Gap::ToolAbsent { .. })));
 }
 
 fn browser_ends_with_its_test(env: &TestEnv<'_>) {

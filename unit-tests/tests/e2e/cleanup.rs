@@ -159,20 +159,24 @@ fn dead_run_is_removed_and_nothing_else_is_touched(engine: &Engine) {
     };
     let (before, unnamed) = (portrait(), anonymous(engine, stack));
     assert_eq!(unnamed.len(), 2, "each container of `app` has one");
-    let would = output_of(started(run.janitor(engine).arg("--dry-run")), 0);
-    assert!(would.contains(&format!("service {stack}_app")) && !would.contains("extra"), "{would}");
+
+    let dry_run = output_of(started(run.janitor(engine).arg("--dry-run")), 0);
     let first = run.clean_up(engine);
+
+    assert!(dry_run.contains(&format!("service {stack}_app")) && !dry_run.contains("extra"), "{dry_run}");
     assert!(first.contains("nothing left"), "{first}");
     run.assert_nothing_left(engine, &[&format!("{longer}_")]);
     let volumes = engine.ask(&["volume", "ls", "--quiet"]);
     assert!(unnamed.iter().all(|name| !volumes.contains(name)), "anonymous volumes went with their containers");
     assert_eq!(portrait(), before, "others are as they were");
     let journal = fs::read(run.folder().join("events.jsonl")).unwrap();
+
     let second = run.clean_up(engine);
+
     assert!(second.contains("1 runs looked at, 1 of them with nothing left from before"), "{second}");
     assert_eq!(fs::read(run.folder().join("events.jsonl")).unwrap(), journal, "a settled run is not written to");
-    engine.take_to_zero(&longer);
-    engine.take_to_zero(&beside);
+    engine.remove_stack(&longer);
+    engine.remove_stack(&beside);
     assert!(engine.ok(&["secret", "rm", &format!("{plain}_pw_v1")]));
     assert!(engine.ok(&["config", "rm", &format!("x{stack}_settings")]));
     assert!(engine.ok(&["volume", "rm", &format!("{plain}_data")]));
@@ -208,10 +212,12 @@ fn cleanup_of_a_killed_janitor_is_continued(engine: &Engine) {
 
 fn janitors_at_once_clean_up_each_run_once(engine: &Engine) {
     let run = Run::dead(engine);
+
     let janitors: Vec<Child> = (0..3).map(|_| started(&mut run.janitor(engine))).collect();
     let texts: Vec<String> = janitors.into_iter().map(|janitor| output_of(janitor, 0)).collect();
-    let swept = texts.iter().filter(|text| text.contains("removed in")).count();
-    assert_eq!(swept, 1, "{texts:?}");
+
+    let removals = texts.iter().filter(|text| text.contains("removed in")).count();
+    assert_eq!(removals, 1, "{texts:?}");
     run.assert_nothing_left(engine, &[]);
 }
 
@@ -220,23 +226,30 @@ fn volume_held_by_a_foreign_container_is_named_and_left(engine: &Engine) {
     let (stack, holder) = (run.stack.as_str(), format!("holder-{}", run.id.token()));
     let volume = format!("{stack}_data:/data");
     engine.ask(&["run", "--detach", "--name", &holder, "--volume", &volume, engine.image(), "sleep", "600"]);
+
     let text = output_of(started(&mut run.janitor(engine)), 4);
+
     assert!(text.contains(&format!("volume {stack}_data: used by container {holder}")), "{text}");
     assert_eq!(engine.left_of(stack, &[]), format!("volume {stack}_data\nlabelled volume {stack}_data\n"));
     assert!(engine.ok(&["container", "inspect", &holder]), "it is not ours to remove");
     assert!(engine.ok(&["config", "inspect", &format!("taster-{}", run.id)]), "the marker stays as long as there is a rest");
     assert!(engine.ok(&["container", "rm", "--force", &holder]));
+
     run.clean_up(engine);
     run.assert_nothing_left(engine, &[]);
 }
 
 fn living_run_is_left_alone(engine: &Engine) {
     let (run, journal) = Run::started(engine);
+
     let text = run.clean_up(engine);
+
     assert!(text.contains("alive"), "{text}");
     assert!(run.env_file().exists() && engine.ok(&["config", "inspect", &format!("taster-{}", run.id)]));
     drop(journal);
+
     run.clean_up(engine);
+
     run.assert_nothing_left(engine, &[]);
 }
 
@@ -256,7 +269,9 @@ fn living_child_of_a_dead_run_is_ended_first(engine: &Engine) {
     drop(journal);
     until("the child has made something", || engine.left_of(&run.stack, &[]).contains("_made3"));
     assert!(child.try_wait().unwrap().is_none(), "it lives when the janitor comes");
+
     run.clean_up(engine);
+
     assert!(child.try_wait().unwrap().is_some(), "the janitor has ended it");
     run.assert_nothing_left(engine, &[]);
 }
@@ -266,9 +281,11 @@ fn twelve_slow_services_are_not_waited_for(engine: &Engine) {
     engine.deploy("cleanup-twelve.yml", &run.stack);
     engine.running(&run.stack, 12);
     drop(journal);
+
     let started = Instant::now();
     run.clean_up(engine);
     let took = started.elapsed();
+
     run.assert_nothing_left(engine, &[]);
     // Each service alone takes eight seconds to stop when it is asked to, and Swarm asks them nearly one after another.
     assert!(took < Duration::from_secs(30), "{took:?}");

@@ -99,7 +99,7 @@ fn every_recipe_runs_as_its_files_are_resolved(engine: &Engine) {
         engine.on_a_stack(|stack| {
             let (resolved, live) = live(engine, &tree, stack);
             assert!(!live.is_empty(), "{recipe} has services");
-            assert_eq!(calibrate(&resolved, &live, Kernel::Ipvs), [], "{recipe}");
+            assert_eq!(compare_with_services(&resolved, &live, Kernel::Ipvs), [], "{recipe}");
         });
     }
 }
@@ -132,7 +132,7 @@ fn files(compose: &str) -> Tree {
 fn change_of_a_live_service_is_found(engine: &Engine) {
     engine.on_a_stack(|stack| {
         let (resolved, live) = live(engine, &files(COMPOSE), stack);
-        assert_eq!(calibrate(&resolved, &live, Kernel::Ipvs), []);
+        assert_eq!(compare_with_services(&resolved, &live, Kernel::Ipvs), []);
         for (from, to, field) in [
             ("replicas: 0", "replicas: 3", "mode"),
             ("interval: 7s", "interval: 8s", "health"),
@@ -149,7 +149,7 @@ fn change_of_a_live_service_is_found(engine: &Engine) {
             assert_ne!(changed, COMPOSE, "{from}");
             let tree = files(&changed);
             let ours = resolve(&tree, &sample(&tree, stack), &stack.parse().unwrap()).unwrap();
-            let found = calibrate(&ours, &live, Kernel::Ipvs);
+            let found = compare_with_services(&ours, &live, Kernel::Ipvs);
             assert!(!found.is_empty() && found.iter().all(|difference| difference.field == field), "{to}: {found:?}");
         }
     });

@@ -17,7 +17,7 @@ use harness::{
         program::{PackProgram, Setup},
     },
     author::{self, Checked, Lifecycle, Linked, Suite, TestContext, Wiring, ensure},
-    engine::steps::custom::told,
+    engine::steps::shared::test_outcome::of_function,
     model::{
         head::Head,
         host::Host,
@@ -54,7 +54,9 @@ pub(crate) const SCRATCH: &str = "__scratch-pack";
 /// The tests that need no engine.
 pub(crate) fn local() -> Vec<Trial> {
     trials::local(&e2e_tests![
-        function_ends_with_its_outcome_and_leaves_no_process,
+        function_ends_with_its_outcome,
+        function_leaves_its_output_and_notes,
+        abandoned_function_leaves_no_process,
         wiring_comes_back_as_data_and_its_secrets_are_hidden,
         program_that_does_not_list_says_why,
         function_without_its_context_names_what_it_lacks,
@@ -248,12 +250,12 @@ impl Scene {
     }
 
     pub(crate) fn passes(&self, test: &TestName) {
-        let outcome = told(test, &self.run(test, Duration::from_secs(60)));
+        let outcome = of_function(test, &self.run(test, Duration::from_secs(60)));
         assert_eq!(outcome, Outcome::Passed, "{test}");
     }
 }
 
-fn function_ends_with_its_outcome_and_leaves_no_process() {
+fn function_ends_with_its_outcome() {
     let scene = Scene::scratch();
     let listed = block_on(scene.program.list(Duration::from_secs(60))).unwrap();
     assert_eq!(listed.len(), 16, "{listed:?}");
@@ -280,7 +282,7 @@ fn function_ends_with_its_outcome_and_leaves_no_process() {
         let name = TestName::of_test("ends", name);
         assert!(listed.contains(&name), "{name}");
         let ran = scene.run(&name, budget);
-        match (told(&name, &ran), owner) {
+        match (of_function(&name, &ran), owner) {
             (Outcome::Failed(failure), Some(owner)) => {
                 assert_eq!(failure.owner, owner, "{}", failure.with_excerpt());
                 assert!(failure.message.contains(words), "{}", failure.with_excerpt());
@@ -289,21 +291,31 @@ fn function_ends_with_its_outcome_and_leaves_no_process() {
             (outcome, _) => panic!("{name}: {outcome:?}\n{}", ran.output),
         }
     }
-    let ran = scene.run(&TestName::of_test("ends", "it passes"), long);
+    let children = scene.children.0.lock().unwrap();
+    assert!(children.len() >= rows.len() && children.values().all(|ended| *ended), "{children:?}");
+}
+
+fn function_leaves_its_output_and_notes() {
+    let scene = Scene::scratch();
+    let budget = Duration::from_secs(60);
+
+    let ran = scene.run(&TestName::of_test("ends", "it passes"), budget);
+    let unknown = scene.run(&TestName::of_test("ends", "no such"), budget);
+
     assert!(ran.output.contains("a word of its own"), "{}", ran.output);
     assert_eq!(ran.answer.map(|answer| answer.notes), Some(vec!["noted".to_owned()]));
-    assert_eq!(scene.run(&TestName::of_test("ends", "no such"), long).answer, None, "nothing ran, nothing is said");
+    assert_eq!(unknown.answer, None, "an unknown function has no answer");
+}
 
-    {
-        let children = scene.children.0.lock().unwrap();
-        assert!(children.len() >= rows.len() && children.values().all(|ended| *ended), "{children:?}");
-    }
-    // A step that is given up half-way gives up its test with it.
+fn abandoned_function_leaves_no_process() {
+    let scene = Scene::scratch();
     let name = TestName::of_test("ends", "it litters and blocks");
+
     block_on(async {
-        let running = scene.program.run_one(&name, &scene.head, long);
+        let running = scene.program.run_one(&name, &scene.head, Duration::from_secs(60));
         assert!(tokio::time::timeout(Duration::from_secs(1), running).await.is_err());
     });
+
     let run = scene.folder.run().to_string();
     until("no process of the run lives", || !lives(&run));
 }
@@ -317,8 +329,10 @@ pub(crate) fn lives(run: &str) -> bool {
 fn wiring_comes_back_as_data_and_its_secrets_are_hidden() {
     let scene = Scene::scratch();
     let hook = TestName::reported(TestName::INSTALL);
+
     let ran = scene.run(&hook, Duration::from_secs(60));
-    assert_eq!(told(&hook, &ran), Outcome::Passed);
+
+    assert_eq!(of_function(&hook, &ran), Outcome::Passed);
     let wired = ran.answer.and_then(|answer| answer.configuration).unwrap();
     assert_eq!(wired.env, [("URL".to_owned(), format!("https://{}/", scene.head.domain))]);
     assert_eq!(wired.files, BTreeMap::from([("extra.conf".to_owned(), "x\n".to_owned())]));
@@ -373,14 +387,14 @@ fn pack_of_hello_seeds_checks_and_corrupts_a_post(engine: &Engine) {
         let hello = Scene::of(program, &run, host.clone(), head.clone());
         // Requests are made again while the ingress does not reach the app, so nothing has to be waited for here but its route.
         let health = TestName::of_test("posts", "the health page answers");
-        until("the app answers", || told(&health, &hello.run(&health, Duration::from_secs(40))) == Outcome::Passed);
+        until("the app answers", || of_function(&health, &hello.run(&health, Duration::from_secs(40))) == Outcome::Passed);
         let canary = |act| TestName::of_canary("a post", act);
         let early = hello.run(&canary(CanaryAct::Check), Duration::from_secs(40));
-        let Outcome::Failed(failure) = told(&canary(CanaryAct::Check), &early) else { panic!("nothing was seeded") };
+        let Outcome::Failed(failure) = of_function(&canary(CanaryAct::Check), &early) else { panic!("nothing was seeded") };
         assert!(failure.message.contains("nothing is remembered as \"post\""), "{}", failure.message);
         CanaryAct::ALL.into_iter().for_each(|act| hello.passes(&canary(act)));
         let corrupted = hello.run(&canary(CanaryAct::Check), Duration::from_secs(40));
-        let Outcome::Failed(failure) = told(&canary(CanaryAct::Check), &corrupted) else { panic!("it was corrupted") };
+        let Outcome::Failed(failure) = of_function(&canary(CanaryAct::Check), &corrupted) else { panic!("it was corrupted") };
         assert_eq!((failure.owner, corrupted.exited), (Owner::Recipe, Exited::Code(101)), "{}", failure.with_excerpt());
         assert!(failure.message.contains("answered 404, not 200") && failure.message.contains("recipes/hello/lifecycle.rs:"));
 

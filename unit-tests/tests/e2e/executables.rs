@@ -9,7 +9,7 @@ use harness::{
         program::Setup,
         unregistered::Unregistered,
     },
-    engine::steps::executable::told,
+    engine::steps::shared::test_outcome::of_executable,
     model::{
         host::Host,
         outcome::{Outcome, Owner},
@@ -105,7 +105,7 @@ fn executable_ends_with_its_outcome_and_leaves_no_process() {
         ("hangs", Duration::from_secs(2), Some(Owner::Test), "hangs: it did not end within 2.0 s"),
     ] {
         let ran = perform(name, budget);
-        match (told(&tests[name].name, &ran), owner) {
+        match (of_executable(&tests[name].name, &ran), owner) {
             (Outcome::Failed(failure), Some(owner)) => {
                 assert_eq!(failure.owner, owner, "{}", failure.with_excerpt());
                 assert!(failure.message.starts_with(words), "{}", failure.with_excerpt());
@@ -114,7 +114,9 @@ fn executable_ends_with_its_outcome_and_leaves_no_process() {
             (outcome, _) => panic!("{name}: {outcome:?}\n{}", ran.output),
         }
     }
+
     let output = perform("asks", long).output;
+
     let domain = format!("\"domain\":\"{}\"", head.domain);
     assert_eq!(output.matches(&domain).count(), 2, "the file and standard input tell of the app: {output}");
     let mut lines = output.lines();

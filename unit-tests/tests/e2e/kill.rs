@@ -90,7 +90,7 @@ fn run_killed_at_any_moment_is_cleaned_up_by_its_guardian(env: &TestEnv<'_>) {
     assert!(measured.is_none() || late.is_empty(), "later than {CLEANUP_LIMIT:?}: {late:?}");
     until("no anonymous volume is left", || engine.nameless().is_subset(&nameless));
     assert_eq!(portrait(), before, "the foreign stack is unchanged");
-    engine.take_to_zero(&foreign);
+    engine.remove_stack(&foreign);
 }
 
 /// A folder with the recipe, whose app also has a volume without a name.

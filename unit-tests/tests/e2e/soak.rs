@@ -12,7 +12,7 @@ use std::{
 use libtest_mimic::Trial;
 use unit_tests::{
     engine::{Engine, until},
-    leak_trend::{Measured, Slack},
+    leak_trend::{Series, Tolerance},
     sandbox_fixture::SandboxFixture,
     test_env::TestEnv,
     test_run::Outcome::Green,
@@ -48,7 +48,7 @@ pub(crate) fn tests(fixture: Option<&SandboxFixture>) -> Vec<Trial> {
 }
 
 /// Measurements by their subject, each with its unit and how much it may grow.
-type Measurements = BTreeMap<String, (&'static str, Slack, Measured)>;
+type Measurements = BTreeMap<String, (&'static str, Tolerance, Series)>;
 
 fn many_runs_leave_nothing_and_no_process_grows(env: &TestEnv<'_>) {
     let runs: usize = std::env::var(RUNS).ok().and_then(|runs| runs.parse().ok()).unwrap_or(30);
@@ -57,19 +57,21 @@ fn many_runs_leave_nothing_and_no_process_grows(env: &TestEnv<'_>) {
     run_both(env);
     let before = objects(engine);
     let mut measurements = Measurements::new();
+
     for _ in 0..runs.div_ceil(RECIPES.len()) {
         for (recipe, disk) in run_both(env) {
-            add(&mut measurements, format!("disk of a run of {recipe}"), "kB", Slack { percent: 10, flat: 16 }, disk);
+            add(&mut measurements, format!("disk of a run of {recipe}"), "kB", Tolerance { percent: 10, flat: 16 }, disk);
         }
         for (name, has) in PROCESSES {
             let pid = process(has).unwrap_or_else(|| panic!("{name} runs"));
-            add(&mut measurements, format!("memory of {name}"), "kB", Slack { percent: 10, flat: 24 * 1024 }, memory(pid));
+            add(&mut measurements, format!("memory of {name}"), "kB", Tolerance { percent: 10, flat: 24 * 1024 }, memory(pid));
             let open = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count() as u64;
-            add(&mut measurements, format!("descriptors of {name}"), "", Slack { percent: 0, flat: 8 }, open);
+            add(&mut measurements, format!("descriptors of {name}"), "", Tolerance { percent: 0, flat: 8 }, open);
         }
     }
-    for (what, (unit, _, measured)) in &measurements {
-        let (first, last) = measured.ends().unwrap_or_default();
+
+    for (what, (unit, _, series)) in &measurements {
+        let (first, last) = series.ends().unwrap_or_default();
         print_notice(&format!("{what:<34} {first:>9} {last:>9} {unit}"));
     }
     for (kind, names) in objects(engine) {
@@ -81,12 +83,12 @@ fn many_runs_leave_nothing_and_no_process_grows(env: &TestEnv<'_>) {
     };
     until("there are no more objects than before", || more().is_empty());
     let grew: Vec<&String> =
-        measurements.iter().filter(|(_, (_, slack, measurements))| measurements.grew(*slack)).map(|(what, _)| what).collect();
+        measurements.iter().filter(|(_, (_, tolerance, series))| series.grew(*tolerance)).map(|(what, _)| what).collect();
     assert!(grew.is_empty(), "these grew: {grew:?}");
 }
 
-fn add(measurements: &mut Measurements, what: String, unit: &'static str, slack: Slack, value: u64) {
-    measurements.entry(what).or_insert_with(|| (unit, slack, Measured::default())).2.add(value);
+fn add(measurements: &mut Measurements, what: String, unit: &'static str, tolerance: Tolerance, value: u64) {
+    measurements.entry(what).or_insert_with(|| (unit, tolerance, Series::default())).2.add(value);
 }
 
 /// Performs two runs at the same time. Returns the kB that each left in the state folder.

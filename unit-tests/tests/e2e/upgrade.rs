@@ -85,7 +85,8 @@ fn upgrade_failed<'a>(run: FinishedRun<'a>, cause: &str) -> FinishedRun<'a> {
 }
 
 /// The message of the health check of these recipes' heads.
-const HEALTH: &str = "its health check had failed; the check itself said: GET http://127.0.0.1/health: 500 Internal Server Error";
+const HEALTH: &str =
+    "its health check had failed; the check itself printed: GET http://127.0.0.1/health: 500 Internal Server Error";
 
 /// Expects that the failure speaks of the task that has ended, which is one of two.
 fn names_the_failed_task(run: FinishedRun<'_>) -> FinishedRun<'_> {

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use harness::{
     adapters::{children::Processes, clock::SystemClock, files::Disk, swarm::DockerSwarm},
-    engine::steps::cleanup::{Outside, Pace, cleanup_until_empty},
+    engine::steps::shared::cleanup::{CleanupPorts, Pace, cleanup_until_empty},
     journal::Journal,
     pure::host::claim::Claimed,
 };
@@ -17,22 +17,22 @@ use crate::{
 
 const TIMES: usize = 2;
 
-pub(crate) fn zero(bench: &Bench) {
+pub(crate) fn cleanup(bench: &Bench) {
     let engine = &bench.fixture.engine;
     let (mut ours, mut plain) = (Spread::default(), Spread::default());
     for _ in 0..TIMES {
         engine.on_a_stack(|stack| {
             engine.deploy("cleanup-twelve.yml", stack);
             engine.running(stack, 12);
-            ours.add(bench.swept(stack));
+            ours.add(bench.time_of_cleanup(stack));
             assert_eq!(engine.left_of(stack, &[]), "");
         });
         engine.on_a_stack(|stack| {
             engine.deploy("cleanup-twelve.yml", stack);
             engine.running(stack, 12);
             let started = Instant::now();
-            // It fails when the network is still in use by a task, so it is said again until nothing is left.
-            until("plain removal has come to zero", || {
+            // It fails while a task uses the network, so it is repeated until nothing is left.
+            until("plain removal has left nothing", || {
                 engine.ok(&["stack", "rm", stack]);
                 engine.left_of(stack, &[]).is_empty()
             });
@@ -44,8 +44,8 @@ pub(crate) fn zero(bench: &Bench) {
 }
 
 impl Bench {
-    /// Sweeps a stack as a run does, and says how long that took.
-    fn swept(&self, stack: &str) -> std::time::Duration {
+    /// Cleans a stack up as a run does, and returns how long that took.
+    fn time_of_cleanup(&self, stack: &str) -> std::time::Duration {
         let engine = &self.fixture.engine;
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(SystemClock::start());
@@ -55,10 +55,10 @@ impl Bench {
         journal.append(unit_tests::stacks::started(&run, engine.socket())).unwrap();
         let (claim, _) = journal.claim(Claimed::Stack { name: stack.parse().unwrap() }, &swarm_id).unwrap();
         let swarm = DockerSwarm::at(engine.socket()).unwrap();
-        let outside = Outside { swarm: &swarm, files: &Disk, data: &swarm, children: &Processes, clock: &*clock };
+        let outside = CleanupPorts { swarm: &swarm, files: &Disk, data: &swarm, children: &Processes, clock: &*clock };
         let started = Instant::now();
-        let swept = self.runtime.block_on(async { cleanup_until_empty(outside, &[claim], &[], Pace::default()).await }).unwrap();
-        assert!(swept.clean(), "{:?}", swept.leaked);
+        let result = self.runtime.block_on(async { cleanup_until_empty(outside, &[claim], &[], Pace::default()).await }).unwrap();
+        assert!(result.clean(), "{:?}", result.leaked);
         started.elapsed()
     }
 }
