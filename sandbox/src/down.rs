@@ -43,11 +43,11 @@ pub async fn down(home: &Home, on_progress: &mut dyn FnMut(Progress)) -> Result<
         progress.report("stopped the Docker engine");
     }
     remove_files(home)?;
-    progress.report("removed the sandbox's folder but for its downloads");
+    progress.report("removed the sandbox's folder except its downloads");
     Ok(())
 }
 
-/// Removes the sandbox's objects from the engine. What is in use or not the sandbox's stays.
+/// Removes the sandbox's objects from the engine. Objects in use and those of others stay.
 async fn remove_objects(
     docker: &Docker,
     home: &Home,
