@@ -6,6 +6,7 @@ pub mod git;
 pub mod head;
 pub mod host;
 pub mod ignore;
+pub mod load;
 pub mod names;
 pub mod object;
 pub mod outcome;

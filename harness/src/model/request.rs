@@ -37,6 +37,12 @@ pub struct Request {
     /// Options for authors of tests.
     #[serde(default)]
     pub authoring: Authoring,
+    /// The number of the pull request that the run is about, when it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pr: Option<String>,
+    /// The event that started the run, in words, when it was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<String>,
     /// The folder of cached recipes; present when the run must not fetch the recipe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offline: Option<PathBuf>,

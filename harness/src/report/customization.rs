@@ -1,4 +1,4 @@
-//! What a recipe's pack changes about a run: the settings that are not as usual, its tests, its hooks. Pure.
+//! What a recipe's pack changes about a run: settings that are not the default, tests, hooks.
 
 use serde_json::{Value, json};
 
@@ -7,15 +7,15 @@ use crate::{
     redact::{HIDDEN, env::sounds_secret},
 };
 
-/// The most characters of a value that are told.
-const TOLD: usize = 60;
+/// The most characters of a value that are shown.
+const SHOWN: usize = 60;
 /// The keys that hold variables of the app.
 const VARIABLES: [&str; 2] = ["env", "upgrade_env"];
 
-/// All of it as `results.json` has it. The values of variables that sound secret are hidden, whatever they are.
+/// The changes as `results.json` has them. The values of variables with a secret's name are hidden.
 pub fn document(pack: &Pack) -> Value {
     json!({
-        "settings": unusual(&pack.settings),
+        "settings": changed(&pack.settings),
         "tests": pack.tests,
         "hooks": pack.hooks,
         "overlay": pack.overlay.is_some(),
@@ -23,18 +23,18 @@ pub fn document(pack: &Pack) -> Value {
     })
 }
 
-/// The same for people: at most three topics with a line each, and none without a pack.
-pub fn told(pack: &Pack) -> Vec<(&'static str, String)> {
+/// The changes for people: at most three topics with a line each, none without a pack.
+pub fn topics(pack: &Pack) -> Vec<(&'static str, String)> {
     let topics = [("settings", settings(&pack.settings)), ("tests", tests(pack)), ("hooks", hooks(pack))];
-    topics.into_iter().filter(|(_, told)| !told.is_empty()).collect()
+    topics.into_iter().filter(|(_, text)| !text.is_empty()).collect()
 }
 
-/// The settings that are not as usual.
-fn unusual(settings: &Settings) -> Value {
+/// The settings that are not the default.
+fn changed(settings: &Settings) -> Value {
     let whole = |settings: &Settings| serde_json::to_value(settings).unwrap_or_default();
-    let (mut settings, usual) = (whole(settings), whole(&Settings::default()));
+    let (mut settings, default) = (whole(settings), whole(&Settings::default()));
     if let Some(keys) = settings.as_object_mut() {
-        keys.retain(|key, value| usual.get(key) != Some(value));
+        keys.retain(|key, value| default.get(key) != Some(value));
     }
     for variables in VARIABLES {
         let variables = settings.get_mut(variables).and_then(Value::as_object_mut);
@@ -46,7 +46,7 @@ fn unusual(settings: &Settings) -> Value {
 }
 
 fn settings(settings: &Settings) -> String {
-    let Value::Object(keys) = unusual(settings) else { return String::new() };
+    let Value::Object(keys) = changed(settings) else { return String::new() };
     let each = keys.into_iter().flat_map(|(key, value)| match value {
         Value::Object(fields) if key != "repair" => {
             fields.into_iter().map(|(name, value)| format!("{key}.{name} = {}", short(&value))).collect()
@@ -58,7 +58,7 @@ fn settings(settings: &Settings) -> String {
     each.collect::<Vec<_>>().join(", ")
 }
 
-/// Databases by what they are, and all else that is a table by its number.
+/// A list of tables: databases by their service and kind, others by their number.
 fn listed(key: &str, items: &[Value]) -> String {
     let word = |item: &Value, key: &str| item.get(key).and_then(Value::as_str).map(str::to_owned);
     let named = items.iter().map(|item| Some(format!("{} ({})", word(item, "service")?, word(item, "kind")?)));
@@ -71,8 +71,8 @@ fn listed(key: &str, items: &[Value]) -> String {
 fn short(value: &Value) -> String {
     let text = value.to_string();
     match text.chars().count() {
-        ..=TOLD => text,
-        _ => text.chars().take(TOLD).chain(['…']).collect(),
+        ..=SHOWN => text,
+        _ => text.chars().take(SHOWN).chain(['…']).collect(),
     }
 }
 
@@ -91,7 +91,7 @@ fn hooks(pack: &Pack) -> String {
     let several = |what: &str, names: Vec<String>| (!names.is_empty()).then(|| format!("{what} {}", names.join(" and ")));
     let has = |there: bool, what: &str| there.then(|| what.to_owned());
     let each = [
-        has(hooks.install, "wires the app before its first deploy"),
+        has(hooks.configure, "configures the app before its first deploy"),
         has(hooks.ready, "says when the app is ready"),
         several("canary", canaries),
         several("check", checks),
@@ -113,8 +113,8 @@ mod tests {
     }
 
     #[test]
-    fn settings_are_told_by_their_keys_and_values_where_they_are_not_as_usual() {
-        for (settings, said) in [
+    fn settings_that_are_not_the_default_are_shown_with_their_values() {
+        for (settings, expected) in [
             ("", None),
             ("health_path = \"/\"\n", None),
             ("health_path = \"/up\"\nhealth_status = [200]\n", Some("health_path = \"/up\", health_status = [200]")),
@@ -125,17 +125,17 @@ mod tests {
             ("[repair]\nversion = \"1.0.0+1\"\ncompose = \"services: {}\"\n", Some("repair of \"1.0.0+1\"")),
             ("[rungs]\nlint = \"required\"\n", Some("rungs.lint = \"required\"")),
         ] {
-            let told = told(&with(settings));
+            let topics = topics(&with(settings));
             assert_eq!(
-                told.first().map(|(topic, told)| (*topic, told.as_str())),
-                said.map(|said| ("settings", said)),
+                topics.first().map(|(topic, text)| (*topic, text.as_str())),
+                expected.map(|text| ("settings", text)),
                 "{settings}"
             );
         }
     }
 
     #[test]
-    fn values_of_variables_that_sound_secret_are_told_nowhere() {
+    fn values_of_variables_that_sound_secret_are_hidden() {
         for (name, hidden) in [
             ("ADMIN_PASSWORD", true),
             ("SMTP_PASS", true),
@@ -149,13 +149,13 @@ mod tests {
             ("SECRET_TOKEN_VERSION", false),
             ("MAIL_FROM", false),
         ] {
-            // Also what is too short, or too much of a word, to be looked for in every text.
+            // Also values that are too short, or too common, for the filter of all texts.
             for value in ["v1", "letmein", "correct horse battery staple"] {
                 for table in VARIABLES {
                     let pack = with(&format!("[{table}]\n{name} = \"{value}\"\n"));
-                    let (text, document) = (format!("{:?}", told(&pack)), document(&pack).to_string());
+                    let (text, document) = (format!("{:?}", topics(&pack)), document(&pack).to_string());
                     assert_eq!((text.contains(value), document.contains(value)), (!hidden, !hidden), "{name}: {text} {document}");
-                    assert!(text.contains(name) && document.contains(name), "the name is told");
+                    assert!(text.contains(name) && document.contains(name), "the name is shown");
                 }
             }
         }
@@ -177,12 +177,12 @@ mod tests {
             checks: vec![(Tier::Upgrade, TestName::of_check(Tier::Upgrade, "the queue is empty"))],
         };
         let pack = Pack { tests, hooks, overlay: Some("services: {}".into()), ..Pack::default() };
-        let hooks = "wires the app before its first deploy, canary \"a post\", check \"the queue is empty\" after upgrade, \
+        let hooks = "configures the app before its first deploy, canary \"a post\", check \"the queue is empty\" after upgrade, \
                      overlay compose.ci.yml";
         assert_eq!(
-            told(&pack),
+            topics(&pack),
             [("tests", "1 health, 2 distinctive, 1 of these executables".to_owned()), ("hooks", hooks.to_owned())]
         );
-        assert!(told(&Pack::default()).is_empty());
+        assert!(topics(&Pack::default()).is_empty());
     }
 }

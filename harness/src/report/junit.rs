@@ -1,61 +1,59 @@
-//! `junit.xml`: the recipe's fault is a failure, anybody else's an error, and what was not verified is an error too.
+//! `junit.xml`: a failure of the recipe is a failure, any other failure is an error, and so is what was not verified.
 //!
-//! A run whose verdict is not green has at least one case that failed, whatever became of its plan, and so has one that left
-//! something behind: who reads only this file is never told that all is well when it is not.
+//! A run whose verdict is not green has at least one case that failed, and so has a run that left something behind: a reader of this file
+//! alone never takes such a run for a good one.
 
 use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestRerun, TestSuite};
 
 use super::{
-    results::{Attempt, ResultsV1, Stage, Status},
-    terminal::summary,
+    results::{Attempt, Results, Stage, Status, StepResult},
+    summary::summary,
     verdict_line,
 };
 use crate::{
-    model::outcome::{Failure, Gap, Outcome, Owner, Subject, Tier},
-    pure::run::{plan::Step, state::RunState, verdict::Reason},
+    model::{
+        outcome::{Failure, Gap, Outcome, Owner, SkipReason, Tier},
+        rung::Rung,
+    },
+    pure::run::{plan::step_ids, state::RunState, verdict::Reason},
 };
 
-/// The report of a run: one suite with a case for each step of a tier and each of its checks, one for each tier that was skipped,
-/// one for what ended the run early, and one for what the run left behind.
+/// The report of a run: one suite with a case for each step of a tier and each of its checks, one for lint, one for each tier that was
+/// skipped, one for what ended the run early, and one for what the run left behind.
 pub fn junit(state: &RunState) -> Report {
-    let results = ResultsV1::from(state);
+    let results = Results::from(state);
     let mut suite = TestSuite::new(results.recipe.clone());
     suite.set_time(Duration::from_millis(results.duration_ms));
     suite.add_properties(properties(state, &results));
-    let lint = |stage: &Stage| stage.name == lint_step(state);
     for stage in &results.stages {
-        match stage.tier {
-            Some(tier) => {
-                suite.add_test_case(step(stage, tier.name(), results.requested.contains(&tier)));
-                suite.add_test_cases(checks(state, stage, tier));
-            }
-            None if lint(stage) => {
-                suite.add_test_case(step(stage, "lint", true));
-            }
-            None => {}
+        for result in stage.steps.iter().filter(|step| counts(stage, step)) {
+            suite.add_test_case(step(stage, result, &results));
+            suite.add_test_cases(checks(state, stage, result));
         }
     }
     suite.add_test_cases(skipped(state, &results));
-    let untold: Vec<&Reason> = results.verdict.reasons.iter().filter(|reason| !is_told(reason, &results, lint)).collect();
-    suite.add_test_cases(untold.into_iter().map(reason));
-    suite.add_test_case(traces(&results));
+    let without_case = results.verdict.reasons.iter().filter(|reason| !has_case(reason, &results));
+    suite.add_test_cases(without_case.map(reason));
+    suite.add_test_case(cleanup(&results));
     let mut report = Report::new(format!("taster {}", results.run_id));
     report.set_time(Duration::from_millis(results.duration_ms));
     report.add_test_suite(suite);
     report
 }
 
-fn properties(state: &RunState, results: &ResultsV1) -> Vec<Property> {
+fn properties(state: &RunState, results: &Results) -> Vec<Property> {
     let level = results.level.to_string();
     let verdict = results.verdict.to_string();
     let line = verdict_line(state);
     let started = results.started.map(|started| started.to_string());
-    let told = [
+    let properties = [
         ("recipe", Some(results.recipe.as_str())),
         ("version", results.version.as_deref()),
         ("commit", results.commit.as_deref()),
+        ("pr", results.pr.as_deref()),
+        ("trigger", results.trigger.as_deref()),
         ("run", Some(results.run_id.as_str())),
         ("started", started.as_deref()),
         ("verdict", Some(verdict.as_str())),
@@ -64,26 +62,29 @@ fn properties(state: &RunState, results: &ResultsV1) -> Vec<Property> {
         ("owner", results.owner.map(Owner::name)),
         ("repeat", Some(results.repeat.as_str())),
     ];
-    told.into_iter().filter_map(|(name, value)| value.map(|value| Property::new(name, value))).collect()
+    properties.into_iter().filter_map(|(name, value)| value.map(|value| Property::new(name, value))).collect()
 }
 
-/// The name of the step that lints head; empty when the plan has none.
-fn lint_step(state: &RunState) -> &str {
-    let head = Step::Lint { subject: Subject::Head };
-    let steps = state.plan.iter().flat_map(|plan| &plan.steps);
-    steps.into_iter().find(|planned| planned.step == head).map_or("", |planned| planned.id.0.as_str())
+fn is_lint(stage: &Stage) -> bool {
+    stage.name == Rung::Lint.name()
 }
 
-fn step(stage: &Stage, class: &str, asked: bool) -> TestCase {
-    let told = match (&stage.outcome, stage.status) {
+/// Whether a step is a case of its own. Lint of base only says what head introduced.
+fn counts(stage: &Stage, step: &StepResult) -> bool {
+    !is_lint(stage) || step.name == step_ids::LINT
+}
+
+fn step(stage: &Stage, step: &StepResult, results: &Results) -> TestCase {
+    let asked = is_lint(stage) || results.requested.iter().any(|tier| tier.name() == stage.name);
+    let status = match (&step.outcome, step.status) {
         (Some(outcome), _) => ended(outcome),
-        (None, Status::Unver) if !asked => skip(&stage.summary),
-        (None, Status::Pass | Status::Fail | Status::Skip | Status::Unver) => not_verified(&stage.summary),
+        (None, Status::Unver) if !asked => skip(&step.summary),
+        (None, Status::Pass | Status::Fail | Status::Skip | Status::Unver) => not_verified(&step.summary),
     };
-    let mut case = TestCase::new(stage.name.clone(), told);
-    case.set_classname(class).set_time(Duration::from_millis(stage.duration_ms));
-    case.status.add_reruns(stage.attempts.iter().map(rerun));
-    if let Some(Outcome::Failed(failure)) = &stage.outcome {
+    let mut case = TestCase::new(step.name.clone(), status);
+    case.set_classname(stage.name.as_str()).set_time(Duration::from_millis(step.duration_ms));
+    case.status.add_reruns(step.attempts.iter().map(rerun));
+    if let Some(Outcome::Failed(failure)) = &step.outcome {
         let evidence = if failure.evidence.is_empty() { String::new() } else { format!("\nsee {}", failure.evidence) };
         let text = format!("{}{evidence}", failure.excerpt.join("\n"));
         if !text.is_empty() {
@@ -93,7 +94,7 @@ fn step(stage: &Stage, class: &str, asked: bool) -> TestCase {
     case
 }
 
-/// An attempt before the last one, as surefire has it: a flaky failure of a case that passed, a failure of another run else.
+/// An attempt before the last one, as surefire writes it: a flaky failure of a case that passed, else a failure of a rerun.
 fn rerun(attempt: &Attempt) -> TestRerun {
     let mut rerun = TestRerun::new(kind(attempt.failure.owner));
     rerun.set_message(attempt.summary.as_str()).set_type(attempt.failure.owner.name());
@@ -104,107 +105,100 @@ fn rerun(attempt: &Attempt) -> TestRerun {
     rerun
 }
 
-fn checks<'a>(state: &'a RunState, stage: &'a Stage, tier: Tier) -> impl Iterator<Item = TestCase> + 'a {
-    // A step that is one check is one case.
-    state.checks.iter().filter(|check| check.step.0 == stage.name && check.check != stage.name).map(move |check| {
+/// The checks of a step of a tier. A step that is one check is one case.
+fn checks<'a>(state: &'a RunState, stage: &'a Stage, step: &'a StepResult) -> impl Iterator<Item = TestCase> + 'a {
+    let of_step = state.checks.iter().filter(|check| check.step.0 == step.name && check.check != step.name);
+    of_step.filter(|_| !is_lint(stage)).map(|check| {
         let mut case = TestCase::new(check.check.clone(), ended(&check.outcome));
-        case.set_classname(tier.name());
+        case.set_classname(stage.name.as_str());
         case
     })
 }
 
-/// A case for each tier without steps that was not to run.
-fn skipped(state: &RunState, results: &ResultsV1) -> Vec<TestCase> {
-    let skips = state.plan.iter().flat_map(|plan| &plan.skips);
-    let untouched = skips.filter(|(tier, _)| results.stages.iter().all(|stage| stage.tier != Some(**tier)));
-    untouched
-        .map(|(tier, reason)| {
-            let mut case = TestCase::new(tier.name(), skip(&summary(&Outcome::Skipped(reason.clone()))));
-            case.set_classname(tier.name());
-            case
-        })
-        .collect()
+/// A case for each tier that was skipped and has no step.
+fn skipped(state: &RunState, results: &Results) -> Vec<TestCase> {
+    let has_step = |tier: &Tier| results.stages.iter().any(|stage| stage.name == tier.name() && !stage.steps.is_empty());
+    let skips = state.plan.iter().flat_map(|plan| &plan.skips).filter(|(tier, _)| !has_step(tier));
+    let case = |(tier, reason): (&Tier, &SkipReason)| {
+        let mut case = TestCase::new(tier.name(), skip(&summary(&Outcome::Skipped(reason.clone()))));
+        case.set_classname(tier.name());
+        case
+    };
+    skips.map(case).collect()
 }
 
-/// Whether a case of a step tells of the reason already.
-fn is_told(reason: &Reason, results: &ResultsV1, lint: impl Fn(&Stage) -> bool) -> bool {
-    let told = |stage: &Stage| {
-        let its = match reason.tier {
-            Some(tier) => stage.tier == Some(tier),
-            None => lint(stage) && reason.sentence.ends_with(&stage.summary),
-        };
-        its && matches!(stage.status, Status::Fail | Status::Unver)
-    };
-    results.stages.iter().any(told)
+/// Whether a failing case of a step stands for the reason already.
+fn has_case(reason: &Reason, results: &Results) -> bool {
+    let steps = results.stages.iter().flat_map(|stage| stage.steps.iter().map(move |step| (stage, step)));
+    steps.filter(|(_, step)| matches!(step.status, Status::Fail | Status::Unver)).any(|(stage, step)| match reason.tier {
+        Some(tier) => stage.name == tier.name(),
+        None => is_lint(stage) && counts(stage, step) && reason.sentence.ends_with(&step.summary),
+    })
 }
 
 fn reason(reason: &Reason) -> TestCase {
-    let mut told = TestCaseStatus::non_success(reason.owner.map_or(NonSuccessKind::Error, kind));
-    told.set_message(reason.sentence.as_str());
-    told.set_type(reason.owner.map_or("unverified", Owner::name));
+    let mut status = TestCaseStatus::non_success(reason.owner.map_or(NonSuccessKind::Error, kind));
+    status.set_message(reason.sentence.as_str());
+    status.set_type(reason.owner.map_or("unverified", Owner::name));
     if !reason.excerpt.is_empty() {
-        told.set_description(reason.excerpt.join("\n"));
+        status.set_description(reason.excerpt.join("\n"));
     }
     let class = reason.tier.map_or("run", Tier::name);
-    let mut case = TestCase::new(class, told);
+    let mut case = TestCase::new(class, status);
     case.set_classname(class);
     case
 }
 
-/// The case of what the run left and changed.
-fn traces(results: &ResultsV1) -> TestCase {
-    let told = match &results.cleanup_result {
-        Some(cleanup_result) if cleanup_result.clean() && (results.claimed.is_empty() || results.kept.is_some()) => {
-            TestCaseStatus::success()
-        }
-        Some(cleanup_result) if cleanup_result.clean() => {
-            claimed(results, "nothing is listed any more, and these were not seen to be gone")
-        }
-        Some(cleanup_result) => {
-            let left = cleanup_result.leaked.iter().map(|object| format!("left behind: {object}"));
-            let changed =
-                cleanup_result.changed_bystanders.iter().map(|object| format!("changed by us though not ours: {object}"));
-            let lines: Vec<String> = left.chain(changed).collect();
-            let mut told = TestCaseStatus::non_success(NonSuccessKind::Error);
-            told.set_message(format!(
-                "{} of the run left, {} of others changed",
-                cleanup_result.leaked.len(),
-                cleanup_result.changed_bystanders.len()
-            ));
-            told.set_type("cleanup_result").set_description(lines.join("\n"));
-            told
+/// The case of what the run left behind and changed.
+fn cleanup(results: &Results) -> TestCase {
+    let status = match &results.cleanup {
+        Some(cleanup) if cleanup.clean() && (results.claimed.is_empty() || results.kept.is_some()) => TestCaseStatus::success(),
+        Some(cleanup) if cleanup.clean() => claimed(results, "nothing is listed any more, but these were not confirmed gone"),
+        Some(cleanup) => {
+            let leaked = cleanup.leaked.iter().map(|object| format!("left behind: {object}"));
+            let changed = cleanup.changed_bystanders.iter().map(|object| format!("changed though not of the run: {object}"));
+            let lines: Vec<String> = leaked.chain(changed).collect();
+            let (leaked, changed) = (cleanup.leaked.len(), cleanup.changed_bystanders.len());
+            error("cleanup", &format!("{leaked} of the run left behind, {changed} of others changed"), &lines)
         }
         None if results.kept.is_some() => skip("the app is kept, and removed when its time is over"),
         None if results.claimed.is_empty() => {
             skip("the inventories before and after were not compared; nothing is claimed any more")
         }
-        None => claimed(results, "the run did not come to compare the inventories, and these are still claimed"),
+        None => claimed(results, "the inventories before and after were not compared, and these are still claimed"),
     };
-    let mut case = TestCase::new("nothing is left behind", told);
-    case.set_classname("cleanup_result");
+    let mut case = TestCase::new("nothing is left behind", status);
+    case.set_classname("cleanup");
     case
 }
 
-/// That what is claimed was not seen to be gone.
-fn claimed(results: &ResultsV1, message: &str) -> TestCaseStatus {
+/// An error that names what is still claimed.
+fn claimed(results: &Results, message: &str) -> TestCaseStatus {
     let lines: Vec<String> = results.claimed.iter().map(ToString::to_string).collect();
-    let mut told = TestCaseStatus::non_success(NonSuccessKind::Error);
-    told.set_message(message).set_type("cleanup_result").set_description(lines.join("\n"));
-    told
+    error("cleanup", message, &lines)
+}
+
+fn error(kind: &str, message: &str, lines: &[String]) -> TestCaseStatus {
+    let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+    status.set_message(message).set_type(kind);
+    if !lines.is_empty() {
+        status.set_description(lines.join("\n"));
+    }
+    status
 }
 
 fn ended(outcome: &Outcome) -> TestCaseStatus {
     match outcome {
         Outcome::Passed => TestCaseStatus::success(),
         Outcome::Skipped(_) => skip(&summary(outcome)),
-        // It counts for no verdict, so it must not turn a green run's file red.
+        // It counts for no verdict, so that a green run has no failing case.
         Outcome::Unverified(Gap::Incomparable { .. }) => skip(&summary(outcome)),
         Outcome::Unverified(_) => not_verified(&summary(outcome)),
         Outcome::Failed(failure) => failed(failure),
     }
 }
 
-/// Only what the recipe did wrong is a failure.
+/// Only a failure of the recipe is a failure.
 fn kind(owner: Owner) -> NonSuccessKind {
     match owner {
         Owner::Recipe => NonSuccessKind::Failure,
@@ -213,22 +207,20 @@ fn kind(owner: Owner) -> NonSuccessKind {
 }
 
 fn failed(failure: &Failure) -> TestCaseStatus {
-    let mut told = TestCaseStatus::non_success(kind(failure.owner));
-    told.set_message(failure.message.as_str()).set_type(failure.owner.name());
+    let mut status = TestCaseStatus::non_success(kind(failure.owner));
+    status.set_message(failure.message.as_str()).set_type(failure.owner.name());
     if !failure.excerpt.is_empty() {
-        told.set_description(failure.told());
+        status.set_description(failure.with_excerpt());
     }
-    told
+    status
 }
 
 fn not_verified(sentence: &str) -> TestCaseStatus {
-    let mut told = TestCaseStatus::non_success(NonSuccessKind::Error);
-    told.set_message(sentence).set_type("unverified");
-    told
+    error("unverified", sentence, &[])
 }
 
 fn skip(sentence: &str) -> TestCaseStatus {
-    let mut told = TestCaseStatus::skipped();
-    told.set_message(sentence);
-    told
+    let mut status = TestCaseStatus::skipped();
+    status.set_message(sentence);
+    status
 }

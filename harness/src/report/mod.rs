@@ -1,19 +1,25 @@
 //! Reports: functions of a run's state, and the reporters that write and print them.
+//!
+//! No report derives a verdict by itself, so that all of them say the same. [`Format`] lists the formats.
 
 pub mod badge;
 pub mod customization;
+mod format;
 pub mod html;
 pub mod junit;
+pub mod repeat;
 pub mod results;
+pub mod summary;
 pub mod terminal;
 
 use std::{path::Path, sync::Arc};
 
+pub use format::{Format, ReportFile};
 pub use results::results_schema;
 
+use self::results::Results;
 use crate::{
-    adapters::folder::Folder,
-    engine::log::Reporter,
+    ports::{ReportError, Reporter, RunFolder},
     pure::run::{
         event::{Event, Kind},
         level::{self, level, rungs},
@@ -28,74 +34,65 @@ pub fn verdict_line(state: &RunState) -> String {
     level::line(&verdict_so_far(state), &level(&rungs(state)))
 }
 
-/// Whether the run was driven with the sandbox's abra, which every report says beside the verdict.
+/// Whether the run used the sandbox's abra, which every report says beside the verdict.
 pub fn sandbox_abra(state: &RunState) -> bool {
     state.tools.get("abra").is_some_and(|version| version.contains("sandbox"))
 }
 
-/// Writes a report into the run's folder when the run ends.
-pub struct Document {
-    folder: Folder,
-    redact: Arc<Redact>,
-    file: &'static str,
-    made: fn(&RunState, &Folder) -> Result<String, String>,
+/// The reporters that keep the files of a run's folder.
+pub fn reporters(folder: &Arc<dyn RunFolder>, redact: &Arc<Redact>) -> Vec<Box<dyn Reporter>> {
+    documents(folder, redact).map(|document| Box::new(document) as Box<dyn Reporter>).collect()
 }
 
-impl Document {
-    /// `junit.xml`, see [`junit::junit`].
-    pub fn junit(folder: Folder, redact: Arc<Redact>) -> Self {
-        let made = |state: &RunState, _: &Folder| junit::junit(state).to_string().map_err(|error| error.to_string());
-        Self { folder, redact, file: "junit.xml", made }
-    }
-
-    /// `report.html`, see [`html::page`].
-    pub fn page(folder: Folder, redact: Arc<Redact>) -> Self {
-        let made = |state: &RunState, folder: &Folder| {
-            // A page without the picture is better than none.
-            let picture = state.screenshot.as_ref().and_then(|file| std::fs::read(folder.root().join(file)).ok());
-            html::page(state, picture.as_deref())
-        };
-        Self { folder, redact, file: "report.html", made }
-    }
-
-    /// `badge.svg`, see [`badge::badge`].
-    pub fn badge(folder: Folder, redact: Arc<Redact>) -> Self {
-        Self { folder, redact, file: "badge.svg", made: |state, _| badge::badge(state) }
-    }
-}
-
-impl Document {
-    /// The text of the document.
-    pub fn text(&self, state: &RunState) -> Result<String, String> {
-        // The log has filtered every text when it was recorded; this is for a secret that was learnt only after that.
-        (self.made)(state, &self.folder).map(|text| self.redact.markup(&text))
-    }
-}
-
-/// Writes all reports of a run into its folder, whatever it has come to. What cannot be written is left as it was. What `results.json`
-/// has hidden stays hidden, besides what `redact` knows.
-pub fn write_all(folder: &Folder, state: &RunState, redact: &Arc<Redact>) {
-    let results = Path::new("results.json");
-    let old = std::fs::read(folder.root().join(results)).ok().and_then(|text| serde_json::from_slice(&text).ok());
-    if let (Some(old), Ok(new)) = (old, serde_json::to_value(results::ResultsV1::from(state))) {
+/// Writes all report files of a run into its folder, at any moment of it. A file that cannot be written stays as it was. What
+/// `results.json` has hidden stays hidden, besides what `redact` knows.
+pub fn write_all(folder: &Arc<dyn RunFolder>, state: &RunState, redact: &Arc<Redact>) {
+    let old = std::fs::read(folder.root().join(ReportFile::Results.name())).ok();
+    let old = old.and_then(|text| serde_json::from_slice(&text).ok()).map(results::current);
+    if let (Some(old), Ok(new)) = (old, serde_json::to_value(Results::from(state))) {
         redact.learn_hidden(&old, &new);
     }
-    if let Ok(text) = results::document(state, redact) {
-        let _ = folder.replace(results, &text);
+    for document in documents(folder, redact) {
+        let _ = document.write(state);
     }
-    for document in [Document::junit, Document::page, Document::badge].map(|document| document(folder.clone(), redact.clone())) {
-        if let Ok(text) = document.text(state) {
-            let _ = folder.replace(Path::new(document.file), &text);
+}
+
+fn documents(folder: &Arc<dyn RunFolder>, redact: &Arc<Redact>) -> impl Iterator<Item = Document> {
+    let (folder, redact) = (folder.clone(), redact.clone());
+    ReportFile::ALL.into_iter().map(move |file| Document { file, folder: folder.clone(), redact: redact.clone() })
+}
+
+/// Writes a report into the run's folder: `results.json` at the start and after each step, so that a run that is killed leaves a true one,
+/// the others when the run ends.
+pub struct Document {
+    /// The file.
+    pub file: ReportFile,
+    /// The folder of the run.
+    pub folder: Arc<dyn RunFolder>,
+    /// The filter of what is written.
+    pub redact: Arc<Redact>,
+}
+
+impl Document {
+    fn write(&self, state: &RunState) -> Result<(), ReportError> {
+        let name = self.file.name();
+        let text = self.file.render(state, &*self.folder, &self.redact)?;
+        self.folder.replace(Path::new(name), text.as_bytes()).map_err(|error| ReportError::write(name, error))
+    }
+
+    fn is_due(&self, kind: &Kind) -> bool {
+        match kind {
+            Kind::RunFinished => true,
+            Kind::RunStarted { .. } | Kind::Planned { .. } | Kind::StepFinished { .. } | Kind::CancelRequested { .. } => {
+                self.file == ReportFile::Results
+            }
+            _ => false,
         }
     }
 }
 
 impl Reporter for Document {
-    fn on(&mut self, event: &Event, state: &RunState) -> Result<(), String> {
-        if !matches!(event.kind, Kind::RunFinished) {
-            return Ok(());
-        }
-        let file = self.file;
-        self.folder.replace(Path::new(file), &self.text(state)?).map_err(|error| format!("{file} cannot be written: {error}"))
+    fn on(&mut self, event: &Event, state: &RunState) -> Result<(), ReportError> {
+        if self.is_due(&event.kind) { self.write(state) } else { Ok(()) }
     }
 }

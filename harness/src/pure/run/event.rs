@@ -1,4 +1,7 @@
-//! What happened in a run, one owned event after another. The journal keeps them, the fold reads them, nothing else is true.
+//! The events of a run.
+//!
+//! The journal keeps them in order, and the state of a run is their fold; no fact about a run exists beside them. Names of version 1 are
+//! aliases, so that its journals are read in full.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     model::{
         host::Host,
+        load::Load,
         names::{Domain, EngineId, RunId, ServiceName, TaskId},
         outcome::{Failure, Outcome, Subject},
         request::Request,
@@ -37,9 +41,9 @@ pub const JOURNAL_VERSION: u32 = 2;
 
 /// The longest tail of a file that an event carries, in bytes.
 pub const TAIL_BYTES: usize = 2048;
-/// The longest sentence of Swarm's that an event carries, in characters.
+/// The longest error of Swarm that an event carries, in characters.
 pub const ERROR_CHARS: usize = 300;
-/// How many changes of tasks a run records at most. What comes later shows in no report, and a warning says so.
+/// The most changes of tasks that a run records. Later ones are in no report, and a warning says so.
 pub const MOST_TASK_CHANGES: usize = 500;
 
 /// One event.
@@ -56,7 +60,7 @@ pub struct Event {
     pub kind: Kind,
 }
 
-/// What can happen. Tier boundaries, totals and whether the run was killed are derived by the fold, never written.
+/// The kinds of events. Tier boundaries, totals and whether the run was killed are derived by the fold and never written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Kind {
@@ -66,45 +70,48 @@ pub enum Kind {
         version: u32,
         /// The run.
         run: RunId,
-        /// taster's own version.
+        /// taster's version.
         taster: String,
+        /// The commit that taster was built from; absent when it was built outside of a checkout.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        commit: Option<String>,
         /// What was asked for.
         request: Request,
-        /// The host that it is tasted on.
+        /// The host of the run.
         host: Host,
     },
-    /// The facts allow the run, and this is what it will do.
+    /// The facts are gathered, and the run has a plan.
     Planned {
         /// The plan.
         plan: Plan,
     },
-    /// The host has no room for the run yet, beside the others of this machine that are alive.
+    /// The host has no room yet for the run beside the other living runs of this machine.
     Queued {
-        /// What it waits for, a sentence each.
+        /// What the run waits for, a sentence each.
         waiting_for: Vec<String>,
     },
-    /// The host has room for the run. From here on others leave that room to it.
+    /// The host has room for the run. From here on other runs leave that room to it.
     Admitted {
-        /// What it needs.
+        /// What the run needs.
         needs: Needs,
     },
-    /// Something is about to become the run's.
+    /// The run claims something before it makes it.
     Claimed {
-        /// The Swarm on which it is.
+        /// The Swarm that it is on.
         engine: EngineId,
         /// What is claimed.
         what: Claimed,
     },
-    /// Something that was claimed is gone, seen twice.
+    /// A claim is confirmed gone by two consecutive observations.
     Released {
         /// What was claimed.
         what: Claimed,
     },
     /// A child process is about to act for the run.
     ChildStarted {
-        /// Its process id, which is its group's too.
+        /// Its process id, which is the id of its group too.
         pid: i32,
-        /// When it started, in clock ticks since boot: tells it apart from a later process with the same id.
+        /// When it started, in clock ticks since boot; a later process with the same id has another time.
         start_ticks: u64,
         /// What it does.
         doing: String,
@@ -121,18 +128,18 @@ pub enum Kind {
         /// The attempt, from 1.
         attempt: u32,
     },
-    /// What a step waits for has changed.
+    /// A step waits for something else than before.
     Observed {
         /// The step.
         step: StepId,
-        /// What it waits for, a line each; none when it waits for nothing any more.
+        /// What the step waits for, a line each; empty when it waits for nothing any more.
         waiting_for: Vec<String>,
     },
     /// A check about the app ended.
     CheckFinished {
-        /// The step that made it.
+        /// The step that made the check.
         step: StepId,
-        /// The check's name, in words.
+        /// The name of the check.
         check: String,
         /// How it ended.
         outcome: Outcome,
@@ -144,7 +151,7 @@ pub enum Kind {
         /// How it ended.
         outcome: Outcome,
     },
-    /// An attempt of a step failed, and the step is tried again.
+    /// An attempt of a step failed, and another one follows.
     AttemptFailed {
         /// The step.
         step: StepId,
@@ -159,17 +166,17 @@ pub enum Kind {
         step: StepId,
         /// The file, relative to the run's folder.
         file: PathBuf,
-        /// What it shows.
+        /// Its content, in words.
         what: String,
         /// Its last lines, [`TAIL_BYTES`] at most, so that a report can show them without the file.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         tail: String,
     },
-    /// A task of the app was seen for the first time, or is not any more what the last look showed.
+    /// A task of the app was observed for the first time, or in another state than before.
     TaskChanged {
-        /// The step that looked.
+        /// The step that observed it.
         step: StepId,
-        /// What it saw.
+        /// The task.
         seen: TaskSeen,
     },
     /// A fact of the run that later results speak of: the app's domain, versions of tools, images.
@@ -177,36 +184,36 @@ pub enum Kind {
         /// The fact.
         note: Note,
     },
-    /// Something that a person should know and that changes no outcome.
+    /// A warning for people, which changes no outcome.
     Warned {
         /// One sentence.
         text: String,
     },
-    /// The run is to end early; what has to be done always is still done.
+    /// The run ends early; the steps that always run still run.
     CancelRequested {
         /// Why.
         why: Cancel,
     },
-    /// The app outlives the run: what is claimed is swept by the janitor, and not before then unless somebody asks for it.
+    /// The app outlives the run. The janitor removes what is claimed after that time, or when it is asked for this run by name.
     Kept {
         /// The app.
         domain: Domain,
-        /// Until when it is left alone.
+        /// Until when the janitor leaves it alone.
         until: Wall,
     },
     /// The host's inventory after the run was compared with the one from before it.
-    #[serde(alias = "inventory-compared")]
+    #[serde(alias = "world-compared")]
     InventoryCompared {
-        /// What it showed.
+        /// The difference.
         #[serde(alias = "hygiene")]
         cleanup_result: CleanupResult,
     },
-    /// The run ended. Only somebody who sweeps after it may add to its journal.
+    /// The run ended. After this only the guardian or the janitor adds to its journal.
     RunFinished,
     /// The guardian or the janitor cleaned up after the run. A run without [`Kind::RunFinished`] before this was killed.
     #[serde(alias = "swept-after")]
     CleanedAfter {
-        /// Who.
+        /// Which of them.
         by: CleanedBy,
         /// How many objects and files were removed.
         removed: u32,
@@ -216,18 +223,18 @@ pub enum Kind {
     },
 }
 
-/// Who sweeps when the run cannot.
+/// What cleans up after a run that cannot do it itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum CleanedBy {
-    /// The process that was started beside the run for this.
+    /// The process that the run starts beside itself for this.
     Guardian,
-    /// A later run, or whoever asked for it.
+    /// A later run, or `taster janitor`.
     Janitor,
 }
 
 impl CleanedBy {
-    /// Its name in sentences.
+    /// The name in sentences.
     pub fn name(self) -> &'static str {
         match self {
             CleanedBy::Guardian => "guardian",
@@ -237,7 +244,7 @@ impl CleanedBy {
 }
 
 impl Kind {
-    /// Whether the event must be on the disk before what it announces is done.
+    /// Whether the event has to be on the disk before the act that it announces.
     pub fn durable(&self) -> bool {
         matches!(
             self,
@@ -253,7 +260,7 @@ impl Kind {
     }
 }
 
-/// A task at one look.
+/// A task as one observation shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TaskSeen {
     /// The service without its stack.
@@ -263,7 +270,7 @@ pub struct TaskSeen {
     /// Its slot; global tasks have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slot: Option<u64>,
-    /// What it is.
+    /// Its state.
     pub state: TaskState,
     /// The exit code of its container, when that ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -274,7 +281,7 @@ pub struct TaskSeen {
 }
 
 impl TaskSeen {
-    /// What a look shows of a task of `service`.
+    /// A task of `service` as an observation shows it.
     pub fn of(service: &str, view: &TaskView) -> Self {
         let error = view.error.chars().take(ERROR_CHARS).collect();
         let (service, task) = (service.to_owned(), view.id.clone());
@@ -295,7 +302,7 @@ pub fn tail(text: &str) -> String {
     }
 }
 
-/// A fact of the run that results speak of.
+/// A fact of the run that results contain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "fact", rename_all = "kebab-case")]
 pub enum Note {
@@ -304,34 +311,34 @@ pub enum Note {
         /// The domain.
         domain: Domain,
     },
-    /// The version of a tool that the run relies on.
+    /// The version of a tool that the run uses.
     Tool {
         /// The tool: `abra`, `engine`.
         tool: String,
-        /// What it says of itself.
+        /// The version that it prints.
         version: String,
     },
-    /// What a service runs.
+    /// The image that a service runs.
     Image {
         /// The service without its stack.
         service: String,
         /// The image.
         image: String,
     },
-    /// The app was deployed where none was.
+    /// The app was deployed where no app was.
     Deployed,
-    /// What of the recipe runs from now on.
+    /// Base or head runs from now on, or services of both.
     Runs {
-        /// What.
+        /// Which.
         subject: Subject,
     },
-    /// A canary was planted, looked for or spoiled.
+    /// A canary was seeded, checked or corrupted.
     Canary {
         /// The canary.
         canary: Canary,
         /// When in the app's life.
         moment: Moment,
-        /// What came of it.
+        /// How that ended.
         outcome: Outcome,
     },
     /// The backup service has made a snapshot of the app.
@@ -339,51 +346,57 @@ pub enum Note {
         /// Its id.
         id: String,
     },
-    /// A service that head's files do not have any more was found and removed.
+    /// A service that head's files do not have any more was found running and removed.
     Dropped {
         /// The service without its stack.
         service: String,
     },
-    /// Something that an operator has to do, or to know, to come from base to head.
+    /// An operator has to do or to know this for the upgrade from base to head.
     OperatorMust {
         /// One sentence.
         text: String,
     },
-    /// The app has settled, on these tasks. A later look that finds others has found a restart.
+    /// The app has settled on these tasks. A later observation of others is one of a restart.
     Settled {
         /// The running tasks of each service.
         tasks: BTreeMap<ServiceName, BTreeSet<TaskId>>,
     },
-    /// What the recipe's files were taken to say was held against what runs.
-    Calibrated {
-        /// What differs, a sentence each; none when they agree.
+    /// The resolved compose files were compared with the running services.
+    #[serde(alias = "calibrated")]
+    ComposeVerified {
+        /// The differences, a sentence each.
         differences: Vec<String>,
-        /// What the files say and that was not read, as `services.app.sysctls`.
+        /// The keys of the files that are not compared: `services.app.sysctls`.
         skipped: Vec<String>,
     },
-    /// What lint says of base or head.
+    /// Lint of base or head.
     Linted {
-        /// Of which.
+        /// Which of them.
         subject: Subject,
-        /// What it says.
+        /// The result.
         linted: Linted,
     },
-    /// What the preflight found of the host.
+    /// The preflight of the host.
     Preflight {
         /// Its checks.
         checks: Vec<Check>,
     },
-    /// A picture of the app was taken.
+    /// The load of the machine at the start of the run.
+    Load {
+        /// The load.
+        load: Load,
+    },
+    /// A screenshot of the app was taken.
     Screenshot {
         /// The file, relative to the run's folder.
         file: String,
     },
-    /// Custom tests that the last green run of the recipe had are not in its pack any more.
+    /// Custom tests of the last green run of the recipe are not in its pack any more.
     Vanished {
         /// Their names.
         tests: Vec<String>,
     },
-    /// Something about how the result was made that a reader must know.
+    /// A reader has to know this about how the result was made.
     Remark {
         /// One sentence.
         text: String,
@@ -394,7 +407,7 @@ pub enum Note {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "cancel", rename_all = "kebab-case")]
 pub enum Cancel {
-    /// A signal asked for it.
+    /// A signal came.
     Signal {
         /// The signal's number.
         signal: i32,
@@ -403,7 +416,7 @@ pub enum Cancel {
     Deadline,
     /// The journal cannot be written any more.
     Journal {
-        /// The system's sentence.
+        /// The error of the system.
         message: String,
     },
     /// taster itself failed.

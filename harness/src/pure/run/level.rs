@@ -1,16 +1,19 @@
-//! From a run's state to its rungs and its level. Pure.
+//! The rungs and the level of a run, derived from its state.
 //!
 //! The ladder follows docs/explanation/predecessor.md: install, upgrade, backup and restore, custom tests, lint. A rung counts only
 //! when it ran and passed; a rung that does not apply is climbed past; every other unverified rung blocks like a failure.
 
-use crate::model::rung::Rung;
+use std::fmt;
 
 use crate::{
-    model::outcome::{Outcome, Owner, SkipReason, Status, Subject, Tier},
+    model::{
+        outcome::{Outcome, Owner, SkipReason, Status, Subject, Tier},
+        rung::Rung,
+    },
     pure::{
         recipe::lint::named,
         run::{
-            outcomes::{lint_outcome, tier_outcome},
+            outcomes::{lint_outcome, outcome_of_tier},
             plan::Plan,
             state::RunState,
             verdict::{Verdict, format_gap},
@@ -18,12 +21,12 @@ use crate::{
     },
 };
 
-/// Where a rung stands, and why.
+/// The status of a rung, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
-    /// Where it stands.
+    /// The status.
     pub status: Status,
-    /// What follows the rung's name in a sentence, such as `was not asked for`.
+    /// The rest of a sentence that begins with the rung's name: `was not asked for`.
     pub why: String,
 }
 
@@ -43,7 +46,7 @@ pub struct Rungs {
 }
 
 impl Rungs {
-    /// Where a rung stands.
+    /// The standing of a rung.
     pub fn of(&self, rung: Rung) -> &Standing {
         match rung {
             Rung::Install => &self.install,
@@ -55,30 +58,32 @@ impl Rungs {
     }
 }
 
-/// How far a recipe has come, from 0 to 5, and why not further.
+/// How far a recipe has come, and why not further.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Level {
-    /// The number of the highest rung that passed with nothing below it failed or unverified; 0 when there is none.
+    /// The number of the highest rung that passed with no rung below it failed or unverified, from 0 to [`HIGHEST`]; 0 without such a rung.
     pub number: u8,
-    /// Why it is not higher, without the level itself; at level 5 that nothing is.
+    /// Why it is not higher; `highest` at the highest level.
     pub reason: String,
 }
 
-impl std::fmt::Display for Level {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "level {}: {}", self.number, self.reason)
+/// The highest level.
+pub const HIGHEST: u8 = 5;
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.number {
+            HIGHEST => write!(f, "level {} ({})", self.number, self.reason),
+            _ => write!(f, "level {}: {}", self.number, self.reason),
+        }
     }
 }
 
-/// The rungs, each from the outcome of its tier. What is not known to have passed, failed or be structurally absent is unverified:
-/// not asked for, not planned, not run, cut off.
+/// The rungs, each from the outcome of its tier. A rung that is not known to have passed, failed or not to apply is unverified: not asked
+/// for, not planned, not run, cut off.
 pub fn rungs(state: &RunState) -> Rungs {
     let unrun = |why: &str| Standing { status: Status::Unver, why: format!("was not verified: {why}") };
-    let tier = |tier| match &state.plan {
-        None => unrun("the run has no plan"),
-        Some(Plan { refusal: Some(_), .. }) => unrun("the run was refused"),
-        Some(plan) => of_tier(plan, state, tier),
-    };
+    let tier = |tier| of_tier(state, tier);
     Rungs {
         install: tier(Tier::Install),
         upgrade: tier(Tier::Upgrade),
@@ -101,8 +106,8 @@ pub fn rungs(state: &RunState) -> Rungs {
     }
 }
 
-/// Lint of head by all its errors, whoever brought them: the rung says that the recipe is free of them, which is more than that a
-/// verdict may be green. It is never skipped.
+/// Lint of head by all its errors, those of base included: the rung says that the recipe is free of errors, while the verdict counts only
+/// those that head introduced. It is never skipped.
 fn of_lint(plan: &Plan, state: &RunState) -> Standing {
     let (status, why) = match (lint_outcome(plan, state), state.lint.get(&Subject::Head)) {
         (None, _) => (Status::Unver, "did not run".into()),
@@ -121,8 +126,8 @@ fn of_lint(plan: &Plan, state: &RunState) -> Standing {
     Standing { status, why }
 }
 
-fn of_tier(plan: &Plan, state: &RunState, tier: Tier) -> Standing {
-    let (status, why) = match tier_outcome(plan, state, tier) {
+fn of_tier(state: &RunState, tier: Tier) -> Standing {
+    let (status, why) = match outcome_of_tier(state, tier) {
         Outcome::Passed => (Status::Pass, "passed".into()),
         Outcome::Failed(_) => (Status::Fail, "failed".into()),
         Outcome::Skipped(SkipReason::NotAsked) => (Status::Unver, "was not asked for".into()),
@@ -136,7 +141,7 @@ fn of_tier(plan: &Plan, state: &RunState, tier: Tier) -> Standing {
     Standing { status, why }
 }
 
-/// One rung of two tiers: it fails if either does, and passes only if both do.
+/// The rung of two tiers: it fails if either fails, and passes only if both pass.
 fn both(backup: Standing, restore: Standing) -> Standing {
     let first = |wanted: Status| [&backup, &restore].into_iter().find(|half| half.status == wanted).cloned();
     if let Some(failed) = first(Status::Fail) {
@@ -151,8 +156,7 @@ fn both(backup: Standing, restore: Standing) -> Standing {
     }
 }
 
-/// The level: the highest rung that passed while every lower one passed or was skipped. The reason names the lowest rung that
-/// blocks.
+/// The level: the highest rung that passed while every lower one passed or was skipped. The reason names the lowest rung that blocks.
 pub fn level(rungs: &Rungs) -> Level {
     let climbed = Rung::ALL.into_iter().take_while(|rung| matches!(rungs.of(*rung).status, Status::Pass | Status::Skip));
     let number =
@@ -160,14 +164,14 @@ pub fn level(rungs: &Rungs) -> Level {
     let blocking = Rung::ALL.into_iter().find(|rung| matches!(rungs.of(*rung).status, Status::Fail | Status::Unver));
     let reason = match blocking {
         Some(rung) => format!("{} {}", rung.label(), rungs.of(rung).why),
-        None if number == 5 => "there is none above it".into(),
+        None if number == HIGHEST => "highest".into(),
         None => "the rungs above it were skipped".into(),
     };
     Level { number, reason }
 }
 
-/// The line that speaks of a run: its verdict with the tiers that were asked for, and its level with why it is not higher, such
-/// as `green (install), level 1: upgrade was not asked for`.
+/// The line on a run: its verdict with the tiers that were asked for, and its level with why it is not higher:
+/// `green (install), level 1: upgrade was not asked for`.
 pub fn line(verdict: &Verdict, level: &Level) -> String {
     format!("{verdict}, {level}")
 }

@@ -1,4 +1,7 @@
-//! Outcomes of tiers and of lint, derived from the outcomes of their steps.
+//! The outcomes of tiers and of lint, derived from the outcomes of their steps.
+//!
+//! A tier passes only when each of its steps passed and the steps that prove it are among them: a plan that lacks one of these does not make
+//! its tier green.
 
 use crate::{
     model::outcome::{Gap, Outcome, SkipReason, Subject, Tier},
@@ -11,8 +14,18 @@ use crate::{
     },
 };
 
-/// How the tier ended: failed if anything in it failed, passed only if everything in it ran and passed and what proves it (`proofs`)
-/// was among it.
+/// The outcome of a tier of any run: of one without a plan, and of one that was refused, nothing is verified.
+pub fn outcome_of_tier(state: &RunState, tier: Tier) -> Outcome {
+    let not_run = |because: &str| Outcome::Unverified(Gap::NotRun { because: because.to_owned() });
+    match &state.plan {
+        None => not_run("the run has no plan"),
+        Some(Plan { refusal: Some(_), .. }) => not_run("the run was refused"),
+        Some(plan) => tier_outcome(plan, state, tier),
+    }
+}
+
+/// The outcome of a tier under a plan: failed if a step of it failed, passed only if all of them passed and the steps that prove the tier
+/// (`proofs`) are among them.
 pub fn tier_outcome(plan: &Plan, state: &RunState, tier: Tier) -> Outcome {
     if let Some(reason) = plan.skips.get(&tier) {
         return Outcome::Skipped(reason.clone());
@@ -31,14 +44,14 @@ pub fn tier_outcome(plan: &Plan, state: &RunState, tier: Tier) -> Outcome {
         Tier::Custom if steps.is_empty() && state.cancel.is_none() => {
             Outcome::Unverified(Gap::NotRun { because: "the recipe has no custom tests".into() })
         }
-        // Whatever was chosen is not all that the pack has to say.
+        // A choice is not all tests of the pack, whichever tests it takes.
         Tier::Custom if chosen(state) => {
             let left_out = |id| matches!(outcome_of(id), Some(Outcome::Skipped(SkipReason::Filtered { .. })));
             let taken = steps.iter().filter(|planned| !left_out(&planned.id)).count();
             let because = format!("{taken} of {} custom tests were chosen, and a choice is not all of them", steps.len());
             Outcome::Unverified(Gap::NotRun { because })
         }
-        // Tests that all do not apply have proved nothing.
+        // Tests none of which applies prove nothing.
         Tier::Custom
             if !steps.is_empty() && !steps.iter().any(|planned| outcome_of(&planned.id).is_some_and(Outcome::passed)) =>
         {
@@ -57,7 +70,7 @@ pub fn tier_outcome(plan: &Plan, state: &RunState, tier: Tier) -> Outcome {
     }
 }
 
-/// Why steps that all have to pass, or not to apply, fall short of that: the first that failed, else the first that proved nothing.
+/// Why steps did not all pass or not apply: the first failure, else the first step that was not verified. Absent when they did.
 pub(crate) fn shortfall(state: &RunState, steps: &[&Planned]) -> Option<Outcome> {
     let outcomes = || steps.iter().map(|planned| (planned, state.steps.get(&planned.id).and_then(StepState::outcome)));
     let failed = outcomes().find_map(|(_, outcome)| outcome.filter(|outcome| matches!(outcome, Outcome::Failed(_))));
@@ -72,38 +85,37 @@ pub(crate) fn shortfall(state: &RunState, steps: &[&Planned]) -> Option<Outcome>
     failed.cloned().or_else(|| gap().map(Outcome::Unverified))
 }
 
-/// Whether whoever started the run chose among the custom tests.
+/// Whether the request chose among the custom tests.
 fn chosen(state: &RunState) -> bool {
     state.begun.as_ref().is_some_and(|begun| begun.request.tests.choose())
 }
 
-/// The steps without which a tier has proved nothing, whatever else of it passed, and what is not known without each. A plan that
-/// lacks one does not make its tier green.
+/// The steps that prove a tier, and what is not known without each of them.
 fn proofs(tier: Tier) -> &'static [(Step, &'static str)] {
     match tier {
-        Tier::Install => &[(Step::Http, "nothing was asked over HTTP")],
+        Tier::Install => &[(Step::Http, "the app was not asked over HTTP")],
         Tier::Upgrade => &[
             (Step::Upgrade, "nothing was upgraded"),
-            (Step::VerifyHead, "it was not proved that head runs"),
-            (Step::Http, "nothing was asked over HTTP after the upgrade"),
-            (Step::Check { moment: Moment::AfterUpgrade }, "no data was looked for after the upgrade"),
+            (Step::VerifyHead, "head was not verified to run"),
+            (Step::Http, "the app was not asked over HTTP after the upgrade"),
+            (Step::Check { moment: Moment::AfterUpgrade }, "no data was checked after the upgrade"),
         ],
         Tier::Backup => &[(Step::Backup, "no snapshot was made")],
         Tier::Restore => &[
-            (Step::Corrupt, "no data was spoiled, so nothing shows that any came back"),
+            (Step::Corrupt, "no data was corrupted, so nothing shows that any came back"),
             (Step::Restore, "nothing was restored"),
-            (Step::Check { moment: Moment::AfterRestore }, "no data was looked for after the restore"),
+            (Step::Check { moment: Moment::AfterRestore }, "no data was checked after the restore"),
         ],
         Tier::Custom => &[],
     }
 }
 
-/// Whether the app may have nothing that the step could be done to: without a volume there is no data to lose in an upgrade.
+/// Whether the tier is proved without this step where it does not apply: an app without a volume has no data to lose in an upgrade.
 fn may_lack(step: &Step) -> bool {
     *step == Step::Check { moment: Moment::AfterUpgrade }
 }
 
-/// How lint of head ended; absent when the plan has none.
+/// The outcome of lint of head; absent when the plan has no lint.
 pub fn lint_outcome(plan: &Plan, state: &RunState) -> Option<Outcome> {
     let planned = plan.steps.iter().find(|planned| planned.step == Step::Lint { subject: Subject::Head })?;
     let not_run = || match state.cancel {

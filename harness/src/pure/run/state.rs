@@ -1,4 +1,6 @@
-//! The fold of a run's events, and what it says is to be done next. Pure.
+//! The state of a run as the fold of its events, and the steps that come next.
+//!
+//! The fold is total: an event that does not fit changes nothing but the time, so that a journal that was cut still has a state.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     model::{
         host::Host,
+        load::Load,
         names::{Domain, RunId, ServiceName, TaskId},
         outcome::{Cause, Failure, Gap, Outcome, Subject},
         request::Request,
@@ -31,14 +34,14 @@ use crate::{
     },
 };
 
-/// All that is known of a run: the fold of its events. Every report is a function of it.
+/// The fold of a run's events. Every report is a function of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RunState {
-    /// What the run began with; absent only before its first event.
+    /// The request and the host of the run; absent only before its first event.
     pub begun: Option<Begun>,
     /// The plan, once there is one.
     pub plan: Option<Plan>,
-    /// What became of the plan's steps so far.
+    /// The steps that began so far.
     pub steps: BTreeMap<StepId, StepState>,
     /// The checks that ended, in order.
     pub checks: Vec<CheckState>,
@@ -50,93 +53,95 @@ pub struct RunState {
     pub domain: Option<Domain>,
     /// Versions of tools.
     pub tools: BTreeMap<String, String>,
-    /// What each service ran.
+    /// The image of each service.
     pub images: BTreeMap<String, String>,
-    /// The tasks on which the app last settled.
+    /// The tasks that the app last settled on.
     pub settled: BTreeMap<ServiceName, BTreeSet<TaskId>>,
-    /// What each service ran before the upgrade; empty without one.
+    /// The image of each service before the upgrade; empty without one.
     pub images_before: BTreeMap<String, String>,
-    /// How often the app was deployed where none was.
+    /// How often the app was deployed where no app was.
     pub deploys: u32,
-    /// What of the recipe runs, once something was deployed.
+    /// Which commit runs, once something was deployed.
     pub runs: Option<Subject>,
     /// The canaries, and how they were found.
     pub canaries: Vec<CanaryState>,
     /// The snapshot that the backup service made of the app.
     pub snapshot: Option<String>,
-    /// The services that head dropped and that were removed.
+    /// The services that head dropped, and that were removed.
     pub dropped: Vec<String>,
     /// What an operator has to do or to know for the upgrade.
     pub operator_must: Vec<String>,
-    /// What lint says of base and of head, as far as they could be linted.
+    /// Lint of base and of head, as far as they could be linted.
     pub lint: BTreeMap<Subject, Linted>,
-    /// What the preflight found of the host.
+    /// The load of the machine at the start of the run.
+    pub load: Option<Load>,
+    /// The checks of the host before the run.
     pub preflight: Vec<Check>,
-    /// How what the files were taken to say compares with what runs, once that was looked at.
-    pub calibration: Option<Calibration>,
-    /// The file with the picture of the app, relative to the run's folder.
+    /// The resolved compose files compared with the running services, once that was done.
+    pub compose_verification: Option<ComposeVerification>,
+    /// The file with the screenshot of the app, relative to the run's folder.
     pub screenshot: Option<String>,
-    /// What a reader must know about how the result was made.
+    /// What a reader has to know about how the result was made.
     pub remarks: Vec<String>,
-    /// The custom tests that the last green run had and that are not in the pack any more.
+    /// The custom tests of the last green run that are not in the pack any more.
     pub vanished: Vec<String>,
     /// Sentences that change no outcome.
     pub warnings: Vec<String>,
-    /// Files in the run's folder and what they show.
+    /// The files of evidence in the run's folder.
     pub evidence: Vec<KeptFile>,
-    /// The tasks of the app as the looks showed them, in the order in which they were first seen.
-    pub tasks: Vec<TaskStory>,
+    /// The tasks of the app, in the order in which they were first observed.
+    pub tasks: Vec<TaskHistory>,
     /// Why the run ends early, if it does.
     pub cancel: Option<Cancel>,
     /// The app that outlives the run; absent when it is removed.
     pub kept: Option<kept_app::Kept>,
-    /// What comparing the inventories showed.
+    /// The difference between the inventories before and after the run.
     pub cleanup_result: Option<CleanupResult>,
     /// When the last event happened, on both clocks.
     pub last: Option<(Wall, Mono)>,
     /// When the run ended.
     pub finished: Option<Wall>,
-    /// Who swept after the run last, and what is left; a run that did not end before that was killed.
+    /// The cleanup after the run by the guardian or the janitor; a run that did not end before that was killed.
     pub cleaned_after: Option<CleanedAfter>,
 }
 
-/// What somebody else than the run has swept.
+/// The cleanup after a run by the guardian and the janitor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CleanedAfter {
-    /// Who, the last time.
+    /// The last of them that cleaned up.
     pub by: CleanedBy,
-    /// How many objects and files were removed, by all of them.
+    /// How many objects and files all of them removed.
     pub removed: u32,
-    /// What is left, after the last of them.
+    /// What the last of them could not remove.
     pub left: Vec<String>,
 }
 
-/// How what the recipe's files were taken to say compares with what runs.
+/// The differences between the resolved compose files and the running services.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Calibration {
-    /// What differs, a sentence each; none when they agree.
+pub struct ComposeVerification {
+    /// The differences, a sentence each.
     pub differences: Vec<String>,
-    /// What the files say and that was not read.
+    /// The keys of the files that are not compared.
     pub skipped: Vec<String>,
 }
 
-/// A file in the run's folder.
+/// A file of evidence in the run's folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptFile {
     /// The step that it belongs to.
     pub step: StepId,
     /// The file, relative to the run's folder.
     pub file: PathBuf,
-    /// What it shows.
+    /// Its content, in words.
     pub what: String,
     /// Its last lines; empty when the journal does not have them.
     pub tail: String,
 }
 
-/// What became of a task.
+/// A task with its states.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TaskStory {
-    /// The step that looked.
+pub struct TaskHistory {
+    /// The step that observed it first.
     pub step: StepId,
     /// The service without its stack.
     pub service: String,
@@ -144,16 +149,16 @@ pub struct TaskStory {
     pub task: TaskId,
     /// Its slot; global tasks have none.
     pub slot: Option<u64>,
-    /// What it was seen to be, never empty; each with the moment from which on.
+    /// Its states, never empty, each from the moment on when it was observed.
     pub changes: Vec<TaskChange>,
 }
 
-/// What a task was seen to be from a moment on.
+/// A state of a task, from a moment on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskChange {
-    /// When it was seen so first.
+    /// When it was observed first.
     pub at: Mono,
-    /// What it was.
+    /// The state.
     pub state: TaskState,
     /// The exit code of its container, when that had ended.
     pub exit: Option<i32>,
@@ -162,23 +167,23 @@ pub struct TaskChange {
 }
 
 impl RunState {
-    /// How long it took from a new app under the old name until the data was seen to be back; absent unless it came to that.
+    /// How long it took from a new app under the old name until the check found the data; absent unless that passed.
     pub fn disaster(&self) -> Option<Duration> {
         let plan = self.plan.as_ref()?;
         let of =
             |step: &Step| plan.steps.iter().find(|planned| planned.step == *step).and_then(|planned| self.steps.get(&planned.id));
-        let looked = of(&Step::Check { moment: Moment::AfterDisaster })?;
-        let (at, outcome) = looked.ended.as_ref()?;
+        let check = of(&Step::Check { moment: Moment::AfterDisaster })?;
+        let (at, outcome) = check.ended.as_ref()?;
         outcome.passed().then(|| Some(at.since(of(&Step::Renew)?.began)))?
     }
 
-    /// Whether it is known that nothing is left of the run and nothing of others was changed by it: the inventories were compared, and all
-    /// that was claimed was seen to be gone.
+    /// Whether the run is known to have leaked nothing and to have changed nothing of others: the inventories were compared, and every
+    /// claim was confirmed gone.
     pub fn left_nothing(&self) -> bool {
         self.claims.is_empty() && self.cleanup_result.as_ref().is_some_and(CleanupResult::clean)
     }
 
-    /// Why what is done now says nothing about head: something else runs, or nothing does. Absent when head runs.
+    /// Why an outcome is none of head: something else runs, or nothing does. Absent when head runs.
     pub fn not_on_head(&self) -> Option<Gap> {
         match self.runs {
             Some(Subject::Head) => None,
@@ -187,14 +192,14 @@ impl RunState {
         }
     }
 
-    /// Whether a look at a task tells something that the state does not hold yet.
+    /// Whether an observation of a task differs from what the state has of it.
     pub fn is_news(&self, seen: &TaskSeen) -> bool {
-        let known = self.tasks.iter().find(|story| story.task == seen.task).and_then(|story| story.changes.last());
+        let known = self.tasks.iter().find(|task| task.task == seen.task).and_then(|task| task.changes.last());
         known.is_none_or(|last| (last.state, last.exit, &last.error) != (seen.state, seen.exit, &seen.error))
     }
 }
 
-/// What a run began with.
+/// The first event of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Begun {
     /// The run.
@@ -203,16 +208,18 @@ pub struct Begun {
     pub at: Wall,
     /// taster's version.
     pub taster: String,
+    /// The commit that taster was built from.
+    pub commit: Option<String>,
     /// What was asked for.
     pub request: Request,
     /// The host.
     pub host: Host,
 }
 
-/// How many changes of what a step waits for are kept.
+/// The most changes of what a step waits for that are kept.
 pub const MOST_WAITS: usize = 100;
 
-/// What became of a step so far.
+/// A step that began.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepState {
     /// When its last attempt began.
@@ -221,7 +228,7 @@ pub struct StepState {
     pub attempt: u32,
     /// What it waits for.
     pub waiting_for: Vec<String>,
-    /// What it waited for, from when on, the first [`MOST_WAITS`] changes of it.
+    /// What it waited for, each from when on; the first [`MOST_WAITS`] changes.
     pub waits: Vec<(Mono, Vec<String>)>,
     /// The attempts before the last one, all of which failed.
     pub failed: Vec<FailedAttempt>,
@@ -248,7 +255,7 @@ impl StepState {
         self.ended.as_ref().map(|(_, outcome)| outcome)
     }
 
-    /// How it had failed before, in a sentence, when it passed only as it was tried again.
+    /// How it failed at first, in a sentence, when it passed only at a later attempt.
     pub fn flaky(&self) -> Option<String> {
         let passed = match self.outcome()? {
             Outcome::Passed => true,
@@ -276,12 +283,12 @@ pub struct CheckState {
     pub outcome: Outcome,
 }
 
-/// The state after one more event. Total: an event that does not fit changes nothing but the time.
+/// The state after one more event.
 pub fn fold(mut state: RunState, event: &Event) -> RunState {
     state.last = Some((event.at, event.mono));
     match event.kind.clone() {
-        Kind::RunStarted { run, taster, request, host, .. } => {
-            state.begun = Some(Begun { run, at: event.at, taster, request, host });
+        Kind::RunStarted { run, taster, commit, request, host, .. } => {
+            state.begun = Some(Begun { run, at: event.at, taster, commit, request, host });
         }
         Kind::Queued { .. } | Kind::Admitted { .. } => {}
         Kind::Planned { plan } => {
@@ -305,7 +312,7 @@ pub fn fold(mut state: RunState, event: &Event) -> RunState {
             state.steps.insert(step, StepState { failed, ..StepState::begun(event.mono, attempt) });
         }
         Kind::AttemptFailed { step, failure, .. } => {
-            // What it said of the app is said anew.
+            // The next attempt makes its checks again.
             state.checks.retain(|check| check.step != step);
             if let Some(step) = state.steps.get_mut(&step) {
                 let took = event.mono.since(step.began);
@@ -326,8 +333,8 @@ pub fn fold(mut state: RunState, event: &Event) -> RunState {
             state.steps.entry(step).or_insert(never_began).ended = Some((event.mono, outcome));
         }
         Kind::EvidenceKept { step, file, what, tail } => state.evidence.push(KeptFile { step, file, what, tail }),
-        Kind::TaskChanged { step, seen } => see_task(&mut state, step, event.mono, seen),
-        Kind::Noted { note } => take_note(&mut state, note),
+        Kind::TaskChanged { step, seen } => add_task_change(&mut state, step, event.mono, seen),
+        Kind::Noted { note } => add_note(&mut state, note),
         Kind::Warned { text } => state.warnings.push(text),
         Kind::CancelRequested { why } => {
             state.cancel.get_or_insert(why);
@@ -349,16 +356,16 @@ pub fn fold(mut state: RunState, event: &Event) -> RunState {
     state
 }
 
-fn see_task(state: &mut RunState, step: StepId, at: Mono, seen: TaskSeen) {
+fn add_task_change(state: &mut RunState, step: StepId, at: Mono, seen: TaskSeen) {
     let TaskSeen { service, task, slot, state: now, exit, error } = seen;
     let change = TaskChange { at, state: now, exit, error };
-    match state.tasks.iter_mut().find(|story| story.task == task) {
-        Some(story) => story.changes.push(change),
-        None => state.tasks.push(TaskStory { step, service, task, slot, changes: vec![change] }),
+    match state.tasks.iter_mut().find(|known| known.task == task) {
+        Some(known) => known.changes.push(change),
+        None => state.tasks.push(TaskHistory { step, service, task, slot, changes: vec![change] }),
     }
 }
 
-fn take_note(state: &mut RunState, note: Note) {
+fn add_note(state: &mut RunState, note: Note) {
     match note {
         Note::Domain { domain } => state.domain = Some(domain),
         Note::Tool { tool, version } => {
@@ -382,10 +389,13 @@ fn take_note(state: &mut RunState, note: Note) {
         }
         Note::OperatorMust { text } => state.operator_must.push(text),
         Note::Settled { tasks } => state.settled = tasks,
-        Note::Calibrated { differences, skipped } => state.calibration = Some(Calibration { differences, skipped }),
+        Note::ComposeVerified { differences, skipped } => {
+            state.compose_verification = Some(ComposeVerification { differences, skipped });
+        }
         Note::Linted { subject, linted } => {
             state.lint.insert(subject, linted);
         }
+        Note::Load { load } => state.load = Some(load),
         Note::Preflight { checks } => state.preflight = checks,
         Note::Screenshot { file } => state.screenshot = Some(file),
         Note::Vanished { tests } => state.vanished = tests,
@@ -397,18 +407,18 @@ fn take_note(state: &mut RunState, note: Note) {
     }
 }
 
-/// What the engine is to do.
+/// What the engine does next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
-    /// Start these steps.
+    /// It starts these steps.
     Start(Vec<StepId>),
-    /// Wait for one of the running steps, or for whatever else wakes the engine.
+    /// It waits for one of the running steps, or for anything else that wakes it.
     Wait,
-    /// All is done.
+    /// The run is over.
     Finished,
 }
 
-/// What is to be done next under `plan`, given what happened so far.
+/// What the engine does next under `plan`, given the events so far.
 pub fn next(plan: &Plan, state: &RunState) -> Next {
     let standings: Vec<(&Planned, Standing)> =
         plan.steps.iter().map(|planned| (planned, standing(plan, state, planned))).collect();
@@ -423,8 +433,8 @@ pub fn next(plan: &Plan, state: &RunState) -> Next {
     }
 }
 
-/// How a step failed that is tried again now that it ended so, and the number of the next attempt. A function that used up all its
-/// time, or that cannot be run at all, would do so again.
+/// The failure of a step that is tried again, and the number of the next attempt; absent when it is not tried again. A function that
+/// exceeded its budget, or that cannot be run at all, would fail in the same way again.
 pub fn tried_again(plan: &Plan, state: &RunState, id: &StepId, outcome: &Outcome) -> Option<(Failure, u32)> {
     let Outcome::Failed(failure) = outcome else { return None };
     let attempt = state.steps.get(id)?.attempt;
@@ -433,7 +443,7 @@ pub fn tried_again(plan: &Plan, state: &RunState, id: &StepId, outcome: &Outcome
     (more && again).then(|| (failure.clone(), attempt + 1))
 }
 
-/// Where a planned step stands.
+/// The standing of a planned step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
     /// It waits for steps before it.
@@ -448,7 +458,7 @@ pub enum Standing {
     Barred,
 }
 
-/// Where `planned` stands.
+/// The standing of `planned`.
 pub fn standing(plan: &Plan, state: &RunState, planned: &Planned) -> Standing {
     if let Some(step) = state.steps.get(&planned.id) {
         return if step.ended.is_some() { Standing::Done } else { Standing::Running };
@@ -456,23 +466,24 @@ pub fn standing(plan: &Plan, state: &RunState, planned: &Planned) -> Standing {
     if planned.class != Class::Always && barred(plan, state, planned) {
         return Standing::Barred;
     }
-    if behind(plan, planned).all(|before| over(plan, state, before)) { Standing::Ready } else { Standing::Waiting }
+    if waits_for(plan, planned).all(|before| over(plan, state, before)) { Standing::Ready } else { Standing::Waiting }
 }
 
-fn behind<'a>(plan: &'a Plan, planned: &'a Planned) -> impl Iterator<Item = &'a Planned> {
+/// The steps that `planned` waits for.
+fn waits_for<'a>(plan: &'a Plan, planned: &'a Planned) -> impl Iterator<Item = &'a Planned> {
     planned.after.iter().filter_map(|id| plan.step(id))
 }
 
-/// Whether nothing of a step, or of what it would have waited for, can still happen.
+/// Whether neither a step nor one that it waits for can still run.
 fn over(plan: &Plan, state: &RunState, planned: &Planned) -> bool {
     match standing(plan, state, planned) {
         Standing::Done => true,
-        Standing::Barred => behind(plan, planned).all(|before| over(plan, state, before)),
+        Standing::Barred => waits_for(plan, planned).all(|before| over(plan, state, before)),
         Standing::Waiting | Standing::Ready | Standing::Running => false,
     }
 }
 
-/// Whether a cancelled run or a failure keeps a step that is not always done from ever running.
+/// Whether the cancelled run or a failure before it keeps a step from ever running.
 fn barred(plan: &Plan, state: &RunState, planned: &Planned) -> bool {
     state.cancel.is_some()
         || plan.steps.iter().any(|other| {
@@ -495,14 +506,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_run_has_left_nothing_only_when_that_was_seen() {
+    fn run_has_left_nothing_only_when_that_was_confirmed() {
         let clean = || Some(CleanupResult::default());
-        let residue = || Some(CleanupResult { leaked: vec!["volume x".into()], ..CleanupResult::default() });
+        let leaked = || Some(CleanupResult { leaked: vec!["volume x".into()], ..CleanupResult::default() });
         let marker = || BTreeSet::from([Claimed::Marker { name: "taster-x".into() }]);
         for (cleanup_result, claims, nothing) in [
             (clean(), BTreeSet::new(), true),
             (clean(), marker(), false),
-            (residue(), BTreeSet::new(), false),
+            (leaked(), BTreeSet::new(), false),
             (None, BTreeSet::new(), false),
         ] {
             let state = RunState { cleanup_result, claims, ..RunState::default() };

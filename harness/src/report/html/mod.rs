@@ -1,4 +1,4 @@
-//! `report.html`: the whole run on one page, in one file, without a script and without anything to load.
+//! `report.html`: the whole run on one page, in one file. It has no script and loads nothing, so that it can be read anywhere.
 
 mod timeline;
 
@@ -6,7 +6,7 @@ use askama::Template;
 
 use self::timeline::{Timeline, timeline};
 use super::{
-    results::{CanaryV1, Image, ResultsV1, Stage, Status},
+    results::{CanaryResult, Image, Results, Stage, Status, StepResult},
     sandbox_abra,
 };
 use crate::{
@@ -21,67 +21,68 @@ use crate::{
         run::{
             level::{level, rungs},
             state::{KeptFile, RunState, StepState},
-            verdict::VerdictOutcome,
+            verdict::{Reason, VerdictOutcome},
         },
     },
 };
 
-/// How many objects of a list are shown; `results.json` has them all.
+/// The most objects of a list that are shown; `results.json` has all of them.
 const MOST_OBJECTS: usize = 100;
 
 #[derive(Template)]
 #[template(path = "report.html")]
 struct Page<'a> {
-    results: &'a ResultsV1,
+    results: &'a Results,
     verdict: Word,
     level: String,
     short_commit: String,
     sandbox: bool,
     took: String,
-    reasons: Vec<Why<'a>>,
-    traces: Traces,
-    ladder: Vec<Line>,
+    reasons: Vec<ShownReason<'a>>,
+    cleanup: Cleanup,
+    ladder: Vec<RungRow>,
     tiers: Vec<(Tier, &'static str)>,
     timeline: Timeline,
-    steps: Vec<Step<'a>>,
-    canaries: Vec<Data<'a>>,
+    steps: Vec<StepRow<'a>>,
+    canaries: Vec<CanaryRow<'a>>,
     images: Vec<(&'a str, &'a Image, Option<&'a str>)>,
-    evidence: Vec<Proof>,
-    /// The picture of the app in Base64; empty without one.
-    picture: String,
+    evidence: Vec<EvidenceRow>,
+    /// The screenshot of the app in Base64; empty without one.
+    screenshot: String,
     host: Vec<(Word, &'a Check)>,
-    changes: Vec<Changes<'a>>,
+    changes: Vec<ObjectList<'a>>,
 }
 
-/// A word with the sign and the look that go with it; the word says it all.
+/// A word with its sign and its CSS class. The word alone carries the meaning.
 #[derive(Clone, Copy)]
 struct Word {
     sign: &'static str,
     word: &'static str,
-    look: &'static str,
+    class: &'static str,
 }
 
-struct Why<'a> {
+struct ShownReason<'a> {
     owner: Option<Owner>,
     sentence: &'a str,
     excerpt: String,
 }
 
-/// What the run left, in a sentence.
-struct Traces {
-    look: &'static str,
+/// The result of the cleanup, in a sentence.
+struct Cleanup {
+    class: &'static str,
     sentence: String,
 }
 
-/// A rung.
-struct Line {
+struct RungRow {
     name: &'static str,
     status: Word,
     why: String,
 }
 
-struct Step<'a> {
-    stage: &'a Stage,
+struct StepRow<'a> {
+    /// The name of its tier or lint; empty when it belongs to none.
+    stage: &'a str,
+    result: &'a StepResult,
     status: Word,
     took: String,
     checks: Vec<(Word, &'a str, &'a str)>,
@@ -90,59 +91,61 @@ struct Step<'a> {
     evidence: &'a str,
 }
 
-/// A canary, as it was found.
-struct Data<'a> {
+struct CanaryRow<'a> {
     name: &'a str,
     worst: Word,
     seen: Vec<(String, Word, &'a str)>,
     backed_up: String,
 }
 
-/// A file, and the end of it.
-struct Proof {
+/// A file, and its last lines.
+struct EvidenceRow {
     file: String,
     what: String,
     step: String,
     tail: String,
 }
 
-/// Objects that were left or changed.
-struct Changes<'a> {
+/// Objects that were left behind or changed.
+struct ObjectList<'a> {
     title: &'static str,
-    /// Whether it says something about the run.
+    /// Whether the run is to blame.
     counts: bool,
     shown: &'a [String],
     more: usize,
 }
 
-/// The page of a run, with the picture of the app, a PNG, in it. It is whole for any state, also one of a run that was refused, cut off or killed.
-pub fn page(state: &RunState, picture: Option<&[u8]>) -> Result<String, String> {
-    let results = ResultsV1::from(state);
+/// The page of a run with the screenshot of the app, a PNG, in it. It is complete for any state, also of a run that was refused, cut off or
+/// killed.
+///
+/// # Errors
+/// When the template cannot be rendered.
+pub fn page(state: &RunState, screenshot: Option<&[u8]>) -> Result<String, askama::Error> {
+    let results = Results::from(state);
     let page = Page {
-        verdict: colour(results.verdict.outcome),
-        level: capital(&level(&rungs(state)).to_string()),
+        verdict: verdict_word(results.verdict.outcome),
+        level: capitalised(&level(&rungs(state)).to_string()),
         short_commit: results.commit.iter().flat_map(|commit| commit.chars()).take(12).collect(),
         sandbox: sandbox_abra(state),
-        took: millis(results.duration_ms),
+        took: format_millis(results.duration_ms),
         reasons: reasons(&results),
-        traces: traces(&results),
+        cleanup: cleanup(&results),
         ladder: ladder(state),
         tiers: Tier::ALL.into_iter().filter_map(|tier| Some((tier, word(*results.results.get(tier.name())?)))).collect(),
         timeline: timeline(state, &results),
-        steps: results.stages.iter().map(|stage| step(state, stage)).collect(),
+        steps: results.steps_by_time().into_iter().map(|(stage, result)| step(state, stage, result)).collect(),
         canaries: results.canaries.iter().map(canary).collect(),
         images: images(&results),
         evidence: evidence(state),
-        picture: picture.map(|picture| data_encoding::BASE64.encode(picture)).unwrap_or_default(),
-        host: results.preflight.iter().map(|check| (found(check.finding), check)).collect(),
+        screenshot: screenshot.map(|png| data_encoding::BASE64.encode(png)).unwrap_or_default(),
+        host: results.preflight.iter().map(|check| (finding_word(check.finding), check)).collect(),
         changes: changes(&results),
         results: &results,
     };
-    page.render().map_err(|error| error.to_string())
+    page.render()
 }
 
-/// The word for what a check of the host found.
-fn found(finding: Finding) -> Word {
+fn finding_word(finding: Finding) -> Word {
     match finding {
         Finding::Ok => Word { word: "ok", ..status_word(Status::Pass) },
         Finding::Unknown => Word { word: "unknown", ..status_word(Status::Unver) },
@@ -151,100 +154,100 @@ fn found(finding: Finding) -> Word {
     }
 }
 
-fn millis(millis: u64) -> String {
+fn format_millis(millis: u64) -> String {
     format_duration(Mono(millis).since(Mono(0)))
 }
 
-fn capital(sentence: &str) -> String {
+fn capitalised(sentence: &str) -> String {
     let mut letters = sentence.chars();
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
-/// A status in a word for people.
+/// The word for a status.
 fn word(status: Status) -> &'static str {
     status_word(status).word
 }
 
 fn status_word(status: Status) -> Word {
-    let (sign, word, look) = match status {
+    let (sign, word, class) = match status {
         Status::Pass => ("✔", "passed", "pass"),
         Status::Fail => ("✘", "failed", "fail"),
         Status::Skip => ("–", "skipped", "skip"),
         Status::Unver => ("?", "not verified", "unver"),
     };
-    Word { sign, word, look }
+    Word { sign, word, class }
 }
 
-/// The word for what passed only when it was tried again.
-const FLAKY: Word = Word { sign: "✔", word: "flaky", look: "unver" };
+/// The word for a step that passed only when it was tried again.
+const FLAKY: Word = Word { sign: "✔", word: "flaky", class: "unver" };
 
-fn colour(colour: VerdictOutcome) -> Word {
-    let (sign, look) = match colour {
+fn verdict_word(outcome: VerdictOutcome) -> Word {
+    let (sign, class) = match outcome {
         VerdictOutcome::Green => ("✔", "pass"),
         VerdictOutcome::Red => ("✘", "fail"),
         VerdictOutcome::Inconclusive => ("?", "unver"),
     };
-    Word { sign, word: colour.name(), look }
+    Word { sign, word: outcome.name(), class }
 }
 
-fn reasons(results: &ResultsV1) -> Vec<Why<'_>> {
-    let why = |reason: &'_ crate::pure::run::verdict::Reason| reason.excerpt.join("\n");
+fn reasons(results: &Results) -> Vec<ShownReason<'_>> {
+    let shown = |reason: &'_ Reason| reason.excerpt.join("\n");
     let reasons = results.verdict.reasons.iter();
-    reasons.map(|reason| Why { owner: reason.owner, sentence: &reason.sentence, excerpt: why(reason) }).collect()
+    reasons.map(|reason| ShownReason { owner: reason.owner, sentence: &reason.sentence, excerpt: shown(reason) }).collect()
 }
 
-fn traces(results: &ResultsV1) -> Traces {
-    let (look, sentence) = match &results.cleanup_result {
-        Some(cleanup_result) if cleanup_result.clean() && !results.claimed.is_empty() && results.kept.is_none() => {
+fn cleanup(results: &Results) -> Cleanup {
+    let (class, sentence) = match &results.cleanup {
+        Some(cleanup) if cleanup.clean() && !results.claimed.is_empty() && results.kept.is_none() => {
             let claimed: Vec<String> = results.claimed.iter().map(ToString::to_string).collect();
-            ("fail", format!("✘ Nothing is listed any more, and these were not seen to be gone: {}.", claimed.join(", ")))
+            ("fail", format!("✘ Nothing is listed any more, but these were not confirmed gone: {}.", claimed.join(", ")))
         }
-        Some(cleanup_result) if cleanup_result.clean() => ("pass", "✔ Nothing of the run is left.".into()),
-        Some(cleanup_result) => {
-            let (left, changed) = (cleanup_result.leaked.len(), cleanup_result.changed_bystanders.len());
-            let told = match (left, changed) {
-                (left, 0) => format!("{left} of the run left behind"),
-                (0, changed) => format!("{changed} changed by us though not ours"),
-                (left, changed) => format!("{left} of the run left behind, {changed} changed by us though not ours"),
+        Some(cleanup) if cleanup.clean() => ("pass", "✔ Nothing of the run is left.".into()),
+        Some(cleanup) => {
+            let counts = match (cleanup.leaked.len(), cleanup.changed_bystanders.len()) {
+                (leaked, 0) => format!("{leaked} of the run left behind"),
+                (0, changed) => format!("{changed} of others changed by the run"),
+                (leaked, changed) => format!("{leaked} of the run left behind, {changed} of others changed by the run"),
             };
-            ("fail", format!("✘ Objects: {told}. They are named below."))
+            ("fail", format!("✘ Objects: {counts}. They are named below."))
         }
         None if let Some(kept) = &results.kept => {
             ("unver", format!("The app {} is kept until {}, and everything of the run with it.", kept.domain, kept.until))
         }
         None if results.claimed.is_empty() => {
-            ("unver", "? Nothing that the run had claimed is left; all else could not be compared.".into())
+            ("unver", "? Nothing that the run had claimed is left; the inventories before and after were not compared.".into())
         }
-        None => ("unver", "? Whether something is left is not known: the inventories before and after were not compared.".into()),
+        None => ("unver", "? It is not known what is left: the inventories before and after were not compared.".into()),
     };
-    Traces { look, sentence }
+    Cleanup { class, sentence }
 }
 
-fn ladder(state: &RunState) -> Vec<Line> {
+fn ladder(state: &RunState) -> Vec<RungRow> {
     let rungs = rungs(state);
-    let line = |rung: Rung| {
+    let row = |rung: Rung| {
         let standing = rungs.of(rung);
         let status = status_word(standing.status);
         let why = if standing.why == status.word { String::new() } else { standing.why.clone() };
-        Line { name: rung.label(), status, why }
+        RungRow { name: rung.label(), status, why }
     };
-    Rung::ALL.into_iter().map(line).collect()
+    Rung::ALL.into_iter().map(row).collect()
 }
 
-fn step<'a>(state: &'a RunState, stage: &'a Stage) -> Step<'a> {
-    let known = state.steps.iter().find(|(id, _)| id.0 == stage.name).map(|(_, step)| step);
-    let (excerpt, evidence) = match &stage.outcome {
+fn step<'a>(state: &'a RunState, stage: Option<&'a Stage>, result: &'a StepResult) -> StepRow<'a> {
+    let known = state.steps.iter().find(|(id, _)| id.0 == result.name).map(|(_, step)| step);
+    let (excerpt, evidence) = match &result.outcome {
         Some(Outcome::Failed(failure)) => (failure.excerpt.join("\n"), failure.evidence.as_str()),
         Some(Outcome::Passed | Outcome::Skipped(_) | Outcome::Unverified(_)) | None => (String::new(), ""),
     };
-    let checks = stage.tests.iter().map(|test| {
-        // A check that failed as its step did would only say the same again.
-        let summary = if test.summary == stage.summary { "" } else { test.summary.as_str() };
+    let checks = result.tests.iter().map(|test| {
+        // A check with the summary of its step would repeat it.
+        let summary = if test.summary == result.summary { "" } else { test.summary.as_str() };
         (status_word(test.status), test.name.as_str(), summary)
     });
-    Step {
-        stage,
-        status: if stage.flaky && stage.status == Status::Pass { FLAKY } else { status_word(stage.status) },
+    StepRow {
+        stage: stage.map_or("", |stage| stage.name.as_str()),
+        result,
+        status: if result.flaky && result.status == Status::Pass { FLAKY } else { status_word(result.status) },
         took: known.and_then(StepState::took).map(format_duration).unwrap_or_default(),
         checks: checks.collect(),
         waits: known.map(waits).unwrap_or_default(),
@@ -254,11 +257,11 @@ fn step<'a>(state: &'a RunState, stage: &'a Stage) -> Step<'a> {
 }
 
 fn waits(step: &StepState) -> Vec<(String, String)> {
-    let told = step.waits.iter().filter(|(_, lines)| !lines.is_empty());
-    told.map(|(at, lines)| (millis(at.0), lines.join(" · "))).collect()
+    let waits = step.waits.iter().filter(|(_, lines)| !lines.is_empty());
+    waits.map(|(at, lines)| (format_millis(at.0), lines.join(" · "))).collect()
 }
 
-fn canary(found: &CanaryV1) -> Data<'_> {
+fn canary(found: &CanaryResult) -> CanaryRow<'_> {
     let rank = |status: &Status| match status {
         Status::Fail => 0,
         Status::Unver => 1,
@@ -276,11 +279,11 @@ fn canary(found: &CanaryV1) -> Data<'_> {
         Some(Coverage::Excluded) => "nothing of its volume".to_owned(),
         None => String::new(),
     };
-    Data { name: &found.name, worst: status_word(worst), seen: seen.collect(), backed_up }
+    CanaryRow { name: &found.name, worst: status_word(worst), seen: seen.collect(), backed_up }
 }
 
-/// What each service ran, and what it ran before where that was another image.
-fn images(results: &ResultsV1) -> Vec<(&str, &Image, Option<&str>)> {
+/// The image of each service, and the one before the upgrade where that was another.
+fn images(results: &Results) -> Vec<(&str, &Image, Option<&str>)> {
     let of = |(service, image): (&'_ String, &'_ Image)| {
         let before = results.images_before.get(service).filter(|before| *before != image);
         before.map(|before| before.image.as_str())
@@ -288,30 +291,30 @@ fn images(results: &ResultsV1) -> Vec<(&str, &Image, Option<&str>)> {
     results.images.iter().map(|(service, image)| (service.as_str(), image, of((service, image)))).collect()
 }
 
-fn evidence(state: &RunState) -> Vec<Proof> {
-    let proof = |kept: &KeptFile| Proof {
+fn evidence(state: &RunState) -> Vec<EvidenceRow> {
+    let row = |kept: &KeptFile| EvidenceRow {
         file: kept.file.display().to_string(),
         what: kept.what.clone(),
         step: kept.step.to_string(),
         tail: kept.tail.clone(),
     };
-    state.evidence.iter().map(proof).collect()
+    state.evidence.iter().map(row).collect()
 }
 
-fn changes(results: &ResultsV1) -> Vec<Changes<'_>> {
-    let Some(cleanup_result) = &results.cleanup_result else { return Vec::new() };
+fn changes(results: &Results) -> Vec<ObjectList<'_>> {
+    let Some(cleanup) = &results.cleanup else { return Vec::new() };
     let lists = [
-        ("Left behind by the run", true, &cleanup_result.leaked),
-        ("Changed by the run though not its own", true, &cleanup_result.changed_bystanders),
-        ("Changed by others meanwhile, which does not count", false, &cleanup_result.others),
-        ("Not counted, as the host's settings say", false, &cleanup_result.ignored),
+        ("Left behind by the run", true, &cleanup.leaked),
+        ("Of others, changed by the run", true, &cleanup.changed_bystanders),
+        ("Changed by others during the run; does not count", false, &cleanup.others),
+        ("Ignored by the host's settings", false, &cleanup.ignored),
     ];
     lists
         .into_iter()
         .filter(|(_, _, objects)| !objects.is_empty())
         .map(|(title, counts, objects)| {
             let shown = &objects[..objects.len().min(MOST_OBJECTS)];
-            Changes { title, counts, shown, more: objects.len() - shown.len() }
+            ObjectList { title, counts, shown, more: objects.len() - shown.len() }
         })
         .collect()
 }

@@ -3,17 +3,17 @@
 use crate::{
     model::time::{Mono, format_duration},
     pure::{host::converge::TaskState, run::state::RunState},
-    report::results::{ResultsV1, Status, Task},
+    report::results::{Results, Status, Task},
 };
 
-/// How many tasks have a row of their own.
+/// The most tasks that have a row.
 const MOST_TASKS: usize = 60;
-/// How many parts the axis has at most; more would not fit on a telephone.
+/// The most parts of the axis; more do not fit on a telephone.
 const MOST_TICKS: u64 = 5;
 
 /// All rows, the axis, and what did not fit.
 pub(super) struct Timeline {
-    /// The marks of the axis: where, in percent, and what they say.
+    /// The marks of the axis: the position in percent, and the text.
     pub(super) ticks: Vec<(f64, String)>,
     /// The rows.
     pub(super) rows: Vec<Row>,
@@ -25,10 +25,10 @@ pub(super) struct Timeline {
 pub(super) struct Row {
     /// Its name.
     pub(super) name: String,
-    /// Whether it is a task, which is shown below its step.
+    /// Whether it is a task, which stands below its step.
     pub(super) task: bool,
-    /// What became of it, in words.
-    pub(super) told: String,
+    /// How it ended, in words.
+    pub(super) text: String,
     /// Its bars.
     pub(super) bars: Vec<Bar>,
 }
@@ -39,30 +39,29 @@ pub(super) struct Bar {
     pub(super) left: f64,
     /// How long it is, in percent.
     pub(super) width: f64,
-    /// How it looks.
-    pub(super) look: &'static str,
-    /// What it shows.
+    /// Its CSS class.
+    pub(super) class: &'static str,
+    /// What it stands for.
     pub(super) title: String,
 }
 
-/// The timeline of a run.
-pub(super) fn timeline(state: &RunState, results: &ResultsV1) -> Timeline {
+/// The timeline of a run: the steps in the order in which they began, and below each the tasks that it observed first.
+pub(super) fn timeline(state: &RunState, results: &Results) -> Timeline {
     let axis = Axis { total: results.duration_ms.max(1) };
     let mut rows = Vec::new();
     let mut shown = 0;
-    for stage in &results.stages {
-        let Some(began) = stage.started_ms else { continue };
-        let ended = state.steps.iter().find(|(id, _)| id.0 == stage.name).and_then(|(_, step)| step.ended.as_ref());
+    for (_, step) in results.steps_by_time() {
+        let Some(began) = step.started_ms else { continue };
+        let ended = state.steps.iter().find(|(id, _)| id.0 == step.name).and_then(|(_, step)| step.ended.as_ref());
         let end = ended.map_or(results.duration_ms, |(at, _)| at.0);
         let took = format_duration(Mono(end).since(Mono(began)));
-        let told = match ended {
-            Some(_) => format!("{} in {took}", super::word(stage.status)),
-            None => format!("did not end, seen for {took}"),
+        let text = match ended {
+            Some(_) => format!("{} in {took}", super::word(step.status)),
+            None => format!("did not end, observed for {took}"),
         };
-        let look = look_of_step(stage.status);
-        let bars = vec![axis.bar(began, end, look, format!("{}: {told}", stage.name))];
-        rows.push(Row { name: stage.name.clone(), task: false, told, bars });
-        for task in results.tasks.iter().filter(|task| task.step == stage.name) {
+        let bars = vec![axis.bar(began, end, class_of_step(step.status), format!("{}: {text}", step.name))];
+        rows.push(Row { name: step.name.clone(), task: false, text, bars });
+        for task in results.tasks.iter().filter(|task| task.step == step.name) {
             if shown < MOST_TASKS {
                 rows.push(axis.task(task, end));
             }
@@ -72,7 +71,7 @@ pub(super) fn timeline(state: &RunState, results: &ResultsV1) -> Timeline {
     Timeline { ticks: axis.ticks(), rows, more: shown.saturating_sub(MOST_TASKS) }
 }
 
-fn look_of_step(status: Status) -> &'static str {
+fn class_of_step(status: Status) -> &'static str {
     match status {
         Status::Pass => "pass",
         Status::Fail => "fail",
@@ -90,31 +89,31 @@ impl Axis {
         (at.min(self.total) as f64 * 10_000.0 / self.total as f64).round() / 100.0
     }
 
-    fn bar(&self, from: u64, to: u64, look: &'static str, title: String) -> Bar {
+    fn bar(&self, from: u64, to: u64, class: &'static str, title: String) -> Bar {
         let left = self.percent(from);
-        Bar { left, width: (self.percent(to) - left).max(0.0), look, title }
+        Bar { left, width: (self.percent(to) - left).max(0.0), class, title }
     }
 
-    /// A task's row. It was looked at until its step ended; what became of it after that is not known.
+    /// The row of a task. Its step observed it until `end`; its states after that are not known.
     fn task(&self, task: &Task, end: u64) -> Row {
-        let mut told = Vec::new();
+        let mut states = Vec::new();
         let mut bars = Vec::new();
         for (number, change) in task.changes.iter().enumerate() {
             let exit = change.exit.map(|exit| format!(", exit {exit}")).unwrap_or_default();
-            let said = format!("{} at {}{exit}", change.state.name(), format_duration(Mono(change.at_ms).since(Mono(0))));
+            let text = format!("{} at {}{exit}", change.state.name(), format_duration(Mono(change.at_ms).since(Mono(0))));
             let until = match task.changes.get(number + 1) {
                 Some(next) => next.at_ms,
                 None if change.state.alive() => end.max(change.at_ms),
                 None => change.at_ms,
             };
-            bars.push(self.bar(change.at_ms, until, look_of_task(change.state), said.clone()));
-            told.push(said);
+            bars.push(self.bar(change.at_ms, until, class_of_task(change.state), text.clone()));
+            states.push(text);
         }
         if let Some(error) = task.changes.last().map(|last| last.error.as_str()).filter(|error| !error.is_empty()) {
-            told.push(error.to_owned());
+            states.push(error.to_owned());
         }
         let slot = task.slot.map(|slot| format!(".{slot}")).unwrap_or_default();
-        Row { name: format!("{}{slot}", task.service), task: true, told: told.join(" · "), bars }
+        Row { name: format!("{}{slot}", task.service), task: true, text: states.join(" · "), bars }
     }
 
     /// Marks at round times.
@@ -129,7 +128,7 @@ impl Axis {
     }
 }
 
-/// A round time, as short as can be.
+/// A round time in its shortest form.
 fn round(millis: u64) -> String {
     match millis {
         0 => "0".into(),
@@ -140,7 +139,7 @@ fn round(millis: u64) -> String {
     }
 }
 
-fn look_of_task(state: TaskState) -> &'static str {
+fn class_of_task(state: TaskState) -> &'static str {
     match state {
         TaskState::New
         | TaskState::Allocated

@@ -1,10 +1,13 @@
-//! `results.json`, version 1 of its own schema. Field names follow docs/explanation/predecessor.md where the meaning is the same.
-//! A value that taster does not know is null, never invented.
+//! `results.json`: its fields, its digest, and how earlier versions are read.
+//!
+//! Field names follow docs/explanation/predecessor.md where the meaning is the same. A value that taster does not know is null, never
+//! invented.
 
 mod compare;
 mod of_state;
+mod version1;
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, generate::SchemaSettings};
 use serde::{Deserialize, Serialize};
@@ -15,9 +18,8 @@ pub use compare::differences;
 
 pub use crate::model::outcome::Status;
 use crate::{
-    adapters::folder::Folder,
-    engine::log::Reporter,
     model::{
+        load::Load,
         outcome::{Failure, Outcome, Owner, Subject, Tier},
         request::{Authoring, Extent, Tests},
         time::Wall,
@@ -31,9 +33,8 @@ use crate::{
         },
         recipe::{backup::Coverage, canary::Moment, lint::Rule},
         run::{
-            event::{Event, Kind},
             kept_app::Kept,
-            state::{Calibration, RunState},
+            state::{ComposeVerification, RunState},
             verdict::Verdict,
         },
     },
@@ -41,11 +42,11 @@ use crate::{
 };
 
 /// The version of the schema.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// What `results.json` holds. Times are RFC 3339 with milliseconds, durations and offsets are milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct ResultsV1 {
+pub struct Results {
     /// The version of this schema.
     pub schema: u32,
     /// The run.
@@ -54,41 +55,41 @@ pub struct ResultsV1 {
     pub recipe: String,
     /// The version that the tag on the commit under test names.
     pub version: Option<String>,
-    /// The pull request that the run is about; null until runs know of such.
+    /// The number of the pull request that the run is about, as `--pr` names it.
     pub pr: Option<String>,
     /// The commit under test.
     #[serde(rename = "ref")]
     pub commit: Option<String>,
     /// Whether it holds changes that were not committed.
     pub dirty: bool,
-    /// What is under test; null when the run ended before that was known.
-    pub head: Option<HeadV1>,
-    /// What the app was upgraded from; null when nothing was.
-    pub base: Option<BaseV1>,
+    /// The commit under test with its version; null when the run ended before it was known.
+    pub head: Option<TestedHead>,
+    /// What the app was upgraded from; null without an upgrade.
+    pub base: Option<TestedBase>,
     /// Why it is this base, or why there is none.
     pub base_reason: String,
-    /// What started the run; null until runs know of that.
+    /// The event that started the run, as `--trigger` names it.
     pub trigger: Option<String>,
     /// The host.
-    pub host: Option<HostV1>,
+    pub host: Option<TestedHost>,
     /// The app's domain.
     pub domain: Option<String>,
     /// When the run began.
     pub started: Option<Wall>,
-    /// When it ended; null while it runs, and for ever when it was killed.
+    /// When it ended; null while it runs, and in the results of a run that was killed.
     pub finished: Option<Wall>,
     /// How long it has taken so far.
     pub duration_ms: u64,
     /// The tiers that were asked for.
     pub requested: Vec<Tier>,
-    /// What was tried beyond the tiers, or left out of them.
+    /// What the run did beyond the tiers, or left out of them.
     pub extent: Extent,
-    /// Which custom tests were chosen, and how often one that failed was tried. With a choice the custom tier is never verified.
+    /// The choice among the custom tests, and how often a failed one was tried again. With a choice the custom tier is never verified.
     pub selection: Tests,
-    /// Where tests from outside of the tree came from, and what app they were run on.
+    /// Where tests from outside of the pack came from, and which kept app they ran on.
     #[serde(default)]
     pub authoring: Authoring,
-    /// The verdict about the recipe. Before the end it speaks of what has happened so far, and so is never green.
+    /// The verdict. Before the end of the run it speaks of what has happened so far, and so is never green.
     pub verdict: Verdict,
     /// Whose fault the worst failure is; null when nothing failed.
     pub owner: Option<Owner>,
@@ -97,67 +98,69 @@ pub struct ResultsV1 {
     /// How each tier ended.
     pub results: BTreeMap<String, Status>,
     /// How each rung stands.
-    pub rungs: RungsV1,
+    pub rungs: RungStatuses,
     /// How far the recipe has come, from 0 to 5.
     #[schemars(range(max = 5))]
     pub level: u8,
     /// One sentence on why it is not higher.
     pub level_reason: String,
     /// What lint says of the head; null when the run was refused or has no plan.
-    pub lint: Option<LintV1>,
+    pub lint: Option<LintResult>,
     /// The rungs that were skipped, and those that were not verified.
     pub skips: Skips,
-    /// Two facts about the run itself.
+    /// Facts about the run itself.
     pub flags: Flags,
-    /// The steps in order, with their checks.
+    /// The tiers in the order of a run, then lint, each with its steps.
     pub stages: Vec<Stage>,
+    /// The steps that belong to no stage, in the order of the plan: canaries, screenshot, cleanup.
+    pub steps: Vec<StepResult>,
     /// The tasks of the app with the moments at which they changed.
     pub tasks: Vec<Task>,
-    /// What was left or changed; null until it was compared.
-    pub cleanup_result: Option<CleanupResult>,
+    /// The difference between the inventories before and after the run; null until they were compared.
+    pub cleanup: Option<CleanupResult>,
     /// The app that outlives the run and until when; absent when nothing was kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<Kept>,
-    /// What is still claimed, and so would be swept by the janitor.
+    /// What is still claimed, and what the next janitor would remove.
     pub claimed: Vec<Claimed>,
     /// How often the app was deployed.
     pub deploys: u32,
-    /// What of the recipe ran at the end: base, head, or a mixture where an upgrade failed; null when nothing was deployed.
+    /// Which commit ran at the end: base, head, or services of both where an upgrade failed; null when nothing was deployed.
     pub runs: Option<Subject>,
     /// What each service ran.
     pub images: BTreeMap<String, Image>,
     /// What each service ran before the upgrade.
     pub images_before: BTreeMap<String, Image>,
-    /// The services that head does not have any more, which were found running and removed.
+    /// The services of base that head does not have any more, and that were found running and removed.
     pub dropped: Vec<String>,
-    /// What an operator has to do, or to know, to come from base to head.
+    /// What an operator has to do or to know for the upgrade from base to head.
     pub operator_must: Vec<String>,
-    /// What became of the canaries, one after the other.
-    pub canaries: Vec<CanaryV1>,
-    /// How long it took to bring the app back with its data after it had been removed: from `abra app new` to the end of the look for
-    /// canaries. Null unless that was asked for and passed.
+    /// The canaries with how they were found.
+    pub canaries: Vec<CanaryResult>,
+    /// How long it took to bring the app back with its data after it had been removed: from `abra app new` to the end of the check of the
+    /// canaries. Null unless `--disaster` was given and passed.
     pub disaster_ms: Option<u64>,
     /// The snapshot that the backup service made of the app; null without one.
     pub snapshot: Option<String>,
-    /// What the recipe's pack changes about the run: settings that are not as usual, tests, hooks, whether there is an overlay, and
+    /// What the recipe's pack changes about the run: settings that are not the default, tests, hooks, whether there is an overlay, and
     /// why it is superficial if it is; null without a pack.
     pub customization: Option<Value>,
-    /// The picture of the app, relative to the run's folder; null when none was taken.
+    /// The screenshot of the app, relative to the run's folder; null when none was taken.
     pub screenshot: Option<String>,
     /// taster itself.
-    pub harness: HarnessV1,
+    pub harness: HarnessBuild,
     /// Versions of the tools that the result rests on.
     pub tools: BTreeMap<String, String>,
-    /// The load of the host; null until it is looked at.
-    pub load: Option<Value>,
-    /// What the preflight found of the host.
+    /// The load of the machine at the start of the run; null when it cannot be read.
+    pub load: Option<Load>,
+    /// The checks of the host before the run.
     pub preflight: Vec<Check>,
-    /// What the recipe needs of its host, by its files; null when the run ended before that was known.
+    /// What the recipe needs of its host by its files; null when the run ended before that was known.
     pub needs: Option<Needs>,
-    /// How what the recipe's files were taken to say compares with what ran; null until that was looked at. Nothing rests on the files
-    /// where they differ.
-    pub resolver: Option<Calibration>,
-    /// What a reader must know about how the result was made.
+    /// The differences between the resolved compose files and the running services; null until they were compared. No check relies on the
+    /// files where they differ.
+    pub resolver: Option<ComposeVerification>,
+    /// What a reader has to know about how the result was made.
     pub remarks: Vec<String>,
     /// Sentences that change no outcome.
     pub warnings: Vec<String>,
@@ -172,9 +175,9 @@ pub struct ResultsV1 {
     pub digest: String,
 }
 
-/// What is under test.
+/// The commit under test.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct HeadV1 {
+pub struct TestedHead {
     /// The version that the tag on the commit names.
     pub version: Option<String>,
     /// The commit.
@@ -183,9 +186,9 @@ pub struct HeadV1 {
     pub dirty: bool,
 }
 
-/// What the app is upgraded from.
+/// What the app was upgraded from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct BaseV1 {
+pub struct TestedBase {
     /// The version that the tag on the commit names.
     pub version: Option<String>,
     /// The tag or branch that it was found by.
@@ -194,33 +197,32 @@ pub struct BaseV1 {
     pub commit: String,
 }
 
-/// What became of a canary.
+/// A canary and how it was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct CanaryV1 {
+pub struct CanaryResult {
     /// The canary, in words.
     pub name: String,
     /// The volume that it is in, when it is a file.
     pub volume: Option<String>,
     /// How much of that volume is in the backup; null when nothing is backed up, or when it is no file.
     pub backed_up: Option<Coverage>,
-    /// How it was found, by moment: `planted`, `after-upgrade`, `spoiled`, `after-restore`, `after-restart`, `after-reinstall`,
-    /// `after-disaster`. What was
-    /// spoiled passed when it was then seen to be.
+    /// How it was found, by moment: `seeded`, `after-upgrade`, `corrupted`, `after-restore`, `after-restart`, `after-reinstall`,
+    /// `after-disaster`. A corrupted canary passes when it was then found corrupted.
     pub seen: BTreeMap<Moment, Sighting>,
 }
 
-/// How a canary was found.
+/// How a canary was found at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Sighting {
-    /// Whether it was as it has to be.
+    /// Whether it was as expected.
     pub status: Status,
-    /// One sentence; empty when it was.
+    /// One sentence; empty when it passed.
     pub summary: String,
 }
 
-/// The host as far as results speak of it.
+/// The host, as far as results name it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct HostV1 {
+pub struct TestedHost {
     /// The zone of its apps.
     pub zone: String,
     /// abra's name for the server.
@@ -229,23 +231,25 @@ pub struct HostV1 {
 
 /// How each rung stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct RungsV1 {
+pub struct RungStatuses {
     /// The app installs.
     pub install: Status,
     /// It upgrades.
     pub upgrade: Status,
     /// It can be backed up and restored.
     pub backup_restore: Status,
+    /// The same as `custom`, under the name that the predecessor has for it.
+    pub functional: Status,
     /// Its custom tests pass.
     pub custom: Status,
-    /// The recipe is free of lint.
+    /// The recipe is free of lint errors.
     pub lint: Status,
 }
 
-/// What lint says of the head.
+/// Lint of the head.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct LintV1 {
-    /// Whether it is free of errors, whoever brought them.
+pub struct LintResult {
+    /// Whether it is free of errors, of head and of base alike.
     pub status: Status,
     /// One sentence.
     pub detail: String,
@@ -253,33 +257,33 @@ pub struct LintV1 {
     pub rules_failed: Vec<String>,
     /// Those of them that base does not break, or all when there is no base. They make the verdict red.
     pub introduced: Vec<String>,
-    /// The rules that are mere advice and that it breaks.
+    /// The rules of lower severity that it breaks.
     pub advice: Vec<String>,
-    /// What it was compared with, by its tag or branch; null when there is nothing.
+    /// What it was compared with, by its tag or branch; null without such.
     pub against: Option<String>,
-    /// How it stands to each rule; empty when it could not be linted.
+    /// Each rule and whether it holds; empty when head could not be linted.
     pub rules: Vec<Rule>,
 }
 
 /// The rungs that neither passed nor failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Skips {
-    /// Those that do not apply to the recipe, each with the reason; the level climbs past them.
+    /// The rungs that do not apply to the recipe, each with the reason; the level climbs past them.
     pub intentional: BTreeMap<String, String>,
-    /// Those that were not verified, for whatever reason; they hold the level down.
+    /// The rungs that were not verified, for any reason; they hold the level down.
     pub unintentional: Vec<String>,
 }
 
-/// Two facts about the run itself. Both are true only when they are known to be.
+/// Facts about the run itself. Each is true only when it is known to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Flags {
-    /// The inventories before and after were compared, nothing of the run is left, nothing of others was changed by it, and all that the run
-    /// had claimed was seen to be gone.
+    /// The inventories before and after were compared, the run leaked nothing and changed nothing of others, and everything that it had
+    /// claimed was confirmed gone.
     pub clean_teardown: bool,
     /// Every text of these results was searched for every secret that the run had learnt until it was written, in every form
-    /// that the filter knows, and there was none. When one is found it is hidden in the file, and this is false, because it may
+    /// that the filter knows, and none was found. A secret that is found is hidden in the file, and this is false, because it may
     /// stand elsewhere in the run's folder: text that was written before the secret was learnt could not be filtered for it. It is
-    /// false, too, when abra made a secret that is too short to be hidden, or one in a way that cannot be read.
+    /// also false when abra made a secret that is too short to be hidden, or one in a way that cannot be read.
     pub no_secret_leak: bool,
 }
 
@@ -292,33 +296,50 @@ pub struct Image {
     pub digest: Option<String>,
 }
 
-/// taster itself.
+/// The taster that made the run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct HarnessV1 {
+pub struct HarnessBuild {
     /// Its version.
     pub version: String,
-    /// Its commit, when it was built with `TASTER_COMMIT` set.
+    /// The commit that it was built from; null when it was built outside of a checkout.
     pub commit: Option<String>,
 }
 
-/// One step.
+/// A tier or lint, with its steps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Stage {
+    /// The name: `install`, `upgrade`, `backup`, `restore`, `custom` or `lint`.
+    pub name: String,
+    /// How it ended.
+    pub status: Status,
+    /// One sentence; empty when it passed.
+    pub summary: String,
+    /// Who has to act, when it failed.
+    pub owner: Option<Owner>,
+    /// When its first step began, from the start of the run; null when none did.
+    pub started_ms: Option<u64>,
+    /// How long it took, from the beginning of its first step to the end of its last one so far.
+    pub duration_ms: u64,
+    /// Its steps, in the order of the plan.
+    pub steps: Vec<StepResult>,
+}
+
+/// A step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StepResult {
     /// Its name.
     pub name: String,
-    /// The tier that it belongs to, if it does.
-    pub tier: Option<Tier>,
     /// How it ended.
     pub status: Status,
     /// One sentence; empty when it passed.
     pub summary: String,
     /// The whole outcome; null when it did not run.
     pub outcome: Option<Outcome>,
-    /// Whose fault it is, when it failed.
+    /// Who has to act, when it failed.
     pub owner: Option<Owner>,
     /// When it began, from the start of the run; null when it did not.
     pub started_ms: Option<u64>,
-    /// How long it took, its last attempt where it was tried more than once.
+    /// How long it took; its last attempt where it was tried more than once.
     pub duration_ms: u64,
     /// Whether it passed only when it was tried again.
     pub flaky: bool,
@@ -326,7 +347,7 @@ pub struct Stage {
     pub attempts: Vec<Attempt>,
     /// What it waited for last, a line each; empty when it waited for nothing in the end.
     pub waiting_for: Vec<String>,
-    /// The checks that it made.
+    /// Its checks.
     pub tests: Vec<Test>,
 }
 
@@ -341,7 +362,7 @@ pub struct Attempt {
     pub failure: Failure,
 }
 
-/// One check.
+/// A check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Test {
     /// Its name.
@@ -352,7 +373,7 @@ pub struct Test {
     pub summary: String,
 }
 
-/// What became of a task of the app, as long as it was looked at.
+/// A task of the app with its states, as long as a step observed it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Task {
     /// The service without its stack.
@@ -361,18 +382,18 @@ pub struct Task {
     pub task: String,
     /// Its slot; global tasks have none.
     pub slot: Option<u64>,
-    /// The step that looked.
+    /// The step that observed it first.
     pub step: String,
-    /// What it was seen to be, from when on.
+    /// Its states, each from the moment on when it was observed.
     pub changes: Vec<Change>,
 }
 
-/// What a task was seen to be from a moment on.
+/// A state of a task, from a moment on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Change {
-    /// When that was seen, from the start of the run.
+    /// When it was observed, from the start of the run.
     pub at_ms: u64,
-    /// What it was.
+    /// The state.
     pub state: TaskState,
     /// The exit code of its container, when that had ended.
     pub exit: Option<i32>,
@@ -387,36 +408,74 @@ pub struct Evidence {
     pub step: String,
     /// The file, relative to the run's folder.
     pub file: String,
-    /// What it shows.
+    /// Its content, in words.
     pub what: String,
 }
 
-/// The JSON Schema of [`ResultsV1`] as it is written: every field is there, those that are not known as null.
+/// The JSON Schema of [`Results`] as they are written: every field is there, those that are not known as null.
 pub fn results_schema() -> Schema {
-    SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<ResultsV1>()
+    SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<Results>()
 }
 
-/// The digest over all fields but the digest itself of a results file, as it stands there: what another version wrote, too. The error
-/// is one sentence.
-pub fn digest_of(text: &str) -> Result<String, String> {
-    let mut value: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    let digest = value.get_mut("digest").ok_or("it has no digest")?;
-    *digest = Value::from("");
+/// The text of `results.json`.
+///
+/// # Errors
+/// When a value cannot be written as JSON.
+pub fn document(state: &RunState, redact: &Redact) -> Result<String, serde_json::Error> {
+    let results = Results::from(state).searched(redact);
+    serde_json::to_string_pretty(&results).map(|text| text + "\n")
+}
+
+/// Reads results of this version or an earlier one.
+///
+/// # Errors
+/// When the text is not what any version writes.
+pub fn parse(text: &str) -> Result<Results, serde_json::Error> {
+    serde_json::from_value(current(serde_json::from_str(text)?))
+}
+
+/// Results of this version or an earlier one in the form of this version. What is not known to be results stays as it is.
+pub fn current(results: Value) -> Value {
+    match results.get("schema").and_then(Value::as_u64) {
+        Some(1) => version1::upgraded(results),
+        Some(_) | None => results,
+    }
+}
+
+/// The digest over all fields but the digest itself of a results file of any version, as it stands there.
+///
+/// # Errors
+/// When the text is no JSON object with a digest.
+pub fn digest_of(text: &str) -> Result<String, DigestError> {
+    let mut value: Value = serde_json::from_str(text)?;
+    *value.get_mut("digest").ok_or(DigestError::Absent)? = Value::from("");
     Ok(digest_over(&value.to_string()))
+}
+
+/// Why a file has no digest to compare.
+#[derive(Debug, thiserror::Error)]
+pub enum DigestError {
+    /// The file is no JSON.
+    #[error("it is no JSON")]
+    NoJson(#[from] serde_json::Error),
+    /// The file has no digest.
+    #[error("it has no digest")]
+    Absent,
 }
 
 fn digest_over(text: &str) -> String {
     format!("sha256:{}", data_encoding::HEXLOWER.encode(&Sha256::digest(text)))
 }
 
-impl ResultsV1 {
+impl Results {
     /// The digest over all other fields.
     pub fn computed_digest(&self) -> String {
         let bare = Self { digest: String::new(), ..self.clone() };
         digest_over(&serde_json::to_string(&bare).unwrap_or_default())
     }
 
-    /// The same results after the search that [`Flags::no_secret_leak`] tells of.
+    /// The same results after the search that [`Flags::no_secret_leak`] describes.
+    #[must_use]
     pub fn searched(self, redact: &Redact) -> Self {
         let bare = Self { digest: String::new(), ..self };
         let (mut results, found) = redact.fact(bare);
@@ -424,42 +483,17 @@ impl ResultsV1 {
         results.digest = results.computed_digest();
         results
     }
-}
 
-/// Keeps `results.json` true: a stub at the start, rewritten after each step.
-pub struct ResultsFile {
-    folder: Folder,
-    redact: Arc<Redact>,
-}
-
-impl ResultsFile {
-    /// Writes into the run's folder what has no secret of `redact` in it.
-    pub fn in_folder(folder: Folder, redact: Arc<Redact>) -> Self {
-        Self { folder, redact }
+    /// All steps, each with its stage where it has one: those of the stages in their order, then the others.
+    pub fn all_steps(&self) -> impl Iterator<Item = (Option<&Stage>, &StepResult)> {
+        let of_stages = self.stages.iter().flat_map(|stage| stage.steps.iter().map(move |step| (Some(stage), step)));
+        of_stages.chain(self.steps.iter().map(|step| (None, step)))
     }
-}
 
-/// The text of `results.json`.
-pub fn document(state: &RunState, redact: &Redact) -> Result<String, String> {
-    let results = ResultsV1::from(state).searched(redact);
-    serde_json::to_string_pretty(&results).map(|text| text + "\n").map_err(|error| error.to_string())
-}
-
-impl Reporter for ResultsFile {
-    fn on(&mut self, event: &Event, state: &RunState) -> Result<(), String> {
-        let telling = matches!(
-            event.kind,
-            Kind::RunStarted { .. }
-                | Kind::Planned { .. }
-                | Kind::StepFinished { .. }
-                | Kind::CancelRequested { .. }
-                | Kind::RunFinished
-        );
-        if !telling {
-            return Ok(());
-        }
-        self.folder
-            .replace(Path::new("results.json"), &document(state, &self.redact)?)
-            .map_err(|error| format!("results.json cannot be written: {error}"))
+    /// All steps in the order in which they began; those that did not begin come last.
+    pub fn steps_by_time(&self) -> Vec<(Option<&Stage>, &StepResult)> {
+        let mut steps: Vec<_> = self.all_steps().collect();
+        steps.sort_by_key(|(_, step)| step.started_ms.unwrap_or(u64::MAX));
+        steps
     }
 }

@@ -1,14 +1,14 @@
-//! How results follow from a run's state.
+//! Results as a function of a run's state.
 
 use std::collections::BTreeMap;
 
 use super::{
-    Attempt, BaseV1, CanaryV1, Change, Evidence, Flags, HarnessV1, HeadV1, HostV1, Image, LintV1, ResultsV1, RungsV1, SCHEMA,
-    Sighting, Skips, Stage, Status, Task, Test,
+    Attempt, CanaryResult, Change, Evidence, Flags, HarnessBuild, Image, LintResult, Results, RungStatuses, SCHEMA, Sighting, Skips,
+    Stage, Status, StepResult, Task, Test, TestedBase, TestedHead, TestedHost,
 };
 use crate::{
     model::{
-        outcome::{Cause, Failure, Outcome, Subject, Tier},
+        outcome::{Cause, Failure, Outcome, Owner, Subject, Tier},
         rung::Rung,
         time::millis,
     },
@@ -19,44 +19,41 @@ use crate::{
         },
         run::{
             level::{Rungs, level, rungs},
-            outcomes::{lint_outcome, tier_outcome},
-            plan::{Class, Plan},
-            state::{FailedAttempt, RunState, StepState, TaskStory},
+            outcomes::{lint_outcome, outcome_of_tier},
+            plan::{Class, Plan, Planned, Step},
+            state::{FailedAttempt, RunState, StepState, TaskChange, TaskHistory},
             verdict::{exit_code_so_far, verdict_so_far},
         },
     },
-    report::{
-        customization,
-        terminal::{repeat, summary},
-    },
+    report::{customization, repeat::repeat, summary::summary},
 };
 
-impl From<&RunState> for ResultsV1 {
+impl From<&RunState> for Results {
     fn from(state: &RunState) -> Self {
         let begun = state.begun.as_ref();
         let head = state.plan.as_ref().and_then(|plan| plan.head.as_ref());
         let verdict = verdict_so_far(state);
         let rungs = rungs(state);
         let level = level(&rungs);
-        let mut results = ResultsV1 {
+        let mut results = Results {
             schema: SCHEMA,
             run_id: begun.map(|begun| begun.run.to_string()).unwrap_or_default(),
             recipe: begun.map(|begun| begun.request.recipe.to_string()).unwrap_or_default(),
             version: head.and_then(|head| head.version.clone()),
-            pr: None,
+            pr: begun.and_then(|begun| begun.request.pr.clone()),
             commit: head.map(|head| head.commit.to_string()),
             dirty: head.is_some_and(|head| head.dirty),
-            head: head.map(|head| HeadV1 { version: head.version.clone(), commit: head.commit.to_string(), dirty: head.dirty }),
+            head: head.map(|head| TestedHead { version: head.version.clone(), commit: head.commit.to_string(), dirty: head.dirty }),
             base: state.plan.as_ref().and_then(|plan| plan.base.as_ref()).and_then(|base| {
                 let commit = base.commit()?.to_string();
-                Some(BaseV1 { version: base.version().map(str::to_owned), name: base.to_string(), commit })
+                Some(TestedBase { version: base.version().map(str::to_owned), name: base.to_string(), commit })
             }),
             base_reason: match state.plan.as_ref().and_then(|plan| plan.base.as_ref()) {
                 Some(base) => base.why().to_owned(),
                 None => format!("upgrade {}", rungs.upgrade.why),
             },
-            trigger: None,
-            host: begun.map(|begun| HostV1 { zone: begun.host.zone.to_string(), server: begun.host.server.clone() }),
+            trigger: begun.and_then(|begun| begun.request.trigger.clone()),
+            host: begun.map(|begun| TestedHost { zone: begun.host.zone.to_string(), server: begun.host.server.clone() }),
             domain: state.domain.as_ref().map(ToString::to_string),
             started: begun.map(|begun| begun.at),
             finished: state.finished,
@@ -69,10 +66,11 @@ impl From<&RunState> for ResultsV1 {
             verdict,
             exit_code: exit_code_so_far(state).code(),
             results: tiers(state),
-            rungs: RungsV1 {
+            rungs: RungStatuses {
                 install: rungs.install.status,
                 upgrade: rungs.upgrade.status,
                 backup_restore: rungs.backup_restore.status,
+                functional: rungs.custom.status,
                 custom: rungs.custom.status,
                 lint: rungs.lint.status,
             },
@@ -81,9 +79,10 @@ impl From<&RunState> for ResultsV1 {
             lint: lint(state, &rungs),
             skips: skips(&rungs),
             flags: Flags { clean_teardown: state.left_nothing(), no_secret_leak: false },
-            stages: stages(state),
+            stages: stages(state, &rungs),
+            steps: other_steps(state),
             tasks: state.tasks.iter().map(task).collect(),
-            cleanup_result: state.cleanup_result.clone(),
+            cleanup: state.cleanup_result.clone(),
             kept: state.kept.clone(),
             claimed: state.claims.iter().cloned().collect(),
             deploys: state.deploys,
@@ -102,15 +101,15 @@ impl From<&RunState> for ResultsV1 {
                 .filter(|pack| !pack.is_empty())
                 .map(|pack| customization::document(pack)),
             screenshot: state.screenshot.clone(),
-            harness: HarnessV1 {
+            harness: HarnessBuild {
                 version: begun.map(|begun| begun.taster.clone()).unwrap_or_default(),
-                commit: option_env!("TASTER_COMMIT").map(str::to_owned),
+                commit: begun.and_then(|begun| begun.commit.clone()),
             },
             tools: state.tools.clone(),
-            load: None,
+            load: state.load,
             preflight: state.preflight.clone(),
             needs: state.plan.as_ref().filter(|plan| plan.head.is_some()).map(|plan| plan.needs.clone()),
-            resolver: state.calibration.clone(),
+            resolver: state.compose_verification.clone(),
             remarks: state.remarks.clone(),
             warnings: state.warnings.clone(),
             evidence: state
@@ -131,7 +130,7 @@ impl From<&RunState> for ResultsV1 {
     }
 }
 
-fn lint(state: &RunState, rungs: &Rungs) -> Option<LintV1> {
+fn lint(state: &RunState, rungs: &Rungs) -> Option<LintResult> {
     let plan = state.plan.as_ref()?;
     let outcome = lint_outcome(plan, state)?;
     let linted = state.lint.get(&Subject::Head);
@@ -139,7 +138,7 @@ fn lint(state: &RunState, rungs: &Rungs) -> Option<LintV1> {
         Fault::Rule { id, .. } => Some(id),
         Fault::Invalid { .. } => None,
     };
-    Some(LintV1 {
+    Some(LintResult {
         status: rungs.lint.status,
         detail: match &outcome {
             Outcome::Passed => format!("lint {}", rungs.lint.why),
@@ -160,8 +159,7 @@ fn lint(state: &RunState, rungs: &Rungs) -> Option<LintV1> {
 }
 
 fn tiers(state: &RunState) -> BTreeMap<String, Status> {
-    let Some(plan) = &state.plan else { return BTreeMap::new() };
-    Tier::ALL.into_iter().map(|tier| (tier.name().to_owned(), Status::from(&tier_outcome(plan, state, tier)))).collect()
+    Tier::ALL.into_iter().map(|tier| (tier.name().to_owned(), Status::from(&outcome_of_tier(state, tier)))).collect()
 }
 
 fn skips(rungs: &Rungs) -> Skips {
@@ -172,7 +170,7 @@ fn skips(rungs: &Rungs) -> Skips {
     }
 }
 
-fn canary(found: &CanaryState, plan: Option<&Plan>) -> CanaryV1 {
+fn canary(found: &CanaryState, plan: Option<&Plan>) -> CanaryResult {
     let volume = match &found.canary {
         Canary::File { volume, .. } => Some(volume.clone()),
         Canary::Row { .. } | Canary::Pack { .. } => None,
@@ -182,7 +180,7 @@ fn canary(found: &CanaryState, plan: Option<&Plan>) -> CanaryV1 {
         .seen
         .iter()
         .map(|(moment, outcome)| (*moment, Sighting { status: Status::from(outcome), summary: summary(outcome) }));
-    CanaryV1 { name: found.canary.to_string(), volume, backed_up, seen: seen.collect() }
+    CanaryResult { name: found.canary.to_string(), volume, backed_up, seen: seen.collect() }
 }
 
 fn image(named: &str) -> Image {
@@ -192,19 +190,19 @@ fn image(named: &str) -> Image {
     }
 }
 
-fn task(story: &TaskStory) -> Task {
-    let change = |change: &crate::pure::run::state::TaskChange| Change {
+fn task(history: &TaskHistory) -> Task {
+    let change = |change: &TaskChange| Change {
         at_ms: change.at.0,
         state: change.state,
         exit: change.exit,
         error: change.error.clone(),
     };
     Task {
-        service: story.service.clone(),
-        task: story.task.to_string(),
-        slot: story.slot,
-        step: story.step.to_string(),
-        changes: story.changes.iter().map(change).collect(),
+        service: history.service.clone(),
+        task: history.task.to_string(),
+        slot: history.slot,
+        step: history.step.to_string(),
+        changes: history.changes.iter().map(change).collect(),
     }
 }
 
@@ -213,46 +211,71 @@ fn attempt(failed: &FailedAttempt) -> Attempt {
     Attempt { duration_ms: millis(failed.took), summary: failure.message.clone(), failure }
 }
 
-fn stages(state: &RunState) -> Vec<Stage> {
-    let planned = state.plan.as_ref().map_or(&[] as &[_], |plan: &Plan| &plan.steps);
-    planned
-        .iter()
-        .map(|planned| {
-            let step = state.steps.get(&planned.id);
-            let outcome = step.and_then(StepState::outcome);
-            Stage {
-                name: planned.id.to_string(),
-                tier: match planned.class {
-                    Class::Tier(tier) => Some(tier),
-                    Class::Thorough | Class::Beside | Class::Always => None,
-                },
-                status: outcome.map_or(Status::Unver, Status::from),
-                summary: match (outcome, step) {
-                    (Some(outcome), _) => summary(outcome),
-                    (None, Some(_)) => "has not ended".to_owned(),
-                    (None, None) => "did not run".to_owned(),
-                },
-                outcome: outcome.cloned(),
-                owner: match outcome {
-                    Some(Outcome::Failed(failure)) => Some(failure.owner),
-                    Some(Outcome::Passed | Outcome::Skipped(_) | Outcome::Unverified(_)) | None => None,
-                },
-                started_ms: step.filter(|step| step.attempt > 0).map(|step| step.began.0),
-                duration_ms: step.and_then(StepState::took).map_or(0, millis),
-                flaky: step.is_some_and(|step| step.flaky().is_some()),
-                attempts: step.map(|step| step.failed.iter().map(attempt).collect()).unwrap_or_default(),
-                waiting_for: step.map(|step| step.waiting_for.clone()).unwrap_or_default(),
-                tests: state
-                    .checks
-                    .iter()
-                    .filter(|check| check.step == planned.id)
-                    .map(|check| Test {
-                        name: check.check.clone(),
-                        status: Status::from(&check.outcome),
-                        summary: summary(&check.outcome),
-                    })
-                    .collect(),
-            }
-        })
-        .collect()
+/// The tiers in the order of a run, then lint.
+fn stages(state: &RunState, rungs: &Rungs) -> Vec<Stage> {
+    let tiers = Tier::ALL.into_iter().map(|tier| {
+        let outcome = outcome_of_tier(state, tier);
+        let steps = steps(state, |planned| planned.class == Class::Tier(tier));
+        stage(tier.name(), Status::from(&outcome), summary(&outcome), owner(Some(&outcome)), steps)
+    });
+    let lint = {
+        let steps = steps(state, |planned| matches!(planned.step, Step::Lint { .. }));
+        let outcome = state.plan.as_ref().and_then(|plan| lint_outcome(plan, state));
+        let summary = if rungs.lint.status == Status::Pass { String::new() } else { rungs.lint.why.clone() };
+        stage(Rung::Lint.name(), rungs.lint.status, summary, owner(outcome.as_ref()), steps)
+    };
+    tiers.chain([lint]).collect()
+}
+
+fn stage(name: &str, status: Status, summary: String, owner: Option<Owner>, steps: Vec<StepResult>) -> Stage {
+    let started_ms = steps.iter().filter_map(|step| step.started_ms).min();
+    let end = steps.iter().filter_map(|step| Some(step.started_ms? + step.duration_ms)).max();
+    let duration_ms = end.zip(started_ms).map_or(0, |(end, start)| end - start);
+    Stage { name: name.to_owned(), status, summary, owner, started_ms, duration_ms, steps }
+}
+
+/// The steps that belong to no stage.
+fn other_steps(state: &RunState) -> Vec<StepResult> {
+    steps(state, |planned| !matches!(planned.class, Class::Tier(_)) && !matches!(planned.step, Step::Lint { .. }))
+}
+
+/// The planned steps that `belongs` selects.
+fn steps(state: &RunState, belongs: impl Fn(&Planned) -> bool) -> Vec<StepResult> {
+    let planned = state.plan.iter().flat_map(|plan| &plan.steps);
+    planned.filter(|planned| belongs(planned)).map(|planned| step(state, planned)).collect()
+}
+
+fn step(state: &RunState, planned: &Planned) -> StepResult {
+    let step = state.steps.get(&planned.id);
+    let outcome = step.and_then(StepState::outcome);
+    let checks = state.checks.iter().filter(|check| check.step == planned.id);
+    let tests = checks.map(|check| Test {
+        name: check.check.clone(),
+        status: Status::from(&check.outcome),
+        summary: summary(&check.outcome),
+    });
+    StepResult {
+        name: planned.id.to_string(),
+        status: outcome.map_or(Status::Unver, Status::from),
+        summary: match (outcome, step) {
+            (Some(outcome), _) => summary(outcome),
+            (None, Some(_)) => "has not ended".to_owned(),
+            (None, None) => "did not run".to_owned(),
+        },
+        outcome: outcome.cloned(),
+        owner: owner(outcome),
+        started_ms: step.filter(|step| step.attempt > 0).map(|step| step.began.0),
+        duration_ms: step.and_then(StepState::took).map_or(0, millis),
+        flaky: step.is_some_and(|step| step.flaky().is_some()),
+        attempts: step.map(|step| step.failed.iter().map(attempt).collect()).unwrap_or_default(),
+        waiting_for: step.map(|step| step.waiting_for.clone()).unwrap_or_default(),
+        tests: tests.collect(),
+    }
+}
+
+fn owner(outcome: Option<&Outcome>) -> Option<Owner> {
+    match outcome {
+        Some(Outcome::Failed(failure)) => Some(failure.owner),
+        Some(Outcome::Passed | Outcome::Skipped(_) | Outcome::Unverified(_)) | None => None,
+    }
 }

@@ -1,4 +1,4 @@
-//! What is going on right now: the running steps, and below each what it waits for and for how long already. Pure.
+//! The content of the live block: the running steps, and below each what it waits for and since when.
 
 use std::collections::BTreeMap;
 
@@ -17,14 +17,14 @@ use crate::{
 /// The most lines of a block.
 pub const LINES: usize = 8;
 
-/// What is running, and since when each thing has been waited for.
+/// The running steps, and since when each of them waits for what.
 #[derive(Debug, Clone, Default)]
 pub struct Board {
     /// The running steps, since when, and what each waits for.
     running: Vec<(StepId, Mono, Vec<String>)>,
-    /// Since when the same thing has been waited for.
+    /// Since when a step waits for the same thing.
     since: BTreeMap<(StepId, String), Mono>,
-    /// What goes on outside of any step.
+    /// The activity outside of any step.
     outside: Option<&'static str>,
     /// When the last event happened.
     last: Mono,
@@ -63,7 +63,7 @@ impl Board {
             lines.push(format!("{} {}", printable(&id.0).replace('\n', " "), format_duration(now.since(*began))));
             for what in waiting_for {
                 let since = self.since.get(&(id.clone(), what.clone())).copied().unwrap_or(now);
-                // The words are cut, never the span: that it grows is what a person looks for.
+                // The text is cut and never the time, whose growth shows that the run goes on.
                 let span = format!(" for {}", format_duration(now.since(since)));
                 let text = printable(what).replace('\n', " ");
                 lines.push(format!("  {}{span}", cut(&text, width.saturating_sub(2 + span.len()))));
@@ -78,7 +78,7 @@ impl Board {
     }
 }
 
-/// The text cut to `width` columns of a terminal; what was cut off shows as `…`.
+/// The text cut to `width` columns of a terminal, with `…` for the rest.
 fn cut(text: &str, width: usize) -> String {
     let wide = |c: char| c.width().unwrap_or(0);
     if text.chars().map(wide).sum::<usize>() <= width {

@@ -1,20 +1,19 @@
-//! The lines that stay.
+//! The lines of a run as it goes on: one for each step that ends, and for other events that a person wants to know.
 
 use super::{Hue, Paint, printable};
 use crate::{
     model::{
-        outcome::{Outcome, SkipReason, Tier},
+        outcome::{Outcome, Tier},
         time::{Mono, format_duration},
     },
     pure::run::{
         event::{Event, Kind},
         state::{RunState, StepState},
-        verdict::format_gap,
     },
-    report::customization,
+    report::{customization, summary::summary},
 };
 
-/// A line: what it says, with the part of it that may have a colour in the middle.
+/// A line with one word that may have a colour.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Line {
     before: String,
@@ -27,7 +26,7 @@ impl Line {
         Self { before: text, word: None, after: String::new() }
     }
 
-    /// The line as it is printed at `at`.
+    /// The line with the time `at` before it.
     pub(super) fn text(&self, at: Mono, paint: Paint) -> String {
         let word = self.word.as_ref().map(|(hue, word)| paint.of(*hue, word)).unwrap_or_default();
         let clock = format!("[{:>7}]", clock(at));
@@ -35,13 +34,13 @@ impl Line {
     }
 }
 
-/// The lines for an event: none, mostly one, and below a plan what the recipe's pack changes.
+/// The lines for an event: one or none, and below a plan what the recipe's pack changes.
 pub(super) fn lines(event: &Event, state: &RunState) -> Vec<Line> {
     let pack = match (&event.kind, &state.plan) {
-        (Kind::Planned { .. }, Some(plan)) => customization::told(&plan.pack),
+        (Kind::Planned { .. }, Some(plan)) => customization::topics(&plan.pack),
         _ => Vec::new(),
     };
-    let below = pack.into_iter().map(|(topic, told)| Line::plain(format!("  pack, {topic}: {told}")));
+    let below = pack.into_iter().map(|(topic, text)| Line::plain(format!("  pack, {topic}: {text}")));
     line(event, state).into_iter().chain(below).collect()
 }
 
@@ -49,7 +48,7 @@ pub(super) fn lines(event: &Event, state: &RunState) -> Vec<Line> {
 fn line(event: &Event, state: &RunState) -> Option<Line> {
     let text = match &event.kind {
         Kind::RunStarted { run, request, host, .. } => {
-            format!("tasting {} on {} (run {run}; {})", request.recipe, host.zone, asked(request.tiers.iter().copied()))
+            format!("tasting {} on {} (run {run}; {})", request.recipe, host.zone, tier_names(request.tiers.iter().copied()))
         }
         Kind::Planned { .. } => {
             let head = state.plan.as_ref()?.head.as_ref()?;
@@ -60,17 +59,17 @@ fn line(event: &Event, state: &RunState) -> Option<Line> {
         Kind::Queued { waiting_for } => format!("waiting for {}", waiting_for.join(" · ")),
         Kind::StepFinished { step, outcome } => {
             let took = state.steps.get(step).and_then(StepState::took).map(format_duration).unwrap_or_default();
-            let tried = state.steps.get(step).and_then(StepState::flaky);
-            let after = match (outcome, tried) {
+            let flaky = state.steps.get(step).and_then(StepState::flaky);
+            let after = match (outcome, flaky) {
                 (Outcome::Passed, None) => format!(" in {took}"),
-                (Outcome::Passed, Some(tried)) => format!(" in {took}, flaky: {tried}"),
-                (other, _) => format!(" after {took}: {}", unnamed(&step.0, &summary(other))),
+                (Outcome::Passed, Some(flaky)) => format!(" in {took}, flaky: {flaky}"),
+                (other, _) => format!(" after {took}: {}", without_name(&step.0, &summary(other))),
             };
             return Some(Line { before: format!("{step}: "), word: Some(word(outcome)), after });
         }
         Kind::AttemptFailed { step, attempt, failure } => {
             let before = format!("{step}: attempt {attempt} ");
-            let after = format!(": {}; it is tried again", unnamed(&step.0, &failure.message));
+            let after = format!(": {}; it is tried again", without_name(&step.0, &failure.message));
             return Some(Line { before, word: Some((Hue::Unsure, "failed".into())), after });
         }
         Kind::Warned { text } => {
@@ -83,9 +82,10 @@ fn line(event: &Event, state: &RunState) -> Option<Line> {
     Some(Line::plain(text))
 }
 
-/// What is said of a step behind its name: a test says its own name, too.
-fn unnamed<'a>(step: &str, said: &'a str) -> &'a str {
-    said.strip_prefix(step).and_then(|rest| rest.strip_prefix(": ").or_else(|| rest.strip_prefix(' '))).unwrap_or(said)
+/// A sentence that stands behind the name of its step, without that name: the sentences of tests begin with it.
+fn without_name<'a>(step: &str, sentence: &'a str) -> &'a str {
+    let rest = sentence.strip_prefix(step);
+    rest.and_then(|rest| rest.strip_prefix(": ").or_else(|| rest.strip_prefix(' '))).unwrap_or(sentence)
 }
 
 /// The line for a change in what is waited for.
@@ -112,20 +112,7 @@ fn word(outcome: &Outcome) -> (Hue, String) {
     (hue, word.to_owned())
 }
 
-/// One sentence on an outcome; empty when it passed.
-pub fn summary(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Passed => String::new(),
-        Outcome::Failed(failure) => failure.message.clone(),
-        Outcome::Skipped(SkipReason::NotAsked) => "was not asked for".into(),
-        Outcome::Skipped(SkipReason::Filtered { by }) => format!("was left out by the choice of tests ({by})"),
-        Outcome::Skipped(SkipReason::Structural { lacks }) => SkipReason::there_is_no(lacks),
-        Outcome::Skipped(SkipReason::NotApplicable { because }) => format!("does not apply: {because}"),
-        Outcome::Unverified(why) => format_gap(why),
-    }
-}
-
-/// The tiers by their names.
-pub(super) fn asked(tiers: impl Iterator<Item = Tier>) -> String {
+/// The names of tiers, with commas.
+pub(super) fn tier_names(tiers: impl Iterator<Item = Tier>) -> String {
     tiers.map(Tier::name).collect::<Vec<_>>().join(", ")
 }

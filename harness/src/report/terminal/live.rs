@@ -1,4 +1,4 @@
-//! The live block on a terminal: finished steps scroll up as lines that stay, below them is what is going on right now.
+//! The live block on a terminal: lines of finished steps scroll up, and below them stand the running steps.
 
 use std::{
     io,
@@ -11,20 +11,20 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{Paint, block::Board, line};
 use crate::{
-    engine::log::Reporter,
     model::time::{Mono, millis},
+    ports::{ReportError, Reporter},
     pure::run::{
         event::{Event, Kind},
         state::RunState,
     },
 };
 
-/// How often the block is drawn again, so that its times go on.
+/// The pause between two drawings of the block, which keep its times going.
 const TICK: Duration = Duration::from_millis(100);
-/// The width of a terminal that does not tell its own.
+/// The width of a terminal that does not report one.
 const WIDTH: u16 = 80;
 
-/// Draws on the terminal behind standard error, from its own thread, so that times go on while nothing happens.
+/// The reporter that draws on the terminal behind standard error, from a thread of its own, so that times go on while nothing happens.
 pub struct Live {
     bar: ProgressBar,
     shown: Arc<Mutex<Shown>>,
@@ -55,7 +55,7 @@ impl Live {
                 }
             }
         });
-        // Without a thread the block is still drawn after each event.
+        // Without the thread the block is still drawn after each event.
         Self { bar, shown, paint, ticker: ticker.ok().map(|ticker| (stop, ticker)) }
     }
 
@@ -71,7 +71,7 @@ impl Live {
 fn draw(bar: &ProgressBar, shown: &Mutex<Shown>) {
     let shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
     let now = Mono(shown.board.last().0.saturating_add(millis(shown.at.elapsed())));
-    // A line as wide as the terminal would make some of them begin a new one.
+    // Some terminals wrap a line that is as wide as they are.
     let lines = shown.board.block(now, usize::from(width().saturating_sub(1)));
     bar.set_message(lines.join("\n"));
 }
@@ -81,7 +81,7 @@ fn width() -> u16 {
 }
 
 impl Reporter for Live {
-    fn on(&mut self, event: &Event, state: &RunState) -> Result<(), String> {
+    fn on(&mut self, event: &Event, state: &RunState) -> Result<(), ReportError> {
         {
             let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
             shown.board.note(event, state);

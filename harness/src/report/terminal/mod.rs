@@ -1,5 +1,5 @@
-//! What a person sees: one line a step, on a terminal what is waited for right now below them, and at the end the verdict, why,
-//! and what to do next.
+//! The report for people: one line a step, on a terminal what each step waits for below them, and at the end the verdict, why, and what
+//! to do next.
 
 mod block;
 mod ending;
@@ -9,17 +9,16 @@ mod live;
 use std::{borrow::Cow, io};
 
 pub use block::{Board, LINES as BLOCK_LINES};
-pub use ending::{Place, ending, repeat};
-pub use line::summary;
+pub use ending::{Place, ending};
 pub use live::Live;
 
 use crate::{
-    engine::log::Reporter,
     model::text::plain,
+    ports::{ReportError, Reporter},
     pure::run::{event::Event, state::RunState},
 };
 
-/// Whether colours are used. They never say anything that the words do not.
+/// Whether colours are used. The words alone carry the meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Paint {
     /// Words only.
@@ -51,12 +50,12 @@ impl Paint {
     }
 }
 
-/// The text without what would move a cursor or change a terminal: logs and labels of a recipe are foreign text. Line ends stay.
+/// The text without control sequences, which would change the terminal: logs and labels of a recipe are foreign text. Line ends stay.
 pub fn printable(text: &str) -> String {
     plain(text).replace('\t', " ")
 }
 
-/// Prints one line for each step that ends and for each change in what is waited for.
+/// The reporter that prints a line for each step that ends and for each change of what a step waits for.
 pub struct Lines<W> {
     out: W,
 }
@@ -69,9 +68,9 @@ impl<W: io::Write> Lines<W> {
 }
 
 impl<W: io::Write + Send> Reporter for Lines<W> {
-    fn on(&mut self, event: &Event, state: &RunState) -> Result<(), String> {
-        let mut told = line::lines(event, state).into_iter().chain(line::waiting(event));
-        told.try_for_each(|line| writeln!(self.out, "{}", line.text(event.mono, Paint::Plain)))
-            .map_err(|error| format!("the terminal cannot be written: {error}"))
+    fn on(&mut self, event: &Event, state: &RunState) -> Result<(), ReportError> {
+        let mut lines = line::lines(event, state).into_iter().chain(line::waiting(event));
+        lines.try_for_each(|line| writeln!(self.out, "{}", line.text(event.mono, Paint::Plain)))
+            .map_err(|error| ReportError::write("the terminal", error))
     }
 }

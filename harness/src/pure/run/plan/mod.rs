@@ -13,7 +13,7 @@ mod tiers;
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
     model::{
@@ -33,10 +33,17 @@ use sequence::clean_up;
 pub use sequence::{Sequence, UnknownStep};
 pub use tiers::plan;
 
-/// The name of a step in its plan: `deploy`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+/// The name of a step in its plan: `deploy`. A journal of version 1 is read with the names of this version.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(transparent)]
 pub struct StepId(pub String);
+
+impl<'de> Deserialize<'de> for StepId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Ok(Self(step_ids::renamed(&name).map_or(name, str::to_owned)))
+    }
+}
 
 impl fmt::Display for StepId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -44,27 +51,27 @@ impl fmt::Display for StepId {
     }
 }
 
-/// What a run does.
+/// The steps of a run, and the facts that they rest on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Plan {
-    /// What is under test; absent when the facts refuse the run.
+    /// The commit under test; absent when the run is refused.
     pub head: Option<Head>,
-    /// What the app is upgraded from; absent when the facts refuse the run.
+    /// What the app is upgraded from; absent when the run is refused.
     #[serde(default)]
     pub base: Option<Base>,
     /// What lint compares head with: base, also where no upgrade was asked for.
     #[serde(default)]
     pub against: Option<Base>,
-    /// Why the run is refused, when it is. Then the plan only removes what gathering the facts left.
+    /// Why the run is refused; then the plan only removes what the run has claimed so far.
     pub refusal: Option<Refusal>,
-    /// The steps, each after those that it names.
+    /// The steps; each waits for those that it names.
     pub steps: Vec<Planned>,
     /// The tiers that are not run, and why.
     pub skips: BTreeMap<Tier, SkipReason>,
-    /// How much of each volume of head is in its backup; empty when it cannot be backed up.
+    /// How much of each volume of head is in its backup; empty without a backup.
     #[serde(default)]
     pub coverage: BTreeMap<String, Coverage>,
-    /// What it needs of its host.
+    /// What the run needs of its host.
     #[serde(default)]
     pub needs: Needs,
     /// The recipe's pack; empty without one.
@@ -81,13 +88,13 @@ pub struct Planned {
     pub step: Step,
     /// The steps that must have ended before it starts.
     pub after: Vec<StepId>,
-    /// What it belongs to.
+    /// The tier that it belongs to, or how it runs beside the tiers.
     pub class: Class,
     /// The longest that it may take, in milliseconds.
     pub budget_ms: u64,
-    /// What its failure means for the others.
+    /// The consequence of its failure for the steps after it.
     pub on_fail: OnFail,
-    /// How often it is tried at most. Only a function of a pack is tried more than once.
+    /// The maximum number of attempts. Only a function of a pack has more than one.
     #[serde(default = "once", skip_serializing_if = "is_once")]
     pub attempts: u32,
 }
@@ -108,29 +115,29 @@ impl Planned {
     }
 }
 
-/// What a step belongs to.
+/// The tier that a step belongs to, or how it runs beside the tiers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Class {
     /// A tier.
     Tier(Tier),
-    /// No tier, but it was asked for beyond them, and the verdict counts it.
+    /// A step of `--thorough`: it belongs to no tier, and the verdict counts it.
     Thorough,
-    /// No tier, but it runs beside them.
+    /// It runs beside the tiers, and its failure is no failure of a tier.
     Beside,
-    /// It is done whatever happened.
+    /// It runs whatever happened before.
     Always,
 }
 
-/// What a step's failure means for the steps after it.
+/// The consequence of a step's failure for the steps after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnFail {
-    /// Nothing.
+    /// None.
     Continue,
-    /// The rest of its tier is not run.
+    /// The rest of its tier does not run.
     SkipTier,
-    /// No further tier is run.
+    /// No further tier runs.
     EndTiers,
 }
 
@@ -145,7 +152,7 @@ pub enum Step {
     Configure,
     /// Deploys base or head where nothing is deployed, and waits until it has settled.
     Deploy {
-        /// Which of them.
+        /// Base or head.
         #[serde(default)]
         subject: Subject,
     },
@@ -156,9 +163,9 @@ pub enum Step {
     /// Verifies that head is what runs, and removes the services that it dropped.
     #[serde(alias = "prove")]
     VerifyHead,
-    /// Performs the commands that the app's `.env` names for after a deploy or an upgrade.
+    /// Runs the commands that the app's `.env` names for after a deploy or an upgrade.
     PostDeploy {
-        /// After which.
+        /// A deploy or an upgrade.
         after: Post,
     },
     /// Compares the resolved compose files with the running services.
@@ -198,23 +205,23 @@ pub enum Step {
     Screenshot,
     /// Lints base or head on a pristine clone, beside everything else.
     Lint {
-        /// Which of them.
+        /// Base or head.
         subject: Subject,
     },
     /// Resolves every combination of compose files that the recipe documents.
     Combinations,
-    /// Deploys again what runs, which must change nothing.
+    /// Deploys again what runs, which must replace no task.
     Redeploy,
-    /// Has all services start again, and waits until they have settled.
+    /// Restarts all services, and waits until they have settled.
     Restart,
     /// Removes the app in the middle of the run.
     Remove {
-        /// Whether with its volumes, its secrets and its `.env`.
+        /// Whether its volumes, its secrets and its `.env` are removed too.
         data: bool,
     },
-    /// Makes head known to abra as a new app under the old name, with the secrets of the one that was removed.
+    /// Makes head known to abra as a new app under the old name, with the secrets of the removed one.
     Renew,
-    /// Keeps the app for so long, and so leaves out what would remove it.
+    /// Keeps the app; the steps that would remove it are left out.
     Keep {
         /// How long, in milliseconds.
         for_ms: u64,
@@ -230,19 +237,19 @@ pub enum Step {
 }
 
 impl Step {
-    /// Whether it replaces what runs by head.
+    /// Whether it replaces base by head.
     pub fn upgrades(&self) -> bool {
         matches!(self, Step::Upgrade)
     }
 }
 
 impl Plan {
-    /// The plan of a run that is refused: it only removes what is already the run's.
+    /// The plan of a run that is refused: it only removes what the run has claimed so far.
     pub fn refused(refusal: Refusal) -> Self {
         Self { refusal: Some(refusal), steps: clean_up(&[]), ..Self::default() }
     }
 
-    /// The plan of a run that was ended before there was a plan.
+    /// The plan of a run that was ended before it had a plan.
     pub fn ended_early() -> Self {
         Self { steps: clean_up(&[]), ..Self::default() }
     }

@@ -153,3 +153,33 @@ pub const ALL: &[&str] = &[
     CLEANUP,
     COMPARE_HOST,
 ];
+
+/// The steps that had another name in version 1 of journals and results: the name then, the name now.
+const RENAMED: &[(&str, &str)] = &[
+    ("wire", CONFIGURE),
+    ("calibrate", VERIFY_COMPOSE),
+    ("answer", HTTP),
+    ("steady", STABLE),
+    ("plant", SEED),
+    ("prove", VERIFY_HEAD),
+    ("answer-upgrade", HTTP_UPGRADE),
+    ("steady-upgrade", STABLE_UPGRADE),
+    ("spoil", CORRUPT),
+    ("answer-restore", HTTP_RESTORE),
+    ("steady-restore", STABLE_RESTORE),
+    ("answer-restart", HTTP_RESTART),
+    ("answer-reinstall", HTTP_REINSTALL),
+    ("steady-reinstall", STABLE_REINSTALL),
+    ("wire-disaster", CONFIGURE_DISASTER),
+    ("answer-disaster", HTTP_DISASTER),
+    ("steady-disaster", STABLE_DISASTER),
+    ("shot", SCREENSHOT),
+    ("forget", FORGET_SNAPSHOT),
+    ("sweep", CLEANUP),
+    ("compare", COMPARE_HOST),
+];
+
+/// The present name of a step that version 1 called otherwise. Functions of packs have two parts in their names, so that none is meant.
+pub fn renamed(before: &str) -> Option<&'static str> {
+    RENAMED.iter().find(|(name, _)| *name == before).map(|(_, now)| *now)
+}

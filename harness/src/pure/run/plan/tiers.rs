@@ -45,7 +45,7 @@ pub fn plan(request: &Request, facts: &Facts, limits: &Limits) -> Result<Plan, R
     let app = App {
         settle: budgets::settle(request, &facts.resolved, limits)?,
         canaries: scope.canaries,
-        configured: facts.pack.wires(),
+        configured: facts.pack.configures(),
         post_deploy: recipe::posts(&facts.tree, &facts.pack, Post::Deploy),
     };
     let thorough = if request.extent.thorough { extent::thorough(app) } else { Vec::new() };
@@ -110,7 +110,7 @@ impl Scope {
             restores: runs(Tier::Restore),
             canaries: !request.extent.no_canaries,
             disaster: request.extent.disaster && runs(Tier::Restore),
-            configured: facts.pack.wires() || (runs(Tier::Upgrade) && repaired),
+            configured: facts.pack.configures() || (runs(Tier::Upgrade) && repaired),
         }
     }
 }
