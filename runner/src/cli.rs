@@ -1,31 +1,31 @@
-//! The command line: what may be typed, and which command it means.
+//! The command line: the arguments, and the command that they mean.
 
-use std::{ffi::OsString, fmt::Write, process::ExitCode};
+use std::{ffi::OsString, fmt::Write, process};
 
 use clap::{
     Args, CommandFactory, Parser, Subcommand,
     error::{ContextKind, ContextValue, ErrorKind},
 };
-use harness::model::names::RecipeName;
+use harness::model::{exit_code::ExitCode, names::RecipeName};
 
 use crate::{
     commands::{
         child, completions, doctor, janitor, list, new, pack, plan, run, sandbox, schema, screenshot, show, status, verify, watch,
     },
     env::Env,
-    error::{CommandError, Exit},
-    output,
+    error::{self, CommandError},
+    logging,
 };
 
-/// How wide the reference is.
+/// The width of the reference page's help texts, in columns.
 const REFERENCE_WIDTH: usize = 100;
 
-/// Tastes a Co-op Cloud recipe before it is served
+/// Tests a Co-op Cloud recipe on a real Docker Swarm
 ///
 /// `taster --recipe NAME` is `taster run --recipe NAME`; `taster run --help` names the options.
 ///
-/// Data goes to standard output, all else to standard error. Exit codes: 0 green or done, 1 red, 2 usage, 3 nothing is proved or the
-/// host is not fit, 4 something was left or changed, 5 nothing ran, 6 taster itself failed, 128+n ended by signal n.
+/// Data goes to standard output, everything else to standard error. Exit codes: 0 green or done, 1 red, 2 usage, 3 nothing is proved or
+/// the host is not fit, 4 something was left or changed, 5 nothing ran, 6 taster itself failed, 128+n ended by signal n.
 #[derive(Debug, Parser)]
 #[command(name = "taster", version, disable_help_subcommand = true)]
 #[command(override_usage = "taster --recipe NAME [OPTIONS]\n       taster <COMMAND>")]
@@ -43,7 +43,7 @@ enum Command {
     Verify(verify::Verify),
     New(new::New),
     Watch(watch::Watch),
-    Observation(status::Observation),
+    Status(status::Status),
     Doctor(doctor::Doctor),
     Janitor(janitor::Janitor),
     Sandbox(sandbox::Sandbox),
@@ -53,45 +53,50 @@ enum Command {
     Child(child::Child),
     #[command(name = "__pack", hide = true)]
     Pack(pack::Pack),
-    #[command(name = "__shot", hide = true)]
-    Shot(screenshot::Shot),
+    #[command(name = "__screenshot", hide = true)]
+    Screenshot(screenshot::Screenshot),
 }
 
-/// Runs the command that `args` name and says how the process is to end.
-pub fn main(args: impl IntoIterator<Item = OsString>, env: &Env) -> ExitCode {
+/// Runs the command that `args` name and gives the exit code of the process.
+pub fn main(args: impl IntoIterator<Item = OsString>, env: &Env) -> process::ExitCode {
     let args = with_run(args);
     let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
         Err(error) => {
-            if let Some(better) = meant_recipe(&error) {
-                return report(&better);
+            if let Some(better) = recipe_as_command(&error) {
+                return error::report(&better).into();
             }
             let _ = error.print();
-            return if error.use_stderr() { Exit::Usage } else { Exit::Green }.into();
+            return if error.use_stderr() { ExitCode::Usage } else { ExitCode::Green }.into();
         }
     };
-    let done = match cli.command {
+    execute(cli.command, &args, env).unwrap_or_else(|error| error::report(&error).into())
+}
+
+fn execute(command: Command, args: &[OsString], env: &Env) -> Result<process::ExitCode, CommandError> {
+    logging::init(env.log.as_deref())?;
+    match command {
         Command::Run(run) => run.run(env, args.get(2..).unwrap_or_default()),
         Command::Plan(plan) => plan.run(env),
         Command::List(list) => list.run(env),
         Command::Show(show) => show.run(env),
         Command::Verify(verify) => verify.run(env),
-        Command::Completions(completions) => completions.run(),
         Command::New(new) => new.run(env),
         Command::Watch(watch) => watch.run(env),
-        Command::Observation(look) => look.run(),
+        Command::Status(status) => status.run(),
         Command::Doctor(doctor) => doctor.run(env),
         Command::Janitor(janitor) => janitor.run(env),
         Command::Sandbox(sandbox) => sandbox.run(env),
         Command::Schema(schema) => schema.run(),
+        Command::Completions(completions) => completions.run(&mut visible_command()),
         Command::Child(child) => child.run(),
         Command::Pack(pack) => pack.run(env),
-        Command::Shot(shot) => Ok(shot.run(env)),
-    };
-    done.unwrap_or_else(|error| report(&error))
+        Command::Screenshot(screenshot) => Ok(screenshot.run(env)),
+    }
 }
 
-/// `taster --recipe ghost` means `taster run --recipe ghost`: an option of `run` in the place of a command stands for `run`.
+/// The arguments with the command `run` where an option stands in the place of a command: `taster --recipe ghost` means
+/// `taster run --recipe ghost`.
 fn with_run(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut args: Vec<OsString> = args.into_iter().collect();
     let own = ["--help", "--version"];
@@ -102,8 +107,8 @@ fn with_run(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     args
 }
 
-/// What is better said than clap's own words about a command that there is not: a recipe was meant.
-fn meant_recipe(error: &clap::Error) -> Option<CommandError> {
+/// A better error than clap's for an unknown command that may be the name of a recipe.
+fn recipe_as_command(error: &clap::Error) -> Option<CommandError> {
     let (ErrorKind::InvalidSubcommand, Some(ContextValue::String(word))) =
         (error.kind(), error.get(ContextKind::InvalidSubcommand))
     else {
@@ -114,79 +119,61 @@ fn meant_recipe(error: &clap::Error) -> Option<CommandError> {
         return None;
     }
     let recipe: RecipeName = word.parse().ok()?;
-    let remedy = format!("did you mean `taster --recipe {recipe}`? `taster --help` lists the commands");
-    Some(CommandError::usage(format!("there is no command `{recipe}`")).remedy(remedy))
+    let error = CommandError::usage(format!("there is no command `{recipe}`; did you mean `taster --recipe {recipe}`?"));
+    Some(error.hint("`taster --help` lists the commands."))
 }
 
-fn report(error: &CommandError) -> ExitCode {
-    output::tell(&format!("taster: {}", error.sentence));
-    if let Some(remedy) = &error.remedy {
-        output::tell(&format!("  {remedy}"));
-    }
-    error.exit.into()
-}
-
-/// What shells offer: the commands and options for people, those of `run` in the place of a command, too.
-pub(crate) fn offered() -> clap::Command {
+/// The command line for the completions of shells: the commands and options for people, and the options of `run` in the place of a
+/// command.
+fn visible_command() -> clap::Command {
     let options = run::Run::augment_args(clap::Command::new("run"));
     let options = options.get_arguments().cloned().map(|option| option.required(false));
-    visible(Cli::command()).args(options.collect::<Vec<_>>())
+    without_hidden(Cli::command()).args(options.collect::<Vec<_>>())
 }
 
-/// The command without the subcommands that people need not know.
-fn visible(command: clap::Command) -> clap::Command {
+/// The command without its hidden subcommands.
+fn without_hidden(command: clap::Command) -> clap::Command {
     let mut bare = clap::Command::new(command.get_name().to_owned()).disable_help_subcommand(true).args(command.get_arguments());
     if let Some(about) = command.get_about() {
         bare = bare.about(about.clone());
     }
-    let below = command.get_subcommands().filter(|below| !below.is_hide_set()).cloned().map(visible);
+    let below = command.get_subcommands().filter(|below| !below.is_hide_set()).cloned().map(without_hidden);
     bare.subcommands(below.collect::<Vec<_>>())
 }
 
-/// The reference of the command line, in Markdown: the long help of each command that people may type.
+/// The reference of the command line, in Markdown: the long help of each command that is not hidden.
 pub fn reference() -> String {
     let mut text = String::from(
-        "# Commands\n\nWhat `--help` says of each command. This page is generated:\n`TASTER_BLESS=1 cargo test -p unit-tests reference` renews it.\n",
+        "# Commands\n\nThe output of `--help` for each command. This page is generated:\n`TASTER_BLESS=1 cargo test -p unit-tests reference` renews it.\n",
     );
-    chapter(&mut text, "taster", Cli::command().term_width(REFERENCE_WIDTH));
+    add_chapter(&mut text, "taster", Cli::command().term_width(REFERENCE_WIDTH));
     text
 }
 
-fn chapter(text: &mut String, name: &str, command: clap::Command) {
+fn add_chapter(text: &mut String, name: &str, command: clap::Command) {
     let mut command = command.bin_name(name);
     let help = command.render_long_help().to_string();
     let help: Vec<&str> = help.trim_end().lines().map(str::trim_end).collect();
     let _ = write!(text, "\n## {name}\n\n```text\n{}\n```\n", help.join("\n"));
     for below in command.get_subcommands().filter(|below| !below.is_hide_set()) {
-        chapter(text, &format!("{name} {}", below.get_name()), below.clone().term_width(REFERENCE_WIDTH));
+        add_chapter(text, &format!("{name} {}", below.get_name()), below.clone().term_width(REFERENCE_WIDTH));
     }
-}
-
-/// The runtime of a command. One thread, and it is the main one: a child's parent-death signal is tied to the thread that
-/// started it, so children must not be started from a thread that can end before the process.
-pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> Result<T, CommandError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| CommandError::host(format!("cannot start the runtime: {error}")))?;
-    Ok(runtime.block_on(future))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn shown(args: &[&str]) -> Vec<String> {
-        let args = with_run(args.iter().map(OsString::from));
-        args.into_iter().map(|arg| arg.into_string().unwrap()).collect()
-    }
-
     #[test]
-    fn an_option_in_the_place_of_a_command_stands_for_run() {
-        assert_eq!(shown(&["taster", "--recipe", "ghost"]), ["taster", "run", "--recipe", "ghost"]);
-        assert_eq!(shown(&["taster", "--yes", "--recipe=ghost"]), ["taster", "run", "--yes", "--recipe=ghost"]);
-        assert_eq!(shown(&["taster", "run", "--recipe", "ghost"]), ["taster", "run", "--recipe", "ghost"]);
-        assert_eq!(shown(&["taster", "--version"]), ["taster", "--version"]);
-        assert_eq!(shown(&["taster"]), ["taster"]);
+    fn option_in_the_place_of_a_command_means_run() {
+        let completed = |args: &[&str]| {
+            let args = with_run(args.iter().map(OsString::from)).into_iter();
+            args.map(|arg| arg.into_string().unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!(completed(&["taster", "--recipe", "ghost"]), ["taster", "run", "--recipe", "ghost"]);
+        assert_eq!(completed(&["taster", "--yes", "--recipe=ghost"]), ["taster", "run", "--yes", "--recipe=ghost"]);
+        assert_eq!(completed(&["taster", "run", "--recipe", "ghost"]), ["taster", "run", "--recipe", "ghost"]);
+        assert_eq!(completed(&["taster", "--version"]), ["taster", "--version"]);
+        assert_eq!(completed(&["taster"]), ["taster"]);
     }
 }

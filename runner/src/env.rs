@@ -1,11 +1,13 @@
-//! What the process's environment says. Only `main` reads it.
+//! The process's environment. Only `main` reads it, so that every other module can be given another one.
 
 use std::{
     ffi::OsString,
     path::{Path, PathBuf},
 };
 
-/// The part of the environment that taster heeds.
+use crate::logging;
+
+/// The part of the environment that taster uses.
 #[derive(Debug, Clone)]
 pub struct Env {
     /// taster's state folder, `$XDG_STATE_HOME/taster` or `~/.local/state/taster`.
@@ -14,19 +16,20 @@ pub struct Env {
     pub host_file: PathBuf,
     /// `$TASTER_HOST`: a host file that outweighs the user's.
     pub host: Option<PathBuf>,
-    /// Whether `CI` is `true`: nobody can be asked, and the answer is yes.
+    /// Whether `CI` is `true`: there is no one to answer questions, and the answer to each is yes.
     pub ci: bool,
-    /// Whether the terminal, if there is one, can draw: `TERM` names one that is not `dumb`, and `NO_COLOR` does not ask for plain
-    /// text.
+    /// Whether the terminal, if there is one, can draw: `TERM` names one that is not `dumb`, and `NO_COLOR` is not set.
     pub draws: bool,
     /// abra's own folder, `$ABRA_DIR` or `~/.abra`. It is only read.
     pub abra_dir: PathBuf,
     /// The user's home.
     pub home: PathBuf,
-    /// Where programs are looked for.
+    /// `$PATH`: the folders with programs.
     pub path: OsString,
-    /// `$TASTER_CONTEXT`: what a run tells the program of a pack.
+    /// `$TASTER_CONTEXT`: the file with what the program of a pack gets to know of the app.
     pub context: Option<PathBuf>,
+    /// `$TASTER_LOG`: the level of the log.
+    pub log: Option<OsString>,
     /// taster's own program.
     pub exe: PathBuf,
 }
@@ -51,6 +54,7 @@ impl Env {
             home,
             context: var("TASTER_CONTEXT").filter(|value| !value.is_empty()).map(PathBuf::from),
             path: var("PATH").unwrap_or_default(),
+            log: var(logging::VARIABLE).filter(|value| !value.is_empty()),
             exe,
         }
     }

@@ -1,4 +1,4 @@
-//! The runs of the past, as their folders tell them. Only read.
+//! Earlier runs, read from their folders. Nothing is written.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,14 +19,14 @@ use harness::{
 };
 use serde_json::Value;
 
-use crate::error::{CommandError, Exit};
+use crate::error::{CommandError, ErrorKind};
 
-/// The longest first line of a journal that is read: it holds the request and the host, no more.
+/// The longest first line of a journal that is read, in bytes: the line has the request and the host, no more.
 const FIRST_LINE: u64 = 1 << 20;
-/// What a run's folder has its results in.
+/// The file with the results in a run's folder.
 const RESULTS: &str = "results.json";
 
-/// The folder of a run.
+/// A run that has a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept {
     /// The run.
@@ -35,32 +35,33 @@ pub struct Kept {
     pub folder: PathBuf,
 }
 
-/// What became of a run, by its `results.json`.
+/// The result of a run, from its `results.json`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Last {
     /// The run.
     pub run: RunId,
     /// The recipe.
     pub recipe: String,
-    /// The verdict's colour.
+    /// The verdict's outcome.
     pub verdict: String,
-    /// The tiers that it speaks of.
+    /// The verdict's tiers.
     pub tiers: Vec<String>,
     /// The level, where the results have one.
     pub level: Option<u64>,
-    /// When the run ended; absent when it still goes on or was killed.
+    /// When the run ended; absent while it goes on, and when it was killed.
     pub finished: Option<Wall>,
 }
 
-/// The runs in `runs`, newest first. What is no run's folder is left out.
+/// The runs in `runs`, newest first. Other entries of the folder are left out.
 pub fn newest_first(runs: &Path) -> Result<Vec<Kept>, CommandError> {
     let entries = match fs::read_dir(runs) {
         Ok(entries) => entries,
-        // A machine on which nothing ever ran.
+        // The machine has had no run yet.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => {
-            return Err(CommandError::host(format!("cannot read the folder of runs, {}: {error}", runs.display()))
-                .remedy("set XDG_STATE_HOME to the folder that has, or is to have, taster's state"));
+            return Err(CommandError::host(error)
+                .context(format!("cannot read the folder of runs, {}", runs.display()))
+                .hint("Set XDG_STATE_HOME to the folder that has, or is to have, taster's state."));
         }
     };
     let kept = |entry: fs::DirEntry| Some(Kept { run: entry.file_name().to_str()?.parse().ok()?, folder: entry.path() });
@@ -78,8 +79,8 @@ pub fn recipe(kept: &Kept) -> Option<String> {
     event.get("request")?.get("recipe")?.as_str().map(str::to_owned)
 }
 
-/// What the runs in `runs` say of a recipe: the version of its newest green run that had one, and the custom tests of the newest green
-/// run that had any. Runs that cannot be read do not count: they prove nothing.
+/// The history of a recipe in `runs`: the version of its newest green run that had one, and the custom tests of the newest green run that
+/// had any. Runs that cannot be read do not count: they prove nothing.
 pub fn past(runs: &Path, name: &RecipeName) -> Past {
     let mut past = Past::default();
     for results in of_recipe(runs, name).filter(|results| results["verdict"]["outcome"] == "green") {
@@ -94,18 +95,20 @@ pub fn past(runs: &Path, name: &RecipeName) -> Past {
     past
 }
 
-/// The version that a run installed. Tests on a kept app alone do not make its head one to upgrade from.
+/// The version that a run installed. A run of tests on a kept app installs none, so that nothing is upgraded from its head.
 fn installed_version(results: &Value) -> Option<String> {
     let tiers = results["verdict"]["tiers"].as_array()?;
     tiers.iter().any(|tier| tier == "install").then(|| results["version"].as_str().map(str::to_owned))?
 }
 
-/// The custom tests that did not pass in the last run of `recipe` that had any, those included that did not come to run. One that a
-/// choice left out of that run is judged by the run before.
+/// The custom tests that did not pass in the last run of the recipe that had any, with those that did not run at all. For a test that the
+/// choice of that run left out, the run before counts.
 pub fn not_passed(runs: &Path, name: &RecipeName) -> Result<BTreeSet<TestName>, CommandError> {
     let mut earlier = of_recipe(runs, name).map(|results| custom(&results)).filter(|tests| !tests.is_empty());
     let Some(mut tests) = earlier.next() else {
-        return Err(CommandError::usage(format!("no run of {name} with custom tests is kept")).remedy("leave --failed out"));
+        return Err(
+            CommandError::usage(format!("there is no earlier run of {name} with custom tests")).hint("Leave --failed out.")
+        );
     };
     while tests.values().any(|ended| *ended == Ended::LeftOut) {
         let Some(before) = earlier.next() else { break };
@@ -115,15 +118,15 @@ pub fn not_passed(runs: &Path, name: &RecipeName) -> Result<BTreeSet<TestName>, 
     }
     let not: BTreeSet<TestName> = tests.into_iter().filter(|(_, ended)| *ended != Ended::Done).map(|(test, _)| test).collect();
     match not.is_empty() {
-        true => Err(CommandError {
-            exit: Exit::NothingRan,
-            ..CommandError::usage(format!("every custom test of the last run of {name} passed"))
-        }),
+        true => {
+            let message = format!("every custom test of the last run of {name} passed");
+            Err(CommandError::new(ErrorKind::NothingToRun, message))
+        }
         false => Ok(not),
     }
 }
 
-/// How a custom test of a run of the past ended.
+/// How a custom test of an earlier run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ended {
     /// It passed, or does not apply.
@@ -134,8 +137,8 @@ enum Ended {
     LeftOut,
 }
 
-/// The results of the runs of a recipe, newest first, as far as they can be read. The first line of its journal says whose a run is, so
-/// that the results of other recipes, which are long, are not read; a run without one is known by its results alone.
+/// The results of the runs of a recipe, newest first, as far as they can be read. The first line of a journal names the recipe, so that
+/// the long results of other recipes are not read; a run without a journal has its recipe in its results alone.
 fn of_recipe(runs: &Path, name: &RecipeName) -> impl Iterator<Item = Value> {
     let kept = newest_first(runs).unwrap_or_default().into_iter();
     let may_be = |kept: &Kept| recipe(kept).is_none_or(|recipe| recipe == name.as_str());
@@ -154,26 +157,26 @@ fn custom(results: &Value) -> BTreeMap<TestName, Ended> {
     stages.filter_map(|stage| Some((TestName::reported(stage["name"].as_str()?), ended(stage)))).collect()
 }
 
-/// What became of a run; nothing when it has no results, and a sentence when they cannot be read.
-pub fn last(kept: &Kept) -> Result<Option<Last>, String> {
+/// The result of a run; absent when it has no results.
+pub fn last(kept: &Kept) -> Result<Option<Last>, CommandError> {
     let file = kept.folder.join(RESULTS);
-    let unread = |why: String| format!("{} cannot be read: {why}", file.display());
+    let unreadable = |error: CommandError| error.context(format!("cannot read {}", file.display()));
     let text = match fs::read_to_string(&file) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(unread(error.to_string())),
+        Err(error) => return Err(unreadable(CommandError::host(error))),
     };
-    let value: Value = serde_json::from_str(&text).map_err(|error| unread(error.to_string()))?;
-    let word = |value: Option<&Value>, what: &str| match value.and_then(Value::as_str) {
-        Some(word) => Ok(word.to_owned()),
-        None => Err(unread(format!("it names no {what}"))),
+    let value: Value = serde_json::from_str(&text).map_err(|error| unreadable(CommandError::host(error)))?;
+    let text = |value: Option<&Value>, what: &str| match value.and_then(Value::as_str) {
+        Some(text) => Ok(text.to_owned()),
+        None => Err(unreadable(CommandError::host(format!("it has no {what}")))),
     };
     let verdict = value.get("verdict");
     let tiers = verdict.and_then(|verdict| verdict.get("tiers")).and_then(Value::as_array).into_iter().flatten();
     Ok(Some(Last {
         run: kept.run.clone(),
-        recipe: word(value.get("recipe"), "recipe")?,
-        verdict: word(verdict.and_then(|verdict| verdict.get("outcome")), "verdict")?,
+        recipe: text(value.get("recipe"), "recipe")?,
+        verdict: text(verdict.and_then(|verdict| verdict.get("outcome")), "verdict")?,
         tiers: tiers.filter_map(Value::as_str).map(str::to_owned).collect(),
         level: value.get("level").and_then(Value::as_u64),
         finished: value.get("finished").and_then(Value::as_str).and_then(|text| Wall::try_from(text.to_owned()).ok()),
@@ -200,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn the_past_of_a_recipe_is_that_of_its_newest_green_runs() {
+    fn history_of_a_recipe_is_that_of_its_newest_green_runs() {
         let folder = tempfile::tempdir().unwrap();
         let runs = folder.path();
         let name = "hello".parse().unwrap();
@@ -210,7 +213,7 @@ mod tests {
         keep(runs, "20261120-101503-caaaaaaa", Some("hello"), "green", &["install"], "3.0.0+1", &[]);
         keep(runs, "20261120-101504-daaaaaaa", Some("hello"), "green", &["custom"], "4.0.0+1", &[]);
         keep(runs, "20261120-101505-eaaaaaaa", Some("hello"), "red", &["install"], "5.0.0+1", &["broken"]);
-        // Whose a run is, its journal says.
+        // The journal names the recipe of this run.
         keep(runs, "20261120-101506-faaaaaaa", Some("ghost"), "green", &["install"], "6.0.0+1", &["another"]);
         let tests = BTreeSet::from([TestName::reported("kept")]);
         assert_eq!(past(runs, &name), Past { green: Some(Green { version: "3.0.0+1".into() }), tests });

@@ -1,19 +1,21 @@
 //! The command line of taster.
 
-mod attach;
 pub mod cli;
 pub mod commands;
-pub mod crash_recovery;
+mod ending;
 pub mod env;
 pub mod error;
-pub mod guardian;
 pub mod history;
 pub mod host;
-pub mod janitor;
+mod kept_app;
+pub mod logging;
 pub mod output;
 pub mod packs;
 pub mod pure;
+mod recipe_reading;
+pub mod recovery;
 mod run_args;
-mod secret_recovery;
+mod runtime;
+mod single_run;
 pub mod wiring;
 mod workspace;

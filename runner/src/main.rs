@@ -1,14 +1,14 @@
 //! The binary: reads the environment, runs the command line, exits with its code.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{env, path::PathBuf, process::ExitCode};
 
-use runner::{cli, env::Env, guardian};
+use runner::{cli, env::Env, logging, recovery::guardian};
 
 fn main() -> ExitCode {
-    // One waits beside every run, so it begins before the command line, the environment and all else take memory.
-    if let Some(run_dir) = guardian::asked(std::env::args_os()) {
-        return guardian::stand(&run_dir);
+    // A guardian waits beside every run, so it begins before the command line, the environment and the log take memory.
+    if let Some(run_dir) = guardian::run_dir_of(env::args_os()) {
+        return guardian::main(&run_dir, || env::var_os(logging::VARIABLE));
     }
-    let exe = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("taster"));
-    cli::main(std::env::args_os(), &Env::read(|name| std::env::var_os(name), exe))
+    let exe = env::current_exe().unwrap_or_else(|_| PathBuf::from("taster"));
+    cli::main(env::args_os(), &Env::read(|name| env::var_os(name), exe))
 }

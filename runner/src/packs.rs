@@ -1,4 +1,4 @@
-//! The packs that taster brings, and the tests beside them.
+//! The packs that taster contains, and the executables beside them.
 
 use harness::{
     adapters::executables::gather,
@@ -19,19 +19,19 @@ pub fn of(recipe: &RecipeName) -> Result<Pack, CommandError> {
     linked(recipe.as_str()).map(Option::unwrap_or_default)
 }
 
-/// The pack that taster brings for a recipe, if it brings one.
+/// The pack of a recipe, if taster contains one.
 pub(crate) fn linked(recipe: &str) -> Result<Option<Pack>, CommandError> {
     let pack = recipes::of(recipe).map(|linked| linked.pack()).transpose();
-    pack.map_err(|error| CommandError::usage(error.to_string()))
+    pack.map_err(CommandError::usage)
 }
 
-/// What the pack says of its tests in its `PARITY.md`, held against it; nothing without one.
+/// The `PARITY.md` of the pack, compared with its tests; absent without one.
 pub(crate) fn parity(recipe: &str, pack: &Pack) -> Option<Parity> {
     let text = recipes::of(recipe)?.parity?;
     Some(parity_of(text, pack))
 }
 
-/// The pack with the executables that lie in the folders of a request, as a run would find them.
+/// The pack with the executables in the folders of a request, as a run would find them.
 pub(crate) fn with_executables(mut pack: Pack, request: &Request, host: &Host) -> Result<Pack, CommandError> {
     let recipe = &request.recipe;
     let refused = (!trusted(host, recipe, request.authoring.trusted)).then(|| refusal(recipe));
@@ -43,7 +43,7 @@ pub(crate) fn with_executables(mut pack: Pack, request: &Request, host: &Host) -
     for (root, below, origin, refused) in repository.into_iter().chain(folder) {
         let mut files = Vec::new();
         gather(root, below, &mut files)
-            .map_err(|error| CommandError::usage(format!("cannot read {}: {error}", root.display())))?;
+            .map_err(|error| CommandError::usage(error).context(format!("cannot read {}", root.display())))?;
         let found = discover(&files, origin, refused, &pack.tests.iter().map(|test| test.name.clone()).collect());
         pack.tests.extend(found.tests);
         pack.warnings.extend(found.warnings);

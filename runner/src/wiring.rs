@@ -1,4 +1,4 @@
-//! The real outside of a run on a host.
+//! The adapters of a run on a host. No other file of the runner builds a port of a run.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ pub fn clock() -> Arc<dyn Clock> {
     Arc::new(SystemClock::start())
 }
 
-/// The outside of a run on `recipe`; without one there is no pack to run. abra's children are told to `children`, and its secrets to `redact`.
+/// The ports of a run on `recipe`; without one there is no pack to run. `children` registers child processes, `redact` learns secrets.
 pub fn ports(
     env: &Env,
     host: &Host,
@@ -45,9 +45,9 @@ pub fn ports(
         swarm: swarm.clone(),
         capacity: swarm.clone(),
         data: swarm,
-        abra: Arc::new(PtyAbra::new(abra(env, host, folder), children.clone(), redact.clone())),
-        program: Arc::new(PackProgram::new(pack(env, host, recipe, folder), children.clone(), redact.clone())),
-        browser: Arc::new(Photographer::new(shot(env, host, folder), children, redact.clone())),
+        abra: Arc::new(PtyAbra::new(abra_setup(env, host, folder), children.clone(), redact.clone())),
+        program: Arc::new(PackProgram::new(pack_program(env, host, recipe, folder), children.clone(), redact.clone())),
+        browser: Arc::new(Photographer::new(screenshot_program(env, host, folder), children, redact.clone())),
         checkout: Arc::new(GitCheckout::new(&folder.abra_dir(), env.path.clone()).learning(redact)),
         machine: Arc::new(LocalMachine::of(&env.home, &env.abra_dir)),
         neighbours: Arc::new(RunsBeside::new(env.runs(), folder.run().clone())),
@@ -59,7 +59,7 @@ pub fn ports(
     })
 }
 
-/// The same outside for a run with tests from outside of the tree: executables at `places`, and the pack's own program.
+/// The same ports for a run that has executables at `places`, and `program` as the program of its pack.
 pub fn with_tests(
     ports: Ports,
     program: program::Setup,
@@ -75,16 +75,16 @@ pub fn with_tests(
 }
 
 /// taster itself, as the program of the recipe's pack.
-pub fn pack(env: &Env, host: &Host, recipe: Option<&RecipeName>, folder: &Folder) -> program::Setup {
+pub fn pack_program(env: &Env, host: &Host, recipe: Option<&RecipeName>, folder: &Folder) -> program::Setup {
     let recipe = recipe.map(|recipe| recipe.as_str().into());
     let program = [env.exe.clone().into(), "__pack".into()].into_iter().chain(recipe).collect();
-    program::Setup { program, room: "pack", ..shot(env, host, folder) }
+    program::Setup { program, room: "pack", ..screenshot_program(env, host, folder) }
 }
 
-/// taster itself, as the program that takes a picture of the app.
-fn shot(env: &Env, host: &Host, folder: &Folder) -> program::Setup {
+/// taster itself, as the program that takes the screenshot of the app.
+fn screenshot_program(env: &Env, host: &Host, folder: &Folder) -> program::Setup {
     program::Setup {
-        program: vec![env.exe.clone().into(), "__shot".into()],
+        program: vec![env.exe.clone().into(), "__screenshot".into()],
         room: "screenshot",
         shim: vec![env.exe.clone().into(), "__child".into()],
         folder: folder.clone(),
@@ -95,14 +95,14 @@ fn shot(env: &Env, host: &Host, folder: &Folder) -> program::Setup {
     }
 }
 
-/// What abra gets to see of this machine.
-fn abra(env: &Env, host: &Host, folder: &Folder) -> Setup {
+/// The settings of abra's adapter: what abra sees of this machine.
+fn abra_setup(env: &Env, host: &Host, folder: &Folder) -> Setup {
     Setup {
         abra: host.abra.clone(),
         shim: vec![env.exe.clone().into(), "__child".into()],
         abra_dir: folder.abra_dir(),
         server: host.server.clone(),
-        // Within its own folder, so that it goes with it; abra looks for its settings from there upwards.
+        // Below abra's folder, so that it is removed with it; abra looks for its settings from there upwards.
         cwd: folder.abra_dir().join("cwd"),
         transcripts: folder.transcripts(),
         home: env.home.clone(),

@@ -9,12 +9,12 @@ pub(crate) fn packs(from: &Path) -> Option<PathBuf> {
     from.ancestors().map(|folder| folder.join("recipes")).find(|recipes| recipes.join("build.rs").is_file())
 }
 
-/// The folder that taster was started in.
-pub(crate) fn here() -> Result<PathBuf, CommandError> {
-    std::env::current_dir().map_err(|error| CommandError::host(format!("the folder that taster was started in is gone: {error}")))
+/// The current folder.
+pub(crate) fn current_dir() -> Result<PathBuf, CommandError> {
+    std::env::current_dir().map_err(|error| CommandError::host(error).context("cannot use the current folder"))
 }
 
-/// The path as somebody writes it who is in the folder that taster was started in.
-pub(crate) fn nearby(path: &Path) -> &Path {
-    here().ok().and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path)
+/// The path relative to the current folder, when it is below it.
+pub(crate) fn relative(path: &Path) -> &Path {
+    current_dir().ok().and_then(|folder| path.strip_prefix(folder).ok()).unwrap_or(path)
 }

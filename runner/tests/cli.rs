@@ -1,25 +1,25 @@
-//! The command line as somebody types it: what is wrong gets one sentence, the remedy and the right exit code.
+//! Wrong arguments, files and environments: each gets a short cause, a hint and the right exit code.
 
 mod taster;
 
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt, path::Path, process::Stdio};
 
-use taster::{Taster, said};
+use taster::{Taster, stderr_of};
 
 #[test]
-fn a_name_that_is_none_says_the_rule() {
+fn invalid_recipe_name_prints_the_rule() {
     Taster::new().refuses(&["--recipe", "Gh ost"], 2, &["lower-case letters"]);
 }
 
 #[test]
-fn an_option_that_is_none_is_usage() {
+fn unknown_option_is_usage() {
     Taster::new().refuses(&["--recipe", "hello", "--frobnicate"], 2, &["--frobnicate"]);
     Taster::new().refuses(&["run"], 2, &["--recipe"]);
     Taster::new().refuses(&[], 2, &["Usage"]);
 }
 
 #[test]
-fn a_folder_that_is_no_recipe_says_which_file_is_missing() {
+fn folder_without_recipe_names_the_missing_file() {
     let taster = Taster::new();
     taster.refuses(&["--recipe", "hello", "--path", "nowhere"], 2, &["nowhere"]);
     taster.write("empty/README.md", "");
@@ -29,7 +29,7 @@ fn a_folder_that_is_no_recipe_says_which_file_is_missing() {
 }
 
 #[test]
-fn a_host_file_with_an_unknown_key_says_where_and_what_was_meant() {
+fn host_file_with_unknown_key_prints_position_and_closest_key() {
     let taster = Taster::new();
     let file = taster.write("host.toml", "zone = \"example.org\"\ningres = \"127.0.0.1:443\"\n");
     taster.refuses(
@@ -41,13 +41,13 @@ fn a_host_file_with_an_unknown_key_says_where_and_what_was_meant() {
 }
 
 #[test]
-fn an_engine_that_is_absent_or_no_engine_is_the_hosts_fault() {
+fn absent_engine_is_inconclusive_and_leaves_no_run() {
     let taster = Taster::new();
     let file = taster.write("host.toml", "zone = \"example.org\"\nengine = \"/nonexistent/docker.sock\"\n");
     taster.refuses(
         &["--recipe", "hello", "--host", &file],
         3,
-        &["no engine answers at /nonexistent/docker.sock", "start the engine"],
+        &["no engine answers at /nonexistent/docker.sock", "Hint: Start the engine"],
     );
     assert!(!taster.home().join(".local/state/taster/runs").exists() || empty(&taster.home().join(".local/state/taster/runs")));
 }
@@ -57,13 +57,13 @@ fn empty(folder: &Path) -> bool {
 }
 
 #[test]
-fn the_version_is_told() {
+fn version_is_that_of_the_package() {
     let output = Taster::new().run(&["--version"]);
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), concat!("taster ", env!("CARGO_PKG_VERSION")));
 }
 
 #[test]
-fn a_value_that_cannot_be_says_what_would_be_right() {
+fn invalid_value_prints_what_is_valid() {
     let taster = Taster::new();
     let long = "a".repeat(64);
     for (args, words) in [
@@ -88,18 +88,21 @@ fn a_value_that_cannot_be_says_what_would_be_right() {
         (&["--recipe", "hello", "--tiers", ""], &["there is no such tier"]),
         (&["--recipe", "hello", "--format", "yaml"], &["human, json, junit"]),
         (&["janitor", "--runs", "nowhere"], &["there is no folder nowhere", "--runs takes"]),
-        (&["look", ""], &["no stack name"]),
-        (&["look", "x", "--budget", "0"], &["from 1 to 86400"]),
+        (&["status", ""], &["no stack name"]),
+        (&["status", "x", "--budget", "0"], &["from 1 to 86400"]),
+        (&["look", "x"], &["look"]),
         (&["show", "a", "b"], &["'b'"]),
+        (&["--recipe", "hello", "--pr", "0"], &["--pr"]),
+        (&["--recipe", "hello", "--attach", "a.example.org", "--tiers", "install"], &["--attach", "--tiers"]),
         (&["completions", "csh"], &["bash", "zsh"]),
     ] {
         taster.refuses(args, 2, words);
     }
-    assert!(!taster.home().join(".local").exists(), "nothing is left");
+    assert!(!taster.home().join(".local").exists(), "no folder is created");
 }
 
 #[test]
-fn a_path_that_is_no_recipe_says_why() {
+fn path_without_recipe_prints_why() {
     let taster = Taster::new();
     taster.write("file", "");
     std::os::unix::fs::symlink("loop", taster.home().join("loop")).unwrap();
@@ -115,7 +118,7 @@ fn a_path_that_is_no_recipe_says_why() {
 }
 
 #[test]
-fn a_host_file_that_is_none_says_what_one_is() {
+fn unusable_host_file_prints_what_a_host_file_is() {
     let taster = Taster::new();
     taster.write("folder/x", "");
     taster.write("binary", [0xff, 0xfe, 0]);
@@ -130,11 +133,11 @@ fn a_host_file_that_is_none_says_what_one_is() {
         taster.refuses(&["--recipe", "hello", "--host", file], 2, words);
     }
     let mut command = taster.command(&["--recipe", "hello"]);
-    said(command.env("TASTER_HOST", "/nowhere.toml"), 2, &["/nowhere.toml", "TASTER_HOST names it", "zone ="]);
+    stderr_of(command.env("TASTER_HOST", "/nowhere.toml"), 2, &["/nowhere.toml", "TASTER_HOST names this file", "zone ="]);
 }
 
 #[test]
-fn a_word_that_is_no_command_says_what_was_meant() {
+fn unknown_command_prints_the_closest_one() {
     let taster = Taster::new();
     taster.refuses(&["lsit"], 2, &["'list'"]);
     taster.refuses(&["ghost"], 2, &["there is no command `ghost`", "did you mean `taster --recipe ghost`?"]);
@@ -144,21 +147,21 @@ fn a_word_that_is_no_command_says_what_was_meant() {
 }
 
 #[test]
-fn words_that_are_no_text_are_usage() {
+fn arguments_that_are_no_text_are_usage() {
     let taster = Taster::new();
     for word in [&b"\xff"[..], b"--recipe=\xff", b"--\xff"] {
-        said(&mut taster.command(&[OsStr::from_bytes(word)]), 2, &["Usage"]);
+        stderr_of(&mut taster.command(&[OsStr::from_bytes(word)]), 2, &["Usage"]);
     }
 }
 
 #[test]
-fn an_output_that_cannot_be_written_is_told_and_never_a_panic() {
+fn output_that_cannot_be_written_is_an_error_and_never_a_panic() {
     let taster = Taster::new();
     let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
     let shell = |line: &str, exit: i32, words: &[&str]| {
         let mut command = std::process::Command::new("/bin/sh");
         command.args(["-c", line]).env("TASTER", env!("CARGO_BIN_EXE_taster")).env("HOME", taster.home());
-        said(&mut command, exit, words);
+        stderr_of(&mut command, exit, words);
     };
     shell("$TASTER list >/dev/full", 3, &["cannot write to standard output", "No space left"]);
     shell("$TASTER completions bash >/dev/full", 3, &["cannot write to standard output"]);
@@ -175,21 +178,21 @@ fn an_output_that_cannot_be_written_is_told_and_never_a_panic() {
 }
 
 #[test]
-fn a_state_folder_that_is_none_is_told_with_the_remedy() {
+fn unusable_state_folder_prints_a_hint() {
     let taster = Taster::new();
     let file = taster.write("file", "");
     for args in [&["list"][..], &["show"]] {
-        said(taster.command(args).env("XDG_STATE_HOME", &file), 3, &["Not a directory", "set XDG_STATE_HOME"]);
-        said(taster.command(args).env("HOME", &file), 3, &["Not a directory", "set XDG_STATE_HOME"]);
+        stderr_of(taster.command(args).env("XDG_STATE_HOME", &file), 3, &["Not a directory", "Hint: Set XDG_STATE_HOME"]);
+        stderr_of(taster.command(args).env("HOME", &file), 3, &["Not a directory", "Hint: Set XDG_STATE_HOME"]);
     }
-    // After the specification of these folders a relative one does not count.
-    said(taster.command(&["list"]).env("XDG_STATE_HOME", "file"), 0, &[]);
-    said(taster.command(&["list"]).env_remove("PATH"), 0, &[]);
-    assert!(!Path::new(&file).with_file_name(".local").exists(), "listing makes nothing");
+    // The specification of these folders ignores a relative one.
+    stderr_of(taster.command(&["list"]).env("XDG_STATE_HOME", "file"), 0, &[]);
+    stderr_of(taster.command(&["list"]).env_remove("PATH"), 0, &[]);
+    assert!(!Path::new(&file).with_file_name(".local").exists(), "listing creates nothing");
 }
 
 #[test]
-fn a_current_folder_that_is_gone_is_no_panic() {
+fn removed_current_folder_is_no_panic() {
     let taster = Taster::new();
     taster.write("gone/x", "");
     for (args, exit) in
@@ -198,7 +201,7 @@ fn a_current_folder_that_is_gone_is_no_panic() {
         let mut command = std::process::Command::new("/bin/sh");
         command.args(["-c", "rm -rf ../gone; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_taster")]).args(args);
         std::fs::create_dir_all(taster.home().join("gone")).unwrap();
-        said(
+        stderr_of(
             command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", taster.home()).current_dir(taster.home().join("gone")),
             exit,
             &[],
@@ -207,7 +210,7 @@ fn a_current_folder_that_is_gone_is_no_panic() {
 }
 
 #[test]
-fn offline_a_recipe_that_was_not_fetched_is_told_with_the_command_that_fetches_it() {
+fn offline_recipe_without_clone_prints_the_command_that_fetches_it() {
     let taster = Taster::new();
     let file = taster.write("host.toml", "zone = \"example.org\"\n");
     taster.refuses(
@@ -218,10 +221,10 @@ fn offline_a_recipe_that_was_not_fetched_is_told_with_the_command_that_fetches_i
 }
 
 #[test]
-fn completions_offer_what_people_type_and_nothing_else() {
+fn completions_offer_no_hidden_command() {
     let taster = Taster::new();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        let text = taster.tells(&["completions", shell]);
+        let text = taster.stdout_of(&["completions", shell]);
         assert!(text.contains("recipe") && text.contains("janitor"), "{shell}");
         assert!(!text.contains("__child") && !text.contains("agent"), "{shell}: {text}");
     }

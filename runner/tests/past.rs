@@ -1,4 +1,4 @@
-//! Runs of the past: listed and shown from their folders, whatever state those are in.
+//! Earlier runs are listed and shown from their folders, whatever state those are in.
 
 mod taster;
 
@@ -56,17 +56,17 @@ fn results(taster: &Taster, run: &str, recipe: &str, verdict: &str, finished: Op
 }
 
 #[test]
-fn a_list_has_the_last_run_of_each_recipe() {
+fn list_has_the_last_run_of_each_recipe() {
     let taster = Taster::new();
     results(&taster, OLD, "hello", "green", Some("2026-11-20T10:15:09.000Z"));
     results(&taster, NEW, "hello", "red", Some("2026-11-21T10:15:09.000Z"));
     results(&taster, "20261119-101502-cccccccc", "custom-html", "inconclusive", None);
-    let table = taster.tells(&["list"]);
+    let table = taster.stdout_of(&["list"]);
     let row = |recipe: &str| table.lines().find(|line| line.starts_with(recipe)).unwrap_or_else(|| panic!("{table}"));
     assert!(row("hello ").contains("red (install)") && row("hello ").contains("2026-11-21 10:15 UTC"), "{table}");
     assert!(row("custom-html").contains("not finished"), "{table}");
 
-    let document: Value = serde_json::from_str(&taster.tells(&["list", "--json"])).unwrap();
+    let document: Value = serde_json::from_str(&taster.stdout_of(&["list", "--json"])).unwrap();
     assert_eq!((&document["schema"], &document["sandbox"]), (&json!(1), &json!(true)));
     let rows = document["recipes"].as_array().unwrap();
     let hello = rows.iter().find(|row| row["recipe"] == "hello").unwrap();
@@ -86,7 +86,7 @@ fn a_list_has_the_last_run_of_each_recipe() {
 }
 
 #[test]
-fn results_that_cannot_be_read_are_told_and_left_out() {
+fn list_leaves_out_unreadable_results_with_a_warning() {
     let taster = Taster::new();
     results(&taster, OLD, "hello", "green", Some("2026-11-20T10:15:09.000Z"));
     taster.write(runs(&taster).join(NEW).join("results.json"), "{\"recipe\": ");
@@ -100,20 +100,20 @@ fn results_that_cannot_be_read_are_told_and_left_out() {
 }
 
 #[test]
-fn with_a_host_file_a_list_has_what_abra_has_fetched() {
+fn list_with_a_host_file_has_the_recipes_that_abra_has_fetched() {
     let taster = Taster::new();
     let host = taster.write("host.toml", "zone = \"example.org\"\n");
     taster.write(".abra/recipes/drone/compose.yml", "");
     taster.write(".abra/recipes/drone/.git/packed-refs", "# pack-refs\n0123 refs/heads/main\n0123 refs/tags/1.9.0+5.0\n^0123\n");
     taster.write(".abra/recipes/drone/.git/refs/tags/1.10.0+5.1", "0123\n");
     taster.write(".abra/recipes/notes/README.md", "");
-    let document: Value = serde_json::from_str(&taster.tells(&["list", "--json", "--host", &host])).unwrap();
+    let document: Value = serde_json::from_str(&taster.stdout_of(&["list", "--json", "--host", &host])).unwrap();
     assert_eq!(document["recipes"], json!([{ "recipe": "drone", "version": "1.10.0+5.1", "pack": null, "last": null }]));
     assert_eq!(document["sandbox"], false);
 }
 
 #[test]
-fn a_run_is_found_by_any_name_that_means_just_one() {
+fn run_is_found_by_every_unambiguous_name() {
     let taster = Taster::new();
     keep(&taster, OLD, "ghost", true);
     keep(&taster, NEW, "hello", true);
@@ -126,7 +126,7 @@ fn a_run_is_found_by_any_name_that_means_just_one() {
         (&["show", "ghost"], OLD),
         (&["show", "hello"], NEW),
     ] {
-        let text = taster.tells(name);
+        let text = taster.stdout_of(name);
         assert!(text.contains(&format!("(run {run}; install)")), "{name:?}: {text}");
         assert!(text.contains("ending early") && text.contains("\n  repeat: taster --recipe "), "{text}");
     }
@@ -138,20 +138,20 @@ fn a_run_is_found_by_any_name_that_means_just_one() {
 }
 
 #[test]
-fn following_a_run_ends_with_its_exit_code() {
+fn follow_ends_with_the_exit_code_of_the_run() {
     let taster = Taster::new();
     keep(&taster, NEW, "hello", true);
     assert_eq!(taster.run(&["show"]).status.code(), Some(0));
     assert_eq!(taster.run(&["show", "--follow"]).status.code(), Some(143));
-    let document: Value = serde_json::from_str(&taster.tells(&["show", "--json"])).unwrap();
+    let document: Value = serde_json::from_str(&taster.stdout_of(&["show", "--json"])).unwrap();
     assert_eq!((&document["run_id"], &document["exit_code"]), (&NEW.into(), &143.into()));
 }
 
 #[test]
-fn a_run_that_was_killed_says_so() {
+fn killed_run_is_shown_as_killed() {
     let taster = Taster::new();
     keep(&taster, NEW, "hello", false);
-    let text = taster::said(&mut taster.command(&["show"]), 0, &["was killed before its end", "taster janitor"]);
+    let text = taster::stderr_of(&mut taster.command(&["show"]), 0, &["was killed before its end", "taster janitor"]);
     assert!(!text.contains("goes on"), "{text}");
     let output = taster.run(&["show", "--follow"]);
     assert_eq!(output.status.code(), Some(3));
@@ -159,12 +159,12 @@ fn a_run_that_was_killed_says_so() {
 }
 
 #[test]
-fn a_run_that_goes_on_is_followed_until_it_ends() {
+fn follow_waits_for_the_end_of_a_living_run() {
     let taster = Taster::new();
     keep(&taster, NEW, "hello", false);
     let folder = runs(&taster).join(NEW);
     let lock = RunLock::take(&folder).unwrap();
-    taster::said(&mut taster.command(&["show"]), 0, &["goes on; --follow waits"]);
+    taster::stderr_of(&mut taster.command(&["show"]), 0, &["--follow waits for its end"]);
     let mut following =
         taster.command(&["show", "--follow"]).stdout(fs::File::create(folder.join("out")).unwrap()).spawn().unwrap();
     wait_for(&folder.join("out"), "ending early");
@@ -173,36 +173,36 @@ fn a_run_that_goes_on_is_followed_until_it_ends() {
     assert_eq!(following.wait().unwrap().code(), Some(143));
     drop(lock);
     let text = fs::read_to_string(folder.join("out")).unwrap();
-    assert_eq!(text.matches("tasting hello").count(), 1, "nothing is told twice: {text}");
+    assert_eq!(text.matches("tasting hello").count(), 1, "each event is printed once: {text}");
 }
 
 fn wait_for(file: &Path, text: &str) {
     let over = std::time::Instant::now() + std::time::Duration::from_secs(60);
-    while !fs::read_to_string(file).is_ok_and(|told| told.contains(text)) {
-        assert!(std::time::Instant::now() < over, "{} never says {text}", file.display());
+    while !fs::read_to_string(file).is_ok_and(|read| read.contains(text)) {
+        assert!(std::time::Instant::now() < over, "{} never has {text}", file.display());
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
 }
 
 #[test]
-fn a_journal_that_cannot_be_read_is_told() {
+fn unreadable_journal_is_usage_with_the_cause() {
     let taster = Taster::new();
     let file = runs(&taster).join(NEW).join("events.jsonl");
     fs::create_dir_all(runs(&taster).join(NEW)).unwrap();
     taster.refuses(&["show", NEW], 2, &["has no journal", "events.jsonl"]);
     taster.write(&file, "");
-    taster.refuses(&["show", NEW], 2, &["cannot be read: it is empty"]);
+    taster.refuses(&["show", NEW], 2, &["cannot read the journal", "it is empty"]);
     taster.write(&file, [0xff, 0, b'\n', 1]);
-    taster.refuses(&["show", NEW], 2, &["cannot be read: line 1"]);
+    taster.refuses(&["show", NEW], 2, &["cannot read the journal", "line 1"]);
     let whole = journal(NEW, "hello", true);
     taster.write(&file, &whole[..whole.len() - 10]);
-    taster::said(&mut taster.command(&["show", NEW]), 0, &["warning:", "line 4: cut off", "was killed"]);
+    taster::stderr_of(&mut taster.command(&["show", NEW]), 0, &["warning:", "line 4: cut off", "was killed"]);
     fs::remove_file(&file).unwrap();
     fs::create_dir_all(&file).unwrap();
     taster.refuses(&["show", NEW], 2, &["cannot read", "events.jsonl"]);
 }
 
-/// Results of a run of hello with these custom tests: the word for how each ended, or that a choice left it out.
+/// Results of a run of hello with these custom tests: the status of each, or `filtered` for one that a choice left out.
 fn with_tests(taster: &Taster, run: &str, tests: &[(&str, &str)]) {
     let stage = |&(name, status): &(&str, &str)| match status {
         "filtered" => json!({
@@ -218,27 +218,31 @@ fn with_tests(taster: &Taster, run: &str, tests: &[(&str, &str)]) {
 }
 
 #[test]
-fn a_choice_that_takes_no_test_is_refused() {
+fn choice_without_any_test_is_usage() {
     let taster = Taster::new();
-    let refused = |args: &[&str], exit: i32, said: &str| {
+    let refused = |args: &[&str], exit: i32, text: &str| {
         let output = taster.run(&[&["plan", "--recipe", "hello"], args].concat());
         let err = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(exit), "{args:?}: {err}");
-        assert!(err.contains(said), "{args:?}: {err}");
+        assert!(err.contains(text), "{args:?}: {err}");
     };
-    refused(&["--", "no such test"], 2, "the choice takes none of the 5 custom tests of hello");
-    refused(&["--", "no such test"], 2, "there are: page::a browser shows the page; posts::the health page answers; ");
-    refused(&["--", "--exact", "a post is read back"], 2, "the choice takes none");
-    refused(&["--", "--skip", "posts", "--skip", "page"], 2, "the choice takes none");
-    refused(&["--", "--nocapture"], 2, "what follows `--` is no choice among tests: unexpected argument '--nocapture'");
+    refused(&["--", "no such test"], 2, "the choice includes none of the 5 custom tests of hello");
+    refused(&["--", "no such test"], 2, "There are: page::a browser shows the page; posts::the health page answers; ");
+    refused(&["--", "--exact", "a post is read back"], 2, "the choice includes none");
+    refused(&["--", "--skip", "posts", "--skip", "page"], 2, "the choice includes none");
+    refused(
+        &["--", "--nocapture"],
+        2,
+        "the arguments after `--` are no choice of tests\nCaused by: unexpected argument '--nocapture'",
+    );
     refused(&["--tiers", "install", "--", "post"], 2, "custom tests are chosen, and --tiers leaves them out");
-    refused(&["--failed"], 2, "no run of hello with custom tests is kept");
+    refused(&["--failed"], 2, "there is no earlier run of hello with custom tests");
     let [read, page] = ["posts::a post is read back", "posts::the page counts the posts"];
     with_tests(&taster, OLD, &[(read, "pass"), (page, "pass")]);
     refused(&["--failed"], 5, "every custom test of the last run of hello passed");
-    // What the last run left out is judged by the one before.
+    // For a test that the last run left out the run before counts.
     with_tests(&taster, NEW, &[(read, "pass"), (page, "filtered")]);
     refused(&["--failed"], 5, "every custom test of the last run of hello passed");
     with_tests(&taster, OLD, &[(read, "fail"), (page, "unver")]);
-    refused(&["--failed", "--", "read back"], 2, "the choice takes none");
+    refused(&["--failed", "--", "read back"], 2, "the choice includes none");
 }

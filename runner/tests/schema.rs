@@ -1,4 +1,4 @@
-//! `taster schema` as somebody types it.
+//! `taster schema` on the command line.
 
 use std::process::{Command, Output};
 
@@ -13,10 +13,10 @@ fn printed(args: &[&str]) -> String {
 }
 
 #[test]
-fn each_document_that_is_listed_has_a_schema() {
+fn every_listed_document_has_a_schema() {
     let listed = printed(&[]);
     assert_eq!(listed, "results\nhost\nrecipe\nevents\ncontext\n");
-    for (name, title) in listed.lines().zip(["ResultsV1", "Host", "Settings", "Event", "ExecutableContext"]) {
+    for (name, title) in listed.lines().zip(["Results", "Host", "Settings", "Event", "ExecutableContext"]) {
         let text = printed(&[name]);
         assert!(text.ends_with("}\n"), "{name} does not end with a newline");
         let schema: serde_json::Value = serde_json::from_str(&text).expect("JSON");
@@ -25,13 +25,13 @@ fn each_document_that_is_listed_has_a_schema() {
 }
 
 #[test]
-fn a_document_that_is_none_is_usage_with_the_closest_match() {
+fn unknown_document_is_usage_with_the_closest_name() {
     let output = schema(&["hots"]);
     assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
-    let said = String::from_utf8_lossy(&output.stderr);
-    for words in ["no document `hots`; did you mean `host`?", "there are: results, host, recipe, events"] {
-        assert!(said.contains(words), "{said}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    for text in ["no document `hots`; did you mean `host`?", "There are: results, host, recipe, events"] {
+        assert!(stderr.contains(text), "{stderr}");
     }
-    let said = schema(&["xyzzy"]).stderr;
-    assert!(!String::from_utf8_lossy(&said).contains("did you mean"));
+    let stderr = schema(&["xyzzy"]).stderr;
+    assert!(!String::from_utf8_lossy(&stderr).contains("did you mean"));
 }

@@ -1,17 +1,20 @@
 //! `taster __child`: the shim that every child of a run is started through.
+//!
+//! The child ties its life to its parent's and waits for the start signal, a line on standard input. The parent sends it once this
+//! process's id is in the journal, so that a cleanup after the parent knows of the child. Without the signal the parent is gone.
 
 use std::{
     ffi::OsString,
     io,
     os::unix::process::CommandExt,
-    process::{Command, ExitCode},
+    process::{self, Command},
 };
 
 use rustix::process::{Resource, Rlimit, Signal, getppid, getrlimit, set_parent_process_death_signal, setrlimit};
 
 use crate::{error::CommandError, output};
 
-/// What shells exit with when they cannot start a program.
+/// The exit code of shells for a program that cannot be started.
 const NOT_STARTED: u8 = 127;
 
 /// Becomes another program, which ends when taster does
@@ -33,28 +36,25 @@ pub struct Child {
 }
 
 impl Child {
-    /// Does it: ties its life to the parent's, waits for a line on standard input, becomes the program.
-    ///
-    /// The line comes when the parent has written this process's id to its journal, so that whoever sweeps after the parent
-    /// knows of it. No line means that the parent is gone or gave up.
-    pub fn run(self) -> Result<ExitCode, CommandError> {
-        let failed = |what: String| Ok(report(&what));
+    /// Runs the command, which returns only when the program cannot be started.
+    pub fn run(self) -> Result<process::ExitCode, CommandError> {
+        let failed = |message: String| Ok(report(&message));
         if let Err(error) = set_parent_process_death_signal(Some(Signal::KILL)) {
-            return failed(format!("cannot be tied to the life of its parent: {error}"));
+            return failed(format!("the life of the child cannot be tied to its parent's: {error}"));
         }
-        // The parent may have died before the signal was asked for; then another process is the parent by now.
+        // A parent that died before the call above never sends the signal; then another process is the parent by now.
         if getppid().map(rustix::process::Pid::as_raw_pid) != Some(self.parent) {
             return failed("its parent is gone".to_owned());
         }
-        if !told_to_go() {
-            return failed("was not told to go".to_owned());
+        if !start_signal_comes() {
+            return failed("its parent did not let it start".to_owned());
         }
-        // Both limits hold for root too, and what the program starts inherits them.
+        // Both limits hold for root too, and the program's own children inherit them.
         for (resource, most) in [(Resource::Data, self.memory), (Resource::Cpu, self.seconds)] {
             let Some(most) = most else { continue };
             let maximum = getrlimit(resource).maximum.map_or(most, |maximum| maximum.min(most));
             if let Err(error) = setrlimit(resource, Rlimit { current: Some(maximum), maximum: Some(maximum) }) {
-                return failed(format!("cannot be limited: {error}"));
+                return failed(format!("the limits cannot be set: {error}"));
             }
         }
         let [program, args @ ..] = self.argv.as_slice() else { return failed("no program is named".to_owned()) };
@@ -63,8 +63,8 @@ impl Child {
     }
 }
 
-/// Reads byte by byte up to the end of the line, so that nothing of the program's own input is taken.
-fn told_to_go() -> bool {
+/// Reads byte by byte up to the end of the line, so that the program's own input stays unread.
+fn start_signal_comes() -> bool {
     let mut byte = [0];
     loop {
         match rustix::io::read(io::stdin(), &mut byte) {
@@ -75,8 +75,8 @@ fn told_to_go() -> bool {
     }
 }
 
-/// The parent reads this from the terminal.
-fn report(what: &str) -> ExitCode {
-    output::tell(&format!("taster: {what}"));
-    ExitCode::from(NOT_STARTED)
+/// Prints why the program did not start; the parent reads it as the program's output.
+fn report(message: &str) -> process::ExitCode {
+    output::message(&format!("taster: {message}"));
+    process::ExitCode::from(NOT_STARTED)
 }

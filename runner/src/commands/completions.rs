@@ -1,12 +1,10 @@
 //! `taster completions`.
 
-use std::process::ExitCode;
+use std::process;
 
-use crate::{
-    cli,
-    error::{CommandError, Exit},
-    output,
-};
+use harness::model::exit_code::ExitCode;
+
+use crate::{error::CommandError, output};
 
 /// Prints the completions for a shell
 ///
@@ -18,11 +16,11 @@ pub struct Completions {
 }
 
 impl Completions {
-    /// Does it.
-    pub fn run(self) -> Result<ExitCode, CommandError> {
+    /// Runs the command; `offered` is what the completions offer.
+    pub fn run(self, offered: &mut clap::Command) -> Result<process::ExitCode, CommandError> {
         let mut text = Vec::new();
-        clap_complete::generate(self.shell, &mut cli::offered(), "taster", &mut text);
+        clap_complete::generate(self.shell, offered, "taster", &mut text);
         output::print(&String::from_utf8_lossy(&text))?;
-        Ok(Exit::Green.into())
+        Ok(ExitCode::Green.into())
     }
 }

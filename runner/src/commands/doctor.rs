@@ -1,34 +1,29 @@
 //! `taster doctor`.
 
-use std::{fmt::Write, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{fmt::Write, path::PathBuf, process, sync::Arc};
 
 use harness::{
     adapters::{folder::Folder, unregistered::Unregistered},
     engine::facts::readings,
-    model::{host::Host, names::RunId},
+    model::{exit_code::ExitCode, host::Host, names::RunId},
     pure::host::preflight::{Check, Needs, Readings, no_engine, preflight, unfit},
     redact::Redact,
 };
 
-use crate::{
-    cli::block_on,
-    env::Env,
-    error::{CommandError, Exit},
-    host, output, wiring,
-};
+use crate::{env::Env, error::CommandError, host, output, runtime::block_on, wiring};
 
-/// What a registry is asked for when no recipe says what it needs.
+/// The image that a registry is asked for, because no recipe names one here.
 const KNOWN_IMAGE: &str = "docker.io/library/busybox:latest";
 
-/// Says whether the host is fit for a run, check by check, with what to do about what is not
+/// Checks whether the host is fit for a run, and prints what to do where it is not
 ///
-/// Nothing is changed, on the host or elsewhere. The exit code is 0 when a run can be made, and 3 when not.
+/// Nothing is changed, on the host or elsewhere. The exit code is 0 when the host is fit, and 3 when it is not.
 #[derive(Debug, clap::Args)]
 pub struct Doctor {
     /// The host file to use
     #[arg(long, value_name = "FILE")]
     host: Option<PathBuf>,
-    /// Asks no registry
+    /// Sends no request to a registry
     #[arg(long)]
     offline: bool,
     /// Prints the checks as JSON
@@ -37,30 +32,31 @@ pub struct Doctor {
 }
 
 impl Doctor {
-    /// Does it.
-    pub fn run(self, env: &Env) -> Result<ExitCode, CommandError> {
+    /// Runs the command.
+    pub fn run(self, env: &Env) -> Result<process::ExitCode, CommandError> {
         let Some(host) = host::known(env, self.host.as_deref())? else {
             return Err(CommandError::host("there is no host file and no sandbox")
-                .remedy("`taster sandbox up` makes a sandbox; a host file describes a server"));
+                .hint("Run `taster sandbox up` to make a sandbox, or write a host file for a server."));
         };
         let checks = block_on(examine(env, &host, self.offline))??;
-        output::print(&told(&checks, self.json)?)?;
-        Ok(if unfit(&checks).is_some() { Exit::Inconclusive } else { Exit::Green }.into())
+        output::print(&format_checks(&checks, self.json)?)?;
+        Ok(if unfit(&checks).is_some() { ExitCode::Inconclusive } else { ExitCode::Green }.into())
     }
 }
 
 async fn examine(env: &Env, host: &Host, offline: bool) -> Result<Vec<Check>, CommandError> {
-    let scratch = tempfile::tempdir().map_err(|error| CommandError::host(format!("cannot make a folder: {error}")))?;
+    let no_folder = |error: std::io::Error| CommandError::host(error).context("cannot create a temporary folder");
+    let scratch = tempfile::tempdir().map_err(no_folder)?;
     let clock = wiring::clock();
-    // A folder like a run's, so that abra finds what it expects; it is no run, and nobody else ever sees it.
-    let id = RunId::new(&clock.wall().stamp(), [0; 5]).map_err(|error| CommandError::host(error.to_string()))?;
+    // abra expects a folder like a run's.
+    let id = RunId::new(&clock.wall().stamp(), [0; 5]).map_err(CommandError::host)?;
     let folder = Folder::of(scratch.path(), &id);
-    std::fs::create_dir_all(folder.root()).map_err(|error| CommandError::host(format!("cannot make a folder: {error}")))?;
+    std::fs::create_dir_all(folder.root()).map_err(no_folder)?;
     let ports = match wiring::ports(env, host, None, &folder, Arc::new(Unregistered), Arc::new(Redact::new()), clock) {
         Ok(ports) => ports,
         Err(error) => return Ok(vec![no_engine(&error)]),
     };
-    let known = KNOWN_IMAGE.parse().map_err(|error| CommandError::host(format!("{error}")))?;
+    let known = KNOWN_IMAGE.parse().map_err(CommandError::host)?;
     let (images, results) = ([known].into(), env.runs());
     let (read, abra, registry) = tokio::join!(readings::host(host, &ports, &results), readings::abra_version(&ports), async {
         match offline {
@@ -70,14 +66,14 @@ async fn examine(env: &Env, host: &Host, offline: bool) -> Result<Vec<Check>, Co
     });
     let abra = abra.map_err(|(error, remedy)| (error.to_string(), remedy.to_owned()));
     let readings = Readings { abra: Some(abra), registry, ..read };
-    // One network, one service in `proxy` with its task: no app is smaller.
+    // The smallest app: one network, and one service in `proxy` with its task.
     let needs = Needs { networks: 1, addresses: 2, ..Needs::default() };
     Ok(preflight(&readings, &needs, &host.limits, None))
 }
 
-fn told(checks: &[Check], json: bool) -> Result<String, CommandError> {
+fn format_checks(checks: &[Check], json: bool) -> Result<String, CommandError> {
     if json {
-        let text = serde_json::to_string_pretty(checks).map_err(|error| CommandError::host(error.to_string()))?;
+        let text = serde_json::to_string_pretty(checks).map_err(CommandError::host)?;
         return Ok(text + "\n");
     }
     let mut text = String::new();

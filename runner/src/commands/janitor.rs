@@ -3,29 +3,33 @@
 use std::{
     io::{self, Write},
     path::PathBuf,
-    process::ExitCode,
+    process,
 };
 
-use harness::{engine::steps::cleanup::Pace, model::names::RunId};
+use harness::{
+    engine::steps::cleanup::Pace,
+    model::{exit_code::ExitCode, names::RunId},
+};
 
 use crate::{
-    cli::block_on,
-    crash_recovery::Reaching,
     env::Env,
-    error::{CommandError, Exit},
-    janitor::{Orders, Report, RunFate, pass},
+    error::CommandError,
+    recovery::{
+        crash_recovery::HostConnector,
+        janitor::{JanitorOptions, Report, RunOutcome, pass},
+    },
+    runtime::block_on,
 };
 
-/// Sweeps what dead runs left behind
+/// Cleans up after dead runs
 ///
-/// Goes through the folders of all runs. A run whose process lives is left alone; of a dead one everything is removed that its
-/// journal claims. An app that is kept is left alone until its time is over, unless its run is named. Of a run on another machine,
-/// which only its marker on the Swarm tells of, everything is removed once the marker has expired. It may be stopped at any moment and
-/// started again. The exit code is 4 when something is left that could not be
-/// removed.
+/// Goes through the folders of all runs. A run whose process lives is left alone; of a dead run everything is removed that its
+/// journal claims. An app that is kept is left alone until its time is over, unless the command names its run. A run on another machine
+/// is known by its marker on the Swarm, and everything of it is removed once the marker has expired. The janitor may be stopped at any
+/// moment and started again. The exit code is 4 when something is left that could not be removed.
 #[derive(Debug, clap::Args)]
 pub struct Janitor {
-    /// The only run to sweep, by its id; then an app that it keeps is removed before its time
+    /// The only run to clean up after, by its id; then an app that it keeps is removed before its time
     #[arg(value_name = "RUN")]
     run: Option<RunId>,
     /// The folder with one folder per run, instead of `runs` in taster's state folder
@@ -34,40 +38,46 @@ pub struct Janitor {
     /// The engine's socket, instead of the one that each run used
     #[arg(long, value_name = "SOCKET")]
     engine: Option<PathBuf>,
-    /// Says what would be removed, and removes nothing
+    /// Prints what would be removed, and removes nothing
     #[arg(long)]
     dry_run: bool,
 }
 
 impl Janitor {
-    /// Does it.
-    pub fn run(self, env: &Env) -> Result<ExitCode, CommandError> {
+    /// Runs the command.
+    pub fn run(self, env: &Env) -> Result<process::ExitCode, CommandError> {
         if let Some(named) = self.runs.as_ref().filter(|named| !named.is_dir()) {
             return Err(CommandError::usage(format!("there is no folder {}", named.display()))
-                .remedy("--runs takes the folder with one folder per run; without it taster's own is used"));
+                .hint("--runs takes the folder with one folder per run. Without it taster's own is used."));
         }
         let runs = self.runs.unwrap_or_else(|| env.runs());
         if let Some(unknown) = self.run.as_ref().filter(|run| !runs.join(run.as_str()).is_dir()) {
             return Err(CommandError::usage(format!("there is no run {unknown} in {}", runs.display()))
-                .remedy("`taster list` names the last ones"));
+                .hint("`taster list` names the last run of each recipe."));
         }
-        let (engine, dry_run, pace, only) = (self.engine, self.dry_run, Pace::default(), self.run);
-        let orders = Orders { runs: runs.clone(), engine, dry_run, only, pace, stays: true, reach: Reaching::real() };
-        let reports = block_on(pass(&orders, print))?
-            .map_err(|error| CommandError::host(format!("cannot read {}: {error}", runs.display())))?;
-        let marked = |report: &&Report| matches!(report.fate, RunFate::Elsewhere(_) | RunFate::Unbelieved(_));
-        let looked = reports.len() - reports.iter().filter(marked).count();
-        let settled = reports.iter().filter(|report| matches!(report.fate, RunFate::Settled)).count();
-        let mut out = io::stdout().lock();
-        // A reader that went away is no reason to fail: the sweep is done.
-        let _ = writeln!(out, "{looked} runs looked at, {settled} of them with nothing left from before");
-        let exit = if reports.iter().any(Report::residue) { Exit::Leaked } else { Exit::Green };
-        Ok(exit.into())
+        let options = JanitorOptions {
+            runs: runs.clone(),
+            engine: self.engine,
+            dry_run: self.dry_run,
+            only: self.run,
+            pace: Pace::default(),
+            wait_for_engine: true,
+            connector: HostConnector::real(),
+        };
+        let reports = block_on(pass(&options, print))?
+            .map_err(|error| CommandError::host(error).context(format!("cannot read {}", runs.display())))?;
+        let of_marker = |report: &&Report| matches!(report.outcome, RunOutcome::Elsewhere(_) | RunOutcome::Unbelieved(_));
+        let checked = reports.len() - reports.iter().filter(of_marker).count();
+        let settled = reports.iter().filter(|report| matches!(report.outcome, RunOutcome::Settled)).count();
+        // A reader that closed its end early is no error: the cleanup is done.
+        let _ = writeln!(io::stdout(), "{checked} runs checked, {settled} of them had nothing left");
+        let leaked = reports.iter().any(Report::leaked);
+        Ok(if leaked { ExitCode::Leaked } else { ExitCode::Green }.into())
     }
 }
 
 fn print(report: &Report) {
-    if matches!(report.fate, RunFate::Settled) {
+    if matches!(report.outcome, RunOutcome::Settled) {
         return;
     }
     let mut out = io::stdout().lock();

@@ -4,13 +4,14 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
-    process::ExitCode,
+    process,
 };
 
 use harness::{
     adapters::clock::SystemClock,
     author::Parity,
     model::{
+        exit_code::ExitCode,
         names::RecipeName,
         pack::{Pack, TestKind},
         time::Wall,
@@ -23,19 +24,19 @@ use serde_json::{Value, json};
 
 use crate::{
     env::Env,
-    error::{CommandError, Exit},
+    error::CommandError,
     history::{self, Last},
     host, output, packs,
     pure::table::table,
 };
 
-/// The most complaints about old results that are told one by one.
-const COMPLAINTS: usize = 5;
+/// The most warnings about unreadable results that are printed one by one.
+const MAX_WARNINGS: usize = 5;
 
-/// Lists the recipes that can be tasted, each with its last run
+/// Lists the recipes that can be tested, each with its last run
 ///
 /// On the sandbox these are its own recipes; with a host file those that abra has fetched into `$ABRA_DIR/recipes` (by default
-/// `~/.abra/recipes`). Nothing is fetched, and no engine is asked.
+/// `~/.abra/recipes`). Nothing is fetched, and the engine is not used.
 ///
 /// With --json: {"schema": 1, "sandbox": …, "recipes": [{"recipe", "version", "pack", "last"}], "tests": [{"recipe", "file", "test",
 /// "kind", "origin"}]}, where `version` is the newest release or null, `pack` is null or {"tests": {"health", "roundtrip", "distinctive"},
@@ -50,7 +51,7 @@ pub struct List {
     host: Option<PathBuf>,
 }
 
-/// A recipe that can be tasted.
+/// A recipe that can be tested.
 struct Row {
     recipe: String,
     version: Option<String>,
@@ -60,8 +61,8 @@ struct Row {
 }
 
 impl List {
-    /// Does it.
-    pub fn run(self, env: &Env) -> Result<ExitCode, CommandError> {
+    /// Runs the command.
+    pub fn run(self, env: &Env) -> Result<process::ExitCode, CommandError> {
         let host = host::file(env, self.host.as_deref()).map(|file| host::load(&file)).transpose()?;
         let sandbox = host.as_ref().is_none_or(|host| host::sandbox_of(host).is_some());
         let recipes = if sandbox { of_sandbox() } else { fetched(&env.abra_dir.join("recipes"))? };
@@ -74,12 +75,12 @@ impl List {
         let rows: Vec<Row> = recipes.into_iter().map(row).collect::<Result<_, _>>()?;
         for row in &rows {
             let wrong = row.parity.iter().flat_map(|parity| &parity.wrong);
-            wrong.for_each(|wrong| output::tell(&format!("warning: recipes/{}/PARITY.md: {wrong}", row.recipe)));
+            wrong.for_each(|wrong| output::message(&format!("warning: recipes/{}/PARITY.md: {wrong}", row.recipe)));
         }
         let now = SystemClock::start().wall();
         let text = if self.json { document(sandbox, &rows, now) } else { table(&cells(&rows, now), output::width()) };
         output::print(&text)?;
-        Ok(Exit::Green.into())
+        Ok(ExitCode::Green.into())
     }
 }
 
@@ -93,10 +94,10 @@ fn fetched(recipes: &Path) -> Result<Vec<(String, Option<String>)>, CommandError
     let entries = match fs::read_dir(recipes) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            output::tell(&format!("abra has fetched no recipe into {}", recipes.display()));
+            output::message(&format!("abra has fetched no recipe into {}", recipes.display()));
             return Ok(Vec::new());
         }
-        Err(error) => return Err(CommandError::host(format!("cannot read {}: {error}", recipes.display()))),
+        Err(error) => return Err(CommandError::host(error).context(format!("cannot read {}", recipes.display()))),
     };
     let folders = entries.flatten().filter(|entry| entry.path().join("compose.yml").is_file());
     let mut all: Vec<(String, Option<String>)> = folders
@@ -109,7 +110,7 @@ fn fetched(recipes: &Path) -> Result<Vec<(String, Option<String>)>, CommandError
     Ok(all)
 }
 
-/// The names of a repository's tags, read as git keeps them: a process for each recipe would take too long.
+/// The names of a repository's tags, read from git's files: a git process for each recipe would take too long.
 fn tags(git: &Path) -> Vec<String> {
     let packed = fs::read_to_string(git.join("packed-refs")).unwrap_or_default();
     let mut tags: Vec<String> = packed.lines().filter_map(|line| Some(line.split_once(" refs/tags/")?.1.to_owned())).collect();
@@ -123,20 +124,21 @@ fn newest(tags: impl Iterator<Item = String>) -> Option<String> {
     versions.max_by(RecipeVersion::pick_order).map(|version| version.as_str().to_owned())
 }
 
-/// The last run of each recipe. Results that cannot be read are told and left out.
+/// The last run of each recipe. Results that cannot be read are left out, with a warning.
 fn last_runs(runs: &Path) -> Result<BTreeMap<String, Last>, CommandError> {
     let kept = history::newest_first(runs)?;
-    let (mut last, mut complaints) = (BTreeMap::new(), Vec::new());
+    let (mut last, mut unreadable) = (BTreeMap::new(), Vec::new());
     for kept in &kept {
         match history::last(kept) {
-            Ok(Some(told)) => drop(last.entry(told.recipe.clone()).or_insert(told)),
+            Ok(Some(run)) => drop(last.entry(run.recipe.clone()).or_insert(run)),
             Ok(None) => {}
-            Err(sentence) => complaints.push(sentence),
+            Err(error) => unreadable.push(error),
         }
     }
-    complaints.iter().take(COMPLAINTS).for_each(|sentence| output::tell(&format!("warning: {sentence}")));
-    if complaints.len() > COMPLAINTS {
-        output::tell(&format!("warning: {} more cannot be read", complaints.len() - COMPLAINTS));
+    let warn = |error: &CommandError| output::message(&format!("warning: {}", error.in_one_line()));
+    unreadable.iter().take(MAX_WARNINGS).for_each(warn);
+    if unreadable.len() > MAX_WARNINGS {
+        output::message(&format!("warning: {} more cannot be read", unreadable.len() - MAX_WARNINGS));
     }
     Ok(last)
 }
@@ -152,7 +154,7 @@ fn document(sandbox: bool, all: &[Row], now: Wall) -> String {
             "age_ms": last.finished.map(|at| (now.millis() - at.millis()).max(0)),
         })
     };
-    let row = |row: &Row| json!({ "recipe": row.recipe, "version": row.version, "pack": row.pack.as_ref().map(|pack| told(pack, row.parity.as_ref())), "last": row.last.as_ref().map(last) });
+    let row = |row: &Row| json!({ "recipe": row.recipe, "version": row.version, "pack": row.pack.as_ref().map(|pack| pack_document(pack, row.parity.as_ref())), "last": row.last.as_ref().map(last) });
     let rows: Vec<Value> = all.iter().map(row).collect();
     let tests: Vec<Value> = all.iter().flat_map(inventory).collect();
     format!("{:#}\n", json!({ "schema": 1, "sandbox": sandbox, "recipes": rows, "tests": tests }))
@@ -167,7 +169,7 @@ fn inventory(row: &Row) -> impl Iterator<Item = Value> {
 }
 
 /// A pack in JSON.
-fn told(pack: &Pack, parity: Option<&Parity>) -> Value {
+fn pack_document(pack: &Pack, parity: Option<&Parity>) -> Value {
     let parity = parity.map(|parity| json!({ "named": parity.named, "deferred": parity.deferred, "wrong": parity.wrong }));
     let of = |kind: TestKind| pack.tests.iter().filter(|test| test.kind == kind).count();
     let tests: serde_json::Map<String, Value> =
@@ -176,7 +178,7 @@ fn told(pack: &Pack, parity: Option<&Parity>) -> Value {
 }
 
 /// A pack in a cell of the table.
-fn counted(pack: &Pack, parity: Option<&Parity>) -> String {
+fn format_pack(pack: &Pack, parity: Option<&Parity>) -> String {
     let tests = match (pack.tests.len(), pack.superficial()) {
         (0, _) => return "no tests".to_owned(),
         (1, _) => "1 test, superficial".to_owned(),
@@ -202,13 +204,13 @@ fn cells(rows: &[Row], now: Wall) -> Vec<[String; 6]> {
         });
         let level = last.and_then(|last| last.level).map_or_else(none, |level| level.to_string());
         let when = last.map_or_else(none, |last| match last.finished {
-            Some(at) => format!("{} UTC, {} ago", minute(at), age(now.millis() - at.millis())),
+            Some(at) => format!("{} UTC, {} ago", format_minute(at), format_age(now.millis() - at.millis())),
             None => last.run.to_string(),
         });
         [
             row.recipe.clone(),
             row.version.clone().unwrap_or_else(none),
-            row.pack.as_ref().map_or_else(none, |pack| counted(pack, row.parity.as_ref())),
+            row.pack.as_ref().map_or_else(none, |pack| format_pack(pack, row.parity.as_ref())),
             verdict,
             level,
             when,
@@ -218,13 +220,13 @@ fn cells(rows: &[Row], now: Wall) -> Vec<[String; 6]> {
     cells
 }
 
-/// A moment as people write it: `2026-11-21 12:18`.
-fn minute(at: Wall) -> String {
+/// A time to the minute: `2026-11-21 12:18`.
+fn format_minute(at: Wall) -> String {
     at.to_string().chars().take(16).map(|c| if c == 'T' { ' ' } else { c }).collect()
 }
 
-/// A span that may be long, in its largest unit.
-fn age(millis: i64) -> String {
+/// A duration in its largest unit.
+fn format_age(millis: i64) -> String {
     let secs = millis.max(0) / 1000;
     match secs {
         0..60 => format!("{secs} s"),
@@ -239,16 +241,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_age_is_told_in_its_largest_unit() {
-        for (millis, told) in
+    fn age_is_printed_in_its_largest_unit() {
+        for (millis, text) in
             [(-5, "0 s"), (59_999, "59 s"), (60_000, "1 min"), (7_300_000, "2 h"), (86_400_000, "1 d"), (9_000_000_000, "104 d")]
         {
-            assert_eq!(age(millis), told);
+            assert_eq!(format_age(millis), text);
         }
     }
 
     #[test]
-    fn the_newest_release_is_by_the_order_of_versions_and_not_of_letters() {
+    fn newest_release_is_by_the_order_of_versions_and_not_of_letters() {
         let tags = ["1.9.0+2.0", "1.10.0+2.0", "latest", "2.0.0-rc1+3.0"];
         assert_eq!(newest(tags.into_iter().map(str::to_owned)).as_deref(), Some("2.0.0-rc1+3.0"));
         assert_eq!(newest(["latest".to_owned()].into_iter()), None);

@@ -1,6 +1,5 @@
-//! The commands, one file each. A command's doc comment is its help text.
+//! The commands, one file for each. The doc comment of a command's struct is its help text.
 
-mod all;
 pub mod child;
 pub mod completions;
 pub mod doctor;

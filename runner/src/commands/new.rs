@@ -1,9 +1,10 @@
 //! `taster new`.
 
-use std::{fs, path::PathBuf, process::ExitCode};
+use std::{fs, path::PathBuf, process};
 
 use harness::{
     model::{
+        exit_code::ExitCode,
         names::RecipeName,
         outcome::{Failure, Tier},
         pack::Pack,
@@ -12,22 +13,23 @@ use harness::{
     pure::run::facts::recipe,
 };
 
-use super::plan::{Ground, ground, no_run, read};
 use crate::{
-    cli::block_on,
     env::Env,
-    error::{CommandError, Exit},
+    error::{CommandError, ErrorKind},
+    host::{self, AssumedHost},
     output,
     pure::scaffold::scaffold,
-    run_args::{self, fetched},
+    recipe_reading::{placeholder_run, read},
+    run_args::{self, clones},
+    runtime::block_on,
     workspace,
 };
 
 /// Writes the first pack of a recipe
 ///
-/// The pack is written to `recipes/<name>/` among the sources of taster: settings with the health path and the databases that the
-/// compose files tell of, a health test that passes, and a roundtrip test that counts as not verified until it is written. The recipe is
-/// read where `taster plan` reads it. Nothing is overwritten.
+/// The pack is written to `recipes/<name>/` among the sources of taster: settings with the health path and the databases of the compose
+/// files, a health test that passes, and a roundtrip test that counts as not verified until its body is written. The recipe is read
+/// where `taster plan` reads it. Nothing is overwritten.
 #[derive(Debug, clap::Args)]
 pub struct New {
     /// The recipe
@@ -42,21 +44,21 @@ pub struct New {
 }
 
 impl New {
-    /// Does it.
-    pub fn run(self, env: &Env) -> Result<ExitCode, CommandError> {
+    /// Runs the command.
+    pub fn run(self, env: &Env) -> Result<process::ExitCode, CommandError> {
         let packs = match self.into {
             Some(packs) => packs,
-            None => workspace::packs(&workspace::here()?).ok_or_else(|| {
-                CommandError::usage("taster's sources are not here, so there is no folder for packs")
-                    .remedy("start it within the sources, or name the folder with --into")
+            None => workspace::packs(&workspace::current_dir()?).ok_or_else(|| {
+                CommandError::usage("the current folder is not within the sources of taster, so there is no folder for packs")
+                    .hint("Start it within the sources, or name the folder with --into.")
             })?,
         };
         let folder = packs.join(self.recipe.as_str());
         if folder.exists() {
-            return Err(CommandError::usage(format!("{} is there already, and nothing is overwritten", folder.display()))
-                .remedy("add tests to it, or remove it first"));
+            return Err(CommandError::usage(format!("{} exists already, and nothing is overwritten", folder.display()))
+                .hint("Add tests to it, or remove it first."));
         }
-        let Ground { host, home, sandbox } = ground(env, None)?;
+        let AssumedHost { host, home, kind } = host::assume(env, None)?;
         let source = match self.path {
             Some(path) => Source::Folder { path },
             None => Source::Catalogue { at: None },
@@ -71,21 +73,24 @@ impl New {
             deadline: DEFAULT_DEADLINE,
             host_file: None,
             offline: None,
+            pr: None,
+            trigger: None,
             authoring: Authoring::default(),
         };
-        let read = block_on(read(env, &request, &host, &fetched(env, home.as_ref()), sandbox))??;
-        let unresolvable = |failure: Failure| CommandError { exit: Exit::Red, ..CommandError::usage(failure.message) };
+        let read = block_on(read(env, &request, &host, &clones(env, home.as_ref()), kind))??;
+        let unresolvable = |failure: Failure| CommandError::new(ErrorKind::Recipe, failure.message);
         let (domain, stack) = (&read.head.domain, &read.head.stack);
-        let resolved = recipe::resolved_with(&read.tree, domain, stack, &Pack::default(), &no_run()?).map_err(unresolvable)?;
+        let resolved =
+            recipe::resolved_with(&read.tree, domain, stack, &Pack::default(), &placeholder_run()?).map_err(unresolvable)?;
         let mut written = String::new();
         for (file, text) in scaffold(&self.recipe, &resolved) {
             let file = folder.join(file);
             let made = file.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&file, text));
-            made.map_err(|error| CommandError::host(format!("cannot write {}: {error}", file.display())))?;
-            written += &format!("{}\n", workspace::nearby(&file).display());
+            made.map_err(|error| CommandError::host(error).context(format!("cannot write {}", file.display())))?;
+            written += &format!("{}\n", workspace::relative(&file).display());
         }
         output::print(&written)?;
-        output::tell(&format!("next: cargo run -- --recipe {} --tiers install,custom --keep", self.recipe));
-        Ok(Exit::Green.into())
+        output::message(&format!("next: cargo run -- --recipe {} --tiers install,custom --keep", self.recipe));
+        Ok(ExitCode::Green.into())
     }
 }

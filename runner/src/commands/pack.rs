@@ -1,6 +1,6 @@
 //! `taster __pack`: the program of a pack, which is taster itself.
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{ffi::OsString, process};
 
 use harness::author;
 
@@ -12,14 +12,14 @@ use crate::{env::Env, error::CommandError};
 pub struct Pack {
     /// The recipe
     recipe: String,
-    /// What follows is for the test program
+    /// The arguments of the test program
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     args: Vec<OsString>,
 }
 
 impl Pack {
-    /// Does it. What it is told about the app is in the file that `TASTER_CONTEXT` names.
-    pub fn run(self, env: &Env) -> Result<ExitCode, CommandError> {
+    /// Runs the command. The file that `TASTER_CONTEXT` names describes the app.
+    pub fn run(self, env: &Env) -> Result<process::ExitCode, CommandError> {
         let pack = recipes::of(&self.recipe)
             .ok_or_else(|| CommandError::usage(format!("this program has no pack of `{}`", self.recipe)))?;
         Ok(author::main(pack, env.context.as_deref(), self.args))

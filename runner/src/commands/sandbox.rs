@@ -1,26 +1,20 @@
 //! `taster sandbox`.
 
-use std::{
-    ffi::OsString,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{ffi::OsString, path::PathBuf, process};
 
 use clap::Subcommand;
-use sandbox::{
-    Progress, SandboxError, Up,
-    home::Home,
-    layout::{Layout, Setup},
-};
+use harness::model::exit_code::ExitCode;
+use sandbox::{PartStatus, home::Home};
 
 use crate::{
-    cli::block_on,
     env::Env,
-    error::{CommandError, Exit},
+    error::CommandError,
+    host::sandbox::{error, make, print_progress},
     output,
+    runtime::block_on,
 };
 
-/// Makes, shows or removes the host that taster makes itself
+/// Makes, shows or removes the sandbox, the host that taster makes itself
 ///
 /// A run makes it, too, on a machine without any host. It is a one-node Swarm with an ingress, a few recipes and, where there is no
 /// abra, a stand-in for it.
@@ -38,13 +32,13 @@ enum Action {
         #[arg(long, value_name = "DIR")]
         home: Option<PathBuf>,
     },
-    /// Says what of the sandbox is there; exit code 3 when something is missing
+    /// Prints the state of each part of the sandbox; exit code 3 when something is missing
     Status {
         /// The sandbox's folder, instead of the one in the user's state folder
         #[arg(long, value_name = "DIR")]
         home: Option<PathBuf>,
     },
-    /// Removes what `up` made, but for downloads
+    /// Removes what `up` made, except for downloads
     Down {
         /// The sandbox's folder, instead of the one in the user's state folder
         #[arg(long, value_name = "DIR")]
@@ -56,11 +50,11 @@ enum Action {
         /// The sandbox's folder
         #[arg(long)]
         home: PathBuf,
-        /// What abra was called with
+        /// The arguments of abra
         #[arg(last = true)]
         args: Vec<OsString>,
     },
-    /// Keeps the ingress's routes
+    /// Keeps the ingress's routes up to date
     #[command(hide = true)]
     Agent {
         /// The sandbox's folder
@@ -70,60 +64,43 @@ enum Action {
 }
 
 impl Sandbox {
-    /// Does it.
-    pub fn run(self, env: &Env) -> Result<ExitCode, CommandError> {
+    /// Runs the command.
+    pub fn run(self, env: &Env) -> Result<process::ExitCode, CommandError> {
         match self.action {
             Action::Abra { home, args } => Ok(sandbox::abra::main(&Home::at(home), args)),
             Action::Agent { home } => {
                 block_on(sandbox::ingress::agent::main(&Home::at(home)))?.map_err(error)?;
-                Ok(Exit::Green.into())
+                Ok(ExitCode::Green.into())
             }
-            Action::Up { home } => up(&folder(home, env)?, env),
-            Action::Status { home } => status(&folder(home, env)?),
+            Action::Up { home } => up(&home_at(home, env)?, env),
+            Action::Status { home } => status(&home_at(home, env)?),
             Action::Down { home } => {
-                block_on(sandbox::down(&folder(home, env)?, &mut tell))?.map_err(error)?;
-                Ok(Exit::Green.into())
+                block_on(sandbox::down(&home_at(home, env)?, &mut print_progress))?.map_err(error)?;
+                Ok(ExitCode::Green.into())
             }
         }
     }
 }
 
-fn up(home: &Home, env: &Env) -> Result<ExitCode, CommandError> {
+fn up(home: &Home, env: &Env) -> Result<process::ExitCode, CommandError> {
     let up = make(home, env)?;
-    output::tell(&format!("the sandbox is up after {:.2} s; its host file is {}", up.took.as_secs_f64(), up.host_file.display()));
-    Ok(Exit::Green.into())
+    let (took, file) = (up.took.as_secs_f64(), up.host_file.display());
+    output::message(&format!("the sandbox is up after {took:.2} s; its host file is {file}"));
+    Ok(ExitCode::Green.into())
 }
 
-/// Makes the sandbox, or mends what is missing of it, and says what it does.
-pub(crate) fn make(home: &Home, env: &Env) -> Result<Up, CommandError> {
-    let setup = Setup { layout: Layout::default(), exe: env.exe.clone(), abra: env.program(Path::new("abra")) };
-    let up = block_on(sandbox::up(home, &setup, &mut tell))?.map_err(error)?;
-    for warning in &up.warnings {
-        output::tell(&format!("warning: {warning}"));
-    }
-    Ok(up)
-}
-
-fn status(home: &Home) -> Result<ExitCode, CommandError> {
+fn status(home: &Home) -> Result<process::ExitCode, CommandError> {
     let parts = block_on(sandbox::status(home))?.map_err(error)?;
-    let line = |part: &sandbox::PartStatus| format!("{:<10} {:<4} {}\n", part.name, if part.ok { "ok" } else { "--" }, part.detail);
+    let line = |part: &PartStatus| format!("{:<10} {:<4} {}\n", part.name, if part.ok { "ok" } else { "--" }, part.detail);
     output::print(&parts.iter().map(line).collect::<String>())?;
     let up = parts.iter().all(|part| part.ok || part.name == "warning");
-    Ok(if up { Exit::Green } else { Exit::Inconclusive }.into())
+    Ok(if up { ExitCode::Green } else { ExitCode::Inconclusive }.into())
 }
 
-/// The sandbox's folder: the one in taster's state folder, unless told otherwise.
-fn folder(told: Option<PathBuf>, env: &Env) -> Result<Home, CommandError> {
-    let Some(folder) = told else { return Ok(Home::at(env.sandbox())) };
-    std::path::absolute(folder).map(Home::at).map_err(|error| CommandError::usage(format!("no such folder: {error}")))
-}
-
-/// Prints what was done.
-pub(crate) fn tell(progress: Progress) {
-    output::tell(&format!("{:>6.2} s  {}", progress.elapsed.as_secs_f64(), progress.message));
-}
-
-/// The command's error for one of the sandbox.
-pub(crate) fn error(error: SandboxError) -> CommandError {
-    CommandError::host(error.with_causes()).remedy(error.hints().join(" "))
+/// The sandbox's folder: `named` on the command line, else the one in taster's state folder.
+fn home_at(named: Option<PathBuf>, env: &Env) -> Result<Home, CommandError> {
+    let Some(folder) = named else { return Ok(Home::at(env.sandbox())) };
+    std::path::absolute(folder)
+        .map(Home::at)
+        .map_err(|error| CommandError::usage(error).context("the sandbox's folder has no absolute path"))
 }

@@ -1,23 +1,23 @@
-//! `taster __shot`: takes a picture of a run's app, in a process of its own.
+//! `taster __screenshot`: takes the screenshot of a run's app, in a process of its own.
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{ffi::OsString, process};
 
 use harness::author;
 
 use crate::env::Env;
 
-/// Takes a picture of an app
+/// Takes the screenshot of an app
 #[derive(Debug, clap::Args)]
 #[command(hide = true, disable_help_flag = true)]
-pub struct Shot {
-    /// What a run gives to every test program; there is but one thing to be done here
+pub struct Screenshot {
+    /// The arguments that a run gives to every test program; they are ignored
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     args: Vec<OsString>,
 }
 
-impl Shot {
-    /// Does it. What it is told about the app is in the file that `TASTER_CONTEXT` names.
-    pub fn run(self, env: &Env) -> ExitCode {
-        author::shot(env.context.as_deref())
+impl Screenshot {
+    /// Runs the command. The file that `TASTER_CONTEXT` names describes the app.
+    pub fn run(self, env: &Env) -> process::ExitCode {
+        author::screenshot(env.context.as_deref())
     }
 }

@@ -1,132 +1,132 @@
 //! `taster show`.
 
-use std::{path::Path, process::ExitCode, thread, time::Duration};
+use std::{path::Path, process, thread, time::Duration};
 
 use harness::{
     engine::log::Reporter,
     journal::{self, LockError, Reading, RunLock},
-    model::{names::RunId, settings::closest},
+    model::{exit_code::ExitCode, names::RunId, settings::closest},
     pure::run::{
         event::Event,
         state::{RunState, fold},
         verdict::exit_code_so_far,
     },
     report::{
-        results::ResultsV1,
+        results::Results,
         terminal::{self, Lines},
     },
 };
 
-use super::run::place;
 use crate::{
+    ending::place,
     env::Env,
-    error::{CommandError, Exit},
+    error::CommandError,
     history::{self, Kept},
     output,
 };
 
 /// How often the journal of a run that goes on is read again.
 const PAUSE: Duration = Duration::from_millis(200);
-/// The most runs that a sentence lists.
-const LISTED: usize = 5;
+/// The most runs that a message lists.
+const MAX_LISTED: usize = 5;
 
-/// Shows a run from its journal, as its terminal showed it
+/// Shows a run from its journal, with the lines that its terminal showed
 ///
-/// The exit code is 0 when the run can be shown. With --follow it is the run's own, once that has ended.
+/// The exit code is 0 when the run can be shown. With --follow it is that of the run, once the run has ended.
 #[derive(Debug, clap::Args)]
 pub struct Show {
     /// The run: its id, a unique beginning of it, its last eight characters, or a recipe, which means its newest run; without one
     /// the newest run
     #[arg(value_name = "RUN")]
     run: Option<String>,
-    /// Goes on until the run has ended
+    /// Continues until the run has ended
     #[arg(long)]
     follow: bool,
-    /// Prints what `results.json` says, and no lines
+    /// Prints `results.json`, and no lines
     #[arg(long)]
     json: bool,
 }
 
-/// How a run stands that has not come to its own end.
-enum Standing {
+/// The state of a run whose journal has no end.
+enum Liveness {
     /// Its process holds its lock.
     Alive,
-    /// Nobody holds it.
+    /// Its lock is free.
     Dead,
-    /// The lock cannot be looked at.
-    Unknown(String),
+    /// Its lock cannot be read.
+    Unknown(LockError),
 }
 
 impl Show {
-    /// Does it.
-    pub fn run(self, env: &Env) -> Result<ExitCode, CommandError> {
+    /// Runs the command.
+    pub fn run(self, env: &Env) -> Result<process::ExitCode, CommandError> {
         let all = history::newest_first(&env.runs())?;
         let kept = find(self.run.as_deref(), &all)?;
         let mut reading = read(&kept)?;
-        let mut told = Told::default();
-        told.take(&reading.events, self.json)?;
-        let standing = loop {
+        let mut printed = Printed::default();
+        printed.print_new(&reading.events, self.json)?;
+        let liveness = loop {
             if reading.finished {
                 break None;
             }
-            let standing = standing(&kept);
-            // What was written between the last look and the end of the process is read, too.
+            let liveness = liveness(&kept);
+            // The run may have written more between the last reading and its end.
             reading = read(&kept)?;
-            told.take(&reading.events, self.json)?;
-            match standing {
+            printed.print_new(&reading.events, self.json)?;
+            match liveness {
                 _ if reading.finished => break None,
-                Standing::Alive if self.follow => thread::sleep(PAUSE),
-                standing => break Some(standing),
+                Liveness::Alive if self.follow => thread::sleep(PAUSE),
+                liveness => break Some(liveness),
             }
         };
         if let [first, more @ ..] = reading.unread.as_slice() {
             let more = if more.is_empty() { String::new() } else { format!("; and {} more lines cannot be read", more.len()) };
-            output::tell(&format!("warning: {}, {first}{more}", kept.folder.join(journal::FILE).display()));
+            output::message(&format!("warning: {}, {first}{more}", kept.folder.join(journal::FILE).display()));
         }
-        if let Some(standing) = standing {
-            output::tell(&standing.sentence(&kept));
+        if let Some(liveness) = liveness {
+            output::message(&liveness.message(&kept));
         }
         let folder = kept.folder.display().to_string();
         output::print(&match self.json {
-            true => results(&kept.folder, &told.state)?,
-            false => terminal::ending(&told.state, place(env, &folder, &std::io::stdout())),
+            true => results(&kept.folder, &printed.state)?,
+            false => terminal::ending(&printed.state, place(env, &folder, &std::io::stdout())),
         })?;
-        Ok(if self.follow { exit_code_so_far(&told.state) } else { Exit::Green }.into())
+        Ok(if self.follow { exit_code_so_far(&printed.state) } else { ExitCode::Green }.into())
     }
 }
 
-/// What the run's own `results.json` says; without one, what the journal says, which nobody has searched for secrets.
+/// The run's `results.json`; without one the results of the journal, which are not searched for secrets.
 fn results(folder: &Path, state: &RunState) -> Result<String, CommandError> {
     if let Ok(text) = std::fs::read_to_string(folder.join("results.json")) {
         return Ok(text);
     }
-    let text = serde_json::to_string_pretty(&ResultsV1::from(state)).map_err(|error| CommandError::host(error.to_string()))?;
+    let text = serde_json::to_string_pretty(&Results::from(state)).map_err(CommandError::host)?;
     Ok(text + "\n")
 }
 
-impl Standing {
-    fn sentence(&self, kept: &Kept) -> String {
+impl Liveness {
+    fn message(&self, kept: &Kept) -> String {
         let run = &kept.run;
         match self {
-            Standing::Alive => format!("run {run} goes on; --follow waits for its end, and what is said here is only so far"),
-            Standing::Dead => {
-                format!("run {run} was killed before its end; `taster janitor` sweeps what it may have left")
+            Liveness::Alive => format!("run {run} goes on, and this is its state so far; --follow waits for its end"),
+            Liveness::Dead => {
+                format!("run {run} was killed before its end; `taster janitor` removes what it may have left")
             }
-            Standing::Unknown(why) => format!("run {run} has not come to its end; whether it goes on cannot be told: {why}"),
+            Liveness::Unknown(why) => format!("run {run} has not come to its end, and whether it goes on is unknown: {why}"),
         }
     }
 }
 
-/// What was told so far, and the state after it.
+/// The events that are printed already, and the state after them.
 #[derive(Default)]
-struct Told {
+struct Printed {
     state: RunState,
     seq: u64,
 }
 
-impl Told {
-    /// Tells the events that have not been told.
-    fn take(&mut self, events: &[Event], quiet: bool) -> Result<(), CommandError> {
+impl Printed {
+    /// Prints the events that are not printed yet; nothing with `quiet`.
+    fn print_new(&mut self, events: &[Event], quiet: bool) -> Result<(), CommandError> {
         let mut text = Vec::new();
         let mut lines = Lines::to(&mut text);
         for event in events.iter().filter(|event| event.seq > self.seq) {
@@ -143,34 +143,35 @@ fn read(kept: &Kept) -> Result<Reading, CommandError> {
     let shown = file.display();
     if !file.exists() {
         return Err(CommandError::usage(format!("run {} has no journal: there is no {shown}", kept.run))
-            .remedy("nothing can be shown of it; its folder can be removed"));
+            .hint("Nothing can be shown of it. Its folder can be removed."));
     }
     let reading = journal::read(&kept.folder)
-        .map_err(|error| CommandError::usage(format!("cannot read {shown}: {error}")).remedy("look at it as the run's user"))?;
+        .map_err(|error| CommandError::usage(error).context(format!("cannot read {shown}")).hint("Read it as the run's user."))?;
     if reading.events.is_empty() {
         let why = reading.unread.first().map_or("it is empty", String::as_str);
-        return Err(CommandError::usage(format!("the journal {shown} cannot be read: {why}"))
-            .remedy("nothing can be shown of the run; `taster janitor` says what it may have left"));
+        return Err(CommandError::usage(why)
+            .context(format!("cannot read the journal {shown}"))
+            .hint("Nothing can be shown of the run. `taster janitor` prints what it may have left."));
     }
     Ok(reading)
 }
 
-fn standing(kept: &Kept) -> Standing {
-    // A lock that is not there is held by nobody, and is not made by looking.
+fn liveness(kept: &Kept) -> Liveness {
+    // Without a lock's file there is no holder, and an attempt would create the file.
     if !kept.folder.join("lock").exists() {
-        return Standing::Dead;
+        return Liveness::Dead;
     }
     match RunLock::attempt(&kept.folder) {
-        Ok(_) => Standing::Dead,
-        Err(LockError::Held { .. } | LockError::Replaced { .. }) => Standing::Alive,
-        Err(error @ (LockError::NoFile { .. } | LockError::System { .. })) => Standing::Unknown(error.to_string()),
+        Ok(_) => Liveness::Dead,
+        Err(LockError::Held { .. } | LockError::Replaced { .. }) => Liveness::Alive,
+        Err(error @ (LockError::NoFile { .. } | LockError::System { .. })) => Liveness::Unknown(error),
     }
 }
 
-/// The run that is meant.
+/// The run that a name means: an id, the beginning or the last characters of one, or a recipe.
 fn find(named: Option<&str>, all: &[Kept]) -> Result<Kept, CommandError> {
     let Some(newest) = all.first() else {
-        return Err(CommandError::usage("there is no run to show").remedy("`taster --recipe NAME` makes one"));
+        return Err(CommandError::usage("there is no run to show").hint("Start one with `taster --recipe NAME`."));
     };
     let Some(name) = named else { return Ok(newest.clone()) };
     let is = |run: &RunId| run.as_str() == name || run.token() == name;
@@ -181,16 +182,16 @@ fn find(named: Option<&str>, all: &[Kept]) -> Result<Kept, CommandError> {
         return Ok(kept.clone());
     }
     let begins = |run: &RunId| run.as_str().starts_with(name) || run.token().starts_with(name);
-    let meant: Vec<&Kept> = all.iter().filter(|kept| !name.is_empty() && begins(&kept.run)).collect();
-    match meant.as_slice() {
+    let matching: Vec<&Kept> = all.iter().filter(|kept| !name.is_empty() && begins(&kept.run)).collect();
+    match matching.as_slice() {
         [one] => Ok((*one).clone()),
         [] => Err(unknown(name, all)),
         several => {
-            let listed: Vec<&str> = several.iter().take(LISTED).map(|kept| kept.run.as_str()).collect();
-            let more = several.len().saturating_sub(LISTED);
+            let listed: Vec<&str> = several.iter().take(MAX_LISTED).map(|kept| kept.run.as_str()).collect();
+            let more = several.len().saturating_sub(MAX_LISTED);
             let more = if more == 0 { String::new() } else { format!(" and {more} more") };
             Err(CommandError::usage(format!("{name:?} is the beginning of several runs: {}{more}", listed.join(", ")))
-                .remedy("name one of them in full, or by its last eight characters"))
+                .hint("Name one of them in full, or by its last eight characters."))
         }
     }
 }
@@ -199,8 +200,8 @@ fn unknown(name: &str, all: &[Kept]) -> CommandError {
     let mut known: Vec<String> = all.iter().filter_map(history::recipe).collect();
     known.extend(all.iter().flat_map(|kept| [kept.run.to_string(), kept.run.token().to_owned()]));
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
-    let meant = closest(name, &known).map(|known| format!("; did you mean `{known}`?")).unwrap_or_default();
-    let newest: Vec<&str> = all.iter().take(LISTED).map(|kept| kept.run.as_str()).collect();
-    CommandError::usage(format!("there is no run {name:?}, and no run of a recipe of that name{meant}"))
-        .remedy(format!("the newest runs are {}", newest.join(", ")))
+    let similar = closest(name, &known).map(|known| format!("; did you mean `{known}`?")).unwrap_or_default();
+    let newest: Vec<&str> = all.iter().take(MAX_LISTED).map(|kept| kept.run.as_str()).collect();
+    CommandError::usage(format!("there is no run {name:?}, and no run of a recipe of that name{similar}"))
+        .hint(format!("The newest runs are {}.", newest.join(", ")))
 }

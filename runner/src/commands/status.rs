@@ -1,11 +1,11 @@
-//! `taster look`.
+//! `taster status`.
 
 use std::{
     collections::BTreeMap,
     fs::File,
     io::{self, BufWriter, Write},
     path::{Path, PathBuf},
-    process::ExitCode,
+    process,
     time::Duration,
 };
 
@@ -14,39 +14,37 @@ use harness::{
     engine::steps::shared::settle::{Seen, settle},
     model::{
         engine::SwarmError,
+        exit_code::ExitCode,
         names::StackName,
         outcome::Outcome,
         time::{Mono, format_duration},
     },
     ports::{Clock, Swarm},
-    pure::host::converge::{Blocker, Evaluation, Goal, Marks, Observation as Seeing, Watch},
+    pure::host::converge::{Blocker, Evaluation, Goal, Marks, Observation, Watch},
     report::terminal::{printable, summary},
 };
 use serde_json::json;
 
-use crate::{
-    cli::block_on,
-    error::{CommandError, Exit},
-    run_args::seconds,
-};
+use crate::{error::CommandError, run_args::seconds, runtime::block_on};
 
 /// The label by which `docker stack` and abra tie services to their stack.
 const NAMESPACE: &str = "com.docker.stack.namespace";
 
-/// Says live what a stack waits for, and why, until it has settled or will not
+/// Shows live what a stack waits for, and why, until it has settled or failed
 ///
-/// The stack may be anybody's; it is only looked at. The exit code is 0 when it settled, 1 when it failed, 3 when that cannot be told.
+/// The stack may be any one on the Swarm; it is only read. The exit code is 0 when it settled, 1 when it failed, 3 when neither was
+/// decided in time.
 #[derive(Debug, clap::Args)]
-pub struct Observation {
+pub struct Status {
     /// The name of the stack, as `docker stack ls` prints it
     stack: String,
-    /// Writes every look and nudge into this file, one JSON document a line
+    /// Writes each observation and wake-up into this file, one JSON document a line
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
     /// The engine's socket
     #[arg(long, value_name = "SOCKET", default_value = "/var/run/docker.sock")]
     engine: PathBuf,
-    /// Judges an update: a rollback, a pause and a change by somebody else count as such
+    /// Evaluates an update: a rollback, a pause and a change by another client count as such
     #[arg(long)]
     upgrade: bool,
     /// Gives up after this many seconds
@@ -54,101 +52,103 @@ pub struct Observation {
     budget: u64,
 }
 
-impl Observation {
-    /// Does it.
-    pub fn run(self) -> Result<ExitCode, CommandError> {
-        let stack: StackName = self.stack.parse().map_err(|error| CommandError::usage(format!("{error}")))?;
-        block_on(self.look(stack))?
+impl Status {
+    /// Runs the command.
+    pub fn run(self) -> Result<process::ExitCode, CommandError> {
+        let stack: StackName = self.stack.parse().map_err(CommandError::usage)?;
+        block_on(self.watch(stack))?
     }
 
-    async fn look(self, stack: StackName) -> Result<ExitCode, CommandError> {
-        let swarm = DockerSwarm::at(&self.engine).map_err(|error| engine(&error))?;
+    async fn watch(self, stack: StackName) -> Result<process::ExitCode, CommandError> {
+        let swarm = DockerSwarm::at(&self.engine).map_err(engine_error)?;
         let clock = SystemClock::start();
-        let first = swarm.observe(&stack).await.map_err(|error| engine(&error))?;
+        let first = swarm.observe(&stack).await.map_err(engine_error)?;
         if first.is_empty() {
-            return Err(unknown(&swarm, &stack).await);
+            return Err(unknown_stack(&swarm, &stack).await);
         }
         let goal = if self.upgrade { Goal::Upgrade(Marks::of(&first)) } else { Goal::Settle };
-        let mut record = self.record.as_deref().map(Recorder::create).transpose()?;
-        if let Some(record) = &mut record {
-            record.line(&json!({ "goal": goal }));
+        let mut recorder = self.record.as_deref().map(Recorder::create).transpose()?;
+        if let Some(recorder) = &mut recorder {
+            recorder.line(&json!({ "goal": goal }));
         }
         let mut shown = String::new();
-        let seen = |seen: Seen<'_>| {
-            if let Some(record) = &mut record {
-                record.seen(&seen);
+        let on_seen = |seen: Seen<'_>| {
+            if let Some(recorder) = &mut recorder {
+                recorder.record(&seen);
             }
             if let Some((at, line)) = line(&stack, &seen).filter(|(_, line)| *line != shown) {
                 print_line(at, &line);
                 shown = line;
             }
         };
-        let evaluation = settle(&swarm, &clock, &stack, Watch::new(goal), Duration::from_secs(self.budget), seen).await;
-        if let Some(record) = record {
-            record.finish()?;
+        let evaluation = settle(&swarm, &clock, &stack, Watch::new(goal), Duration::from_secs(self.budget), on_seen).await;
+        if let Some(recorder) = recorder {
+            recorder.finish()?;
         }
-        let (text, exit) = end(&evaluation);
+        let (text, exit) = format_end(&evaluation);
         print_line(clock.mono(), &text);
         Ok(exit.into())
     }
 }
 
-/// What a look says, for people; `None` for what they need not know.
+/// The line for an observation; absent where it has no news for people.
 fn line(stack: &StackName, seen: &Seen<'_>) -> Option<(Mono, String)> {
     match seen {
-        Seen::Looked(look, Evaluation::Waiting { on, .. }) => Some((look.at, waiting(stack, look, on))),
-        Seen::Looked(..) | Seen::Nudged(..) => None,
-        Seen::Unread(at, error) => Some((*at, error.to_string())),
+        Seen::Observed(observation, Evaluation::Waiting { on, .. }) => {
+            Some((observation.at, format_waiting(stack, observation, on)))
+        }
+        Seen::Observed(..) | Seen::WokenUp(..) => None,
+        Seen::NoAnswer(at, error) => Some((*at, error.to_string())),
     }
 }
 
-fn waiting(stack: &StackName, look: &Seeing, on: &[Blocker]) -> String {
-    let said = |blocker: &Blocker| match &blocker.service {
-        // One line for the whole stack says it, once all of it is up.
+fn format_waiting(stack: &StackName, observation: &Observation, on: &[Blocker]) -> String {
+    let line = |blocker: &Blocker| match &blocker.service {
+        // One line for the whole stack replaces these, once all services are up.
         _ if blocker.why.starts_with(Blocker::UP) => None,
         Some(service) => Some(format!("{}: {}", stack.short(service), blocker.why)),
         None => Some(blocker.why.clone()),
     };
-    let lines: Vec<String> = on.iter().filter_map(said).collect();
+    let lines: Vec<String> = on.iter().filter_map(line).collect();
     if lines.is_empty() {
-        return format!("all {} services are up; watching whether they stay so", look.services.len());
+        return format!("all {} services are up; watching whether they stay up", observation.services.len());
     }
     lines.join("; ")
 }
 
-/// What a evaluation comes to, in words and as an exit code.
-fn end(evaluation: &Evaluation) -> (String, Exit) {
+/// The result of an evaluation as text and exit code.
+fn format_end(evaluation: &Evaluation) -> (String, ExitCode) {
     match evaluation {
         Evaluation::Settled { since } => {
-            (format!("settled, stable since {:.1} s", since.since(Mono(0)).as_secs_f32()), Exit::Green)
+            (format!("settled, stable since {:.1} s", since.since(Mono(0)).as_secs_f32()), ExitCode::Green)
         }
         Evaluation::Failed(failures) => {
-            let told: Vec<String> =
-                failures.iter().map(|failure| format!("failed ({}): {}", failure.owner, failure.told())).collect();
-            (told.join("\n"), Exit::Red)
+            let lines: Vec<String> =
+                failures.iter().map(|failure| format!("failed ({}): {}", failure.owner, failure.with_excerpt())).collect();
+            (lines.join("\n"), ExitCode::Red)
         }
         Evaluation::Unverified(gap) => {
-            (format!("not decided: {}", summary(&Outcome::Unverified(gap.clone()))), Exit::Inconclusive)
+            (format!("not decided: {}", summary(&Outcome::Unverified(gap.clone()))), ExitCode::Inconclusive)
         }
-        Evaluation::Waiting { .. } => ("not decided".into(), Exit::Inconclusive),
+        Evaluation::Waiting { .. } => ("not decided".into(), ExitCode::Inconclusive),
     }
 }
 
-/// A reader that went away changes nothing about what the stack does, and a recording goes on.
+/// Prints a line with its time. An error is ignored, because a recording goes on without a reader.
 fn print_line(at: Mono, text: &str) {
     let _ = writeln!(io::stdout(), "{:>7}  {}", format_duration(at.since(Mono(0))), printable(text));
 }
 
-fn engine(error: &SwarmError) -> CommandError {
-    CommandError::host(error.to_string()).remedy("name another engine with --engine SOCKET, or join its group `docker`")
+fn engine_error(error: SwarmError) -> CommandError {
+    CommandError::host(error).hint("Name another engine with --engine SOCKET, or join its group `docker`.")
 }
 
-async fn unknown(swarm: &DockerSwarm, stack: &StackName) -> CommandError {
-    let sentence = format!("there is no stack {stack} on this Swarm");
+async fn unknown_stack(swarm: &DockerSwarm, stack: &StackName) -> CommandError {
+    let error = CommandError::host(format!("there is no stack {stack} on this Swarm"));
     match names(swarm).await {
-        Ok(names) if names.is_empty() => CommandError::host(sentence).remedy("there is no stack at all"),
-        Ok(names) => CommandError::host(sentence).remedy(format!("there are: {}", names.join(", "))),
-        Err(error) => CommandError::host(sentence).remedy(format!("which ones there are cannot be told: {error}")),
+        Ok(names) if names.is_empty() => error.hint("The Swarm has no stack at all."),
+        Ok(names) => error.hint(format!("There are: {}.", names.join(", "))),
+        Err(failed) => error.hint(format!("The stacks cannot be listed: {failed}.")),
     }
 }
 
@@ -172,7 +172,7 @@ struct Recorder {
 impl Recorder {
     fn create(path: &Path) -> Result<Self, CommandError> {
         let file =
-            File::create(path).map_err(|error| CommandError::usage(format!("cannot write {}: {error}", path.display())))?;
+            File::create(path).map_err(|error| CommandError::usage(error).context(format!("cannot write {}", path.display())))?;
         Ok(Self { path: path.to_owned(), out: BufWriter::new(file), failed: None })
     }
 
@@ -182,11 +182,11 @@ impl Recorder {
         }
     }
 
-    fn seen(&mut self, seen: &Seen<'_>) {
+    fn record(&mut self, seen: &Seen<'_>) {
         match seen {
-            Seen::Nudged(at, nudge) => self.line(&json!({ "nudge": { "at": at, "what": nudge.what } })),
-            Seen::Looked(look, _) => self.line(&json!({ "look": look })),
-            Seen::Unread(..) => {}
+            Seen::WokenUp(at, wake_up) => self.line(&json!({ "wake-up": { "at": at, "what": wake_up.what } })),
+            Seen::Observed(observation, _) => self.line(&json!({ "observation": observation })),
+            Seen::NoAnswer(..) => {}
         }
     }
 
@@ -194,7 +194,7 @@ impl Recorder {
         let flushed = self.out.flush();
         match self.failed.map_or(flushed, Err) {
             Ok(()) => Ok(()),
-            Err(error) => Err(CommandError::host(format!("cannot write {}: {error}", self.path.display()))),
+            Err(error) => Err(CommandError::host(error).context(format!("cannot write {}", self.path.display()))),
         }
     }
 }
@@ -206,14 +206,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_judgement_comes_to_is_told_in_words() {
+    fn evaluation_has_a_line_and_an_exit_code() {
         let (interfered, waiting) = (Evaluation::Unverified(Gap::Interfered { what: "service app".into() }), Vec::new());
-        for (evaluation, told, exit) in [
-            (Evaluation::Settled { since: Mono(1500) }, "settled, stable since 1.5 s", Exit::Green),
-            (Evaluation::Waiting { on: waiting, look_again: Mono(0) }, "not decided", Exit::Inconclusive),
-            (interfered, "not decided: something else than the run changed service app", Exit::Inconclusive),
+        for (evaluation, text, exit) in [
+            (Evaluation::Settled { since: Mono(1500) }, "settled, stable since 1.5 s", ExitCode::Green),
+            (Evaluation::Waiting { on: waiting, look_again: Mono(0) }, "not decided", ExitCode::Inconclusive),
+            (interfered, "not decided: something else than the run changed service app", ExitCode::Inconclusive),
         ] {
-            assert_eq!(end(&evaluation), (told.to_owned(), exit));
+            assert_eq!(format_end(&evaluation), (text.to_owned(), exit));
         }
     }
 }

@@ -1,32 +1,33 @@
 //! `taster verify`.
 
-use std::{fs, path::PathBuf, process::ExitCode, time::Duration};
+use std::{fs, path::PathBuf, process, time::Duration};
 
 use harness::{
     engine::Past,
     model::{
+        exit_code::ExitCode,
         outcome::{Owner, Tier},
         request::{DEFAULT_DEADLINE, Request, Source},
     },
     pure::run::verdict::VerdictOutcome,
-    report::results::{ResultsV1, differences, digest_of},
+    report::results::{Results, differences, digest_of},
 };
 
 use crate::{
-    cli::block_on,
-    commands::run::{Tasted, taste},
     env::Env,
-    error::{CommandError, Exit},
-    host::{self, Found},
+    error::CommandError,
+    host::{self, RunHost},
     output, packs,
-    run_args::{host_file, seconds},
+    run_args::seconds,
+    runtime::block_on,
+    single_run::{self, FinishedRun, RunEnd},
 };
 
-/// Repeats the run that a results.json tells of, cold, and says whether it comes out the same
+/// Repeats the run of a results.json from scratch, and compares the results
 ///
-/// The same recipe at the same commit is upgraded from the same base through the same tiers, in a folder, a clone and an app of its
-/// own; then both results are compared check by check: names, count, status, level, images. The exit code is 0 when the results are
-/// confirmed, 1 when they are refuted or the file was changed after it was written, 3 when the run cannot be repeated.
+/// The same recipe at the same commit is upgraded from the same base through the same tiers, with a new folder, clone and app; then both
+/// results are compared check by check: names, count, status, level, images. The exit code is 0 when the results are confirmed, 1 when
+/// they are refuted or the file was changed after it was written, 3 when the run cannot be repeated.
 #[derive(Debug, clap::Args)]
 pub struct Verify {
     /// The file
@@ -43,41 +44,41 @@ pub struct Verify {
     yes: bool,
 }
 
-/// What repeating a run came to.
-enum Word {
+/// The result of the comparison.
+enum Comparison {
     Confirmed,
     Refuted(Vec<String>),
     NotRepeated(String),
 }
 
 impl Verify {
-    /// Does it.
-    pub fn run(self, env: &Env) -> Result<ExitCode, CommandError> {
+    /// Runs the command.
+    pub fn run(self, env: &Env) -> Result<process::ExitCode, CommandError> {
         let claimed = match read(&self.file)? {
             Ok(claimed) => claimed,
-            Err(word) => return said(&word),
+            Err(refuted) => return print(&refuted),
         };
         if let Some(why) = cannot_be_repeated(&claimed) {
-            return said(&Word::NotRepeated(why));
+            return print(&Comparison::NotRepeated(why));
         }
         let version = env!("CARGO_PKG_VERSION");
         if claimed.harness.version != version {
-            output::tell(&format!("taster: the results are by taster {}, and this is {version}", claimed.harness.version));
+            output::message(&format!("warning: the results are by taster {}, and this is {version}", claimed.harness.version));
         }
         let request = self.request(env, &claimed)?;
         let pack = packs::of(&request.recipe)?;
-        let Found { host, sandbox } = host::find(env, self.host.as_deref(), self.yes)?;
+        let RunHost { host, sandbox } = host::find(env, self.host.as_deref(), self.yes)?;
         if let Some(home) = &sandbox {
-            host::serve(home, &request.recipe, &request.source, false)?;
+            host::sandbox::provide(home, &request.recipe, &request.source, false)?;
         }
-        let tasted = match block_on(taste(env, host, request, pack, Past::default()))?? {
-            Ok(tasted) => tasted,
-            Err(ended) => return Ok(ended.into()),
+        let repeated = match block_on(single_run::run(env, host, request, pack, Past::default()))?? {
+            RunEnd::Finished(run) => run,
+            RunEnd::NotBegun(exit) => return Ok(exit.into()),
         };
-        said(&judged(&claimed, &tasted))
+        print(&compare(&claimed, &repeated))
     }
 
-    fn request(&self, env: &Env, claimed: &ResultsV1) -> Result<Request, CommandError> {
+    fn request(&self, env: &Env, claimed: &Results) -> Result<Request, CommandError> {
         let recipe = claimed.recipe.parse().map_err(|_| CommandError::usage("the file names no recipe"))?;
         Ok(Request {
             recipe,
@@ -87,68 +88,70 @@ impl Verify {
             extent: claimed.extent,
             tests: claimed.selection.clone(),
             deadline: Duration::from_secs(self.deadline),
-            host_file: host_file(env, self.host.as_deref()),
+            host_file: host::named_file(env, self.host.as_deref()),
             offline: None,
+            pr: None,
+            trigger: None,
             authoring: harness::model::request::Authoring::default(),
         })
     }
 }
 
-/// The results in a file; the word on it when it is not what taster wrote.
-fn read(file: &PathBuf) -> Result<Result<ResultsV1, Word>, CommandError> {
+/// The results in a file; refuted when it is not what taster wrote.
+fn read(file: &PathBuf) -> Result<Result<Results, Comparison>, CommandError> {
     let shown = file.display();
-    let unread = |why: String| {
-        CommandError::usage(format!("cannot read {shown}: {why}")).remedy("`taster verify` takes the results.json of a run")
+    let unreadable = |error: CommandError| {
+        error.context(format!("cannot read {shown}")).hint("`taster verify` takes the results.json of a run.")
     };
-    let text = fs::read_to_string(file).map_err(|error| unread(error.to_string()))?;
-    let digest = digest_of(&text).map_err(unread)?;
-    let claimed: ResultsV1 =
-        serde_json::from_str(&text).map_err(|error| unread(format!("its fields are not those of this version: {error}")))?;
+    let text = fs::read_to_string(file).map_err(|error| unreadable(CommandError::usage(error)))?;
+    let digest = digest_of(&text).map_err(|error| unreadable(CommandError::usage(error)))?;
+    let claimed: Results = serde_json::from_str(&text)
+        .map_err(|error| unreadable(CommandError::usage(error).context("its fields are not those of this version")))?;
     Ok(match digest == claimed.digest {
         true => Ok(claimed),
-        false => Err(Word::Refuted(vec!["its digest: the file was changed after it was written".to_owned()])),
+        false => Err(Comparison::Refuted(vec!["its digest: the file was changed after it was written".to_owned()])),
     })
 }
 
 /// Why a run cannot be repeated by its results alone.
-fn cannot_be_repeated(claimed: &ResultsV1) -> Option<String> {
+fn cannot_be_repeated(claimed: &Results) -> Option<String> {
     match () {
         () if claimed.finished.is_none() => Some("it had not ended when the file was written".into()),
-        () if claimed.dirty => Some("it tasted changes that were not committed, which only their folder has".into()),
+        () if claimed.dirty => Some("it tested uncommitted changes, which only their folder has".into()),
         () if claimed.authoring.attach.is_some() => Some("it tested an app that another run had deployed".into()),
-        () if claimed.kept.is_some() => Some("it kept its app, and so did not do what runs do at their end".into()),
-        // A file says nothing about whom this machine trusts.
+        () if claimed.kept.is_some() => Some("it kept its app, so that its last steps are missing".into()),
+        // A file cannot grant what the host file or the command line must.
         () if claimed.authoring.folder.is_some() || claimed.authoring.trusted => {
-            Some("it ran executables on somebody's word, and a file is no such word".into())
+            Some("it ran executables that its command line allowed, and a file cannot allow them".into())
         }
-        () if claimed.commit.is_none() => Some("it ended before it was known what is under test".into()),
+        () if claimed.commit.is_none() => Some("it ended before the commit under test was known".into()),
         () => None,
     }
 }
 
-fn judged(claimed: &ResultsV1, tasted: &Tasted) -> Word {
-    let seen = ResultsV1::from(&tasted.state);
+fn compare(claimed: &Results, repeated: &FinishedRun) -> Comparison {
+    let seen = Results::from(&repeated.state);
     let differences = differences(claimed, &seen);
-    let ours = |results: &ResultsV1| {
+    let of_environment = |results: &Results| {
         results.verdict.outcome == VerdictOutcome::Inconclusive
             && !matches!(results.owner, Some(Owner::Recipe | Owner::Test) | None)
     };
     match differences.is_empty() {
-        true => Word::Confirmed,
-        // A host that fails now says nothing about what was seen on another day.
-        false if ours(&seen) && !ours(claimed) || seen.commit.is_none() => {
+        true => Comparison::Confirmed,
+        // A failure of the host now says nothing about the earlier run.
+        false if of_environment(&seen) && !of_environment(claimed) || seen.commit.is_none() => {
             let reason = seen.verdict.reasons.into_iter().next();
-            Word::NotRepeated(reason.map_or_else(|| "the run proved nothing".to_owned(), |reason| reason.sentence))
+            Comparison::NotRepeated(reason.map_or_else(|| "the run proved nothing".to_owned(), |reason| reason.sentence))
         }
-        false => Word::Refuted(differences),
+        false => Comparison::Refuted(differences),
     }
 }
 
-fn said(word: &Word) -> Result<ExitCode, CommandError> {
-    let (text, exit) = match word {
-        Word::Confirmed => ("confirmed\n".to_owned(), Exit::Green),
-        Word::Refuted(differences) => (format!("refuted at {}\n", differences.join("\n       and ")), Exit::Red),
-        Word::NotRepeated(why) => (format!("cannot be repeated because {why}\n"), Exit::Inconclusive),
+fn print(comparison: &Comparison) -> Result<process::ExitCode, CommandError> {
+    let (text, exit) = match comparison {
+        Comparison::Confirmed => ("confirmed\n".to_owned(), ExitCode::Green),
+        Comparison::Refuted(differences) => (format!("refuted at {}\n", differences.join("\n       and ")), ExitCode::Red),
+        Comparison::NotRepeated(why) => (format!("cannot be repeated because {why}\n"), ExitCode::Inconclusive),
     };
     output::print(&text)?;
     Ok(exit.into())

@@ -3,12 +3,13 @@
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
-    process::{Command, ExitCode, Stdio},
+    process::{self, Command, Stdio},
     sync::mpsc::{Receiver, RecvTimeoutError, channel},
     time::{Duration, Instant},
 };
 
 use harness::model::{
+    exit_code::ExitCode,
     names::{Domain, RecipeName},
     time::format_duration,
 };
@@ -16,23 +17,22 @@ use notify::{Event, EventKind, RecursiveMode, Watcher, event::ModifyKind};
 use serde_json::Value;
 
 use crate::{
-    attach,
     env::Env,
-    error::{CommandError, Exit},
-    output,
+    error::CommandError,
+    kept_app, output,
     pure::changes::{Places, Work},
     run_args::recipe,
     workspace,
 };
 
-/// How long nothing may have changed before a change counts as saved: editors write a file in several acts.
+/// The time without changes after which a change counts as saved: editors write a file in several steps.
 const QUIET: Duration = Duration::from_millis(60);
-/// The longest that quiet is waited for.
-const RESTLESS: Duration = Duration::from_secs(1);
+/// The longest wait for such a time.
+const MAX_WAIT: Duration = Duration::from_secs(1);
 
-/// What `cargo run` tells a program about its own package. A build that is told of another package than the one before makes
-/// dependencies anew whose build scripts look at it, which takes longer than all else.
-const TOLD_BY_CARGO: [&str; 14] = [
+/// The variables that `cargo run` sets for a program. A build with values of another package builds those dependencies again whose build
+/// scripts read them, which takes longer than everything else.
+const SET_BY_CARGO: [&str; 14] = [
     "CARGO_BIN_NAME",
     "CARGO_CRATE_NAME",
     "CARGO_MANIFEST_DIR",
@@ -51,9 +51,9 @@ const TOLD_BY_CARGO: [&str; 14] = [
 
 /// Runs tests again on a kept app, each time a file with tests is saved
 ///
-/// Watches the recipe's pack among the sources of taster, if it is started within them, `tests/` of the recipe's repository, and the
-/// folder of --pack. After a change of an executable that one is run; after a change of a Rust file taster is built, and the tests of
-/// that file are run by the new program. What several tests use runs all of them. Ctrl-C ends it.
+/// Watches the recipe's pack among the sources of taster, if the current folder is within them, `tests/` of the recipe's repository, and
+/// the folder of --pack. After a change of an executable that executable runs. After a change of a Rust file taster is built, and the new
+/// program runs the tests of that file. After a change of a file that several tests use all tests run. Ctrl-C ends it.
 #[derive(Debug, clap::Args)]
 pub struct Watch {
     /// The recipe
@@ -62,7 +62,7 @@ pub struct Watch {
     /// The app, which an earlier run keeps
     #[arg(long, value_name = "DOMAIN")]
     attach: Domain,
-    /// A folder with the recipe, whose `tests/` is watched; by default the one that was tasted
+    /// A folder with the recipe, whose `tests/` is watched; by default the one that the earlier run tested
     #[arg(long, value_name = "DIR")]
     path: Option<PathBuf>,
     /// A folder with executables that are custom tests too
@@ -77,19 +77,19 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Does it.
-    pub fn run(self, env: &Env) -> Result<ExitCode, CommandError> {
-        let whole = |folder: &Option<PathBuf>| match folder {
+    /// Runs the command.
+    pub fn run(self, env: &Env) -> Result<process::ExitCode, CommandError> {
+        let absolute = |folder: &Option<PathBuf>| match folder {
             Some(folder) => folder
                 .canonicalize()
                 .map(Some)
-                .map_err(|error| CommandError::usage(format!("cannot read {}: {error}", folder.display()))),
+                .map_err(|error| CommandError::usage(error).context(format!("cannot read {}", folder.display()))),
             None => Ok(None),
         };
-        let (path, folder) = (whole(&self.path)?, whole(&self.pack)?);
-        // The app is let go of at once: each run of tests holds it for itself.
-        let held = attach::hold(&env.runs(), &self.recipe, &self.attach, path.as_deref())?;
-        let sources = workspace::packs(&workspace::here()?);
+        let (path, folder) = (absolute(&self.path)?, absolute(&self.pack)?);
+        // The lock is released at once, because each run of the tests takes it.
+        let held = kept_app::hold(&env.runs(), &self.recipe, &self.attach, path.as_deref())?;
+        let sources = workspace::packs(&workspace::current_dir()?);
         let pack = sources.as_ref().map(|sources| sources.join(self.recipe.as_str()));
         let places = Places { pack, repository: held.repository.canonicalize().ok(), folder };
         drop(held);
@@ -97,16 +97,16 @@ impl Watch {
         let folders = places.folders();
         if folders.is_empty() {
             return Err(CommandError::usage(format!("there are no tests of {} to watch", self.recipe))
-                .remedy("start it within the sources of taster, or name a folder with --path or --pack"));
+                .hint("Start it within the sources of taster, or name a folder with --path or --pack."));
         }
-        let failed = |error: notify::Error| CommandError::host(format!("cannot watch files: {error}"));
+        let failed = |error: notify::Error| CommandError::host(error).context("cannot watch files");
         let (sender, changes) = channel();
         let mut watcher = notify::recommended_watcher(sender).map_err(failed)?;
         for folder in &folders {
             watcher.watch(folder, RecursiveMode::Recursive).map_err(failed)?;
         }
-        let shown: Vec<String> = folders.iter().map(|folder| workspace::nearby(folder).display().to_string()).collect();
-        output::tell(&format!("watching {}; Ctrl-C ends it", shown.join(", ")));
+        let shown: Vec<String> = folders.iter().map(|folder| workspace::relative(folder).display().to_string()).collect();
+        output::message(&format!("watching {}; Ctrl-C ends it", shown.join(", ")));
 
         let mut program = env.exe.clone();
         let mut ran = false;
@@ -117,22 +117,22 @@ impl Watch {
                 continue;
             }
             let what = if work.all { "all tests".to_owned() } else { work.files.iter().cloned().collect::<Vec<_>>().join(", ") };
-            output::tell(&format!("changed: {what}"));
+            output::message(&format!("changed: {what}"));
             if work.build {
                 match build(sources.as_deref(), &env.exe) {
                     Ok(Some(built)) => program = built,
                     Ok(None) => continue,
-                    Err(error) => return Err(CommandError::host(format!("cannot start cargo: {error}"))),
+                    Err(error) => return Err(CommandError::host(error).context("cannot start cargo")),
                 }
             }
             let exit = self.test(&program, &work)?;
-            output::tell(&format!("{} after the change: exit {exit}", format_duration(since.elapsed())));
+            output::message(&format!("{} after the change: exit {exit}", format_duration(since.elapsed())));
             ran = true;
         }
-        Ok(Exit::Green.into())
+        Ok(ExitCode::Green.into())
     }
 
-    /// Runs the tests as a run of their own, which ends with this process. Gives its exit code in words.
+    /// Runs the tests as a run of its own, which ends with this process. Gives its exit code, or its signal, as text.
     fn test(&self, program: &Path, work: &Work) -> Result<String, CommandError> {
         let mut run = Command::new(program);
         run.args(["run", "--recipe", self.recipe.as_str(), "--attach", self.attach.as_str()]).stdin(Stdio::null());
@@ -146,19 +146,21 @@ impl Watch {
         for file in work.files.iter().filter(|_| !work.all) {
             run.arg("--file").arg(file);
         }
-        let status = run.status().map_err(|error| CommandError::host(format!("cannot start {}: {error}", program.display())))?;
+        let status =
+            run.status().map_err(|error| CommandError::host(error).context(format!("cannot start {}", program.display())))?;
         Ok(status.code().map_or_else(|| status.to_string(), |code| code.to_string()))
     }
 }
 
-/// Waits for the next change and for quiet after it; what changed, and when that began. After a run, what it wrote itself is among it.
+/// Waits for the next change and for a time without changes after it. Gives the changed paths with the time of the first change. After a
+/// run the paths include those that the run itself wrote.
 fn next(changes: &Receiver<notify::Result<Event>>, ran: bool) -> Option<(Instant, BTreeSet<PathBuf>)> {
     let mut paths = BTreeSet::new();
     let mut since = Instant::now();
     loop {
         let event = match (ran || !paths.is_empty(), paths.is_empty()) {
-            // A file that never comes to rest, such as a log, is no reason to wait for ever.
-            (true, _) if !paths.is_empty() && since.elapsed() > RESTLESS => Err(RecvTimeoutError::Timeout),
+            // A file that changes all the time, such as a log, must not delay the tests for ever.
+            (true, _) if !paths.is_empty() && since.elapsed() > MAX_WAIT => Err(RecvTimeoutError::Timeout),
             (true, _) => changes.recv_timeout(QUIET),
             (false, _) => changes.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
@@ -176,7 +178,7 @@ fn next(changes: &Receiver<notify::Result<Event>>, ran: bool) -> Option<(Instant
     }
 }
 
-/// Whether something was written, made, renamed, or given its run bit; looking at a file is no change.
+/// Whether a file was written, created, renamed, or made executable. An access is no change.
 fn saves(event: &Event) -> bool {
     match event.kind {
         EventKind::Create(_)
@@ -189,12 +191,13 @@ fn saves(event: &Event) -> bool {
     }
 }
 
-/// Builds taster as the running one was built; where the new program lies, or nothing when it does not build, which cargo has told.
+/// Builds taster with the profile of the running program. Gives the path of the new program; absent when it does not build, which cargo
+/// has reported.
 fn build(sources: Option<&Path>, running: &Path) -> std::io::Result<Option<PathBuf>> {
     let Some(workspace) = sources.and_then(Path::parent) else { return Ok(None) };
     let mut cargo = Command::new("cargo");
     cargo.args(["build", "--quiet", "--bin", "taster", "--message-format", "json-render-diagnostics"]).current_dir(workspace);
-    for name in TOLD_BY_CARGO {
+    for name in SET_BY_CARGO {
         cargo.env_remove(name);
     }
     if running.components().any(|part| part.as_os_str() == "release") {
@@ -214,7 +217,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_never_comes_to_rest_is_a_change_all_the_same() {
+    fn file_that_changes_all_the_time_counts_as_changed() {
         let (writes, changes) = mpsc::channel();
         thread::spawn(move || {
             let written = || Event::new(EventKind::Modify(ModifyKind::Any)).add_path("noisy.log".into());
@@ -222,9 +225,9 @@ mod tests {
                 thread::sleep(QUIET / 6);
             }
         });
-        let (said, heard) = mpsc::channel();
-        thread::spawn(move || said.send(next(&changes, false)));
-        let (_, paths) = heard.recv_timeout(RESTLESS * 30).unwrap().unwrap();
+        let (result, results) = mpsc::channel();
+        thread::spawn(move || result.send(next(&changes, false)));
+        let (_, paths) = results.recv_timeout(MAX_WAIT * 30).unwrap().unwrap();
         assert_eq!(paths, BTreeSet::from(["noisy.log".into()]));
     }
 }

@@ -1,4 +1,4 @@
-//! What a changed file means for the tests of a recipe. Pure.
+//! The tests to run after a file has changed.
 
 use std::{
     collections::BTreeSet,
@@ -14,40 +14,40 @@ pub(crate) struct Places {
     pub(crate) pack: Option<PathBuf>,
     /// The folder whose `tests/` has the executables of the recipe's repository.
     pub(crate) repository: Option<PathBuf>,
-    /// The folder with executables that was named.
+    /// The folder with executables that the command line names.
     pub(crate) folder: Option<PathBuf>,
 }
 
-/// What is to be done after some files have changed.
+/// The work after some files have changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Work {
-    /// Whether taster is to be built first.
+    /// Whether taster must be built first.
     pub(crate) build: bool,
-    /// The files whose tests are to be run; all of them when something changed that several use.
+    /// The files whose tests run, unless all do.
     pub(crate) files: BTreeSet<String>,
-    /// Whether something changed that several tests use.
+    /// Whether all tests run, because a file changed that several use.
     pub(crate) all: bool,
 }
 
 impl Work {
-    /// Whether nothing is to be done.
+    /// Whether there is nothing to do.
     pub(crate) fn is_empty(&self) -> bool {
         !self.build && !self.all && self.files.is_empty()
     }
 }
 
 impl Places {
-    /// The folders to watch: those that are there.
+    /// The folders to watch: those that exist.
     pub(crate) fn folders(&self) -> Vec<PathBuf> {
         let tests = self.repository.as_ref().map(|repository| repository.join(TESTS));
         let all = [self.pack.clone(), tests, self.folder.clone()];
         all.into_iter().flatten().filter(|folder| folder.is_dir()).collect()
     }
 
-    /// What the changed `paths` mean. With `helpers` changes of files that are no tests count too; tests may write such files themselves.
+    /// The work after changes of `paths`. `helpers` says whether files that are no tests count; tests may write such files themselves.
     pub(crate) fn work(&self, paths: &BTreeSet<PathBuf>, helpers: bool) -> Work {
         let mut work = Work::default();
-        for path in paths.iter().filter(|path| !passing(path)) {
+        for path in paths.iter().filter(|path| !is_temporary(path)) {
             if let Some(file) = self.pack.as_ref().and_then(|pack| below(pack, path)) {
                 self.compiled(&file, &mut work);
                 continue;
@@ -71,14 +71,14 @@ impl Places {
                 work.build = true;
                 work.files.insert(file.to_owned());
             }
-            // A helper, the lifecycle or the settings: every test may come out otherwise.
+            // A helper, the lifecycle or the settings: the change may affect every test.
             (None, true) => (work.build, work.all) = (true, true),
             (None, false) => {}
         }
     }
 }
 
-/// The path of a file from `root` on.
+/// The path of a file relative to `root`.
 fn below(root: &Path, path: &Path) -> Option<String> {
     let parts = path.strip_prefix(root).ok()?.components();
     let parts: Vec<_> = parts
@@ -90,8 +90,8 @@ fn below(root: &Path, path: &Path) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join("/"))
 }
 
-/// Whether a file is one that editors make beside another while they save it.
-fn passing(path: &Path) -> bool {
+/// Whether an editor makes the file beside another while it saves that one.
+fn is_temporary(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     name.starts_with('.') || name.ends_with('~') || name == "4913"
 }
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_changed_file_means_its_own_tests_or_all() {
+    fn changed_file_runs_its_own_tests_or_all() {
         let places =
             Places { pack: Some("/src/recipes/shop".into()), repository: Some("/shop".into()), folder: Some("/more".into()) };
         for (path, build, file, all) in [
@@ -124,6 +124,6 @@ mod tests {
             assert_eq!(work, Work { build, files, all }, "{path}");
         }
         let own = places.work(&BTreeSet::from(["/shop/tests/_out.txt".into()]), false);
-        assert!(own.is_empty(), "what a test writes while it runs is no reason to run it again");
+        assert!(own.is_empty(), "a file that a test writes does not run the test again");
     }
 }

@@ -1,4 +1,4 @@
-//! Decisions and texts of the command line: pure functions. No runtime, no file system, no process, no clock.
+//! Decisions and texts of the command line as pure functions: without runtime, file system, process or clock.
 
 pub(crate) mod changes;
 pub mod reference;

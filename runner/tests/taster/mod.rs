@@ -1,4 +1,4 @@
-//! taster as somebody types it, in a home of its own.
+//! Runs the binary in a home of its own.
 
 use std::{
     ffi::OsStr,
@@ -6,7 +6,7 @@ use std::{
     process::{Command, Output},
 };
 
-/// A home in which nothing has run yet.
+/// A home without earlier runs.
 pub(crate) struct Taster {
     home: tempfile::TempDir,
 }
@@ -29,20 +29,20 @@ impl Taster {
         command
     }
 
-    /// taster with `args`, to its end.
+    /// Runs taster with `args` to its end.
     pub(crate) fn run(&self, args: &[&str]) -> Output {
         self.command(args).output().expect("taster starts")
     }
 
-    /// Runs, and expects this exit code and these words on standard error.
+    /// Runs taster, and expects this exit code and these texts on standard error.
     #[track_caller]
-    pub(crate) fn refuses(&self, args: &[&str], exit: i32, words: &[&str]) {
-        said(&mut self.command(args), exit, words);
+    pub(crate) fn refuses(&self, args: &[&str], exit: i32, texts: &[&str]) {
+        stderr_of(&mut self.command(args), exit, texts);
     }
 
-    /// Runs, and gives standard output when all is well.
+    /// Runs taster, expects success, and gives standard output.
     #[track_caller]
-    pub(crate) fn tells(&self, args: &[&str]) -> String {
+    pub(crate) fn stdout_of(&self, args: &[&str]) -> String {
         let output = self.run(args);
         assert!(output.status.success(), "{args:?}: {output:?}");
         String::from_utf8(output.stdout).expect("text")
@@ -57,15 +57,16 @@ impl Taster {
     }
 }
 
-/// Runs a command, and expects this exit code, these words on standard error, and neither a panic nor an escape sequence.
+/// Runs a command, and gives its standard error. Expects this exit code, these texts on standard error, and neither a panic nor an
+/// escape sequence.
 #[track_caller]
-pub(crate) fn said(command: &mut Command, exit: i32, words: &[&str]) -> String {
+pub(crate) fn stderr_of(command: &mut Command, exit: i32, texts: &[&str]) -> String {
     let output = command.output().expect("taster starts");
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(exit), "{command:?} said: {said}");
-    for word in words {
-        assert!(said.contains(word), "{command:?} should say {word:?}, but said: {said}");
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(exit), "{command:?} printed: {stderr}");
+    for text in texts {
+        assert!(stderr.contains(text), "{command:?} should print {text:?}, but printed: {stderr}");
     }
-    assert!(!said.contains("panicked") && !said.contains('\u{1b}') && !output.stdout.contains(&0x1b), "{said}");
-    said
+    assert!(!stderr.contains("panicked") && !stderr.contains('\u{1b}') && !output.stdout.contains(&0x1b), "{stderr}");
+    stderr
 }

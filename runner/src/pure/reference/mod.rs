@@ -1,4 +1,4 @@
-//! What is generated from the types: the JSON Schemas of the documents, and the reference pages of the book. Pure.
+//! The JSON Schemas of the documents and the reference pages of the book, generated from the types.
 
 mod tables;
 
@@ -9,9 +9,9 @@ use harness::{
 };
 use schemars::{Schema, schema_for};
 
-pub use tables::{Manner, tables};
+pub use tables::{Writer, tables};
 
-/// A document that taster reads or writes and that others may want to check or to read.
+/// A document that taster reads or writes, with a JSON Schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Document {
     /// `results.json`.
@@ -22,7 +22,7 @@ pub enum Document {
     Recipe,
     /// One line of the journal `events.jsonl`.
     Events,
-    /// What a custom test that is an executable is told.
+    /// The description of the app for a custom test that is an executable.
     Context,
 }
 
@@ -30,7 +30,7 @@ impl Document {
     /// All of them.
     pub const ALL: [Document; 5] = [Document::Results, Document::Host, Document::Recipe, Document::Events, Document::Context];
 
-    /// The name on the command line, and of the file under `docs/schema`.
+    /// The name on the command line, and of the file in `docs/schema`.
     pub fn name(self) -> &'static str {
         match self {
             Document::Results => "results",
@@ -59,20 +59,20 @@ impl Document {
 
     /// Its JSON Schema as text that ends with a newline.
     pub fn schema_text(self) -> String {
-        // A schema is made of strings, numbers and lists of them, which always can be written.
+        // A schema has strings, numbers and lists of them, which can always be written.
         serde_json::to_string_pretty(&self.schema()).unwrap_or_default() + "\n"
     }
 
     /// Its page in the reference.
     pub fn page(self) -> String {
-        let (title, intro, manner) = match self {
-            Document::Results => ("Results", RESULTS, Manner::Told),
-            Document::Host => ("Host file", HOST, Manner::Settings),
-            Document::Recipe => ("Recipe file", RECIPE, Manner::Settings),
-            Document::Events => ("Events", EVENTS, Manner::Told),
-            Document::Context => ("Context", CONTEXT, Manner::Told),
+        let (title, intro, writer) = match self {
+            Document::Results => ("Results", RESULTS, Writer::Taster),
+            Document::Host => ("Host file", HOST, Writer::User),
+            Document::Recipe => ("Recipe file", RECIPE, Writer::User),
+            Document::Events => ("Events", EVENTS, Writer::Taster),
+            Document::Context => ("Context", CONTEXT, Writer::Taster),
         };
-        format!("# {title}\n\n{GENERATED}\n\n{}\n\n{}", intro.trim(), tables(self.schema().as_value(), manner))
+        format!("# {title}\n\n{GENERATED}\n\n{}\n\n{}", intro.trim(), tables(self.schema().as_value(), writer))
     }
 }
 
@@ -85,8 +85,8 @@ pub fn exit_codes_page() -> String {
 const GENERATED: &str = "<!-- Generated from the types. Renew it with `TASTER_BLESS=1 cargo test -p unit-tests reference`. -->";
 
 const RESULTS: &str = "
-`results.json` lies in the folder of the run. It is there within a second and rewritten after each step, so that a run that is killed
-leaves a true one, which then has no `finished` and is never green.
+`results.json` is in the folder of the run. It appears within a second and is rewritten after each step, so that a run that is killed
+leaves a correct one, which has no `finished` and is never green.
 [How to read a result](../how-to/read-a-result.md) shows what to look at first.
 
 `taster schema results` prints the JSON Schema that this page is made from. Times are RFC 3339 in UTC with milliseconds,
@@ -97,28 +97,28 @@ durations are milliseconds.
 
 const HOST: &str = "
 A host is a Swarm that taster may deploy to. The file is the one that `--host FILE` names, else `$TASTER_HOST`, else
-`~/.config/taster/host.toml` (`$XDG_CONFIG_HOME/taster/host.toml` where that is set). Without any, the host is the sandbox, which has a host
-file of its own.
+`~/.config/taster/host.toml` (`$XDG_CONFIG_HOME/taster/host.toml` where that is set). Without any, the host is the sandbox, which has its
+own host file.
 
-The file is TOML. An unknown key is an error, told with its line, its column and the closest match. Relative paths are relative to the
+The file is TOML. An unknown key is an error, which names line, column and the closest match. Relative paths are relative to the
 folder of the file. `taster schema host` prints the JSON Schema that this page is made from.
 
 ```toml
 zone = \"ci.example.org\"        # apps get <name>.ci.example.org, which must resolve to the ingress
 server = \"default\"             # abra's name for the server
 ingress = \"203.0.113.7:443\"    # only where DNS does not know the zone
-ca = \"ca.pem\"                  # only where the ingress has certificates of a CA of its own
+ca = \"ca.pem\"                  # only where the ingress has certificates of a private CA
 ```
 
 ## Keys
 ";
 
 const RECIPE: &str = "
-`recipes/<name>/recipe.toml` says what is particular about a recipe: how to know that it is well, which variables its app needs, what does not
-apply to it. Each key can be left out, and so can the file. Tests and all that needs code are in Rust files beside it:
+`recipes/<name>/recipe.toml` has the settings of a recipe: how its app shows that it is healthy, which variables the app needs, which tests
+do not apply. Each key can be left out, and so can the file. Tests and everything else that needs code are in Rust files beside it:
 [write custom tests](../how-to/custom-tests.md).
 
-The file is TOML. An unknown key is an error, told with its line, its column and the closest match. `taster schema recipe` prints the JSON
+The file is TOML. An unknown key is an error, which names line, column and the closest match. `taster schema recipe` prints the JSON
 Schema that this page is made from.
 
 ```toml
@@ -141,9 +141,9 @@ kind = \"postgres\"
 ";
 
 const EVENTS: &str = "
-`events.jsonl` in the folder of a run is its journal: one JSON document a line, only ever appended to. What announces something, such as
-`claimed`, is on the disk before it is done. All that taster says of a run is derived from these lines, and so is what the janitor
-sweeps when the run was killed. The last line may be cut; a reader skips what it cannot read.
+`events.jsonl` in the folder of a run is its journal: one JSON document a line, only ever appended to. An event that announces something,
+such as `claimed`, is on the disk before the thing is done. Every report on a run is derived from these lines, and so is what the janitor
+removes when the run was killed. The last line may be cut; a reader skips what it cannot read.
 
 `taster schema events` prints the JSON Schema of one line, which this page is made from.
 
@@ -151,9 +151,9 @@ sweeps when the run was killed. The last line may be cut; a reader skips what it
 ";
 
 const CONTEXT: &str = "
-A custom test that is an executable is told about the app by a JSON document. It stands in the file that `TASTER_CONTEXT` names, and on
-standard input as well. The answer is the exit code: 0 when what the test asserts holds, 77 when it does not apply, any other when it does not
-hold. [Write custom tests](../how-to/custom-tests.md#a-test-in-another-language) shows one.
+A custom test that is an executable gets a JSON document that describes the app: in the file that `TASTER_CONTEXT` names, and on standard
+input as well. The result is the exit code: 0 when the test passes, 77 when it does not apply, any other when it fails.
+[Write custom tests](../how-to/custom-tests.md#a-test-in-another-language) shows one.
 
 `taster schema context` prints the JSON Schema that this page is made from.
 

@@ -1,21 +1,21 @@
-//! A JSON Schema as markdown: tables of keys, of values and of variants, with links between the types. It knows what the
-//! schemas of serde's types are made of; what else a schema may say is left out.
+//! A JSON Schema as markdown: tables of keys, of values and of variants, with links between the types. It covers the schemas of serde's
+//! types; other keywords of a schema are left out.
 
 use serde_json::{Map, Value};
 
-/// Who writes the document, and so what a reader must know about a key that is not there.
+/// Who writes a document, which decides what a page says about keys that may be absent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Manner {
-    /// A person does: each key is required or has a default.
-    Settings,
-    /// taster does: each key is there unless the table says otherwise.
-    Told,
+pub enum Writer {
+    /// A user: each key is required or has a default.
+    User,
+    /// taster: each key is present unless the table says otherwise.
+    Taster,
 }
 
 /// The tables of a schema: those of the document itself, then those of the types that it uses, by name.
-pub fn tables(schema: &Value, manner: Manner) -> String {
+pub fn tables(schema: &Value, writer: Writer) -> String {
     let types = Types(schema.get("$defs").and_then(Value::as_object));
-    let mut parts = vec![types.keys(schema, manner)];
+    let mut parts = vec![types.keys(schema, writer)];
     parts.extend(types.sections(schema));
     let mut named: Vec<(&String, &Value)> = types.0.into_iter().flatten().collect();
     named.sort_by_key(|(name, _)| *name);
@@ -25,7 +25,7 @@ pub fn tables(schema: &Value, manner: Manner) -> String {
     for (name, definition) in named {
         parts.push(format!("### {name}"));
         parts.push(described(definition).unwrap_or_default());
-        parts.push(types.keys(definition, manner));
+        parts.push(types.keys(definition, writer));
         parts.push(types.variants(definition));
         parts.push(types.plain(definition));
     }
@@ -38,7 +38,7 @@ struct Types<'a>(Option<&'a Map<String, Value>>);
 
 impl Types<'_> {
     /// The table of an object's keys; empty when it has none.
-    fn keys(&self, schema: &Value, manner: Manner) -> String {
+    fn keys(&self, schema: &Value, writer: Writer) -> String {
         let keys = properties(schema);
         if keys.is_empty() {
             return String::new();
@@ -46,18 +46,18 @@ impl Types<'_> {
         let rows = keys.iter().map(|(key, value)| {
             let required = is_required(schema, key);
             let (kind, meaning) = (kind(value), self.meaning(value));
-            match manner {
-                Manner::Settings => vec![code(key), kind, default(value, required), meaning],
-                Manner::Told => vec![code(key), absent(kind, value, required), meaning],
+            match writer {
+                Writer::User => vec![code(key), kind, default(value, required), meaning],
+                Writer::Taster => vec![code(key), absent(kind, value, required), meaning],
             }
         });
-        match manner {
-            Manner::Settings => table(&["key", "type", "default", "meaning"], rows),
-            Manner::Told => table(&["key", "type", "meaning"], rows),
+        match writer {
+            Writer::User => table(&["key", "type", "default", "meaning"], rows),
+            Writer::Taster => table(&["key", "type", "meaning"], rows),
         }
     }
 
-    /// The variants of the document itself: a section each, for they are what its reader looks for.
+    /// The variants of the document itself, a section each.
     fn sections(&self, schema: &Value) -> Vec<String> {
         let variants: Vec<Variant> = members(schema).iter().map(Variant::of).collect();
         let Some(tag) = variants.iter().find_map(|variant| variant.tag) else { return Vec::new() };
@@ -90,7 +90,7 @@ impl Types<'_> {
         let rows = variants.iter().map(|variant| {
             let mut row = vec![variant.value.clone(), described(variant.schema).unwrap_or_default()];
             if !bare {
-                row.push(self.told_with(variant));
+                row.push(self.keys_of(variant));
             }
             row
         });
@@ -98,7 +98,7 @@ impl Types<'_> {
     }
 
     /// The keys that a variant has besides its tag, in one cell.
-    fn told_with(&self, variant: &Variant) -> String {
+    fn keys_of(&self, variant: &Variant) -> String {
         let fields = variant.fields.iter().map(|(key, value)| {
             let kind = absent(kind(value), value, is_required(variant.schema, key));
             match self.meaning(value) {
@@ -110,13 +110,13 @@ impl Types<'_> {
         fields.chain(also).collect::<Vec<_>>().join("<br>")
     }
 
-    /// What a type is that has neither keys nor variants; empty for the others.
+    /// The kind of a type that has neither keys nor variants; empty for other types.
     fn plain(&self, schema: &Value) -> String {
         let composed = !properties(schema).is_empty() || !members(schema).is_empty();
         if composed { String::new() } else { format!("Written as: {}.", kind(schema)) }
     }
 
-    /// What a key means: its own words, else those of its type.
+    /// The meaning of a key: its own description, else that of its type.
     fn meaning(&self, value: &Value) -> String {
         let of_type = || self.0?.get(reference(value)?).and_then(described);
         described(value).or_else(of_type).unwrap_or_default()
@@ -153,7 +153,7 @@ impl<'a> Variant<'a> {
     }
 }
 
-/// What may stand for a value, in a few words with links.
+/// The values that a schema allows, in a few words with links.
 fn kind(schema: &Value) -> String {
     if let Some(name) = reference(schema) {
         return link(name);
@@ -215,7 +215,7 @@ fn of_type(name: &str, schema: &Value) -> String {
     }
 }
 
-/// The kind of a key that may be absent although it is never `null`.
+/// The kind of a key, with the note that it may be absent although it is never `null`.
 fn absent(kind: String, schema: &Value, required: bool) -> String {
     if required || nullable(schema) { kind } else { format!("{kind}; may be absent") }
 }
@@ -246,7 +246,7 @@ fn is_required(schema: &Value, key: &str) -> bool {
     schema.get("required").and_then(Value::as_array).is_some_and(|keys| keys.contains(&Value::from(key)))
 }
 
-/// The shapes among which a type chooses. Plain values come from serde's unit variants without words of their own.
+/// The variants of a type. Plain values come from serde's unit variants without descriptions.
 fn members(schema: &Value) -> &[Value] {
     all(schema, &["oneOf", "anyOf"])
 }
@@ -259,10 +259,10 @@ fn reference(schema: &Value) -> Option<&str> {
     schema.get("$ref")?.as_str()?.strip_prefix("#/$defs/")
 }
 
-/// The words of a schema on one line that can stand in a table. Links of rustdoc lead nowhere here and become plain code.
+/// The description of a schema as one line of a table. Links of rustdoc lead nowhere here and become plain code.
 fn described(schema: &Value) -> Option<String> {
-    let words = schema.get("description")?.as_str()?;
-    let line = words.split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = schema.get("description")?.as_str()?;
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     Some(line.replace("[`", "`").replace("`]", "`").replace('|', "\\|"))
 }
 

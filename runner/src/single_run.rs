@@ -1,0 +1,174 @@
+//! One run from its request to its end, on the adapters of this machine.
+//!
+//! The order matters: the guardian is there before the first claim, so that there is no moment in which a killed run would leave
+//! something that nothing cleans up.
+
+use std::{fs, io::IsTerminal, path::Path, sync::Arc};
+
+use futures_util::{StreamExt, stream::BoxStream};
+use harness::{
+    adapters::{executables::Places, folder::Folder, program, swarm::DockerSwarm},
+    engine::{
+        self, Past, Run,
+        log::{Log, Reporter},
+        signals,
+    },
+    journal::Journal,
+    model::{exit_code::ExitCode, host::Host, names::RunId, pack::Pack, request::Request},
+    ports::{Clock, Ports, RunFolder},
+    pure::run::{state::RunState, verdict},
+    redact::Redact,
+    report::{
+        self,
+        terminal::{Lines, Live, Paint},
+    },
+};
+
+use crate::{
+    env::Env,
+    error::CommandError,
+    host,
+    kept_app::HeldApp,
+    logging, output,
+    recovery::{
+        guardian::{self, GuardianPipe},
+        janitor,
+    },
+    wiring,
+};
+
+/// The commit that taster was built from; absent when it was built outside of a checkout.
+const COMMIT: Option<&str> = option_env!("TASTER_COMMIT");
+
+/// How a run ended.
+pub(crate) enum RunEnd {
+    /// It came to its end.
+    Finished(FinishedRun),
+    /// A signal ended it before it began; the exit code says which.
+    NotBegun(ExitCode),
+}
+
+/// A run that came to its end.
+pub(crate) struct FinishedRun {
+    /// The run's last state.
+    pub(crate) state: RunState,
+    /// Its folder.
+    pub(crate) folder: Folder,
+    /// The filter of its secrets.
+    pub(crate) redact: Arc<Redact>,
+}
+
+impl FinishedRun {
+    /// The run's exit code.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        verdict::exit_code(&self.state)
+    }
+}
+
+/// Runs a recipe from its request to its end.
+pub(crate) async fn run(env: &Env, host: Host, request: Request, pack: Pack, history: Past) -> Result<RunEnd, CommandError> {
+    let mut signals = listen_for_signals()?;
+    // A janitor may be interrupted at any moment and continued later, so a signal need not wait for it.
+    tokio::select! {
+        () = janitor::before_run(&env.runs(), &host.engine) => {}
+        Some(signal) = signals.next() => {
+            output::message(&format!("signal {signal} ended taster before the run began; the next run cleans up after dead runs"));
+            return Ok(RunEnd::NotBegun(ExitCode::of_signal(signal)));
+        }
+    }
+    let Prepared { folder, redact, log, ports, guardian, losses } = prepare(env, &host, &request, &pack, None).await?;
+    let run = Run { commit: COMMIT, request, history, host, pack, ports: &ports, log: &log, folder: &folder, signals, losses };
+    let state = engine::run(run).await;
+    guardian.finish(state.cancel.is_some());
+    Ok(RunEnd::Finished(FinishedRun { state, folder, redact }))
+}
+
+/// Runs custom tests on a kept app, which is held until the end of the run.
+pub(crate) async fn run_on_kept(
+    env: &Env,
+    host: Host,
+    request: Request,
+    pack: Pack,
+    held: &HeldApp,
+) -> Result<RunEnd, CommandError> {
+    let signals = listen_for_signals()?;
+    let Prepared { folder, redact, log, ports, guardian, losses } = prepare(env, &host, &request, &pack, Some(held)).await?;
+    let history = Past::default();
+    let run = Run { commit: COMMIT, request, history, host, pack, ports: &ports, log: &log, folder: &folder, signals, losses };
+    let state = engine::attach(&held.attached, run).await;
+    guardian.finish(state.cancel.is_some());
+    Ok(RunEnd::Finished(FinishedRun { state, folder, redact }))
+}
+
+/// The signals that end a run early.
+pub(crate) fn listen_for_signals() -> Result<BoxStream<'static, i32>, CommandError> {
+    signals::signals().map_err(|error| CommandError::host(error).context("cannot listen for signals"))
+}
+
+/// What a run is made of, besides its request.
+struct Prepared {
+    folder: Folder,
+    redact: Arc<Redact>,
+    log: Log,
+    ports: Ports,
+    guardian: GuardianPipe,
+    losses: BoxStream<'static, String>,
+}
+
+/// Creates the folder of a new run with its journal, starts its guardian, and connects its ports.
+async fn prepare(
+    env: &Env,
+    host: &Host,
+    request: &Request,
+    pack: &Pack,
+    held: Option<&HeldApp>,
+) -> Result<Prepared, CommandError> {
+    // An engine that cannot be used at all is an error before there is a run, so that no folder is left.
+    DockerSwarm::at(&host.engine).map_err(host::no_engine)?;
+    let clock = wiring::clock();
+    let folder = new_folder(&env.runs(), &*clock)?;
+    let redact = Arc::new(Redact::new());
+    logging::hide_secrets_of(&redact);
+    redact.learn_settings(&pack.settings);
+    let env_file = held.map(|held| held.folder.env_file(&host.server, &held.attach.domain));
+    if let Some(text) = env_file.and_then(|file| fs::read_to_string(file).ok()) {
+        redact.learn_env(&text);
+    }
+    let journal = Journal::create(folder.root(), folder.run().clone(), clock.clone()).map_err(|error| {
+        CommandError::host(error)
+            .context(format!("cannot write the run's folder {}", folder.root().display()))
+            .hint("Set XDG_STATE_HOME to a folder with room.")
+    })?;
+    let run_folder: Arc<dyn RunFolder> = Arc::new(folder.clone());
+    let log = Log::new(
+        journal,
+        redact.clone(),
+        report::reporters(&run_folder, &redact).into_iter().chain([progress_reporter(env)]).collect(),
+    );
+    let (guardian, losses) = guardian::start_beside(&env.exe, folder.root(), env.log.as_deref()).await;
+    let children = Arc::new(log.clone());
+    let ports = wiring::ports(env, host, Some(&request.recipe), &folder, children.clone(), redact.clone(), clock)
+        .map_err(host::no_engine)?;
+    let program = program::Setup {
+        memory: held.map(|held| held.memory.clone()),
+        ..wiring::pack_program(env, host, Some(&request.recipe), &folder)
+    };
+    let places = Places { repository: held.map(|held| held.repository.clone()), folder: request.authoring.folder.clone() };
+    let ports = wiring::with_tests(ports, program, places, children, redact.clone());
+    Ok(Prepared { folder, redact, log, ports, guardian, losses })
+}
+
+/// The reporter that shows the progress of a run on standard error.
+fn progress_reporter(env: &Env) -> Box<dyn Reporter> {
+    if env.draws && std::io::stderr().is_terminal() {
+        return Box::new(Live::on_stderr(Paint::Colours));
+    }
+    Box::new(Lines::to(std::io::stderr()))
+}
+
+fn new_folder(runs: &Path, clock: &dyn Clock) -> Result<Folder, CommandError> {
+    let mut random = [0; 5];
+    getrandom::fill(&mut random).map_err(|error| CommandError::host(error).context("the system gives no random bytes"))?;
+    let run = RunId::new(&clock.wall().stamp(), random).map_err(CommandError::host)?;
+    Ok(Folder::of(runs, &run))
+}
