@@ -1,4 +1,4 @@
-//! A browser as a test uses it: one window on the app, waited for and not slept for.
+//! Browser API for tests: one window on the app. Every call waits for a condition.
 
 use std::{
     future::Future,
@@ -15,7 +15,7 @@ use std::{
 use serde_json::Value;
 use tokio::time::{sleep, timeout};
 
-use super::{Failed, TestContext};
+use super::{TestContext, TestError};
 use crate::{
     adapters::browser::{Act, Line, NoBrowser, NotDone, Session, Unloaded},
     model::{
@@ -24,22 +24,21 @@ use crate::{
     },
 };
 
-/// How long the page is waited for when nothing else is said.
+/// The default budget of a call.
 const BUDGET: Duration = Duration::from_secs(30);
-/// The pause between two looks at the page, at first and at most; it doubles.
+/// The first and the longest pause between two polls of the page; it doubles.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
-/// How often a page is loaded again that lost parts of itself: what is lost each time is the app's own.
+/// The maximum number of reloads of a page with lost resources. A resource that is lost each time is the app's fault.
 const RELOADS: u32 = 3;
-/// How long gathering the evidence of one browser may take: the process is ended soon after its function was.
+/// The budget for the evidence of one browser. The process ends soon after its function.
 const GATHER: Duration = Duration::from_millis(1500);
 
-/// A window of a browser of the function's own. CSS selectors name what is on the page; each of them is waited for, for 30 s or the
-/// budget that is given.
+/// A window of the function's own browser. Each call waits for its CSS selector, for 30 s or the given budget.
 ///
 /// ```no_run
-/// use harness::author::{TestContext, Failed, ensure};
+/// use harness::author::{TestContext, TestError, ensure};
 ///
-/// async fn signs_in(cx: TestContext) -> Result<(), Failed> {
+/// async fn signs_in(cx: TestContext) -> Result<(), TestError> {
 ///     let page = cx.browser().await?;
 ///     page.goto("/login").await?;
 ///     page.fill("input[name=user]", "owner").await?;
@@ -57,18 +56,18 @@ pub struct Browser {
     budget: Duration,
 }
 
-/// A browser, and what it wrote to its console so far.
+/// A browser with its console output.
 struct Opened {
     session: Session,
     console: Mutex<Vec<Line>>,
-    /// Whether something was done on the page that is shown, which would be lost if it were loaded again.
+    /// Whether the function acted on the current page. A reload would lose that.
     touched: AtomicBool,
-    /// How often it was loaded again.
+    /// The number of reloads.
     reloads: AtomicU32,
 }
 
 impl Opened {
-    /// Whether parts of the page that is shown were lost with their connection and it is to be loaded again; they are forgotten then.
+    /// Whether the current page lost resources and must be reloaded. Resets the record of lost resources.
     async fn lost_parts(&self) -> bool {
         if self.console().await.is_err() || self.reloads.load(Ordering::Relaxed) == RELOADS {
             return false;
@@ -81,15 +80,15 @@ impl Opened {
         lost
     }
 
-    /// Loads the page again if parts of it were lost and nothing has been done on it yet.
+    /// Reloads the page if it lost resources and the function has not acted on it yet.
     async fn mend(&self) {
         if !self.touched.load(Ordering::Relaxed) && self.lost_parts().await {
-            // What cannot be loaded now is seen to be lost once more.
+            // A resource that fails again is recorded again.
             let _ = self.session.reload().await;
         }
     }
 
-    /// All that was written to the console until now.
+    /// The console output so far.
     async fn console(&self) -> Result<Vec<Line>, String> {
         let news = self.session.console().await?;
         let mut console = locked(&self.console);
@@ -99,11 +98,11 @@ impl Opened {
 }
 
 impl Browser {
-    pub(super) async fn open(cx: TestContext, at: &'static Location<'static>) -> Result<Self, Failed> {
+    pub(super) async fn open(cx: TestContext, at: &'static Location<'static>) -> Result<Self, TestError> {
         let context = cx.context();
         let session = Session::open(&context.browser, &context.host(), &context.room).await.map_err(|error| match error {
-            // Nothing is known of the app without a browser, whyever there is none, and that is not the app's fault.
-            NoBrowser::Absent { .. } | NoBrowser::Broken { .. } => Failed::tool_absent(error.to_string(), at),
+            // Without a browser the app is not verified, and that is not the app's fault.
+            NoBrowser::Absent { .. } | NoBrowser::Broken { .. } => TestError::tool_absent(error.to_string(), at),
         })?;
         let opened =
             Arc::new(Opened { session, console: Mutex::default(), touched: AtomicBool::new(false), reloads: AtomicU32::new(0) });
@@ -111,21 +110,21 @@ impl Browser {
         Ok(Self { cx, opened, budget: BUDGET })
     }
 
-    /// Waits so long for a page, or for what is on it.
+    /// Sets the budget of later calls.
     #[must_use]
     pub fn budget(mut self, budget: Duration) -> Self {
         self.budget = budget;
         self
     }
 
-    /// Loads a page of the app, or a whole address, and gives the status of its answer. As long as there is no connection, or a 502,
-    /// 503 or 504, which an ingress says of an app that it cannot reach, it is tried again. A page that lost parts of itself with their
-    /// connection is loaded again, too, also later, as long as nothing has been clicked or filled in on it.
+    /// Loads a page of the app or an absolute URL and returns the status. Retries while there is no connection or an answer 502,
+    /// 503 or 504, with which an ingress reports an unreachable app. A page that lost resources with their connection is
+    /// reloaded, also later, until the function clicks or fills in something.
     ///
     /// # Errors
     /// When there is no page, or its certificate is not trusted.
     #[track_caller]
-    pub fn goto(&self, path: &str) -> impl Future<Output = Result<u16, Failed>> {
+    pub fn goto(&self, path: &str) -> impl Future<Output = Result<u16, TestError>> {
         let at = Location::caller();
         let url = if path.starts_with('/') { self.cx.url(path) } else { path.to_owned() };
         async move {
@@ -137,38 +136,38 @@ impl Browser {
                     Err(NotDone::NotYet("parts of it were lost with their connection".into()))
                 }
                 Ok(status) => Ok(status),
-                Err(Unloaded::Unreached(said)) => Err(NotDone::NotYet(said)),
-                Err(Unloaded::NoPage(said)) => Err(NotDone::Never(said)),
+                Err(Unloaded::Unreached(message)) => Err(NotDone::NotYet(message)),
+                Err(Unloaded::NoPage(message)) => Err(NotDone::Never(message)),
             };
             self.again(&what, at, tried).await
         }
     }
 
-    /// Waits until something shows.
+    /// Waits until an element is visible.
     ///
     /// # Errors
-    /// When it does not within the budget.
+    /// When it is not visible within the budget.
     #[track_caller]
-    pub fn wait_for(&self, css: &str) -> impl Future<Output = Result<(), Failed>> {
+    pub fn wait_for(&self, css: &str) -> impl Future<Output = Result<(), TestError>> {
         let done = self.act(css, Act::See, Location::caller());
         async move { done.await.map(drop) }
     }
 
-    /// The text of an element, as it shows.
+    /// The visible text of an element.
     ///
     /// # Errors
-    /// When it is not there within the budget.
+    /// When it does not exist within the budget.
     #[track_caller]
-    pub fn text(&self, css: &str) -> impl Future<Output = Result<String, Failed>> {
+    pub fn text(&self, css: &str) -> impl Future<Output = Result<String, TestError>> {
         self.act(css, Act::Text, Location::caller())
     }
 
-    /// Clicks an element once it can be clicked.
+    /// Clicks an element once it is clickable.
     ///
     /// # Errors
-    /// When it cannot be within the budget.
+    /// When it is not clickable within the budget.
     #[track_caller]
-    pub fn click(&self, css: &str) -> impl Future<Output = Result<(), Failed>> {
+    pub fn click(&self, css: &str) -> impl Future<Output = Result<(), TestError>> {
         let done = self.act(css, Act::Click, Location::caller());
         async move { done.await.map(drop) }
     }
@@ -176,57 +175,60 @@ impl Browser {
     /// Empties a field and types into it.
     ///
     /// # Errors
-    /// When that cannot be done within the budget.
+    /// When that is impossible within the budget.
     #[track_caller]
-    pub fn fill(&self, css: &str, text: &str) -> impl Future<Output = Result<(), Failed>> {
+    pub fn fill(&self, css: &str, text: &str) -> impl Future<Output = Result<(), TestError>> {
         let done = self.act(css, Act::Fill(text), Location::caller());
         async move { done.await.map(drop) }
     }
 
-    /// What a script returns that is run in the page: `return document.title`.
+    /// Runs a script in the page and returns its result: `return document.title`.
     ///
     /// # Errors
-    /// What it throws.
+    /// The exception that it throws.
     #[track_caller]
-    pub fn eval(&self, script: &str) -> impl Future<Output = Result<Value, Failed>> {
+    pub fn eval(&self, script: &str) -> impl Future<Output = Result<Value, TestError>> {
         let at = Location::caller();
-        async move { self.opened.session.eval(script).await.map_err(|said| Failed::at_place(format!("the script: {said}"), at)) }
+        async move {
+            self.opened.session.eval(script).await.map_err(|message| TestError::at_place(format!("the script: {message}"), at))
+        }
     }
 
-    /// All errors that the console shows since the browser was started: uncaught ones, those that the page reports, and what could
-    /// not be loaded.
+    /// The console's errors since the start of the browser: uncaught exceptions, reported errors, and resources that failed to
+    /// load.
     ///
     /// # Errors
     /// When the console cannot be read.
     #[track_caller]
-    pub fn console_errors(&self) -> impl Future<Output = Result<Vec<String>, Failed>> {
+    pub fn console_errors(&self) -> impl Future<Output = Result<Vec<String>, TestError>> {
         let at = Location::caller();
         async move {
-            let console = self.opened.console().await.map_err(|said| Failed::at_place(format!("the console: {said}"), at))?;
+            let console =
+                self.opened.console().await.map_err(|message| TestError::at_place(format!("the console: {message}"), at))?;
             Ok(console.into_iter().filter(|line| line.severe).map(|line| line.text).collect())
         }
     }
 
-    /// Leaves a picture of the window among the evidence of the run, as `<name>.png`.
+    /// Adds a screenshot of the window to the run's evidence, as `<name>.png`.
     ///
     /// # Errors
-    /// When none can be taken.
+    /// When the screenshot fails.
     #[track_caller]
-    pub fn screenshot(&self, name: &str) -> impl Future<Output = Result<(), Failed>> {
+    pub fn screenshot(&self, name: &str) -> impl Future<Output = Result<(), TestError>> {
         let at = Location::caller();
         async move {
             let picture = self.picture(at).await?;
             let kept = self.cx.evidence().attach(&self.cx.context().room, &format!("{name}.png"), &picture);
-            kept.map_err(|error| Failed::at_place(format!("the picture {name} cannot be kept: {error}"), at))
+            kept.map_err(|error| TestError::at_place(format!("the picture {name} cannot be kept: {error}"), at))
         }
     }
 
-    pub(super) async fn picture(&self, at: &Location<'_>) -> Result<Vec<u8>, Failed> {
+    pub(super) async fn picture(&self, at: &Location<'_>) -> Result<Vec<u8>, TestError> {
         let taken = self.opened.session.picture().await;
-        taken.map_err(|said| Failed::at_place(format!("no picture of the window: {said}"), at))
+        taken.map_err(|message| TestError::at_place(format!("no picture of the window: {message}"), at))
     }
 
-    async fn act(&self, css: &str, act: Act<'_>, at: &'static Location<'static>) -> Result<String, Failed> {
+    async fn act(&self, css: &str, act: Act<'_>, at: &'static Location<'static>) -> Result<String, TestError> {
         let tried = async || {
             let done = self.opened.session.act(css, act).await;
             match (&done, act) {
@@ -239,23 +241,23 @@ impl Browser {
         self.again(&format!("the page's {css:?}"), at, tried).await
     }
 
-    /// Tries something until it is done, or cannot be, or the budget is used up.
+    /// Retries an act until it succeeds, fails for good, or exceeds the budget.
     async fn again<T>(
         &self,
         what: &str,
         at: &'static Location<'static>,
         mut tried: impl AsyncFnMut() -> Result<T, NotDone>,
-    ) -> Result<T, Failed> {
+    ) -> Result<T, TestError> {
         let began = Instant::now();
         let mut pause = PAUSE.0;
         loop {
-            let said = match tried().await {
+            let message = match tried().await {
                 Ok(done) => return Ok(done),
-                Err(NotDone::Never(said)) => return Err(Failed::at_place(format!("{what}: {said}"), at)),
-                Err(NotDone::NotYet(said)) => said,
+                Err(NotDone::Never(message)) => return Err(TestError::at_place(format!("{what}: {message}"), at)),
+                Err(NotDone::NotYet(message)) => message,
             };
             if began.elapsed() + pause > self.budget {
-                return Err(Failed::at_place(format!("{what}: {said}, for {}", format_duration(began.elapsed())), at));
+                return Err(TestError::at_place(format!("{what}: {message}, for {}", format_duration(began.elapsed())), at));
             }
             sleep(pause).await;
             pause = (pause * 2).min(PAUSE.1);
@@ -263,7 +265,7 @@ impl Browser {
     }
 }
 
-/// What a function leaves for whoever reads its results.
+/// The evidence of a function.
 #[derive(Default)]
 pub(super) struct Evidence {
     kept: Mutex<Kept>,
@@ -280,7 +282,7 @@ impl Evidence {
         locked(&self.kept)
     }
 
-    /// Leaves a file with this name and content.
+    /// Adds a file with this name and content.
     pub(super) fn attach(&self, room: &Path, name: &str, content: &[u8]) -> io::Result<()> {
         if self.kept().attachments.iter().any(|known| known.name == name) {
             return Err(io::Error::other("two files are called so"));
@@ -296,7 +298,7 @@ impl Evidence {
         std::mem::take(&mut self.kept().attachments)
     }
 
-    /// Ends the function's browsers; of one that did not hold, each leaves a picture of its window and its console before.
+    /// Ends the function's browsers. For a failed function each browser first leaves a screenshot and its console.
     pub(super) async fn gather(&self, context: &Context, ended: &Ended) {
         let sessions = std::mem::take(&mut self.kept().sessions);
         match ended {
@@ -305,8 +307,8 @@ impl Evidence {
         }
         for (number, opened) in sessions.iter().enumerate() {
             let suffix = if number == 0 { String::new() } else { format!("-{}", number + 1) };
-            // What cannot be gathered in time, or not be kept, changes nothing about how the function ended.
-            let console = timeout(GATHER, told(opened)).await.unwrap_or_else(|_| "the browser does not answer\n".into());
+            // Missing evidence does not change the function's result.
+            let console = timeout(GATHER, console_text(opened)).await.unwrap_or_else(|_| "the browser does not answer\n".into());
             let _ = self.attach(&context.room, &format!("console{suffix}.txt"), console.as_bytes());
             if let Ok(Ok(picture)) = timeout(GATHER, opened.session.picture()).await {
                 let _ = self.attach(&context.room, &format!("page{suffix}.png"), &picture);
@@ -315,14 +317,14 @@ impl Evidence {
     }
 }
 
-/// Where a browser is, and what its console says.
-async fn told(opened: &Opened) -> String {
+/// The address and the console of a browser, as text.
+async fn console_text(opened: &Opened) -> String {
     let place = opened.session.eval("return [location.href, document.title];").await.unwrap_or_default();
     let word = |at: usize| place[at].as_str().unwrap_or("unknown").to_owned();
     let console = match opened.console().await {
         Ok(lines) if lines.is_empty() => "nothing was written to the console".to_owned(),
         Ok(lines) => lines.iter().map(Line::to_string).collect::<Vec<_>>().join("\n"),
-        Err(said) => format!("the console cannot be read: {said}"),
+        Err(message) => format!("the console cannot be read: {message}"),
     };
     format!("{}\n{}\n\n{console}\n", word(0), word(1))
 }

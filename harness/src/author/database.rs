@@ -1,21 +1,21 @@
-//! The app's databases, asked by their own clients in their own containers.
+//! Queries of the app's databases, by their own clients in their own containers.
 
-use super::{Failed, TestContext};
+use super::{TestContext, TestError};
 use crate::{
     model::pack::Database,
     pure::recipe::database::{query, rows},
 };
 
-/// A database of the app that `recipe.toml` names, asked by its own client in its own container.
+/// A database of the app that `recipe.toml` declares, queried by its own client in its own container.
 ///
 /// ```no_run
-/// use harness::author::{TestContext, Failed, ensure};
+/// use harness::author::{TestContext, TestError, ensure};
 ///
-/// async fn an_order_is_in_the_database(cx: TestContext) -> Result<(), Failed> {
+/// async fn an_order_is_in_the_database(cx: TestContext) -> Result<(), TestError> {
 ///     cx.post("/orders").body("tea").await?.expect(201)?;
 ///     let rows = cx.database("db")?.query("SELECT what FROM orders").await?;
 ///     ensure(rows == [["tea"]], format!("the orders are {rows:?}"))?;
-///     // Of Redis a command is asked.
+///     // Redis takes a command.
 ///     let keys = cx.database("cache")?.query("KEYS order:*").await?;
 ///     ensure(keys.len() == 1, format!("the keys are {keys:?}"))
 /// }
@@ -30,18 +30,17 @@ impl Db {
         Self { cx, database }
     }
 
-    /// Asks a question of SQL, or a command of Redis, and gives the rows of the answer; of Redis each value is a row. What is null in
-    /// SQL is `NULL`.
+    /// Runs an SQL query or a Redis command and returns the rows; for Redis each value is a row. SQL's null is `NULL`.
     ///
     /// # Errors
-    /// When the database does not run or refuses, with what it says.
-    pub async fn query(&self, question: &str) -> Result<Vec<Vec<String>>, Failed> {
-        let words = query(&self.database, question).map_err(Failed::because)?;
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let printed = self.cx.exec(&self.database.service, &words).await?;
-        rows(self.database.kind, printed.exit, &printed.text).map_err(|said| {
+    /// When the database does not run or refuses the query, with its message.
+    pub async fn query(&self, question: &str) -> Result<Vec<Vec<String>>, TestError> {
+        let argv = query(&self.database, question).map_err(TestError::because)?;
+        let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
+        let printed = self.cx.exec(&self.database.service, &argv).await?;
+        rows(self.database.kind, printed.exit, &printed.text).map_err(|message| {
             let Database { service, kind, .. } = &self.database;
-            Failed::because(format!("{} in {service} refuses {question:?}: {said}", kind.name()))
+            TestError::because(format!("{} in {service} refuses {question:?}: {message}", kind.name()))
         })
     }
 }

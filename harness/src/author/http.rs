@@ -1,4 +1,4 @@
-//! HTTP as a test uses it: one request, asked again while the app cannot be reached, and its answer.
+//! HTTP API for tests: a request that is retried while the app is unreachable, and its answer.
 
 use std::{
     collections::BTreeMap,
@@ -12,32 +12,32 @@ use std::{
 use futures_util::future::LocalBoxFuture;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Failed, cx::Notes};
+use super::{TestError, test_context::Notes};
 use crate::{
     adapters::web::{HttpRequest, HttpsWeb},
     model::time::format_duration,
     ports::{HttpView, WebError},
 };
 
-/// How long a request is asked again when nothing else is said.
+/// The default budget of a request.
 const BUDGET: Duration = Duration::from_secs(30);
-/// How long one attempt may take.
+/// The time-out of one attempt.
 const ATTEMPT: Duration = Duration::from_secs(20);
-/// The pause between two attempts, at first and at most; it doubles.
+/// The first and the longest pause between two attempts; it doubles.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
-/// As much of a body as a sentence quotes, in characters.
+/// The number of characters of a body that a sentence quotes.
 const QUOTED: usize = 200;
 
-/// A request that is about to be made. It is made when it is awaited.
+/// A request. Awaiting it sends it.
 ///
-/// As long as there is no connection, or a 502 or 503, which an ingress says of an app that it cannot reach, it is made again, for
-/// 30 s or the budget that is given; after a 504 and a connection that broke, too, unless the app may have done what was asked of it.
-/// How often that was is told to the reader of the results.
+/// It is retried for 30 s or the given budget while there is no connection or an answer 502 or 503, with which an ingress reports
+/// an unreachable app. After a 504 or a broken connection it is retried only if the method is idempotent. The results note the
+/// retries.
 ///
 /// ```no_run
-/// # use harness::author::{TestContext, Failed};
+/// # use harness::author::{TestContext, TestError};
 /// # use std::time::Duration;
-/// # async fn example(cx: TestContext) -> Result<(), Failed> {
+/// # async fn example(cx: TestContext) -> Result<(), TestError> {
 /// let made = cx.post("/api/rooms").header("authorization", "Bearer x").json(&["quiet"])?.await?.expect(201)?;
 /// let room: serde_json::Value = made.json()?;
 /// let page = cx.get("/slow").budget(Duration::from_secs(90)).await?;
@@ -60,35 +60,35 @@ impl RequestBuilder {
         Self { web, notes, request, budget: BUDGET, at: Location::caller() }
     }
 
-    /// Sends a header.
+    /// Adds a header.
     pub fn header(mut self, name: &str, value: impl Into<String>) -> Self {
         self.request.headers.push((name.to_owned(), value.into()));
         self
     }
 
-    /// Sends a body as it is.
+    /// Sets the body.
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.request.body = Some(body.into());
         self
     }
 
-    /// Sends a body as JSON.
+    /// Sets a JSON body.
     ///
     /// # Errors
-    /// When it cannot be written as JSON.
+    /// When it cannot be serialised.
     #[track_caller]
-    pub fn json(self, body: &(impl Serialize + ?Sized)) -> Result<Self, Failed> {
+    pub fn json(self, body: &(impl Serialize + ?Sized)) -> Result<Self, TestError> {
         let text = serde_json::to_vec(body)?;
         Ok(self.header("content-type", "application/json").body(text))
     }
 
-    /// Asks again for so long while the app cannot be reached.
+    /// Sets the budget for retries.
     pub fn budget(mut self, budget: Duration) -> Self {
         self.budget = budget;
         self
     }
 
-    async fn made(self) -> Result<Reply, Failed> {
+    async fn made(self) -> Result<Reply, TestError> {
         let began = Instant::now();
         let what = format!("{} {}", self.request.method, self.request.url);
         let again = |status: u16| matches!(status, 502 | 503) || status == 504 && repeatable(&self.request.method);
@@ -97,7 +97,7 @@ impl RequestBuilder {
         loop {
             let left = self.budget.saturating_sub(began.elapsed());
             let got = self.web.send(&self.request, ATTEMPT.min(left.max(PAUSE.1))).await;
-            let said = match got {
+            let failure = match got {
                 Ok(view) if !again(view.status) => {
                     if attempt > 1 {
                         self.notes.add(format!(
@@ -109,17 +109,17 @@ impl RequestBuilder {
                 }
                 Ok(view) => format!("it answers {}", view.status),
                 Err(error @ WebError::NoConnection { .. }) => error.to_string(),
-                // An ingress ends connections when it takes another app in.
+                // An ingress closes connections when it loads new routes.
                 Err(error @ WebError::Broken { .. }) if repeatable(&self.request.method) => error.to_string(),
                 Err(error) => return Err(located(format!("{what}: {error}"), self.at)),
             };
             if began.elapsed() + pause > self.budget {
                 return Err(located(
-                    format!("{what}: {said}, for {} and {attempt} attempts", format_duration(began.elapsed())),
+                    format!("{what}: {failure}, for {} and {attempt} attempts", format_duration(began.elapsed())),
                     self.at,
                 ));
             }
-            (attempt, before) = (attempt + 1, said);
+            (attempt, before) = (attempt + 1, failure);
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(PAUSE.1);
         }
@@ -127,7 +127,7 @@ impl RequestBuilder {
 }
 
 impl IntoFuture for RequestBuilder {
-    type Output = Result<Reply, Failed>;
+    type Output = Result<Reply, TestError>;
     type IntoFuture = LocalBoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
@@ -135,16 +135,16 @@ impl IntoFuture for RequestBuilder {
     }
 }
 
-/// Whether a request may be made again although the app may have answered it: doing it twice is doing it once.
+/// Whether a method is idempotent, so that a request may be repeated although the app may have processed it.
 fn repeatable(method: &str) -> bool {
     ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"].iter().any(|known| known.eq_ignore_ascii_case(method))
 }
 
-fn located(sentence: String, at: &Location<'_>) -> Failed {
-    Failed::at_place(sentence, at)
+fn located(sentence: String, at: &Location<'_>) -> TestError {
+    TestError::at_place(sentence, at)
 }
 
-/// What the app answered.
+/// The app's answer.
 pub struct Reply {
     what: String,
     view: HttpView,
@@ -164,7 +164,7 @@ impl Reply {
         self.view.status
     }
 
-    /// The attempt at which it was answered, from 1.
+    /// The attempt that was answered, from 1.
     pub fn attempt(&self) -> u32 {
         self.attempt
     }
@@ -184,45 +184,45 @@ impl Reply {
         self.view.headers.get(name).map(String::as_str)
     }
 
-    /// The same answer, if it has this status.
+    /// The answer itself if it has this status.
     ///
     /// # Errors
-    /// When it has another one; the sentence quotes the body.
-    pub fn expect(self, status: u16) -> Result<Self, Failed> {
+    /// When the status differs; the sentence quotes the body.
+    pub fn expect(self, status: u16) -> Result<Self, TestError> {
         match self.view.status == status {
             true => Ok(self),
             false => Err(self.failed(&format!("answered {}, not {status}", self.view.status))),
         }
     }
 
-    /// The body read as JSON.
+    /// The body parsed as JSON.
     ///
     /// # Errors
-    /// When it is none, or not of this shape; the sentence quotes it.
-    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Failed> {
+    /// When it does not parse; the sentence quotes it.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, TestError> {
         serde_json::from_str(&self.view.body)
             .map_err(|error| self.failed(&format!("did not answer the JSON that was wanted ({error})")))
     }
 
-    /// Holds when the body has these words in it.
+    /// Checks that the body contains these words.
     ///
     /// # Errors
     /// When it does not; the sentence quotes it.
-    pub fn contains(&self, words: &str) -> Result<(), Failed> {
+    pub fn contains(&self, words: &str) -> Result<(), TestError> {
         match self.view.body.contains(words) {
             true => Ok(()),
             false => Err(self.failed(&format!("answered without {words:?}"))),
         }
     }
 
-    fn failed(&self, how: &str) -> Failed {
+    fn failed(&self, how: &str) -> TestError {
         let body = self.view.body.trim();
         let quoted: String = body.chars().take(QUOTED).collect();
-        let told = match (body.is_empty(), quoted.len() < body.len()) {
+        let excerpt = match (body.is_empty(), quoted.len() < body.len()) {
             (true, _) => "an empty body".to_owned(),
             (false, false) => format!("{quoted:?}"),
             (false, true) => format!("{quoted:?} and more"),
         };
-        located(format!("{} {how}: {told}", self.what), self.at)
+        located(format!("{} {how}: {excerpt}", self.what), self.at)
     }
 }

@@ -1,64 +1,64 @@
-//! What a pack does besides tests: wiring before the first deploy, canaries, checks after a tier, when the app is ready.
+//! Hooks of a pack: configuration before the first deploy, canaries, checks after a tier, and readiness.
 
 use std::collections::BTreeMap;
 
-use super::{Checked, Failed, Function, TestContext, boxed};
+use super::{Checked, Function, TestContext, TestError, boxed};
 use crate::model::{
     names::{Domain, RunId},
     outcome::Tier,
     protocol::stays_inside,
 };
 
-/// The part of a pack that needs code and is no test: `pub fn lifecycle() -> Lifecycle` in `lifecycle.rs`.
+/// The hooks of a pack: `pub fn lifecycle() -> Lifecycle` in `lifecycle.rs`.
 ///
-/// The engine deploys, upgrades, backs up and restores; what stands here is asked before or after.
+/// The engine deploys, upgrades, backs up and restores. It calls the hooks before or after.
 ///
 /// ```
-/// use harness::author::{TestContext, Failed, Lifecycle, Wiring, ensure};
+/// use harness::author::{TestContext, TestError, Lifecycle, ConfigureContext, ensure};
 ///
 /// pub fn lifecycle() -> Lifecycle {
-///     Lifecycle::new().install(wire).canary("a post", plant, check, spoil).ready(answers)
+///     Lifecycle::new().configure(configure).canary("a post", seed, check, corrupt).ready(answers)
 /// }
 ///
-/// fn wire(app: &mut Wiring) -> Result<(), Failed> {
+/// fn configure(app: &mut ConfigureContext) -> Result<(), TestError> {
 ///     app.env("PUBLIC_URL", format!("https://{}/", app.domain()))
 /// }
 ///
-/// async fn plant(cx: TestContext) -> Result<(), Failed> {
+/// async fn seed(cx: TestContext) -> Result<(), TestError> {
 ///     let id = cx.post("/posts").body("tweet").await?.expect(201)?;
 ///     cx.remember("post", id.text().trim())
 /// }
 ///
-/// async fn check(cx: TestContext) -> Result<(), Failed> {
+/// async fn check(cx: TestContext) -> Result<(), TestError> {
 ///     let post = cx.get(&format!("/posts/{}", cx.recall("post")?)).await?.expect(200)?;
 ///     ensure(post.text() == "tweet", format!("the post is now {:?}", post.text()))
 /// }
 ///
-/// async fn spoil(cx: TestContext) -> Result<(), Failed> {
-///     cx.ask("DELETE", &format!("/posts/{}", cx.recall("post")?)).await?.expect(200)?;
+/// async fn corrupt(cx: TestContext) -> Result<(), TestError> {
+///     cx.request("DELETE", &format!("/posts/{}", cx.recall("post")?)).await?.expect(200)?;
 ///     Ok(())
 /// }
 ///
-/// async fn answers(cx: TestContext) -> Result<(), Failed> {
+/// async fn answers(cx: TestContext) -> Result<(), TestError> {
 ///     cx.get("/health").await?.expect(200).map(drop)
 /// }
 /// # lifecycle();
 /// ```
 #[derive(Default)]
 pub struct Lifecycle {
-    pub(super) install: Option<Hook>,
+    pub(super) configure: Option<Hook>,
     pub(super) ready: Option<Function>,
     pub(super) canaries: Vec<Canary>,
     pub(super) checks: Vec<Check>,
 }
 
-pub(super) type Hook = Box<dyn Fn(&mut Wiring) -> Checked + Send>;
+pub(super) type Hook = Box<dyn Fn(&mut ConfigureContext) -> Checked + Send>;
 
 pub(super) struct Canary {
     pub(super) name: &'static str,
-    pub(super) plant: Function,
+    pub(super) seed: Function,
     pub(super) check: Function,
-    pub(super) spoil: Function,
+    pub(super) corrupt: Function,
 }
 
 pub(super) struct Check {
@@ -68,19 +68,19 @@ pub(super) struct Check {
 }
 
 impl Lifecycle {
-    /// Nothing yet.
+    /// A lifecycle without hooks.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// What the app needs before its first deploy. The hook says what it wants; the engine does it. A second one replaces the
-    /// first.
-    pub fn install(mut self, hook: impl Fn(&mut Wiring) -> Checked + Send + 'static) -> Self {
-        self.install = Some(Box::new(hook));
+    /// Configures the app before its first deploy. The hook declares the configuration; the engine applies it. A second hook
+    /// replaces the first.
+    pub fn configure(mut self, hook: impl Fn(&mut ConfigureContext) -> Checked + Send + 'static) -> Self {
+        self.configure = Some(Box::new(hook));
         self
     }
 
-    /// When the app is ready, beyond answering: it is asked again and again until it holds or the budget is used up.
+    /// Decides when the app is ready, beyond answering HTTP. The engine polls it until it succeeds or exceeds the budget.
     pub fn ready<F, Fut>(mut self, probe: F) -> Self
     where
         F: Fn(TestContext) -> Fut + Send + 'static,
@@ -90,9 +90,9 @@ impl Lifecycle {
         self
     }
 
-    /// Data of the app's own that has to outlive an upgrade, a restart and a restore. `plant` puts it in and reads it back, `check`
-    /// holds as long as it is whole, and after `spoil` it does not hold any more.
-    pub fn canary<P, PF, C, CF, S, SF>(mut self, name: &'static str, plant: P, check: C, spoil: S) -> Self
+    /// Data of the app that must survive an upgrade, a restart and a restore. `seed` creates it and reads it back, `check`
+    /// succeeds while it is intact, and must fail after `corrupt`.
+    pub fn canary<P, PF, C, CF, S, SF>(mut self, name: &'static str, seed: P, check: C, corrupt: S) -> Self
     where
         P: Fn(TestContext) -> PF + Send + 'static,
         PF: Future<Output = Checked> + 'static,
@@ -101,11 +101,11 @@ impl Lifecycle {
         S: Fn(TestContext) -> SF + Send + 'static,
         SF: Future<Output = Checked> + 'static,
     {
-        self.canaries.push(Canary { name, plant: boxed(plant), check: boxed(check), spoil: boxed(spoil) });
+        self.canaries.push(Canary { name, seed: boxed(seed), check: boxed(check), corrupt: boxed(corrupt) });
         self
     }
 
-    /// A check that is made after a tier.
+    /// A check after a tier.
     pub fn check<F, Fut>(mut self, tier: Tier, name: &'static str, check: F) -> Self
     where
         F: Fn(TestContext) -> Fut + Send + 'static,
@@ -116,23 +116,23 @@ impl Lifecycle {
     }
 }
 
-/// What an app needs before its first deploy, as an install hook says it.
+/// The configuration of an app before its first deploy, as a configure hook declares it.
 ///
 /// ```
-/// use harness::author::{Failed, Wiring};
+/// use harness::author::{TestError, ConfigureContext};
 ///
-/// fn wire(app: &mut Wiring) -> Result<(), Failed> {
+/// fn configure(app: &mut ConfigureContext) -> Result<(), TestError> {
 ///     app.env("SMTP_FROM", format!("app@{}", app.domain()))?;
 ///     app.secret("rotation_key", "v1", "0123456789abcdef")?;
 ///     app.file("conf/extra.conf", "quiet = true\n")
 /// }
 ///
-/// let mut app = Wiring::of("shop-aebagbaf.taster.test".parse().unwrap(), "20261121-101502-aebagbaf".parse().unwrap());
-/// wire(&mut app).unwrap();
+/// let mut app = ConfigureContext::of("shop-aebagbaf.taster.test".parse().unwrap(), "20261121-101502-aebagbaf".parse().unwrap());
+/// configure(&mut app).unwrap();
 /// assert!(app.file("../escape", "").is_err());
 /// ```
 #[derive(Debug)]
-pub struct Wiring {
+pub struct ConfigureContext {
     domain: Domain,
     run: RunId,
     pub(super) env: Vec<(String, String)>,
@@ -140,8 +140,8 @@ pub struct Wiring {
     pub(super) files: BTreeMap<String, String>,
 }
 
-impl Wiring {
-    /// Nothing yet, for this app.
+impl ConfigureContext {
+    /// An empty configuration for this app.
     pub fn of(domain: Domain, run: RunId) -> Self {
         Self { domain, run, env: Vec::new(), secrets: Vec::new(), files: BTreeMap::new() }
     }
@@ -151,22 +151,22 @@ impl Wiring {
         &self.domain
     }
 
-    /// The run's id; no other run has it.
+    /// The run's unique id.
     pub fn run(&self) -> &RunId {
         &self.run
     }
 
-    /// Sets a variable of the app's `.env`, before its secrets are made.
+    /// Sets a variable of the app's `.env`, before its secrets are generated.
     ///
     /// # Errors
-    /// When it is no name of a variable, or its value is more than one line.
+    /// When the name is invalid, or the value has several lines.
     #[track_caller]
     pub fn env(&mut self, key: &str, value: impl Into<String>) -> Checked {
         let value = value.into();
         let named = key.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
             && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
         if !named || value.contains(['\n', '\r']) {
-            return Err(Failed::because(format!(
+            return Err(TestError::because(format!(
                 "{key:?} cannot be set: a variable has a name of letters, and a value of one line"
             )));
         }
@@ -174,11 +174,11 @@ impl Wiring {
         Ok(())
     }
 
-    /// Inserts a secret under the name and version that the compose files have for it. It must be one that abra does not make
-    /// itself (`generate=false` in `.env.sample`).
+    /// Inserts a secret under its name and version in the compose files. It must be one that abra does not generate
+    /// (`generate=false` in `.env.sample`).
     ///
     /// # Errors
-    /// When name or version are none.
+    /// When the name or the version is invalid.
     #[track_caller]
     pub fn secret(&mut self, name: &str, version: &str, value: impl Into<String>) -> Checked {
         let word = |text: &str| {
@@ -186,21 +186,20 @@ impl Wiring {
                 && text.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
         };
         if !word(name) || !word(version) {
-            return Err(Failed::because(format!("{name:?} in version {version:?} is no secret's name")));
+            return Err(TestError::because(format!("{name:?} in version {version:?} is no secret's name")));
         }
         self.secrets.push((name.to_owned(), version.to_owned(), value.into()));
         Ok(())
     }
 
-    /// Adds a file to the recipe's checkout, or replaces one. What is deployed is not the commit alone then, and the results say
-    /// so.
+    /// Adds a file to the recipe's checkout, or replaces one. The results report that the deployed files differ from the commit.
     ///
     /// # Errors
-    /// When the path leads out of the checkout.
+    /// When the path leaves the checkout.
     #[track_caller]
     pub fn file(&mut self, path: &str, text: impl Into<String>) -> Checked {
         if !stays_inside(path) {
-            return Err(Failed::because(format!("{path:?} is no path in the recipe's checkout")));
+            return Err(TestError::because(format!("{path:?} is no path in the recipe's checkout")));
         }
         self.files.insert(path.to_owned(), text.into());
         Ok(())

@@ -1,4 +1,4 @@
-//! A pack as it is linked into the binary: its texts and its functions.
+//! A linked pack: the texts and functions of a pack in the binary.
 
 use std::collections::BTreeMap;
 
@@ -9,52 +9,52 @@ use crate::model::{
     settings::BadSettings,
 };
 
-/// A pack as it is linked into the binary. `build.rs` of the crate `recipes` lists them.
+/// A pack in the binary. `build.rs` of the crate `recipes` lists them.
 #[derive(Debug, Clone, Copy)]
 pub struct Linked {
     /// The recipe.
     pub name: &'static str,
     /// The text of `recipe.toml`; empty without one.
     pub settings: &'static str,
-    /// The text of `compose.ci.yml`, when there is one.
+    /// The text of `compose.ci.yml`; absent without one.
     pub overlay: Option<&'static str>,
-    /// The files with tests, from the pack's folder on, and their suites.
+    /// The test files, relative to the pack's folder, with their suites.
     pub suites: &'static [SuiteFile],
-    /// The lifecycle, when there is one.
+    /// The lifecycle; absent without one.
     pub lifecycle: Option<fn() -> Lifecycle>,
-    /// The text of `PARITY.md`, when there is one.
+    /// The text of `PARITY.md`; absent without one.
     pub parity: Option<&'static str>,
-    /// What is out of date about it, a sentence each.
+    /// Warnings about outdated parts, one sentence each.
     pub warnings: &'static [&'static str],
 }
 
-/// A file with tests, from the pack's folder on, and its suite.
+/// A test file, relative to the pack's folder, with its suite.
 pub type SuiteFile = (&'static str, fn() -> Suite);
 
-/// Why a pack cannot be used.
+/// Error of a pack.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadPack {
-    /// Its settings cannot be read.
+    /// Its settings cannot be parsed.
     #[error("recipes/{recipe}/recipe.toml, {error}")]
     Settings {
         /// The recipe.
         recipe: String,
-        /// What is wrong with them.
+        /// The error.
         error: BadSettings,
     },
-    /// Two functions have one name.
+    /// Two functions share a name.
     #[error("recipes/{recipe}: {name:?} is the name of two functions, in {first} and in {second}")]
     Twice {
         /// The recipe.
         recipe: String,
         /// The name.
         name: String,
-        /// A file that has it.
+        /// The first file.
         first: String,
-        /// The other one, which may be the same.
+        /// The second file, which may be the same.
         second: String,
     },
-    /// A name is none: it is empty, or has what separates names in it.
+    /// An invalid name: it is empty or contains the separator of names.
     #[error("recipes/{recipe}/{file}: {name:?} is no name of a test: a sentence in one line without `::`")]
     Name {
         /// The recipe.
@@ -64,17 +64,17 @@ pub enum BadPack {
         /// The name.
         name: String,
     },
-    /// Something is said not to apply, and there is no such thing, or it cannot be said of it.
+    /// An entry of `not_applicable` names nothing, or something that always applies.
     #[error("recipes/{recipe}/recipe.toml, not_applicable: {name:?} {wrong}")]
     NotApplicable {
         /// The recipe.
         recipe: String,
-        /// What is said not to apply.
+        /// The entry.
         name: String,
-        /// What is wrong with that.
+        /// The error.
         wrong: &'static str,
     },
-    /// A file is there for tests and has none.
+    /// A test file without tests.
     #[error("recipes/{recipe}/{file} has an empty suite")]
     Empty {
         /// The recipe.
@@ -84,14 +84,14 @@ pub enum BadPack {
     },
 }
 
-/// The file with the lifecycle.
+/// The file of the lifecycle.
 const LIFECYCLE: &str = "lifecycle.rs";
 
 impl Linked {
-    /// What is known of it, checked.
+    /// The pack as data, validated.
     ///
     /// # Errors
-    /// When its settings cannot be read, or its names are not unique.
+    /// When its settings cannot be parsed, or its names are not unique.
     pub fn pack(&self) -> Result<Pack, BadPack> {
         let settings =
             Settings::parse(self.settings).map_err(|error| BadPack::Settings { recipe: self.name.to_owned(), error })?;
@@ -109,7 +109,7 @@ impl Linked {
             }
         }
         let lifecycle = self.lifecycle.map(|lifecycle| lifecycle()).unwrap_or_default();
-        let mut hooks = Hooks { install: lifecycle.install.is_some(), ready: lifecycle.ready.is_some(), ..Hooks::default() };
+        let mut hooks = Hooks { configure: lifecycle.configure.is_some(), ready: lifecycle.ready.is_some(), ..Hooks::default() };
         for canary in &lifecycle.canaries {
             let name = TestName::of_canary(canary.name, crate::model::pack::CanaryAct::Seed);
             names.take(canary.name, &name, LIFECYCLE)?;
@@ -120,10 +120,10 @@ impl Linked {
             names.take(check.name, &name, LIFECYCLE)?;
             hooks.checks.push((check.tier, name));
         }
-        for (name, said) in &settings.not_applicable {
+        for (name, entry) in &settings.not_applicable {
             let rung = Rung::ALL.iter().any(|rung| rung.name() == name);
             let test = names.files.keys().any(|test| test.as_str() == name);
-            let wrong = match said {
+            let wrong = match entry {
                 Inapplicable::Always(_) | Inapplicable::Condition { .. } if !rung && !test => {
                     "is neither a rung nor a test of the pack"
                 }
@@ -137,13 +137,13 @@ impl Linked {
     }
 }
 
-/// The part of a test's name that its file gives: the file's own name.
+/// The part of a test's name from its file: the file's stem.
 pub(super) fn stem(file: &str) -> &str {
     let name = file.rsplit('/').next().unwrap_or(file);
     name.strip_suffix(".rs").unwrap_or(name)
 }
 
-/// The names that are taken, each with its file.
+/// The used names, each with its file.
 struct Names<'a> {
     recipe: &'a str,
     files: BTreeMap<TestName, String>,
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_pack_names_the_file() {
+    fn pack_errors_name_the_file() {
         let with = |suites| Linked { suites, ..NOTHING }.pack().unwrap_err().to_string();
         let twice_over = "recipes/shop: \"a::it is well\" is the name of two functions, in";
         assert_eq!(with(&[("custom/a.rs", twice)]), format!("{twice_over} custom/a.rs and in custom/a.rs"));
@@ -200,7 +200,7 @@ mod tests {
         assert_eq!(with(&[("custom/a.rs", Suite::new)]), "recipes/shop/custom/a.rs has an empty suite");
         let settings = Linked { settings: "x = 1\n", ..NOTHING }.pack().unwrap_err().to_string();
         assert_eq!(settings, "recipes/shop/recipe.toml, line 1, column 1: unknown key `x`");
-        for (said, wrong) in [
+        for (entry, wrong) in [
             ("\"a::it is wel\" = \"no mail\"", "not_applicable: \"a::it is wel\" is neither a rung nor a test of the pack"),
             (
                 "upgrade = { when = \"no mail\" }",
@@ -208,19 +208,20 @@ mod tests {
             ),
             ("\"a::it is well\" = { wen = \"x\" }", "a reason, or { when = \"…\" } with the condition"),
         ] {
-            let text: &'static str = format!("[not_applicable]\n{said}\n").leak();
+            let text: &'static str = format!("[not_applicable]\n{entry}\n").leak();
             let error = Linked { settings: text, suites: &[("custom/a.rs", one)], ..NOTHING }.pack().unwrap_err().to_string();
             assert!(error.contains(wrong), "{error}");
         }
-        for said in ["\"a::it is well\" = \"no mail\"", "\"a::it is well\" = { when = \"no mail\" }", "upgrade = \"one release\""]
+        for entry in
+            ["\"a::it is well\" = \"no mail\"", "\"a::it is well\" = { when = \"no mail\" }", "upgrade = \"one release\""]
         {
-            let text: &'static str = format!("[not_applicable]\n{said}\n").leak();
+            let text: &'static str = format!("[not_applicable]\n{entry}\n").leak();
             Linked { settings: text, suites: &[("custom/a.rs", one)], ..NOTHING }.pack().unwrap();
         }
     }
 
     #[test]
-    fn one_sentence_in_two_files_is_two_names() {
+    fn same_test_name_in_two_files_is_valid() {
         let pack = Linked { suites: &[("custom/a.rs", one), ("custom/b.rs", one)], ..NOTHING }.pack().unwrap();
         let names: Vec<&str> = pack.tests.iter().map(|test| test.name.as_str()).collect();
         assert_eq!(names, ["a::it is well", "b::it is well"]);

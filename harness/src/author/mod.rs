@@ -1,18 +1,17 @@
-//! What the author of a pack writes against: tests in a [`Suite`], everything else in a [`Lifecycle`], both of plain async
-//! functions that are given a [`TestContext`].
+//! API for authors of packs: tests in a [`Suite`], hooks in a [`Lifecycle`], both of plain async functions that take a
+//! [`TestContext`].
 //!
-//! The functions of a pack run in a process of their own each, long after the harness has done its work: they look at an app
-//! that runs, and nothing that they do can deploy one.
+//! Each function of a pack runs in its own process, on an app that the engine has deployed. A function cannot deploy.
 //!
 //! ```
-//! use harness::author::{TestContext, Failed, Suite, ensure};
+//! use harness::author::{TestContext, TestError, Suite, ensure};
 //!
-//! /// What a file below `custom/` has to have.
+//! /// The entry point of a file below `custom/`.
 //! pub fn suite() -> Suite {
 //!     Suite::new().roundtrip("a post is read back", read_back)
 //! }
 //!
-//! async fn read_back(cx: TestContext) -> Result<(), Failed> {
+//! async fn read_back(cx: TestContext) -> Result<(), TestError> {
 //!     let id = cx.post("/posts").body("Hello").await?.expect(201)?.text().trim().to_owned();
 //!     let post = cx.get(&format!("/posts/{id}")).await?.expect(200)?;
 //!     ensure(post.text() == "Hello", format!("the post is now {:?}", post.text()))
@@ -21,37 +20,37 @@
 //! ```
 
 mod browser;
-mod cx;
 mod database;
-mod failed;
 mod http;
 mod lifecycle;
 mod linked;
 mod parity;
 mod program;
-mod shot;
+mod screenshot;
 mod soft;
 mod suite;
+mod test_context;
+mod test_error;
 
 pub use browser::Browser;
-pub use cx::{Printed, TestContext};
 pub use database::Db;
-pub use failed::{Failed, ensure};
 pub use http::{Reply, RequestBuilder};
-pub use lifecycle::{Lifecycle, Wiring};
+pub use lifecycle::{ConfigureContext, Lifecycle};
 pub use linked::{BadPack, Linked, SuiteFile};
 pub use parity::{Parity, parity};
 pub use program::main;
-pub use shot::shot;
+pub use screenshot::take_screenshot;
 pub use soft::Soft;
 pub use suite::Suite;
+pub use test_context::{ExecOutput, TestContext};
+pub use test_error::{TestError, ensure};
 
 use futures_util::future::LocalBoxFuture;
 
-/// What a function of a pack comes to.
-pub type Checked = Result<(), Failed>;
+/// The result of a pack's function.
+pub type Checked = Result<(), TestError>;
 
-/// A function of a pack, whatever it is called.
+/// A boxed function of a pack.
 pub(crate) type Function = Box<dyn Fn(TestContext) -> LocalBoxFuture<'static, Checked> + Send>;
 
 fn boxed<F, Fut>(function: F) -> Function

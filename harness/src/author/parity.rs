@@ -1,27 +1,26 @@
-//! `PARITY.md` of a pack: which tests there are beside those of the maintainers' older corpus, and what was left for later and why.
-//! Pure.
+//! Checker of a pack's `PARITY.md`: its tests beside those of the predecessor, and the deferred tests with reasons.
 
 use std::collections::BTreeSet;
 
 use crate::model::pack::Pack;
 
-/// What a `PARITY.md` comes to, held against its pack.
+/// A `PARITY.md` compared with its pack.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Parity {
-    /// The tests of the pack that it names.
+    /// The pack's tests that it names.
     pub named: usize,
-    /// What it puts off.
+    /// The deferred tests.
     pub deferred: usize,
-    /// What is wrong with it, a sentence each.
+    /// The errors, one sentence each.
     pub wrong: Vec<String>,
 }
 
-/// The sections that name tests, and the one that names what was put off.
+/// The sections with tests, and the section with deferred tests.
 const NAMING: [&str; 2] = ["parity", "coverage"];
 const DEFERRED: &str = "deferred";
-/// The fewest words that say why something cannot be done.
+/// The minimum number of words of a reason.
 const FEWEST_WORDS: usize = 5;
-/// Words of reasons that are none: that it takes work, an account or a log-in is what a test is for.
+/// Words of invalid reasons: effort, accounts and log-ins are what tests are for.
 const EXCUSES: [&str; 10] = [
     "todo",
     "tbd",
@@ -35,8 +34,8 @@ const EXCUSES: [&str; 10] = [
     "out of scope",
 ];
 
-/// Holds the text of a `PARITY.md` against its pack: sections `Parity` and `Coverage` are tables with the name of a test in backticks in
-/// each row, and each test of the pack is in one of them; `Deferred` is a table of what is put off and a technical reason.
+/// Compares a `PARITY.md` with its pack. Sections `Parity` and `Coverage` are tables with a test's name in backticks in each row,
+/// and every test of the pack occurs in one of them. Section `Deferred` is a table of deferred tests with technical reasons.
 pub fn parity(text: &str, pack: &Pack) -> Parity {
     let tests: BTreeSet<&str> = pack.tests.iter().map(|test| test.name.as_str()).collect();
     let (mut named, mut found) = (BTreeSet::new(), Parity::default());
@@ -80,7 +79,7 @@ fn quoted(cell: &str) -> impl Iterator<Item = &str> {
     cell.split('`').skip(1).step_by(2)
 }
 
-/// Why a row of what is put off does not count.
+/// The error of a row of deferred tests.
 fn unfounded(cells: &[&str]) -> Option<String> {
     let (what, reason) = (cells.first().copied().unwrap_or_default(), cells.get(1).copied().unwrap_or_default());
     let low = reason.to_lowercase();
@@ -109,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_held_against_its_pack_both_ways() {
+    fn parity_file_and_pack_must_name_the_same_tests() {
         let both = "# Parity of shop\n\n## Parity\n\n| before | now |\n|---|---|\n| `test_health` | `a::one` |\n\n## Coverage\n\n| test |\n|---|\n| `a::two` |\n";
         assert_eq!(parity(both, &pack()), Parity { named: 2, deferred: 0, wrong: Vec::new() });
         for (text, wrong) in [
@@ -125,19 +124,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_put_off_has_a_technical_reason() {
+    fn deferred_tests_need_a_technical_reason() {
         let with = |reason: &str| {
             parity(&format!("## Deferred\n\n| what | reason |\n|---|---|\n| a mail arrives | {reason} |\n"), &Pack::default())
         };
         assert_eq!(with("the sandbox has no host that takes mail"), Parity { named: 0, deferred: 1, wrong: Vec::new() });
-        for (reason, said) in [
+        for (reason, expected) in [
             ("", "is put off without a technical reason"),
             ("it is hard", "is put off without a technical reason"),
             ("we will do this one later on", "\"later\" is no technical reason"),
             ("it needs SSO and that is a lot", "\"needs sso\" is no technical reason"),
         ] {
             let wrong = with(reason).wrong;
-            assert!(wrong.len() == 1 && wrong[0].contains(said), "{reason}: {wrong:?}");
+            assert!(wrong.len() == 1 && wrong[0].contains(expected), "{reason}: {wrong:?}");
         }
     }
 }

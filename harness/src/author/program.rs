@@ -1,5 +1,5 @@
-//! The program of a pack: a test program as libtest has it, which answers to `--list --format terse` and `<name> --exact`, and
-//! leaves an answer file for the run that started it.
+//! A pack's test program: it accepts libtest's `--list --format terse` and `<name> --exact`, and writes an answer file for the
+//! run.
 
 use std::{
     ffi::OsString,
@@ -15,23 +15,23 @@ use futures_util::FutureExt;
 use libtest_mimic::{Arguments, Completion, Failed as Reported, Trial};
 
 use super::{
-    Failed, Function, Linked, TestContext, Wiring,
-    failed::Kind,
+    ConfigureContext, Function, Linked, TestContext, TestError,
     lifecycle::{Canary, Check, Hook, Lifecycle},
     linked::stem,
+    test_error::Kind,
 };
 use crate::model::{
     pack::{CanaryAct, Database, TestName},
-    protocol::{Answer, Context, Ended, HIDDEN, PROTOCOL, Wired, WiredSecret},
+    protocol::{Answer, AppConfiguration, Context, Ended, HIDDEN, InsertedSecret, PROTOCOL},
 };
 
-/// The exit code of a pack that cannot be used.
+/// The exit code for an invalid pack.
 const BAD_PACK: u8 = 2;
-/// The pause between two questions of a readiness probe.
+/// The pause between two polls of a readiness probe.
 const PROBE_PAUSE: Duration = Duration::from_millis(250);
 
-/// Runs the functions of a pack that `args`, as libtest has them, name. `context` is the file that a run writes; without one only
-/// `--list` makes sense, and every function fails.
+/// Runs the functions of a pack that libtest's `args` select. `context` is the context file of the run; without one only `--list`
+/// works, and every function fails.
 pub fn main(pack: &Linked, context: Option<&Path>, args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let databases = match pack.pack() {
         Ok(pack) => pack.settings.databases,
@@ -40,9 +40,9 @@ pub fn main(pack: &Linked, context: Option<&Path>, args: impl IntoIterator<Item 
             return ExitCode::from(BAD_PACK);
         }
     };
-    let words = std::iter::once(OsString::from(pack.name)).chain(args);
-    let mut arguments = Arguments::from_iter(words);
-    // Functions of one run share an app, and a process that runs one of them needs no second thread.
+    let args = std::iter::once(OsString::from(pack.name)).chain(args);
+    let mut arguments = Arguments::from_iter(args);
+    // Functions of one run share an app, so they run one after another.
     arguments.test_threads = Some(1);
     let context = context.map(Path::to_owned);
     let trials = functions(pack).into_iter().map(|(name, work)| {
@@ -52,23 +52,23 @@ pub fn main(pack: &Linked, context: Option<&Path>, args: impl IntoIterator<Item 
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }
 
-/// What a function of a pack is.
+/// The kind of a pack's function.
 pub(super) enum Work {
     Function(Function),
-    /// RunArgs again until it holds.
+    /// A probe that is polled until it succeeds.
     Probe(Function),
-    Install(Hook),
+    Configure(Hook),
 }
 
-/// All functions of a pack by their names, in the order in which a run would use them.
+/// All functions of a pack by name, in the order of a run.
 fn functions(pack: &Linked) -> Vec<(TestName, Work)> {
     let lifecycle = pack.lifecycle.map(|lifecycle| lifecycle()).unwrap_or_default();
-    let Lifecycle { install, ready, canaries, checks } = lifecycle;
+    let Lifecycle { configure, ready, canaries, checks } = lifecycle;
     let mut all = Vec::new();
-    all.extend(install.map(|hook| (TestName::reported(TestName::INSTALL), Work::Install(hook))));
+    all.extend(configure.map(|hook| (TestName::reported(TestName::CONFIGURE), Work::Configure(hook))));
     all.extend(ready.map(|probe| (TestName::reported(TestName::READY), Work::Probe(probe))));
-    for Canary { name, plant, check, spoil } in canaries {
-        let acts = CanaryAct::ALL.into_iter().zip([plant, check, spoil]);
+    for Canary { name, seed, check, corrupt } in canaries {
+        let acts = CanaryAct::ALL.into_iter().zip([seed, check, corrupt]);
         all.extend(acts.map(|(act, function)| (TestName::of_canary(name, act), Work::Function(function))));
     }
     all.extend(checks.into_iter().map(|Check { tier, name, run }| (TestName::of_check(tier, name), Work::Function(run))));
@@ -79,7 +79,7 @@ fn functions(pack: &Linked) -> Vec<(TestName, Work)> {
     all
 }
 
-/// Runs one function and leaves the answer. An error is one that keeps the answer from being left.
+/// Runs one function and writes the answer. The error is a failure to write it.
 pub(super) fn run(context: Option<&Path>, databases: Vec<Database>, work: Work) -> Result<Ended, String> {
     let file = context.ok_or("there is no context: TASTER_CONTEXT names the file that a run writes")?;
     let text = fs::read(file).map_err(|error| format!("the context {} cannot be read: {error}", file.display()))?;
@@ -89,18 +89,23 @@ pub(super) fn run(context: Option<&Path>, databases: Vec<Database>, work: Work) 
         return Err(format!("the context is of version {}, and this program knows version {PROTOCOL}", context.version));
     }
     let cx = TestContext::of(context.clone(), databases);
-    let mut wiring = None;
-    let ended = match catch_unwind(AssertUnwindSafe(|| perform(&cx, &context, work, &mut wiring))) {
+    let mut configuration = None;
+    let ended = match catch_unwind(AssertUnwindSafe(|| perform(&cx, &context, work, &mut configuration))) {
         Ok(ended) => ended?,
-        Err(panic) => Ended::Panicked { sentence: words(&*panic) },
+        Err(panic) => Ended::Panicked { sentence: panic_message(&*panic) },
     };
     let (notes, attachments) = (cx.taken_notes(), cx.taken_attachments());
-    let answer = Answer { version: PROTOCOL, ended: ended.clone(), notes, attachments, wiring };
+    let answer = Answer { version: PROTOCOL, ended: ended.clone(), notes, attachments, configuration };
     leave(&context, &answer).map_err(|error| format!("the answer cannot be left: {error}"))?;
     Ok(ended)
 }
 
-fn perform(cx: &TestContext, context: &Context, work: Work, wiring: &mut Option<Wired>) -> Result<Ended, String> {
+fn perform(
+    cx: &TestContext,
+    context: &Context,
+    work: Work,
+    configuration: &mut Option<AppConfiguration>,
+) -> Result<Ended, String> {
     let budget = Duration::from_millis(context.budget_ms);
     let function = async {
         match work {
@@ -108,25 +113,26 @@ fn perform(cx: &TestContext, context: &Context, work: Work, wiring: &mut Option<
             Work::Probe(probe) => {
                 Ok(cx.until(budget.saturating_sub(PROBE_PAUSE), "the app is ready", async || probe(cx.clone()).await).await)
             }
-            Work::Install(hook) => {
-                let mut app = Wiring::of(context.domain.clone(), context.run.clone());
+            Work::Configure(hook) => {
+                let mut app = ConfigureContext::of(context.domain.clone(), context.run.clone());
                 let done = hook(&mut app);
-                *wiring = Some(wired(context, app).map_err(|error| format!("the secrets cannot be kept: {error}"))?);
+                *configuration =
+                    Some(app_configuration(context, app).map_err(|error| format!("the secrets cannot be kept: {error}"))?);
                 Ok(done)
             }
         }
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
     runtime.block_on(async {
-        // A panic is caught here as well, while there is still a runtime in which evidence can be gathered.
+        // A panic is caught inside of the runtime, so that evidence can still be gathered.
         let done = tokio::time::timeout(budget, AssertUnwindSafe(function).catch_unwind()).await;
         let ended = match done {
             Err(_) => Ended::TimedOut { after_ms: context.budget_ms },
-            Ok(Err(panic)) => Ended::Panicked { sentence: words(&*panic) },
+            Ok(Err(panic)) => Ended::Panicked { sentence: panic_message(&*panic) },
             Ok(Ok(done)) => match cx.collected().with(done?) {
                 Ok(()) => Ended::Passed,
                 Err(failed) => match failed.kind() {
-                    Kind::Assertion => told(&failed),
+                    Kind::Assertion => ended(&failed),
                     Kind::NotApplicable => Ended::NotApplicable { reason: failed.sentence().to_owned() },
                     Kind::Unwritten => Ended::Unwritten,
                     Kind::ToolAbsent => Ended::ToolAbsent { what: failed.sentence().to_owned() },
@@ -138,25 +144,25 @@ fn perform(cx: &TestContext, context: &Context, work: Work, wiring: &mut Option<
     })
 }
 
-fn told(failed: &Failed) -> Ended {
+fn ended(failed: &TestError) -> Ended {
     let at = Some(failed.at().to_owned()).filter(|at| !at.is_empty());
     Ended::Failed { sentence: failed.sentence().to_owned(), at }
 }
 
-/// The wiring as data; the values of its secrets go into files of their own.
-fn wired(context: &Context, app: Wiring) -> std::io::Result<Wired> {
+/// The app configuration as data. The values of its secrets go into files of their own.
+fn app_configuration(context: &Context, app: ConfigureContext) -> std::io::Result<AppConfiguration> {
     let mut secrets = Vec::new();
     for (number, (name, version, value)) in app.secrets.into_iter().enumerate() {
-        // A temporary file is for its owner alone.
+        // A temporary file is readable for its owner only.
         let mut file = tempfile::Builder::new().prefix(&format!("{HIDDEN}{number}-")).tempfile_in(&context.room)?;
         file.write_all(value.as_bytes())?;
         let (_, file) = file.keep().map_err(|error| error.error)?;
-        secrets.push(WiredSecret { name, version, file });
+        secrets.push(InsertedSecret { name, version, file });
     }
-    Ok(Wired { env: app.env, secrets, files: app.files })
+    Ok(AppConfiguration { env: app.env, secrets, files: app.files })
 }
 
-/// Leaves the answer whole or not at all.
+/// Writes the answer atomically.
 fn leave(context: &Context, answer: &Answer) -> std::io::Result<()> {
     let folder = context.answer.parent().unwrap_or(Path::new("."));
     let mut draft = tempfile::NamedTempFile::new_in(folder)?;
@@ -165,7 +171,7 @@ fn leave(context: &Context, answer: &Answer) -> std::io::Result<()> {
     Ok(())
 }
 
-/// What libtest's own report says of it; a run goes by the answer.
+/// The result for libtest's own report. A run reads the answer file instead.
 fn reported(ended: Result<Ended, String>) -> Result<Completion, Reported> {
     match ended? {
         Ended::Passed => Ok(Completion::Completed),
@@ -178,8 +184,8 @@ fn reported(ended: Result<Ended, String>) -> Result<Completion, Reported> {
     }
 }
 
-/// The words of a panic.
-fn words(panic: &(dyn std::any::Any + Send)) -> String {
+/// The message of a panic.
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "without words".to_owned())
 }

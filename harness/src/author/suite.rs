@@ -3,10 +3,10 @@
 use super::{Checked, Function, TestContext, boxed};
 use crate::model::pack::TestKind;
 
-/// The tests of one file below `custom/`, each a plain async function with a name that is a sentence.
+/// The tests of one file below `custom/`, each a plain async function with a sentence as its name.
 ///
 /// ```
-/// use harness::author::{TestContext, Failed, Suite};
+/// use harness::author::{TestContext, TestError, Suite};
 ///
 /// pub fn suite() -> Suite {
 ///     Suite::new()
@@ -14,12 +14,12 @@ use crate::model::pack::TestKind;
 ///         .distinctive("the page counts posts", counts)
 /// }
 ///
-/// async fn healthy(cx: TestContext) -> Result<(), Failed> {
+/// async fn healthy(cx: TestContext) -> Result<(), TestError> {
 ///     cx.get("/health").await?.expect(200)?;
 ///     Ok(())
 /// }
 ///
-/// async fn counts(cx: TestContext) -> Result<(), Failed> {
+/// async fn counts(cx: TestContext) -> Result<(), TestError> {
 ///     let page = cx.get("/").await?.expect(200)?;
 ///     page.contains("Posts:")
 /// }
@@ -42,7 +42,7 @@ impl Suite {
         Self::default()
     }
 
-    /// The app says of itself that it is well.
+    /// A test that the app reports itself healthy.
     pub fn health<F, Fut>(self, name: &'static str, test: F) -> Self
     where
         F: Fn(TestContext) -> Fut + Send + 'static,
@@ -51,7 +51,7 @@ impl Suite {
         self.test(TestKind::Health, name, test)
     }
 
-    /// Something is created and read back.
+    /// A test that creates data and reads it back.
     pub fn roundtrip<F, Fut>(self, name: &'static str, test: F) -> Self
     where
         F: Fn(TestContext) -> Fut + Send + 'static,
@@ -60,7 +60,7 @@ impl Suite {
         self.test(TestKind::Roundtrip, name, test)
     }
 
-    /// What this app is there for works.
+    /// A test of the app's distinctive feature.
     pub fn distinctive<F, Fut>(self, name: &'static str, test: F) -> Self
     where
         F: Fn(TestContext) -> Fut + Send + 'static,
@@ -79,7 +79,7 @@ impl Suite {
         self
     }
 
-    /// The names of the tests, in their order.
+    /// The names of the tests, in order.
     pub fn names(&self) -> impl Iterator<Item = &'static str> + '_ {
         self.tests.iter().map(|test| test.name)
     }

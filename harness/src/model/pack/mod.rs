@@ -82,7 +82,7 @@ impl Origin {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Hooks {
     /// Whether it configures the app before the first deploy.
-    pub install: bool,
+    #[serde(alias = "install")]    pub configure: bool,
     /// Whether it decides when the app is ready.
     pub ready: bool,
     /// Its canaries by their names.
@@ -125,7 +125,7 @@ pub struct TestName(String);
 
 impl TestName {
     /// The configure hook.
-    pub const INSTALL: &str = "lifecycle::install";
+    pub const CONFIGURE: &str = "lifecycle::configure";
     /// The ready hook.
     pub const READY: &str = "lifecycle::ready";
 
@@ -203,8 +203,8 @@ impl Pack {
     }
 
     /// Whether it needs the step configure between `app new` and the first deploy.
-    pub fn wires(&self) -> bool {
-        self.hooks.install || self.overlay.is_some()
+    pub fn configures(&self) -> bool {
+        self.hooks.configure || self.overlay.is_some()
     }
 
     /// The functions that run in a tier: the custom tests in the custom tier, and the checks after it.

@@ -1,15 +1,15 @@
-//! Why a function of a pack does not hold.
+//! The error of a pack's function.
 
 use std::{error::Error, panic::Location};
 
-/// Why a function of a pack does not hold, or why it does not apply.
+/// The failure of a pack's function, or the reason why it does not apply.
 ///
-/// Every error becomes one by `?`, and so does a sentence; the line with the `?` is what a report points at.
+/// `?` converts every error and every sentence. Reports point at the line with the `?`.
 ///
 /// ```
-/// use harness::author::Failed;
+/// use harness::author::TestError;
 ///
-/// fn parsed(text: &str) -> Result<u16, Failed> {
+/// fn parsed(text: &str) -> Result<u16, TestError> {
 ///     if text.is_empty() {
 ///         return Err("the app gave no number".into());
 ///     }
@@ -21,27 +21,27 @@ use std::{error::Error, panic::Location};
 /// assert!(parsed("x").unwrap_err().at().contains(".rs:"));
 /// ```
 ///
-/// A condition that has to hold is one line with [`ensure`].
-pub struct Failed {
+/// [`ensure`] checks a condition in one line.
+pub struct TestError {
     sentence: String,
     at: String,
     kind: Kind,
 }
 
-/// What it means that a function does not hold.
+/// The kind of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// An assertion does not.
+    /// An assertion failed.
     Assertion,
-    /// It does not apply to this app.
+    /// The function does not apply to this app.
     NotApplicable,
-    /// Something that it takes is not on this machine.
+    /// A required tool is missing.
     ToolAbsent,
-    /// Nobody has written it yet.
+    /// The function is not written yet.
     Unwritten,
 }
 
-impl Failed {
+impl TestError {
     #[track_caller]
     pub(super) fn because(sentence: impl Into<String>) -> Self {
         Self { sentence: sentence.into(), at: here(), kind: Kind::Assertion }
@@ -53,34 +53,34 @@ impl Failed {
     }
 
     pub(super) fn at_place(sentence: impl Into<String>, place: &Location<'_>) -> Self {
-        Self { sentence: sentence.into(), at: told(place), kind: Kind::Assertion }
+        Self { sentence: sentence.into(), at: format_location(place), kind: Kind::Assertion }
     }
 
     pub(super) fn tool_absent(what: impl Into<String>, place: &Location<'_>) -> Self {
-        Self { sentence: what.into(), at: told(place), kind: Kind::ToolAbsent }
+        Self { sentence: what.into(), at: format_location(place), kind: Kind::ToolAbsent }
     }
 
-    /// Several failures in one sentence, which names the places of all.
+    /// Joins several failures into one sentence with all places.
     pub(super) fn of_several(sentence: String) -> Self {
         Self { sentence, at: String::new(), kind: Kind::Assertion }
     }
 
-    /// What does not hold, or why it does not apply.
+    /// The sentence.
     pub fn sentence(&self) -> &str {
         &self.sentence
     }
 
-    /// The file and the line; empty when the sentence names several.
+    /// The file and the line; empty when the sentence has several places.
     pub fn at(&self) -> &str {
         &self.at
     }
 
-    /// Whether the function applies to this app; else this is no failure.
+    /// Whether the function applies to this app. If not, this is no failure.
     pub fn applies(&self) -> bool {
         self.kind != Kind::NotApplicable
     }
 
-    /// The function is only a place for a test that nobody has written yet; it proves nothing either way.
+    /// The result of a placeholder for a test that is not written yet. It proves nothing.
     #[track_caller]
     pub fn unwritten() -> Self {
         Self { sentence: "it is not written yet".to_owned(), at: here(), kind: Kind::Unwritten }
@@ -93,24 +93,25 @@ impl Failed {
 
 #[track_caller]
 fn here() -> String {
-    told(Location::caller())
+    format_location(Location::caller())
 }
 
-/// The file of a pack from `recipes/` on: `build.rs` names it in full, and where it was compiled is nobody's business.
-fn told(place: &Location<'_>) -> String {
+/// The path of a pack's file from `recipes/` on. `build.rs` includes files by absolute paths, which would reveal the build
+/// machine.
+fn format_location(place: &Location<'_>) -> String {
     let file = place.file();
     let from = file.rfind("/recipes/").map_or(0, |at| at + 1);
     format!("{}:{}", &file[from..], place.line())
 }
 
-impl std::fmt::Debug for Failed {
+impl std::fmt::Debug for TestError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} ({})", self.sentence, self.at)
     }
 }
 
-// That `Failed` is no `Error` itself is what lets everything that is one become a `Failed`.
-impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for Failed {
+// `TestError` does not implement `Error`, so that a blanket conversion from all errors is possible.
+impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for TestError {
     #[track_caller]
     fn from(error: E) -> Self {
         let error = error.into();
@@ -127,7 +128,7 @@ impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for Failed {
     }
 }
 
-/// Fails with `sentence` unless `holds`.
+/// Returns `sentence` as an error unless `holds`.
 ///
 /// ```
 /// use harness::author::ensure;
@@ -139,6 +140,6 @@ impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for Failed {
 /// # Errors
 /// The sentence.
 #[track_caller]
-pub fn ensure(holds: bool, sentence: impl Into<String>) -> Result<(), Failed> {
-    if holds { Ok(()) } else { Err(Failed::because(sentence)) }
+pub fn ensure(holds: bool, sentence: impl Into<String>) -> Result<(), TestError> {
+    if holds { Ok(()) } else { Err(TestError::because(sentence)) }
 }

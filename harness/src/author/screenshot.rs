@@ -1,4 +1,4 @@
-//! The picture of the app that each run takes: a function like those of a pack, which taster brings itself.
+//! The app's screenshot of each run: a built-in function that runs like those of a pack.
 
 use std::{
     panic::Location,
@@ -10,7 +10,7 @@ use std::{
 use tokio::time::sleep;
 
 use super::{
-    Checked, Failed, TestContext, boxed,
+    Checked, TestContext, TestError, boxed,
     program::{Work, run, say},
 };
 use crate::{
@@ -21,19 +21,19 @@ use crate::{
     pure::run::blank_screenshot::{Picture, fitting},
 };
 
-/// How long the app may be out of reach: it answered before.
+/// The budget for reaching the app, which has answered before.
 const REACH: Duration = Duration::from_secs(5);
-/// How long a page may move before it is pictured as it is.
+/// The maximum time to wait for a page without motion.
 const SETTLE: Duration = Duration::from_secs(2);
-/// How long a page may show nothing.
+/// The maximum time to wait for a page that is not blank.
 const PATIENCE: Duration = Duration::from_secs(8);
-/// The pause between two pictures.
+/// The pause between two screenshots.
 const PAUSE: Duration = Duration::from_millis(100);
-/// The most that the picture has, in bytes, so that a page with it inside stays below a megabyte.
+/// The maximum size of the screenshot in bytes, so that the report page stays below a megabyte.
 const MOST: usize = 600 << 10;
 
-/// Takes a picture of the app that `context` names, and leaves it with the answer.
-pub fn shot(context: Option<&Path>) -> ExitCode {
+/// Takes a screenshot of the app that `context` names, and adds it to the answer.
+pub fn take_screenshot(context: Option<&Path>) -> ExitCode {
     match run(context, Vec::new(), Work::Function(boxed(take))) {
         Ok(Ended::Passed) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
@@ -64,10 +64,10 @@ async fn take(cx: TestContext) -> Checked {
     };
     cx.evidence().attach(&cx.context().room, SCREENSHOT, &fitting(file, MOST)?)?;
     if !seen {
-        return Err(Failed::from(format!("the first page shows nothing, for {}", format_duration(began.elapsed()))));
+        return Err(TestError::from(format!("the first page shows nothing, for {}", format_duration(began.elapsed()))));
     }
     match status {
-        500.. => Err(Failed::from(format!("the first page answers {status}"))),
+        500.. => Err(TestError::from(format!("the first page answers {status}"))),
         _ => Ok(()),
     }
 }

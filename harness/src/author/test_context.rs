@@ -1,4 +1,4 @@
-//! What a function of a pack is given.
+//! The context of a pack's function: the app over HTTPS and within its services.
 
 use std::{
     collections::BTreeMap,
@@ -12,10 +12,10 @@ use std::{
 };
 
 use super::{
-    Db, Failed, RequestBuilder, Soft,
+    Db, RequestBuilder, Soft, TestError,
     browser::{Browser, Evidence},
-    failed::Kind,
     soft::Collected,
+    test_error::Kind,
 };
 use crate::{
     adapters::{swarm::DockerSwarm, web::HttpsWeb},
@@ -29,22 +29,22 @@ use crate::{
     pure::host::converge::{ServiceView, TaskState},
 };
 
-/// The pause between two looks of [`TestContext::until`], at first and at most; it doubles.
+/// The first and the longest pause between two polls of [`TestContext::until`]; it doubles.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
-/// How many last lines of a log are read.
+/// The number of log lines that are read.
 const LOG_LINES: u32 = 500;
 
-/// The app as a function of a pack sees it: over HTTPS through the ingress, and within its services. Clones are the same app.
+/// The app under test: over HTTPS through the ingress, and within its services. Clones share the app and the cookies.
 ///
-/// Cookies that the app sets are kept for the function's later requests, as a browser keeps them; the next function begins without any.
+/// Cookies persist for the function's later requests, as in a browser. Each function starts without cookies.
 ///
-/// It can ask and run commands in the app, but it knows no path of the machine and has no way to deploy.
+/// It can send requests and run commands in the app. It has no path of the machine and cannot deploy.
 ///
 /// ```no_run
 /// use std::time::Duration;
-/// use harness::author::{TestContext, Failed, ensure};
+/// use harness::author::{TestContext, TestError, ensure};
 ///
-/// async fn a_job_is_done(cx: TestContext) -> Result<(), Failed> {
+/// async fn a_job_is_done(cx: TestContext) -> Result<(), TestError> {
 ///     cx.post("/jobs").json(&["count"])?.await?.expect(202)?;
 ///     cx.until(Duration::from_secs(20), "the job is done", async || {
 ///         cx.get("/jobs/1").await?.expect(200)?.contains("done")
@@ -70,7 +70,7 @@ struct Inner {
     evidence: Evidence,
 }
 
-/// The sentences for the reader of the results.
+/// The notes of a function.
 #[derive(Clone, Default)]
 pub(super) struct Notes(Arc<Mutex<Vec<String>>>);
 
@@ -80,12 +80,12 @@ impl Notes {
     }
 }
 
-/// What a command in a service came to.
+/// The result of a command in a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Printed {
+pub struct ExecOutput {
     /// Its exit code.
     pub exit: i64,
-    /// What it printed on both outputs, in the order of writing.
+    /// The combined output, in the order of writing.
     pub text: String,
 }
 
@@ -101,58 +101,58 @@ impl TestContext {
         &self.inner.context.domain
     }
 
-    /// The address of a page of the app; `path` begins with `/`.
+    /// The URL of a page of the app; `path` begins with `/`.
     pub fn url(&self, path: &str) -> String {
         format!("https://{}{path}", self.domain())
     }
 
-    /// Asks for a page of the app, or for a whole address.
+    /// A GET request for a page of the app or an absolute URL.
     #[track_caller]
     pub fn get(&self, path: &str) -> RequestBuilder {
-        self.ask("GET", path)
+        self.request("GET", path)
     }
 
-    /// Sends something to a page of the app.
+    /// A POST request to a page of the app.
     #[track_caller]
     pub fn post(&self, path: &str) -> RequestBuilder {
-        self.ask("POST", path)
+        self.request("POST", path)
     }
 
     /// A request with another method.
     #[track_caller]
-    pub fn ask(&self, method: &str, path: &str) -> RequestBuilder {
+    pub fn request(&self, method: &str, path: &str) -> RequestBuilder {
         let url = if path.starts_with('/') { self.url(path) } else { path.to_owned() };
         RequestBuilder::new(self.inner.web.clone(), self.inner.notes.clone(), method, url)
     }
 
-    /// Starts a browser of the function's own, with an empty profile, which ends with the function. It reaches names of the host's zone
-    /// and nothing else. When the function does not hold, a picture of its window and its console are left as evidence.
+    /// Starts a browser with an empty profile, which ends with the function. It reaches only names of the host's zone. When the
+    /// function fails, a screenshot and the console become evidence.
     ///
     /// # Errors
-    /// When it does not start. One that is not on this machine makes the test *not verified*: pass the error on with `?`.
+    /// When it does not start. A missing browser makes the test *not verified*: return the error with `?`.
     #[track_caller]
-    pub fn browser(&self) -> impl Future<Output = Result<Browser, Failed>> {
+    pub fn browser(&self) -> impl Future<Output = Result<Browser, TestError>> {
         Browser::open(self.clone(), Location::caller())
     }
 
     /// Runs a command in the running container of a service, without a shell.
     ///
     /// # Errors
-    /// When the service does not run, or not on the machine of the host's engine, or the command cannot be started. An exit code
-    /// other than 0 is no error: see [`Printed`].
-    pub async fn exec(&self, service: &str, argv: &[&str]) -> Result<Printed, Failed> {
+    /// When the service does not run on the machine of the host's engine, or the command does not start. A non-zero exit code is
+    /// no error: see [`ExecOutput`].
+    pub async fn exec(&self, service: &str, argv: &[&str]) -> Result<ExecOutput, TestError> {
         let swarm = self.swarm()?;
         let view = self.service(&swarm, service).await?;
-        let container = running(&view).ok_or_else(|| Failed::because(format!("service {service} does not run")))?;
+        let container = running(&view).ok_or_else(|| TestError::because(format!("service {service} does not run")))?;
         let (exit, text) = swarm.exec(container, argv).await?;
-        Ok(Printed { exit, text })
+        Ok(ExecOutput { exit, text })
     }
 
-    /// The last lines that the tasks of a service wrote.
+    /// The last log lines of a service's tasks.
     ///
     /// # Errors
-    /// When there is no such service, or its log cannot be read.
-    pub async fn logs(&self, service: &str) -> Result<String, Failed> {
+    /// When the service does not exist, or its log cannot be read.
+    pub async fn logs(&self, service: &str) -> Result<String, TestError> {
         let swarm = self.swarm()?;
         let mut text = String::new();
         for task in self.service(&swarm, service).await?.tasks {
@@ -162,14 +162,14 @@ impl TestContext {
         Ok(text)
     }
 
-    /// Waits until `probe` holds, and gives what it gives. `what` is a sentence on what is waited for.
+    /// Polls `probe` until it succeeds and returns its value. `what` is a sentence that describes the condition.
     ///
     /// # Errors
-    /// When it has not come about within `budget`: that sentence, with what the last probe said.
+    /// When it does not succeed within `budget`: that sentence with the last probe's error.
     #[track_caller]
-    pub fn until<T, F>(&self, budget: Duration, what: &str, mut probe: F) -> impl Future<Output = Result<T, Failed>>
+    pub fn until<T, F>(&self, budget: Duration, what: &str, mut probe: F) -> impl Future<Output = Result<T, TestError>>
     where
-        F: AsyncFnMut() -> Result<T, Failed>,
+        F: AsyncFnMut() -> Result<T, TestError>,
     {
         let at = Location::caller();
         let what = what.to_owned();
@@ -185,7 +185,7 @@ impl TestContext {
                 if began.elapsed() + pause > budget {
                     let sentence =
                         format!("not within {}: {what}; the last look said: {}", format_duration(budget), last.sentence());
-                    return Err(Failed::at_place(sentence, at));
+                    return Err(TestError::at_place(sentence, at));
                 }
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(PAUSE.1);
@@ -193,39 +193,39 @@ impl TestContext {
         }
     }
 
-    /// Tells the reader of the results something that is no failure.
+    /// Adds a note to the results.
     pub fn note(&self, sentence: impl Into<String>) {
         self.inner.notes.add(sentence.into());
     }
 
-    /// Checks that are collected: they do not end the function, and it fails in the end with all that do not hold.
+    /// Soft checks: they do not end the function, which fails at its end with all failed checks.
     pub fn soft(&self) -> Soft {
         Soft::of(self.clone())
     }
 
-    /// A database of the app, by the service that `recipe.toml` names for it under `[[databases]]`.
+    /// A database of the app, by its service under `[[databases]]` in `recipe.toml`.
     ///
     /// # Errors
-    /// When it names none there.
+    /// When `recipe.toml` does not declare it.
     #[track_caller]
-    pub fn database(&self, service: &str) -> Result<Db, Failed> {
+    pub fn database(&self, service: &str) -> Result<Db, TestError> {
         let databases = &self.inner.databases;
         match databases.iter().find(|database| database.service == service) {
             Some(database) => Ok(Db::of(self.clone(), database.clone())),
             None => {
                 let known: Vec<&str> = databases.iter().map(|database| database.service.as_str()).collect();
                 let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-                Err(Failed::because(format!("recipe.toml names no database of service {service:?}; it names {known}")))
+                Err(TestError::because(format!("recipe.toml names no database of service {service:?}; it names {known}")))
             }
         }
     }
 
-    /// The value of a secret as the app has it, from `/run/secrets/<name>` of the first service that has it. From then on it is hidden
-    /// in whatever the run says.
+    /// The value of an app's secret, from `/run/secrets/<name>` of the first service that has it. From then on every output of
+    /// the run hides it.
     ///
     /// ```no_run
-    /// # use harness::author::{TestContext, Failed};
-    /// # async fn example(cx: TestContext) -> Result<(), Failed> {
+    /// # use harness::author::{TestContext, TestError};
+    /// # async fn example(cx: TestContext) -> Result<(), TestError> {
     /// let token = cx.secret("admin_token").await?;
     /// cx.get("/admin").header("authorization", format!("Bearer {token}")).await?.expect(200)?;
     /// # Ok(())
@@ -233,10 +233,10 @@ impl TestContext {
     /// ```
     ///
     /// # Errors
-    /// When no running service has it, or its image has no `cat`.
-    pub async fn secret(&self, name: &str) -> Result<String, Failed> {
+    /// When no running service has it, or the image lacks `cat`.
+    pub async fn secret(&self, name: &str) -> Result<String, TestError> {
         if name.is_empty() || name.contains(['/', '\0']) {
-            return Err(Failed::because(format!("{name:?} is no name of a secret")));
+            return Err(TestError::because(format!("{name:?} is no name of a secret")));
         }
         let swarm = self.swarm()?;
         let file = format!("/run/secrets/{name}");
@@ -246,17 +246,18 @@ impl TestContext {
             let Some(container) = running(&view) else { continue };
             match swarm.exec(container, &["cat", &file]).await {
                 Ok((0, value)) => {
-                    self.hide(&value).map_err(|error| Failed::because(format!("the secret {name} cannot be hidden: {error}")))?;
+                    self.hide(&value)
+                        .map_err(|error| TestError::because(format!("the secret {name} cannot be hidden: {error}")))?;
                     return Ok(value);
                 }
                 Ok((exit, text)) => last = format!("in {short} `cat` ended with exit code {exit}: {}", text.trim()),
                 Err(error) => last = format!("in {short} {error}"),
             }
         }
-        Err(Failed::because(format!("no running service gives the secret {name}: {last}")))
+        Err(TestError::because(format!("no running service gives the secret {name}: {last}")))
     }
 
-    /// Has a value hidden: the run takes it from a file that goes with the run, also when this process says nothing more.
+    /// Hides a value. The run reads it from a file in the work folder, so that a crash of this process does not reveal it.
     fn hide(&self, value: &str) -> std::io::Result<()> {
         let mut file = tempfile::Builder::new().prefix(HIDDEN).tempfile_in(&self.inner.context.room)?;
         file.write_all(value.as_bytes())?;
@@ -264,11 +265,12 @@ impl TestContext {
         Ok(())
     }
 
-    /// Keeps a file with the results, in `evidence/`; in texts secrets are hidden. `name` is letters, digits, `.`, `_` and `-`.
+    /// Adds a file to the results, in `evidence/`; secrets in texts are hidden. `name` consists of letters, digits, `.`, `_` and
+    /// `-`.
     ///
     /// ```no_run
-    /// # use harness::author::{TestContext, Failed};
-    /// # async fn example(cx: TestContext) -> Result<(), Failed> {
+    /// # use harness::author::{TestContext, TestError};
+    /// # async fn example(cx: TestContext) -> Result<(), TestError> {
     /// let feed = cx.get("/feed.xml").await?.expect(200)?;
     /// cx.attach("feed.xml", feed.text())?;
     /// # Ok(())
@@ -276,46 +278,46 @@ impl TestContext {
     /// ```
     ///
     /// # Errors
-    /// When the name is none, or was given before, or the file cannot be written.
+    /// When the name is invalid or already used, or the file cannot be written.
     #[track_caller]
-    pub fn attach(&self, name: &str, bytes: impl AsRef<[u8]>) -> Result<(), Failed> {
+    pub fn attach(&self, name: &str, bytes: impl AsRef<[u8]>) -> Result<(), TestError> {
         if !is_attachable(name) {
-            return Err(Failed::because(format!("{name:?} is no name for a file that is kept")));
+            return Err(TestError::because(format!("{name:?} is no name for a file that is kept")));
         }
         let kept = self.inner.evidence.attach(&self.inner.context.room, name, bytes.as_ref());
-        kept.map_err(|error| Failed::because(format!("{name} cannot be kept: {error}")))
+        kept.map_err(|error| TestError::because(format!("{name} cannot be kept: {error}")))
     }
 
-    /// Says that the function does not apply to this app, and why: `return Err(cx.not_applicable("it sends no mail"))`. That counts
-    /// only under a condition that `recipe.toml` declares for the test, else nothing is verified:
+    /// The result of a function that does not apply to this app: `return Err(cx.not_applicable("it sends no mail"))`. It counts
+    /// only under a condition that `recipe.toml` declares for the test; otherwise the test is not verified:
     ///
     /// ```toml
     /// [not_applicable]
     /// "mail::a message arrives" = { when = "the app is set up without mail" }
     /// ```
     #[track_caller]
-    pub fn not_applicable(&self, reason: impl Into<String>) -> Failed {
-        Failed::not_applicable(reason)
+    pub fn not_applicable(&self, reason: impl Into<String>) -> TestError {
+        TestError::not_applicable(reason)
     }
 
-    /// Leaves something to the functions of the pack that run later in the same run.
+    /// Saves a value for later functions of the pack in the same run.
     ///
     /// # Errors
-    /// When it cannot be kept.
-    pub fn remember(&self, key: &str, value: &str) -> Result<(), Failed> {
+    /// When it cannot be saved.
+    pub fn remember(&self, key: &str, value: &str) -> Result<(), TestError> {
         let mut memory = self.memory()?;
         memory.insert(key.to_owned(), value.to_owned());
         let text = serde_json::to_vec(&memory)?;
-        fs::write(self.memory_file(), text).map_err(|error| Failed::because(format!("nothing can be remembered: {error}")))
+        fs::write(self.memory_file(), text).map_err(|error| TestError::because(format!("nothing can be remembered: {error}")))
     }
 
-    /// What an earlier function of the pack left.
+    /// The value that an earlier function of the pack saved.
     ///
     /// # Errors
-    /// When there is nothing under this key.
-    pub fn recall(&self, key: &str) -> Result<String, Failed> {
+    /// When no value is saved under this key.
+    pub fn recall(&self, key: &str) -> Result<String, TestError> {
         let mut memory = self.memory()?;
-        memory.remove(key).ok_or_else(|| Failed::because(format!("nothing is remembered as {key:?}")))
+        memory.remove(key).ok_or_else(|| TestError::because(format!("nothing is remembered as {key:?}")))
     }
 
     pub(super) fn taken_notes(&self) -> Vec<String> {
@@ -342,30 +344,30 @@ impl TestContext {
         self.inner.context.room.join(MEMORY)
     }
 
-    fn memory(&self) -> Result<BTreeMap<String, String>, Failed> {
+    fn memory(&self) -> Result<BTreeMap<String, String>, TestError> {
         match fs::read(self.memory_file()) {
             Ok(text) => Ok(serde_json::from_slice(&text)?),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(BTreeMap::new()),
-            Err(error) => Err(Failed::because(format!("what was remembered cannot be read: {error}"))),
+            Err(error) => Err(TestError::because(format!("what was remembered cannot be read: {error}"))),
         }
     }
 
-    fn swarm(&self) -> Result<DockerSwarm, Failed> {
+    fn swarm(&self) -> Result<DockerSwarm, TestError> {
         Ok(DockerSwarm::at(&self.inner.context.engine)?)
     }
 
-    async fn service(&self, swarm: &DockerSwarm, service: &str) -> Result<ServiceView, Failed> {
+    async fn service(&self, swarm: &DockerSwarm, service: &str) -> Result<ServiceView, TestError> {
         let stack = &self.inner.context.stack;
         let mut services = swarm.observe(stack).await?;
         let names: Vec<String> = services.keys().map(|name| stack.short(name).to_owned()).collect();
         let wanted = services.keys().find(|name| stack.short(name) == service).cloned();
         wanted
             .and_then(|name| services.remove(&name))
-            .ok_or_else(|| Failed::because(format!("the app has no service {service:?}; it has {}", names.join(", "))))
+            .ok_or_else(|| TestError::because(format!("the app has no service {service:?}; it has {}", names.join(", "))))
     }
 }
 
-/// The container of a service that commands can be run in.
+/// The container of a service in which commands run.
 fn running(view: &ServiceView) -> Option<&str> {
     view.tasks.iter().filter(|task| task.state == TaskState::Running).find_map(|task| task.container.as_deref())
 }
