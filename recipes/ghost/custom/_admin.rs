@@ -1,6 +1,6 @@
 //! The admin API, as the owner of the site uses it.
 
-use harness::author::{RequestBuilder, TestContext, Failed};
+use harness::author::{RequestBuilder, TestContext, TestError};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -31,7 +31,7 @@ struct Setup {
 }
 
 /// Logs in as the owner, who is made where there is none yet.
-pub async fn log_in(cx: &TestContext) -> Result<(), Failed> {
+pub async fn log_in(cx: &TestContext) -> Result<(), TestError> {
     let setup = "authentication/setup/";
     let setups: Setups = ask(cx, "GET", setup).await?.expect(200)?.json()?;
     if !setups.setup.iter().any(|setup| setup.status) {
@@ -43,24 +43,24 @@ pub async fn log_in(cx: &TestContext) -> Result<(), Failed> {
 }
 
 /// A request to the admin API. It refuses what does not come from the site itself.
-pub fn ask(cx: &TestContext, method: &str, path: &str) -> RequestBuilder {
+pub fn request(cx: &TestContext, method: &str, path: &str) -> RequestBuilder {
     let site = cx.url("");
-    cx.ask(method, &format!("/ghost/api/admin/{path}")).header("origin", site)
+    cx.request(method, &format!("/ghost/api/admin/{path}")).header("origin", site)
 }
 
 /// Publishes a post.
-pub async fn publish(cx: &TestContext, title: &str, text: &str) -> Result<Post, Failed> {
+pub async fn publish(cx: &TestContext, title: &str, text: &str) -> Result<Post, TestError> {
     let post = json!({"posts": [{"title": title, "html": format!("<p>{text}</p>"), "status": "published"}]});
     only(ask(cx, "POST", "posts/?source=html").json(&post)?.await?.expect(201)?.json()?)
 }
 
 /// The post with this id as it is now.
-pub async fn post(cx: &TestContext, id: &str) -> Result<Post, Failed> {
+pub async fn post(cx: &TestContext, id: &str) -> Result<Post, TestError> {
     only(ask(cx, "GET", &format!("posts/{id}/")).await?.expect(200)?.json()?)
 }
 
 /// Gives a post another text.
-pub async fn rewrite(cx: &TestContext, id: &str, text: &str) -> Result<(), Failed> {
+pub async fn rewrite(cx: &TestContext, id: &str, text: &str) -> Result<(), TestError> {
     // A change names what it changes, so that two people do not write over each other.
     let updated_at = post(cx, id).await?.updated_at;
     let post = json!({"posts": [{"html": format!("<p>{text}</p>"), "updated_at": updated_at}]});
@@ -68,6 +68,6 @@ pub async fn rewrite(cx: &TestContext, id: &str, text: &str) -> Result<(), Faile
     Ok(())
 }
 
-fn only(posts: Posts) -> Result<Post, Failed> {
+fn only(posts: Posts) -> Result<Post, TestError> {
     posts.posts.into_iter().next().ok_or_else(|| "the answer has no post in it".into())
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::author::{TestContext, Failed, Suite, ensure};
+use harness::author::{TestContext, TestError, Suite, ensure};
 
 use super::_admin::{OWNER, PASSWORD, log_in};
 
@@ -13,7 +13,7 @@ pub fn suite() -> Suite {
     Suite::new().distinctive("the owner signs in with a browser", signs_in)
 }
 
-async fn signs_in(cx: TestContext) -> Result<(), Failed> {
+async fn signs_in(cx: TestContext) -> Result<(), TestError> {
     // Makes the owner where there is none yet; the browser has cookies of its own and is not signed in by it.
     log_in(&cx).await?;
     let page = cx.browser().await?.budget(PATIENCE);

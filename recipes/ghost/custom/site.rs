@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::author::{TestContext, Failed, Suite, ensure};
+use harness::author::{TestContext, TestError, Suite, ensure};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ pub fn suite() -> Suite {
         .distinctive("the editor is served", editor)
 }
 
-async fn themed(cx: TestContext) -> Result<(), Failed> {
+async fn themed(cx: TestContext) -> Result<(), TestError> {
     let page = cx.get("/").await?.expect(200)?;
     page.contains("<meta name=\"generator\" content=\"Ghost")?;
     page.contains("/assets/")
@@ -35,13 +35,13 @@ struct About {
     url: String,
 }
 
-async fn version(cx: TestContext) -> Result<(), Failed> {
+async fn version(cx: TestContext) -> Result<(), TestError> {
     let about: Site = cx.get("/ghost/api/admin/site/").await?.expect(200)?.json()?;
     ensure(about.site.version.starts_with("6."), format!("it calls itself {:?}", about.site.version))?;
     ensure(about.site.url == cx.url("/"), format!("it believes to be at {}", about.site.url))
 }
 
-async fn published(cx: TestContext) -> Result<(), Failed> {
+async fn published(cx: TestContext) -> Result<(), TestError> {
     log_in(&cx).await?;
     let text = format!("Hello from {}", cx.domain());
     let post = publish(&cx, "A greeting", &text).await?;
@@ -81,7 +81,7 @@ struct Title {
     title: String,
 }
 
-async fn listed(cx: TestContext) -> Result<(), Failed> {
+async fn listed(cx: TestContext) -> Result<(), TestError> {
     log_in(&cx).await?;
     let post = publish(&cx, "Listed by key", "One of many.").await?;
     let wanted = json!({"integrations": [{"name": "A reader"}]});
@@ -98,11 +98,11 @@ async fn listed(cx: TestContext) -> Result<(), Failed> {
     Ok(())
 }
 
-async fn closed(cx: TestContext) -> Result<(), Failed> {
+async fn closed(cx: TestContext) -> Result<(), TestError> {
     let refused: Value = cx.get("/ghost/api/content/settings/").await?.expect(403)?.json()?;
     ensure(refused["errors"][0]["type"] == "NoPermissionError", format!("it says {refused}"))
 }
 
-async fn editor(cx: TestContext) -> Result<(), Failed> {
+async fn editor(cx: TestContext) -> Result<(), TestError> {
     cx.get("/ghost/").await?.expect(200)?.contains("<script")
 }

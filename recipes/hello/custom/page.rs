@@ -1,12 +1,12 @@
 //! The page, as a visitor's browser shows it.
 
-use harness::author::{TestContext, Failed, Suite, ensure};
+use harness::author::{TestContext, TestError, Suite, ensure};
 
 pub fn suite() -> Suite {
     Suite::new().distinctive("a browser shows the page", shown)
 }
 
-async fn shown(cx: TestContext) -> Result<(), Failed> {
+async fn shown(cx: TestContext) -> Result<(), TestError> {
     let page = cx.browser().await?;
     let status = page.goto("/").await?;
     ensure(status == 200, format!("the page answers {status}"))?;

@@ -1,6 +1,6 @@
 //! What the app is there for: posts.
 
-use harness::author::{TestContext, Failed, Suite, ensure};
+use harness::author::{TestContext, TestError, Suite, ensure};
 
 use super::_posts::make;
 
@@ -12,25 +12,25 @@ pub fn suite() -> Suite {
         .distinctive("its secret is there for the app", secret)
 }
 
-async fn health(cx: TestContext) -> Result<(), Failed> {
+async fn health(cx: TestContext) -> Result<(), TestError> {
     cx.get("/health").await?.expect(200)?.contains("ok")
 }
 
-async fn read_back(cx: TestContext) -> Result<(), Failed> {
+async fn read_back(cx: TestContext) -> Result<(), TestError> {
     let text = format!("Hello from {}", cx.domain());
     let address = make(&cx, &text).await?;
     let post = cx.get(&address).await?.expect(200)?;
     ensure(post.text() == text, format!("the post is now {:?}", post.text()))?;
-    cx.ask("DELETE", &address).await?.expect(200)?;
+    cx.request("DELETE", &address).await?.expect(200)?;
     ensure(cx.get(&address).await?.status() == 404, "a post that was deleted is still there")
 }
 
-async fn counted(cx: TestContext) -> Result<(), Failed> {
+async fn counted(cx: TestContext) -> Result<(), TestError> {
     make(&cx, "one more").await?;
     let posts = cx.get("/posts").await?.expect(200)?.text().split_whitespace().count();
     cx.get("/").await?.expect(200)?.contains(&format!("<p>Posts: {posts}</p>"))
 }
 
-async fn secret(cx: TestContext) -> Result<(), Failed> {
+async fn secret(cx: TestContext) -> Result<(), TestError> {
     cx.get("/").await?.expect(200)?.contains("<p>Secret: yes</p>")
 }
