@@ -24,8 +24,9 @@ const REFERENCE_WIDTH: usize = 100;
 ///
 /// `taster --recipe NAME` is `taster run --recipe NAME`; `taster run --help` names the options.
 ///
-/// Data goes to standard output, everything else to standard error. Exit codes: 0 green or done, 1 red, 2 usage, 3 nothing is proved or
-/// the host is not fit, 4 something was left or changed, 5 nothing ran, 6 taster itself failed, 128+n ended by signal n.
+/// Data goes to standard output, everything else to standard error. Exit codes: 0 green or done, 1 red, 2 usage, 3 nothing is
+/// proved or the host is not fit, 4 something was left or changed, 5 nothing ran, 6 taster itself failed, 128+n ended by signal
+/// n.
 #[derive(Debug, Parser)]
 #[command(name = "taster", version, disable_help_subcommand = true)]
 #[command(override_usage = "taster --recipe NAME [OPTIONS]\n       taster <COMMAND>")]
@@ -123,8 +124,8 @@ fn recipe_as_command(error: &clap::Error) -> Option<CommandError> {
     Some(error.hint("`taster --help` lists the commands."))
 }
 
-/// The command line for the completions of shells: the commands and options for people, and the options of `run` in the place of a
-/// command.
+/// The command line for the completions of shells: the commands and options for people, and the options of `run` in the place of
+/// a command.
 fn visible_command() -> clap::Command {
     let options = run::Run::augment_args(clap::Command::new("run"));
     let options = options.get_arguments().cloned().map(|option| option.required(false));
@@ -144,7 +145,8 @@ fn without_hidden(command: clap::Command) -> clap::Command {
 /// The reference of the command line, in Markdown: the long help of each command that is not hidden.
 pub fn reference() -> String {
     let mut text = String::from(
-        "# Commands\n\nThe output of `--help` for each command. This page is generated:\n`TASTER_BLESS=1 cargo test -p unit-tests reference` renews it.\n",
+        "# Commands\n\nThe output of `--help` for each command. This page is generated:\n\
+         `TASTER_BLESS=1 cargo test -p unit-tests reference` renews it.\n",
     );
     add_chapter(&mut text, "taster", Cli::command().term_width(REFERENCE_WIDTH));
     text

@@ -3,11 +3,14 @@
 //! The kind alone decides the exit code, and [`report`] alone prints an error, so that every command fails in the same form: the
 //! message, then its causes, then what to do.
 
-use std::{error::Error, fmt, iter};
+use std::{
+    error::Error,
+    fmt,
+    io::{self, Write},
+    iter,
+};
 
 use harness::model::exit_code::ExitCode;
-
-use crate::output;
 
 /// An error of any type.
 type AnyError = Box<dyn Error + Send + Sync>;
@@ -131,7 +134,8 @@ fn causes(error: &dyn Error) -> impl Iterator<Item = String> {
 
 /// Prints an error on standard error and gives the exit code of its kind.
 pub fn report(error: &CommandError) -> ExitCode {
-    output::message(&format_error(error));
+    // Where standard error cannot be written, the exit code is all that is left.
+    let _ = writeln!(io::stderr(), "{}", format_error(error));
     error.exit_code()
 }
 

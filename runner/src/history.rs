@@ -79,8 +79,8 @@ pub fn recipe(kept: &Kept) -> Option<String> {
     event.get("request")?.get("recipe")?.as_str().map(str::to_owned)
 }
 
-/// The history of a recipe in `runs`: the version of its newest green run that had one, and the custom tests of the newest green run that
-/// had any. Runs that cannot be read do not count: they prove nothing.
+/// The history of a recipe in `runs`: the version of its newest green run that had one, and the custom tests of the newest green
+/// run that had any. Runs that cannot be read do not count: they prove nothing.
 pub fn past(runs: &Path, name: &RecipeName) -> Past {
     let mut past = Past::default();
     for results in of_recipe(runs, name).filter(|results| results["verdict"]["outcome"] == "green") {
@@ -101,8 +101,8 @@ fn installed_version(results: &Value) -> Option<String> {
     tiers.iter().any(|tier| tier == "install").then(|| results["version"].as_str().map(str::to_owned))?
 }
 
-/// The custom tests that did not pass in the last run of the recipe that had any, with those that did not run at all. For a test that the
-/// choice of that run left out, the run before counts.
+/// The custom tests that did not pass in the last run of the recipe that had any, with those that did not run at all. For a test
+/// that the choice of that run left out, the run before counts.
 pub fn not_passed(runs: &Path, name: &RecipeName) -> Result<BTreeSet<TestName>, CommandError> {
     let mut earlier = of_recipe(runs, name).map(|results| custom(&results)).filter(|tests| !tests.is_empty());
     let Some(mut tests) = earlier.next() else {
@@ -137,8 +137,8 @@ enum Ended {
     LeftOut,
 }
 
-/// The results of the runs of a recipe, newest first, as far as they can be read. The first line of a journal names the recipe, so that
-/// the long results of other recipes are not read; a run without a journal has its recipe in its results alone.
+/// The results of the runs of a recipe, newest first, as far as they can be read. The first line of a journal names the recipe,
+/// so that the long results of other recipes are not read; a run without a journal has its recipe in its results alone.
 fn of_recipe(runs: &Path, name: &RecipeName) -> impl Iterator<Item = Value> {
     let kept = newest_first(runs).unwrap_or_default().into_iter();
     let may_be = |kept: &Kept| recipe(kept).is_none_or(|recipe| recipe == name.as_str());

@@ -1,6 +1,7 @@
 //! Apps that earlier runs keep.
 //!
-//! A run on a kept app holds the lock of the run that keeps it, so that no janitor removes the app meanwhile and no other run uses it.
+//! A run on a kept app holds the lock of the run that keeps it, so that no janitor removes the app meanwhile and no other run
+//! uses it.
 
 use std::{
     path::{Path, PathBuf},
@@ -43,7 +44,8 @@ pub(crate) struct HeldApp {
     _lock: RunLock,
 }
 
-/// Takes the lock of the app `domain` of `recipe`, which a run must keep. `path` is the recipe's folder, where the request names one.
+/// Takes the lock of the app `domain` of `recipe`, which a run must keep. `path` is the recipe's folder, where the request names
+/// one.
 pub(crate) fn hold(runs: &Path, recipe: &RecipeName, domain: &Domain, path: Option<&Path>) -> Result<HeldApp, CommandError> {
     let refused = |message: String| CommandError::usage(message).hint(ATTACH_HINT);
     let kept = history::newest_first(runs)?.into_iter().find(|kept| domain.as_str().contains(kept.run.token()));

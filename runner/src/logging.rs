@@ -1,8 +1,8 @@
 //! The log of taster's own work: events of `tracing` as lines on standard error.
 //!
-//! Every line passes the filter of secrets, because the text of an error may come from an app or its engine. Warnings and errors are
-//! written always, more only as `TASTER_LOG` says: a run shows its progress by its reporters, and the log is for those who look for a
-//! defect.
+//! Every line passes the filter of secrets, because the text of an error may come from an app or its engine. Warnings and errors
+//! are written always, more only as `TASTER_LOG` says: a run shows its progress by its reporters, and the log is for those who
+//! look for a defect.
 
 use std::{
     ffi::OsStr,

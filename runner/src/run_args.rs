@@ -28,23 +28,23 @@ pub(crate) struct RunArgs {
     /// A folder with the recipe, tested with its uncommitted changes
     #[arg(long, value_name = "DIR")]
     path: Option<PathBuf>,
-    /// The tiers to run, separated by commas; install is always among them, and backup with restore. By default install, upgrade, backup,
-    /// restore, and custom where the recipe has custom tests
+    /// The tiers to run, separated by commas; install is always among them, and backup with restore. By default install, upgrade,
+    /// backup, restore, and custom where the recipe has custom tests
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = tier)]
     tiers: Vec<Tier>,
     /// The tag, branch or commit to upgrade from; by default the last green run's, else the newest older release
     #[arg(long, value_name = "REF", value_parser = reference)]
     base: Option<String>,
-    /// Removes the app with its volumes and secrets after its tests, installs it again, restores it and looks for its data; the results
-    /// have the time that this took
+    /// Removes the app with its volumes and secrets after its tests, installs it again, restores it and looks for its data; the
+    /// results have the time that this took
     #[arg(long, conflicts_with = "no_canaries")]
     disaster: bool,
-    /// Deploys head again, starts its services again, removes and installs it again with its data kept, and resolves every combination of
-    /// its compose files; the verdict includes these checks
+    /// Deploys head again, starts its services again, removes and installs it again with its data kept, and resolves every
+    /// combination of its compose files; the verdict includes these checks
     #[arg(long)]
     thorough: bool,
-    /// Keeps the app after the run, for a time such as `90s`, `30m` or `2h`, by default an hour and at most a day; the last lines show how
-    /// to test it again and how to remove it
+    /// Keeps the app after the run, for a time such as `90s`, `30m` or `2h`, by default an hour and at most a day; the last lines
+    /// show how to test it again and how to remove it
     #[arg(long, value_name = "FOR", num_args = 0..=1, default_missing_value = "1h", value_parser = lifetime)]
     keep: Option<Duration>,
     /// Runs the executables in this folder as custom tests too
@@ -69,7 +69,13 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     failed: bool,
     /// The longest that the run may take, in seconds; then it is ended, and what it made is removed
-    #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_DEADLINE.as_secs(), value_parser = seconds, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = DEFAULT_DEADLINE.as_secs(),
+        value_parser = seconds,
+        allow_negative_numbers = true
+    )]
     deadline: u64,
     /// The host file to use
     #[arg(long, value_name = "FILE")]
@@ -80,8 +86,8 @@ pub(crate) struct RunArgs {
     /// What started the run, such as `!testme` or a schedule; the results have it as `trigger`
     #[arg(long, value_name = "TEXT")]
     trigger: Option<String>,
-    /// A choice of custom tests, after `--` as for a test program: parts of names, --skip PART, --exact; the custom tier is then not
-    /// verified
+    /// A choice of custom tests, after `--` as for a test program: parts of names, --skip PART, --exact; the custom tier is then
+    /// not verified
     #[arg(last = true, value_name = "TESTS")]
     choice: Vec<String>,
 }

@@ -2,8 +2,8 @@
 
 use crate::error::CommandError;
 
-/// Runs `future` to its end on this thread. Children must be started from the main thread alone: a child's parent-death signal is tied
-/// to the thread that started it, and another thread can end before the process.
+/// Runs `future` to its end on this thread. Children must be started from the main thread alone: a child's parent-death signal is
+/// tied to the thread that started it, and another thread can end before the process.
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> Result<T, CommandError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -72,7 +72,8 @@ pub(crate) async fn run(env: &Env, host: Host, request: Request, pack: Pack, his
     tokio::select! {
         () = janitor::before_run(&env.runs(), &host.engine) => {}
         Some(signal) = signals.next() => {
-            output::message(&format!("signal {signal} ended taster before the run began; the next run cleans up after dead runs"));
+            let rest = "the next run cleans up after dead runs";
+            output::message(&format!("signal {signal} ended taster before the run began; {rest}"));
             return Ok(RunEnd::NotBegun(ExitCode::of_signal(signal)));
         }
     }

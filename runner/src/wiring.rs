@@ -30,7 +30,8 @@ pub fn clock() -> Arc<dyn Clock> {
     Arc::new(SystemClock::start())
 }
 
-/// The ports of a run on `recipe`; without one there is no pack to run. `children` registers child processes, `redact` learns secrets.
+/// The ports of a run on `recipe`; without one there is no pack to run. `children` registers child processes, `redact` learns
+/// secrets.
 pub fn ports(
     env: &Env,
     host: &Host,

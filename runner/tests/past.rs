@@ -78,7 +78,10 @@ fn list_has_the_last_run_of_each_recipe() {
         json!({ "tests": tests, "canaries": 1, "superficial": false, "parity": { "named": 5, "deferred": 0, "wrong": [] } })
     );
     let all = document["tests"].as_array().unwrap();
-    let one = json!({ "recipe": "hello", "file": "recipes/hello/custom/posts.rs", "test": "posts::a post is read back", "kind": "roundtrip", "origin": "pack" });
+    let one = json!({
+        "recipe": "hello", "file": "recipes/hello/custom/posts.rs", "test": "posts::a post is read back",
+        "kind": "roundtrip", "origin": "pack",
+    });
     assert!(all.contains(&one) && all.iter().filter(|test| test["recipe"] == "hello").count() == 5, "{all:?}");
     assert!(row("hello ").contains("5 tests"), "{table}");
     assert_eq!((&hello["last"]["tiers"], &hello["last"]["level"]), (&json!(["install"]), &json!(1)));

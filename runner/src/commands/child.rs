@@ -1,7 +1,8 @@
 //! `taster __child`: the shim that every child of a run is started through.
 //!
-//! The child ties its life to its parent's and waits for the start signal, a line on standard input. The parent sends it once this
-//! process's id is in the journal, so that a cleanup after the parent knows of the child. Without the signal the parent is gone.
+//! The child ties its life to its parent's and waits for the start signal, a line on standard input. The parent sends it once
+//! this process's id is in the journal, so that a cleanup after the parent knows of the child. Without the signal the parent is
+//! gone.
 
 use std::{
     ffi::OsString,

@@ -24,9 +24,9 @@ use crate::{
 /// Cleans up after dead runs
 ///
 /// Goes through the folders of all runs. A run whose process lives is left alone; of a dead run everything is removed that its
-/// journal claims. An app that is kept is left alone until its time is over, unless the command names its run. A run on another machine
-/// is known by its marker on the Swarm, and everything of it is removed once the marker has expired. The janitor may be stopped at any
-/// moment and started again. The exit code is 4 when something is left that could not be removed.
+/// journal claims. An app that is kept is left alone until its time is over, unless the command names its run. A run on another
+/// machine is known by its marker on the Swarm, and everything of it is removed once the marker has expired. The janitor may be
+/// stopped at any moment and started again. The exit code is 4 when something is left that could not be removed.
 #[derive(Debug, clap::Args)]
 pub struct Janitor {
     /// The only run to clean up after, by its id; then an app that it keeps is removed before its time

@@ -38,9 +38,10 @@ const MAX_WARNINGS: usize = 5;
 /// On the sandbox these are its own recipes; with a host file those that abra has fetched into `$ABRA_DIR/recipes` (by default
 /// `~/.abra/recipes`). Nothing is fetched, and the engine is not used.
 ///
-/// With --json: {"schema": 1, "sandbox": …, "recipes": [{"recipe", "version", "pack", "last"}], "tests": [{"recipe", "file", "test",
-/// "kind", "origin"}]}, where `version` is the newest release or null, `pack` is null or {"tests": {"health", "roundtrip", "distinctive"},
-/// "canaries", "superficial", "parity"}, `parity` is null without a PARITY.md or {"named", "deferred", "wrong"}, and `last` is null or {"run_id", "verdict", "tiers", "level", "finished", "age_ms"}.
+/// With --json: {"schema": 1, "sandbox": …, "recipes": [{"recipe", "version", "pack", "last"}], "tests": [{"recipe", "file",
+/// "test", "kind", "origin"}]}, where `version` is the newest release or null, `pack` is null or {"tests": {"health",
+/// "roundtrip", "distinctive"}, "canaries", "superficial", "parity"}, `parity` is null without a PARITY.md or {"named",
+/// "deferred", "wrong"}, and `last` is null or {"run_id", "verdict", "tiers", "level", "finished", "age_ms"}.
 #[derive(Debug, clap::Args)]
 pub struct List {
     /// Prints JSON
@@ -154,7 +155,10 @@ fn document(sandbox: bool, all: &[Row], now: Wall) -> String {
             "age_ms": last.finished.map(|at| (now.millis() - at.millis()).max(0)),
         })
     };
-    let row = |row: &Row| json!({ "recipe": row.recipe, "version": row.version, "pack": row.pack.as_ref().map(|pack| pack_document(pack, row.parity.as_ref())), "last": row.last.as_ref().map(last) });
+    let row = |row: &Row| {
+        let pack = row.pack.as_ref().map(|pack| pack_document(pack, row.parity.as_ref()));
+        json!({ "recipe": row.recipe, "version": row.version, "pack": pack, "last": row.last.as_ref().map(last) })
+    };
     let rows: Vec<Value> = all.iter().map(row).collect();
     let tests: Vec<Value> = all.iter().flat_map(inventory).collect();
     format!("{:#}\n", json!({ "schema": 1, "sandbox": sandbox, "recipes": rows, "tests": tests }))
@@ -174,7 +178,8 @@ fn pack_document(pack: &Pack, parity: Option<&Parity>) -> Value {
     let of = |kind: TestKind| pack.tests.iter().filter(|test| test.kind == kind).count();
     let tests: serde_json::Map<String, Value> =
         TestKind::ALL.iter().map(|kind| (kind.name().to_owned(), of(*kind).into())).collect();
-    json!({ "tests": tests, "canaries": pack.hooks.canaries.len(), "superficial": pack.superficial().is_some(), "parity": parity })
+    let (canaries, superficial) = (pack.hooks.canaries.len(), pack.superficial().is_some());
+    json!({ "tests": tests, "canaries": canaries, "superficial": superficial, "parity": parity })
 }
 
 /// A pack in a cell of the table.

@@ -27,9 +27,9 @@ use crate::{
 
 /// Writes the first pack of a recipe
 ///
-/// The pack is written to `recipes/<name>/` among the sources of taster: settings with the health path and the databases of the compose
-/// files, a health test that passes, and a roundtrip test that counts as not verified until its body is written. The recipe is read
-/// where `taster plan` reads it. Nothing is overwritten.
+/// The pack is written to `recipes/<name>/` among the sources of taster: settings with the health path and the databases of the
+/// compose files, a health test that passes, and a roundtrip test that counts as not verified until its body is written. The
+/// recipe is read where `taster plan` reads it. Nothing is overwritten.
 #[derive(Debug, clap::Args)]
 pub struct New {
     /// The recipe

@@ -43,9 +43,9 @@ const LONGEST_NAME: usize = 20;
 
 /// Shows what a run would do: its steps in order with their budgets, what is not run and why, what it needs, what policy decides
 ///
-/// Nothing is fetched and nothing is deployed, and the engine is not used. The recipe is read where a run would find it: in the sandbox,
-/// in the folder in which abra keeps it, or in --path. Executables below `tests/` of a recipe are found in --path, else only by a run.
-/// The exit code is 0 when a run could begin, 2 when it would be refused.
+/// Nothing is fetched and nothing is deployed, and the engine is not used. The recipe is read where a run would find it: in the
+/// sandbox, in the folder in which abra keeps it, or in --path. Executables below `tests/` of a recipe are found in --path, else
+/// only by a run. The exit code is 0 when a run could begin, 2 when it would be refused.
 #[derive(Debug, clap::Args)]
 pub struct Plan {
     /// The recipe

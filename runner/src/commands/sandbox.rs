@@ -16,8 +16,8 @@ use crate::{
 
 /// Makes, shows or removes the sandbox, the host that taster makes itself
 ///
-/// A run makes it, too, on a machine without any host. It is a one-node Swarm with an ingress, a few recipes and, where there is no
-/// abra, a stand-in for it.
+/// A run makes it, too, on a machine without any host. It is a one-node Swarm with an ingress, a few recipes and, where there is
+/// no abra, a stand-in for it.
 #[derive(Debug, clap::Args)]
 pub struct Sandbox {
     #[command(subcommand)]

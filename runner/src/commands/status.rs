@@ -32,8 +32,8 @@ const NAMESPACE: &str = "com.docker.stack.namespace";
 
 /// Shows live what a stack waits for, and why, until it has settled or failed
 ///
-/// The stack may be any one on the Swarm; it is only read. The exit code is 0 when it settled, 1 when it failed, 3 when neither was
-/// decided in time.
+/// The stack may be any one on the Swarm; it is only read. The exit code is 0 when it settled, 1 when it failed, 3 when neither
+/// was decided in time.
 #[derive(Debug, clap::Args)]
 pub struct Status {
     /// The name of the stack, as `docker stack ls` prints it

@@ -25,9 +25,9 @@ use crate::{
 
 /// Repeats the run of a results.json from scratch, and compares the results
 ///
-/// The same recipe at the same commit is upgraded from the same base through the same tiers, with a new folder, clone and app; then both
-/// results are compared check by check: names, count, status, level, images. The exit code is 0 when the results are confirmed, 1 when
-/// they are refuted or the file was changed after it was written, 3 when the run cannot be repeated.
+/// The same recipe at the same commit is upgraded from the same base through the same tiers, with a new folder, clone and app;
+/// then both results are compared check by check: names, count, status, level, images. The exit code is 0 when the results are
+/// confirmed, 1 when they are refuted or the file was changed after it was written, 3 when the run cannot be repeated.
 #[derive(Debug, clap::Args)]
 pub struct Verify {
     /// The file
@@ -36,8 +36,14 @@ pub struct Verify {
     /// The host file to use
     #[arg(long, value_name = "FILE")]
     host: Option<PathBuf>,
-    /// Ends the run after so many seconds, and removes what it made
-    #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_DEADLINE.as_secs(), value_parser = seconds, allow_negative_numbers = true)]
+    /// The longest that the run may take, in seconds; then it is ended, and what it made is removed
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = DEFAULT_DEADLINE.as_secs(),
+        value_parser = seconds,
+        allow_negative_numbers = true
+    )]
     deadline: u64,
     /// Makes the sandbox without asking
     #[arg(long)]

@@ -30,8 +30,8 @@ const QUIET: Duration = Duration::from_millis(60);
 /// The longest wait for such a time.
 const MAX_WAIT: Duration = Duration::from_secs(1);
 
-/// The variables that `cargo run` sets for a program. A build with values of another package builds those dependencies again whose build
-/// scripts read them, which takes longer than everything else.
+/// The variables that `cargo run` sets for a program. A build with values of another package builds those dependencies again
+/// whose build scripts read them, which takes longer than everything else.
 const SET_BY_CARGO: [&str; 14] = [
     "CARGO_BIN_NAME",
     "CARGO_CRATE_NAME",
@@ -51,9 +51,10 @@ const SET_BY_CARGO: [&str; 14] = [
 
 /// Runs tests again on a kept app, each time a file with tests is saved
 ///
-/// Watches the recipe's pack among the sources of taster, if the current folder is within them, `tests/` of the recipe's repository, and
-/// the folder of --pack. After a change of an executable that executable runs. After a change of a Rust file taster is built, and the new
-/// program runs the tests of that file. After a change of a file that several tests use all tests run. Ctrl-C ends it.
+/// Watches the recipe's pack among the sources of taster, if the current folder is within them, `tests/` of the recipe's
+/// repository, and the folder of --pack. After a change of an executable that executable runs. After a change of a Rust file
+/// taster is built, and the new program runs the tests of that file. After a change of a file that several tests use all tests
+/// run. Ctrl-C ends it.
 #[derive(Debug, clap::Args)]
 pub struct Watch {
     /// The recipe
@@ -152,8 +153,8 @@ impl Watch {
     }
 }
 
-/// Waits for the next change and for a time without changes after it. Gives the changed paths with the time of the first change. After a
-/// run the paths include those that the run itself wrote.
+/// Waits for the next change and for a time without changes after it. Gives the changed paths with the time of the first change.
+/// After a run the paths include those that the run itself wrote.
 fn next(changes: &Receiver<notify::Result<Event>>, ran: bool) -> Option<(Instant, BTreeSet<PathBuf>)> {
     let mut paths = BTreeSet::new();
     let mut since = Instant::now();
@@ -191,8 +192,8 @@ fn saves(event: &Event) -> bool {
     }
 }
 
-/// Builds taster with the profile of the running program. Gives the path of the new program; absent when it does not build, which cargo
-/// has reported.
+/// Builds taster with the profile of the running program. Gives the path of the new program; absent when it does not build, which
+/// cargo has reported.
 fn build(sources: Option<&Path>, running: &Path) -> std::io::Result<Option<PathBuf>> {
     let Some(workspace) = sources.and_then(Path::parent) else { return Ok(None) };
     let mut cargo = Command::new("cargo");

@@ -102,7 +102,8 @@ pub fn file(env: &Env, named: Option<&Path>) -> Option<PathBuf> {
     chosen.or_else(|| env.host_file.is_file().then(|| env.host_file.clone()))
 }
 
-/// The host file that the command line or the environment names, as an absolute path, so that a run can be repeated from elsewhere.
+/// The host file that the command line or the environment names, as an absolute path, so that a run can be repeated from
+/// elsewhere.
 pub(crate) fn named_file(env: &Env, named: Option<&Path>) -> Option<PathBuf> {
     let named = named.or(env.host.as_deref())?;
     Some(std::path::absolute(named).unwrap_or_else(|_| named.to_owned()))
@@ -145,8 +146,8 @@ pub fn no_engine(error: SwarmError) -> CommandError {
     CommandError::host(error).hints(hint.map(str::to_owned))
 }
 
-/// Whether a sandbox may be made here. An engine without containers needs no consent. An engine in use needs it, and a Co-op Cloud
-/// server is never made a sandbox.
+/// Whether a sandbox may be made here. An engine without containers needs no consent. An engine in use needs it, and a Co-op
+/// Cloud server is never made a sandbox.
 fn consent(env: &Env, yes: bool) -> Result<(), CommandError> {
     let socket = Path::new(SANDBOX_ENGINE);
     let inventory = DockerSwarm::at(socket).ok().and_then(|swarm| block_on(async move { swarm.inventory().await }).ok()?.ok());
@@ -156,8 +157,8 @@ fn consent(env: &Env, yes: bool) -> Result<(), CommandError> {
     let proxy = inventory.iter().flat_map(|inventory| inventory.objects.values()).any(|object| object.name == "proxy");
     if env.program(Path::new("abra")).is_some() && proxy {
         return Err(CommandError::usage("this machine is a Co-op Cloud server, and there is no host file for it").hint(format!(
-            "Write {} with: zone = \"ci.example.org\", server = \"default\", and ingress = \"<address>:443\" where DNS does not know \
-             the zone.",
+            "Write {} with: zone = \"ci.example.org\", server = \"default\", and ingress = \"<address>:443\" where DNS does \
+             not know the zone.",
             env.host_file.display()
         )));
     }
@@ -165,8 +166,8 @@ fn consent(env: &Env, yes: bool) -> Result<(), CommandError> {
     if yes || env.ci || !in_use {
         return Ok(());
     }
-    let plan = "taster is about to make this machine's engine a one-node Swarm with a network `proxy`, an ingress on ports 80 and 443 \
-                of 127.0.0.1, and images under taster.test/";
+    let plan = "taster is about to make this machine's engine a one-node Swarm with a network `proxy`, an ingress on \
+                ports 80 and 443 of 127.0.0.1, and images under taster.test/";
     if std::io::stdin().is_terminal() && confirmed(plan) {
         return Ok(());
     }

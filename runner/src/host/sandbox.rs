@@ -21,8 +21,8 @@ pub(crate) fn make(home: &Home, env: &Env) -> Result<Up, CommandError> {
     Ok(up)
 }
 
-/// Gives the sandbox what a run of the recipe needs: its images, and the recipe itself unless it comes from a folder. Offline nothing
-/// is fetched, and an image that is missing is an error.
+/// Gives the sandbox what a run of the recipe needs: its images, and the recipe itself unless it comes from a folder. Offline
+/// nothing is fetched, and an image that is missing is an error.
 pub(crate) fn provide(home: &Home, recipe: &RecipeName, source: &Source, offline: bool) -> Result<(), CommandError> {
     let known = sandbox::recipes::all();
     let images = sandbox::recipes::images(recipe.as_str());

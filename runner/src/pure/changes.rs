@@ -44,7 +44,8 @@ impl Places {
         all.into_iter().flatten().filter(|folder| folder.is_dir()).collect()
     }
 
-    /// The work after changes of `paths`. `helpers` says whether files that are no tests count; tests may write such files themselves.
+    /// The work after changes of `paths`. `helpers` says whether files that are no tests count; tests may write such files
+    /// themselves.
     pub(crate) fn work(&self, paths: &BTreeSet<PathBuf>, helpers: bool) -> Work {
         let mut work = Work::default();
         for path in paths.iter().filter(|path| !is_temporary(path)) {

@@ -30,7 +30,10 @@ fn settings(recipe: &RecipeName, resolved: &Resolved) -> String {
     let databases: Vec<(&String, DatabaseKind)> =
         resolved.services.iter().filter_map(|(name, service)| Some((name, database(service.image.as_str())?))).collect();
     if !databases.is_empty() {
-        text.push_str("\n# The databases of the app, by their images: a row is seeded in each, and looked for after upgrades and restores.\n");
+        text.push_str(
+            "\n# The databases of the app, by their images: a row is seeded in each, and looked for after upgrades and \
+             restores.\n",
+        );
     }
     for (name, kind) in databases {
         let kind = match kind {

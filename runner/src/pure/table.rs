@@ -3,8 +3,8 @@
 /// The columns between two cells.
 const GAP: usize = 2;
 
-/// The rows as lines, each column as wide as its widest cell. Where the rows are wider than `room` columns, the widest column shrinks
-/// as long as no word is cut, and the rest of a cell continues on the next line.
+/// The rows as lines, each column as wide as its widest cell. Where the rows are wider than `room` columns, the widest column
+/// shrinks as long as no word is cut, and the rest of a cell continues on the next line.
 pub(crate) fn table<const N: usize>(rows: &[[String; N]], room: Option<usize>) -> String {
     let widths = widths(rows, room);
     rows.iter().flat_map(|row| lines(row, &widths)).collect()

@@ -1,7 +1,8 @@
-//! Cleanup after a run that died: its children end, what it claimed is removed, its journal and its reports say that it was killed.
+//! Cleanup after a run that died: its children end, what it claimed is removed, its journal and its reports say that it was
+//! killed.
 //!
-//! Guardian and janitor do the same through this module. The caller holds the run's lock, and everything rests on the journal that was
-//! read under it.
+//! Guardian and janitor do the same through this module. The caller holds the run's lock, and everything rests on the journal
+//! that was read under it.
 
 use std::{error::Error, io, iter, path::Path, sync::Arc, time::Duration};
 
@@ -90,7 +91,8 @@ pub struct CleanupPolicy {
     pub by: CleanedBy,
     /// How long, and how often the inventory is read.
     pub pace: Pace,
-    /// Whether it waits until the engine cannot be at work any more on what the dead run had asked for. Otherwise the next cleanup does.
+    /// Whether it waits until the engine cannot be at work any more on what the dead run had asked for. Otherwise the next
+    /// cleanup does.
     pub wait_for_engine: bool,
 }
 
@@ -121,8 +123,8 @@ impl RecoveryError {
 
 /// Cleans up after a dead run, whose lock the caller holds and whose journal was read under it.
 ///
-/// There are two parts. The first removes what exists at once and reports it. The second looks again until the engine cannot be at work
-/// any more on a request whose client has died, and only then are the claims released.
+/// There are two parts. The first removes what exists at once and reports it. The second looks again until the engine cannot be
+/// at work any more on a request whose client has died, and only then are the claims released.
 pub async fn clean_up(
     access: &HostAccess,
     lock: RunLock,
@@ -182,8 +184,8 @@ pub fn record_kill(lock: RunLock, reading: &Reading, by: CleanedBy) -> Result<()
     Ok(())
 }
 
-/// Cleans up after children of a finished run that were ended by force: what they had asked the engine for may still appear, under
-/// claims that are released already.
+/// Cleans up after children of a finished run that were ended by force: what they had asked the engine for may still appear,
+/// under claims that are released already.
 pub async fn watch(access: &HostAccess, run_dir: &Path, reading: &Reading, policy: CleanupPolicy) -> Result<(), RecoveryError> {
     let pace = Pace { settle: IN_FLIGHT, ..policy.pace };
     // Only abra asks for snapshots, and abra is dead.
@@ -205,8 +207,8 @@ fn cleaned_after(cleaned: &CleanupReport, by: CleanedBy) -> Kind {
     Kind::CleanedAfter { by, removed: u32::try_from(cleaned.removed.len()).unwrap_or(u32::MAX), left: left.collect() }
 }
 
-/// How long the engine may still be at work on what the dead run or a child of it had asked for. The moment of the death is unknown, so
-/// the time counts from the first cleanup after it.
+/// How long the engine may still be at work on what the dead run or a child of it had asked for. The moment of the death is
+/// unknown, so the time counts from the first cleanup after it.
 fn time_in_flight(reading: &Reading, now: Wall) -> Duration {
     if !reading.busy {
         return Duration::ZERO;
@@ -217,8 +219,8 @@ fn time_in_flight(reading: &Reading, now: Wall) -> Duration {
     IN_FLIGHT.saturating_sub(since)
 }
 
-/// Writes the reports of a killed run again from its journal. A run that came to its own end has written its reports. A report that
-/// cannot be written changes nothing: the journal has it all.
+/// Writes the reports of a killed run again from its journal. A run that came to its own end has written its reports. A report
+/// that cannot be written changes nothing: the journal has it all.
 fn rewrite_reports(folder: &Path, before: &Reading, redact: &Arc<Redact>) {
     let (Some(run), Some(runs), false) = (&before.run, folder.parent(), before.finished) else { return };
     let Ok(reading) = journal::read(folder) else { return };

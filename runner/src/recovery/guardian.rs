@@ -1,7 +1,7 @@
 //! The guardian of a run: a process beside it, in a session of its own, that cleans up when the run is killed.
 //!
-//! The guardian reads a pipe whose write end only the run holds. At its end the run writes one byte; a pipe that closes without it means
-//! that the run was killed. The guardian waits in a plain `read`, without a runtime, so that it costs next to no memory.
+//! The guardian reads a pipe whose write end only the run holds. At its end the run writes one byte; a pipe that closes without
+//! it means that the run was killed. The guardian waits in a plain `read`, without a runtime, so that it costs next to no memory.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -106,8 +106,8 @@ struct Launch {
     pipe: GuardianPipe,
 }
 
-/// Starts a guardian beside the run in `run_dir`. Gives the pipe to it and the stream of its losses, a sentence each; a lost guardian is
-/// replaced when its loss is taken from the stream. `log` is the value of `TASTER_LOG`.
+/// Starts a guardian beside the run in `run_dir`. Gives the pipe to it and the stream of its losses, a sentence each; a lost
+/// guardian is replaced when its loss is taken from the stream. `log` is the value of `TASTER_LOG`.
 pub async fn start_beside(exe: &Path, run_dir: &Path, log: Option<&OsStr>) -> (GuardianPipe, BoxStream<'static, String>) {
     let pipe = GuardianPipe::default();
     let run_dir = std::path::absolute(run_dir).unwrap_or_else(|_| run_dir.to_owned());
@@ -181,14 +181,14 @@ pub fn run_dir_of(args: impl IntoIterator<Item = OsString>) -> Option<PathBuf> {
     (args.next()? == COMMAND).then(|| args.next())?.map(PathBuf::from)
 }
 
-/// The guardian's process for the run in `run_dir`: leaves the run's session, waits for the end of the run, cleans up after a run that
-/// was killed. `log` reads the value of `TASTER_LOG`.
+/// The guardian's process for the run in `run_dir`: leaves the run's session, waits for the end of the run, cleans up after a run
+/// that was killed. `log` reads the value of `TASTER_LOG`.
 ///
-/// Neither runtime nor client nor log is set up before there is work for them, so that no page of the program is in memory that waiting
-/// does not need.
+/// Neither runtime nor client nor log is set up before there is work for them, so that no page of the program is in memory that
+/// waiting does not need.
 pub fn main(run_dir: &Path, log: impl FnOnce() -> Option<OsString>) -> ProcessExitCode {
-    // What ends a whole group or session, such as a terminal that closes, must not end the guardian. The call fails only for the leader
-    // of a session, which is in a session of its own already.
+    // What ends a whole group or session, such as a terminal that closes, must not end the guardian. The call fails only for the
+    // leader of a session, which is in a session of its own already.
     let _ = setsid();
     if report_ready().is_err() {
         return ExitCode::Inconclusive.into();

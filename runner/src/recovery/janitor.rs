@@ -1,7 +1,7 @@
 //! The janitor: cleans up after dead runs, one after another.
 //!
-//! Journals and the inventory alone decide, so that a janitor may be killed at any moment and started again, and several may run beside
-//! each other.
+//! Journals and the inventory alone decide, so that a janitor may be killed at any moment and started again, and several may run
+//! beside each other.
 
 use std::{
     fs, io,
@@ -232,8 +232,8 @@ async fn clean_up_after(options: &JanitorOptions, folder: &Path) -> Report {
     report(outcome, reading)
 }
 
-/// Cleans up after the runs that only a marker on the Swarm names, because they were started on another machine or their folders are
-/// gone.
+/// Cleans up after the runs that only a marker on the Swarm names, because they were started on another machine or their folders
+/// are gone.
 async fn clean_up_markers(options: &JanitorOptions) -> Vec<Report> {
     let socket = options.engine.clone().unwrap_or_else(|| crash_recovery::SOCKET.into());
     // Without a Swarm there is no marker. An engine that does not answer is reported for the runs of this machine.

@@ -1,7 +1,7 @@
 //! The secrets of a dead run, as far as the files show them that cleanup is about to remove.
 //!
-//! A live run learns secrets when they are made or read, and filters every text. The reports that are written after its death need the
-//! same filter, because a text may have been recorded before its secret was learnt.
+//! A live run learns secrets when they are made or read, and filters every text. The reports that are written after its death
+//! need the same filter, because a text may have been recorded before its secret was learnt.
 
 use std::{
     fs,
@@ -21,8 +21,8 @@ const LONGEST: u64 = 1 << 20;
 /// The prefix of the files in the run's `ABRA_DIR` that pass a secret to abra.
 const SECRET_FILE_PREFIX: &str = ".tmp";
 
-/// A filter of the secrets in the files under these claims: the app's `.env`, the samples that it is made of, and the files in which the
-/// pack and the run keep secrets. It may be incomplete, because abra prints most secrets only once.
+/// A filter of the secrets in the files under these claims: the app's `.env`, the samples that it is made of, and the files in
+/// which the pack and the run keep secrets. It may be incomplete, because abra prints most secrets only once.
 pub(crate) fn secrets(claims: &[Claim]) -> Arc<Redact> {
     let redact = Redact::new();
     redact.doubt("the run was killed, and the secrets that it had learnt are lost");

@@ -57,8 +57,8 @@ impl Taster {
     }
 }
 
-/// Runs a command, and gives its standard error. Expects this exit code, these texts on standard error, and neither a panic nor an
-/// escape sequence.
+/// Runs a command, and gives its standard error. Expects this exit code, these texts on standard error, and neither a panic nor
+/// an escape sequence.
 #[track_caller]
 pub(crate) fn stderr_of(command: &mut Command, exit: i32, texts: &[&str]) -> String {
     let output = command.output().expect("taster starts");

@@ -32,15 +32,21 @@ pub struct Run {
     /// The recipe
     #[arg(long, value_name = "NAME", value_parser = run_args::recipe, required_unless_present = "all")]
     recipe: Option<RecipeName>,
-    /// Tests every recipe instead: on the sandbox those that it offers, on another host those that have a pack. Each has a run of its own
-    /// with the same options. A table comes at the end, and the gravest exit code of all runs is the exit code
+    /// Tests every recipe instead: on the sandbox those that it offers, on another host those that have a pack. Each has a run of
+    /// its own with the same options. A table comes at the end, and the gravest exit code of all runs is the exit code
     #[arg(long, conflicts_with_all = ["recipe", "ref", "path", "base", "pack", "keep", "failed", "choice", "repeat", "attach"])]
     all: bool,
     /// Leaves a recipe out
     #[arg(long, value_name = "NAME", value_parser = run_args::recipe, conflicts_with = "recipe")]
     except: Vec<RecipeName>,
     /// How many recipes run at a time. A run that has no room beside the others waits, and prints for what
-    #[arg(long, value_name = "N", default_value = "2", value_parser = clap::value_parser!(u32).range(1..=16), conflicts_with = "recipe")]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "2",
+        value_parser = clap::value_parser!(u32).range(1..=16),
+        conflicts_with = "recipe"
+    )]
     jobs: u32,
     #[command(flatten)]
     args: RunArgs,
@@ -48,7 +54,13 @@ pub struct Run {
     #[arg(long, value_name = "FORMAT", value_parser = ending::format_parser(), default_value = Format::ALL[0].name())]
     format: Format,
     /// Runs so many times, one after the other, and ends with a table of the verdicts
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100), conflicts_with = "format")]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1,
+        value_parser = clap::value_parser!(u32).range(1..=100),
+        conflicts_with = "format"
+    )]
     repeat: u32,
     /// Runs the custom tests, and nothing else, on an app that an earlier run keeps
     #[arg(

@@ -52,8 +52,8 @@ pub(super) fn run(
     Ok(early?.unwrap_or(worst).into())
 }
 
-/// Calls `once` up to `times` times, until a signal or an error ends the series. Gives the rows of the runs that came to their end, with
-/// the exit code of a run that a signal ended before it began, or the error.
+/// Calls `once` up to `times` times, until a signal or an error ends the series. Gives the rows of the runs that came to their
+/// end, with the exit code of a run that a signal ended before it began, or the error.
 fn series(
     times: u32,
     mut once: impl FnMut() -> Result<Result<Row, ExitCode>, CommandError>,

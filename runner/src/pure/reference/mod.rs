@@ -85,9 +85,9 @@ pub fn exit_codes_page() -> String {
 const GENERATED: &str = "<!-- Generated from the types. Renew it with `TASTER_BLESS=1 cargo test -p unit-tests reference`. -->";
 
 const RESULTS: &str = "
-`results.json` is in the folder of the run. It appears within a second and is rewritten after each step, so that a run that is killed
-leaves a correct one, which has no `finished` and is never green.
-[How to read a result](../how-to/read-a-result.md) shows what to look at first.
+`results.json` is in the folder of the run. It appears within a second and is rewritten after each step, so that a run that
+is killed leaves a correct one, which has no `finished` and is never green. [How to read a
+result](../how-to/read-a-result.md) shows what to look at first.
 
 `taster schema results` prints the JSON Schema that this page is made from. Times are RFC 3339 in UTC with milliseconds,
 durations are milliseconds.
@@ -97,8 +97,8 @@ durations are milliseconds.
 
 const HOST: &str = "
 A host is a Swarm that taster may deploy to. The file is the one that `--host FILE` names, else `$TASTER_HOST`, else
-`~/.config/taster/host.toml` (`$XDG_CONFIG_HOME/taster/host.toml` where that is set). Without any, the host is the sandbox, which has its
-own host file.
+`~/.config/taster/host.toml` (`$XDG_CONFIG_HOME/taster/host.toml` where that is set). Without any, the host is the sandbox,
+which has its own host file.
 
 The file is TOML. An unknown key is an error, which names line, column and the closest match. Relative paths are relative to the
 folder of the file. `taster schema host` prints the JSON Schema that this page is made from.
@@ -114,12 +114,12 @@ ca = \"ca.pem\"                  # only where the ingress has certificates of a 
 ";
 
 const RECIPE: &str = "
-`recipes/<name>/recipe.toml` has the settings of a recipe: how its app shows that it is healthy, which variables the app needs, which tests
-do not apply. Each key can be left out, and so can the file. Tests and everything else that needs code are in Rust files beside it:
-[write custom tests](../how-to/custom-tests.md).
+`recipes/<name>/recipe.toml` has the settings of a recipe: how its app shows that it is healthy, which variables the app
+needs, which tests do not apply. Each key can be left out, and so can the file. Tests and everything else that needs code are
+in Rust files beside it: [write custom tests](../how-to/custom-tests.md).
 
-The file is TOML. An unknown key is an error, which names line, column and the closest match. `taster schema recipe` prints the JSON
-Schema that this page is made from.
+The file is TOML. An unknown key is an error, which names line, column and the closest match. `taster schema recipe` prints
+the JSON Schema that this page is made from.
 
 ```toml
 health_path = \"/api/health\"
@@ -141,9 +141,10 @@ kind = \"postgres\"
 ";
 
 const EVENTS: &str = "
-`events.jsonl` in the folder of a run is its journal: one JSON document a line, only ever appended to. An event that announces something,
-such as `claimed`, is on the disk before the thing is done. Every report on a run is derived from these lines, and so is what the janitor
-removes when the run was killed. The last line may be cut; a reader skips what it cannot read.
+`events.jsonl` in the folder of a run is its journal: one JSON document a line, only ever appended to. An event that
+announces something, such as `claimed`, is on the disk before the thing is done. Every report on a run is derived from these
+lines, and so is what the janitor removes when the run was killed. The last line may be cut; a reader skips what it cannot
+read.
 
 `taster schema events` prints the JSON Schema of one line, which this page is made from.
 
@@ -151,9 +152,9 @@ removes when the run was killed. The last line may be cut; a reader skips what i
 ";
 
 const CONTEXT: &str = "
-A custom test that is an executable gets a JSON document that describes the app: in the file that `TASTER_CONTEXT` names, and on standard
-input as well. The result is the exit code: 0 when the test passes, 77 when it does not apply, any other when it fails.
-[Write custom tests](../how-to/custom-tests.md#a-test-in-another-language) shows one.
+A custom test that is an executable gets a JSON document that describes the app: in the file that `TASTER_CONTEXT` names, and
+on standard input as well. The result is the exit code: 0 when the test passes, 77 when it does not apply, any other when it
+fails. [Write custom tests](../how-to/custom-tests.md#a-test-in-another-language) shows one.
 
 `taster schema context` prints the JSON Schema that this page is made from.
 

@@ -1,5 +1,5 @@
-//! A JSON Schema as markdown: tables of keys, of values and of variants, with links between the types. It covers the schemas of serde's
-//! types; other keywords of a schema are left out.
+//! A JSON Schema as markdown: tables of keys, of values and of variants, with links between the types. It covers the schemas of
+//! serde's types; other keywords of a schema are left out.
 
 use serde_json::{Map, Value};
 
