@@ -23,7 +23,7 @@ use crate::{
         pack::{CustomTest, Origin},
         protocol::{ExecutableContext, PROTOCOL},
     },
-    ports::{ChildRegister, Executables, ProgramError, Ran},
+    ports::{ChildRegister, Executables, ProgramError, Ran, RunFolder},
     pure::recipe::executables::{FileKind, KIND_LINES, SeenFile, TESTS},
     redact::Redact,
 };

@@ -24,9 +24,8 @@ impl Files for Disk {
     }
 
     fn remove(&self, claim: &Claim, path: &Path) -> Result<(), FileError> {
-        let refused = |message: String| FileError { path: path.to_owned(), message };
         if !claim.covers_path(path) || claim.what().flaw().is_some() {
-            return Err(refused(format!("the claim of {} does not cover it", claim.what())));
+            return Err(FileError::NotCovered { path: path.to_owned(), claimed: claim.what().to_string() });
         }
         let removed = match fs::symlink_metadata(path) {
             // It opens each folder on its way without following links, so nothing behind a link is lost.
@@ -35,7 +34,7 @@ impl Files for Disk {
             Err(error) => Err(error),
         };
         match removed {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(refused(error.to_string())),
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(FileError::Refused { path: path.to_owned(), source }),
             _ => Ok(()),
         }
     }

@@ -1,13 +1,13 @@
-//! The folder of a run and what lies where in it.
+//! The folder of a run on the disk.
 
 use std::{
     io::{self, Write},
     path::{Path, PathBuf},
 };
 
-use crate::model::{
-    names::{Domain, RunId},
-    outcome::Subject,
+use crate::{
+    model::names::RunId,
+    ports::{FolderError, RunFolder, SecretFile},
 };
 
 /// The folder of one run, `runs/<run_id>` in taster's state folder.
@@ -23,63 +23,46 @@ impl Folder {
         Self { root: runs.join(run.as_str()), run: run.clone() }
     }
 
-    /// The run.
-    pub fn run(&self) -> &RunId {
+    fn write(&self, file: &Path, bytes: &[u8]) -> io::Result<()> {
+        let mut draft = tempfile::NamedTempFile::new_in(&self.root)?;
+        draft.write_all(bytes)?;
+        draft.as_file().sync_all()?;
+        draft.persist(file)?;
+        Ok(())
+    }
+}
+
+impl RunFolder for Folder {
+    fn run(&self) -> &RunId {
         &self.run
     }
 
-    /// The folder itself.
-    pub fn root(&self) -> &Path {
+    fn root(&self) -> &Path {
         &self.root
     }
 
-    /// The run's own `ABRA_DIR`, so that two runs of one recipe never share a checkout.
-    pub fn abra_dir(&self) -> PathBuf {
-        self.root.join("abra")
-    }
-
-    /// Where what lies below `tests/` of the recipe's repository is kept as head has it.
-    pub fn executables(&self) -> PathBuf {
-        self.abra_dir().join("executables")
-    }
-
-    /// The `ABRA_DIR` in which base or head is linted, so that nothing else moves what lies there.
-    pub fn lint_dir(&self, subject: Subject) -> PathBuf {
-        self.root.join(format!("lint-{}", subject.name()))
-    }
-
-    /// abra's file for the app.
-    pub fn env_file(&self, server: &str, domain: &Domain) -> PathBuf {
-        self.abra_dir().join("servers").join(server).join(format!("{domain}.env"))
-    }
-
-    /// Where what abra printed is kept.
-    pub fn transcripts(&self) -> PathBuf {
-        self.root.join("transcripts")
-    }
-
-    /// Writes `text` to `name` below `evidence/` and returns its path relative to the run's folder.
-    pub fn keep(&self, name: &str, text: impl AsRef<[u8]>) -> io::Result<PathBuf> {
+    fn keep(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, FolderError> {
         let file = Path::new("evidence").join(name);
-        std::fs::create_dir_all(self.root.join("evidence"))?;
-        self.replace(&file, text)?;
+        let folder = self.root.join("evidence");
+        std::fs::create_dir_all(&folder).map_err(|source| FolderError { path: folder, source })?;
+        self.replace(&file, bytes)?;
         Ok(file)
     }
 
-    /// A file with `value` that only its owner can read, in the folder that is swept with the run; it goes when it is dropped.
-    pub fn hidden(&self, value: &str) -> io::Result<tempfile::NamedTempFile> {
-        std::fs::create_dir_all(self.abra_dir())?;
-        let mut file = tempfile::NamedTempFile::new_in(self.abra_dir())?;
-        file.write_all(value.as_bytes())?;
-        Ok(file)
+    fn replace(&self, file: &Path, bytes: &[u8]) -> Result<(), FolderError> {
+        let path = self.root.join(file);
+        self.write(&path, bytes).map_err(|source| FolderError { path, source })
     }
 
-    /// Writes `content` to `file` so that a reader finds either the old content or the new one, whole, also after a crash.
-    pub fn replace(&self, file: &Path, content: impl AsRef<[u8]>) -> io::Result<()> {
-        let mut draft = tempfile::NamedTempFile::new_in(&self.root)?;
-        draft.write_all(content.as_ref())?;
-        draft.as_file().sync_all()?;
-        draft.persist(self.root.join(file))?;
-        Ok(())
+    fn secret_file(&self, value: &str) -> Result<SecretFile, FolderError> {
+        let folder = self.abra_dir();
+        let made = || {
+            std::fs::create_dir_all(&folder)?;
+            let mut file = tempfile::NamedTempFile::new_in(&folder)?;
+            file.write_all(value.as_bytes())?;
+            Ok(file)
+        };
+        let file = made().map_err(|source| FolderError { path: folder.clone(), source })?;
+        Ok(SecretFile::new(file.path().to_owned(), file))
     }
 }

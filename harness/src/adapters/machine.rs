@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    error::Error,
     fs::File,
     io::ErrorKind,
     net::{SocketAddr, TcpStream},
@@ -26,9 +27,10 @@ use crate::{
     adapters::{files::Disk, swarm::DockerSwarm},
     model::{
         engine::{Port, ServiceAddress},
+        load::Load,
         names::EngineId,
     },
-    ports::{Files, Machine, Swarm},
+    ports::{Files, Machine, MachineError, Swarm},
 };
 
 /// The socket behind docker's own default context, which is what abra calls `default` (docs/reference/abra.md 2).
@@ -50,14 +52,14 @@ impl LocalMachine {
     }
 
     /// Where the docker client finds the engine of a context.
-    fn endpoint(&self, context: &str) -> Result<String, String> {
+    fn endpoint(&self, context: &str) -> Result<String, MachineError> {
         let folder = data_encoding::HEXLOWER.encode(&Sha256::digest(context));
         let file = self.docker.join("contexts/meta").join(folder).join("meta.json");
         let text = std::fs::read_to_string(&file).map_err(|error| match error.kind() {
-            ErrorKind::NotFound => format!("the docker client knows no context {context}"),
-            _ => format!("cannot read {}: {error}", file.display()),
+            ErrorKind::NotFound => MachineError::NoContext { context: context.to_owned() },
+            _ => unreadable(&file)(error),
         })?;
-        let meta: Meta = serde_json::from_str(&text).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+        let meta: Meta = serde_json::from_str(&text).map_err(unreadable(&file))?;
         Ok(meta.endpoints.docker.host)
     }
 
@@ -96,7 +98,7 @@ struct Config {
 
 #[async_trait]
 impl Machine for LocalMachine {
-    fn env_files(&self) -> Result<BTreeMap<PathBuf, String>, String> {
+    fn env_files(&self) -> Result<BTreeMap<PathBuf, String>, MachineError> {
         let mut files = Vec::new();
         for server in inside(&self.abra.join("servers"))? {
             files.extend(inside(&server)?.into_iter().filter(|file| file.extension().is_some_and(|ending| ending == "env")));
@@ -116,6 +118,10 @@ impl Machine for LocalMachine {
 
     fn memory(&self) -> Option<u64> {
         Meminfo::current().ok()?.mem_available
+    }
+
+    fn load(&self) -> Option<Load> {
+        Load::parse(&std::fs::read_to_string("/proc/loadavg").ok()?)
     }
 
     fn room_in(&self, folder: &Path) -> Option<u64> {
@@ -140,33 +146,41 @@ impl Machine for LocalMachine {
         Path::new("/proc/net/ip_vs").exists()
     }
 
-    async fn answers(&self, address: &ServiceAddress, patience: Duration) -> Result<bool, String> {
+    async fn answers(&self, address: &ServiceAddress, patience: Duration) -> Result<bool, MachineError> {
         let (from, to) = (PathBuf::from(format!("/proc/{}/ns/net", address.from)), address.at);
         // A thread of its own enters the network, so that the process stays where it is; it ends with its one connection.
         let tried = tokio::task::spawn_blocking(move || {
-            std::thread::spawn(move || connect_from(&from, to, patience)).join().unwrap_or_else(|_| Err("it panicked".into()))
+            std::thread::spawn(move || connect_from(&from, to, patience)).join().unwrap_or(Err(MachineError::Panicked))
         });
-        tried.await.map_err(|error| error.to_string())?
+        tried.await.unwrap_or(Err(MachineError::Panicked))
     }
 
-    async fn behind(&self, server: &str) -> Result<EngineId, String> {
+    async fn behind(&self, server: &str) -> Result<EngineId, MachineError> {
         let context = if server == "default" { self.current() } else { Some(server.to_owned()) };
         let socket = match context {
             None => DEFAULT_SOCKET.to_owned(),
             Some(context) => {
                 let host = self.endpoint(&context)?;
-                host.strip_prefix("unix://").map(str::to_owned).ok_or_else(|| format!("{context} is reached by {host}"))?
+                host.strip_prefix("unix://")
+                    .map(str::to_owned)
+                    .ok_or_else(|| MachineError::NoSocket { context, endpoint: host.clone() })?
             }
         };
-        let swarm = DockerSwarm::at(Path::new(&socket)).map_err(|error| error.to_string())?;
-        let engine = swarm.host().await.map_err(|error| error.to_string())?;
-        engine.swarm.ok_or_else(|| format!("the engine at {socket} manages no Swarm"))
+        let silent = |source| MachineError::Engine { socket: socket.clone(), source };
+        let swarm = DockerSwarm::at(Path::new(&socket)).map_err(silent)?;
+        let engine = swarm.host().await.map_err(silent)?;
+        engine.swarm.ok_or(MachineError::NoSwarm { socket })
     }
 }
 
-/// What is in a folder: nothing when there is none, or when it is something else.
-fn inside(folder: &Path) -> Result<Vec<PathBuf>, String> {
-    let unread = |error: std::io::Error| format!("cannot read {}: {error}", folder.display());
+/// A file or folder that cannot be read.
+fn unreadable<E: Into<Box<dyn Error + Send + Sync>>>(path: &Path) -> impl Fn(E) -> MachineError + Copy + '_ {
+    move |error| MachineError::Unreadable { path: path.to_owned(), source: error.into() }
+}
+
+/// The entries of a folder: none when it is absent, or something else than a folder.
+fn inside(folder: &Path) -> Result<Vec<PathBuf>, MachineError> {
+    let unread = unreadable(folder);
     match std::fs::read_dir(folder) {
         Ok(entries) => entries.map(|entry| entry.map(|entry| entry.path()).map_err(unread)).collect(),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(Vec::new()),
@@ -175,10 +189,10 @@ fn inside(folder: &Path) -> Result<Vec<PathBuf>, String> {
 }
 
 /// Whether a connection from within a network is answered. A refusal is an answer too: somebody was reached.
-fn connect_from(network: &Path, to: SocketAddr, patience: Duration) -> Result<bool, String> {
+fn connect_from(network: &Path, to: SocketAddr, patience: Duration) -> Result<bool, MachineError> {
     let entered = File::open(network)
         .and_then(|link| move_into_link_name_space(link.as_fd(), Some(LinkNameSpaceType::Network)).map_err(std::io::Error::from));
-    entered.map_err(|error| format!("cannot enter the network of {}: {error}", network.display()))?;
+    entered.map_err(|error| MachineError::Network { path: network.to_owned(), source: error.into() })?;
     match TcpStream::connect_timeout(&to, patience) {
         Ok(_) => Ok(true),
         Err(error) => Ok(error.kind() == ErrorKind::ConnectionRefused),
@@ -194,7 +208,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let machine = LocalMachine::of(home.path(), &home.path().join(".abra"));
         assert_eq!(machine.current(), None);
-        assert_eq!(machine.endpoint("far").unwrap_err(), "the docker client knows no context far");
+        assert_eq!(machine.endpoint("far").unwrap_err().to_string(), "the docker client knows no context far");
         let meta = home.path().join(".docker/contexts/meta").join(data_encoding::HEXLOWER.encode(&Sha256::digest("far")));
         std::fs::create_dir_all(&meta).unwrap();
         std::fs::write(meta.join("meta.json"), r#"{"Name":"far","Endpoints":{"docker":{"Host":"ssh://far.example.org"}}}"#)
@@ -208,7 +222,7 @@ mod tests {
     fn the_operators_env_files_are_listed_or_it_is_said_why_not() {
         let home = tempfile::tempdir().unwrap();
         let machine = LocalMachine::of(home.path(), &home.path().join(".abra"));
-        assert_eq!(machine.env_files(), Ok(BTreeMap::new()), "nobody has used abra here");
+        assert_eq!(machine.env_files().unwrap(), BTreeMap::new(), "abra was never used here");
         let servers = home.path().join(".abra/servers");
         std::fs::create_dir_all(servers.join("default")).unwrap();
         std::fs::write(servers.join("README"), "no server").unwrap();
@@ -218,7 +232,7 @@ mod tests {
         let listed = machine.env_files().unwrap();
         assert_eq!(listed.into_keys().collect::<Vec<_>>(), [servers.join("default/shop.example.org.env")]);
         std::os::unix::fs::symlink("circle", servers.join("circle")).unwrap();
-        assert!(machine.env_files().unwrap_err().starts_with("cannot read "), "a circle of links leads nowhere");
+        assert!(machine.env_files().unwrap_err().to_string().starts_with("cannot read "), "a circle of links leads nowhere");
     }
 
     #[test]
@@ -241,11 +255,11 @@ mod tests {
         let at = listener.local_addr().unwrap();
         // Entering a network takes root, also the one where one is already.
         if let Err(why) = connect_from(&own, at, Duration::from_secs(5)) {
-            assert!(why.contains("cannot enter"), "{why}");
+            assert!(matches!(why, MachineError::Network { .. }), "{why}");
             return;
         }
-        assert_eq!(connect_from(&own, at, Duration::from_secs(5)), Ok(true));
+        assert!(connect_from(&own, at, Duration::from_secs(5)).unwrap());
         drop(listener);
-        assert_eq!(connect_from(&own, at, Duration::from_secs(5)), Ok(true), "a refusal is an answer");
+        assert!(connect_from(&own, at, Duration::from_secs(5)).unwrap(), "a refusal is an answer");
     }
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use crate::{
     journal::{self, LockError, RunLock},
     model::names::RunId,
-    ports::{Neighbours, Turn},
+    ports::{Neighbours, Turn, TurnError},
     pure::{
         host::preflight::{Needs, Neighbour},
         run::event::{Event, Kind, Note},
@@ -33,12 +33,14 @@ impl RunsBeside {
 
 #[async_trait]
 impl Neighbours for RunsBeside {
-    async fn turn(&self) -> Result<Box<dyn Turn>, String> {
+    async fn turn(&self) -> Result<Box<dyn Turn>, TurnError> {
         loop {
             match RunLock::attempt(&self.runs) {
                 Ok(lock) => return Ok(Box::new(Held { beside: self.clone(), _lock: lock })),
                 Err(LockError::Held { .. } | LockError::Replaced { .. }) => tokio::time::sleep(PAUSE).await,
-                Err(error @ (LockError::NoFile { .. } | LockError::System { .. })) => return Err(error.to_string()),
+                Err(error @ (LockError::NoFile { .. } | LockError::System { .. })) => {
+                    return Err(TurnError { source: error.into() });
+                }
             }
         }
     }
@@ -88,6 +90,6 @@ mod tests {
         tokio::task::yield_now().await;
         assert!(!second.is_finished(), "two have the turn");
         drop(first);
-        assert_eq!(second.await.unwrap(), Ok(0));
+        assert_eq!(second.await.unwrap().unwrap(), 0);
     }
 }

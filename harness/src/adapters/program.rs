@@ -34,8 +34,9 @@ use crate::{
         host::Host,
         pack::TestName,
         protocol::{Answer, Attachment, Context, HIDDEN, MEMORY, PROTOCOL, is_attachable},
+        text::with_causes,
     },
-    ports::{Attached, ChildRegister, Exited, ProgramError, Ran, TestProgram},
+    ports::{Attached, AttachmentError, ChildRegister, Exited, ProgramError, Ran, RunFolder, TestProgram},
     redact::Redact,
 };
 
@@ -124,7 +125,8 @@ impl PackProgram {
         let mark = launch.context.map_or_else(|| self.room(), Path::to_owned);
         let mut family = Ending(Some(Family::new(pid, format!("{CONTEXT}={}", mark.display()))));
         // Until its name is on the disk the child waits; when that fails, dropping it ends it.
-        self.children.started(pid, ticks, &launch.doing).await.map_err(|message| ProgramError::NotRun { message })?;
+        let registered = self.children.started(pid, ticks, &launch.doing).await;
+        registered.map_err(|error| ProgramError::NotRun { message: with_causes(&error) })?;
         let mut stdin = child.stdin.take();
         if let Some(stdin) = &mut stdin {
             stdin.write_all(&[b"go\n", launch.input].concat()).await.map_err(not_run)?;
@@ -315,12 +317,13 @@ fn told(exited: Exited) -> String {
 fn attached(room: &Path, left: &Attachment) -> Attached {
     let read = || {
         if !is_attachable(&left.name) || left.file.parent() != Some(room) {
-            return Err("it is not in the room of the tests, or its name is none".to_owned());
+            return Err(AttachmentError::Misplaced);
         }
-        let kind = fs::symlink_metadata(&left.file).map_err(|error| error.to_string())?;
+        let unreadable = |error: io::Error| AttachmentError::Unreadable { message: error.to_string() };
+        let kind = fs::symlink_metadata(&left.file).map_err(unreadable)?;
         match kind.is_file() && kind.len() <= LARGEST {
-            true => fs::read(&left.file).map_err(|error| error.to_string()),
-            false => Err(format!("it is no file, or larger than {} MiB", LARGEST >> 20)),
+            true => fs::read(&left.file).map_err(unreadable),
+            false => Err(AttachmentError::Unfit { most_mib: LARGEST >> 20 }),
         }
     };
     Attached { name: left.name.clone(), bytes: read() }

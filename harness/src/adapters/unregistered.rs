@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::ports::ChildRegister;
+use crate::ports::{ChildRegister, RegisterError};
 
 /// No child is written down: each ends with the command or the test that starts it, and makes nothing that would outlive it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -10,7 +10,7 @@ pub struct Unregistered;
 
 #[async_trait]
 impl ChildRegister for Unregistered {
-    async fn started(&self, _: i32, _: u64, _: &str) -> Result<(), String> {
+    async fn started(&self, _: i32, _: u64, _: &str) -> Result<(), RegisterError> {
         Ok(())
     }
 

@@ -14,7 +14,7 @@ pub enum Ended {
     /// By us, because its budget was used up.
     Deadline(Duration),
     /// By us, because it asked a question.
-    RunArgs,
+    Prompted,
 }
 
 impl Ended {
@@ -38,7 +38,7 @@ pub fn classify(ended: Ended, exchange: Exchange) -> Result<Exchange, AbraError>
         }
         Ended::Signal(signal) => Err(AbraError::Signalled { signal, last: last() }),
         Ended::Deadline(after) => Err(AbraError::Hung { after, last: last() }),
-        Ended::RunArgs => Err(AbraError::RunArgs { prompt: last() }),
+        Ended::Prompted => Err(AbraError::Prompted { prompt: last() }),
     }
 }
 

@@ -5,7 +5,6 @@ mod archive;
 mod argv;
 mod classify;
 pub(super) mod family;
-mod parse;
 mod screen;
 pub mod terminal;
 
@@ -24,12 +23,12 @@ use std::{
 use async_trait::async_trait;
 
 pub use classify::{Ended, classify};
-pub use parse::{Secret, Version, secrets, version};
 pub use screen::shown;
 
 use super::proc::start_ticks;
 use crate::{
-    ports::{Abra, AbraError, Call, ChildRegister, Exchange},
+    model::text::with_causes,
+    ports::{Abra, AbraError, Call, ChildRegister, Exchange, abra_output},
     pure::host::claim::Claim,
     redact::Redact,
 };
@@ -139,7 +138,8 @@ impl PtyAbra {
         let pid = running.pid;
         let doing = format!("abra {name}");
         // Until its name is on the disk the child waits; when that fails, dropping it ends it.
-        self.children.started(pid, running.start_ticks, &doing).await.map_err(not_run)?;
+        let registered = self.children.started(pid, running.start_ticks, &doing).await;
+        registered.map_err(|error| not_run(with_causes(&error)))?;
         let seen = running.go(budget, self.setup.quiet).await.map_err(|error| not_run(error.to_string()))?;
         // One that cannot be ended stays in the journal, and the sweep tries again.
         if seen.buried {
@@ -155,10 +155,10 @@ impl PtyAbra {
     fn learn(&self, call: &Call, raw: &[u8]) {
         if let Call::SecretGenerate { .. } = call {
             let exchange = Exchange { text: shown(raw), raw: Vec::new(), took: Duration::ZERO };
-            for secret in parse::secrets(&exchange).unwrap_or_default() {
+            for secret in abra_output::secrets(&exchange).unwrap_or_default() {
                 self.redact.learn_as(&secret.name, &secret.value);
             }
-            if parse::veiled(&exchange).is_some() {
+            if abra_output::masked(&exchange).is_some() {
                 self.redact.doubt("abra made secrets in a way that cannot be read, so they are not known and cannot be hidden");
             }
         }
@@ -166,9 +166,9 @@ impl PtyAbra {
 
     /// What a call printed, without its secrets, and without what may be secrets that could not be read.
     fn hidden(&self, call: &Call, printed: &[u8]) -> String {
-        let veiled = match call {
+        let masked = match call {
             Call::SecretGenerate { .. } => {
-                parse::veiled(&Exchange { text: shown(printed), raw: Vec::new(), took: Duration::ZERO })
+                abra_output::masked(&Exchange { text: shown(printed), raw: Vec::new(), took: Duration::ZERO })
             }
             Call::Version
             | Call::Fetch { .. }
@@ -184,7 +184,7 @@ impl PtyAbra {
             | Call::Restore { .. }
             | Call::Undeploy { .. } => None,
         };
-        veiled.map_or_else(|| self.redact.text(&String::from_utf8_lossy(printed)), |text| self.redact.text(&text))
+        masked.map_or_else(|| self.redact.text(&String::from_utf8_lossy(printed)), |text| self.redact.text(&text))
     }
 
     /// Keeps what was printed, without its secrets. A transcript that cannot be written changes nothing about the call.
@@ -216,7 +216,7 @@ impl Abra for PtyAbra {
                 let exchange = classify(ended, exchange)?;
                 // Secrets that nobody knows could not be hidden in anything that comes later.
                 if let Call::SecretGenerate { .. } = call {
-                    parse::secrets(&exchange)?;
+                    abra_output::secrets(&exchange)?;
                 }
                 Ok(exchange)
             }

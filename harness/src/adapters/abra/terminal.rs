@@ -98,7 +98,7 @@ pub fn start(start: Start) -> io::Result<Running> {
         command.env(name, value);
     }
     command.cwd(&start.cwd);
-    // RunArgs for before there is a child, so that its end cannot be missed.
+    // Registered before there is a child, so that its end cannot be missed.
     let ends = signal(SignalKind::child())?;
     let child = pair.slave.spawn_command(command).map_err(io::Error::other)?;
     // As long as we hold the slave, the reader never sees the end.
@@ -159,14 +159,14 @@ impl Running {
                 }
                 () = sleep_until(heard + quiet), if listening => {
                     if question(&shown(tail(&raw))).is_some() {
-                        break Ended::RunArgs;
+                        break Ended::Prompted;
                     }
                     listening = false;
                 }
             }
         };
         match ended {
-            Ended::Deadline(_) | Ended::RunArgs => {
+            Ended::Deadline(_) | Ended::Prompted => {
                 self.family.signal(Signal::TERM);
                 let _ = timeout(GRACE, self.exited()).await;
             }

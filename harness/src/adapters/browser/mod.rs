@@ -17,7 +17,7 @@ use crate::{
         pack::TestName,
         protocol::{Ended, SCREENSHOT, Tools},
     },
-    ports::{Browser, ChildRegister, NoShot, Shot, TestProgram},
+    ports::{Browser, BrowserError, ChildRegister, Screenshot, TestProgram},
     pure::host::preflight::BROWSER_REMEDY,
     redact::Redact,
 };
@@ -39,34 +39,34 @@ impl Photographer {
 
 #[async_trait]
 impl Browser for Photographer {
-    fn found(&self) -> Result<String, String> {
+    fn found(&self) -> Result<String, BrowserError> {
         match tools::missing(&self.tools, self.trusts) {
             None => Ok(tools::told(&self.tools)),
-            Some(missing) => Err(missing),
+            Some(what) => Err(BrowserError::Absent { what }),
         }
     }
 
-    async fn shot(&self, head: &Head, budget: Duration) -> Result<Shot, NoShot> {
-        let unread = |what: String| NoShot::Unread { what };
-        self.found().map_err(|what| NoShot::Absent { what: format!("{what}; {BROWSER_REMEDY}") })?;
+    async fn screenshot(&self, head: &Head, budget: Duration) -> Result<Screenshot, BrowserError> {
+        let unread = |what: String| BrowserError::NoScreenshot { what };
+        self.found().map_err(|error| BrowserError::Absent { what: format!("{error}; {BROWSER_REMEDY}") })?;
         let ran = self
             .program
             .run_one(&TestName::reported("screenshot"), head, budget)
             .await
             .map_err(|error| unread(error.to_string()))?;
         let answer = ran.answer.ok_or_else(|| unread("the browser did not come to an end".into()))?;
-        let picture = ran.attachments.into_iter().find(|attached| attached.name == SCREENSHOT);
-        let picture = picture.and_then(|attached| attached.bytes.ok());
+        let image = ran.attachments.into_iter().find(|attached| attached.name == SCREENSHOT);
+        let image = image.and_then(|attached| attached.bytes.ok());
         let remark = match answer.ended {
             Ended::Passed | Ended::Unwritten => None,
-            Ended::ToolAbsent { what } => return Err(NoShot::Absent { what }),
+            Ended::ToolAbsent { what } => return Err(BrowserError::Absent { what }),
             Ended::Failed { sentence, .. } | Ended::Panicked { sentence } | Ended::NotApplicable { reason: sentence } => {
                 Some(sentence)
             }
             Ended::TimedOut { .. } => Some("the page did not come about in time".into()),
         };
-        match (picture, remark) {
-            (Some(picture), remark) => Ok(Shot { picture, remark }),
+        match (image, remark) {
+            (Some(image), remark) => Ok(Screenshot { image, remark }),
             (None, Some(what)) => Err(unread(what)),
             (None, None) => Err(unread("no picture was left".into())),
         }

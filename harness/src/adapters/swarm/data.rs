@@ -24,7 +24,7 @@ use crate::{
         engine::SwarmError,
         names::{ImageRef, ServiceName, TaskId},
     },
-    ports::{Data, Holder, Said},
+    ports::{Data, Holder, ExecOutput},
     pure::host::claim::{Claim, Claimed},
 };
 
@@ -113,7 +113,7 @@ impl Data for DockerSwarm {
         remove(&self.docker, &holder.container).await
     }
 
-    async fn exec(&self, claim: &Claim, task: &TaskId, argv: &[String], patience: Duration) -> Result<Said, SwarmError> {
+    async fn exec(&self, claim: &Claim, task: &TaskId, argv: &[String], patience: Duration) -> Result<ExecOutput, SwarmError> {
         let Claimed::Stack { name: stack } = claim.what() else { return Err(uncovered("exec")) };
         let labels = [format!("com.docker.swarm.task.id={task}"), format!("{NAMESPACE}={stack}")];
         let container = running(&self.docker, &labels).await?;
@@ -213,15 +213,15 @@ async fn running(docker: &Docker, labels: &[String]) -> Result<Option<String>, S
     Ok(found.into_iter().find_map(|container| container.id))
 }
 
-async fn exec(docker: &Docker, container: &str, argv: &[String], patience: Duration) -> Result<Said, SwarmError> {
+async fn exec(docker: &Docker, container: &str, argv: &[String], patience: Duration) -> Result<ExecOutput, SwarmError> {
     let words: Vec<&str> = argv.iter().map(String::as_str).collect();
     let silent = |_| SwarmError::Silent { call: format!("exec {}", words.first().unwrap_or(&"")), after: patience };
     let (exit, text) = tokio::time::timeout(patience, super::exec::exec(docker, container, &words)).await.map_err(silent)??;
-    Ok(Said { exit, text })
+    Ok(ExecOutput { exit, text })
 }
 
 /// What a command printed that went well.
-fn well(said: Said, call: &str) -> Result<String, SwarmError> {
+fn well(said: ExecOutput, call: &str) -> Result<String, SwarmError> {
     match said.exit {
         0 => Ok(said.text),
         exit => Err(failed(call, format!("exit code {exit}: {}", said.text.trim()))),

@@ -88,7 +88,7 @@ pub(super) async fn logs(docker: &Docker, task: &TaskId, lines: u32) -> Result<S
     Ok(all[from..].join("\n"))
 }
 
-pub(super) async fn health_words(docker: &Docker, container: &str) -> Result<Option<String>, SwarmError> {
+pub(super) async fn health_output(docker: &Docker, container: &str) -> Result<Option<String>, SwarmError> {
     Ok(found("container", docker.inspect_container(container, None)).await?.and_then(unhealthy_words))
 }
 

@@ -90,8 +90,8 @@ impl Swarm for DockerSwarm {
         look::logs(&self.docker, task, lines).await
     }
 
-    async fn health_words(&self, container: &str) -> Result<Option<String>, SwarmError> {
-        look::health_words(&self.docker, container).await
+    async fn health_output(&self, container: &str) -> Result<Option<String>, SwarmError> {
+        look::health_output(&self.docker, container).await
     }
 
     async fn mark(&self, claim: &Claim, labels: &BTreeMap<String, String>) -> Result<(), SwarmError> {
