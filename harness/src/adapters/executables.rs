@@ -35,7 +35,7 @@ const FIRST_BYTES: u64 = 4 << 10;
 
 /// Where executables are.
 #[derive(Debug, Clone, Default)]
-pub struct Places {
+pub struct ExecutableFolders {
     /// The folder whose `tests/` is the repository's, when it is not what the run has checked out.
     pub repository: Option<PathBuf>,
     /// The folder that the request names.
@@ -43,26 +43,26 @@ pub struct Places {
 }
 
 /// The executables of one run.
-pub struct Started {
+pub struct TestExecutables {
     program: PackProgram,
     setup: Setup,
-    places: Places,
+    folders: ExecutableFolders,
     calls: AtomicU32,
 }
 
-impl Started {
-    /// The executables at `places`, started as `setup` says; its program is not used.
-    pub fn new(setup: Setup, places: Places, children: Arc<dyn ChildRegister>, redact: Arc<Redact>) -> Self {
+impl TestExecutables {
+    /// The executables at `folders`, started as `setup` says; its program is not used.
+    pub fn new(setup: Setup, folders: ExecutableFolders, children: Arc<dyn ChildRegister>, redact: Arc<Redact>) -> Self {
         let program = PackProgram::new(setup.clone(), children, redact);
-        Self { program, setup, places, calls: AtomicU32::new(0) }
+        Self { program, setup, folders, calls: AtomicU32::new(0) }
     }
 
     /// The folder that the paths of files of `origin` begin at.
     fn root(&self, origin: Origin) -> Option<PathBuf> {
         match origin {
             Origin::Pack => None,
-            Origin::Repository => Some(self.places.repository.clone().unwrap_or_else(|| self.setup.folder.executables())),
-            Origin::Folder => self.places.folder.clone(),
+            Origin::Repository => Some(self.folders.repository.clone().unwrap_or_else(|| self.setup.folder.executables())),
+            Origin::Folder => self.folders.folder.clone(),
         }
     }
 
@@ -91,11 +91,11 @@ impl Started {
 }
 
 #[async_trait]
-impl Executables for Started {
+impl Executables for TestExecutables {
     async fn find(&self, recipe: &RecipeName, origin: Origin) -> Result<Vec<SeenFile>, ProgramError> {
         let not_run = |error: io::Error| ProgramError::NotRun { message: error.to_string() };
         let Some(root) = self.root(origin) else { return Ok(Vec::new()) };
-        if origin == Origin::Repository && self.places.repository.is_none() {
+        if origin == Origin::Repository && self.folders.repository.is_none() {
             let checkout = self.setup.folder.abra_dir().join("recipes").join(recipe.as_str()).join(TESTS);
             copy(&checkout, &root.join(TESTS)).map_err(not_run)?;
         }

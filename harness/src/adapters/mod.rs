@@ -15,7 +15,7 @@ mod proc;
 pub mod program;
 pub mod swarm;
 pub mod tree;
-pub mod unregistered;
+pub mod no_child_register;
 pub mod web;
 
 pub use proc::start_ticks;

@@ -19,12 +19,12 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// The runs that have their folders beside that of this one.
 #[derive(Debug, Clone)]
-pub struct RunsBeside {
+pub struct OtherRuns {
     runs: PathBuf,
     own: RunId,
 }
 
-impl RunsBeside {
+impl OtherRuns {
     /// Those in the folder `runs`, but for the run `own`.
     pub fn new(runs: PathBuf, own: RunId) -> Self {
         Self { runs, own }
@@ -32,7 +32,7 @@ impl RunsBeside {
 }
 
 #[async_trait]
-impl Neighbours for RunsBeside {
+impl Neighbours for OtherRuns {
     async fn turn(&self) -> Result<Box<dyn Turn>, TurnError> {
         loop {
             match RunLock::attempt(&self.runs) {
@@ -48,7 +48,7 @@ impl Neighbours for RunsBeside {
 
 /// The turn, which is the lock of the folder of all runs.
 struct Held {
-    beside: RunsBeside,
+    beside: OtherRuns,
     _lock: RunLock,
 }
 
@@ -83,7 +83,7 @@ mod tests {
     #[tokio::test]
     async fn one_at_a_time_has_the_turn_and_whoever_drops_it_gives_it_on() {
         let runs = tempfile::tempdir().unwrap();
-        let beside = |own: &str| RunsBeside::new(runs.path().to_owned(), own.parse().unwrap());
+        let beside = |own: &str| OtherRuns::new(runs.path().to_owned(), own.parse().unwrap());
         let (one, other) = (beside("20261121-101502-aebagbaf"), beside("20261121-101502-aebagbag"));
         let first = one.turn().await.unwrap();
         let second = tokio::spawn(async move { other.turn().await.map(|turn| turn.living().len()) });

@@ -22,7 +22,7 @@ use tokio::{
 };
 
 use super::{
-    abra::family::{BURIAL, Family},
+    abra::tree::{CHILD_EXIT_TIMEOUT, ProcessTree},
     browser,
     folder::Folder,
     output::keep,
@@ -52,7 +52,7 @@ const LARGEST: u64 = 10 << 20;
 const HEAD_START: Duration = Duration::from_secs(2);
 /// How long what a function left behind may hold its output without a word.
 const LINGER: Duration = Duration::from_millis(200);
-/// How long it may go on writing to it. Only what has left the family in every way does, and nothing ends that.
+/// How long it may go on writing to it. Only what has left the tree in every way does, and nothing ends that.
 const AFTERWORD: Duration = Duration::from_secs(1);
 
 /// What to start, and what it gets to see. All paths are absolute.
@@ -123,7 +123,7 @@ impl PackProgram {
         let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).unwrap_or_default();
         let ticks = start_ticks(pid).unwrap_or_default();
         let mark = launch.context.map_or_else(|| self.room(), Path::to_owned);
-        let mut family = Ending(Some(Family::new(pid, format!("{CONTEXT}={}", mark.display()))));
+        let mut tree = KillOnDrop(Some(ProcessTree::new(pid, format!("{CONTEXT}={}", mark.display()))));
         // Until its name is on the disk the child waits; when that fails, dropping it ends it.
         let registered = self.children.started(pid, ticks, &launch.doing).await;
         registered.map_err(|error| ProgramError::NotRun { message: with_causes(&error) })?;
@@ -147,7 +147,7 @@ impl PackProgram {
                 status = child.wait() => break Some(status.map_err(not_run)?),
             }
         };
-        let buried = family.bury(&mut child).await;
+        let all_ended = tree.kill_all(&mut child).await;
         let until = Instant::now() + AFTERWORD;
         while let Ok(Ok(count @ 1..)) = timeout(LINGER, output.read(&mut chunk)).await {
             keep(&mut raw, &chunk[..count], KEPT);
@@ -157,7 +157,7 @@ impl PackProgram {
         }
         let exited = match status {
             None => {
-                let _ = timeout(BURIAL, child.wait()).await;
+                let _ = timeout(CHILD_EXIT_TIMEOUT, child.wait()).await;
                 Exited::Deadline(budget)
             }
             Some(status) => {
@@ -166,7 +166,7 @@ impl PackProgram {
             }
         };
         // One that cannot be ended stays in the journal, and the sweep tries again.
-        if buried {
+        if all_ended {
             self.children.ended(pid).await;
         }
         Ok((exited, raw))
@@ -282,24 +282,24 @@ pub(super) struct Launch<'a> {
     pub(super) input: &'a [u8],
 }
 
-/// The family of a process that is to end. It does so when this is dropped, too, for a call that is given up half-way must not go
+/// The tree of a process that is to end. It does so when this is dropped, too, for a call that is given up half-way must not go
 /// on acting.
-struct Ending(Option<Family>);
+struct KillOnDrop(Option<ProcessTree>);
 
-impl Ending {
+impl KillOnDrop {
     /// Kills until nobody is left. Says whether nobody is.
-    async fn bury(&mut self, child: &mut Process) -> bool {
+    async fn kill_all(&mut self, child: &mut Process) -> bool {
         match self.0.take() {
-            Some(mut family) => family.bury(|| drop(child.try_wait())).await,
+            Some(mut tree) => tree.kill_all(|| drop(child.try_wait())).await,
             None => true,
         }
     }
 }
 
-impl Drop for Ending {
+impl Drop for KillOnDrop {
     fn drop(&mut self) {
-        if let Some(family) = &mut self.0 {
-            family.bury_at_once();
+        if let Some(tree) = &mut self.0 {
+            tree.kill_all_blocking();
         }
     }
 }
@@ -337,7 +337,7 @@ fn listed(text: &str) -> BTreeSet<TestName> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adapters::unregistered::Unregistered;
+    use crate::adapters::no_child_register::NoChildRegister;
 
     #[test]
     fn only_a_plain_file_in_the_room_is_kept() {
@@ -379,7 +379,7 @@ mod tests {
             room: "pack",
             memory: None,
         };
-        let program = PackProgram::new(setup, Arc::new(Unregistered), Arc::new(Redact::new()));
+        let program = PackProgram::new(setup, Arc::new(NoChildRegister), Arc::new(Redact::new()));
         let names = timeout(Duration::from_secs(60), program.list(Duration::from_secs(30))).await.unwrap().unwrap();
         assert_eq!(names.iter().map(TestName::as_str).collect::<Vec<_>>(), ["it is listed"]);
     }

@@ -1,4 +1,4 @@
-//! abra, as a run drives it.
+//! abra, as a run drives it: the calls of a run, and how they end.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -10,13 +10,13 @@ use crate::{
     pure::host::claim::Claim,
 };
 
-/// abra, as an actuator.
+/// abra. A run has it act and believes little of what it prints.
 #[async_trait]
 pub trait Abra: Send + Sync {
     /// Runs one command of abra to its end. A call that changes the Swarm or the disk takes the claim that covers it.
     async fn call(&self, call: &Call, claim: Option<&Claim>, budget: Duration) -> Result<Exchange, AbraError>;
-    /// The bytes of all files that the archive of the last download has at `path` of a snapshot, packed ones counted as unpacked; `None`
-    /// when it has nothing there. The archive is removed.
+    /// The size of all files that the archive of the last download has at `path` of a snapshot, in bytes once unpacked; `None` when it
+    /// has none there. Removes the archive.
     async fn downloaded(&self, path: &str) -> Result<Option<u64>, AbraError>;
 }
 
@@ -62,7 +62,7 @@ pub enum Call {
     Deploy {
         /// The app.
         domain: Domain,
-        /// The release that abra is to check out and lint before, or what is checked out, whatever it is (`--chaos`).
+        /// The release that abra checks out and lints first; without one it deploys what is checked out (`--chaos`).
         version: Option<String>,
     },
     /// `abra app command`: calls a function of the recipe's `abra.sh` in a service.
@@ -102,14 +102,14 @@ pub enum Call {
         /// The one path that is wanted, as the snapshot has it.
         path: String,
     },
-    /// `abra app restore`: the newest snapshot, for no option names one.
+    /// `abra app restore`: restores the newest snapshot. No option names another.
     Restore {
         /// The app.
         domain: Domain,
         /// Whether to ask for the hooks of the labels, which some versions run only then.
         hooks: bool,
     },
-    /// `abra recipe lint` on what is checked out in an `ABRA_DIR` of the call's own.
+    /// `abra recipe lint` on what is checked out in a separate `ABRA_DIR`.
     Lint {
         /// The recipe.
         recipe: RecipeName,
@@ -125,12 +125,12 @@ pub enum Call {
     },
 }
 
-/// What came of a call that ended by itself with exit code 0.
+/// The output of a call that ended by itself with exit code 0.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exchange {
-    /// What it printed, as a person would have seen it at the end: no control sequences, repainted lines once.
+    /// The output as a terminal shows it at the end: no control sequences, repainted lines once.
     pub text: String,
-    /// What it printed, byte for byte.
+    /// The output, byte for byte.
     pub raw: Vec<u8>,
     /// How long it took.
     pub took: Duration,
@@ -157,29 +157,29 @@ pub enum AbraError {
         /// All that it printed.
         exchange: Exchange,
     },
-    /// It did not end within its budget and was ended by us.
-    #[error("abra did not end within {after:?}; its last words: {last}")]
+    /// It did not end within its budget, so taster ended it.
+    #[error("abra did not end within {after:?}; its last line: {last}")]
     Hung {
         /// The budget.
         after: Duration,
         /// Its last line.
         last: String,
     },
-    /// It asked a question although it was told not to.
-    #[error("abra asks a question although it was told not to: {prompt}")]
-    RunArgs {
+    /// It asked a question, and a run has no answer.
+    #[error("abra asks a question that a run cannot answer: {prompt}")]
+    Prompted {
         /// The question.
         prompt: String,
     },
-    /// It was ended by a signal that was not ours.
-    #[error("abra was ended by signal {signal}; its last words: {last}")]
+    /// It was ended by a signal of another process.
+    #[error("abra was ended by signal {signal}; its last line: {last}")]
     Signalled {
         /// The signal's number.
         signal: i32,
         /// Its last line.
         last: String,
     },
-    /// It was not run, or not seen to its end, for a reason of ours or of the machine.
+    /// taster or the machine could not run it to its end.
     #[error("abra was not run for {call}: {message}")]
     NotRun {
         /// The call.
@@ -187,7 +187,7 @@ pub enum AbraError {
         /// Why not.
         message: String,
     },
-    /// It printed something else than it should.
+    /// Its output cannot be parsed.
     #[error("cannot read what abra printed for {call}: {message}")]
     Unreadable {
         /// The call.

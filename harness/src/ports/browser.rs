@@ -1,4 +1,4 @@
-//! A browser, as far as a run itself needs one. Tests of a pack open theirs in their own process.
+//! The browser of a run itself. Tests of a pack open theirs in their own process.
 
 use std::time::Duration;
 
@@ -6,34 +6,36 @@ use async_trait::async_trait;
 
 use crate::model::head::Head;
 
-/// Who takes a picture of the app.
+/// Takes screenshots of the app.
 #[async_trait]
 pub trait Browser: Send + Sync {
-    /// Which browser there is; the error says what is missing.
-    fn found(&self) -> Result<String, String>;
-    /// A picture of the app's first page. Nothing of the browser is alive when this returns.
-    async fn shot(&self, head: &Head, budget: Duration) -> Result<Shot, NoShot>;
+    /// Which browser there is.
+    fn found(&self) -> Result<String, BrowserError>;
+    /// A screenshot of the app's first page. No process of the browser is alive when this returns.
+    async fn screenshot(&self, head: &Head, budget: Duration) -> Result<Screenshot, BrowserError>;
 }
 
-/// A picture of the app.
+/// A screenshot of the app.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shot {
-    /// The picture, as a PNG that is small enough to stand in a page.
-    pub picture: Vec<u8>,
-    /// Why it may not be one of the app, when that is so.
+pub struct Screenshot {
+    /// A PNG that is small enough to stand in a page.
+    pub image: Vec<u8>,
+    /// Why it may not show the app, when that is so.
     pub remark: Option<String>,
 }
 
-/// Why there is no picture.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NoShot {
+/// Why there is no screenshot.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BrowserError {
     /// There is no browser.
+    #[error("{what}")]
     Absent {
-        /// What is missing, with the remedy.
+        /// What is missing; where a run needs it, with the remedy.
         what: String,
     },
-    /// There is one, and it gave none.
-    Unread {
+    /// There is a browser, and it gave no screenshot.
+    #[error("{what}")]
+    NoScreenshot {
         /// Why not.
         what: String,
     },

@@ -1,13 +1,15 @@
-//! The recipe's repository, as a run uses it.
+//! The recipe's checkout.
 
-use crate::model::git::{Branch, Tag};
 use std::{collections::BTreeMap, path::Path};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    model::names::{Commit, RecipeName},
+    model::{
+        git::{Branch, Tag},
+        names::{Commit, RecipeName},
+    },
     pure::{host::claim::Claim, recipe::compose::Tree},
 };
 
@@ -16,18 +18,18 @@ use crate::{
 pub trait Checkout: Send + Sync {
     /// Makes the checkout a clone of a folder, its uncommitted changes included as one commit on top. Says whether there were any.
     async fn adopt(&self, claim: &Claim, recipe: &RecipeName, folder: &Path) -> Result<bool, CheckoutError>;
-    /// What the checkout holds.
+    /// Reads what the checkout holds.
     async fn read(&self, recipe: &RecipeName) -> Result<Checked, CheckoutError>;
     /// The commit that a tag, branch or commit means.
     async fn find(&self, recipe: &RecipeName, at: &str) -> Result<Commit, CheckoutError>;
-    /// The recipe's files at a commit, whatever is checked out.
+    /// The recipe's files at a commit, also when another one is checked out.
     async fn tree(&self, recipe: &RecipeName, commit: &Commit) -> Result<Tree, CheckoutError>;
     /// The text of the app's `.env` that the claim covers.
     async fn env(&self, claim: &Claim) -> Result<String, CheckoutError>;
-    /// Puts the checkout on a tag, branch or commit, whatever it was on.
+    /// Puts the checkout on a tag, branch or commit.
     async fn go(&self, claim: &Claim, recipe: &RecipeName, at: &str) -> Result<Commit, CheckoutError>;
-    /// Makes a clone of the recipe in another `ABRA_DIR`, which the claim covers: with nothing in it but the commit, on branch `main`,
-    /// with all tags, and its own origin, so that whatever fetches from there asks nobody.
+    /// Makes a clone of the recipe in another `ABRA_DIR`, which the claim covers: only the commit, on branch `main`, with all tags, and
+    /// with itself as its origin, so that a fetch needs no network.
     async fn pristine(&self, claim: &Claim, recipe: &RecipeName, commit: &Commit, abra_dir: &Path) -> Result<(), CheckoutError>;
     /// Sets keys of the app's `.env` that the claim covers; keys that are not in it are added at its end.
     async fn set_env(&self, claim: &Claim, settings: &[(&str, &str)]) -> Result<(), CheckoutError>;
@@ -57,15 +59,15 @@ pub enum CheckoutError {
     /// There is no such tag, branch or commit.
     #[error("the recipe has no tag, branch or commit {at:?}")]
     NoSuchRef {
-        /// What was asked for.
+        /// The name that was asked for.
         at: String,
     },
     /// git ended with an error.
     #[error("git {action} failed: {message}")]
     Git {
-        /// What git was to do.
+        /// The git command.
         action: String,
-        /// Its last words.
+        /// The end of its output.
         message: String,
     },
     /// A file could not be read or written.
@@ -73,7 +75,7 @@ pub enum CheckoutError {
     File {
         /// The file.
         path: String,
-        /// The system's sentence.
+        /// The system's message.
         message: String,
     },
 }

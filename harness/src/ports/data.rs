@@ -1,4 +1,4 @@
-//! The data of an app, reached without its own programs, and commands in its containers.
+//! The data of an app: its volumes, its snapshots, and commands in its containers.
 
 use std::time::Duration;
 
@@ -12,23 +12,23 @@ use crate::{
     pure::host::claim::Claim,
 };
 
-/// Volumes, containers and snapshots of an app on the engine that we are on.
+/// Volumes, containers and snapshots of an app on the engine of the run.
 #[async_trait]
 pub trait Data: Send + Sync {
-    /// Makes a container that mounts these volumes and is never started. It is the claimed stack's by its name, and one that is left
-    /// from before is replaced. `image` has to be on the engine; nothing of it is run.
+    /// Makes a container that mounts these volumes and is never started. Its name puts it under the claim of the stack, and it replaces
+    /// one that an earlier call left. `image` has to be on the engine; nothing of it is run.
     async fn hold(&self, claim: &Claim, image: &ImageRef, volumes: &[String]) -> Result<Holder, SwarmError>;
-    /// Writes a file at a path in a held volume, whatever was there.
+    /// Writes a file at a path in a held volume, over what was there.
     async fn put(&self, holder: &Holder, volume: &str, path: &str, bytes: &[u8]) -> Result<(), SwarmError>;
-    /// The bytes of a file in a held volume, if there is one.
+    /// The content of a file in a held volume, if there is one.
     async fn get(&self, holder: &Holder, volume: &str, path: &str) -> Result<Option<Vec<u8>>, SwarmError>;
     /// Removes the container; the volumes stay.
     async fn release(&self, holder: Holder) -> Result<(), SwarmError>;
     /// Runs a command in the running container of a task of the claimed stack.
-    async fn exec(&self, claim: &Claim, task: &TaskId, argv: &[String], patience: Duration) -> Result<Said, SwarmError>;
-    /// Waits until no restore of the claimed app goes on in its backup service. One whose abra was ended goes on there and writes into the
-    /// app's volumes; when the engine has removed them, their folders are made anew on its disk, where no list of it shows them. The error
-    /// comes after half a minute. A service that does not run restores nothing.
+    async fn exec(&self, claim: &Claim, task: &TaskId, argv: &[String], patience: Duration) -> Result<ExecOutput, SwarmError>;
+    /// Waits until no restore of the claimed app goes on in its backup service, half a minute at most. A restore whose abra was killed goes
+    /// on there and writes into the app's volumes; once the engine has removed them, it makes their folders anew on the engine's disk,
+    /// where no list of the engine shows them. A service that does not run restores nothing.
     async fn restored(&self, claim: &Claim) -> Result<(), SwarmError>;
     /// The ids of the snapshots that the claimed app has in its backup service.
     async fn snapshots(&self, claim: &Claim) -> Result<Vec<String>, SwarmError>;
@@ -38,7 +38,7 @@ pub trait Data: Send + Sync {
     async fn runs(&self, service: &ServiceName) -> Result<bool, SwarmError>;
 }
 
-/// A container that holds volumes. It goes with [`Data::release`], or with the sweep.
+/// A container that holds volumes. [`Data::release`] removes it, or cleanup does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
     /// The container.
@@ -47,11 +47,11 @@ pub struct Holder {
     pub volumes: Vec<String>,
 }
 
-/// What a command in a container came to.
+/// The result of a command in a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Said {
+pub struct ExecOutput {
     /// Its exit code.
     pub exit: i64,
-    /// What it printed, on both outputs.
+    /// The text of both its outputs.
     pub text: String,
 }

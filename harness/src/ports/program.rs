@@ -1,4 +1,4 @@
-//! The program of a pack, as a run needs it.
+//! The program of a recipe's pack.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -16,14 +16,14 @@ pub trait TestProgram: Send + Sync {
     async fn run_one(&self, test: &TestName, head: &Head, budget: Duration) -> Result<Ran, ProgramError>;
 }
 
-/// What came of running one function.
+/// The result of running one function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ran {
     /// How its process ended.
     pub exited: Exited,
-    /// What it left as its answer, when it left one that can be read.
+    /// Its answer, when it left one that can be read.
     pub answer: Option<Answer>,
-    /// What it printed on both outputs, the last of it, without the run's secrets.
+    /// The last of what it printed on both outputs, without the run's secrets.
     pub output: String,
     /// The files that it left for the results.
     pub attachments: Vec<Attached>,
@@ -32,10 +32,30 @@ pub struct Ran {
 /// A file that a function left for the results.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attached {
-    /// What it is called.
+    /// Its name.
     pub name: String,
-    /// What is in it, or why that cannot be had.
-    pub bytes: Result<Vec<u8>, String>,
+    /// Its content.
+    pub bytes: Result<Vec<u8>, AttachmentError>,
+}
+
+/// Why a file that a function left cannot be kept.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AttachmentError {
+    /// A function may leave only files in the folder of its calls, under plain names.
+    #[error("it is not in the folder of the tests, or its name is not allowed")]
+    Misplaced,
+    /// It is something else than a file, or too large.
+    #[error("it is not a file of at most {most_mib} MiB")]
+    Unfit {
+        /// The most that a file may have, in MiB.
+        most_mib: u64,
+    },
+    /// It cannot be read.
+    #[error("it cannot be read: {message}")]
+    Unreadable {
+        /// The system's message.
+        message: String,
+    },
 }
 
 /// How a process ended.
@@ -43,22 +63,22 @@ pub struct Attached {
 pub enum Exited {
     /// By itself, with this code.
     Code(i32),
-    /// By a signal that was not ours.
+    /// By a signal of another process.
     Signal(i32),
-    /// By us, when this budget was used up.
+    /// By taster, when this budget was used up.
     Deadline(Duration),
 }
 
 /// Why the program of a pack could not be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProgramError {
-    /// It could not be started, or not be seen to its end, for a reason of the machine.
+    /// The machine could not start it or watch it to its end.
     #[error("the program of the pack was not run: {message}")]
     NotRun {
         /// Why not.
         message: String,
     },
-    /// It does not say which functions it has.
+    /// It does not list its functions.
     #[error("the program of the pack does not list its tests: {message}")]
     Unlisted {
         /// What it did instead.

@@ -4,7 +4,7 @@
 mod archive;
 mod argv;
 mod classify;
-pub(super) mod family;
+pub(super) mod tree;
 mod screen;
 pub mod terminal;
 
@@ -23,7 +23,7 @@ use std::{
 use async_trait::async_trait;
 
 pub use classify::{Ended, classify};
-pub use screen::shown;
+pub use screen::screen_text;
 
 use super::proc::start_ticks;
 use crate::{
@@ -142,7 +142,7 @@ impl PtyAbra {
         registered.map_err(|error| not_run(with_causes(&error)))?;
         let seen = running.go(budget, self.setup.quiet).await.map_err(|error| not_run(error.to_string()))?;
         // One that cannot be ended stays in the journal, and the sweep tries again.
-        if seen.buried {
+        if seen.all_ended {
             self.children.ended(pid).await;
         }
         let took = started.elapsed();
@@ -154,7 +154,7 @@ impl PtyAbra {
     /// Secrets are learnt also from a call that failed after it had made some.
     fn learn(&self, call: &Call, raw: &[u8]) {
         if let Call::SecretGenerate { .. } = call {
-            let exchange = Exchange { text: shown(raw), raw: Vec::new(), took: Duration::ZERO };
+            let exchange = Exchange { text: screen_text(raw), raw: Vec::new(), took: Duration::ZERO };
             for secret in abra_output::secrets(&exchange).unwrap_or_default() {
                 self.redact.learn_as(&secret.name, &secret.value);
             }
@@ -168,7 +168,7 @@ impl PtyAbra {
     fn hidden(&self, call: &Call, printed: &[u8]) -> String {
         let masked = match call {
             Call::SecretGenerate { .. } => {
-                abra_output::masked(&Exchange { text: shown(printed), raw: Vec::new(), took: Duration::ZERO })
+                abra_output::masked(&Exchange { text: screen_text(printed), raw: Vec::new(), took: Duration::ZERO })
             }
             Call::Version
             | Call::Fetch { .. }
@@ -207,7 +207,7 @@ impl Abra for PtyAbra {
         let (seen, took) = self.run(call, &program, budget).await?;
         // Parsers read what a call printed that went well; of another one, words are quoted, and quotes are cut.
         let raw = if seen.ended == Ended::Exit(0) { seen.raw } else { self.hidden(call, &seen.raw).into_bytes() };
-        let exchange = Exchange { text: shown(&raw), raw, took };
+        let exchange = Exchange { text: screen_text(&raw), raw, took };
         match (seen.ended, exchange.text.lines().last().and_then(|line| line.strip_prefix(SHIM_SAYS))) {
             (Ended::Exit(NOT_STARTED), Some(message)) => {
                 Err(AbraError::Absent { path: program.display().to_string(), message: message.to_owned() })

@@ -5,7 +5,7 @@
 const MOST_MADE: usize = 1 << 20;
 
 /// The text on a terminal after `raw` was written to it, from the first line on, lines ended by `\n`.
-pub fn shown(raw: &[u8]) -> String {
+pub fn screen_text(raw: &[u8]) -> String {
     let mut screen = Screen::default();
     let text = String::from_utf8_lossy(raw);
     let mut chars = text.chars().peekable();
@@ -156,17 +156,17 @@ mod tests {
             ("a\r\n\r\nb", "a\n\nb"),
             ("", ""),
         ] {
-            assert_eq!(shown(raw.as_bytes()), text, "{raw:?}");
+            assert_eq!(screen_text(raw.as_bytes()), text, "{raw:?}");
         }
     }
 
     #[test]
     fn nonsense_is_read_without_harm() {
         for raw in [&b"\x1b"[..], b"\x1b[", b"\x1b[999999999C\xff\xfe", b"\x1b]", b"\x1b[5A\x1b[3J\x1b[1K"] {
-            assert!(shown(raw).len() < 5000);
+            assert!(screen_text(raw).len() < 5000);
         }
         for raw in ["\x1b[1000E", "\x1b[1000Cx", "\n\x1b[1000Cx", "\x1b[1000C\t"] {
-            assert!(shown(raw.repeat(20_000).as_bytes()).len() < 2 * MOST_MADE, "{raw:?}");
+            assert!(screen_text(raw.repeat(20_000).as_bytes()).len() < 2 * MOST_MADE, "{raw:?}");
         }
     }
 }

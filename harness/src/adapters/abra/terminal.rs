@@ -25,8 +25,8 @@ use tokio::{
 use super::{
     super::{output::keep, proc::start_ticks},
     classify::{Ended, question},
-    family::Family,
-    screen::shown,
+    tree::ProcessTree,
+    screen::screen_text,
 };
 
 const SIZE: PtySize = PtySize { rows: 50, cols: 250, pixel_width: 0, pixel_height: 0 };
@@ -58,7 +58,7 @@ pub struct Seen {
     /// What it printed, byte for byte; at least the last 32 MiB of it.
     pub raw: Vec<u8>,
     /// Whether nothing that it started is alive any more.
-    pub buried: bool,
+    pub all_ended: bool,
 }
 
 /// A program that was started and waits for [`Running::go`].
@@ -70,7 +70,7 @@ pub struct Running {
     pub start_ticks: u64,
     /// Comes when some child of this process ended.
     ends: tokio::signal::unix::Signal,
-    family: Family,
+    tree: ProcessTree,
     output: mpsc::Receiver<Vec<u8>>,
     /// Kept to the end: when it is dropped, it types an end of file, which would answer a question.
     keyboard: Box<dyn Write + Send>,
@@ -110,8 +110,8 @@ pub fn start(start: Start) -> io::Result<Running> {
     let reader = pair.master.try_clone_reader().map_err(io::Error::other)?;
     let keyboard = pair.master.take_writer().map_err(io::Error::other)?;
     let start_ticks = start_ticks(pid).unwrap_or_default();
-    let family = Family::new(pid, mark);
-    Ok(Running { child: *child, pid, start_ticks, ends, family, output: read(reader)?, keyboard, over: false })
+    let tree = ProcessTree::new(pid, mark);
+    Ok(Running { child: *child, pid, start_ticks, ends, tree, output: read(reader)?, keyboard, over: false })
 }
 
 /// Reads on a thread of its own, because a blocking read cannot be given up. The thread ends with the terminal's last user;
@@ -158,7 +158,7 @@ impl Running {
                     }
                 }
                 () = sleep_until(heard + quiet), if listening => {
-                    if question(&shown(tail(&raw))).is_some() {
+                    if question(&screen_text(tail(&raw))).is_some() {
                         break Ended::Prompted;
                     }
                     listening = false;
@@ -167,16 +167,16 @@ impl Running {
         };
         match ended {
             Ended::Deadline(_) | Ended::Prompted => {
-                self.family.signal(Signal::TERM);
+                self.tree.signal(Signal::TERM);
                 let _ = timeout(GRACE, self.exited()).await;
             }
             Ended::Exit(_) | Ended::Signal(_) => {}
         }
         self.drain(&mut raw, LINGER).await;
-        let buried = self.bury().await;
+        let all_ended = self.kill_all().await;
         self.drain(&mut raw, LINGER).await;
         self.over = true;
-        Ok(Seen { ended, raw, buried })
+        Ok(Seen { ended, raw, all_ended })
     }
 
     async fn exited(&mut self) {
@@ -197,21 +197,21 @@ impl Running {
     }
 
     /// Kills until nobody is left. Says whether nobody is.
-    async fn bury(&mut self) -> bool {
-        let Self { family, child, .. } = self;
-        let buried = family.bury(|| drop(child.try_wait())).await;
+    async fn kill_all(&mut self) -> bool {
+        let Self { tree, child, .. } = self;
+        let all_ended = tree.kill_all(|| drop(child.try_wait())).await;
         // Its exit status is taken, so that nothing stays of it in the table of processes.
         let _ = child.try_wait();
-        buried
+        all_ended
     }
 }
 
 impl Drop for Running {
-    /// A call that is given up half-way must not go on acting; its family is killed, whoever dropped it.
+    /// A call that is given up half-way must not go on acting; its tree is killed, whoever dropped it.
     fn drop(&mut self) {
         if !self.over {
             // One that was just being born when its parent was killed is found by the next look.
-            self.family.bury_at_once();
+            self.tree.kill_all_blocking();
             let _ = self.child.try_wait();
         }
     }

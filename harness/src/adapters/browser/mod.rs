@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
-pub use session::{Act, Line, NoBrowser, NotDone, Session, Unloaded};
+pub use session::{Action, ConsoleLine, SessionError, ActionError, Session, LoadError};
 pub use tools::find;
 
 use super::program::{PackProgram, Setup};
@@ -23,13 +23,13 @@ use crate::{
 };
 
 /// What a run wants of a browser itself. It is a process of its own, like a function of a pack, so that it is ended like one.
-pub struct Photographer {
+pub struct ScreenshotProgram {
     tools: Tools,
     trusts: bool,
     program: PackProgram,
 }
 
-impl Photographer {
+impl ScreenshotProgram {
     /// One that takes its pictures with the program that `setup` names.
     pub fn new(setup: Setup, children: Arc<dyn ChildRegister>, redact: Arc<Redact>) -> Self {
         let (tools, trusts) = (find(&setup.path), setup.host.ca.is_some());
@@ -38,7 +38,7 @@ impl Photographer {
 }
 
 #[async_trait]
-impl Browser for Photographer {
+impl Browser for ScreenshotProgram {
     fn found(&self) -> Result<String, BrowserError> {
         match tools::missing(&self.tools, self.trusts) {
             None => Ok(tools::told(&self.tools)),

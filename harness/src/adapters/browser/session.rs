@@ -53,7 +53,7 @@ pub struct Session {
 
 /// Why there is no browser.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NoBrowser {
+pub enum SessionError {
     /// It, or what it takes, is not there.
     #[error("{what}; {BROWSER_REMEDY}")]
     Absent {
@@ -70,7 +70,7 @@ pub enum NoBrowser {
 
 /// Why a page was not loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unloaded {
+pub enum LoadError {
     /// It could not be reached, which may pass.
     Unreached(String),
     /// It could, and there is no page.
@@ -79,7 +79,7 @@ pub enum Unloaded {
 
 /// What is done with an element of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Act<'a> {
+pub enum Action<'a> {
     /// Wait until it shows.
     See,
     /// Its text.
@@ -92,7 +92,7 @@ pub enum Act<'a> {
 
 /// Why something was not done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NotDone {
+pub enum ActionError {
     /// Not yet: the page is not so far.
     NotYet(String),
     /// It cannot be done.
@@ -101,14 +101,14 @@ pub enum NotDone {
 
 /// A line of the console.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
+pub struct ConsoleLine {
     /// Whether it is an error.
     pub severe: bool,
     /// What it says.
     pub text: String,
 }
 
-impl Line {
+impl ConsoleLine {
     /// Whether it says that a part of the page was lost for a reason that may pass: with its connection, or because an ingress could not
     /// reach the app.
     pub fn is_lost_part(&self) -> bool {
@@ -117,7 +117,7 @@ impl Line {
     }
 }
 
-impl fmt::Display for Line {
+impl fmt::Display for ConsoleLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", if self.severe { "error" } else { "note" }, self.text)
     }
@@ -129,15 +129,15 @@ impl Session {
     ///
     /// # Errors
     /// When it is not there, or does not start.
-    pub async fn open(tools: &Tools, host: &Host, room: &Path) -> Result<Self, NoBrowser> {
-        let absent = |what: String| NoBrowser::Absent { what };
+    pub async fn open(tools: &Tools, host: &Host, room: &Path) -> Result<Self, SessionError> {
+        let absent = |what: String| SessionError::Absent { what };
         if let Some(missing) = tools::missing(tools, host.ca.is_some()) {
             return Err(absent(missing));
         }
         let (Some(driver), Some(browser)) = (&tools.driver, &tools.browser) else {
             return Err(absent("there is no browser".into()));
         };
-        let broken = |message: String| NoBrowser::Broken { message };
+        let broken = |message: String| SessionError::Broken { message };
         let io = |error: io::Error| broken(error.to_string());
         let home = tempfile::Builder::new().prefix("browser-").tempdir_in(room).map_err(io)?.keep();
         if let (Some(ca), Some(certutil)) = (&host.ca, &tools.certutil) {
@@ -168,26 +168,26 @@ impl Session {
     ///
     /// # Errors
     /// When there is no page.
-    pub async fn load(&self, url: &str) -> Result<u16, Unloaded> {
+    pub async fn load(&self, url: &str) -> Result<u16, LoadError> {
         match self.client.goto(url).await {
             Ok(()) => {}
             Err(error) => {
                 let said = words(&error);
-                return Err(if passes(&said) { Unloaded::Unreached(said) } else { Unloaded::NoPage(said) });
+                return Err(if passes(&said) { LoadError::Unreached(said) } else { LoadError::NoPage(said) });
             }
         }
         let script = "const entry = performance.getEntriesByType('navigation')[0]; \
                       return [location.href, entry ? entry.responseStatus : 0, document.body ? document.body.innerText : ''];";
-        let shown = self.client.execute(script, Vec::new()).await.map_err(|error| Unloaded::NoPage(words(&error)))?;
+        let shown = self.client.execute(script, Vec::new()).await.map_err(|error| LoadError::NoPage(words(&error)))?;
         if shown[0].as_str().is_some_and(|address| address.starts_with(NO_PAGE)) {
             let said = shown[2].as_str().unwrap_or_default();
             let code = said.split(|c: char| !(c.is_ascii_uppercase() || c == '_')).find(|word| word.starts_with("ERR_"));
-            return Err(Unloaded::NoPage(
+            return Err(LoadError::NoPage(
                 code.map_or_else(|| "the browser shows no page".to_owned(), |code| format!("net::{code}")),
             ));
         }
         match shown[1].as_u64().and_then(|status| u16::try_from(status).ok()).unwrap_or_default() {
-            status @ 502..=504 => Err(Unloaded::Unreached(format!("it answers {status}"))),
+            status @ 502..=504 => Err(LoadError::Unreached(format!("it answers {status}"))),
             status => Ok(status),
         }
     }
@@ -204,16 +204,16 @@ impl Session {
     ///
     /// # Errors
     /// When it cannot be done, or not yet.
-    pub async fn act(&self, css: &str, act: Act<'_>) -> Result<String, NotDone> {
-        let element = self.client.find(Locator::Css(css)).await.map_err(|error| not_done(&error))?;
+    pub async fn act(&self, css: &str, act: Action<'_>) -> Result<String, ActionError> {
+        let element = self.client.find(Locator::Css(css)).await.map_err(|error| action_error(&error))?;
         match act {
-            Act::See => match element.is_displayed().await.map_err(|error| not_done(&error))? {
+            Action::See => match element.is_displayed().await.map_err(|error| action_error(&error))? {
                 true => Ok(String::new()),
-                false => Err(NotDone::NotYet("it is there and does not show".into())),
+                false => Err(ActionError::NotYet("it is there and does not show".into())),
             },
-            Act::Text => element.text().await.map_err(|error| not_done(&error)),
-            Act::Click => element.click().await.map(|()| String::new()).map_err(|error| not_done(&error)),
-            Act::Fill(text) => fill(&element, text).await.map(|()| String::new()).map_err(|error| not_done(&error)),
+            Action::Text => element.text().await.map_err(|error| action_error(&error)),
+            Action::Click => element.click().await.map(|()| String::new()).map_err(|error| action_error(&error)),
+            Action::Fill(text) => fill(&element, text).await.map(|()| String::new()).map_err(|error| action_error(&error)),
         }
     }
 
@@ -229,9 +229,9 @@ impl Session {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub async fn console(&self) -> Result<Vec<Line>, String> {
+    pub async fn console(&self) -> Result<Vec<ConsoleLine>, String> {
         let lines = self.client.issue_cmd(ConsoleLog).await.map_err(|error| words(&error))?;
-        let line = |line: &Value| Line {
+        let line = |line: &Value| ConsoleLine {
             severe: line["level"] == "SEVERE",
             text: line["message"].as_str().unwrap_or_default().to_owned(),
         };
@@ -373,7 +373,7 @@ fn refused(error: &NewSessionError) -> String {
     told.lines().next().unwrap_or_default().trim().to_owned()
 }
 
-fn not_done(error: &CmdError) -> NotDone {
+fn action_error(error: &CmdError) -> ActionError {
     let waits = match error {
         CmdError::Standard(error) => matches!(
             error.error,
@@ -386,7 +386,7 @@ fn not_done(error: &CmdError) -> NotDone {
         _ => false,
     };
     let said = words(error);
-    if waits { NotDone::NotYet(said) } else { NotDone::Never(said) }
+    if waits { ActionError::NotYet(said) } else { ActionError::Never(said) }
 }
 
 #[cfg(test)]
@@ -435,7 +435,7 @@ mod tests {
             (true, "https://a/ 3:1 Uncaught TypeError: x is undefined", false),
             (false, "https://a/ a word on net::ERR_CONNECTION_CLOSED", false),
         ] {
-            assert_eq!(Line { severe, text: text.to_owned() }.is_lost_part(), lost, "{text}");
+            assert_eq!(ConsoleLine { severe, text: text.to_owned() }.is_lost_part(), lost, "{text}");
         }
     }
 }

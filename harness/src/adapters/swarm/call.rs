@@ -7,7 +7,7 @@ use bollard::{API_DEFAULT_VERSION, Docker, errors::Error};
 use crate::model::engine::SwarmError;
 
 /// The longest that one answer of the engine is waited for.
-pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 
 pub(super) fn connect(socket: &Path) -> Result<Docker, SwarmError> {
     let shown = socket.display().to_string();
@@ -15,15 +15,15 @@ pub(super) fn connect(socket: &Path) -> Result<Docker, SwarmError> {
         ErrorKind::PermissionDenied => SwarmError::NotPermitted { socket: shown.clone() },
         _ => SwarmError::Absent { socket: shown.clone() },
     })?;
-    Docker::connect_with_unix(&shown, 120, API_DEFAULT_VERSION).map_err(|error| meant("connect", error))
+    Docker::connect_with_unix(&shown, 120, API_DEFAULT_VERSION).map_err(|error| library_error("connect", error))
 }
 
 /// Waits for one answer. `call` is what a reader of the error sees.
 pub(super) async fn answer<T>(call: &str, future: impl Future<Output = Result<T, Error>>) -> Result<T, SwarmError> {
-    match tokio::time::timeout(PATIENCE, future).await {
+    match tokio::time::timeout(ANSWER_TIMEOUT, future).await {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(meant(call, error)),
-        Err(_) => Err(SwarmError::Silent { call: call.to_owned(), after: PATIENCE }),
+        Ok(Err(error)) => Err(library_error(call, error)),
+        Err(_) => Err(SwarmError::Silent { call: call.to_owned(), after: ANSWER_TIMEOUT }),
     }
 }
 
@@ -40,16 +40,16 @@ pub(super) async fn found<T>(call: &str, future: impl Future<Output = Result<T, 
 }
 
 /// What an error of the library means.
-fn meant(call: &str, error: Error) -> SwarmError {
+fn library_error(call: &str, error: Error) -> SwarmError {
     match error {
-        Error::DockerResponseServerError { status_code, message } => told(call, status_code, message),
+        Error::DockerResponseServerError { status_code, message } => status_error(call, status_code, message),
         Error::SocketNotFoundError(socket) => SwarmError::Absent { socket },
         other => failed(call, other.to_string()),
     }
 }
 
 /// What an answer with another status than the wanted one means.
-pub(super) fn told(call: &str, status: u16, message: String) -> SwarmError {
+pub(super) fn status_error(call: &str, status: u16, message: String) -> SwarmError {
     let call = call.to_owned();
     match status {
         400 | 403 | 409 | 503 => SwarmError::Refused { call, message },

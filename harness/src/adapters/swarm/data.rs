@@ -17,7 +17,7 @@ use serde_json::Value;
 use super::{
     DockerSwarm,
     call::{answer, failed, found},
-    look::NAMESPACE,
+    observe::NAMESPACE,
 };
 use crate::{
     model::{

@@ -17,7 +17,7 @@ use bollard::{
 
 use super::{
     call::{answer, found},
-    look::NAMESPACE,
+    observe::NAMESPACE,
     raw,
     tasks::tasks,
 };

@@ -5,9 +5,9 @@ mod data;
 mod exec;
 mod host;
 mod inventory;
-mod look;
+mod observe;
 mod raw;
-mod room;
+mod capacity;
 mod tasks;
 mod wake_ups;
 
@@ -44,7 +44,7 @@ impl DockerSwarm {
 
     /// The labels of all services of the Swarm, whatever their stack.
     pub async fn services(&self) -> Result<BTreeMap<String, BTreeMap<String, String>>, SwarmError> {
-        look::services(&self.socket).await
+        observe::services(&self.socket).await
     }
 
     /// Runs a command in a container of the engine's own machine, and gives its exit code and what it printed.
@@ -56,15 +56,15 @@ impl DockerSwarm {
 #[async_trait]
 impl Capacity for DockerSwarm {
     async fn room(&self) -> Result<Room, SwarmError> {
-        room::room(&self.docker, &self.socket).await
+        capacity::room(&self.docker, &self.socket).await
     }
 
     async fn absent(&self, images: &BTreeSet<ImageRef>) -> Result<BTreeSet<ImageRef>, SwarmError> {
-        room::absent(&self.docker, images).await
+        capacity::absent(&self.docker, images).await
     }
 
     async fn look_up(&self, image: &ImageRef) -> Result<(), SwarmError> {
-        room::look_up(&self.docker, image).await
+        capacity::look_up(&self.docker, image).await
     }
 }
 
@@ -79,7 +79,7 @@ impl Swarm for DockerSwarm {
     }
 
     async fn observe(&self, stack: &StackName) -> Result<BTreeMap<ServiceName, ServiceView>, SwarmError> {
-        look::look(&self.docker, &self.socket, stack).await
+        observe::observe(&self.docker, &self.socket, stack).await
     }
 
     async fn wake_ups(&self, stack: &StackName) -> BoxStream<'static, WakeUp> {
@@ -87,11 +87,11 @@ impl Swarm for DockerSwarm {
     }
 
     async fn logs(&self, task: &TaskId, lines: u32) -> Result<String, SwarmError> {
-        look::logs(&self.docker, task, lines).await
+        observe::logs(&self.docker, task, lines).await
     }
 
     async fn health_output(&self, container: &str) -> Result<Option<String>, SwarmError> {
-        look::health_output(&self.docker, container).await
+        observe::health_output(&self.docker, container).await
     }
 
     async fn mark(&self, claim: &Claim, labels: &BTreeMap<String, String>) -> Result<(), SwarmError> {

@@ -12,7 +12,7 @@ use tokio::{
     net::UnixStream,
 };
 
-use super::call::{PATIENCE, failed, told};
+use super::call::{ANSWER_TIMEOUT, failed, status_error};
 use crate::{
     model::{engine::SwarmError, names::ServiceName},
     pure::host::claim::{Claim, Claimed},
@@ -67,8 +67,8 @@ pub(super) async fn restart(socket: &Path, claim: &Claim, service: &ServiceName)
 
 /// The answer to a `request`, which is a method and a target.
 async fn asked(socket: &Path, call: &str, request: &str, sent: &str) -> Result<Vec<u8>, SwarmError> {
-    let answer = tokio::time::timeout(PATIENCE, ask(socket, request, sent)).await;
-    let answer = answer.map_err(|_| SwarmError::Silent { call: call.to_owned(), after: PATIENCE })?;
+    let answer = tokio::time::timeout(ANSWER_TIMEOUT, ask(socket, request, sent)).await;
+    let answer = answer.map_err(|_| SwarmError::Silent { call: call.to_owned(), after: ANSWER_TIMEOUT })?;
     answer.map_err(|error| failed(call, error.to_string()))
 }
 
@@ -94,7 +94,7 @@ fn body<'a>(call: &str, answer: &'a [u8]) -> Result<&'a [u8], SwarmError> {
     if status != 200 {
         let said: Option<Value> = serde_json::from_slice(body).ok();
         let message = said.and_then(|said| said["message"].as_str().map(str::to_owned)).unwrap_or_else(|| head.into_owned());
-        return Err(told(call, status, message));
+        return Err(status_error(call, status, message));
     }
     Ok(body)
 }

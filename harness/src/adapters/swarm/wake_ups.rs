@@ -5,7 +5,7 @@ use std::{collections::HashMap, pin::Pin, time::Duration};
 use bollard::{Docker, errors::Error, models::EventMessage, query_parameters::EventsOptionsBuilder};
 use futures_util::stream::{self, BoxStream, Stream, StreamExt};
 
-use super::look::NAMESPACE;
+use super::observe::NAMESPACE;
 use crate::{model::names::StackName, ports::WakeUp};
 
 /// The container events that can mean a change for a task. Each health probe makes three `exec_*` events, which is why the

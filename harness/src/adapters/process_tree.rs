@@ -7,21 +7,21 @@ use tokio::time::{Instant, sleep};
 
 use crate::adapters::proc::{Process, environment, table, with_descendants};
 
-/// How long the end of a killed family is waited for. The kernel needs a few milliseconds.
-pub(in crate::adapters) const BURIAL: Duration = Duration::from_secs(2);
+/// How long the end of a killed tree is waited for. The kernel needs a few milliseconds.
+pub(in crate::adapters) const CHILD_EXIT_TIMEOUT: Duration = Duration::from_secs(2);
 /// The pause between two looks at whether somebody is left.
 const AGAIN: Duration = Duration::from_millis(5);
 
 /// A child that leads a session and a group of its own, and all that came from it.
 #[derive(Debug)]
-pub(in crate::adapters) struct Family {
+pub(in crate::adapters) struct ProcessTree {
     leader: i32,
     /// What stands in the environment of all that did not clean it: `NAME=value`.
     mark: String,
     known: BTreeSet<(i32, u64)>,
 }
 
-impl Family {
+impl ProcessTree {
     pub(in crate::adapters) fn new(leader: i32, mark: String) -> Self {
         Self { leader, mark, known: BTreeSet::new() }
     }
@@ -55,8 +55,8 @@ impl Family {
 
     /// Kills until nobody is left, and says whether nobody is: one that the kernel keeps does not end when it is told to. `reap` takes the
     /// leader's exit status, so that it does not count as alive.
-    pub(in crate::adapters) async fn bury(&mut self, mut reap: impl FnMut()) -> bool {
-        let until = Instant::now() + BURIAL;
+    pub(in crate::adapters) async fn kill_all(&mut self, mut reap: impl FnMut()) -> bool {
+        let until = Instant::now() + CHILD_EXIT_TIMEOUT;
         while self.signal(Signal::KILL) {
             if Instant::now() > until {
                 return false;
@@ -68,10 +68,10 @@ impl Family {
     }
 
     /// Kills until nobody is left, where nothing can be awaited any more.
-    pub(in crate::adapters) fn bury_at_once(&mut self) {
+    pub(in crate::adapters) fn kill_all_blocking(&mut self) {
         // The system's clock, for the runtime's may stand still.
         let began = std::time::Instant::now();
-        while self.signal(Signal::KILL) && began.elapsed() < BURIAL {
+        while self.signal(Signal::KILL) && began.elapsed() < CHILD_EXIT_TIMEOUT {
             std::thread::sleep(AGAIN);
         }
     }

@@ -47,7 +47,7 @@ const LOG_LIMIT: usize = 64 * 1024;
 /// How many checks in a row have to fail where a health check does not say it.
 const RETRIES: i64 = 3;
 
-pub(super) async fn look(
+pub(super) async fn observe(
     docker: &Docker,
     socket: &Path,
     stack: &StackName,
