@@ -1,4 +1,4 @@
-//! The lock that tells a living run from a dead one.
+//! The lock of a run's folder. A run that is alive holds it, so a folder whose lock is free is the folder of a dead run.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -11,10 +11,10 @@ use std::{
 
 /// The lock's file in a run's folder.
 const FILE: &str = "lock";
-/// The longest that a new run waits for its own lock. Only a janitor that looks into the fresh folder can hold it, for an instant.
+/// How long a new run waits for its own lock. Only a janitor that reads the fresh folder can hold it, for an instant.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The exclusive lock of one run's folder. It ends when the value is dropped or the process dies, whichever way.
+/// The exclusive lock of one run's folder. The kernel releases it when the value is dropped or the process dies.
 #[derive(Debug)]
 pub struct RunLock {
     run_dir: PathBuf,
@@ -24,41 +24,41 @@ pub struct RunLock {
 /// Why a lock cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    /// Somebody holds it.
-    #[error("{} is held: the run is alive, or is being swept", path.display())]
+    /// Another process holds it.
+    #[error("{} is held: the run is alive, or is being cleaned up", path.display())]
     Held {
         /// The lock's file.
         path: PathBuf,
     },
-    /// The file was replaced while it was being locked, so its new owner is alive.
-    #[error("{} was replaced by somebody else", path.display())]
+    /// Another process replaced the file while it was being locked, and holds the lock of the new one.
+    #[error("{} was replaced by another process", path.display())]
     Replaced {
         /// The lock's file.
         path: PathBuf,
     },
-    /// Something else than a file is in its place.
-    #[error("{} is no file", path.display())]
+    /// Its place holds something else than a file.
+    #[error("{} is not a file", path.display())]
     NoFile {
-        /// What is in its place.
+        /// Its place.
         path: PathBuf,
     },
     /// The system refuses.
-    #[error("cannot lock {}: {message}", path.display())]
+    #[error("cannot lock {}", path.display())]
     System {
         /// The lock's file.
         path: PathBuf,
-        /// The system's sentence.
-        message: String,
+        /// The cause.
+        source: io::Error,
     },
 }
 
 impl RunLock {
-    /// Takes the lock of a folder that is the caller's own, waiting a while for whoever looks into it.
+    /// Takes the lock of a fresh folder, waiting a while for a janitor that reads it.
     pub fn take(run_dir: &Path) -> Result<Self, LockError> {
         Self::within(run_dir, PATIENCE)
     }
 
-    /// Takes the lock, waiting so long for whoever holds it.
+    /// Takes the lock, waiting up to `patience` for another holder.
     pub fn within(run_dir: &Path, patience: Duration) -> Result<Self, LockError> {
         let until = Instant::now() + patience;
         loop {
@@ -71,11 +71,11 @@ impl RunLock {
         }
     }
 
-    /// Takes the lock if nobody holds it. Holding it proves that the run is dead and that nobody else sweeps it.
+    /// Takes the lock if it is free. Holding it proves that the run is dead and that no other process cleans up after it.
     pub fn attempt(run_dir: &Path) -> Result<Self, LockError> {
         let path = run_dir.join(FILE);
-        // `std` opens with close-on-exec, so no child of ours keeps the lock alive.
-        let system = |error: io::Error| LockError::System { path: path.clone(), message: error.to_string() };
+        // `std` opens with close-on-exec, so no child process keeps the lock alive.
+        let system = |source: io::Error| LockError::System { path: path.clone(), source };
         let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let file = match opened {
             Ok(file) => file,
@@ -87,7 +87,7 @@ impl RunLock {
             Err(TryLockError::WouldBlock) => return Err(LockError::Held { path }),
             Err(TryLockError::Error(error)) => return Err(system(error)),
         }
-        // A lock on a file that was unlinked meanwhile guards nothing: the next one would lock another file of that name.
+        // A lock on a file that was unlinked meanwhile guards nothing: the next process would lock another file of that name.
         match (file.metadata(), std::fs::metadata(&path)) {
             (Ok(held), Ok(there)) if (held.dev(), held.ino()) == (there.dev(), there.ino()) => {
                 Ok(Self { run_dir: run_dir.to_owned(), _file: file })
@@ -97,7 +97,7 @@ impl RunLock {
         }
     }
 
-    /// Whether somebody holds the lock of a folder, which is then the folder of a living run. A folder without a lock is none.
+    /// Whether a process holds the lock of a folder, which is then the folder of a living run. A folder without a lock file is not.
     pub fn held(run_dir: &Path) -> bool {
         let lock = OpenOptions::new().read(true).open(run_dir.join(FILE));
         lock.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))

@@ -1,7 +1,7 @@
-//! The journal of a run, `events.jsonl` in its folder: what happened, one JSON object a line, in the order in which it happened.
+//! The journal of a run, `events.jsonl` in its folder: its events, one JSON object a line, in their order.
 //!
-//! It is written before the act that it announces, and what must survive is on the disk when a call returns. It is the only
-//! source of claims: whoever holds a [`Claim`] knows that it is durable.
+//! An event is written before the act that it announces, and a durable one is on the disk when the call returns. Only the journal makes
+//! a [`Claim`], so a claim that exists is durable: another process can clean up what it covers when this one is killed.
 
 mod lock;
 mod read;
@@ -31,8 +31,8 @@ use crate::{
 /// The journal's file in a run's folder.
 pub const FILE: &str = "events.jsonl";
 
-/// The journal of one run, with the run's lock: as long as this value lives, the run is known to be alive. Locks of the
-/// system end with the process, so a run that was killed is known to be dead.
+/// The journal of one run, with the run's lock: as long as this value lives, other processes see that the run is alive. The kernel
+/// releases the lock of a process that was killed.
 pub struct Journal {
     run: RunId,
     clock: Arc<dyn Clock>,
@@ -43,56 +43,62 @@ pub struct Journal {
 struct Writer {
     path: PathBuf,
     file: File,
-    /// The length of what was written whole.
+    /// The length of all whole lines, in bytes.
     len: u64,
     seq: u64,
-    /// What the clock's times are added to, so that a journal that is gone on with never goes back in time.
+    /// The time that the clock's times are added to, so that a resumed journal never goes back in time.
     since: Mono,
 }
 
 /// Why the journal cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
-    /// The run's lock cannot be had.
+    /// The run's lock cannot be taken.
     #[error(transparent)]
     Lock(#[from] LockError),
-    /// There is a journal already.
+    /// The folder has a journal already.
     #[error("{} exists already", path.display())]
     Exists {
         /// The journal.
         path: PathBuf,
     },
     /// A file could not be read or written.
-    #[error("cannot use {}: {message}", path.display())]
+    #[error("cannot use {}", path.display())]
     File {
         /// The file or folder.
         path: PathBuf,
-        /// The system's sentence.
-        message: String,
+        /// The cause.
+        source: io::Error,
+    },
+    /// The journal does not name its run.
+    #[error("{} does not name its run", path.display())]
+    NoRun {
+        /// The journal.
+        path: PathBuf,
     },
     /// An earlier write failed, and nothing is written after it.
-    #[error("{message}")]
+    #[error("the journal cannot be written any more")]
     Broken {
         /// Why it failed.
-        message: String,
+        source: Arc<JournalError>,
     },
-    /// This cannot be claimed, because a sweep of it could not be right.
+    /// This cannot be claimed, because cleanup could not remove it safely.
     #[error("cannot claim {what}: {flaw}")]
     Flawed {
-        /// What was to be claimed.
+        /// The thing to be claimed.
         what: Claimed,
-        /// What is wrong with it.
+        /// Its flaw.
         flaw: &'static str,
     },
 }
 
 /// The error of a file or folder that could not be read or written.
 fn unusable(path: &Path) -> impl Fn(io::Error) -> JournalError {
-    move |error| JournalError::File { path: path.to_owned(), message: error.to_string() }
+    move |source| JournalError::File { path: path.to_owned(), source }
 }
 
 impl Journal {
-    /// The journal of a new run, in `run_dir`, which is made when it is absent. The run's lock is held from here on.
+    /// Creates the journal of a new run in `run_dir`, which is made when it is absent, and takes the run's lock.
     pub fn create(run_dir: &Path, run: RunId, clock: Arc<dyn Clock>) -> Result<Self, JournalError> {
         std::fs::create_dir_all(run_dir).map_err(unusable(run_dir))?;
         let lock = RunLock::take(run_dir)?;
@@ -102,7 +108,7 @@ impl Journal {
             io::ErrorKind::AlreadyExists => JournalError::Exists { path: path.clone() },
             _ => unusable(&path)(error),
         })?;
-        // The file's name is in its folder, and the folder's in the one above: without both, a crash of the machine loses it.
+        // The file's name is stored in its folder, and the folder's in the one above: a crash of the machine loses what is not synced.
         for folder in [Some(run_dir), run_dir.parent()].into_iter().flatten().filter(|path| !path.as_os_str().is_empty()) {
             let synced = File::open(folder).and_then(|folder| folder.sync_all());
             synced.map_err(unusable(folder))?;
@@ -111,12 +117,12 @@ impl Journal {
         Ok(Self { run, clock, writer, _lock: lock })
     }
 
-    /// Goes on with the journal of a dead run, whose lock the caller holds and which `reading` came from. A last line that was
-    /// cut off by the run's death is removed: it was never durable, so nothing was done upon it.
+    /// Continues the journal of a dead run, whose lock the caller holds and which `reading` came from. Removes a last line that the
+    /// crash cut off: it was never durable, so no act followed it.
     pub fn resume(lock: RunLock, reading: &Reading, clock: Arc<dyn Clock>) -> Result<Self, JournalError> {
         let path = lock.run_dir().join(FILE);
         let failed = unusable(&path);
-        let run = reading.run.clone().ok_or_else(|| failed(io::Error::other("it does not say which run it is of")))?;
+        let run = reading.run.clone().ok_or_else(|| JournalError::NoRun { path: path.clone() })?;
         let mut file = OpenOptions::new().append(true).open(&path).map_err(&failed)?;
         file.set_len(reading.whole).map_err(&failed)?;
         let mut len = reading.whole;
@@ -133,7 +139,7 @@ impl Journal {
         &self.run
     }
 
-    /// Writes what happened. When the call returns, a durable kind is on the disk; after an error it is not in the journal.
+    /// Writes an event. When the call returns, a durable one is on the disk; after an error it is not in the journal.
     pub fn append(&self, kind: Kind) -> Result<Event, JournalError> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let event = writer.event(&*self.clock, kind);
@@ -142,7 +148,7 @@ impl Journal {
         Ok(event)
     }
 
-    /// What happened, as an event that is not in the journal: for a run that has to end because its journal cannot be written.
+    /// Makes an event that is not in the journal, for a run that has to end because its journal cannot be written.
     pub fn unwritten(&self, kind: Kind) -> Event {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let event = writer.event(&*self.clock, kind);
@@ -150,7 +156,7 @@ impl Journal {
         event
     }
 
-    /// Makes it durable that `what` is the run's on the Swarm `engine`, before the act that makes it so.
+    /// Claims `what` on the Swarm `engine` for the run, durably, before the act that makes it.
     pub fn claim(&self, what: Claimed, engine: &EngineId) -> Result<(Claim, Event), JournalError> {
         if let Some(flaw) = what.flaw() {
             return Err(JournalError::Flawed { what, flaw });
@@ -181,8 +187,10 @@ impl Writer {
                 Ok(())
             }
             Err(error) => {
-                // Half a line would spoil the next one. If even this fails, the reader says so of that line.
-                let _ = self.file.set_len(self.len);
+                // Half a line would corrupt the next one. If even this fails, the reader reports that line.
+                if let Err(error) = self.file.set_len(self.len) {
+                    tracing::warn!(path = %self.path.display(), %error, "half a line of the journal stays");
+                }
                 Err(unusable(&self.path)(error))
             }
         }

@@ -1,4 +1,7 @@
-//! Reading a journal, whole or cut.
+//! The reader of a journal, whole or cut off.
+//!
+//! It reads claims and children of every version, and reports each line that it cannot read: a claim that was lost silently would never be
+//! cleaned up.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,49 +25,49 @@ use crate::{
     },
 };
 
-/// What a journal says.
+/// The content of a journal.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Reading {
-    /// The run; absent when even the first line was cut.
+    /// The run; absent when even the first line was cut off.
     pub run: Option<RunId>,
     /// All events that can be read, in order.
     pub events: Vec<Event>,
-    /// What is claimed and not released, each once.
+    /// The claims that are not released, each once.
     pub claims: Vec<Claim>,
-    /// All that was ever claimed and is released.
+    /// The claims that are released.
     pub released: Vec<Claim>,
-    /// The children that were started and are not known to have ended.
+    /// The children that were started and whose end is not recorded.
     pub children: Vec<Child>,
     /// The engine's socket that the run used.
     pub engine: Option<PathBuf>,
     /// Whether the run came to its own end.
     pub finished: bool,
-    /// Whether a step or a child acts by the journal's last word. If so, the engine may still be at work on what it was asked for.
+    /// Whether a step or a child was acting at the journal's last line. If so, the engine may still work on their requests.
     pub busy: bool,
-    /// When somebody else swept after the run for the first time.
+    /// When another process first cleaned up after the run.
     pub cleaned_after: Option<Wall>,
-    /// What could not be read, a sentence each.
+    /// The lines that could not be read, a sentence each.
     pub unread: Vec<String>,
     /// How many lines may hold a claim that could not be read. A run with such a line is never known to be clean.
     pub lost_claims: usize,
-    /// Whether the last line was cut off. It was never durable, so nothing was done upon it.
+    /// Whether the last line was cut off. It was never durable, so no act followed it.
     pub torn: bool,
-    /// How many bytes hold whole lines.
+    /// The length of all whole lines, in bytes.
     pub(super) whole: u64,
-    /// Whether the last whole line lacks its end.
+    /// Whether the last whole line lacks its line end.
     pub(super) unended: bool,
     pub(super) last_seq: u64,
     pub(super) last_mono: Mono,
 }
 
 impl Reading {
-    /// Whether nothing of the run can be left: all that it claimed is released and all its children have ended.
+    /// Whether nothing of the run can be left: all its claims are released and all its children have ended.
     pub fn settled(&self) -> bool {
         self.claims.is_empty() && self.children.is_empty() && self.lost_claims == 0
     }
 }
 
-/// Reads the journal in `run_dir`. A folder without one reads as an empty journal: nothing was claimed in it yet.
+/// Reads the journal in `run_dir`. A folder without one reads as an empty journal: its run has claimed nothing yet.
 pub fn read(run_dir: &Path) -> Result<Reading, io::Error> {
     match std::fs::read(run_dir.join(FILE)) {
         Ok(bytes) => Ok(parse(&bytes)),
@@ -73,19 +76,19 @@ pub fn read(run_dir: &Path) -> Result<Reading, io::Error> {
     }
 }
 
-/// Whether the journal in `run_dir` says that nothing of the run can be left, see [`Reading::settled`]. It parses only the few
-/// lines that matter to that, so that the folders of a thousand old runs cost next to nothing.
+/// Whether the journal in `run_dir` is [`Reading::settled`]. It parses only the few lines that matter to that, so that the folders of a
+/// thousand old runs cost next to nothing.
 pub fn settled(run_dir: &Path) -> Result<bool, io::Error> {
     match std::fs::read(run_dir.join(FILE)) {
-        Ok(bytes) => Ok(parse(&telling(&bytes)).settled()),
+        Ok(bytes) => Ok(parse(&relevant_lines(&bytes)).settled()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
         Err(error) => Err(error),
     }
 }
 
-/// The lines without those that are surely of a kind that claims nothing. Inside of a text the quotes would be escaped, so one that names
-/// two kinds is two lines that ran into one, and has to be read.
-fn telling(bytes: &[u8]) -> Vec<u8> {
+/// The lines without those that are surely of a kind that claims nothing. Quotes within a text are escaped, so a line that names two
+/// kinds is two lines that ran into one, and has to be read.
+fn relevant_lines(bytes: &[u8]) -> Vec<u8> {
     const MARK: &[u8] = b"\"event\":\"";
     const PLAIN: [&[u8]; 5] = [b"step-", b"observed\"", b"check-", b"noted\"", b"task-"];
     let plain = |line: &[u8]| {
@@ -97,7 +100,7 @@ fn telling(bytes: &[u8]) -> Vec<u8> {
     bytes.split_inclusive(|byte| *byte == b'\n').filter(|line| !plain(line)).flatten().copied().collect()
 }
 
-/// The part of an event that claims and children are found by. Everything else in a line may be of a version to come.
+/// The part of an event that claims and children are found by. All else in a line may be of a later version.
 #[derive(Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 enum Lean {
@@ -139,12 +142,13 @@ struct Fold {
     claims: Vec<(EngineId, Claimed)>,
     released: Vec<(EngineId, Claimed)>,
     children: BTreeMap<i32, (u64, String)>,
-    /// The steps that have not ended, and whether a child acted when the run was last heard of.
+    /// The steps that have not ended.
     steps: BTreeSet<String>,
+    /// Whether a child was acting at the first cleanup after the run.
     acted: bool,
 }
 
-/// What the bytes of a journal say. Total: whatever they are, what can be read is returned and the rest is said.
+/// Parses the bytes of a journal. Total: it returns what can be read and a sentence for each line that cannot.
 pub(super) fn parse(bytes: &[u8]) -> Reading {
     let mut fold = Fold::default();
     let mut at = 0;
@@ -159,7 +163,7 @@ pub(super) fn parse(bytes: &[u8]) -> Reading {
         let value: Result<Value, _> = serde_json::from_slice(line);
         if !ended && value.is_err() {
             fold.reading.torn = true;
-            fold.reading.unread.push(format!("line {number}: cut off, so nothing was done upon it"));
+            fold.reading.unread.push(format!("line {number}: cut off, so no act followed it"));
             break;
         }
         fold.reading.unended = !ended;
@@ -189,12 +193,12 @@ impl Fold {
             Err(error) if matches!(name.as_str(), "run-started" | "claimed" | "child-started") => {
                 self.lost(format!("line {number}: {name}: {error}"));
             }
-            // What is not known to be released or ended counts as being there, which the inventory then corrects.
+            // A claim whose release cannot be read counts as held, which the inventory then corrects.
             Err(error) => self.reading.unread.push(format!("line {number}: {name}: {error}")),
         }
         match Event::deserialize(value) {
             Ok(event) => self.reading.events.push(event),
-            Err(error) => self.reading.unread.push(format!("line {number}: no event that this version knows: {error}")),
+            Err(error) => self.reading.unread.push(format!("line {number}: not an event that this version knows: {error}")),
         }
     }
 
@@ -236,7 +240,7 @@ impl Fold {
 
     fn end(mut self) -> Reading {
         let Some(run) = self.reading.run.clone() else {
-            // Without its first line a journal cannot say whose its claims are.
+            // Without its first line a journal does not name the run of its claims.
             self.reading.lost_claims += self.claims.len();
             return self.reading;
         };

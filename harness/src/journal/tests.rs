@@ -26,6 +26,8 @@ fn journal(dir: &Path) -> Journal {
         deadline: std::time::Duration::from_secs(600),
         host_file: None,
         offline: None,
+        pr: None,
+        trigger: None,
         authoring: Authoring::default(),
     };
     let host = Host {
@@ -40,7 +42,7 @@ fn journal(dir: &Path) -> Journal {
         limits: crate::model::host::Limits::default(),
         ignore: Vec::new(),
     };
-    journal.append(Kind::RunStarted { version: 1, run, taster: "0.1.0".into(), request, host }).unwrap();
+    journal.append(Kind::RunStarted { version: 1, run, taster: "0.1.0".into(), commit: None, request, host }).unwrap();
     journal
 }
 
