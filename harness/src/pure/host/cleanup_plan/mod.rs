@@ -1,7 +1,9 @@
 //! What to remove now, decided from claims and the present inventory alone.
 //!
-//! The decision is level-triggered: it knows nothing of what was done before, so whoever carries it out may be killed at any
-//! moment and somebody else goes on. Teardown, signals, the janitor and expiry differ only in who calls it.
+//! The plan is level-triggered: it knows nothing of earlier removals, so the process that carries it out may be killed at any moment and
+//! another one continues. Teardown, signals, the janitor and expiry call the same function.
+
+pub mod progress;
 
 use std::{collections::BTreeSet, fmt, path::PathBuf};
 
@@ -30,22 +32,22 @@ impl fmt::Display for Removal {
     }
 }
 
-/// What to do now about what claims cover.
+/// What to do now about the objects and files that claims cover.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CleanupPlan {
-    /// What to remove now, each with the claim that covers it. All of them can be removed beside each other.
+    /// The objects to remove now, each with the claim that covers it, in any order.
     pub remove: Vec<(Claim, Removal)>,
     /// The files and folders to remove now.
     pub files: Vec<(Claim, PathBuf)>,
     /// The apps whose snapshots are to be forgotten now.
     pub snapshots: Vec<Claim>,
-    /// What goes later by itself, or once what is named is gone.
+    /// What goes later by itself, or once something else is gone.
     pub waiting: Vec<Left>,
-    /// What cannot be removed because of somebody else.
+    /// What others keep from being removed.
     pub blocked: Vec<Left>,
-    /// Claims that are not acted upon.
+    /// Claims that cleanup must not act upon.
     pub refused: Vec<Left>,
-    /// Whether nothing that is claimed is there, as far as this inventory can tell.
+    /// Whether this inventory shows nothing that is claimed.
     pub clean: bool,
 }
 
@@ -54,7 +56,7 @@ pub struct CleanupPlan {
 pub struct Left {
     /// What was claimed.
     pub claimed: Claimed,
-    /// What is left of it, in words: `volume shop_data`.
+    /// The object, in words: `volume shop_data`.
     pub what: String,
     /// Why.
     pub why: Why,
@@ -72,16 +74,16 @@ impl fmt::Display for Left {
 pub enum Why {
     /// Services of the same stack are there and would bring it back.
     ServicesFirst,
-    /// A task ends when its node says so.
+    /// Its node has not ended the task yet.
     TaskEnding,
     /// Something uses it.
     UsedBy {
         /// What uses it, in words.
         holders: Vec<String>,
     },
-    /// Something else of the run is there, and this goes last.
+    /// Other objects of the run are there, and this one goes last.
     OthersFirst,
-    /// It bears the label of our stack but not its name, and such a label can be put on somebody else's object.
+    /// It has the label of the run's stack but not its name, and such a label can be on the object of another owner.
     LabelOnly,
     /// The claim is for another Swarm.
     OtherSwarm {
@@ -98,7 +100,7 @@ pub enum Why {
         /// Its sentence.
         message: String,
     },
-    /// It was to be removed next when the time was over.
+    /// The time was over before it was removed.
     OutOfTime,
 }
 
@@ -109,7 +111,7 @@ impl fmt::Display for Why {
             Why::TaskEnding => write!(f, "its node has not ended it yet"),
             Why::UsedBy { holders } => write!(f, "used by {}", holders.join(", ")),
             Why::OthersFirst => write!(f, "it goes after everything else of the run"),
-            Why::LabelOnly => write!(f, "it bears the stack's label but not its name"),
+            Why::LabelOnly => write!(f, "it has the stack's label but not its name"),
             Why::OtherSwarm { claimed } => write!(f, "it is on the Swarm {claimed}, which this engine does not belong to"),
             Why::Flawed { flaw } => write!(f, "{flaw}"),
             Why::Refused { message } => write!(f, "{message}"),
@@ -118,8 +120,8 @@ impl fmt::Display for Why {
     }
 }
 
-/// What to remove now of one run's claims: services; then containers by force; then networks, volumes, secrets and configs that nothing uses;
-/// then files; last the marker.
+/// The plan for one run's claims: services; then containers by force; then networks, volumes, secrets and configs that nothing uses; then
+/// files; last the marker.
 pub fn cleanup_plan(claims: &[Claim], inventory: &Inventory) -> CleanupPlan {
     let mut plan = CleanupPlan::default();
     let mut accepted = Vec::new();
@@ -209,8 +211,8 @@ fn stack(claim: &Claim, claims: &[Claim], inventory: &Inventory, plan: &mut Clea
     }
 }
 
-/// A file goes when nothing of the run's stacks is on its way out any more: until then it is what abra knows the app by. What
-/// somebody else blocks does not keep it.
+/// A file goes once no object of the run's stacks is to be removed any more: until then abra knows the app by it. Objects that others
+/// block do not keep it.
 fn file(claim: &Claim, path: &PathBuf, inventory: &Inventory, plan: &mut CleanupPlan) {
     if !inventory.files.contains_key(path) {
         return;
@@ -226,7 +228,7 @@ fn pending(plan: &CleanupPlan) -> bool {
     plan.remove.iter().any(|(claim, _)| of_a_stack(claim.what())) || plan.waiting.iter().any(|left| of_a_stack(&left.claimed))
 }
 
-/// The marker tells other machines whose the rest is, so it stays as long as there is any rest.
+/// The marker shows other machines which run the rest belongs to, so it stays as long as anything else does.
 fn marker(claim: &Claim, inventory: &Inventory, plan: &mut CleanupPlan) {
     let Some(id) = inventory.objects.keys().find(|id| claim.covers(inventory, id)) else { return };
     let rest = !(plan.remove.is_empty()
@@ -245,7 +247,7 @@ fn removal(inventory: &Inventory, id: &ObjectId) -> Removal {
     Removal { object: id.clone(), name }
 }
 
-/// The claims of which nothing is left, as far as `sweep` can tell.
+/// The claims of which nothing is left, by this plan.
 pub fn released(claims: &[Claim], plan: &CleanupPlan) -> BTreeSet<Claimed> {
     let removing = plan.remove.iter().map(|(claim, _)| claim.what());
     let files = plan.files.iter().map(|(claim, _)| claim.what());

@@ -24,7 +24,7 @@ fn marker() -> Claim {
     claim(Claimed::Marker { name: "taster-run".into() })
 }
 
-/// A inventory of objects, each written as `kind name`, `@stack` for its label, and `>kind name` for what it uses.
+/// An inventory of objects, each written as `kind name`, `@stack` for its label, and `>kind name` for what it uses.
 fn inventory(objects: &[&str]) -> Inventory {
     let parse = |text: &&str| {
         let mut words = text.split_whitespace();
@@ -90,7 +90,7 @@ fn services_go_first_then_containers_then_what_nothing_uses() {
 }
 
 #[test]
-fn the_name_is_the_claim_but_a_foreign_label_outweighs_it() {
+fn name_is_the_claim_unless_a_foreign_label_outweighs_it() {
     for (object, others, ours) in [
         ("volume shop_data @shop", &[][..], true),
         ("secret shop_pw_v1", &[], true),
@@ -116,14 +116,14 @@ fn the_name_is_the_claim_but_a_foreign_label_outweighs_it() {
 }
 
 #[test]
-fn a_label_that_can_be_put_on_somebody_elses_object_is_no_proof() {
+fn label_that_can_be_set_on_any_object_is_no_proof() {
     let now = cleanup_plan(&[stack_claim("shop")], &inventory(&["secret borrowed @shop"]));
     assert_eq!(removes(&now), Vec::<String>::new());
-    assert_eq!(now.blocked[0].to_string(), "secret borrowed: it bears the stack's label but not its name");
+    assert_eq!(now.blocked[0].to_string(), "secret borrowed: it has the stack's label but not its name");
 }
 
 #[test]
-fn what_a_stranger_uses_is_blocked_and_the_stranger_named() {
+fn object_that_a_stranger_uses_is_blocked_and_names_the_stranger() {
     let objects = [
         "network shop_net @shop",
         "volume shop_data @shop",
@@ -175,18 +175,18 @@ fn files_go_after_objects_and_the_marker_last() {
 }
 
 #[test]
-fn a_claim_for_another_swarm_is_refused_with_a_sentence() {
+fn claim_for_another_swarm_is_refused_with_a_sentence() {
     let mut elsewhere = inventory(&["volume shop_data"]);
     elsewhere.engine = "swarm2".parse().unwrap();
     let claims = [stack_claim("shop")];
     let now = cleanup_plan(&claims, &elsewhere);
     assert_eq!((now.remove.len(), now.clean), (0, false));
     assert_eq!(now.refused[0].to_string(), "stack shop: it is on the Swarm swarm1, which this engine does not belong to");
-    assert_eq!(released(&claims, &now), BTreeSet::new(), "what is out of reach is not known to be gone");
+    assert_eq!(released(&claims, &now), BTreeSet::new(), "a claim out of reach is not known to be gone");
 }
 
 #[test]
-fn what_is_claimed_twice_is_removed_once() {
+fn object_that_is_claimed_twice_is_removed_once() {
     let claims = [stack_claim("shop"), stack_claim("inn"), stack_claim("shop")];
     assert_eq!(
         removes(&cleanup_plan(&claims, &inventory(&["volume shop_data", "volume inn_data"]))),
@@ -203,7 +203,7 @@ fn claims_are_released_one_by_one() {
 }
 
 #[test]
-fn a_changed_stranger_is_ours_only_if_a_claim_or_a_call_reached_it() {
+fn changed_stranger_counts_only_if_a_claim_or_a_call_reached_it() {
     let before = inventory(&["volume shop_data", "volume inn_data", "secret inn_pw", "config kept", "network shop_old"]);
     let mut after =
         inventory(&["volume inn_data", "secret inn_pw", "config kept", "network shop_new", "volume late", "network shop_old"]);
@@ -215,14 +215,14 @@ fn a_changed_stranger_is_ours_only_if_a_claim_or_a_call_reached_it() {
         }
     }
     let seen = diff(&before, &after, &[stack_claim("shop")], &BTreeSet::from([id("secret", "inn_pw")]), &[]);
-    assert_eq!(seen.leaked, ["network shop_new"], "what was there before is not left by us");
+    assert_eq!(seen.leaked, ["network shop_new"], "an object from before the run is no leak");
     assert_eq!(seen.changed_bystanders, ["volume shop_data vanished", "secret inn_pw changed"]);
     assert_eq!(seen.others, ["volume inn_data changed", "volume late appeared"]);
     assert!(diff(&before, &before, &[stack_claim("shop")], &BTreeSet::new(), &[]).clean());
 }
 
 #[test]
-fn what_is_to_be_ignored_is_told_with_its_reason_and_what_is_left_of_the_run_is_not_ignored() {
+fn ignored_change_is_listed_with_its_reason_and_a_leak_is_never_ignored() {
     let before = inventory(&["volume shop_data", "volume inn_data"]);
     let after = inventory(&["network shop_new"]);
     let ignore = |what: &str| Ignore {
@@ -233,13 +233,13 @@ fn what_is_to_be_ignored_is_told_with_its_reason_and_what_is_left_of_the_run_is_
     let ignores = [ignore("volume shop_data"), ignore("volume inn_*"), ignore("network shop_*")];
     let seen = diff(&before, &after, &[stack_claim("shop")], &BTreeSet::new(), &ignores.iter().collect::<Vec<_>>());
     assert_eq!(seen.leaked, ["network shop_new"]);
-    let told = |what: &str| format!("volume {what} vanished: the inn turns it over, until 2026-12-31");
+    let ignored = |what: &str| format!("volume {what} vanished: the inn turns it over, until 2026-12-31");
     assert_eq!((seen.changed_bystanders.len(), seen.others.len()), (0, 0), "{seen:?}");
-    assert_eq!(seen.ignored, [told("inn_data"), told("shop_data")]);
+    assert_eq!(seen.ignored, [ignored("inn_data"), ignored("shop_data")]);
 }
 
 #[test]
-fn an_env_file_of_our_app_is_ours_wherever_abra_puts_it() {
+fn env_file_of_our_app_is_ours_in_any_folder() {
     let domain = "shop-aebagbaf.taster.test".parse().unwrap();
     let claim = claim(Claimed::Stack { name: StackName::of(&domain) });
     let (before, mut after) = (inventory(&[]), inventory(&[]));
