@@ -1,4 +1,7 @@
-//! The one way by which something becomes true in a run: journal, then fold, then reports.
+//! The log of a run: the single write path, journal first, then fold, then reporters.
+//!
+//! A fact is in the state only after its event is in the journal, so a crash never loses what a decision rested on. When the journal
+//! cannot be written, events are still folded and reported, so that the run can come to its end; it claims nothing any more.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -6,8 +9,8 @@ use async_trait::async_trait;
 
 use crate::{
     journal::{Journal, JournalError},
-    model::names::EngineId,
-    ports::ChildRegister,
+    model::{names::EngineId, text::with_causes},
+    ports::{ChildRegister, RegisterError, ReportError, Reporter},
     pure::{
         host::claim::{Claim, Claimed},
         run::{
@@ -19,12 +22,6 @@ use crate::{
     redact::Redact,
 };
 
-/// Who is told of every event, with the state after it.
-pub trait Reporter: Send {
-    /// Takes note of an event. An error is told once; it never ends the run.
-    fn on(&mut self, event: &Event, state: &RunState) -> Result<(), String>;
-}
-
 /// The run's log. Clones share it.
 #[derive(Clone)]
 pub struct Log {
@@ -34,22 +31,20 @@ pub struct Log {
 struct Inner {
     journal: Journal,
     redact: Arc<Redact>,
-    state: RunState,
+    state: Arc<RunState>,
     claims: Vec<Claim>,
     reporters: Vec<Box<dyn Reporter>>,
-    broken: Option<String>,
+    broken: Option<Arc<JournalError>>,
 }
 
 impl Log {
-    /// A log that writes to `journal` and tells `reporters`.
+    /// A log that writes to `journal` and passes each event to `reporters`.
     pub fn new(journal: Journal, redact: Arc<Redact>, reporters: Vec<Box<dyn Reporter>>) -> Self {
-        let inner = Inner { journal, redact, state: RunState::default(), claims: Vec::new(), reporters, broken: None };
+        let inner = Inner { journal, redact, state: Arc::default(), claims: Vec::new(), reporters, broken: None };
         Self { inner: Arc::new(Mutex::new(inner)) }
     }
 
-    /// Records what happened. A durable event is on the disk when this returns, unless the journal is broken, which
-    /// [`Log::broken`] tells. From then on events are only folded and reported, so that the run can come to its end; nothing can
-    /// be claimed any more.
+    /// Records an event. A durable one is on the disk when this returns, unless [`Log::broken`].
     pub fn record(&self, kind: Kind) {
         let mut inner = self.lock();
         let (kind, _) = inner.redact.fact(kind);
@@ -59,62 +54,61 @@ impl Log {
         }
     }
 
-    /// Claims something for the run, durably, before it comes to be. What is claimed already is not claimed again.
+    /// Claims `what` for the run, durably, before it is made. A second claim of the same returns the first.
     pub fn claim(&self, what: Claimed, engine: &EngineId) -> Result<Claim, JournalError> {
         let mut inner = self.lock();
         if let Some(claim) = inner.claims.iter().find(|claim| *claim.what() == what && claim.engine() == engine) {
             return Ok(claim.clone());
         }
-        if let Some(message) = &inner.broken {
-            return Err(JournalError::Broken { message: message.clone() });
+        if let Some(source) = &inner.broken {
+            return Err(JournalError::Broken { source: source.clone() });
         }
-        let claimed = inner.journal.claim(what, engine);
-        match claimed {
+        match inner.journal.claim(what, engine) {
             Ok((claim, event)) => {
-                inner.tell(&event);
+                inner.apply(&event);
                 inner.claims.push(claim.clone());
                 Ok(claim)
             }
-            // Nothing was written, so the journal is as whole as it was.
+            // The journal refused before it wrote, so it is still whole.
             Err(error @ JournalError::Flawed { .. }) => Err(error),
             Err(
                 error @ (JournalError::Lock(_)
                 | JournalError::Exists { .. }
                 | JournalError::File { .. }
+                | JournalError::NoRun { .. }
                 | JournalError::Broken { .. }),
             ) => {
-                inner.broken.get_or_insert_with(|| error.to_string());
-                Err(error)
+                let source = inner.broken.insert(Arc::new(error)).clone();
+                Err(JournalError::Broken { source })
             }
         }
     }
 
-    /// Records a fact that results speak of.
+    /// Records a fact for the results.
     pub fn note(&self, note: Note) {
         self.record(Kind::Noted { note });
     }
 
     /// Records what a step waits for, if that has changed.
     pub fn observe(&self, step: &StepId, waiting_for: Vec<String>) {
-        // What is known has gone through the filter; without that, a secret would be news for ever.
+        // The state has redacted texts; an unredacted secret would differ from them each time.
         let waiting_for: Vec<String> = waiting_for.iter().map(|line| self.redact(line)).collect();
-        let known = self.lock().state.steps.get(step).map(|step| step.waiting_for.clone());
-        if known.as_ref() != Some(&waiting_for) {
+        if self.state().steps.get(step).map(|step| &step.waiting_for) != Some(&waiting_for) {
             self.record(Kind::Observed { step: step.clone(), waiting_for });
         }
     }
 
-    /// Records what a look shows of the app's tasks, as far as it has changed, and not more than [`MOST_TASK_CHANGES`] times a run.
-    pub fn saw_tasks(&self, step: &StepId, tasks: impl IntoIterator<Item = TaskSeen>) {
-        let (news, room) = {
+    /// Records the changes of the app's tasks that an observation shows, at most [`MOST_TASK_CHANGES`] in a run.
+    pub fn observe_tasks(&self, step: &StepId, tasks: impl IntoIterator<Item = TaskSeen>) {
+        let (changes, room) = {
             let inner = self.lock();
             let tasks = tasks.into_iter().map(|seen| inner.redact.fact(seen).0);
-            let news: Vec<TaskSeen> = tasks.filter(|seen| inner.state.is_news(seen)).collect();
-            let told: usize = inner.state.tasks.iter().map(|story| story.changes.len()).sum();
-            (news, MOST_TASK_CHANGES.saturating_sub(told))
+            let changes: Vec<TaskSeen> = tasks.filter(|seen| inner.state.is_news(seen)).collect();
+            let recorded: usize = inner.state.tasks.iter().map(|task| task.changes.len()).sum();
+            (changes, MOST_TASK_CHANGES.saturating_sub(recorded))
         };
-        let fills = room > 0 && news.len() >= room;
-        for seen in news.into_iter().take(room) {
+        let fills = room > 0 && changes.len() >= room;
+        for seen in changes.into_iter().take(room) {
             self.record(Kind::TaskChanged { step: step.clone(), seen });
         }
         if fills {
@@ -124,8 +118,8 @@ impl Log {
         }
     }
 
-    /// The state after all events so far.
-    pub fn state(&self) -> RunState {
+    /// The state after all events so far. It is shared, and later events do not change it.
+    pub fn state(&self) -> Arc<RunState> {
         self.lock().state.clone()
     }
 
@@ -134,13 +128,13 @@ impl Log {
         self.lock().redact.text(text)
     }
 
-    /// All that was ever claimed for the run, released or not.
+    /// All claims of the run, released or not.
     pub fn claims(&self) -> Vec<Claim> {
         self.lock().claims.clone()
     }
 
     /// Why the journal cannot be written any more, if so.
-    pub fn broken(&self) -> Option<String> {
+    pub fn broken(&self) -> Option<Arc<JournalError>> {
         self.lock().broken.clone()
     }
 
@@ -152,37 +146,42 @@ impl Log {
 
 impl Inner {
     fn record(&mut self, kind: Kind) {
-        // A journal with a gap would be worse than one that ends.
+        // A journal that ends is read in full; one with a gap would hide the gap.
         let written = match self.broken {
-            None => self.journal.append(kind.clone()).map_err(|error| self.broken = Some(error.to_string())),
+            None => self.journal.append(kind.clone()).map_err(|error| self.broken = Some(Arc::new(error))),
             Some(_) => Err(()),
         };
         let event = written.unwrap_or_else(|()| self.journal.unwritten(kind));
-        self.tell(&event);
+        self.apply(&event);
     }
 
-    fn tell(&mut self, event: &Event) {
-        self.state = fold(std::mem::take(&mut self.state), event);
+    /// Folds an event into the state and passes both to the reporters. A reporter that fails receives no further event.
+    fn apply(&mut self, event: &Event) {
+        // Without another holder of the old state this moves it.
+        self.state = Arc::new(fold(Arc::unwrap_or_clone(std::mem::take(&mut self.state)), event));
         let state = &self.state;
-        let mut complaints = Vec::new();
+        let mut failures: Vec<ReportError> = Vec::new();
         self.reporters.retain_mut(|reporter| match reporter.on(event, state) {
             Ok(()) => true,
-            Err(complaint) => {
-                complaints.push(complaint);
+            Err(error) => {
+                failures.push(error);
                 false
             }
         });
-        for text in complaints {
-            self.record(Kind::Warned { text });
+        for error in failures {
+            self.record(Kind::Warned { text: with_causes(&error) });
         }
     }
 }
 
 #[async_trait]
 impl ChildRegister for Log {
-    async fn started(&self, pid: i32, start_ticks: u64, doing: &str) -> Result<(), String> {
+    async fn started(&self, pid: i32, start_ticks: u64, doing: &str) -> Result<(), RegisterError> {
         self.record(Kind::ChildStarted { pid, start_ticks, doing: doing.to_owned() });
-        self.broken().map_or(Ok(()), Err)
+        match self.broken() {
+            None => Ok(()),
+            Some(error) => Err(RegisterError { pid, source: error.into() }),
+        }
     }
 
     async fn ended(&self, pid: i32) {
@@ -196,14 +195,25 @@ mod tests {
     use crate::adapters::clock::SystemClock;
 
     #[test]
-    fn a_claim_that_cannot_be_right_leaves_the_journal_whole() {
+    fn refused_claim_leaves_the_journal_whole() {
         let dir = tempfile::tempdir().unwrap();
         let run = "20261121-101502-k3v7q2m7".parse().unwrap();
         let journal = Journal::create(dir.path(), run, Arc::new(SystemClock::start())).unwrap();
         let log = Log::new(journal, Arc::new(Redact::new()), Vec::new());
         let claim = |path: &str| log.claim(Claimed::Dir { path: path.into() }, &"swarm1".parse().unwrap());
         assert!(matches!(claim("/"), Err(JournalError::Flawed { .. })));
-        assert_eq!(log.broken(), None);
+        assert!(log.broken().is_none());
         assert!(claim("/tmp/run/abra").is_ok());
+    }
+
+    #[test]
+    fn state_that_is_held_does_not_change() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = "20261121-101502-k3v7q2m7".parse().unwrap();
+        let journal = Journal::create(dir.path(), run, Arc::new(SystemClock::start())).unwrap();
+        let log = Log::new(journal, Arc::new(Redact::new()), Vec::new());
+        let before = log.state();
+        log.record(Kind::Warned { text: "late".into() });
+        assert_eq!((before.warnings.len(), log.state().warnings.len()), (0, 1));
     }
 }

@@ -1,51 +1,57 @@
-//! The loop: ask what is next, perform it, wait for whatever wakes it, record what came of it. Only this sequences steps.
+//! The loop of a run: asks for the next steps, performs them, waits for what wakes it, and records the result.
+//!
+//! Only this loop sequences steps. Which steps are next is a pure function of plan and state, so a run is decided by what its journal
+//! holds and by nothing else.
 
+mod attempt;
 pub mod facts;
 pub mod log;
 pub mod signals;
 pub mod steps;
+mod warnings;
 
 use std::{
     cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet},
     panic::AssertUnwindSafe,
-    time::Duration,
+    sync::Arc,
 };
 
 use futures_util::{
     FutureExt, StreamExt,
-    future::{AbortHandle, Abortable, LocalBoxFuture},
+    future::{AbortHandle, LocalBoxFuture},
     stream::{BoxStream, FuturesUnordered},
 };
 
 use crate::{
-    adapters::folder::Folder,
     engine::{
-        facts::{Found, Given, attached::Attached},
+        attempt::panicked,
+        facts::{Found, Gathering, Given, attached::Attached},
         log::Log,
-        steps::Context,
+        steps::shared::context::Context,
+        warnings::{warn_of_pack, warn_of_vanished_tests},
     },
     model::{
         host::{Host, Limits},
-        outcome::{Cause, Failure, Gap, Outcome, Owner, Tier},
+        outcome::Outcome,
         pack::{Pack, TestName},
         refusal::Refusal,
         request::Request,
-        time::format_duration,
+        text::with_causes,
     },
-    ports::Ports,
+    ports::{Ports, RunFolder},
     pure::{
         recipe::{compose::Tree, upgrade_base::Green},
         run::{
             event::{Cancel, JOURNAL_VERSION, Kind, Note},
             facts::{Before, Facts},
-            plan::{self, Class, Plan, Planned, StepId},
+            plan::{self, Class, Plan, StepId},
             state::{Next, RunState, next as next_steps, tried_again},
         },
     },
 };
 
-/// All that can wake the engine.
+/// All that can wake the loop.
 #[derive(Debug)]
 enum Wake {
     /// A step ended.
@@ -54,11 +60,11 @@ enum Wake {
     Signal(i32),
     /// The run's deadline passed.
     Deadline,
-    /// The run's guardian ended, although nobody had told it to.
+    /// The run's guardian ended unexpectedly.
     GuardianLost(String),
 }
 
-/// What earlier runs of a recipe on a host say.
+/// Earlier runs of a recipe on a host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Past {
     /// The last green run whose head had a version.
@@ -67,13 +73,15 @@ pub struct Past {
     pub tests: BTreeSet<TestName>,
 }
 
-/// What a run is made of.
+/// The input of a run.
 pub struct Run<'a> {
-    /// What was asked for.
+    /// The commit that taster was built from; absent when it was built outside of a checkout.
+    pub commit: Option<&'static str>,
+    /// The request.
     pub request: Request,
-    /// What earlier runs of the recipe on this host say.
+    /// Earlier runs of the recipe on this host.
     pub history: Past,
-    /// Where it is tasted.
+    /// The host.
     pub host: Host,
     /// The recipe's pack; empty without one.
     pub pack: Pack,
@@ -82,45 +90,45 @@ pub struct Run<'a> {
     /// The log.
     pub log: &'a Log,
     /// The run's folder.
-    pub folder: &'a Folder,
+    pub folder: &'a dyn RunFolder,
     /// The signals that end the run early, by their numbers.
     pub signals: BoxStream<'static, i32>,
-    /// The losses of the run's guardian, each with one sentence on what becomes of it.
+    /// The losses of the run's guardian, a sentence each.
     pub losses: BoxStream<'static, String>,
 }
 
-/// Takes a run from its request to its end and gives its last state. Whatever happens, what was claimed is swept.
+/// Takes a run from its request to its end and returns its last state. The claims of the run are cleaned up in every case.
 pub async fn run(run: Run<'_>) -> RunState {
     run_by(plan::plan, run).await
 }
 
-/// [`run`] with another plan, so that tests can show what becomes of a run whose plan lacks something.
+/// [`run`] with another plan, so that tests can show the effect of a plan that lacks something.
 pub async fn run_by(decide: impl Fn(&Request, &Facts, &Limits) -> Result<Plan, Refusal>, run: Run<'_>) -> RunState {
-    let Run { request, history, host, pack, ports, log, folder, signals, losses } = run;
+    let Run { commit, request, history, host, pack, ports, log, folder, signals, losses } = run;
     let given = Given { request: &request, host: &host, pack: &pack, history: history.green.as_ref() };
     let ready = async |found: &Found| {
-        let facts = facts::gather(given, ports, log, folder, found).await?;
+        let facts = facts::gather(Gathering { given, ports, log, folder, found }).await?;
         let plan = decide(&request, &facts, &host.limits)?;
         Ok(Ready { plan, tree: facts.tree, before: facts.before, pack: facts.pack })
     };
-    conduct(ready, given, &history.tests, Outside { ports, log, folder, signals, losses }).await
+    conduct(ready, given, &history.tests, Outside { commit, ports, log, folder, signals, losses }).await
 }
 
-/// Runs custom tests on an app that another run keeps. Nothing of that app is claimed, and nothing of it is removed; the caller holds
-/// the lock of the run that keeps it.
+/// Runs custom tests on an app that another run keeps. It claims and removes nothing of that app; the caller holds the lock of the run
+/// that keeps it.
 pub async fn attach(attached: &Attached, run: Run<'_>) -> RunState {
-    let Run { request, host, pack, ports, log, folder, signals, losses, .. } = run;
+    let Run { commit, request, host, pack, ports, log, folder, signals, losses, .. } = run;
     let given = Given { request: &request, host: &host, pack: &pack, history: None };
     let ready = async |found: &Found| {
-        let pack = facts::attached::gather(attached, given, ports, log, folder, found).await?;
+        let pack = facts::attached::gather(attached, Gathering { given, ports, log, folder, found }).await?;
         let plan = plan::attached(&request, attached.head.clone(), pack.clone())?;
         Ok(Ready { plan, tree: Tree::default(), before: None, pack })
     };
-    // The app's own run has told of what vanished.
-    conduct(ready, given, &BTreeSet::new(), Outside { ports, log, folder, signals, losses }).await
+    // The run of the app has warned of vanished tests.
+    conduct(ready, given, &BTreeSet::new(), Outside { commit, ports, log, folder, signals, losses }).await
 }
 
-/// What a plan is performed with.
+/// A plan and what its steps need.
 struct Ready {
     plan: Plan,
     tree: Tree,
@@ -128,17 +136,18 @@ struct Ready {
     pack: Pack,
 }
 
-/// What a run acts through, and what can end it early or has to be told.
+/// What a run acts through, and what can end it early.
 struct Outside<'a> {
+    commit: Option<&'static str>,
     ports: &'a Ports,
     log: &'a Log,
-    folder: &'a Folder,
+    folder: &'a dyn RunFolder,
     signals: BoxStream<'static, i32>,
     losses: BoxStream<'static, String>,
 }
 
-/// Takes a run from its first event to its last, with what `ready` makes of the facts. `known` are the custom tests of the last green
-/// run that had any.
+/// Takes a run from its first event to its last, with the plan that `ready` makes. `known` are the custom tests of the last green run
+/// that had any.
 async fn conduct(
     ready: impl AsyncFnOnce(&Found) -> Result<Ready, Refusal>,
     given: Given<'_>,
@@ -146,14 +155,18 @@ async fn conduct(
     outside: Outside<'_>,
 ) -> RunState {
     let Given { request, host, pack, .. } = given;
-    let Outside { ports, log, folder, mut signals, mut losses } = outside;
+    let Outside { commit, ports, log, folder, mut signals, mut losses } = outside;
     log.record(Kind::RunStarted {
         version: JOURNAL_VERSION,
         run: folder.run().clone(),
         taster: env!("CARGO_PKG_VERSION").into(),
+        commit: commit.map(str::to_owned),
         request: request.clone(),
         host: host.clone(),
     });
+    if let Some(load) = ports.machine.load() {
+        log.note(Note::Load { load });
+    }
     let deadline = tokio::time::sleep(request.deadline);
     tokio::pin!(deadline);
 
@@ -170,11 +183,11 @@ async fn conduct(
         }
     };
     drop(gathering);
-    let without = |plan| Ready { plan, tree: Tree::default(), before: None, pack: pack.clone() };
+    let without_facts = |plan| Ready { plan, tree: Tree::default(), before: None, pack: pack.clone() };
     let Ready { plan, tree, before, pack } = match gathered {
         Some(Ok(ready)) => ready,
-        Some(Err(refusal)) => without(Plan::refused(refusal)),
-        None => without(Plan::ended_early()),
+        Some(Err(refusal)) => without_facts(Plan::refused(refusal)),
+        None => without_facts(Plan::ended_early()),
     };
     let context = Context {
         ports,
@@ -194,14 +207,14 @@ async fn conduct(
         unseen: Cell::default(),
     };
     log.record(Kind::Planned { plan: plan.clone() });
-    say_of_the_pack(&plan, &request.with_custom_tier_by_default(&plan.pack), log);
-    say_what_vanished(&plan, request, known, log);
+    warn_of_pack(&plan, &request.with_custom_tier_by_default(&plan.pack), log);
+    warn_of_vanished_tests(&plan, request, known, log);
     perform(&plan, &context, &mut signals, &mut losses, deadline.as_mut()).await;
     log.record(Kind::RunFinished);
-    log.state()
+    Arc::unwrap_or_clone(log.state())
 }
 
-/// The loop proper.
+/// The loop.
 async fn perform(
     plan: &Plan,
     context: &Context<'_>,
@@ -213,16 +226,16 @@ async fn perform(
     let mut running: FuturesUnordered<LocalBoxFuture<'_, (StepId, Outcome)>> = FuturesUnordered::new();
     let mut handles: BTreeMap<StepId, AbortHandle> = BTreeMap::new();
     loop {
-        if let Some(message) = log.broken().filter(|_| log.state().cancel.is_none()) {
+        if let Some(error) = log.broken().filter(|_| log.state().cancel.is_none()) {
             // Without a journal nothing more can be claimed, so nothing more may be made.
-            cancel(log, Cancel::Journal { message });
+            cancel(log, Cancel::Journal { message: with_causes(&error) });
             end_tiers(plan, &handles);
         }
         match next_steps(plan, &log.state()) {
             Next::Finished => return,
             Next::Start(ids) => {
                 for planned in ids.iter().filter_map(|id| plan.step(id)) {
-                    let (handle, step) = begun(context, planned, 1);
+                    let (handle, step) = attempt::start(context, planned, 1);
                     handles.insert(planned.id.clone(), handle);
                     running.push(step);
                 }
@@ -240,10 +253,11 @@ async fn perform(
         match wake {
             Wake::StepDone(step, outcome) => {
                 handles.remove(&step);
-                match (tried_again(plan, &log.state(), &step, &outcome), plan.step(&step)) {
-                    (Some((failure, next)), Some(planned)) => {
-                        log.record(Kind::AttemptFailed { step: step.clone(), attempt: next - 1, failure });
-                        let (handle, again) = begun(context, planned, next);
+                let again = tried_again(plan, &log.state(), &step, &outcome);
+                match (again, plan.step(&step)) {
+                    (Some((failure, number)), Some(planned)) => {
+                        log.record(Kind::AttemptFailed { step: step.clone(), attempt: number - 1, failure });
+                        let (handle, again) = attempt::start(context, planned, number);
                         handles.insert(step, handle);
                         running.push(again);
                     }
@@ -263,54 +277,12 @@ async fn perform(
     }
 }
 
-/// An attempt of a step that has begun, and what ends it early.
-fn begun<'a>(
-    context: &'a Context<'_>,
-    planned: &'a Planned,
-    attempt: u32,
-) -> (AbortHandle, LocalBoxFuture<'a, (StepId, Outcome)>) {
-    let id = planned.id.clone();
-    context.log.record(Kind::StepStarted { step: id.clone(), attempt });
-    let (handle, registration) = AbortHandle::new_pair();
-    let step = Abortable::new(bounded(context, planned), registration);
-    (handle, step.map(|done| (id, done.unwrap_or(Outcome::Unverified(Gap::Killed)))).boxed_local())
-}
-
-/// What a reader must know of the pack before anything is run.
-fn say_of_the_pack(plan: &Plan, request: &Request, log: &Log) {
-    for text in &plan.pack.warnings {
-        log.record(Kind::Warned { text: text.clone() });
-    }
-    let superficial = plan.pack.superficial().filter(|_| plan.head.is_some() && request.tiers.contains(&Tier::Custom));
-    if let Some(text) = superficial {
-        log.note(Note::Remark { text });
-    }
-}
-
-/// Tests that the last green run had and that are not planned: less is looked at than before, which nobody should have to notice.
-fn say_what_vanished(plan: &Plan, request: &Request, known: &BTreeSet<TestName>, log: &Log) {
-    if plan.head.is_none() || !request.tiers.contains(&Tier::Custom) {
-        return;
-    }
-    let now: BTreeSet<&TestName> = plan.pack.functions_of(Tier::Custom).collect();
-    let tests: Vec<String> = known.iter().filter(|test| !now.contains(test)).map(ToString::to_string).collect();
-    if tests.is_empty() {
-        return;
-    }
-    for test in &tests {
-        log.record(Kind::Warned {
-            text: format!("{test}: was among the custom tests of the last green run and is not any more"),
-        });
-    }
-    log.note(Note::Vanished { tests });
-}
-
 fn cancel(log: &Log, why: Cancel) {
     log.record(Kind::CancelRequested { why });
 }
 
-/// Ends the running steps that are not always done. Their futures are dropped; the children that they started are in the
-/// journal, and the sweep ends them.
+/// Ends the running steps of tiers. Their futures are dropped; the children that they started are in the journal, and the step
+/// `cleanup` ends them.
 fn end_tiers(plan: &Plan, handles: &BTreeMap<StepId, AbortHandle>) {
     for (id, handle) in handles {
         if plan.step(id).is_some_and(|planned| planned.class != Class::Always) {
@@ -319,32 +291,7 @@ fn end_tiers(plan: &Plan, handles: &BTreeMap<StepId, AbortHandle>) {
     }
 }
 
-/// A step within its budget, and with a panic turned into a failure of ours.
-async fn bounded(context: &Context<'_>, planned: &Planned) -> Outcome {
-    let step = AssertUnwindSafe(steps::perform(context, planned)).catch_unwind();
-    match tokio::time::timeout(planned.budget(), step).await {
-        Ok(Ok(outcome)) => outcome,
-        Ok(Err(_)) => Outcome::Failed(panicked(&format!("step {}", planned.id))),
-        Err(_) => Outcome::Failed(over_budget(&context.log.state(), &planned.id, planned.budget())),
-    }
-}
-
-fn panicked(who: &str) -> Failure {
-    Failure::new(Cause::Panic, format!("{who} panicked; this is a defect of taster"))
-}
-
-fn over_budget(state: &RunState, id: &StepId, budget: Duration) -> Failure {
-    let waiting_for = state.steps.get(id).map(|step| step.waiting_for.join("; ")).unwrap_or_default();
-    let message = if waiting_for.is_empty() {
-        format!("step {id} did not end within {}", format_duration(budget))
-    } else {
-        format!("step {id} did not end within {}; it waited for {waiting_for}", format_duration(budget))
-    };
-    // A step that can blame the recipe for its slowness ends by its own patience before; this is the net below it.
-    Failure::new(Cause::Budget { waiting_for }, message).owned_by(Owner::Infrastructure)
-}
-
-/// The next one of a stream whose end nobody waits for.
+/// The next item of a stream; pending for ever once the stream has ended.
 async fn next<T>(stream: &mut BoxStream<'static, T>) -> T {
     match stream.next().await {
         Some(next) => next,

@@ -1,4 +1,4 @@
-//! What ends a run early from outside: signals, and the death of the process that started it.
+//! The ends of a run from outside: signals, and the death of the process that started it.
 
 use std::io;
 
@@ -6,8 +6,8 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 use rustix::process::{Signal, getpid, getppid, kill_process, set_parent_process_death_signal};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// The signals that ask a run to end: the hang-up of its terminal, an interrupt, a termination. From here on they do not end the
-/// process by themselves.
+/// The signals that ask a run to end: the hang-up of its terminal, an interrupt, a termination. Once this is called they no longer end
+/// the process.
 ///
 /// When the process that started the run dies, the kernel sends a termination too, unless that process was init already.
 pub fn signals() -> io::Result<BoxStream<'static, i32>> {
@@ -19,7 +19,7 @@ pub fn signals() -> io::Result<BoxStream<'static, i32>> {
     let parent = getppid();
     if parent.is_some_and(|pid| !pid.is_init()) {
         set_parent_process_death_signal(Some(Signal::TERM))?;
-        // One that died before the kernel was asked sends nothing; this process has another parent since.
+        // A parent that died before this call sends nothing; this process has another parent since.
         if getppid() != parent {
             kill_process(getpid(), Signal::TERM)?;
         }

@@ -1,11 +1,9 @@
-//! What has to be known before tests are run on an app that another run keeps.
+//! The facts of a run of tests on an app that another run keeps.
 
 use std::{collections::BTreeMap, path::Path};
 
-use super::{Found, Given, with_executables};
+use super::{Gathering, claim_abra_dir, executables};
 use crate::{
-    adapters::folder::Folder,
-    engine::log::Log,
     journal::Reading,
     model::{
         head::Head,
@@ -14,20 +12,16 @@ use crate::{
         refusal::Refusal,
         request::Source,
     },
-    ports::Ports,
-    pure::{
-        host::claim::Claimed,
-        run::{
-            event::{Kind, Note},
-            state::{RunState, fold},
-        },
+    pure::run::{
+        event::{Kind, Note},
+        state::{RunState, fold},
     },
 };
 
-/// What the journal of the run that keeps an app says of it.
+/// The kept app, as the journal of its run has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attached {
-    /// What is deployed.
+    /// The commit that is deployed, and its app.
     pub head: Head,
     /// Which of base and head runs.
     pub runs: Option<Subject>,
@@ -38,7 +32,7 @@ pub struct Attached {
 }
 
 impl Attached {
-    /// Reads it from a journal; nothing when the journal does not tell of a deployed app.
+    /// Reads it from a journal; `None` when the journal has no deployed app.
     pub fn of(reading: &Reading) -> Option<Self> {
         let state = reading.events.iter().fold(RunState::default(), fold);
         let (head, source) = (state.plan?.head?, state.begun?.request.source);
@@ -47,14 +41,8 @@ impl Attached {
 }
 
 /// Gathers the facts of a run on a kept app: the Swarm, that the app is on it, and the tests beside the pack.
-pub async fn gather(
-    attached: &Attached,
-    given: Given<'_>,
-    ports: &Ports,
-    log: &Log,
-    folder: &Folder,
-    found: &Found,
-) -> Result<Pack, Refusal> {
+pub async fn gather(attached: &Attached, gathering: Gathering<'_>) -> Result<Pack, Refusal> {
+    let Gathering { given, ports, log, folder, found } = gathering;
     let failed = |failure: Failure| Refusal::Facts(failure);
     let engine = ports.swarm.host().await.map_err(|error| failed(error.into()))?;
     let swarm = engine.swarm.ok_or_else(|| failed(Failure::new(Cause::Engine, "the engine manages no Swarm")))?;
@@ -62,13 +50,11 @@ pub async fn gather(
     let inventory = ports.swarm.inventory().await.map_err(|error| failed(error.into()))?;
     found.keep(inventory, ports);
     let domain = &attached.head.domain;
-    let look = ports.swarm.observe(&attached.head.stack).await.map_err(|error| failed(error.into()))?;
-    if look.is_empty() {
+    let services = ports.swarm.observe(&attached.head.stack).await.map_err(|error| failed(error.into()))?;
+    if services.is_empty() {
         return Err(Refusal::Request { sentence: format!("nothing of {domain} is on this Swarm any more") });
     }
-    let own = Claimed::Dir { path: folder.abra_dir() };
-    log.claim(own, swarm)
-        .map_err(|error| failed(Failure::new(Cause::Preflight { check: "journal".into() }, error.to_string())))?;
+    claim_abra_dir(log, folder, swarm)?;
     for (tool, version) in &attached.tools {
         log.note(Note::Tool { tool: tool.clone(), version: version.clone() });
     }
@@ -81,7 +67,7 @@ pub async fn gather(
         let named: Vec<&str> = files.iter().map(String::as_str).collect();
         log.note(Note::Remark { text: format!("only the tests of {} were run", named.join(", ")) });
     }
-    let pack = with_executables(given, ports).await?;
+    let pack = executables::add_to_pack(given, ports).await?;
     for file in files.iter().filter(|file| !pack.tests.iter().any(|test| test.file == **file)) {
         log.record(Kind::Warned { text: format!("{} has no tests", Path::new(file).display()) });
     }

@@ -1,26 +1,26 @@
-//! Reading a host: everything that the preflight judges.
+//! Reads of the host for the preflight. They change nothing.
 
 use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use crate::{
-    adapters::abra,
     model::{
         engine::{Engine, Room, SwarmError},
         host::Host,
         names::ImageRef,
+        text::with_causes,
     },
-    ports::{AbraError, Call, Ports},
+    ports::{AbraError, Call, Ports, abra_output},
     pure::host::preflight::{Lookup, MachineView, Readings, local},
 };
 
-/// How long abra may take to say its version.
+/// How long abra may take to report its version.
 const VERSION_PATIENCE: Duration = Duration::from_secs(20);
 /// How long a registry may take to answer a look-up.
 const REGISTRY_PATIENCE: Duration = Duration::from_secs(10);
 /// How long the address of a service may take to accept a connection.
 const ADDRESS_PATIENCE: Duration = Duration::from_secs(3);
 
-/// Reads the host: its engine, its Swarm, the machine. `results` is the folder that results are written to. Nothing is changed.
+/// Reads the host: its engine, its Swarm, the machine. `results` is the folder that results are written to.
 pub async fn host(host: &Host, ports: &Ports, results: &Path) -> Readings {
     let engine = async {
         let engine = ports.swarm.host().await;
@@ -36,9 +36,9 @@ pub async fn host(host: &Host, ports: &Ports, results: &Path) -> Readings {
         inventory: Some(inventory),
         room: Some(room),
         abra: None,
-        behind: Some((host.server.clone(), behind)),
+        behind: Some((host.server.clone(), behind.map_err(|error| with_causes(&error)))),
         machine: Some(machine),
-        browser: Some(ports.browser.found()),
+        browser: Some(ports.browser.found().map_err(|error| error.to_string())),
         registry: None,
     }
 }
@@ -62,34 +62,35 @@ async fn machine(ports: &Ports, engine: Option<&Engine>, room: Option<&Room>, re
         ipvs: machine.ipvs(),
         tried: None,
     };
-    // The process to try it from is only there, and only that process, when the engine is on this machine.
+    // Only when the engine is on this machine does its process number name the process whose network is to be tried.
     if let Some(address) = room.and_then(|room| room.address.as_ref()).filter(|_| local(&view, engine)) {
-        view.tried = Some((address.service.clone(), machine.answers(address, ADDRESS_PATIENCE).await));
+        let answered = machine.answers(address, ADDRESS_PATIENCE).await.map_err(|error| with_causes(&error));
+        view.tried = Some((address.service.clone(), answered));
     }
     view
 }
 
-/// abra's version, or what is wrong with it and the remedy.
+/// The version of abra. The error has a remedy.
 pub async fn abra_version(ports: &Ports) -> Result<String, (AbraError, &'static str)> {
-    let said = ports.abra.call(&Call::Version, None, VERSION_PATIENCE).await;
-    let version = said.and_then(|exchange| abra::version(&exchange));
+    let exchange = ports.abra.call(&Call::Version, None, VERSION_PATIENCE).await;
+    let version = exchange.and_then(|exchange| abra_output::version(&exchange));
     version.map(|version| version.to_string()).map_err(|error| {
         let remedy = abra_remedy(&error);
         (error, remedy)
     })
 }
 
-/// What to do about an abra that cannot be used.
+/// The remedy for an abra that cannot be used; empty without one.
 pub(super) fn abra_remedy(error: &AbraError) -> &'static str {
     match error {
         AbraError::Absent { .. } => "name the right program as `abra` in the host file",
-        AbraError::Unreadable { .. } | AbraError::RunArgs { .. } => "make sure that `abra` in the host file names abra itself",
+        AbraError::Unreadable { .. } | AbraError::Prompted { .. } => "make sure that `abra` in the host file names abra itself",
         AbraError::Hung { .. } | AbraError::Signalled { .. } => "find out by hand what keeps it from working",
         AbraError::Fatal { .. } | AbraError::NotRun { .. } => "",
     }
 }
 
-/// Whether the images are there; one that is not is looked up at its registry, unless nothing may leave the machine.
+/// Whether the engine has the images. The first that it lacks is looked up at its registry, unless the request is offline.
 pub async fn images(ports: &Ports, wanted: &BTreeSet<ImageRef>, offline: bool) -> Lookup {
     let image = match ports.capacity.absent(wanted).await {
         Ok(absent) => absent.into_iter().next(),
@@ -100,7 +101,7 @@ pub async fn images(ports: &Ports, wanted: &BTreeSet<ImageRef>, offline: bool) -
         return Lookup::NotAsked { absent: image };
     }
     let began = ports.clock.mono();
-    let said = tokio::time::timeout(REGISTRY_PATIENCE, ports.capacity.look_up(&image)).await;
+    let answer = tokio::time::timeout(REGISTRY_PATIENCE, ports.capacity.look_up(&image)).await;
     let silent = |_| SwarmError::Silent { call: "registry look-up".into(), after: REGISTRY_PATIENCE };
-    Lookup::RunArgs { took: ports.clock.mono().since(began), said: said.map_err(silent).and_then(|said| said), image }
+    Lookup::Answered { took: ports.clock.mono().since(began), answer: answer.map_err(silent).and_then(|answer| answer), image }
 }

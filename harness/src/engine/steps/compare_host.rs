@@ -1,13 +1,14 @@
-//! Compares the inventory with what it was before the run.
+//! Compares the host with what it was before the run.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::sync::Arc;
 
-use super::{Context, unread};
+use super::shared::{context::Context, failure::unread};
 use crate::{
-    engine::facts::Earlier,
+    engine::facts::{EnvFiles, HostBefore},
     model::{
         ignore::Ignore,
         outcome::{Gap, Outcome},
+        text::with_causes,
     },
     pure::{
         host::inventory::{self, Inventory},
@@ -21,11 +22,12 @@ pub(super) async fn compare_host(context: &Context<'_>) -> Outcome {
     };
     match context.ports.swarm.inventory().await {
         Ok(after) => {
-            let (before, after, unread) = with_files(before.clone(), after, context.ports.machine.env_files());
+            let now = context.ports.machine.env_files().map_err(Arc::new);
+            let (before, after, unread) = with_env_files(before.clone(), after, now);
             let now = context.ports.clock.wall();
             let (over, holding): (Vec<&Ignore>, Vec<&Ignore>) = context.host.ignore.iter().partition(|ignore| ignore.over(now));
             let ended = over.into_iter().map(|ignore| {
-                format!("{} was to be ignored until {} and is counted again: {}", ignore.what, ignore.until, ignore.reason)
+                format!("{} was ignored until {} and is counted again: {}", ignore.what, ignore.until, ignore.reason)
             });
             for text in ended.chain(unread) {
                 context.log.record(Kind::Warned { text });
@@ -39,28 +41,32 @@ pub(super) async fn compare_host(context: &Context<'_>) -> Outcome {
     }
 }
 
-/// Both inventories with the operator's files in them, or without and with a warning, when they were not read both times: what was not read
-/// has not vanished.
-fn with_files(
-    before: Earlier,
+/// Both inventories with the operator's `.env` files in them. When these were not read both times, both inventories go without them and a
+/// warning says so: a file that was not read has not vanished.
+fn with_env_files(
+    before: HostBefore,
     after: Inventory,
-    now: Result<BTreeMap<PathBuf, String>, String>,
+    now: EnvFiles,
 ) -> (Inventory, Inventory, Option<String>) {
     match (before.env_files, now) {
         (Ok(then), Ok(now)) => (Inventory { files: then, ..before.inventory }, Inventory { files: now, ..after }, None),
         (Err(why), _) | (_, Err(why)) => {
-            let told = format!("whether somebody changed the .env files of the operator's own apps is not known: {why}");
-            (before.inventory, after, Some(told))
+            let why = with_causes(&*why);
+            let warning = format!("whether the .env files of the operator's own apps changed is not known: {why}");
+            (before.inventory, after, Some(warning))
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
     use super::*;
+    use crate::ports::MachineError;
 
     #[test]
-    fn files_that_were_not_read_both_times_are_not_compared() {
+    fn env_files_that_were_not_read_both_times_are_not_compared() {
         let inventory = Inventory {
             engine: "swarm1".parse().unwrap(),
             objects: BTreeMap::new(),
@@ -68,12 +74,12 @@ mod tests {
             snapshots: BTreeMap::new(),
         };
         let read = || Ok(BTreeMap::from([(PathBuf::from("shop.env"), "digest".to_owned())]));
-        let broken = || Err("cannot read it".to_owned());
+        let broken = || Err(Arc::new(MachineError::NoContext { context: "far".into() }));
         for (then, now, files) in [(read(), read(), 1), (read(), broken(), 0), (broken(), read(), 0), (broken(), broken(), 0)] {
-            let before = Earlier { inventory: inventory.clone(), env_files: then };
-            let (before, after, told) = with_files(before, inventory.clone(), now);
+            let before = HostBefore { inventory: inventory.clone(), env_files: then };
+            let (before, after, warning) = with_env_files(before, inventory.clone(), now);
             assert_eq!((before.files.len(), after.files.len()), (files, files));
-            assert_eq!(told.is_some_and(|told| told.ends_with("is not known: cannot read it")), files == 0);
+            assert_eq!(warning.is_some_and(|text| text.ends_with("the docker client knows no context far")), files == 0);
         }
     }
 }

@@ -1,15 +1,14 @@
-//! Wires the app before its first deploy as its pack says: overlay, variables, files, secrets.
+//! Configures the app before its first deploy as its pack says: overlay, variables, files, secrets.
 
-use super::{ABRA_PATIENCE, Context, custom};
+use super::shared::{ABRA_PATIENCE, context::Context, test_outcome, test_program::run_function};
 use crate::{
     model::{
         outcome::{Cause, Failure, Outcome, Owner},
         pack::TestName,
-        protocol::Wired,
+        protocol::AppConfiguration,
     },
     ports::Call,
     pure::{
-        host::claim::Claimed,
         recipe::compose::Env,
         run::{
             event::Note,
@@ -21,10 +20,10 @@ use crate::{
 
 pub(super) async fn configure(context: &Context<'_>, planned: &Planned) -> Result<(), Failure> {
     let head = context.head()?;
-    let wired = wiring(context, planned).await?;
-    let stack = context.claim(Claimed::Stack { name: head.stack.clone() })?;
-    let env_file = context.claim(Claimed::EnvFile { path: context.folder.env_file(&context.host.server, &head.domain) })?;
-    let dir = context.claim(Claimed::Dir { path: context.folder.abra_dir() })?;
+    let wired = configuration(context, planned).await?;
+    let stack = context.claim_stack()?;
+    let env_file = context.claim_env_file()?;
+    let dir = context.claim_abra_dir()?;
     let checkout = &context.ports.checkout;
 
     let mut files = wired.files.clone();
@@ -42,7 +41,7 @@ pub(super) async fn configure(context: &Context<'_>, planned: &Planned) -> Resul
         let text = format!("the pack adds to the recipe's files, so what runs is not the commit alone: {}", names.join(", "));
         context.log.note(Note::Remark { text });
     }
-    // Secrets are made once all is known that says which ones there are.
+    // Variables and files decide which secrets there are, so they are made last.
     context.make_secrets().await?;
     for secret in wired.secrets {
         let (name, version) = (secret.name, secret.version);
@@ -52,22 +51,22 @@ pub(super) async fn configure(context: &Context<'_>, planned: &Planned) -> Resul
     Ok(())
 }
 
-/// What the install hook says; nothing without one. A hook that fails has not seen the app, so that is the pack's fault.
-async fn wiring(context: &Context<'_>, planned: &Planned) -> Result<Wired, Failure> {
-    if !context.pack.hooks.install {
-        return Ok(Wired::default());
+/// The answer of the install hook; empty without one. A hook runs before there is an app, so its failure is the pack's fault.
+async fn configuration(context: &Context<'_>, planned: &Planned) -> Result<AppConfiguration, Failure> {
+    if !context.pack.hooks.configure {
+        return Ok(AppConfiguration::default());
     }
-    let hook = TestName::reported(TestName::INSTALL);
-    let ran = custom::run(context, &hook, planned.budget() / 2).await?;
-    match custom::told(&hook, &ran) {
+    let hook = TestName::reported(TestName::CONFIGURE);
+    let ran = run_function(context, &hook, planned.budget() / 2).await?;
+    match test_outcome::of_function(&hook, &ran) {
         Outcome::Passed => {}
-        Outcome::Skipped(_) => return Ok(Wired::default()),
+        Outcome::Skipped(_) => return Ok(AppConfiguration::default()),
         Outcome::Failed(failure) => return Err(failure.owned_by(Owner::Test)),
-        Outcome::Unverified(_) => return Err(unsaid(&hook)),
+        Outcome::Unverified(_) => return Err(without_answer(&hook)),
     }
-    ran.answer.and_then(|answer| answer.wiring).ok_or_else(|| unsaid(&hook))
+    ran.answer.and_then(|answer| answer.configuration).ok_or_else(|| without_answer(&hook))
 }
 
-fn unsaid(hook: &TestName) -> Failure {
+fn without_answer(hook: &TestName) -> Failure {
     Failure::new(Cause::TestProgram, format!("{hook}: it does not say what is to be wired"))
 }

@@ -1,8 +1,8 @@
-//! Keeps the app after the run, if somebody asked for it and there is one.
+//! Keeps the app after the run, if the request asks for it and an app was deployed.
 
 use std::time::Duration;
 
-use super::Context;
+use super::shared::context::Context;
 use crate::{
     model::{
         outcome::{Outcome, SkipReason},
@@ -11,7 +11,7 @@ use crate::{
     pure::run::event::Kind,
 };
 
-/// Says durably that the app is kept. A run that was ended early keeps nothing: whoever ended it wants it gone.
+/// Records durably that the app is kept. A run that was ended early keeps nothing: its user wants it gone.
 pub(super) fn keep(context: &Context<'_>, keep: Duration) -> Outcome {
     let state = context.log.state();
     let Some(head) = context.head.as_ref().filter(|_| state.deploys > 0 && state.cancel.is_none()) else {
@@ -21,10 +21,4 @@ pub(super) fn keep(context: &Context<'_>, keep: Duration) -> Outcome {
     let until = Wall::from_millis(context.ports.clock.wall().millis().saturating_add(millis));
     context.log.record(Kind::Kept { domain: head.domain.clone(), until });
     Outcome::Passed
-}
-
-/// Why nothing of the app is removed, when it is kept.
-pub(super) fn kept(context: &Context<'_>) -> Option<Outcome> {
-    let kept = context.log.state().kept?;
-    Some(Outcome::Skipped(SkipReason::NotApplicable { because: format!("the app is kept until {}", kept.until) }))
 }

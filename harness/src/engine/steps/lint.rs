@@ -2,11 +2,11 @@
 
 use std::{path::Path, time::Duration};
 
-use super::Context;
+use super::shared::context::Context;
 use crate::{
     model::{
-        names::Commit,
         outcome::{Cause, Failure, Gap, Outcome, Subject},
+        text::with_causes,
     },
     ports::{AbraError, Call},
     pure::{
@@ -19,30 +19,30 @@ use crate::{
     },
 };
 
-/// What is left of the step's budget for the clone, and for ending an abra that hangs.
+/// The part of the step's budget for the clone, and for ending an abra that hangs.
 const BESIDE_ABRA: Duration = Duration::from_secs(10);
 
 pub(super) async fn lint(context: &Context<'_>, id: &StepId, budget: Duration, subject: Subject) -> Outcome {
-    let linted = match read(context, id, budget, subject).await {
+    let linted = match lint_commit(context, id, budget, subject).await {
         Ok(linted) => linted,
         Err(outcome) => return outcome,
     };
     context.log.note(Note::Linted { subject, linted: linted.clone() });
     match (subject, &linted) {
-        (Subject::Head | Subject::Mixed, head) => judged(context, id, head),
+        (Subject::Head | Subject::Mixed, head) => evaluate(context, id, head),
         (Subject::Base, Linted::Rules { .. }) => Outcome::Passed,
         (Subject::Base, Linted::Invalid { reason }) => Outcome::Unverified(Gap::Unread { what: reason.clone() }),
     }
 }
 
-/// What abra says of the commit. Where it says nothing, the outcome of the step.
-async fn read(context: &Context<'_>, id: &StepId, budget: Duration, subject: Subject) -> Result<Linted, Outcome> {
+/// The findings of abra for the commit; without any, the outcome of the step.
+async fn lint_commit(context: &Context<'_>, id: &StepId, budget: Duration, subject: Subject) -> Result<Linted, Outcome> {
     let recipe = context.head()?.recipe.clone();
     let abra_dir = context.folder.lint_dir(subject);
     let claim = context.claim(Claimed::Dir { path: abra_dir.clone() })?;
-    let cloned = context.ports.checkout.pristine(&claim, &recipe, &context.commit(subject)?, &abra_dir).await;
+    let cloned = context.ports.checkout.pristine(&claim, &recipe, &context.linted(subject)?, &abra_dir).await;
     cloned.map_err(|error| unread(format!("there is no clone to lint: {error}")))?;
-    let offline = context.log.state().begun.is_some_and(|begun| begun.request.offline.is_some());
+    let offline = context.log.state().begun.as_ref().is_some_and(|begun| begun.request.offline.is_some());
     let call = Call::Lint { recipe, abra_dir, offline };
     match context.ports.abra.call(&call, Some(&claim), budget.saturating_sub(BESIDE_ABRA)).await {
         Ok(exchange) => {
@@ -62,8 +62,8 @@ async fn read(context: &Context<'_>, id: &StepId, budget: Duration, subject: Sub
     }
 }
 
-/// Whose the errors of head are: those that it introduced fail it, those that were there before are told.
-fn judged(context: &Context<'_>, id: &StepId, head: &Linted) -> Outcome {
+/// Errors that head introduced fail it; those that base has too are warnings.
+fn evaluate(context: &Context<'_>, id: &StepId, head: &Linted) -> Outcome {
     let state = context.log.state();
     let base = context.against.as_ref().filter(|base| base.commit().is_some());
     let before = match (base, state.lint.get(&Subject::Base)) {
@@ -73,12 +73,12 @@ fn judged(context: &Context<'_>, id: &StepId, head: &Linted) -> Outcome {
     };
     let compared = lint::compared(head, before);
     let base = base.map(|base| format!("base {base}"));
-    let told = |what: &[lint::Fault], of_base: &str| match &base {
+    let sentence = |what: &[lint::Fault], of_base: &str| match &base {
         Some(base) => format!("head has lint errors, {base} {of_base}: {}", lint::named(what)),
         None => format!("head has lint errors: {}", lint::named(what)),
     };
     if !compared.before.is_empty() {
-        context.log.record(Kind::Warned { text: told(&compared.before, "has them too") });
+        context.log.record(Kind::Warned { text: sentence(&compared.before, "has them too") });
     }
     if !compared.introduced.is_empty() {
         let rules = compared.introduced.iter().filter_map(|fault| match fault {
@@ -86,44 +86,32 @@ fn judged(context: &Context<'_>, id: &StepId, head: &Linted) -> Outcome {
             lint::Fault::Invalid { .. } => None,
         });
         let cause = Cause::Lint { rules: rules.collect() };
-        let failure = Failure::new(cause, told(&compared.introduced, "does not have them"));
+        let failure = Failure::new(cause, sentence(&compared.introduced, "does not have them"));
         return Outcome::Failed(Failure { evidence: file(id), ..failure });
     }
     if !compared.unclear.is_empty() {
-        let what = told(&compared.unclear, "could not be linted, so whether they are new is not known");
+        let what = sentence(&compared.unclear, "could not be linted, so whether they are new is not known");
         context.log.record(Kind::Warned { text: what.clone() });
         return Outcome::Unverified(Gap::Incomparable { what });
     }
     Outcome::Passed
 }
 
-impl Context<'_> {
-    fn commit(&self, subject: Subject) -> Result<Commit, Failure> {
-        match subject {
-            Subject::Head | Subject::Mixed => Ok(self.head()?.commit.clone()),
-            Subject::Base => {
-                let base = self.against.as_ref().and_then(|base| base.commit());
-                base.cloned().ok_or_else(|| super::defect("base is linted although there is none"))
-            }
-        }
-    }
-}
-
-/// The file of what abra printed.
+/// The name of the file with what abra printed.
 fn file(id: &StepId) -> String {
     format!("{id}.txt")
 }
 
-/// Keeps what abra printed. Without it nothing is less true.
+/// Keeps what abra printed. A failure to do so changes no outcome.
 fn keep(context: &Context<'_>, id: &StepId, printed: &str) {
     let text = context.log.redact(printed);
     let name = file(id);
-    match context.folder.replace(Path::new(&name), &text) {
+    match context.folder.replace(Path::new(&name), text.as_bytes()) {
         Ok(()) => {
             let what = "what abra recipe lint printed".to_owned();
             context.log.record(Kind::EvidenceKept { step: id.clone(), file: name.into(), what, tail: tail(&text) });
         }
-        Err(error) => context.log.record(Kind::Warned { text: format!("{name} could not be kept: {error}") }),
+        Err(error) => context.log.record(Kind::Warned { text: format!("{name} is not kept: {}", with_causes(&error)) }),
     }
 }
 

@@ -2,11 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Context;
+use super::shared::context::Context;
 use crate::{
     model::outcome::{Cause, Failure},
     pure::{
-        host::claim::Claimed,
         recipe::{
             compose::{self, Env, Tree},
             upgrade,
@@ -19,15 +18,15 @@ pub(super) async fn migrate(context: &Context<'_>) -> Result<(), Failure> {
     let head = context.head()?;
     let (_, before) = context.base()?;
     context.check_out(&head.commit).await?;
-    let env_file = context.claim(Claimed::EnvFile { path: context.folder.env_file(&context.host.server, &head.domain) })?;
-    let env = parsed(&context.ports.checkout.env(&env_file).await?)?;
+    let env_file = context.claim_env_file()?;
+    let env = parse(&context.ports.checkout.env(&env_file).await?)?;
     let migration = upgrade::migrate(&env, &recipe::sampled(&before.tree)?, &recipe::sampled(&context.tree)?);
-    for text in migration.told {
+    for text in migration.notes {
         context.log.note(Note::OperatorMust { text });
     }
     let set: Vec<(&str, &str)> = migration.set.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     context.ports.checkout.set_env(&env_file, &set).await?;
-    // What repaired base is never under head.
+    // The file that repairs base is never under head.
     if let Some(list) = recipe::listed_without_repair(&env) {
         context.ports.checkout.set_env(&env_file, &[("COMPOSE_FILE", list.as_str())]).await?;
     }
@@ -35,18 +34,18 @@ pub(super) async fn migrate(context: &Context<'_>) -> Result<(), Failure> {
     let pack: Vec<(&str, &str)> = pack.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     context.ports.checkout.set_env(&env_file, &pack).await?;
     if let Some(overlay) = &context.pack.overlay {
-        let dir = context.claim(Claimed::Dir { path: context.folder.abra_dir() })?;
+        let dir = context.claim_abra_dir()?;
         let files = BTreeMap::from([(recipe::OVERLAY.to_owned(), overlay.clone())]);
         context.ports.checkout.add(&dir, &head.recipe, &files).await?;
     }
 
-    let now = parsed(&context.ports.checkout.env(&env_file).await?)?;
+    let now = parse(&context.ports.checkout.env(&env_file).await?)?;
     let secrets = |tree: &Tree, env: &Env| {
         let resolved = compose::resolve(tree, &recipe::with_own(env.clone(), &head.domain), &head.stack);
         resolved.and_then(|resolved| resolved.secrets()).map_err(|error| Failure::new(Cause::Unresolvable, error.to_string()))
     };
     let there: BTreeSet<String> = secrets(&before.tree, &env)?.into_iter().map(|secret| secret.full_name).collect();
-    let stack = context.claim(Claimed::Stack { name: head.stack.clone() })?;
+    let stack = context.claim_stack()?;
     for secret in secrets(&context.tree, &now)?.into_iter().filter(|secret| !there.contains(&secret.full_name)) {
         if !secret.modifiers.generate {
             let text = format!("secret {} is new and has to be inserted by hand", secret.name);
@@ -61,6 +60,6 @@ pub(super) async fn migrate(context: &Context<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn parsed(text: &str) -> Result<Env, Failure> {
+fn parse(text: &str) -> Result<Env, Failure> {
     Env::parse(text).map_err(|error| Failure::new(Cause::Unresolvable, format!(".env, {error}")))
 }

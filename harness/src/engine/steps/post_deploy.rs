@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use super::{Context, check};
+use super::shared::context::Context;
 use crate::{
     model::outcome::{Cause, Failure, Outcome, Owner, SkipReason},
     ports::{AbraError, Call},
     pure::{
-        host::claim::Claimed,
         recipe::{
             compose::Env,
             post_deploy::{Command, Post, commands},
@@ -17,20 +16,20 @@ use crate::{
 };
 
 pub(super) async fn perform(context: &Context<'_>, id: &StepId, budget: Duration, after: Post) -> Outcome {
-    performed(context, id, budget, after).await.unwrap_or_else(Outcome::Failed)
+    run_commands(context, id, budget, after).await.unwrap_or_else(Outcome::Failed)
 }
 
-async fn performed(context: &Context<'_>, id: &StepId, budget: Duration, after: Post) -> Result<Outcome, Failure> {
+async fn run_commands(context: &Context<'_>, id: &StepId, budget: Duration, after: Post) -> Result<Outcome, Failure> {
     let head = context.head()?;
-    let env_file = context.claim(Claimed::EnvFile { path: context.folder.env_file(&context.host.server, &head.domain) })?;
-    let stack = context.claim(Claimed::Stack { name: head.stack.clone() })?;
+    let env_file = context.claim_env_file()?;
+    let stack = context.claim_stack()?;
     let unreadable = |sentence: String| Failure::new(Cause::Unresolvable, sentence);
     let env = Env::parse(&context.ports.checkout.env(&env_file).await?).map_err(|error| unreadable(format!(".env, {error}")))?;
     let commands = commands(&env, after).map_err(unreadable)?;
     if commands.is_empty() {
         return Ok(Outcome::Skipped(SkipReason::Structural { lacks: format!("value of {}", after.variable()) }));
     }
-    // All of them are within the step's budget; who is last has what the others left.
+    // All commands share the step's budget.
     let began = context.ports.clock.mono();
     for Command { service, function, args } in commands {
         let name = format!("{service} {function}");
@@ -40,7 +39,7 @@ async fn performed(context: &Context<'_>, id: &StepId, budget: Duration, after: 
             Ok(_) => Outcome::Passed,
             Err(error) => Outcome::Failed(failed(error, after, &name)),
         };
-        check(context, id, &name, &outcome);
+        context.check(id, &name, &outcome);
         if !outcome.passed() {
             return Ok(outcome);
         }
@@ -48,10 +47,10 @@ async fn performed(context: &Context<'_>, id: &StepId, budget: Duration, after: 
     Ok(Outcome::Passed)
 }
 
-/// What is kept of the step's budget, so that a command that hangs is told by its own name.
+/// The end of the step's budget that commands may not use, so that a command that hangs is reported by its name.
 const MARGIN: Duration = Duration::from_secs(2);
 
-/// A function of the recipe's own that fails, or takes for ever, is the recipe's fault.
+/// The failure of a command. A function of the recipe that fails or hangs is the recipe's fault.
 fn failed(error: AbraError, after: Post, name: &str) -> Failure {
     let failure = Failure::from(error);
     let message = format!("the command `{name}` of {} failed: {}", after.variable(), failure.message);

@@ -1,11 +1,12 @@
-//! Removes the app in the middle of a run: as an operator would, with abra, and then to true zero.
+//! Removes the app in the middle of a run: with abra, as an operator would, and then until nothing of it is left.
 
 use std::time::Duration;
 
-use super::{
-    ABRA_PATIENCE, Context,
-    cleanup::{Outside, Pace, cleanup_until_empty_by},
-    unread,
+use super::shared::{
+    ABRA_PATIENCE,
+    cleanup::{CleanupPorts, Pace, cleanup_until_empty_by},
+    context::Context,
+    failure::unread,
 };
 use crate::{
     model::{
@@ -13,36 +14,34 @@ use crate::{
         outcome::{Cause, Failure, Outcome, Owner},
     },
     ports::Call,
-    pure::host::{claim::Claimed, cleanup_plan::cleanup_plan, inventory::Inventory},
+    pure::host::{cleanup_plan::cleanup_plan, inventory::Inventory},
 };
 
-/// What `abra app undeploy` leaves: the app's data.
+/// The app's data, which `abra app undeploy` leaves.
 const DATA: [ObjectKind; 3] = [ObjectKind::Volume, ObjectKind::Secret, ObjectKind::Config];
 
-/// Removes the app; with `data` its volumes, its secrets and its `.env` too. What is left is report as at the end of the run, under the
-/// run's claims, which stay.
+/// Removes the app; with `data` its volumes, its secrets and its `.env` too. The claims stay, so what is left is reported at the end of
+/// the run as well.
 pub(super) async fn remove(context: &Context<'_>, budget: Duration, data: bool) -> Outcome {
-    removed(context, budget, data).await.unwrap_or_else(Outcome::Failed)
+    remove_app(context, budget, data).await.unwrap_or_else(Outcome::Failed)
 }
 
-async fn removed(context: &Context<'_>, budget: Duration, data: bool) -> Result<Outcome, Failure> {
+async fn remove_app(context: &Context<'_>, budget: Duration, data: bool) -> Result<Outcome, Failure> {
     let head = context.head()?;
-    let stack = context.claim(Claimed::Stack { name: head.stack.clone() })?;
+    let stack = context.claim_stack()?;
     context.ports.abra.call(&Call::Undeploy { domain: head.domain.clone() }, Some(&stack), ABRA_PATIENCE).await?;
     let mut claims = vec![stack];
     if data {
-        claims.push(context.claim(Claimed::EnvFile { path: context.folder.env_file(&context.host.server, &head.domain) })?);
+        claims.push(context.claim_env_file()?);
     }
-    let outside = Outside::of(context.ports);
     let pace = Pace { budget: budget.saturating_sub(ABRA_PATIENCE + Pace::default().patience), ..Pace::default() };
-    let seen = |inventory: &Inventory| if data { inventory.clone() } else { inventory.without(&DATA) };
-    let report =
-        match cleanup_until_empty_by(|claims, inventory| cleanup_plan(claims, &seen(inventory)), outside, &claims, &[], pace)
-            .await
-        {
-            Ok(report) => report,
-            Err(error) => return Ok(unread(&error)),
-        };
+    let ports = CleanupPorts::of(context.ports);
+    let removable = |inventory: &Inventory| if data { inventory.clone() } else { inventory.without(&DATA) };
+    let plan = |claims: &[_], inventory: &Inventory| cleanup_plan(claims, &removable(inventory));
+    let report = match cleanup_until_empty_by(plan, ports, &claims, &[], pace).await {
+        Ok(report) => report,
+        Err(error) => return Ok(unread(&error)),
+    };
     context.touched.borrow_mut().extend(report.touched.iter().cloned());
     match report.clean() {
         true => Ok(Outcome::Passed),

@@ -1,18 +1,19 @@
-//! Takes a picture of the app. It is for people to look at and counts for nothing.
+//! Takes a screenshot of the app for people. It changes no verdict.
 
 use std::time::Duration;
 
-use super::Context;
+use super::shared::context::Context;
 use crate::{
     model::{
         outcome::{Cause, Failure, Gap, Outcome},
         protocol::SCREENSHOT,
+        text::with_causes,
     },
-    ports::{NoShot, Shot},
+    ports::{BrowserError, Screenshot},
     pure::run::event::Note,
 };
 
-/// How much earlier than the step the browser has to end, so that the step ends by its own word.
+/// How much earlier than the step the browser has to end, so that the step ends with the browser's result.
 const GRACE: Duration = Duration::from_secs(5);
 
 pub(super) async fn screenshot(context: &Context<'_>, budget: Duration) -> Outcome {
@@ -23,13 +24,14 @@ pub(super) async fn screenshot(context: &Context<'_>, budget: Duration) -> Outco
     if context.log.state().runs.is_none() {
         return Outcome::Unverified(Gap::NotRun { because: "nothing was deployed".into() });
     }
-    let Shot { picture, remark } = match context.ports.browser.shot(head, budget.saturating_sub(GRACE)).await {
-        Ok(shot) => shot,
-        Err(NoShot::Absent { what }) => return Outcome::Unverified(Gap::ToolAbsent { what }),
-        Err(NoShot::Unread { what }) => return Outcome::Unverified(Gap::Unread { what }),
+    let Screenshot { image, remark } = match context.ports.browser.screenshot(head, budget.saturating_sub(GRACE)).await {
+        Ok(screenshot) => screenshot,
+        Err(BrowserError::Absent { what }) => return Outcome::Unverified(Gap::ToolAbsent { what }),
+        Err(BrowserError::NoScreenshot { what }) => return Outcome::Unverified(Gap::Unread { what }),
     };
-    if let Err(error) = context.folder.replace(SCREENSHOT.as_ref(), picture) {
-        return Failure::new(Cause::Panic, format!("the picture cannot be kept: {error}")).into();
+    if let Err(error) = context.folder.replace(SCREENSHOT.as_ref(), &image) {
+        let message = format!("the screenshot cannot be kept: {}", with_causes(&error));
+        return Failure::new(Cause::Panic, message).into();
     }
     context.log.note(Note::Screenshot { file: SCREENSHOT.to_owned() });
     match remark {

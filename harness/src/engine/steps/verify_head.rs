@@ -1,8 +1,8 @@
-//! Proves that head is what runs, and removes the services that it dropped.
+//! Verifies that head is what runs, and removes the services that it dropped.
 
 use std::collections::BTreeMap;
 
-use super::{Context, check, unread};
+use super::shared::{compose::kernel, context::Context, failure::unread};
 use crate::{
     model::{
         head::Head,
@@ -11,7 +11,7 @@ use crate::{
         outcome::{Cause, Failure, Gap, Outcome},
     },
     pure::{
-        host::{claim::Claimed, cleanup_plan::Removal, converge::ServiceView},
+        host::{cleanup_plan::Removal, converge::ServiceView},
         recipe::{
             compose::{self, Resolved},
             upgrade,
@@ -21,39 +21,35 @@ use crate::{
 };
 
 pub(super) async fn verify_head(context: &Context<'_>, id: &StepId) -> Outcome {
-    match proved(context, id).await {
-        Ok(outcome) => outcome,
-        Err(failure) => Outcome::Failed(failure),
-    }
+    verify(context, id).await.unwrap_or_else(Outcome::Failed)
 }
 
-async fn proved(context: &Context<'_>, id: &StepId) -> Result<Outcome, Failure> {
+async fn verify(context: &Context<'_>, id: &StepId) -> Result<Outcome, Failure> {
     let head = context.head()?;
     let (_, before) = context.base()?;
     let live = match context.ports.swarm.observe(&head.stack).await {
         Ok(services) => services,
         Err(error) => return Ok(unread(&error)),
     };
-    let flaws = upgrade::flaws(&head.commit, &head.stack, &live);
-    let labelled = told(flaws, |what| Outcome::Failed(Failure::new(Cause::NotHead, what)));
-    check(context, id, "what runs was deployed from head", &labelled);
+    let labelled = passed_without(upgrade::flaws(&head.commit, &head.stack, &live));
+    context.check(id, "what runs was deployed from head", &labelled);
     if !labelled.passed() {
         return Ok(labelled);
     }
-    let calibrated = context.log.state().calibration.filter(|calibration| calibration.differences.is_empty());
-    if calibrated.is_none() {
+    let agreed = context.log.state().compose_verification.as_ref().is_some_and(|verified| verified.differences.is_empty());
+    if !agreed {
         let what = "what the install showed is not what the files of base say".to_owned();
         return Ok(Outcome::Unverified(Gap::ResolverDisagrees { what }));
     }
     let resolved = match context.resolved(&context.tree).await? {
         Ok(resolved) => resolved,
-        Err(what) => return Ok(Outcome::Unverified(Gap::ResolverDisagrees { what })),
+        Err(error) => return Ok(Outcome::Unverified(Gap::ResolverDisagrees { what: error.to_string() })),
     };
     let dropped = upgrade::dropped(&resolved, &live);
-    remove(context, head, &dropped).await?;
+    remove_dropped(context, head, &dropped).await?;
     let kept: BTreeMap<ServiceName, ServiceView> = live.into_iter().filter(|(name, _)| !dropped.contains(name)).collect();
-    let images = same(&resolved, &kept);
-    check(context, id, "every service runs what head's files say", &images);
+    let images = compare(&resolved, &kept);
+    context.check(id, "every service runs what head's files say", &images);
     if !images.passed() {
         return Ok(images);
     }
@@ -63,21 +59,25 @@ async fn proved(context: &Context<'_>, id: &StepId) -> Result<Outcome, Failure> 
     })
 }
 
-fn same(resolved: &Resolved, live: &BTreeMap<ServiceName, ServiceView>) -> Outcome {
-    let differences = compose::calibrate(resolved, live, super::verify_compose::kernel(live));
-    told(differences.iter().map(ToString::to_string).collect(), |what| Outcome::Failed(Failure::new(Cause::NotHead, what)))
+fn compare(resolved: &Resolved, live: &BTreeMap<ServiceName, ServiceView>) -> Outcome {
+    let differences = compose::compare_with_services(resolved, live, kernel(live));
+    passed_without(differences.iter().map(ToString::to_string).collect())
 }
 
-fn told(flaws: Vec<String>, otherwise: impl Fn(String) -> Outcome) -> Outcome {
-    if flaws.is_empty() { Outcome::Passed } else { otherwise(flaws.join("; ")) }
+/// Passed without flaws; otherwise head is not what runs.
+fn passed_without(flaws: Vec<String>) -> Outcome {
+    match flaws.is_empty() {
+        true => Outcome::Passed,
+        false => Outcome::Failed(Failure::new(Cause::NotHead, flaws.join("; "))),
+    }
 }
 
 /// Removes the services that head dropped: abra leaves them running, and an operator would have to find them too.
-async fn remove(context: &Context<'_>, head: &Head, dropped: &[ServiceName]) -> Result<(), Failure> {
+async fn remove_dropped(context: &Context<'_>, head: &Head, dropped: &[ServiceName]) -> Result<(), Failure> {
     if dropped.is_empty() {
         return Ok(());
     }
-    let claim = context.claim(Claimed::Stack { name: head.stack.clone() })?;
+    let claim = context.claim_stack()?;
     let inventory = context.ports.swarm.inventory().await?;
     for name in dropped {
         let object = inventory.objects.iter().find(|(id, object)| id.kind == ObjectKind::Service && object.name == name.as_str());

@@ -1,10 +1,10 @@
-//! What is done with one canary: a file through a container that is never started, a row through the database's own client, the pack's
-//! own through its program.
+//! Seeds, checks or corrupts one canary: a file through a container that is never started, a row through the database's client, and one
+//! of the pack through the pack's program.
 
 use std::time::Duration;
 
 use crate::{
-    engine::steps::{Context, check, custom, unread},
+    engine::steps::shared::{context::Context, failure::unread, test_outcome, test_program::run_function},
     model::{
         engine::SwarmError,
         head::Head,
@@ -12,10 +12,10 @@ use crate::{
         outcome::{Cause, Failure, Gap, Outcome, Owner},
         pack::{CanaryAct, Database, TestName},
     },
-    ports::{Holder, Said},
+    ports::{Holder, ExecOutput},
     pure::{
         host::{
-            claim::{Claim, Claimed},
+            claim::Claim,
             converge::TaskState,
         },
         recipe::{
@@ -32,7 +32,7 @@ use crate::{
 /// How long a database's client may take.
 const CLIENT: Duration = Duration::from_secs(30);
 
-/// Does `act` with each canary, one after the other, and tells what came of it.
+/// Does `act` with each canary, one after the other, and records the outcomes.
 pub(super) async fn each(
     context: &Context<'_>,
     planned: &Planned,
@@ -43,47 +43,44 @@ pub(super) async fn each(
     if canaries.is_empty() {
         return Vec::new();
     }
-    let claimed = context.head().cloned().and_then(|head| {
-        let claim = context.claim(Claimed::Stack { name: head.stack.clone() })?;
-        Ok((head, claim))
-    });
+    let claimed = context.head().cloned().and_then(|head| Ok((head, context.claim_stack()?)));
     let (head, claim) = match claimed {
         Ok(claimed) => claimed,
         Err(failure) => return vec![Outcome::Failed(failure)],
     };
-    let holder = match held(context, &head, &claim, canaries).await {
+    let holder = match hold_volumes(context, &head, &claim, canaries).await {
         Ok(holder) => holder,
         Err(error) => {
             let outcome = unread(&error);
-            canaries.iter().for_each(|canary| tell(context, planned, canary, moment, &outcome));
+            canaries.iter().for_each(|canary| record(context, planned, canary, moment, &outcome));
             return vec![outcome];
         }
     };
-    let one = One { context, head: &head, claim: &claim, planned, holder: holder.as_ref(), moment };
+    let one = OneCanary { context, head: &head, claim: &claim, planned, holder: holder.as_ref(), moment };
     let mut outcomes = Vec::new();
     for canary in canaries {
-        let outcome = one.done(canary, act).await;
-        tell(context, planned, canary, moment, &outcome);
+        let outcome = one.act(canary, act).await;
+        record(context, planned, canary, moment, &outcome);
         outcomes.push(outcome);
     }
     if let Some(holder) = holder
         && let Err(error) = context.ports.data.release(holder).await
     {
-        // The sweep takes it with the stack.
+        // Cleanup removes it with the stack.
         let text = format!("the container that held the volumes stays for now: {error}");
         context.log.record(Kind::Warned { text });
     }
     outcomes
 }
 
-/// Notes what came of a canary.
-pub(super) fn tell(context: &Context<'_>, planned: &Planned, canary: &Canary, moment: Moment, outcome: &Outcome) {
-    check(context, &planned.id, &canary.to_string(), outcome);
+/// Records the outcome of a canary.
+pub(super) fn record(context: &Context<'_>, planned: &Planned, canary: &Canary, moment: Moment, outcome: &Outcome) {
+    context.check(&planned.id, &canary.to_string(), outcome);
     context.log.note(Note::Canary { canary: canary.clone(), moment, outcome: outcome.clone() });
 }
 
-/// The volumes of those canaries that are files. The image of a running service is surely on the engine.
-async fn held(context: &Context<'_>, head: &Head, claim: &Claim, canaries: &[Canary]) -> Result<Option<Holder>, SwarmError> {
+/// Holds the volumes of those canaries that are files. The image of a running service is surely on the engine.
+async fn hold_volumes(context: &Context<'_>, head: &Head, claim: &Claim, canaries: &[Canary]) -> Result<Option<Holder>, SwarmError> {
     let volumes: Vec<String> = canaries
         .iter()
         .filter_map(|canary| match canary {
@@ -101,7 +98,7 @@ async fn held(context: &Context<'_>, head: &Head, claim: &Claim, canaries: &[Can
 }
 
 /// One canary at one moment.
-struct One<'a> {
+struct OneCanary<'a> {
     context: &'a Context<'a>,
     head: &'a Head,
     claim: &'a Claim,
@@ -110,8 +107,8 @@ struct One<'a> {
     moment: Moment,
 }
 
-impl One<'_> {
-    async fn done(&self, canary: &Canary, act: CanaryAct) -> Outcome {
+impl OneCanary<'_> {
+    async fn act(&self, canary: &Canary, act: CanaryAct) -> Outcome {
         match canary {
             Canary::File { name, .. } => self.file(canary, name, act).await,
             Canary::Row { service, .. } => self.row(canary, service, act).await,
@@ -132,7 +129,7 @@ impl One<'_> {
             return unread(&error);
         }
         match data.get(holder, volume, FILE).await {
-            Ok(found) => self.judged(canary, act, found.as_deref().map(String::from_utf8_lossy).as_deref(), wanted, CORRUPTED),
+            Ok(found) => self.compare(canary, act, found.as_deref().map(String::from_utf8_lossy).as_deref(), wanted, CORRUPTED),
             Err(error) => unread(&error),
         }
     }
@@ -145,33 +142,34 @@ impl One<'_> {
         let sound = row(self.context.folder.run().as_str());
         let wanted = if act == CanaryAct::Corrupt { database::CORRUPTED } else { sound.as_str() };
         if act != CanaryAct::Check {
-            match self.client(service, known, act, &sound).await {
-                Ok(said) if said.exit == 0 => {}
-                Ok(said) => return self.refused(canary, &said),
+            match self.run_client(service, known, act, &sound).await {
+                Ok(output) if output.exit == 0 => {}
+                Ok(output) => return self.refused(canary, &output),
                 Err(error) => return unread(&error),
             }
         }
-        match self.client(service, known, CanaryAct::Check, &sound).await {
-            Ok(said) if said.exit == 0 => {
-                self.judged(canary, act, Some(said.text.trim()).filter(|text| !text.is_empty()), wanted, database::CORRUPTED)
+        match self.run_client(service, known, CanaryAct::Check, &sound).await {
+            Ok(output) if output.exit == 0 => {
+                self.compare(canary, act, Some(output.text.trim()).filter(|text| !text.is_empty()), wanted, database::CORRUPTED)
             }
-            // A table that is gone is data that is gone; a client that cannot connect is told in its own words.
-            Ok(said) => self.refused(canary, &said),
+            // A missing table is lost data; the output of a client that cannot connect is quoted.
+            Ok(output) => self.refused(canary, &output),
             Err(error) => unread(&error),
         }
     }
 
-    async fn client(&self, service: &str, database: &Database, act: CanaryAct, nonce: &str) -> Result<Said, SwarmError> {
+    async fn run_client(&self, service: &str, database: &Database, act: CanaryAct, nonce: &str) -> Result<ExecOutput, SwarmError> {
         let task = task_of(self.context, &self.head.stack, service).await?;
         let argv = database::command(database, act, nonce);
         self.context.ports.data.exec(self.claim, &task, &argv, CLIENT).await
     }
 
-    /// A client that ends with an error: before anything was done to the data, the pack says something wrong of the database.
-    fn refused(&self, canary: &Canary, said: &Said) -> Outcome {
-        let last = said.text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it printed nothing");
-        let sentence = format!("{canary}: the client ended with exit code {}: {last}", said.exit);
-        let failure = Failure::new(Cause::DataLost, sentence).quoting(&said.text);
+    /// The failure of a client that ends with an error. While seeding and corrupting it is the pack's description of the database that
+    /// is wrong.
+    fn refused(&self, canary: &Canary, output: &ExecOutput) -> Outcome {
+        let last = output.text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it printed nothing");
+        let sentence = format!("{canary}: the client ended with exit code {}: {last}", output.exit);
+        let failure = Failure::new(Cause::DataLost, sentence).with_output(&output.text);
         match self.moment {
             Moment::Seeded | Moment::Corrupted => Outcome::Failed(failure.owned_by(Owner::Test)),
             Moment::AfterUpgrade
@@ -185,18 +183,18 @@ impl One<'_> {
     async fn of_pack(&self, name: &str, act: CanaryAct) -> Outcome {
         let run = async |act| -> Outcome {
             let test = TestName::of_canary(name, act);
-            match custom::run(self.context, &test, self.planned.budget()).await {
-                Ok(ran) => custom::told(&test, &ran),
+            match run_function(self.context, &test, self.planned.budget()).await {
+                Ok(ran) => test_outcome::of_function(&test, &ran),
                 Err(failure) => Outcome::Failed(failure),
             }
         };
         let done = run(act).await;
         match (act, &done) {
-            // Its check must see that it was spoiled; one that does not would see nothing after a restore either.
+            // Its check must fail on a corrupted canary; otherwise it would pass after any restore.
             (CanaryAct::Corrupt, Outcome::Passed) => match run(CanaryAct::Check).await {
                 Outcome::Failed(failure) if failure.cause == Cause::Assertion => Outcome::Passed,
                 Outcome::Passed => Outcome::Failed(
-                    Failure::new(Cause::Assertion, format!("{name}: was spoiled, and its check does not notice"))
+                    Failure::new(Cause::Assertion, format!("{name}: was corrupted, and its check does not notice"))
                         .owned_by(Owner::Test),
                 ),
                 other => other,
@@ -212,18 +210,18 @@ impl One<'_> {
         }
     }
 
-    /// What was found, against what has to be there.
-    fn judged(&self, canary: &Canary, act: CanaryAct, found: Option<&str>, wanted: &str, spoiled: &str) -> Outcome {
+    /// Compares what was found with what has to be there.
+    fn compare(&self, canary: &Canary, act: CanaryAct, found: Option<&str>, wanted: &str, corrupted: &str) -> Outcome {
         let lost = |sentence: String| Outcome::Failed(Failure::new(Cause::DataLost, sentence));
         match found {
             Some(found) if found == wanted => Outcome::Passed,
             _ if act != CanaryAct::Check => {
                 Outcome::Unverified(Gap::Unread { what: format!("{canary} was written and is not there") })
             }
-            Some(found) if self.moment.restored() && found == spoiled => {
-                lost(format!("{canary} is still as it was spoiled: the restore did not bring it back"))
+            Some(found) if self.moment.restored() && found == corrupted => {
+                lost(format!("{canary} is still corrupted: the restore did not bring it back"))
             }
-            Some(_) => lost(format!("{canary} has other contents than were planted")),
+            Some(_) => lost(format!("{canary} has other contents than were seeded")),
             None => lost(format!("{canary} is gone")),
         }
     }

@@ -1,13 +1,14 @@
-//! Waits for an answer of the app itself through the ingress.
+//! Asks the app through the ingress until the app itself answers, and then waits for the probes of its pack.
 
 mod probe;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     time::Duration,
 };
 
-use super::{Context, check};
+use super::shared::context::Context;
 use crate::{
     model::{
         engine::SwarmError,
@@ -19,32 +20,44 @@ use crate::{
     pure::{host::converge::ServiceView, run::plan::StepId},
 };
 
-/// The services of the app as a look shows them.
+/// The services of the app as an observation shows them.
 type Services = BTreeMap<ServiceName, ServiceView>;
 
 /// How long one request may take.
 const REQUEST_PATIENCE: Duration = Duration::from_secs(10);
 /// The pause between two requests, at first and at most; it doubles.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
-/// How long a name without a route stays without one before that is taken for the recipe's word. Ingresses learn of a service
-/// within a second or two.
+/// How long a name may be without a route before that counts as the recipe's fault. Ingresses learn of a service within a second or
+/// two.
 const ROUTE_PATIENCE: Duration = Duration::from_secs(15);
 /// The header by which the sandbox's ingress marks answers of its own.
 const INGRESS_HEADER: &str = "taster-ingress";
 
-/// What one request says about the app.
+/// What one request shows about the app.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Heard {
+enum ProbeResult {
     /// The app itself answered well.
     App { status: u16 },
-    /// The app itself answered with an error of its own.
+    /// The app itself answered with an error.
     AppError { status: u16 },
     /// The ingress knows the name, but cannot reach the app.
     Unreachable(String),
     /// The ingress does not know the name.
     NoRoute,
-    /// The ingress itself does not answer as it should.
+    /// The ingress does not answer as an ingress should.
     NoIngress(String),
+}
+
+impl fmt::Display for ProbeResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ProbeResult::App { status } => write!(f, "answered {status}"),
+            ProbeResult::AppError { status } => write!(f, "the app answers {status}"),
+            ProbeResult::Unreachable(how) => write!(f, "the app does not answer: {how}"),
+            ProbeResult::NoRoute => write!(f, "the ingress knows no route to this name"),
+            ProbeResult::NoIngress(how) => write!(f, "the ingress does not answer: {how}"),
+        }
+    }
 }
 
 pub(super) async fn http(context: &Context<'_>, id: &StepId, budget: Duration) -> Outcome {
@@ -55,26 +68,26 @@ pub(super) async fn http(context: &Context<'_>, id: &StepId, budget: Duration) -
     let settings = &context.pack.settings;
     let url = format!("https://{}{}", head.domain, settings.health_path.as_str());
     let mut services = context.ports.swarm.observe(&head.stack).await;
-    // The last request and the pause before it are within the step's budget too, so that this step ends by its own word.
+    // The last request and the pause before it are within the step's budget too, so that the step ends with its own failure.
     let most = budget.saturating_sub(REQUEST_PATIENCE + PAUSE.1);
     let budget = services.as_ref().ok().and_then(declared_timeout).unwrap_or(most).min(most);
     let began = context.ports.clock.mono();
     let mut pause = PAUSE.0;
     let mut unrouted_since = None;
     let outcome = loop {
-        // What is quoted of it is cut, and what is left of a secret then could not be told for one.
+        // Quotes of the body are cut, and the rest of a cut secret would not be recognised, so the whole body is redacted first.
         let got = context.ports.web.get(&url, REQUEST_PATIENCE).await;
         let got = got.map(|view| HttpView { body: context.log.redact(&view.body), ..view });
-        let said = first_lines(&got);
-        let heard = hear(got, &settings.health_status);
+        let excerpt = first_lines(&got);
+        let result = probe_result(got, &settings.health_status);
         let now = context.ports.clock.mono();
-        if let Heard::App { .. } = heard {
+        if let ProbeResult::App { .. } = result {
             break Outcome::Passed;
         }
-        context.log.observe(id, vec![format!("{url}: {}", told(&heard))]);
-        let unrouted = match heard {
-            Heard::NoRoute => now.since(*unrouted_since.get_or_insert(now)),
-            Heard::App { .. } | Heard::AppError { .. } | Heard::Unreachable(_) | Heard::NoIngress(_) => {
+        context.log.observe(id, vec![format!("{url}: {result}")]);
+        let unrouted = match result {
+            ProbeResult::NoRoute => now.since(*unrouted_since.get_or_insert(now)),
+            ProbeResult::App { .. } | ProbeResult::AppError { .. } | ProbeResult::Unreachable(_) | ProbeResult::NoIngress(_) => {
                 unrouted_since = None;
                 Duration::ZERO
             }
@@ -83,14 +96,14 @@ pub(super) async fn http(context: &Context<'_>, id: &StepId, budget: Duration) -
             if services.is_err() {
                 services = context.ports.swarm.observe(&head.stack).await;
             }
-            break Outcome::Failed(failure(&head.domain, &url, &heard, now.since(began), &services).quoting(&said));
+            break Outcome::Failed(failure(&head.domain, &url, &result, now.since(began), &services).with_output(&excerpt));
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(PAUSE.1);
     };
-    check(context, id, "the app itself answers over HTTPS through the ingress", &outcome);
+    context.check(id, "the app itself answers over HTTPS through the ingress", &outcome);
     match outcome {
-        Outcome::Passed => probe::probes(context, id, &head, began, budget).await,
+        Outcome::Passed => probe::wait_for_probes(context, id, &head, began, budget).await,
         Outcome::Failed(_) | Outcome::Skipped(_) | Outcome::Unverified(_) => outcome,
     }
 }
@@ -105,69 +118,65 @@ fn declared_timeout(services: &Services) -> Option<Duration> {
         .map(Duration::from_secs)
 }
 
-/// How an answer's text begins, for a page that fails mostly says so at its top.
+/// The first lines of an answer: a page that fails mostly says so at its top.
 fn first_lines(got: &Result<HttpView, WebError>) -> String {
     let body = got.as_ref().map(|view| view.body.as_str()).unwrap_or_default();
     body.lines().filter(|line| !line.trim().is_empty()).take(EXCERPT_LINES).collect::<Vec<_>>().join("\n")
 }
 
-/// What an answer, or its absence, says about the app.
-fn hear(got: Result<HttpView, WebError>, wanted: &BTreeSet<u16>) -> Heard {
+/// What an answer, or its absence, shows about the app.
+fn probe_result(got: Result<HttpView, WebError>, wanted: &BTreeSet<u16>) -> ProbeResult {
     let view = match got {
         Ok(view) => view,
         Err(error @ (WebError::NoConnection { .. } | WebError::BadCertificate { .. } | WebError::Broken { .. })) => {
-            return Heard::NoIngress(error.to_string());
+            return ProbeResult::NoIngress(error.to_string());
         }
-        Err(error @ WebError::TimedOut { .. }) => return Heard::Unreachable(error.to_string()),
+        Err(error @ WebError::TimedOut { .. }) => return ProbeResult::Unreachable(error.to_string()),
     };
     let own = view.headers.get(INGRESS_HEADER).map(String::as_str);
     match (own, view.status) {
-        (Some("no-route"), _) => Heard::NoRoute,
-        (Some(reason), status) => Heard::Unreachable(format!("{status} from the ingress ({reason})")),
-        // Traefik's own answers bear no mark but their words.
-        (None, 404) if view.body.trim() == "404 page not found" => Heard::NoRoute,
+        (Some("no-route"), _) => ProbeResult::NoRoute,
+        (Some(reason), status) => ProbeResult::Unreachable(format!("{status} from the ingress ({reason})")),
+        // Answers of Traefik itself are recognised by their text alone.
+        (None, 404) if view.body.trim() == "404 page not found" => ProbeResult::NoRoute,
         (None, status @ (502..=504)) => {
-            Heard::Unreachable(format!("{status} {}", view.body.trim().chars().take(60).collect::<String>()))
+            ProbeResult::Unreachable(format!("{status} {}", view.body.trim().chars().take(60).collect::<String>()))
         }
         (None, status) if !wanted.is_empty() => match wanted.contains(&status) {
-            true => Heard::App { status },
-            false => Heard::AppError { status },
+            true => ProbeResult::App { status },
+            false => ProbeResult::AppError { status },
         },
-        (None, status @ 200..=399) => Heard::App { status },
-        // A page that wants a log-in is the app's own answer.
-        (None, status @ (401 | 403)) => Heard::App { status },
-        (None, status) => Heard::AppError { status },
+        (None, status @ 200..=399) => ProbeResult::App { status },
+        // A page that wants a log-in is an answer of the app.
+        (None, status @ (401 | 403)) => ProbeResult::App { status },
+        (None, status) => ProbeResult::AppError { status },
     }
 }
 
-fn told(heard: &Heard) -> String {
-    match heard {
-        Heard::App { status } => format!("answered {status}"),
-        Heard::AppError { status } => format!("the app answers {status}"),
-        Heard::Unreachable(how) => format!("the app does not answer: {how}"),
-        Heard::NoRoute => "the ingress knows no route to this name".into(),
-        Heard::NoIngress(how) => format!("the ingress does not answer: {how}"),
-    }
-}
-
-fn failure(domain: &Domain, url: &str, heard: &Heard, waited: Duration, services: &Result<Services, SwarmError>) -> Failure {
-    let last = told(heard);
+fn failure(
+    domain: &Domain,
+    url: &str,
+    result: &ProbeResult,
+    waited: Duration,
+    services: &Result<Services, SwarmError>,
+) -> Failure {
+    let last = result.to_string();
     let waited = format_duration(waited);
-    let (sentence, owner) = match heard {
-        Heard::NoRoute => match services {
+    let (sentence, owner) = match result {
+        ProbeResult::NoRoute => match services {
             Ok(services) => (format!("{last}; {}", routes(domain, services)), Owner::Recipe),
             // An ingress learns its routes from the engine, too.
             Err(error) => (format!("{last}, and what the router rules say is not known: {error}"), Owner::Infrastructure),
         },
-        Heard::NoIngress(_) => (format!("{last}, for {waited}"), Owner::Infrastructure),
-        Heard::App { .. } | Heard::AppError { .. } | Heard::Unreachable(_) => {
+        ProbeResult::NoIngress(_) => (format!("{last}, for {waited}"), Owner::Infrastructure),
+        ProbeResult::App { .. } | ProbeResult::AppError { .. } | ProbeResult::Unreachable(_) => {
             (format!("all services settled, but {last}, for {waited}"), Owner::Recipe)
         }
     };
     Failure::new(Cause::NotServing { last }, format!("{url}: {sentence}")).owned_by(owner)
 }
 
-/// What the recipe's router rules say instead.
+/// What the recipe's router rules name.
 fn routes(domain: &Domain, services: &Services) -> String {
     let rules: Vec<&str> = services
         .values()
@@ -203,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_is_read_for_whole_names() {
+    fn router_rule_names_its_hosts() {
         for (rule, named) in [
             ("Host(`a.test`)", &["a.test"][..]),
             ("Host(`lost.a.test`) && PathPrefix(`/x`)", &["lost.a.test"]),
@@ -226,44 +235,44 @@ mod tests {
                 "what the router rules say is not known: the engine did not answer look within 8s",
             ),
         ] {
-            let failure = failure(&domain, "https://shop.taster.test/", &Heard::NoRoute, ROUTE_PATIENCE, &services);
+            let failure = failure(&domain, "https://shop.taster.test/", &ProbeResult::NoRoute, ROUTE_PATIENCE, &services);
             assert_eq!(failure.owner, owner, "{}", failure.message);
             assert!(failure.message.ends_with(said), "{}", failure.message);
         }
     }
 
     #[test]
-    fn only_the_app_itself_counts_as_an_answer() {
-        for (got, heard) in [
-            (view(200, None, "hello"), Heard::App { status: 200 }),
-            (view(302, None, ""), Heard::App { status: 302 }),
-            (view(401, None, ""), Heard::App { status: 401 }),
-            (view(404, None, "Not Found"), Heard::AppError { status: 404 }),
-            (view(500, None, "oops"), Heard::AppError { status: 500 }),
-            (view(404, Some("no-route"), ""), Heard::NoRoute),
-            (view(404, None, "404 page not found\n"), Heard::NoRoute),
-            (view(502, Some("backend"), ""), Heard::Unreachable("502 from the ingress (backend)".into())),
-            (view(502, None, "Bad Gateway"), Heard::Unreachable("502 Bad Gateway".into())),
+    fn only_an_answer_of_the_app_itself_counts() {
+        for (got, result) in [
+            (view(200, None, "hello"), ProbeResult::App { status: 200 }),
+            (view(302, None, ""), ProbeResult::App { status: 302 }),
+            (view(401, None, ""), ProbeResult::App { status: 401 }),
+            (view(404, None, "Not Found"), ProbeResult::AppError { status: 404 }),
+            (view(500, None, "oops"), ProbeResult::AppError { status: 500 }),
+            (view(404, Some("no-route"), ""), ProbeResult::NoRoute),
+            (view(404, None, "404 page not found\n"), ProbeResult::NoRoute),
+            (view(502, Some("backend"), ""), ProbeResult::Unreachable("502 from the ingress (backend)".into())),
+            (view(502, None, "Bad Gateway"), ProbeResult::Unreachable("502 Bad Gateway".into())),
             (
                 Err(WebError::BadCertificate { message: "unknown issuer".into() }),
-                Heard::NoIngress("the certificate is not trusted: unknown issuer".into()),
+                ProbeResult::NoIngress("the certificate is not trusted: unknown issuer".into()),
             ),
         ] {
-            assert_eq!(hear(got.clone(), &BTreeSet::new()), heard, "{got:?}");
+            assert_eq!(probe_result(got.clone(), &BTreeSet::new()), result, "{got:?}");
         }
     }
 
     #[test]
-    fn only_the_statuses_that_a_pack_names_count_then() {
+    fn only_statuses_that_the_pack_names_count() {
         let wanted = BTreeSet::from([204, 404]);
-        for (got, heard) in [
-            (view(204, None, ""), Heard::App { status: 204 }),
-            (view(404, None, "no such page"), Heard::App { status: 404 }),
-            (view(200, None, "hello"), Heard::AppError { status: 200 }),
-            (view(401, None, ""), Heard::AppError { status: 401 }),
-            (view(404, Some("no-route"), ""), Heard::NoRoute),
+        for (got, result) in [
+            (view(204, None, ""), ProbeResult::App { status: 204 }),
+            (view(404, None, "no such page"), ProbeResult::App { status: 404 }),
+            (view(200, None, "hello"), ProbeResult::AppError { status: 200 }),
+            (view(401, None, ""), ProbeResult::AppError { status: 401 }),
+            (view(404, Some("no-route"), ""), ProbeResult::NoRoute),
         ] {
-            assert_eq!(hear(got.clone(), &wanted), heard, "{got:?}");
+            assert_eq!(probe_result(got.clone(), &wanted), result, "{got:?}");
         }
     }
 }

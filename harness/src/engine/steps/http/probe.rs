@@ -1,30 +1,31 @@
-//! What the recipe's pack declares to hold of a well app besides its health path.
+//! The probes of a pack: pages and ports that a healthy app answers besides its health path.
 
 use std::time::Duration;
 
 use super::{PAUSE, REQUEST_PATIENCE};
 use crate::{
-    engine::steps::{Context, check},
+    engine::steps::shared::context::Context,
     model::{
         head::Head,
         outcome::{Cause, Failure, Outcome},
         pack::Goal,
+        text::with_causes,
         time::{Mono, format_duration},
     },
+    ports::WebError,
     pure::run::plan::StepId,
 };
 
 /// The pause between two connections that have to be accepted in a row.
-const APART: Duration = Duration::from_secs(1);
+const CONNECT_PAUSE: Duration = Duration::from_secs(1);
 
-/// Waits for each probe within what is left of `budget`. One that fails does not keep the others from being looked at, and the first
-/// failure is the step's.
-pub(super) async fn probes(context: &Context<'_>, id: &StepId, head: &Head, began: Mono, budget: Duration) -> Outcome {
+/// Waits for each probe within the rest of `budget`. All are tried, and the first failure is the step's.
+pub(super) async fn wait_for_probes(context: &Context<'_>, id: &StepId, head: &Head, began: Mono, budget: Duration) -> Outcome {
     let mut worst = Outcome::Passed;
     for probe in &context.pack.settings.probes {
         let goal = probe.goal(&head.domain, context.folder.run());
-        let outcome = probed(context, id, &goal, began, budget).await;
-        check(context, id, &goal.sentence(), &outcome);
+        let outcome = wait_for(context, id, &goal, began, budget).await;
+        context.check(id, &goal.sentence(), &outcome);
         if worst == Outcome::Passed {
             worst = outcome;
         }
@@ -32,17 +33,17 @@ pub(super) async fn probes(context: &Context<'_>, id: &StepId, head: &Head, bega
     worst
 }
 
-async fn probed(context: &Context<'_>, id: &StepId, goal: &Goal, began: Mono, budget: Duration) -> Outcome {
+async fn wait_for(context: &Context<'_>, id: &StepId, goal: &Goal, began: Mono, budget: Duration) -> Outcome {
     let mut pause = PAUSE.0;
     loop {
-        let last = match look(context, goal).await {
+        let last = match try_goal(context, goal).await {
             Ok(()) => return Outcome::Passed,
-            Err(last) => last,
+            Err(error) => with_causes(&error),
         };
         context.log.observe(id, vec![format!("{}: {last}", goal.sentence())]);
         let waited = context.ports.clock.mono().since(began);
         if waited + pause > budget {
-            let message = format!("not within {}: {}; the last look said: {last}", format_duration(waited), goal.sentence());
+            let message = format!("not within {}: {}; the last attempt: {last}", format_duration(waited), goal.sentence());
             return Outcome::Failed(Failure::new(Cause::NotServing { last }, message));
         }
         tokio::time::sleep(pause).await;
@@ -50,23 +51,42 @@ async fn probed(context: &Context<'_>, id: &StepId, goal: &Goal, began: Mono, bu
     }
 }
 
-/// One look; the error says in a few words what it showed.
-async fn look(context: &Context<'_>, goal: &Goal) -> Result<(), String> {
+/// Why an attempt failed.
+#[derive(Debug, thiserror::Error)]
+enum ProbeError {
+    /// The page gave no answer.
+    #[error(transparent)]
+    NoAnswer(#[from] WebError),
+    /// The page gave another answer.
+    #[error("it answers with {0}")]
+    Status(u16),
+    /// The port did not accept as many connections in a row as it should.
+    #[error("after {count} connections")]
+    Connection {
+        /// How many it accepted.
+        count: u32,
+        /// The cause.
+        source: WebError,
+    },
+}
+
+/// One attempt.
+async fn try_goal(context: &Context<'_>, goal: &Goal) -> Result<(), ProbeError> {
     let web = &context.ports.web;
     match goal {
         Goal::Page { url, status } => {
-            let view = web.get(url, REQUEST_PATIENCE).await.map_err(|error| error.to_string())?;
-            // What the ingress says of itself is not the app's word.
+            let view = web.get(url, REQUEST_PATIENCE).await?;
+            // A page of the ingress is not an answer of the app.
             let own = !view.headers.contains_key(super::INGRESS_HEADER);
-            (own && status.contains(&view.status)).then_some(()).ok_or_else(|| format!("it answers with {}", view.status))
+            (own && status.contains(&view.status)).then_some(()).ok_or(ProbeError::Status(view.status))
         }
         Goal::Port { host, port, stable } => {
             for count in 0..*stable {
                 if count > 0 {
-                    tokio::time::sleep(APART).await;
+                    tokio::time::sleep(CONNECT_PAUSE).await;
                 }
                 let connected = web.connect(host, *port, REQUEST_PATIENCE).await;
-                connected.map_err(|error| format!("after {count} connections: {error}"))?;
+                connected.map_err(|source| ProbeError::Connection { count, source })?;
             }
             Ok(())
         }

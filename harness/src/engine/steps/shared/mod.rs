@@ -1,3 +1,20 @@
-//! What several steps share. A step never uses another step; it uses these.
+//! Code that several steps use. It uses no step, and a step uses no other step, so each step can be read by itself.
 
+pub mod backup_service;
+pub mod canary_hint;
+pub mod cleanup;
+pub mod compose;
+pub mod context;
+pub mod deployment;
+pub mod evidence;
+pub mod failure;
+pub mod new_app;
 pub mod settle;
+pub mod tasks;
+pub mod test_outcome;
+pub mod test_program;
+
+use std::time::Duration;
+
+/// How long abra may take for a command that changes files or submits a stack.
+pub(super) const ABRA_PATIENCE: Duration = Duration::from_secs(50);

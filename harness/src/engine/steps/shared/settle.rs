@@ -1,4 +1,6 @@
-//! Watches a stack until it settled, failed, or used up its budget.
+//! Observes a stack until it has settled, has failed, or has used up its budget.
+//!
+//! Events of the engine only wake the loop up; each evaluation rests on a complete observation, and a watchdog observes without any event.
 
 use std::time::Duration;
 
@@ -16,25 +18,25 @@ use crate::{
     pure::host::converge::{Blocker, Cadence, Evaluation, Observation, Telling, WATCHDOG, Watch, evaluate, see},
 };
 
-/// How many last lines of a failing task are shown.
+/// How many last lines of a failing task are quoted.
 const LOG_LINES: u32 = 5;
-/// How many characters of what a health check said are shown.
+/// How many characters of the output of a health check are quoted.
 const HEALTH_WIDTH: usize = 300;
-/// How often the engine may fail to answer in a row.
+/// How often in a row the engine may fail to answer.
 const TRIES: u32 = 5;
 
-/// What the watch has just seen.
+/// What the loop has just seen.
 #[derive(Debug)]
 pub enum Seen<'a> {
-    /// The engine told that something happened.
-    Nudged(Mono, &'a WakeUp),
-    /// A look was taken and judged.
-    Looked(&'a Observation, &'a Evaluation),
-    /// The engine could not be asked.
-    Unread(Mono, &'a SwarmError),
+    /// An event of the engine.
+    WokenUp(Mono, &'a WakeUp),
+    /// An observation and its evaluation.
+    Observed(&'a Observation, &'a Evaluation),
+    /// The engine did not answer.
+    NoAnswer(Mono, &'a SwarmError),
 }
 
-/// Watches `stack` until a evaluation is final, for `budget` at most, and tells `seen` of each look and nudge.
+/// Observes `stack` until an evaluation is final, for `budget` at most, and passes each observation and wake-up to `on_seen`.
 ///
 /// The evaluation is never [`Evaluation::Waiting`]. A failure quotes the last lines of the task that failed.
 pub async fn settle(
@@ -43,37 +45,37 @@ pub async fn settle(
     stack: &StackName,
     mut watch: Watch,
     budget: Duration,
-    mut seen: impl FnMut(Seen<'_>) + Send,
+    mut on_seen: impl FnMut(Seen<'_>) + Send,
 ) -> Evaluation {
     let end = clock.mono().after(budget);
-    let mut nudges = swarm.wake_ups(stack).await.fuse();
+    let mut wake_ups = swarm.wake_ups(stack).await.fuse();
     let mut cadence = Cadence::default();
     let mut errors = 0;
     loop {
-        let looked = swarm.observe(stack).await;
+        let observed = swarm.observe(stack).await;
         let now = clock.mono();
         cadence.looked(now);
-        let mut last_words = None;
-        let look_again = match looked {
+        let mut blockers = None;
+        let look_again = match observed {
             Ok(services) => {
                 errors = 0;
-                // The facts are as old as the question, not as young as the answer; but the engine answers in milliseconds.
-                let look = Observation { at: now, services };
-                watch = see(watch, look.clone());
+                // The facts are as old as the request, not as the answer; but the engine answers in milliseconds.
+                let observation = Observation { at: now, services };
+                watch = see(watch, observation.clone());
                 let evaluation = evaluate(&watch, now);
-                seen(Seen::Looked(&look, &evaluation));
+                on_seen(Seen::Observed(&observation, &evaluation));
                 match evaluation {
                     Evaluation::Waiting { on, look_again } => {
-                        last_words = Some(on);
+                        blockers = Some(on);
                         look_again
                     }
-                    Evaluation::Failed(failures) => return Evaluation::Failed(with_words(swarm, &watch, failures).await),
+                    Evaluation::Failed(failures) => return Evaluation::Failed(with_output(swarm, &watch, failures).await),
                     Evaluation::Settled { .. } | Evaluation::Unverified(_) => return evaluation,
                 }
             }
             Err(error) => {
                 errors += 1;
-                seen(Seen::Unread(now, &error));
+                on_seen(Seen::NoAnswer(now, &error));
                 if errors >= TRIES {
                     return Evaluation::Unverified(Gap::Unread { what: error.to_string() });
                 }
@@ -81,17 +83,17 @@ pub async fn settle(
             }
         };
         if now >= end {
-            return Evaluation::Failed(with_words(swarm, &watch, vec![over_budget(budget, last_words)]).await);
+            return Evaluation::Failed(with_output(swarm, &watch, vec![over_budget(budget, blockers)]).await);
         }
-        // Nudges move the next look forward, so the wait begins anew with each.
+        // A wake-up moves the next observation forward, so the wait begins anew with each.
         let latest = look_again.min(end).min(now.after(WATCHDOG));
         loop {
             let wait = cadence.next(latest).since(clock.mono());
             tokio::select! {
                 () = tokio::time::sleep(wait) => break,
-                Some(nudge) = nudges.next() => {
+                Some(wake_up) = wake_ups.next() => {
                     let at = clock.mono();
-                    seen(Seen::Nudged(at, &nudge));
+                    on_seen(Seen::WokenUp(at, &wake_up));
                     cadence.nudged(at);
                 }
             }
@@ -99,57 +101,57 @@ pub async fn settle(
     }
 }
 
-fn over_budget(budget: Duration, on: Option<Vec<Blocker>>) -> Failure {
-    let said = |blocker: &Blocker| match &blocker.service {
+fn over_budget(budget: Duration, blockers: Option<Vec<Blocker>>) -> Failure {
+    let line = |blocker: &Blocker| match &blocker.service {
         Some(service) => format!("{service}: {}", blocker.why),
         None => blocker.why.clone(),
     };
-    let waiting_for = match on {
-        Some(on) => on.iter().map(said).collect::<Vec<_>>().join("; "),
+    let waiting_for = match blockers {
+        Some(blockers) => blockers.iter().map(line).collect::<Vec<_>>().join("; "),
         None => "an answer of the engine".into(),
     };
     let message = format!("not settled within {}; still waiting for {waiting_for}", format_duration(budget));
     Failure::new(Cause::Budget { waiting_for }, message)
 }
 
-/// The failures, each with the last lines of the task that tells most about it, and with what its health check said when that had
-/// failed.
-async fn with_words(swarm: &dyn Swarm, watch: &Watch, failures: Vec<Failure>) -> Vec<Failure> {
-    let mut told = Vec::new();
+/// The failures, each with the last lines of the task that explains it best, and with the output of its health check if that had failed.
+async fn with_output(swarm: &dyn Swarm, watch: &Watch, failures: Vec<Failure>) -> Vec<Failure> {
+    let mut explained = Vec::new();
     for failure in failures {
-        let Some(Telling { task, container }) = service_of(&failure.cause).and_then(|service| watch.telling_task(service)) else {
-            told.push(failure);
+        let task = service_of(&failure.cause).and_then(|service| watch.telling_task(service));
+        let Some(Telling { task, container }) = task else {
+            explained.push(failure);
             continue;
         };
         let failure = match container {
-            Some(container) => of_health(failure, swarm.health_words(container).await),
+            Some(container) => with_health(failure, swarm.health_output(container).await),
             None => failure,
         };
-        told.push(match swarm.logs(task, LOG_LINES).await {
+        explained.push(match swarm.logs(task, LOG_LINES).await {
             Ok(lines) if lines.trim().is_empty() => adding(failure, "it wrote nothing"),
-            Ok(lines) => failure.quoting(&lines),
+            Ok(lines) => failure.with_output(&lines),
             Err(error) => adding(failure, &format!("its logs cannot be read: {error}")),
         });
     }
-    told
+    explained
 }
 
 fn adding(failure: Failure, more: &str) -> Failure {
     Failure { message: format!("{}; {more}", failure.message), ..failure }
 }
 
-/// The failure of a task, given what its health check said if that had failed. An app that ends well when it is told to end leaves
-/// exit code 0 and no word of its health behind, so Swarm shows it like one that has done its work.
-fn of_health(failure: Failure, words: Result<Option<String>, SwarmError>) -> Failure {
-    let words = match words {
+/// The failure of a task with the output of its health check, if that had failed. An app that obeys the order to end leaves exit code 0
+/// and no trace of its health, so Swarm shows it like one that has done its work.
+fn with_health(failure: Failure, output: Result<Option<String>, SwarmError>) -> Failure {
+    let output = match output {
         Ok(None) => return failure,
-        Ok(Some(words)) => plain(&words).split_whitespace().collect::<Vec<_>>().join(" "),
-        Err(error) => return adding(failure, &format!("what its health check said cannot be read: {error}")),
+        Ok(Some(output)) => plain(&output).split_whitespace().collect::<Vec<_>>().join(" "),
+        Err(error) => return adding(failure, &format!("the output of its health check cannot be read: {error}")),
     };
     let failure = adding(failure, "its health check had failed");
-    let failure = match &words.chars().take(HEALTH_WIDTH).collect::<String>()[..] {
-        "" => adding(failure, "the check itself said nothing"),
-        words => adding(failure, &format!("the check itself said: {words}")),
+    let failure = match &output.chars().take(HEALTH_WIDTH).collect::<String>()[..] {
+        "" => adding(failure, "the check itself printed nothing"),
+        output => adding(failure, &format!("the check itself printed: {output}")),
     };
     match failure.cause {
         Cause::ExitedForGood { service }
@@ -159,7 +161,7 @@ fn of_health(failure: Failure, words: Result<Option<String>, SwarmError>) -> Fai
     }
 }
 
-/// The service whose own words tell about the failure.
+/// The service whose output explains the failure.
 pub(in crate::engine::steps) fn service_of(cause: &Cause) -> Option<&ServiceName> {
     match cause {
         Cause::CrashLoop { service, .. }

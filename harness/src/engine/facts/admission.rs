@@ -1,0 +1,53 @@
+//! Admission: a run waits until the host has room for it beside the other runs of this machine.
+
+use std::time::Duration;
+
+use super::{Gathering, readings};
+use crate::{
+    model::{text::with_causes, time::format_duration},
+    pure::{
+        host::preflight::{Needs, Readings, waits},
+        run::event::{Kind, Note},
+    },
+};
+
+/// The pause between two attempts to be admitted.
+const QUEUE_PAUSE: Duration = Duration::from_millis(500);
+
+/// Waits until the host has room for these needs beside the other runs, and takes it.
+pub(super) async fn wait_for_room(gathering: Gathering<'_>, needs: &Needs, readings: &mut Readings) {
+    let Gathering { given, ports, log, folder, .. } = gathering;
+    let began = ports.clock.mono();
+    let mut queued = Vec::new();
+    loop {
+        let turn = match ports.neighbours.turn().await {
+            Ok(turn) => Some(turn),
+            // The preflight still sees what other runs have taken, only not what they will take.
+            Err(error) => {
+                let text = format!("other runs of this machine cannot be seen: {}", with_causes(&error));
+                log.record(Kind::Warned { text });
+                None
+            }
+        };
+        let neighbours = turn.as_ref().map(|turn| turn.living()).unwrap_or_default();
+        // Another run may have taken since what was free at the first reading.
+        if !neighbours.is_empty() {
+            readings::renew(readings, ports, folder.root()).await;
+        }
+        let waiting_for = waits(needs, &given.host.limits, readings, &neighbours);
+        if waiting_for.is_empty() {
+            log.record(Kind::Admitted { needs: needs.clone() });
+            if !queued.is_empty() {
+                let (waited, last) = (format_duration(ports.clock.mono().since(began)), queued.join("; "));
+                log.note(Note::Remark { text: format!("waited {waited} for other runs of this machine, at last for {last}") });
+            }
+            return;
+        }
+        drop(turn);
+        if queued != waiting_for {
+            log.record(Kind::Queued { waiting_for: waiting_for.clone() });
+            queued = waiting_for;
+        }
+        tokio::time::sleep(QUEUE_PAUSE).await;
+    }
+}

@@ -1,0 +1,77 @@
+//! The backup service, as the steps `backup` and `restore` use it.
+
+use std::time::Duration;
+
+use super::{
+    ABRA_PATIENCE,
+    context::Context,
+    deployment::{observe_until_settled, worst},
+    tasks::{replaced_task, running_tasks},
+};
+use crate::{
+    model::{
+        head::Head,
+        outcome::{Failure, Outcome, Owner},
+    },
+    ports::{AbraError, Call},
+    pure::{
+        host::converge::{Evaluation, Goal, Watch},
+        run::{event::Note, plan::StepId},
+    },
+};
+
+/// How long services may take to stand still before their data is copied: a container that is just being replaced has no hooks.
+pub(in crate::engine::steps) const STILL_PATIENCE: Duration = Duration::from_secs(300);
+/// How often a snapshot or a download is attempted: a lock of another run, and a container that is being replaced, go by.
+pub(in crate::engine::steps) const ATTEMPTS: u32 = 3;
+
+/// The output of a call that only reads.
+pub(in crate::engine::steps) async fn read(context: &Context<'_>, call: &Call) -> Result<String, Failure> {
+    Ok(context.ports.abra.call(call, None, ABRA_PATIENCE).await?.text)
+}
+
+/// Waits until no service changes any more, which takes no time where all tasks run on which the app settled. Returns an outcome when
+/// it does not come to that.
+pub(in crate::engine::steps) async fn wait_until_still(
+    context: &Context<'_>,
+    id: &StepId,
+    head: &Head,
+    budget: Duration,
+) -> Option<Outcome> {
+    let services = context.ports.swarm.observe(&head.stack).await;
+    if services.is_ok_and(|services| replaced_task(&context.log.state().settled, &services).is_none()) {
+        return None;
+    }
+    let (evaluation, services) = observe_until_settled(context, id, head, Watch::new(Goal::Settle), budget).await;
+    match evaluation {
+        Evaluation::Settled { .. } | Evaluation::Waiting { .. } => {
+            context.log.note(Note::Settled { tasks: running_tasks(&services) });
+            None
+        }
+        Evaluation::Failed(failures) => Some(worst(failures)),
+        Evaluation::Unverified(gap) => Some(Outcome::Unverified(gap)),
+    }
+}
+
+/// Whether an error may be gone at the next attempt.
+pub(in crate::engine::steps) fn is_transient(error: &AbraError) -> bool {
+    let AbraError::Fatal { exchange, .. } = error else { return false };
+    ["is not running", "409", "already locked", "unable to create lock"].iter().any(|text| exchange.text.contains(text))
+}
+
+/// The failure of a backup or restore that ends with an error. It is the recipe's when one of its hooks failed or a path is missing;
+/// otherwise the service broke.
+pub(in crate::engine::steps) fn refused(error: AbraError) -> Failure {
+    // The backup service calls a hook a command.
+    const OF_RECIPE: [&str; 6] =
+        ["hook", "the command", "Failed to run command", "does not exist", "no volume to back up", "holds nothing"];
+    let text = match &error {
+        AbraError::Fatal { exchange, .. } => exchange.text.clone(),
+        _ => String::new(),
+    };
+    let failure = Failure::from(error);
+    match OF_RECIPE.iter().any(|of_recipe| text.contains(of_recipe)) {
+        true => failure.owned_by(Owner::Recipe),
+        false => failure,
+    }
+}

@@ -1,0 +1,56 @@
+//! Deploys head over base, and waits until it has settled.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::shared::{
+    ABRA_PATIENCE,
+    context::Context,
+    deployment::{refused_deploy, running_app, settle_deployment, watch_update},
+};
+use crate::{
+    model::{
+        head::Head,
+        names::ServiceName,
+        outcome::{Outcome, Subject},
+    },
+    ports::Call,
+    pure::{
+        host::converge::{Marks, ServiceView},
+        run::{event::Note, plan::StepId},
+    },
+};
+
+pub(super) async fn upgrade(context: &Context<'_>, id: &StepId, budget: Duration) -> Outcome {
+    let (head, claim, before) = match running_app(context).await {
+        Ok((head, claim, services)) => (head, claim, Marks::of(&services)),
+        Err(outcome) => return outcome,
+    };
+    context.log.note(Note::Runs { subject: Subject::Mixed });
+    let call = Call::Deploy { domain: head.domain.clone(), version: None };
+    if let Err(error) = context.ports.abra.call(&call, Some(&claim), ABRA_PATIENCE).await {
+        note_unchanged_base(context, &head, &before).await;
+        return Outcome::Failed(refused_deploy(error));
+    }
+    let watch = match watch_update(context, &head, before.clone()).await {
+        Ok(watch) => watch,
+        Err(outcome) => return outcome,
+    };
+    let outcome = settle_deployment(context, id, &head, watch, budget).await;
+    match &outcome {
+        Outcome::Passed => context.log.note(Note::Runs { subject: Subject::Head }),
+        Outcome::Failed(_) | Outcome::Unverified(_) | Outcome::Skipped(_) => note_unchanged_base(context, &head, &before).await,
+    }
+    outcome
+}
+
+/// Notes that base still runs, if every service has the spec that it had.
+async fn note_unchanged_base(context: &Context<'_>, head: &Head, before: &Marks) {
+    if context.ports.swarm.observe(&head.stack).await.is_ok_and(|services| has_same_specs(before, &services)) {
+        context.log.note(Note::Runs { subject: Subject::Base });
+    }
+}
+
+fn has_same_specs(before: &Marks, services: &BTreeMap<ServiceName, ServiceView>) -> bool {
+    let specs = |marks: &Marks| marks.0.iter().map(|(name, (_, spec))| (name.clone(), spec.clone())).collect::<BTreeMap<_, _>>();
+    specs(before) == specs(&Marks::of(services))
+}
