@@ -71,7 +71,7 @@ impl RealEvaluator {
 impl Evaluator for RealEvaluator {
     fn observe(&mut self, observation: Observation) -> Evaluation {
         let at = observation.at;
-        let watch = harness::pure::host::converge::see(self.0.take().expect("put back below"), observation);
+        let watch = harness::pure::host::converge::observe_into(self.0.take().expect("put back below"), observation);
         let evaluation = harness::pure::host::converge::evaluate(&watch, at);
         self.0 = Some(watch);
         evaluation

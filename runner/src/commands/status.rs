@@ -210,7 +210,7 @@ mod tests {
         let (interfered, waiting) = (Evaluation::Unverified(Gap::Interfered { what: "service app".into() }), Vec::new());
         for (evaluation, text, exit) in [
             (Evaluation::Settled { since: Mono(1500) }, "settled, stable since 1.5 s", ExitCode::Green),
-            (Evaluation::Waiting { on: waiting, look_again: Mono(0) }, "not decided", ExitCode::Inconclusive),
+            (Evaluation::Waiting { on: waiting, next_observation: Mono(0) }, "not decided", ExitCode::Inconclusive),
             (interfered, "not decided: something else than the run changed service app", ExitCode::Inconclusive),
         ] {
             assert_eq!(format_end(&evaluation), (text.to_owned(), exit));

@@ -1,4 +1,6 @@
-//! What is ours: the durable word that something belongs to a run.
+//! Claims: the durable record that something belongs to a run.
+//!
+//! Cleanup removes what a claim covers and nothing else, so a name alone never makes an object ours when its label says otherwise.
 
 use std::{
     fmt,
@@ -16,7 +18,7 @@ use crate::{
     pure::host::inventory::{Inventory, Object},
 };
 
-/// The word that `what` is `run`'s on the Swarm `engine`, written to the journal before the act that makes it true.
+/// The record that `what` belongs to `run` on the Swarm `engine`, written to the journal before the act that makes it.
 ///
 /// Only [`crate::journal::Journal::claim`] and the journal's reader make one, so holding a claim proves that it is durable.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,16 +43,16 @@ impl Claim {
         &self.engine
     }
 
-    /// What is claimed.
+    /// The claimed object, file or folder.
     pub fn what(&self) -> &Claimed {
         &self.what
     }
 
-    /// Whether the object of `inventory` is this claim's. An object of another Swarm never is.
+    /// Whether the claim covers an object of `inventory`. It never covers an object of another Swarm.
     ///
     /// The name is the claim. An object with another stack's label is never ours, however its name begins; one without a
-    /// stack label (abra makes its secrets so) is the stack's with the longest name that owns it. One with our label and
-    /// another name, as a compose file can ask for, is ours if nobody can have labelled it afterwards.
+    /// stack label (as abra makes secrets) belongs to the stack with the longest name that owns it. One with our label and
+    /// another name, as a compose file can ask for, is ours if its labels cannot have been set later.
     pub fn covers(&self, inventory: &Inventory, id: &ObjectId) -> bool {
         let Some(object) = inventory.objects.get(id) else { return false };
         if inventory.engine != self.engine {
@@ -67,14 +69,14 @@ impl Claim {
         }
     }
 
-    /// Whether a file bears the name that abra gives to the `.env` of this claim's app, wherever it lies.
+    /// Whether a file has the name that abra gives to the `.env` of this claim's app, in any folder.
     pub fn names(&self, path: &Path) -> bool {
         let Claimed::Stack { name } = &self.what else { return false };
         let domain = path.file_name().and_then(|file| file.to_str()?.strip_suffix(".env")?.parse().ok());
         domain.is_some_and(|domain| StackName::of(&domain) == *name)
     }
 
-    /// Whether the file or folder is this claim's.
+    /// Whether the claim covers the file or folder.
     pub fn covers_path(&self, path: &Path) -> bool {
         match &self.what {
             Claimed::EnvFile { path: claimed } => path == claimed,
@@ -84,8 +86,8 @@ impl Claim {
     }
 }
 
-/// Whether the engine keeps the labels that an object was made with. Labels of secrets and configs can be set on an
-/// existing one, and `docker stack deploy` does that to any that bears the wanted name.
+/// Whether the labels of an object cannot change after it was made. Labels of secrets and configs can be set on an existing one, and
+/// `docker stack deploy` sets them on any that has the wanted name.
 fn labels_are_fixed(kind: ObjectKind) -> bool {
     match kind {
         ObjectKind::Task | ObjectKind::Container | ObjectKind::Network | ObjectKind::Volume => true,
@@ -100,8 +102,8 @@ fn owned_by_longer(inventory: &Inventory, ours: &StackName, object: &Object) -> 
 }
 
 impl Claimed {
-    /// Why this cannot be claimed at all, when it cannot. A sweep removes what is claimed, so a path has to be one that only
-    /// means itself: absolute, without `..`, and not a folder at the top of the file system.
+    /// Why this cannot be claimed; absent when it can. Cleanup removes what is claimed, so a path has to be unambiguous: absolute, without
+    /// `..`, and not a folder at the top of the file system.
     pub fn flaw(&self) -> Option<&'static str> {
         let (Claimed::EnvFile { path } | Claimed::Dir { path }) = self else { return None };
         let plain = path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
@@ -127,7 +129,7 @@ impl fmt::Display for Claimed {
     }
 }
 
-/// What a claim covers.
+/// The kinds of things that a run claims.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "claimed", rename_all = "kebab-case")]
 pub enum Claimed {
@@ -141,7 +143,7 @@ pub enum Claimed {
         /// Its absolute path.
         path: PathBuf,
     },
-    /// A folder of the run's own, such as its `ABRA_DIR`.
+    /// A folder of the run, such as its `ABRA_DIR`.
     Dir {
         /// Its absolute path.
         path: PathBuf,
@@ -153,7 +155,7 @@ pub enum Claimed {
         /// The backup service.
         service: ServiceName,
     },
-    /// The config on the Swarm that tells other machines whose stack this is.
+    /// The config on the Swarm that shows other machines which run the stack belongs to.
     Marker {
         /// The config's name, `taster-<run>`.
         name: String,

@@ -1,4 +1,4 @@
-//! Decisions about the host: whether it is fit, whether a stack has settled, what belongs to a run and what to remove.
+//! Decisions about the host: whether it is fit, whether a stack has settled, what belongs to a run, and what to remove.
 
 pub mod claim;
 pub mod cleanup_plan;

@@ -15,7 +15,7 @@ use crate::{
         time::{Mono, format_duration},
     },
     ports::{Clock, Swarm, WakeUp},
-    pure::host::converge::{Blocker, Cadence, Evaluation, Observation, Telling, WATCHDOG, Watch, evaluate, see},
+    pure::host::converge::{Blocker, Cadence, Evaluation, Observation, DecisiveTask, WATCHDOG, Watch, evaluate, observe_into},
 };
 
 /// How many last lines of a failing task are quoted.
@@ -54,20 +54,20 @@ pub async fn settle(
     loop {
         let observed = swarm.observe(stack).await;
         let now = clock.mono();
-        cadence.looked(now);
+        cadence.observed(now);
         let mut blockers = None;
-        let look_again = match observed {
+        let next_observation = match observed {
             Ok(services) => {
                 errors = 0;
                 // The facts are as old as the request, not as the answer; but the engine answers in milliseconds.
                 let observation = Observation { at: now, services };
-                watch = see(watch, observation.clone());
+                watch = observe_into(watch, observation.clone());
                 let evaluation = evaluate(&watch, now);
                 on_seen(Seen::Observed(&observation, &evaluation));
                 match evaluation {
-                    Evaluation::Waiting { on, look_again } => {
+                    Evaluation::Waiting { on, next_observation } => {
                         blockers = Some(on);
-                        look_again
+                        next_observation
                     }
                     Evaluation::Failed(failures) => return Evaluation::Failed(with_output(swarm, &watch, failures).await),
                     Evaluation::Settled { .. } | Evaluation::Unverified(_) => return evaluation,
@@ -86,7 +86,7 @@ pub async fn settle(
             return Evaluation::Failed(with_output(swarm, &watch, vec![over_budget(budget, blockers)]).await);
         }
         // A wake-up moves the next observation forward, so the wait begins anew with each.
-        let latest = look_again.min(end).min(now.after(WATCHDOG));
+        let latest = next_observation.min(end).min(now.after(WATCHDOG));
         loop {
             let wait = cadence.next(latest).since(clock.mono());
             tokio::select! {
@@ -94,7 +94,7 @@ pub async fn settle(
                 Some(wake_up) = wake_ups.next() => {
                     let at = clock.mono();
                     on_seen(Seen::WokenUp(at, &wake_up));
-                    cadence.nudged(at);
+                    cadence.woken(at);
                 }
             }
         }
@@ -118,8 +118,8 @@ fn over_budget(budget: Duration, blockers: Option<Vec<Blocker>>) -> Failure {
 async fn with_output(swarm: &dyn Swarm, watch: &Watch, failures: Vec<Failure>) -> Vec<Failure> {
     let mut explained = Vec::new();
     for failure in failures {
-        let task = service_of(&failure.cause).and_then(|service| watch.telling_task(service));
-        let Some(Telling { task, container }) = task else {
+        let task = service_of(&failure.cause).and_then(|service| watch.decisive_task(service));
+        let Some(DecisiveTask { task, container }) = task else {
             explained.push(failure);
             continue;
         };

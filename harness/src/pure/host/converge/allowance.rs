@@ -1,4 +1,4 @@
-//! How long a service may take by its own health check and update policy.
+//! The time that a service may take by its own health check and update policy.
 
 use std::time::Duration;
 
@@ -21,12 +21,12 @@ pub fn health_allowance(health: &Health) -> Duration {
     }
 }
 
-/// How long a roll over all slots of a service may take, by its own numbers. `slots` counts for a global service.
+/// How long an update of all slots of a service may take by its own numbers. `slots` is the number of slots, also of a global service.
 pub fn roll_budget(service: &ServiceView, slots: u64) -> Duration {
     roll_budget_of(&service.roll, &service.health, slots)
 }
 
-/// How long a roll over `slots` tasks may take by its policy and the tasks' health check:
+/// How long an update of `slots` tasks may take by its policy and the tasks' health check:
 /// ⌈slots / parallelism⌉ × (allowance + delay) + max(monitor, delay + 1 s).
 pub fn roll_budget_of(roll: &RollPolicy, health: &Health, slots: u64) -> Duration {
     let groups = match roll.parallelism {
@@ -35,9 +35,9 @@ pub fn roll_budget_of(roll: &RollPolicy, health: &Health, slots: u64) -> Duratio
     };
     let groups = u32::try_from(groups).unwrap_or(u32::MAX);
     let each = health_allowance(health).saturating_add(roll.delay).max(WINDOW);
-    let word = roll.monitor.max(roll.delay.saturating_add(Duration::from_secs(1)));
-    each.saturating_mul(groups).saturating_add(word)
+    let monitor = roll.monitor.max(roll.delay.saturating_add(Duration::from_secs(1)));
+    each.saturating_mul(groups).saturating_add(monitor)
 }
 
-/// How long all slots have to stay filled, shared by all services.
+/// The stable window: how long all slots have to stay filled, for all services.
 pub(super) const WINDOW: Duration = Duration::from_secs(5);

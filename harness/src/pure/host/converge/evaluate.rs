@@ -1,4 +1,4 @@
-//! The evaluation over a watch.
+//! The evaluation of a watch: settled, failed, or what the stack waits for.
 
 use std::time::Duration;
 
@@ -15,62 +15,62 @@ use crate::model::{
     time::Mono,
 };
 
-/// The longest that a waiting stack goes without a look. Three calls a look, so that waiting costs at most 0.3 calls a second.
+/// The longest pause between two observations of a waiting stack. An observation takes three calls, so an idle wait
+/// costs 0.3 calls a second.
 pub const WATCHDOG: Duration = Duration::from_secs(10);
-/// The first pause after a change; the next ones are as long as nothing has changed.
+/// The first pause after a change; later pauses are as long as nothing has changed.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// How long a stack may be without any service.
 const EMPTY_FOR: Duration = Duration::from_secs(5);
 
-/// What is to be said of a stack at one moment.
+/// Result of evaluating a stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Evaluation {
     /// It can still settle.
     Waiting {
-        /// What is being waited for, worst first.
+        /// What it waits for, the gravest first.
         on: Vec<Blocker>,
-        /// When to look again if nothing nudges before.
-        look_again: Mono,
+        /// When to observe again if no wake-up comes before.
+        next_observation: Mono,
     },
     /// It settled.
     Settled {
-        /// Since when all of it has been stable.
+        /// Since when all its services have been stable.
         since: Mono,
     },
     /// It will not settle by itself.
     Failed(Vec<Failure>),
-    /// Nothing can be said of what was deployed: somebody else changed it, or it could not be read.
+    /// The deploy cannot be evaluated: something else changed the stack, or it could not be read.
     Unverified(Gap),
 }
 
-/// One thing that is being waited for.
+/// One thing that a stack waits for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Blocker {
     /// The service.
     pub service: Option<ServiceName>,
-    /// What it lacks, for people: `starting 2/3`. It names no moment and no span that grows, so that it changes only when what
-    /// is waited for does.
+    /// What the service lacks, for people: `starting 2/3`. It has no time in it that grows, so that it changes only with its cause.
     pub why: String,
 }
 
 impl Blocker {
-    /// How `why` begins for a service that has all it wants and only has to stay so.
+    /// The beginning of `why` for a service whose slots are filled, and that only has to stay so.
     pub const UP: &str = "running, stable window of";
 }
 
-/// Judges a watch at `now`. What was seen decides; `now` only says when the next look is due.
+/// Evaluates a watch at `now`. The observations decide; `now` only bounds when the next one is due.
 pub fn evaluate(watch: &Watch, now: Mono) -> Evaluation {
-    let Some(look) = &watch.last else {
-        let on = vec![Blocker { service: None, why: "not looked at yet".into() }];
-        return Evaluation::Waiting { on, look_again: now };
+    let Some(observation) = &watch.last else {
+        let on = vec![Blocker { service: None, why: "not observed yet".into() }];
+        return Evaluation::Waiting { on, next_observation: now };
     };
     if let Goal::Upgrade(marks) = &watch.goal
-        && let Some(said) = against(marks, watch, look)
+        && let Some(evaluation) = compare_with_marks(marks, watch, observation)
     {
-        return said;
+        return evaluation;
     }
     let states: Vec<(&ServiceName, State)> =
-        look.services.iter().map(|(name, view)| (name, state(watch, look, name, view))).collect();
+        observation.services.iter().map(|(name, view)| (name, state(watch, observation, name, view))).collect();
     let failed = states.iter().any(|(_, state)| matches!(state, State::Failed(_)));
     let moving = states.iter().any(|(_, state)| matches!(state, State::Going { .. }));
     let looping = states.iter().any(|(_, state)| matches!(state, State::Looping(_)));
@@ -81,61 +81,60 @@ pub fn evaluate(watch: &Watch, now: Mono) -> Evaluation {
         });
         return Evaluation::Failed(failures.collect());
     }
-    waiting_or_settled(watch, look, states, now)
+    waiting_or_settled(watch, observation, states, now)
 }
 
-fn waiting_or_settled(watch: &Watch, look: &Observation, states: Vec<(&ServiceName, State)>, now: Mono) -> Evaluation {
+fn waiting_or_settled(watch: &Watch, observation: &Observation, states: Vec<(&ServiceName, State)>, now: Mono) -> Evaluation {
     let mut on = Vec::new();
     let mut due = Vec::new();
-    let mut since = watch.changed_at.min(look.at);
+    let mut since = watch.changed_at.min(observation.at);
     if states.is_empty() {
         on.push(Blocker { service: None, why: "no service yet".into() });
-        due.push(look.at.after(EMPTY_FOR));
+        due.push(observation.at.after(EMPTY_FOR));
     } else {
         since = Mono::default();
     }
     for (name, state) in states {
-        let (why, look_again) = match state {
+        let (why, next) = match state {
             State::Serving { since: full, window } => {
                 since = since.max(full);
                 let end = full.after(window);
-                if end <= look.at {
+                if end <= observation.at {
                     continue;
                 }
                 (format!("{} {} s", Blocker::UP, window.as_secs()), Some(end))
             }
-            State::Going { why, look_again } => (why, look_again),
+            State::Going { why, next_observation } => (why, next_observation),
             State::Looping(failure) => (format!("may be failing for good: {}", failure.message), None),
             State::Failed(failure) => (failure.message, None),
         };
         on.push(Blocker { service: Some(name.clone()), why });
-        due.extend(look_again);
+        due.extend(next);
     }
     if on.is_empty() {
         return Evaluation::Settled { since };
     }
-    // What has just changed is likely to change again soon; what has not, is not.
-    let quiet = look.at.since(watch.changed_at);
-    due.push(look.at.after(quiet.clamp(FIRST_PAUSE, WATCHDOG)));
-    let look_again = due.into_iter().filter(|due| *due > look.at).min().unwrap_or(look.at.after(FIRST_PAUSE));
-    Evaluation::Waiting { on, look_again: look_again.max(now) }
+    // A stack that has just changed is likely to change again soon.
+    let quiet = observation.at.since(watch.changed_at);
+    due.push(observation.at.after(quiet.clamp(FIRST_PAUSE, WATCHDOG)));
+    let next = due.into_iter().filter(|due| *due > observation.at).min().unwrap_or(observation.at.after(FIRST_PAUSE));
+    Evaluation::Waiting { on, next_observation: next.max(now) }
 }
 
-/// What the marks of a deploy have to say against what runs now; `None` when nothing.
-fn against(marks: &Marks, watch: &Watch, look: &Observation) -> Option<Evaluation> {
+/// The evaluation of services that do not run what a deploy asked for; absent when all of them do.
+fn compare_with_marks(marks: &Marks, watch: &Watch, observation: &Observation) -> Option<Evaluation> {
     let mut failures = Vec::new();
     for (name, (_, digest)) in &marks.0 {
-        let Some(view) = look.services.get(name) else {
-            return Some(interfered(format!("service {name} was removed by somebody else")));
+        let Some(view) = observation.services.get(name) else {
+            return Some(interfered(format!("service {name} was removed, and not by the run")));
         };
-        let word = view.update.as_ref();
-        let rolling_back = word.filter(|update| {
+        let rolling_back = view.update.as_ref().filter(|update| {
             matches!(update.state, UpdateState::RollbackStarted | UpdateState::RollbackPaused | UpdateState::RollbackCompleted)
         });
         let service = name.clone();
         if let Some(update) = rolling_back {
             if update.message.contains("manually requested") {
-                return Some(interfered(format!("somebody else rolled service {name} back")));
+                return Some(interfered(format!("service {name} was rolled back by hand")));
             }
             let why = watch.services.get(name).map(|track| rolled_back_task(track, view)).unwrap_or_default();
             let message =
@@ -145,9 +144,9 @@ fn against(marks: &Marks, watch: &Watch, look: &Observation) -> Option<Evaluatio
             let known = watch.before.0.get(name).is_some_and(|(_, before)| *before == view.spec);
             let rolled_back = watch.services.get(name).is_some_and(|track| track.rolled_back);
             if !known && !rolled_back {
-                return Some(interfered(format!("service {name} was changed by somebody else after the deploy")));
+                return Some(interfered(format!("service {name} was changed after the deploy, and not by the run")));
             }
-            let message = format!("{name}: runs again what it ran before the deploy, though Swarm tells of no rollback");
+            let message = format!("{name}: runs again what it ran before the deploy, though Swarm reports no rollback");
             failures.push(Failure::new(Cause::Reverted { service }, message));
         }
     }
@@ -158,7 +157,7 @@ fn interfered(what: String) -> Evaluation {
     Evaluation::Unverified(Gap::Interfered { what })
 }
 
-/// How the task ended for which Swarm rolled back.
+/// The end of the task that made Swarm roll back.
 fn rolled_back_task(track: &Track, view: &ServiceView) -> String {
     match track.stopped_for(view) {
         Some(TaskView { id, error, .. }) if !error.is_empty() => format!(", because its new task {id} failed: {error}"),

@@ -1,4 +1,4 @@
-//! What a stack is waiting for: a fold of looks and a evaluation over it, all pure.
+//! Whether a stack has settled: a fold of observations, [`Watch`], and its evaluation, [`evaluate`].
 //!
 //! The facts about the engine behind these rules are in docs/reference/swarm.md 1 to 3.
 
@@ -17,4 +17,4 @@ pub use view::{
     Endpoint, Health, HostPort, Index, Mode, Observation, OnFailure, Order, RestartCondition, RestartPolicy, RollPolicy,
     ServiceView, SpecDigest, TaskState, TaskView, UpdateState, UpdateView,
 };
-pub use watch::{Goal, Marks, Telling, Watch, see};
+pub use watch::{DecisiveTask, Goal, Marks, Watch, observe_into};

@@ -1,29 +1,29 @@
-//! Which places of a service its tasks fill, and which they leave empty.
+//! The slots of a service: which of them its tasks fill.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::view::{Mode, RestartCondition, ServiceView, TaskState, TaskView};
 use crate::model::names::{NodeId, TaskId};
 
-/// The places of a service, as one look shows them.
+/// The slots of a service, as one observation shows them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Slots {
-    /// How many places are wanted. For a global service the tasks tell, because the engine tells nothing else.
+    /// How many slots are wanted. For a global service it is the number of places of its tasks, because the engine reports no other.
     pub(super) wanted: usize,
-    /// The current tasks that fill a place: running where that is wanted, ended with success where that is.
+    /// The current tasks that fill a slot: running ones, or ones that ended with success where that is wanted.
     pub(super) filling: BTreeSet<TaskId>,
-    /// How many of these ended with success, which is for good.
+    /// How many of these ended with success, which is final.
     pub(super) done: usize,
-    /// Tasks that live, current or not.
+    /// How many tasks are alive, current or not.
     pub(super) living: usize,
-    /// Places that only an old task holds, one that Swarm does not mean to stop.
+    /// Slots that only an old task holds, one that Swarm does not want to stop.
     pub(super) outdated: usize,
-    /// An ended current task whose place nobody took over.
-    pub(super) bereft: Option<TaskId>,
+    /// An ended current task without a successor in its slot.
+    pub(super) abandoned: Option<TaskId>,
 }
 
 impl Slots {
-    /// Whether nothing is missing.
+    /// Whether all wanted slots are filled.
     pub(super) fn full(&self) -> bool {
         if self.wanted == 0 { self.living == 0 } else { self.filling.len() >= self.wanted }
     }
@@ -49,8 +49,8 @@ pub(super) fn slots(view: &ServiceView, one_shot: bool) -> Slots {
             .collect();
         let wanted = usize::try_from(completions).unwrap_or(usize::MAX);
         let ended = view.tasks.iter().find(|task| task.current && fell(task));
-        let bereft = ended.filter(|_| done.len() < wanted && living == 0).map(|task| task.id.clone());
-        return Slots { wanted, done: done.len(), filling: done, living, outdated: 0, bereft };
+        let abandoned = ended.filter(|_| done.len() < wanted && living == 0).map(|task| task.id.clone());
+        return Slots { wanted, done: done.len(), filling: done, living, outdated: 0, abandoned };
     }
     let ends_well = one_shot || view.restart.condition == RestartCondition::None;
     let mut places: BTreeMap<Place, Vec<&TaskView>> = BTreeMap::new();
@@ -60,7 +60,7 @@ pub(super) fn slots(view: &ServiceView, one_shot: bool) -> Slots {
     let mut filling = BTreeSet::new();
     let mut done = 0;
     let mut outdated = 0;
-    let mut bereft = None;
+    let mut abandoned = None;
     let mut seen = 0;
     for tasks in places.values() {
         let current = || tasks.iter().filter(|task| task.current);
@@ -76,7 +76,7 @@ pub(super) fn slots(view: &ServiceView, one_shot: bool) -> Slots {
         } else if meant && !current().any(|task| task.state.alive()) {
             outdated += 1;
         } else if let Some(task) = fallen.filter(|_| !meant) {
-            bereft = Some(task.id.clone());
+            abandoned = Some(task.id.clone());
         } else if !meant {
             continue;
         }
@@ -86,12 +86,12 @@ pub(super) fn slots(view: &ServiceView, one_shot: bool) -> Slots {
         Mode::Replicated { replicas } => usize::try_from(replicas).unwrap_or(usize::MAX),
         Mode::Global | Mode::Job { .. } => seen,
     };
-    // A service that was scaled down keeps ended tasks in slots that nobody wants.
-    let bereft = bereft.filter(|_| filling.len() < wanted && seen <= wanted);
-    Slots { wanted, filling, done, living, outdated, bereft }
+    // A service that was scaled down keeps ended tasks in slots that are not wanted any more.
+    let abandoned = abandoned.filter(|_| filling.len() < wanted && seen <= wanted);
+    Slots { wanted, filling, done, living, outdated, abandoned }
 }
 
-/// Whether a task ended without being asked to.
+/// Whether a task ended by itself.
 fn fell(task: &TaskView) -> bool {
     matches!(task.state, TaskState::Complete | TaskState::Failed | TaskState::Rejected)
 }
@@ -104,7 +104,7 @@ fn place(task: &TaskView) -> Place {
     }
 }
 
-/// Whether a task waits for a node and the scheduler has said why.
+/// Whether a task waits for a node, with a reason of the scheduler.
 pub(super) fn unplaced(task: &TaskView) -> bool {
     task.state == TaskState::Pending && task.desired <= TaskState::Running && task.error.contains("no suitable node")
 }

@@ -1,13 +1,12 @@
-//! Where one service of a watch stands, beside the others.
+//! The state of one service of a watch, given the others. Crash loops are recognised in `looping`.
 
-use super::allowance::WINDOW;
 use std::time::Duration;
 
 use super::{
-    allowance::allowance,
+    allowance::{WINDOW, allowance},
     slots::{Slots, slots},
-    view::{Health, Mode, Observation, OnFailure, Order, ServiceView, TaskState, UpdateState},
-    watch::{Fall, Track, Watch},
+    view::{Health, Mode, Observation, OnFailure, Order, ServiceView, TaskState, UpdateState, UpdateView},
+    watch::{UnplannedEnd, Track, Watch},
 };
 use crate::model::{
     names::ServiceName,
@@ -15,38 +14,39 @@ use crate::model::{
     time::{Mono, format_duration},
 };
 
-/// How long Swarm gets for putting a successor into the place of an ended task, or a word on an update. It takes milliseconds.
+/// The time that Swarm gets for the successor of an ended task, or for the state of an update. It takes milliseconds.
 const GAP: Duration = Duration::from_secs(1);
-/// How long the scheduler may find no node, or a global service may have no task.
+/// The time for which the scheduler may find no node, or a global service may have no task.
 const PLACEMENT: Duration = Duration::from_secs(5);
-/// How long something that others hold is waited for: a task of theirs that is being stopped keeps it for its stop grace.
+/// The time for which a resource may be held by others: a task that is being stopped keeps it for its stop grace period.
 const HELD: Duration = Duration::from_secs(30);
-/// A service without health check counts as ready only this long after its start: "running" says that it was started,
-/// and half the catalogue exits with 1 until its database answers.
+/// A service without a health check counts as ready only this long after its start: "running" means that it was started, and half of the
+/// catalogue exits with 1 until its database answers.
 const READY_AFTER: Duration = Duration::from_secs(60);
-/// How many equal ends in a row make a crash loop, and how many of any kind.
-const EQUAL_FALLS: usize = 3;
-const ANY_FALLS: usize = 6;
+/// How many equal ends in a row make a crash loop.
+const EQUAL_ENDS: usize = 3;
+/// How many ends of any kind make a crash loop.
+const ANY_ENDS: usize = 6;
 
-/// Where a service stands.
+/// The state of a service.
 #[derive(Debug, Clone)]
 pub(super) enum State {
-    /// All that is wanted is there since then; it has to stay so for the window.
+    /// All its slots are filled since then; they have to stay so for the window.
     Serving { since: Mono, window: Duration },
-    /// Something is missing that can still come.
-    Going { why: String, look_again: Option<Mono> },
+    /// A slot is empty, and can still be filled.
+    Going { why: String, next_observation: Option<Mono> },
     /// It fails in the same way again and again; only progress of another service can change that.
     Looping(Failure),
-    /// It will not come by itself.
+    /// It will not recover by itself.
     Failed(Failure),
 }
 
-pub(super) fn state(watch: &Watch, look: &Observation, name: &ServiceName, view: &ServiceView) -> State {
+pub(super) fn state(watch: &Watch, observation: &Observation, name: &ServiceName, view: &ServiceView) -> State {
     let Some(track) = watch.services.get(name) else {
-        return State::Going { why: "not seen yet".into(), look_again: None };
+        return State::Going { why: "not observed yet".into(), next_observation: None };
     };
     let slots = slots(view, watch.one_shots.contains(name));
-    let case = Case { watch, look, name, view, track, slots };
+    let case = Case { watch, observation, name, view, track, slots };
     if matches!(view.mode, Mode::Global) && case.slots.wanted == 0 {
         return case.nowhere();
     }
@@ -55,7 +55,7 @@ pub(super) fn state(watch: &Watch, look: &Observation, name: &ServiceName, view:
 
 struct Case<'a> {
     watch: &'a Watch,
-    look: &'a Observation,
+    observation: &'a Observation,
     name: &'a ServiceName,
     view: &'a ServiceView,
     track: &'a Track,
@@ -65,32 +65,32 @@ struct Case<'a> {
 impl Case<'_> {
     fn serving(&self) -> State {
         let since = self.track.filled_since;
-        let fell_lately = self.track.falls.last().is_some_and(|fall| self.look.at.since(fall.at) < WINDOW);
-        let spoken_for = self.track.completed_since.is_some_and(|completed| completed >= since) && !fell_lately;
+        let ended_lately = self.track.ends.last().is_some_and(|end| self.observation.at.since(end.at) < WINDOW);
+        let completed = self.track.completed_since.is_some_and(|completed| completed >= since) && !ended_lately;
         let over = self.slots.done == self.slots.filling.len();
-        State::Serving { since, window: if over || spoken_for { Duration::ZERO } else { WINDOW } }
+        State::Serving { since, window: if over || completed { Duration::ZERO } else { WINDOW } }
     }
 
     fn nowhere(&self) -> State {
         let until = self.track.since.after(PLACEMENT);
-        if self.look.at < until {
-            return State::Going { why: "no node yet".into(), look_again: Some(until) };
+        if self.observation.at < until {
+            return State::Going { why: "no node yet".into(), next_observation: Some(until) };
         }
         let message = format!("{}: a global service without any task: no node satisfies its placement", self.name);
         State::Failed(Failure::new(Cause::NoEligibleNode { service: self.name.clone() }, message))
     }
 
     fn lacking(&self) -> State {
-        let said = self.view.update.as_ref();
+        let paused = |update: &&UpdateView| matches!(update.state, UpdateState::Paused | UpdateState::RollbackPaused);
         if self.slots.outdated > 0
-            && let Some(update) = said.filter(|update| matches!(update.state, UpdateState::Paused | UpdateState::RollbackPaused))
+            && let Some(update) = self.view.update.as_ref().filter(paused)
         {
             let what = if update.state == UpdateState::Paused { "update" } else { "rollback" };
             let message = format!("{}: Swarm paused the {what} and nothing will continue it: {}", self.name, update.message);
             return State::Failed(Failure::new(Cause::Paused { service: self.name.clone() }, message));
         }
-        self.unplaced().or_else(|| self.imageless()).or_else(|| self.bereft()).or_else(|| self.looping()).unwrap_or_else(|| {
-            State::Going { why: self.why(), look_again: self.speaks_until().filter(|until| *until > self.look.at) }
+        self.unplaced().or_else(|| self.image_missing()).or_else(|| self.abandoned()).or_else(|| self.looping()).unwrap_or_else(|| {
+            State::Going { why: self.why(), next_observation: self.undecided_until().filter(|until| *until > self.observation.at) }
         })
     }
 
@@ -121,8 +121,8 @@ impl Case<'_> {
             (PLACEMENT, if lacks_what_a_host_has(error) { failure.owned_by(Owner::Infrastructure) } else { failure })
         };
         let until = since.after(patience);
-        Some(if self.look.at < until {
-            State::Going { why: format!("waits for a node: {error}"), look_again: Some(until) }
+        Some(if self.observation.at < until {
+            State::Going { why: format!("waits for a node: {error}"), next_observation: Some(until) }
         } else {
             State::Failed(failure)
         })
@@ -137,59 +137,59 @@ impl Case<'_> {
             return (PLACEMENT, Holder::Itself, None);
         }
         let shares = |view: &ServiceView| view.host_ports.iter().any(|port| self.view.host_ports.contains(port));
-        let sibling = self.look.services.iter().find(|(name, view)| *name != self.name && shares(view) && stays(view));
+        let sibling = self.observation.services.iter().find(|(name, view)| *name != self.name && shares(view) && stays(view));
         match sibling {
             Some((name, _)) => (HELD, Holder::Stranger { name: format!("service {name}") }, Some(Owner::Recipe)),
             None => (HELD, Holder::Stranger { name: "something outside the stack".into() }, None),
         }
     }
 
-    fn imageless(&self) -> Option<State> {
-        let falls: Vec<&Fall> = self.track.falls.iter().filter(|fall| fall.imageless()).collect();
-        let spent = self.track.bereft_since.is_some_and(|since| self.look.at >= since.after(GAP));
-        if falls.len() < 2 && !(spent && falls.len() == 1) {
+    fn image_missing(&self) -> Option<State> {
+        let ends: Vec<&UnplannedEnd> = self.track.ends.iter().filter(|end| end.image_missing()).collect();
+        let spent = self.track.abandoned_since.is_some_and(|since| self.observation.at >= since.after(GAP));
+        if ends.len() < 2 && !(spent && ends.len() == 1) {
             return None;
         }
         let image = self.view.image.to_string();
-        let message = format!("{}: image {image} cannot be had: {}", self.name, falls.last()?.error);
+        let message = format!("{}: image {image} cannot be had: {}", self.name, ends.last()?.error);
         Some(State::Failed(Failure::new(Cause::ImageMissing { service: self.name.clone(), image }, message)))
     }
 
-    /// An ended task that nobody will start again.
-    fn bereft(&self) -> Option<State> {
-        let task = self.slots.bereft.as_ref()?;
-        let until = self.track.bereft_since?.after(GAP);
-        if self.look.at < until {
-            return Some(State::Going { why: "ended".into(), look_again: Some(until) });
+    /// An ended task that Swarm will not start again.
+    fn abandoned(&self) -> Option<State> {
+        let task = self.slots.abandoned.as_ref()?;
+        let until = self.track.abandoned_since?.after(GAP);
+        if self.observation.at < until {
+            return Some(State::Going { why: "ended".into(), next_observation: Some(until) });
         }
-        let fall = self.track.falls.iter().find(|fall| fall.task == *task)?;
+        let end = self.track.ends.iter().find(|end| end.task == *task)?;
         let service = self.name.clone();
-        Some(State::Failed(if fall.state == TaskState::Complete {
+        Some(State::Failed(if end.state == TaskState::Complete {
             let message = format!("{}: exited with 0, and its restart policy never starts it again after that", self.name);
             Failure::new(Cause::ExitedForGood { service }, message)
         } else {
-            let message = format!("{}: {}, and its restart policy allows no further attempt", self.name, ended(fall));
-            Failure::new(Cause::AttemptsSpent { service, exit: fall.exit }, message)
+            let message = format!("{}: {}, and its restart policy allows no further attempt", self.name, ended(end));
+            Failure::new(Cause::AttemptsSpent { service, exit: end.exit }, message)
         }))
     }
 
-    /// Failing again and again, though everything else had its time.
+    /// A crash loop, or a service that never becomes healthy, although the other services had their time.
     fn looping(&self) -> Option<State> {
-        if self.speaks_until().is_some_and(|until| self.look.at < until) {
+        if self.undecided_until().is_some_and(|until| self.observation.at < until) {
             return None;
         }
         let (progress, ready) = self.others();
-        let falls: Vec<&Fall> = self.track.falls.iter().filter(|fall| fall.at > progress || self.alone()).collect();
-        let last = falls.last()?;
-        // An attempt that fell after the others were ready may have begun before; the one after it did not.
-        let fair = ready <= progress || falls.iter().filter(|fall| fall.at > ready).count() >= 2;
+        let ends: Vec<&UnplannedEnd> = self.track.ends.iter().filter(|end| end.at > progress || self.alone()).collect();
+        let last = ends.last()?;
+        // An attempt that ended after the others were ready may have begun before; the next one did not.
+        let fair = ready <= progress || ends.iter().filter(|end| end.at > ready).count() >= 2;
         if !fair {
             return None;
         }
         let service = self.name.clone();
-        let over = format_duration(last.at.since(falls.first()?.at));
+        let over = format_duration(last.at.since(ends.first()?.at));
         let began = self.track.since.max(progress).max(ready);
-        if last.unhealthy() && self.look.at.since(began) >= allowance(self.view) {
+        if last.unhealthy() && self.observation.at.since(began) >= allowance(self.view) {
             let allowed = format_duration(allowance(self.view));
             let message = match allowance(self.view) {
                 Duration::ZERO => format!("{}: the health check of its image fails", self.name),
@@ -197,43 +197,43 @@ impl Case<'_> {
             };
             return Some(State::Looping(Failure::new(Cause::Unhealthy { service }, message)));
         }
-        let equal = falls.iter().rev().take_while(|fall| fall.like(last)).count();
-        if (equal < EQUAL_FALLS && falls.len() < ANY_FALLS) || last.unhealthy() {
+        let equal = ends.iter().rev().take_while(|end| end.like(last)).count();
+        if (equal < EQUAL_ENDS && ends.len() < ANY_ENDS) || last.unhealthy() {
             return None;
         }
-        let times = if equal >= EQUAL_FALLS { equal } else { falls.len() };
+        let times = if equal >= EQUAL_ENDS { equal } else { ends.len() };
         let message = format!("{}: {}; {times} times within {over}, while nothing else made progress", self.name, ended(last));
         let times = u32::try_from(times).unwrap_or(u32::MAX);
         Some(State::Looping(Failure::new(Cause::CrashLoop { service, exit: last.exit, times }, message)))
     }
 
-    /// Until when Swarm may still say what a failure means for the update that it is watching.
-    fn speaks_until(&self) -> Option<Mono> {
-        let watching = self.view.update.as_ref().is_some_and(|update| update.state == UpdateState::Updating)
+    /// Until when Swarm may still report what a failure means for the update that it monitors.
+    fn undecided_until(&self) -> Option<Mono> {
+        let monitored = self.view.update.as_ref().is_some_and(|update| update.state == UpdateState::Updating)
             && self.view.roll.on_failure != OnFailure::Continue;
-        watching.then(|| self.track.falls.last().map(|fall| fall.at.after(GAP * 2))).flatten()
+        monitored.then(|| self.track.ends.last().map(|end| end.at.after(GAP * 2))).flatten()
     }
 
     fn alone(&self) -> bool {
         self.watch.services.len() == 1
     }
 
-    /// When another service last made progress, and when the last of them may be thought ready.
+    /// When another service last made progress, and when the last of them counts as ready.
     fn others(&self) -> (Mono, Mono) {
         let mut progress = Mono::default();
         let mut ready = Mono::default();
         for (name, track) in self.watch.services.iter().filter(|(name, _)| *name != self.name) {
             progress = progress.max(track.progress_at);
-            let unproved = self.look.services.get(name).is_some_and(|view| {
+            let no_health = self.observation.services.get(name).is_some_and(|view| {
                 matches!(view.health, Health::Absent | Health::Disabled)
                     && view.tasks.iter().any(|task| task.current && task.state == TaskState::Running)
             });
-            ready = ready.max(if unproved { track.progress_at.after(READY_AFTER) } else { track.progress_at });
+            ready = ready.max(if no_health { track.progress_at.after(READY_AFTER) } else { track.progress_at });
         }
         (progress, ready)
     }
 
-    /// What is missing, in a few words.
+    /// What the service lacks, in a few words.
     fn why(&self) -> String {
         if self.slots.wanted == 0 {
             return format!("stopping, {} left", self.slots.living);
@@ -247,26 +247,26 @@ impl Case<'_> {
             None if self.slots.outdated > 0 => "old tasks still run".to_owned(),
             None => "no task yet".to_owned(),
         };
-        match self.track.falls.last() {
-            Some(fall) => format!("{doing} {count}; {} ({} so far)", ended(fall), self.track.falls.len()),
+        match self.track.ends.last() {
+            Some(end) => format!("{doing} {count}; {} ({} so far)", ended(end), self.track.ends.len()),
             None => format!("{doing} {count}"),
         }
     }
 }
 
-/// How a task ended, for people.
-fn ended(fall: &Fall) -> String {
-    match (fall.exit, fall.error.is_empty()) {
-        _ if fall.unhealthy() => "its health check failed".to_owned(),
-        (Some(exit), _) if fall.ran && (exit == 0 || fall.error.contains("non-zero exit")) => format!("exited with {exit}"),
-        (_, false) => format!("could not run: {}", fall.error),
+/// The end of a task, for people.
+fn ended(end: &UnplannedEnd) -> String {
+    match (end.exit, end.error.is_empty()) {
+        _ if end.unhealthy() => "its health check failed".to_owned(),
+        (Some(exit), _) if end.ran && (exit == 0 || end.error.contains("non-zero exit")) => format!("exited with {exit}"),
+        (_, false) => format!("could not run: {}", end.error),
         (Some(exit), true) => format!("exited with {exit}"),
         (None, true) => "ended".to_owned(),
     }
 }
 
-/// Whether the scheduler lacks something that the host has to provide: a node that takes tasks, a driver of volumes or networks.
-/// The texts are those of swarmkit's filters (docs/reference/swarm.md 2).
+/// Whether the scheduler lacks something that the host has to provide: a node that accepts tasks, a driver of volumes or networks. The
+/// texts are those of swarmkit's filters (docs/reference/swarm.md 2).
 fn lacks_what_a_host_has(error: &str) -> bool {
     ["missing plugin", "not available for new tasks"].iter().any(|filter| error.contains(filter))
 }

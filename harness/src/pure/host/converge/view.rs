@@ -1,4 +1,4 @@
-//! The owned facts of one look at a stack: what its services are to be, and what their tasks are.
+//! An observation of a stack: its services as Swarm wants them, and their tasks as they are.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -10,10 +10,10 @@ use crate::model::{
     time::Mono,
 };
 
-/// One look at all services of a stack.
+/// An observation of all services of a stack.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observation {
-    /// When it was taken, on our clock. The engine's own time stamps decide nothing: its clock may be wrong.
+    /// When it was made, on our clock. The engine's own time stamps decide nothing: its clock may be wrong.
     pub at: Mono,
     /// The services by name.
     pub services: BTreeMap<ServiceName, ServiceView>,
@@ -40,7 +40,7 @@ pub struct ServiceView {
     pub image: ImageRef,
     /// How many tasks are wanted.
     pub mode: Mode,
-    /// What Swarm says of its last update; absent when none was made since the spec last changed.
+    /// The state of its last update; absent when there was none since the spec last changed.
     pub update: Option<UpdateView>,
     /// How an update is rolled out.
     pub roll: RollPolicy,
@@ -62,7 +62,7 @@ pub struct ServiceView {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "mode", rename_all = "kebab-case")]
 pub enum Mode {
-    /// This many, for good.
+    /// This many that go on running.
     Replicated {
         /// The wanted number.
         replicas: u64,
@@ -76,16 +76,16 @@ pub enum Mode {
     },
 }
 
-/// Swarm's word on an update.
+/// The state of an update, as Swarm reports it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpdateView {
-    /// Where it stands.
+    /// The state.
     pub state: UpdateState,
-    /// Swarm's sentence on it.
+    /// Swarm's message.
     pub message: String,
 }
 
-/// Where an update stands.
+/// The states of an update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UpdateState {
@@ -99,7 +99,7 @@ pub enum UpdateState {
     RollbackStarted,
     /// Taking it back was paused.
     RollbackPaused,
-    /// It was taken back. This is said before the restored task runs.
+    /// It was taken back. Swarm reports this before the restored task runs.
     RollbackCompleted,
 }
 
@@ -124,11 +124,11 @@ pub struct RollPolicy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnFailure {
-    /// It stops the update and says `paused`.
+    /// It stops the update and reports `paused`.
     Pause,
-    /// It goes on as if nothing had happened, and may say `completed` over dead tasks.
+    /// It goes on, and may report `completed` over dead tasks.
     Continue,
-    /// It takes the update back and says `rollback_started`.
+    /// It takes the update back and reports `rollback_started`.
     Rollback,
 }
 
@@ -166,11 +166,11 @@ pub enum RestartCondition {
     Any,
 }
 
-/// A service's health check, as far as its spec tells. A check that only the image brings is seen at the tasks' containers.
+/// A service's health check by its spec. A check that only the image has shows at the tasks' containers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "health", rename_all = "kebab-case")]
 pub enum Health {
-    /// The spec says nothing.
+    /// The spec has none.
     Absent,
     /// The spec switches it off.
     Disabled,
@@ -220,13 +220,13 @@ pub struct TaskView {
     pub node: Option<NodeId>,
     /// Whether it belongs to the service's current spec, in the updater's own comparison (filter `_up-to-date`).
     pub current: bool,
-    /// What Swarm wants it to be.
+    /// The state that Swarm wants.
     pub desired: TaskState,
-    /// What it is.
+    /// Its state.
     pub state: TaskState,
     /// The exit code of its container, when that ended.
     pub exit: Option<i32>,
-    /// Swarm's sentence on what went wrong, empty when nothing did.
+    /// Swarm's error; empty without one.
     pub error: String,
     /// Its container, when it has one.
     pub container: Option<String>,
@@ -260,7 +260,7 @@ pub enum TaskState {
     Shutdown,
     /// It ended otherwise.
     Failed,
-    /// The node refused it, for example because its image cannot be had.
+    /// The node refused it, for example because its image cannot be pulled.
     Rejected,
     /// Its service was removed or scaled down.
     Remove,
@@ -269,7 +269,7 @@ pub enum TaskState {
 }
 
 impl TaskState {
-    /// The state in the engine's word.
+    /// The engine's name of the state.
     pub fn name(self) -> &'static str {
         match self {
             TaskState::New => "new",

@@ -1,4 +1,4 @@
-//! The fold of looks: what is known of a stack beyond its present moment.
+//! The fold of observations: the history of a stack as far as the evaluation needs it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,23 +19,23 @@ use crate::model::{
 pub struct Marks(pub BTreeMap<ServiceName, (Index, SpecDigest)>);
 
 impl Marks {
-    /// The marks of what a look shows.
+    /// The marks of an observation.
     pub fn of(services: &BTreeMap<ServiceName, ServiceView>) -> Self {
         Self(services.iter().map(|(name, view)| (name.clone(), (view.index, view.spec.clone()))).collect())
     }
 }
 
-/// What a stack is waited for.
+/// What a watch waits for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "goal", content = "marks", rename_all = "kebab-case")]
 pub enum Goal {
-    /// That all its services settle, whatever they are.
+    /// All services settle, whatever their specs.
     Settle,
-    /// That all its services settle on what a deploy just asked for.
+    /// All services settle on the specs of the last deploy.
     Upgrade(Marks),
 }
 
-/// All that was seen of a stack so far, as far as the judge needs it.
+/// The observations of a stack so far, folded.
 #[derive(Debug, Clone)]
 pub struct Watch {
     pub(super) goal: Goal,
@@ -43,12 +43,12 @@ pub struct Watch {
     pub(super) one_shots: BTreeSet<ServiceName>,
     pub(super) last: Option<Observation>,
     pub(super) services: BTreeMap<ServiceName, Track>,
-    /// When a look last differed from the one before it.
+    /// When an observation last differed from the one before it.
     pub(super) changed_at: Mono,
 }
 
 impl Watch {
-    /// A watch that has seen nothing yet.
+    /// A watch without an observation.
     pub fn new(goal: Goal) -> Self {
         Self {
             goal,
@@ -60,81 +60,81 @@ impl Watch {
         }
     }
 
-    /// The same watch, which knows what ran before the deploy: a service that shows it again was reverted.
+    /// The same watch with the marks from before the deploy: a service that shows them again was reverted.
     pub fn coming_from(self, before: Marks) -> Self {
         Self { before, ..self }
     }
 
-    /// The same watch, which knows that these services are to end with exit 0 although their restart policy does not say so.
+    /// The same watch with services that end with exit 0 by design, although their restart policy does not say so.
     pub fn with_one_shots(self, one_shots: BTreeSet<ServiceName>) -> Self {
         Self { one_shots, ..self }
     }
 
-    /// The last look, once there is one.
+    /// The last observation, once there is one.
     pub fn last(&self) -> Option<&Observation> {
         self.last.as_ref()
     }
 
-    /// The task of `service` that tells most about its failure: the one for which Swarm stopped an update, else the last one that
-    /// failed, else the last that ran.
-    pub fn telling_task(&self, service: &ServiceName) -> Option<Telling<'_>> {
+    /// The task of `service` whose log explains its failure best: the one that made Swarm stop an update, else the last one that failed,
+    /// else the last one that ran.
+    pub fn decisive_task(&self, service: &ServiceName) -> Option<DecisiveTask<'_>> {
         let track = self.services.get(service)?;
         let view = self.last.as_ref()?.services.get(service)?;
         let ran = |task: &&TaskView| task.container.is_some();
         let stopped = track.stopped_for(view).filter(ran).map(|task| &task.id);
-        let failed = || track.falls.iter().rev().find(|fall| fall.ran).map(|fall| &fall.task);
+        let failed = || track.ends.iter().rev().find(|end| end.ran).map(|end| &end.task);
         let ended = || view.tasks.iter().filter(ran).find(|task| task.state == TaskState::Failed);
         let any = || view.tasks.iter().find(ran);
         let id = stopped.or_else(failed).or_else(|| ended().or_else(any).map(|task| &task.id))?;
         let container = view.tasks.iter().find(|task| task.id == *id).and_then(|task| task.container.as_deref());
-        Some(Telling { task: id, container })
+        Some(DecisiveTask { task: id, container })
     }
 }
 
-/// The task that tells about a failure.
+/// The task that explains a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Telling<'a> {
+pub struct DecisiveTask<'a> {
     /// The task.
     pub task: &'a TaskId,
     /// Its container, as long as Swarm shows the task.
     pub container: Option<&'a str>,
 }
 
-/// What is known of one service, since its spec was first seen.
+/// The history of one service since its spec was first observed.
 #[derive(Debug, Clone)]
 pub(super) struct Track {
     spec: SpecDigest,
-    /// When the spec was first seen.
+    /// When the spec was first observed.
     pub(super) since: Mono,
     /// The tasks that fill a slot of the current spec, and when that set last changed.
     pub(super) filled: BTreeSet<TaskId>,
     pub(super) filled_since: Mono,
     /// How many of them have ended with success.
     done: usize,
-    /// The most slots that were ever filled at once. Growth of it is progress; flickering is not.
+    /// The most slots that were ever filled at once. Its growth is progress; flickering is not.
     most: usize,
     pub(super) progress_at: Mono,
-    /// The ends of current tasks that nobody asked for, in the order in which they were seen.
-    pub(super) falls: Vec<Fall>,
-    /// When each current task was first seen starting.
+    /// The unplanned ends of current tasks, in the order in which they were observed.
+    pub(super) ends: Vec<UnplannedEnd>,
+    /// When each current task was first observed starting.
     pub(super) starting: BTreeMap<TaskId, Mono>,
     /// Since when the same task waits for a node.
     pub(super) unplaced: BTreeMap<TaskId, Mono>,
-    /// Since when an ended task stands in a slot without a successor.
-    pub(super) bereft_since: Option<Mono>,
-    /// Since when Swarm says that the update is completed.
+    /// Since when an ended task has no successor in its slot.
+    pub(super) abandoned_since: Option<Mono>,
+    /// Since when Swarm reports the update as completed.
     pub(super) completed_since: Option<Mono>,
-    /// Whether Swarm ever spoke of a rollback during this watch, under whatever spec.
+    /// Whether Swarm ever reported a rollback during this watch, under any spec.
     pub(super) rolled_back: bool,
-    /// The tasks that were current in any look since the spec was first seen.
+    /// The tasks that were current in any observation since the spec was first observed.
     current: BTreeSet<TaskId>,
-    /// The tasks that were current under an earlier spec of this watch. After a rollback they are those that were tried in vain.
+    /// The tasks that were current under an earlier spec of this watch. After a rollback they are those of the failed update.
     tried: BTreeSet<TaskId>,
 }
 
-/// The end of a task that nobody asked for.
+/// The end of a task that neither Swarm nor the run asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fall {
+pub(super) struct UnplannedEnd {
     pub(super) task: TaskId,
     pub(super) at: Mono,
     pub(super) state: TaskState,
@@ -144,14 +144,14 @@ pub(super) struct Fall {
     pub(super) ran: bool,
 }
 
-impl Fall {
+impl UnplannedEnd {
     /// Whether the engine ended it because its health check failed.
     pub(super) fn unhealthy(&self) -> bool {
         self.error.contains("unhealthy container")
     }
 
-    /// Whether its image could not be had.
-    pub(super) fn imageless(&self) -> bool {
+    /// Whether its image could not be pulled.
+    pub(super) fn image_missing(&self) -> bool {
         let says = |text: &str| self.error.contains(text);
         self.state == TaskState::Rejected
             && (says("No such image")
@@ -161,34 +161,34 @@ impl Fall {
                 || (says("manifest for") && says("not found")))
     }
 
-    /// Whether two falls tell the same story.
-    pub(super) fn like(&self, other: &Fall) -> bool {
+    /// Whether two ends are of the same kind.
+    pub(super) fn like(&self, other: &UnplannedEnd) -> bool {
         self.state == other.state && self.exit == other.exit
     }
 }
 
-/// The watch after one more look. A look that is older than the last one tells nothing new and is left out.
-pub fn see(mut watch: Watch, look: Observation) -> Watch {
+/// The watch after one more observation. An observation that is older than the last one is left out.
+pub fn observe_into(mut watch: Watch, observation: Observation) -> Watch {
     if let Some(last) = &watch.last {
-        if look.at < last.at {
+        if observation.at < last.at {
             return watch;
         }
-        if look.services != last.services {
-            watch.changed_at = look.at;
+        if observation.services != last.services {
+            watch.changed_at = observation.at;
         }
     } else {
-        watch.changed_at = look.at;
+        watch.changed_at = observation.at;
     }
-    watch.services.retain(|name, _| look.services.contains_key(name));
-    for (name, view) in &look.services {
+    watch.services.retain(|name, _| observation.services.contains_key(name));
+    for (name, view) in &observation.services {
         let one_shot = watch.one_shots.contains(name);
         let track = match watch.services.remove(name) {
             Some(track) if track.spec == view.spec => track,
-            other => Track::new(view, look.at, other),
+            other => Track::new(view, observation.at, other),
         };
-        watch.services.insert(name.clone(), track.seen(view, one_shot, look.at));
+        watch.services.insert(name.clone(), track.observed(view, one_shot, observation.at));
     }
-    watch.last = Some(look);
+    watch.last = Some(observation);
     watch
 }
 
@@ -204,10 +204,10 @@ impl Track {
             done: 0,
             most: 0,
             progress_at: at,
-            falls: Vec::new(),
+            ends: Vec::new(),
             starting: BTreeMap::new(),
             unplaced: BTreeMap::new(),
-            bereft_since: None,
+            abandoned_since: None,
             completed_since: None,
             rolled_back,
             current: BTreeSet::new(),
@@ -215,21 +215,21 @@ impl Track {
         }
     }
 
-    /// The task for which Swarm stopped the update: the one that it names, else one that was tried before a rollback and has ended.
+    /// The task that made Swarm stop the update: the one that Swarm names, else an ended one of the failed update.
     pub(super) fn stopped_for<'a>(&self, view: &'a ServiceView) -> Option<&'a TaskView> {
-        let word = view.update.as_ref()?;
-        let named = view.tasks.iter().find(|task| word.message.contains(task.id.as_str()));
+        let update = view.update.as_ref()?;
+        let named = view.tasks.iter().find(|task| update.message.contains(task.id.as_str()));
         let ended = |task: &&TaskView| self.tried.contains(&task.id) && task.state > TaskState::Running;
         named.or_else(|| view.tasks.iter().find(ended))
     }
 
-    fn seen(mut self, view: &ServiceView, one_shot: bool, at: Mono) -> Self {
+    fn observed(mut self, view: &ServiceView, one_shot: bool, at: Mono) -> Self {
         let slots = slots::slots(view, one_shot);
         self.remember_ends(view, &slots, at);
         self.current.extend(view.tasks.iter().filter(|task| task.current).map(|task| task.id.clone()));
-        // A one-shot that runs and one that has ended fill the same slot with the same task.
+        // A one-shot fills its slot with the same task while it runs and after it has ended.
         if slots.filling != self.filled || slots.done != self.done {
-            // The end of a one-shot is what others may have waited for.
+            // Other services may have waited for the end of a one-shot.
             if slots.done > self.done {
                 self.progress_at = at;
             }
@@ -245,7 +245,7 @@ impl Track {
         self.starting = starting.map(|task| (task.id.clone(), *self.starting.get(&task.id).unwrap_or(&at))).collect();
         let unplaced = view.tasks.iter().filter(|task| slots::unplaced(task));
         self.unplaced = unplaced.map(|task| (task.id.clone(), *self.unplaced.get(&task.id).unwrap_or(&at))).collect();
-        self.bereft_since = slots.bereft.as_ref().map(|_| self.bereft_since.unwrap_or(at));
+        self.abandoned_since = slots.abandoned.as_ref().map(|_| self.abandoned_since.unwrap_or(at));
         let state = view.update.as_ref().map(|update| update.state);
         self.completed_since = (state == Some(UpdateState::Completed)).then(|| self.completed_since.unwrap_or(at));
         self.rolled_back |=
@@ -256,8 +256,8 @@ impl Track {
     fn remember_ends(&mut self, view: &ServiceView, slots: &Slots, at: Mono) {
         for task in view.tasks.iter().filter(|task| task.current && !slots.filling.contains(&task.id)) {
             let ended = matches!(task.state, TaskState::Complete | TaskState::Failed | TaskState::Rejected);
-            if ended && self.falls.iter().all(|fall| fall.task != task.id) {
-                self.falls.push(Fall {
+            if ended && self.ends.iter().all(|end| end.task != task.id) {
+                self.ends.push(UnplannedEnd {
                     task: task.id.clone(),
                     at,
                     state: task.state,

@@ -1,8 +1,7 @@
-//! Everything on a Swarm and in our folders at one moment, and what changed between two moments.
+//! The inventory: everything on a Swarm and in the watched folders at one moment, and the difference between two moments.
 
 pub mod diff;
 
-use crate::model::object::{ObjectId, ObjectKind};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
@@ -11,9 +10,12 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::names::{Domain, EngineId, StackName};
+use crate::model::{
+    names::{Domain, EngineId, StackName},
+    object::{ObjectId, ObjectKind},
+};
 
-/// All objects of one Swarm, ours and others'.
+/// All objects of one Swarm, those of the run and those of others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Inventory {
     /// The Swarm.
@@ -22,7 +24,7 @@ pub struct Inventory {
     pub objects: BTreeMap<ObjectId, Object>,
     /// The files and folders that are watched and exist, each with a digest of what it holds.
     pub files: BTreeMap<PathBuf, String>,
-    /// The snapshots of claimed apps, as far as somebody asked for them.
+    /// The snapshots of claimed apps, where the backup service was asked for them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub snapshots: BTreeMap<Domain, Vec<String>>,
 }
@@ -36,9 +38,9 @@ pub struct Object {
     pub stack: Option<StackName>,
     /// All its labels.
     pub labels: BTreeMap<String, String>,
-    /// A digest that changes when somebody changes the object: its version index where it has one.
+    /// A digest that changes with the object: its version index where it has one.
     pub version: String,
-    /// What cannot be removed as long as this object is there: the volumes and networks of a container, and of a service its
+    /// The objects that cannot be removed as long as this one is there: the volumes and networks of a container, and of a service its
     /// secrets and configs too. A task and a container use no service, although they belong to one.
     pub uses: BTreeSet<ObjectId>,
 }
@@ -58,7 +60,7 @@ impl Inventory {
     }
 }
 
-/// What a run changed in the inventory that it should not have.
+/// The difference between the inventories before and after a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CleanupResult {
     /// Objects and files of the run that are still there.
@@ -67,15 +69,15 @@ pub struct CleanupResult {
     /// Objects of others that a call or claim of the run changed.
     #[serde(alias = "bystanders")]
     pub changed_bystanders: Vec<String>,
-    /// What somebody else changed meanwhile; shown, never counted.
+    /// Changes of others during the run; they are shown and never counted.
     pub others: Vec<String>,
-    /// What a setting of the host says not to count, each with its reason.
+    /// Changes that a setting of the host ignores, each with its reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignored: Vec<String>,
 }
 
 impl CleanupResult {
-    /// Whether nothing of the run is left and nothing of others was changed by it.
+    /// Whether the run leaked nothing and changed nothing of others.
     pub fn clean(&self) -> bool {
         self.leaked.is_empty() && self.changed_bystanders.is_empty()
     }

@@ -1,7 +1,7 @@
-//! The config on the Swarm that tells other machines whose a stack is: what it says, and what follows from it. Pure.
+//! Markers: configs on the Swarm that show other machines which run a stack belongs to.
 //!
-//! A journal is on one machine, a Swarm is seen from many. Who finds a marker and has no journal of its run leaves the run alone until
-//! the marker expires, and then takes the claims from its labels.
+//! A journal is on one machine, and a Swarm can be reached from many. A janitor that finds a marker without a journal of its run leaves the
+//! run alone until the marker expires, and then takes the claims from its labels.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,9 +17,9 @@ use crate::{
     },
 };
 
-/// How the name of a marker begins; the run's id follows.
+/// The beginning of a marker's name; the run's id follows.
 const PREFIX: &str = "taster-";
-/// The label by which a marker is known even under another name.
+/// The label that makes a config a marker, also under another name.
 const RUN: &str = "taster.run";
 const STACK: &str = "taster.stack";
 const SWARM: &str = "taster.swarm";
@@ -27,7 +27,7 @@ const INSTANCE: &str = "taster.instance";
 const BOOT: &str = "taster.boot";
 const EXPIRES: &str = "taster.expires";
 
-/// What a marker says.
+/// A marker, as its labels have it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Marker {
     /// The run.
@@ -36,25 +36,25 @@ pub struct Marker {
     pub stack: StackName,
     /// The Swarm that it was made on.
     pub swarm: EngineId,
-    /// Where its journal is, for people: the machine and the folder of its runs.
+    /// The place of its journal, for people: the machine and the folder of its runs.
     pub instance: String,
-    /// That machine's boot, by the id that its kernel drew.
+    /// The boot id of that machine.
     pub boot: String,
-    /// Until when it speaks for the run.
+    /// Until when the run is left alone.
     pub expires: Wall,
 }
 
-/// What follows from a marker.
+/// What a janitor does about a marker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
-    /// There is a journal of the run here, and that decides.
+    /// The journal of the run is here and decides.
     OfJournal,
-    /// It is left alone: the sentence says whose it is and until when.
+    /// The run is left alone; the sentence says where its journal is and until when.
     Until(String),
-    /// It is over, and these are the claims of the run.
+    /// The marker has expired, and these are the claims of the run.
     Expired(Vec<Claim>),
-    /// It is no marker that could be believed; the sentence says why.
-    Unbelieved(String),
+    /// The marker cannot be trusted; the sentence says why.
+    Untrusted(String),
 }
 
 impl Marker {
@@ -78,8 +78,11 @@ impl Marker {
 
     /// Reads a config that has the name or the label of a marker.
     ///
-    /// Labels can be set on any config by anybody, and somebody's stack may be named in them. So the name has to be the run's and the
-    /// stack's name has to bear the run's letters, which no other stack has.
+    /// Anyone can set labels on a config, and name a foreign stack in them. So the config has to be named after the run, and the stack's name
+    /// has to contain the run's letters, which no other stack has.
+    ///
+    /// # Errors
+    /// When the config cannot be trusted; the sentence says why.
     pub fn read(config: &Object) -> Result<Self, String> {
         let label = |name: &str| config.labels.get(name).ok_or_else(|| format!("it has no label {name}"));
         let run: RunId = label(RUN)?.parse().map_err(|error| format!("its label {RUN}: {error}"))?;
@@ -93,19 +96,19 @@ impl Marker {
             () if config.stack.is_some() => Err("it belongs to a stack".to_owned()),
             () if config.name != Self::name(&marker.run) => Err(format!("it is not named after its run {}", marker.run)),
             () if !marker.names_its_own() => {
-                Err(format!("its stack {} does not bear the letters of its run {}", marker.stack, marker.run))
+                Err(format!("its stack {} does not contain the letters of its run {}", marker.stack, marker.run))
             }
             () => Ok(marker),
         }
     }
 
-    /// Whether the stack is named as that of a run's app: letters of the recipe, `-`, the run's own letters, the zone.
+    /// Whether the stack has the name of the run's app: letters of the recipe, `-`, the run's letters, the zone.
     fn names_its_own(&self) -> bool {
         let rest = self.stack.as_str().split_once('-').map(|(_, rest)| rest);
         rest.and_then(|rest| rest.strip_prefix(self.run.token())).is_some_and(|zone| zone.starts_with('_'))
     }
 
-    /// The claims that follow from it. The `.env` and the folders of the run are on its own machine.
+    /// The claims that follow from it: the stack and the marker. The `.env` and the folders of the run are on its own machine.
     fn claims(&self) -> Vec<Claim> {
         let stack = Claimed::Stack { name: self.stack.clone() };
         let marker = Claimed::Marker { name: Self::name(&self.run) };
@@ -118,7 +121,7 @@ pub fn names(inventory: &Inventory) -> impl Iterator<Item = RunId> {
     markers(inventory).filter_map(|config| config.name.strip_prefix(PREFIX)?.parse().ok())
 }
 
-/// How each marker of the inventory stands at `now`, by its name. `journals` are the runs that a journal here still claims something for.
+/// The standing of each marker of the inventory at `now`, by its name. `journals` are the runs with unreleased claims in a journal here.
 pub fn standings(inventory: &Inventory, now: Wall, journals: &BTreeSet<RunId>) -> Vec<(String, Standing)> {
     markers(inventory).map(|config| (config.name.clone(), standing(inventory, config, now, journals))).collect()
 }
@@ -138,15 +141,15 @@ fn standing(inventory: &Inventory, config: &Object, now: Wall, journals: &BTreeS
     }
     let marker = match Marker::read(config) {
         Ok(marker) => marker,
-        Err(why) => return Standing::Unbelieved(format!("config {} is no marker of a run: {why}", config.name)),
+        Err(why) => return Standing::Untrusted(format!("config {} is no marker of a run: {why}", config.name)),
     };
     match () {
         () if marker.swarm != inventory.engine => {
-            Standing::Unbelieved(format!("config {} was made on the Swarm {}, not on this one", config.name, marker.swarm))
+            Standing::Untrusted(format!("config {} was made on the Swarm {}, not on this one", config.name, marker.swarm))
         }
         () if now >= marker.expires => Standing::Expired(marker.claims()),
         () => {
-            Standing::Until(format!("its journal is on {}; its marker speaks for it until {}", marker.instance, marker.expires))
+            Standing::Until(format!("its journal is on {}; the run is left alone until {}", marker.instance, marker.expires))
         }
     }
 }

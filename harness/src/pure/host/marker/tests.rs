@@ -40,12 +40,12 @@ fn word(standing: &Standing) -> &str {
         Standing::OfJournal => "journal",
         Standing::Until(_) => "until",
         Standing::Expired(_) => "expired",
-        Standing::Unbelieved(why) => why,
+        Standing::Untrusted(why) => why,
     }
 }
 
 #[test]
-fn a_marker_is_read_as_it_was_written() {
+fn marker_is_read_as_it_was_written() {
     let inventory = inventory(&Marker::name(&marker().run), marker().labels(), None);
     let config = markers(&inventory).next().unwrap();
     assert_eq!(Marker::read(config).unwrap(), marker());
@@ -53,7 +53,7 @@ fn a_marker_is_read_as_it_was_written() {
 }
 
 #[test]
-fn what_follows_from_a_marker() {
+fn standing_of_a_marker_follows_from_its_labels_and_the_time() {
     let name = format!("taster-{RUN_ID}");
     let with = |label: &str, value: Option<&str>| {
         let mut labels = marker().labels();
@@ -64,7 +64,7 @@ fn what_follows_from_a_marker() {
     let good = Marker::labels;
     for (what, name, labels, now, journals, expected) in [
         ("its journal is here", &*name, good(&marker()), at(48), &[RUN_ID][..], "journal"),
-        ("also where its labels are spoilt", &name, BTreeMap::new(), at(48), &[RUN_ID], "journal"),
+        ("also where its labels are gone", &name, BTreeMap::new(), at(48), &[RUN_ID], "journal"),
         ("another run's journal is here", &name, good(&marker()), at(1), &["20261121-101502-aebagbaf"], "until"),
         ("its time is not over", &name, good(&marker()), at(23), &[], "until"),
         ("its time is over", &name, good(&marker()), at(24), &[], "expired"),
@@ -74,9 +74,9 @@ fn what_follows_from_a_marker() {
         ("no expiry", &name, with(EXPIRES, None), at(48), &[], "it has no label taster.expires"),
         ("no time", &name, with(EXPIRES, Some("soon")), at(48), &[], "taster.expires is no time: \"soon\""),
         ("no run", &name, with(RUN, Some("yesterday")), at(48), &[], "\"yesterday\" is no run id"),
-        ("somebody's stack", &name, with(STACK, Some("shop_example_org")), at(48), &[], "does not bear the letters of its run"),
-        ("a stack with the letters elsewhere", &name, with(STACK, Some("shop_k3v7q2m7_x")), at(48), &[], "does not bear"),
-        ("a stack with more letters", &name, with(STACK, Some("shop-k3v7q2m7x_y")), at(48), &[], "does not bear"),
+        ("a foreign stack", &name, with(STACK, Some("shop_example_org")), at(48), &[], "does not contain the letters of its run"),
+        ("a stack with the letters elsewhere", &name, with(STACK, Some("shop_k3v7q2m7_x")), at(48), &[], "does not contain"),
+        ("a stack with more letters", &name, with(STACK, Some("shop-k3v7q2m7x_y")), at(48), &[], "does not contain"),
         ("another Swarm's", &name, with(SWARM, Some("swarm2")), at(48), &[], "was made on the Swarm swarm2"),
         ("no Swarm", &name, with(SWARM, None), at(48), &[], "it has no label taster.swarm"),
         ("another name", "settings-of-taster", good(&marker()), at(48), &[], "not named after its run"),
@@ -89,7 +89,7 @@ fn what_follows_from_a_marker() {
 }
 
 #[test]
-fn an_expired_marker_claims_its_stack_and_itself_and_nothing_else() {
+fn expired_marker_claims_its_stack_and_itself_and_nothing_else() {
     let Standing::Expired(claims) = stands(&format!("taster-{RUN_ID}"), marker().labels(), None, at(25), &[]) else {
         panic!("it is expired");
     };

@@ -1,4 +1,4 @@
-//! Whether there are addresses left: subnets for new overlay networks, and single ones in the network `proxy`.
+//! The addresses that are left: subnets for new overlay networks, and single ones in the network `proxy`.
 
 use std::{collections::BTreeSet, net::Ipv4Addr};
 
@@ -20,7 +20,7 @@ pub(super) fn subnets_left(room: &Room) -> Option<u64> {
     for net in used.iter().filter(|net| pools.iter().any(|pool| pool.contains(*net) || net.contains(pool))) {
         match net.subnets(bits) {
             Ok(blocks) => taken.extend(blocks.map(|block| block.network())),
-            // It is smaller than a block, and keeps the block that it lies in from being given away.
+            // It is smaller than a block, and the block that contains it is taken.
             Err(_) => taken.extend(Ipv4Net::new(net.network(), bits).map(|block| block.network())),
         }
     }
@@ -29,11 +29,11 @@ pub(super) fn subnets_left(room: &Room) -> Option<u64> {
 
 pub(super) fn pool(room: &Room, needs: &Needs) -> Check {
     match subnets_left(room) {
-        None => Check::unknown(Topic::Addresses, "the Swarm does not say which addresses its networks get"),
+        None => Check::unknown(Topic::Addresses, "the Swarm does not report the addresses of its networks"),
         Some(left) if left < needs.networks => Check::unfit(
             Topic::Addresses,
             format!("{left} subnets are left for overlay networks, and the recipe makes {}", needs.networks),
-            "remove networks that nobody uses; a Swarm's pool is fixed by `docker swarm init --default-addr-pool`",
+            "remove unused networks; a Swarm's pool is fixed by `docker swarm init --default-addr-pool`",
         ),
         Some(left) => Check::ok(Topic::Addresses, format!("{left} subnets are left for overlay networks")),
     }
@@ -59,7 +59,7 @@ pub(super) fn proxy(room: &Room, needs: &Needs) -> Check {
         );
     };
     let Some((left, all)) = left_of(subnet, *used) else {
-        return Check::unknown(Topic::Proxy, format!("the network `proxy` has the subnet {subnet}, which is not counted"));
+        return Check::unknown(Topic::Proxy, format!("the network `proxy` has the subnet {subnet}, which cannot be counted"));
     };
     if left < needs.addresses {
         return Check::unfit(

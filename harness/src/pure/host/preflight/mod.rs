@@ -1,4 +1,6 @@
-//! What has to hold of a host before a run, judged from what was read of it. Pure.
+//! The preflight: checks of a host before a run, from facts that were read of it.
+//!
+//! A check that cannot be made from here is unknown, which is not the same as passed, and refuses no run.
 
 mod addresses;
 mod neighbours;
@@ -23,16 +25,16 @@ use crate::{
 
 /// The oldest API that taster speaks: that of engine 20.10.
 pub const OLDEST_API: (u32, u32) = (1, 41);
-/// How far the engine's clock may be off before that is told. Nothing is decided by it, but logs and certificates are read by it.
+/// How far the engine's clock may be off without a notice. No decision depends on it, but logs and certificates do.
 const SKEW: Duration = Duration::from_secs(5);
 /// The least that the file system of the results must have free, in bytes.
 const RESULTS_ROOM: u64 = 64 << 20;
 
-/// What to do about a browser that is not there.
+/// The remedy for a missing browser.
 pub const BROWSER_REMEDY: &str = "`apt-get install chromium-headless-shell chromium-driver libnss3-tools` on Debian; elsewhere \
                                   Chromium, chromedriver and NSS's certutil";
 
-/// What a check of the preflight is about.
+/// The subject of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Topic {
@@ -42,7 +44,7 @@ pub enum Topic {
     Swarm,
     /// abra can be started and says its version.
     Abra,
-    /// abra reaches the same Swarm as we do.
+    /// abra reaches the same Swarm as taster.
     SameSwarm,
     /// The network `proxy` is there and has addresses left.
     Proxy,
@@ -60,9 +62,9 @@ pub enum Topic {
     Ipvs,
     /// The engine's clock is right.
     Clock,
-    /// There is a browser for pictures of the app and for tests that take one.
+    /// There is a browser for screenshots of the app and for tests in one.
     Browser,
-    /// Nothing bears the app's name yet.
+    /// Nothing has the app's name yet.
     Names,
 }
 
@@ -94,17 +96,17 @@ impl fmt::Display for Topic {
     }
 }
 
-/// How a check of the preflight ended.
+/// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Finding {
     /// It holds.
     Ok,
-    /// It cannot be known from here; that is not the same as ok.
+    /// It cannot be known from here.
     Unknown,
-    /// It does not hold, and a run can be made all the same.
+    /// It does not hold, but a run is possible.
     Notice,
-    /// No run can be made.
+    /// It does not hold, and no run is possible.
     Unfit,
 }
 
@@ -120,53 +122,54 @@ impl Finding {
     }
 }
 
-/// One check of the preflight.
+/// A check of the preflight.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Check {
-    /// What it is about.
+    /// Its subject.
     pub topic: Topic,
-    /// How it ended.
+    /// Its result.
     pub finding: Finding,
-    /// What was seen, in one sentence.
-    pub told: String,
-    /// What to do about it; absent when nothing has to be done.
+    /// What was found, in one sentence.
+    #[serde(alias = "told")]
+    pub sentence: String,
+    /// The remedy; absent when nothing has to be done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
-    /// Whose it is to mend. A host that is not fit is never the recipe's fault.
+    /// Who has to act. A host that is not fit is never the recipe's fault.
     pub owner: Owner,
 }
 
 impl Check {
-    fn new(topic: Topic, finding: Finding, told: impl Into<String>) -> Self {
-        Self { topic, finding, told: told.into(), remedy: None, owner: Owner::Infrastructure }
+    fn new(topic: Topic, finding: Finding, sentence: impl Into<String>) -> Self {
+        Self { topic, finding, sentence: sentence.into(), remedy: None, owner: Owner::Infrastructure }
     }
 
-    fn ok(topic: Topic, told: impl Into<String>) -> Self {
-        Self::new(topic, Finding::Ok, told)
+    fn ok(topic: Topic, sentence: impl Into<String>) -> Self {
+        Self::new(topic, Finding::Ok, sentence)
     }
 
-    fn unfit(topic: Topic, told: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { remedy: Some(remedy.into()), ..Self::new(topic, Finding::Unfit, told) }
+    fn unfit(topic: Topic, sentence: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { remedy: Some(remedy.into()), ..Self::new(topic, Finding::Unfit, sentence) }
     }
 
-    fn notice(topic: Topic, told: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { remedy: Some(remedy.into()), ..Self::new(topic, Finding::Notice, told) }
+    fn notice(topic: Topic, sentence: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { remedy: Some(remedy.into()), ..Self::new(topic, Finding::Notice, sentence) }
     }
 
-    fn unknown(topic: Topic, told: impl Into<String>) -> Self {
-        Self::new(topic, Finding::Unknown, told)
+    fn unknown(topic: Topic, sentence: impl Into<String>) -> Self {
+        Self::new(topic, Finding::Unknown, sentence)
     }
 }
 
 impl From<&Check> for Failure {
     fn from(check: &Check) -> Self {
         let remedy = check.remedy.as_ref().map(|remedy| format!("; {remedy}")).unwrap_or_default();
-        Failure::new(Cause::Preflight { check: check.topic.name().into() }, format!("{}{remedy}", check.told))
+        Failure::new(Cause::Preflight { check: check.topic.name().into() }, format!("{}{remedy}", check.sentence))
             .owned_by(check.owner)
     }
 }
 
-/// What a run needs of its host, as far as the recipe's files say.
+/// What a run needs of its host by the recipe's files.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Needs {
     /// The memory that its services reserve, in bytes.
@@ -182,7 +185,7 @@ pub struct Needs {
 }
 
 impl Needs {
-    /// What suffices for either.
+    /// The needs that suffice for either.
     #[must_use]
     pub fn or(self, other: &Needs) -> Needs {
         Needs {
@@ -195,28 +198,28 @@ impl Needs {
     }
 }
 
-/// What was read of a host. What was not read yet has no check.
+/// The facts that were read of a host. A fact that was not read has no check.
 #[derive(Debug, Clone, Default)]
 pub struct Readings {
     /// The engine's socket, for people.
     pub socket: String,
-    /// What the engine says of itself, or why it does not.
+    /// What the engine reports of itself, or its error.
     pub engine: Option<Result<Engine, SwarmError>>,
     /// The time here when it answered.
     pub now: Option<Wall>,
-    /// All that is on the Swarm.
+    /// The inventory of the Swarm.
     pub inventory: Option<Result<Inventory, SwarmError>>,
-    /// What of it can run out.
+    /// The resources of the Swarm that can run out.
     pub room: Option<Result<Room, SwarmError>>,
-    /// What abra says of itself, or what is wrong with it and the remedy.
+    /// abra's version, or what is wrong with it and the remedy.
     pub abra: Option<Result<String, (String, String)>>,
     /// abra's name for the server, and the Swarm that it reaches under it.
     pub behind: Option<(String, Result<EngineId, String>)>,
     /// The machine that taster runs on.
     pub machine: Option<MachineView>,
-    /// The browser, or what of it is missing.
+    /// The browser, or what is missing.
     pub browser: Option<Result<String, String>>,
-    /// What came of looking up an image that the engine does not have.
+    /// The answer for an image that the engine does not have.
     pub registry: Option<Lookup>,
 }
 
@@ -231,22 +234,22 @@ pub struct MachineView {
     pub engine_room: Option<u64>,
     /// The free bytes where the results go.
     pub results_room: Option<u64>,
-    /// The ports on which something listens.
+    /// The ports that a process listens on.
     pub listening: BTreeSet<Port>,
     /// Whether the kernel shows the table of IPVS.
     pub ipvs: bool,
-    /// The service whose address was tried, and whether it answered; the error says why it was not tried.
+    /// The service whose address was tried, and whether it answered, or why it was not tried.
     pub tried: Option<(String, Result<bool, String>)>,
 }
 
-/// What came of looking for images.
+/// The result of looking for the images of a recipe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lookup {
     /// The engine has all of them.
     AllThere,
-    /// The engine does not say which it has.
+    /// The engine does not report which images it has.
     Unread(SwarmError),
-    /// Nothing was asked, because nothing may leave the machine.
+    /// No registry was asked, because the run is offline.
     NotAsked {
         /// An image that the engine does not have.
         absent: ImageRef,
@@ -262,8 +265,7 @@ pub enum Lookup {
     },
 }
 
-/// The checks of a host, in the order of [`Topic`]. Where the engine is not on this machine, what only the machine could
-/// tell is unknown.
+/// The checks of a host, in the order of [`Topic`]. Where the engine is not on this machine, facts of the machine are unknown.
 pub fn preflight(readings: &Readings, needs: &Needs, limits: &Limits, stack: Option<&StackName>) -> Vec<Check> {
     let mut checks = Vec::new();
     let engine = match &readings.engine {
@@ -282,7 +284,7 @@ pub fn preflight(readings: &Readings, needs: &Needs, limits: &Limits, stack: Opt
         Err((sentence, remedy)) => Check::unfit(Topic::Abra, sentence, remedy),
     }));
     checks.extend(readings.behind.as_ref().zip(engine).and_then(|((server, swarm), engine)| same_swarm(server, swarm, engine)));
-    // What only managers know, others refuse to say; that they are none has been told by then.
+    // Only managers answer these calls; that the engine is none is a check of its own.
     let managed = engine.is_some_and(|engine| engine.swarm.is_some() && !engine.worker);
     match &readings.room {
         Some(Ok(room)) => {
@@ -299,14 +301,14 @@ pub fn preflight(readings: &Readings, needs: &Needs, limits: &Limits, stack: Opt
         checks.extend(ipvs(machine, readings.room.as_ref().and_then(|room| room.as_ref().ok()), here));
     }
     checks.extend(readings.browser.as_ref().map(|browser| match browser {
-        Ok(browser) => Check::ok(Topic::Browser, format!("{browser} takes pictures of the app")),
+        Ok(browser) => Check::ok(Topic::Browser, format!("{browser} takes screenshots of the app")),
         Err(missing) => {
-            let told = format!("{missing}: no picture of the app is taken, and tests in a browser are not verified");
-            Check::notice(Topic::Browser, told, BROWSER_REMEDY)
+            let sentence = format!("{missing}: no screenshot is taken, and tests in a browser are not verified");
+            Check::notice(Topic::Browser, sentence, BROWSER_REMEDY)
         }
     }));
-    let unsaid = |lookup: &&Lookup| matches!(lookup, Lookup::Unread(_));
-    checks.extend(readings.registry.as_ref().filter(|lookup| managed || !unsaid(lookup)).map(registry));
+    let unread = |lookup: &&Lookup| matches!(lookup, Lookup::Unread(_));
+    checks.extend(readings.registry.as_ref().filter(|lookup| managed || !unread(lookup)).map(registry));
     checks.extend(engine.and_then(|engine| engine.clock).zip(readings.now).map(|(theirs, ours)| clock(theirs, ours)));
     match &readings.inventory {
         Some(Ok(inventory)) => checks.extend(names(inventory, stack)),
@@ -322,15 +324,15 @@ pub fn unfit(checks: &[Check]) -> Option<&Check> {
     checks.iter().filter(|check| check.finding == Finding::Unfit).min_by_key(|check| check.topic)
 }
 
-/// Whether the engine is on the machine that taster runs on. A socket may be forwarded from elsewhere, so its path says nothing.
+/// Whether the engine is on the machine that taster runs on. Its socket does not decide that: it may be forwarded from elsewhere.
 pub fn local(machine: &MachineView, engine: Option<&Engine>) -> bool {
     engine.is_some_and(|engine| machine.name == (engine.machine.clone(), engine.kernel.clone()))
 }
 
 fn engine_check(engine: &Engine, socket: &str) -> Check {
     if engine.rootless {
-        let told = "the engine runs rootless and so has no overlay networks";
-        return Check::unfit(Topic::Engine, told, "use an engine that runs as root");
+        let sentence = "the engine runs rootless and so has no overlay networks";
+        return Check::unfit(Topic::Engine, sentence, "use an engine that runs as root");
     }
     let version = engine.api.split_once('.').and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
     let shown = format!("engine {} (API {})", engine.version, engine.api);
@@ -343,19 +345,19 @@ fn engine_check(engine: &Engine, socket: &str) -> Check {
         ),
         None => Check::notice(
             Topic::Engine,
-            format!("{shown} does not say which API it speaks"),
+            format!("{shown} does not report its API"),
             "make sure that it is 20.10 or newer",
         ),
     }
 }
 
-/// An engine that cannot be asked, with what to do about it.
+/// The check of an engine that does not answer.
 pub fn no_engine(error: &SwarmError) -> Check {
     let remedy = match error {
         SwarmError::Absent { .. } => "start the engine, or name another one in the host file",
         SwarmError::NotPermitted { .. } => "add the user to group docker, or run as root",
-        SwarmError::Silent { .. } => "find out what keeps the engine busy; its log may say",
-        SwarmError::Refused { .. } | SwarmError::Failed { .. } => "see what the engine's log says about it",
+        SwarmError::Silent { .. } => "find out what keeps the engine busy; see its log",
+        SwarmError::Refused { .. } | SwarmError::Failed { .. } => "see the engine's log",
     };
     Check::unfit(Topic::Engine, error.to_string(), remedy)
 }
@@ -366,7 +368,7 @@ fn swarm_check(engine: &Engine) -> Check {
         (None, false) => Check::unfit(Topic::Swarm, "the engine is not a Swarm manager", "`docker swarm init` makes it one"),
         (Some(_), false) => match engine.nodes {
             0 | 1 => Check::ok(Topic::Swarm, "a Swarm of one node"),
-            nodes => Check::ok(Topic::Swarm, format!("a Swarm of {nodes} nodes; what is on the others is not known here")),
+            nodes => Check::ok(Topic::Swarm, format!("a Swarm of {nodes} nodes; the others are not checked")),
         },
     }
 }
@@ -398,7 +400,7 @@ fn ports(room: &Room, needs: &Needs, machine: Option<&MachineView>) -> Check {
         Some((port, by)) => Check::unfit(
             Topic::Ports,
             format!("the recipe publishes port {port}, which {by} holds"),
-            "free the port, or taste the recipe on another host",
+            "free the port, or test the recipe on another host",
         ),
         None if needs.ports.is_empty() => Check::ok(Topic::Ports, "no published port is needed"),
         None => Check::ok(Topic::Ports, format!("free: {}", list(&needs.ports))),
@@ -421,18 +423,18 @@ fn disk(machine: &MachineView, limits: &Limits, here: bool) -> Vec<Check> {
         Some(free) => Check::ok(Topic::Disk, format!("{} are free for images and volumes", mib(free))),
     };
     let results = machine.results_room.filter(|free| *free < RESULTS_ROOM).map(|free| {
-        let told = format!("{} are free where the results go, and {} have to be", mib(free), mib(RESULTS_ROOM));
-        Check::unfit(Topic::Disk, told, "make room, or set XDG_STATE_HOME to a folder with room")
+        let sentence = format!("{} are free where the results go, and {} have to be", mib(free), mib(RESULTS_ROOM));
+        Check::unfit(Topic::Disk, sentence, "make room, or set XDG_STATE_HOME to a folder with room")
     });
     results.into_iter().chain([images]).collect()
 }
 
-/// The memory that an app may take: what it reserves, and no less than a run wants to see free.
+/// The memory that has to be free: what the app reserves, and at least the limit of the host file.
 fn wanted_memory(needs: &Needs, limits: &Limits) -> u64 {
     needs.memory.max(bytes(limits.free_memory_mib))
 }
 
-/// Whether an app can only come to be on the engine's own machine.
+/// Whether the Swarm has no other node that an app could run on.
 fn single(engine: Option<&Engine>) -> bool {
     engine.is_none_or(|engine| engine.nodes <= 1)
 }
@@ -478,11 +480,11 @@ fn ipvs(machine: &MachineView, room: Option<&Room>, here: bool) -> Option<Check>
 
 fn registry(lookup: &Lookup) -> Check {
     match lookup {
-        Lookup::AllThere => Check::ok(Topic::Registry, "all images are there, none is asked for"),
+        Lookup::AllThere => Check::ok(Topic::Registry, "the engine has all images"),
         Lookup::Unread(error) => Check::unknown(Topic::Registry, format!("whether the images are there is not known: {error}")),
         Lookup::NotAsked { absent } => Check::unfit(
             Topic::Registry,
-            format!("the engine does not have {absent}, and nothing may leave the machine"),
+            format!("the engine does not have {absent}, and the run is offline"),
             "pull it first, or leave out --offline",
         ),
         Lookup::Answered { took, answer: Ok(()), .. } => {
@@ -505,7 +507,7 @@ fn clock(theirs: Wall, ours: Wall) -> Check {
     Check::notice(Topic::Clock, format!("the engine's clock is {} {way} ours", format_duration(off)), "set both by NTP")
 }
 
-/// Whether nothing bears the stack's name yet, so that the name can be the claim, and whether there is an ingress network.
+/// Whether nothing has the stack's name yet, so that the name can be the claim, and whether there is an ingress network.
 fn names(inventory: &Inventory, stack: Option<&StackName>) -> Vec<Check> {
     let mut checks = Vec::new();
     if let Some(stack) = stack {
@@ -513,10 +515,10 @@ fn names(inventory: &Inventory, stack: Option<&StackName>) -> Vec<Check> {
         checks.push(match taken {
             Some((id, _)) => Check::unfit(
                 Topic::Names,
-                format!("something of somebody else already bears our name: {}", inventory.describe(id)),
-                "taste again: each run has a name of its own",
+                format!("a foreign object has the app's name already: {}", inventory.describe(id)),
+                "run again: each run has another name",
             ),
-            None => Check::ok(Topic::Names, "nothing bears the app's name"),
+            None => Check::ok(Topic::Names, "nothing has the app's name"),
         });
     }
     let proxy = inventory.objects.iter().any(|(id, object)| id.kind == ObjectKind::Network && object.name == "proxy");
@@ -530,7 +532,7 @@ fn names(inventory: &Inventory, stack: Option<&StackName>) -> Vec<Check> {
     checks
 }
 
-/// The bytes of so many MiB; the most that can be counted when there are more.
+/// MiB in bytes; the largest number when there are more.
 pub(crate) fn bytes(mib: u64) -> u64 {
     mib.saturating_mul(1 << 20)
 }

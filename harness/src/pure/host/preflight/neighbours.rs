@@ -1,4 +1,4 @@
-//! Whether there is room for a run beside the others of this machine that are alive. Pure.
+//! Whether there is room for a run beside the other living runs of this machine.
 
 use super::{MachineView, Needs, Readings, addresses, local, mib, single, wanted_memory};
 use crate::model::{
@@ -16,7 +16,7 @@ pub struct Neighbour {
     pub recipe: RecipeName,
     /// What it needs.
     pub needs: Needs,
-    /// Whether its app has settled. From then on what the host says of its memory and addresses holds what the app takes.
+    /// Whether its app has settled. From then on the host's own numbers include what the app takes.
     pub up: bool,
 }
 
@@ -26,8 +26,8 @@ impl Neighbour {
     }
 }
 
-/// What a run with these `needs` has to wait for until one of its neighbours ends, a sentence each; nothing when there is room for it now.
-/// Without neighbours nothing is waited for: what a host lacks by itself is the preflight's to refuse.
+/// What a run with these `needs` waits for until a neighbour ends, a sentence each; empty when there is room now. Without neighbours a run
+/// waits for nothing: the preflight refuses what the host lacks by itself.
 pub fn waits(needs: &Needs, limits: &Limits, readings: &Readings, neighbours: &[Neighbour]) -> Vec<String> {
     if neighbours.is_empty() {
         return Vec::new();
@@ -44,7 +44,7 @@ pub fn waits(needs: &Needs, limits: &Limits, readings: &Readings, neighbours: &[
     ports.chain(memory).chain(addresses).collect()
 }
 
-/// What neighbours will take that no reading of the host shows yet.
+/// What neighbours will take, and no reading of the host shows yet.
 struct Coming {
     memory: u64,
     networks: u64,
@@ -132,9 +132,9 @@ mod tests {
     }
 
     #[test]
-    fn a_run_waits_for_what_its_neighbours_have_or_will_take() {
+    fn run_waits_for_what_its_neighbours_have_or_will_take() {
         let run = "run 20261121-101502-aebagbaf of gitea";
-        for (mine, others, said) in [
+        for (mine, others, expected) in [
             (needs(100, &[2222], 1), vec![], vec![]),
             (needs(100, &[2222], 1), vec![neighbour(needs(300, &[3000], 1), false)], vec![]),
             (
@@ -147,9 +147,9 @@ mod tests {
                 vec![neighbour(needs(500, &[], 1), false)],
                 vec![format!("memory: 600 MiB are wanted, and of the 1000 MiB that are free 500 MiB are for {run}")],
             ),
-            // What runs already is in what the machine says to be free.
+            // The free memory of the machine does not include a running app.
             (needs(600, &[], 1), vec![neighbour(needs(500, &[], 1), true)], vec![]),
-            // A host that is too small by itself still waits until it is alone, and then is refused.
+            // A run that the host is too small for waits until it is alone, and is then refused.
             (
                 needs(2000, &[], 1),
                 vec![neighbour(needs(500, &[], 1), true)],
@@ -160,7 +160,7 @@ mod tests {
                 vec![neighbour(needs(1, &[], 2), false)],
                 vec![format!("subnets for overlay networks: 3 are wanted, and of the 4 that are left 2 are for {run}")],
             ),
-            // Apps without networks of their own wait for none.
+            // An app without networks waits for none.
             (needs(1, &[], 0), vec![neighbour(needs(1, &[], 4), false)], vec![]),
             (
                 Needs { addresses: 9, ..needs(1, &[], 0) },
@@ -168,12 +168,12 @@ mod tests {
                 vec![format!("addresses in the network `proxy`: 9 are wanted, and of the 10 that are left 2 are for {run}")],
             ),
         ] {
-            assert_eq!(waits(&mine, &Limits::default(), &readings(), &others), said, "{mine:?} beside {others:?}");
+            assert_eq!(waits(&mine, &Limits::default(), &readings(), &others), expected, "{mine:?} beside {others:?}");
         }
     }
 
     #[test]
-    fn what_is_not_known_is_not_waited_for() {
+    fn run_does_not_wait_for_unknown_resources() {
         let others = [neighbour(needs(9000, &[], 9), false)];
         assert!(waits(&needs(9000, &[], 9), &Limits::default(), &Readings::default(), &others).is_empty());
     }
