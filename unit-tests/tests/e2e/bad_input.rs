@@ -49,7 +49,7 @@ fn unknown_recipe_is_refused(env: &TestEnv<'_>) {
 
     misspelled.exit(2).says("no recipe `helo`; did you mean `hello`?").says("--path DIR");
     malformed.exit(2).says("'He llo'").says("a recipe name is lower-case letters");
-    absent.exit(2).says("cannot read /nowhere: No such file");
+    absent.exit(2).says("cannot read /nowhere").says("Caused by: No such file");
     incomplete.exit(2).says(&format!("{} is no recipe: it has no .env.sample", empty.display()));
     assert_eq!(env.runs().len(), 0, "none of these is a run");
 }
@@ -110,13 +110,13 @@ fn unfit_engine_is_refused(env: &TestEnv<'_>) {
     let lone = env.path().join("lone.sock");
     lone_engine(UnixListener::bind(&lone).unwrap());
 
-    let without_engine = env.run("hello").host("engine", &absent).finish();
+    let without_engine = env.run("hello").host("engine", &absent).output();
     let without_swarm = env.run("hello").host("engine", &lone.display().to_string()).finish();
 
     without_engine
         .exit(3)
         .says(&format!("no engine answers at {absent}"))
-        .says("start the engine, or name another one in the host file");
+        .says("Start the engine, or name another one in the host file");
     without_swarm.exit(3).says("why (infrastructure): the engine is not a Swarm manager; `docker swarm init` makes it one");
     env.assert_nothing_left();
 }
@@ -189,5 +189,5 @@ fn state_folder_that_cannot_be_written_is_refused(env: &TestEnv<'_>) {
 
     let output = CommandOutput::soon(started(&mut taster));
 
-    output.exit(3).says("cannot write the run's folder").says("set XDG_STATE_HOME to a folder with room");
+    output.exit(3).says("cannot write the run's folder").says("Set XDG_STATE_HOME to a folder with room");
 }
