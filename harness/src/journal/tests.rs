@@ -59,7 +59,7 @@ fn claimed(reading: &Reading) -> Vec<String> {
 }
 
 #[test]
-fn a_journal_reads_as_it_was_written() {
+fn journal_reads_as_it_was_written() {
     let dir = tempfile::tempdir().unwrap();
     let journal = journal(dir.path());
     let (claim, event) = journal.claim(stack("shop"), &engine()).unwrap();
@@ -83,7 +83,7 @@ fn a_journal_reads_as_it_was_written() {
 }
 
 #[test]
-fn wherever_a_journal_is_cut_every_whole_claim_is_read() {
+fn journal_that_is_cut_anywhere_keeps_every_whole_claim() {
     let dir = tempfile::tempdir().unwrap();
     let journal = journal(dir.path());
     for name in ["a", "b", "c"] {
@@ -102,7 +102,7 @@ fn wherever_a_journal_is_cut_every_whole_claim_is_read() {
 }
 
 #[test]
-fn a_cut_journal_is_gone_on_with_in_whole_lines() {
+fn cut_journal_is_continued_in_whole_lines() {
     let dir = tempfile::tempdir().unwrap();
     journal(dir.path()).claim(stack("shop"), &engine()).unwrap();
     let path = dir.path().join(FILE);
@@ -124,12 +124,12 @@ fn a_cut_journal_is_gone_on_with_in_whole_lines() {
 }
 
 #[test]
-fn what_cannot_be_read_is_said_and_what_can_is_used() {
+fn unreadable_lines_are_reported_and_the_others_are_used() {
     let first = format!("{{\"seq\":1,\"event\":\"run-started\",\"version\":9,\"run\":\"{RUN}\",\"new\":true}}");
     let claim =
         "{\"seq\":2,\"event\":\"claimed\",\"engine\":\"s\",\"what\":{\"claimed\":\"stack\",\"name\":\"shop\"},\"more\":1}";
     for (what, line, lost, sentence) in [
-        ("an unknown event", "{\"seq\":3,\"event\":\"sung\"}", 0, "line 3: no event that this version knows"),
+        ("an unknown event", "{\"seq\":3,\"event\":\"sung\"}", 0, "line 3: not an event that this version knows"),
         ("no JSON", "\u{0}\u{0}", 1, "line 3: "),
         (
             "an unknown claim",
@@ -149,16 +149,16 @@ fn what_cannot_be_read_is_said_and_what_can_is_used() {
         let reading = parse(format!("{first}\n{claim}\n{line}\n").as_bytes());
         assert_eq!(claimed(&reading), ["stack shop"], "{what}");
         assert_eq!(reading.lost_claims, lost, "{what}: {:?}", reading.unread);
-        assert!(reading.unread.iter().any(|said| said.starts_with(sentence)), "{what}: {:?}", reading.unread);
+        assert!(reading.unread.iter().any(|unread| unread.starts_with(sentence)), "{what}: {:?}", reading.unread);
         assert!(reading.unread[0].contains("version 9, newer than 1"), "{what}");
     }
     let headless = parse(format!("{claim}\n").as_bytes());
-    assert_eq!((headless.claims.len(), headless.settled()), (0, false), "a claim of nobody is not forgotten");
+    assert_eq!((headless.claims.len(), headless.settled()), (0, false), "a claim without a run is not forgotten");
     assert!(parse(b"").settled());
 }
 
 #[test]
-fn paths_that_a_sweep_could_not_remove_rightly_are_not_claimed() {
+fn paths_that_cleanup_could_not_remove_safely_are_not_claimed() {
     let dir = tempfile::tempdir().unwrap();
     let journal = journal(dir.path());
     for path in ["abra", "/", "/root", "/tmp/run/../../root"] {
@@ -169,7 +169,7 @@ fn paths_that_a_sweep_could_not_remove_rightly_are_not_claimed() {
 }
 
 #[test]
-fn the_lock_tells_the_living_from_the_dead() {
+fn lock_is_held_by_the_living_run_alone() {
     let dir = tempfile::tempdir().unwrap();
     let living = journal(dir.path());
     assert!(matches!(RunLock::attempt(dir.path()), Err(LockError::Held { .. })));
@@ -177,7 +177,7 @@ fn the_lock_tells_the_living_from_the_dead() {
     assert!(other.is_ok(), "another folder has another lock");
     drop(living);
     let lock = RunLock::attempt(dir.path()).unwrap();
-    // Somebody removes the file: who comes next locks another one, and this lock's holder is none the wiser.
+    // The file is removed: the next process locks another one, and the holder of this lock notices nothing.
     fs::remove_file(dir.path().join("lock")).unwrap();
     assert!(RunLock::attempt(dir.path()).is_ok());
     drop(lock);
@@ -191,7 +191,7 @@ fn the_lock_tells_the_living_from_the_dead() {
 }
 
 #[test]
-fn the_quick_look_agrees_with_the_whole_reading() {
+fn settled_agrees_with_the_whole_reading() {
     let dir = tempfile::tempdir().unwrap();
     let journal = journal(dir.path());
     let agree = |expected: bool| {
@@ -214,8 +214,8 @@ fn the_quick_look_agrees_with_the_whole_reading() {
     let first = fs::read_to_string(dir.path().join(FILE)).unwrap().lines().next().unwrap().to_owned();
     let half = "{\"seq\":2,\"event\":\"step-started\",\"st";
     let claim = "{\"seq\":3,\"event\":\"claimed\",\"engine\":\"s\",\"what\":{\"claimed\":\"stack\",\"name\":\"shop\"}}";
-    for spoilt in ["{\"event\":\"claimed\"}\n".to_owned(), format!("{first}\n{half}{claim}\n")] {
-        fs::write(dir.path().join(FILE), spoilt).unwrap();
+    for corrupt in ["{\"event\":\"claimed\"}\n".to_owned(), format!("{first}\n{half}{claim}\n")] {
+        fs::write(dir.path().join(FILE), corrupt).unwrap();
         agree(false);
     }
 }

@@ -1,37 +1,39 @@
-//! The ways in which a text can be read: as it stands, with escapes undone, and with wrapped lines joined. Pure.
+//! The decodings of a text: as it stands, with escapes undone, and with wrapped lines joined. Pure.
+//!
+//! Each decoding keeps the way back to the bytes of the original text, so that a secret is hidden where it was written.
 
 use std::collections::{BTreeSet, HashSet};
 
 use super::SHORTEST;
 
-/// From where to where, in bytes.
+/// A range of bytes: its start and its end.
 pub(super) type Span = (usize, usize);
 
-/// How often escapes are undone, one within the other.
+/// How many nested levels of escapes are undone.
 const DEPTH: usize = 3;
-/// The shortest secret that is found across the end of a line, in characters. Of shorter ones, the ends and beginnings of two words
-/// make too many.
+/// The shortest secret that is searched for across the end of a line, in characters. Shorter ones occur by chance at the ends and
+/// beginnings of words.
 const SHORTEST_WRAPPED: usize = 8;
-/// The least of a secret that is hidden at the end or the beginning of a text, in bytes, where something may have cut it.
+/// The shortest part of a secret that is hidden at the end or the beginning of a text, in bytes: a cut may have left it.
 const SHORTEST_CUT: usize = 8;
-/// What marks the place of a cut.
+/// The mark of a cut.
 const CUT: char = '…';
 
-/// Whether a piece of text begins and ends where the whole does.
+/// Whether a piece of text begins and ends where the whole text does.
 #[derive(Clone, Copy)]
 pub(super) struct Whole {
     pub(super) begins: bool,
     pub(super) ends: bool,
 }
 
-/// A text that was read from another, with the way back.
-struct View {
+/// A decoded text with the way back to the text that it was decoded from.
+struct Decoded {
     text: String,
-    /// Where each part comes from, in order; the first begins at 0.
+    /// The parts in order; the first begins at 0.
     parts: Vec<Part>,
 }
 
-/// A part of a view: either taken as it stands, or one that stands for `source` bytes of the other text.
+/// A part of a decoded text: copied as it stands, or decoded from `source` bytes of the other text.
 #[derive(Clone, Copy)]
 struct Part {
     at: usize,
@@ -39,8 +41,8 @@ struct Part {
     source: Option<usize>,
 }
 
-impl View {
-    /// Where `span` of this view comes from.
+impl Decoded {
+    /// The span of the other text that `span` was decoded from.
     fn back(&self, (start, end): Span) -> Span {
         let part = |at: usize| self.parts[self.parts.partition_point(|part| part.at <= at).saturating_sub(1)];
         let (first, last) = (part(start), part(end - 1));
@@ -50,13 +52,13 @@ impl View {
     }
 }
 
-/// Reads `text`, `read` saying for what stands at a place how long it is and what it means; `None` when nothing is different.
-fn view(text: &str, marks: &[char], read: impl Fn(&str) -> Option<(usize, Option<char>)>) -> Option<View> {
-    let mut out = View { text: String::new(), parts: Vec::new() };
+/// Decodes `text`. At each of `marks`, `escape` returns the length of the escape and its meaning. `None` when nothing is different.
+fn decode(text: &str, marks: &[char], escape: impl Fn(&str) -> Option<(usize, Option<char>)>) -> Option<Decoded> {
+    let mut out = Decoded { text: String::new(), parts: Vec::new() };
     let mut done = 0;
     let mut at = 0;
     while let Some(found) = text[at..].find(marks).map(|found| at + found) {
-        let Some((length, means)) = read(&text[found..]) else {
+        let Some((length, means)) = escape(&text[found..]) else {
             at = found + text[found..].chars().next().map_or(1, char::len_utf8);
             continue;
         };
@@ -81,29 +83,29 @@ fn view(text: &str, marks: &[char], read: impl Fn(&str) -> Option<(usize, Option
     Some(out)
 }
 
-/// The escapes that are undone, each by itself.
-const READERS: [fn(&str) -> Option<View>; 4] = [backslashes, entities, percents, form];
+/// The decoders, one for each kind of escapes.
+const DECODERS: [fn(&str) -> Option<Decoded>; 4] = [backslashes, entities, percents, form];
 
-/// Where one of `secrets` shows in `text`, in whatever way it is read.
+/// The places of `secrets` in `text` and in all its decodings.
 pub(super) fn spans(text: &str, whole: Whole, secrets: &BTreeSet<String>) -> Vec<Span> {
-    let mut found = read(text, whole, secrets);
+    let mut found = search(text, whole, secrets);
     let mut seen = HashSet::from([text.to_owned()]);
-    // Every view with the one that it was read from; `None` is the text itself.
-    let mut views: Vec<(Option<usize>, View)> = Vec::new();
+    // Each decoding with the index of the one that it was decoded from; `None` is the text itself.
+    let mut decodings: Vec<(Option<usize>, Decoded)> = Vec::new();
     let mut level = vec![None];
     for _ in 0..DEPTH {
         let mut next = Vec::new();
         for parent in level {
-            let current = parent.map_or(text, |at: usize| views[at].1.text.as_str());
-            let read_from: Vec<View> = READERS.iter().filter_map(|reader| reader(current)).collect();
-            for view in read_from {
-                if !seen.insert(view.text.clone()) {
+            let current = parent.map_or(text, |at: usize| decodings[at].1.text.as_str());
+            let decoded: Vec<Decoded> = DECODERS.iter().filter_map(|decoder| decoder(current)).collect();
+            for decoded in decoded {
+                if !seen.insert(decoded.text.clone()) {
                     continue;
                 }
-                let shown = read(&view.text, whole, secrets);
-                views.push((parent, view));
-                found.extend(shown.into_iter().map(|span| back(&views, views.len() - 1, span)));
-                next.push(Some(views.len() - 1));
+                let shown = search(&decoded.text, whole, secrets);
+                decodings.push((parent, decoded));
+                found.extend(shown.into_iter().map(|span| back(&decodings, decodings.len() - 1, span)));
+                next.push(Some(decodings.len() - 1));
             }
         }
         level = next;
@@ -111,15 +113,15 @@ pub(super) fn spans(text: &str, whole: Whole, secrets: &BTreeSet<String>) -> Vec
     found
 }
 
-/// Where in the text itself a span of a view comes from.
-fn back(views: &[(Option<usize>, View)], at: usize, span: Span) -> Span {
-    let (parent, view) = &views[at];
-    let span = view.back(span);
-    parent.map_or(span, |parent| back(views, parent, span))
+/// The span of the original text that a span of a decoding comes from.
+fn back(decodings: &[(Option<usize>, Decoded)], at: usize, span: Span) -> Span {
+    let (parent, decoded) = &decodings[at];
+    let span = decoded.back(span);
+    parent.map_or(span, |parent| back(decodings, parent, span))
 }
 
-/// Where one of `secrets` stands in `text`, across the ends of lines too.
-fn read(text: &str, whole: Whole, secrets: &BTreeSet<String>) -> Vec<Span> {
+/// The places of `secrets` in `text`, across the ends of lines too.
+fn search(text: &str, whole: Whole, secrets: &BTreeSet<String>) -> Vec<Span> {
     let mut found: Vec<Span> = secrets.iter().flat_map(|secret| places(text, secret)).collect();
     found.extend(secrets.iter().flat_map(|secret| cut(text, whole, secret)));
     if let Some(joined) = joined(text) {
@@ -132,7 +134,7 @@ fn read(text: &str, whole: Whole, secrets: &BTreeSet<String>) -> Vec<Span> {
     found
 }
 
-/// Every place where `secret` stands, also where two of them overlap.
+/// All places of `secret`, also those that overlap.
 fn places(text: &str, secret: &str) -> Vec<Span> {
     let mut found = Vec::new();
     let mut from = 0;
@@ -143,7 +145,7 @@ fn places(text: &str, secret: &str) -> Vec<Span> {
     found
 }
 
-/// What is left of `secret` where the text, or a line in it, was cut.
+/// The rests of `secret` where the text, or a line in it, was cut.
 fn cut(text: &str, whole: Whole, secret: &str) -> Vec<Span> {
     let heads = || secret.char_indices().map(|(at, _)| &secret[..at]).rev();
     let tails = || secret.char_indices().skip(1).map(|(at, _)| &secret[at..]);
@@ -163,9 +165,9 @@ fn cut(text: &str, whole: Whole, secret: &str) -> Vec<Span> {
     found
 }
 
-/// The text without the ends of lines and without what steers a terminal.
-fn joined(text: &str) -> Option<View> {
-    view(text, &['\n', '\r', '\u{1b}'], |rest| {
+/// The text without the ends of lines and without escape sequences of terminals.
+fn joined(text: &str) -> Option<Decoded> {
+    decode(text, &['\n', '\r', '\u{1b}'], |rest| {
         let Some(sequence) = rest.strip_prefix('\u{1b}') else { return Some((1, None)) };
         let Some(parameters) = sequence.strip_prefix('[') else { return Some((1, None)) };
         let last = parameters.char_indices().find(|(_, letter)| ('@'..='~').contains(letter));
@@ -174,8 +176,8 @@ fn joined(text: &str) -> Option<View> {
 }
 
 /// The escapes of JSON, of Rust's `{:?}` and of shells.
-fn backslashes(text: &str) -> Option<View> {
-    view(text, &['\\'], |rest| {
+fn backslashes(text: &str) -> Option<Decoded> {
+    decode(text, &['\\'], |rest| {
         let letter = rest[1..].chars().next()?;
         let short = |means: char| Some((2, Some(means)));
         match letter {
@@ -213,11 +215,11 @@ fn hexadecimal(digits: &str) -> Option<u32> {
 }
 
 /// The entities of HTML and XML.
-fn entities(text: &str) -> Option<View> {
-    view(text, &['&'], entity)
+fn entities(text: &str) -> Option<Decoded> {
+    decode(text, &['&'], entity)
 }
 
-/// The entity at the beginning of `text`: its length and what it means.
+/// The entity at the beginning of `text`: its length and its meaning.
 pub(super) fn entity(text: &str) -> Option<(usize, Option<char>)> {
     let end = text.bytes().take(12).position(|byte| byte == b';')?;
     let name = text.get(1..end)?;
@@ -243,15 +245,15 @@ pub(super) fn entity(text: &str) -> Option<(usize, Option<char>)> {
 }
 
 /// The percent-encoding of URLs.
-fn percents(text: &str) -> Option<View> {
-    view(text, &['%'], percent)
+fn percents(text: &str) -> Option<Decoded> {
+    decode(text, &['%'], percent)
 }
 
 /// The percent-encoding of forms, in which `+` is a blank.
-fn form(text: &str) -> Option<View> {
-    // Without a `+` it is the same as above.
+fn form(text: &str) -> Option<Decoded> {
+    // Without a `+` the result is that of `percents`.
     text.contains('+')
-        .then(|| view(text, &['%', '+'], |rest| if rest.starts_with('+') { Some((1, Some(' '))) } else { percent(rest) }))?
+        .then(|| decode(text, &['%', '+'], |rest| if rest.starts_with('+') { Some((1, Some(' '))) } else { percent(rest) }))?
 }
 
 /// One character in percent-encoding: as many bytes of UTF-8 as it takes.

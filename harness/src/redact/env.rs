@@ -1,16 +1,16 @@
 //! Which values of an `.env` are secrets. Pure.
 //!
-//! Recipes keep most secrets in Swarm, and their `.env` holds only the versions of these. But nothing keeps a password out of an
-//! `.env`, and hiding an ordinary word such as `true` would make every report unreadable. So both the name and the value decide.
+//! Recipes keep most secrets in Swarm, and their `.env` holds only the versions of these. But an `.env` may hold a password, and hiding an
+//! ordinary word such as `true` would make every report unreadable. So both the name and the value decide.
 
 use crate::pure::recipe::compose::Env;
 
-/// Words of a name that say that the value is a secret whatever it looks like.
+/// Words of a name that make any value of it a secret.
 const CERTAIN: [&str; 7] = ["PASSWORD", "PASSWD", "PASS", "PWD", "PASSPHRASE", "PASSWORDS", "CREDENTIALS"];
-/// Words of a name that say so when the value looks like one, too.
+/// Words of a name that make a value a secret that looks like one.
 const LIKELY: [&str; 13] =
     ["SECRET", "SECRETS", "TOKEN", "TOKENS", "KEY", "KEYS", "APIKEY", "SALT", "PEPPER", "CREDENTIAL", "AUTH", "JWT", "PRIVATE"];
-/// Last words of a name that say that the value speaks about a secret and is none.
+/// Last words of a name whose value describes a secret and is not one.
 const ABOUT: [&str; 24] = [
     "VERSION",
     "LENGTH",
@@ -37,7 +37,7 @@ const ABOUT: [&str; 24] = [
     "HOST",
     "DOMAIN",
 ];
-/// Values that are words and no secrets.
+/// Values that are words, not secrets.
 const WORDS: [&str; 18] = [
     "true",
     "false",
@@ -58,12 +58,12 @@ const WORDS: [&str; 18] = [
     "production",
     "development",
 ];
-/// The shortest value behind a likely name that is taken for a secret, in characters.
+/// The shortest value of a likely name that counts as a secret, in characters.
 const SHORTEST_LIKELY: usize = 8;
-/// The length from which on one without a digit is taken for one, too.
+/// The length from which a value without a digit counts as a secret, too.
 const LONG: usize = 16;
 
-/// The variables of an `.env` that hold secrets, with their values. A text that cannot be read as an `.env` is read line by line.
+/// The variables of an `.env` that hold secrets, with their values. A text that cannot be parsed as an `.env` is read line by line.
 pub fn secrets(text: &str) -> Vec<(String, String)> {
     let pairs: Vec<(String, String)> = match Env::parse(text) {
         Ok(env) => env.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
@@ -72,9 +72,9 @@ pub fn secrets(text: &str) -> Vec<(String, String)> {
     among(&pairs)
 }
 
-/// The variables that a pack sets and that hold secrets, with their values; those of an `.env` by the same rule.
+/// Those of `pairs` that hold secrets, with their values.
 pub fn among(pairs: &[(String, String)]) -> Vec<(String, String)> {
-    // What is the name of the app or a part of its address stands everywhere, and cannot be secret.
+    // The app's name and the parts of its address are in every report, so they cannot be secret.
     let public: String = pairs
         .iter()
         .filter(|(key, _)| matches!(key.as_str(), "TYPE" | "RECIPE" | "DOMAIN" | "STACK_NAME"))
@@ -92,20 +92,20 @@ fn line(line: &str) -> Option<(String, String)> {
     (!key.starts_with('#')).then(|| (key.trim().to_owned(), value.to_owned()))
 }
 
-/// Whether a variable of this name may hold a secret, whatever its value is.
+/// Whether the name of a variable is like that of a secret.
 pub fn sounds_secret(key: &str) -> bool {
-    sound(key).is_some()
+    hint(key).is_some()
 }
 
-/// How a name of a variable sounds.
-enum Sound {
-    /// Like that of a secret, whatever its value looks like.
+/// What the name of a variable says about its value.
+enum Hint {
+    /// The value is a secret.
     Certain,
-    /// Like that of a secret, if its value looks like one.
+    /// The value is a secret if it looks like one.
     Likely,
 }
 
-fn sound(key: &str) -> Option<Sound> {
+fn hint(key: &str) -> Option<Hint> {
     let key = key.to_ascii_uppercase();
     let words: Vec<&str> = key.split(['_', '-', '.']).collect();
     if words.last().is_some_and(|word| ABOUT.contains(word)) || words.contains(&"PUBLIC") {
@@ -114,7 +114,7 @@ fn sound(key: &str) -> Option<Sound> {
     let names = |known: &[&str]| words.iter().any(|word| known.contains(word));
     // `DBPASSWORD` and `adminPassword` are as certain as `DB_PASSWORD`.
     let certain = names(&CERTAIN) || key.ends_with("PASSWORD") || key.ends_with("PASSPHRASE");
-    certain.then_some(Sound::Certain).or_else(|| names(&LIKELY).then_some(Sound::Likely))
+    certain.then_some(Hint::Certain).or_else(|| names(&LIKELY).then_some(Hint::Likely))
 }
 
 /// Whether a variable of this name with this value holds a secret.
@@ -126,10 +126,10 @@ fn holds(key: &str, value: &str) -> bool {
         || value.chars().count() < super::SHORTEST;
     let digits = value.chars().any(|c| c.is_ascii_digit());
     let random = !value.contains(' ') && value.chars().count() >= if digits { SHORTEST_LIKELY } else { LONG };
-    match sound(key) {
+    match hint(key) {
         _ if word => false,
-        Some(Sound::Certain) => true,
-        Some(Sound::Likely) => random,
+        Some(Hint::Certain) => true,
+        Some(Hint::Likely) => random,
         None => false,
     }
 }
@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_name_and_the_value_decide() {
+    fn name_and_value_decide_about_a_secret() {
         let rows = [
             ("DB_PASSWORD=hunter2", Some("hunter2")),
             ("ADMIN_PASS=correct horse", Some("correct horse")),
@@ -159,7 +159,7 @@ mod tests {
             ("export GITEA_TOKEN=tok-12345678", Some("tok-12345678")),
             ("DATABASE_URL=postgres://app:s3cr3t@db/app", Some("s3cr3t")),
             ("PIN_PASSWORD=12345678", Some("12345678")),
-            // Versions, and what only speaks about a secret.
+            // Versions and descriptions of secrets.
             ("SECRET_DB_PASSWORD_VERSION=v1 # length=32", None),
             ("DB_PASSWORD_FILE=/run/secrets/db_password", None),
             ("PASSWORD_POLICY=strong-and-long", None),
@@ -178,7 +178,7 @@ mod tests {
             ("AUTH=required", None),
             ("TOKEN_KIND=bearer", None),
             ("SORT_KEY=created at 2026", None),
-            // Names that only sound like it.
+            // Names that are only similar.
             ("KEYCLOAK_REALM=master-realm-12345", None),
             ("MONKEY=abcdefgh12345", None),
             ("COMPASS=abcdefgh12345", None),
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn an_env_that_cannot_be_read_is_read_by_its_lines() {
+    fn unparsable_env_is_read_line_by_line() {
         let found = secrets("BROKEN\nDB_PASSWORD=\"hunter2\n#OTHER_PASSWORD=hunter3\n");
         assert_eq!(found, [("DB_PASSWORD".to_owned(), "hunter2".to_owned())]);
     }

@@ -2,7 +2,7 @@
 
 use super::decodings::entity;
 
-/// `document` with each text and each value of an attribute as `hide` makes it. Tags, comments, styles and the document's type stay.
+/// `document` with `hide` applied to each text and each value of an attribute. Tags, comments, styles and the document's type stay.
 pub(super) fn with_texts(document: &str, hide: &dyn Fn(&str) -> String) -> String {
     let mut out = String::with_capacity(document.len());
     let mut rest = document;
@@ -27,7 +27,7 @@ pub(super) fn with_texts(document: &str, hide: &dyn Fn(&str) -> String) -> Strin
     out + &hidden(rest, hide)
 }
 
-/// Writes the tag at the beginning of `text` and gives what comes behind it.
+/// Writes the tag at the beginning of `text` and returns the rest.
 fn tag<'a>(text: &'a str, out: &mut String, hide: &dyn Fn(&str) -> String) -> &'a str {
     let mut rest = text;
     while let Some(at) = rest.find(['"', '\'', '>']) {
@@ -49,7 +49,7 @@ fn tag<'a>(text: &'a str, out: &mut String, hide: &dyn Fn(&str) -> String) -> &'
     ""
 }
 
-/// A text of a document, hidden by what it means, and left as it is written when that changes nothing.
+/// A text of a document with `hide` applied to its decoded form. It stays as it is written when that changes nothing.
 fn hidden(written: &str, hide: &dyn Fn(&str) -> String) -> String {
     let mut means = String::with_capacity(written.len());
     let mut rest = written;
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_texts_and_values_are_hidden() {
+    fn secrets_are_hidden_in_texts_and_values_alone() {
         let hide = |text: &str| text.replace("te\"st", "•••").replace("class", "•••");
         for (document, shown) in [
             ("<te\"st\">class</te>", "<te\"st\">•••</te>"),

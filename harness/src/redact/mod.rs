@@ -1,8 +1,8 @@
 //! The one filter for all outgoing text. It learns a secret when it is made, inserted or read, and hides it in every form in which
 //! it may come back.
 //!
-//! A text is looked at as it stands and as every reader would see it who undoes escapes of JSON, HTML and URLs, up to three
-//! times over, and joins the lines that a terminal has wrapped ([`views`]). What shows a secret in any of these views is hidden.
+//! It searches a text as it stands and as a reader sees it who undoes escapes of JSON, HTML and URLs, up to three times over, and
+//! joins the lines that a terminal has wrapped ([`decodings`]). Whatever shows a secret in any of these decodings is hidden.
 
 mod decodings;
 pub mod env;
@@ -22,15 +22,15 @@ use decodings::{Span, Whole, spans};
 
 use crate::model::pack::Settings;
 
-/// What stands in the place of a secret.
+/// The text that replaces a secret.
 pub const HIDDEN: &str = "•••";
-/// The shortest value that is learnt, in characters. Shorter ones occur by chance, and hiding them would eat the text.
+/// The shortest value that is learnt, in characters. Shorter ones occur by chance, and hiding them would make texts unreadable.
 pub const SHORTEST: usize = 4;
-/// The shortest line of a longer value that is hidden by itself, in bytes.
+/// The shortest line of a longer value that is hidden on its own, in bytes.
 const SHORTEST_LINE: usize = 8;
 /// The shortest piece of base64 that is hidden, in characters.
 const SHORTEST_PIECE: usize = 6;
-/// How much of a text is looked at in one piece, in bytes, and by how much pieces overlap.
+/// The size of a piece of text that is searched at once, in bytes, and the overlap of pieces.
 const PIECE: (usize, usize) = (256 << 10, 32 << 10);
 
 /// The secrets of a run.
@@ -44,7 +44,7 @@ pub struct Redact {
 #[derive(Default)]
 struct Doubts {
     any: bool,
-    untold: Vec<String>,
+    unreported: Vec<String>,
 }
 
 impl std::fmt::Debug for Redact {
@@ -54,17 +54,17 @@ impl std::fmt::Debug for Redact {
 }
 
 impl Redact {
-    /// A filter that knows nothing yet.
+    /// A filter without secrets.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Hides `secret` from now on. Says whether it does: a value of less than [`SHORTEST`] characters is not learnt.
+    /// Hides `secret` from now on. Returns false for a value of less than [`SHORTEST`] characters, which is not learnt.
     pub fn learn(&self, secret: &str) -> bool {
         if secret.trim().chars().count() < SHORTEST {
             return false;
         }
-        // A poisoned lock still holds all that was learnt, and forgetting would be worse.
+        // A poisoned lock still holds all that was learnt; forgetting it would be worse.
         let mut forms = self.forms.write().unwrap_or_else(PoisonError::into_inner);
         forms.extend(forms_of(secret));
         if secret.trim().lines().count() > 1 {
@@ -74,8 +74,8 @@ impl Redact {
         true
     }
 
-    /// Hides the value of the secret `name` from now on. One that is too short for that is kept for [`Redact::complaints`]; an
-    /// empty one is no secret.
+    /// Hides the value of the secret `name` from now on. A value that is too short becomes one of the [`Redact::complaints`]; an empty
+    /// one is not a secret.
     pub fn learn_as(&self, name: &str, value: &str) {
         if !self.learn(value) && !value.trim().is_empty() {
             self.doubt(&format!(
@@ -84,21 +84,21 @@ impl Redact {
         }
     }
 
-    /// Keeps for [`Redact::complaints`] why not every secret is known.
+    /// Adds to the [`Redact::complaints`] why not every secret is known.
     pub fn doubt(&self, why: &str) {
         let mut doubts = self.doubts.lock().unwrap_or_else(PoisonError::into_inner);
         doubts.any = true;
-        doubts.untold.push(why.to_owned());
+        doubts.unreported.push(why.to_owned());
     }
 
-    /// Hides from now on what an `.env` holds of secrets, see [`env::secrets`].
+    /// Hides the secrets of an `.env` from now on, see [`env::secrets`].
     pub fn learn_env(&self, text: &str) {
         env::secrets(text).into_iter().for_each(|(_, value)| {
             self.learn(&value);
         });
     }
 
-    /// Hides from now on what a pack sets of secrets in the app's `.env`, by the same rule.
+    /// Hides the secrets that a pack sets in the app's `.env` from now on, by the same rule.
     pub fn learn_settings(&self, settings: &Settings) {
         let variables = settings.env.iter().chain(&settings.upgrade_env);
         let pairs: Vec<(String, String)> = variables.map(|(key, value)| (key.clone(), value.clone().into())).collect();
@@ -107,24 +107,24 @@ impl Redact {
         });
     }
 
-    /// Hides from now on what stands in the texts of `new` where `old`, an earlier telling of the same, has something hidden.
+    /// Hides from now on the texts of `new` in the places where `old`, an earlier report of the same, has something hidden.
     pub fn learn_hidden(&self, old: &Value, new: &Value) {
         prior_redactions::hidden_before(old, new).iter().for_each(|piece| {
             self.learn(piece);
         });
     }
 
-    /// Why not every secret can be hidden, each reason told once.
+    /// Why not every secret can be hidden; each reason is returned once.
     pub fn complaints(&self) -> Vec<String> {
-        std::mem::take(&mut self.doubts.lock().unwrap_or_else(PoisonError::into_inner).untold)
+        std::mem::take(&mut self.doubts.lock().unwrap_or_else(PoisonError::into_inner).unreported)
     }
 
-    /// Whether every secret that came by is known and can be hidden.
+    /// Whether every secret so far is known and can be hidden.
     pub fn complete(&self) -> bool {
         !self.doubts.lock().unwrap_or_else(PoisonError::into_inner).any
     }
 
-    /// `text` with every secret hidden. Where secrets overlap, all that any of them covers is hidden.
+    /// `text` with every secret hidden. Of overlapping secrets, everything is hidden that one of them covers.
     pub fn text(&self, text: &str) -> String {
         let hidden = self.spans(text);
         let mut out = String::with_capacity(text.len());
@@ -138,7 +138,7 @@ impl Redact {
         out
     }
 
-    /// Where secrets stand in `text`, in order; none touches another.
+    /// The places of secrets in `text`, in order, neither overlapping nor adjacent.
     fn spans(&self, text: &str) -> Vec<Span> {
         let forms = self.forms.read().unwrap_or_else(PoisonError::into_inner);
         if forms.is_empty() {
@@ -168,8 +168,8 @@ impl Redact {
         }
     }
 
-    /// The same fact with every secret in its texts hidden, and whether there was any. A text that the fact cannot be read without,
-    /// such as the name of a stack or a word of its schema, stays, and only such a one: without its names nothing could be swept.
+    /// The same fact with every secret in its texts hidden, and whether there was any. A text that the fact cannot be parsed without,
+    /// such as the name of a stack or a word of its schema, stays: cleanup needs these names.
     pub fn fact<T: Serialize + DeserializeOwned>(&self, fact: T) -> (T, bool) {
         let Ok(before) = serde_json::to_value(&fact) else { return (fact, false) };
         let mut value = before.clone();
@@ -180,7 +180,7 @@ impl Redact {
         if let Ok(hidden) = serde_json::from_value(value.clone()) {
             return (hidden, true);
         }
-        // One of the texts cannot go. Each is hidden by itself, as long as the whole can still be read.
+        // One of the texts is needed. Each is hidden on its own, as long as the fact can still be parsed.
         let mut kept = before;
         for place in differing(&kept, &value) {
             let (Some(old), Some(new)) = (kept.pointer(&place).cloned(), value.pointer(&place)) else { continue };
@@ -196,8 +196,8 @@ impl Redact {
         (serde_json::from_value(kept).unwrap_or(fact), true)
     }
 
-    /// XML or HTML with every secret in its texts and the values of its attributes hidden; what it consists of stays, so that it can
-    /// still be read.
+    /// XML or HTML with every secret in its texts and the values of its attributes hidden; its tags stay, so that it can still be
+    /// parsed.
     pub fn markup(&self, document: &str) -> String {
         markup::with_texts(document, &|text| self.text(text))
     }
@@ -236,16 +236,17 @@ fn merged(mut spans: Vec<Span>) -> Vec<Span> {
     merged
 }
 
-/// What is searched for: the secret itself, as JSON and URLs escape it, and its base64. All other escapes are undone by the views.
+/// The forms of a secret that are searched for: the secret itself, as JSON and URLs escape it, and its base64. All other escapes are
+/// undone by the decodings.
 fn forms_of(secret: &str) -> BTreeSet<String> {
     let secret = secret.replace("\r\n", "\n");
     let mut forms: BTreeSet<String> = base64(secret.as_bytes()).into_iter().chain(base64(secret.trim().as_bytes())).collect();
-    // What is sent in base64 may have been escaped before.
+    // A secret may be escaped before it is encoded in base64.
     let json = Value::from(secret.as_str()).to_string();
     if json.len() > secret.len() + 2 {
         let escaped = &json[1..json.len() - 1];
         forms.extend(base64(escaped.as_bytes()));
-        // Behind a lone backslash the escapes read differently from its place on, and still anybody sees the secret.
+        // Behind a lone backslash the escapes decode differently, and a reader still sees the secret.
         forms.insert(escaped.to_owned());
     }
     // The same behind a lone percent sign.
@@ -266,8 +267,8 @@ fn forms_of(secret: &str) -> BTreeSet<String> {
     forms
 }
 
-/// The base64 of the secret wherever it stands in a longer text, as in `user:password`: for each of the three ways in which
-/// its bytes can fall on the four characters, those that depend on the secret alone.
+/// The base64 of the secret at any place in a longer text, as in `user:password`: for each of the three alignments of its bytes to the
+/// four characters, the characters that depend on the secret alone.
 fn base64(secret: &[u8]) -> Vec<String> {
     let mut pieces = Vec::new();
     for before in 0..3 {
@@ -275,7 +276,7 @@ fn base64(secret: &[u8]) -> Vec<String> {
         bytes.extend_from_slice(secret);
         let (from, to) = ((before * 8).div_ceil(6), bytes.len() * 8 / 6);
         for encoded in [BASE64.encode(&bytes), BASE64URL.encode(&bytes)] {
-            // Where nothing follows, the end is the secret's alone, too.
+            // At the end of a text the last character depends on the secret alone, too.
             pieces.extend(encoded.get(from..).filter(|piece| piece.len() >= SHORTEST_PIECE).map(str::to_owned));
             if let Some(piece) = encoded.get(from..to).filter(|piece| piece.len() >= SHORTEST_PIECE) {
                 pieces.push(piece.to_owned());
@@ -290,7 +291,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_is_hidden_in_every_form() {
+    fn secret_is_hidden_in_every_form() {
         let redact = Redact::new();
         assert!(redact.learn("p\"ss w/rd<'é"));
         let basic = BASE64.encode("admin:p\"ss w/rd<'é".as_bytes());
@@ -315,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn short_values_are_not_learnt_and_that_is_said_once() {
+    fn short_value_is_not_learnt_and_reported_once() {
         let redact = Redact::new();
         assert!(!redact.learn("abc") && !redact.learn("") && !redact.learn("     "));
         assert_eq!(redact.text("abc"), "abc");
@@ -330,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn overlapping_secrets_leave_nothing() {
+    fn overlapping_secrets_are_hidden_together() {
         let redact = Redact::new();
         redact.learn("abcdef");
         redact.learn("defghi");
@@ -339,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lines_of_a_key_are_hidden_one_by_one() {
+    fn lines_of_a_key_are_hidden_one_by_one() {
         let redact = Redact::new();
         redact.learn("-----BEGIN-----\nMIIEvQIBADAN\nBgkqhkiG9w0B\n");
         assert_eq!(redact.text("a MIIEvQIBADAN b"), format!("a {HIDDEN} b"));
@@ -351,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_cut_left_of_a_secret_is_hidden() {
+    fn rest_of_a_cut_secret_is_hidden() {
         let redact = Redact::new();
         redact.learn("correcthorsebattery");
         for (text, shown) in [
@@ -367,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_is_searched_to_its_end() {
+    fn long_text_is_searched_to_its_end() {
         let redact = Redact::new();
         redact.learn("correcthorsebattery");
         let text = format!("{}correcthorsebattery{}", "é".repeat(PIECE.0 / 2 + 3), "x".repeat(PIECE.0 * 2));
@@ -376,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fact_keeps_only_the_texts_that_it_cannot_do_without() {
+    fn fact_keeps_only_texts_that_it_needs() {
         #[derive(Debug, PartialEq, Serialize, serde::Deserialize)]
         struct Fact {
             name: crate::model::names::StackName,
@@ -385,7 +386,7 @@ mod tests {
         let redact = Redact::new();
         redact.learn("hello");
         let fact = |text: &str| Fact { name: "hello_x".parse().unwrap(), text: text.into() };
-        assert_eq!(redact.fact(fact("said hello")), (fact("said •••"), true));
-        assert_eq!(Redact::new().fact(fact("said hello")), (fact("said hello"), false));
+        assert_eq!(redact.fact(fact("greets hello")), (fact("greets •••"), true));
+        assert_eq!(Redact::new().fact(fact("greets hello")), (fact("greets hello"), false));
     }
 }

@@ -1,15 +1,15 @@
-//! What an earlier telling hid and a later one of the same would show. Pure.
+//! Secrets that an earlier report hid and a later report of the same would show. Pure.
 //!
-//! What a run had learnt of secrets dies with it. The texts that it filtered on their way out still say where each of them stood.
+//! The secrets that a run has learnt are lost when it is killed. The texts that it had filtered still show where each of them was.
 
 use serde_json::Value;
 
 use super::HIDDEN;
 
-/// The pieces of the texts of `new` that `old` has hidden in the same places, each without what is hidden in both.
+/// The parts of the texts of `new` that `old` has hidden in the same places, each without what is hidden in both.
 ///
-/// A list that has grown since may tell of something else in the same place. There a text has to agree around what is hidden, and one
-/// of which nothing else is left says nothing.
+/// A list that has grown since may have something else in the same place. There a text must agree around its hidden part, and a text that
+/// is hidden as a whole is ignored.
 pub(super) fn hidden_before(old: &Value, new: &Value) -> Vec<String> {
     let mut found = Vec::new();
     gather(old, new, true, &mut found);
@@ -35,7 +35,7 @@ fn gather(old: &Value, new: &Value, sure: bool, found: &mut Vec<String>) {
     }
 }
 
-/// What stands in `new` where something is hidden in `old`, when they are the same around that.
+/// The parts of `new` that are hidden in `old`, when the two agree around them.
 fn pieces<'a>(old: &str, new: &'a str) -> Option<Vec<&'a str>> {
     let (first, rest) = old.split_once(HIDDEN)?;
     let (between, last) = rest.rsplit_once(HIDDEN).map_or((None, rest), |(between, last)| (Some(between), last));
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_hidden_is_found_where_it_is_shown() {
+    fn text_that_was_hidden_is_found_where_it_is_shown() {
         for (what, old, new, found) in [
             ("a text with one", json!("token=•••."), json!("token=s3cret."), &["s3cret"][..]),
             ("a text with two", json!("a •••, b ••• c"), json!("a one1, b two2 c"), &["one1", "two2"]),

@@ -4,14 +4,14 @@
 
 mod admission;
 pub mod attached;
-mod base;
+mod choose_base;
 mod executables;
 pub mod readings;
 mod recipe_checkout;
 
 use std::{cell::OnceCell, collections::BTreeMap, path::PathBuf, sync::Arc};
 
-pub use base::{Based, UnderTest, based};
+pub use choose_base::{Based, UnderTest, based};
 
 use crate::{
     engine::log::Log,

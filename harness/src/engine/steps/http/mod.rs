@@ -227,7 +227,7 @@ mod tests {
     fn a_name_without_a_route_is_the_recipes_fault_only_where_its_rules_were_read() {
         let domain = "shop.taster.test".parse().unwrap();
         let silent = SwarmError::Silent { call: "look".into(), after: Duration::from_secs(8) };
-        for (services, owner, said) in [
+        for (services, owner, ending) in [
             (Ok(Services::new()), Owner::Recipe, "no service has a router rule"),
             (
                 Err(silent),
@@ -237,7 +237,7 @@ mod tests {
         ] {
             let failure = failure(&domain, "https://shop.taster.test/", &ProbeResult::NoRoute, ROUTE_PATIENCE, &services);
             assert_eq!(failure.owner, owner, "{}", failure.message);
-            assert!(failure.message.ends_with(said), "{}", failure.message);
+            assert!(failure.message.ends_with(ending), "{}", failure.message);
         }
     }
 
