@@ -27,6 +27,9 @@ const REFERENCE_WIDTH: usize = 100;
 /// Data goes to standard output, everything else to standard error. Exit codes: 0 green or done, 1 red, 2 usage, 3 nothing is
 /// proved or the host is not fit, 4 something was left or changed, 5 nothing ran, 6 taster itself failed, 128+n ended by signal
 /// n.
+///
+/// The environment variable `TASTER_LOG` selects the level of the log on standard error: off, error, warn (the default), info, debug
+/// or trace.
 #[derive(Debug, Parser)]
 #[command(name = "taster", version, disable_help_subcommand = true)]
 #[command(override_usage = "taster --recipe NAME [OPTIONS]\n       taster <COMMAND>")]

@@ -6,9 +6,12 @@ use std::{
 };
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use harness::report::{
-    Format, ReportFile,
-    terminal::{Paint, Place},
+use harness::{
+    ports::RunFolder,
+    report::{
+        Format, ReportFile,
+        terminal::{Paint, Place},
+    },
 };
 
 use crate::{env::Env, error::CommandError, output, single_run::FinishedRun};

@@ -129,7 +129,7 @@ impl Error for WithContext {
 
 /// The causes of an error, the nearest first.
 fn causes(error: &dyn Error) -> impl Iterator<Item = String> {
-    iter::successors(error.source(), |cause| cause.source()).map(ToString::to_string)
+    iter::successors(error.source(), |&cause| cause.source()).map(ToString::to_string)
 }
 
 /// Prints an error on standard error and gives the exit code of its kind.

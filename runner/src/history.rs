@@ -12,10 +12,12 @@ use harness::{
     journal,
     model::{
         names::{RecipeName, RunId},
+        outcome::Tier,
         pack::TestName,
         time::Wall,
     },
     pure::recipe::upgrade_base::Green,
+    report::{ReportFile, results},
 };
 use serde_json::Value;
 
@@ -23,8 +25,6 @@ use crate::error::{CommandError, ErrorKind};
 
 /// The longest first line of a journal that is read, in bytes: the line has the request and the host, no more.
 const FIRST_LINE: u64 = 1 << 20;
-/// The file with the results in a run's folder.
-const RESULTS: &str = "results.json";
 
 /// A run that has a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,24 +142,27 @@ enum Ended {
 fn of_recipe(runs: &Path, name: &RecipeName) -> impl Iterator<Item = Value> {
     let kept = newest_first(runs).unwrap_or_default().into_iter();
     let may_be = |kept: &Kept| recipe(kept).is_none_or(|recipe| recipe == name.as_str());
-    let read = |kept: Kept| serde_json::from_str::<Value>(&fs::read_to_string(kept.folder.join(RESULTS)).ok()?).ok();
+    let read = |kept: Kept| {
+        serde_json::from_str(&fs::read_to_string(kept.folder.join(ReportFile::Results.name())).ok()?).ok().map(results::current)
+    };
     kept.filter(may_be).filter_map(read).filter(|results| results["recipe"] == name.as_str())
 }
 
 /// The custom tests in results, each with how it ended.
 fn custom(results: &Value) -> BTreeMap<TestName, Ended> {
-    let stages = results["stages"].as_array().into_iter().flatten().filter(|stage| stage["tier"] == "custom");
-    let ended = |stage: &Value| match stage["status"].as_str() {
-        Some("skip") if stage["outcome"]["detail"]["reason"] == "filtered" => Ended::LeftOut,
+    let stages = results["stages"].as_array().into_iter().flatten().filter(|stage| stage["name"] == Tier::Custom.name());
+    let steps = stages.filter_map(|stage| stage["steps"].as_array()).flatten();
+    let ended = |step: &Value| match step["status"].as_str() {
+        Some("skip") if step["outcome"]["detail"]["reason"] == "filtered" => Ended::LeftOut,
         Some("pass" | "skip") => Ended::Done,
         _ => Ended::Not,
     };
-    stages.filter_map(|stage| Some((TestName::reported(stage["name"].as_str()?), ended(stage)))).collect()
+    steps.filter_map(|step| Some((TestName::reported(step["name"].as_str()?), ended(step)))).collect()
 }
 
 /// The result of a run; absent when it has no results.
 pub fn last(kept: &Kept) -> Result<Option<Last>, CommandError> {
-    let file = kept.folder.join(RESULTS);
+    let file = kept.folder.join(ReportFile::Results.name());
     let unreadable = |error: CommandError| error.context(format!("cannot read {}", file.display()));
     let text = match fs::read_to_string(&file) {
         Ok(text) => text,
@@ -193,10 +196,10 @@ mod tests {
     fn keep(runs: &Path, run: &str, journal: Option<&str>, outcome: &str, tiers: &[&str], version: &str, tests: &[&str]) {
         let folder = runs.join(run);
         fs::create_dir_all(&folder).unwrap();
-        let stages: Vec<Value> = tests.iter().map(|test| json!({ "name": test, "tier": "custom", "status": "pass" })).collect();
-        let verdict = json!({ "outcome": outcome, "tiers": tiers });
-        let results = json!({ "recipe": "hello", "version": version, "verdict": verdict, "stages": stages });
-        fs::write(folder.join(RESULTS), results.to_string()).unwrap();
+        let steps: Vec<Value> = tests.iter().map(|test| json!({ "name": test, "status": "pass" })).collect();
+        let (verdict, stages) = (json!({ "outcome": outcome, "tiers": tiers }), json!([{ "name": "custom", "steps": steps }]));
+        let results = json!({ "schema": 2, "recipe": "hello", "version": version, "verdict": verdict, "stages": stages });
+        fs::write(folder.join(ReportFile::Results.name()), results.to_string()).unwrap();
         if let Some(recipe) = journal {
             fs::write(folder.join(journal::FILE), json!({ "request": { "recipe": recipe } }).to_string() + "\n").unwrap();
         }

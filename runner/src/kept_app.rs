@@ -17,7 +17,7 @@ use harness::{
         protocol::MEMORY,
         request::{Attach, Source},
     },
-    ports::Clock,
+    ports::{Clock, RunFolder},
     pure::run::kept_app::{Keeping, keeping},
 };
 

@@ -5,10 +5,9 @@ use std::path::Path;
 use harness::{
     adapters::{checkout::GitCheckout, tree},
     model::{
-        git::Commit,
         head::Head,
         host::Host,
-        names::{BadName, Domain, RecipeName, RunId, StackName},
+        names::{BadName, Commit, Domain, RecipeName, RunId, StackName},
         request::{Request, Source},
     },
     ports::{Checked, Checkout},

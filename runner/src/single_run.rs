@@ -7,15 +7,11 @@ use std::{fs, io::IsTerminal, path::Path, sync::Arc};
 
 use futures_util::{StreamExt, stream::BoxStream};
 use harness::{
-    adapters::{executables::Places, folder::Folder, program, swarm::DockerSwarm},
-    engine::{
-        self, Past, Run,
-        log::{Log, Reporter},
-        signals,
-    },
+    adapters::{executables::ExecutableFolders, folder::Folder, program, swarm::DockerSwarm},
+    engine::{self, Past, Run, log::Log, signals},
     journal::Journal,
     model::{exit_code::ExitCode, host::Host, names::RunId, pack::Pack, request::Request},
-    ports::{Clock, Ports, RunFolder},
+    ports::{Clock, Ports, Reporter, RunFolder},
     pure::run::{state::RunState, verdict},
     redact::Redact,
     report::{
@@ -67,10 +63,10 @@ impl FinishedRun {
 
 /// Runs a recipe from its request to its end.
 pub(crate) async fn run(env: &Env, host: Host, request: Request, pack: Pack, history: Past) -> Result<RunEnd, CommandError> {
-    let mut signals = listen_for_signals()?;
+    let (mut signals, runs) = (listen_for_signals()?, env.runs());
     // A janitor may be interrupted at any moment and continued later, so a signal need not wait for it.
     tokio::select! {
-        () = janitor::before_run(&env.runs(), &host.engine) => {}
+        () = janitor::before_run(&runs, &host.engine) => {}
         Some(signal) = signals.next() => {
             let rest = "the next run cleans up after dead runs";
             output::message(&format!("signal {signal} ended taster before the run began; {rest}"));
@@ -154,7 +150,8 @@ async fn prepare(
         memory: held.map(|held| held.memory.clone()),
         ..wiring::pack_program(env, host, Some(&request.recipe), &folder)
     };
-    let places = Places { repository: held.map(|held| held.repository.clone()), folder: request.authoring.folder.clone() };
+    let places =
+        ExecutableFolders { repository: held.map(|held| held.repository.clone()), folder: request.authoring.folder.clone() };
     let ports = wiring::with_tests(ports, program, places, children, redact.clone());
     Ok(Prepared { folder, redact, log, ports, guardian, losses })
 }
@@ -169,7 +166,8 @@ fn progress_reporter(env: &Env) -> Box<dyn Reporter> {
 
 fn new_folder(runs: &Path, clock: &dyn Clock) -> Result<Folder, CommandError> {
     let mut random = [0; 5];
-    getrandom::fill(&mut random).map_err(|error| CommandError::host(error).context("the system gives no random bytes"))?;
+    getrandom::fill(&mut random)
+        .map_err(|error| CommandError::host(error.to_string()).context("the system gives no random bytes"))?;
     let run = RunId::new(&clock.wall().stamp(), random).map_err(CommandError::host)?;
     Ok(Folder::of(runs, &run))
 }

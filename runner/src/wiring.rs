@@ -5,21 +5,21 @@ use std::sync::Arc;
 use harness::{
     adapters::{
         abra::{PtyAbra, Setup},
-        browser::Photographer,
         checkout::GitCheckout,
         children::Processes,
         clock::SystemClock,
-        executables::{Places, Started},
+        executables::{ExecutableFolders, TestExecutables},
         files::Disk,
         folder::Folder,
         machine::LocalMachine,
-        neighbours::RunsBeside,
+        neighbours::OtherRuns,
         program::{self, PackProgram},
+        screenshot::ScreenshotProgram,
         swarm::DockerSwarm,
         web::HttpsWeb,
     },
     model::{engine::SwarmError, host::Host, names::RecipeName},
-    ports::{ChildRegister, Clock, NoExecutables, Ports},
+    ports::{ChildRegister, Clock, NoExecutables, Ports, RunFolder},
     redact::Redact,
 };
 
@@ -48,10 +48,10 @@ pub fn ports(
         data: swarm,
         abra: Arc::new(PtyAbra::new(abra_setup(env, host, folder), children.clone(), redact.clone())),
         program: Arc::new(PackProgram::new(pack_program(env, host, recipe, folder), children.clone(), redact.clone())),
-        browser: Arc::new(Photographer::new(screenshot_program(env, host, folder), children, redact.clone())),
+        browser: Arc::new(ScreenshotProgram::new(screenshot_program(env, host, folder), children, redact.clone())),
         checkout: Arc::new(GitCheckout::new(&folder.abra_dir(), env.path.clone()).learning(redact)),
         machine: Arc::new(LocalMachine::of(&env.home, &env.abra_dir)),
-        neighbours: Arc::new(RunsBeside::new(env.runs(), folder.run().clone())),
+        neighbours: Arc::new(OtherRuns::new(env.runs(), folder.run().clone())),
         executables: Arc::new(NoExecutables),
         web: Arc::new(HttpsWeb::of(host)),
         files: Arc::new(Disk),
@@ -60,17 +60,17 @@ pub fn ports(
     })
 }
 
-/// The same ports for a run that has executables at `places`, and `program` as the program of its pack.
+/// The same ports for a run that has executables at `folders`, and `program` as the program of its pack.
 pub fn with_tests(
     ports: Ports,
     program: program::Setup,
-    places: Places,
+    folders: ExecutableFolders,
     children: Arc<dyn ChildRegister>,
     redact: Arc<Redact>,
 ) -> Ports {
     Ports {
         program: Arc::new(PackProgram::new(program.clone(), children.clone(), redact.clone())),
-        executables: Arc::new(Started::new(program, places, children, redact)),
+        executables: Arc::new(TestExecutables::new(program, folders, children, redact)),
         ..ports
     }
 }

@@ -3,9 +3,10 @@
 use std::{fmt::Write, path::PathBuf, process, sync::Arc};
 
 use harness::{
-    adapters::{folder::Folder, unregistered::Unregistered},
+    adapters::{folder::Folder, no_child_register::NoChildRegister},
     engine::facts::readings,
     model::{exit_code::ExitCode, host::Host, names::RunId},
+    ports::RunFolder,
     pure::host::preflight::{Check, Needs, Readings, no_engine, preflight, unfit},
     redact::Redact,
 };
@@ -52,7 +53,7 @@ async fn examine(env: &Env, host: &Host, offline: bool) -> Result<Vec<Check>, Co
     let id = RunId::new(&clock.wall().stamp(), [0; 5]).map_err(CommandError::host)?;
     let folder = Folder::of(scratch.path(), &id);
     std::fs::create_dir_all(folder.root()).map_err(no_folder)?;
-    let ports = match wiring::ports(env, host, None, &folder, Arc::new(Unregistered), Arc::new(Redact::new()), clock) {
+    let ports = match wiring::ports(env, host, None, &folder, Arc::new(NoChildRegister), Arc::new(Redact::new()), clock) {
         Ok(ports) => ports,
         Err(error) => return Ok(vec![no_engine(&error)]),
     };
@@ -78,7 +79,7 @@ fn format_checks(checks: &[Check], json: bool) -> Result<String, CommandError> {
     }
     let mut text = String::new();
     for check in checks {
-        let _ = writeln!(text, "{:<8} {:<10} {}", check.finding.name(), check.topic, check.told);
+        let _ = writeln!(text, "{:<8} {:<10} {}", check.finding.name(), check.topic, check.sentence);
         if let Some(remedy) = &check.remedy {
             let _ = writeln!(text, "{:<19} what to do: {remedy}", "");
         }

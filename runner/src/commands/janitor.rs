@@ -7,8 +7,8 @@ use std::{
 };
 
 use harness::{
-    engine::steps::cleanup::Pace,
     model::{exit_code::ExitCode, names::RunId},
+    pure::host::cleanup_plan::progress::Pace,
 };
 
 use crate::{
@@ -66,7 +66,7 @@ impl Janitor {
         };
         let reports = block_on(pass(&options, print))?
             .map_err(|error| CommandError::host(error).context(format!("cannot read {}", runs.display())))?;
-        let of_marker = |report: &&Report| matches!(report.outcome, RunOutcome::Elsewhere(_) | RunOutcome::Unbelieved(_));
+        let of_marker = |report: &&Report| matches!(report.outcome, RunOutcome::Elsewhere(_) | RunOutcome::Untrusted(_));
         let checked = reports.len() - reports.iter().filter(of_marker).count();
         let settled = reports.iter().filter(|report| matches!(report.outcome, RunOutcome::Settled)).count();
         // A reader that closed its end early is no error: the cleanup is done.

@@ -23,7 +23,7 @@ use harness::{
         },
     },
     redact::Redact,
-    report::{customization, terminal::summary},
+    report::{customization, summary::summary},
 };
 use serde_json::json;
 
@@ -180,7 +180,7 @@ fn text(plan: Option<&Planning>, facts: &Facts, host: &Host, parity: Option<&Par
 /// What the recipe's pack changes, and whether its `PARITY.md` names its tests.
 fn customized(text: &mut String, pack: &Pack, parity: Option<&Parity>) {
     text.push_str("\npack\n");
-    let changes = customization::told(pack);
+    let changes = customization::topics(pack);
     if changes.is_empty() {
         text.push_str("  changes nothing\n");
     }

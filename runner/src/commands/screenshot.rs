@@ -18,6 +18,6 @@ pub struct Screenshot {
 impl Screenshot {
     /// Runs the command. The file that `TASTER_CONTEXT` names describes the app.
     pub fn run(self, env: &Env) -> process::ExitCode {
-        author::screenshot(env.context.as_deref())
+        author::take_screenshot(env.context.as_deref())
     }
 }

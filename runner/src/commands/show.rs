@@ -3,9 +3,9 @@
 use std::{path::Path, process, thread, time::Duration};
 
 use harness::{
-    engine::log::Reporter,
     journal::{self, LockError, Reading, RunLock},
     model::{exit_code::ExitCode, names::RunId, settings::closest},
+    ports::Reporter,
     pure::run::{
         event::Event,
         state::{RunState, fold},

@@ -21,7 +21,7 @@ use harness::{
     },
     ports::{Clock, Swarm},
     pure::host::converge::{Blocker, Evaluation, Goal, Marks, Observation, Watch},
-    report::terminal::{printable, summary},
+    report::{summary::summary, terminal::printable},
 };
 use serde_json::json;
 

@@ -10,7 +10,7 @@ use harness::{
         request::{DEFAULT_DEADLINE, Request, Source},
     },
     pure::run::verdict::VerdictOutcome,
-    report::results::{Results, differences, digest_of},
+    report::results::{self, Results, differences, digest_of},
 };
 
 use crate::{
@@ -111,7 +111,7 @@ fn read(file: &PathBuf) -> Result<Result<Results, Comparison>, CommandError> {
     };
     let text = fs::read_to_string(file).map_err(|error| unreadable(CommandError::usage(error)))?;
     let digest = digest_of(&text).map_err(|error| unreadable(CommandError::usage(error)))?;
-    let claimed: Results = serde_json::from_str(&text)
+    let claimed = results::parse(&text)
         .map_err(|error| unreadable(CommandError::usage(error).context("its fields are not those of this version")))?;
     Ok(match digest == claimed.digest {
         true => Ok(claimed),

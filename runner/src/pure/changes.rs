@@ -5,7 +5,7 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use harness::pure::recipe::executables::{TESTS, helps};
+use harness::pure::recipe::executables::{TESTS, is_helper};
 
 /// The folders with tests of a recipe.
 #[derive(Debug, Clone, Default)]
@@ -55,7 +55,7 @@ impl Places {
             }
             let executable = self.repository.as_ref().and_then(|root| below(root, path)).filter(|file| file.starts_with(TESTS));
             let Some(file) = executable.or_else(|| below(self.folder.as_ref()?, path)) else { continue };
-            match helps(&file) {
+            match is_helper(&file) {
                 true => work.all |= helpers,
                 false => {
                     work.files.insert(file);

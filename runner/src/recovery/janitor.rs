@@ -80,7 +80,7 @@ pub enum RunOutcome {
     /// Nothing: the run is another machine's, or has no journal here, and its marker has not expired.
     Elsewhere(String),
     /// Nothing: the marker is not one that taster has made.
-    Unbelieved(String),
+    Untrusted(String),
 }
 
 impl Report {
@@ -92,7 +92,7 @@ impl Report {
             | RunOutcome::Settled
             | RunOutcome::WouldRemove(_)
             | RunOutcome::Elsewhere(_)
-            | RunOutcome::Unbelieved(_) => false,
+            | RunOutcome::Untrusted(_) => false,
             RunOutcome::Cleaned(cleaned) => !cleaned.clean() || self.lost_claims,
             RunOutcome::Failed(_) => true,
         }
@@ -110,7 +110,7 @@ impl Report {
             RunOutcome::WouldRemove(removals) if removals.is_empty() => format!("{run}: nothing to remove"),
             RunOutcome::WouldRemove(removals) => format!("{run}: would remove {}", removals.join(", ")),
             RunOutcome::Failed(reason) => format!("{run}: not cleaned up: {reason}"),
-            RunOutcome::Elsewhere(reason) | RunOutcome::Unbelieved(reason) => format!("{run}: left alone: {reason}"),
+            RunOutcome::Elsewhere(reason) | RunOutcome::Untrusted(reason) => format!("{run}: left alone: {reason}"),
             RunOutcome::Cleaned(cleaned) => {
                 let state = match (cleaned.clean(), self.lost_claims) {
                     (false, _) => "something is left",
@@ -146,15 +146,15 @@ pub async fn pass(options: &JanitorOptions, mut each: impl FnMut(&Report)) -> io
     let mut reports = Vec::new();
     for folder in folders {
         let report = clean_up_after(options, &folder).await;
-        finish(report, &mut each, &mut reports);
+        publish(report, &mut each, &mut reports);
     }
     for report in clean_up_markers(options).await {
-        finish(report, &mut each, &mut reports);
+        publish(report, &mut each, &mut reports);
     }
     Ok(reports)
 }
 
-fn finish(report: Report, each: &mut impl FnMut(&Report), reports: &mut Vec<Report>) {
+fn publish(report: Report, each: &mut impl FnMut(&Report), reports: &mut Vec<Report>) {
     let line = report.lines().join(";");
     match &report.outcome {
         RunOutcome::Settled => tracing::trace!("{line}"),
@@ -248,7 +248,7 @@ async fn clean_up_markers(options: &JanitorOptions) -> Vec<Report> {
         let outcome = match standing {
             Standing::OfJournal => continue,
             Standing::Until(sentence) => RunOutcome::Elsewhere(sentence),
-            Standing::Unbelieved(sentence) => RunOutcome::Unbelieved(sentence),
+            Standing::Untrusted(sentence) => RunOutcome::Untrusted(sentence),
             Standing::Expired(claims) if options.dry_run => would_remove(&access, &claims).await,
             // This machine may never have had a run.
             Standing::Expired(claims) => match fs::create_dir_all(&options.runs).map(|()| RunLock::attempt(&options.runs)) {

@@ -13,7 +13,10 @@ use futures_util::{StreamExt, stream::FuturesUnordered};
 use harness::{
     model::{exit_code::ExitCode, names::RecipeName, time::format_duration},
     pure::run::level::{self, Level},
-    report::{Format, ReportFile, results::Results},
+    report::{
+        Format, ReportFile,
+        results::{self, Results},
+    },
 };
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use rustix::process::{Pid, Signal, kill_process};
@@ -154,7 +157,7 @@ async fn follow(recipe: RecipeName, mut child: Child, width: usize) -> Result<En
     let code = status.code().and_then(|code| u8::try_from(code).ok()).map(ExitCode::from_code);
     let exit = code.or(signal).unwrap_or(ExitCode::Defect);
     let document: Value = serde_json::from_slice(&document).unwrap_or_default();
-    let results = serde_json::from_value(document.clone()).ok().map(Box::new);
+    let results = serde_json::from_value(results::current(document.clone())).ok().map(Box::new);
     Ok(EndedRun { recipe, exit, results, document })
 }
 

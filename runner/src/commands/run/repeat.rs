@@ -5,6 +5,7 @@ use std::{process, time::Duration};
 use harness::{
     engine::Past,
     model::{exit_code::ExitCode, host::Host, pack::Pack, request::Request, time::format_duration},
+    ports::RunFolder,
     report::verdict_line,
 };
 
