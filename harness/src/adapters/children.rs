@@ -60,7 +60,7 @@ fn belongs(pid: i32, child: &Child) -> bool {
 }
 
 /// The variables that tell a child which folder of the run it works in.
-const MARKS: [&[u8]; 2] = [b"ABRA_DIR=", super::program::MARK];
+const MARKS: [&[u8]; 2] = [b"ABRA_DIR=", super::launch::MARK];
 
 /// Whether one of the variables that only children of a run have names a place in the folder of `run`. Other variables, such as the
 /// working folder of a shell, may name it for people who read what the run wrote.

@@ -1,4 +1,4 @@
-//! Custom tests that are executables, started through the shim like the functions of a pack, with limits besides.
+//! Custom tests that are executables. They start through the shim like the functions of a pack, with limits on memory and time.
 
 use std::{
     ffi::OsString,
@@ -15,7 +15,7 @@ use std::{
 
 use async_trait::async_trait;
 
-use super::program::{Launch, PackProgram, Setup};
+use super::launch::{Launch, Launcher, Setup, not_run};
 use crate::{
     model::{
         head::Head,
@@ -28,15 +28,15 @@ use crate::{
     redact::Redact,
 };
 
-/// How much memory of its own each process of a test may have, in bytes.
+/// The private memory that each process of a test may have, in bytes.
 pub const MEMORY: u64 = 2 << 30;
-/// How much of a file is read to find its kind, in bytes.
+/// The part of a file that decides its kind, in bytes.
 const FIRST_BYTES: u64 = 4 << 10;
 
-/// Where executables are.
+/// The folders that hold executables.
 #[derive(Debug, Clone, Default)]
 pub struct ExecutableFolders {
-    /// The folder whose `tests/` is the repository's, when it is not what the run has checked out.
+    /// The folder whose `tests/` replaces that of the run's checkout.
     pub repository: Option<PathBuf>,
     /// The folder that the request names.
     pub folder: Option<PathBuf>,
@@ -44,36 +44,34 @@ pub struct ExecutableFolders {
 
 /// The executables of one run.
 pub struct TestExecutables {
-    program: PackProgram,
-    setup: Setup,
+    launcher: Launcher,
     folders: ExecutableFolders,
     calls: AtomicU32,
 }
 
 impl TestExecutables {
-    /// The executables at `folders`, started as `setup` says; its program is not used.
+    /// The executables in `folders`. `setup` gives their environment; its program is not used.
     pub fn new(setup: Setup, folders: ExecutableFolders, children: Arc<dyn ChildRegister>, redact: Arc<Redact>) -> Self {
-        let program = PackProgram::new(setup.clone(), children, redact);
-        Self { program, setup, folders, calls: AtomicU32::new(0) }
+        Self { launcher: Launcher::new(setup, children, redact), folders, calls: AtomicU32::new(0) }
     }
 
-    /// The folder that the paths of files of `origin` begin at.
+    /// The folder that the paths of files of `origin` are relative to.
     fn root(&self, origin: Origin) -> Option<PathBuf> {
         match origin {
             Origin::Pack => None,
-            Origin::Repository => Some(self.folders.repository.clone().unwrap_or_else(|| self.setup.folder.executables())),
+            Origin::Repository => Some(self.folders.repository.clone().unwrap_or_else(|| self.launcher.setup.folder.executables())),
             Origin::Folder => self.folders.folder.clone(),
         }
     }
 
-    fn context(&self, number: u32, head: &Head, budget: Duration) -> io::Result<(PathBuf, Vec<u8>)> {
-        let room = self.program.room();
-        fs::create_dir_all(&room)?;
-        let host = &self.setup.host;
+    /// Writes the context of call `number` and returns the file and its content.
+    fn write_context(&self, number: u32, head: &Head, budget: Duration) -> io::Result<(PathBuf, Vec<u8>)> {
+        let room = self.launcher.create_room()?;
+        let Setup { host, folder, .. } = &self.launcher.setup;
         let context = ExecutableContext {
             version: PROTOCOL,
             recipe: head.recipe.clone(),
-            run: self.setup.folder.run().clone(),
+            run: folder.run().clone(),
             domain: head.domain.clone(),
             url: format!("https://{}", head.domain),
             stack: head.stack.clone(),
@@ -93,10 +91,9 @@ impl TestExecutables {
 #[async_trait]
 impl Executables for TestExecutables {
     async fn find(&self, recipe: &RecipeName, origin: Origin) -> Result<Vec<SeenFile>, ProgramError> {
-        let not_run = |error: io::Error| ProgramError::NotRun { message: error.to_string() };
         let Some(root) = self.root(origin) else { return Ok(Vec::new()) };
         if origin == Origin::Repository && self.folders.repository.is_none() {
-            let checkout = self.setup.folder.abra_dir().join("recipes").join(recipe.as_str()).join(TESTS);
+            let checkout = self.launcher.setup.folder.abra_dir().join("recipes").join(recipe.as_str()).join(TESTS);
             copy(&checkout, &root.join(TESTS)).map_err(not_run)?;
         }
         let below = if origin == Origin::Repository { TESTS } else { "" };
@@ -106,25 +103,24 @@ impl Executables for TestExecutables {
     }
 
     async fn execute(&self, test: &CustomTest, head: &Head, budget: Duration) -> Result<Ran, ProgramError> {
-        let not_run = |error: io::Error| ProgramError::NotRun { message: error.to_string() };
         let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
-        let (context, input) = self.context(number, head, budget).map_err(not_run)?;
-        let root = self.root(test.origin).ok_or_else(|| not_run(io::Error::other("it is no executable")))?;
+        let (context, input) = self.write_context(number, head, budget).map_err(not_run)?;
+        let root = self.root(test.origin).ok_or_else(|| not_run(io::Error::other("it is not an executable")))?;
         let seconds = budget.as_secs().max(1).to_string();
         let launch = Launch {
             argv: vec![root.join(&test.file).into()],
             limits: vec!["--memory".into(), MEMORY.to_string().into(), "--seconds".into(), OsString::from(seconds)],
-            home: self.program.room(),
+            home: self.launcher.room(),
             doing: format!("executable, {}", test.name),
             context: Some(&context),
             input: &input,
         };
-        let (exited, raw) = self.program.launch(launch, budget).await?;
-        Ok(Ran { exited, answer: None, output: self.program.redacted(&raw), attachments: Vec::new() })
+        let (exited, raw) = self.launcher.run(launch, budget).await?;
+        Ok(Ran { exited, answer: None, output: self.launcher.redacted(&raw), attachments: Vec::new() })
     }
 }
 
-/// All files below `root`/`below`, in depth. Folders that links lead to are not entered.
+/// Adds all files below `root`/`below` to `files`, recursively. Links to folders are not followed.
 pub fn gather(root: &Path, below: &str, files: &mut Vec<SeenFile>) -> io::Result<()> {
     let entries = match fs::read_dir(root.join(below)) {
         Ok(entries) => entries,
@@ -159,7 +155,7 @@ fn first_lines(path: &Path) -> io::Result<String> {
     Ok(lines.join("\n"))
 }
 
-/// Copies a folder as it is; links stay links, and nothing is done where it is not there.
+/// Copies a folder recursively if it exists. Links stay links.
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
     if !from.is_dir() || from.is_symlink() {
         return Ok(());

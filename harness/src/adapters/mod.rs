@@ -1,4 +1,4 @@
-//! The outside, behind the ports. Only these modules name a crate that reaches outside.
+//! The implementations of the ports. Only these modules name a crate that reaches outside.
 
 pub mod abra;
 pub mod browser;
@@ -8,14 +8,17 @@ pub mod clock;
 pub mod executables;
 pub mod files;
 pub mod folder;
+mod launch;
 pub mod machine;
 pub mod neighbours;
+pub mod no_child_register;
 mod output;
 mod proc;
+mod process_tree;
 pub mod program;
+pub mod screenshot;
 pub mod swarm;
 pub mod tree;
-pub mod no_child_register;
 pub mod web;
 
 pub use proc::start_ticks;

@@ -1,10 +1,10 @@
-//! Children that nobody has to know of.
+//! A register of child processes that keeps nothing.
 
 use async_trait::async_trait;
 
 use crate::ports::{ChildRegister, RegisterError};
 
-/// No child is written down: each ends with the command or the test that starts it, and makes nothing that would outlive it.
+/// Registers no child: each ends with the command or test that starts it and creates nothing that would outlive it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoChildRegister;
 

@@ -17,7 +17,7 @@ use tokio::time::{sleep, timeout};
 
 use super::{TestContext, TestError};
 use crate::{
-    adapters::browser::{Act, Line, NoBrowser, NotDone, Session, Unloaded},
+    adapters::browser::{Action, ActionError, ConsoleLine, DriverError, LoadError, Session, SessionError},
     model::{
         protocol::{Attachment, Context, Ended},
         time::format_duration,
@@ -59,7 +59,7 @@ pub struct Browser {
 /// A browser with its console output.
 struct Opened {
     session: Session,
-    console: Mutex<Vec<Line>>,
+    console: Mutex<Vec<ConsoleLine>>,
     /// Whether the function acted on the current page. A reload would lose that.
     touched: AtomicBool,
     /// The number of reloads.
@@ -74,7 +74,7 @@ impl Opened {
         }
         let mut console = locked(&self.console);
         let all = console.len();
-        console.retain(|line| !line.is_lost_part());
+        console.retain(|line| !line.is_lost_resource());
         let lost = console.len() < all;
         self.reloads.fetch_add(u32::from(lost), Ordering::Relaxed);
         lost
@@ -89,7 +89,7 @@ impl Opened {
     }
 
     /// The console output so far.
-    async fn console(&self) -> Result<Vec<Line>, String> {
+    async fn console(&self) -> Result<Vec<ConsoleLine>, DriverError> {
         let news = self.session.console().await?;
         let mut console = locked(&self.console);
         console.extend(news);
@@ -102,7 +102,7 @@ impl Browser {
         let context = cx.context();
         let session = Session::open(&context.browser, &context.host(), &context.room).await.map_err(|error| match error {
             // Without a browser the app is not verified, and that is not the app's fault.
-            NoBrowser::Absent { .. } | NoBrowser::Broken { .. } => TestError::tool_absent(error.to_string(), at),
+            SessionError::Absent { .. } | SessionError::Broken { .. } => TestError::tool_absent(error.to_string(), at),
         })?;
         let opened =
             Arc::new(Opened { session, console: Mutex::default(), touched: AtomicBool::new(false), reloads: AtomicU32::new(0) });
@@ -133,11 +133,11 @@ impl Browser {
             self.opened.reloads.store(0, Ordering::Relaxed);
             let tried = async || match self.opened.session.load(&url).await {
                 Ok(_) if self.opened.lost_parts().await => {
-                    Err(NotDone::NotYet("parts of it were lost with their connection".into()))
+                    Err(ActionError::NotYet("parts of it were lost with their connection".into()))
                 }
                 Ok(status) => Ok(status),
-                Err(Unloaded::Unreached(message)) => Err(NotDone::NotYet(message)),
-                Err(Unloaded::NoPage(message)) => Err(NotDone::Never(message)),
+                Err(LoadError::Unreached(message)) => Err(ActionError::NotYet(message)),
+                Err(LoadError::NoPage(message)) => Err(ActionError::Never(message)),
             };
             self.again(&what, at, tried).await
         }
@@ -149,7 +149,7 @@ impl Browser {
     /// When it is not visible within the budget.
     #[track_caller]
     pub fn wait_for(&self, css: &str) -> impl Future<Output = Result<(), TestError>> {
-        let done = self.act(css, Act::See, Location::caller());
+        let done = self.act(css, Action::See, Location::caller());
         async move { done.await.map(drop) }
     }
 
@@ -159,7 +159,7 @@ impl Browser {
     /// When it does not exist within the budget.
     #[track_caller]
     pub fn text(&self, css: &str) -> impl Future<Output = Result<String, TestError>> {
-        self.act(css, Act::Text, Location::caller())
+        self.act(css, Action::Text, Location::caller())
     }
 
     /// Clicks an element once it is clickable.
@@ -168,7 +168,7 @@ impl Browser {
     /// When it is not clickable within the budget.
     #[track_caller]
     pub fn click(&self, css: &str) -> impl Future<Output = Result<(), TestError>> {
-        let done = self.act(css, Act::Click, Location::caller());
+        let done = self.act(css, Action::Click, Location::caller());
         async move { done.await.map(drop) }
     }
 
@@ -178,7 +178,7 @@ impl Browser {
     /// When that is impossible within the budget.
     #[track_caller]
     pub fn fill(&self, css: &str, text: &str) -> impl Future<Output = Result<(), TestError>> {
-        let done = self.act(css, Act::Fill(text), Location::caller());
+        let done = self.act(css, Action::Fill(text), Location::caller());
         async move { done.await.map(drop) }
     }
 
@@ -224,17 +224,17 @@ impl Browser {
     }
 
     pub(super) async fn picture(&self, at: &Location<'_>) -> Result<Vec<u8>, TestError> {
-        let taken = self.opened.session.picture().await;
+        let taken = self.opened.session.screenshot().await;
         taken.map_err(|message| TestError::at_place(format!("no picture of the window: {message}"), at))
     }
 
-    async fn act(&self, css: &str, act: Act<'_>, at: &'static Location<'static>) -> Result<String, TestError> {
+    async fn act(&self, css: &str, act: Action<'_>, at: &'static Location<'static>) -> Result<String, TestError> {
         let tried = async || {
             let done = self.opened.session.act(css, act).await;
             match (&done, act) {
-                (Ok(_), Act::Click | Act::Fill(_)) => self.opened.touched.store(true, Ordering::Relaxed),
-                (Ok(_), Act::See | Act::Text) | (Err(NotDone::Never(_)), _) => {}
-                (Err(NotDone::NotYet(_)), _) => self.opened.mend().await,
+                (Ok(_), Action::Click | Action::Fill(_)) => self.opened.touched.store(true, Ordering::Relaxed),
+                (Ok(_), Action::See | Action::Text) | (Err(ActionError::Never(_)), _) => {}
+                (Err(ActionError::NotYet(_)), _) => self.opened.mend().await,
             }
             done
         };
@@ -246,15 +246,15 @@ impl Browser {
         &self,
         what: &str,
         at: &'static Location<'static>,
-        mut tried: impl AsyncFnMut() -> Result<T, NotDone>,
+        mut tried: impl AsyncFnMut() -> Result<T, ActionError>,
     ) -> Result<T, TestError> {
         let began = Instant::now();
         let mut pause = PAUSE.0;
         loop {
             let message = match tried().await {
                 Ok(done) => return Ok(done),
-                Err(NotDone::Never(message)) => return Err(TestError::at_place(format!("{what}: {message}"), at)),
-                Err(NotDone::NotYet(message)) => message,
+                Err(ActionError::Never(message)) => return Err(TestError::at_place(format!("{what}: {message}"), at)),
+                Err(ActionError::NotYet(message)) => message,
             };
             if began.elapsed() + pause > self.budget {
                 return Err(TestError::at_place(format!("{what}: {message}, for {}", format_duration(began.elapsed())), at));
@@ -310,7 +310,7 @@ impl Evidence {
             // Missing evidence does not change the function's result.
             let console = timeout(GATHER, console_text(opened)).await.unwrap_or_else(|_| "the browser does not answer\n".into());
             let _ = self.attach(&context.room, &format!("console{suffix}.txt"), console.as_bytes());
-            if let Ok(Ok(picture)) = timeout(GATHER, opened.session.picture()).await {
+            if let Ok(Ok(picture)) = timeout(GATHER, opened.session.screenshot()).await {
                 let _ = self.attach(&context.room, &format!("page{suffix}.png"), &picture);
             }
         }
@@ -323,7 +323,7 @@ async fn console_text(opened: &Opened) -> String {
     let word = |at: usize| place[at].as_str().unwrap_or("unknown").to_owned();
     let console = match opened.console().await {
         Ok(lines) if lines.is_empty() => "nothing was written to the console".to_owned(),
-        Ok(lines) => lines.iter().map(Line::to_string).collect::<Vec<_>>().join("\n"),
+        Ok(lines) => lines.iter().map(ConsoleLine::to_string).collect::<Vec<_>>().join("\n"),
         Err(message) => format!("the console cannot be read: {message}"),
     };
     format!("{}\n{}\n\n{console}\n", word(0), word(1))

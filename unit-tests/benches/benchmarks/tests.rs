@@ -13,7 +13,7 @@ use harness::{
     adapters::{
         folder::Folder,
         program::{PackProgram, Setup},
-        unregistered::Unregistered,
+        no_child_register::NoChildRegister,
     },
     author::{self, Checked, Linked, Suite, TestContext},
     engine::steps::shared::test_outcome::of_function,
@@ -67,7 +67,7 @@ pub(crate) fn overhead(bench: &Bench) {
         memory: None,
         path: sandbox_fixture::env().path,
     };
-    let program = PackProgram::new(setup, Arc::new(Unregistered), Arc::new(Redact::new()));
+    let program = PackProgram::new(setup, Arc::new(NoChildRegister), Arc::new(Redact::new()));
     let (head, test) = (event_log::head(), TestName::of_test("nothing", "it does nothing"));
     let mut ours = Spread::default();
     for _ in 0..TIMES {

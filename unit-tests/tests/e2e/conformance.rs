@@ -9,7 +9,7 @@ use std::{
 };
 
 use harness::adapters::abra::{
-    Ended, shown,
+    Ended, screen_text,
     terminal::{Start, start},
 };
 use libtest_mimic::{Failed, Trial};
@@ -227,8 +227,8 @@ impl<'a> Prepared<'a> {
         argv.extend(args.iter().map(std::ffi::OsString::from));
         let mark = ("TASTER_CALL", self.place.run.to_string());
         let start_it = Start { argv, env: self.env.clone(), cwd: self.place.abra_dir().join("cwd"), mark };
-        let seen = block_on(async { start(start_it).unwrap().go(BUDGET, QUIET).await.unwrap() });
-        (seen.ended, shown(&seen.raw))
+        let finished = block_on(async { start(start_it).unwrap().run(BUDGET, QUIET).await.unwrap() });
+        (finished.ended, screen_text(&finished.raw))
     }
 
     fn on_pipes(&self, args: &[String], stderr: bool) -> (Ended, String) {

@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, path::Path, s
 
 use harness::{
     adapters::{
-        executables::{Places, Started},
+        executables::{ExecutableFolders, TestExecutables},
         folder::Folder,
         program::Setup,
-        unregistered::Unregistered,
+        no_child_register::NoChildRegister,
     },
     engine::steps::shared::test_outcome::of_executable,
     model::{
@@ -84,8 +84,8 @@ fn executable_ends_with_its_outcome_and_leaves_no_process() {
         room: "pack",
         memory: None,
     };
-    let places = Places { repository: None, folder: Some(folder) };
-    let started = Started::new(setup, places, Arc::new(Unregistered), Arc::new(Redact::new()));
+    let places = ExecutableFolders { repository: None, folder: Some(folder) };
+    let started = TestExecutables::new(setup, places, Arc::new(NoChildRegister), Arc::new(Redact::new()));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let head = event_log::head();
     let files = runtime.block_on(started.find(&head.recipe, Origin::Folder)).unwrap();

@@ -1,4 +1,4 @@
-//! The archive that a download of a snapshot leaves.
+//! The archive that the download of a snapshot leaves.
 
 use std::{
     fs::File,
@@ -8,11 +8,11 @@ use std::{
 
 use flate2::read::MultiGzDecoder;
 
-/// Its name in abra's working folder (docs/reference/abra.md 7.3).
+/// The name of the archive in abra's working folder (docs/reference/abra.md 7.3).
 pub(super) const FILE: &str = "backup.tar.gz";
 
-/// The bytes of all files in it at `path`, which names a volume; what is packed itself counts by what comes out of it. `None` when it
-/// has nothing there: the service keeps one archive for all apps, so that it may be another's.
+/// The size of all files of the archive at `path`, which names a volume, in bytes. Compressed files count with their uncompressed size.
+/// `None` when the archive has nothing at `path`: the service keeps one archive for all apps, so it may be that of another app.
 pub(super) fn size(file: &Path, path: &str) -> io::Result<Option<u64>> {
     let mut archive = tar::Archive::new(MultiGzDecoder::new(File::open(file)?));
     let wanted = path.rsplit_once("/volumes/").map_or(path, |(_, below)| below).trim_matches('/');
@@ -28,13 +28,13 @@ pub(super) fn size(file: &Path, path: &str) -> io::Result<Option<u64>> {
             continue;
         }
         let packed = entry.path()?.extension().is_some_and(|extension| extension == "gz");
-        // A dump that says that it is packed and is not has nothing in it for a restore.
-        *sum += if packed { counted(MultiGzDecoder::new(entry)).unwrap_or(0) } else { entry.size() };
+        // A dump that is not a valid gzip file holds nothing to restore.
+        *sum += if packed { length(MultiGzDecoder::new(entry)).unwrap_or(0) } else { entry.size() };
     }
     Ok(sum)
 }
 
-fn counted(mut from: impl Read) -> io::Result<u64> {
+fn length(mut from: impl Read) -> io::Result<u64> {
     io::copy(&mut from, &mut io::sink())
 }
 
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_an_archive_is_counted() {
+    fn size_counts_files_below_the_path_uncompressed() {
         for (name, bytes, counts) in [
             ("dump.sql", b"create".to_vec(), 6),
             ("dump.sql", Vec::new(), 0),
@@ -69,14 +69,14 @@ mod tests {
             tar.append_data(&mut header, place, bytes.as_slice()).unwrap();
             let file = tempfile::NamedTempFile::new().unwrap();
             std::fs::write(file.path(), packed(&tar.into_inner().unwrap())).unwrap();
-            for (path, counts) in [
+            for (path, expected) in [
                 (format!("shop_db/_data/dumps/{name}"), Some(counts)),
                 ("shop_db/_data/dumps".to_owned(), Some(counts)),
                 ("shop_db/_data/dump".to_owned(), None),
                 (format!("blog_db/_data/dumps/{name}"), None),
             ] {
                 let path = format!("/var/lib/docker/volumes/{path}");
-                assert_eq!(size(file.path(), &path).unwrap(), counts, "{path} of {} bytes", bytes.len());
+                assert_eq!(size(file.path(), &path).unwrap(), expected, "{path} of {} bytes", bytes.len());
             }
         }
     }

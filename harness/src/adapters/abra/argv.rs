@@ -1,4 +1,4 @@
-//! What is typed for each call, and which claim covers it. Pure.
+//! The arguments of each call, and the claim that covers it. Pure.
 
 use std::path::Path;
 
@@ -8,12 +8,12 @@ use crate::{
     pure::host::claim::{Claim, Claimed},
 };
 
-/// The words behind `abra`: global flags, the command, its flags, positionals. This order suits every version of abra.
+/// The arguments of `abra`: global flags, the command, its flags, positionals. Every version of abra accepts this order.
 ///
-/// `-C` keeps abra from moving, fetching or judging the checkout, `-o` from asking git remotes, `-c` from waiting, `-D` from
-/// asking DNS (docs/reference/abra.md 4).
+/// `-C` keeps abra from moving, fetching or linting the checkout, `-o` from contacting git remotes, `-c` from waiting, `-D` from
+/// querying DNS (docs/reference/abra.md 4).
 pub(super) fn argv(call: &Call) -> Vec<String> {
-    let words: Vec<&str> = match call {
+    let args: Vec<&str> = match call {
         Call::Version => vec!["--version"],
         Call::Fetch { recipe } => vec!["-n", "recipe", "fetch", recipe.as_str()],
         Call::New { recipe, domain, server } => {
@@ -27,9 +27,9 @@ pub(super) fn argv(call: &Call) -> Vec<String> {
             [&["-n", "-o", "app", "secret", "generate", "-C", "-m"], &which[..]].concat()
         }
         Call::SecretInsert { domain, name, version, file } => {
-            let words = vec!["-n", "-o", "app", "secret", "insert", "-C", "-f", domain.as_str(), name, version];
+            let args = vec!["-n", "-o", "app", "secret", "insert", "-C", "-f", domain.as_str(), name, version];
             let file = file.to_string_lossy().into_owned();
-            return words.into_iter().map(str::to_owned).chain([file]).collect();
+            return args.into_iter().map(str::to_owned).chain([file]).collect();
         }
         Call::Deploy { domain, version } => {
             let which = match version {
@@ -39,9 +39,9 @@ pub(super) fn argv(call: &Call) -> Vec<String> {
             [&["-n", "-o", "app", "deploy", "-c", "-D"], &which[..]].concat()
         }
         Call::Command { domain, service, function, args } => {
-            let words = ["-n", "-o", "app", "command", "-C", domain.as_str(), service, function];
+            let fixed = ["-n", "-o", "app", "command", "-C", domain.as_str(), service, function];
             let args = args.iter().map(String::as_str);
-            words.into_iter().chain((args.len() > 0).then_some("--")).chain(args).collect()
+            fixed.into_iter().chain((args.len() > 0).then_some("--")).chain(args).collect()
         }
         Call::BackupCreate { domain } => vec!["-n", "-o", "app", "backup", "create", "-C", domain.as_str()],
         Call::BackupSnapshots { domain } => vec!["-n", "-o", "app", "backup", "snapshots", "-C", domain.as_str()],
@@ -53,15 +53,15 @@ pub(super) fn argv(call: &Call) -> Vec<String> {
         }
         Call::Restore { domain, hooks: true } => vec!["-n", "-o", "app", "restore", "-C", "-H", domain.as_str()],
         Call::Restore { domain, hooks: false } => vec!["-n", "-o", "app", "restore", "-C", domain.as_str()],
-        // Without `-C`: it is on its own branch and its own origin, so nothing moves it, and this is how it was seen to work.
+        // Without `-C`: the checkout is on its own branch with itself as origin, so nothing moves it.
         Call::Lint { recipe, offline: false, .. } => vec!["-n", "recipe", "lint", recipe.as_str()],
         Call::Lint { recipe, offline: true, .. } => vec!["-n", "-o", "recipe", "lint", recipe.as_str()],
         Call::Undeploy { domain } => vec!["-n", "-o", "app", "undeploy", domain.as_str()],
     };
-    words.into_iter().map(str::to_owned).collect()
+    args.into_iter().map(str::to_owned).collect()
 }
 
-/// A call's name, for people and for the names of files.
+/// The name of a call, in messages and file names.
 pub(super) fn name(call: &Call) -> &'static str {
     match call {
         Call::Version => "version",
@@ -113,18 +113,18 @@ mod tests {
     }
 
     #[test]
-    fn every_argument_is_a_word_of_its_own() {
+    fn arguments_are_in_the_order_that_abra_accepts() {
         let domain: Domain = "hello-aebagbaf.taster.test".parse().unwrap();
         let new = Call::New { recipe: "hello".parse().unwrap(), domain: domain.clone(), server: "default".into() };
         assert_eq!(argv(&new).join(" "), "-n -o app new -C --server default --domain hello-aebagbaf.taster.test hello");
         let (name, version, file) = ("key".to_owned(), "v1".to_owned(), "/run/secret".into());
         let insert = Call::SecretInsert { domain: domain.clone(), name, version, file };
         assert_eq!(argv(&insert).join(" "), "-n -o app secret insert -C -f hello-aebagbaf.taster.test key v1 /run/secret");
-        for (version, words) in [
+        for (version, expected) in [
             (None, "-n -o app deploy -c -D -C hello-aebagbaf.taster.test"),
             (Some("1.0.0+1.0.0".to_owned()), "-n -o app deploy -c -D hello-aebagbaf.taster.test 1.0.0+1.0.0"),
         ] {
-            assert_eq!(argv(&Call::Deploy { domain: domain.clone(), version }).join(" "), words);
+            assert_eq!(argv(&Call::Deploy { domain: domain.clone(), version }).join(" "), expected);
         }
         let command = |args: &[&str]| Call::Command {
             domain: domain.clone(),
@@ -132,22 +132,22 @@ mod tests {
             function: "migrate".into(),
             args: args.iter().map(|arg| (*arg).to_owned()).collect(),
         };
-        for (args, words) in [
+        for (args, expected) in [
             (&[][..], "-n -o app command -C hello-aebagbaf.taster.test app migrate"),
             (&["--all", "x"], "-n -o app command -C hello-aebagbaf.taster.test app migrate -- --all x"),
         ] {
-            assert_eq!(argv(&command(args)).join(" "), words);
+            assert_eq!(argv(&command(args)).join(" "), expected);
         }
-        for (one, words) in [
+        for (one, expected) in [
             (None, "-n -o app secret generate -C -m --all hello-aebagbaf.taster.test"),
             (Some(("key".to_owned(), "v2".to_owned())), "-n -o app secret generate -C -m hello-aebagbaf.taster.test key v2"),
         ] {
-            assert_eq!(argv(&Call::SecretGenerate { domain: domain.clone(), one }).join(" "), words);
+            assert_eq!(argv(&Call::SecretGenerate { domain: domain.clone(), one }).join(" "), expected);
         }
     }
 
     #[test]
-    fn a_call_is_covered_by_the_claim_on_its_own_stack_only() {
+    fn claim_covers_calls_on_its_own_stack_or_folder_only() {
         let deploy = Call::Deploy { domain: "a-aebagbaf.taster.test".parse().unwrap(), version: None };
         let stack = |name: &str| claim(Claimed::Stack { name: name.parse().unwrap() });
         let dir = claim(Claimed::Dir { path: "/runs/1/abra".into() });

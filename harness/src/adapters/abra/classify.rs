@@ -1,4 +1,4 @@
-//! How a call ended, from its exit status and what it printed. Pure.
+//! The result of a call, from its exit status and its output. Pure.
 
 use std::{os::unix::process::ExitStatusExt, process::ExitStatus, time::Duration};
 
@@ -9,16 +9,16 @@ use crate::ports::{AbraError, Exchange};
 pub enum Ended {
     /// By itself, with this exit code.
     Exit(i32),
-    /// By a signal that was not ours.
+    /// By a signal of another process.
     Signal(i32),
-    /// By us, because its budget was used up.
+    /// By taster, because its budget was used up.
     Deadline(Duration),
-    /// By us, because it asked a question.
+    /// By taster, because it asked a question.
     Prompted,
 }
 
 impl Ended {
-    /// How a process ended that nobody of us ended.
+    /// The end of a process that taster did not end.
     pub(super) fn by_itself(status: ExitStatus) -> Self {
         match (status.code(), status.signal()) {
             (Some(code), _) => Self::Exit(code),
@@ -27,7 +27,7 @@ impl Ended {
     }
 }
 
-/// Exit code 0 is the exchange itself; everything else is an error with abra's own reason.
+/// The exchange after exit code 0. Any other end is an error with abra's reason.
 pub fn classify(ended: Ended, exchange: Exchange) -> Result<Exchange, AbraError> {
     let last = || last_line(&exchange.text).to_owned();
     match ended {
@@ -42,7 +42,7 @@ pub fn classify(ended: Ended, exchange: Exchange) -> Result<Exchange, AbraError>
     }
 }
 
-/// The last `FATA` line with the indented lines that continue it; without the word itself.
+/// The last `FATA` line with the indented lines that continue it, without the level.
 fn fatal(text: &str) -> Option<String> {
     let lines: Vec<&str> = text.lines().collect();
     let at = lines.iter().rposition(|line| line.starts_with("FATA"))?;
@@ -55,9 +55,7 @@ fn last_line(text: &str) -> &str {
     text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("nothing was printed")
 }
 
-/// The question that `text` ends with, when it ends in one: a line that was begun and not ended, and looks like asking.
-///
-/// Whether it is one is known only when silence follows.
+/// The question at the end of `text`: an unfinished last line that looks like a prompt. Only silence after it shows that it is one.
 pub(super) fn question(text: &str) -> Option<&str> {
     if text.ends_with('\n') {
         return None;
@@ -68,8 +66,8 @@ pub(super) fn question(text: &str) -> Option<&str> {
         // The choices behind a question: `(y/N)`, `[Y/n]`.
         end = end.strip_suffix(close).and_then(|inner| Some(inner.rsplit_once(open)?.0.trim_end())).unwrap_or(end);
     }
-    let asks = end.ends_with(['?', ':']) || line.starts_with("? ");
-    asks.then_some(line)
+    let is_question = end.ends_with(['?', ':']) || line.starts_with("? ");
+    is_question.then_some(line)
 }
 
 #[cfg(test)]
@@ -81,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn the_reason_is_the_last_fatal_line_or_the_last_line() {
+    fn reason_is_the_last_fatal_line_or_the_last_line() {
         for (text, reason) in [
             ("INFO a\nFATA secret not generated: db\n", "secret not generated: db"),
             (
@@ -97,13 +95,13 @@ mod tests {
     }
 
     #[test]
-    fn a_fatal_line_does_not_make_a_success_fail() {
+    fn fatal_line_with_exit_code_0_is_success() {
         assert!(classify(Ended::Exit(0), exchange("FATA odd\n")).is_ok());
     }
 
     #[test]
-    fn a_question_is_a_line_without_end() {
-        for (text, asked) in [
+    fn question_is_an_unfinished_last_line() {
+        for (text, expected) in [
             ("x\n? proceed? (y/N) ", Some("? proceed? (y/N)")),
             ("Password: ", Some("Password:")),
             ("continue [Y/n]?", Some("continue [Y/n]?")),
@@ -113,7 +111,7 @@ mod tests {
             ("pulling layer", None),
             ("", None),
         ] {
-            assert_eq!(question(text), asked, "{text:?}");
+            assert_eq!(question(text), expected, "{text:?}");
         }
     }
 }

@@ -1,10 +1,8 @@
-//! abra on a terminal of its own. It is an actuator: an exit code, a fatal line and a few parsers are all that is taken
-//! from it.
+//! abra on a terminal. A run takes only an exit code, a fatal line and a few parsed outputs from it.
 
 mod archive;
 mod argv;
 mod classify;
-pub(super) mod tree;
 mod screen;
 pub mod terminal;
 
@@ -32,41 +30,41 @@ use crate::{
     pure::host::claim::Claim,
     redact::Redact,
 };
-use terminal::{Seen, Start};
+use terminal::{Finished, Start};
 
 /// The environment variable that marks abra and all that it starts.
 const MARK: &str = "TASTER_CALL";
-/// What the shim exits with when it cannot start the program.
+/// The exit code of a shim that cannot start the program.
 const NOT_STARTED: i32 = 127;
-/// How the shim's own lines begin.
-const SHIM_SAYS: &str = "taster: ";
+/// The prefix of the shim's own lines.
+const SHIM_PREFIX: &str = "taster: ";
 
-/// Where abra is and what it gets to see. All paths are absolute.
+/// Where abra is, and its environment. All paths are absolute.
 #[derive(Debug, Clone)]
 pub struct Setup {
     /// The program; a bare name is looked up in `path`.
     pub abra: PathBuf,
-    /// The program that starts others, and the words that make it do so: `taster __child`. It is given
-    /// `--parent <pid> -- <program> <arguments>`, reads one line from its terminal, and becomes the program.
+    /// The shim that starts the program: `taster __child`. It takes `--parent <pid> -- <program> <arguments>`, reads one line from its
+    /// terminal, and becomes the program.
     pub shim: Vec<OsString>,
     /// The run's own `ABRA_DIR`.
     pub abra_dir: PathBuf,
-    /// abra's name for the server; its folder is made in `abra_dir`.
+    /// abra's name for the server; its folder is created in `abra_dir`.
     pub server: String,
-    /// An empty folder to run in, for abra looks for its settings from there upwards.
+    /// The working folder. It is empty, because abra looks for its settings from there upwards.
     pub cwd: PathBuf,
-    /// The folder that transcripts are kept in.
+    /// The folder for transcripts.
     pub transcripts: PathBuf,
     /// `HOME` for abra.
     pub home: PathBuf,
     /// `PATH` for abra.
     pub path: OsString,
-    /// The silence after which a line that looks like a question is taken for one.
+    /// The silence after which a line that looks like a question is one.
     pub quiet: Duration,
 }
 
 impl Setup {
-    /// The silence that is taken for waiting: longer than any pause of abra's own within a line.
+    /// The silence that counts as waiting. It is longer than any pause of abra within a line.
     pub const QUIET: Duration = Duration::from_secs(3);
 }
 
@@ -79,12 +77,12 @@ pub struct PtyAbra {
 }
 
 impl PtyAbra {
-    /// The abra of one run. `children` is told of each process before it may act; `redact` learns the secrets that abra makes.
+    /// The abra of one run. `children` registers each process before it acts; `redact` learns the secrets that abra generates.
     pub fn new(setup: Setup, children: Arc<dyn ChildRegister>, redact: Arc<Redact>) -> Self {
         Self { setup, children, redact, calls: AtomicU32::new(0) }
     }
 
-    /// The folders that abra expects to find. A call with an `ABRA_DIR` of its own reads the same catalogue.
+    /// Creates the folders that abra expects. A call with another `ABRA_DIR` reads the same catalogue.
     fn prepare(&self, call: &Call) -> std::io::Result<()> {
         let Setup { abra_dir: main, cwd, transcripts, server, .. } = &self.setup;
         let abra_dir = self.abra_dir(call);
@@ -97,7 +95,7 @@ impl PtyAbra {
         Ok(())
     }
 
-    /// The `ABRA_DIR` of a call: the run's, unless the call has one of its own.
+    /// The `ABRA_DIR` of a call: that of the run, unless the call names another.
     fn abra_dir<'a>(&'a self, call: &'a Call) -> &'a Path {
         match call {
             Call::Lint { abra_dir, .. } => abra_dir,
@@ -107,7 +105,7 @@ impl PtyAbra {
 
     fn environment(&self, call: &Call) -> BTreeMap<&'static str, OsString> {
         let Setup { home, path, .. } = &self.setup;
-        // DOCKER_HOST, DOCKER_CONTEXT, EDITOR and LANGUAGE are left out on purpose: each changes what abra does or says.
+        // DOCKER_HOST, DOCKER_CONTEXT, EDITOR and LANGUAGE are left out on purpose: each changes what abra does or prints.
         BTreeMap::from([
             ("HOME", home.into()),
             ("PATH", path.clone()),
@@ -120,38 +118,38 @@ impl PtyAbra {
         ])
     }
 
-    async fn run(&self, call: &Call, program: &Path, budget: Duration) -> Result<(Seen, Duration), AbraError> {
+    async fn run(&self, call: &Call, program: &Path, budget: Duration) -> Result<(Finished, Duration), AbraError> {
         let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
         let name = argv::name(call);
         let not_run = |message: String| AbraError::NotRun { call: name.to_owned(), message };
         self.prepare(call).map_err(|error| not_run(error.to_string()))?;
 
         let own = std::process::id();
-        let mut words = self.setup.shim.clone();
-        words.extend(["--parent".into(), own.to_string().into(), "--".into(), program.into()]);
-        words.extend(argv::argv(call).into_iter().map(OsString::from));
+        let mut argv = self.setup.shim.clone();
+        argv.extend(["--parent".into(), own.to_string().into(), "--".into(), program.into()]);
+        argv.extend(argv::argv(call).into_iter().map(OsString::from));
         let mark = (MARK, unique_mark());
         let started = Instant::now();
-        let start = Start { argv: words, env: self.environment(call), cwd: self.setup.cwd.clone(), mark };
+        let start = Start { argv, env: self.environment(call), cwd: self.setup.cwd.clone(), mark };
         let running = terminal::start(start).map_err(|error| not_run(error.to_string()))?;
 
         let pid = running.pid;
         let doing = format!("abra {name}");
-        // Until its name is on the disk the child waits; when that fails, dropping it ends it.
+        // The child waits until it is registered. Without registration, dropping it ends it.
         let registered = self.children.started(pid, running.start_ticks, &doing).await;
         registered.map_err(|error| not_run(with_causes(&error)))?;
-        let seen = running.go(budget, self.setup.quiet).await.map_err(|error| not_run(error.to_string()))?;
-        // One that cannot be ended stays in the journal, and the sweep tries again.
-        if seen.all_ended {
+        let finished = running.run(budget, self.setup.quiet).await.map_err(|error| not_run(error.to_string()))?;
+        // A process that cannot be ended stays registered, and cleanup tries again.
+        if finished.all_ended {
             self.children.ended(pid).await;
         }
         let took = started.elapsed();
-        self.learn(call, &seen.raw);
-        self.keep(number, call, &seen, took);
-        Ok((seen, took))
+        self.learn(call, &finished.raw);
+        self.write_transcript(number, call, &finished, took);
+        Ok((finished, took))
     }
 
-    /// Secrets are learnt also from a call that failed after it had made some.
+    /// Learns the secrets that a call generated, also from a call that failed later.
     fn learn(&self, call: &Call, raw: &[u8]) {
         if let Call::SecretGenerate { .. } = call {
             let exchange = Exchange { text: screen_text(raw), raw: Vec::new(), took: Duration::ZERO };
@@ -159,13 +157,13 @@ impl PtyAbra {
                 self.redact.learn_as(&secret.name, &secret.value);
             }
             if abra_output::masked(&exchange).is_some() {
-                self.redact.doubt("abra made secrets in a way that cannot be read, so they are not known and cannot be hidden");
+                self.redact.doubt("abra printed generated secrets in an unknown form, so they cannot be hidden");
             }
         }
     }
 
-    /// What a call printed, without its secrets, and without what may be secrets that could not be read.
-    fn hidden(&self, call: &Call, printed: &[u8]) -> String {
+    /// The output of a call, without its secrets and without lines that may hold secrets in an unknown form.
+    fn redacted(&self, call: &Call, printed: &[u8]) -> String {
         let masked = match call {
             Call::SecretGenerate { .. } => {
                 abra_output::masked(&Exchange { text: screen_text(printed), raw: Vec::new(), took: Duration::ZERO })
@@ -187,11 +185,11 @@ impl PtyAbra {
         masked.map_or_else(|| self.redact.text(&String::from_utf8_lossy(printed)), |text| self.redact.text(&text))
     }
 
-    /// Keeps what was printed, without its secrets. A transcript that cannot be written changes nothing about the call.
-    fn keep(&self, number: u32, call: &Call, seen: &Seen, took: Duration) {
+    /// Writes the redacted output to a file. A transcript that cannot be written does not change the result of the call.
+    fn write_transcript(&self, number: u32, call: &Call, finished: &Finished, took: Duration) {
         let name = format!("{number:03}-{}.txt", argv::name(call));
-        let typed = self.redact.text(&argv::argv(call).join(" "));
-        let text = format!("$ abra {typed}\n{}\n# {:?} after {took:.1?}\n", self.hidden(call, &seen.raw), seen.ended);
+        let args = self.redact.text(&argv::argv(call).join(" "));
+        let text = format!("$ abra {args}\n{}\n# {:?} after {took:.1?}\n", self.redacted(call, &finished.raw), finished.ended);
         let _ = std::fs::write(self.setup.transcripts.join(name), text);
     }
 }
@@ -204,17 +202,17 @@ impl Abra for PtyAbra {
             return Err(AbraError::NotRun { call: argv::name(call).to_owned(), message });
         }
         let program = find(&self.setup.abra, &self.setup.path)?;
-        let (seen, took) = self.run(call, &program, budget).await?;
-        // Parsers read what a call printed that went well; of another one, words are quoted, and quotes are cut.
-        let raw = if seen.ended == Ended::Exit(0) { seen.raw } else { self.hidden(call, &seen.raw).into_bytes() };
+        let (finished, took) = self.run(call, &program, budget).await?;
+        // Parsers need the raw output of a call that succeeded. Errors quote and cut the output of any other call.
+        let raw = if finished.ended == Ended::Exit(0) { finished.raw } else { self.redacted(call, &finished.raw).into_bytes() };
         let exchange = Exchange { text: screen_text(&raw), raw, took };
-        match (seen.ended, exchange.text.lines().last().and_then(|line| line.strip_prefix(SHIM_SAYS))) {
+        match (finished.ended, exchange.text.lines().last().and_then(|line| line.strip_prefix(SHIM_PREFIX))) {
             (Ended::Exit(NOT_STARTED), Some(message)) => {
                 Err(AbraError::Absent { path: program.display().to_string(), message: message.to_owned() })
             }
             (ended, _) => {
                 let exchange = classify(ended, exchange)?;
-                // Secrets that nobody knows could not be hidden in anything that comes later.
+                // A run with unknown secrets could not hide them in later output.
                 if let Call::SecretGenerate { .. } = call {
                     abra_output::secrets(&exchange)?;
                 }
@@ -225,7 +223,7 @@ impl Abra for PtyAbra {
 
     async fn downloaded(&self, path: &str) -> Result<Option<u64>, AbraError> {
         let (file, path) = (self.setup.cwd.join(archive::FILE), path.to_owned());
-        // It may hold gigabytes, and a signal has to be heard meanwhile.
+        // It may hold gigabytes, and the runtime has to handle signals meanwhile.
         let size = tokio::task::spawn_blocking(move || {
             let size = archive::size(&file, &path);
             let _ = std::fs::remove_file(&file);
@@ -236,7 +234,7 @@ impl Abra for PtyAbra {
     }
 }
 
-/// A text that no other call of any process on the machine has: by it, processes are known as this call's and killed.
+/// A mark that no other call of any process on the machine has. It identifies the processes of this call, which are killed by it.
 fn unique_mark() -> String {
     static CALLS: AtomicU32 = AtomicU32::new(0);
     let own = std::process::id();
@@ -244,18 +242,18 @@ fn unique_mark() -> String {
     format!("{own}-{started}-{}", CALLS.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Where the program is. Looked at before it is started, because a program that cannot be executed dies by a signal that
-/// tells nothing.
+/// The path of the program. The check comes before the start, because a program that cannot be executed dies by a signal that gives no
+/// reason.
 fn find(program: &Path, path: &OsString) -> Result<PathBuf, AbraError> {
     let absent = |message: &str| AbraError::Absent { path: program.display().to_string(), message: message.to_owned() };
-    let runs = |file: &Path| file.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0);
+    let is_executable = |file: &Path| file.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0);
     if program.components().count() > 1 {
-        return match (runs(program), program.exists()) {
+        return match (is_executable(program), program.exists()) {
             (true, _) => Ok(program.to_owned()),
-            (false, true) => Err(absent("it is no executable file")),
-            (false, false) => Err(absent("there is no such file")),
+            (false, true) => Err(absent("it is not executable")),
+            (false, false) => Err(absent("the file does not exist")),
         };
     }
     let mut found = std::env::split_paths(path).map(|folder| folder.join(program));
-    found.find(|file| runs(file)).ok_or_else(|| absent("it is not in PATH"))
+    found.find(|file| is_executable(file)).ok_or_else(|| absent("it is not in PATH"))
 }

@@ -1,8 +1,7 @@
-//! What a person would have seen at the end: control sequences obeyed or dropped, repainted lines once. Pure.
+//! A minimal terminal: the text on the screen after some output, without control sequences and with repainted lines once. Pure.
 
-/// How many blanks and empty lines the moves of a cursor may make together. A program moves within its screen, and one that does not must
-/// not make us fill memory.
-const MOST_MADE: usize = 1 << 20;
+/// The most blanks and empty lines that moves of the cursor add together, so that a broken program cannot fill memory.
+const MAX_PADDING: usize = 1 << 20;
 
 /// The text on a terminal after `raw` was written to it, from the first line on, lines ended by `\n`.
 pub fn screen_text(raw: &[u8]) -> String {
@@ -31,7 +30,7 @@ pub fn screen_text(raw: &[u8]) -> String {
                     };
                     screen.control(last, &parameters);
                 }
-                // Operating system commands, and the other strings, end with BEL or ESC \.
+                // Operating system commands and other strings end with BEL or ESC \.
                 Some(']' | 'P' | '_' | '^' | 'X') => {
                     while let Some(c) = chars.next() {
                         if c == '\u{7}' || (c == '\u{1b}' && chars.next_if_eq(&'\\').is_some()) {
@@ -54,8 +53,8 @@ struct Screen {
     lines: Vec<Vec<char>>,
     row: usize,
     column: usize,
-    /// How many blanks and empty lines were made so far by moves beyond what was written.
-    made: usize,
+    /// The blanks and empty lines that moves beyond the text added so far.
+    padding: usize,
 }
 
 impl Screen {
@@ -68,7 +67,7 @@ impl Screen {
 
     fn put(&mut self, c: char) {
         let end = self.line().len();
-        let blanks = self.granted(self.column.saturating_sub(end));
+        let blanks = self.allowed(self.column.saturating_sub(end));
         let column = self.column.min(end + blanks);
         let line = self.line();
         if line.len() <= column {
@@ -78,14 +77,14 @@ impl Screen {
         self.column = column + 1;
     }
 
-    /// As many of the `wanted` blanks or empty lines as may still be made.
-    fn granted(&mut self, wanted: usize) -> usize {
-        let granted = wanted.min(MOST_MADE - self.made);
-        self.made += granted;
-        granted
+    /// How many of the `wanted` blanks or empty lines may still be added.
+    fn allowed(&mut self, wanted: usize) -> usize {
+        let allowed = wanted.min(MAX_PADDING - self.padding);
+        self.padding += allowed;
+        allowed
     }
 
-    /// A new line also goes to the first column: the terminal's driver writes it as CR LF, and files have it bare.
+    /// A new line also goes to the first column: the terminal's driver writes CR LF, and files have LF only.
     fn down(&mut self, by: usize) {
         self.line();
         self.row += by;
@@ -103,7 +102,7 @@ impl Screen {
             Some('D') => self.column = self.column.saturating_sub(by),
             Some('E') => {
                 let there = self.lines.len().saturating_sub(self.row + 1).min(by);
-                let by = there + self.granted(by - there);
+                let by = there + self.allowed(by - there);
                 self.down(by);
             }
             Some('F') => (self.row, self.column) = (self.row.saturating_sub(by), 0),
@@ -129,7 +128,7 @@ impl Screen {
     fn text(&self) -> String {
         let lines = self.lines.iter().map(|line| line.iter().collect::<String>());
         let mut text = lines.map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n");
-        // A line that was begun and not ended stays without an end: that is how a question is told from an answer.
+        // An unfinished line stays without an end, which distinguishes a question from other output.
         if self.row >= self.lines.len() && !text.is_empty() {
             text.push('\n');
         }
@@ -142,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_state_of_a_line_stays() {
+    fn repainted_line_is_shown_in_its_last_state() {
         for (raw, text) in [
             ("plain\r\nlines\r\n", "plain\nlines\n"),
             ("\x1b[1;38;5;134mFATA\x1b[0m no\r\n", "FATA no\n"),
@@ -161,12 +160,12 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_read_without_harm() {
+    fn invalid_control_sequences_do_not_fill_memory() {
         for raw in [&b"\x1b"[..], b"\x1b[", b"\x1b[999999999C\xff\xfe", b"\x1b]", b"\x1b[5A\x1b[3J\x1b[1K"] {
             assert!(screen_text(raw).len() < 5000);
         }
         for raw in ["\x1b[1000E", "\x1b[1000Cx", "\n\x1b[1000Cx", "\x1b[1000C\t"] {
-            assert!(screen_text(raw.repeat(20_000).as_bytes()).len() < 2 * MOST_MADE, "{raw:?}");
+            assert!(screen_text(raw.repeat(20_000).as_bytes()).len() < 2 * MAX_PADDING, "{raw:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! One program on a terminal of its own, from its start to the end of all that it started.
+//! One program on a pseudo-terminal, from its start to the end of all processes that it started.
 
 use std::{
     collections::BTreeMap,
@@ -23,21 +23,20 @@ use tokio::{
 };
 
 use super::{
-    super::{output::keep, proc::start_ticks},
+    super::{output::keep, proc::start_ticks, process_tree::ProcessTree},
     classify::{Ended, question},
-    tree::ProcessTree,
     screen::screen_text,
 };
 
 const SIZE: PtySize = PtySize { rows: 50, cols: 250, pixel_width: 0, pixel_height: 0 };
-/// How long a program may tidy up after it was told to end.
+/// The time between SIGTERM and SIGKILL, and the longest time for the rest of the output.
 const GRACE: Duration = Duration::from_secs(1);
-/// How long what it started and left behind may hold its terminal after its own end.
+/// The silence after which the rest of the output counts as read, when a left-over process holds the terminal.
 const LINGER: Duration = Duration::from_millis(200);
-/// How much of the output is kept at least, in bytes: the end of it.
+/// The least size of the kept end of the output, in bytes.
 const KEPT: usize = 32 << 20;
 
-/// What to start, and how.
+/// The program to start, and its environment.
 #[derive(Debug)]
 pub struct Start {
     /// The program and its arguments, the shim's first.
@@ -46,44 +45,44 @@ pub struct Start {
     pub env: BTreeMap<&'static str, OsString>,
     /// Its working directory; it must exist.
     pub cwd: PathBuf,
-    /// What marks it and all that it starts, as the environment has it.
+    /// The variable that marks the program and all processes that it starts.
     pub mark: (&'static str, String),
 }
 
-/// What came of it.
+/// The result of a program.
 #[derive(Debug)]
-pub struct Seen {
+pub struct Finished {
     /// How it ended.
     pub ended: Ended,
-    /// What it printed, byte for byte; at least the last 32 MiB of it.
+    /// Its output, byte for byte; at least the last 32 MiB of it.
     pub raw: Vec<u8>,
-    /// Whether nothing that it started is alive any more.
+    /// Whether all processes that it started have ended.
     pub all_ended: bool,
 }
 
-/// A program that was started and waits for [`Running::go`].
+/// A program that waits for [`Running::run`]. Dropping it kills all its processes.
 pub struct Running {
     child: std::process::Child,
-    /// Its process id, which is its group's and its session's too.
+    /// Its process id, which is also the id of its group and session.
     pub pid: i32,
     /// When it started, in clock ticks since boot.
     pub start_ticks: u64,
-    /// Comes when some child of this process ended.
-    ends: tokio::signal::unix::Signal,
+    /// SIGCHLD of this process.
+    child_signals: tokio::signal::unix::Signal,
     tree: ProcessTree,
     output: mpsc::Receiver<Vec<u8>>,
-    /// Kept to the end: when it is dropped, it types an end of file, which would answer a question.
+    /// Kept to the end: dropping it types an end of file, which would answer a question.
     keyboard: Box<dyn Write + Send>,
-    over: bool,
+    finished: bool,
 }
 
-/// Starts the program on the calling thread, which must be the one that lives as long as the process: the death signal of
-/// the shim is tied to it.
+/// Starts the program on the calling thread. That thread has to live as long as the process, because the shim's death signal is tied
+/// to it.
 pub fn start(start: Start) -> io::Result<Running> {
     let pair = NativePtySystem::default().openpty(SIZE).map_err(io::Error::other)?;
     if let Some(path) = pair.master.tty_name() {
-        // Without echo the word that lets the shim go does not show up in the output.
-        // It is not to become this process's own terminal, which it would where this leads a session without one, as a service does.
+        // Without echo the line that starts the shim is not in the output. Without NOCTTY a session leader that has no terminal, such
+        // as a service, would take this one as its controlling terminal.
         let flags = OFlags::NOCTTY.bits().cast_signed();
         let terminal = File::options().read(true).write(true).custom_flags(flags).open(path)?;
         let mut modes = tcgetattr(&terminal)?;
@@ -98,20 +97,20 @@ pub fn start(start: Start) -> io::Result<Running> {
         command.env(name, value);
     }
     command.cwd(&start.cwd);
-    // Registered before there is a child, so that its end cannot be missed.
-    let ends = signal(SignalKind::child())?;
+    // Registered before the child exists, so that its end cannot be missed.
+    let child_signals = signal(SignalKind::child())?;
     let child = pair.slave.spawn_command(command).map_err(io::Error::other)?;
-    // As long as we hold the slave, the reader never sees the end.
+    // A held slave keeps the reader from its end of file.
     drop(pair.slave);
     let child: Box<dyn portable_pty::Child> = child;
-    // The library's own exit status does not tell a signal from exit code 1; the standard library's does.
+    // The exit status of the library does not distinguish a signal from exit code 1; that of the standard library does.
     let child = child.downcast::<std::process::Child>().map_err(|_| io::Error::other("the child is of an unknown kind"))?;
     let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
     let reader = pair.master.try_clone_reader().map_err(io::Error::other)?;
     let keyboard = pair.master.take_writer().map_err(io::Error::other)?;
     let start_ticks = start_ticks(pid).unwrap_or_default();
     let tree = ProcessTree::new(pid, mark);
-    Ok(Running { child: *child, pid, start_ticks, ends, tree, output: read(reader)?, keyboard, over: false })
+    Ok(Running { child: *child, pid, start_ticks, child_signals, tree, output: read(reader)?, keyboard, finished: false })
 }
 
 /// Reads on a thread of its own, because a blocking read cannot be given up. The thread ends with the terminal's last user;
@@ -130,41 +129,13 @@ fn read(mut reader: Box<dyn Read + Send>) -> io::Result<mpsc::Receiver<Vec<u8>>>
 }
 
 impl Running {
-    /// Lets the program go and sees it to its end. `quiet` is the silence after which a line that looks like a question is
-    /// one. What it started is killed before this returns.
-    pub async fn go(mut self, budget: Duration, quiet: Duration) -> io::Result<Seen> {
-        let deadline = Instant::now() + budget;
+    /// Lets the program start and waits for its end. `quiet` is the silence after which a line that looks like a question is one. All
+    /// processes of the program are killed before this returns.
+    pub async fn run(mut self, budget: Duration, quiet: Duration) -> io::Result<Finished> {
         let mut raw = Vec::new();
         self.keyboard.write_all(b"go\n")?;
         self.keyboard.flush()?;
-        let mut heard = Instant::now();
-        let mut open = true;
-        let mut listening = true;
-        let ended = loop {
-            tokio::select! {
-                biased;
-                () = sleep_until(deadline) => break Ended::Deadline(budget),
-                chunk = self.output.recv(), if open => match chunk {
-                    Some(chunk) => {
-                        keep(&mut raw, &chunk, KEPT);
-                        heard = Instant::now();
-                        listening = true;
-                    }
-                    None => open = false,
-                },
-                _ = self.ends.recv() => {
-                    if let Some(status) = self.child.try_wait()? {
-                        break Ended::by_itself(status);
-                    }
-                }
-                () = sleep_until(heard + quiet), if listening => {
-                    if question(&screen_text(tail(&raw))).is_some() {
-                        break Ended::Prompted;
-                    }
-                    listening = false;
-                }
-            }
-        };
+        let ended = self.wait(&mut raw, budget, quiet).await?;
         match ended {
             Ended::Deadline(_) | Ended::Prompted => {
                 self.tree.signal(Signal::TERM);
@@ -172,23 +143,56 @@ impl Running {
             }
             Ended::Exit(_) | Ended::Signal(_) => {}
         }
-        self.drain(&mut raw, LINGER).await;
+        self.drain(&mut raw).await;
         let all_ended = self.kill_all().await;
-        self.drain(&mut raw, LINGER).await;
-        self.over = true;
-        Ok(Seen { ended, raw, all_ended })
+        self.drain(&mut raw).await;
+        self.finished = true;
+        Ok(Finished { ended, raw, all_ended })
+    }
+
+    /// Collects the output until the program ends, asks a question, or exceeds its budget.
+    async fn wait(&mut self, raw: &mut Vec<u8>, budget: Duration, quiet: Duration) -> io::Result<Ended> {
+        let deadline = Instant::now() + budget;
+        let mut last_output = Instant::now();
+        let mut open = true;
+        let mut may_ask = true;
+        loop {
+            tokio::select! {
+                biased;
+                () = sleep_until(deadline) => return Ok(Ended::Deadline(budget)),
+                chunk = self.output.recv(), if open => match chunk {
+                    Some(chunk) => {
+                        keep(raw, &chunk, KEPT);
+                        last_output = Instant::now();
+                        may_ask = true;
+                    }
+                    None => open = false,
+                },
+                _ = self.child_signals.recv() => {
+                    if let Some(status) = self.child.try_wait()? {
+                        return Ok(Ended::by_itself(status));
+                    }
+                }
+                () = sleep_until(last_output + quiet), if may_ask => {
+                    if question(&screen_text(tail(raw))).is_some() {
+                        return Ok(Ended::Prompted);
+                    }
+                    may_ask = false;
+                }
+            }
+        }
     }
 
     async fn exited(&mut self) {
         while let Ok(None) = self.child.try_wait() {
-            self.ends.recv().await;
+            self.child_signals.recv().await;
         }
     }
 
-    /// Reads to the end of the output, but not for longer than `patience` without a word.
-    async fn drain(&mut self, raw: &mut Vec<u8>, patience: Duration) {
+    /// Reads the rest of the output, until a silence of [`LINGER`].
+    async fn drain(&mut self, raw: &mut Vec<u8>) {
         let until = Instant::now() + GRACE;
-        while let Ok(Some(chunk)) = timeout(patience, self.output.recv()).await {
+        while let Ok(Some(chunk)) = timeout(LINGER, self.output.recv()).await {
             keep(raw, &chunk, KEPT);
             if Instant::now() > until {
                 break;
@@ -196,28 +200,27 @@ impl Running {
         }
     }
 
-    /// Kills until nobody is left. Says whether nobody is.
+    /// Kills all processes of the program and returns whether all have ended.
     async fn kill_all(&mut self) -> bool {
         let Self { tree, child, .. } = self;
         let all_ended = tree.kill_all(|| drop(child.try_wait())).await;
-        // Its exit status is taken, so that nothing stays of it in the table of processes.
+        // Taking the exit status removes the child from the table of processes.
         let _ = child.try_wait();
         all_ended
     }
 }
 
 impl Drop for Running {
-    /// A call that is given up half-way must not go on acting; its tree is killed, whoever dropped it.
+    /// A cancelled call must not go on acting, so all its processes are killed.
     fn drop(&mut self) {
-        if !self.over {
-            // One that was just being born when its parent was killed is found by the next look.
+        if !self.finished {
             self.tree.kill_all_blocking();
             let _ = self.child.try_wait();
         }
     }
 }
 
-/// Enough of the end to see the last line.
+/// The end of the output, which holds the last line.
 fn tail(raw: &[u8]) -> &[u8] {
     &raw[raw.len().saturating_sub(4096)..]
 }

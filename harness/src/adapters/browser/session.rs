@@ -1,4 +1,4 @@
-//! One browser with one window, a profile of its own, and no way to anything but the zone.
+//! One browser with one window and a new profile. It reaches nothing but the zone.
 
 use std::{
     fmt, io,
@@ -29,55 +29,65 @@ use crate::{
     pure::host::preflight::BROWSER_REMEDY,
 };
 
-/// How long chromedriver may take until it listens, and certutil for a database.
-const START: Duration = Duration::from_secs(10);
-/// How long the browser may take until it has a window.
-const OPEN: Duration = Duration::from_secs(30);
-/// How long the loading of one page may take, in milliseconds.
+/// The longest start of chromedriver, and the longest run of certutil.
+const START_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest time until the browser has a window.
+const WINDOW_TIMEOUT: Duration = Duration::from_secs(30);
+/// The longest load of one page, in milliseconds.
 const LOAD_MS: u64 = 20_000;
-/// What chromedriver prints when it listens; its port follows.
+/// The line that chromedriver prints when it listens; its port follows.
 const LISTENS: &str = "was started successfully on port ";
-/// What the address of a page is in truth when the browser shows its own words about a page that it does not have.
-const NO_PAGE: &str = "chrome-error://";
-/// As much of what the driver wrote as a sentence quotes, in characters.
-const QUOTED: usize = 300;
+/// How the true address of a page begins when the browser shows its own error page.
+const ERROR_PAGE: &str = "chrome-error://";
+/// The most characters of the driver's log that an error quotes.
+const QUOTE_CHARS: usize = 300;
 
-/// A browser. It ends with all its processes when this is dropped: it hangs on a pipe of chromedriver's.
+/// A browser. Dropping it ends all its processes: chromedriver is killed, and the browser ends with its pipe to chromedriver.
 pub struct Session {
     client: Client,
     /// Ended when this is dropped.
     _driver: Child,
-    /// chromedriver goes on writing to it.
-    _said: ChildStdout,
+    /// Kept open, because chromedriver goes on writing to it.
+    _output: ChildStdout,
 }
 
-/// Why there is no browser.
+/// Why a browser could not be opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SessionError {
-    /// It, or what it takes, is not there.
+    /// The browser, or a program that it needs, is not installed.
     #[error("{what}; {BROWSER_REMEDY}")]
     Absent {
-        /// What is not there.
+        /// What is missing.
         what: String,
     },
-    /// It does not start.
+    /// The browser does not start.
     #[error("the browser does not start: {message}")]
     Broken {
-        /// What it or its driver says.
+        /// The message of the browser or its driver.
         message: String,
     },
 }
 
+/// A command that chromedriver refused or could not carry out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct DriverError {
+    /// The first line of the driver's message.
+    pub message: String,
+}
+
 /// Why a page was not loaded.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LoadError {
-    /// It could not be reached, which may pass.
+    /// The app was not reached, which may pass.
+    #[error("{0}")]
     Unreached(String),
-    /// It could, and there is no page.
+    /// The app was reached and has no such page.
+    #[error("{0}")]
     NoPage(String),
 }
 
-/// What is done with an element of a page.
+/// An action on an element of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action<'a> {
     /// Wait until it shows.
@@ -86,16 +96,18 @@ pub enum Action<'a> {
     Text,
     /// Click it.
     Click,
-    /// Empty it and type.
+    /// Empty it and type the text.
     Fill(&'a str),
 }
 
-/// Why something was not done.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Why an action was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ActionError {
-    /// Not yet: the page is not so far.
+    /// The page is not ready for it yet.
+    #[error("{0}")]
     NotYet(String),
-    /// It cannot be done.
+    /// It is impossible.
+    #[error("{0}")]
     Never(String),
 }
 
@@ -104,16 +116,16 @@ pub enum ActionError {
 pub struct ConsoleLine {
     /// Whether it is an error.
     pub severe: bool,
-    /// What it says.
+    /// Its text.
     pub text: String,
 }
 
 impl ConsoleLine {
-    /// Whether it says that a part of the page was lost for a reason that may pass: with its connection, or because an ingress could not
-    /// reach the app.
-    pub fn is_lost_part(&self) -> bool {
+    /// Whether it reports a resource of the page that was lost for a passing reason: its connection broke, or an ingress could not reach
+    /// the app.
+    pub fn is_lost_resource(&self) -> bool {
         let status = ["status of 502", "status of 503", "status of 504"];
-        self.severe && (passes(&self.text) || status.iter().any(|status| self.text.contains(status)))
+        self.severe && (is_transient(&self.text) || status.iter().any(|status| self.text.contains(status)))
     }
 }
 
@@ -141,30 +153,30 @@ impl Session {
         let io = |error: io::Error| broken(error.to_string());
         let home = tempfile::Builder::new().prefix("browser-").tempdir_in(room).map_err(io)?.keep();
         if let (Some(ca), Some(certutil)) = (&host.ca, &tools.certutil) {
-            trust(certutil, &home, ca).await.map_err(broken)?;
+            trust_ca(certutil, &home, ca).await.map_err(broken)?;
         }
         let log = home.join("driver.log");
-        let (mut driver, said, port) = start(driver, &home, &log).await.map_err(io)?;
+        let (mut driver, output, port) = start(driver, &home, &log).await.map_err(io)?;
         let address = format!("http://127.0.0.1:{port}");
         let mut builder = ClientBuilder::new(HttpConnector::new());
         builder.capabilities(capabilities(browser, &home, &host.zone, host.ingress));
-        match timeout(OPEN, builder.connect(&address)).await {
-            Ok(Ok(client)) => Ok(Self { client, _driver: driver, _said: said }),
+        match timeout(WINDOW_TIMEOUT, builder.connect(&address)).await {
+            Ok(Ok(client)) => Ok(Self { client, _driver: driver, _output: output }),
             other => {
                 let _ = driver.start_kill();
-                let why = match other {
-                    Ok(Err(error)) => refused(&error),
-                    _ => format!("it has no window after {} s", OPEN.as_secs()),
+                let reason = match other {
+                    Ok(Err(error)) => session_message(&error),
+                    _ => format!("no window after {} s", WINDOW_TIMEOUT.as_secs()),
                 };
                 let log = std::fs::read_to_string(&log).unwrap_or_default();
-                let last: Vec<char> = log.trim().chars().rev().take(QUOTED).collect();
+                let last: Vec<char> = log.trim().chars().rev().take(QUOTE_CHARS).collect();
                 let last: String = last.into_iter().rev().collect();
-                Err(broken(if last.is_empty() { why } else { format!("{why}; it wrote {last:?}") }))
+                Err(broken(if last.is_empty() { reason } else { format!("{reason}; its log ends with {last:?}") }))
             }
         }
     }
 
-    /// Loads a page, and gives the status of its answer.
+    /// Loads a page and returns the status of its answer.
     ///
     /// # Errors
     /// When there is no page.
@@ -172,44 +184,44 @@ impl Session {
         match self.client.goto(url).await {
             Ok(()) => {}
             Err(error) => {
-                let said = words(&error);
-                return Err(if passes(&said) { LoadError::Unreached(said) } else { LoadError::NoPage(said) });
+                let message = driver_message(&error);
+                return Err(if is_transient(&message) { LoadError::Unreached(message) } else { LoadError::NoPage(message) });
             }
         }
         let script = "const entry = performance.getEntriesByType('navigation')[0]; \
                       return [location.href, entry ? entry.responseStatus : 0, document.body ? document.body.innerText : ''];";
-        let shown = self.client.execute(script, Vec::new()).await.map_err(|error| LoadError::NoPage(words(&error)))?;
-        if shown[0].as_str().is_some_and(|address| address.starts_with(NO_PAGE)) {
-            let said = shown[2].as_str().unwrap_or_default();
-            let code = said.split(|c: char| !(c.is_ascii_uppercase() || c == '_')).find(|word| word.starts_with("ERR_"));
+        let page = self.client.execute(script, Vec::new()).await.map_err(|error| LoadError::NoPage(driver_message(&error)))?;
+        if page[0].as_str().is_some_and(|address| address.starts_with(ERROR_PAGE)) {
+            let text = page[2].as_str().unwrap_or_default();
+            let code = text.split(|c: char| !(c.is_ascii_uppercase() || c == '_')).find(|word| word.starts_with("ERR_"));
             return Err(LoadError::NoPage(
                 code.map_or_else(|| "the browser shows no page".to_owned(), |code| format!("net::{code}")),
             ));
         }
-        match shown[1].as_u64().and_then(|status| u16::try_from(status).ok()).unwrap_or_default() {
+        match page[1].as_u64().and_then(|status| u16::try_from(status).ok()).unwrap_or_default() {
             status @ 502..=504 => Err(LoadError::Unreached(format!("it answers {status}"))),
             status => Ok(status),
         }
     }
 
-    /// Loads the page that is shown once more.
+    /// Loads the current page again.
     ///
     /// # Errors
     /// When it cannot be loaded.
-    pub async fn reload(&self) -> Result<(), String> {
-        self.client.refresh().await.map_err(|error| words(&error))
+    pub async fn reload(&self) -> Result<(), DriverError> {
+        self.client.refresh().await.map_err(|error| driver_error(&error))
     }
 
-    /// Does something with the first element that a CSS selector finds, and gives its text where that is asked for.
+    /// Acts on the first element that a CSS selector finds and returns its text for [`Action::Text`].
     ///
     /// # Errors
-    /// When it cannot be done, or not yet.
+    /// When the action is impossible, or not possible yet.
     pub async fn act(&self, css: &str, act: Action<'_>) -> Result<String, ActionError> {
         let element = self.client.find(Locator::Css(css)).await.map_err(|error| action_error(&error))?;
         match act {
             Action::See => match element.is_displayed().await.map_err(|error| action_error(&error))? {
                 true => Ok(String::new()),
-                false => Err(ActionError::NotYet("it is there and does not show".into())),
+                false => Err(ActionError::NotYet("it is on the page and not visible".into())),
             },
             Action::Text => element.text().await.map_err(|error| action_error(&error)),
             Action::Click => element.click().await.map(|()| String::new()).map_err(|error| action_error(&error)),
@@ -217,20 +229,20 @@ impl Session {
         }
     }
 
-    /// What a script returns that is run in the page.
+    /// Runs a script in the page and returns its value.
     ///
     /// # Errors
-    /// What the script throws.
-    pub async fn eval(&self, script: &str) -> Result<Value, String> {
-        self.client.execute(script, Vec::new()).await.map_err(|error| words(&error))
+    /// When the script throws.
+    pub async fn eval(&self, script: &str) -> Result<Value, DriverError> {
+        self.client.execute(script, Vec::new()).await.map_err(|error| driver_error(&error))
     }
 
-    /// What was written to the console since the last time that this was asked.
+    /// The lines of the console since the last call.
     ///
     /// # Errors
     /// When it cannot be read.
-    pub async fn console(&self) -> Result<Vec<ConsoleLine>, String> {
-        let lines = self.client.issue_cmd(ConsoleLog).await.map_err(|error| words(&error))?;
+    pub async fn console(&self) -> Result<Vec<ConsoleLine>, DriverError> {
+        let lines = self.client.issue_cmd(ConsoleLog).await.map_err(|error| driver_error(&error))?;
         let line = |line: &Value| ConsoleLine {
             severe: line["level"] == "SEVERE",
             text: line["message"].as_str().unwrap_or_default().to_owned(),
@@ -238,12 +250,12 @@ impl Session {
         Ok(lines.as_array().into_iter().flatten().map(line).collect())
     }
 
-    /// A picture of the window, as a PNG.
+    /// A screenshot of the window, as a PNG.
     ///
     /// # Errors
-    /// When none can be taken.
-    pub async fn picture(&self) -> Result<Vec<u8>, String> {
-        self.client.screenshot().await.map_err(|error| words(&error))
+    /// When it cannot be taken.
+    pub async fn screenshot(&self) -> Result<Vec<u8>, DriverError> {
+        self.client.screenshot().await.map_err(|error| driver_error(&error))
     }
 }
 
@@ -252,8 +264,8 @@ async fn fill(element: &Element, text: &str) -> Result<(), CmdError> {
     element.send_keys(text).await
 }
 
-/// A database of certificates in `home` with the host's CA in it, which is where Chromium looks for what it trusts besides its own.
-async fn trust(certutil: &Path, home: &Path, ca: &Path) -> Result<(), String> {
+/// Creates a database of certificates in `home` that holds the host's CA. Chromium trusts what it finds there.
+async fn trust_ca(certutil: &Path, home: &Path, ca: &Path) -> Result<(), String> {
     let folder = home.join(".pki/nssdb");
     std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
     let database = format!("sql:{}", folder.display());
@@ -263,24 +275,24 @@ async fn trust(certutil: &Path, home: &Path, ca: &Path) -> Result<(), String> {
     for args in [new, add] {
         let mut command = Command::new(certutil);
         command.args(args).stdin(Stdio::null()).kill_on_drop(true);
-        let ended = timeout(START, command.output()).await.map_err(|_| "certutil does not end".to_owned())?;
+        let ended = timeout(START_TIMEOUT, command.output()).await.map_err(|_| "certutil did not finish".to_owned())?;
         let ended = ended.map_err(|error| format!("certutil cannot be started: {error}"))?;
         if !ended.status.success() {
-            return Err(format!("certutil says {:?}", String::from_utf8_lossy(&ended.stderr).trim()));
+            return Err(format!("certutil failed: {:?}", String::from_utf8_lossy(&ended.stderr).trim()));
         }
     }
     Ok(())
 }
 
-/// Starts chromedriver on a port of its own choice, and says which. It stays in the group of this process, and so does the browser,
-/// so that whoever ends the group ends them.
+/// Starts chromedriver on a port that it chooses and returns the port. It and the browser stay in the group of this process, so a
+/// signal to the group ends them.
 async fn start(driver: &Path, home: &Path, log: &Path) -> io::Result<(Child, ChildStdout, u16)> {
     let mut command = Command::new(driver);
     command.arg("--port=0").env("HOME", home).env("TMPDIR", home).current_dir(home);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(std::fs::File::create(log)?).kill_on_drop(true);
     let mut child = command.spawn()?;
-    let said = child.stdout.take().ok_or_else(|| io::Error::other("chromedriver has no output"))?;
-    let mut lines = BufReader::new(said).lines();
+    let output = child.stdout.take().ok_or_else(|| io::Error::other("chromedriver has no output"))?;
+    let mut lines = BufReader::new(output).lines();
     let port = async {
         while let Some(line) = lines.next_line().await? {
             if let Some(port) = port(&line) {
@@ -289,7 +301,7 @@ async fn start(driver: &Path, home: &Path, log: &Path) -> io::Result<(Child, Chi
         }
         Err(io::Error::other("chromedriver ended before it listened"))
     };
-    let port = timeout(START, port).await.map_err(|_| io::Error::other("chromedriver does not listen"))??;
+    let port = timeout(START_TIMEOUT, port).await.map_err(|_| io::Error::other("chromedriver does not listen"))??;
     Ok((child, lines.into_inner().into_inner(), port))
 }
 
@@ -304,7 +316,7 @@ fn capabilities(browser: &Path, home: &Path, zone: &Zone, ingress: Option<Socket
         "--window-size=1280,800".to_owned(),
         "--hide-scrollbars".to_owned(),
         format!("--user-data-dir={}", home.join("profile").display()),
-        format!("--host-resolver-rules={}", names(zone, ingress)),
+        format!("--host-resolver-rules={}", resolver_rules(zone, ingress)),
         "--no-proxy-server".to_owned(),
         // The browser ends when chromedriver does, however that ends, and no port of the machine leads into it.
         "--remote-debugging-pipe".to_owned(),
@@ -326,15 +338,16 @@ fn capabilities(browser: &Path, home: &Path, zone: &Zone, ingress: Option<Socket
     }
 }
 
-/// What the browser resolves: names of the zone, to the ingress where DNS does not know them, and nothing else, addresses included.
-fn names(zone: &Zone, ingress: Option<SocketAddr>) -> String {
+/// The rules of the browser's resolver: only names of the zone resolve, to the ingress where DNS does not know them. Addresses do not
+/// resolve either.
+fn resolver_rules(zone: &Zone, ingress: Option<SocketAddr>) -> String {
     match ingress {
         Some(ingress) => format!("MAP *.{zone} {ingress}, MAP * ~NOTFOUND"),
         None => format!("MAP * ~NOTFOUND, EXCLUDE *.{zone}"),
     }
 }
 
-/// The console as chromedriver keeps it, which no standard has.
+/// The console as chromedriver keeps it; no standard has this command.
 #[derive(Debug)]
 struct ConsoleLog;
 
@@ -348,31 +361,41 @@ impl WebDriverCompatibleCommand for ConsoleLog {
     }
 }
 
-/// Whether what kept a page from loading may pass: nobody listens yet, or the connection broke.
-fn passes(said: &str) -> bool {
+/// Whether the error of a page load may pass: nothing listens yet, or the connection broke.
+fn is_transient(message: &str) -> bool {
     ["net::ERR_CONNECTION_", "net::ERR_EMPTY_RESPONSE", "net::ERR_NETWORK_CHANGED", "net::ERR_TIMED_OUT", "net::ERR_HTTP2_"]
         .iter()
-        .any(|word| said.contains(word))
+        .any(|word| message.contains(word))
 }
 
-/// The first line of what the driver says; stacks of its own follow.
-fn words(error: &CmdError) -> String {
-    let told = match error {
+fn driver_error(error: &CmdError) -> DriverError {
+    DriverError { message: driver_message(error) }
+}
+
+/// The first line of the driver's message; its stack trace follows.
+fn driver_message(error: &CmdError) -> String {
+    let message = match error {
         CmdError::Standard(error) if error.error == ErrorStatus::NoSuchElement => "it is not on the page".to_owned(),
         CmdError::Standard(error) => error.message.to_string(),
         other => other.to_string(),
     };
-    told.lines().next().unwrap_or_default().trim().to_owned()
+    first_line(&message)
 }
 
-fn refused(error: &NewSessionError) -> String {
-    let told = match error {
+/// The first line of the message of a session that does not start.
+fn session_message(error: &NewSessionError) -> String {
+    let message = match error {
         NewSessionError::SessionNotCreated(error) => error.message.to_string(),
         other => other.to_string(),
     };
-    told.lines().next().unwrap_or_default().trim().to_owned()
+    first_line(&message)
 }
 
+fn first_line(message: &str) -> String {
+    message.lines().next().unwrap_or_default().trim().to_owned()
+}
+
+/// Whether the action may succeed later depends on the kind of the error.
 fn action_error(error: &CmdError) -> ActionError {
     let waits = match error {
         CmdError::Standard(error) => matches!(
@@ -385,8 +408,8 @@ fn action_error(error: &CmdError) -> ActionError {
         ),
         _ => false,
     };
-    let said = words(error);
-    if waits { ActionError::NotYet(said) } else { ActionError::Never(said) }
+    let message = driver_message(error);
+    if waits { ActionError::NotYet(message) } else { ActionError::Never(message) }
 }
 
 #[cfg(test)]
@@ -394,7 +417,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_port_is_read_from_the_line_that_has_it() {
+    fn chromedriver_line_with_port_is_parsed() {
         for (line, expected) in [
             ("ChromeDriver was started successfully on port 42377.", Some(42377)),
             ("Starting ChromeDriver 156.0.8078.79 on port 0", None),
@@ -405,37 +428,37 @@ mod tests {
     }
 
     #[test]
-    fn names_outside_the_zone_are_never_resolved() {
+    fn resolver_rules_resolve_only_the_zone() {
         let zone: Zone = "taster.test".parse().unwrap();
         let ingress = Some("127.0.0.1:443".parse().unwrap());
-        assert_eq!(names(&zone, ingress), "MAP *.taster.test 127.0.0.1:443, MAP * ~NOTFOUND");
-        assert_eq!(names(&zone, None), "MAP * ~NOTFOUND, EXCLUDE *.taster.test");
+        assert_eq!(resolver_rules(&zone, ingress), "MAP *.taster.test 127.0.0.1:443, MAP * ~NOTFOUND");
+        assert_eq!(resolver_rules(&zone, None), "MAP * ~NOTFOUND, EXCLUDE *.taster.test");
     }
 
     #[test]
-    fn only_what_may_pass_is_tried_again() {
-        for (said, expected) in [
+    fn broken_connections_are_transient_and_other_errors_are_not() {
+        for (message, expected) in [
             ("unknown error: net::ERR_CONNECTION_REFUSED", true),
             ("unknown error: net::ERR_CONNECTION_RESET", true),
             ("unknown error: net::ERR_NAME_NOT_RESOLVED", false),
             ("unknown error: net::ERR_CERT_AUTHORITY_INVALID", false),
             ("invalid argument: bad url", false),
         ] {
-            assert_eq!(passes(said), expected, "{said}");
+            assert_eq!(is_transient(message), expected, "{message}");
         }
     }
 
     #[test]
-    fn a_part_of_a_page_is_lost_with_its_connection_and_not_by_the_apps_own_word() {
+    fn resource_is_lost_with_its_connection_and_not_by_an_answer_of_the_app() {
         for (severe, text, lost) in [
             (true, "https://a/chunk.js - Failed to load resource: net::ERR_CONNECTION_CLOSED", true),
             (true, "https://a/chunk.js - Failed to load resource: the server responded with a status of 502 (Bad Gateway)", true),
             (true, "https://a/api - Failed to load resource: the server responded with a status of 404 (Not Found)", false),
             (true, "https://fonts.example/a.woff2 - Failed to load resource: net::ERR_NAME_NOT_RESOLVED", false),
             (true, "https://a/ 3:1 Uncaught TypeError: x is undefined", false),
-            (false, "https://a/ a word on net::ERR_CONNECTION_CLOSED", false),
+            (false, "https://a/ mentions net::ERR_CONNECTION_CLOSED", false),
         ] {
-            assert_eq!(ConsoleLine { severe, text: text.to_owned() }.is_lost_part(), lost, "{text}");
+            assert_eq!(ConsoleLine { severe, text: text.to_owned() }.is_lost_resource(), lost, "{text}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The programs that a browser test takes, and where they are found.
+//! The programs that a browser test needs, and where they are.
 
 use std::{
     ffi::OsStr,
@@ -10,16 +10,16 @@ use crate::model::protocol::Tools;
 /// The browsers, the one that starts fastest first.
 const BROWSERS: [&str; 6] =
     ["chromium-headless-shell", "chrome-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
-/// Where distributions put them besides `PATH`. What Debian has in `PATH` is a script that adds flags for a desktop.
-const PLACES: [&str; 5] =
+/// The folders of distributions besides `PATH`. The program in Debian's `PATH` is a script that adds flags for a desktop.
+const FOLDERS: [&str; 5] =
     ["/usr/lib/chromium", "/usr/lib/chromium-browser", "/usr/lib64/chromium-browser", "/opt/google/chrome", "/usr/bin"];
 
-/// The programs that are there, looked for in the usual places and in `path`, which is written as `PATH` is.
+/// The programs in the usual folders and in `path`, a list of folders like `PATH`.
 pub fn find(path: &OsStr) -> Tools {
     let of_path: Vec<PathBuf> = std::env::split_paths(path).filter(|folder| folder.is_absolute()).collect();
-    let usual: Vec<PathBuf> = PLACES.iter().map(PathBuf::from).collect();
+    let usual: Vec<PathBuf> = FOLDERS.iter().map(PathBuf::from).collect();
     let in_order = |first: &[PathBuf], second: &[PathBuf], name: &str| {
-        first.iter().chain(second).map(|folder| folder.join(name)).find(|file| runs(file))
+        first.iter().chain(second).map(|folder| folder.join(name)).find(|file| is_executable(file))
     };
     Tools {
         driver: in_order(&of_path, &usual, "chromedriver"),
@@ -28,13 +28,13 @@ pub fn find(path: &OsStr) -> Tools {
     }
 }
 
-fn runs(file: &Path) -> bool {
+fn is_executable(file: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     file.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }
 
-/// What is not there of what it takes, in words; `trusts` says whether a CA of the host's own has to be trusted.
-pub(super) fn missing(tools: &Tools, trusts: bool) -> Option<String> {
+/// A sentence that names the missing programs. `trusts` says whether the browser has to trust a CA of the host.
+pub fn missing(tools: &Tools, trusts: bool) -> Option<String> {
     let wanted = [
         (tools.browser.is_some(), "Chromium"),
         (tools.driver.is_some(), "chromedriver"),
@@ -44,24 +44,19 @@ pub(super) fn missing(tools: &Tools, trusts: bool) -> Option<String> {
     (!missing.is_empty()).then(|| format!("there is no {}", missing.join(", no ")))
 }
 
-/// The browser that is used, for people.
-pub(super) fn told(tools: &Tools) -> String {
-    tools.browser.as_ref().map_or_else(|| "none".to_owned(), |browser| browser.display().to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn what_is_missing_is_named() {
+    fn missing_programs_are_named() {
         let there = |name: &str| Some(PathBuf::from(name));
         let all = Tools { driver: there("/d"), browser: there("/b"), certutil: there("/c") };
         let without = Tools { certutil: None, ..all.clone() };
         for (what, tools, trusts, expected) in [
-            ("all of it", all.clone(), true, None),
-            ("a CA that the browser knows already", without.clone(), false, None),
-            ("a CA of the host's own", without, true, Some("there is no certutil, by which the browser trusts the host's CA")),
+            ("all programs", all.clone(), true, None),
+            ("no CA of the host", without.clone(), false, None),
+            ("a CA of the host", without, true, Some("there is no certutil, by which the browser trusts the host's CA")),
             ("no driver", Tools { driver: None, ..all }, true, Some("there is no chromedriver")),
             ("nothing", Tools::default(), false, Some("there is no Chromium, no chromedriver")),
         ] {
@@ -70,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_can_be_started_is_found() {
+    fn file_without_execute_permission_is_not_found() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("certutil");
