@@ -57,7 +57,7 @@ pub struct SimService {
 
 /// A simulated stack. A service may only need one of a lower number.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Inventory(pub Vec<SimService>);
+pub struct SimStack(pub Vec<SimService>);
 
 /// One attempt of a service: when it starts to run, and when and how it ends.
 #[derive(Debug, Clone, Copy)]
@@ -68,7 +68,7 @@ struct Attempt {
     end: Option<(u64, i32)>,
 }
 
-impl Inventory {
+impl SimStack {
     /// Whether it settles without interference.
     pub fn can_settle(&self) -> bool {
         (0..self.0.len()).all(|number| self.ready(number).is_some())
@@ -222,14 +222,14 @@ pub fn name(number: usize) -> ServiceName {
 /// The port over stacks, on the runtime's clock, whose time is paused.
 #[derive(Debug)]
 pub struct SimSwarm {
-    world: Inventory,
+    world: SimStack,
     start: tokio::time::Instant,
     unhealthy: BTreeSet<String>,
 }
 
 impl SimSwarm {
     /// A Swarm on which the world begins now.
-    pub fn begin(world: Inventory) -> Self {
+    pub fn begin(world: SimStack) -> Self {
         Self { world, start: tokio::time::Instant::now(), unhealthy: BTreeSet::new() }
     }
 

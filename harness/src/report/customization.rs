@@ -171,7 +171,7 @@ mod tests {
             test(TestKind::Distinctive, Origin::Pack),
         ];
         let hooks = Hooks {
-            install: true,
+            configure: true,
             ready: false,
             canaries: vec!["a post".into()],
             checks: vec![(Tier::Upgrade, TestName::of_check(Tier::Upgrade, "the queue is empty"))],

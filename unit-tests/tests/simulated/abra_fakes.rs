@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use harness::{
     adapters::abra::{PtyAbra, Setup},
-    ports::{Abra, AbraError, Call, ChildRegister, Exchange},
+    ports::{Abra, AbraError, Call, ChildRegister, Exchange, RegisterError},
     redact::Redact,
 };
 use tempfile::TempDir;
@@ -30,9 +30,9 @@ struct Register {
 
 #[async_trait]
 impl ChildRegister for Register {
-    async fn started(&self, pid: i32, _start_ticks: u64, _doing: &str) -> Result<(), String> {
+    async fn started(&self, pid: i32, _start_ticks: u64, _doing: &str) -> Result<(), RegisterError> {
         self.pids.lock().unwrap().push(pid);
-        if self.refuse { Err("the disk is full".to_owned()) } else { Ok(()) }
+        if self.refuse { Err(RegisterError { pid, source: "the disk is full".into() }) } else { Ok(()) }
     }
 
     async fn ended(&self, _pid: i32) {}
@@ -150,7 +150,7 @@ fn one_that_tidies_up_may_do_so() {
 fn one_that_asks_is_stopped_and_not_waited_for() {
     let fake = Fake::new("echo first\nprintf '? proceed? (y/N) '\nread answer\necho \"answered: $answer\"");
     let error = fake.call(MINUTE).unwrap_err();
-    assert_eq!(error, AbraError::RunArgs { prompt: "? proceed? (y/N)".into() });
+    assert_eq!(error, AbraError::Prompted { prompt: "? proceed? (y/N)".into() });
 }
 
 #[test]
@@ -173,7 +173,7 @@ fn one_that_dies_by_a_signal_is_told_from_one_that_fails() {
 fn nonsense_is_an_exchange_that_no_parser_reads() {
     let fake = Fake::new("head -c 20000 /dev/urandom");
     let exchange = fake.call(MINUTE).unwrap();
-    assert!(matches!(harness::adapters::abra::version(&exchange), Err(AbraError::Unreadable { .. })));
+    assert!(matches!(harness::ports::abra_output::version(&exchange), Err(AbraError::Unreadable { .. })));
 }
 
 #[test]
@@ -206,10 +206,10 @@ fn what_cannot_be_started_is_absent() {
         AbraError::Absent { message, .. } => message,
         other => panic!("{other:?}"),
     };
-    assert_eq!(absent(Setup { abra: "/nowhere/abra".into(), ..fake.setup() }), "there is no such file");
+    assert_eq!(absent(Setup { abra: "/nowhere/abra".into(), ..fake.setup() }), "the file does not exist");
     assert_eq!(absent(Setup { abra: "abra-of-nobody".into(), ..fake.setup() }), "it is not in PATH");
     fs::set_permissions(fake.dir.path().join("abra"), fs::Permissions::from_mode(0o644)).unwrap();
-    assert_eq!(absent(fake.setup()), "it is no executable file");
+    assert_eq!(absent(fake.setup()), "it is not executable");
     assert!(fake.register.pids.lock().unwrap().is_empty(), "nothing was started for any of them");
 }
 

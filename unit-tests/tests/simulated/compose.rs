@@ -247,7 +247,7 @@ fn view(ours: &Resolved) -> BTreeMap<ServiceName, ServiceView> {
 #[test]
 fn what_docker_and_abra_add_is_no_difference() {
     let ours = one(LIVE).unwrap();
-    assert_eq!(calibrate(&ours, &view(&ours), Kernel::Ipvs), []);
+    assert_eq!(compare_with_services(&ours, &view(&ours), Kernel::Ipvs), []);
 }
 
 #[test]
@@ -255,7 +255,7 @@ fn without_ipvs_the_change_is_expected_and_its_lack_is_found() {
     let ours = one(LIVE).unwrap();
     let mut live = view(&ours);
     let fields = |live: &BTreeMap<ServiceName, ServiceView>| -> Vec<String> {
-        calibrate(&ours, live, Kernel::NoIpvs).into_iter().map(|difference| difference.field).collect()
+        compare_with_services(&ours, live, Kernel::NoIpvs).into_iter().map(|difference| difference.field).collect()
     };
     assert_eq!(fields(&live), ["endpoint", "update", "host ports"]);
     for view in live.values_mut() {
@@ -264,7 +264,7 @@ fn without_ipvs_the_change_is_expected_and_its_lack_is_found() {
         view.host_ports = vec![HostPort { port: 8080, protocol: "tcp".into() }];
     }
     assert_eq!(fields(&live), [""; 0]);
-    assert_eq!(calibrate(&ours, &live, Kernel::Ipvs).len(), 3, "with IPVS nobody changes it");
+    assert_eq!(compare_with_services(&ours, &live, Kernel::Ipvs).len(), 3, "with IPVS nobody changes it");
 }
 
 /// What is changed, and how.
@@ -284,13 +284,13 @@ fn every_change_of_what_is_live_is_found() {
     for (field, change) in changes {
         let mut live = view(&ours);
         live.values_mut().for_each(change);
-        let found: Vec<String> = calibrate(&ours, &live, Kernel::Ipvs).into_iter().map(|difference| difference.field).collect();
+        let found: Vec<String> = compare_with_services(&ours, &live, Kernel::Ipvs).into_iter().map(|difference| difference.field).collect();
         assert_eq!(found, [field]);
     }
     let mut live = view(&ours);
     let (_, view) = live.pop_first().unwrap();
     live.insert("shop_old".parse().unwrap(), view);
-    let told: Vec<String> = calibrate(&ours, &live, Kernel::Ipvs).iter().map(ToString::to_string).collect();
+    let told: Vec<String> = compare_with_services(&ours, &live, Kernel::Ipvs).iter().map(ToString::to_string).collect();
     assert_eq!(told, ["service of app is absent, and by its files there", "service of old is there, and by its files absent"]);
 }
 

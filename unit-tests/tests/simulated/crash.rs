@@ -14,7 +14,7 @@ use harness::{
     engine::{
         self, Run,
         log::{Log, Reporter},
-        steps::cleanup::{Pace, cleanup_until_empty_by},
+        steps::shared::cleanup::{Pace, cleanup_until_empty_by},
     },
     journal::{self, Journal},
     model::{
@@ -32,12 +32,12 @@ use harness::{
         run::verdict::VerdictOutcome,
     },
     redact::Redact,
-    report::results::{ResultsFile, ResultsV1},
+    report::results::{ResultsFile, Results},
 };
-use runner::{
-    crash_recovery::{Reach, Reaching},
+use runner::recovery::{
+    crash_recovery::{HostAccess, HostConnector},
     guardian,
-    janitor::{Orders, pass},
+    janitor::{JanitorOptions, pass},
 };
 use unit_tests::{
     crash_injection::{CrashPoint, ENGINE_DELAY, InjectedRun, SimClock},
@@ -161,27 +161,28 @@ impl Story {
         self.run.release();
     }
 
-    fn reaching(&self) -> Reaching {
+    fn connector(&self) -> HostConnector {
         let cleanup_ports = self.run.cleanup_ports();
         let (ports, clock) = (self.host.ports(), self.clock);
-        let reach = Reach {
+        let access = HostAccess {
             swarm: cleanup_ports.clone(),
             data: ports.data,
             files: ports.files,
             children: cleanup_ports.clone(),
             clock: Arc::new(clock),
         };
-        Reaching { children: cleanup_ports, engine: Arc::new(move |_| Ok(reach.clone())) }
+        HostConnector { children: cleanup_ports, connect: Arc::new(move |_| Ok(access.clone())) }
     }
 
     pub(crate) async fn janitor(&self, stays: bool) {
         let (runs, pace) = (self.state.path().to_owned(), Pace::default());
-        let orders = Orders { runs, engine: None, dry_run: false, only: None, pace, stays, reach: self.reaching() };
-        pass(&orders, |_| {}).await.unwrap();
+        let (wait_for_engine, connector) = (stays, self.connector());
+        let options = JanitorOptions { runs, engine: None, dry_run: false, only: None, pace, wait_for_engine, connector };
+        pass(&options, |_| {}).await.unwrap();
     }
 
     async fn guardian(&self) {
-        guardian::act(&self.folder(), None, &self.reaching()).await;
+        guardian::act(&self.folder(), None, &self.connector()).await;
     }
 
     async fn come(&self, after: After) {
@@ -235,7 +236,7 @@ impl Story {
     /// That a killed run says so.
     fn judge_results(&self) -> Result<(), String> {
         let text = std::fs::read_to_string(self.folder().join("results.json")).map_err(|error| error.to_string())?;
-        let results: ResultsV1 = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+        let results: Results = serde_json::from_str(&text).map_err(|error| error.to_string())?;
         let finished = results.finished.is_some();
         let killed = results.verdict.reasons.iter().any(|reason| reason.sentence.starts_with("the run was killed"));
         match (results.verdict.outcome, finished) {

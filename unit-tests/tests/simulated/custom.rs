@@ -10,7 +10,7 @@ use harness::{
         plan::{Class, Step, StepId, plan},
         verdict::VerdictOutcome::{Green, Inconclusive, Red},
     },
-    report::results::{ResultsV1, Stage},
+    report::results::{Results, Stage},
 };
 use unit_tests::{
     event_log::{facts, pack, request, tree},
@@ -36,7 +36,7 @@ fn told_as(tests: Tests, ends: Vec<(&'static str, Ends)>) -> RunOutcome {
     asked(host(pack(), ends), "zone = \"taster.test\"", Request { tests, ..request(BOTH) }, None)
 }
 
-fn stage<'a>(results: &'a ResultsV1, name: &str) -> &'a Stage {
+fn stage<'a>(results: &'a Results, name: &str) -> &'a Stage {
     results.stages.iter().find(|stage| stage.name == name).unwrap_or_else(|| panic!("no stage {name}"))
 }
 
@@ -150,7 +150,7 @@ fn a_pack_says_what_does_not_apply() {
 fn an_app_is_wired_between_its_env_and_its_deploy() {
     let wiring = Pack {
         settings: Settings::parse("[env]\nURL = \"https://{domain}/\"\n").unwrap(),
-        hooks: Hooks { install: true, ..Hooks::default() },
+        hooks: Hooks { configure: true, ..Hooks::default() },
         overlay: Some("version: \"3.8\"\nservices: {}\n".into()),
         ..pack()
     };
@@ -176,8 +176,8 @@ fn an_app_is_wired_between_its_env_and_its_deploy() {
 #[test]
 fn a_hook_that_fails_is_the_packs_fault_and_ends_the_run() {
     for ends in [Ends::Fails, Ends::Panics, Ends::Hangs, Ends::Crashes, Ends::Missing] {
-        let pack = Pack { hooks: Hooks { install: true, ..Hooks::default() }, ..pack() };
-        let told = told(pack, vec![(TestName::INSTALL, ends)]);
+        let pack = Pack { hooks: Hooks { configure: true, ..Hooks::default() }, ..pack() };
+        let told = told(pack, vec![(TestName::CONFIGURE, ends)]);
         assert_eq!((told.exit, told.results.owner), (3, Some(Owner::Test)), "{ends:?}: {}", told.why);
         assert_eq!(told.results.deploys, 0, "{ends:?}");
         assert!(told.left.is_empty(), "{ends:?} left {:?}", told.left);
@@ -188,7 +188,7 @@ fn a_hook_that_fails_is_the_packs_fault_and_ends_the_run() {
 fn functions_are_planned_one_after_the_other_in_their_places() {
     let check = |tier, name| (tier, TestName::of_check(tier, name));
     let hooks = Hooks {
-        install: true,
+        configure: true,
         ready: true,
         canaries: Vec::new(),
         checks: vec![check(Tier::Custom, "last"), check(Tier::Install, "first")],

@@ -17,7 +17,7 @@ use harness::{
         state::{RunState, fold},
         verdict::{VerdictOutcome, exit_code, verdict},
     },
-    report::results::ResultsV1,
+    report::results::Results,
 };
 use proptest::{
     prelude::*,
@@ -94,7 +94,7 @@ async fn met(story: &Story) -> Result<Met, String> {
 
 fn written(folder: &Path, state: &RunState) -> Result<(), String> {
     let text = std::fs::read_to_string(folder.join("results.json")).map_err(|error| error.to_string())?;
-    let results: ResultsV1 = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    let results: Results = serde_json::from_str(&text).map_err(|error| error.to_string())?;
     let told = (&results.verdict, results.exit_code, results.finished.is_some());
     if told != (&verdict(state), exit_code(state).code(), true) || results.digest != results.computed_digest() {
         return Err(format!("results.json says {told:?}"));

@@ -93,7 +93,7 @@ fn a_restore_that_brings_nothing_back_is_red() {
     host.data = Arc::new(SimData::that(Restores::Nothing));
     let told = tasted(host, WITH_BOT, TIERS, None);
     assert_eq!(restored(&told), Some(Status::Fail));
-    check(told, VerdictOutcome::Red, 1, "a file in volume posts is still as it was spoiled: the restore did not bring it back");
+    check(told, VerdictOutcome::Red, 1, "a file in volume posts is still corrupted: the restore did not bring it back");
 }
 
 #[test]
@@ -129,9 +129,9 @@ fn an_app_without_labels_has_no_backup_to_try() {
 #[test]
 fn what_a_restore_must_bring_back_is_this_runs_own() {
     for (restores, colour, exit, why) in [
-        (Restores::Nothing, VerdictOutcome::Red, 1, "is still as it was spoiled: the restore did not bring it back"),
+        (Restores::Nothing, VerdictOutcome::Red, 1, "is still corrupted: the restore did not bring it back"),
         (Restores::Empty, VerdictOutcome::Red, 1, "a file in volume posts is gone"),
-        (Restores::AnotherRuns, VerdictOutcome::Red, 1, "has other contents than were planted"),
+        (Restores::AnotherRuns, VerdictOutcome::Red, 1, "has other contents than were seeded"),
         (Restores::AfterAnother, VerdictOutcome::Inconclusive, 3, "somebody else changed the newest snapshot of the app"),
     ] {
         let mut host = host(&["backupbot.backup=true"]);
@@ -162,7 +162,7 @@ fn a_row_is_planted_spoiled_and_restored_like_a_file() {
             Status::Fail,
             VerdictOutcome::Red,
             1,
-            "a row in the PostgreSQL database of app is still as it was spoiled",
+            "a row in the PostgreSQL database of app is still corrupted",
         ),
         (
             Restores::Empty,
@@ -171,7 +171,7 @@ fn a_row_is_planted_spoiled_and_restored_like_a_file() {
             1,
             "the client ended with exit code 1: no such table: taster_canary",
         ),
-        (Restores::AnotherRuns, Status::Fail, VerdictOutcome::Red, 1, "has other contents than were planted"),
+        (Restores::AnotherRuns, Status::Fail, VerdictOutcome::Red, 1, "has other contents than were seeded"),
     ] {
         let mut host = with_database(host(&["backupbot.backup=true"]), DatabaseKind::Postgres);
         host.data = Arc::new(SimData::that(restores));

@@ -15,7 +15,7 @@ use harness::{
     },
     report::{
         junit::junit,
-        results::ResultsV1,
+        results::Results,
         terminal::{Paint, Place, ending},
     },
 };
@@ -196,7 +196,7 @@ fn the_rung_is_about_all_errors_and_the_verdict_about_those_that_head_introduced
             (rung, colour, exit),
             "{what}: {verdict:?} {stands:?}"
         );
-        let results = ResultsV1::from(&state);
+        let results = Results::from(&state);
         let lint = results.lint.expect("there is lint");
         assert_eq!((lint.status, results.rungs.lint), (rung, rung), "{what}");
         let failing = junit(&state).to_string().unwrap();
@@ -208,7 +208,7 @@ fn the_rung_is_about_all_errors_and_the_verdict_about_those_that_head_introduced
 #[test]
 fn results_name_the_rules_and_junit_has_one_case_of_lint() {
     let state = run(Some(&["R001", "R011"]), Some(introduced())).ends().state();
-    let results = ResultsV1::from(&state);
+    let results = Results::from(&state);
     let lint = results.lint.unwrap();
     assert_eq!(
         (lint.rules_failed, lint.introduced, lint.advice),

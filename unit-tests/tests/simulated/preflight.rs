@@ -236,8 +236,8 @@ fn each_bad_world_is_named_with_its_remedy() {
         let mut readings = fit();
         spoil(&mut readings);
         let check = about(&readings, *topic);
-        assert_eq!(check.finding, *finding, "{topic}: {}", check.told);
-        assert!(check.told.contains(words), "{topic}: {:?} should say {words:?}", check.told);
+        assert_eq!(check.finding, *finding, "{topic}: {}", check.sentence);
+        assert!(check.sentence.contains(words), "{topic}: {:?} should say {words:?}", check.sentence);
         assert_eq!(check.remedy.is_some(), matches!(check.finding, Finding::Notice | Finding::Unfit), "{check:?}");
         assert_eq!(check.owner, Owner::Infrastructure, "a host is never the recipe's fault");
         if *finding == Finding::Unfit {

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::Duration};
 
 use harness::{
     adapters::{children::Processes, files::Disk, folder::Folder},
-    engine::steps::cleanup::Pace,
+    engine::steps::shared::cleanup::Pace,
     journal::{self, Journal, RunLock},
     pure::{
         host::{claim::Claimed, inventory::Inventory},
@@ -15,9 +15,9 @@ use harness::{
         },
     },
     redact::Redact,
-    report::results::{ResultsV1, document},
+    report::results::{Results, document},
 };
-use runner::crash_recovery::{Manner, Reach, sweep};
+use runner::recovery::crash_recovery::{CleanupPolicy, HostAccess, clean_up};
 use unit_tests::{
     crash_injection::SimClock,
     sim_data::{Restores, SimData},
@@ -85,7 +85,7 @@ fn what_tells_of_a_killed_run_hides_its_secrets_each_time() {
             files: BTreeMap::new(),
             snapshots: BTreeMap::new(),
         };
-        let reach = Reach {
+        let access = HostAccess {
             swarm: Arc::new(SimInventory::new(world)),
             data: Arc::new(SimData::that(Restores::Well)),
             files: Arc::new(Disk),
@@ -95,11 +95,11 @@ fn what_tells_of_a_killed_run_hides_its_secrets_each_time() {
         // The first one leaves the claims to the second, and for the second all the files are gone.
         for released in [false, true] {
             let reading = journal::read(folder.root()).unwrap();
-            let manner = Manner { by: CleanedBy::Janitor, pace: Pace::default(), stays: false };
-            sweep(&reach, RunLock::attempt(folder.root()).unwrap(), &reading, manner).await.unwrap();
+            let policy = CleanupPolicy { by: CleanedBy::Janitor, pace: Pace::default(), wait_for_engine: false };
+            clean_up(&access, RunLock::attempt(folder.root()).unwrap(), &reading, policy).await.unwrap();
             assert!(!folder.abra_dir().exists());
             assert_eq!(telling(folder.root()), Vec::<String>::new());
-            let results: ResultsV1 =
+            let results: Results =
                 serde_json::from_str(&fs::read_to_string(folder.root().join("results.json")).unwrap()).unwrap();
             assert!(results.warnings.iter().any(|text| text == "the page says •••, •••, •••, •••, ••• to all"), "{results:?}");
             assert!(fs::read_to_string(folder.root().join("report.html")).unwrap().contains("the page says •••"));

@@ -15,7 +15,7 @@ use harness::{
         checkout::GitCheckout,
         clock::SystemClock,
         folder::Folder,
-        unregistered::Unregistered,
+        no_child_register::NoChildRegister,
     },
     engine,
     engine::log::{Log, Reporter},
@@ -26,7 +26,7 @@ use harness::{
     redact::{HIDDEN, Redact},
     report::{
         Document,
-        results::{ResultsFile, ResultsV1, document},
+        results::{ResultsFile, Results, document},
         terminal::{self, Lines, Paint, Place},
     },
 };
@@ -174,7 +174,7 @@ proptest! {
             prop_assert!(left(&text, &secret).is_none(), "{name} shows {:?} of {secret:?}: {text}", left(&text, &secret));
             prop_assert!(readable(name, &text), "{name} cannot be read: {text}");
         }
-        let results: ResultsV1 = serde_json::from_str(&document(&state, &redact).unwrap()).unwrap();
+        let results: Results = serde_json::from_str(&document(&state, &redact).unwrap()).unwrap();
         prop_assert_eq!(results.flags.no_secret_leak, !late, "the flag says whether it was found");
         prop_assert_eq!(&results.digest, &results.computed_digest());
     }
@@ -345,7 +345,7 @@ fn a_run_whose_app_tells_its_secret_everywhere_leaves_nothing_of_it() {
         let journal = fs::read_to_string(folder.join("events.jsonl")).unwrap();
         assert!(journal.contains(HIDDEN), "{what} was told: {journal}");
         assert!(journal::read(&folder).unwrap().unread.is_empty(), "the journal can be read");
-        let results: ResultsV1 = serde_json::from_str(&fs::read_to_string(folder.join("results.json")).unwrap()).unwrap();
+        let results: Results = serde_json::from_str(&fs::read_to_string(folder.join("results.json")).unwrap()).unwrap();
         assert!(results.flags.no_secret_leak, "{what}");
         assert_eq!(results.exit_code, 1, "{what}");
     }
@@ -374,7 +374,7 @@ fn a_secret_that_is_too_short_is_said_and_the_flag_is_false() {
     for kind in leaky("0123456789ab").events.into_iter().map(|event| event.kind) {
         log.record(kind);
     }
-    let results: ResultsV1 = serde_json::from_str(&document(&log.state(), &redact).unwrap()).unwrap();
+    let results: Results = serde_json::from_str(&document(&log.state(), &redact).unwrap()).unwrap();
     let told = results.warnings.iter().filter(|warning| warning.contains("the secret pin has fewer than 4 characters")).count();
     assert_eq!((told, results.flags.no_secret_leak), (1, false), "{:?}", results.warnings);
 }
@@ -400,7 +400,7 @@ fn generated(printed: &str, exit: i32) -> (Result<String, AbraError>, String, Ar
         quiet: Duration::from_secs(3),
     };
     let redact = Arc::new(Redact::new());
-    let abra = PtyAbra::new(setup, Arc::new(Unregistered), redact.clone());
+    let abra = PtyAbra::new(setup, Arc::new(NoChildRegister), redact.clone());
     let journal = dir.path().join("journal");
     let journal = Journal::create(&journal, "20261121-101502-aebagbaf".parse().unwrap(), Arc::new(SystemClock::start())).unwrap();
     let log = Log::new(journal, redact.clone(), Vec::new());

@@ -4,7 +4,7 @@ use std::fs;
 
 use harness::model::{exit_code::ExitCode, host::Host, pack::Settings};
 use mdbook_markdown::pulldown_cmark::{CodeBlockKind, Event, Tag, TagEnd};
-use runner::pure::reference::{Document, Manner, exit_codes_page, tables};
+use runner::pure::reference::{Document, Writer, exit_codes_page, tables};
 use serde_json::json;
 
 use crate::book::{markdown, root};
@@ -108,14 +108,14 @@ fn every_document_accepts_what_its_type_writes() {
     assert!(!validator(Document::Host).is_valid(&json!({ "zone": "ci.example.org", "ingres": "x" })));
     let state =
         unit_tests::event_log::EventLog::planned(&[harness::model::outcome::Tier::Install]).pass(&["provision"]).ends().state();
-    let results = serde_json::to_value(harness::report::results::ResultsV1::from(&state)).unwrap();
+    let results = serde_json::to_value(harness::report::results::Results::from(&state)).unwrap();
     assert!(validator(Document::Results).is_valid(&results));
 }
 
 /// What the tables say of one definition, without its heading and the description.
 #[track_caller]
 fn says(definition: serde_json::Value, expected: &str) {
-    let page = tables(&json!({ "$defs": { "It": definition } }), Manner::Told);
+    let page = tables(&json!({ "$defs": { "It": definition } }), Writer::Taster);
     let told = page.strip_prefix("## Types\n\n### It\n\n").unwrap_or_else(|| panic!("{page}")).trim_end();
     assert_eq!(told, expected);
 }
@@ -185,7 +185,7 @@ fn settings_are_told_with_their_defaults() {
         "count": { "type": "integer", "default": 3 },
     } });
     assert_eq!(
-        tables(&schema, Manner::Settings),
+        tables(&schema, Writer::User),
         "| key | type | default | meaning |\n|---|---|---|---|\n\
          | `zone` | string | required | The zone. |\n\
          | `server` | string | `default` |  |\n\

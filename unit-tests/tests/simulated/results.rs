@@ -9,13 +9,13 @@ use harness::{
     model::outcome::Tier,
     pure::run::verdict::{VerdictOutcome, exit_code, verdict},
     redact::{HIDDEN, Redact},
-    report::results::{ResultsFile, ResultsV1},
+    report::results::{ResultsFile, Results},
 };
 use serde_json::{Value, json};
 use unit_tests::event_log::{EventLog, beginnings, ending, endings};
 
 fn results(name: &str) -> Value {
-    serde_json::to_value(ResultsV1::from(&ending(name).state())).unwrap()
+    serde_json::to_value(Results::from(&ending(name).state())).unwrap()
 }
 
 /// What `{level,recipe,ref,results,rungs,stages:(.stages|map({name,status,summary}))}` selects.
@@ -60,7 +60,7 @@ fn the_predecessors_queries_answer() {
     assert!(red["finished"].is_string(), "{red}");
     let mut cut = ending("red");
     cut.events.pop();
-    assert_eq!(serde_json::to_value(ResultsV1::from(&cut.state())).unwrap()["finished"], Value::Null);
+    assert_eq!(serde_json::to_value(Results::from(&cut.state())).unwrap()["finished"], Value::Null);
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn skips_and_flags_say_only_what_is_known() {
 #[test]
 fn nothing_is_green_before_the_end() {
     for (name, state) in beginnings().filter(|(_, state)| state.finished.is_none()) {
-        let results = ResultsV1::from(&state);
+        let results = Results::from(&state);
         assert_ne!(results.verdict.outcome, VerdictOutcome::Green, "{name}");
         assert_ne!(results.exit_code, 0, "{name}");
         assert!(!results.verdict.reasons.is_empty(), "{name}");
@@ -121,7 +121,7 @@ fn nothing_is_green_before_the_end() {
 fn a_run_that_has_ended_is_told_as_it_ended() {
     for (name, log) in endings() {
         let state = log.state();
-        let results = ResultsV1::from(&state);
+        let results = Results::from(&state);
         assert_eq!((results.verdict, results.exit_code), (verdict(&state), exit_code(&state).code()), "{name}");
     }
 }
@@ -131,7 +131,7 @@ fn a_secret_that_was_learnt_too_late_is_hidden_and_owned_up_to() {
     let secret = "hunter2-hunter2";
     let log =
         EventLog::planned(&[Tier::Install]).then(harness::pure::run::event::Kind::Warned { text: format!("password={secret}") });
-    let results = ResultsV1::from(&log.ends().state());
+    let results = Results::from(&log.ends().state());
     let redact = Redact::new();
     let before = results.clone().searched(&redact);
     assert!(before.flags.no_secret_leak, "nothing was learnt, so nothing is known to have leaked");
@@ -146,7 +146,7 @@ fn a_secret_that_was_learnt_too_late_is_hidden_and_owned_up_to() {
 fn a_secret_that_is_a_word_of_the_schema_leaves_the_document_whole() {
     let redact = Redact::new();
     redact.learn("install");
-    let results = ResultsV1::from(&ending("green").state()).searched(&redact);
+    let results = Results::from(&ending("green").state()).searched(&redact);
     assert!(!results.flags.no_secret_leak);
     assert_eq!(results.requested, [Tier::Install]);
 }

@@ -31,7 +31,7 @@ use harness::{
     redact::Redact,
     report::{
         Document,
-        results::{ResultsFile, ResultsV1},
+        results::{ResultsFile, Results},
     },
 };
 use unit_tests::{
@@ -51,7 +51,7 @@ pub(crate) struct RunOutcome {
     pub(crate) exit: u8,
     pub(crate) why: String,
     pub(crate) left: Vec<String>,
-    pub(crate) results: ResultsV1,
+    pub(crate) results: Results,
     /// The ends of what was kept as evidence.
     pub(crate) tails: Vec<String>,
 }
@@ -149,7 +149,7 @@ fn tasted_after(
         drop(log);
         let results = std::fs::read_to_string(folder.root().join("results.json")).unwrap();
         crate::schema::judged(&serde_json::from_str(&results).unwrap()).unwrap();
-        let results: ResultsV1 = serde_json::from_str(&results).unwrap();
+        let results: Results = serde_json::from_str(&results).unwrap();
         let known = |text: &String| {
             ["head has lint errors", "the pack repairs", "posts::three: was", "gone.txt of posts::one", "leak.png of posts::one"]
                 .iter()
@@ -285,7 +285,7 @@ fn what_a_pack_declares_to_hold_of_a_well_app_is_looked_at_after_its_answer() {
         with("probes = [{ path = \"/up\", status = [204] }]"),
         VerdictOutcome::Red,
         1,
-        "/up answers with 204; the last look said: it answers with 200",
+        "/up answers with 204; the last attempt: it answers with 200",
     );
 }
 

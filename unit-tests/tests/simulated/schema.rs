@@ -1,6 +1,6 @@
 //! The schema of results: what it says is what results are.
 
-use harness::report::{results::ResultsV1, results_schema};
+use harness::report::{results::Results, results_schema};
 use serde_json::{Value, json};
 use unit_tests::event_log::beginnings;
 
@@ -12,18 +12,18 @@ pub(crate) fn judged(document: &Value) -> Result<(), String> {
 
 fn results() -> Value {
     let (_, state) = beginnings().find(|(name, _)| name.starts_with("red, cut after 20")).unwrap();
-    serde_json::to_value(ResultsV1::from(&state)).unwrap()
+    serde_json::to_value(Results::from(&state)).unwrap()
 }
 
 #[test]
 fn the_results_of_any_run_at_any_moment_are_valid() {
     let validator = jsonschema::validator_for(results_schema().as_value()).unwrap();
     for (name, state) in beginnings() {
-        let results = ResultsV1::from(&state);
+        let results = Results::from(&state);
         let document = serde_json::to_value(&results).unwrap();
         let faults: Vec<String> = validator.iter_errors(&document).map(|fault| fault.to_string()).collect();
         assert!(faults.is_empty(), "{name}: {faults:?}");
-        let read: ResultsV1 = serde_json::from_value(document).unwrap();
+        let read: Results = serde_json::from_value(document).unwrap();
         assert_eq!(read, results, "{name}: what is written is what is read");
         assert_eq!(results.digest, results.computed_digest(), "{name}");
     }

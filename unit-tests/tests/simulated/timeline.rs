@@ -49,7 +49,7 @@ fn only_what_a_look_shows_anew_is_recorded() {
         task(TaskState::Failed, None, ""),
         task(TaskState::Failed, Some(3), ""),
     ];
-    let state = recorded(|log| looks.into_iter().for_each(|seen| log.saw_tasks(&deploy(), [seen])));
+    let state = recorded(|log| looks.into_iter().for_each(|seen| log.observe_tasks(&deploy(), [seen])));
     let told: Vec<_> = state.tasks[0].changes.iter().map(|change| (change.state, change.exit, change.error.as_str())).collect();
     assert_eq!(
         told,
@@ -68,7 +68,7 @@ fn a_run_does_not_record_changes_without_end_and_says_so_once() {
     let seen = |number: usize| TaskSeen { task: format!("t{number}").parse().unwrap(), ..task(TaskState::Running, None, "") };
     let state = recorded(|log| {
         for look in 0..4 {
-            log.saw_tasks(&deploy(), (0..MOST_TASK_CHANGES / 3 + 1).map(|number| seen(look * MOST_TASK_CHANGES + number)));
+            log.observe_tasks(&deploy(), (0..MOST_TASK_CHANGES / 3 + 1).map(|number| seen(look * MOST_TASK_CHANGES + number)));
         }
     });
     assert_eq!(state.tasks.len(), MOST_TASK_CHANGES);
@@ -108,14 +108,14 @@ fn a_tail_is_whole_lines_and_never_too_long() {
 
 #[test]
 fn an_excerpt_is_the_last_lines_that_say_something() {
-    let quoting = |text: &str| failure(Owner::Recipe).quoting(text).excerpt;
+    let quoting = |text: &str| failure(Owner::Recipe).with_output(text).excerpt;
     assert_eq!(quoting(""), [""; 0]);
     assert_eq!(quoting("one\r\n\n  two  \n\n"), ["one", "  two"]);
     let many: Vec<String> = (0..100).map(|number| number.to_string()).collect();
     assert_eq!(quoting(&many.join("\n")), many[100 - EXCERPT_LINES..]);
     assert_eq!(quoting(&"é".repeat(EXCERPT_WIDTH + 1)), [format!("{}…", "é".repeat(EXCERPT_WIDTH))]);
     assert_eq!(quoting(&"é".repeat(EXCERPT_WIDTH)), ["é".repeat(EXCERPT_WIDTH)]);
-    assert_eq!(failure(Owner::Recipe).quoting("a\nb").told(), "the fault of recipe; its last lines:\n  a\n  b");
+    assert_eq!(failure(Owner::Recipe).with_output("a\nb").with_excerpt(), "the fault of recipe; its last lines:\n  a\n  b");
     let seen = Kind::TaskChanged { step: deploy(), seen: task(TaskState::Running, None, "") };
     assert!(!seen.durable(), "a look is not waited for");
 }

@@ -11,7 +11,7 @@ use harness::{
         host::converge::ServiceView,
         recipe::{
             backup::{Backed, Coverage},
-            canary::{self, Canary, GivenUp, Moment, expected, given_up},
+            canary::{self, Canary, DroppedVolume, Moment, expected, dropped_volumes},
             compose::{Entry, Env, Resolved, Tree, resolve},
             upgrade::{differs, dropped, flaws},
         },
@@ -99,18 +99,18 @@ fn labels_that_only_name_versions_are_no_change() {
 
 #[test]
 fn a_volume_is_lost_to_a_service_that_stays() {
-    let lost = |service: &str| GivenUp::Lost { service: service.into() };
+    let lost = |service: &str| DroppedVolume::Lost { service: service.into() };
     for (base, head, gone) in [
         (&[("app", "data")][..], &[("app", "data")][..], vec![]),
         (&[("app", "data")], &[("app", "data"), ("db", "rows")], vec![]),
         (&[("app", "data")], &[("app", "files")], vec![("data", lost("app"))]),
         (&[("app", "data")], &[("app", "")], vec![("data", lost("app"))]),
-        (&[("app", "data"), ("cache", "tmp")], &[("app", "data")], vec![("tmp", GivenUp::Unused)]),
+        (&[("app", "data"), ("cache", "tmp")], &[("app", "data")], vec![("tmp", DroppedVolume::Unused)]),
         (&[("app", "data"), ("worker", "data")], &[("app", "data")], vec![]),
         (&[("app", "data"), ("worker", "data")], &[("app", "data"), ("worker", "")], vec![("data", lost("worker"))]),
     ] {
-        let expected: Vec<(String, GivenUp)> = gone.into_iter().map(|(volume, what)| (volume.to_owned(), what)).collect();
-        assert_eq!(given_up(&app(base, ""), &app(head, "")), expected, "{base:?} to {head:?}");
+        let expected: Vec<(String, DroppedVolume)> = gone.into_iter().map(|(volume, what)| (volume.to_owned(), what)).collect();
+        assert_eq!(dropped_volumes(&app(base, ""), &app(head, "")), expected, "{base:?} to {head:?}");
     }
 }
 

@@ -243,7 +243,40 @@ impl CleanedBy {
     }
 }
 
+/// The names of all kinds of events, with those of version 1. A kind that is not among them may be a claim of a later version.
+const NAMES: [&str; 24] = [
+    "run-started",
+    "planned",
+    "queued",
+    "admitted",
+    "claimed",
+    "released",
+    "child-started",
+    "child-ended",
+    "step-started",
+    "observed",
+    "check-finished",
+    "step-finished",
+    "attempt-failed",
+    "evidence-kept",
+    "task-changed",
+    "noted",
+    "warned",
+    "cancel-requested",
+    "kept",
+    "inventory-compared",
+    "world-compared",
+    "run-finished",
+    "cleaned-after",
+    "swept-after",
+];
+
 impl Kind {
+    /// Whether a kind of event has this name in this version or an earlier one.
+    pub fn is_known(name: &str) -> bool {
+        NAMES.contains(&name)
+    }
+
     /// Whether the event has to be on the disk before the act that it announces.
     pub fn durable(&self) -> bool {
         matches!(
@@ -424,4 +457,20 @@ pub enum Cancel {
         /// What failed.
         failure: Failure,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use schemars::schema_for;
+
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_the_kinds_with_their_aliases() {
+        let schema = schema_for!(Kind);
+        let kinds = schema.as_value()["oneOf"].as_array().unwrap();
+        let kinds: BTreeSet<&str> = kinds.iter().filter_map(|kind| kind["properties"]["event"]["const"].as_str()).collect();
+        let aliases = BTreeSet::from(["world-compared", "swept-after"]);
+        assert_eq!(BTreeSet::from(NAMES), &kinds | &aliases);
+    }
 }

@@ -1,5 +1,5 @@
-//! A sweep against a simulated world that refuses, lags, and lets the sweeper die after any call. The checks take the decision
-//! as an argument, so that the controls at the end can show that each of them would notice a wrong one.
+//! Cleanup against a simulated Swarm that refuses, lags, and kills the cleanup after any call. The checks take the decision as an argument,
+//! so that wrong decisions at the end show that the checks notice them.
 
 use std::{
     collections::BTreeMap,
@@ -9,7 +9,7 @@ use std::{
 
 use harness::{
     adapters::clock::SystemClock,
-    engine::steps::cleanup::{CleanupReport, Outside, Pace, cleanup_until_empty_by},
+    engine::steps::shared::cleanup::{CleanupReport, CleanupPorts, Pace, cleanup_until_empty_by},
     journal::Journal,
     model::{
         names::{EngineId, RunId, StackName},
@@ -18,7 +18,7 @@ use harness::{
     ports::Child,
     pure::host::{
         claim::{Claim, Claimed},
-        cleanup_plan::{CleanupPlan, sweep},
+        cleanup_plan::{CleanupPlan, cleanup_plan},
         inventory::{Inventory, Object},
     },
 };
@@ -32,14 +32,14 @@ const STACK: &str = "hello-k3v7q2m7_taster_test";
 const RUN: &str = "20261121-101502-k3v7q2m7";
 const ENV_FILE: &str = "/srv/servers/default/hello.env";
 
-/// How a sweep is done: the decision, and how many empty looks it wants.
+/// A variant of cleanup: its decision, and how many empty observations in a row it wants.
 #[derive(Clone, Copy)]
-struct Way {
+struct Variant {
     decide: fn(&[Claim], &Inventory) -> CleanupPlan,
     empty_observations: u32,
 }
 
-const RIGHT: Way = Way { decide: sweep, empty_observations: 2 };
+const RIGHT: Variant = Variant { decide: cleanup_plan, empty_observations: 2 };
 
 fn run() -> RunId {
     RUN.parse().unwrap()
@@ -70,7 +70,7 @@ fn child() -> Child {
 
 type Thing = (ObjectId, Object);
 
-/// What a run leaves: labelled as `docker stack deploy` does it, and unlabelled as abra does it.
+/// The objects of a run: labelled as `docker stack deploy` does it, and unlabelled as abra does it.
 fn ours() -> Vec<Thing> {
     use ObjectKind::{Config, Container, Network, Secret, Service, Task, Volume};
     let name = |rest: &str| format!("{STACK}_{rest}");
@@ -87,7 +87,7 @@ fn ours() -> Vec<Thing> {
     vec![net, data, password, settings, app, db, container, old, task, marker]
 }
 
-/// What others have, with names that begin like ours.
+/// Objects of others, with names that begin like ours.
 fn others() -> Vec<Thing> {
     use ObjectKind::{Config, Container, Network, Secret, Service, Volume};
     let longer = format!("{STACK}_extra");
@@ -107,7 +107,7 @@ fn others() -> Vec<Thing> {
     [net, secret, service, container].into_iter().chain(plain).collect()
 }
 
-fn world(things: impl IntoIterator<Item = Thing>) -> Inventory {
+fn inventory(things: impl IntoIterator<Item = Thing>) -> Inventory {
     let files = [ENV_FILE, "/srv/servers/default/hello.env.bak"];
     Inventory {
         engine: engine(),
@@ -118,44 +118,44 @@ fn world(things: impl IntoIterator<Item = Thing>) -> Inventory {
 }
 
 fn start() -> Inventory {
-    world(ours().into_iter().chain(others()))
+    inventory(ours().into_iter().chain(others()))
 }
 
-/// One life of a sweeper: to its end, or to its death.
-async fn life(way: Way, sim: &SimInventory, claims: &[Claim], children: &[Child]) -> Option<CleanupReport> {
-    let outside = Outside { swarm: sim, files: sim, data: &SimData::default(), children: sim, clock: sim };
+/// One cleanup; absent when it was killed.
+async fn cleaned(variant: Variant, sim: &SimInventory, claims: &[Claim], children: &[Child]) -> Option<CleanupReport> {
+    let outside = CleanupPorts { swarm: sim, files: sim, data: &SimData::default(), children: sim, clock: sim };
     let pace = Pace {
         budget: Duration::from_secs(30),
         poll: Duration::ZERO,
         patience: Duration::from_secs(1),
-        empty_observations: way.empty_observations,
+        empty_observations: variant.empty_observations,
         settle: Duration::ZERO,
     };
     tokio::select! {
         biased;
         () = sim.death() => None,
-        swept = cleanup_until_empty_by(way.decide, outside, claims, children, pace) => Some(swept.unwrap()),
+        report = cleanup_until_empty_by(variant.decide, outside, claims, children, pace) => Some(report.unwrap()),
     }
 }
 
-/// Lives one after another: each of `deaths` calls, then one that nothing ends.
-fn lives(way: Way, sim: &SimInventory, deaths: &[u32], children: &[Child]) -> CleanupReport {
+/// Cleanups one after another: each is killed after so many calls of `kills`, the last one is not.
+fn cleanups(variant: Variant, sim: &SimInventory, kills: &[u32], children: &[Child]) -> CleanupReport {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {
-        for calls in deaths {
+        for calls in kills {
             sim.dies_after(Some(*calls));
-            if let Some(swept) = life(way, sim, &CLAIMS, children).await {
-                return swept;
+            if let Some(report) = cleaned(variant, sim, &CLAIMS, children).await {
+                return report;
             }
         }
         sim.dies_after(None);
-        life(way, sim, &CLAIMS, children).await.unwrap()
+        cleaned(variant, sim, &CLAIMS, children).await.unwrap()
     })
 }
 
-/// The end that every story must come to: nothing of ours, everything of others as it was, and the sweep knows it.
-fn judge(what: &str, sim: &SimInventory, swept: &CleanupReport) -> Result<(), String> {
-    let (end, wanted) = (sim.in_the_end(), world(others()));
+/// The required end: nothing of ours is left, the objects of others are as they were, and the report says so.
+fn check(what: &str, sim: &SimInventory, report: &CleanupReport) -> Result<(), String> {
+    let (end, wanted) = (sim.in_the_end(), inventory(others()));
     let names = |things: &BTreeMap<ObjectId, Object>, but: &BTreeMap<ObjectId, Object>| -> Vec<String> {
         things.iter().filter(|(id, object)| but.get(*id) != Some(*object)).map(|(_, object)| object.name.clone()).collect()
     };
@@ -166,121 +166,121 @@ fn judge(what: &str, sim: &SimInventory, swept: &CleanupReport) -> Result<(), St
         () if end.files.keys().map(|path| path.to_string_lossy()).ne(["/srv/servers/default/hello.env.bak"]) => {
             Err(format!("{what}: files: {:?}", end.files))
         }
-        () if !swept.clean() || swept.released.len() != 3 => Err(format!("{what}: it does not know: {swept:?}")),
+        () if !report.clean() || report.released.len() != 3 => Err(format!("{what}: the report is wrong: {report:?}")),
         () => Ok(()),
     }
 }
 
-fn dies_after_every_call(way: Way) -> Result<(), String> {
+fn ends_clean_after_a_kill_at_any_call(variant: Variant) -> Result<(), String> {
     let sim = SimInventory::new(start());
-    let swept = lives(way, &sim, &[], &[]);
-    judge("undisturbed", &sim, &swept)?;
+    let report = cleanups(variant, &sim, &[], &[]);
+    check("undisturbed", &sim, &report)?;
     for calls in 1..=60 {
         let sim = SimInventory::new(start()).with_child(&stack());
-        let swept = lives(way, &sim, &[calls], &[child()]);
-        judge(&format!("died after call {calls}"), &sim, &swept)?;
+        let report = cleanups(variant, &sim, &[calls], &[child()]);
+        check(&format!("killed after call {calls}"), &sim, &report)?;
     }
-    // Each life is just long enough to look and to act a little.
+    // Each cleanup lives just long enough for an observation and a few removals.
     let sim = SimInventory::new(start());
-    let swept = lives(way, &sim, &[4; 40], &[]);
-    judge("died again and again", &sim, &swept)
+    let report = cleanups(variant, &sim, &[4; 40], &[]);
+    check("killed again and again", &sim, &report)
 }
 
-fn waits_for_what_is_refused(way: Way) -> Result<(), String> {
+fn repeats_a_refused_removal(variant: Variant) -> Result<(), String> {
     for (id, _) in ours().iter().filter(|(id, _)| id.kind != ObjectKind::Task) {
         for times in [1, 3, 7] {
             let sim = SimInventory::new(start()).refuses(id, times);
-            let swept = lives(way, &sim, &[], &[]);
-            judge(&format!("{id:?} refused {times} times"), &sim, &swept)?;
+            let report = cleanups(variant, &sim, &[], &[]);
+            check(&format!("{id:?} refused {times} times"), &sim, &report)?;
         }
     }
     Ok(())
 }
 
-fn sees_what_appears_late(way: Way) -> Result<(), String> {
+fn removes_an_object_that_appears_late(variant: Variant) -> Result<(), String> {
     let sim = SimInventory::new(start());
-    let looks = lives(RIGHT, &sim, &[], &[]).looks;
+    let observations = cleanups(RIGHT, &sim, &[], &[]).observations;
     for late in ours() {
-        // Whatever was begun before the first look shows by the look after the first empty one.
-        for at in 1..=looks {
+        // An object that was begun before the first observation shows by the observation after the first empty one.
+        for at in 1..=observations {
             let rest = ours().into_iter().filter(|(id, _)| *id != late.0 && late.0.kind != ObjectKind::Service);
-            let sim = SimInventory::new(world(rest.chain(others())));
-            let last = lives(RIGHT, &sim, &[], &[]).looks;
+            let sim = SimInventory::new(inventory(rest.chain(others())));
+            let last = cleanups(RIGHT, &sim, &[], &[]).observations;
             let rest = ours().into_iter().filter(|(id, _)| *id != late.0 && late.0.kind != ObjectKind::Service);
-            let sim = SimInventory::new(world(rest.chain(others()))).appears(at.min(last), late.clone());
-            let swept = lives(way, &sim, &[], &[]);
-            judge(&format!("{} appeared at look {}", late.1.name, at.min(last)), &sim, &swept)?;
+            let sim = SimInventory::new(inventory(rest.chain(others()))).appears(at.min(last), late.clone());
+            let report = cleanups(variant, &sim, &[], &[]);
+            check(&format!("{} appeared at observation {}", late.1.name, at.min(last)), &sim, &report)?;
         }
     }
     Ok(())
 }
 
-fn is_idempotent(way: Way) -> Result<(), String> {
+fn is_idempotent(variant: Variant) -> Result<(), String> {
     let sim = SimInventory::new(start());
-    lives(way, &sim, &[], &[]);
-    let (world, removals) = (sim.now(), sim.removals());
-    let again = lives(way, &sim, &[], &[]);
-    match (sim.now() == world, sim.removals() == removals && again.removed.is_empty()) {
+    cleanups(variant, &sim, &[], &[]);
+    let (inventory, removals) = (sim.now(), sim.removals());
+    let again = cleanups(variant, &sim, &[], &[]);
+    match (sim.now() == inventory, sim.removals() == removals && again.removed.is_empty()) {
         (true, true) => Ok(()),
-        unlike => Err(format!("the second sweep acts: {unlike:?}")),
+        unlike => Err(format!("the second cleanup acts: {unlike:?}")),
     }
 }
 
 const CHECKS: [fn(Way) -> Result<(), String>; 4] =
-    [dies_after_every_call, waits_for_what_is_refused, sees_what_appears_late, is_idempotent];
+    [ends_clean_after_a_kill_at_any_call, repeats_a_refused_removal, removes_an_object_that_appears_late, is_idempotent];
 
 #[test]
-fn the_sweep_comes_to_zero_wherever_it_dies() {
-    dies_after_every_call(RIGHT).unwrap();
+fn cleanup_leaves_nothing_after_a_kill_at_any_call() {
+    ends_clean_after_a_kill_at_any_call(RIGHT).unwrap();
 }
 
 #[test]
-fn the_sweep_waits_for_what_is_refused_for_a_while() {
-    waits_for_what_is_refused(RIGHT).unwrap();
+fn cleanup_repeats_a_removal_that_is_refused_for_a_while() {
+    repeats_a_refused_removal(RIGHT).unwrap();
 }
 
 #[test]
-fn the_sweep_sees_what_appears_late() {
-    sees_what_appears_late(RIGHT).unwrap();
+fn cleanup_removes_an_object_that_appears_late() {
+    removes_an_object_that_appears_late(RIGHT).unwrap();
 }
 
 #[test]
-fn a_second_sweep_does_nothing() {
+fn second_cleanup_does_nothing() {
     is_idempotent(RIGHT).unwrap();
 }
 
 #[test]
-fn what_others_hold_ends_the_sweep_and_is_named() {
+fn object_that_others_use_stays_and_names_its_user() {
     let volume = object(ObjectKind::Volume, &format!("{STACK}_data"), Some(STACK));
     let holder = using(object(ObjectKind::Container, "dump", None), &[&volume]);
-    let sim = SimInventory::new(world(ours().into_iter().chain(others()).chain([holder.clone()])));
-    let swept = lives(RIGHT, &sim, &[], &[]);
-    let left: Vec<String> = swept.leaked.iter().map(ToString::to_string).collect();
+    let sim = SimInventory::new(inventory(ours().into_iter().chain(others()).chain([holder.clone()])));
+    let report = cleanups(RIGHT, &sim, &[], &[]);
+    let left: Vec<String> = report.leaked.iter().map(ToString::to_string).collect();
     let expected = [
         format!("volume {STACK}_data: used by container dump"),
         format!("config taster-{RUN}: it goes after everything else of the run"),
     ];
     assert_eq!(left, expected);
     assert_eq!(sim.now().objects.get(&holder.0), Some(&holder.1));
-    assert_eq!(swept.released.len(), 1, "only the file is known to be gone");
+    assert_eq!(report.released.len(), 1, "only the file is known to be gone");
 }
 
 #[test]
-fn a_refusal_without_end_is_named_when_the_time_is_over() {
+fn endless_refusal_is_named_when_the_time_is_over() {
     let secret = object(ObjectKind::Secret, &format!("{STACK}_password_v1"), None);
     let sim = SimInventory::new(start()).refuses(&secret.0, u32::MAX);
-    let swept = lives(RIGHT, &sim, &[], &[]);
-    let said = format!("secret {STACK}_password_v1: the engine refuses remove secret {STACK}_password_v1: not now");
-    assert!(swept.leaked.iter().any(|left| left.to_string() == said), "{:?}", swept.leaked);
-    assert!(!swept.clean());
+    let report = cleanups(RIGHT, &sim, &[], &[]);
+    let sentence = format!("secret {STACK}_password_v1: the engine refuses remove secret {STACK}_password_v1: not now");
+    assert!(report.leaked.iter().any(|left| left.to_string() == sentence), "{:?}", report.leaked);
+    assert!(!report.clean());
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_happens_the_end_is_the_same(
-        deaths in prop::collection::vec(1u32..30, 0..8),
+    fn end_is_the_same_under_kills_refusals_and_late_objects(
+        kills in prop::collection::vec(1u32..30, 0..8),
         refusals in prop::collection::vec((0usize..10, 0u32..5), 0..6),
         late in prop::collection::vec((0usize..10, 1u32..5), 0..4),
         with_child in any::<bool>(),
@@ -288,69 +288,69 @@ proptest! {
         let ours = ours();
         let delayed: BTreeMap<usize, u32> = late.into_iter().collect();
         let there = ours.iter().enumerate().filter(|(at, _)| !delayed.contains_key(at)).map(|(_, thing)| thing.clone());
-        let mut sim = SimInventory::new(world(there.chain(others())));
-        for (at, look) in &delayed {
-            sim = sim.appears(*look, ours[*at].clone());
+        let mut sim = SimInventory::new(inventory(there.chain(others())));
+        for (at, observation) in &delayed {
+            sim = sim.appears(*observation, ours[*at].clone());
         }
         for (at, times) in refusals {
             sim = sim.refuses(&ours[at].0, times);
         }
         let children = if with_child { sim = sim.with_child(&stack()); vec![child()] } else { vec![] };
-        let swept = lives(RIGHT, &sim, &deaths, &children);
-        prop_assert_eq!(judge("schedule", &sim, &swept), Ok(()));
+        let report = cleanups(RIGHT, &sim, &kills, &children);
+        prop_assert_eq!(check("schedule", &sim, &report), Ok(()));
     }
 }
 
-fn seeing(world: &Inventory, keep: impl Fn(&ObjectId, &Object) -> bool) -> Inventory {
-    let mut seen = world.clone();
+fn filtered(inventory: &Inventory, keep: impl Fn(&ObjectId, &Object) -> bool) -> Inventory {
+    let mut seen = inventory.clone();
     seen.objects.retain(|id, object| keep(id, object));
     seen
 }
 
-/// Sweeps with one truth removed. Each must fail at least one of the checks, or the checks are worth nothing.
+/// Decisions with one rule removed. Each of them fails at least one check, else the checks prove nothing.
 #[test]
-fn wrong_sweeps_are_noticed() {
+fn wrong_decisions_are_noticed() {
     let skips_configs: fn(&[Claim], &Inventory) -> CleanupPlan =
-        |claims, world| sweep(claims, &seeing(world, |id, _| id.kind != ObjectKind::Config));
+        |claims, inventory| cleanup_plan(claims, &filtered(inventory, |id, _| id.kind != ObjectKind::Config));
     let believes_labels_only: fn(&[Claim], &Inventory) -> CleanupPlan =
-        |claims, world| sweep(claims, &seeing(world, |_, object| object.stack.is_some()));
-    let believes_names_only: fn(&[Claim], &Inventory) -> CleanupPlan = |claims, world| {
-        let mut blind = world.clone();
+        |claims, inventory| cleanup_plan(claims, &filtered(inventory, |_, object| object.stack.is_some()));
+    let believes_names_only: fn(&[Claim], &Inventory) -> CleanupPlan = |claims, inventory| {
+        let mut blind = inventory.clone();
         blind.objects.values_mut().for_each(|object| object.stack = None);
-        sweep(claims, &blind)
+        cleanup_plan(claims, &blind)
     };
-    let does_not_wait: fn(&[Claim], &Inventory) -> CleanupPlan = |claims, world| {
-        let mut now = sweep(claims, world);
+    let does_not_wait: fn(&[Claim], &Inventory) -> CleanupPlan = |claims, inventory| {
+        let mut now = cleanup_plan(claims, inventory);
         now.waiting.clear();
         now
     };
-    for (what, way) in [
-        ("skips configs", Way { decide: skips_configs, ..RIGHT }),
-        ("returns after one empty look", Way { empty_observations: 1, ..RIGHT }),
-        ("believes labels only", Way { decide: believes_labels_only, ..RIGHT }),
-        ("believes names only", Way { decide: believes_names_only, ..RIGHT }),
-        ("does not wait for what goes by itself", Way { decide: does_not_wait, ..RIGHT }),
+    for (what, variant) in [
+        ("skips configs", Variant { decide: skips_configs, ..RIGHT }),
+        ("ends after one empty observation", Variant { empty_observations: 1, ..RIGHT }),
+        ("believes labels only", Variant { decide: believes_labels_only, ..RIGHT }),
+        ("believes names only", Variant { decide: believes_names_only, ..RIGHT }),
+        ("does not wait for what goes by itself", Variant { decide: does_not_wait, ..RIGHT }),
     ] {
-        let noticed = CHECKS.iter().filter_map(|check| check(way).err()).count();
-        assert!(noticed > 0, "a sweep that {what} passes all checks");
+        let noticed = CHECKS.iter().filter_map(|check| check(variant).err()).count();
+        assert!(noticed > 0, "a cleanup that {what} passes all checks");
     }
 }
 
 #[test]
-fn snapshots_that_nobody_can_list_or_that_are_kept_stay_claimed() {
+fn snapshots_that_cannot_be_listed_or_forgotten_stay_claimed() {
     let dir = tempfile::tempdir().unwrap();
     let journal = Journal::create(dir.path(), run(), Arc::new(SystemClock::start())).unwrap();
     let what = Claimed::Snapshots { app: "hello-k3v7q2m7.taster.test".parse().unwrap(), service: "bot".parse().unwrap() };
     let claims = [journal.claim(what.clone(), &engine()).unwrap().0];
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     for (restores, known, removed) in [(Restores::Well, true, 1), (Restores::Mute, false, 0), (Restores::Keeping, false, 0)] {
-        let (sim, data) = (SimInventory::new(world(others())), SimData::that(restores));
+        let (sim, data) = (SimInventory::new(inventory(others())), SimData::that(restores));
         data.back_up();
-        let outside = Outside { swarm: &sim, files: &sim, data: &data, children: &sim, clock: &sim };
+        let outside = CleanupPorts { swarm: &sim, files: &sim, data: &data, children: &sim, clock: &sim };
         let pace = Pace { poll: Duration::ZERO, ..Pace::default() };
-        let swept = runtime.block_on(cleanup_until_empty_by(cleanup_plan, outside, &claims, &[], pace)).unwrap();
-        assert_eq!((swept.clean(), swept.released.contains(&what)), (known, known), "{restores:?}: {swept:?}");
-        assert_eq!(swept.removed.len(), removed, "what is kept was not removed, however often it was asked for: {swept:?}");
+        let report = runtime.block_on(cleanup_until_empty_by(cleanup_plan, outside, &claims, &[], pace)).unwrap();
+        assert_eq!((report.clean(), report.released.contains(&what)), (known, known), "{restores:?}: {report:?}");
+        assert_eq!(report.removed.len(), removed, "a snapshot that the service keeps was not removed: {report:?}");
         assert_eq!(data.ids().is_empty(), known);
     }
 }

@@ -1,4 +1,4 @@
-//! What is asked for beyond the tiers: which steps it plans, and whole simulated runs of it.
+//! The steps of `--thorough` and `--disaster`: plans, and whole simulated runs.
 
 use harness::{
     model::{
@@ -17,7 +17,7 @@ use harness::{
             verdict::VerdictOutcome,
         },
     },
-    report::terminal::repeat,
+    report::repeat::repeat,
 };
 use unit_tests::{
     event_log::{EventLog, facts, request},
@@ -67,9 +67,9 @@ fn host(manners: Manners, sample: &str) -> SimHost {
     host
 }
 
-fn status(told: &RunOutcome, step: &str) -> Status {
-    let stage = told.results.stages.iter().find(|stage| stage.name == step);
-    stage.unwrap_or_else(|| panic!("no step {step}")).status
+fn status(run: &RunOutcome, step: &str) -> Status {
+    let result = run.results.all_steps().map(|(_, result)| result).find(|result| result.name == step);
+    result.unwrap_or_else(|| panic!("no step {step}")).status
 }
 
 fn planned(tiers: &[Tier], extent: Extent, sample: &str) -> Plan {
@@ -80,7 +80,7 @@ fn ids(plan: &Plan, wanted: impl Fn(&Planned) -> bool) -> Vec<&str> {
     plan.steps.iter().filter(|planned| wanted(planned)).map(|planned| planned.id.0.as_str()).collect()
 }
 
-/// That each of these steps comes after the one before it, by way of whatever stands between them.
+/// Asserts that each of these steps waits for the one before it, directly or through other steps.
 #[track_caller]
 fn assert_chain(plan: &Plan, chain: &[&str]) {
     fn comes_after(plan: &Plan, step: &str, before: &str) -> bool {
@@ -93,14 +93,14 @@ fn assert_chain(plan: &Plan, chain: &[&str]) {
 }
 
 #[test]
-fn nothing_beyond_the_tiers_is_planned_unasked() {
+fn no_step_beyond_the_tiers_is_planned_by_default() {
     let plan = planned(RESTORED, Extent::default(), "");
-    let beyond = ids(&plan, |planned| matches!(planned.step, Step::Remove { .. } | Step::Restart | Step::PostDeploy { .. }));
-    assert!(beyond.is_empty(), "{beyond:?}");
+    let extra = ids(&plan, |planned| matches!(planned.step, Step::Remove { .. } | Step::Restart | Step::PostDeploy { .. }));
+    assert!(extra.is_empty(), "{extra:?}");
 }
 
 #[test]
-fn a_disaster_comes_last_and_the_snapshot_is_kept_for_it() {
+fn disaster_comes_last_and_the_snapshot_is_kept_for_it() {
     let both = Extent { thorough: true, ..DISASTER };
     let plan = planned(RESTORED, both, "");
     let chain = ["check-restore", "redeploy", "restart", "reinstall", "disaster", "renew", "deploy-disaster", "restore-disaster"];
@@ -111,8 +111,8 @@ fn a_disaster_comes_last_and_the_snapshot_is_kept_for_it() {
 }
 
 #[test]
-fn canaries_are_planted_for_whatever_looks_for_them() {
-    for (tiers, extent, plants) in [
+fn canaries_are_seeded_for_each_check_of_them() {
+    for (tiers, extent, seeds) in [
         (&[Tier::Install][..], Extent::default(), false),
         (&[Tier::Install], THOROUGH, true),
         (RESTORED, Extent::default(), true),
@@ -121,9 +121,7 @@ fn canaries_are_planted_for_whatever_looks_for_them() {
     ] {
         let plan = planned(tiers, extent, "");
         let found = ids(&plan, |planned| matches!(planned.step, Step::Seed | Step::Corrupt));
-        assert_eq!(!found.is_empty(), plants, "{extent:?}");
-        let known = |id: &harness::pure::run::plan::StepId| plan.step(id).is_some();
-        assert!(plan.steps.iter().all(|planned| planned.after.iter().all(known)), "a step waits for one that there is not");
+        assert_eq!(!found.is_empty(), seeds, "{extent:?}");
     }
     assert_chain(&planned(&[Tier::Install], THOROUGH, ""), &["seed", "combinations", "redeploy"]);
 }
@@ -145,7 +143,7 @@ fn commands_of_the_env_are_steps_only_where_it_names_some() {
 }
 
 #[test]
-fn the_command_that_repeats_a_run_asks_for_the_same() {
+fn repeat_command_has_the_same_extent() {
     for (extent, flags) in [
         (Extent::default(), ""),
         (Extent { disaster: true, thorough: true, no_canaries: false }, " --disaster --thorough"),
@@ -160,88 +158,88 @@ fn the_command_that_repeats_a_run_asks_for_the_same() {
 }
 
 #[test]
-fn what_was_lost_comes_back_into_a_new_app_with_its_secrets() {
+fn lost_data_comes_back_into_a_new_app_with_its_secrets() {
     let host = host(Manners::default(), "");
-    let told = asked(host.clone(), WITH_BOT, asking(RESTORED, DISASTER), None);
-    let seen = &told.results.canaries[0].seen;
+    let run = asked(host.clone(), WITH_BOT, asking(RESTORED, DISASTER), None);
+    let seen = &run.results.canaries[0].seen;
     assert_eq!(seen.get(&Moment::AfterDisaster).map(|seen| seen.status), Some(Status::Pass));
-    assert_eq!(told.results.deploys, 2);
-    assert!(told.results.disaster_ms.is_some() && told.results.repeat.ends_with(" --disaster"));
+    assert_eq!(run.results.deploys, 2);
+    assert!(run.results.disaster_ms.is_some() && run.results.repeat.ends_with(" --disaster"));
     let secrets: Vec<String> = host.wired().into_iter().filter(|line| line.starts_with("secret")).collect();
-    assert_eq!(secrets, ["secrets", "secret token v1"], "they are made once, and put back as they were");
+    assert_eq!(secrets, ["secrets", "secret token v1"], "they are made once and inserted again with the same values");
     assert!(host.data.ids().is_empty(), "{:?}", host.data.ids());
-    check(told, VerdictOutcome::Green, 0, "");
+    check(run, VerdictOutcome::Green, 0, "");
 }
 
 #[test]
-fn a_disaster_that_nothing_comes_back_from_is_red() {
+fn disaster_without_restored_data_is_red() {
     let mut host = host(Manners::default(), "");
     host.data = std::sync::Arc::new(SimData::that(Restores::Once));
-    let told = asked(host, WITH_BOT, asking(RESTORED, DISASTER), None);
-    assert_eq!((status(&told, "check-restore"), status(&told, "check-disaster")), (Status::Pass, Status::Fail));
-    assert_eq!(told.results.disaster_ms, None);
-    check(told, VerdictOutcome::Red, 1, "a file in volume posts is gone");
+    let run = asked(host, WITH_BOT, asking(RESTORED, DISASTER), None);
+    assert_eq!((status(&run, "check-restore"), status(&run, "check-disaster")), (Status::Pass, Status::Fail));
+    assert_eq!(run.results.disaster_ms, None);
+    check(run, VerdictOutcome::Red, 1, "a file in volume posts is gone");
 }
 
 #[test]
-fn an_app_that_bears_everything_is_green() {
-    let told = asked(host(Manners::default(), ""), WITH_BOT, asking(&[Tier::Install], THOROUGH), None);
+fn app_that_passes_all_thorough_steps_is_green() {
+    let run = asked(host(Manners::default(), ""), WITH_BOT, asking(&[Tier::Install], THOROUGH), None);
     for step in
         ["combinations", "redeploy", "restart", "check-restart", "remove", "reinstall", "http-reinstall", "check-reinstall"]
     {
-        assert_eq!(status(&told, step), Status::Pass, "{step}");
+        assert_eq!(status(&run, step), Status::Pass, "{step}");
     }
-    let seen: Vec<&str> = told.results.canaries[0].seen.keys().map(|moment| moment.name()).collect();
+    let seen: Vec<&str> = run.results.canaries[0].seen.keys().map(|moment| moment.name()).collect();
     assert_eq!(seen, ["seeded", "after-restart", "after-reinstall"]);
-    assert_eq!(told.results.deploys, 2);
-    check(told, VerdictOutcome::Green, 0, "");
+    assert_eq!(run.results.deploys, 2);
+    check(run, VerdictOutcome::Green, 0, "");
 }
 
 #[test]
-fn what_a_thorough_run_finds_counts_for_the_verdict() {
+fn failure_of_a_thorough_step_counts_for_the_verdict() {
     let restless = Manners { restless: true, ..Manners::default() };
-    let told = asked(host(restless, ""), WITH_BOT, asking(&[Tier::Install], THOROUGH), None);
-    assert_eq!(status(&told, "restart"), Status::Pass, "the others are made all the same");
-    check(told, VerdictOutcome::Red, 1, "app: a second deploy of the same files and settings replaced its task");
+    let run = asked(host(restless, ""), WITH_BOT, asking(&[Tier::Install], THOROUGH), None);
+    assert_eq!(status(&run, "restart"), Status::Pass, "the other steps still run");
+    check(run, VerdictOutcome::Red, 1, "app: a second deploy of the same files and settings replaced its task");
 
     let stuck = Manners { restart: Does::Fails, ..Manners::default() };
-    let told = asked(host(stuck, ""), WITH_BOT, asking(&[Tier::Install], THOROUGH), None);
-    check(told, VerdictOutcome::Inconclusive, 3, "what --thorough adds is not verified: a task of app runs that ran before");
+    let run = asked(host(stuck, ""), WITH_BOT, asking(&[Tier::Install], THOROUGH), None);
+    check(run, VerdictOutcome::Inconclusive, 3, "what --thorough adds is not verified: a task of app runs that ran before");
 
     let mut broken = host(Manners::default(), "#COMPOSE_FILE=compose.yml:compose.gone.yml\n");
     broken.tree = broken.tree.with("compose.odd.yml", Entry::Text("services: 3\n".into()));
-    let told = asked(broken, WITH_BOT, asking(&[Tier::Install], THOROUGH), None);
+    let run = asked(broken, WITH_BOT, asking(&[Tier::Install], THOROUGH), None);
     for list in ["compose.yml:compose.gone.yml", "compose.yml:compose.odd.yml"] {
-        assert!(told.why.contains(list), "{}", told.why);
+        assert!(run.why.contains(list), "{}", run.why);
     }
-    check(told, VerdictOutcome::Red, 1, "not every combination of the recipe's compose files can be read");
+    check(run, VerdictOutcome::Red, 1, "not every combination of the recipe's compose files can be read");
 }
 
 #[test]
-fn without_canaries_nothing_is_proved_of_a_restore() {
-    let told = asked(host(Manners::default(), ""), WITH_BOT, asking(RESTORED, NO_CANARIES), None);
-    assert_eq!((status(&told, "restore"), status(&told, "check-restore")), (Status::Pass, Status::Unver));
-    assert!(told.results.canaries.is_empty());
-    check(told, VerdictOutcome::Inconclusive, 3, "--no-canaries left out what shows that data came back");
+fn restore_without_canaries_is_not_verified() {
+    let run = asked(host(Manners::default(), ""), WITH_BOT, asking(RESTORED, NO_CANARIES), None);
+    assert_eq!((status(&run, "restore"), status(&run, "check-restore")), (Status::Pass, Status::Unver));
+    assert!(run.results.canaries.is_empty());
+    check(run, VerdictOutcome::Inconclusive, 3, "--no-canaries left out what shows that data came back");
 }
 
 #[test]
-fn the_commands_of_the_env_are_performed_in_order_and_their_failure_is_the_recipes() {
+fn commands_of_the_env_run_in_order_and_their_failure_is_the_recipes() {
     let sample = "POST_DEPLOY_CMDS=\"app migrate --all|app warm up\"\n";
     let good = host(Manners::default(), sample);
-    let told = asked(good.clone(), WITH_BOT, asking(&[Tier::Install], Extent::default()), None);
+    let run = asked(good.clone(), WITH_BOT, asking(&[Tier::Install], Extent::default()), None);
     let lines: Vec<String> = good.wired().into_iter().filter(|line| line.starts_with("app ")).collect();
     assert_eq!(lines, ["app migrate --all", "app warm up"]);
-    check(told, VerdictOutcome::Green, 0, "");
+    check(run, VerdictOutcome::Green, 0, "");
 
     let bad = host(Manners { command: Does::Fails, ..Manners::default() }, sample);
-    let told = asked(bad.clone(), WITH_BOT, asking(&[Tier::Install], Extent::default()), None);
-    assert_eq!(bad.wired().iter().filter(|line| line.starts_with("app ")).count(), 1, "the second rests on the first");
-    check(told, VerdictOutcome::Red, 1, "the command `app migrate` of POST_DEPLOY_CMDS failed");
+    let run = asked(bad.clone(), WITH_BOT, asking(&[Tier::Install], Extent::default()), None);
+    assert_eq!(bad.wired().iter().filter(|line| line.starts_with("app ")).count(), 1, "the second one does not run after a failure of the first");
+    check(run, VerdictOutcome::Red, 1, "the command `app migrate` of POST_DEPLOY_CMDS failed");
 }
 
 #[test]
-fn a_canary_is_in_a_service_that_mounts_its_volume_or_is_its_database() {
+fn canary_is_in_a_service_that_mounts_its_volume_or_is_its_database() {
     let stack = "hello-aebagbaf_taster_test".parse().unwrap();
     let resolved = resolve(&tree(""), &Env::parse("SECRET_TOKEN_VERSION=v1").unwrap(), &stack).unwrap();
     let file = |volume: &str| Canary::File { volume: volume.into(), name: format!("x_{volume}") };

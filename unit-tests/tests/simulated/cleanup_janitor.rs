@@ -1,4 +1,4 @@
-//! The janitor where there is nothing to sweep with, or nothing to sweep.
+//! The janitor: runs that it leaves alone, journals that it cannot read, and hosts that it cannot reach.
 
 use std::{
     collections::BTreeMap,
@@ -9,7 +9,7 @@ use std::{
 
 use harness::{
     adapters::clock::SystemClock,
-    engine::steps::cleanup::Pace,
+    engine::steps::shared::cleanup::Pace,
     journal::{Journal, RunLock},
     model::{
         names::{Domain, StackName},
@@ -22,9 +22,9 @@ use harness::{
         run::event::Kind,
     },
 };
-use runner::{
-    crash_recovery::{Reach, Reaching},
-    janitor::{Fate, Orders, Report, pass},
+use runner::recovery::{
+    crash_recovery::{HostAccess, HostConnector},
+    janitor::{JanitorOptions, Report, RunOutcome, pass},
 };
 use unit_tests::{
     sim_data::{Restores, SimData},
@@ -33,18 +33,18 @@ use unit_tests::{
 
 const DEAD: &str = "20261121-101502-k3v7q2m7";
 
-fn looked_at(runs: &Path) -> Vec<Report> {
-    looked_at_one(runs, None)
+fn reports_on(runs: &Path) -> Vec<Report> {
+    reports_on_one(runs, None)
 }
 
-fn looked_at_one(runs: &Path, only: Option<&str>) -> Vec<Report> {
+fn reports_on_one(runs: &Path, only: Option<&str>) -> Vec<Report> {
     let (engine, only) = (Some("/nowhere.sock".into()), only.map(|run| run.parse().unwrap()));
-    let (runs, pace, reach) = (runs.to_owned(), Pace::default(), Reaching::real());
-    let orders = Orders { runs, engine, dry_run: false, only, pace, stays: true, reach };
+    let (runs, pace, connector) = (runs.to_owned(), Pace::default(), HostConnector::real());
+    let options = JanitorOptions { runs, engine, dry_run: false, only, pace, wait_for_engine: true, connector };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let mut told = 0;
-    let reports = runtime.block_on(pass(&orders, |_| told += 1)).unwrap();
-    assert_eq!(told, reports.len());
+    let mut reported = 0;
+    let reports = runtime.block_on(pass(&options, |_| reported += 1)).unwrap();
+    assert_eq!(reported, reports.len());
     reports
 }
 
@@ -61,32 +61,32 @@ fn started(id: &str) -> harness::pure::run::event::Kind {
 }
 
 fn lines(runs: &Path) -> Vec<String> {
-    looked_at(runs).iter().flat_map(Report::lines).collect()
+    reports_on(runs).iter().flat_map(Report::lines).collect()
 }
 
 #[test]
-fn a_machine_on_which_nothing_ran_is_clean() {
+fn machine_without_a_run_is_clean() {
     let state = tempfile::tempdir().unwrap();
-    assert!(looked_at(&state.path().join("taster/runs")).is_empty());
+    assert!(reports_on(&state.path().join("taster/runs")).is_empty());
     fs::create_dir(state.path().join("empty-folder-of-a-run-that-died-at-once")).unwrap();
     fs::write(state.path().join("no-folder"), "").unwrap();
-    let reports = looked_at(state.path());
-    assert!(matches!(reports[..], [Report { fate: Fate::Settled, .. }]));
+    let reports = reports_on(state.path());
+    assert!(matches!(reports[..], [Report { outcome: RunOutcome::Settled, .. }]));
 }
 
 #[test]
-fn an_engine_that_does_not_answer_is_said_and_the_claims_stay() {
+fn engine_that_does_not_answer_is_named_and_the_claims_stay() {
     let runs = tempfile::tempdir().unwrap();
     let folder = dead_run(runs.path(), DEAD);
     let before = fs::read(folder.join("events.jsonl")).unwrap();
-    assert_eq!(lines(runs.path()), [format!("{DEAD}: not swept: no engine answers at /nowhere.sock")]);
-    assert!(looked_at(runs.path())[0].leaked());
+    assert_eq!(lines(runs.path()), [format!("{DEAD}: not cleaned up: no engine answers at /nowhere.sock")]);
+    assert!(reports_on(runs.path())[0].leaked());
     assert_eq!(fs::read(folder.join("events.jsonl")).unwrap(), before);
     assert!(RunLock::attempt(&folder).is_ok(), "the lock is given back");
 }
 
 #[test]
-fn a_lock_that_is_no_file_is_a_sentence_and_the_other_runs_are_looked_at() {
+fn a_lock_that_is_no_file_is_a_sentence_and_the_other_runs_are_reports_on() {
     let runs = tempfile::tempdir().unwrap();
     let folder = dead_run(runs.path(), DEAD);
     fs::remove_file(folder.join("lock")).unwrap();
@@ -94,15 +94,15 @@ fn a_lock_that_is_no_file_is_a_sentence_and_the_other_runs_are_looked_at() {
     let living = runs.path().join("20261121-101503-k3v7q2m7");
     let journal = dead_run(runs.path(), "20261121-101503-k3v7q2m7");
     let lock = RunLock::attempt(&journal).unwrap();
-    let said = lines(runs.path());
-    assert_eq!(said[0], format!("{DEAD}: not swept: {} is no file", folder.join("lock").display()));
-    assert_eq!(said[1], "20261121-101503-k3v7q2m7: alive, or being swept by another janitor; left alone");
+    let lines = lines(runs.path());
+    assert_eq!(lines[0], format!("{DEAD}: not cleaned up: {} is no file", folder.join("lock").display()));
+    assert_eq!(lines[1], "20261121-101503-k3v7q2m7: left alone: it is alive, or another janitor cleans up after it");
     drop(lock);
     assert!(living.join("events.jsonl").exists());
 }
 
 #[test]
-fn an_app_that_is_kept_is_left_alone_until_its_time_is_over_or_its_run_is_named() {
+fn kept_app_is_left_alone_until_its_time_is_over_or_its_run_is_named() {
     let runs = tempfile::tempdir().unwrap();
     let other = "20261121-101503-k3v7q2mz";
     let now = SystemClock::start().wall().millis();
@@ -113,19 +113,19 @@ fn an_app_that_is_kept_is_left_alone_until_its_time_is_over_or_its_run_is_named(
         journal.claim(Claimed::Stack { name: StackName::of(&domain) }, &"swarm1".parse().unwrap()).unwrap();
         journal.append(Kind::Kept { domain, until: Wall::from_millis(until) }).unwrap();
     }
-    let reports = looked_at(runs.path());
-    assert!(matches!(reports[..], [Report { fate: Fate::Kept(_), .. }, Report { fate: Fate::Failed(_), .. }]), "{reports:?}");
-    assert!(!reports[0].leaked(), "what is kept is no residue");
-    let said = lines(runs.path());
+    let reports = reports_on(runs.path());
+    assert!(matches!(reports[..], [Report { outcome: RunOutcome::Kept(_), .. }, Report { outcome: RunOutcome::Failed(_), .. }]), "{reports:?}");
+    assert!(!reports[0].leaked(), "a kept app is no leak");
+    let lines = lines(runs.path());
     assert!(
-        said[0].contains("keeps shop.taster.test until ") && said[0].contains(&format!("`taster janitor {DEAD}`")),
-        "{said:?}"
+        lines[0].contains("keeps shop.taster.test until ") && lines[0].contains(&format!("`taster janitor {DEAD}`")),
+        "{lines:?}"
     );
-    let reports = looked_at_one(runs.path(), Some(DEAD));
-    assert!(matches!(reports[..], [Report { fate: Fate::Failed(_), .. }]), "it is swept at once, as far as an engine answers");
+    let reports = reports_on_one(runs.path(), Some(DEAD));
+    assert!(matches!(reports[..], [Report { outcome: RunOutcome::Failed(_), .. }]), "it is cleaned up at once, if an engine answers");
 }
 
-/// The first line of a journal of that version, with what a newer taster may say besides.
+/// The first line of a journal of that version, with a field that a newer version may have.
 fn begun(version: u32) -> String {
     format!("{{\"seq\":1,\"event\":\"run-started\",\"version\":{version},\"run\":\"{DEAD}\",\"more\":[1]}}\n")
 }
@@ -134,8 +134,8 @@ fn claimed(what: &str) -> String {
     format!("{{\"seq\":2,\"event\":\"claimed\",\"engine\":\"swarm1\",\"what\":{what}}}\n")
 }
 
-/// What the janitor says of a journal with this text on a Swarm with a network of the run and things of others, whether something is
-/// left after its word, and the names of what is there afterwards.
+/// The lines of the janitor for a journal with this text, whether it reports something as left, and the names of the objects that are
+/// there afterwards. The Swarm has a network of the run and objects of others.
 fn after(journal: &str) -> (Vec<String>, bool, Vec<String>) {
     let runs = tempfile::tempdir().unwrap();
     fs::create_dir(runs.path().join(DEAD)).unwrap();
@@ -145,31 +145,32 @@ fn after(journal: &str) -> (Vec<String>, bool, Vec<String>) {
         object(ObjectKind::Network, "shop_net", Some("shop")),
         object(ObjectKind::Secret, "hello-k3v7q2m7_taster_testx_pw_v1", None),
     ];
-    let world = Inventory {
+    let inventory = Inventory {
         engine: "swarm1".parse().unwrap(),
         objects: things.into(),
         files: BTreeMap::new(),
         snapshots: BTreeMap::new(),
     };
-    let sim = Arc::new(SimInventory::new(world));
-    let reach = Reach {
+    let sim = Arc::new(SimInventory::new(inventory));
+    let access = HostAccess {
         swarm: sim.clone(),
         data: Arc::new(SimData::that(Restores::Well)),
         files: Arc::new(harness::adapters::files::Disk),
         children: sim.clone(),
         clock: Arc::new(SystemClock::start()),
     };
-    let reach = Reaching { children: sim.clone(), engine: Arc::new(move |_| Ok(reach.clone())) };
+    let connector = HostConnector { children: sim.clone(), connect: Arc::new(move |_| Ok(access.clone())) };
     let (runs, pace) = (runs.path().to_owned(), Pace::default());
-    let orders = Orders { runs, engine: None, dry_run: false, only: None, pace, stays: false, reach };
+    let options =
+        JanitorOptions { runs, engine: None, dry_run: false, only: None, pace, wait_for_engine: false, connector };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let reports = runtime.block_on(pass(&orders, |_| {})).unwrap();
+    let reports = runtime.block_on(pass(&options, |_| {})).unwrap();
     let left = sim.now().objects.into_values().map(|object| object.name).collect();
-    (reports.iter().flat_map(Report::lines).collect(), reports.iter().any(Report::residue), left)
+    (reports.iter().flat_map(Report::lines).collect(), reports.iter().any(Report::leaked), left)
 }
 
 #[test]
-fn whatever_a_journal_says_nothing_of_others_is_removed_and_what_cannot_be_read_is_said() {
+fn corrupt_journal_never_removes_foreign_objects() {
     let (first, newer) = (begun(1), begun(9));
     let own = claimed(r#"{"claimed":"stack","name":"hello-k3v7q2m7_taster_test"}"#);
     let gone = claimed(r#"{"claimed":"stack","name":"hello-aebagbaf_taster_test"}"#);
@@ -179,7 +180,7 @@ fn whatever_a_journal_says_nothing_of_others_is_removed_and_what_cannot_be_read_
     let all = claimed(r#"{"claimed":"dir","path":"/"}"#);
     let up = claimed(r#"{"claimed":"dir","path":"/srv/taster/../../etc"}"#);
     let elsewhere = own.replace("swarm1", "swarm2");
-    for (what, journal, swept, residue, sentence) in [
+    for (what, journal, cleaned, leaked, sentence) in [
         ("empty", String::new(), false, false, "nothing left"),
         ("only the beginning of its first line", first[..20].to_owned(), false, false, "nothing left"),
         ("cut in a claim", format!("{first}{}", &own[..40]), false, false, "nothing left"),
@@ -188,17 +189,17 @@ fn whatever_a_journal_says_nothing_of_others_is_removed_and_what_cannot_be_read_
             format!("{first}{own}{{\"seq\":3,\"ev"),
             true,
             false,
-            "line 3: cut off, so nothing was done upon it",
+            "line 3: cut off, so no act followed it",
         ),
-        ("of a newer version", format!("{newer}{own}"), true, false, "the journal has version 9, newer than 1"),
+        ("of a newer version", format!("{newer}{own}"), true, false, "the journal has version 9, newer than 2"),
         (
-            "with a claim that nobody knows yet",
+            "with an unknown claim",
             format!("{newer}{moon}{own}"),
             true,
             true,
             "line 2: claimed: unknown variant `moon`",
         ),
-        ("without its first line", own.clone(), false, true, "not swept: "),
+        ("without its first line", own.clone(), false, true, "not cleaned up: "),
         ("names things that are gone", format!("{first}{gone}{marker}{file}"), false, false, "0 removed in 0"),
         (
             "claims the whole disk",
@@ -211,19 +212,19 @@ fn whatever_a_journal_says_nothing_of_others_is_removed_and_what_cannot_be_read_
         ("is of another Swarm", format!("{first}{elsewhere}"), false, true, "swarm2"),
         ("zeros, as a disk leaves them", format!("{first}{own}{}\n", "\0".repeat(64)), true, true, "line 3: "),
     ] {
-        let (said, left, names) = after(&journal);
-        assert!(said.iter().any(|line| line.contains(sentence)), "{what}: {said:?}");
-        assert_eq!(left, residue, "{what}: {said:?}");
+        let (lines, left, names) = after(&journal);
+        assert!(lines.iter().any(|line| line.contains(sentence)), "{what}: {lines:?}");
+        assert_eq!(left, leaked, "{what}: {lines:?}");
         let own = names.iter().any(|name| name == "hello-k3v7q2m7_taster_test_net");
-        assert_eq!((names.len(), own), if swept { (2, false) } else { (3, true) }, "{what}: {said:?} {names:?}");
+        assert_eq!((names.len(), own), if cleaned { (2, false) } else { (3, true) }, "{what}: {lines:?} {names:?}");
     }
 }
 
 #[test]
-fn a_journal_that_is_a_folder_is_a_sentence() {
+fn journal_that_is_a_folder_is_named() {
     let runs = tempfile::tempdir().unwrap();
     fs::create_dir_all(runs.path().join(DEAD).join(harness::journal::FILE)).unwrap();
-    let said = lines(runs.path());
-    assert!(said[0].starts_with(&format!("{DEAD}: not swept: its journal cannot be read: ")), "{said:?}");
-    assert!(looked_at(runs.path())[0].leaked());
+    let lines = lines(runs.path());
+    assert!(lines[0].starts_with(&format!("{DEAD}: not cleaned up: its journal cannot be read: ")), "{lines:?}");
+    assert!(reports_on(runs.path())[0].leaked());
 }
