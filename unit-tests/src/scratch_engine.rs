@@ -13,7 +13,7 @@ use std::{
 
 use crate::{
     command_output::signal,
-    engine::{Engine, printed},
+    engine::{Engine, printed, until},
     sandbox_fixture::IMAGE,
 };
 
@@ -75,14 +75,18 @@ impl SmallDisk {
         done("mount", &["-o", &format!("remount,{options}"), &self.at.display().to_string()]).unwrap();
     }
 
-    /// Makes it as small as what it holds. A remount with another size gives room again.
+    /// Makes it as small as its content. A remount with another size gives room again.
     ///
     /// # Panics
-    /// If that cannot be.
+    /// If that is impossible.
     pub fn leave_no_room(&self) {
         let path = self.at.display().to_string();
-        let used = printed(Command::new("df").args(["--output=used", "--block-size=1", &path]), &["df", &path]);
-        self.remount(&format!("size={}", used.lines().last().unwrap().trim()));
+        // The content may grow between the two calls, and a disk never becomes smaller than its content.
+        until("the disk is as small as its content", || {
+            let used = printed(Command::new("df").args(["--output=used", "--block-size=1", &path]), &["df", &path]);
+            let size = format!("remount,size={}", used.lines().last().unwrap().trim());
+            done("mount", &["-o", &size, &path]).is_ok()
+        });
     }
 
     /// Fills it to the last byte with a file, which is returned.

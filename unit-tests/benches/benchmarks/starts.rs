@@ -95,7 +95,7 @@ pub(crate) fn up(bench: &Bench) {
         let started = Instant::now();
         let done = bench.runtime.block_on(async {
             let mut progress = Vec::new();
-            sandbox::up(&home, &setup, &mut |step| progress.push(step.what)).await.map(|_| progress)
+            sandbox::up(&home, &setup, &mut |step| progress.push(step.message)).await.map(|_| progress)
         });
         let done = done.unwrap();
         // Where something had to be mended it was not up.
