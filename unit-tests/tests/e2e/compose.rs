@@ -8,7 +8,7 @@ use harness::{
     ports::Swarm,
     pure::{
         host::converge::ServiceView,
-        recipe::compose::{Entry, Env, Kernel, Resolved, Tree, resolve, verify},
+        recipe::compose::{Entry, Env, Kernel, Resolved, Tree, compare_with_services, resolve},
     },
 };
 use libtest_mimic::Trial;

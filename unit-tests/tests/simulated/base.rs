@@ -5,7 +5,7 @@ use harness::{
         git::{Branch, Tag},
         names::Commit,
     },
-    pure::recipe::upgrade_base::{Base, Chooser, Chosen, Green, Known, base, can_be_pinned, doubles},
+    pure::recipe::upgrade_base::{Base, Chooser, Chosen, Green, Known, base, can_be_pinned, duplicates},
 };
 
 /// A commit of its own for each number.
@@ -195,9 +195,9 @@ fn one_lightweight_release_keeps_abra_from_pinning_any() {
 
 #[test]
 fn two_versions_in_one_place_are_told() {
-    assert_eq!(doubles(&tags(&["1.0.0+1", "1.0.1+1"])), Vec::<String>::new());
+    assert_eq!(duplicates(&tags(&["1.0.0+1", "1.0.1+1"])), Vec::<String>::new());
     assert_eq!(
-        doubles(&tags(&["1.2.3+4.10", "1.2.3+4.9"])),
+        duplicates(&tags(&["1.2.3+4.10", "1.2.3+4.9"])),
         ["1.2.3+4.9 and 1.2.3+4.10 claim the same place among the releases; 1.2.3+4.10 counts"]
     );
 }

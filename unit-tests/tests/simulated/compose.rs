@@ -6,7 +6,7 @@ use harness::{
     model::names::ServiceName,
     pure::{
         host::converge::{Endpoint, Health, HostPort, Index, Mode, Order, ServiceView, SpecDigest},
-        recipe::compose::{Entry, Env, Kernel, Resolved, Tree, resolve, verify},
+        recipe::compose::{Entry, Env, Kernel, Resolved, Tree, compare_with_services, resolve},
     },
 };
 use proptest::prelude::*;
@@ -284,7 +284,8 @@ fn every_change_of_what_is_live_is_found() {
     for (field, change) in changes {
         let mut live = view(&ours);
         live.values_mut().for_each(change);
-        let found: Vec<String> = compare_with_services(&ours, &live, Kernel::Ipvs).into_iter().map(|difference| difference.field).collect();
+        let found: Vec<String> =
+            compare_with_services(&ours, &live, Kernel::Ipvs).into_iter().map(|difference| difference.field).collect();
         assert_eq!(found, [field]);
     }
     let mut live = view(&ours);
