@@ -13,7 +13,7 @@ use harness::{
         pack::{Pack, TestName},
         protocol::{Answer, AppConfiguration, Ended, InsertedSecret, PROTOCOL},
     },
-    ports::{Attached, Exited, ProgramError, Ran, TestProgram},
+    ports::{Attached, AttachmentError, Exited, ProgramError, Ran, TestProgram},
     pure::run::event::TAIL_BYTES,
 };
 
@@ -59,7 +59,7 @@ impl SimProgram {
     /// The program of `pack`; a function that is not named in `ends` ends well.
     pub fn of(pack: &Pack, ends: Vec<(&'static str, Ends)>) -> Self {
         let tests = pack.tests.iter().map(|test| test.name.clone());
-        let hooks = pack.hooks.install.then(|| TestName::reported(TestName::INSTALL));
+        let hooks = pack.hooks.configure.then(|| TestName::reported(TestName::CONFIGURE));
         let ready = pack.hooks.ready.then(|| TestName::reported(TestName::READY));
         let checks = pack.hooks.checks.iter().map(|(_, name)| name.clone());
         let mut functions: BTreeMap<TestName, Ends> =
@@ -97,18 +97,23 @@ impl TestProgram for SimProgram {
             Ends::Silent | Ends::Missing => (None, Exited::Code(0)),
             Ends::Unstartable => return Err(ProgramError::NotRun { message: "no memory".into() }),
         };
-        let wiring = (test.as_str() == TestName::INSTALL).then(|| AppConfiguration {
+        let configuration = (test.as_str() == TestName::CONFIGURE).then(|| AppConfiguration {
             env: vec![("OWN".into(), "pack".into())],
             secrets: vec![InsertedSecret { name: "key".into(), version: "v1".into(), file: "/nonexistent".into() }],
             files: BTreeMap::from([("extra.conf".into(), "x\n".into())]),
         });
-        let answer =
-            ended.map(|ended| Answer { version: PROTOCOL, ended, notes: vec!["noted".into()], attachments: Vec::new(), wiring });
-        let files: [(&str, Result<Vec<u8>, String>); 4] = [
+        let answer = ended.map(|ended| Answer {
+            version: PROTOCOL,
+            ended,
+            notes: vec!["noted".into()],
+            attachments: Vec::new(),
+            configuration,
+        });
+        let files: [(&str, Result<Vec<u8>, AttachmentError>); 4] = [
             ("page.html", Ok(b"<p>hunter22hunter22</p>".to_vec())),
             ("page.png", Ok(vec![0x89, 0xff, 1])),
             ("leak.png", Ok(b"\xffhunter22hunter22".to_vec())),
-            ("gone.txt", Err("no such file".into())),
+            ("gone.txt", Err(AttachmentError::Unreadable { message: "no such file".into() })),
         ];
         let attached = files.map(|(name, bytes)| Attached { name: name.into(), bytes });
         let attachments = if ends == Ends::Attaches { attached.into() } else { Vec::new() };

@@ -9,6 +9,7 @@ use crate::{
         outcome::Tier,
         request::{Authoring, Extent, Request, Source, Tests},
     },
+    pure::run::event::JOURNAL_VERSION,
 };
 
 const RUN: &str = "20261121-101502-k3v7q2m7";
@@ -150,7 +151,7 @@ fn unreadable_lines_are_reported_and_the_others_are_used() {
         assert_eq!(claimed(&reading), ["stack shop"], "{what}");
         assert_eq!(reading.lost_claims, lost, "{what}: {:?}", reading.unread);
         assert!(reading.unread.iter().any(|unread| unread.starts_with(sentence)), "{what}: {:?}", reading.unread);
-        assert!(reading.unread[0].contains("version 9, newer than 1"), "{what}");
+        assert!(reading.unread[0].contains(&format!("version 9, newer than {JOURNAL_VERSION}")), "{what}");
     }
     let headless = parse(format!("{claim}\n").as_bytes());
     assert_eq!((headless.claims.len(), headless.settled()), (0, false), "a claim without a run is not forgotten");

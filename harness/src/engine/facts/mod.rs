@@ -114,8 +114,7 @@ pub async fn gather(gathering: Gathering<'_>) -> Result<Facts, Refusal> {
     }
     let claim = claim_abra_dir(log, folder, engine)?;
 
-    let (abra, RecipeCheckout { checked, commit, version, dirty }) =
-        recipe_checkout::fetch(gathering, &claim).await?;
+    let (abra, RecipeCheckout { checked, commit, version, dirty }) = recipe_checkout::fetch(gathering, &claim).await?;
     readings.abra = Some(Ok(abra));
     let tree = ports.checkout.tree(&request.recipe, &commit).await.map_err(|error| Refusal::Facts(error.into()))?;
     let tree = recipe::with_pack(tree, pack);
@@ -153,9 +152,8 @@ fn fit_engine<'a>(gathering: Gathering<'a>, readings: &Readings, stack: &StackNa
 }
 
 fn claim_abra_dir(log: &Log, folder: &dyn RunFolder, engine: &EngineId) -> Result<Claim, Refusal> {
-    log.claim(Claimed::Dir { path: folder.abra_dir() }, engine).map_err(|error| {
-        Refusal::Facts(Failure::new(Cause::Preflight { check: "journal".into() }, with_causes(&error)))
-    })
+    log.claim(Claimed::Dir { path: folder.abra_dir() }, engine)
+        .map_err(|error| Refusal::Facts(Failure::new(Cause::Preflight { check: "journal".into() }, with_causes(&error))))
 }
 
 fn warn_of_stale_repair(log: &Log, pack: &Pack, base: &upgrade_base::Base, before: Option<&Before>) {

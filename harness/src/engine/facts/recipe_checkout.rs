@@ -4,13 +4,7 @@ use std::time::Duration;
 
 use super::{Gathering, readings};
 use crate::{
-    model::{
-        git::Tag,
-        names::Commit,
-        outcome::Failure,
-        refusal::Refusal,
-        request::Source,
-    },
+    model::{git::Tag, names::Commit, outcome::Failure, refusal::Refusal, request::Source},
     ports::{AbraError, Call, Checked, CheckoutError},
     pure::{
         host::claim::Claim,

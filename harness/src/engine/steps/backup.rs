@@ -86,8 +86,7 @@ async fn verify_content(context: &Context<'_>, head: &Head, snapshot: &str, reso
     let (domain, id) = (head.domain.clone(), snapshot.to_owned());
     let files = read(context, &Call::BackupList { domain: domain.clone(), snapshot: id.clone() }).await?;
     let state = context.log.state();
-    let seeded: Vec<&Canary> =
-        state.canaries.iter().filter(|state| state.sound()).map(|state| &state.canary).collect();
+    let seeded: Vec<&Canary> = state.canaries.iter().filter(|state| state.sound()).map(|state| &state.canary).collect();
     for (volume, name) in canary::of_volumes(resolved) {
         let canary = Canary::File { volume: volume.clone(), name: name.clone() };
         match backed.coverage(&volume) {
@@ -114,12 +113,7 @@ async fn verify_content(context: &Context<'_>, head: &Head, snapshot: &str, reso
 
 /// The size of the files that a snapshot has at `path`, in bytes. The service keeps the last archive for all apps in one place, so
 /// another run may replace it in between; then the download is tried again.
-async fn downloaded_size(
-    context: &Context<'_>,
-    head: &Head,
-    snapshot: &str,
-    path: String,
-) -> Result<Result<u64, Gap>, Failure> {
+async fn downloaded_size(context: &Context<'_>, head: &Head, snapshot: &str, path: String) -> Result<Result<u64, Gap>, Failure> {
     let call = Call::BackupDownload { domain: head.domain.clone(), snapshot: snapshot.to_owned(), path: path.clone() };
     for _ in 0..ATTEMPTS {
         read(context, &call).await?;

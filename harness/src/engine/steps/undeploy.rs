@@ -20,8 +20,7 @@ pub(super) async fn undeploy(context: &Context<'_>) -> Outcome {
     let Some(head) = context.head.as_ref().filter(|_| state.deploys > 0) else { return nothing };
     // A deploy that was refused or cut off may not have reached the Swarm, and abra would call that an error. What abra deployed to
     // another Swarm only abra can remove.
-    let (observe_patience, patience) =
-        if state.cancel.is_some() { (HURRY, HURRY) } else { (OBSERVE_PATIENCE, ABRA_PATIENCE) };
+    let (observe_patience, patience) = if state.cancel.is_some() { (HURRY, HURRY) } else { (OBSERVE_PATIENCE, ABRA_PATIENCE) };
     let observed = tokio::time::timeout(observe_patience, context.ports.swarm.observe(&head.stack)).await;
     let is_gone = observed.is_ok_and(|services| services.is_ok_and(|services| services.is_empty()));
     if !context.unseen.get() && is_gone {

@@ -1,10 +1,6 @@
 //! Compares the resolved compose files with the running services, so that no decision rests on a wrong resolution.
 
-use super::shared::{
-    compose::kernel,
-    context::Context,
-    failure::unread,
-};
+use super::shared::{compose::kernel, context::Context, failure::unread};
 use crate::{
     model::outcome::{Gap, Outcome},
     pure::{

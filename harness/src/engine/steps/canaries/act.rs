@@ -12,12 +12,9 @@ use crate::{
         outcome::{Cause, Failure, Gap, Outcome, Owner},
         pack::{CanaryAct, Database, TestName},
     },
-    ports::{Holder, ExecOutput},
+    ports::{ExecOutput, Holder},
     pure::{
-        host::{
-            claim::Claim,
-            converge::TaskState,
-        },
+        host::{claim::Claim, converge::TaskState},
         recipe::{
             canary::{CORRUPTED, Canary, FILE, Moment, nonce, row},
             database,
@@ -80,7 +77,12 @@ pub(super) fn record(context: &Context<'_>, planned: &Planned, canary: &Canary, 
 }
 
 /// Holds the volumes of those canaries that are files. The image of a running service is surely on the engine.
-async fn hold_volumes(context: &Context<'_>, head: &Head, claim: &Claim, canaries: &[Canary]) -> Result<Option<Holder>, SwarmError> {
+async fn hold_volumes(
+    context: &Context<'_>,
+    head: &Head,
+    claim: &Claim,
+    canaries: &[Canary],
+) -> Result<Option<Holder>, SwarmError> {
     let volumes: Vec<String> = canaries
         .iter()
         .filter_map(|canary| match canary {
@@ -93,7 +95,7 @@ async fn hold_volumes(context: &Context<'_>, head: &Head, claim: &Claim, canarie
     }
     let services = context.ports.swarm.observe(&head.stack).await?;
     let image = services.values().next().map(|service| service.image.clone());
-    let image = image.ok_or_else(|| SwarmError::Failed { call: "look".into(), message: "no service runs any more".into() })?;
+    let image = image.ok_or_else(|| SwarmError::Failed { call: "observe".into(), message: "no service runs any more".into() })?;
     context.ports.data.hold(claim, &image, &volumes).await.map(Some)
 }
 
@@ -158,7 +160,13 @@ impl OneCanary<'_> {
         }
     }
 
-    async fn run_client(&self, service: &str, database: &Database, act: CanaryAct, nonce: &str) -> Result<ExecOutput, SwarmError> {
+    async fn run_client(
+        &self,
+        service: &str,
+        database: &Database,
+        act: CanaryAct,
+        nonce: &str,
+    ) -> Result<ExecOutput, SwarmError> {
         let task = task_of(self.context, &self.head.stack, service).await?;
         let argv = database::command(database, act, nonce);
         self.context.ports.data.exec(self.claim, &task, &argv, CLIENT).await

@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn a_name_without_a_route_is_the_recipes_fault_only_where_its_rules_were_read() {
         let domain = "shop.taster.test".parse().unwrap();
-        let silent = SwarmError::Silent { call: "look".into(), after: Duration::from_secs(8) };
+        let silent = SwarmError::Silent { call: "observe".into(), after: Duration::from_secs(8) };
         for (services, owner, ending) in [
             (Ok(Services::new()), Owner::Recipe, "no service has a router rule"),
             (

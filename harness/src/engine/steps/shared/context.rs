@@ -105,9 +105,9 @@ impl Context<'_> {
     /// Claims `what` for the run, before it is made.
     pub(in crate::engine::steps) fn claim(&self, what: Claimed) -> Result<Claim, Failure> {
         let engine = self.engine.as_ref().ok_or_else(|| defect("something is claimed although no Swarm is known"))?;
-        self.log.claim(what, engine).map_err(|error| {
-            Failure::new(Cause::Engine, format!("the journal cannot take the claim: {}", with_causes(&error)))
-        })
+        self.log
+            .claim(what, engine)
+            .map_err(|error| Failure::new(Cause::Engine, format!("the journal cannot take the claim: {}", with_causes(&error))))
     }
 
     /// Claims the stack of the app.

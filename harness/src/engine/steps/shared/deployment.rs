@@ -165,8 +165,7 @@ fn blockers(head: &Head, evaluation: &Evaluation) -> Vec<String> {
 
 /// The failure of the step: the first, because the evaluation sorts the worst to the front.
 pub(in crate::engine::steps) fn worst(failures: Vec<Failure>) -> Outcome {
-    let nameless =
-        || Failure::new(Cause::Panic, "the evaluation failed the app without a reason; this is a defect of taster");
+    let nameless = || Failure::new(Cause::Panic, "the evaluation failed the app without a reason; this is a defect of taster");
     Outcome::Failed(failures.into_iter().next().unwrap_or_else(nameless))
 }
 

@@ -53,8 +53,7 @@ impl Context<'_> {
                         Failure::new(Cause::Preflight { check: "run folder".into() }, message)
                     })?;
                     let (name, version) = (secret.name, secret.version);
-                    let insert =
-                        Call::SecretInsert { domain: head.domain.clone(), name, version, file: file.path().to_owned() };
+                    let insert = Call::SecretInsert { domain: head.domain.clone(), name, version, file: file.path().to_owned() };
                     self.ports.abra.call(&insert, Some(&stack), ABRA_PATIENCE).await?;
                 }
                 None if secret.modifiers.generate => self.generate(&stack, Some((secret.name, secret.version))).await?,

@@ -15,7 +15,7 @@ use crate::{
         time::{Mono, format_duration},
     },
     ports::{Clock, Swarm, WakeUp},
-    pure::host::converge::{Blocker, Cadence, Evaluation, Observation, DecisiveTask, WATCHDOG, Watch, evaluate, observe_into},
+    pure::host::converge::{Blocker, Cadence, DecisiveTask, Evaluation, Observation, WATCHDOG, Watch, evaluate, observe_into},
 };
 
 /// How many last lines of a failing task are quoted.

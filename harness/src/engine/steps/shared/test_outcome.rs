@@ -91,8 +91,13 @@ mod tests {
     };
 
     fn ran(ended: Option<Ended>, exited: Exited) -> Ran {
-        let answer =
-            ended.map(|ended| Answer { version: PROTOCOL, ended, notes: Vec::new(), attachments: Vec::new(), configuration: None });
+        let answer = ended.map(|ended| Answer {
+            version: PROTOCOL,
+            ended,
+            notes: Vec::new(),
+            attachments: Vec::new(),
+            configuration: None,
+        });
         Ran { exited, answer, output: "running 1 test\nlast line\n".into(), attachments: Vec::new() }
     }
 

@@ -287,9 +287,7 @@ impl<'a> Progress<'a> {
                 report.released = released(self.claims, &last);
             }
             // Snapshots that could not be listed stay claimed, so that the janitor looks again.
-            report
-                .released
-                .retain(|what| !matches!(what, Claimed::Snapshots { app, .. } if !self.snapshots.contains_key(app)));
+            report.released.retain(|what| !matches!(what, Claimed::Snapshots { app, .. } if !self.snapshots.contains_key(app)));
             report.leaked = leaked(last, &self.refusals);
         }
         report.took = now.since(self.started);
