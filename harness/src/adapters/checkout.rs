@@ -1,4 +1,4 @@
-//! The recipe's checkout, by the `git` program.
+//! The recipe's checkout, through the `git` program.
 
 use std::{
     collections::BTreeMap,
@@ -27,7 +27,7 @@ use crate::{
     redact::Redact,
 };
 
-/// Whoever commits what the user did not. The names show in `git log` of the run's own clone, nowhere else.
+/// The author of the commit of uncommitted changes. It shows only in `git log` of the run's own clone.
 const IDENTITY: [&str; 4] = ["-c", "user.name=taster", "-c", "user.email=taster@localhost"];
 
 /// The branch of a pristine clone.
@@ -42,12 +42,12 @@ pub struct GitCheckout {
 }
 
 impl GitCheckout {
-    /// The checkouts in `abra_dir`. `path` is the `PATH` in which git is found.
+    /// The checkouts in `abra_dir`. `path` is the `PATH` for git.
     pub fn new(abra_dir: &Path, path: OsString) -> Self {
         Self { recipes: abra_dir.join("recipes"), path, redact: Arc::default() }
     }
 
-    /// The same, telling `redact` the secrets of each `.env` that it reads or writes.
+    /// The same, with a `redact` that learns the secrets of each `.env` that is read or written.
     #[must_use]
     pub fn learning(self, redact: Arc<Redact>) -> Self {
         Self { redact, ..self }
@@ -62,8 +62,8 @@ impl GitCheckout {
         self.recipes.join(recipe.as_str())
     }
 
-    /// git in `dir`, without the user's or the system's settings: signing, hooks, templates and filters of theirs would change
-    /// what is checked out, or ask for something.
+    /// A git command in `dir` without settings of the user or the system, because their signing, hooks, templates and filters
+    /// could change what is checked out, or prompt.
     fn git(&self, dir: &Path) -> Command {
         let mut git = Command::new("git");
         git.arg("-C").arg(dir).args(IDENTITY);
@@ -74,7 +74,7 @@ impl GitCheckout {
             .env("LC_ALL", "C.UTF-8")
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
-            // safe.directory is not read from the command line by old versions, so it is given as the environment has it, too.
+            // Old versions read safe.directory only from the environment, not from the command line.
             .env("GIT_CONFIG_COUNT", "1")
             .env("GIT_CONFIG_KEY_0", "safe.directory")
             .env("GIT_CONFIG_VALUE_0", "*")
@@ -84,26 +84,26 @@ impl GitCheckout {
         git
     }
 
-    async fn ask(&self, action: &str, dir: &Path, args: &[&str]) -> Result<String, CheckoutError> {
+    async fn git_text(&self, action: &str, dir: &Path, args: &[&str]) -> Result<String, CheckoutError> {
         run(action, self.git(dir).args(args)).await
     }
 
-    /// Takes over a folder's branch state and tags, whoever it belongs to.
+    /// Clones a folder with its branches and tags, also a folder of another user.
     async fn clone_folder(&self, folder: &Path, dir: &Path) -> Result<(), CheckoutError> {
-        let (from, to) = (text(folder)?, text(dir)?);
-        self.ask("clone", &self.recipes, &["clone", "--quiet", "--no-hardlinks", "--no-checkout", from, to]).await?;
-        // A clone of a folder whose HEAD is detached, or unborn, has to be put on the same commit by hand.
-        if let Ok(head) = self.ask("rev-parse", folder, &["rev-parse", "--verify", "--quiet", "HEAD^{commit}"]).await {
-            self.ask("fetch", dir, &["fetch", "--quiet", "--tags", "--force", "origin", &head]).await?;
-            self.ask("checkout", dir, &["checkout", "--quiet", "--force", "--detach", &head]).await?;
+        let (from, to) = (path_text(folder)?, path_text(dir)?);
+        self.git_text("clone", &self.recipes, &["clone", "--quiet", "--no-hardlinks", "--no-checkout", from, to]).await?;
+        // A clone does not take over a detached HEAD, so the commit is checked out explicitly.
+        if let Ok(head) = self.git_text("rev-parse", folder, &["rev-parse", "--verify", "--quiet", "HEAD^{commit}"]).await {
+            self.git_text("fetch", dir, &["fetch", "--quiet", "--tags", "--force", "origin", &head]).await?;
+            self.git_text("checkout", dir, &["checkout", "--quiet", "--force", "--detach", &head]).await?;
         }
         Ok(())
     }
 
-    /// Makes the clone's files those of the folder and commits the difference. Says whether there was one.
+    /// Makes the clone's files equal to those of the folder, commits the difference, and returns whether there was one.
     ///
-    /// The folder is only read: an index of our own, with the folder as its work tree, sees what differs, untracked files
-    /// included and ignored ones left out.
+    /// The folder is only read: a separate index with the folder as its work tree finds the difference, with untracked and
+    /// without ignored files.
     async fn commit_changes(&self, folder: &Path, dir: &Path) -> Result<bool, CheckoutError> {
         let index = dir.join(".git/taster-index");
         let with_folder = || {
@@ -111,16 +111,16 @@ impl GitCheckout {
             git.env("GIT_DIR", dir.join(".git")).env("GIT_WORK_TREE", folder).env("GIT_INDEX_FILE", &index);
             git
         };
-        let born = self.ask("rev-parse", dir, &["rev-parse", "--verify", "--quiet", "HEAD"]).await.is_ok();
+        let born = self.git_text("rev-parse", dir, &["rev-parse", "--verify", "--quiet", "HEAD"]).await.is_ok();
         if born {
             run("read-tree", with_folder().args(["read-tree", "HEAD"])).await?;
         }
         let mut add = with_folder();
-        // The folder's own .git, of whatever kind, is never content.
+        // `.git` of the folder, a file or a folder, is never content.
         run("add", add.current_dir(folder).arg("-C").arg(folder).args(["add", "--all", "--", "."])).await?;
         let tree = run("write-tree", with_folder().arg("write-tree")).await?;
         let before = match born {
-            true => self.ask("rev-parse", dir, &["rev-parse", "HEAD^{tree}"]).await?,
+            true => self.git_text("rev-parse", dir, &["rev-parse", "HEAD^{tree}"]).await?,
             false => String::new(),
         };
         let _ = std::fs::remove_file(&index);
@@ -131,8 +131,8 @@ impl GitCheckout {
         if born {
             args.extend(["-p", "HEAD"]);
         }
-        let commit = self.ask("commit-tree", dir, &args).await?;
-        self.ask("checkout", dir, &["checkout", "--quiet", "--force", "--detach", &commit]).await?;
+        let commit = self.git_text("commit-tree", dir, &args).await?;
+        self.git_text("checkout", dir, &["checkout", "--quiet", "--force", "--detach", &commit]).await?;
         Ok(true)
     }
 }
@@ -142,20 +142,20 @@ impl Checkout for GitCheckout {
     async fn adopt(&self, claim: &Claim, recipe: &RecipeName, folder: &Path) -> Result<bool, CheckoutError> {
         self.covered(claim)?;
         let dir = self.dir(recipe);
-        let folder = std::fs::canonicalize(folder).map_err(|error| file(folder, &error))?;
-        std::fs::create_dir_all(&self.recipes).map_err(|error| file(&self.recipes, &error))?;
-        let git_dir = self.ask("rev-parse", &folder, &["rev-parse", "--is-bare-repository", "--git-dir"]).await;
-        if git_dir.is_ok_and(|told| told == "true\n.") {
+        let folder = std::fs::canonicalize(folder).map_err(|error| file_error(folder, &error))?;
+        std::fs::create_dir_all(&self.recipes).map_err(|error| file_error(&self.recipes, &error))?;
+        let git_dir = self.git_text("rev-parse", &folder, &["rev-parse", "--is-bare-repository", "--git-dir"]).await;
+        if git_dir.is_ok_and(|output| output == "true\n.") {
             self.clone_folder(&folder, &dir).await?;
             return Ok(false);
         }
-        let top = self.ask("rev-parse", &folder, &["rev-parse", "--show-toplevel"]).await.ok();
+        let top = self.git_text("rev-parse", &folder, &["rev-parse", "--show-toplevel"]).await.ok();
         match top.is_some_and(|top| Path::new(&top) == folder) {
             true => self.clone_folder(&folder, &dir).await?,
-            // No repository, or a folder somewhere in another one: it gets a history of its own.
+            // No repository, or a folder inside one: the checkout gets a new history.
             false => {
-                let to = text(&dir)?;
-                self.ask("init", &self.recipes, &["init", "--quiet", "--initial-branch=main", to]).await?;
+                let to = path_text(&dir)?;
+                self.git_text("init", &self.recipes, &["init", "--quiet", "--initial-branch=main", to]).await?;
             }
         }
         self.commit_changes(&folder, &dir).await
@@ -163,15 +163,15 @@ impl Checkout for GitCheckout {
 
     async fn read(&self, recipe: &RecipeName) -> Result<Checked, CheckoutError> {
         let dir = self.dir(recipe);
-        let head = commit(&self.ask("rev-parse", &dir, &["rev-parse", "--verify", "HEAD^{commit}"]).await?)?;
+        let head = parse_commit(&self.git_text("rev-parse", &dir, &["rev-parse", "--verify", "HEAD^{commit}"]).await?)?;
         let format = "--format=%(objecttype) %(objectname) %(*objecttype) %(*objectname) %(refname:strip=2)";
-        let refs = self.ask("for-each-ref", &dir, &["for-each-ref", format, "refs/tags"]).await?;
-        let entries = std::fs::read_dir(&dir).map_err(|error| file(&dir, &error))?;
+        let refs = self.git_text("for-each-ref", &dir, &["for-each-ref", format, "refs/tags"]).await?;
+        let entries = std::fs::read_dir(&dir).map_err(|error| file_error(&dir, &error))?;
         let files = entries.flatten().filter(|entry| entry.path().is_file());
         let mut files: Vec<String> = files.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
         files.sort();
         let branch = self.branch(&dir).await;
-        Ok(Checked { head, tags: refs.lines().filter_map(tag).collect(), branch, files })
+        Ok(Checked { head, tags: refs.lines().filter_map(parse_tag).collect(), branch, files })
     }
 
     async fn find(&self, recipe: &RecipeName, at: &str) -> Result<Commit, CheckoutError> {
@@ -180,12 +180,13 @@ impl Checkout for GitCheckout {
         if at.is_empty() || at.starts_with('-') {
             return Err(no_such());
         }
-        // A tag comes before a branch, and a branch may be known only as the origin's.
+        // A tag takes precedence over a branch. A branch may exist only at the origin.
         let names = [format!("refs/tags/{at}"), at.to_owned(), format!("refs/remotes/origin/{at}")];
         let mut found = None;
         for name in names {
             let wanted = format!("{name}^{{commit}}");
-            let answer = self.ask("rev-parse", &dir, &["rev-parse", "--verify", "--quiet", "--end-of-options", &wanted]).await;
+            let answer =
+                self.git_text("rev-parse", &dir, &["rev-parse", "--verify", "--quiet", "--end-of-options", &wanted]).await;
             match answer {
                 Ok(text) => {
                     found = Some(text);
@@ -195,18 +196,18 @@ impl Checkout for GitCheckout {
                 Err(other) => return Err(other),
             }
         }
-        commit(&found.ok_or_else(no_such)?)
+        parse_commit(&found.ok_or_else(no_such)?)
     }
 
     async fn tree(&self, recipe: &RecipeName, commit: &Commit) -> Result<Tree, CheckoutError> {
         let dir = self.dir(recipe);
         let list =
             output("ls-tree", self.git(&dir).args(["ls-tree", "-r", "-z", "--long", "--full-tree", commit.as_str()])).await?;
-        let files = tree::listed(&list);
+        let files = tree::parse_list(&list);
         let wanted: String = files.iter().filter_map(|file| file.content.as_ref()).map(|id| format!("{id}\n")).collect();
-        let contents = fed("cat-file", self.git(&dir).args(["cat-file", "--batch"]), wanted).await?;
-        let tree = tree::filled(files, &contents);
-        // What abra makes the app's `.env` of.
+        let contents = output_with_input("cat-file", self.git(&dir).args(["cat-file", "--batch"]), wanted).await?;
+        let tree = tree::with_contents(files, &contents);
+        // abra copies it to the app's `.env`.
         if let Some(Entry::Text(sample)) = tree.entry(".env.sample") {
             self.redact.learn_env(sample);
         }
@@ -217,9 +218,9 @@ impl Checkout for GitCheckout {
         self.covered(claim)?;
         let dir = self.dir(recipe);
         let wanted = self.find(recipe, at).await?;
-        self.ask("checkout", &dir, &["checkout", "--quiet", "--force", "--detach", wanted.as_str()]).await?;
-        // What is deployed is what lies here, so it is looked at and not believed.
-        let head = commit(&self.ask("rev-parse", &dir, &["rev-parse", "HEAD"]).await?)?;
+        self.git_text("checkout", &dir, &["checkout", "--quiet", "--force", "--detach", wanted.as_str()]).await?;
+        // A run deploys what is checked out here, so the result is verified.
+        let head = parse_commit(&self.git_text("rev-parse", &dir, &["rev-parse", "HEAD"]).await?)?;
         match head == wanted {
             true => Ok(head),
             false => Err(CheckoutError::Git { action: "checkout".into(), message: format!("it is on {head}, not on {wanted}") }),
@@ -230,26 +231,27 @@ impl Checkout for GitCheckout {
         covered(claim, abra_dir)?;
         let (from, recipes) = (self.dir(recipe), abra_dir.join("recipes"));
         let dir = recipes.join(recipe.as_str());
-        std::fs::create_dir_all(&recipes).map_err(|error| file(&recipes, &error))?;
-        let (source, own, at) = (text(&from)?, text(&dir)?, commit.as_str());
-        self.ask("clone", &recipes, &["clone", "--quiet", "--no-checkout", source, own]).await?;
+        std::fs::create_dir_all(&recipes).map_err(|error| file_error(&recipes, &error))?;
+        let (source, own, at) = (path_text(&from)?, path_text(&dir)?, commit.as_str());
+        self.git_text("clone", &recipes, &["clone", "--quiet", "--no-checkout", source, own]).await?;
         let wanted = format!("{at}^{{commit}}");
-        if self.ask("rev-parse", &dir, &["rev-parse", "--verify", "--quiet", &wanted]).await.is_err() {
-            // It may be on none of the branches that a clone takes over.
-            self.ask("fetch", &dir, &["fetch", "--quiet", "origin", at]).await?;
+        if self.git_text("rev-parse", &dir, &["rev-parse", "--verify", "--quiet", &wanted]).await.is_err() {
+            // The commit may be on none of the branches that a clone takes over.
+            self.git_text("fetch", &dir, &["fetch", "--quiet", "origin", at]).await?;
         }
-        self.ask("checkout", &dir, &["checkout", "--quiet", "--force", "-B", MAIN, at]).await?;
-        let branches = self.ask("for-each-ref", &dir, &["for-each-ref", "--format=%(refname:strip=2)", "refs/heads"]).await?;
+        self.git_text("checkout", &dir, &["checkout", "--quiet", "--force", "-B", MAIN, at]).await?;
+        let branches =
+            self.git_text("for-each-ref", &dir, &["for-each-ref", "--format=%(refname:strip=2)", "refs/heads"]).await?;
         for other in branches.lines().filter(|branch| *branch != MAIN) {
-            self.ask("branch", &dir, &["branch", "--quiet", "-D", other]).await?;
+            self.git_text("branch", &dir, &["branch", "--quiet", "-D", other]).await?;
         }
         for (key, value) in
             [("remote.origin.url", own), ("branch.main.remote", "origin"), ("branch.main.merge", "refs/heads/main")]
         {
-            self.ask("config", &dir, &["config", key, value]).await?;
+            self.git_text("config", &dir, &["config", key, value]).await?;
         }
-        self.ask("fetch", &dir, &["fetch", "--quiet", "--prune", "origin"]).await?;
-        let head = self.ask("rev-parse", &dir, &["rev-parse", "HEAD"]).await?;
+        self.git_text("fetch", &dir, &["fetch", "--quiet", "--prune", "origin"]).await?;
+        let head = self.git_text("rev-parse", &dir, &["rev-parse", "HEAD"]).await?;
         match head == at {
             true => Ok(()),
             false => Err(CheckoutError::Git { action: "checkout".into(), message: format!("it is on {head}, not on {at}") }),
@@ -258,22 +260,22 @@ impl Checkout for GitCheckout {
 
     async fn env(&self, claim: &Claim) -> Result<String, CheckoutError> {
         let path = env_file(claim)?;
-        let text = std::fs::read_to_string(path).map_err(|error| file(path, &error))?;
+        let text = std::fs::read_to_string(path).map_err(|error| file_error(path, &error))?;
         self.redact.learn_env(&text);
         Ok(text)
     }
 
     async fn set_env(&self, claim: &Claim, settings: &[(&str, &str)]) -> Result<(), CheckoutError> {
         let path = env_file(claim)?;
-        let text = std::fs::read_to_string(path).map_err(|error| file(path, &error))?;
+        let text = std::fs::read_to_string(path).map_err(|error| file_error(path, &error))?;
         let unwritable = |key: &str| CheckoutError::File {
             path: path.display().to_string(),
-            message: format!("no line of an .env is read as the value that {key} is to have"),
+            message: format!("no line of an .env can express the value of {key}"),
         };
         let set = |text: String, (key, value): &(&str, &str)| with_setting(&text, key, value).ok_or_else(|| unwritable(key));
         let text = settings.iter().try_fold(text, set)?;
         self.redact.learn_env(&text);
-        std::fs::write(path, text).map_err(|error| file(path, &error))
+        std::fs::write(path, text).map_err(|error| file_error(path, &error))
     }
 
     async fn add(&self, claim: &Claim, recipe: &RecipeName, files: &BTreeMap<String, String>) -> Result<(), CheckoutError> {
@@ -284,28 +286,28 @@ impl Checkout for GitCheckout {
             let folder = path.parent().unwrap_or(&dir);
             let refused = |message: &str| CheckoutError::File { path: name.clone(), message: message.to_owned() };
             if !stays_inside(name) {
-                return Err(refused("it is no path in the checkout"));
+                return Err(refused("it is not a path inside the checkout"));
             }
-            // A recipe is foreign, and a link in it may lead anywhere.
+            // A recipe is untrusted, and a link in it may lead anywhere.
             let mut links = Path::new(name).ancestors().map(|part| dir.join(part)).filter(|part| *part != dir);
             if links.any(|part| part.is_symlink()) {
-                return Err(refused("a link in the recipe stands in its way"));
+                return Err(refused("its path leads through a link in the recipe"));
             }
-            std::fs::create_dir_all(folder).map_err(|error| file(folder, &error))?;
-            std::fs::write(&path, text).map_err(|error| file(&path, &error))?;
+            std::fs::create_dir_all(folder).map_err(|error| file_error(folder, &error))?;
+            std::fs::write(&path, text).map_err(|error| file_error(&path, &error))?;
         }
         Ok(())
     }
 }
 
 impl GitCheckout {
-    /// The origin's branch that changes are merged into; of a repository without origin, its own.
+    /// The origin's main branch; without an origin, the local one.
     async fn branch(&self, dir: &Path) -> Option<Branch> {
         for from in ["refs/remotes/origin", "refs/heads"] {
             for name in ["main", "master"] {
                 let wanted = format!("{from}/{name}^{{commit}}");
-                if let Ok(tip) = self.ask("rev-parse", dir, &["rev-parse", "--verify", "--quiet", &wanted]).await {
-                    return Some(Branch { name: name.to_owned(), commit: commit(&tip).ok()? });
+                if let Ok(tip) = self.git_text("rev-parse", dir, &["rev-parse", "--verify", "--quiet", &wanted]).await {
+                    return Some(Branch { name: name.to_owned(), commit: parse_commit(&tip).ok()? });
                 }
             }
         }
@@ -338,73 +340,74 @@ async fn run(action: &str, command: &mut Command) -> Result<String, CheckoutErro
 }
 
 async fn output(action: &str, command: &mut Command) -> Result<Vec<u8>, CheckoutError> {
-    judged(action, command.output().await)
+    checked_output(action, command.output().await)
 }
 
-/// Like [`output`], with a text on its standard input.
-async fn fed(action: &str, command: &mut Command, input: String) -> Result<Vec<u8>, CheckoutError> {
+/// Like [`output`], with a text for the standard input.
+async fn output_with_input(action: &str, command: &mut Command, input: String) -> Result<Vec<u8>, CheckoutError> {
     let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-    let mut child = spawned.map_err(|error| unstarted(action, &error))?;
+    let mut child = spawned.map_err(|error| start_error(action, &error))?;
     let stdin = child.stdin.take();
     let feed = async {
         if let Some(mut stdin) = stdin {
-            // One that has ended early says why by itself.
+            // A command that ended early reports the reason itself.
             let _ = stdin.write_all(input.as_bytes()).await;
         }
     };
     let ((), done) = tokio::join!(feed, child.wait_with_output());
-    judged(action, done)
+    checked_output(action, done)
 }
 
-fn unstarted(action: &str, error: &std::io::Error) -> CheckoutError {
+fn start_error(action: &str, error: &std::io::Error) -> CheckoutError {
     match error.kind() {
         ErrorKind::NotFound => CheckoutError::NoGit,
         _ => CheckoutError::Git { action: action.to_owned(), message: error.to_string() },
     }
 }
 
-fn judged(action: &str, done: std::io::Result<Output>) -> Result<Vec<u8>, CheckoutError> {
-    let output = done.map_err(|error| unstarted(action, &error))?;
+fn checked_output(action: &str, done: std::io::Result<Output>) -> Result<Vec<u8>, CheckoutError> {
+    let output = done.map_err(|error| start_error(action, &error))?;
     if output.status.success() {
         return Ok(output.stdout);
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let message = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing").to_owned();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let message = stderr.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("no message").to_owned();
     Err(CheckoutError::Git { action: action.to_owned(), message })
 }
 
-/// A line of tags: kind and id of what the tag names and, behind an annotated one, of what that names in turn.
-fn tag(line: &str) -> Option<Tag> {
+/// A tag from a line of `for-each-ref`: kind and id of the ref's object, kind and id of the object that an annotated tag points
+/// to, name.
+fn parse_tag(line: &str) -> Option<Tag> {
     let fields: Vec<&str> = line.splitn(5, ' ').collect();
     let [kind, id, inner_kind, inner, name] = fields[..] else { return None };
     let (annotated, commit) = match (kind, inner_kind) {
         ("tag", "commit") => (true, inner),
         ("commit", _) => (false, id),
-        // A tag of a file or a folder is no version.
+        // A tag of a file or a folder is not a version.
         _ => return None,
     };
     Some(Tag { name: name.to_owned(), commit: commit.parse().ok()?, annotated })
 }
 
-fn commit(text: &str) -> Result<Commit, CheckoutError> {
-    text.parse().map_err(|_| CheckoutError::Git { action: "rev-parse".into(), message: format!("{text:?} is no commit") })
+fn parse_commit(text: &str) -> Result<Commit, CheckoutError> {
+    text.parse().map_err(|_| CheckoutError::Git { action: "rev-parse".into(), message: format!("{text:?} is not a commit") })
 }
 
-fn file(path: &Path, error: &std::io::Error) -> CheckoutError {
+fn file_error(path: &Path, error: &std::io::Error) -> CheckoutError {
     CheckoutError::File { path: path.display().to_string(), message: error.to_string() }
 }
 
-fn text(path: &Path) -> Result<&str, CheckoutError> {
+fn path_text(path: &Path) -> Result<&str, CheckoutError> {
     path.to_str().ok_or_else(|| CheckoutError::File {
         path: path.display().to_string(),
         message: "its name is not valid UTF-8".to_owned(),
     })
 }
 
-/// An `.env` with one key set: the last assignment of it is replaced, for that is the one that counts, its trailing comment kept;
-/// without one, a line is added. `None` for a value that cannot be written.
+/// An `.env` with one key set. The last assignment of the key is replaced, because it is the one that counts, and keeps its
+/// trailing comment; without an assignment a line is added. `None` for a value that no line can express.
 fn with_setting(text: &str, key: &str, value: &str) -> Option<String> {
-    let value = written(value)?;
+    let value = quoted_value(value)?;
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     let assigns = |line: &String| line.trim_start().strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with('='));
     match lines.iter_mut().rev().find(|line| assigns(line)) {
@@ -417,8 +420,8 @@ fn with_setting(text: &str, key: &str, value: &str) -> Option<String> {
     Some(lines.join("\n") + "\n")
 }
 
-/// How a value is written so that abra reads just that: as it is where that will do, else in quotes.
-fn written(value: &str) -> Option<String> {
+/// The value as abra reads it back unchanged: plain if possible, else in quotes.
+fn quoted_value(value: &str) -> Option<String> {
     let plain = value.to_owned();
     let literal = (!value.contains('\n')).then(|| format!("'{value}'"));
     let escaped = value.chars().fold(String::new(), |text, c| match c {
@@ -427,9 +430,9 @@ fn written(value: &str) -> Option<String> {
         '"' | '\\' | '$' => text + "\\" + c.encode_utf8(&mut [0; 4]),
         c => text + c.encode_utf8(&mut [0; 4]),
     });
-    let ways = [Some(plain), literal, Some(format!("\"{escaped}\""))];
-    let read_back = |way: &String| Env::parse(&format!("K={way} # comment\nL=\n")).is_ok_and(|env| env.get("K") == Some(value));
-    ways.into_iter().flatten().find(read_back)
+    let forms = [Some(plain), literal, Some(format!("\"{escaped}\""))];
+    let read_back = |form: &String| Env::parse(&format!("K={form} # comment\nL=\n")).is_ok_and(|env| env.get("K") == Some(value));
+    forms.into_iter().flatten().find(read_back)
 }
 
 #[cfg(test)]
@@ -437,7 +440,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_of_tags_is_read() {
+    fn line_of_for_each_ref_is_parsed() {
         let (a, b) = ("a".repeat(40), "b".repeat(40));
         let made = |name: &str, commit: &str, annotated| Tag { name: name.into(), commit: commit.parse().unwrap(), annotated };
         for (line, expected) in [
@@ -447,12 +450,12 @@ mod tests {
             (format!("tag {a} tree {b} folder"), None),
             ("nonsense".to_owned(), None),
         ] {
-            assert_eq!(tag(&line), expected, "{line}");
+            assert_eq!(parse_tag(&line), expected, "{line}");
         }
     }
 
     #[test]
-    fn a_setting_replaces_the_assignment_that_counts() {
+    fn setting_replaces_the_last_assignment() {
         for (text, set) in [
             ("A=1\n", "A=1\nK=v\n"),
             ("K=1\nA=2\n", "K=v\nA=2\n"),
@@ -465,7 +468,7 @@ mod tests {
     }
 
     #[test]
-    fn a_setting_is_read_as_it_was_meant() {
+    fn setting_is_read_back_unchanged() {
         for (value, line) in [
             ("", "K="),
             ("two words", "K=two words"),

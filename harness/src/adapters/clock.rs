@@ -7,9 +7,9 @@ use crate::{
     ports::Clock,
 };
 
-/// The machine's clocks; monotonic time counts from when this was made.
+/// The machine's clocks. Monotonic time counts from the creation of this value.
 ///
-/// The monotonic one is the runtime's, so that a paused runtime moves both its timers and this clock.
+/// Monotonic time is that of the runtime, so that a test that pauses the runtime moves its timers and this clock together.
 #[derive(Debug, Clone, Copy)]
 pub struct SystemClock {
     start: tokio::time::Instant,

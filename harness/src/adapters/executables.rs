@@ -59,7 +59,9 @@ impl TestExecutables {
     fn root(&self, origin: Origin) -> Option<PathBuf> {
         match origin {
             Origin::Pack => None,
-            Origin::Repository => Some(self.folders.repository.clone().unwrap_or_else(|| self.launcher.setup.folder.executables())),
+            Origin::Repository => {
+                Some(self.folders.repository.clone().unwrap_or_else(|| self.launcher.setup.folder.executables()))
+            }
             Origin::Folder => self.folders.folder.clone(),
         }
     }

@@ -1,4 +1,4 @@
-//! Files and folders of the machine.
+//! Digests of files and folders of the machine, and the removal of claimed ones.
 
 use std::{
     collections::BTreeMap,
@@ -28,7 +28,7 @@ impl Files for Disk {
             return Err(FileError::NotCovered { path: path.to_owned(), claimed: claim.what().to_string() });
         }
         let removed = match fs::symlink_metadata(path) {
-            // It opens each folder on its way without following links, so nothing behind a link is lost.
+            // The standard library follows no link on its way, so nothing behind a link is removed.
             Ok(meta) if meta.is_dir() => fs::remove_dir_all(path),
             Ok(_) => fs::remove_file(path),
             Err(error) => Err(error),
@@ -40,7 +40,8 @@ impl Files for Disk {
     }
 }
 
-/// `None` only for a path at which nothing is. What vanishes from a folder while it is read does not make the folder vanish.
+/// The digest of a path; `None` only if nothing exists there. A file that vanishes from a folder during the reading does not make
+/// the folder vanish.
 fn digest(path: &Path) -> Option<String> {
     let meta = match fs::symlink_metadata(path) {
         Ok(meta) => meta,
@@ -79,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_is_there_also_while_something_in_it_vanishes() {
+    fn digest_of_a_folder_exists_while_files_in_it_vanish() {
         let folder = tempfile::tempdir().unwrap();
         let (path, over) = (folder.path().to_owned(), AtomicBool::new(false));
         std::thread::scope(|scope| {
@@ -89,9 +90,9 @@ mod tests {
                     fs::remove_file(path.join("passing")).unwrap();
                 }
             });
-            let seen = (0..20_000).filter(|_| Disk.digests(std::slice::from_ref(&path)).contains_key(&path)).count();
+            let found = (0..20_000).filter(|_| Disk.digests(std::slice::from_ref(&path)).contains_key(&path)).count();
             over.store(true, Ordering::Relaxed);
-            assert_eq!(seen, 20_000);
+            assert_eq!(found, 20_000);
         });
         assert!(Disk.digests(&[path.join("passing")]).is_empty());
     }

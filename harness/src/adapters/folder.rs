@@ -18,7 +18,7 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// The folder of `run` below `runs`. Nothing is made yet.
+    /// The folder of `run` below `runs`. Nothing is created yet.
     pub fn of(runs: &Path, run: &RunId) -> Self {
         Self { root: runs.join(run.as_str()), run: run.clone() }
     }
@@ -56,13 +56,13 @@ impl RunFolder for Folder {
 
     fn secret_file(&self, value: &str) -> Result<SecretFile, FolderError> {
         let folder = self.abra_dir();
-        let made = || {
+        let create = || {
             std::fs::create_dir_all(&folder)?;
             let mut file = tempfile::NamedTempFile::new_in(&folder)?;
             file.write_all(value.as_bytes())?;
             Ok(file)
         };
-        let file = made().map_err(|source| FolderError { path: folder.clone(), source })?;
+        let file = create().map_err(|source| FolderError { path: folder.clone(), source })?;
         Ok(SecretFile::new(file.path().to_owned(), file))
     }
 }

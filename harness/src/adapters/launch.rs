@@ -1,5 +1,5 @@
-//! Starts one process of a run through the shim and waits for its end. No process that it started outlives the call, also when the call
-//! is cancelled.
+//! Starts one process of a run through the shim and waits for its end. No process that it started outlives the call, also when
+//! the call is cancelled.
 
 use std::{
     ffi::OsString,
@@ -38,7 +38,8 @@ pub(super) const MARK: &[u8] = b"TASTER_CONTEXT=";
 const KEPT: usize = 64 << 10;
 /// The silence after which the rest of the output counts as read, when a left-over process holds it open.
 const LINGER: Duration = Duration::from_millis(200);
-/// The longest time for the rest of the output. Only a process that left the tree in every way still writes, and no call ends that one.
+/// The longest time for the rest of the output. Only a process that left the tree in every way still writes, and no call ends
+/// that one.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The program to start, and its environment. All paths are absolute.

@@ -36,22 +36,22 @@ use crate::{
 /// The socket behind docker's own default context, which is what abra calls `default` (docs/reference/abra.md 2).
 const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
 
-/// This machine, as `/proc` and the file systems show it.
+/// The machine, by `/proc` and its file systems.
 #[derive(Debug, Clone)]
 pub struct LocalMachine {
-    /// The folder of the docker client's settings, in which abra finds its servers.
+    /// The folder of the docker client's settings, which hold abra's servers.
     docker: PathBuf,
-    /// The operator's own abra folder.
+    /// The operator's abra folder.
     abra: PathBuf,
 }
 
 impl LocalMachine {
-    /// The machine, for a user with this home and this abra folder.
+    /// The machine for a user with this home and this abra folder.
     pub fn of(home: &Path, abra: &Path) -> Self {
         Self { docker: home.join(".docker"), abra: abra.to_owned() }
     }
 
-    /// Where the docker client finds the engine of a context.
+    /// The endpoint of a context of the docker client.
     fn endpoint(&self, context: &str) -> Result<String, MachineError> {
         let folder = data_encoding::HEXLOWER.encode(&Sha256::digest(context));
         let file = self.docker.join("contexts/meta").join(folder).join("meta.json");
@@ -63,15 +63,15 @@ impl LocalMachine {
         Ok(meta.endpoints.docker.host)
     }
 
-    /// The context that the docker client uses when none is named, unless it is its own default.
-    fn current(&self) -> Option<String> {
+    /// The current context of the docker client; `None` for the default one.
+    fn current_context(&self) -> Option<String> {
         let text = std::fs::read_to_string(self.docker.join("config.json")).ok()?;
         let config: Config = serde_json::from_str(&text).ok()?;
         config.current_context.filter(|context| !context.is_empty() && context != "default")
     }
 }
 
-/// What the docker client keeps of a context.
+/// The docker client's file about a context.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Meta {
@@ -100,8 +100,10 @@ struct Config {
 impl Machine for LocalMachine {
     fn env_files(&self) -> Result<BTreeMap<PathBuf, String>, MachineError> {
         let mut files = Vec::new();
-        for server in inside(&self.abra.join("servers"))? {
-            files.extend(inside(&server)?.into_iter().filter(|file| file.extension().is_some_and(|ending| ending == "env")));
+        for server in entries(&self.abra.join("servers"))? {
+            files.extend(
+                entries(&server)?.into_iter().filter(|file| file.extension().is_some_and(|extension| extension == "env")),
+            );
         }
         Ok(Disk.digests(&files))
     }
@@ -125,8 +127,8 @@ impl Machine for LocalMachine {
     }
 
     fn room_in(&self, folder: &Path) -> Option<u64> {
-        let there = folder.ancestors().find(|folder| folder.exists())?;
-        let system = rustix::fs::statvfs(there).ok()?;
+        let existing = folder.ancestors().find(|folder| folder.exists())?;
+        let system = rustix::fs::statvfs(existing).ok()?;
         if system.f_flag.contains(StatVfsMountFlags::RDONLY) {
             return Some(0);
         }
@@ -142,21 +144,21 @@ impl Machine for LocalMachine {
     }
 
     fn ipvs(&self) -> bool {
-        // It is there once the engine has loaded the module, which it does for the first container on an overlay network.
+        // The engine loads the module for the first container on an overlay network.
         Path::new("/proc/net/ip_vs").exists()
     }
 
     async fn answers(&self, address: &ServiceAddress, patience: Duration) -> Result<bool, MachineError> {
         let (from, to) = (PathBuf::from(format!("/proc/{}/ns/net", address.from)), address.at);
-        // A thread of its own enters the network, so that the process stays where it is; it ends with its one connection.
-        let tried = tokio::task::spawn_blocking(move || {
+        // A separate thread enters the network and ends after one connection, so that the process stays in its own network.
+        let attempt = tokio::task::spawn_blocking(move || {
             std::thread::spawn(move || connect_from(&from, to, patience)).join().unwrap_or(Err(MachineError::Panicked))
         });
-        tried.await.unwrap_or(Err(MachineError::Panicked))
+        attempt.await.unwrap_or(Err(MachineError::Panicked))
     }
 
     async fn behind(&self, server: &str) -> Result<EngineId, MachineError> {
-        let context = if server == "default" { self.current() } else { Some(server.to_owned()) };
+        let context = if server == "default" { self.current_context() } else { Some(server.to_owned()) };
         let socket = match context {
             None => DEFAULT_SOCKET.to_owned(),
             Some(context) => {
@@ -178,8 +180,8 @@ fn unreadable<E: Into<Box<dyn Error + Send + Sync>>>(path: &Path) -> impl Fn(E) 
     move |error| MachineError::Unreadable { path: path.to_owned(), source: error.into() }
 }
 
-/// The entries of a folder: none when it is absent, or something else than a folder.
-fn inside(folder: &Path) -> Result<Vec<PathBuf>, MachineError> {
+/// The entries of a folder; none if it does not exist or is not a folder.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, MachineError> {
     let unread = unreadable(folder);
     match std::fs::read_dir(folder) {
         Ok(entries) => entries.map(|entry| entry.map(|entry| entry.path()).map_err(unread)).collect(),
@@ -188,7 +190,7 @@ fn inside(folder: &Path) -> Result<Vec<PathBuf>, MachineError> {
     }
 }
 
-/// Whether a connection from within a network is answered. A refusal is an answer too: somebody was reached.
+/// Whether a connection from within a network is answered. A refusal is an answer too.
 fn connect_from(network: &Path, to: SocketAddr, patience: Duration) -> Result<bool, MachineError> {
     let entered = File::open(network)
         .and_then(|link| move_into_link_name_space(link.as_fd(), Some(LinkNameSpaceType::Network)).map_err(std::io::Error::from));
@@ -204,28 +206,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_context_of_the_docker_client_leads_to_its_engine() {
+    fn context_of_the_docker_client_leads_to_its_endpoint() {
         let home = tempfile::tempdir().unwrap();
         let machine = LocalMachine::of(home.path(), &home.path().join(".abra"));
-        assert_eq!(machine.current(), None);
+        assert_eq!(machine.current_context(), None);
         assert_eq!(machine.endpoint("far").unwrap_err().to_string(), "the docker client knows no context far");
         let meta = home.path().join(".docker/contexts/meta").join(data_encoding::HEXLOWER.encode(&Sha256::digest("far")));
         std::fs::create_dir_all(&meta).unwrap();
         std::fs::write(meta.join("meta.json"), r#"{"Name":"far","Endpoints":{"docker":{"Host":"ssh://far.example.org"}}}"#)
             .unwrap();
         std::fs::write(home.path().join(".docker/config.json"), r#"{"currentContext":"far","auths":{}}"#).unwrap();
-        assert_eq!(machine.current().as_deref(), Some("far"));
+        assert_eq!(machine.current_context().as_deref(), Some("far"));
         assert_eq!(machine.endpoint("far").unwrap(), "ssh://far.example.org");
     }
 
     #[test]
-    fn the_operators_env_files_are_listed_or_it_is_said_why_not() {
+    fn env_files_are_listed_or_the_unreadable_folder_is_an_error() {
         let home = tempfile::tempdir().unwrap();
         let machine = LocalMachine::of(home.path(), &home.path().join(".abra"));
         assert_eq!(machine.env_files().unwrap(), BTreeMap::new(), "abra was never used here");
         let servers = home.path().join(".abra/servers");
         std::fs::create_dir_all(servers.join("default")).unwrap();
-        std::fs::write(servers.join("README"), "no server").unwrap();
+        std::fs::write(servers.join("README"), "not a server").unwrap();
         for file in ["shop.example.org.env", "notes.txt"] {
             std::fs::write(servers.join("default").join(file), "x").unwrap();
         }
@@ -236,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_listens_and_what_is_free_is_seen() {
+    fn listening_ports_and_free_space_are_found() {
         let home = tempfile::tempdir().unwrap();
         let machine = LocalMachine::of(home.path(), &home.path().join(".abra"));
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -249,13 +251,13 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_from_within_a_network_is_a_real_one() {
+    fn connection_from_within_a_network_is_answered() {
         let own = PathBuf::from("/proc/self/ns/net");
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let at = listener.local_addr().unwrap();
-        // Entering a network takes root, also the one where one is already.
-        if let Err(why) = connect_from(&own, at, Duration::from_secs(5)) {
-            assert!(matches!(why, MachineError::Network { .. }), "{why}");
+        // Entering a network needs root, even for the own one.
+        if let Err(error) = connect_from(&own, at, Duration::from_secs(5)) {
+            assert!(matches!(error, MachineError::Network { .. }), "{error}");
             return;
         }
         assert!(connect_from(&own, at, Duration::from_secs(5)).unwrap());

@@ -1,4 +1,4 @@
-//! The other runs of this machine, by their locks and journals.
+//! The other runs of this machine, from their locks and journals.
 
 use std::{fs, path::PathBuf, time::Duration};
 
@@ -14,10 +14,10 @@ use crate::{
     },
 };
 
-/// The pause between two attempts to have the turn.
+/// The pause between two attempts to get the turn.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// The runs that have their folders beside that of this one.
+/// The other runs, whose folders are beside that of this run.
 #[derive(Debug, Clone)]
 pub struct OtherRuns {
     runs: PathBuf,
@@ -25,7 +25,7 @@ pub struct OtherRuns {
 }
 
 impl OtherRuns {
-    /// Those in the folder `runs`, but for the run `own`.
+    /// The runs in the folder `runs` without the run `own`.
     pub fn new(runs: PathBuf, own: RunId) -> Self {
         Self { runs, own }
     }
@@ -36,7 +36,7 @@ impl Neighbours for OtherRuns {
     async fn turn(&self) -> Result<Box<dyn Turn>, TurnError> {
         loop {
             match RunLock::attempt(&self.runs) {
-                Ok(lock) => return Ok(Box::new(Held { beside: self.clone(), _lock: lock })),
+                Ok(lock) => return Ok(Box::new(Held { runs: self.clone(), _lock: lock })),
                 Err(LockError::Held { .. } | LockError::Replaced { .. }) => tokio::time::sleep(PAUSE).await,
                 Err(error @ (LockError::NoFile { .. } | LockError::System { .. })) => {
                     return Err(TurnError { source: error.into() });
@@ -46,33 +46,33 @@ impl Neighbours for OtherRuns {
     }
 }
 
-/// The turn, which is the lock of the folder of all runs.
+/// The turn: a lock on the folder of all runs.
 struct Held {
-    beside: OtherRuns,
+    runs: OtherRuns,
     _lock: RunLock,
 }
 
 impl Turn for Held {
     fn living(&self) -> Vec<Neighbour> {
-        let entries = fs::read_dir(&self.beside.runs).into_iter().flatten().flatten();
-        let others = entries.filter(|entry| entry.file_name().to_str().is_some_and(|name| name != self.beside.own.as_str()));
+        let entries = fs::read_dir(&self.runs.runs).into_iter().flatten().flatten();
+        let others = entries.filter(|entry| entry.file_name().to_str().is_some_and(|name| name != self.runs.own.as_str()));
         let living = others.map(|entry| entry.path()).filter(|folder| RunLock::held(folder));
         living.filter_map(|folder| neighbour(&journal::read(&folder).ok()?.events)).collect()
     }
 }
 
-/// What a living run's journal says of its needs; nothing before it was admitted.
+/// The needs of a living run from its journal; `None` before it was admitted.
 fn neighbour(events: &[Event]) -> Option<Neighbour> {
-    let (mut begun, mut admitted, mut up): (_, Option<Needs>, _) = (None, None, false);
+    let (mut started, mut admitted, mut up): (_, Option<Needs>, _) = (None, None, false);
     for event in events {
         match &event.kind {
-            Kind::RunStarted { run, request, .. } => begun = Some((run.clone(), request.recipe.clone())),
+            Kind::RunStarted { run, request, .. } => started = Some((run.clone(), request.recipe.clone())),
             Kind::Admitted { needs } => admitted = Some(needs.clone()),
             Kind::Noted { note: Note::Settled { .. } } => up = true,
             _ => {}
         }
     }
-    let ((run, recipe), needs) = begun.zip(admitted)?;
+    let ((run, recipe), needs) = started.zip(admitted)?;
     Some(Neighbour { run, recipe, needs, up })
 }
 
@@ -81,10 +81,10 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn one_at_a_time_has_the_turn_and_whoever_drops_it_gives_it_on() {
+    async fn second_run_gets_the_turn_after_the_first_drops_it() {
         let runs = tempfile::tempdir().unwrap();
-        let beside = |own: &str| OtherRuns::new(runs.path().to_owned(), own.parse().unwrap());
-        let (one, other) = (beside("20261121-101502-aebagbaf"), beside("20261121-101502-aebagbag"));
+        let runs_beside = |own: &str| OtherRuns::new(runs.path().to_owned(), own.parse().unwrap());
+        let (one, other) = (runs_beside("20261121-101502-aebagbaf"), runs_beside("20261121-101502-aebagbag"));
         let first = one.turn().await.unwrap();
         let second = tokio::spawn(async move { other.turn().await.map(|turn| turn.living().len()) });
         tokio::task::yield_now().await;

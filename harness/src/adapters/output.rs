@@ -1,10 +1,10 @@
-//! What a process printed: the end of it, when it is much.
+//! The kept end of a long output.
 
-/// Adds `chunk` to what is kept of an output. At least the last `most` bytes of it stay, and never more than twice as many.
-pub(super) fn keep(kept: &mut Vec<u8>, chunk: &[u8], most: usize) {
+/// Adds `chunk` to the kept end of an output, which holds at least the last `least` bytes and at most twice as many.
+pub(super) fn keep(kept: &mut Vec<u8>, chunk: &[u8], least: usize) {
     kept.extend_from_slice(chunk);
-    if kept.len() > 2 * most {
-        kept.drain(..kept.len() - most);
+    if kept.len() > 2 * least {
+        kept.drain(..kept.len() - least);
     }
 }
 
@@ -13,7 +13,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_end_of_an_output_is_kept() {
+    fn long_output_keeps_its_end() {
         let mut kept = Vec::new();
         for chunk in [&b"abcd"[..], b"ef", b"g", b"h"] {
             keep(&mut kept, chunk, 3);

@@ -1,5 +1,5 @@
-//! A child process with all that descends from it: its group and session, its descendants, and the processes that left both but bear
-//! its mark.
+//! A child process with all that descends from it: its group and session, its descendants, and the processes that left both but
+//! bear its mark.
 
 use std::{collections::BTreeSet, io, time::Duration};
 
@@ -41,8 +41,8 @@ impl ProcessTree {
         environment(pid).split(|byte| *byte == 0).any(|entry| entry == self.mark.as_bytes())
     }
 
-    /// Sends `signal` to the group and to every member outside of it. Returns whether a member was alive; without a readable table of
-    /// processes, one may be.
+    /// Sends `signal` to the group and to every member outside of it. Returns whether a member was alive; without a readable
+    /// table of processes, one may be.
     pub(super) fn signal(&mut self, signal: Signal) -> bool {
         let Ok(living) = self.living() else { return true };
         // The id of the group stays taken as long as it has a member, so this cannot hit other processes while one lives.
@@ -55,8 +55,8 @@ impl ProcessTree {
         !living.is_empty()
     }
 
-    /// Kills until no member is alive and returns whether that is so; a process in an uninterruptible call survives. `reap` takes the
-    /// leader's exit status, so that the leader does not count as alive.
+    /// Kills until no member is alive and returns whether that is so; a process in an uninterruptible call survives. `reap` takes
+    /// the leader's exit status, so that the leader does not count as alive.
     pub(super) async fn kill_all(&mut self, mut reap: impl FnMut()) -> bool {
         let until = Instant::now() + CHILD_EXIT_TIMEOUT;
         while self.signal(Signal::KILL) {

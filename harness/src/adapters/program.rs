@@ -147,8 +147,8 @@ fn format_exit(exited: Exited) -> String {
     }
 }
 
-/// Reads a file that a function left for the results. Only a plain file in the folder of the tests is read, because an answer may name
-/// any path.
+/// Reads a file that a function left for the results. Only a plain file in the folder of the tests is read, because an answer may
+/// name any path.
 fn attached(room: &Path, left: &Attachment) -> Attached {
     let read = || {
         if !is_attachable(&left.name) || left.file.parent() != Some(room) {

@@ -1,4 +1,4 @@
-//! A recipe's files as they lie in a folder or at a commit.
+//! The files of a recipe in a folder or at a commit.
 
 use std::{
     fs, io,
@@ -7,12 +7,12 @@ use std::{
 
 use crate::pure::recipe::compose::{Entry, Tree};
 
-/// The largest file that is read, in bytes. No file of a recipe that matters comes near it.
+/// The largest file that is read, in bytes. All relevant files of a recipe are far smaller.
 const LARGEST: u64 = 256 << 10;
-/// The folder that is git's own and never content.
+/// The folder of git itself, which is never content.
 const GIT: &str = ".git";
 
-/// The files in a folder, its uncommitted ones included.
+/// The files in a folder, with uncommitted ones.
 pub fn in_folder(folder: &Path) -> io::Result<Tree> {
     let mut entries = Vec::new();
     gather(folder, Path::new(""), &mut entries)?;
@@ -27,15 +27,15 @@ fn gather(root: &Path, below: &Path, entries: &mut Vec<(String, Entry)>) -> io::
         if entry.file_name() == GIT {
             continue;
         }
-        let shown = path.to_string_lossy().into_owned();
+        let name = path.to_string_lossy().into_owned();
         if kind.is_dir() {
             gather(root, &path, entries)?;
         } else if kind.is_symlink() {
-            entries.push((shown, Entry::Link(fs::read_link(entry.path())?.to_string_lossy().into_owned())));
+            entries.push((name, Entry::Link(fs::read_link(entry.path())?.to_string_lossy().into_owned())));
         } else if kind.is_file() && entry.metadata()?.len() <= LARGEST {
-            entries.push((shown, text(fs::read(entry.path())?)));
+            entries.push((name, text(fs::read(entry.path())?)));
         } else {
-            entries.push((shown, Entry::Opaque));
+            entries.push((name, Entry::Opaque));
         }
     }
     Ok(())
@@ -50,30 +50,30 @@ fn text(bytes: Vec<u8>) -> Entry {
 pub(super) struct Listed {
     path: String,
     link: bool,
-    /// The id of its content, when that is to be read.
+    /// The id of its content; `None` for a content that is not read.
     pub(super) content: Option<String>,
 }
 
-/// The output of `git ls-tree -r -z --long`.
-pub(super) fn listed(output: &[u8]) -> Vec<Listed> {
+/// Parses the output of `git ls-tree -r -z --long`.
+pub(super) fn parse_list(output: &[u8]) -> Vec<Listed> {
     let lines = output.split(|byte| *byte == 0).filter(|line| !line.is_empty());
-    lines.filter_map(|line| one(&String::from_utf8_lossy(line))).collect()
+    lines.filter_map(|line| parse_line(&String::from_utf8_lossy(line))).collect()
 }
 
-fn one(line: &str) -> Option<Listed> {
+fn parse_line(line: &str) -> Option<Listed> {
     let (head, path) = line.split_once('\t')?;
     let fields: Vec<&str> = head.split_whitespace().collect();
     let [mode, kind, id, size] = fields[..] else { return None };
-    // A submodule is a commit of somewhere else; nothing of it is in the recipe.
+    // A submodule is a commit of another repository and has no content here.
     let readable = kind == "blob" && size.parse::<u64>().is_ok_and(|size| size <= LARGEST);
     Some(Listed { path: path.to_owned(), link: mode == "120000", content: readable.then(|| id.to_owned()) })
 }
 
-/// The tree of the listed files, with their contents as `git cat-file --batch` gave them, in the order of the list.
-pub(super) fn filled(files: Vec<Listed>, mut contents: &[u8]) -> Tree {
+/// The tree of the listed files with their contents: the output of `git cat-file --batch` in the order of the list.
+pub(super) fn with_contents(files: Vec<Listed>, mut contents: &[u8]) -> Tree {
     let mut entries = Vec::new();
     for file in files {
-        let content = file.content.is_some().then(|| next(&mut contents)).flatten();
+        let content = file.content.is_some().then(|| next_content(&mut contents)).flatten();
         let entry = match content {
             Some(bytes) if file.link => Entry::Link(String::from_utf8_lossy(&bytes).into_owned()),
             Some(bytes) => text(bytes),
@@ -84,9 +84,8 @@ pub(super) fn filled(files: Vec<Listed>, mut contents: &[u8]) -> Tree {
     entries.into_iter().collect()
 }
 
-/// The next content: a line with its size, and behind it the bytes and a line's end. Of what the repository does not have there is the
-/// line alone.
-fn next(contents: &mut &[u8]) -> Option<Vec<u8>> {
+/// The next content: a line with its size, then the bytes and a line end. A missing object has only the line.
+fn next_content(contents: &mut &[u8]) -> Option<Vec<u8>> {
     let end = contents.iter().position(|byte| *byte == b'\n')?;
     let (head, rest) = (String::from_utf8_lossy(&contents[..end]), &contents[end + 1..]);
     *contents = rest;
@@ -101,29 +100,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_commit_is_read_with_its_links_and_without_what_is_too_large() {
+    fn tree_of_a_commit_has_links_and_no_content_of_large_files() {
         let (a, b) = ("a".repeat(40), "b".repeat(40));
         let list = format!(
-            "100644 blob {a}       3\tcompose.yml\0120000 blob {b}       4\tlink\0100644 blob {a} 9999999\tlarge\0160000 commit {b}       -\tmodule\0"
+            "100644 blob {a}       3\tcompose.yml\0120000 blob {b}       4\tlink\0100644 blob {a} 9999999\tlarge\0\
+             160000 commit {b}       -\tmodule\0"
         );
-        let files = listed(list.as_bytes());
-        let tree = filled(files, format!("{a} blob 3\na: \n{b} blob 4\n/etc\n").as_bytes());
+        let files = parse_list(list.as_bytes());
+        let tree = with_contents(files, format!("{a} blob 3\na: \n{b} blob 4\n/etc\n").as_bytes());
         assert_eq!(tree.entry("compose.yml"), Some(&Entry::Text("a: ".into())));
         assert_eq!(tree.entry("link"), Some(&Entry::Link("/etc".into())));
         assert_eq!((tree.entry("large"), tree.entry("module")), (Some(&Entry::Opaque), Some(&Entry::Opaque)));
     }
 
     #[test]
-    fn a_file_that_the_repository_lacks_takes_no_other_with_it() {
+    fn missing_object_does_not_shift_other_contents() {
         let (a, b) = ("a".repeat(40), "b".repeat(40));
         let list = format!("100644 blob {a}       3\tabra.sh\0100644 blob {b}       3\tcompose.yml\0");
-        let tree = filled(listed(list.as_bytes()), format!("{a} missing\n{b} blob 3\nb: \n").as_bytes());
+        let tree = with_contents(parse_list(list.as_bytes()), format!("{a} missing\n{b} blob 3\nb: \n").as_bytes());
         assert_eq!(tree.entry("abra.sh"), Some(&Entry::Opaque));
         assert_eq!(tree.entry("compose.yml"), Some(&Entry::Text("b: ".into())));
     }
 
     #[test]
-    fn a_folder_is_read_without_what_is_gits() {
+    fn tree_of_a_folder_excludes_git() {
         let folder = tempfile::tempdir().unwrap();
         let make = |path: &str, bytes: &[u8]| {
             let path = folder.path().join(path);

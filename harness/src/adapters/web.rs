@@ -1,5 +1,5 @@
-//! HTTP by reqwest. Names of the host's zone resolve to its ingress without touching the machine's files, and its CA is trusted
-//! by configuration; validation is never switched off.
+//! HTTP through reqwest. Names of the host's zone resolve to its ingress without changes to the machine's files. The client
+//! trusts the host's CA besides those of the system and always validates certificates.
 
 use std::{
     error::Error,
@@ -22,9 +22,9 @@ use crate::{
     ports::{HttpView, Web, WebError},
 };
 
-/// As much of a body as is kept.
+/// The largest part of a body that a probe keeps, in bytes.
 const BODY_LIMIT: usize = 64 * 1024;
-/// As much of a body as a test gets to see.
+/// The largest part of a body that a test gets, in bytes.
 const TEST_BODY_LIMIT: usize = 8 << 20;
 
 /// A request of a test.
@@ -34,7 +34,7 @@ pub struct HttpRequest {
     pub method: String,
     /// The whole address.
     pub url: String,
-    /// The headers, besides those that every request has.
+    /// The headers besides those of every request.
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Option<Vec<u8>>,
@@ -46,9 +46,9 @@ pub struct HttpsWeb {
     zone: Zone,
     ingress: Option<SocketAddr>,
     ca: Option<PathBuf>,
-    /// Whether cookies that an app sets are sent back to it.
+    /// Whether the client keeps cookies and sends them back.
     cookies: bool,
-    /// Made on first use, because loading the system's certificates takes time that most commands do not have.
+    /// Created on first use, because loading the system's certificates is slow and most commands do not need it.
     client: OnceLock<Client>,
 }
 
@@ -58,7 +58,7 @@ impl HttpsWeb {
         Self { zone: host.zone.clone(), ingress: host.ingress, ca: host.ca.clone(), cookies: false, client: OnceLock::new() }
     }
 
-    /// The same, as a browser keeps cookies: what an app sets goes with later requests of this client where it belongs.
+    /// The same with cookies, as a browser keeps them: later requests of this client send them to the paths that they belong to.
     pub fn keeping_cookies(self) -> Self {
         Self { cookies: true, ..self }
     }
@@ -67,11 +67,10 @@ impl HttpsWeb {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
-        // The second installation of a provider is refused, which is what a second client wants.
+        // A second client cannot install the provider again and does not need to.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = Client::builder().no_proxy().redirect(Policy::none()).user_agent("taster").cookie_store(self.cookies);
-        // A connection is not used twice: an ingress ends those that wait when it takes another app in, and a request that was just
-        // written to one is lost.
+        // Connections are not reused: an ingress closes idle ones when it reloads, and a request on such a connection is lost.
         builder = builder.pool_max_idle_per_host(0);
         if let Some(ca) = &self.ca {
             let unreadable = |message: String| WebError::BadCertificate { message: format!("{}: {message}", ca.display()) };
@@ -96,7 +95,7 @@ impl Web for HttpsWeb {
 
     async fn connect(&self, host: &str, port: u16, timeout: Duration) -> Result<(), WebError> {
         let of_zone = host.ends_with(&format!(".{}", self.zone));
-        // Published ports are on the machine that the ingress is on.
+        // Published ports are on the machine of the ingress.
         let to = self.ingress.filter(|_| of_zone).map_or_else(|| host.to_owned(), |ingress| ingress.ip().to_string());
         let connected = tokio::time::timeout(timeout, TcpStream::connect((to.as_str(), port))).await;
         let connected = connected.map_err(|_| WebError::TimedOut { after: timeout })?;
@@ -105,7 +104,7 @@ impl Web for HttpsWeb {
 }
 
 impl HttpsWeb {
-    /// Any request, otherwise like [`Web::get`], with more of the body.
+    /// Sends any request; like [`Web::get`], with a larger part of the body.
     pub async fn send(&self, request: &HttpRequest, timeout: Duration) -> Result<HttpView, WebError> {
         let unsendable = |message: String| WebError::Broken { message };
         let method = Method::from_bytes(request.method.as_bytes()).map_err(|error| unsendable(error.to_string()))?;
@@ -129,7 +128,7 @@ async fn fetch(request: RequestBuilder, timeout: Duration, limit: usize) -> Resu
             .iter()
             .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
             .collect();
-        // What lies beyond the limit is not waited for: an app may send for ever.
+        // Reading stops at the limit, because an app may send without end.
         let mut body = Vec::new();
         while body.len() < limit
             && let Some(piece) = answer.chunk().await.map_err(|error| classify(&error))?
@@ -144,7 +143,7 @@ async fn fetch(request: RequestBuilder, timeout: Duration, limit: usize) -> Resu
 
 fn classify(error: &reqwest::Error) -> WebError {
     let message = chain(error);
-    // The error itself names the address, which may hold any word.
+    // The cause is examined and not the error itself, which names the address and so may contain any word.
     if error.source().map(chain).is_some_and(|cause| cause.contains("certificate")) {
         WebError::BadCertificate { message }
     } else if error.is_connect() {
@@ -168,7 +167,7 @@ fn chain(error: &dyn Error) -> String {
     text
 }
 
-/// Resolves the names of one zone to its ingress, and all others as the system does.
+/// Resolves the names of one zone to its ingress and all others through the system.
 struct ZoneResolver {
     suffix: String,
     ingress: SocketAddr,
@@ -197,20 +196,21 @@ mod tests {
 
     use super::*;
 
-    /// An app that sets two cookies with each answer, and answers with the cookies that it got.
+    /// An app that sets two cookies with each answer and answers with the received cookies.
     async fn app() -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
-                let mut asked = Vec::new();
-                while !asked.ends_with(b"\r\n\r\n") {
-                    asked.push(stream.read_u8().await.unwrap());
+                let mut request = Vec::new();
+                while !request.ends_with(b"\r\n\r\n") {
+                    request.push(stream.read_u8().await.unwrap());
                 }
-                let asked = String::from_utf8(asked).unwrap();
-                let got = asked.lines().find_map(|line| line.strip_prefix("cookie: ")).unwrap_or("none");
+                let request = String::from_utf8(request).unwrap();
+                let received = request.lines().find_map(|line| line.strip_prefix("cookie: ")).unwrap_or("none");
                 let set = "set-cookie: session=1; Path=/; HttpOnly\r\nset-cookie: theme=dark; Path=/admin\r\n";
-                let answer = format!("HTTP/1.1 200 OK\r\n{set}content-length: {}\r\nconnection: close\r\n\r\n{got}", got.len());
+                let answer =
+                    format!("HTTP/1.1 200 OK\r\n{set}content-length: {}\r\nconnection: close\r\n\r\n{received}", received.len());
                 stream.write_all(answer.as_bytes()).await.unwrap();
             }
         });
@@ -218,14 +218,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_an_answer_without_end_the_beginning_is_taken() {
+    async fn answer_without_end_is_cut_at_the_limit() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
-            let mut asked = Vec::new();
-            while !asked.ends_with(b"\r\n\r\n") {
-                asked.push(stream.read_u8().await.unwrap());
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                request.push(stream.read_u8().await.unwrap());
             }
             stream.write_all(b"HTTP/1.0 200 OK\r\n\r\n").await.unwrap();
             while stream.write_all(&[b'a'; 4096]).await.is_ok() {}
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_address_that_speaks_of_certificates_is_not_taken_for_a_bad_one() {
+    async fn address_with_the_word_certificate_is_not_a_certificate_error() {
         let web = HttpsWeb::of(&Host::parse("zone = \"ci.example.org\"").unwrap());
         let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let answer = web.get(&format!("http://{closed}/certificates"), Duration::from_secs(5)).await;
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_a_client_that_is_to_keep_cookies_sends_them_back_and_where_they_belong() {
+    async fn cookies_are_sent_back_only_by_a_keeping_client_and_to_their_path() {
         let address = app().await;
         let host = Host::parse("zone = \"ci.example.org\"").unwrap();
         let got = async |web: &HttpsWeb, path: &str| {

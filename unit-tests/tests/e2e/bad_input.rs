@@ -134,8 +134,8 @@ fn abra_that_cannot_be_started_is_named(env: &TestEnv<'_>) {
     mode(0o755);
     let without_interpreter = env.run("hello").host("abra", &script).expect(Inconclusive);
 
-    without_file.exit(3).says(&format!("why (infrastructure): cannot start abra at {absent}: there is no such file; {remedy}"));
-    without_run_bit.exit(3).says(&format!("cannot start abra at {script}: it is no executable file; {remedy}"));
+    without_file.exit(3).says(&format!("why (infrastructure): cannot start abra at {absent}: the file does not exist; {remedy}"));
+    without_run_bit.exit(3).says(&format!("cannot start abra at {script}: it is not executable; {remedy}"));
     without_interpreter
         .exit(3)
         .says(&format!("cannot start abra at {script}: No such file or directory"))

@@ -11,8 +11,9 @@ use flate2::read::MultiGzDecoder;
 /// The name of the archive in abra's working folder (docs/reference/abra.md 7.3).
 pub(super) const FILE: &str = "backup.tar.gz";
 
-/// The size of all files of the archive at `path`, which names a volume, in bytes. Compressed files count with their uncompressed size.
-/// `None` when the archive has nothing at `path`: the service keeps one archive for all apps, so it may be that of another app.
+/// The size of all files of the archive at `path`, which names a volume, in bytes. Compressed files count with their uncompressed
+/// size. `None` when the archive has nothing at `path`: the service keeps one archive for all apps, so it may be that of another
+/// app.
 pub(super) fn size(file: &Path, path: &str) -> io::Result<Option<u64>> {
     let mut archive = tar::Archive::new(MultiGzDecoder::new(File::open(file)?));
     let wanted = path.rsplit_once("/volumes/").map_or(path, |(_, below)| below).trim_matches('/');

@@ -55,7 +55,8 @@ fn last_line(text: &str) -> &str {
     text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("nothing was printed")
 }
 
-/// The question at the end of `text`: an unfinished last line that looks like a prompt. Only silence after it shows that it is one.
+/// The question at the end of `text`: an unfinished last line that looks like a prompt. Only silence after it shows that it is
+/// one.
 pub(super) fn question(text: &str) -> Option<&str> {
     if text.ends_with('\n') {
         return None;

@@ -44,8 +44,8 @@ const SHIM_PREFIX: &str = "taster: ";
 pub struct Setup {
     /// The program; a bare name is looked up in `path`.
     pub abra: PathBuf,
-    /// The shim that starts the program: `taster __child`. It takes `--parent <pid> -- <program> <arguments>`, reads one line from its
-    /// terminal, and becomes the program.
+    /// The shim that starts the program: `taster __child`. It takes `--parent <pid> -- <program> <arguments>`, reads one line
+    /// from its terminal, and becomes the program.
     pub shim: Vec<OsString>,
     /// The run's own `ABRA_DIR`.
     pub abra_dir: PathBuf,
@@ -242,8 +242,8 @@ fn unique_mark() -> String {
     format!("{own}-{started}-{}", CALLS.fetch_add(1, Ordering::Relaxed))
 }
 
-/// The path of the program. The check comes before the start, because a program that cannot be executed dies by a signal that gives no
-/// reason.
+/// The path of the program. The check comes before the start, because a program that cannot be executed dies by a signal that
+/// gives no reason.
 fn find(program: &Path, path: &OsString) -> Result<PathBuf, AbraError> {
     let absent = |message: &str| AbraError::Absent { path: program.display().to_string(), message: message.to_owned() };
     let is_executable = |file: &Path| file.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0);

@@ -76,13 +76,13 @@ pub struct Running {
     finished: bool,
 }
 
-/// Starts the program on the calling thread. That thread has to live as long as the process, because the shim's death signal is tied
-/// to it.
+/// Starts the program on the calling thread. That thread has to live as long as the process, because the shim's death signal is
+/// tied to it.
 pub fn start(start: Start) -> io::Result<Running> {
     let pair = NativePtySystem::default().openpty(SIZE).map_err(io::Error::other)?;
     if let Some(path) = pair.master.tty_name() {
-        // Without echo the line that starts the shim is not in the output. Without NOCTTY a session leader that has no terminal, such
-        // as a service, would take this one as its controlling terminal.
+        // Without echo the line that starts the shim is not in the output. Without NOCTTY a session leader that has no terminal,
+        // such as a service, would take this one as its controlling terminal.
         let flags = OFlags::NOCTTY.bits().cast_signed();
         let terminal = File::options().read(true).write(true).custom_flags(flags).open(path)?;
         let mut modes = tcgetattr(&terminal)?;
@@ -129,8 +129,8 @@ fn read(mut reader: Box<dyn Read + Send>) -> io::Result<mpsc::Receiver<Vec<u8>>>
 }
 
 impl Running {
-    /// Lets the program start and waits for its end. `quiet` is the silence after which a line that looks like a question is one. All
-    /// processes of the program are killed before this returns.
+    /// Lets the program start and waits for its end. `quiet` is the silence after which a line that looks like a question is one.
+    /// All processes of the program are killed before this returns.
     pub async fn run(mut self, budget: Duration, quiet: Duration) -> io::Result<Finished> {
         let mut raw = Vec::new();
         self.keyboard.write_all(b"go\n")?;

@@ -121,8 +121,8 @@ pub struct ConsoleLine {
 }
 
 impl ConsoleLine {
-    /// Whether it reports a resource of the page that was lost for a passing reason: its connection broke, or an ingress could not reach
-    /// the app.
+    /// Whether it reports a resource of the page that was lost for a passing reason: its connection broke, or an ingress could
+    /// not reach the app.
     pub fn is_lost_resource(&self) -> bool {
         let status = ["status of 502", "status of 503", "status of 504"];
         self.severe && (is_transient(&self.text) || status.iter().any(|status| self.text.contains(status)))
@@ -136,8 +136,8 @@ impl fmt::Display for ConsoleLine {
 }
 
 impl Session {
-    /// Starts a browser that resolves names of the host's zone only and trusts the host's CA. Its profile is in a new folder below
-    /// `room`.
+    /// Starts a browser that resolves names of the host's zone only and trusts the host's CA. Its profile is in a new folder
+    /// below `room`.
     ///
     /// # Errors
     /// When it is not there, or does not start.
@@ -338,8 +338,8 @@ fn capabilities(browser: &Path, home: &Path, zone: &Zone, ingress: Option<Socket
     }
 }
 
-/// The rules of the browser's resolver: only names of the zone resolve, to the ingress where DNS does not know them. Addresses do not
-/// resolve either.
+/// The rules of the browser's resolver: only names of the zone resolve, to the ingress where DNS does not know them. Addresses do
+/// not resolve either.
 fn resolver_rules(zone: &Zone, ingress: Option<SocketAddr>) -> String {
     match ingress {
         Some(ingress) => format!("MAP *.{zone} {ingress}, MAP * ~NOTFOUND"),

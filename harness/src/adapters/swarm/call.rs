@@ -1,4 +1,4 @@
-//! One way to call the engine: bounded in time, with errors of ours.
+//! Calls to the engine with a time limit, and the translation of the library's errors.
 
 use std::{future::Future, io::ErrorKind, path::Path, time::Duration};
 
@@ -6,19 +6,19 @@ use bollard::{API_DEFAULT_VERSION, Docker, errors::Error};
 
 use crate::model::engine::SwarmError;
 
-/// The longest that one answer of the engine is waited for.
+/// The longest wait for one answer of the engine.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 
 pub(super) fn connect(socket: &Path) -> Result<Docker, SwarmError> {
-    let shown = socket.display().to_string();
+    let path = socket.display().to_string();
     std::os::unix::net::UnixStream::connect(socket).map_err(|error| match error.kind() {
-        ErrorKind::PermissionDenied => SwarmError::NotPermitted { socket: shown.clone() },
-        _ => SwarmError::Absent { socket: shown.clone() },
+        ErrorKind::PermissionDenied => SwarmError::NotPermitted { socket: path.clone() },
+        _ => SwarmError::Absent { socket: path.clone() },
     })?;
-    Docker::connect_with_unix(&shown, 120, API_DEFAULT_VERSION).map_err(|error| library_error("connect", error))
+    Docker::connect_with_unix(&path, 120, API_DEFAULT_VERSION).map_err(|error| library_error("connect", error))
 }
 
-/// Waits for one answer. `call` is what a reader of the error sees.
+/// Waits for one answer. `call` names the call in errors.
 pub(super) async fn answer<T>(call: &str, future: impl Future<Output = Result<T, Error>>) -> Result<T, SwarmError> {
     match tokio::time::timeout(ANSWER_TIMEOUT, future).await {
         Ok(Ok(value)) => Ok(value),
@@ -27,7 +27,7 @@ pub(super) async fn answer<T>(call: &str, future: impl Future<Output = Result<T,
     }
 }
 
-/// Like [`answer`], but an object that the engine does not know is `None`.
+/// Like [`answer`], with `None` for an object that does not exist.
 pub(super) async fn found<T>(call: &str, future: impl Future<Output = Result<T, Error>>) -> Result<Option<T>, SwarmError> {
     let future = async {
         match future.await {
@@ -39,7 +39,7 @@ pub(super) async fn found<T>(call: &str, future: impl Future<Output = Result<T, 
     answer(call, future).await
 }
 
-/// What an error of the library means.
+/// Translates an error of the library.
 fn library_error(call: &str, error: Error) -> SwarmError {
     match error {
         Error::DockerResponseServerError { status_code, message } => status_error(call, status_code, message),
@@ -48,7 +48,7 @@ fn library_error(call: &str, error: Error) -> SwarmError {
     }
 }
 
-/// What an answer with another status than the wanted one means.
+/// The error for an unexpected status of an answer.
 pub(super) fn status_error(call: &str, status: u16, message: String) -> SwarmError {
     let call = call.to_owned();
     match status {
@@ -57,7 +57,7 @@ pub(super) fn status_error(call: &str, status: u16, message: String) -> SwarmErr
     }
 }
 
-/// A call whose answer is of no use, and why.
+/// The error for an unusable answer.
 pub(super) fn failed(call: &str, message: impl Into<String>) -> SwarmError {
     SwarmError::Failed { call: call.to_owned(), message: message.into() }
 }

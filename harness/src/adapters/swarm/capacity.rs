@@ -1,4 +1,4 @@
-//! What of a Swarm can run out: subnets, addresses of `proxy`, published ports; and which images it has.
+//! The capacity of a Swarm: subnets, addresses of `proxy`, published ports, and the images on the engine.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -24,7 +24,7 @@ use crate::model::{
     names::ImageRef,
 };
 
-/// The network that public services are on, by Co-op Cloud's convention.
+/// The network of public services, by Co-op Cloud's convention.
 const PROXY: &str = "proxy";
 
 pub(super) async fn room(docker: &Docker, socket: &Path) -> Result<Room, SwarmError> {
@@ -52,9 +52,9 @@ pub(super) async fn room(docker: &Docker, socket: &Path) -> Result<Room, SwarmEr
         subnets.extend(own);
     }
     let proxy_id = proxy.as_ref().map(|(_, id)| id.as_str());
-    let on_proxy: Vec<&Service> = services.iter().filter(|service| proxy_id.is_some_and(|id| attached(service, id))).collect();
-    let plain = containers.iter().filter(|container| plain_on_proxy(container)).count() as u64;
-    // Each service has an address of its own and one for each of its tasks, each node has one to spread the load.
+    let on_proxy: Vec<&Service> = services.iter().filter(|service| proxy_id.is_some_and(|id| is_attached(service, id))).collect();
+    let plain = containers.iter().filter(|container| is_plain_on_proxy(container)).count() as u64;
+    // Each service has one address, each of its tasks one, and each node one for load balancing.
     let used =
         on_proxy.iter().map(|service| 1 + running_of.get(id(service)).copied().unwrap_or_default()).sum::<u64>() + plain + 1;
     let address = match proxy_id {
@@ -79,14 +79,14 @@ fn name(service: &Service) -> &str {
     service.spec.as_ref().and_then(|spec| spec.name.as_deref()).unwrap_or_default()
 }
 
-fn attached(service: &Service, network: &str) -> bool {
+fn is_attached(service: &Service, network: &str) -> bool {
     let Some(spec) = &service.spec else { return false };
     let template = spec.task_template.as_ref().and_then(|template| template.networks.as_ref());
     let all = spec.networks.iter().chain(template).flatten();
     all.filter_map(|attachment| attachment.target.as_deref()).any(|target| target == network || target == PROXY)
 }
 
-fn plain_on_proxy(container: &ContainerSummary) -> bool {
+fn is_plain_on_proxy(container: &ContainerSummary) -> bool {
     let of_service = container.labels.as_ref().is_some_and(|labels| labels.contains_key("com.docker.swarm.service.id"));
     let networks = container.network_settings.as_ref().and_then(|settings| settings.networks.as_ref());
     !of_service && networks.is_some_and(|networks| networks.contains_key(PROXY))
@@ -115,7 +115,7 @@ fn published(services: &[Service], containers: &[ContainerSummary]) -> BTreeSet<
     taken
 }
 
-/// The address of a running service on the network, with a port on which it listens, and a process to try it from.
+/// The address of a running service on the network, with a port on which it listens, and a process to connect from.
 async fn service_address(
     docker: &Docker,
     network: &str,
@@ -128,7 +128,7 @@ async fn service_address(
         let own =
             addresses.filter(|address| address.network_id.as_deref() == Some(network)).find_map(|own| own.addr.as_deref())?;
         let ip: IpAddr = own.split('/').next()?.parse().ok()?;
-        Some((name(service).to_owned(), SocketAddr::new(ip, listens(service)?)))
+        Some((name(service).to_owned(), SocketAddr::new(ip, listening_port(service)?)))
     });
     let Some((service, at)) = found_address else { return Ok(None) };
     let on_it = |container: &&ContainerSummary| {
@@ -142,18 +142,18 @@ async fn service_address(
     Ok(pid.map(|from| ServiceAddress { service, at, from }))
 }
 
-/// A port on which the tasks of a service listen, by its ingress label or by what it publishes.
-fn listens(service: &Service) -> Option<u16> {
+/// A port on which the tasks of a service listen, from its ingress label or its published ports.
+fn listening_port(service: &Service) -> Option<u16> {
     let no_labels = HashMap::new();
     let labels = service.spec.as_ref().and_then(|spec| spec.labels.as_ref()).unwrap_or(&no_labels);
-    let told =
+    let labelled =
         labels.iter().find(|(label, _)| label.ends_with(".loadbalancer.server.port")).and_then(|(_, port)| port.parse().ok());
     let published = || {
         let mut ports = service.endpoint.iter().flat_map(|endpoint| endpoint.ports.iter().flatten());
         let tcp = ports.find(|port| port.protocol == Some(EndpointPortConfigProtocolEnum::TCP))?;
         u16::try_from(tcp.target_port?).ok()
     };
-    told.or_else(published)
+    labelled.or_else(published)
 }
 
 pub(super) async fn absent(docker: &Docker, images: &BTreeSet<ImageRef>) -> Result<BTreeSet<ImageRef>, SwarmError> {

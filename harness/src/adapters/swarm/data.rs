@@ -1,4 +1,4 @@
-//! Volumes through a container that is never started, commands in containers, and the snapshots of the backup service.
+//! The data of an app: volumes through a container that never starts, commands in containers, snapshots of the backup service.
 
 use std::{collections::HashMap, io::Read, time::Duration};
 
@@ -24,29 +24,29 @@ use crate::{
         engine::SwarmError,
         names::{ImageRef, ServiceName, TaskId},
     },
-    ports::{Data, Holder, ExecOutput},
+    ports::{Data, ExecOutput, Holder},
     pure::host::claim::{Claim, Claimed},
 };
 
-/// Where the volumes are mounted in the container that holds them.
+/// The parent folder of the mounted volumes in the holder.
 const MOUNTS: &str = "/taster";
 /// The longest file that is read from a volume, in bytes.
 const FILE_LIMIT: u64 = 1 << 20;
-/// How long the backup service may take to list or forget.
-const RESTIC: Duration = Duration::from_secs(60);
-/// The pause before a repository that is locked by somebody else is tried again.
-const LOCKED: Duration = Duration::from_millis(200);
-/// The longest that a restore is waited for that nobody else waits for.
-const RESTORE: Duration = Duration::from_secs(30);
-/// The words by which bot and restic are asked for a restore.
-const RESTORES: [&str; 1] = ["restore"];
-/// And for a copy.
-const COPIES: [&str; 2] = ["backup", "create"];
-/// Prints the command lines of all processes that were started for an app.
-const OF_APP: &str = "for it in $(grep -lsF \"SERVICE=$1\" /proc/[0-9]*/environ); do
+/// The longest listing or forgetting of snapshots.
+const RESTIC_TIMEOUT: Duration = Duration::from_secs(60);
+/// The pause before another attempt on a locked repository.
+const LOCK_PAUSE: Duration = Duration::from_millis(200);
+/// The longest wait for a restore whose abra has ended.
+const RESTORE_TIMEOUT: Duration = Duration::from_secs(30);
+/// The arguments by which the bot and restic restore.
+const RESTORE_COMMANDS: [&str; 1] = ["restore"];
+/// The arguments by which they back up.
+const BACKUP_COMMANDS: [&str; 2] = ["backup", "create"];
+/// Prints the command lines of all processes with the app in their environment.
+const LIST_COMMANDS: &str = "for it in $(grep -lsF \"SERVICE=$1\" /proc/[0-9]*/environ); do
     tr '\\0' ' ' <\"${it%environ}cmdline\" && echo; done 2>/dev/null";
-/// How often it is looked whether work that nobody waits for has ended.
-const AGAIN: Duration = Duration::from_millis(200);
+/// The pause between two checks whether the backup service is idle.
+const POLL: Duration = Duration::from_millis(200);
 
 #[async_trait]
 impl Data for DockerSwarm {
@@ -82,13 +82,13 @@ impl Data for DockerSwarm {
         header.set_mode(0o644);
         let packed = tar.append_data(&mut header, path, bytes).and_then(|()| tar.into_inner());
         let packed = packed.map_err(|error| failed("archive put", error.to_string()))?;
-        let options = UploadToContainerOptionsBuilder::default().path(&mounted(holder, volume)?).build();
+        let options = UploadToContainerOptionsBuilder::default().path(&mount_path(holder, volume)?).build();
         let body = body_full(packed.into());
         answer("archive put", self.docker.upload_to_container(&holder.container, Some(options), body)).await
     }
 
     async fn get(&self, holder: &Holder, volume: &str, path: &str) -> Result<Option<Vec<u8>>, SwarmError> {
-        let at = format!("{}/{path}", mounted(holder, volume)?);
+        let at = format!("{}/{path}", mount_path(holder, volume)?);
         let options = DownloadFromContainerOptionsBuilder::default().path(&at).build();
         let packed = self.docker.download_from_container(&holder.container, Some(options));
         let packed = packed.try_fold(Vec::new(), |mut all, piece| async move {
@@ -96,13 +96,13 @@ impl Data for DockerSwarm {
             Ok(all)
         });
         let Some(packed) = found("archive get", packed).await? else { return Ok(None) };
-        let unread = |error: std::io::Error| failed("archive get", error.to_string());
+        let unreadable = |error: std::io::Error| failed("archive get", error.to_string());
         let mut archive = tar::Archive::new(packed.as_slice());
-        for entry in archive.entries().map_err(unread)? {
-            let entry = entry.map_err(unread)?;
+        for entry in archive.entries().map_err(unreadable)? {
+            let entry = entry.map_err(unreadable)?;
             if entry.header().entry_type().is_file() {
                 let mut bytes = Vec::new();
-                entry.take(FILE_LIMIT).read_to_end(&mut bytes).map_err(unread)?;
+                entry.take(FILE_LIMIT).read_to_end(&mut bytes).map_err(unreadable)?;
                 return Ok(Some(bytes));
             }
         }
@@ -123,85 +123,95 @@ impl Data for DockerSwarm {
 
     async fn restored(&self, claim: &Claim) -> Result<(), SwarmError> {
         let Claimed::Snapshots { app, service } = claim.what() else { return Err(uncovered("exec")) };
-        match running(&self.docker, &[of_service(service)]).await? {
-            Some(container) => idle(&self.docker, &container, app.as_str(), &RESTORES, RESTORE).await,
+        match running(&self.docker, &[service_label(service)]).await? {
+            Some(container) => wait_until_idle(&self.docker, &container, app.as_str(), &RESTORE_COMMANDS, RESTORE_TIMEOUT).await,
             None => Ok(()),
         }
     }
 
     async fn snapshots(&self, claim: &Claim) -> Result<Vec<String>, SwarmError> {
-        let (container, app) = bot(&self.docker, claim).await?;
-        // A copy whose abra was ended goes on in the service and leaves a snapshot all the same.
-        idle(&self.docker, &container, &app, &COPIES, RESTIC).await?;
+        let (container, app) = backup_container(&self.docker, claim).await?;
+        // A backup goes on in the service after the end of its abra and leaves a snapshot.
+        wait_until_idle(&self.docker, &container, &app, &BACKUP_COMMANDS, RESTIC_TIMEOUT).await?;
         let argv = ["restic", "snapshots", "--json", "--host", &app, "--tag", &app].map(str::to_owned);
-        let said = restic(&self.docker, &container, &argv).await?;
-        let unread = || failed("restic snapshots", format!("it does not print JSON: {}", said.trim()));
-        // Warnings may stand before the list.
-        let list =
-            said.lines().find(|line| line.starts_with('[')).or(said.trim().is_empty().then_some("[]")).ok_or_else(unread)?;
-        let list: Vec<Value> = serde_json::from_str(list).map_err(|_| unread())?;
-        list.iter().map(|snapshot| snapshot["short_id"].as_str().map(str::to_owned).ok_or_else(unread)).collect()
+        let output = restic(&self.docker, &container, &argv).await?;
+        let unreadable = || failed("restic snapshots", format!("its output is not JSON: {}", output.trim()));
+        // Warnings may precede the list.
+        let list = output
+            .lines()
+            .find(|line| line.starts_with('['))
+            .or(output.trim().is_empty().then_some("[]"))
+            .ok_or_else(unreadable)?;
+        let list: Vec<Value> = serde_json::from_str(list).map_err(|_| unreadable())?;
+        list.iter().map(|snapshot| snapshot["short_id"].as_str().map(str::to_owned).ok_or_else(unreadable)).collect()
     }
 
     async fn forget(&self, claim: &Claim, snapshots: &[String]) -> Result<(), SwarmError> {
-        let (container, _) = bot(&self.docker, claim).await?;
+        let (container, _) = backup_container(&self.docker, claim).await?;
         let argv: Vec<String> = ["restic", "forget"].map(str::to_owned).into_iter().chain(snapshots.iter().cloned()).collect();
         restic(&self.docker, &container, &argv).await.map(drop)
     }
 
     async fn runs(&self, service: &ServiceName) -> Result<bool, SwarmError> {
-        Ok(running(&self.docker, &[of_service(service)]).await?.is_some())
+        Ok(running(&self.docker, &[service_label(service)]).await?.is_some())
     }
 }
 
-/// What restic prints that ends well. Its repository is another app's for the moment in which that has a snapshot forgotten, and this
-/// restic does not wait by itself.
+/// The output of restic after success. The repository is locked while snapshots of another app are forgotten, and restic does not
+/// wait for the lock itself.
 async fn restic(docker: &Docker, container: &str, argv: &[String]) -> Result<String, SwarmError> {
-    let over = tokio::time::Instant::now() + RESTIC;
+    let deadline = tokio::time::Instant::now() + RESTIC_TIMEOUT;
     loop {
-        let said = exec(docker, container, argv, RESTIC).await?;
-        if !said.text.contains("already locked") || tokio::time::Instant::now() > over {
-            return well(said, &argv.iter().take(2).map(String::as_str).collect::<Vec<_>>().join(" "));
+        let output = exec(docker, container, argv, RESTIC_TIMEOUT).await?;
+        if !output.text.contains("already locked") || tokio::time::Instant::now() > deadline {
+            return success_output(output, &argv.iter().take(2).map(String::as_str).collect::<Vec<_>>().join(" "));
         }
-        tokio::time::sleep(LOCKED).await;
+        tokio::time::sleep(LOCK_PAUSE).await;
     }
 }
 
-fn of_service(service: &ServiceName) -> String {
+fn service_label(service: &ServiceName) -> String {
     format!("com.docker.swarm.service.name={service}")
 }
 
 /// The container of the claimed app's backup service, and the app's name.
-async fn bot(docker: &Docker, claim: &Claim) -> Result<(String, String), SwarmError> {
+async fn backup_container(docker: &Docker, claim: &Claim) -> Result<(String, String), SwarmError> {
     let Claimed::Snapshots { app, service } = claim.what() else { return Err(uncovered("exec")) };
-    let container = running(docker, &[of_service(service)]).await?;
+    let container = running(docker, &[service_label(service)]).await?;
     let absent = || failed("exec", format!("no container of the backup service {service} runs on this engine"));
     Ok((container.ok_or_else(absent)?, app.to_string()))
 }
 
-/// Waits until the service is not at work for the app with one of these commands.
-async fn idle(docker: &Docker, container: &str, app: &str, commands: &[&str], patience: Duration) -> Result<(), SwarmError> {
+/// Waits until no process of the service runs one of `commands` for the app.
+async fn wait_until_idle(
+    docker: &Docker,
+    container: &str,
+    app: &str,
+    commands: &[&str],
+    patience: Duration,
+) -> Result<(), SwarmError> {
     let began = tokio::time::Instant::now();
     loop {
         let top = answer("container top", docker.top_processes(container, None::<TopOptions>)).await?;
         let processes: Vec<String> = top.processes.into_iter().flatten().map(|columns| columns.join(" ")).collect();
-        let argv = ["sh", "-c", OF_APP, "sh", app].map(str::to_owned);
-        // An image without these programs has an exit code and no word for it, and what its processes say of themselves is all there is.
-        let own = exec(docker, container, &argv, patience).await?.text;
-        let Some(command) = at_work(commands, app, &processes, &own) else { return Ok(()) };
+        let argv = ["sh", "-c", LIST_COMMANDS, "sh", app].map(str::to_owned);
+        // In an image without these programs the script prints nothing, and only the list of processes counts.
+        let of_environment = exec(docker, container, &argv, patience).await?.text;
+        let Some(command) = active_command(commands, app, &processes, &of_environment) else { return Ok(()) };
         if began.elapsed() >= patience {
-            return Err(failed(&format!("{command} of {app}"), "it still goes on in the backup service"));
+            return Err(failed(&format!("{command} of {app}"), "it still runs in the backup service"));
         }
-        tokio::time::sleep(AGAIN).await;
+        tokio::time::sleep(POLL).await;
     }
 }
 
-/// The command with which a service is at work for an app: one of its processes names the app or its volumes, or has been asked for it by its
-/// environment, as abra does.
-fn at_work<'a>(commands: &[&'a str], app: &str, processes: &[String], own: &str) -> Option<&'a str> {
+/// The one of `commands` that the service runs for an app. `processes` are all its command lines, of which those count that name
+/// the app or its stack. `of_environment` are the command lines of processes with the app in their environment, where abra puts
+/// it.
+fn active_command<'a>(commands: &[&'a str], app: &str, processes: &[String], of_environment: &str) -> Option<&'a str> {
     let stack = app.replace('.', "_");
     let of_app = processes.iter().filter(|process| process.contains(app) || process.contains(&stack)).map(String::as_str);
-    let mut lines = of_app.chain(own.lines());
+    let mut lines = of_app.chain(of_environment.lines());
     lines.find_map(|line| commands.iter().copied().find(|command| line.split_whitespace().any(|word| word == *command)))
 }
 
@@ -214,27 +224,27 @@ async fn running(docker: &Docker, labels: &[String]) -> Result<Option<String>, S
 }
 
 async fn exec(docker: &Docker, container: &str, argv: &[String], patience: Duration) -> Result<ExecOutput, SwarmError> {
-    let words: Vec<&str> = argv.iter().map(String::as_str).collect();
-    let silent = |_| SwarmError::Silent { call: format!("exec {}", words.first().unwrap_or(&"")), after: patience };
-    let (exit, text) = tokio::time::timeout(patience, super::exec::exec(docker, container, &words)).await.map_err(silent)??;
+    let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
+    let silent = |_| SwarmError::Silent { call: format!("exec {}", argv.first().unwrap_or(&"")), after: patience };
+    let (exit, text) = tokio::time::timeout(patience, super::exec::exec(docker, container, &argv)).await.map_err(silent)??;
     Ok(ExecOutput { exit, text })
 }
 
-/// What a command printed that went well.
-fn well(said: ExecOutput, call: &str) -> Result<String, SwarmError> {
-    match said.exit {
-        0 => Ok(said.text),
-        exit => Err(failed(call, format!("exit code {exit}: {}", said.text.trim()))),
+/// The output of a command that ended with exit code 0.
+fn success_output(output: ExecOutput, call: &str) -> Result<String, SwarmError> {
+    match output.exit {
+        0 => Ok(output.text),
+        exit => Err(failed(call, format!("exit code {exit}: {}", output.text.trim()))),
     }
 }
 
-fn mounted(holder: &Holder, volume: &str) -> Result<String, SwarmError> {
+fn mount_path(holder: &Holder, volume: &str) -> Result<String, SwarmError> {
     let number = holder.volumes.iter().position(|held| held == volume);
-    number.map(|number| format!("{MOUNTS}/{number}")).ok_or_else(|| failed("archive", format!("{volume} is not held")))
+    number.map(|number| format!("{MOUNTS}/{number}")).ok_or_else(|| failed("archive", format!("{volume} is not mounted")))
 }
 
 async fn remove(docker: &Docker, container: &str) -> Result<(), SwarmError> {
-    // Volumes that the image itself declares are made with the container and go with it; named ones stay.
+    // Anonymous volumes, which the image declares, are removed with the container; named ones stay.
     let options = RemoveContainerOptions { force: true, v: true, ..RemoveContainerOptions::default() };
     found("container rm", docker.remove_container(container, Some(options))).await.map(drop)
 }
@@ -248,9 +258,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_service_is_at_work_for_the_app_that_its_processes_are_for() {
+    fn active_command_is_found_by_process_or_environment_of_the_app() {
         let app = "hello-aebagbaf.taster.test";
-        for (process, own, copies, restores) in [
+        for (process, of_environment, backup, restore) in [
             ("restic backup --json --host hello-aebagbaf.taster.test --tag x -- /a", "", Some("backup"), None),
             ("restic restore 1a2b --target / --include /v/hello-aebagbaf_taster_test_posts", "", None, Some("restore")),
             ("/usr/bin/backup -h hello-aebagbaf.taster.test restore", "", None, Some("restore")),
@@ -261,8 +271,12 @@ mod tests {
             ("restic snapshots --json --host hello-aebagbaf.taster.test", "restic snapshots \n", None, None),
             ("", "", None, None),
         ] {
-            let work = |commands: &[&'static str]| at_work(commands, app, &[process.to_owned()], own);
-            assert_eq!((work(&COPIES), work(&RESTORES)), (copies, restores), "{process:?} {own:?}");
+            let active = |commands: &[&'static str]| active_command(commands, app, &[process.to_owned()], of_environment);
+            assert_eq!(
+                (active(&BACKUP_COMMANDS), active(&RESTORE_COMMANDS)),
+                (backup, restore),
+                "{process:?} {of_environment:?}"
+            );
         }
     }
 }

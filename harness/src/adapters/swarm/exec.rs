@@ -9,9 +9,10 @@ use futures_util::StreamExt;
 use super::call::answer;
 use crate::model::engine::SwarmError;
 
-/// The bytes of output that are kept at most; what comes later is read and dropped, so that the command can end.
+/// The largest kept part of the output, in bytes. The rest is read and dropped, so that the command can end.
 const OUTPUT_LIMIT: usize = 1 << 20;
 
+/// Runs a command and returns its exit code and the text of both its outputs.
 pub(super) async fn exec(docker: &Docker, container: &str, argv: &[&str]) -> Result<(i64, String), SwarmError> {
     let options = CreateExecOptions {
         cmd: Some(argv.to_vec()),
@@ -19,10 +20,10 @@ pub(super) async fn exec(docker: &Docker, container: &str, argv: &[&str]) -> Res
         attach_stderr: Some(true),
         ..CreateExecOptions::default()
     };
-    let made = answer("exec", docker.create_exec(container, options)).await?;
+    let created = answer("exec", docker.create_exec(container, options)).await?;
     let failed = |message: String| SwarmError::Failed { call: "exec".into(), message };
     let mut kept = Vec::new();
-    match answer("exec start", docker.start_exec(&made.id, None)).await? {
+    match answer("exec start", docker.start_exec(&created.id, None)).await? {
         StartExecResults::Attached { mut output, .. } => {
             while let Some(frame) = output.next().await {
                 let bytes = frame.map_err(|error| failed(error.to_string()))?.into_bytes();
@@ -31,7 +32,7 @@ pub(super) async fn exec(docker: &Docker, container: &str, argv: &[&str]) -> Res
         }
         StartExecResults::Detached => return Err(failed("the engine did not attach to it".into())),
     }
-    let ended = answer("exec inspect", docker.inspect_exec(&made.id)).await?;
-    let exit = ended.exit_code.ok_or_else(|| failed("the engine does not say how it ended".into()))?;
+    let ended = answer("exec inspect", docker.inspect_exec(&created.id)).await?;
+    let exit = ended.exit_code.ok_or_else(|| failed("the engine reports no exit code".into()))?;
     Ok((exit, String::from_utf8_lossy(&kept).into_owned()))
 }

@@ -1,4 +1,4 @@
-//! What the engine says of itself.
+//! The engine's description of itself.
 
 use bollard::{Docker, models::LocalNodeState};
 

@@ -1,4 +1,4 @@
-//! All objects of a Swarm, and their removal.
+//! All objects of a Swarm, the marker of a run, and the removal of claimed objects.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -47,7 +47,7 @@ pub(super) async fn inventory(docker: &Docker, socket: &Path) -> Result<Inventor
         answer("configs", docker.list_configs(None::<ListConfigsOptions>)),
     )?;
     let engine = swarm.id.and_then(|id| id.parse().ok());
-    let engine = engine.ok_or_else(|| SwarmError::Failed { call: "swarm".into(), message: "it has no id".into() })?;
+    let engine = engine.ok_or_else(|| SwarmError::Failed { call: "swarm".into(), message: "the Swarm has no id".into() })?;
     let mut objects: BTreeMap<ObjectId, Object> = BTreeMap::new();
     // Services name their networks by id or by name.
     let networks_by_name: HashMap<String, String> =
@@ -61,16 +61,16 @@ pub(super) async fn inventory(docker: &Docker, socket: &Path) -> Result<Inventor
     objects.extend(tasks.into_iter().filter_map(|found| task(found, &names)));
     for secret in secrets {
         let (Some(id), Some(spec)) = (secret.id, secret.spec) else { continue };
-        objects.insert(named(ObjectKind::Secret, id), object(spec.name, spec.labels, &secret.version, BTreeSet::new()));
+        objects.insert(object_id(ObjectKind::Secret, id), object(spec.name, spec.labels, &secret.version, BTreeSet::new()));
     }
     for config in configs {
         let (Some(id), Some(spec)) = (config.id, config.spec) else { continue };
-        objects.insert(named(ObjectKind::Config, id), object(spec.name, spec.labels, &config.version, BTreeSet::new()));
+        objects.insert(object_id(ObjectKind::Config, id), object(spec.name, spec.labels, &config.version, BTreeSet::new()));
     }
     Ok(Inventory { engine, objects, files: BTreeMap::new(), snapshots: BTreeMap::new() })
 }
 
-fn named(kind: ObjectKind, id: String) -> ObjectId {
+fn object_id(kind: ObjectKind, id: String) -> ObjectId {
     ObjectId { kind, id }
 }
 
@@ -86,29 +86,29 @@ fn object(
 }
 
 fn network(network: Network) -> Option<(ObjectId, Object)> {
-    let id = named(ObjectKind::Network, network.id?);
+    let id = object_id(ObjectKind::Network, network.id?);
     Some((id, object(network.name, network.labels, &(network.created, network.driver, network.internal), BTreeSet::new())))
 }
 
 fn volume(volume: Volume) -> (ObjectId, Object) {
-    let id = named(ObjectKind::Volume, volume.name.clone());
+    let id = object_id(ObjectKind::Volume, volume.name.clone());
     let options: BTreeMap<_, _> = volume.options.into_iter().collect();
     (id, object(Some(volume.name), Some(volume.labels), &(volume.created_at, volume.driver, options), BTreeSet::new()))
 }
 
 fn container(container: ContainerSummary) -> Option<(ObjectId, Object)> {
-    let id = named(ObjectKind::Container, container.id?);
+    let id = object_id(ObjectKind::Container, container.id?);
     let name = container.names.unwrap_or_default().into_iter().next().map(|name| name.trim_start_matches('/').to_owned());
     let mut uses: BTreeSet<ObjectId> = BTreeSet::new();
     for mount in container.mounts.unwrap_or_default() {
         if mount.typ.as_deref() == Some("volume") {
-            uses.extend(mount.name.map(|name| named(ObjectKind::Volume, name)));
+            uses.extend(mount.name.map(|name| object_id(ObjectKind::Volume, name)));
         }
     }
-    // Only a running container keeps a network; a stopped one merely remembers it.
+    // Only a running container uses its networks.
     for endpoint in container.network_settings.and_then(|settings| settings.networks).unwrap_or_default().into_values() {
         if endpoint.endpoint_id.is_some_and(|id| !id.is_empty()) {
-            uses.extend(endpoint.network_id.map(|id| named(ObjectKind::Network, id)));
+            uses.extend(endpoint.network_id.map(|id| object_id(ObjectKind::Network, id)));
         }
     }
     let running = container.state == Some(ContainerSummaryStateEnum::RUNNING);
@@ -116,43 +116,43 @@ fn container(container: ContainerSummary) -> Option<(ObjectId, Object)> {
 }
 
 fn service(service: Service, networks: &HashMap<String, String>) -> Option<(ObjectId, Object)> {
-    let id = named(ObjectKind::Service, service.id?);
+    let id = object_id(ObjectKind::Service, service.id?);
     let spec = service.spec?;
     let template = spec.task_template.unwrap_or_default();
     let container = template.container_spec.unwrap_or_default();
     let mut uses = BTreeSet::new();
     for network in spec.networks.into_iter().chain(template.networks).flatten().filter_map(|network| network.target) {
         let target = networks.get(&network).cloned().unwrap_or(network);
-        uses.insert(named(ObjectKind::Network, target));
+        uses.insert(object_id(ObjectKind::Network, target));
     }
     for mount in container.mounts.unwrap_or_default() {
         if mount.typ == Some(MountType::VOLUME) {
-            uses.extend(mount.source.map(|name| named(ObjectKind::Volume, name)));
+            uses.extend(mount.source.map(|name| object_id(ObjectKind::Volume, name)));
         }
     }
     let secrets = container.secrets.unwrap_or_default().into_iter().filter_map(|secret| secret.secret_id);
-    uses.extend(secrets.map(|id| named(ObjectKind::Secret, id)));
+    uses.extend(secrets.map(|id| object_id(ObjectKind::Secret, id)));
     let configs = container.configs.unwrap_or_default().into_iter().filter_map(|config| config.config_id);
-    uses.extend(configs.map(|id| named(ObjectKind::Config, id)));
+    uses.extend(configs.map(|id| object_id(ObjectKind::Config, id)));
     Some((id, object(spec.name, spec.labels, &service.version, uses)))
 }
 
-/// A task that has not ended. Those that have ended are history, which goes with their service.
+/// A task that has not ended. Ended tasks are history and disappear with their service.
 fn task(task: Task, services: &HashMap<String, String>) -> Option<(ObjectId, Object)> {
     let id = task.id?;
-    // A state that is unknown is no end that anybody has seen.
-    let living = task.status.and_then(|status| status.state).is_none_or(lives);
-    // Its service may be gone already; the labels of its container then say which stack it was of.
+    // A task in an unknown state counts as living.
+    let living = task.status.and_then(|status| status.state).is_none_or(is_living);
+    // After the removal of its service the labels of its container name its stack.
     let labels = task.spec.and_then(|spec| spec.container_spec).and_then(|container| container.labels);
     let service = task.service_id.and_then(|id| services.get(&id).cloned()).unwrap_or_default();
     living.then(|| {
         let name = Some(format!("{service}.{}.{id}", task.slot.unwrap_or(0)));
-        // Its state changes by itself, so it is no sign that somebody changed it.
-        (named(ObjectKind::Task, id), object(name, labels, &(), BTreeSet::new()))
+        // The state of a task changes by itself, so it is not part of its version.
+        (object_id(ObjectKind::Task, id), object(name, labels, &(), BTreeSet::new()))
     })
 }
 
-fn lives(state: TaskState) -> bool {
+fn is_living(state: TaskState) -> bool {
     match state {
         TaskState::NEW
         | TaskState::ALLOCATED
@@ -186,7 +186,8 @@ pub(super) async fn mark(docker: &Docker, claim: &Claim, labels: &BTreeMap<Strin
     answer("make the marker", docker.create_config(spec)).await.map(|_| ())
 }
 
-/// Whether a claim of this kind can cover an object by its kind and name. Whether it does, the sweep has read from the whole inventory.
+/// Whether a claim of this kind may cover an object of this kind and name. The cleanup plan decides by the whole inventory
+/// whether it does; this is the last check before the removal.
 fn may_cover(what: &Claimed, removal: &Removal) -> bool {
     match what {
         Claimed::Stack { .. } => true,
@@ -202,13 +203,13 @@ pub(super) async fn remove(docker: &Docker, claim: &Claim, removal: &Removal) ->
         let message = format!("the claim of {} does not cover it", claim.what());
         return Err(SwarmError::Refused { call, message });
     }
-    // An object that is gone already was removed by somebody who wanted the same.
-    let gone = match removal.object.kind {
+    // An object that is gone already needs no removal.
+    let removed = match removal.object.kind {
         ObjectKind::Service => found(&call, docker.delete_service(id)).await,
-        // The task's node ends it; there is no call for it.
+        // The engine has no call for it; the task's node ends it.
         ObjectKind::Task => Ok(None),
         ObjectKind::Container => {
-            // `v` takes its anonymous volumes too, which nothing ties to the run once the container is gone.
+            // `v` removes its anonymous volumes too; without the container nothing ties them to the run.
             let options = RemoveContainerOptions { v: true, force: true, link: false };
             found(&call, docker.remove_container(id, Some(options))).await
         }
@@ -217,7 +218,7 @@ pub(super) async fn remove(docker: &Docker, claim: &Claim, removal: &Removal) ->
         ObjectKind::Secret => found(&call, docker.delete_secret(id)).await,
         ObjectKind::Config => found(&call, docker.delete_config(id)).await,
     };
-    gone.map(|_| ())
+    removed.map(|_| ())
 }
 
 #[cfg(test)]
@@ -225,8 +226,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_claim_removes_only_what_it_can_cover() {
-        let removal = |kind, name: &str| Removal { object: named(kind, "x".into()), name: name.into() };
+    fn claim_covers_only_objects_of_its_kind_and_name() {
+        let removal = |kind, name: &str| Removal { object: object_id(kind, "x".into()), name: name.into() };
         let marker = Claimed::Marker { name: "taster-run".into() };
         let snapshots = Claimed::Snapshots { app: "a.taster.test".parse().unwrap(), service: "backups_app".parse().unwrap() };
         for (what, removal, may) in [

@@ -1,13 +1,13 @@
-//! The engine through its API, by bollard. The engine's types end here.
+//! The engine through its API, with bollard. No type of bollard leaves this folder.
 
 mod call;
+mod capacity;
 mod data;
 mod exec;
 mod host;
 mod inventory;
 mod observe;
 mod raw;
-mod capacity;
 mod tasks;
 mod wake_ups;
 
@@ -37,17 +37,17 @@ pub struct DockerSwarm {
 }
 
 impl DockerSwarm {
-    /// The engine behind `socket`. Nothing is sent yet, but a socket that is absent or not ours to use is told at once.
+    /// The engine behind `socket`. Fails if the socket is absent or not permitted; sends nothing yet.
     pub fn at(socket: &Path) -> Result<Self, SwarmError> {
         Ok(Self { docker: call::connect(socket)?, socket: socket.to_owned() })
     }
 
-    /// The labels of all services of the Swarm, whatever their stack.
+    /// The labels of all services of the Swarm, by the names of the services.
     pub async fn services(&self) -> Result<BTreeMap<String, BTreeMap<String, String>>, SwarmError> {
         observe::services(&self.socket).await
     }
 
-    /// Runs a command in a container of the engine's own machine, and gives its exit code and what it printed.
+    /// Runs a command in a container of the engine and returns its exit code and the text of both its outputs.
     pub async fn exec(&self, container: &str, argv: &[&str]) -> Result<(i64, String), SwarmError> {
         exec::exec(&self.docker, container, argv).await
     }

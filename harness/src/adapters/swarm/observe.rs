@@ -1,7 +1,8 @@
-//! One look at a stack, in three calls, and the last lines of a task.
+//! One observation of a stack, in three calls; the last lines and the health of a task.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    fmt::Display,
     path::Path,
     time::Duration,
 };
@@ -22,7 +23,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{
-    call::{answer, found},
+    call::{answer, failed, found},
     raw::{self, RawService},
     tasks::tasks,
 };
@@ -41,10 +42,12 @@ use crate::{
 /// The label by which `docker stack` and abra tie services to their stack.
 pub(super) const NAMESPACE: &str = "com.docker.stack.namespace";
 
-/// The bytes of a task's logs that are kept at least; the first lines that are asked for of a task that writes without line ends are cut.
+/// The name of an observation in errors.
+const OBSERVE: &str = "observe";
+/// The least size of the kept end of a task's log, in bytes. A request for more lines than that gets fewer.
 const LOG_LIMIT: usize = 64 * 1024;
 
-/// How many checks in a row have to fail where a health check does not say it.
+/// The engine's default for the failed checks in a row that make a container unhealthy.
 const RETRIES: i64 = 3;
 
 pub(super) async fn observe(
@@ -55,15 +58,14 @@ pub(super) async fn observe(
     let label = ("label".to_owned(), vec![format!("{NAMESPACE}={stack}")]);
     let of_stack: HashMap<String, Vec<String>> = HashMap::from([label.clone()]);
     let current: HashMap<String, Vec<String>> = HashMap::from([label, ("_up-to-date".to_owned(), vec!["true".to_owned()])]);
-    // The order matters little: a task that is born between the answers is seen by the next look, and a task counts as
-    // current only when both lists have it.
+    // A task that appears between the answers is in the next observation. A task counts as current only if it is in both lists.
     let (services, tasks, current) = tokio::try_join!(
         raw::services(socket, Some(&of_stack)),
         tasks("tasks", docker, Some(&of_stack)),
         tasks("current tasks", docker, Some(&current)),
     )?;
     let current: BTreeSet<String> = current.into_iter().filter_map(|task| task.id).collect();
-    assemble(services, tasks, &current).map_err(|message| SwarmError::Failed { call: "look".into(), message })
+    assemble(services, tasks, &current)
 }
 
 pub(super) async fn services(socket: &Path) -> Result<BTreeMap<String, BTreeMap<String, String>>, SwarmError> {
@@ -75,26 +77,26 @@ pub(super) async fn services(socket: &Path) -> Result<BTreeMap<String, BTreeMap<
 pub(super) async fn logs(docker: &Docker, task: &TaskId, lines: u32) -> Result<String, SwarmError> {
     let options = LogsOptionsBuilder::new().stdout(true).stderr(true).tail(&lines.to_string()).build();
     let stream = docker.task_logs(task.as_str(), Some(options));
-    // Standard output and standard error come as frames of one stream in the order of writing.
+    // Both outputs are frames of one stream, in the order of writing.
     let collected = stream.map_ok(|frame| frame.into_bytes()).try_fold(Vec::new(), |mut kept, bytes| async move {
         keep(&mut kept, &bytes, LOG_LIMIT);
         Ok(kept)
     });
     let bytes = answer("task logs", collected).await?;
     let text = String::from_utf8_lossy(&bytes);
-    // The engine counts lines per node, not always per task, so the limit is kept here once more.
+    // The engine does not always count lines per task, so the limit is applied again.
     let all: Vec<&str> = text.lines().map(str::trim_end).collect();
     let from = all.len().saturating_sub(usize::try_from(lines).unwrap_or(usize::MAX));
     Ok(all[from..].join("\n"))
 }
 
 pub(super) async fn health_output(docker: &Docker, container: &str) -> Result<Option<String>, SwarmError> {
-    Ok(found("container", docker.inspect_container(container, None)).await?.and_then(unhealthy_words))
+    Ok(found("container", docker.inspect_container(container, None)).await?.and_then(unhealthy_output))
 }
 
-/// The engine calls each container with a health check unhealthy once it has ended, so its count of failed checks tells, which leaves
-/// out those of the start period.
-fn unhealthy_words(inspected: ContainerInspectResponse) -> Option<String> {
+/// The output of the last check of an unhealthy container. The count of failed checks decides, without those of the start period,
+/// because the engine reports every ended container with a health check as unhealthy.
+fn unhealthy_output(inspected: ContainerInspectResponse) -> Option<String> {
     let health = inspected.state?.health?;
     let retries = inspected.config?.healthcheck?.retries.filter(|retries| *retries > 0).unwrap_or(RETRIES);
     // The newest comes last.
@@ -106,7 +108,7 @@ fn assemble(
     services: Vec<RawService>,
     tasks: Vec<Task>,
     current: &BTreeSet<String>,
-) -> Result<BTreeMap<ServiceName, ServiceView>, String> {
+) -> Result<BTreeMap<ServiceName, ServiceView>, SwarmError> {
     let mut of_service: HashMap<String, Vec<Task>> = HashMap::new();
     for task in tasks {
         of_service.entry(task.service_id.clone().unwrap_or_default()).or_default().push(task);
@@ -120,10 +122,10 @@ fn assemble(
         .collect()
 }
 
-fn view(service: RawService, tasks: Vec<Task>, current: &BTreeSet<String>) -> Result<(ServiceName, ServiceView), String> {
+fn view(service: RawService, tasks: Vec<Task>, current: &BTreeSet<String>) -> Result<(ServiceName, ServiceView), SwarmError> {
     let RawService { read: service, spec: raw_spec } = service;
-    let spec = service.spec.ok_or("a service without a spec")?;
-    let name: ServiceName = spec.name.clone().unwrap_or_default().parse().map_err(|error| format!("{error}"))?;
+    let spec = service.spec.ok_or_else(|| failed(OBSERVE, "a service without a spec"))?;
+    let name: ServiceName = spec.name.clone().unwrap_or_default().parse().map_err(unreadable)?;
     let template = spec.task_template.clone().unwrap_or_default();
     let container = template.container_spec.unwrap_or_default();
     let iteration = service.job_status.and_then(|status| status.job_iteration).and_then(|version| version.index);
@@ -131,18 +133,18 @@ fn view(service: RawService, tasks: Vec<Task>, current: &BTreeSet<String>) -> Re
     let mut tasks: Vec<TaskView> = tasks
         .into_iter()
         .map(|task| {
-            // A job that runs again keeps the tasks of its earlier iterations, equal spec or not.
-            let this_time = !is_job || task.job_iteration.as_ref().and_then(|version| version.index) == iteration;
+            // A job that runs again keeps the tasks of its earlier iterations.
+            let this_iteration = !is_job || task.job_iteration.as_ref().and_then(|version| version.index) == iteration;
             let listed = task.id.as_ref().is_some_and(|id| current.contains(id));
-            task_view(task, listed && this_time)
+            task_view(task, listed && this_iteration)
         })
-        .collect::<Result<_, String>>()?;
+        .collect::<Result<_, SwarmError>>()?;
     tasks.sort_by(|a, b| (a.slot, &a.node, &a.id).cmp(&(b.slot, &b.node, &b.id)));
     let endpoint_spec = spec.endpoint_spec.clone().unwrap_or_default();
-    let shown = ServiceView {
+    let view = ServiceView {
         index: Index(service.version.and_then(|version| version.index).unwrap_or_default()),
         spec: digest(&raw_spec),
-        image: container.image.unwrap_or_default().parse().or_else(|_| "unnamed".parse()).map_err(|error| format!("{error}"))?,
+        image: container.image.unwrap_or_default().parse().or_else(|_| "unnamed".parse()).map_err(unreadable)?,
         mode: mode(&spec, &tasks),
         update: service.update_status.and_then(|status| {
             Some(UpdateView { state: update_state(status.state?)?, message: status.message.unwrap_or_default() })
@@ -170,22 +172,26 @@ fn view(service: RawService, tasks: Vec<Task>, current: &BTreeSet<String>) -> Re
         labels: spec.labels.unwrap_or_default().into_iter().collect(),
         tasks,
     };
-    Ok((name, shown))
+    Ok((name, view))
 }
 
-fn task_view(task: Task, current: bool) -> Result<TaskView, String> {
+fn unreadable(error: impl Display) -> SwarmError {
+    failed(OBSERVE, error.to_string())
+}
+
+fn task_view(task: Task, current: bool) -> Result<TaskView, SwarmError> {
     let status = task.status.unwrap_or_default();
     let state = status.state.map_or(TaskState::New, task_state);
     let container = status.container_status.unwrap_or_default();
     let id = container.container_id.filter(|id| !id.is_empty());
     Ok(TaskView {
-        id: task.id.unwrap_or_default().parse().map_err(|error| format!("{error}"))?,
+        id: task.id.unwrap_or_default().parse().map_err(unreadable)?,
         slot: task.slot.and_then(|slot| u64::try_from(slot).ok()).filter(|slot| *slot > 0),
         node: task.node_id.and_then(|node| node.parse().ok()),
         current,
         desired: task.desired_state.map_or(TaskState::New, task_state),
         state,
-        // The engine writes 0 while the container runs; only an ended one has an exit code.
+        // The engine reports 0 while the container runs.
         exit: match state {
             TaskState::Complete | TaskState::Failed | TaskState::Shutdown if id.is_some() => {
                 container.exit_code.and_then(|code| i32::try_from(code).ok())
@@ -197,7 +203,7 @@ fn task_view(task: Task, current: bool) -> Result<TaskView, String> {
     })
 }
 
-/// The digest over the canonical JSON of a spec: keys sorted, absent fields left out.
+/// The digest of the canonical JSON of a spec: sorted keys, no null fields.
 fn digest(spec: &Value) -> SpecDigest {
     let mut text = String::new();
     canonical(spec, &mut text);
@@ -235,7 +241,7 @@ fn mode(spec: &ServiceSpec, tasks: &[TaskView]) -> Mode {
     if let Some(job) = mode.replicated_job {
         Mode::Job { completions: count(job.total_completions.or(job.max_concurrent), 1) }
     } else if mode.global_job.is_some() {
-        // One on each eligible node, which only the tasks tell.
+        // One on each eligible node; only the number of tasks shows how many there are.
         Mode::Job { completions: tasks.iter().filter(|task| task.current).count().max(1) as u64 }
     } else if mode.global.is_some() {
         Mode::Global
@@ -244,22 +250,22 @@ fn mode(spec: &ServiceSpec, tasks: &[TaskView]) -> Mode {
     }
 }
 
-/// Nanoseconds of the engine; absent or negative ones are `default`.
+/// A duration of the engine in nanoseconds; `default` if it is absent or negative.
 fn nanos(number: Option<i64>, default: Duration) -> Duration {
     number.and_then(|number| u64::try_from(number).ok()).map_or(default, Duration::from_nanos)
 }
 
-/// Nanoseconds of the engine where it takes 0 for "not said".
-fn said(number: Option<i64>, default: Duration) -> Duration {
+/// A duration of the engine in nanoseconds; `default` also for 0, which the engine reads as absent.
+fn positive_nanos(number: Option<i64>, default: Duration) -> Duration {
     nanos(number.filter(|number| *number != 0), default)
 }
 
-/// Swarm's own defaults for what a spec does not say: no update policy at all means one slot at a time, none of them delayed.
+/// The update policy with Swarm's defaults for absent fields: one slot at a time, without delay.
 fn roll(update: ServiceSpecUpdateConfig) -> RollPolicy {
     RollPolicy {
         parallelism: update.parallelism.map_or(1, |number| u64::try_from(number).unwrap_or(1)),
         delay: nanos(update.delay, Duration::ZERO),
-        monitor: said(update.monitor, Duration::from_secs(5)),
+        monitor: positive_nanos(update.monitor, Duration::from_secs(5)),
         order: match update.order {
             Some(ServiceSpecUpdateConfigOrderEnum::START_FIRST) => Order::StartFirst,
             _ => Order::StopFirst,
@@ -290,8 +296,8 @@ fn health(config: Option<HealthConfig>) -> Health {
         [] => Health::Absent,
         [first, ..] if first == "NONE" => Health::Disabled,
         _ => Health::Probe {
-            interval: said(config.interval, Duration::from_secs(30)),
-            timeout: said(config.timeout, Duration::from_secs(30)),
+            interval: positive_nanos(config.interval, Duration::from_secs(30)),
+            timeout: positive_nanos(config.timeout, Duration::from_secs(30)),
             retries: config
                 .retries
                 .and_then(|number| u64::try_from(number).ok())

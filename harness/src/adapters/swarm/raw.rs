@@ -1,7 +1,7 @@
-//! Services as the engine writes them, to be read and to be written back.
+//! Services in the engine's own JSON, to read them and to write them back.
 //!
-//! The library reads a service's health check under another name than the engine writes, so it loses it, and with it part
-//! of the spec. This list is therefore asked for by hand: one request over the engine's socket, without chunks.
+//! The library reads a service's health check under another name than the engine writes and so loses part of the spec. These
+//! calls therefore bypass the library: one request over the engine's socket, without chunks.
 
 use std::{collections::HashMap, fmt::Write as _, path::Path};
 
@@ -18,11 +18,11 @@ use crate::{
     pure::host::claim::{Claim, Claimed},
 };
 
-/// What a reader of an error sees of the calls.
+/// The names of the calls in errors.
 const LIST: &str = "services";
 const RESTART: &str = "restart";
 
-/// A service, and its spec with all that the engine wrote.
+/// A service, and its spec in the engine's own JSON.
 pub(super) struct RawService {
     pub(super) read: Service,
     pub(super) spec: Value,
@@ -33,20 +33,20 @@ pub(super) async fn services(
     filters: Option<&HashMap<String, Vec<String>>>,
 ) -> Result<Vec<RawService>, SwarmError> {
     let target = match filters {
-        Some(filters) => format!("/services?filters={}", quoted(&serde_json::json!(filters).to_string())),
+        Some(filters) => format!("/services?filters={}", percent_encoded(&serde_json::json!(filters).to_string())),
         None => "/services".to_owned(),
     };
-    let answer = asked(socket, LIST, &format!("GET {target}"), "").await?;
+    let answer = request(socket, LIST, &format!("GET {target}"), "").await?;
     let services: Vec<Value> = serde_json::from_slice(body(LIST, &answer)?).map_err(|error| failed(LIST, error.to_string()))?;
     services.into_iter().map(service).collect()
 }
 
-/// All services, as the library has them.
+/// All services, as values of the library.
 pub(super) async fn all(socket: &Path) -> Result<Vec<Service>, SwarmError> {
     Ok(services(socket, None).await?.into_iter().map(|service| service.read).collect())
 }
 
-/// Raises the counter by which Swarm replaces a service's tasks although nothing else of it changed. The spec goes back as it came.
+/// Raises the counter that makes Swarm replace the tasks of a service. The rest of the spec stays unchanged.
 pub(super) async fn restart(socket: &Path, claim: &Claim, service: &ServiceName) -> Result<(), SwarmError> {
     let covered = matches!(claim.what(), Claimed::Stack { name } if name.owns(service.as_str()));
     if !covered {
@@ -55,45 +55,45 @@ pub(super) async fn restart(socket: &Path, claim: &Claim, service: &ServiceName)
     let named = HashMap::from([("name".to_owned(), vec![service.to_string()])]);
     let found = services(socket, Some(&named)).await?.into_iter();
     let found = found.into_iter().find(|found| found.spec["Name"].as_str() == Some(service.as_str()));
-    let gone = || failed(RESTART, format!("there is no service {service}"));
+    let gone = || failed(RESTART, format!("service {service} does not exist"));
     let RawService { read, mut spec } = found.ok_or_else(gone)?;
     let (Some(id), Some(version)) = (read.id, read.version.and_then(|version| version.index)) else { return Err(gone()) };
     let counter = spec["TaskTemplate"]["ForceUpdate"].as_u64().unwrap_or_default();
     spec["TaskTemplate"]["ForceUpdate"] = (counter + 1).into();
-    let request = format!("POST /services/{id}/update?version={version}");
-    let answer = asked(socket, RESTART, &request, &spec.to_string()).await?;
+    let line = format!("POST /services/{id}/update?version={version}");
+    let answer = request(socket, RESTART, &line, &spec.to_string()).await?;
     body(RESTART, &answer).map(drop)
 }
 
-/// The answer to a `request`, which is a method and a target.
-async fn asked(socket: &Path, call: &str, request: &str, sent: &str) -> Result<Vec<u8>, SwarmError> {
-    let answer = tokio::time::timeout(ANSWER_TIMEOUT, ask(socket, request, sent)).await;
+/// The answer to a request, within the time limit. `line` is a method and a target.
+async fn request(socket: &Path, call: &str, line: &str, sent: &str) -> Result<Vec<u8>, SwarmError> {
+    let answer = tokio::time::timeout(ANSWER_TIMEOUT, exchange(socket, line, sent)).await;
     let answer = answer.map_err(|_| SwarmError::Silent { call: call.to_owned(), after: ANSWER_TIMEOUT })?;
     answer.map_err(|error| failed(call, error.to_string()))
 }
 
-/// One request in HTTP 1.0, whose answer ends with the connection and is never in chunks.
-async fn ask(socket: &Path, request: &str, sent: &str) -> std::io::Result<Vec<u8>> {
+/// One request in HTTP 1.0, whose answer ends with the connection and has no chunks.
+async fn exchange(socket: &Path, line: &str, sent: &str) -> std::io::Result<Vec<u8>> {
     let mut stream = UnixStream::connect(socket).await?;
     let body = match sent {
         "" => String::new(),
         sent => format!("Content-Type: application/json\r\nContent-Length: {}\r\n", sent.len()),
     };
-    stream.write_all(format!("{request} HTTP/1.0\r\nHost: engine\r\n{body}\r\n{sent}").as_bytes()).await?;
+    stream.write_all(format!("{line} HTTP/1.0\r\nHost: engine\r\n{body}\r\n{sent}").as_bytes()).await?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await?;
     Ok(answer)
 }
 
-/// The body of an answer that went well.
+/// The body of an answer with status 200.
 fn body<'a>(call: &str, answer: &'a [u8]) -> Result<&'a [u8], SwarmError> {
-    let end = answer.windows(4).position(|part| part == b"\r\n\r\n").ok_or_else(|| failed(call, "no whole answer"))?;
+    let end = answer.windows(4).position(|part| part == b"\r\n\r\n").ok_or_else(|| failed(call, "the answer is incomplete"))?;
     let head = String::from_utf8_lossy(&answer[..end]);
     let body = &answer[end + 4..];
     let status = head.split_whitespace().nth(1).and_then(|status| status.parse::<u16>().ok()).unwrap_or_default();
     if status != 200 {
-        let said: Option<Value> = serde_json::from_slice(body).ok();
-        let message = said.and_then(|said| said["message"].as_str().map(str::to_owned)).unwrap_or_else(|| head.into_owned());
+        let error: Option<Value> = serde_json::from_slice(body).ok();
+        let message = error.and_then(|error| error["message"].as_str().map(str::to_owned)).unwrap_or_else(|| head.into_owned());
         return Err(status_error(call, status, message));
     }
     Ok(body)
@@ -108,7 +108,7 @@ fn service(mut value: Value) -> Result<RawService, SwarmError> {
             container.insert("HealthCheck".into(), check);
         }
     }
-    // An update state that is unknown must not lose the look; it counts as none.
+    // A service with an unknown update state counts as one without an update, so that the observation succeeds.
     let read = serde_json::from_value(value.clone()).or_else(|_| {
         if let Some(fields) = value.as_object_mut() {
             fields.remove("UpdateStatus");
@@ -118,16 +118,16 @@ fn service(mut value: Value) -> Result<RawService, SwarmError> {
     Ok(RawService { read: read.map_err(|error| failed(LIST, error.to_string()))?, spec })
 }
 
-/// The text with everything but letters and digits percent-encoded.
-fn quoted(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut quoted, byte| {
+/// The text with all characters except letters and digits percent-encoded.
+fn percent_encoded(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut encoded, byte| {
         if byte.is_ascii_alphanumeric() {
-            quoted.push(char::from(byte));
+            encoded.push(char::from(byte));
         } else {
             // Writing into a string cannot fail.
-            let _ = write!(quoted, "%{byte:02X}");
+            let _ = write!(encoded, "%{byte:02X}");
         }
-        quoted
+        encoded
     })
 }
 
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_health_check_is_read_under_the_engines_name() {
+    fn health_check_is_read_under_the_engines_name() {
         let body = r#"[{"ID":"a","Spec":{"TaskTemplate":{"ContainerSpec":{"Healthcheck":{"Retries":7}}}}}]"#;
         let service = read(&answered(body)).unwrap().remove(0).read;
         let container = service.spec.unwrap().task_template.unwrap().container_spec.unwrap();
@@ -153,13 +153,13 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_update_state_does_not_lose_the_look() {
+    fn unknown_update_state_does_not_fail_the_observation() {
         let body = r#"[{"ID":"a","Spec":{},"UpdateStatus":{"State":"meditating"}}]"#;
         assert!(read(&answered(body)).unwrap().remove(0).read.update_status.is_none());
     }
 
     #[test]
-    fn an_error_of_the_engine_keeps_its_sentence() {
+    fn error_contains_the_engines_message() {
         let answer = b"HTTP/1.0 503 Unavailable\r\n\r\n{\"message\":\"This node is not a swarm manager.\"}";
         let error = read(answer).err().unwrap();
         assert_eq!(error.to_string(), "the engine refuses services: This node is not a swarm manager.");

@@ -1,4 +1,4 @@
-//! Lists of tasks, also from an engine that knows more states than the library.
+//! Lists of tasks, also from an engine with more states than the library knows.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::call::answer;
 use crate::model::engine::SwarmError;
 
-/// All tasks that `filters` let through. `call` is what a reader of the error sees.
+/// All tasks that match `filters`. `call` names the call in errors.
 pub(super) async fn tasks(
     call: &str,
     docker: &Docker,
@@ -23,8 +23,8 @@ pub(super) async fn tasks(
     answer(call, async { lenient(docker.list_tasks(options).await) }).await
 }
 
-/// The engine's list, also when single entries hold a word that the library does not know: its enums are strict, and one
-/// unknown state would lose all of them. Such entries are read again without it.
+/// The engine's list, also with unknown values in single entries. The library's enums are strict, so one unknown state would fail
+/// the whole list; such entries are read again without it.
 fn lenient(answer: Result<Vec<Task>, Error>) -> Result<Vec<Task>, Error> {
     let (contents, message, column) = match answer {
         Err(Error::JsonDataError { contents, message, column }) => (contents, message, column),
@@ -37,17 +37,17 @@ fn lenient(answer: Result<Vec<Task>, Error>) -> Result<Vec<Task>, Error> {
     };
     let read = |mut entry: Value| {
         serde_json::from_value(entry.clone()).or_else(|_| {
-            without_strangeness(&mut entry);
+            remove_unknown(&mut entry);
             serde_json::from_value(entry)
         })
     };
     entries.into_iter().map(read).collect::<Result<_, _>>().map_err(|_| Error::JsonDataError { contents, message, column })
 }
 
-/// A task with only what anybody reads of one, and with states that are unknown taken out. Such a task counts as new: it can
-/// neither settle a service nor fail it, and it has not ended.
-fn without_strangeness(task: &mut Value) {
-    // They say which stack it is of once its service is gone.
+/// Removes unknown states and all fields that are not read from a task. Such a task counts as new: it neither settles nor fails a
+/// service, and it has not ended.
+fn remove_unknown(task: &mut Value) {
+    // After the removal of its service the labels name its stack.
     let labels = task.pointer("/Spec/ContainerSpec/Labels").cloned();
     let Some(fields) = task.as_object_mut() else { return };
     fields.retain(|key, _| {
@@ -74,8 +74,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_state_that_is_unknown_costs_one_tasks_state_and_no_list() {
-        let contents = r#"[{"ID":"a","Status":{"State":"running"}}, {"ID":"b","Slot":2,"Status":{"State":"meditating"},"DesiredState":"bliss",
+    fn unknown_state_is_dropped_and_the_list_is_read() {
+        let contents = r#"[{"ID":"a","Status":{"State":"running"}},
+            {"ID":"b","Slot":2,"Status":{"State":"meditating"},"DesiredState":"bliss",
             "Spec":{"ContainerSpec":{"Labels":{"of":"a stack"},"Isolation":"hermit"}}}]"#;
         let strict = serde_json::from_str::<Vec<Task>>(contents).unwrap_err();
         let unread = Error::JsonDataError { message: strict.to_string(), column: strict.column(), contents: contents.into() };

@@ -1,4 +1,4 @@
-//! The engine's events as reasons to look again.
+//! The engine's events as reasons to observe a stack again.
 
 use std::{collections::HashMap, pin::Pin, time::Duration};
 
@@ -8,8 +8,8 @@ use futures_util::stream::{self, BoxStream, Stream, StreamExt};
 use super::observe::NAMESPACE;
 use crate::{model::names::StackName, ports::WakeUp};
 
-/// The container events that can mean a change for a task. Each health probe makes three `exec_*` events, which is why the
-/// engine itself has to leave the others out.
+/// The container events that can mean a change of a task. The engine filters, because each health probe causes three `exec_*`
+/// events.
 const CONTAINER_EVENTS: [&str; 6] = ["create", "start", "die", "oom", "destroy", "health_status"];
 /// Service events.
 const SERVICE_EVENTS: [&str; 3] = ["create", "update", "remove"];
@@ -27,12 +27,12 @@ struct Source {
     pause: Option<Duration>,
 }
 
-/// The nudges of a stack, without end. The stream opens itself again after each end of the engine's stream.
+/// The wake-ups of a stack, without end. The stream reopens after each end of the engine's stream.
 pub(super) fn wake_ups(docker: Docker, stack: StackName) -> BoxStream<'static, WakeUp> {
     let source = Source { docker, stack, open: None, pause: None };
     stream::unfold(source, |mut source| async move {
-        let nudge = source.next().await;
-        Some((nudge, source))
+        let wake_up = source.next().await;
+        Some((wake_up, source))
     })
     .boxed()
 }
@@ -45,17 +45,17 @@ impl Source {
                     tokio::time::sleep(pause).await;
                 }
                 self.open = Some(open(&self.docker));
-                // What happened while nobody listened is not told again, so each opening is a reason to look.
+                // The engine does not repeat events from before the opening, so each opening is a wake-up.
                 return WakeUp { what: "listening".into() };
             };
             match events.next().await {
                 Some(Ok(event)) => {
                     self.pause = None;
-                    if let Some(nudge) = nudge(&self.stack, &event) {
-                        return nudge;
+                    if let Some(wake_up) = wake_up(&self.stack, &event) {
+                        return wake_up;
                     }
                 }
-                // One event that the library cannot read ends its stream, as does an engine that goes away.
+                // An event that the library cannot read ends the stream, as does a lost engine.
                 Some(Err(_)) | None => {
                     self.open = None;
                     self.pause = Some(self.pause.map_or(FIRST_PAUSE, |pause| (pause * 2).min(LONGEST_PAUSE)));
@@ -71,10 +71,10 @@ fn open(docker: &Docker) -> Events {
     Box::pin(docker.events(Some(EventsOptionsBuilder::new().filters(&filters).build())))
 }
 
-/// What an event says about the stack; `None` when it is about something else.
+/// The wake-up of an event of the stack; `None` for other events.
 ///
 /// A service event carries no labels, only the service's name, so the stack cannot be a filter at the engine.
-fn nudge(stack: &StackName, event: &EventMessage) -> Option<WakeUp> {
+fn wake_up(stack: &StackName, event: &EventMessage) -> Option<WakeUp> {
     let actor = event.actor.as_ref()?;
     let attributes = actor.attributes.as_ref()?;
     let name = attributes.get("name").map(String::as_str).unwrap_or_default();
