@@ -11,12 +11,12 @@ use std::{
 use async_trait::async_trait;
 use harness::{
     adapters::{
-        abra::{PtyAbra, Setup, secrets, version},
+        abra::{PtyAbra, Setup},
         clock::SystemClock,
     },
     journal::Journal,
     model::names::{Domain, RunId},
-    ports::{Abra, AbraError, Call, ChildRegister, RegisterError},
+    ports::{Abra, AbraError, Call, ChildRegister, RegisterError, abra_output},
     pure::host::claim::{Claim, Claimed},
     redact::Redact,
 };
@@ -61,7 +61,7 @@ fn child_dies_with_its_parent() {
 fn child_waits_for_the_word_of_its_own_parent() {
     let dir = tempfile::tempdir().unwrap();
     let own = std::process::id().to_string();
-    for (parent, says) in [(own.as_str(), "taster: was not told to go\n"), ("1", "taster: its parent is gone\n")] {
+    for (parent, says) in [(own.as_str(), "taster: its parent did not let it start\n"), ("1", "taster: its parent is gone\n")] {
         let mut child = Command::new(std::env::current_exe().unwrap());
         child.args([AS_TASTER, "__child", "--parent", parent, "--", "touch", "acted"]).current_dir(&dir);
         let output = child.stdin(std::process::Stdio::null()).output().unwrap();
@@ -203,7 +203,7 @@ fn app_lives_from_new_to_undeploy(engine: &Engine) {
     let abra = PtyAbra::new(place.setup(), register.clone(), redact.clone());
     block_on(async {
         let exchange = abra.call(&Call::Version, None, minute).await.unwrap();
-        assert!(version(&exchange).unwrap().is_sandbox() || std::env::var_os("TASTER_ABRA").is_some(), "{}", exchange.text);
+        assert!(abra_output::version(&exchange).unwrap().is_sandbox() || std::env::var_os("TASTER_ABRA").is_some(), "{}", exchange.text);
 
         let small = "small".parse().unwrap();
         let fetch = Call::Fetch { recipe: small };
@@ -221,7 +221,7 @@ fn app_lives_from_new_to_undeploy(engine: &Engine) {
 
         let generated =
             abra.call(&Call::SecretGenerate { domain: domain.clone(), one: None }, Some(&claims.stack), minute).await.unwrap();
-        let made = secrets(&generated).unwrap();
+        let made = abra_output::secrets(&generated).unwrap();
         assert_eq!(made.iter().map(|secret| secret.name.as_str()).collect::<Vec<_>>(), ["db_password", "passphrase"]);
         for secret in &made {
             assert!(!redact.text(&generated.text).contains(&secret.value));

@@ -111,7 +111,7 @@ fn guardian_and_two_janitors_at_once_remove_each_object_once(env: &TestEnv<'_>) 
     let janitors = [env.start(&["janitor"]), env.start(&["janitor"])];
 
     for janitor in janitors {
-        CommandOutput::soon(janitor).exit(0).says("runs looked at");
+        CommandOutput::soon(janitor).exit(0).says("runs checked");
     }
     assert_cleaned_up(env, &run);
     let journal = journal(&run.folder());

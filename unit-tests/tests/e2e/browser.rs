@@ -11,7 +11,7 @@ use harness::{
         pack::TestName,
         protocol::{Answer, Context, Ended},
     },
-    ports::{Exited, Ran},
+    ports::{Exited, Ran, RunFolder},
     pure::run::blank_screenshot::{Frame, Picture},
 };
 use libtest_mimic::Trial;

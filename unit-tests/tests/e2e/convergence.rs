@@ -160,6 +160,6 @@ fn unknown_stack_is_refused_with_the_known_ones(engine: &Engine) {
 
         let output = status(engine, "nobodys_stack", &[]);
 
-        output.exit(3).says("there is no stack nobodys_stack on this Swarm").says("there are: ").says(stack);
+        output.exit(3).says("there is no stack nobodys_stack on this Swarm").says("There are: ").says(stack);
     });
 }

@@ -16,7 +16,7 @@ use harness::{
         folder::Folder,
         program::{PackProgram, Setup},
     },
-    author::{self, Checked, Lifecycle, Linked, Suite, TestContext, Wiring, ensure},
+    author::{self, Checked, ConfigureContext, Lifecycle, Linked, Suite, TestContext, ensure},
     engine::steps::shared::test_outcome::of_function,
     model::{
         head::Head,
@@ -25,7 +25,7 @@ use harness::{
         outcome::{Outcome, Owner},
         pack::{CanaryAct, TestName},
     },
-    ports::{ChildRegister, Exited, ProgramError, Ran, RegisterError, TestProgram},
+    ports::{ChildRegister, Exited, ProgramError, Ran, RegisterError, RunFolder, TestProgram},
     pure::run::blank_screenshot::{Frame, Picture},
     redact::Redact,
 };
@@ -106,10 +106,10 @@ fn suite() -> Suite {
 }
 
 fn lifecycle() -> Lifecycle {
-    Lifecycle::new().install(wire)
+    Lifecycle::new().configure(wire)
 }
 
-fn wire(app: &mut Wiring) -> Checked {
+fn wire(app: &mut ConfigureContext) -> Checked {
     app.env("URL", format!("https://{}/", app.domain()))?;
     app.secret("key", "v1", "correct horse")?;
     app.file("extra.conf", "x\n")
@@ -328,7 +328,7 @@ pub(crate) fn lives(run: &str) -> bool {
 
 fn wiring_comes_back_as_data_and_its_secrets_are_hidden() {
     let scene = Scene::scratch();
-    let hook = TestName::reported(TestName::INSTALL);
+    let hook = TestName::reported(TestName::CONFIGURE);
 
     let ran = scene.run(&hook, Duration::from_secs(60));
 

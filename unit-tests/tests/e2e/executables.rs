@@ -6,8 +6,8 @@ use harness::{
     adapters::{
         executables::{ExecutableFolders, TestExecutables},
         folder::Folder,
-        program::Setup,
         no_child_register::NoChildRegister,
+        program::Setup,
     },
     engine::steps::shared::test_outcome::of_executable,
     model::{

@@ -117,7 +117,7 @@ fn volume_mount_that_hangs_does_not_delay_the_end_of_the_run(env: &TestEnv<'_>) 
     assert_eq!(output.code == Some(4), !output.contains("left behind: nothing"), "{output}");
     // A restarted engine waits for nothing.
     scratch.kill_and_restart();
-    env.taster(&["janitor"]).exit(0).says("runs looked at");
+    env.taster(&["janitor"]).exit(0).says("runs checked");
     env.assert_nothing_left();
     assert_nothing_on(&env, &scratch.engine());
 }

@@ -232,7 +232,8 @@ fn full_or_read_only_results_disk_is_refused(env: &TestEnv<'_>) {
     disk.remount("ro,size=200m");
     env.taster(&["doctor", "--offline"]).exit(3).says(none).says(remedy);
     let read_only = env.run("hello").output();
-    read_only.exit(3).says("taster: cannot write the run's folder").says("Read-only file system").says(remedy);
+    read_only.exit(3).says("Error: cannot write the run's folder").says("Read-only file system");
+    read_only.says("Hint: Set XDG_STATE_HOME to a folder with room");
     assert!(!read_only.err.contains("tasting"), "nothing has begun:\n{read_only}");
     disk.remount("rw");
     env.taster(&["doctor", "--offline"]).exit(0);
