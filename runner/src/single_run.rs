@@ -39,7 +39,7 @@ const COMMIT: Option<&str> = option_env!("TASTER_COMMIT");
 /// How a run ended.
 pub(crate) enum RunEnd {
     /// It came to its end.
-    Finished(FinishedRun),
+    Finished(Box<FinishedRun>),
     /// A signal ended it before it began; the exit code says which.
     NotBegun(ExitCode),
 }
@@ -77,7 +77,7 @@ pub(crate) async fn run(env: &Env, host: Host, request: Request, pack: Pack, his
     let run = Run { commit: COMMIT, request, history, host, pack, ports: &ports, log: &log, folder: &folder, signals, losses };
     let state = engine::run(run).await;
     guardian.finish(state.cancel.is_some());
-    Ok(RunEnd::Finished(FinishedRun { state, folder, redact }))
+    Ok(RunEnd::Finished(Box::new(FinishedRun { state, folder, redact })))
 }
 
 /// Runs custom tests on a kept app, which is held until the end of the run.
@@ -94,7 +94,7 @@ pub(crate) async fn run_on_kept(
     let run = Run { commit: COMMIT, request, history, host, pack, ports: &ports, log: &log, folder: &folder, signals, losses };
     let state = engine::attach(&held.attached, run).await;
     guardian.finish(state.cancel.is_some());
-    Ok(RunEnd::Finished(FinishedRun { state, folder, redact }))
+    Ok(RunEnd::Finished(Box::new(FinishedRun { state, folder, redact })))
 }
 
 /// The signals that end a run early.

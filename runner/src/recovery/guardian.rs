@@ -236,7 +236,7 @@ pub async fn act(run_dir: &Path, message: Option<EndMessage>, connector: &HostCo
 
 /// [`act`] with another patience.
 pub async fn act_within(run_dir: &Path, message: Option<EndMessage>, connector: &HostConnector, patience: Duration) {
-    tracing::info!(run_dir = %run_dir.display(), ?message, "the run has ended; cleanup begins");
+    tracing::info!(run_dir = %run_dir.display(), last_message = ?message, "the run has ended; cleanup begins");
     let until = Instant::now() + patience;
     let mut children_ended = message.is_some();
     loop {

@@ -1,7 +1,5 @@
 //! Earlier runs are listed and shown from their folders, whatever state those are in.
 
-mod taster;
-
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -9,7 +7,8 @@ use std::{
 
 use harness::journal::RunLock;
 use serde_json::{Value, json};
-use taster::Taster;
+
+use crate::taster::{Taster, stderr_of};
 
 const OLD: &str = "20261120-101502-aaaaaaaa";
 const NEW: &str = "20261121-101502-abbbbbbb";
@@ -154,7 +153,7 @@ fn follow_ends_with_the_exit_code_of_the_run() {
 fn killed_run_is_shown_as_killed() {
     let taster = Taster::new();
     keep(&taster, NEW, "hello", false);
-    let text = taster::stderr_of(&mut taster.command(&["show"]), 0, &["was killed before its end", "taster janitor"]);
+    let text = stderr_of(&mut taster.command(&["show"]), 0, &["was killed before its end", "taster janitor"]);
     assert!(!text.contains("goes on"), "{text}");
     let output = taster.run(&["show", "--follow"]);
     assert_eq!(output.status.code(), Some(3));
@@ -167,7 +166,7 @@ fn follow_waits_for_the_end_of_a_living_run() {
     keep(&taster, NEW, "hello", false);
     let folder = runs(&taster).join(NEW);
     let lock = RunLock::take(&folder).unwrap();
-    taster::stderr_of(&mut taster.command(&["show"]), 0, &["--follow waits for its end"]);
+    stderr_of(&mut taster.command(&["show"]), 0, &["--follow waits for its end"]);
     let mut following =
         taster.command(&["show", "--follow"]).stdout(fs::File::create(folder.join("out")).unwrap()).spawn().unwrap();
     wait_for(&folder.join("out"), "ending early");
@@ -199,7 +198,7 @@ fn unreadable_journal_is_usage_with_the_cause() {
     taster.refuses(&["show", NEW], 2, &["cannot read the journal", "line 1"]);
     let whole = journal(NEW, "hello", true);
     taster.write(&file, &whole[..whole.len() - 10]);
-    taster::stderr_of(&mut taster.command(&["show", NEW]), 0, &["warning:", "line 4: cut off", "was killed"]);
+    stderr_of(&mut taster.command(&["show", NEW]), 0, &["warning:", "line 4: cut off", "was killed"]);
     fs::remove_file(&file).unwrap();
     fs::create_dir_all(&file).unwrap();
     taster.refuses(&["show", NEW], 2, &["cannot read", "events.jsonl"]);

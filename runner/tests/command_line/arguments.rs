@@ -1,10 +1,8 @@
 //! Wrong arguments, files and environments: each gets a short cause, a hint and the right exit code.
 
-mod taster;
-
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt, path::Path, process::Stdio};
 
-use taster::{Taster, stderr_of};
+use crate::taster::{Taster, stderr_of};
 
 #[test]
 fn invalid_recipe_name_prints_the_rule() {

@@ -1,0 +1,7 @@
+//! The binary on the command line, without an engine.
+
+mod arguments;
+mod earlier_runs;
+mod help;
+mod schema;
+mod taster;
