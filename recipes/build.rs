@@ -1,5 +1,5 @@
-//! Finds the packs: in each folder here that has anything of a pack, the settings, the overlay, the lifecycle and the files with
-//! tests, and writes a module of Rust that names them all.
+//! Finds the packs in the folders of this package and generates the Rust module that links them: settings, overlay, lifecycle,
+//! tests and `PARITY.md` of each.
 
 use std::{
     collections::BTreeMap,
@@ -9,19 +9,19 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Where tests are looked for; the second and third are what the folder was called before.
-const FOLDERS: [&str; 3] = ["custom", "functional", "playwright"];
-/// The folders of this package itself.
+/// The folders with tests. The first is current, the others are deprecated names of it.
+const TEST_FOLDERS: [&str; 3] = ["custom", "functional", "playwright"];
+/// The folders of this package that are not packs.
 const OWN: [&str; 2] = ["src", "tests"];
-/// The names that mean an operation and not a test.
-const LIFECYCLE: [&str; 8] = ["install", "upgrade", "backup", "restore", "lifecycle", "canary", "check", "ready"];
+/// File names of operations, which no file with tests may have.
+const OPERATIONS: [&str; 8] = ["install", "upgrade", "backup", "restore", "lifecycle", "canary", "check", "ready"];
 
-/// What was found of one pack.
+/// The files of one pack.
 #[derive(Default)]
 pub(crate) struct Pack {
-    /// Files with tests by the name of their module, from the pack's folder on.
+    /// Files with tests by the names of their modules, relative to the pack's folder.
     pub(crate) suites: BTreeMap<String, String>,
-    /// Files without tests that others use.
+    /// Files without tests that other files of the pack use.
     pub(crate) helpers: BTreeMap<String, String>,
     lifecycle: bool,
     settings: bool,
@@ -40,7 +40,7 @@ fn main() {
     let mut wrong: Vec<String> = misnamed(&root)
         .into_iter()
         .map(|name| {
-            format!("recipes/{name} holds what a pack has, and no recipe is called so: lower-case letters, digits, `-` and `_`")
+            format!("recipes/{name} is not named like a recipe; a recipe's name has only lower-case letters, digits, `-` and `_`")
         })
         .collect();
     for name in folders(&root) {
@@ -54,13 +54,13 @@ fn main() {
         };
         let module = ident(&name);
         if let Some(other) = modules.insert(module.clone(), name.clone()) {
-            wrong.push(format!("recipes/{other} and recipes/{name} are one name in Rust; rename one of them"));
+            wrong.push(format!("recipes/{other} and recipes/{name} have the same name in Rust; rename one of them"));
         }
         for warning in &pack.warnings {
             println!("cargo::warning={warning}");
         }
-        modules_of(&mut text, &root.join(&name), &module, &pack);
-        row_of(&mut table, &root.join(&name), &name, &module, &pack);
+        write_modules(&mut text, &root.join(&name), &module, &pack);
+        write_row(&mut table, &root.join(&name), &name, &module, &pack);
     }
     for error in &wrong {
         println!("cargo::error={error}");
@@ -69,7 +69,7 @@ fn main() {
     fs::write(out.join("packs.rs"), format!("{text}{table}];\n")).expect("OUT_DIR can be written");
 }
 
-/// The names of the folders that can be packs.
+/// The names of the folders that may be packs.
 fn folders(root: &Path) -> Vec<String> {
     entries(root)
         .into_iter()
@@ -77,10 +77,10 @@ fn folders(root: &Path) -> Vec<String> {
         .collect()
 }
 
-/// The folders that look like packs and would not be found, for no recipe has such a name.
+/// The folders with files of a pack whose names are not those of recipes.
 fn misnamed(root: &Path) -> Vec<String> {
     let holds =
-        |name: &str| FOLDERS.iter().chain(&["recipe.toml", "lifecycle.rs"]).any(|part| root.join(name).join(part).exists());
+        |name: &str| TEST_FOLDERS.iter().chain(&["recipe.toml", "lifecycle.rs"]).any(|part| root.join(name).join(part).exists());
     entries(root).into_iter().filter(|name| !is_recipe(name) && holds(name)).collect()
 }
 
@@ -95,7 +95,7 @@ fn entries(folder: &Path) -> Vec<String> {
     names
 }
 
-/// What a folder holds of a pack; nothing when it holds nothing.
+/// The pack in a folder; `None` if it has no file of a pack. Errors name the misplaced files.
 pub(crate) fn find(folder: &Path, recipe: &str) -> Result<Option<Pack>, Vec<String>> {
     let has = |file: &str| folder.join(file).is_file();
     let mut pack = Pack {
@@ -105,32 +105,33 @@ pub(crate) fn find(folder: &Path, recipe: &str) -> Result<Option<Pack>, Vec<Stri
         parity: has("PARITY.md"),
         ..Pack::default()
     };
-    let mut wrong: Vec<String> = strays(folder)
+    let mut wrong: Vec<String> = uncompiled(folder)
         .into_iter()
         .map(|file| {
-            format!("recipes/{recipe}/{file} would not be in the binary; tests are files of recipes/{recipe}/custom/ itself")
+            format!("recipes/{recipe}/{file} is not compiled; move it to recipes/{recipe}/custom/, not to a folder below")
         })
         .collect();
-    for below in FOLDERS {
+    for below in TEST_FOLDERS {
         let sources = entries(&folder.join(below)).into_iter().filter_map(|file| Some(file.strip_suffix(".rs")?.to_owned()));
         for stem in sources {
             let file = format!("{below}/{stem}.rs");
-            if below != FOLDERS[0] {
+            if below != TEST_FOLDERS[0] {
                 pack.warnings
-                    .push(format!("recipes/{recipe}/{file} is in a folder of the past; move it to recipes/{recipe}/custom/"));
+                    .push(format!("recipes/{recipe}/{file} is in a deprecated folder; move it to recipes/{recipe}/custom/"));
             }
-            if LIFECYCLE.contains(&stem.as_str()) {
-                wrong.push(format!("recipes/{recipe}/{file} is called like an operation and would run twice; what belongs to one goes into lifecycle.rs"));
+            if OPERATIONS.contains(&stem.as_str()) {
+                wrong.push(format!(
+                    "recipes/{recipe}/{file} has the name of an operation; code of operations belongs to lifecycle.rs"
+                ));
                 continue;
             }
             if !stem.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_') {
-                wrong.push(format!("recipes/{recipe}/{file}: a file with tests is called by lower-case letters, digits and `_`"));
+                wrong.push(format!("recipes/{recipe}/{file} needs a name of lower-case letters, digits and `_`"));
                 continue;
             }
             let kind = if stem.starts_with('_') { &mut pack.helpers } else { &mut pack.suites };
             if let Some(other) = kind.insert(stem.clone(), file.clone()) {
-                wrong
-                    .push(format!("recipes/{recipe}/{other} and recipes/{recipe}/{file}: their tests would have the same names"));
+                wrong.push(format!("recipes/{recipe}/{other} and recipes/{recipe}/{file} give their tests the same names"));
             }
         }
     }
@@ -141,9 +142,9 @@ pub(crate) fn find(folder: &Path, recipe: &str) -> Result<Option<Pack>, Vec<Stri
     }
 }
 
-/// The files of Rust in a pack's folder that nothing would compile.
-fn strays(folder: &Path) -> Vec<String> {
-    let mut strays = Vec::new();
+/// The Rust files in a pack's folder that the generated module does not include.
+fn uncompiled(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
     let mut below = vec![String::new()];
     while let Some(at) = below.pop() {
         for name in entries(&folder.join(&at)) {
@@ -151,17 +152,17 @@ fn strays(folder: &Path) -> Vec<String> {
             if folder.join(&path).is_dir() {
                 below.push(format!("{path}/"));
             } else if path.ends_with(".rs") && path != "lifecycle.rs" {
-                let its = path.split_once('/').is_some_and(|(top, rest)| FOLDERS.contains(&top) && !rest.contains('/'));
-                strays.extend((!its).then_some(path));
+                let compiled = path.split_once('/').is_some_and(|(top, rest)| TEST_FOLDERS.contains(&top) && !rest.contains('/'));
+                found.extend((!compiled).then_some(path));
             }
         }
     }
-    strays.sort();
-    strays
+    found.sort();
+    found
 }
 
-/// The module of a pack: `custom` with all files of tests and helpers beside each other, and `lifecycle`.
-fn modules_of(text: &mut String, folder: &Path, module: &str, pack: &Pack) {
+/// Writes the module of a pack: `custom` with a module for each file with tests or helpers, and `lifecycle`.
+fn write_modules(text: &mut String, folder: &Path, module: &str, pack: &Pack) {
     if pack.suites.is_empty() && !pack.lifecycle {
         return;
     }
@@ -177,7 +178,8 @@ fn modules_of(text: &mut String, folder: &Path, module: &str, pack: &Pack) {
     text.push_str("}\n");
 }
 
-fn row_of(table: &mut String, folder: &Path, name: &str, module: &str, pack: &Pack) {
+/// Writes the pack's value of the table `PACKS`.
+fn write_row(table: &mut String, folder: &Path, name: &str, module: &str, pack: &Pack) {
     let include = |file: &str| format!("include_str!({:?})", folder.join(file).display().to_string());
     let settings = if pack.settings { include("recipe.toml") } else { "\"\"".to_owned() };
     let overlay = if pack.overlay { format!("Some({})", include("compose.ci.yml")) } else { "None".to_owned() };
@@ -187,18 +189,19 @@ fn row_of(table: &mut String, folder: &Path, name: &str, module: &str, pack: &Pa
     let lifecycle = if pack.lifecycle { format!("Some({module}::lifecycle::lifecycle)") } else { "None".to_owned() };
     let _ = writeln!(
         table,
-        "    Linked {{ name: {name:?}, settings: {settings}, overlay: {overlay}, suites: &[{}], lifecycle: {lifecycle}, parity: {parity}, warnings: &{:?} }},",
+        "    Linked {{ name: {name:?}, settings: {settings}, overlay: {overlay}, suites: &[{}], \
+         lifecycle: {lifecycle}, parity: {parity}, warnings: &{:?} }},",
         suites.join(", "),
         pack.warnings
     );
 }
 
-/// The name of a recipe as a name in Rust.
+/// The name of a recipe's module.
 fn ident(name: &str) -> String {
     format!("pack_{}", name.replace('-', "_"))
 }
 
-/// A file's name as a module's; it may be a word of the language.
+/// The module name of a file, as a raw identifier because it may be a keyword.
 fn raw(stem: &str) -> String {
     if stem.starts_with('_') || ["self", "super", "crate"].contains(&stem) { stem.to_owned() } else { format!("r#{stem}") }
 }

@@ -1,6 +1,6 @@
-//! A post that has to outlive whatever is done to the site.
+//! A post that has to survive upgrade, backup and restore.
 
-use harness::author::{TestContext, TestError, Lifecycle};
+use harness::author::{Lifecycle, TestContext, TestError};
 
 use super::custom::_admin::{log_in, publish, rewrite};
 
@@ -17,12 +17,13 @@ async fn seed(cx: TestContext) -> Result<(), TestError> {
     cx.remember("slug", &post.slug)
 }
 
-/// As a visitor sees it.
+/// Reads the post as a visitor.
 async fn check(cx: TestContext) -> Result<(), TestError> {
     cx.get(&format!("/{}/", cx.recall("slug")?)).await?.expect(200)?.contains(TEXT)
 }
 
-/// Another text and not its end: which addresses there are Ghost knows by heart, and a post that came back unseen would have none.
+/// Replaces the text instead of deleting the post: Ghost keeps the addresses of posts in memory, so a restored post would have no
+/// page.
 async fn corrupt(cx: TestContext) -> Result<(), TestError> {
     log_in(&cx).await?;
     rewrite(&cx, &cx.recall("id")?, "the canary is dead").await

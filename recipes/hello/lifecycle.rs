@@ -1,8 +1,8 @@
-//! A post that has to outlive whatever is done to the app.
+//! A post that has to survive upgrade, backup and restore.
 
-use harness::author::{TestContext, TestError, Lifecycle, ensure};
+use harness::author::{Lifecycle, TestContext, TestError, ensure};
 
-use super::custom::_posts::make;
+use super::custom::_posts::create;
 
 const TEXT: &str = "the canary sings";
 
@@ -11,7 +11,7 @@ pub fn lifecycle() -> Lifecycle {
 }
 
 async fn seed(cx: TestContext) -> Result<(), TestError> {
-    cx.remember("post", &make(&cx, TEXT).await?)?;
+    cx.remember("post", &create(&cx, TEXT).await?)?;
     check(cx).await
 }
 

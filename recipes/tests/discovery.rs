@@ -1,4 +1,4 @@
-//! Packs in a workspace of their own, built without a network: a file that is added is there, and what is wrong is told by its name.
+//! The build script on packs in a separate workspace, without a network: it links added files and names wrong ones.
 
 use std::{
     fs,
@@ -6,7 +6,7 @@ use std::{
     process::{Command, Output},
 };
 
-/// As much of the harness as the modules name that the build script writes.
+/// The part of the harness that the generated module uses.
 const HARNESS: &str = r#"
 pub mod author {
     #[derive(Default)]
@@ -28,7 +28,7 @@ pub mod author {
 }
 "#;
 
-/// A program that says what it has.
+/// A program that prints its packs.
 const MAIN: &str = r#"
 use harness::author::Linked;
 include!(concat!(env!("OUT_DIR"), "/packs.rs"));
@@ -73,81 +73,85 @@ impl Scratch {
         fs::remove_file(self.0.path().join(file)).unwrap();
     }
 
-    fn built(&self) -> Output {
+    fn build(&self) -> Output {
         let mut cargo = Command::new(env!("CARGO"));
         cargo.args(["run", "--offline", "--color", "never", "-p", "recipes"]).current_dir(self.0.path());
-        // Whatever cargo told this test is about another workspace.
-        let told = |name: &str| name.starts_with("CARGO_") && name != "CARGO_HOME" || name == "OUT_DIR";
-        for (name, _) in std::env::vars().filter(|(name, _)| told(name)) {
+        // The variables that cargo set for this test belong to another workspace.
+        let is_cargos = |name: &str| name.starts_with("CARGO_") && name != "CARGO_HOME" || name == "OUT_DIR";
+        for (name, _) in std::env::vars().filter(|(name, _)| is_cargos(name)) {
             cargo.env_remove(name);
         }
         cargo.env("CARGO_TARGET_DIR", Path::new("target")).output().unwrap()
     }
 
-    /// What the program has, and what was said as it was built.
-    fn has(&self) -> (String, String) {
-        let output = self.built();
+    /// The output of the program, and that of its build.
+    fn run(&self) -> (String, String) {
+        let output = self.build();
         let [out, err] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
         assert!(output.status.success(), "{out}{err}");
         (out, err)
     }
 
-    fn refused(&self) -> String {
-        let output = self.built();
-        assert!(!output.status.success(), "it is refused");
+    /// The output of a build that fails.
+    fn build_error(&self) -> String {
+        let output = self.build();
+        assert!(!output.status.success(), "the build succeeds");
         String::from_utf8(output.stderr).unwrap()
     }
 }
 
 #[test]
-fn a_file_that_is_added_is_in_the_program_and_one_that_is_removed_is_not() {
+fn added_file_is_linked_and_removed_file_is_not() {
     let scratch = Scratch::new();
     scratch.write("recipes/shop/recipe.toml", "health_path = \"/up\"\n");
-    assert_eq!(scratch.has().0, "pack shop \"health_path = \\\"/up\\\"\\n\" None false None\n");
+    assert_eq!(scratch.run().0, "pack shop \"health_path = \\\"/up\\\"\\n\" None false None\n");
 
     scratch.suite("recipes/shop/custom/orders.rs", "\"an order is read back\", \"an order is paid\"");
     scratch.write("recipes/shop/PARITY.md", "# Parity\n");
-    let (has, _) = scratch.has();
+    let (output, _) = scratch.run();
     assert!(
-        has.contains("test shop custom/orders.rs an order is read back\ntest shop custom/orders.rs an order is paid\n"),
-        "{has}"
+        output.contains("test shop custom/orders.rs an order is read back\ntest shop custom/orders.rs an order is paid\n"),
+        "{output}"
     );
-    assert!(has.contains("Some(\"# Parity\\n\")"), "{has}");
+    assert!(output.contains("Some(\"# Parity\\n\")"), "{output}");
 
     scratch.suite("recipes/wiki/custom/pages.rs", "\"a page is read back\"");
-    assert!(scratch.has().0.contains("test wiki custom/pages.rs a page is read back\n"), "another pack");
+    assert!(scratch.run().0.contains("test wiki custom/pages.rs a page is read back\n"), "another pack");
 
     scratch.remove("recipes/shop/custom/orders.rs");
-    assert!(!scratch.has().0.contains("orders.rs"));
+    assert!(!scratch.run().0.contains("orders.rs"));
 }
 
 #[test]
-fn what_is_out_of_date_is_warned_of_and_what_is_wrong_is_an_error_and_both_name_the_file() {
+fn deprecated_folder_is_a_warning_and_wrong_file_is_an_error() {
     let scratch = Scratch::new();
     scratch.suite("recipes/shop/custom/orders.rs", "\"an order is read back\"");
     scratch.suite("recipes/shop/functional/cart.rs", "\"a cart is kept\"");
     scratch.suite("recipes/shop/playwright/till.rs", "\"a till opens\"");
-    let (has, said) = scratch.has();
+    let (output, build) = scratch.run();
     for (file, test) in [("functional/cart.rs", "a cart is kept"), ("playwright/till.rs", "a till opens")] {
-        let warning = format!("recipes/shop/{file} is in a folder of the past; move it to recipes/shop/custom/");
-        assert!(has.contains(&format!("test shop {file} {test}\n")) && has.contains(&format!("warning {warning}\n")), "{has}");
-        assert!(said.contains(&format!("warning: recipes@0.1.0: {warning}")), "{said}");
+        let warning = format!("recipes/shop/{file} is in a deprecated folder; move it to recipes/shop/custom/");
+        assert!(
+            output.contains(&format!("test shop {file} {test}\n")) && output.contains(&format!("warning {warning}\n")),
+            "{output}"
+        );
+        assert!(build.contains(&format!("warning: recipes@0.1.0: {warning}")), "{build}");
     }
 
     for (file, wrong) in [
-        ("custom/backup.rs", "recipes/shop/custom/backup.rs is called like an operation"),
+        ("custom/backup.rs", "recipes/shop/custom/backup.rs has the name of an operation"),
         (
             "functional/orders.rs",
-            "recipes/shop/custom/orders.rs and recipes/shop/functional/orders.rs: their tests would have the same names",
+            "recipes/shop/custom/orders.rs and recipes/shop/functional/orders.rs give their tests the same names",
         ),
-        ("custom/deep/more.rs", "recipes/shop/custom/deep/more.rs would not be in the binary"),
-        ("tests.rs", "recipes/shop/tests.rs would not be in the binary"),
+        ("custom/deep/more.rs", "recipes/shop/custom/deep/more.rs is not compiled"),
+        ("tests.rs", "recipes/shop/tests.rs is not compiled"),
     ] {
         scratch.suite(&format!("recipes/shop/{file}"), "\"x\"");
-        let said = scratch.refused();
-        assert!(said.contains(&format!("error: recipes@0.1.0: {wrong}")), "{file}: {said}");
+        let build = scratch.build_error();
+        assert!(build.contains(&format!("error: recipes@0.1.0: {wrong}")), "{file}: {build}");
         scratch.remove(&format!("recipes/shop/{file}"));
     }
     scratch.suite("recipes/Shop/custom/orders.rs", "\"x\"");
-    assert!(scratch.refused().contains("recipes/Shop holds what a pack has, and no recipe is called so"));
+    assert!(scratch.build_error().contains("recipes/Shop is not named like a recipe"));
 }

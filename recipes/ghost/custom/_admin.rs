@@ -1,4 +1,4 @@
-//! The admin API, as the owner of the site uses it.
+//! The admin API, with the site's owner as its user.
 
 use harness::author::{RequestBuilder, TestContext, TestError};
 use serde::Deserialize;
@@ -7,7 +7,7 @@ use serde_json::json;
 pub const OWNER: &str = "owner@example.com";
 pub const PASSWORD: &str = "four blue teapots sing";
 
-/// A post as the admin API tells of it.
+/// A post in an answer of the admin API.
 #[derive(Debug, Deserialize)]
 pub struct Post {
     pub id: String,
@@ -30,19 +30,19 @@ struct Setup {
     status: bool,
 }
 
-/// Logs in as the owner, who is made where there is none yet.
+/// Logs in as the owner. Creates the owner if the site has none.
 pub async fn log_in(cx: &TestContext) -> Result<(), TestError> {
     let setup = "authentication/setup/";
-    let setups: Setups = ask(cx, "GET", setup).await?.expect(200)?.json()?;
+    let setups: Setups = request(cx, "GET", setup).await?.expect(200)?.json()?;
     if !setups.setup.iter().any(|setup| setup.status) {
         let owner = json!({"setup": [{"name": "Owner", "email": OWNER, "password": PASSWORD, "blogTitle": "A site"}]});
-        ask(cx, "POST", setup).json(&owner)?.await?.expect(201)?;
+        request(cx, "POST", setup).json(&owner)?.await?.expect(201)?;
     }
-    ask(cx, "POST", "session/").json(&json!({"username": OWNER, "password": PASSWORD}))?.await?.expect(201)?;
+    request(cx, "POST", "session/").json(&json!({"username": OWNER, "password": PASSWORD}))?.await?.expect(201)?;
     Ok(())
 }
 
-/// A request to the admin API. It refuses what does not come from the site itself.
+/// A request to the admin API, which refuses requests from another origin than the site.
 pub fn request(cx: &TestContext, method: &str, path: &str) -> RequestBuilder {
     let site = cx.url("");
     cx.request(method, &format!("/ghost/api/admin/{path}")).header("origin", site)
@@ -51,23 +51,23 @@ pub fn request(cx: &TestContext, method: &str, path: &str) -> RequestBuilder {
 /// Publishes a post.
 pub async fn publish(cx: &TestContext, title: &str, text: &str) -> Result<Post, TestError> {
     let post = json!({"posts": [{"title": title, "html": format!("<p>{text}</p>"), "status": "published"}]});
-    only(ask(cx, "POST", "posts/?source=html").json(&post)?.await?.expect(201)?.json()?)
+    only(request(cx, "POST", "posts/?source=html").json(&post)?.await?.expect(201)?.json()?)
 }
 
-/// The post with this id as it is now.
+/// The current version of a post.
 pub async fn post(cx: &TestContext, id: &str) -> Result<Post, TestError> {
-    only(ask(cx, "GET", &format!("posts/{id}/")).await?.expect(200)?.json()?)
+    only(request(cx, "GET", &format!("posts/{id}/")).await?.expect(200)?.json()?)
 }
 
-/// Gives a post another text.
+/// Replaces the text of a post.
 pub async fn rewrite(cx: &TestContext, id: &str, text: &str) -> Result<(), TestError> {
-    // A change names what it changes, so that two people do not write over each other.
+    // A change names the version that it replaces, so that two editors do not overwrite each other.
     let updated_at = post(cx, id).await?.updated_at;
     let post = json!({"posts": [{"html": format!("<p>{text}</p>"), "updated_at": updated_at}]});
-    ask(cx, "PUT", &format!("posts/{id}/?source=html")).json(&post)?.await?.expect(200)?;
+    request(cx, "PUT", &format!("posts/{id}/?source=html")).json(&post)?.await?.expect(200)?;
     Ok(())
 }
 
 fn only(posts: Posts) -> Result<Post, TestError> {
-    posts.posts.into_iter().next().ok_or_else(|| "the answer has no post in it".into())
+    posts.posts.into_iter().next().ok_or_else(|| "the answer has no post".into())
 }

@@ -1,12 +1,12 @@
-//! The editor's sign-in, as the owner of the site goes through it.
+//! The sign-in of the site's owner to the editor, in a browser.
 
 use std::time::Duration;
 
-use harness::author::{TestContext, TestError, Suite, ensure};
+use harness::author::{Suite, TestContext, TestError, ensure};
 
 use super::_admin::{OWNER, PASSWORD, log_in};
 
-/// The editor is a large program, and the machine may be busy with the site.
+/// The editor is a large program, and the machine may be busy.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub fn suite() -> Suite {
@@ -14,16 +14,16 @@ pub fn suite() -> Suite {
 }
 
 async fn signs_in(cx: TestContext) -> Result<(), TestError> {
-    // Makes the owner where there is none yet; the browser has cookies of its own and is not signed in by it.
+    // Creates the owner if the site has none. The browser has separate cookies, so this does not sign it in.
     log_in(&cx).await?;
     let page = cx.browser().await?.budget(PATIENCE);
     page.goto("/ghost/").await?;
     page.fill("input[name=identification]", OWNER).await?;
     page.fill("input[name=password]", PASSWORD).await?;
     page.click("button[type=submit]").await?;
-    cx.until(PATIENCE, "the editor shows who is signed in", async || {
+    cx.until(PATIENCE, "the editor shows the signed-in owner", async || {
         let shown = page.eval("return document.body.innerText").await?;
-        ensure(shown.as_str().is_some_and(|shown| shown.contains(OWNER)), format!("it shows {shown}"))
+        ensure(shown.as_str().is_some_and(|shown| shown.contains(OWNER)), format!("the page shows {shown}"))
     })
     .await?;
     page.screenshot("signed-in").await

@@ -1,20 +1,20 @@
-//! The site as a visitor and its API's users see it.
+//! The site for visitors and for clients of its API.
 
 use std::time::Duration;
 
-use harness::author::{TestContext, TestError, Suite, ensure};
+use harness::author::{Suite, TestContext, TestError, ensure};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::_admin::{ask, log_in, publish};
+use super::_admin::{log_in, publish, request};
 
 pub fn suite() -> Suite {
     Suite::new()
         .health("the site answers with a theme", themed)
-        .health("the admin API tells the version", version)
-        .roundtrip("a post that was published is read on its page", published)
-        .distinctive("the content API lists posts to whoever has a key", listed)
-        .distinctive("the content API is closed without a key", closed)
+        .health("the admin API reports the version", version)
+        .roundtrip("a published post is read on its page", published)
+        .distinctive("the content API lists posts to a client with a key", listed)
+        .distinctive("the content API needs a key", closed)
         .distinctive("the editor is served", editor)
 }
 
@@ -37,8 +37,8 @@ struct About {
 
 async fn version(cx: TestContext) -> Result<(), TestError> {
     let about: Site = cx.get("/ghost/api/admin/site/").await?.expect(200)?.json()?;
-    ensure(about.site.version.starts_with("6."), format!("it calls itself {:?}", about.site.version))?;
-    ensure(about.site.url == cx.url("/"), format!("it believes to be at {}", about.site.url))
+    ensure(about.site.version.starts_with("6."), format!("the version is {:?}", about.site.version))?;
+    ensure(about.site.url == cx.url("/"), format!("the site's URL is {}", about.site.url))
 }
 
 async fn published(cx: TestContext) -> Result<(), TestError> {
@@ -47,11 +47,9 @@ async fn published(cx: TestContext) -> Result<(), TestError> {
     let post = publish(&cx, "A greeting", &text).await?;
     let page = format!("/{}/", post.slug);
     cx.get(&page).await?.expect(200)?.contains(&text)?;
-    ask(&cx, "DELETE", &format!("posts/{}/", post.id)).await?.expect(204)?;
-    cx.until(Duration::from_secs(20), "the page of a deleted post is gone", async || {
-        cx.get(&page).await?.expect(404).map(drop)
-    })
-    .await
+    request(&cx, "DELETE", &format!("posts/{}/", post.id)).await?.expect(204)?;
+    cx.until(Duration::from_secs(20), "the page of a deleted post is gone", async || cx.get(&page).await?.expect(404).map(drop))
+        .await
 }
 
 #[derive(Deserialize)]
@@ -85,7 +83,7 @@ async fn listed(cx: TestContext) -> Result<(), TestError> {
     log_in(&cx).await?;
     let post = publish(&cx, "Listed by key", "One of many.").await?;
     let wanted = json!({"integrations": [{"name": "A reader"}]});
-    let made = ask(&cx, "POST", "integrations/?include=api_keys").json(&wanted)?.await?.expect(201)?;
+    let made = request(&cx, "POST", "integrations/?include=api_keys").json(&wanted)?.await?.expect(201)?;
     let made: Integrations = made.json()?;
     let reader = made.integrations.first().ok_or("no integration was made")?;
     let key = reader.api_keys.iter().find(|key| key.r#type == "content").ok_or("the integration has no key for content")?;
@@ -93,14 +91,14 @@ async fn listed(cx: TestContext) -> Result<(), TestError> {
     let titles: Vec<String> = posts.posts.into_iter().map(|post| post.title).collect();
     ensure(titles.iter().any(|title| title == "Listed by key"), format!("the posts are {titles:?}"))?;
     for made in [format!("posts/{}/", post.id), format!("integrations/{}/", reader.id)] {
-        ask(&cx, "DELETE", &made).await?.expect(204)?;
+        request(&cx, "DELETE", &made).await?.expect(204)?;
     }
     Ok(())
 }
 
 async fn closed(cx: TestContext) -> Result<(), TestError> {
     let refused: Value = cx.get("/ghost/api/content/settings/").await?.expect(403)?.json()?;
-    ensure(refused["errors"][0]["type"] == "NoPermissionError", format!("it says {refused}"))
+    ensure(refused["errors"][0]["type"] == "NoPermissionError", format!("the answer is {refused}"))
 }
 
 async fn editor(cx: TestContext) -> Result<(), TestError> {

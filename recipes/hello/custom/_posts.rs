@@ -1,10 +1,10 @@
-//! Posts, as the app serves them.
+//! Helpers for posts.
 
 use harness::author::{TestContext, TestError};
 
-/// Makes a post and gives its address.
-pub async fn make(cx: &TestContext, text: &str) -> Result<String, TestError> {
-    let made = cx.post("/posts").body(text).await?.expect(201)?;
-    let id: u64 = made.text().trim().parse()?;
+/// Creates a post and returns its address.
+pub async fn create(cx: &TestContext, text: &str) -> Result<String, TestError> {
+    let created = cx.post("/posts").body(text).await?.expect(201)?;
+    let id: u64 = created.text().trim().parse()?;
     Ok(format!("/posts/{id}"))
 }

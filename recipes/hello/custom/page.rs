@@ -1,6 +1,6 @@
-//! The page, as a visitor's browser shows it.
+//! The page in a browser.
 
-use harness::author::{TestContext, TestError, Suite, ensure};
+use harness::author::{Suite, TestContext, TestError, ensure};
 
 pub fn suite() -> Suite {
     Suite::new().distinctive("a browser shows the page", shown)

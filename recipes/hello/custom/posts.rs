@@ -1,15 +1,15 @@
-//! What the app is there for: posts.
+//! Posts: the feature of the app.
 
-use harness::author::{TestContext, TestError, Suite, ensure};
+use harness::author::{Suite, TestContext, TestError, ensure};
 
-use super::_posts::make;
+use super::_posts::create;
 
 pub fn suite() -> Suite {
     Suite::new()
         .health("the health page answers", health)
         .roundtrip("a post is read back", read_back)
         .distinctive("the page counts the posts", counted)
-        .distinctive("its secret is there for the app", secret)
+        .distinctive("the app has its secret", secret)
 }
 
 async fn health(cx: TestContext) -> Result<(), TestError> {
@@ -18,15 +18,15 @@ async fn health(cx: TestContext) -> Result<(), TestError> {
 
 async fn read_back(cx: TestContext) -> Result<(), TestError> {
     let text = format!("Hello from {}", cx.domain());
-    let address = make(&cx, &text).await?;
+    let address = create(&cx, &text).await?;
     let post = cx.get(&address).await?.expect(200)?;
     ensure(post.text() == text, format!("the post is now {:?}", post.text()))?;
     cx.request("DELETE", &address).await?.expect(200)?;
-    ensure(cx.get(&address).await?.status() == 404, "a post that was deleted is still there")
+    ensure(cx.get(&address).await?.status() == 404, "a deleted post is still served")
 }
 
 async fn counted(cx: TestContext) -> Result<(), TestError> {
-    make(&cx, "one more").await?;
+    create(&cx, "one more").await?;
     let posts = cx.get("/posts").await?.expect(200)?.text().split_whitespace().count();
     cx.get("/").await?.expect(200)?.contains(&format!("<p>Posts: {posts}</p>"))
 }

@@ -462,25 +462,25 @@ fn flaky_test_is_reported_and_a_crash_costs_one_test(env: &TestEnv<'_>) {
     whole
         .exit(3)
         .says("inconclusive (install, custom)")
-        .says("moods::it passes at the second attempt: attempt 1 failed")
-        .says("flaky: it passed at attempt 2; at first moods::it passes at the second attempt: it is the first attempt")
-        .says("why (test): moods::it takes its process with it: its process was ended by signal 6")
-        .says("moods::it passes at once: passed")
-        .says("  flaky: moods::it passes at the second attempt")
-        .step("moods::it passes at the second attempt", Pass)
+        .says("outcomes::it passes at the second attempt: attempt 1 failed")
+        .says("flaky: it passed at attempt 2; at first outcomes::it passes at the second attempt: it is the first attempt")
+        .says("why (test): outcomes::it crashes its process: its process was ended by signal 6")
+        .says("outcomes::it passes at once: passed")
+        .says("  flaky: outcomes::it passes at the second attempt")
+        .step("outcomes::it passes at the second attempt", Pass)
         .step_value("/flaky", true)
         .step_value("/attempts/1", Value::Null)
-        .step("moods::it takes its process with it", Fail)
+        .step("outcomes::it crashes its process", Fail)
         .owned_by("test")
         .file("junit.xml", "<flakyFailure ")
         .file("junit.xml", "<rerunError ")
         .file("report.html", "flaky")
         .file("report.html", "Attempt 1 failed:")
-        .file("evidence/moods--it-passes-at-once-page.html", "<title>")
+        .file("evidence/outcomes--it-passes-at-once-page.html", "<title>")
         .nothing_left();
     failed_only
         .exit(3)
-        .says("moods::it passes at once: skipped")
+        .says("outcomes::it passes at once: skipped")
         .says("was left out by the choice of tests (--failed)")
-        .says("it takes its process with it: failed");
+        .says("it crashes its process: failed");
 }

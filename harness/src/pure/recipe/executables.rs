@@ -88,7 +88,7 @@ pub fn discover(files: &[SeenFile], origin: Origin, refused: Option<&str>, taken
             (Ok(_), FileKind::Executable) => refused.map(|refused| format!("{path}: {refused}")),
         };
         if let Some(past) = past(path) {
-            found.warnings.push(format!("{path} is in a folder of the past, {past}; move it up"));
+            found.warnings.push(format!("{path} is in the deprecated folder {past}; move it up"));
         }
         let kind = kind.unwrap_or(TestKind::Health);
         found.tests.push(CustomTest { name, kind, file: path.clone(), origin, flaw });
@@ -192,7 +192,7 @@ mod tests {
         let files = [file("tests/functional/a.sh", FileKind::Executable, "")];
         let taken = BTreeSet::from([TestName::of_executable("tests/functional/a.sh")]);
         let found = discover(&files, Origin::Folder, None, &taken);
-        assert_eq!(found.warnings, ["tests/functional/a.sh is in a folder of the past, functional; move it up"]);
+        assert_eq!(found.warnings, ["tests/functional/a.sh is in the deprecated folder functional; move it up"]);
         assert!(found.tests[0].flaw.as_ref().is_some_and(|flaw| flaw.contains("the name of two tests")), "{found:?}");
     }
 
