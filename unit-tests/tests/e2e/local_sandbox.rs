@@ -23,7 +23,7 @@ use crate::trials::{Named, e2e_tests, trial};
 
 /// The tests of this file.
 pub(crate) fn tests() -> Vec<Trial> {
-    let tests: [Named<fn(&LocalSandbox) -> Done>; 5] = e2e_tests![
+    let tests: [Named<SandboxTest>; 5] = e2e_tests![
         app_is_reached_by_its_labels_and_nothing_is_left,
         taken_port_is_named_with_its_process,
         backup_service_comes_back_with_its_snapshots,
@@ -34,6 +34,7 @@ pub(crate) fn tests() -> Vec<Trial> {
 }
 
 type Done = Result<(), Failed>;
+type SandboxTest = fn(&LocalSandbox) -> Done;
 
 /// A sandbox for one test.
 struct LocalSandbox {
@@ -43,7 +44,7 @@ struct LocalSandbox {
 }
 
 /// Runs a test in a new sandbox and takes the sandbox down, also after a failure.
-fn in_a_sandbox(test: fn(&LocalSandbox) -> Done) -> Done {
+fn in_a_sandbox(test: SandboxTest) -> Done {
     let folder = tempfile::tempdir()?;
     let free = || TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).map(|address| address.port());
     let (http, https) = (free()?, free()?);

@@ -117,7 +117,7 @@ fn all_recipes_run_two_at_a_time_and_end_in_one_table(env: &TestEnv<'_>) {
     let lives: Vec<Vec<String>> = env.runs().iter().map(|run| life(run)).collect();
     let [one, other] = &lives[..] else { panic!("{lives:?}") };
     assert!(one[0] < other[1] && other[0] < one[1], "they did not run at the same time: {lives:?}");
-    env.taster(&["run", "--all", "--except", "hallo"]).exit(2).says("--except names hallo").says("there are ");
+    env.taster(&["run", "--all", "--except", "hallo"]).exit(2).says("--except names hallo").says("custom-html, ghost, hello");
     env.taster(&["run", "--all", "--recipe", "hello"]).exit(2).says("cannot be used with");
     env.taster(&["run", "--jobs", "2", "--recipe", "hello"]).exit(2).says("cannot be used with");
     env.assert_nothing_left();
