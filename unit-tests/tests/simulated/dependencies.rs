@@ -34,7 +34,11 @@ fn the_page_has_each_dependency_and_no_other() {
     let declared = in_manifest(&read("Cargo.toml"));
     assert!(used.len() > 20, "{used:?}");
     assert_eq!(page.symmetric_difference(&used).collect::<Vec<_>>(), Vec::<&String>::new(), "the page and the packages differ");
-    assert_eq!(declared.symmetric_difference(&used).collect::<Vec<_>>(), Vec::<&String>::new(), "nobody uses what is declared");
+    assert_eq!(
+        declared.symmetric_difference(&used).collect::<Vec<_>>(),
+        Vec::<&String>::new(),
+        "declared dependencies are unused"
+    );
 }
 
 #[test]
