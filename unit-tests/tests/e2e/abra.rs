@@ -203,7 +203,11 @@ fn app_lives_from_new_to_undeploy(engine: &Engine) {
     let abra = PtyAbra::new(place.setup(), register.clone(), redact.clone());
     block_on(async {
         let exchange = abra.call(&Call::Version, None, minute).await.unwrap();
-        assert!(abra_output::version(&exchange).unwrap().is_sandbox() || std::env::var_os("TASTER_ABRA").is_some(), "{}", exchange.text);
+        assert!(
+            abra_output::version(&exchange).unwrap().is_sandbox() || std::env::var_os("TASTER_ABRA").is_some(),
+            "{}",
+            exchange.text
+        );
 
         let small = "small".parse().unwrap();
         let fetch = Call::Fetch { recipe: small };

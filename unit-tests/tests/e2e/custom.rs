@@ -351,8 +351,8 @@ fn program_that_does_not_list_says_why() {
     for (program, words) in [
         (&["/bin/sh", "-c", "echo no such pack >&2; exit 2"][..], "it ended with exit code 2: no such pack"),
         (&["/nonexistent/program"], "it ended with exit code 127: taster: No such file"),
-        (&["/bin/sh", "-c", "kill -9 $$"], "it was ended by signal 9: it said nothing"),
-        (&["/bin/sh", "-c", "sleep 61803"], "it did not end within 1.0 s: it said nothing"),
+        (&["/bin/sh", "-c", "kill -9 $$"], "it was ended by signal 9: no output"),
+        (&["/bin/sh", "-c", "sleep 61803"], "it did not end within 1.0 s: no output"),
     ] {
         let error = block_on(scene(program).program.list(Duration::from_secs(1))).unwrap_err();
         assert!(matches!(error, ProgramError::Unlisted { .. }) && error.to_string().contains(words), "{error}");
