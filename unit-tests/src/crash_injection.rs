@@ -33,8 +33,6 @@ use ports::RunPorts;
 
 /// How long after the crash of the run the engine may still act on its last call.
 pub const ENGINE_DELAY: Duration = Duration::from_secs(19);
-/// The child that abra is.
-pub const CHILD: i32 = i32::MAX;
 
 /// Both clocks, on the time of the runtime.
 #[derive(Debug, Clone, Copy)]

@@ -28,7 +28,7 @@ use harness::{
     },
 };
 
-use crate::sim_host::lint_table;
+use crate::lint_table::lint_table;
 
 /// A run so far.
 #[derive(Debug, Clone, Default)]

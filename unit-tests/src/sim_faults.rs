@@ -7,7 +7,7 @@ use harness::{
     ports::{AbraError, BrowserError, CheckoutError, ChildError, FileError, MachineError, ProgramError, TurnError, WebError},
 };
 
-use crate::crash_injection::CHILD;
+use crate::sim_child::CHILD;
 
 /// The fault of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,7 +17,6 @@ use crate::{
     command_output::{CommandOutput, started},
     engine::{printed, until},
     sandbox_fixture::SandboxFixture,
-    test_run::{RunBuilder, RunningRun},
 };
 
 /// A folder for the runs of one test.
@@ -55,16 +54,6 @@ impl<'a> TestEnv<'a> {
     /// The folder.
     pub fn path(&self) -> &Path {
         self.dir.path()
-    }
-
-    /// A run of `recipe`, to be started.
-    pub fn run(&self, recipe: &str) -> RunBuilder<'_> {
-        RunBuilder::new(self, recipe)
-    }
-
-    /// A run that `child` performs: taster in another network, on a terminal, under a shell.
-    pub fn running(&self, child: Child) -> RunningRun<'_> {
-        RunningRun::new(self, child, Vec::new())
     }
 
     /// Runs taster with `args` to its end.

@@ -105,8 +105,20 @@ pub struct RunBuilder<'a> {
     allowed: Option<String>,
 }
 
+impl TestEnv<'_> {
+    /// A run of `recipe`, to be started.
+    pub fn run(&self, recipe: &str) -> RunBuilder<'_> {
+        RunBuilder::new(self, recipe)
+    }
+
+    /// A run that `child` performs: taster in another network, on a terminal, under a shell.
+    pub fn running(&self, child: Child) -> RunningRun<'_> {
+        RunningRun::new(self, child, Vec::new())
+    }
+}
+
 impl<'a> RunBuilder<'a> {
-    pub(crate) fn new(env: &'a TestEnv<'a>, recipe: &str) -> Self {
+    fn new(env: &'a TestEnv<'a>, recipe: &str) -> Self {
         Self { env, args: vec!["--recipe".into(), recipe.into()], host: Vec::new(), allowed: None }
     }
 
@@ -216,7 +228,7 @@ pub struct RunningRun<'a> {
 }
 
 impl<'a> RunningRun<'a> {
-    pub(crate) fn new(env: &'a TestEnv<'a>, child: Child, known: Vec<PathBuf>) -> Self {
+    fn new(env: &'a TestEnv<'a>, child: Child, known: Vec<PathBuf>) -> Self {
         Self { env, child, known, folder: None }
     }
 

@@ -29,9 +29,9 @@ use harness::{
     },
 };
 
-use crate::sim_faults::Kind;
+use crate::{sim_child::CHILD, sim_faults::Kind};
 
-use super::{CHILD, InjectedRun, command, things};
+use super::{InjectedRun, command, things};
 
 /// The ports of the run.
 pub(super) struct RunPorts(pub(super) Arc<InjectedRun>);

@@ -21,7 +21,8 @@ use harness::{
 };
 use unit_tests::{
     event_log::{EventLog, failure},
-    sim_host::{Does, Manners, lint_table},
+    lint_table::lint_table,
+    sim_host::{Does, Manners},
 };
 
 use crate::run::{check, told, told_spoilt};
