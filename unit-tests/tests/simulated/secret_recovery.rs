@@ -6,6 +6,7 @@ use harness::{
     adapters::{children::Processes, files::Disk, folder::Folder},
     engine::steps::shared::cleanup::Pace,
     journal::{self, Journal, RunLock},
+    ports::RunFolder,
     pure::{
         host::{claim::Claimed, inventory::Inventory},
         run::{
