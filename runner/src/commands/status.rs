@@ -184,7 +184,7 @@ impl Recorder {
 
     fn record(&mut self, seen: &Seen<'_>) {
         match seen {
-            Seen::WokenUp(at, wake_up) => self.line(&json!({ "wake-up": { "at": at, "what": wake_up.what } })),
+            Seen::WokenUp(at, wake_up) => self.line(&json!({ "wakeup": { "at": at, "what": wake_up.what } })),
             Seen::Observed(observation, _) => self.line(&json!({ "observation": observation })),
             Seen::NoAnswer(..) => {}
         }
