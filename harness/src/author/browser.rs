@@ -2,36 +2,24 @@
 
 use std::{
     future::Future,
-    io::{self, Write},
     panic::Location,
-    path::Path,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU32, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use serde_json::Value;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
-use super::{TestContext, TestError};
+use super::{TestContext, TestError, open_browser::OpenBrowser};
 use crate::{
-    adapters::browser::{Action, ActionError, ConsoleLine, DriverError, LoadError, Session, SessionError},
-    model::{
-        protocol::{Attachment, Context, Ended},
-        time::format_duration,
-    },
+    adapters::browser::{Action, ActionError, LoadError, Session, SessionError},
+    model::time::format_duration,
 };
 
 /// The default budget of a call.
 const BUDGET: Duration = Duration::from_secs(30);
 /// The first and the longest pause between two polls of the page; it doubles.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
-/// The maximum number of reloads of a page with lost resources. A resource that is lost each time is the app's fault.
-const RELOADS: u32 = 3;
-/// The budget for the evidence of one browser. The process ends soon after its function.
-const GATHER: Duration = Duration::from_millis(1500);
 
 /// A window of the function's own browser. Each call waits for its CSS selector, for 30 s or the given budget.
 ///
@@ -52,48 +40,19 @@ const GATHER: Duration = Duration::from_millis(1500);
 /// ```
 pub struct Browser {
     cx: TestContext,
-    opened: Arc<Opened>,
+    opened: Arc<OpenBrowser>,
     budget: Duration,
 }
 
-/// A browser with its console output.
-struct Opened {
-    session: Session,
-    console: Mutex<Vec<ConsoleLine>>,
-    /// Whether the function acted on the current page. A reload would lose that.
-    touched: AtomicBool,
-    /// The number of reloads.
-    reloads: AtomicU32,
-}
-
-impl Opened {
-    /// Whether the current page lost resources and must be reloaded. Resets the record of lost resources.
-    async fn lost_parts(&self) -> bool {
-        if self.console().await.is_err() || self.reloads.load(Ordering::Relaxed) == RELOADS {
-            return false;
-        }
-        let mut console = locked(&self.console);
-        let all = console.len();
-        console.retain(|line| !line.is_lost_resource());
-        let lost = console.len() < all;
-        self.reloads.fetch_add(u32::from(lost), Ordering::Relaxed);
-        lost
-    }
-
-    /// Reloads the page if it lost resources and the function has not acted on it yet.
-    async fn mend(&self) {
-        if !self.touched.load(Ordering::Relaxed) && self.lost_parts().await {
-            // A resource that fails again is recorded again.
-            let _ = self.session.reload().await;
-        }
-    }
-
-    /// The console output so far.
-    async fn console(&self) -> Result<Vec<ConsoleLine>, DriverError> {
-        let news = self.session.console().await?;
-        let mut console = locked(&self.console);
-        console.extend(news);
-        Ok(console.clone())
+impl TestContext {
+    /// Starts a browser with an empty profile, which ends with the function. It reaches only names of the host's zone. When the
+    /// function fails, a screenshot and the console become evidence.
+    ///
+    /// # Errors
+    /// When it does not start. A missing browser makes the test *not verified*: return the error with `?`.
+    #[track_caller]
+    pub fn browser(&self) -> impl Future<Output = Result<Browser, TestError>> {
+        Browser::open(self.clone(), Location::caller())
     }
 }
 
@@ -104,9 +63,8 @@ impl Browser {
             // Without a browser the app is not verified, and that is not the app's fault.
             SessionError::Absent { .. } | SessionError::Broken { .. } => TestError::tool_absent(error.to_string(), at),
         })?;
-        let opened =
-            Arc::new(Opened { session, console: Mutex::default(), touched: AtomicBool::new(false), reloads: AtomicU32::new(0) });
-        cx.evidence().kept().sessions.push(opened.clone());
+        let opened = Arc::new(OpenBrowser::new(session));
+        cx.evidence().add_browser(opened.clone());
         Ok(Self { cx, opened, budget: BUDGET })
     }
 
@@ -129,10 +87,9 @@ impl Browser {
         let url = if path.starts_with('/') { self.cx.url(path) } else { path.to_owned() };
         async move {
             let what = format!("the browser at {url}");
-            self.opened.touched.store(false, Ordering::Relaxed);
-            self.opened.reloads.store(0, Ordering::Relaxed);
-            let tried = async || match self.opened.session.load(&url).await {
-                Ok(_) if self.opened.lost_parts().await => {
+            self.opened.page_changes();
+            let tried = async || match self.opened.session().load(&url).await {
+                Ok(_) if self.opened.lost_resources().await => {
                     Err(ActionError::NotYet("parts of it were lost with their connection".into()))
                 }
                 Ok(status) => Ok(status),
@@ -190,7 +147,7 @@ impl Browser {
     pub fn eval(&self, script: &str) -> impl Future<Output = Result<Value, TestError>> {
         let at = Location::caller();
         async move {
-            self.opened.session.eval(script).await.map_err(|message| TestError::at_place(format!("the script: {message}"), at))
+            self.opened.session().eval(script).await.map_err(|message| TestError::at_place(format!("the script: {message}"), at))
         }
     }
 
@@ -224,17 +181,17 @@ impl Browser {
     }
 
     pub(super) async fn picture(&self, at: &Location<'_>) -> Result<Vec<u8>, TestError> {
-        let taken = self.opened.session.screenshot().await;
+        let taken = self.opened.session().screenshot().await;
         taken.map_err(|message| TestError::at_place(format!("no picture of the window: {message}"), at))
     }
 
     async fn act(&self, css: &str, act: Action<'_>, at: &'static Location<'static>) -> Result<String, TestError> {
         let tried = async || {
-            let done = self.opened.session.act(css, act).await;
+            let done = self.opened.session().act(css, act).await;
             match (&done, act) {
-                (Ok(_), Action::Click | Action::Fill(_)) => self.opened.touched.store(true, Ordering::Relaxed),
+                (Ok(_), Action::Click | Action::Fill(_)) => self.opened.acted(),
                 (Ok(_), Action::See | Action::Text) | (Err(ActionError::Never(_)), _) => {}
-                (Err(ActionError::NotYet(_)), _) => self.opened.mend().await,
+                (Err(ActionError::NotYet(_)), _) => self.opened.reload_if_incomplete().await,
             }
             done
         };
@@ -263,72 +220,4 @@ impl Browser {
             pause = (pause * 2).min(PAUSE.1);
         }
     }
-}
-
-/// The evidence of a function.
-#[derive(Default)]
-pub(super) struct Evidence {
-    kept: Mutex<Kept>,
-}
-
-#[derive(Default)]
-struct Kept {
-    sessions: Vec<Arc<Opened>>,
-    attachments: Vec<Attachment>,
-}
-
-impl Evidence {
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        locked(&self.kept)
-    }
-
-    /// Adds a file with this name and content.
-    pub(super) fn attach(&self, room: &Path, name: &str, content: &[u8]) -> io::Result<()> {
-        if self.kept().attachments.iter().any(|known| known.name == name) {
-            return Err(io::Error::other("two files are called so"));
-        }
-        let mut file = tempfile::Builder::new().prefix("attached-").tempfile_in(room)?;
-        file.write_all(content)?;
-        let (_, file) = file.keep().map_err(|error| error.error)?;
-        self.kept().attachments.push(Attachment { name: name.to_owned(), file });
-        Ok(())
-    }
-
-    pub(super) fn taken(&self) -> Vec<Attachment> {
-        std::mem::take(&mut self.kept().attachments)
-    }
-
-    /// Ends the function's browsers. For a failed function each browser first leaves a screenshot and its console.
-    pub(super) async fn gather(&self, context: &Context, ended: &Ended) {
-        let sessions = std::mem::take(&mut self.kept().sessions);
-        match ended {
-            Ended::Passed | Ended::NotApplicable { .. } | Ended::ToolAbsent { .. } | Ended::Unwritten => return,
-            Ended::Failed { .. } | Ended::Panicked { .. } | Ended::TimedOut { .. } => {}
-        }
-        for (number, opened) in sessions.iter().enumerate() {
-            let suffix = if number == 0 { String::new() } else { format!("-{}", number + 1) };
-            // Missing evidence does not change the function's result.
-            let console = timeout(GATHER, console_text(opened)).await.unwrap_or_else(|_| "the browser does not answer\n".into());
-            let _ = self.attach(&context.room, &format!("console{suffix}.txt"), console.as_bytes());
-            if let Ok(Ok(picture)) = timeout(GATHER, opened.session.screenshot()).await {
-                let _ = self.attach(&context.room, &format!("page{suffix}.png"), &picture);
-            }
-        }
-    }
-}
-
-/// The address and the console of a browser, as text.
-async fn console_text(opened: &Opened) -> String {
-    let place = opened.session.eval("return [location.href, document.title];").await.unwrap_or_default();
-    let word = |at: usize| place[at].as_str().unwrap_or("unknown").to_owned();
-    let console = match opened.console().await {
-        Ok(lines) if lines.is_empty() => "nothing was written to the console".to_owned(),
-        Ok(lines) => lines.iter().map(ConsoleLine::to_string).collect::<Vec<_>>().join("\n"),
-        Err(message) => format!("the console cannot be read: {message}"),
-    };
-    format!("{}\n{}\n\n{console}\n", word(0), word(1))
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

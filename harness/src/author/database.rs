@@ -25,11 +25,26 @@ pub struct Db {
     database: Database,
 }
 
-impl Db {
-    pub(super) fn of(cx: TestContext, database: Database) -> Self {
-        Self { cx, database }
+impl TestContext {
+    /// A database of the app, by its service under `[[databases]]` in `recipe.toml`.
+    ///
+    /// # Errors
+    /// When `recipe.toml` does not declare it.
+    #[track_caller]
+    pub fn database(&self, service: &str) -> Result<Db, TestError> {
+        let databases = self.databases();
+        match databases.iter().find(|database| database.service == service) {
+            Some(database) => Ok(Db { cx: self.clone(), database: database.clone() }),
+            None => {
+                let known: Vec<&str> = databases.iter().map(|database| database.service.as_str()).collect();
+                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                Err(TestError::because(format!("recipe.toml names no database of service {service:?}; it names {known}")))
+            }
+        }
     }
+}
 
+impl Db {
     /// Runs an SQL query or a Redis command and returns the rows; for Redis each value is a row. SQL's null is `NULL`.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use std::{
 use futures_util::future::LocalBoxFuture;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{TestError, test_context::Notes};
+use super::{TestError, notes::Notes};
 use crate::{
     adapters::web::{HttpRequest, HttpsWeb},
     model::time::format_duration,

@@ -21,13 +21,17 @@
 
 mod browser;
 mod database;
+mod evidence;
 mod http;
 mod lifecycle;
 mod linked;
+mod notes;
+mod open_browser;
 mod parity;
 mod program;
 mod screenshot;
 mod soft;
+mod soft_failures;
 mod suite;
 mod test_context;
 mod test_error;

@@ -7,16 +7,11 @@ use std::{
     io::Write,
     panic::Location,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use super::{
-    Db, RequestBuilder, Soft, TestError,
-    browser::{Browser, Evidence},
-    soft::Collected,
-    test_error::Kind,
-};
+use super::{RequestBuilder, TestError, evidence::Evidence, notes::Notes, soft_failures::Collected, test_error::Kind};
 use crate::{
     adapters::{swarm::DockerSwarm, web::HttpsWeb},
     model::{
@@ -70,16 +65,6 @@ struct Inner {
     evidence: Evidence,
 }
 
-/// The notes of a function.
-#[derive(Clone, Default)]
-pub(super) struct Notes(Arc<Mutex<Vec<String>>>);
-
-impl Notes {
-    pub(super) fn add(&self, sentence: String) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(sentence);
-    }
-}
-
 /// The result of a command in a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExecOutput {
@@ -123,16 +108,6 @@ impl TestContext {
     pub fn request(&self, method: &str, path: &str) -> RequestBuilder {
         let url = if path.starts_with('/') { self.url(path) } else { path.to_owned() };
         RequestBuilder::new(self.inner.web.clone(), self.inner.notes.clone(), method, url)
-    }
-
-    /// Starts a browser with an empty profile, which ends with the function. It reaches only names of the host's zone. When the
-    /// function fails, a screenshot and the console become evidence.
-    ///
-    /// # Errors
-    /// When it does not start. A missing browser makes the test *not verified*: return the error with `?`.
-    #[track_caller]
-    pub fn browser(&self) -> impl Future<Output = Result<Browser, TestError>> {
-        Browser::open(self.clone(), Location::caller())
     }
 
     /// Runs a command in the running container of a service, without a shell.
@@ -196,28 +171,6 @@ impl TestContext {
     /// Adds a note to the results.
     pub fn note(&self, sentence: impl Into<String>) {
         self.inner.notes.add(sentence.into());
-    }
-
-    /// Soft checks: they do not end the function, which fails at its end with all failed checks.
-    pub fn soft(&self) -> Soft {
-        Soft::of(self.clone())
-    }
-
-    /// A database of the app, by its service under `[[databases]]` in `recipe.toml`.
-    ///
-    /// # Errors
-    /// When `recipe.toml` does not declare it.
-    #[track_caller]
-    pub fn database(&self, service: &str) -> Result<Db, TestError> {
-        let databases = &self.inner.databases;
-        match databases.iter().find(|database| database.service == service) {
-            Some(database) => Ok(Db::of(self.clone(), database.clone())),
-            None => {
-                let known: Vec<&str> = databases.iter().map(|database| database.service.as_str()).collect();
-                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-                Err(TestError::because(format!("recipe.toml names no database of service {service:?}; it names {known}")))
-            }
-        }
     }
 
     /// The value of an app's secret, from `/run/secrets/<name>` of the first service that has it. From then on every output of
@@ -321,7 +274,11 @@ impl TestContext {
     }
 
     pub(super) fn taken_notes(&self) -> Vec<String> {
-        std::mem::take(&mut *self.inner.notes.0.lock().unwrap_or_else(PoisonError::into_inner))
+        self.inner.notes.take()
+    }
+
+    pub(super) fn databases(&self) -> &[Database] {
+        &self.inner.databases
     }
 
     pub(super) fn context(&self) -> &Context {
