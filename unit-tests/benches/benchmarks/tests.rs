@@ -12,8 +12,8 @@ use std::{
 use harness::{
     adapters::{
         folder::Folder,
-        program::{PackProgram, Setup},
         no_child_register::NoChildRegister,
+        program::{PackProgram, Setup},
     },
     author::{self, Checked, Linked, Suite, TestContext},
     engine::steps::shared::test_outcome::of_function,
