@@ -119,14 +119,8 @@ pub(crate) fn find(folder: &Path, recipe: &str) -> Result<Option<Pack>, Vec<Stri
                 pack.warnings
                     .push(format!("recipes/{recipe}/{file} is in a deprecated folder; move it to recipes/{recipe}/custom/"));
             }
-            if OPERATIONS.contains(&stem.as_str()) {
-                wrong.push(format!(
-                    "recipes/{recipe}/{file} has the name of an operation; code of operations belongs to lifecycle.rs"
-                ));
-                continue;
-            }
-            if !stem.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_') {
-                wrong.push(format!("recipes/{recipe}/{file} needs a name of lower-case letters, digits and `_`"));
+            if let Some(flaw) = name_flaw(&stem) {
+                wrong.push(format!("recipes/{recipe}/{file} {flaw}"));
                 continue;
             }
             let kind = if stem.starts_with('_') { &mut pack.helpers } else { &mut pack.suites };
@@ -140,6 +134,15 @@ pub(crate) fn find(folder: &Path, recipe: &str) -> Result<Option<Pack>, Vec<Stri
         true => Ok((!empty).then_some(pack)),
         false => Err(wrong),
     }
+}
+
+/// Why a file with tests must not have this name.
+fn name_flaw(stem: &str) -> Option<&'static str> {
+    if OPERATIONS.contains(&stem) {
+        return Some("has the name of an operation; code of operations belongs to lifecycle.rs");
+    }
+    let valid = stem.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    (!valid).then_some("needs a name of lower-case letters, digits and `_`")
 }
 
 /// The Rust files in a pack's folder that the generated module does not include.

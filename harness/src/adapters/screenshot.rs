@@ -1,4 +1,4 @@
-//! The browser behind the port: takes the screenshot in a process of its own, which ends like a function of a pack.
+//! The browser behind the port. It takes the screenshot in a separate process, which ends like that of a pack's function.
 
 use std::{sync::Arc, time::Duration};
 

@@ -83,15 +83,15 @@ async fn listed(cx: TestContext) -> Result<(), TestError> {
     log_in(&cx).await?;
     let post = publish(&cx, "Listed by key", "One of many.").await?;
     let wanted = json!({"integrations": [{"name": "A reader"}]});
-    let made = request(&cx, "POST", "integrations/?include=api_keys").json(&wanted)?.await?.expect(201)?;
-    let made: Integrations = made.json()?;
-    let reader = made.integrations.first().ok_or("no integration was made")?;
+    let created = request(&cx, "POST", "integrations/?include=api_keys").json(&wanted)?.await?.expect(201)?;
+    let created: Integrations = created.json()?;
+    let reader = created.integrations.first().ok_or("the answer has no integration")?;
     let key = reader.api_keys.iter().find(|key| key.r#type == "content").ok_or("the integration has no key for content")?;
     let posts: Listed = cx.get(&format!("/ghost/api/content/posts/?key={}", key.secret)).await?.expect(200)?.json()?;
     let titles: Vec<String> = posts.posts.into_iter().map(|post| post.title).collect();
     ensure(titles.iter().any(|title| title == "Listed by key"), format!("the posts are {titles:?}"))?;
-    for made in [format!("posts/{}/", post.id), format!("integrations/{}/", reader.id)] {
-        request(&cx, "DELETE", &made).await?.expect(204)?;
+    for path in [format!("posts/{}/", post.id), format!("integrations/{}/", reader.id)] {
+        request(&cx, "DELETE", &path).await?.expect(204)?;
     }
     Ok(())
 }

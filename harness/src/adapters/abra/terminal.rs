@@ -113,8 +113,8 @@ pub fn start(start: Start) -> io::Result<Running> {
     Ok(Running { child: *child, pid, start_ticks, child_signals, tree, output: read(reader)?, keyboard, finished: false })
 }
 
-/// Reads on a thread of its own, because a blocking read cannot be given up. The thread ends with the terminal's last user;
-/// the library reads the error that Linux gives then as the end.
+/// Reads on a separate thread, because a blocking read cannot be cancelled. The thread ends with the
+/// terminal's last user: Linux then returns an error, which the library reports as the end.
 fn read(mut reader: Box<dyn Read + Send>) -> io::Result<mpsc::Receiver<Vec<u8>>> {
     let (sender, receiver) = mpsc::channel(16);
     std::thread::Builder::new().name("terminal".to_owned()).spawn(move || {

@@ -153,7 +153,7 @@ impl Session {
         let io = |error: io::Error| broken(error.to_string());
         let home = tempfile::Builder::new().prefix("browser-").tempdir_in(room).map_err(io)?.keep();
         if let (Some(ca), Some(certutil)) = (&host.ca, &tools.certutil) {
-            trust_ca(certutil, &home, ca).await.map_err(broken)?;
+            trust_ca(certutil, &home, ca).await?;
         }
         let log = home.join("driver.log");
         let (mut driver, output, port) = start(driver, &home, &log).await.map_err(io)?;
@@ -265,9 +265,10 @@ async fn fill(element: &Element, text: &str) -> Result<(), CmdError> {
 }
 
 /// Creates a database of certificates in `home` that holds the host's CA. Chromium trusts what it finds there.
-async fn trust_ca(certutil: &Path, home: &Path, ca: &Path) -> Result<(), String> {
+async fn trust_ca(certutil: &Path, home: &Path, ca: &Path) -> Result<(), SessionError> {
+    let broken = |message: String| SessionError::Broken { message };
     let folder = home.join(".pki/nssdb");
-    std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
+    std::fs::create_dir_all(&folder).map_err(|error| broken(error.to_string()))?;
     let database = format!("sql:{}", folder.display());
     let new = ["-N", "--empty-password", "-d", &database].map(PathBuf::from).to_vec();
     let mut add = ["-A", "-t", "C,,", "-n", "host", "-d", &database, "-i"].map(PathBuf::from).to_vec();
@@ -275,10 +276,10 @@ async fn trust_ca(certutil: &Path, home: &Path, ca: &Path) -> Result<(), String>
     for args in [new, add] {
         let mut command = Command::new(certutil);
         command.args(args).stdin(Stdio::null()).kill_on_drop(true);
-        let ended = timeout(START_TIMEOUT, command.output()).await.map_err(|_| "certutil did not finish".to_owned())?;
-        let ended = ended.map_err(|error| format!("certutil cannot be started: {error}"))?;
+        let ended = timeout(START_TIMEOUT, command.output()).await.map_err(|_| broken("certutil did not finish".into()))?;
+        let ended = ended.map_err(|error| broken(format!("certutil cannot be started: {error}")))?;
         if !ended.status.success() {
-            return Err(format!("certutil failed: {:?}", String::from_utf8_lossy(&ended.stderr).trim()));
+            return Err(broken(format!("certutil failed: {:?}", String::from_utf8_lossy(&ended.stderr).trim())));
         }
     }
     Ok(())

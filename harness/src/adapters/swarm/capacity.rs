@@ -9,7 +9,8 @@ use std::{
 use bollard::{
     Docker,
     models::{
-        ContainerSummary, ContainerSummaryStateEnum, EndpointPortConfigProtocolEnum, PortSummaryTypeEnum, Service, TaskState,
+        ContainerSummary, ContainerSummaryStateEnum, EndpointPortConfigProtocolEnum, Network, PortSummaryTypeEnum, Service, Task,
+        TaskState,
     },
     query_parameters::{InspectContainerOptions, ListContainersOptions, ListNetworksOptions},
 };
@@ -35,22 +36,8 @@ pub(super) async fn room(docker: &Docker, socket: &Path) -> Result<Room, SwarmEr
         answer("containers", docker.list_containers(None::<ListContainersOptions>)),
         tasks("tasks", docker, None),
     )?;
-    let running = tasks.iter().filter(|task| task.status.as_ref().and_then(|status| status.state) == Some(TaskState::RUNNING));
-    let mut running_of: BTreeMap<&str, u64> = BTreeMap::new();
-    for task in running {
-        *running_of.entry(task.service_id.as_deref().unwrap_or_default()).or_default() += 1;
-    }
-    let overlays = networks.iter().filter(|network| network.driver.as_deref() == Some("overlay"));
-    let mut subnets = Vec::new();
-    let mut proxy = None;
-    for network in overlays {
-        let configs = network.ipam.iter().flat_map(|ipam| ipam.config.iter().flatten());
-        let own: Vec<String> = configs.filter_map(|config| config.subnet.clone()).collect();
-        if network.name.as_deref() == Some(PROXY) {
-            proxy = own.first().cloned().zip(network.id.clone());
-        }
-        subnets.extend(own);
-    }
+    let running_of = running_tasks(&tasks);
+    let (subnets, proxy) = overlay_subnets(&networks);
     let proxy_id = proxy.as_ref().map(|(_, id)| id.as_str());
     let on_proxy: Vec<&Service> = services.iter().filter(|service| proxy_id.is_some_and(|id| is_attached(service, id))).collect();
     let plain = containers.iter().filter(|container| is_plain_on_proxy(container)).count() as u64;
@@ -69,6 +56,31 @@ pub(super) async fn room(docker: &Docker, socket: &Path) -> Result<Room, SwarmEr
         ports: published(&services, &containers),
         address,
     })
+}
+
+/// The number of running tasks of each service, by the service's id.
+fn running_tasks(tasks: &[Task]) -> BTreeMap<&str, u64> {
+    let mut running = BTreeMap::new();
+    for task in tasks {
+        if task.status.as_ref().and_then(|status| status.state) == Some(TaskState::RUNNING) {
+            *running.entry(task.service_id.as_deref().unwrap_or_default()).or_default() += 1;
+        }
+    }
+    running
+}
+
+/// The subnets of all overlay networks, and the first subnet and the id of [`PROXY`].
+fn overlay_subnets(networks: &[Network]) -> (Vec<String>, Option<(String, String)>) {
+    let (mut subnets, mut proxy) = (Vec::new(), None);
+    for network in networks.iter().filter(|network| network.driver.as_deref() == Some("overlay")) {
+        let configs = network.ipam.iter().flat_map(|ipam| ipam.config.iter().flatten());
+        let own: Vec<String> = configs.filter_map(|config| config.subnet.clone()).collect();
+        if network.name.as_deref() == Some(PROXY) {
+            proxy = own.first().cloned().zip(network.id.clone());
+        }
+        subnets.extend(own);
+    }
+    (subnets, proxy)
 }
 
 fn id(service: &Service) -> &str {

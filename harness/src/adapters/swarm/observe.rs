@@ -10,10 +10,10 @@ use std::{
 use bollard::{
     Docker,
     models::{
-        ContainerInspectResponse, EndpointPortConfigPublishModeEnum, EndpointSpecModeEnum, HealthConfig, ServiceSpec,
-        ServiceSpecUpdateConfig, ServiceSpecUpdateConfigFailureActionEnum as FailureAction, ServiceSpecUpdateConfigOrderEnum,
-        ServiceUpdateStatusStateEnum, Task, TaskSpecRestartPolicy, TaskSpecRestartPolicyConditionEnum as Condition,
-        TaskState as EngineState,
+        ContainerInspectResponse, EndpointPortConfig, EndpointPortConfigPublishModeEnum, EndpointSpecModeEnum, HealthConfig,
+        ServiceSpec, ServiceSpecUpdateConfig, ServiceSpecUpdateConfigFailureActionEnum as FailureAction,
+        ServiceSpecUpdateConfigOrderEnum, ServiceUpdateStatusStateEnum, Task, TaskSpecRestartPolicy,
+        TaskSpecRestartPolicyConditionEnum as Condition, TaskState as EngineState,
     },
     query_parameters::LogsOptionsBuilder,
 };
@@ -130,15 +130,13 @@ fn view(service: RawService, tasks: Vec<Task>, current: &BTreeSet<String>) -> Re
     let container = template.container_spec.unwrap_or_default();
     let iteration = service.job_status.and_then(|status| status.job_iteration).and_then(|version| version.index);
     let is_job = spec.mode.as_ref().is_some_and(|mode| mode.replicated_job.is_some() || mode.global_job.is_some());
-    let mut tasks: Vec<TaskView> = tasks
-        .into_iter()
-        .map(|task| {
-            // A job that runs again keeps the tasks of its earlier iterations.
-            let this_iteration = !is_job || task.job_iteration.as_ref().and_then(|version| version.index) == iteration;
-            let listed = task.id.as_ref().is_some_and(|id| current.contains(id));
-            task_view(task, listed && this_iteration)
-        })
-        .collect::<Result<_, SwarmError>>()?;
+    let is_current = |task: &Task| {
+        // A job that runs again keeps the tasks of its earlier iterations.
+        let this_iteration = !is_job || task.job_iteration.as_ref().and_then(|version| version.index) == iteration;
+        this_iteration && task.id.as_ref().is_some_and(|id| current.contains(id))
+    };
+    let tasks = tasks.into_iter().map(|task| (is_current(&task), task));
+    let mut tasks: Vec<TaskView> = tasks.map(|(current, task)| task_view(task, current)).collect::<Result<_, SwarmError>>()?;
     tasks.sort_by(|a, b| (a.slot, &a.node, &a.id).cmp(&(b.slot, &b.node, &b.id)));
     let endpoint_spec = spec.endpoint_spec.clone().unwrap_or_default();
     let view = ServiceView {
@@ -152,19 +150,7 @@ fn view(service: RawService, tasks: Vec<Task>, current: &BTreeSet<String>) -> Re
         roll: roll(spec.update_config.unwrap_or_default()),
         restart: restart(template.restart_policy.unwrap_or_default()),
         health: health(container.health_check),
-        host_ports: endpoint_spec
-            .ports
-            .unwrap_or_default()
-            .into_iter()
-            .filter(|port| port.publish_mode == Some(EndpointPortConfigPublishModeEnum::HOST))
-            .filter_map(|port| {
-                let published = u16::try_from(port.published_port?).ok()?;
-                Some(HostPort {
-                    port: published,
-                    protocol: port.protocol.map_or_else(|| "tcp".to_owned(), |protocol| protocol.to_string()),
-                })
-            })
-            .collect(),
+        host_ports: host_ports(endpoint_spec.ports.unwrap_or_default()),
         endpoint: match endpoint_spec.mode {
             Some(EndpointSpecModeEnum::DNSRR) => Endpoint::Dnsrr,
             _ => Endpoint::Vip,
@@ -173,6 +159,17 @@ fn view(service: RawService, tasks: Vec<Task>, current: &BTreeSet<String>) -> Re
         tasks,
     };
     Ok((name, view))
+}
+
+/// The ports that the service publishes in mode `host`.
+fn host_ports(ports: Vec<EndpointPortConfig>) -> Vec<HostPort> {
+    let of_host = ports.into_iter().filter(|port| port.publish_mode == Some(EndpointPortConfigPublishModeEnum::HOST));
+    of_host
+        .filter_map(|port| {
+            let protocol = port.protocol.map_or_else(|| "tcp".to_owned(), |protocol| protocol.to_string());
+            Some(HostPort { port: u16::try_from(port.published_port?).ok()?, protocol })
+        })
+        .collect()
 }
 
 fn unreadable(error: impl Display) -> SwarmError {
