@@ -1,5 +1,5 @@
-//! A run on a simulated host that crashes at one of its calls or meets a fault in it. The engine may still act on the last call, and the child
-//! of the run lives until the cleanup ends it.
+//! A run on a simulated host that crashes at one of its calls or meets a fault in it. The engine may still act on the last call,
+//! and the child of the run lives until the cleanup ends it.
 
 mod ports;
 
@@ -23,7 +23,7 @@ use harness::{
 use tokio::{sync::Notify, time::Instant};
 
 use crate::{
-    sim_faults::{Broken, Fault, Kind},
+    sim_faults::{Fault, FaultKind, InjectedError},
     sim_host::SimHost,
     sim_inventory::object,
 };
@@ -60,7 +60,8 @@ impl Clock for SimClock {
 pub enum CrashPoint {
     /// After this call: the call has its effect, the answer is lost.
     After(u32),
-    /// In this call to abra, which makes objects: this many exist, the engine is making the next one, and abra goes on with the rest.
+    /// In this call to abra, which makes objects: this many exist, the engine is making the next one, and abra goes on with the
+    /// rest.
     Within(u32, usize),
 }
 
@@ -91,14 +92,14 @@ pub struct InjectedRun {
     pending: Mutex<PendingEffects>,
 }
 
-type Thing = (ObjectKind, String, Option<String>);
+type NewObject = (ObjectKind, String, Option<String>);
 
 #[derive(Default)]
 struct PendingEffects {
     /// Objects that the engine makes later.
-    in_flight: Vec<(Instant, Thing)>,
+    in_flight: Vec<(Instant, NewObject)>,
     /// Objects that the living child makes, one before each observation.
-    child: VecDeque<Thing>,
+    child: VecDeque<NewObject>,
 }
 
 impl InjectedRun {
@@ -185,7 +186,7 @@ impl InjectedRun {
     /// All crash points of a run that makes the same calls.
     pub fn crash_points(&self) -> Vec<CrashPoint> {
         let makers = self.makers.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let within = makers.into_iter().flat_map(|(call, things)| (0..=things).map(move |made| CrashPoint::Within(call, made)));
+        let within = makers.into_iter().flat_map(|(call, count)| (0..=count).map(move |made| CrashPoint::Within(call, made)));
         (1..=self.calls()).map(CrashPoint::After).chain(within).collect()
     }
 
@@ -200,7 +201,7 @@ impl InjectedRun {
     }
 
     /// The next call, which may meet the fault, and after which the run may crash.
-    async fn call<T, E: Broken, F: Future<Output = Result<T, E>>>(
+    async fn call<T, E: InjectedError, F: Future<Output = Result<T, E>>>(
         &self,
         name: &'static str,
         act: impl Fn() -> F,
@@ -211,14 +212,14 @@ impl InjectedRun {
         let number = self.begin(name);
         let answer = match self.kind(number, name) {
             None => act().await,
-            Some(Kind::Fails) => Err(E::broken(name)),
-            Some(Kind::Unheard) => act().await.and_then(|_| Err(E::broken(name))),
-            Some(Kind::Hangs) => std::future::pending().await,
-            Some(Kind::Stalls) => {
+            Some(FaultKind::Fails) => Err(E::injected(name)),
+            Some(FaultKind::AnswerLost) => act().await.and_then(|_| Err(E::injected(name))),
+            Some(FaultKind::Hangs) => std::future::pending().await,
+            Some(FaultKind::Stalls) => {
                 let _ = act().await;
                 std::future::pending().await
             }
-            Some(Kind::Twice) => {
+            Some(FaultKind::Repeated) => {
                 let _ = act().await;
                 act().await
             }
@@ -233,25 +234,25 @@ impl InjectedRun {
     }
 
     /// The next call that the run does not await: it can fail, with or without its effect. The run never crashes after it.
-    fn call_now<T, E: Broken>(&self, name: &'static str, act: impl Fn() -> Result<T, E>) -> Result<T, E> {
+    fn call_now<T, E: InjectedError>(&self, name: &'static str, act: impl Fn() -> Result<T, E>) -> Result<T, E> {
         match self.fault_of_next_call(name) {
             None => act(),
-            Some(Kind::Fails | Kind::Hangs) => Err(E::broken(name)),
-            Some(Kind::Unheard | Kind::Stalls) => act().and_then(|_| Err(E::broken(name))),
-            Some(Kind::Twice) => act().and_then(|_| act()),
+            Some(FaultKind::Fails | FaultKind::Hangs) => Err(E::injected(name)),
+            Some(FaultKind::AnswerLost | FaultKind::Stalls) => act().and_then(|_| Err(E::injected(name))),
+            Some(FaultKind::Repeated) => act().and_then(|_| act()),
         }
     }
 
     /// The next call that the run does not await, without effect and error: when it fails its answer is `unread`.
     fn read_now<T>(&self, name: &'static str, unread: impl FnOnce() -> T, act: impl FnOnce() -> T) -> T {
         match self.fault_of_next_call(name) {
-            None | Some(Kind::Twice) => act(),
-            Some(Kind::Fails | Kind::Unheard | Kind::Hangs | Kind::Stalls) => unread(),
+            None | Some(FaultKind::Repeated) => act(),
+            Some(FaultKind::Fails | FaultKind::AnswerLost | FaultKind::Hangs | FaultKind::Stalls) => unread(),
         }
     }
 
     /// The fault of the next call that the run does not await.
-    fn fault_of_next_call(&self, name: &'static str) -> Option<Kind> {
+    fn fault_of_next_call(&self, name: &'static str) -> Option<FaultKind> {
         match self.injection {
             Injection::Crash(_) => None,
             Injection::Fault(_) => self.kind(self.begin(name), name),
@@ -263,7 +264,7 @@ impl InjectedRun {
         self.calls.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    fn kind(&self, number: u32, name: &str) -> Option<Kind> {
+    fn kind(&self, number: u32, name: &str) -> Option<FaultKind> {
         let Injection::Fault(fault) = self.injection else { return None };
         fault.and_then(|fault| fault.of(number, name))
     }
@@ -275,23 +276,23 @@ impl InjectedRun {
     }
 
     /// Crashes in the next call if it makes objects and is the crash point.
-    async fn crash_within(&self, things: Vec<Thing>) {
-        if !things.is_empty() {
-            let maker = (self.calls() + 1, things.len());
+    async fn crash_within(&self, new_objects: Vec<NewObject>) {
+        if !new_objects.is_empty() {
+            let maker = (self.calls() + 1, new_objects.len());
             self.makers.lock().unwrap_or_else(PoisonError::into_inner).push(maker);
         }
         let Injection::Crash(Some(CrashPoint::Within(number, made))) = self.injection else { return };
-        if self.calls() + 1 != number || made > things.len() || things.is_empty() {
+        if self.calls() + 1 != number || made > new_objects.len() || new_objects.is_empty() {
             return;
         }
-        let mut things: VecDeque<Thing> = things.into();
-        for (kind, name, stack) in things.drain(..made) {
+        let mut new_objects: VecDeque<NewObject> = new_objects.into();
+        for (kind, name, stack) in new_objects.drain(..made) {
             self.host.put(object(kind, &name, stack.as_deref()));
         }
         {
             let mut pending = self.pending();
-            pending.in_flight.extend(things.pop_front().map(|thing| (Instant::now() + ENGINE_DELAY, thing)));
-            pending.child = things;
+            pending.in_flight.extend(new_objects.pop_front().map(|object| (Instant::now() + ENGINE_DELAY, object)));
+            pending.child = new_objects;
         }
         self.crash().await;
     }
@@ -300,7 +301,7 @@ impl InjectedRun {
     fn apply_pending_effects(&self) {
         let mut pending = self.pending();
         let now = Instant::now();
-        let due: Vec<Thing> = pending.in_flight.extract_if(.., |(at, _)| *at <= now).map(|(_, thing)| thing).collect();
+        let due: Vec<NewObject> = pending.in_flight.extract_if(.., |(at, _)| *at <= now).map(|(_, object)| object).collect();
         let of_child = pending.child.pop_front();
         for (kind, name, stack) in due.into_iter().chain(of_child) {
             self.host.put(object(kind, &name, stack.as_deref()));
@@ -309,7 +310,7 @@ impl InjectedRun {
 }
 
 /// The objects that a call to abra makes, in their order.
-fn things(call: &Call) -> Vec<Thing> {
+fn new_objects(call: &Call) -> Vec<NewObject> {
     let named = |stack: &StackName, rest: &str| format!("{stack}_{rest}");
     match call {
         Call::SecretGenerate { domain, .. } => {
@@ -345,7 +346,7 @@ fn things(call: &Call) -> Vec<Thing> {
 }
 
 /// The name of a call to abra.
-fn command(call: &Call) -> &'static str {
+fn call_name(call: &Call) -> &'static str {
     match call {
         Call::Version => "abra.version",
         Call::Fetch { .. } => "abra.fetch",

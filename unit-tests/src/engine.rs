@@ -94,8 +94,8 @@ impl Engine {
         taster
     }
 
-    /// The objects of a stack that are left, according to `zero.sh`; empty when there are none. Names that begin with one of `others`
-    /// are foreign.
+    /// The objects of a stack that are left, according to `zero.sh`; empty when there are none. Names that begin with one of
+    /// `others` are foreign.
     ///
     /// # Panics
     /// If the script cannot be started.

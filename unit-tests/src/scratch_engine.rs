@@ -1,5 +1,5 @@
-//! A second engine on this machine, for states that the first one must not get into: without a Swarm, a worker, full, frozen, gone. It has
-//! its own network, mount and process namespaces and a disk in memory, and all of them end with it.
+//! A second engine on this machine, for states that the first one must not get into: without a Swarm, a worker, full, frozen,
+//! gone. It has its own network, mount and process namespaces and a disk in memory, and all of them end with it.
 
 use std::{
     fs::{self, File},
@@ -154,7 +154,8 @@ impl ScratchEngine {
         dockerd.args(["--pdeathsig", "KILL", "nsenter", &format!("--net=/run/netns/{}", self.name)]);
         // As the first process of its own, dockerd takes all others with it: containerd, shims, containers.
         dockerd.args(["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"]);
-        // Engines look for drivers in one folder of the machine, and never forget one: another engine is not to see those of a test.
+        // Engines look for drivers in one folder of the machine, and never forget one: another engine is not to see those of a
+        // test.
         fs::create_dir_all(self.plugins()).map_err(text)?;
         let own_plugins = format!("mkdir -p {PLUGINS} && mount --bind \"$0\" {PLUGINS} && exec \"$@\"");
         dockerd.args(["sh", "-c", &own_plugins, &at("plugins")]);

@@ -1,4 +1,4 @@
-//! Faults of a run's ports: of one call, or of all calls of a kind from that one on.
+//! Faults that a run meets in its ports: in one call, or in all calls of that name or port from there on.
 
 use std::{fmt, io, time::Duration};
 
@@ -11,20 +11,20 @@ use crate::sim_child::CHILD;
 
 /// The fault of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum FaultKind {
     /// It has no effect and says so.
     Fails,
-    /// It has its effect, and its answer is lost on the way.
-    Unheard,
+    /// It has its effect, and its answer is lost.
+    AnswerLost,
     /// It has no effect and never ends.
     Hangs,
     /// It has its effect and never ends.
     Stalls,
-    /// It is done twice, as by a client that repeats it; the second answer counts.
-    Twice,
+    /// It is done twice, as by a client that repeats it. The answer is the second one.
+    Repeated,
 }
 
-/// Which calls after the first do the same.
+/// The calls after the first that meet the same fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lasts {
     /// None.
@@ -35,7 +35,8 @@ pub enum Lasts {
     Port,
 }
 
-/// Calls without a wait and without an effect: they can only fail. `machine.name` is not one of them, because the kernel always knows it.
+/// Calls that neither wait nor have an effect: they can only fail. `machine.name` is not one of them, because the kernel always
+/// knows it.
 const READINGS: &[&str] = &[
     "browser.found",
     "files.digests",
@@ -54,16 +55,16 @@ pub struct Fault {
     pub call: u32,
     /// Its name: `swarm.inventory`.
     pub name: &'static str,
-    /// What it does.
-    pub kind: Kind,
-    /// For how long.
+    /// What happens in the call.
+    pub kind: FaultKind,
+    /// The calls that meet it.
     pub lasts: Lasts,
 }
 
 impl Fault {
-    /// All faults that a run can meet that makes calls of these names, in this order.
+    /// All faults of a run that makes calls of these names in this order.
     pub fn all(names: &[&'static str]) -> Vec<Self> {
-        let kinds = [Kind::Fails, Kind::Unheard, Kind::Hangs, Kind::Stalls, Kind::Twice];
+        let kinds = [FaultKind::Fails, FaultKind::AnswerLost, FaultKind::Hangs, FaultKind::Stalls, FaultKind::Repeated];
         let lasting = [Lasts::Once, Lasts::Name, Lasts::Port];
         let faults = (1..).zip(names).flat_map(|(call, name)| {
             kinds.into_iter().flat_map(move |kind| lasting.map(|lasts| Self { call, name, kind, lasts }))
@@ -73,10 +74,10 @@ impl Fault {
 
     fn can_be(&self) -> bool {
         match self.kind {
-            Kind::Fails => true,
-            Kind::Unheard | Kind::Hangs | Kind::Stalls => !READINGS.contains(&self.name),
+            FaultKind::Fails => true,
+            FaultKind::AnswerLost | FaultKind::Hangs | FaultKind::Stalls => !READINGS.contains(&self.name),
             // abra is never called twice for one call, and one repetition is the strongest of its kind.
-            Kind::Twice => self.lasts == Lasts::Once && self.port() != "abra" && !READINGS.contains(&self.name),
+            FaultKind::Repeated => self.lasts == Lasts::Once && self.port() != "abra" && !READINGS.contains(&self.name),
         }
     }
 
@@ -86,7 +87,7 @@ impl Fault {
     }
 
     /// The fault of the call of this number and name, if it has one.
-    pub fn of(&self, number: u32, name: &str) -> Option<Kind> {
+    pub fn of(&self, number: u32, name: &str) -> Option<FaultKind> {
         let meant = match self.lasts {
             Lasts::Once => number == self.call,
             Lasts::Name => number >= self.call && name == self.name,
@@ -112,72 +113,72 @@ fn port(name: &str) -> &str {
     name.split('.').next().unwrap_or(name)
 }
 
-/// The errors by which ports say that a call failed for a reason that is not the recipe's.
-pub trait Broken {
-    /// That of a call of this name.
-    fn broken(name: &str) -> Self;
+/// An error of a port for a call that failed without fault of the recipe.
+pub trait InjectedError {
+    /// The error of the call of this name.
+    fn injected(name: &str) -> Self;
 }
 
 fn format_call(name: &str) -> String {
     format!("{name} broke")
 }
 
-impl Broken for SwarmError {
-    fn broken(name: &str) -> Self {
+impl InjectedError for SwarmError {
+    fn injected(name: &str) -> Self {
         SwarmError::Failed { call: name.into(), message: format_call(name) }
     }
 }
 
-impl Broken for AbraError {
-    fn broken(name: &str) -> Self {
+impl InjectedError for AbraError {
+    fn injected(name: &str) -> Self {
         AbraError::Hung { after: Duration::from_secs(1), last: format_call(name) }
     }
 }
 
-impl Broken for CheckoutError {
-    fn broken(name: &str) -> Self {
+impl InjectedError for CheckoutError {
+    fn injected(name: &str) -> Self {
         CheckoutError::File { path: name.into(), message: format_call(name) }
     }
 }
 
-impl Broken for ProgramError {
-    fn broken(name: &str) -> Self {
+impl InjectedError for ProgramError {
+    fn injected(name: &str) -> Self {
         ProgramError::NotRun { message: format_call(name) }
     }
 }
 
-impl Broken for WebError {
-    fn broken(name: &str) -> Self {
+impl InjectedError for WebError {
+    fn injected(name: &str) -> Self {
         WebError::NoConnection { message: format_call(name) }
     }
 }
 
-impl Broken for BrowserError {
-    fn broken(name: &str) -> Self {
+impl InjectedError for BrowserError {
+    fn injected(name: &str) -> Self {
         BrowserError::NoScreenshot { what: format_call(name) }
     }
 }
 
-impl Broken for ChildError {
-    fn broken(name: &str) -> Self {
+impl InjectedError for ChildError {
+    fn injected(name: &str) -> Self {
         ChildError::LivesOn { pid: CHILD, doing: format_call(name) }
     }
 }
 
-impl Broken for FileError {
-    fn broken(name: &str) -> Self {
+impl InjectedError for FileError {
+    fn injected(name: &str) -> Self {
         FileError::Refused { path: name.into(), source: io::Error::other(format_call(name)) }
     }
 }
 
-impl Broken for MachineError {
-    fn broken(name: &str) -> Self {
+impl InjectedError for MachineError {
+    fn injected(name: &str) -> Self {
         MachineError::Unreadable { path: name.into(), source: format_call(name).into() }
     }
 }
 
-impl Broken for TurnError {
-    fn broken(name: &str) -> Self {
+impl InjectedError for TurnError {
+    fn injected(name: &str) -> Self {
         TurnError { source: format_call(name).into() }
     }
 }

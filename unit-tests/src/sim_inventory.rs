@@ -1,6 +1,6 @@
-//! A simulated Swarm, with files and a child, as far as a cleanup observes one. It does what real ones were observed to do: containers
-//! outlive their service for a while, a service replaces a removed container, the removal of an object in use is refused, a child goes on
-//! making objects. It can also let its caller die after any of its calls.
+//! A simulated Swarm, with files and a child, as far as a cleanup observes one. It does what real ones were observed to do:
+//! containers outlive their service for a while, a service replaces a removed container, the removal of an object in use is
+//! refused, a child goes on making objects. It can also let its caller die after any of its calls.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,4 +1,5 @@
-//! A simulated Swarm: stacks whose observations are a pure function of time, the port over them, and the validator of observations.
+//! A simulated Swarm: stacks whose observations are a pure function of time, the port over them, and the validator of
+//! observations.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

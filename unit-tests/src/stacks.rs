@@ -105,7 +105,8 @@ impl Engine {
     /// If something is left after a minute.
     pub fn remove_stack(&self, stack: &str) {
         let filter = format!("label=com.docker.stack.namespace={stack}");
-        // A task that is still being prepared makes its networks anew, and its node does not remove them when the container is gone.
+        // A task that is still being prepared makes its networks anew, and its node does not remove them when the container is
+        // gone.
         let listed = self.docker().args(["stack", "ps", "--quiet", "--no-trunc", stack]).output().unwrap().stdout;
         let tasks = String::from_utf8(listed).unwrap();
         let living = |task: &str| {

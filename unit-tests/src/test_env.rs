@@ -1,6 +1,7 @@
 //! A folder for the runs of one test, and commands of taster whose runs go there.
 //!
-//! A test that fails half-way, or keeps an app, leaves nothing on the engine: the folder goes last, after its runs were ended and cleaned up.
+//! A test that fails half-way, or keeps an app, leaves nothing on the engine: the folder goes last, after its runs were ended and
+//! cleaned up.
 
 use std::{
     fs,

@@ -1,7 +1,7 @@
 //! A run of taster in a test: how it is started, and named expectations on its output and its results.
 //!
-//! A failed expectation prints the output and the whole `results.json`, so that one failure is enough to understand it. Verdicts, statuses
-//! and step ids are spelled here and not taken from the harness: a wrong spelling there must not agree with itself.
+//! A failed expectation prints the output and the whole `results.json`, so that one failure is enough to understand it. Verdicts,
+//! statuses and step ids are spelled here and not taken from the harness: a wrong spelling there must not agree with itself.
 
 use std::{
     fmt, fs,
@@ -600,11 +600,10 @@ impl<'a> FinishedRun<'a> {
     }
 }
 
-/// The entry of a step in results: within its tier, beside the tiers, or in a flat list of stages.
-pub fn find_step<'r>(results: &'r Value, id: &str) -> Option<&'r Value> {
+/// The entry of a step in results: within its tier, or among the steps that belong to no tier.
+pub fn find_step<'r>(results: &'r Value, name: &str) -> Option<&'r Value> {
     let stages = results["stages"].as_array().into_iter().flatten();
-    let within = stages.clone().flat_map(|stage| stage["steps"].as_array().into_iter().flatten());
+    let within = stages.flat_map(|stage| stage["steps"].as_array().into_iter().flatten());
     let beside = results["steps"].as_array().into_iter().flatten();
-    let flat = stages.filter(|stage| stage["steps"].is_null());
-    within.chain(beside).chain(flat).find(|step| step["id"] == id || step["name"] == id)
+    within.chain(beside).find(|step| step["name"] == name)
 }

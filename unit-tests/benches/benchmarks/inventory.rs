@@ -108,7 +108,8 @@ fn answer(client: UnixStream, counted: &AtomicUsize, bodies: &[(&str, String)]) 
     }
 }
 
-/// What the engine answers: stacks of three services, each with a task and its container, a network, a volume, a secret, a config.
+/// What the engine answers: stacks of three services, each with a task and its container, a network, a volume, a secret, a
+/// config.
 fn bodies() -> Vec<(&'static str, String)> {
     let each = |make: &dyn Fn(usize, usize) -> Value, count: usize| -> String {
         let all = (0..STACKS).flat_map(|stack| (0..count).map(move |number| (stack, number)));

@@ -1,8 +1,8 @@
-//! Benchmarks: how long taster takes, each beside the tools that do the same without it, in one run and one after the other. They are printed
-//! and never asserted: machines differ.
+//! Benchmarks: how long taster takes, each beside the tools that do the same without it, in one run and one after the other. They
+//! are printed and never asserted: machines differ.
 //!
-//! `cargo build --release && cargo bench -p unit-tests --bench benchmarks [-- NAME…]`; all of them take about ten minutes. The sandbox must be
-//! up.
+//! `cargo build --release && cargo bench -p unit-tests --bench benchmarks [-- NAME…]`; all of them take about ten minutes. The
+//! sandbox must be up.
 
 mod baseline;
 mod calls;

@@ -29,9 +29,9 @@ use harness::{
     },
 };
 
-use crate::{sim_child::CHILD, sim_faults::Kind};
+use crate::{sim_child::CHILD, sim_faults::FaultKind};
 
-use super::{InjectedRun, command, things};
+use super::{InjectedRun, call_name, new_objects};
 
 /// The ports of the run.
 pub(super) struct RunPorts(pub(super) Arc<InjectedRun>);
@@ -76,11 +76,11 @@ impl Swarm for CleanupPorts {
     }
 
     async fn mark(&self, _: &Claim, _: &BTreeMap<String, String>) -> Result<(), SwarmError> {
-        unreachable!("a sweep makes nothing")
+        unreachable!("a cleanup makes nothing")
     }
 
     async fn restart(&self, _: &Claim, _: &ServiceName) -> Result<(), SwarmError> {
-        unreachable!("a sweep starts nothing")
+        unreachable!("a cleanup starts nothing")
     }
 
     async fn remove(&self, claim: &Claim, removal: &Removal) -> Result<(), SwarmError> {
@@ -107,9 +107,9 @@ impl Swarm for RunPorts {
         let wake_ups = self.0.ports.swarm.wake_ups(stack).await;
         match self.0.kind(self.0.calls.load(Ordering::Relaxed), "swarm.wake_ups") {
             None => wake_ups,
-            Some(Kind::Fails | Kind::Unheard) => stream::empty().boxed(),
-            Some(Kind::Hangs | Kind::Stalls) => stream::pending().boxed(),
-            Some(Kind::Twice) => stream::iter((0..9).map(|_| WakeUp { what: "again".into() })).chain(wake_ups).boxed(),
+            Some(FaultKind::Fails | FaultKind::AnswerLost) => stream::empty().boxed(),
+            Some(FaultKind::Hangs | FaultKind::Stalls) => stream::pending().boxed(),
+            Some(FaultKind::Repeated) => stream::iter((0..9).map(|_| WakeUp { what: "again".into() })).chain(wake_ups).boxed(),
         }
     }
 
@@ -194,8 +194,8 @@ impl Abra for RunPorts {
     async fn call(&self, call: &Call, claim: Option<&Claim>, budget: Duration) -> Result<Exchange, AbraError> {
         let register = self.0.register.lock().unwrap_or_else(PoisonError::into_inner).clone().expect("a register of children");
         register.started(CHILD, 1, "abra").await.expect("a journal");
-        self.0.crash_within(things(call)).await;
-        let answer = self.0.call(command(call), || self.0.ports.abra.call(call, claim, budget)).await;
+        self.0.crash_within(new_objects(call)).await;
+        let answer = self.0.call(call_name(call), || self.0.ports.abra.call(call, claim, budget)).await;
         register.ended(CHILD).await;
         answer
     }

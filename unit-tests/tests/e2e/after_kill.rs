@@ -1,5 +1,5 @@
-//! Cleanup after killed runs while other processes still work for them: escaped children, services that go on, several janitors, runs of
-//! other machines. In the end nothing is left.
+//! Cleanup after killed runs while other processes still work for them: escaped children, services that go on, several janitors,
+//! runs of other machines. In the end nothing is left.
 
 use std::{
     fs,
@@ -74,8 +74,8 @@ fn assert_cleaned_up(env: &TestEnv<'_>, run: &RunningRun<'_>) {
     assert!(results["verdict"].to_string().contains("the run was killed"), "{results}");
 }
 
-/// abra has started two processes with sessions for themselves. One is known by its environment and ends with the run. The other has dropped
-/// all marks of the run: it waits for the first cleanup, and then makes objects for two seconds.
+/// abra has started two processes with sessions for themselves. One is known by its environment and ends with the run. The other
+/// has dropped all marks of the run: it waits for the first cleanup, and then makes objects for two seconds.
 fn objects_of_an_escaped_child_are_removed_by_a_later_cleanup(env: &TestEnv<'_>) {
     let made = env.path().join("made");
     let makes = format!(
@@ -131,8 +131,8 @@ fn backup_of_a_killed_run_leaves_no_snapshot(env: &TestEnv<'_>) {
     assert_eq!(snapshots(&env.fixture.engine, &domain(&run)), Vec::<String>::new());
 }
 
-/// The backup service goes on with a restore, too, which must not bring back a volume that the engine has removed. restic is stopped until a
-/// cleanup that does not wait for it has ended.
+/// The backup service goes on with a restore, too, which must not bring back a volume that the engine has removed. restic is
+/// stopped until a cleanup that does not wait for it has ended.
 fn restore_of_a_killed_run_leaves_no_folder_of_a_volume(env: &TestEnv<'_>) {
     let engine = &env.fixture.engine;
     let mut restic = None;
@@ -208,8 +208,7 @@ fn marker_of_another_machine_holds_until_it_expires(env: &TestEnv<'_>) {
     let first = env.taster(&["janitor", "--engine", &socket]);
     let second = env.taster(&["janitor", "--engine", &socket]);
 
-    let alone =
-        format!("{marker}: left alone: its journal is on there:/srv/taster/runs; its marker speaks for it until 2999-01-01");
+    let alone = format!("{marker}: left alone: its journal is on there:/srv/taster/runs; the run is left alone until 2999-01-01");
     dry_run.exit(0).says(&format!("taster-{expired}: would remove ")).says(&alone);
     first.exit(0).says(&format!("taster-{expired}: 4 removed in ")).says(&alone);
     second.exit(0).says(&alone).never_says(expired.as_str());

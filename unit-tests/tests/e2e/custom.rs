@@ -1,5 +1,5 @@
-//! Packs: a scratch pack whose functions end in all ways, the pack of `hello` on an app that is deployed without abra, and whole runs with
-//! custom tests.
+//! Packs: a scratch pack whose functions end in all ways, the pack of `hello` on an app that is deployed without abra, and whole
+//! runs with custom tests.
 
 use std::{
     collections::BTreeMap,

@@ -1,5 +1,5 @@
-//! Real Ghost on a real database, through every tier. Its images take minutes and a registry of packages, so the test runs when they are on the
-//! engine already, or when the filter names it: `cargo test -p unit-tests --test e2e ghost`.
+//! Real Ghost on a real database, through every tier. Its images take minutes and a registry of packages, so the test runs when
+//! they are on the engine already, or when the filter names it: `cargo test -p unit-tests --test e2e ghost`.
 
 use libtest_mimic::Trial;
 use unit_tests::{

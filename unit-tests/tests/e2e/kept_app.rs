@@ -81,7 +81,7 @@ fn kept_app_is_never_removed_while_a_test_runs_on_it(env: &TestEnv<'_>) {
     fs::write(go, "").unwrap();
     let testing = testing.finish_soon();
 
-    janitor.exit(0).says(&format!("{id}: alive"));
+    janitor.exit(0).says(&format!("{id}: left alone: it is alive"));
     second.exit(2).says(&format!("{domain} is in use by another run"));
     testing.expect(Green).says("green (custom)").says("tests/waits.sh: passed");
     env.taster(&["janitor", &id]).exit(0).says("nothing left");

@@ -1,8 +1,8 @@
 //! Runs that are killed outright, with their whole process group. Their guardians clean up after them.
 //!
-//! `TASTER_KILLS=40 TASTER_KILL_RECIPE=ghost cargo test -p unit-tests --test e2e kill::run` kills forty runs of another recipe and prints how
-//! long each took until nothing was left. Without it some runs are killed of an app that ignores its end, has a minute for it, and has an
-//! anonymous volume.
+//! `TASTER_KILLS=40 TASTER_KILL_RECIPE=ghost cargo test -p unit-tests --test e2e kill::run` kills forty runs of another recipe
+//! and prints how long each took until nothing was left. Without it some runs are killed of an app that ignores its end, has a
+//! minute for it, and has an anonymous volume.
 
 use std::{
     fs,
@@ -129,7 +129,8 @@ fn duration_of_runs(env: &TestEnv<'_>, recipe: &str, folder: Option<&Path>) -> D
     lasts
 }
 
-/// Kills a run at this moment of its life. Returns how long it took until nothing was left, or nothing for a run that had ended before.
+/// Kills a run at this moment of its life. Returns how long it took until nothing was left, or nothing for a run that had ended
+/// before.
 fn kill_at(env: &TestEnv<'_>, recipe: &str, folder: Option<&Path>, moment: Duration) -> Option<Duration> {
     let engine = &env.fixture.engine;
     let mut taster = start_in_a_group(env, recipe, folder);

@@ -1,5 +1,5 @@
-//! Backup and restore in whole runs on a real Swarm: lost data is noticed, each tier is blamed for its own failure, and no snapshot outlives
-//! its run. Rows are put into real databases.
+//! Backup and restore in whole runs on a real Swarm: lost data is noticed, each tier is blamed for its own failure, and no
+//! snapshot outlives its run. Rows are put into real databases.
 
 use libtest_mimic::Trial;
 use unit_tests::{

@@ -64,8 +64,8 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, tests).exit_code()
 }
 
-/// The tests that need a Swarm. Without one they are ignored; with `CI=true` one failing test replaces them. `ghost` tells whether the filter
-/// names the test of Ghost.
+/// The tests that need a Swarm. Without one they are ignored; with `CI=true` one failing test replaces them. `ghost` tells
+/// whether the filter names the test of Ghost.
 fn on_a_swarm(fixture: Result<SandboxFixture, String>, list: bool, ghost: bool) -> Vec<Trial> {
     let missing = fixture.as_ref().err().cloned();
     let fixture = fixture.ok();

@@ -1,5 +1,5 @@
-//! `--offline`, measured: taster runs in a network of its own from which only the ingress can be reached, and the kernel counts every
-//! packet that it, abra or any of their children wants to send elsewhere.
+//! `--offline`, measured: taster runs in a network of its own from which only the ingress can be reached, and the kernel counts
+//! every packet that it, abra or any of their children wants to send elsewhere.
 //!
 //! The engine is a service of its own outside of that network, reached by its socket; what it does by itself is not measured.
 

@@ -1,5 +1,5 @@
-//! Many runs, two at a time: nothing of them is left, and no process grows. The test takes minutes and needs the engine for itself, so it runs
-//! on request alone:
+//! Many runs, two at a time: nothing of them is left, and no process grows. The test takes minutes and needs the engine for
+//! itself, so it runs on request alone:
 //!
 //! `TASTER_SOAK=30 cargo test -p unit-tests --test e2e soak`
 

@@ -1,5 +1,5 @@
-//! The tutorial on tests, done as it is written: each of its commands runs in a copy of the sources, each of its files is written, and the
-//! lines that it shows are looked for in the real output.
+//! The tutorial on tests, done as it is written: each of its commands runs in a copy of the sources, each of its files is
+//! written, and the lines that it shows are looked for in the real output.
 
 use std::{
     collections::BTreeSet,
@@ -45,7 +45,8 @@ enum Act {
     Shown { lines: Vec<String> },
 }
 
-/// The instructions between the fences of the page. A block of a language is a file; its name are the last words in backticks before it.
+/// The instructions between the fences of the page. A block of a language is a file; its name are the last words in backticks
+/// before it.
 fn acts(page: &str) -> Vec<Act> {
     let (mut acts, mut named, mut fence) = (Vec::new(), String::new(), None::<(&str, Vec<&str>)>);
     for line in page.lines() {

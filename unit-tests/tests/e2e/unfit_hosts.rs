@@ -1,5 +1,5 @@
-//! Hosts that are not fit, made for real: engines without a Swarm, workers, other Swarms, full pools and disks, engines that stop. The message
-//! about each is one true sentence, the recipe is never blamed, and nothing is left anywhere.
+//! Hosts that are not fit, made for real: engines without a Swarm, workers, other Swarms, full pools and disks, engines that
+//! stop. The message about each is one true sentence, the recipe is never blamed, and nothing is left anywhere.
 
 use std::{fs, path::Path, process::Command};
 
@@ -272,8 +272,8 @@ pub(crate) fn run_until<'a>(env: &'a TestEnv<'_>, scratch: &ScratchEngine, args:
 /// The journal line of a run that only has to remove its own objects.
 pub(crate) const CLEANS_UP: &str = r#""event":"step-started","step":"cleanup""#;
 
-/// The engine is silent from the middle of the deploy until the run cleans up at its deadline, which is longer than one call is waited for. The
-/// deadline is the shortest that the health check of `hello` allows.
+/// The engine is silent from the middle of the deploy until the run cleans up at its deadline, which is longer than one call is
+/// waited for. The deadline is the shortest that the health check of `hello` allows.
 fn engine_that_freezes_is_cleaned_up_once_it_answers(env: &TestEnv<'_>) {
     let (scratch, fixture) = scratch_fixture(env);
     let env = TestEnv::new(&fixture);

@@ -64,7 +64,8 @@ fn upgraded(run: FinishedRun<'_>) -> FinishedRun<'_> {
         .nothing_left()
 }
 
-/// Expects that the install passed, that the step `upgrade` ended with `status`, that the steps after it did not run, and that nothing is left.
+/// Expects that the install passed, that the step `upgrade` ended with `status`, that the steps after it did not run, and that
+/// nothing is left.
 fn not_upgraded(run: FinishedRun<'_>, status: Status) -> FinishedRun<'_> {
     run.steps(INSTALL, Pass)
         .step("migrate", Pass)
