@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_without_a_route_is_the_recipes_fault_only_where_its_rules_were_read() {
+    fn name_without_a_route_is_the_recipes_fault_only_where_its_rules_were_read() {
         let domain = "shop.taster.test".parse().unwrap();
         let silent = SwarmError::Silent { call: "observe".into(), after: Duration::from_secs(8) };
         for (services, owner, ending) in [
@@ -232,7 +232,7 @@ mod tests {
             (
                 Err(silent),
                 Owner::Infrastructure,
-                "what the router rules say is not known: the engine did not answer look within 8s",
+                "what the router rules say is not known: the engine did not answer observe within 8s",
             ),
         ] {
             let failure = failure(&domain, "https://shop.taster.test/", &ProbeResult::NoRoute, ROUTE_PATIENCE, &services);
