@@ -1,4 +1,4 @@
-//! Recordings of real stacks, as `taster look --record` writes them, and their replay.
+//! Recordings of real stacks, written by `taster status --record`, and their replay.
 
 use std::{fs, path::Path};
 
@@ -17,14 +17,14 @@ enum Line {
     WakeUp(serde::de::IgnoredAny),
 }
 
-/// What was asked of a stack, and the looks at it in their order.
+/// The observations of a stack, in their order.
 #[derive(Debug, Clone)]
 pub struct Recording {
     /// The file's name without its ending.
     pub name: String,
-    /// What the stack was watched for.
+    /// The goal for which the stack was observed.
     pub goal: Goal,
-    /// The looks.
+    /// The observations.
     pub observations: Vec<Observation>,
 }
 

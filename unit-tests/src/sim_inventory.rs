@@ -1,6 +1,6 @@
-//! A simulated Swarm, with files and a child, as far as a cleanup observes one. It does what real ones were observed to do:
-//! containers outlive their service for a while, a service replaces a removed container, the removal of an object in use is
-//! refused, a child goes on making objects. It can also let its caller die after any of its calls.
+//! The inventory of a simulated Swarm, with files and a child, for tests of the cleanup. It behaves like real ones: containers
+//! outlive their service for a while, a service replaces a removed container, the removal of an object in use is refused, a child
+//! goes on making objects. It can also crash its caller after any call.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -40,17 +40,17 @@ const GRACE: u32 = 6;
 #[derive(Debug)]
 pub struct SimInventory {
     inner: Mutex<Inner>,
-    died: Notify,
+    crashed: Notify,
 }
 
 #[derive(Debug)]
 struct Inner {
-    world: Inventory,
+    inventory: Inventory,
     observations: u32,
     calls: u32,
-    /// The call after which the caller is dead, and whether it is.
-    dies_after: Option<u32>,
-    dead: bool,
+    /// The call after which the caller crashes.
+    crash_after: Option<u32>,
+    has_crashed: bool,
     refusals: BTreeMap<ObjectId, u32>,
     late: Vec<(u32, ObjectId, Object)>,
     ending: BTreeMap<ObjectId, u32>,
@@ -59,10 +59,10 @@ struct Inner {
     removals: u32,
 }
 
-/// An object without uses; see [`Inventory`] for the fields.
+/// An object that uses no other.
 ///
 /// # Panics
-/// If the stack's name is none.
+/// If the stack's name is invalid.
 pub fn object(kind: ObjectKind, name: &str, stack: Option<&str>) -> (ObjectId, Object) {
     let id = ObjectId { kind, id: format!("id-{name}") };
     let stack = stack.map(|stack| stack.parse().unwrap());
@@ -76,14 +76,14 @@ pub fn using((id, object): (ObjectId, Object), uses: &[&(ObjectId, Object)]) -> 
 }
 
 impl SimInventory {
-    /// A simulation that begins with `world`.
-    pub fn new(world: Inventory) -> Self {
+    /// A simulation that begins with `inventory`.
+    pub fn new(inventory: Inventory) -> Self {
         let inner = Inner {
-            world,
+            inventory,
             observations: 0,
             calls: 0,
-            dies_after: None,
-            dead: false,
+            crash_after: None,
+            has_crashed: false,
             refusals: BTreeMap::new(),
             late: Vec::new(),
             ending: BTreeMap::new(),
@@ -91,50 +91,50 @@ impl SimInventory {
             made: 0,
             removals: 0,
         };
-        Self { inner: Mutex::new(inner), died: Notify::new() }
+        Self { inner: Mutex::new(inner), crashed: Notify::new() }
     }
 
-    /// The engine will refuse to remove the object this often (409).
+    /// The engine refuses this many removals of the object (409).
     pub fn refuses(self, id: &ObjectId, times: u32) -> Self {
         self.lock().refusals.insert(id.clone(), times);
         self
     }
 
-    /// The object, whose making had begun before, appears with this observation.
-    pub fn appears(self, at_look: u32, (id, object): (ObjectId, Object)) -> Self {
-        self.lock().late.push((at_look, id, object));
+    /// The object, which the engine is already making, appears with this observation.
+    pub fn appears(self, at_observation: u32, (id, object): (ObjectId, Object)) -> Self {
+        self.lock().late.push((at_observation, id, object));
         self
     }
 
-    /// A child is alive and makes one more secret of this stack before each observation.
+    /// A child lives and makes one more secret of this stack before each observation.
     pub fn with_child(self, stack: &StackName) -> Self {
         self.lock().child = Some(stack.clone());
         self
     }
 
-    /// The caller dies after this many further calls: the last one has its effect and is never answered.
-    pub fn dies_after(&self, calls: Option<u32>) {
+    /// The caller crashes after this many further calls: the last one has its effect and is never answered.
+    pub fn crash_after(&self, calls: Option<u32>) {
         let mut inner = self.lock();
-        inner.dies_after = calls.map(|calls| inner.calls + calls);
-        inner.dead = false;
+        inner.crash_after = calls.map(|calls| inner.calls + calls);
+        inner.has_crashed = false;
     }
 
-    /// Returns when the caller has died.
-    pub async fn death(&self) {
-        self.died.notified().await;
+    /// Returns when the caller has crashed.
+    pub async fn crashed(&self) {
+        self.crashed.notified().await;
     }
 
     /// The inventory as it is.
     pub fn now(&self) -> Inventory {
-        self.lock().world.clone()
+        self.lock().inventory.clone()
     }
 
     /// The inventory once all pending objects have appeared.
     pub fn in_the_end(&self) -> Inventory {
         let inner = self.lock();
-        let mut world = inner.world.clone();
-        world.objects.extend(inner.late.iter().map(|(_, id, object)| (id.clone(), object.clone())));
-        world
+        let mut inventory = inner.inventory.clone();
+        inventory.objects.extend(inner.late.iter().map(|(_, id, object)| (id.clone(), object.clone())));
+        inventory
     }
 
     /// How many removals had an effect or were refused.
@@ -146,17 +146,17 @@ impl SimInventory {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One call: `act` has its effect unless the caller is dead already; `None` when the caller will not hear the answer.
+    /// One call: `act` has its effect unless the caller has crashed before. `None` when the caller does not get the answer.
     fn call<T>(&self, act: impl FnOnce(&mut Inner) -> T) -> Option<T> {
         let mut inner = self.lock();
-        if inner.dead {
+        if inner.has_crashed {
             return None;
         }
         inner.calls += 1;
         let answer = act(&mut inner);
-        if inner.dies_after == Some(inner.calls) {
-            inner.dead = true;
-            self.died.notify_one();
+        if inner.crash_after == Some(inner.calls) {
+            inner.has_crashed = true;
+            self.crashed.notify_one();
             return None;
         }
         Some(answer)
@@ -177,32 +177,32 @@ impl Inner {
         let due = |at: &u32| *at <= observations;
         self.late.sort_by_key(|(at, ..)| *at);
         let arrived = self.late.iter().take_while(|(at, ..)| due(at)).count();
-        self.world.objects.extend(self.late.drain(..arrived).map(|(_, id, object)| (id, object)));
+        self.inventory.objects.extend(self.late.drain(..arrived).map(|(_, id, object)| (id, object)));
         let gone: Vec<ObjectId> = self.ending.iter().filter(|(_, at)| due(at)).map(|(id, _)| id.clone()).collect();
         for id in gone {
             self.ending.remove(&id);
-            self.world.objects.remove(&id);
+            self.inventory.objects.remove(&id);
         }
         self.restart();
         self.end_tasks();
         if let Some(stack) = self.child.clone() {
             self.made += 1;
             let name = format!("{stack}_made{}_v1", self.made);
-            self.world.objects.extend([object(ObjectKind::Secret, &name, None)]);
+            self.inventory.objects.extend([object(ObjectKind::Secret, &name, None)]);
         }
-        self.world.clone()
+        self.inventory.clone()
     }
 
-    /// A task whose service is gone ends by itself after a while, also one that the service had only just been given.
+    /// A task without its service ends by itself after a while, even a task that has only just been made.
     fn end_tasks(&mut self) {
         let services: BTreeSet<&str> = self
-            .world
+            .inventory
             .objects
             .iter()
             .filter(|(id, _)| id.kind == ObjectKind::Service)
             .map(|(_, object)| object.name.as_str())
             .collect();
-        for (id, object) in self.world.objects.iter().filter(|(id, _)| id.kind == ObjectKind::Task) {
+        for (id, object) in self.inventory.objects.iter().filter(|(id, _)| id.kind == ObjectKind::Task) {
             let service = object.name.split('.').next().unwrap_or_default();
             if !services.contains(service) {
                 self.ending.entry(id.clone()).or_insert(self.observations + GRACE);
@@ -210,10 +210,10 @@ impl Inner {
         }
     }
 
-    /// Each service keeps one container, named after it, with what the service uses.
+    /// Each service has one container, which is named after it and uses its volumes and networks.
     fn restart(&mut self) {
         let services: Vec<Object> = self
-            .world
+            .inventory
             .objects
             .iter()
             .filter(|(id, _)| id.kind == ObjectKind::Service)
@@ -222,7 +222,7 @@ impl Inner {
         for service in services {
             let prefix = format!("{}.1.", service.name);
             let kept = self
-                .world
+                .inventory
                 .objects
                 .iter()
                 .any(|(id, object)| id.kind == ObjectKind::Container && object.name.starts_with(&prefix));
@@ -232,7 +232,7 @@ impl Inner {
                 let (id, container) = object(ObjectKind::Container, &name, service.stack.as_ref().map(StackName::as_str));
                 let of_container = |used: &&ObjectId| matches!(used.kind, ObjectKind::Volume | ObjectKind::Network);
                 let uses = service.uses.iter().filter(of_container).cloned().collect();
-                self.world.objects.insert(id, Object { uses, ..container });
+                self.inventory.objects.insert(id, Object { uses, ..container });
             }
         }
     }
@@ -240,7 +240,7 @@ impl Inner {
     fn remove(&mut self, removal: &Removal) -> Result<(), SwarmError> {
         let id = &removal.object;
         let refused = |message: &str| SwarmError::Refused { call: format!("remove {removal}"), message: message.into() };
-        if !self.world.objects.contains_key(id) {
+        if !self.inventory.objects.contains_key(id) {
             return Ok(());
         }
         self.removals += 1;
@@ -248,13 +248,13 @@ impl Inner {
             *times -= 1;
             return Err(refused("not now"));
         }
-        if self.world.objects.values().any(|other| other.uses.contains(id)) {
+        if self.inventory.objects.values().any(|other| other.uses.contains(id)) {
             return Err(refused("in use"));
         }
-        let object = self.world.objects.remove(id);
+        let object = self.inventory.objects.remove(id);
         if id.kind == ObjectKind::Service {
             let prefix = object.map(|object| format!("{}.", object.name)).unwrap_or_default();
-            for (other, object) in &self.world.objects {
+            for (other, object) in &self.inventory.objects {
                 if matches!(other.kind, ObjectKind::Container | ObjectKind::Task) && object.name.starts_with(&prefix) {
                     self.ending.insert(other.clone(), self.observations + GRACE);
                 }
@@ -271,8 +271,8 @@ impl Swarm for SimInventory {
     }
 
     async fn inventory(&self) -> Result<Inventory, SwarmError> {
-        let world = self.answer(Inner::observe).await;
-        Ok(Inventory { files: BTreeMap::new(), ..world })
+        let inventory = self.answer(Inner::observe).await;
+        Ok(Inventory { files: BTreeMap::new(), ..inventory })
     }
 
     async fn observe(&self, _: &StackName) -> Result<BTreeMap<ServiceName, ServiceView>, SwarmError> {
@@ -307,7 +307,7 @@ impl Swarm for SimInventory {
 impl Files for SimInventory {
     fn digests(&self, paths: &[PathBuf]) -> BTreeMap<PathBuf, String> {
         let digests = |inner: &mut Inner| {
-            let watched = |path: &PathBuf| inner.world.files.get(path).map(|digest| (path.clone(), digest.clone()));
+            let watched = |path: &PathBuf| inner.inventory.files.get(path).map(|digest| (path.clone(), digest.clone()));
             paths.iter().filter_map(watched).collect()
         };
         self.call(digests).unwrap_or_default()
@@ -316,7 +316,7 @@ impl Files for SimInventory {
     fn remove(&self, _: &Claim, path: &Path) -> Result<(), FileError> {
         self.call(|inner| {
             inner.removals += 1;
-            inner.world.files.remove(path);
+            inner.inventory.files.remove(path);
         });
         Ok(())
     }

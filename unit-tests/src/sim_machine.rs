@@ -17,7 +17,7 @@ use harness::{
     ports::{Machine, MachineError},
 };
 
-/// The machine. What cannot be read is absent, as on a real one.
+/// The machine. A value that cannot be read is `None`.
 #[derive(Debug, Clone)]
 pub struct SimMachine {
     /// Its host name.

@@ -1,4 +1,4 @@
-//! Simulated other runs of a machine.
+//! Simulated other runs on the machine.
 
 use std::sync::{
     Arc,
@@ -11,7 +11,7 @@ use harness::{
     pure::host::preflight::Neighbour,
 };
 
-/// Other runs that live for some turns; none by default. Clones share them.
+/// Other runs that live for some turns; by default there are none. Clones share the count of turns.
 #[derive(Debug, Clone, Default)]
 pub struct SimNeighbours {
     runs: Vec<Neighbour>,
@@ -19,7 +19,7 @@ pub struct SimNeighbours {
 }
 
 impl SimNeighbours {
-    /// These runs, which are all gone after so many turns.
+    /// Runs that have all ended after `turns` turns.
     pub fn living(runs: Vec<Neighbour>, turns: u32) -> Self {
         Self { runs, turns: Arc::new(AtomicU32::new(turns)) }
     }
@@ -29,13 +29,13 @@ impl SimNeighbours {
 impl Neighbours for SimNeighbours {
     async fn turn(&self) -> Result<Box<dyn Turn>, TurnError> {
         let alive = self.turns.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |turns| turns.checked_sub(1)).is_ok();
-        Ok(Box::new(Seen(if alive { self.runs.clone() } else { Vec::new() })))
+        Ok(Box::new(SimTurn(if alive { self.runs.clone() } else { Vec::new() })))
     }
 }
 
-struct Seen(Vec<Neighbour>);
+struct SimTurn(Vec<Neighbour>);
 
-impl Turn for Seen {
+impl Turn for SimTurn {
     fn living(&self) -> Vec<Neighbour> {
         self.0.clone()
     }

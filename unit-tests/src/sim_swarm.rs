@@ -1,4 +1,4 @@
-//! A simulated Swarm: stacks whose observations are a pure function of time, the port over them, and the validator of
+//! A simulated Swarm: stacks whose observations are a pure function of time, the port over one stack, and a validator of
 //! observations.
 
 use std::{
@@ -37,26 +37,26 @@ pub enum Does {
     Serves(u64),
     /// It exits each time.
     Crashes(i32),
-    /// It exits with 1 until the service of that number is ready; then it runs.
+    /// It exits with 1 until the service with that number is ready, and then runs.
     Needs(usize),
     /// It runs once for so many milliseconds and exits with 0.
     Once(u64),
-    /// No node takes it.
+    /// It fits on no node.
     Nowhere,
 }
 
 /// A service of a simulated stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SimService {
-    /// What it does.
+    /// Its behaviour.
     pub does: Does,
     /// The pause before a new attempt, in milliseconds.
     pub delay: u64,
-    /// How long an attempt lasts that ends by itself, in milliseconds.
+    /// The duration of an attempt that ends by itself, in milliseconds.
     pub lasts: u64,
 }
 
-/// A simulated stack. A service may only need one of a lower number.
+/// A simulated stack. A service may only need a service with a lower number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SimStack(pub Vec<SimService>);
 
@@ -75,7 +75,7 @@ impl SimStack {
         (0..self.0.len()).all(|number| self.ready(number).is_some())
     }
 
-    /// When the service is there for good.
+    /// The time at which the service is ready and stays so, in milliseconds.
     pub fn ready(&self, number: usize) -> Option<u64> {
         match self.0[number].does {
             Does::Crashes(_) | Does::Nowhere => None,
@@ -88,7 +88,7 @@ impl SimStack {
         }
     }
 
-    /// The attempts that were created by `until`. Without a bound, up to the one that stays.
+    /// The attempts that are created up to `until`. With `u64::MAX`, all up to the attempt that stays.
     fn attempts(&self, number: usize, until: u64) -> Vec<Attempt> {
         let service = &self.0[number];
         let needs = match service.does {
@@ -99,15 +99,15 @@ impl SimStack {
         let mut created = 100 * number as u64;
         let mut started = created + PREPARING;
         while created <= until {
-            let falls =
+            let failing =
                 |exit| Attempt { created, started, ready: Some(started + 50), end: Some((started + 50 + service.lasts, exit)) };
             let attempt = match service.does {
                 Does::Serves(ready) => Attempt { created, started, ready: Some(started + ready), end: None },
                 Does::Needs(_) if needs.is_some_and(|ready| ready <= started) => {
                     Attempt { created, started, ready: Some(started + 50), end: None }
                 }
-                Does::Needs(_) => falls(1),
-                Does::Crashes(exit) => falls(exit),
+                Does::Needs(_) => failing(1),
+                Does::Crashes(exit) => failing(exit),
                 Does::Once(takes) => Attempt { created, started, ready: Some(started), end: Some((started + takes, 0)) },
                 Does::Nowhere => Attempt { created, started: u64::MAX, ready: None, end: None },
             };
@@ -220,18 +220,18 @@ pub fn name(number: usize) -> ServiceName {
     format!("sim_s{number}").parse().expect("a service name")
 }
 
-/// The port over stacks, on the runtime's clock, whose time is paused.
+/// The port over a stack, on the paused clock of the runtime.
 #[derive(Debug)]
 pub struct SimSwarm {
-    world: SimStack,
+    stack: SimStack,
     start: tokio::time::Instant,
     unhealthy: BTreeSet<String>,
 }
 
 impl SimSwarm {
-    /// A Swarm on which the world begins now.
-    pub fn begin(world: SimStack) -> Self {
-        Self { world, start: tokio::time::Instant::now(), unhealthy: BTreeSet::new() }
+    /// A Swarm on which the stack is deployed now.
+    pub fn begin(stack: SimStack) -> Self {
+        Self { stack, start: tokio::time::Instant::now(), unhealthy: BTreeSet::new() }
     }
 
     /// The same, on which this container is unhealthy.
@@ -246,7 +246,7 @@ impl SimSwarm {
 }
 
 fn absent<T>(call: &str) -> Result<T, SwarmError> {
-    Err(SwarmError::Failed { call: call.into(), message: "the simulation has no such thing".into() })
+    Err(SwarmError::Failed { call: call.into(), message: "the simulation has no such call".into() })
 }
 
 #[async_trait]
@@ -256,16 +256,16 @@ impl Swarm for SimSwarm {
     }
 
     async fn inventory(&self) -> Result<harness::pure::host::inventory::Inventory, SwarmError> {
-        absent("world")
+        absent("inventory")
     }
 
     async fn observe(&self, _stack: &StackName) -> Result<BTreeMap<ServiceName, ServiceView>, SwarmError> {
-        Ok(self.world.observe(self.now()))
+        Ok(self.stack.observe(self.now()))
     }
 
     async fn wake_ups(&self, _stack: &StackName) -> BoxStream<'static, WakeUp> {
         let start = self.start;
-        let events = self.world.events(600_000);
+        let events = self.stack.events(600_000);
         stream::iter(events)
             .then(move |at| async move {
                 tokio::time::sleep_until(start + Duration::from_millis(at)).await;
@@ -296,7 +296,7 @@ impl Swarm for SimSwarm {
     }
 }
 
-/// The impossible changes in a trace of observations; empty when a real Swarm could have made the trace.
+/// The impossible changes in a series of observations; empty for a series that a real Swarm can produce.
 pub fn impossible(observations: &[Observation]) -> Vec<String> {
     let mut found = Vec::new();
     for observation in observations {

@@ -9,7 +9,7 @@ use std::{
 
 use harness::{
     adapters::clock::SystemClock,
-    engine::steps::shared::cleanup::{CleanupReport, CleanupPorts, Pace, cleanup_until_empty_by},
+    engine::steps::shared::cleanup::{CleanupPorts, CleanupReport, Pace, cleanup_until_empty_by},
     journal::Journal,
     model::{
         names::{EngineId, RunId, StackName},
@@ -133,7 +133,7 @@ async fn cleaned(variant: Variant, sim: &SimInventory, claims: &[Claim], childre
     };
     tokio::select! {
         biased;
-        () = sim.death() => None,
+        () = sim.crashed() => None,
         report = cleanup_until_empty_by(variant.decide, outside, claims, children, pace) => Some(report.unwrap()),
     }
 }
@@ -143,12 +143,12 @@ fn cleanups(variant: Variant, sim: &SimInventory, kills: &[u32], children: &[Chi
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {
         for calls in kills {
-            sim.dies_after(Some(*calls));
+            sim.crash_after(Some(*calls));
             if let Some(report) = cleaned(variant, sim, &CLAIMS, children).await {
                 return report;
             }
         }
-        sim.dies_after(None);
+        sim.crash_after(None);
         cleaned(variant, sim, &CLAIMS, children).await.unwrap()
     })
 }
@@ -226,7 +226,7 @@ fn is_idempotent(variant: Variant) -> Result<(), String> {
     }
 }
 
-const CHECKS: [fn(Way) -> Result<(), String>; 4] =
+const CHECKS: [fn(Variant) -> Result<(), String>; 4] =
     [ends_clean_after_a_kill_at_any_call, repeats_a_refused_removal, removes_an_object_that_appears_late, is_idempotent];
 
 #[test]
