@@ -1,6 +1,6 @@
-//! A run is killed after each of its calls, and in the middle of each that makes things. Whoever comes after it, the end is the same:
-//! nothing of the run, everything of others as it was, a journal that can be read, and a result that proves nothing. The controls at the
-//! end show that wrong sweepers are noticed.
+//! A run is killed after each of its calls, and in the middle of each call that makes objects. Guardian and janitor then reach
+//! the same end: no object of the run is left, foreign objects are unchanged, the journal is readable, and the results claim no
+//! success. The negative controls at the end show that a wrong cleanup is noticed.
 
 use std::{
     collections::BTreeMap,
@@ -13,7 +13,7 @@ use harness::{
     adapters::folder::Folder,
     engine::{
         self, Run,
-        log::{Log, Reporter},
+        log::Log,
         steps::shared::cleanup::{Pace, cleanup_until_empty_by},
     },
     journal::{self, Journal},
@@ -23,16 +23,17 @@ use harness::{
         object::{ObjectId, ObjectKind},
         outcome::Tier,
     },
+    ports::{Reporter, RunFolder},
     pure::{
         host::{
             claim::Claim,
-            cleanup_plan::{CleanupPlan, sweep},
+            cleanup_plan::{CleanupPlan, cleanup_plan},
             inventory::{Inventory, Object},
         },
         run::verdict::VerdictOutcome,
     },
     redact::Redact,
-    report::results::{ResultsFile, Results},
+    report::{Document, ReportFile, results::Results},
 };
 use runner::recovery::{
     crash_recovery::{HostAccess, HostConnector},
@@ -51,34 +52,34 @@ use unit_tests::{
 const RUN: &str = "20261121-101502-aebagbaf";
 const TIERS: &[Tier] = &[Tier::Install, Tier::Upgrade, Tier::Backup, Tier::Restore];
 
-/// Who comes after the run.
+/// The cleanup after a killed run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum After {
-    /// Its guardian, at once.
+enum Cleaner {
+    /// The guardian of the run, at once.
     Guardian,
-    /// A janitor that somebody asked for.
+    /// `taster janitor`.
     Janitor,
-    /// The janitor before the next run, which waits for nothing, and the one before the run after that.
+    /// The janitor before the next run, which does not wait for the engine, and the one before the run after that.
     NextRuns,
-    /// Two janitors, beside each other.
-    Janitors,
-    /// The guardian, and a janitor beside it.
-    Both,
+    /// Two janitors at the same time.
+    TwoJanitors,
+    /// The guardian and a janitor at the same time.
+    GuardianAndJanitor,
 }
 
-/// A wrong way to come after a run.
+/// A wrong cleanup.
 #[derive(Debug, Clone, Copy)]
-enum Wrong {
-    /// It sweeps once and leaves.
-    Once,
-    /// It removes what bears the label of the stack, and nothing else.
-    Labels,
-    /// It asks how old a run is, and not whether it lives.
-    Age,
+enum WrongCleanup {
+    /// It ends after the first empty observation.
+    SinglePass,
+    /// It removes the objects with the label of the stack and no others.
+    LabelsOnly,
+    /// It does not ask whether the run lives.
+    LivingRuns,
 }
 
-/// What others have on the host.
-fn others() -> Vec<(ObjectId, Object)> {
+/// The objects of others on the host.
+fn foreign_objects() -> Vec<(ObjectId, Object)> {
     vec![
         object(ObjectKind::Service, "shop_app", Some("shop")),
         object(ObjectKind::Volume, "shop_data", Some("shop")),
@@ -88,74 +89,79 @@ fn others() -> Vec<(ObjectId, Object)> {
     ]
 }
 
-/// All that there is to be in the end.
-fn wanted() -> BTreeMap<ObjectId, Object> {
-    others().into_iter().chain([object(ObjectKind::Network, "proxy", None)]).collect()
+/// All objects that exist after the cleanup.
+fn expected_objects() -> BTreeMap<ObjectId, Object> {
+    foreign_objects().into_iter().chain([object(ObjectKind::Network, "proxy", None)]).collect()
 }
 
-/// A host with an app that has two releases and data, beside what others have.
+/// A host with an app that has two releases and data, and with foreign objects.
 fn host() -> SimHost {
     let mut host = SimHost::healthy(Manners::default());
     let labels = &["backupbot.backup=true", "head=1"];
     host.tree = super::life::tree(RELEASES[1], labels);
     host.app.before = Some(super::life::tree(RELEASES[0], &labels[..1]));
-    others().into_iter().for_each(|thing| host.put(thing));
+    foreign_objects().into_iter().for_each(|object| host.put(object));
     host.machine.env_files =
         BTreeMap::from([("/home/ann/.abra/servers/default/shop.example.org.env".into(), "as ann left it".into())]);
     host.room.address = Some(ServiceAddress { service: "shop_app".into(), at: ([10, 0, 1, 7], 80).into(), from: 1 });
     host
 }
 
-/// A run on `host`, up to its crash point or its end, and what comes after it.
-pub(crate) struct Story {
+/// A run on `host`, up to its crash point or its end, and the cleanup after it.
+pub(crate) struct Scenario {
     pub(crate) host: SimHost,
     pub(crate) run: Arc<InjectedRun>,
     tiers: &'static [Tier],
-    /// Whether the run writes its results itself. What is killed has them from whoever comes after it, and they cost most of the time.
-    writes: bool,
+    /// Whether the run writes `results.json` itself. The cleanup writes it for a killed run, and writing takes most of the time
+    /// of a test.
+    writes_results: bool,
     state: tempfile::TempDir,
     clock: SimClock,
 }
 
-impl Story {
-    fn new(crash_point: Option<CrashPoint>) -> Self {
+impl Scenario {
+    /// A run that crashes there; without a crash point it runs to its end.
+    fn crashing(crash_point: Option<CrashPoint>) -> Self {
         let host = host();
         let run = InjectedRun::crashing(&host, crash_point);
-        Self::of(host, run, TIERS, crash_point.is_none())
+        Self::new(host, run, TIERS, crash_point.is_none())
     }
 
     /// A run through all tiers that meets this fault.
-    pub(crate) fn meeting(fault: Option<Fault>) -> Self {
+    pub(crate) fn with_fault(fault: Option<Fault>) -> Self {
         let host = host().with_pack(pack(), Vec::new());
         let run = InjectedRun::with_fault(&host, fault);
-        Self::of(host, run, &Tier::ALL, true)
+        Self::new(host, run, &Tier::ALL, true)
     }
 
-    fn of(host: SimHost, run: Arc<InjectedRun>, tiers: &'static [Tier], writes: bool) -> Self {
-        // Nothing here has to outlive the machine, and a disk that is asked to keep it takes its time.
+    fn new(host: SimHost, run: Arc<InjectedRun>, tiers: &'static [Tier], writes_results: bool) -> Self {
+        // No file here has to survive a power loss, and syncing to a disk is slow.
         let memory = Path::new("/dev/shm");
         let state = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
-        Self { host, run, tiers, writes, state: state.unwrap(), clock: SimClock::start() }
+        Self { host, run, tiers, writes_results, state: state.unwrap(), clock: SimClock::start() }
     }
 
     pub(crate) fn folder(&self) -> PathBuf {
         self.state.path().join(RUN)
     }
 
-    /// Lives until the run ends or dies; `meanwhile` is done at the moment of its crash, before the system notices.
-    pub(crate) async fn live(&self, meanwhile: impl AsyncFnOnce()) {
+    /// Returns when the run has ended or crashed; `at_crash` happens while the crashed run still holds its lock.
+    pub(crate) async fn run_to_end(&self, at_crash: impl AsyncFnOnce()) {
         let folder = Folder::of(self.state.path(), &RUN.parse().unwrap());
         let journal = Journal::create(folder.root(), folder.run().clone(), Arc::new(self.clock)).unwrap();
         let redact = Arc::new(Redact::new());
-        let results = || Box::new(ResultsFile::in_folder(folder.clone(), redact.clone())) as Box<dyn Reporter>;
-        let reporters = self.writes.then(results).into_iter().collect();
+        let results = || {
+            let folder = Arc::new(folder.clone());
+            Box::new(Document { file: ReportFile::Results, folder, redact: redact.clone() }) as Box<dyn Reporter>
+        };
+        let reporters = self.writes_results.then(results).into_iter().collect();
         let log = Log::new(journal, redact, reporters);
         let ports = self.run.ports(Arc::new(log.clone()));
         let host = Host::parse("zone = \"taster.test\"\nbackup = \"bot\"").unwrap();
         let run = Run { host, ..self.host.undisturbed(request(self.tiers), &ports, &log, &folder) };
         tokio::select! {
             biased;
-            () = self.run.crashed() => meanwhile().await,
+            () = self.run.crashed() => at_crash().await,
             _ = engine::run(run) => {}
         }
         self.run.release();
@@ -174,9 +180,15 @@ impl Story {
         HostConnector { children: cleanup_ports, connect: Arc::new(move |_| Ok(access.clone())) }
     }
 
-    pub(crate) async fn janitor(&self, stays: bool) {
-        let (runs, pace) = (self.state.path().to_owned(), Pace::default());
-        let (wait_for_engine, connector) = (stays, self.connector());
+    /// Whether the run crashed on its way.
+    async fn crashes(&self) -> bool {
+        let mut crashed = false;
+        self.run_to_end(async || crashed = true).await;
+        crashed
+    }
+
+    pub(crate) async fn janitor(&self, wait_for_engine: bool) {
+        let (runs, pace, connector) = (self.state.path().to_owned(), Pace::default(), self.connector());
         let options = JanitorOptions { runs, engine: None, dry_run: false, only: None, pace, wait_for_engine, connector };
         pass(&options, |_| {}).await.unwrap();
     }
@@ -185,43 +197,41 @@ impl Story {
         guardian::act(&self.folder(), None, &self.connector()).await;
     }
 
-    async fn come(&self, after: After) {
-        match after {
-            After::Guardian => self.guardian().await,
-            After::Janitor => self.janitor(true).await,
-            After::NextRuns => {
+    async fn clean_up(&self, cleaner: Cleaner) {
+        match cleaner {
+            Cleaner::Guardian => self.guardian().await,
+            Cleaner::Janitor => self.janitor(true).await,
+            Cleaner::NextRuns => {
                 self.janitor(false).await;
                 tokio::time::sleep(ENGINE_DELAY * 2).await;
                 self.janitor(false).await;
             }
-            After::Janitors => {
+            Cleaner::TwoJanitors => {
                 tokio::join!(self.janitor(true), self.janitor(true));
             }
-            After::Both => {
+            Cleaner::GuardianAndJanitor => {
                 tokio::join!(self.guardian(), self.janitor(true));
             }
         }
     }
 
-    /// What is there beyond what others have.
-    pub(crate) fn left(&self) -> Vec<String> {
-        let (there, wanted) = (self.host.objects(), wanted());
-        let objects = there.into_iter().filter(|(id, _)| !wanted.contains_key(id)).map(|(_, left)| left.name);
+    /// The objects and files of the run that still exist.
+    pub(crate) fn leaked(&self) -> Vec<String> {
+        let expected = expected_objects();
+        let objects = self.host.objects().into_iter().filter(|(id, _)| !expected.contains_key(id)).map(|(_, object)| object.name);
         objects.chain(self.host.files().iter().map(|file| file.display().to_string())).collect()
     }
 
-    /// What has to be true in the end, and what is not.
-    pub(crate) fn judge(&self) -> Result<(), String> {
-        let wanted = wanted();
-        let there = self.host.objects();
-        if let Some(left) = self.left().first() {
-            return Err(format!("left: {left}"));
+    /// The first difference from a host without the run, and from a settled journal.
+    pub(crate) fn check_end_state(&self) -> Result<(), String> {
+        if let Some(leaked) = self.leaked().first() {
+            return Err(format!("left: {leaked}"));
         }
-        if there != wanted {
-            return Err("something of others was touched".into());
+        if self.host.objects() != expected_objects() {
+            return Err("a foreign object was changed".into());
         }
         if self.run.has_pending_effects() {
-            return Err("it left before all had come that could".into());
+            return Err("the cleanup ended before the last object could appear".into());
         }
         if !self.host.data.ids().is_empty() {
             return Err("a snapshot is left".into());
@@ -233,8 +243,8 @@ impl Story {
         Ok(())
     }
 
-    /// That a killed run says so.
-    fn judge_results(&self) -> Result<(), String> {
+    /// Green results of a finished run, or inconclusive results that say that the run was killed.
+    fn check_results(&self) -> Result<(), String> {
         let text = std::fs::read_to_string(self.folder().join("results.json")).map_err(|error| error.to_string())?;
         let results: Results = serde_json::from_str(&text).map_err(|error| error.to_string())?;
         let finished = results.finished.is_some();
@@ -247,135 +257,138 @@ impl Story {
     }
 }
 
+/// Runs `act` on a clock that jumps to the next timer when all tasks wait.
 pub(crate) fn paused<T>(act: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap().block_on(act)
 }
 
-/// All crash points of a run: after each of its calls, and within each that makes something.
+/// All crash points of a run: after each of its calls, and within each call that makes objects.
 fn crash_points() -> Vec<CrashPoint> {
     paused(async {
-        let story = Story::new(None);
-        story.live(async || {}).await;
-        story.judge().unwrap();
-        story.judge_results().unwrap();
-        let (crash_points, calls) = (story.run.crash_points(), story.run.calls() as usize);
+        let scenario = Scenario::crashing(None);
+
+        scenario.run_to_end(async || {}).await;
+
+        scenario.check_end_state().unwrap();
+        scenario.check_results().unwrap();
+        let (crash_points, calls) = (scenario.run.crash_points(), scenario.run.calls() as usize);
         assert!(calls > 60 && crash_points.len() > calls + 15, "a whole run makes more than {calls} calls: {crash_points:?}");
         crash_points
     })
 }
 
-/// Whether the run died.
-async fn dies(story: &Story) -> bool {
-    let mut died = false;
-    story.live(async || died = true).await;
-    died
-}
-
-fn every_death(after: After) {
-    // Guardian and janitor are tried after every crash_point, and those that only differ in how they meet after every sixth, each of another.
-    let (first, every) = match after {
-        After::Guardian | After::Janitor => (0, 1),
-        After::NextRuns => (0, 6),
-        After::Janitors => (2, 6),
-        After::Both => (4, 6),
+/// Guardian and janitor are tried after every crash point. The cleaners that differ only in their timing take every sixth, each
+/// of them another one.
+fn assert_clean_after_every_crash(cleaner: Cleaner) {
+    let (first, every) = match cleaner {
+        Cleaner::Guardian | Cleaner::Janitor => (0, 1),
+        Cleaner::NextRuns => (0, 6),
+        Cleaner::TwoJanitors => (2, 6),
+        Cleaner::GuardianAndJanitor => (4, 6),
     };
     for crash_point in crash_points().into_iter().skip(first).step_by(every) {
         paused(async {
-            let story = Story::new(Some(crash_point));
-            assert!(dies(&story).await, "{crash_point:?}");
-            story.come(after).await;
-            let good = story.judge().and_then(|()| if after == After::Guardian { story.judge_results() } else { Ok(()) });
-            assert_eq!(good, Ok(()), "{crash_point:?}, then {after:?}");
+            let scenario = Scenario::crashing(Some(crash_point));
+            assert!(scenario.crashes().await, "{crash_point:?}");
+
+            scenario.clean_up(cleaner).await;
+
+            let end_state = scenario.check_end_state();
+            let results = if cleaner == Cleaner::Guardian { scenario.check_results() } else { Ok(()) };
+            assert_eq!(end_state.and(results), Ok(()), "{crash_point:?}, then {cleaner:?}");
         });
     }
 }
 
 #[test]
-fn a_guardian_takes_every_killed_run_to_zero_and_says_that_it_was_killed() {
-    every_death(After::Guardian);
+fn guardian_cleans_up_after_every_crash_and_reports_the_kill() {
+    assert_clean_after_every_crash(Cleaner::Guardian);
 }
 
 #[test]
-fn a_janitor_takes_every_killed_run_to_zero() {
-    every_death(After::Janitor);
+fn janitor_cleans_up_after_every_crash() {
+    assert_clean_after_every_crash(Cleaner::Janitor);
 }
 
 #[test]
-fn the_next_runs_take_every_killed_run_to_zero() {
-    every_death(After::NextRuns);
+fn next_runs_clean_up_after_crashes() {
+    assert_clean_after_every_crash(Cleaner::NextRuns);
 }
 
 #[test]
-fn two_janitors_beside_each_other_come_to_the_same_end() {
-    every_death(After::Janitors);
+fn two_janitors_at_once_clean_up_after_crashes() {
+    assert_clean_after_every_crash(Cleaner::TwoJanitors);
 }
 
 #[test]
-fn a_guardian_and_a_janitor_beside_each_other_come_to_the_same_end() {
-    every_death(After::Both);
+fn guardian_and_janitor_at_once_clean_up_after_crashes() {
+    assert_clean_after_every_crash(Cleaner::GuardianAndJanitor);
 }
 
-/// The run has stopped at a call, and lives: a janitor comes by.
-async fn left_alone(story: &Story, janitor: impl AsyncFnOnce(&Story)) -> Result<(), String> {
-    let mut seen = Ok(());
-    story
-        .live(async || {
-            let before = story.host.objects();
-            janitor(story).await;
-            // The run's own child goes on meanwhile.
-            let now = story.host.objects();
+/// Whether `cleanup` leaves all objects of a run alone that has stopped at its crash point and still lives.
+async fn check_living_run_is_untouched(scenario: &Scenario, cleanup: impl AsyncFnOnce(&Scenario)) -> Result<(), String> {
+    let mut untouched = Ok(());
+    scenario
+        .run_to_end(async || {
+            let before = scenario.host.objects();
+            cleanup(scenario).await;
+            // The child of the run adds objects meanwhile.
+            let now = scenario.host.objects();
             if !before.iter().all(|(id, object)| now.get(id) == Some(object)) {
-                seen = Err("something of a living run was removed".to_owned());
+                untouched = Err("an object of a living run was removed".to_owned());
             }
         })
         .await;
-    seen
+    untouched
 }
 
 #[test]
-fn a_living_run_is_left_alone_wherever_it_is() {
+fn janitor_leaves_living_run_alone_at_every_call() {
     for crash_point in crash_points().into_iter().step_by(2) {
-        let seen = paused(async {
-            let story = Story::new(Some(crash_point));
-            left_alone(&story, async |story| story.janitor(false).await).await
+        let untouched = paused(async {
+            let scenario = Scenario::crashing(Some(crash_point));
+            check_living_run_is_untouched(&scenario, async |scenario| scenario.janitor(false).await).await
         });
-        assert_eq!(seen, Ok(()), "{crash_point:?}");
+
+        assert_eq!(untouched, Ok(()), "{crash_point:?}");
     }
 }
 
-/// Comes after a run in a way that is wrong.
-async fn come_wrongly(story: &Story, wrong: Wrong) {
-    let reading = journal::read(&story.folder()).unwrap();
-    let reach = (story.reaching().engine)(Path::new("/nowhere.sock")).unwrap();
-    let labelled = |claims: &[Claim], world: &Inventory| {
-        let mut seen = world.clone();
-        seen.objects.retain(|_, object| object.stack.is_some());
-        sweep(claims, &seen)
+async fn clean_up_wrongly(scenario: &Scenario, wrong: WrongCleanup) {
+    let reading = journal::read(&scenario.folder()).unwrap();
+    let access = (scenario.connector().connect)(Path::new("/nowhere.sock")).unwrap();
+    let labelled = |claims: &[Claim], inventory: &Inventory| {
+        let mut labelled = inventory.clone();
+        labelled.objects.retain(|_, object| object.stack.is_some());
+        cleanup_plan(claims, &labelled)
     };
     let (decide, settle): (fn(&[Claim], &Inventory) -> CleanupPlan, _) = match wrong {
-        Wrong::Once => (sweep, Duration::ZERO),
-        Wrong::Age => (sweep, ENGINE_DELAY * 2),
-        Wrong::Labels => (labelled, ENGINE_DELAY * 2),
+        WrongCleanup::SinglePass => (cleanup_plan, Duration::ZERO),
+        WrongCleanup::LivingRuns => (cleanup_plan, ENGINE_DELAY * 2),
+        WrongCleanup::LabelsOnly => (labelled, ENGINE_DELAY * 2),
     };
     let pace = Pace { settle, ..Pace::default() };
-    let swept = cleanup_until_empty_by(decide, reach.outside(), &reading.claims, &reading.children, pace).await.unwrap();
-    assert!(swept.clean(), "it believes that all is well");
-    // What it left behind has all the time to come.
+    let cleanup = cleanup_until_empty_by(decide, access.outside(), &reading.claims, &reading.children, pace).await.unwrap();
+    assert!(cleanup.clean(), "the wrong cleanup believes that it succeeded");
+    // Time for all objects that are still to appear.
     tokio::time::sleep(ENGINE_DELAY * 2).await;
-    reach.swarm.inventory().await.unwrap();
+    access.swarm.inventory().await.unwrap();
 }
 
-/// Whether the model notices the wrong way in at least one of all stories.
-fn noticed(wrong: Wrong) -> bool {
+/// Whether the checks notice the wrong cleanup after at least one crash point.
+fn is_noticed(wrong: WrongCleanup) -> bool {
     crash_points().into_iter().any(|crash_point| {
         paused(async {
-            let story = Story::new(Some(crash_point));
+            let scenario = Scenario::crashing(Some(crash_point));
             match wrong {
-                Wrong::Age => left_alone(&story, async |story| come_wrongly(story, wrong).await).await.is_err(),
-                Wrong::Once | Wrong::Labels => {
-                    let died = dies(&story).await;
-                    come_wrongly(&story, wrong).await;
-                    died && story.judge().is_err_and(|why| why.starts_with("left: "))
+                WrongCleanup::LivingRuns => {
+                    let cleanup = async |scenario: &Scenario| clean_up_wrongly(scenario, wrong).await;
+                    check_living_run_is_untouched(&scenario, cleanup).await.is_err()
+                }
+                WrongCleanup::SinglePass | WrongCleanup::LabelsOnly => {
+                    let crashed = scenario.crashes().await;
+                    clean_up_wrongly(&scenario, wrong).await;
+                    crashed && scenario.check_end_state().is_err_and(|why| why.starts_with("left: "))
                 }
             }
         })
@@ -383,8 +396,8 @@ fn noticed(wrong: Wrong) -> bool {
 }
 
 #[test]
-fn wrong_sweepers_are_noticed() {
-    for wrong in [Wrong::Once, Wrong::Labels, Wrong::Age] {
-        assert!(noticed(wrong), "{wrong:?}");
+fn wrong_cleanups_are_noticed() {
+    for wrong in [WrongCleanup::SinglePass, WrongCleanup::LabelsOnly, WrongCleanup::LivingRuns] {
+        assert!(is_noticed(wrong), "{wrong:?}");
     }
 }
