@@ -1,4 +1,5 @@
-//! Reports that are made anew of a killed run: what is a secret stays hidden, also where it was recorded before it was learnt.
+//! Reports that the cleanup writes for a killed run: its secrets stay hidden, also those that were recorded before they were
+//! learnt.
 
 use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::Duration};
 
@@ -28,7 +29,7 @@ use unit_tests::{
 use crate::crash::paused;
 
 const RUN: &str = "20261121-101502-k3v7q2m7";
-/// Where a secret can be known from again, and the secret.
+/// The files from which the cleanup recovers a secret, and the secret.
 const SECRETS: [(&str, &str); 5] = [
     ("abra/servers/default/hello.env", "env-p4ss"),
     ("abra/recipes/hello/.env.sample", "sample-p4ss"),
@@ -37,16 +38,17 @@ const SECRETS: [(&str, &str); 5] = [
     ("results.json", "generated-s3cret"),
 ];
 
-/// A run that tells all the secrets in one sentence before it learns any of them, and is killed when its results hide the last one.
-fn dead(folder: &Folder, clock: SimClock) {
+/// Writes the folder of a run that prints all secrets before it learns any of them, and is killed when its results hide the last
+/// one.
+fn write_killed_run(folder: &Folder, clock: SimClock) {
     let journal = Journal::create(folder.root(), RUN.parse().unwrap(), Arc::new(clock)).unwrap();
     journal.append(unit_tests::stacks::started(&RUN.parse().unwrap(), Path::new("/nowhere.sock"))).unwrap();
     let env = folder.root().join(SECRETS[0].0);
     for what in [Claimed::Dir { path: folder.abra_dir() }, Claimed::EnvFile { path: env }] {
         journal.claim(what, &"swarm1".parse().unwrap()).unwrap();
     }
-    let said = SECRETS.map(|(_, secret)| secret).join(", ");
-    journal.append(Kind::Warned { text: format!("the page says {said} to all") }).unwrap();
+    let secrets = SECRETS.map(|(_, secret)| secret).join(", ");
+    journal.append(Kind::Warned { text: format!("the page says {secrets} to all") }).unwrap();
     journal.append(Kind::StepStarted { step: StepId("deploy".into()), attempt: 1 }).unwrap();
     for (file, secret) in &SECRETS[..4] {
         let text = if file.contains("env") { format!("TYPE=hello\nSMTP_PASSWORD={secret}\n") } else { (*secret).to_owned() };
@@ -59,52 +61,54 @@ fn dead(folder: &Folder, clock: SimClock) {
     fs::write(folder.root().join("results.json"), document(&state, &redact).unwrap()).unwrap();
 }
 
-/// The files of the run, its journal aside, in which one of the secrets stands.
-fn telling(folder: &Path) -> Vec<String> {
+/// The secrets in the files of the run other than its journal.
+fn visible_secrets(folder: &Path) -> Vec<String> {
     let files = fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path()).filter(|path| path.is_file());
     let reports = files.filter(|path| !path.ends_with(journal::FILE));
-    let shown = reports.flat_map(|path| {
+    let visible = reports.flat_map(|path| {
         let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
         SECRETS
             .iter()
             .filter(move |(_, secret)| text.contains(secret))
             .map(move |(_, secret)| format!("{secret} in {}", path.display()))
     });
-    shown.collect()
+    visible.collect()
 }
 
 #[test]
-fn what_tells_of_a_killed_run_hides_its_secrets_each_time() {
+fn reports_of_killed_run_hide_secrets_after_each_cleanup() {
     paused(async {
         let (place, clock) = (tempfile::tempdir().unwrap(), SimClock::start());
         let folder = Folder::of(place.path(), &RUN.parse().unwrap());
-        dead(&folder, clock);
-        assert_eq!(telling(folder.root()).len(), 4, "the run itself has learnt but one of them");
-        let world = Inventory {
+        write_killed_run(&folder, clock);
+        assert_eq!(visible_secrets(folder.root()).len(), 4, "the run itself has learnt one of them");
+        let inventory = Inventory {
             engine: "swarm1".parse().unwrap(),
             objects: BTreeMap::new(),
             files: BTreeMap::new(),
             snapshots: BTreeMap::new(),
         };
         let access = HostAccess {
-            swarm: Arc::new(SimInventory::new(world)),
+            swarm: Arc::new(SimInventory::new(inventory)),
             data: Arc::new(SimData::that(Restores::Well)),
             files: Arc::new(Disk),
             children: Arc::new(Processes),
             clock: Arc::new(clock),
         };
-        // The first one leaves the claims to the second, and for the second all the files are gone.
+        // The first cleanup leaves the claims to the second, which no longer has the files with the secrets.
         for released in [false, true] {
             let reading = journal::read(folder.root()).unwrap();
             let policy = CleanupPolicy { by: CleanedBy::Janitor, pace: Pace::default(), wait_for_engine: false };
+
             clean_up(&access, RunLock::attempt(folder.root()).unwrap(), &reading, policy).await.unwrap();
+
             assert!(!folder.abra_dir().exists());
-            assert_eq!(telling(folder.root()), Vec::<String>::new());
+            assert_eq!(visible_secrets(folder.root()), Vec::<String>::new());
             let results: Results =
                 serde_json::from_str(&fs::read_to_string(folder.root().join("results.json")).unwrap()).unwrap();
             assert!(results.warnings.iter().any(|text| text == "the page says •••, •••, •••, •••, ••• to all"), "{results:?}");
             assert!(fs::read_to_string(folder.root().join("report.html")).unwrap().contains("the page says •••"));
-            assert!(!results.flags.no_secret_leak, "nobody knows all that the run had learnt");
+            assert!(!results.flags.no_secret_leak, "the run may have learnt other secrets too");
             assert_eq!(results.claimed.is_empty(), released, "{:?}", results.claimed);
             tokio::time::sleep(Duration::from_secs(60)).await;
         }
