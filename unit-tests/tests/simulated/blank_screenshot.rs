@@ -1,4 +1,4 @@
-//! What there is to see on pictures of pages, as a browser took them.
+//! What the screenshots of pages show, on pictures that a browser took.
 
 use std::{fs, path::Path};
 
@@ -14,8 +14,8 @@ fn picture(name: &str) -> Picture {
 }
 
 #[test]
-fn a_page_is_told_from_one_that_is_not_there_yet() {
-    for (name, frame) in [
+fn picture_of_page_is_painted_and_others_are_blank_or_lone() {
+    for (name, expected) in [
         ("blank", Frame::Blank),
         ("blank-dark", Frame::Blank),
         ("blank-gradient", Frame::Blank),
@@ -27,13 +27,13 @@ fn a_page_is_told_from_one_that_is_not_there_yet() {
         ("form", Frame::Painted),
         ("bar", Frame::Painted),
     ] {
-        assert_eq!(picture(name).frame(), frame, "{name}");
+        assert_eq!(picture(name).frame(), expected, "{name}");
     }
 }
 
 #[test]
-fn something_small_in_the_middle_is_a_page_once_it_stands_still() {
-    for (name, still, shows) in [
+fn lone_object_shows_a_page_once_it_stands_still() {
+    for (name, still, expected) in [
         ("blank", false, false),
         ("blank", true, false),
         ("spinner", false, false),
@@ -41,26 +41,47 @@ fn something_small_in_the_middle_is_a_page_once_it_stands_still() {
         ("heading", false, true),
         ("heading", true, true),
     ] {
-        assert_eq!(picture(name).shows_a_page(still), shows, "{name}, still: {still}");
+        assert_eq!(picture(name).shows_a_page(still), expected, "{name}, still: {still}");
     }
 }
 
 #[test]
-fn a_picture_that_is_too_large_is_halved_until_it_fits() {
+fn picture_that_fits_stays_unchanged() {
     let whole = file("form");
-    assert_eq!(fitting(whole.clone(), whole.len()).unwrap(), whole, "one that fits stays as it is");
+
+    let fitted = fitting(whole.clone(), whole.len()).unwrap();
+
+    assert_eq!(fitted, whole);
+}
+
+#[test]
+fn picture_that_is_too_large_is_halved_until_it_fits() {
+    let whole = file("form");
+
     let half = fitting(whole.clone(), whole.len() - 1).unwrap();
+
     let (before, after) = (Picture::read(&whole).unwrap(), Picture::read(&half).unwrap());
     assert!(half.len() < whole.len());
     assert_eq!((after.width, after.height), (before.width / 2, before.height / 2));
     assert_eq!(after.frame(), Frame::Painted);
-    assert!(fitting(whole, 10).is_err(), "nothing fits into ten bytes");
+    assert!(fitting(whole, 10).is_err(), "no picture fits into ten bytes");
 }
 
 #[test]
-fn what_is_written_reads_as_what_it_was() {
+fn written_picture_reads_as_itself() {
     let picture = picture("centred");
-    assert_eq!(Picture::read(&picture.written().unwrap()).unwrap(), picture);
+
+    let again = Picture::read(&picture.written().unwrap()).unwrap();
+
+    assert_eq!(again, picture);
+}
+
+#[test]
+fn file_that_is_no_png_is_refused() {
     assert!(Picture::read(b"GIF89a").is_err());
+}
+
+#[test]
+fn picture_without_pixels_is_blank() {
     assert_eq!(Picture { width: 0, height: 0, pixels: Vec::new() }.frame(), Frame::Blank);
 }
