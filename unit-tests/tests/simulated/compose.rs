@@ -1,4 +1,5 @@
-//! Recipes' files resolved: what is refused and where, secrets, what is skipped, and what calibration finds.
+//! The resolver of a recipe's compose files: refusals with their place, secrets, skipped keys, and the comparison with running
+//! services.
 
 use std::collections::BTreeMap;
 
@@ -12,26 +13,28 @@ use harness::{
 use proptest::prelude::*;
 
 /// A tree of text files.
-pub(crate) fn tree(files: &[(&str, &str)]) -> Tree {
+fn tree(files: &[(&str, &str)]) -> Tree {
     files.iter().map(|(path, text)| ((*path).to_owned(), Entry::Text((*text).to_owned()))).collect()
 }
 
-/// What files come to as the stack `shop`, or the sentence that says why not.
-pub(crate) fn resolved(files: &[(&str, &str)], env: &str) -> Result<Resolved, String> {
+/// The files resolved as the stack `shop`, or the message of the refusal.
+fn resolved(files: &[(&str, &str)], env: &str) -> Result<Resolved, String> {
     resolve(&tree(files), &Env::parse(env).unwrap(), &"shop".parse().unwrap()).map_err(|error| error.to_string())
 }
 
-fn one(compose: &str) -> Result<Resolved, String> {
+/// The same for a single compose file, without its version.
+fn resolved_file(compose: &str) -> Result<Resolved, String> {
     resolved(&[("compose.yml", &format!("version: \"3.8\"\n{compose}"))], "")
 }
 
-fn app(body: &str) -> String {
-    one(&format!("services:\n  app:\n    image: a\n    {body}\n")).map_or_else(|error| error, |_| "resolved".to_owned())
+/// `resolved` for a file whose service `app` has this key, or the message of the refusal.
+fn result_of_key(body: &str) -> String {
+    resolved_file(&format!("services:\n  app:\n    image: a\n    {body}\n")).map_or_else(|error| error, |_| "resolved".to_owned())
 }
 
 #[test]
-fn what_docker_refuses_in_a_service_is_refused_with_its_place() {
-    for (body, sentence) in [
+fn invalid_key_of_service_is_refused_with_its_place() {
+    for (body, message) in [
         ("bogus: 1", "compose.yml:5:12: services.app.bogus is no key that the compose format has"),
         ("mem_limit: 1", "compose.yml:5:16: services.app.mem_limit is forbidden in stacks"),
         ("environment: {A: true}", "compose.yml:5:22: services.app.environment.A must be a text, a number or nothing"),
@@ -67,41 +70,41 @@ fn what_docker_refuses_in_a_service_is_refused_with_its_place() {
             "privileged: \"${A:-perhaps}\"",
             "compose.yml:5:17: services.app.privileged is \"perhaps\" after its variables were filled in, and must be yes or no",
         ),
-        // Nothing is cast where no variable was.
+        // Only a value with a variable is cast.
         ("privileged: \"yes\"", "compose.yml:5:17: services.app.privileged must be true or false"),
         ("init: \"${A:-yes}\"", "compose.yml:5:11: services.app.init must be true or false"),
         ("stop_grace_period: \"${A:-2m}\"", "resolved"),
         ("privileged: \"${A:-yes}\"", "resolved"),
     ] {
-        assert_eq!(app(body), sentence, "{body}");
+        assert_eq!(result_of_key(body), message, "{body}");
     }
 }
 
 #[test]
-fn what_is_refused_in_files_is_refused_with_the_file() {
-    const APP: &str = "services: {app: {image: a}}";
+fn invalid_file_is_refused_with_its_name() {
+    const SERVICE: &str = "services: {app: {image: a}}";
     let v = |version: &str, rest: &str| format!("version: \"{version}\"\n{rest}");
-    for (files, env, sentence) in [
+    for (files, env, message) in [
         (vec![], "", "COMPOSE_FILE names compose.yml, which the recipe does not have at this commit"),
         (
-            vec![("compose.yml", v("3.8", APP))],
+            vec![("compose.yml", v("3.8", SERVICE))],
             "COMPOSE_FILE=compose.yml:sub/compose.x.yml",
             "COMPOSE_FILE names sub/compose.x.yml, which the recipe does not have at this commit",
         ),
-        (vec![("a", v("3.8", APP))], "COMPOSE_FILE=../a", "COMPOSE_FILE names ../a, which is outside the recipe's folder"),
-        (vec![("a/b", v("3.8", APP))], "COMPOSE_FILE=a", "a is no text file"),
+        (vec![("a", v("3.8", SERVICE))], "COMPOSE_FILE=../a", "COMPOSE_FILE names ../a, which is outside the recipe's folder"),
+        (vec![("a/b", v("3.8", SERVICE))], "COMPOSE_FILE=a", "a is no text file"),
         (
-            vec![("a", v("3.8", APP)), ("b", v("3.7", APP))],
+            vec![("a", v("3.8", SERVICE)), ("b", v("3.7", SERVICE))],
             "COMPOSE_FILE=a:b",
             "b declares version 3.7 of the compose format, the first file 3.8; all files must declare the same",
         ),
         (
-            vec![("a", v("3.8", APP)), ("b", APP.to_owned())],
+            vec![("a", v("3.8", SERVICE)), ("b", SERVICE.to_owned())],
             "COMPOSE_FILE=a:b",
             "b declares version 3.13 of the compose format, the first file 3.8; all files must declare the same",
         ),
         (
-            vec![("compose.yml", v("3.99", APP))],
+            vec![("compose.yml", v("3.99", SERVICE))],
             "",
             "compose.yml declares version 3.99 of the compose format, which Docker does not know for stacks",
         ),
@@ -131,16 +134,21 @@ fn what_is_refused_in_files_is_refused_with_the_file() {
         ),
     ] {
         let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
-        assert_eq!(resolved(&files, env).map(|_| ()), Err(sentence.to_owned()));
+        assert_eq!(resolved(&files, env).map(|_| ()), Err(message.to_owned()));
     }
+}
+
+#[test]
+fn invalid_yaml_is_refused_with_its_place() {
     let broken = resolved(&[("compose.yml", "a: [")], "").unwrap_err();
-    assert!(broken.starts_with("compose.yml:") && broken.contains("is no valid YAML"), "{broken}");
     let doubled = resolved(&[("compose.yml", "a: 1\na: 2")], "").unwrap_err();
+
+    assert!(broken.starts_with("compose.yml:") && broken.contains("is no valid YAML"), "{broken}");
     assert!(doubled.contains("compose.yml:2:1 is no valid YAML"), "{doubled}");
 }
 
 #[test]
-fn deep_or_exploding_files_are_refused_and_not_followed() {
+fn deep_or_exploding_file_is_refused() {
     let deep = format!("a: {}{}", "[".repeat(5_000), "]".repeat(5_000));
     let mut nested = String::from("a0: &a0 [[[[[[[[[[[[[[[[[[[[x]]]]]]]]]]]]]]]]]]]]\n");
     let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
@@ -150,63 +158,74 @@ fn deep_or_exploding_files_are_refused_and_not_followed() {
     }
     for text in [deep, nested, bomb] {
         let error = resolved(&[("compose.yml", &text)], "").unwrap_err();
+
         assert!(error.contains("is no valid YAML"), "{error}");
     }
 }
 
 #[test]
-fn links_are_followed_within_the_recipe_only() {
+fn link_is_followed_within_the_recipe_only() {
     let compose = "version: \"3.8\"\nservices: {app: {image: a}}\n";
     let entry = |path: &str, entry: Entry| (path.to_owned(), entry);
-    let find = |target: &str| {
+    let resolve_with_link = |target: &str| {
         let entries = [entry("real/compose.yml", Entry::Text(compose.into())), entry("compose.yml", Entry::Link(target.into()))];
         resolve(&Tree::from_iter(entries), &Env::default(), &"shop".parse().unwrap())
             .map(|_| ())
             .map_err(|error| error.to_string())
     };
-    assert_eq!(find("real/compose.yml"), Ok(()));
-    assert_eq!(find("./real/../real/compose.yml"), Ok(()));
+
+    assert_eq!(resolve_with_link("real/compose.yml"), Ok(()));
+    assert_eq!(resolve_with_link("./real/../real/compose.yml"), Ok(()));
     for target in ["/etc/passwd", "../compose.yml", "real/../../x"] {
-        assert_eq!(find(target).unwrap_err(), "COMPOSE_FILE names compose.yml, which is outside the recipe's folder");
+        assert_eq!(
+            resolve_with_link(target).unwrap_err(),
+            "COMPOSE_FILE names compose.yml, which is outside the recipe's folder"
+        );
     }
-    assert!(find("compose.yml").unwrap_err().contains("does not have"), "a circle leads nowhere");
+    assert!(resolve_with_link("compose.yml").unwrap_err().contains("does not have"), "a link to itself names no file");
 }
 
 #[test]
-fn exports_of_abra_sh_stand_above_the_env() {
+fn exports_of_abra_sh_override_the_env() {
     let compose = "version: \"3.8\"\nservices: {app: {image: \"$A/$B/$C/$STACK_NAME\"}}\n";
     let script = "#!/bin/bash\nexport A=v4\nexport B=\"v2\" # why\n  export C=no\nfn() { export C=no; }\n";
+
     let ours = resolved(&[("compose.yml", compose), ("abra.sh", script)], "A=env\nB=env\nC=env\n").unwrap();
+
     assert_eq!(ours.services["app"].image.as_str(), "v4/v2/env/shop");
 }
 
 #[test]
-fn secrets_are_those_that_a_service_uses_with_version_and_modifiers() {
+fn used_secrets_are_listed_with_version_and_modifiers() {
     let compose = "version: \"3.8\"\nservices: {app: {image: a, secrets: [db, key]}}\nsecrets:\n  \
                    db: {external: true, name: \"${STACK_NAME}_db_${SECRET_DB_VERSION}\"}\n  \
                    key: {external: true, name: \"${STACK_NAME}_key_v3\"}\n  \
                    unused: {external: true, name: \"${STACK_NAME}_unused_${SECRET_UNUSED_VERSION}\"}\n";
     let env = "SECRET_DB_VERSION=v2 # length=32 charset=hex generate=false\nSECRET_UNUSED_VERSION=v1\nSECRET_OTHER_VERSION=v9\n";
+
     let secrets = resolved(&[("compose.yml", compose)], env).unwrap().secrets().unwrap();
-    let told: Vec<_> = secrets
+    let without = resolved(&[("compose.yml", compose)], "").unwrap().secrets().unwrap_err();
+
+    let listed: Vec<_> = secrets
         .iter()
         .map(|secret| (secret.name.as_str(), secret.version.as_str(), secret.full_name.as_str(), secret.modifiers.length))
         .collect();
-    assert_eq!(told, [("db", "v2", "shop_db_v2", Some(32)), ("key", "v3", "shop_key_v3", None)]);
+    assert_eq!(listed, [("db", "v2", "shop_db_v2", Some(32)), ("key", "v3", "shop_key_v3", None)]);
     assert!(!secrets[0].modifiers.generate && secrets[1].modifiers.generate);
-    let without = resolved(&[("compose.yml", compose)], "").unwrap().secrets().unwrap_err();
     assert_eq!(without.to_string(), "the secret db has no version: its name \"shop_db_\" ends without one");
 }
 
 #[test]
-fn what_is_not_modelled_is_told() {
-    let ours =
-        one("x-top: 1\nservices: {app: {image: a, sysctls: [a=b], x-own: 1, deploy: {rollback_config: {order: stop-first}, \
-         restart_policy: {window: 1s}}, ports: [{target: 1}], logging: {options: {a: b}}}}\nvolumes: {v: {x-cluster-spec: {}}}")
-        .unwrap();
-    let told: Vec<&str> = ours.skipped.iter().map(|skipped| skipped.path.as_str()).collect();
+fn keys_outside_the_model_are_listed_as_skipped() {
+    let ours = resolved_file(
+        "x-top: 1\nservices: {app: {image: a, sysctls: [a=b], x-own: 1, deploy: {rollback_config: {order: stop-first}, \
+         restart_policy: {window: 1s}}, ports: [{target: 1}], logging: {options: {a: b}}}}\nvolumes: {v: {x-cluster-spec: {}}}",
+    )
+    .unwrap();
+
+    let skipped: Vec<&str> = ours.skipped.iter().map(|skipped| skipped.path.as_str()).collect();
     assert_eq!(
-        told,
+        skipped,
         [
             "services.app.deploy.restart_policy.window",
             "services.app.deploy.rollback_config",
@@ -219,10 +238,11 @@ fn what_is_not_modelled_is_told() {
     );
 }
 
-const LIVE: &str = "services: {app: {image: nginx, ports: [\"8080:80\"], healthcheck: {test: [a]}, deploy: {replicas: 2, \
+const APP: &str = "services: {app: {image: nginx, ports: [\"8080:80\"], healthcheck: {test: [a]}, deploy: {replicas: 2, \
                     update_config: {order: start-first}, labels: {own: 1, coop-cloud.shop.version: 1}}}}";
 
-fn view(ours: &Resolved) -> BTreeMap<ServiceName, ServiceView> {
+/// The service `app` as it runs, with the labels that docker and abra add.
+fn running(ours: &Resolved) -> BTreeMap<ServiceName, ServiceView> {
     let service = &ours.services["app"];
     let mut labels = service.labels.clone();
     labels.insert("coop-cloud.shop.version".into(), "2".into());
@@ -245,34 +265,40 @@ fn view(ours: &Resolved) -> BTreeMap<ServiceName, ServiceView> {
 }
 
 #[test]
-fn what_docker_and_abra_add_is_no_difference() {
-    let ours = one(LIVE).unwrap();
-    assert_eq!(compare_with_services(&ours, &view(&ours), Kernel::Ipvs), []);
+fn labels_of_docker_and_abra_are_no_difference() {
+    let ours = resolved_file(APP).unwrap();
+
+    let differences = compare_with_services(&ours, &running(&ours), Kernel::Ipvs);
+
+    assert_eq!(differences, []);
 }
 
 #[test]
-fn without_ipvs_the_change_is_expected_and_its_lack_is_found() {
-    let ours = one(LIVE).unwrap();
-    let mut live = view(&ours);
+fn missing_change_for_kernel_without_ipvs_is_a_difference() {
+    let ours = resolved_file(APP).unwrap();
+    let mut live = running(&ours);
     let fields = |live: &BTreeMap<ServiceName, ServiceView>| -> Vec<String> {
         compare_with_services(&ours, live, Kernel::NoIpvs).into_iter().map(|difference| difference.field).collect()
     };
+
     assert_eq!(fields(&live), ["endpoint", "update", "host ports"]);
+
     for view in live.values_mut() {
         view.endpoint = Endpoint::Dnsrr;
         view.roll.order = Order::StopFirst;
         view.host_ports = vec![HostPort { port: 8080, protocol: "tcp".into() }];
     }
+
     assert_eq!(fields(&live), [""; 0]);
-    assert_eq!(compare_with_services(&ours, &live, Kernel::Ipvs).len(), 3, "with IPVS nobody changes it");
+    assert_eq!(compare_with_services(&ours, &live, Kernel::Ipvs).len(), 3, "with IPVS the change is a difference");
 }
 
-/// What is changed, and how.
+/// The field that differs, and the change of the running service.
 type Change = (&'static str, fn(&mut ServiceView));
 
 #[test]
-fn every_change_of_what_is_live_is_found() {
-    let ours = one(LIVE).unwrap();
+fn every_change_of_running_service_is_found() {
+    let ours = resolved_file(APP).unwrap();
     let changes: [Change; 6] = [
         ("image", |view| view.image = "nginx:1.29".parse().unwrap()),
         ("mode", |view| view.mode = Mode::Replicated { replicas: 1 }),
@@ -282,38 +308,53 @@ fn every_change_of_what_is_live_is_found() {
         ("label own", |view| drop(view.labels.remove("own"))),
     ];
     for (field, change) in changes {
-        let mut live = view(&ours);
+        let mut live = running(&ours);
         live.values_mut().for_each(change);
+
         let found: Vec<String> =
             compare_with_services(&ours, &live, Kernel::Ipvs).into_iter().map(|difference| difference.field).collect();
+
         assert_eq!(found, [field]);
     }
-    let mut live = view(&ours);
-    let (_, view) = live.pop_first().unwrap();
-    live.insert("shop_old".parse().unwrap(), view);
-    let told: Vec<String> = compare_with_services(&ours, &live, Kernel::Ipvs).iter().map(ToString::to_string).collect();
-    assert_eq!(told, ["service of app is absent, and by its files there", "service of old is there, and by its files absent"]);
 }
 
 #[test]
-fn budgets_follow_from_the_files() {
-    let ours =
-        one("services: {app: {image: a, healthcheck: {test: [a], interval: 10s, timeout: 5s, retries: 3, start_period: 1m}, \
-                    deploy: {replicas: 4, update_config: {parallelism: 2, delay: 5s}}}}")
-        .unwrap();
+fn absent_and_additional_services_are_differences() {
+    let ours = resolved_file(APP).unwrap();
+    let mut live = running(&ours);
+    let (_, view) = live.pop_first().unwrap();
+    live.insert("shop_old".parse().unwrap(), view);
+
+    let differences: Vec<String> = compare_with_services(&ours, &live, Kernel::Ipvs).iter().map(ToString::to_string).collect();
+
+    assert_eq!(
+        differences,
+        ["service of app is absent, and by its files there", "service of old is there, and by its files absent"]
+    );
+}
+
+#[test]
+fn budgets_of_service_follow_from_its_files() {
+    let ours = resolved_file(
+        "services: {app: {image: a, healthcheck: {test: [a], interval: 10s, timeout: 5s, retries: 3, start_period: 1m}, \
+                    deploy: {replicas: 4, update_config: {parallelism: 2, delay: 5s}}}}",
+    )
+    .unwrap();
+
     let service = &ours.services["app"];
+
     assert_eq!(service.allowance().as_secs(), 60 + 4 * 15);
     assert_eq!(service.roll_budget(4).as_secs(), 2 * (120 + 5) + 6);
 }
 
 proptest! {
     #[test]
-    fn any_text_resolves_or_is_refused(text in ".{0,200}|(version: \"3.8\"\nservices: \\{app: \\{)[a-z:,\\[\\]{}\"$ -]{0,60}") {
+    fn any_text_is_resolved_or_refused(text in ".{0,200}|(version: \"3.8\"\nservices: \\{app: \\{)[a-z:,\\[\\]{}\"$ -]{0,60}") {
         let _ = resolved(&[("compose.yml", &text)], "");
     }
 
     #[test]
-    fn any_value_of_a_key_resolves_or_is_refused(key in "[a-z_]{2,12}|ports|volumes|deploy|environment|healthcheck", value in "[a-z0-9:/,\\[\\]{} $-]{0,30}") {
-        let _ = one(&format!("services: {{app: {{image: a, {key}: {value}}}}}"));
+    fn any_value_of_any_key_is_resolved_or_refused(key in "[a-z_]{2,12}|ports|volumes|deploy|environment|healthcheck", value in "[a-z0-9:/,\\[\\]{} $-]{0,30}") {
+        let _ = resolved_file(&format!("services: {{app: {{image: a, {key}: {value}}}}}"));
     }
 }

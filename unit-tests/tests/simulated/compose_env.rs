@@ -1,4 +1,4 @@
-//! `.env` files as abra reads them, and variables in compose files as docker/cli fills them in.
+//! `.env` files, read as abra reads them, and variables in compose files, filled in as docker/cli does it.
 
 use harness::pure::recipe::compose::{BadEnv, Env, EnvFault, Flaw, Modifiers, fill};
 use proptest::prelude::*;
@@ -13,7 +13,7 @@ fn lookup(name: &str) -> Option<&'static str> {
 }
 
 #[test]
-fn variables_are_filled_in_as_docker_does_it() {
+fn variables_are_filled_in_like_docker() {
     for (text, filled) in [
         ("plain", "plain"),
         ("$A ${A} ${_b2}", "1 1 two"),
@@ -24,16 +24,16 @@ fn variables_are_filled_in_as_docker_does_it() {
         ("${A:?m} ${A?m} ${E?m}", "1 1 "),
         ("${U:-}", ""),
         ("$A.$A", "1.1"),
-        // A default is not filled in itself, and ends at the first brace.
+        // The default keeps its variables, and ends at the first brace.
         ("${U:-${A}}", "${A}"),
         ("${U:-$A}", "$A"),
         // An operator counts without braces.
         ("$U-$A", "$A"),
         ("$A-x}y", "1}y"),
         ("$A:8080", "1:8080"),
-        // `-` is looked for before `?`.
+        // `-` comes before `?`.
         ("${U:?must-be}", "be"),
-        // What a later variable does well makes an earlier flaw forgotten.
+        // A later variable that can be filled in hides an earlier flaw.
         ("${A:+b} $A", "{A:+b} 1"),
         ("${U:?gone} ${A}", " 1"),
     ] {
@@ -42,7 +42,7 @@ fn variables_are_filled_in_as_docker_does_it() {
 }
 
 #[test]
-fn what_docker_refuses_is_refused() {
+fn variable_that_docker_refuses_is_refused() {
     let missing = |variable: &str, message: &str| Flaw::Missing { variable: variable.into(), message: message.into() };
     for (text, flaw) in [
         ("$", Flaw::Invalid),
@@ -63,7 +63,7 @@ fn what_docker_refuses_is_refused() {
 
 proptest! {
     #[test]
-    fn text_without_a_dollar_stays_as_it_is(text in "[^$]*") {
+    fn text_without_dollar_stays_unchanged(text in "[^$]*") {
         prop_assert_eq!(fill(&text, lookup), Ok(text));
     }
 
@@ -78,13 +78,14 @@ fn modifiers(length: Option<u32>, charset: Option<&str>, generate: bool) -> Modi
 }
 
 #[test]
-fn an_env_is_read_as_abra_reads_it() {
+fn env_is_read_like_abra() {
     let env = Env::parse(
         "TYPE=ghost:1.2.3+4\r\nCOMPOSE_FILE=\"compose.yml\"\nCOMPOSE_FILE=\"$COMPOSE_FILE:compose.db.yml\"\n\
          export EXPORTED=1\n#OFF=1\n  INDENTED = a b  # c # d\nLITERAL='$TYPE # kept'\nEMPTY=\nHASH=a#b\nONLY= # comment\n\
          TWO=\"a\nb\"\nESCAPED=\"\\$TYPE \\\"q\\\" \\n\"\nBRACED=${EXPORTED}2$GONE\nlower=$lower\nCOLON: x\nLAST=end",
     )
     .unwrap();
+
     for (key, value) in [
         ("TYPE", Some("ghost:1.2.3+4")),
         ("COMPOSE_FILE", Some("compose.yml:compose.db.yml")),
@@ -108,23 +109,25 @@ fn an_env_is_read_as_abra_reads_it() {
 }
 
 #[test]
-fn comments_behind_versions_steer_secrets() {
+fn comments_of_secret_versions_are_modifiers() {
     let env = Env::parse(
         "SECRET_A_VERSION=v1 # length=64 charset=hex\nSECRET_B_VERSION=v1 # generate=false by hand\nSECRET_C_VERSION=v1\n\
          #SECRET_D_VERSION=v1 # length=3\nSECRET_E_VERSION=\"v2\" # length=8\nOTHER=v1 # length=9\n",
     )
     .unwrap();
+
+    let read: Vec<_> = env.modifiers().map(|(key, modifiers)| (key, modifiers.clone())).collect();
+
     let expected = [
         ("SECRET_A_VERSION", modifiers(Some(64), Some("hex"), true)),
         ("SECRET_B_VERSION", modifiers(None, None, false)),
         ("SECRET_E_VERSION", modifiers(Some(8), None, true)),
     ];
-    let read: Vec<_> = env.modifiers().map(|(key, modifiers)| (key, modifiers.clone())).collect();
     assert_eq!(read, expected);
 }
 
 #[test]
-fn a_line_that_cannot_be_read_is_named() {
+fn invalid_line_is_named_in_the_error() {
     for (text, line, fault) in [
         ("A=1\nB C!=2\n", 2, EnvFault::Character('!')),
         ("\n\nNAME\nB=1\n", 3, EnvFault::NoValue("NAME".into())),
@@ -143,7 +146,7 @@ fn a_line_that_cannot_be_read_is_named() {
 
 proptest! {
     #[test]
-    fn any_text_is_an_env_or_refused(text in "[A-C=\"'#$\\\\{} \n]{0,40}|.{0,60}") {
+    fn any_text_is_read_or_refused(text in "[A-C=\"'#$\\\\{} \n]{0,40}|.{0,60}") {
         let _ = Env::parse(&text);
     }
 }

@@ -1,4 +1,4 @@
-//! The resolver held against what `docker stack config` made of the same files, recorded by `unit-tests/compose/record.sh`.
+//! The resolver compared with the output of `docker stack config` for the same files, recorded by `unit-tests/compose/record.sh`.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,11 +16,12 @@ fn cases() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("compose")
 }
 
-fn fill(tree: &mut Vec<(String, Entry)>, folder: &Path, prefix: &str) {
+/// Adds the files below `folder`, with `prefix` before their names.
+fn add_files(tree: &mut Vec<(String, Entry)>, folder: &Path, prefix: &str) {
     for entry in std::fs::read_dir(folder).unwrap().flatten() {
         let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
         match entry.path().is_dir() {
-            true => fill(tree, &entry.path(), &format!("{name}/")),
+            true => add_files(tree, &entry.path(), &format!("{name}/")),
             false => tree.push((name, Entry::Text(std::fs::read_to_string(entry.path()).unwrap()))),
         }
     }
@@ -29,7 +30,7 @@ fn fill(tree: &mut Vec<(String, Entry)>, folder: &Path, prefix: &str) {
 fn resolved(case: &str) -> Resolved {
     let folder = cases().join(case);
     let mut tree = Vec::new();
-    fill(&mut tree, &folder, "");
+    add_files(&mut tree, &folder, "");
     let env = Env::parse(&std::fs::read_to_string(folder.join(".env")).unwrap()).unwrap();
     resolve(&Tree::from_iter(tree), &env, &"shop_example_test".parse().unwrap()).unwrap_or_else(|error| panic!("{case}: {error}"))
 }
@@ -79,12 +80,13 @@ fn health(check: &Value) -> Health {
     if test.is_empty() {
         return Health::Absent;
     }
-    let said = |key: &str, default| duration(&check[key]).filter(|said| !said.is_zero()).unwrap_or(Duration::from_secs(default));
+    let duration_or =
+        |key: &str, default| duration(&check[key]).filter(|duration| !duration.is_zero()).unwrap_or(Duration::from_secs(default));
     Health::Probe {
-        interval: said("interval", 30),
-        timeout: said("timeout", 30),
+        interval: duration_or("interval", 30),
+        timeout: duration_or("timeout", 30),
         retries: check["retries"].as_u64().filter(|retries| *retries > 0).unwrap_or(3),
-        start_period: said("start_period", 0),
+        start_period: duration_or("start_period", 0),
     }
 }
 
@@ -118,8 +120,8 @@ fn resources(value: &Value) -> Resources {
     }
 }
 
-/// A path as the recording has it: below the folder that stands for the recipe's.
-fn grounded(path: &str) -> String {
+/// A path as the recording has it: below `/recipe`, which replaces the recipe's folder.
+fn in_recipe_folder(path: &str) -> String {
     if path.starts_with('/') { path.to_owned() } else { format!("/recipe/{path}") }
 }
 
@@ -128,7 +130,7 @@ fn mounts(service: &Service) -> Value {
         let (kind, source, more) = match &mount.what {
             Mounted::Volume { source, nocopy, .. } => ("volume", source.clone(), json!(nocopy)),
             Mounted::Anonymous => ("volume", String::new(), json!(false)),
-            Mounted::Bind { source, propagation } => ("bind", grounded(source), json!(propagation)),
+            Mounted::Bind { source, propagation } => ("bind", in_recipe_folder(source), json!(propagation)),
             Mounted::Tmpfs { size } => ("tmpfs", String::new(), json!(size)),
             Mounted::Other { kind, source } => (kind.as_str(), source.clone(), Value::Null),
         };
@@ -158,7 +160,7 @@ fn uses(value: &Value) -> Vec<(String, String)> {
     value.as_array().into_iter().flatten().map(one).collect()
 }
 
-/// What is modelled of a service, by the keys of the format. The others must be told as skipped.
+/// The keys of a service that are modelled. The resolver lists all others as skipped.
 const MODELLED: [&str; 27] = [
     "image",
     "command",
@@ -263,7 +265,10 @@ fn assert_service(case: &str, short: &str, ours: &Service, theirs: &Value, all: 
     same!("logging.driver", ours.log_driver, text(&theirs["logging"]["driver"]));
     for key in theirs.as_object().unwrap().keys().filter(|key| !MODELLED.contains(&key.as_str())) {
         let path = format!("services.{short}.{key}");
-        assert!(all.skipped.iter().any(|skipped| skipped.path.starts_with(&path)), "{case}: {path} is lost");
+        assert!(
+            all.skipped.iter().any(|skipped| skipped.path.starts_with(&path)),
+            "{case}: {path} is missing from the skipped keys"
+        );
     }
 }
 
@@ -291,7 +296,7 @@ fn assert_objects(case: &str, ours: &Resolved, theirs: &Value) {
         assert_eq!(volume.driver_opts, pairs(&value["driver_opts"]), "{case}: volume {key}");
         assert_eq!(volume.labels, pairs(&value["labels"]), "{case}: volume {key}");
     }
-    let file = |file: &Option<String>| file.as_deref().map(grounded);
+    let file = |file: &Option<String>| file.as_deref().map(in_recipe_folder);
     for (key, value) in map(&theirs["secrets"]) {
         let secret = &ours.secrets[&key];
         let recorded = (name(&key, &value), external(&value), text(&value["file"]), text(&value["template_driver"]));
@@ -317,13 +322,15 @@ fn assert_objects(case: &str, ours: &Resolved, theirs: &Value) {
 }
 
 #[test]
-fn every_case_comes_to_what_docker_made_of_it() {
+fn every_recorded_case_resolves_like_docker() {
     let mut seen = 0;
     for entry in std::fs::read_dir(cases()).unwrap().flatten().filter(|entry| entry.path().is_dir()) {
         let case = entry.file_name().to_string_lossy().into_owned();
         let text = std::fs::read_to_string(entry.path().join("expected.yml")).unwrap();
         let theirs: Value = serde_saphyr::from_str(&text).unwrap();
+
         let ours = resolved(&case);
+
         let services = map(&theirs["services"]);
         assert_eq!(
             ours.services.keys().collect::<Vec<_>>(),
