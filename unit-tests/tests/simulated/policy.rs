@@ -1,4 +1,4 @@
-//! What a recipe may ask of the host's engine, and names that are too long.
+//! The privileges that a recipe needs on the host's engine, and names that are too long.
 
 use std::collections::BTreeSet;
 
@@ -25,7 +25,8 @@ fn tree(compose: &str) -> Tree {
     ])
 }
 
-fn asked(compose: &str, allowed: &[Privilege]) -> Vec<Privilege> {
+/// The privileges that the file needs beyond the allowed ones.
+fn missing_privileges(compose: &str, allowed: &[Privilege]) -> Vec<Privilege> {
     let tree = tree(compose);
     let ours = resolve(&tree, &Env::default(), &"shop".parse().unwrap()).unwrap_or_else(|error| panic!("{compose}: {error}"));
     let allowed: BTreeSet<Privilege> = allowed.iter().copied().collect();
@@ -33,11 +34,12 @@ fn asked(compose: &str, allowed: &[Privilege]) -> Vec<Privilege> {
     found.into_iter().collect()
 }
 
+/// A file whose service `app` has these keys, and the rest of the file.
 fn app(body: &str, rest: &str) -> String {
     format!("services: {{app: {{image: a, {body}}}}}\n{rest}")
 }
 
-/// What needs which privileges: a body of service `app`, the rest of the file, and what it asks for.
+/// Keys of service `app`, the rest of the file, and the privileges that both need.
 const CASES: &[(&str, &str, &[Privilege])] = &[
     // Near misses.
     ("user: root", "", &[]),
@@ -46,7 +48,7 @@ const CASES: &[(&str, &str, &[Privilege])] = &[
     ("networks: [front]", "networks: {front: {external: true, name: proxy}}", &[]),
     ("secrets: [s]", "secrets: {s: {external: true, name: shop_s_v1}}", &[]),
     ("secrets: [s]", "secrets: {s: {file: inner}}", &[]),
-    // Docker takes `..` back before it looks at links.
+    // Docker resolves `..` before it follows links.
     ("configs: [c]", "configs: {c: {file: ./up/../conf}}", &[]),
     ("configs: [c]", "configs: {c: {file: conf, name: shop_c_v1, labels: {a: b}}}", &[]),
     ("volumes: [\"v:/v\"]", "volumes: {v: {external: true, name: shop_data}}", &[]),
@@ -78,7 +80,7 @@ const CASES: &[(&str, &str, &[Privilege])] = &[
     ("volumes: [\"vol:/v\"]", "volumes: {vol: {external: true}}", &[ExternalVolumes]),
     ("volumes: [\"vol:/v\"]", "volumes: {vol: {name: others_db}}", &[ExternalVolumes]),
     ("volumes: [\"vol:/v\"]", "volumes: {vol: {name: shop2_db}}", &[ExternalVolumes]),
-    // The option binds, whatever the type says.
+    // The option binds with any type.
     (
         "volumes: [\"vol:/v\"]",
         "volumes: {vol: {driver_opts: {type: tmpfs, o: \"size=1m,bind\", device: /}}}",
@@ -118,7 +120,7 @@ const CASES: &[(&str, &str, &[Privilege])] = &[
     ("userns_mode: host", "", &[HostNamespaces]),
     ("secrets: [s]", "secrets: {s: {external: true, name: others_s_v1}}", &[ExternalSecrets]),
     ("secrets: [s]", "secrets: {s: {external: true}}", &[ExternalSecrets]),
-    // A secret that is no other's is made, and one that is, would be written over.
+    // A secret of another app would be overwritten.
     ("user: a", "secrets: {s: {file: conf, name: others_s_v1}}", &[ExternalSecrets]),
     ("configs: [c]", "configs: {c: {external: true}}", &[ExternalConfigs]),
     ("secrets: [s]", "secrets: {s: {file: /etc/shadow}}", &[OutsideFiles]),
@@ -136,24 +138,24 @@ const CASES: &[(&str, &str, &[Privilege])] = &[
 ];
 
 #[test]
-fn what_reaches_beyond_the_stack_is_refused_unless_it_is_allowed() {
+fn access_beyond_the_stack_is_refused_unless_allowed() {
     for (body, rest, privileges) in CASES {
         let compose = app(body, rest);
         let mut expected = privileges.to_vec();
         expected.sort();
-        assert_eq!(asked(&compose, &[]), expected, "{compose}");
-        assert_eq!(asked(&compose, privileges), [], "{compose}");
+        assert_eq!(missing_privileges(&compose, &[]), expected, "{compose}");
+        assert_eq!(missing_privileges(&compose, privileges), [], "{compose}");
         let others: Vec<Privilege> = Privilege::ALL.into_iter().filter(|privilege| !privileges.contains(privilege)).collect();
-        assert_eq!(asked(&compose, &others), expected, "one privilege never stands for another: {compose}");
+        assert_eq!(missing_privileges(&compose, &others), expected, "no privilege implies another: {compose}");
     }
 }
 
 #[test]
 fn every_privilege_has_a_case_and_a_name() {
     for privilege in Privilege::ALL {
-        // What a repository has beside its compose files is no business of theirs.
+        // The tests of a repository are no part of its compose files.
         let of_compose = privilege != Privilege::Tests;
-        assert_eq!(CASES.iter().any(|(_, _, asked)| asked.contains(&privilege)), of_compose, "{privilege}");
+        assert_eq!(CASES.iter().any(|(_, _, privileges)| privileges.contains(&privilege)), of_compose, "{privilege}");
         assert_eq!(privilege.as_str().parse(), Ok(privilege));
         assert_eq!(serde_json::to_value(privilege).unwrap(), privilege.to_string());
     }
@@ -161,19 +163,21 @@ fn every_privilege_has_a_case_and_a_name() {
 }
 
 #[test]
-fn a_breach_names_object_privilege_and_remedy() {
+fn breach_names_object_privilege_and_remedy() {
     let compose = app("cap_add: [NET_ADMIN]", "");
     let tree = tree(&compose);
     let ours = resolve(&tree, &Env::default(), &"shop".parse().unwrap()).unwrap();
-    let told: Vec<String> = breaches(&ours, &tree, &BTreeSet::new()).iter().map(ToString::to_string).collect();
+
+    let messages: Vec<String> = breaches(&ours, &tree, &BTreeSet::new()).iter().map(ToString::to_string).collect();
+
     assert_eq!(
-        told,
+        messages,
         ["service app adds the capability NET_ADMIN; where that is meant, allow capabilities for this recipe in the host file"]
     );
 }
 
 #[test]
-fn names_that_are_too_long_are_told_with_their_length() {
+fn name_that_is_too_long_is_reported_with_its_length() {
     let flaws = |stack: &str, name: &str| -> Vec<String> {
         let compose = format!(
             "services: {{{name}: {{image: a}}}}\nsecrets: {{{name}: {{external: true, name: \"${{STACK_NAME}}_{name}\"}}}}\n\
@@ -182,16 +186,17 @@ fn names_that_are_too_long_are_told_with_their_length() {
         let ours = resolve(&tree(&compose), &Env::default(), &stack.parse().unwrap()).unwrap();
         name_flaws(&ours).iter().map(ToString::to_string).collect()
     };
+    let kinds = |messages: Vec<String>| -> Vec<String> {
+        messages.iter().map(|message| message.split(' ').take(2).collect::<Vec<_>>().join(" ")).collect()
+    };
     let stack = "s".repeat(45);
+
     assert_eq!(flaws(&stack, &"n".repeat(17)), [""; 0]);
     let service = format!("{stack}_{}", "n".repeat(18));
     assert_eq!(
         flaws(&stack, &"n".repeat(18)),
         [format!("the service would be named {service}, which has 64 characters of at most 63")]
     );
-    let kinds = |told: Vec<String>| -> Vec<String> {
-        told.iter().map(|told| told.split(' ').take(2).collect::<Vec<_>>().join(" ")).collect()
-    };
     assert_eq!(kinds(flaws(&stack, &"n".repeat(19))), ["the service", "the secret", "the config"]);
     assert_eq!(kinds(flaws(&"s".repeat(46), "n")), ["the stack"]);
 }
