@@ -1,4 +1,5 @@
-//! What of an upgrade is decided without a Swarm: what proves head, what it dropped, whose data is lost, what has to come back.
+//! Decisions about an upgrade: the proof of head, dropped services and volumes, canaries, and the data that a restore brings
+//! back.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +12,7 @@ use harness::{
         host::converge::ServiceView,
         recipe::{
             backup::{Backed, Coverage},
-            canary::{self, Canary, DroppedVolume, Moment, expected, dropped_volumes},
+            canary::{self, Canary, DroppedVolume, Moment, dropped_volumes, expected},
             compose::{Entry, Env, Resolved, Tree, resolve},
             upgrade::{differs, dropped, flaws},
         },
@@ -23,7 +24,7 @@ fn stack() -> StackName {
     "shop_taster_test".parse().unwrap()
 }
 
-/// What compose files with these services and volumes come to; each service is `name: volume,volume`.
+/// The resolved files of an app with these services and volumes; each service is `name: volume,volume`.
 fn app(services: &[(&str, &str)], labels: &str) -> Resolved {
     let mut compose = "version: \"3.8\"\nservices:\n".to_owned();
     let mut volumes = std::collections::BTreeSet::new();
@@ -49,6 +50,7 @@ fn app(services: &[(&str, &str)], labels: &str) -> Resolved {
     resolve(&tree, &Env::default(), &stack()).unwrap()
 }
 
+/// The running services, with the commit in abra's label.
 fn live(services: &[(&str, Option<&str>)]) -> BTreeMap<ServiceName, ServiceView> {
     let view = Recording::load("healthy").observations.last().unwrap().services.values().next().unwrap().clone();
     let of = |(name, label): &(&str, Option<&str>)| {
@@ -60,7 +62,7 @@ fn live(services: &[(&str, Option<&str>)]) -> BTreeMap<ServiceName, ServiceView>
 }
 
 #[test]
-fn head_is_proved_by_the_commit_in_abras_label() {
+fn head_is_verified_by_the_commit_in_abras_label() {
     let head: Commit = "0123456789abcdef0123456789abcdef01234567".parse().unwrap();
     for (labels, flaw) in [
         (&[("app", Some("01234567"))][..], None),
@@ -73,24 +75,28 @@ fn head_is_proved_by_the_commit_in_abras_label() {
         (&[], Some("no service bears the label")),
     ] {
         let found = flaws(&head, &stack(), &live(labels));
+
         assert_eq!(found.is_empty(), flaw.is_none(), "{labels:?}: {found:?}");
         assert!(flaw.is_none_or(|flaw| found[0].starts_with(flaw)), "{labels:?}: {found:?}");
     }
 }
 
 #[test]
-fn what_runs_and_is_not_in_head_was_dropped() {
+fn running_service_outside_of_head_is_dropped() {
     let head = app(&[("app", ""), ("db", "")], "");
-    for (services, gone) in [(&["app", "db"][..], ""), (&["app", "db", "worker"], "worker"), (&["app"], "")] {
+    for (services, expected) in [(&["app", "db"][..], ""), (&["app", "db", "worker"], "worker"), (&["app"], "")] {
         let live = live(&services.iter().map(|name| (*name, None)).collect::<Vec<_>>());
+
         let found: Vec<String> = dropped(&head, &live).iter().map(|name| stack().short(name).to_owned()).collect();
-        assert_eq!(found.join(" "), gone, "{services:?}");
+
+        assert_eq!(found.join(" "), expected, "{services:?}");
     }
 }
 
 #[test]
-fn labels_that_only_name_versions_are_no_change() {
+fn version_labels_alone_are_no_change() {
     let version = |version: &str| app(&[("app", "data")], &format!("\"coop-cloud.shop_taster_test.version={version}\""));
+
     assert!(!differs(&version("1.0.0+1"), &version("1.0.1+1")));
     assert!(differs(&app(&[("app", "data")], ""), &app(&[("app", "data")], "\"a=b\"")));
     assert!(differs(&app(&[("app", "data")], ""), &app(&[("app", "more")], "")));
@@ -98,7 +104,7 @@ fn labels_that_only_name_versions_are_no_change() {
 }
 
 #[test]
-fn a_volume_is_lost_to_a_service_that_stays() {
+fn volume_that_a_remaining_service_drops_is_lost() {
     let lost = |service: &str| DroppedVolume::Lost { service: service.into() };
     for (base, head, gone) in [
         (&[("app", "data")][..], &[("app", "data")][..], vec![]),
@@ -115,25 +121,26 @@ fn a_volume_is_lost_to_a_service_that_stays() {
 }
 
 #[test]
-fn canaries_are_where_they_disturb_nothing() {
+fn volume_with_a_database_gets_a_row_and_no_file() {
     let resolved = app(&[("app", "data,upload"), ("db", "rows")], "");
-    let of = |settings: &str| {
+    let canaries = |settings: &str| {
         let pack = Pack { settings: Settings::parse(settings).unwrap(), ..Pack::default() };
         canary::of(&resolved, &pack).iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
     };
-    assert_eq!(of(""), "a file in volume data, a file in volume rows, a file in volume upload");
+
+    assert_eq!(canaries(""), "a file in volume data, a file in volume rows, a file in volume upload");
     assert_eq!(
-        of("[[databases]]\nservice = \"db\"\nkind = \"postgres\"\n"),
+        canaries("[[databases]]\nservice = \"db\"\nkind = \"postgres\"\n"),
         "a row in the PostgreSQL database of db, a file in volume data, a file in volume upload"
     );
     assert_eq!(
-        of("[[databases]]\nservice = \"app\"\nkind = \"sqlite\"\npath = \"/upload/app.db\"\n"),
+        canaries("[[databases]]\nservice = \"app\"\nkind = \"sqlite\"\npath = \"/upload/app.db\"\n"),
         "a row in the SQLite database of app, a file in volume data, a file in volume rows"
     );
 }
 
 #[test]
-fn what_is_in_the_backup_has_to_come_back() {
+fn data_in_the_backup_is_expected_after_a_restore() {
     let canary = Canary::File { volume: "data".into(), name: "shop_taster_test_data".into() };
     let on = "\"backupbot.backup=true\"";
     for (labels, coverage, comes_back) in [
@@ -149,11 +156,16 @@ fn what_is_in_the_backup_has_to_come_back() {
     ] {
         let resolved = app(&[("app", "data")], &labels);
         let backed = Backed::of(&resolved);
+
         assert_eq!((backed.enabled(), backed.coverage("data")), (true, coverage), "{labels}");
         let restored = expected(&canary, Moment::AfterRestore, &backed, &resolved);
         assert_eq!(restored.is_ok(), comes_back, "{labels}: {restored:?}");
         assert_eq!(expected(&canary, Moment::AfterUpgrade, &backed, &resolved), Ok(()), "an upgrade keeps everything");
     }
+}
+
+#[test]
+fn app_without_backup_label_is_not_backed_up() {
     for labels in ["", "\"backupbot.backup=false\"", "\"backupbot.backup=${NOTHING:-false}\""] {
         assert!(!Backed::of(&app(&[("app", "data")], labels)).enabled(), "{labels}");
     }

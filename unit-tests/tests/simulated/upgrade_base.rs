@@ -1,4 +1,4 @@
-//! What the app is upgraded from.
+//! The choice of the base: the version from which the app is upgraded.
 
 use harness::{
     model::{
@@ -8,7 +8,7 @@ use harness::{
     pure::recipe::upgrade_base::{Base, Chooser, Chosen, Green, Known, base, can_be_pinned, duplicates},
 };
 
-/// A commit of its own for each number.
+/// A different commit for each number.
 fn commit(number: u8) -> Commit {
     format!("{number:040}").parse().unwrap()
 }
@@ -22,13 +22,14 @@ fn tags(names: &[&str]) -> Vec<Tag> {
     names.iter().zip(1..).map(tag).collect()
 }
 
-/// The number of the commit of no tag.
+/// The number of a commit without tag.
 const UNTAGGED: u8 = 90;
 /// The number of the tip of the branch.
 const TIP: u8 = 80;
 
+/// The facts of a choice, and the base with the reason for it.
 struct Row {
-    what: &'static str,
+    case: &'static str,
     tags: &'static [&'static str],
     head: u8,
     head_version: Option<&'static str>,
@@ -38,10 +39,10 @@ struct Row {
 }
 
 #[test]
-fn the_order_of_what_is_upgraded_from() {
+fn base_is_the_first_of_last_green_newest_older_release_and_branch() {
     const SOME: &[&str] = &["1.0.0+1.0", "1.1.0+1.1", "2.0.0+1.1"];
     let row = Row {
-        what: "",
+        case: "",
         tags: SOME,
         head: 3,
         head_version: Some("2.0.0+1.1"),
@@ -50,34 +51,34 @@ fn the_order_of_what_is_upgraded_from() {
         expected: ("1.1.0+1.1", "the newest release before 2.0.0+1.1"),
     };
     let rows = [
-        Row { what: "the newest release is tasted", ..row },
+        Row { case: "the newest release is tasted", ..row },
         Row {
-            what: "a change with a version above all releases comes from the newest one",
+            case: "a change with a version above all releases is upgraded from the newest one",
             head: UNTAGGED,
             head_version: Some("2.1.0+1.2"),
             expected: ("2.0.0+1.1", "the newest release before 2.1.0+1.2"),
             ..row
         },
         Row {
-            what: "a change that kept the version of the newest release comes from the one before",
+            case: "a change that kept the version of the newest release is upgraded from the one before",
             head: UNTAGGED,
             expected: ("1.1.0+1.1", "the newest release before 2.0.0+1.1"),
             ..row
         },
         Row {
-            what: "what was green here last comes before what was released last",
+            case: "the version of the last green run comes before the newest release",
             green: Some("1.0.0+1.0"),
             expected: ("1.0.0+1.0", "the head of the last green run on this host"),
             ..row
         },
         Row {
-            what: "head was green here already, so it is stepped back",
+            case: "a head that was green here already is upgraded from the release before it",
             green: Some("2.0.0+1.1"),
             expected: ("1.1.0+1.1", "the newest release before 2.0.0+1.1, which was green on this host already"),
             ..row
         },
         Row {
-            what: "what was green here is newer than head",
+            case: "the version of the last green run is newer than head",
             head: 2,
             head_version: Some("1.1.0+1.1"),
             green: Some("2.0.0+1.1"),
@@ -85,13 +86,13 @@ fn the_order_of_what_is_upgraded_from() {
             ..row
         },
         Row {
-            what: "what was green here has no tag any more",
+            case: "the version of the last green run has no tag any more",
             green: Some("1.0.5+1.0"),
             expected: ("1.1.0+1.1", "the newest release before 2.0.0+1.1"),
             ..row
         },
         Row {
-            what: "versions are ordered as numbers, and a patch on an old line is not the newest",
+            case: "versions are ordered as numbers, and a patch on an old line is not the newest",
             tags: &["1.9.0+1", "1.10.0+1", "1.9.1+1", "2.0.0+1"],
             head: 4,
             head_version: Some("2.0.0+1"),
@@ -99,7 +100,7 @@ fn the_order_of_what_is_upgraded_from() {
             ..row
         },
         Row {
-            what: "a pre-release comes before its release",
+            case: "a pre-release comes before its release",
             tags: &["1.0.0+1", "2.0.0-rc1+1", "2.0.0+1"],
             head: 3,
             head_version: Some("2.0.0+1"),
@@ -107,7 +108,7 @@ fn the_order_of_what_is_upgraded_from() {
             ..row
         },
         Row {
-            what: "tags that are no versions do not count, lightweight ones do",
+            case: "tags that are no versions do not count, lightweight ones do",
             tags: &["latest", "v2", "~1.0.0+1", "2.0.0+1"],
             head: 4,
             head_version: Some("2.0.0+1"),
@@ -115,35 +116,35 @@ fn the_order_of_what_is_upgraded_from() {
             ..row
         },
         Row {
-            what: "the first release has only the branch before it",
+            case: "the first release has only the branch before it",
             head: 1,
             head_version: Some("1.0.0+1.0"),
             expected: ("main", "the tip of main, for there is no release before 1.0.0+1.0"),
             ..row
         },
         Row {
-            what: "files without a version",
+            case: "files without a version",
             head: UNTAGGED,
             head_version: None,
             expected: ("main", "the tip of main, for head's files name no version"),
             ..row
         },
         Row {
-            what: "files with a version that is none",
+            case: "files with an invalid version",
             head: UNTAGGED,
             head_version: Some("latest"),
             expected: ("main", "the tip of main, for head's files name no version"),
             ..row
         },
         Row {
-            what: "head is the tip of the branch",
+            case: "head is the tip of the branch",
             head: TIP,
             head_version: Some("1.0.0+1.0"),
             expected: ("none", "there is no release before 1.0.0+1.0, and head is the tip of main"),
             ..row
         },
         Row {
-            what: "no release before it and no branch",
+            case: "no release before it and no branch",
             head: 1,
             head_version: Some("1.0.0+1.0"),
             branch: None,
@@ -157,18 +158,20 @@ fn the_order_of_what_is_upgraded_from() {
         let green = row.green.map(|version| Green { version: version.into() });
         let (branch, green) = (branch.as_ref(), green.as_ref());
         let known = Known { head: &head, head_version: row.head_version, tags: &tags, branch, green, chosen: None };
+
         let found = base(&known).unwrap();
-        assert_eq!((found.to_string().as_str(), found.why()), row.expected, "{}", row.what);
-        assert_ne!(found.commit(), Some(&head), "{}", row.what);
+
+        assert_eq!((found.to_string().as_str(), found.why()), row.expected, "{}", row.case);
+        assert_ne!(found.commit(), Some(&head), "{}", row.case);
     }
 }
 
 #[test]
-fn a_choice_is_taken_unless_it_is_head() {
+fn chosen_base_is_taken_unless_it_is_head() {
     let tags = tags(&["1.0.0+1.0", "nightly"]);
     let head = commit(9);
     let chosen = |name: &str, number| Chosen { name: name.into(), commit: commit(number), by: Chooser::Request };
-    let with = |chosen: &Chosen| {
+    let base_for = |chosen: &Chosen| {
         let green = Green { version: "1.0.0+1.0".into() };
         base(&Known { head: &head, head_version: None, tags: &tags, branch: None, green: Some(&green), chosen: Some(chosen) })
     };
@@ -178,14 +181,16 @@ fn a_choice_is_taken_unless_it_is_head() {
         ("nightly", 2, Base::Ref { name: "nightly".into(), commit: commit(2), why: why() }),
         ("0000000", 5, Base::Ref { name: "0000000".into(), commit: commit(5), why: why() }),
     ] {
-        assert_eq!(with(&chosen(name, number)), Ok(expected));
+        assert_eq!(base_for(&chosen(name, number)), Ok(expected));
     }
-    let refused = with(&chosen("main", 9)).unwrap_err();
+
+    let refused = base_for(&chosen("main", 9)).unwrap_err();
+
     assert_eq!(refused, "--base is main, which is head itself; name an older one, or leave the upgrade out with --tiers");
 }
 
 #[test]
-fn one_lightweight_release_keeps_abra_from_pinning_any() {
+fn one_lightweight_release_tag_prevents_every_pin() {
     for (names, pinned) in
         [(&["1.0.0+1", "2.0.0+1"][..], true), (&["1.0.0+1", "~2.0.0+1"], false), (&["1.0.0+1", "~nightly"], true), (&[], true)]
     {
@@ -194,7 +199,7 @@ fn one_lightweight_release_keeps_abra_from_pinning_any() {
 }
 
 #[test]
-fn two_versions_in_one_place_are_told() {
+fn versions_of_equal_order_are_reported() {
     assert_eq!(duplicates(&tags(&["1.0.0+1", "1.0.1+1"])), Vec::<String>::new());
     assert_eq!(
         duplicates(&tags(&["1.2.3+4.10", "1.2.3+4.9"])),
