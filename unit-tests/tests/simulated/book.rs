@@ -1,4 +1,4 @@
-//! The book: it can be built, every page is in it, and every link in it and in the pages beside it leads somewhere.
+//! The book: it builds, contains every page, and has no broken link; neither have the pages beside it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,10 +25,10 @@ pub(crate) fn markdown(text: &str) -> Parser<'_> {
 /// Pages that are not in the book's table of contents.
 const LEFT_OUT: [&str; 1] = ["SUMMARY.md"];
 
-/// Pages that stand beside the book and are read where the sources are.
+/// Pages beside the book, which are read in the repository.
 const BESIDE: [&str; 3] = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"];
 
-/// What a page links to and what can be linked to on it.
+/// The links of a page, and the anchors of its headings.
 struct Page {
     links: Vec<String>,
     anchors: BTreeSet<String>,
@@ -42,14 +42,14 @@ impl Page {
                 Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => links.push(dest_url.to_string()),
                 Event::Start(Tag::Heading { id, .. }) => heading = Some((id.map(|id| id.to_string()), String::new())),
                 Event::Text(text) | Event::Code(text) => {
-                    if let Some((_, words)) = &mut heading {
-                        words.push_str(&text);
+                    if let Some((_, title)) = &mut heading {
+                        title.push_str(&text);
                     }
                 }
                 Event::End(TagEnd::Heading(_)) => {
-                    if let Some((id, words)) = heading.take() {
-                        let anchor = id.unwrap_or_else(|| anchor(&words));
-                        // A heading that is there already gets a number.
+                    if let Some((id, title)) = heading.take() {
+                        let anchor = id.unwrap_or_else(|| anchor(&title));
+                        // A repeated heading gets a number.
                         let numbered = (1..).map(|number| format!("{anchor}-{number}"));
                         let free = std::iter::once(anchor.clone()).chain(numbered).find(|name| !anchors.contains(name));
                         anchors.extend(free);
@@ -62,9 +62,9 @@ impl Page {
     }
 }
 
-/// The anchor that mdBook makes of a heading. That it is so is checked against a book that was built.
-fn anchor(words: &str) -> String {
-    let kept = words.trim().chars().filter(|c| c.is_alphanumeric() || c.is_whitespace() || matches!(c, '_' | '-'));
+/// The anchor that mdBook makes of a heading; a test compares it with a built book.
+fn anchor(title: &str) -> String {
+    let kept = title.trim().chars().filter(|c| c.is_alphanumeric() || c.is_whitespace() || matches!(c, '_' | '-'));
     kept.map(|c| if c.is_whitespace() { '-' } else { c }).collect::<String>().to_lowercase()
 }
 
@@ -86,21 +86,21 @@ fn pages(folder: &Path) -> Vec<PathBuf> {
     found.into_iter().map(|path| path.strip_prefix(folder).unwrap().to_owned()).collect()
 }
 
-/// `a/../b` as `b`; nothing when it leads above the root.
-fn plain(path: &Path) -> Option<PathBuf> {
-    let mut plain = PathBuf::new();
+/// `a/../b` as `b`; `None` when it leads above the root.
+fn normalised(path: &Path) -> Option<PathBuf> {
+    let mut normalised = PathBuf::new();
     for part in path.components() {
         match part {
-            Component::ParentDir => plain.pop().then_some(())?,
-            Component::Normal(name) => plain.push(name),
+            Component::ParentDir => normalised.pop().then_some(())?,
+            Component::Normal(name) => normalised.push(name),
             Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
         }
     }
-    Some(plain)
+    Some(normalised)
 }
 
-/// What is wrong with the links of the pages `names` below `folder`, a line each. A link may lead to any file below it.
-fn broken(folder: &Path, names: &[PathBuf]) -> Vec<String> {
+/// The broken links of the pages `names` below `folder`, a line each. A link may lead to any file below it.
+fn broken_links(folder: &Path, names: &[PathBuf]) -> Vec<String> {
     let read = |name: &Path| fs::read_to_string(folder.join(name)).ok().map(|text| Page::of(&text));
     let mut known: BTreeMap<PathBuf, Option<Page>> = names.iter().map(|name| (name.clone(), read(name))).collect();
     let links: Vec<(PathBuf, String)> = names
@@ -109,61 +109,68 @@ fn broken(folder: &Path, names: &[PathBuf]) -> Vec<String> {
         .collect();
     let mut wrong = Vec::new();
     for (name, link) in links {
-        let says = |what: &str| format!("{}: {link}: {what}", name.display());
+        let broken = |what: &str| format!("{}: {link}: {what}", name.display());
         if link.contains(':') {
             match link.parse::<http::Uri>() {
                 Ok(uri) if uri.scheme_str() == Some("https") && uri.host().is_some_and(|host| host.contains('.')) => {}
-                Ok(_) | Err(_) => wrong.push(says("no address of the form https://host/")),
+                Ok(_) | Err(_) => wrong.push(broken("no address of the form https://host/")),
             }
             continue;
         }
         let (path, anchor) = link.split_once('#').map_or((link.as_str(), None), |(path, anchor)| (path, Some(anchor)));
-        let target = if path.is_empty() { Some(name.clone()) } else { plain(&name.with_file_name("").join(path)) };
+        let target = if path.is_empty() { Some(name.clone()) } else { normalised(&name.with_file_name("").join(path)) };
         let Some(target) = target.filter(|target| folder.join(target).is_file()) else {
-            wrong.push(says("no such file"));
+            wrong.push(broken("no such file"));
             continue;
         };
         let page = known.entry(target.clone()).or_insert_with(|| read(&target));
         let anchors = page.as_ref().map(|page| &page.anchors);
         if anchor.is_some_and(|anchor| !anchors.is_some_and(|anchors| anchors.contains(anchor))) {
-            wrong.push(says("no such heading"));
+            wrong.push(broken("no such heading"));
         }
     }
     wrong
 }
 
 #[test]
-fn every_page_is_in_the_table_of_contents_or_left_out_on_purpose() {
+fn every_page_is_in_the_table_of_contents_or_left_out() {
     let docs = root().join("docs");
     let summary = Page::of(&fs::read_to_string(docs.join("SUMMARY.md")).unwrap());
-    let listed: BTreeSet<PathBuf> = summary.links.iter().filter_map(|link| plain(Path::new(link))).collect();
+    let listed: BTreeSet<PathBuf> = summary.links.iter().filter_map(|link| normalised(Path::new(link))).collect();
     let left_out = LEFT_OUT.map(PathBuf::from);
+
     let forgotten: Vec<PathBuf> =
         pages(&docs).into_iter().filter(|page| !listed.contains(page) && !left_out.contains(page)).collect();
+
     assert!(forgotten.is_empty(), "docs/SUMMARY.md does not list {forgotten:?}");
 }
 
 #[test]
-fn every_link_of_the_book_leads_to_a_page_of_it() {
+fn book_has_no_broken_link() {
     let docs = root().join("docs");
-    let wrong = broken(&docs, &pages(&docs));
+
+    let wrong = broken_links(&docs, &pages(&docs));
+
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
-fn every_link_of_the_pages_beside_the_book_leads_somewhere() {
-    let wrong = broken(&root(), &BESIDE.map(PathBuf::from));
+fn pages_beside_the_book_have_no_broken_link() {
+    let wrong = broken_links(&root(), &BESIDE.map(PathBuf::from));
+
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
-fn the_book_is_built_with_the_anchors_that_are_linked_to() {
+fn built_book_has_the_anchor_of_every_heading() {
     let out = tempfile::tempdir().unwrap();
     let mut book = MDBook::load(root()).unwrap();
     out.path().join("book").clone_into(&mut book.config.build.build_dir);
+
     book.build().unwrap();
+
     let docs = root().join("docs");
-    let mut seen = 0;
+    let mut count = 0;
     for page in pages(&docs).iter().filter(|page| !LEFT_OUT.map(PathBuf::from).contains(page)) {
         // mdBook's index of a folder is its README.
         let html = match page.file_name().is_some_and(|name| name == "README.md") {
@@ -173,27 +180,27 @@ fn the_book_is_built_with_the_anchors_that_are_linked_to() {
         let built = fs::read_to_string(out.path().join("book").join(&html)).unwrap_or_else(|error| panic!("{html:?}: {error}"));
         for anchor in Page::of(&fs::read_to_string(docs.join(page)).unwrap()).anchors {
             assert!(built.contains(&format!("id=\"{anchor}\"")), "{} has no heading {anchor}", html.display());
-            seen += 1;
+            count += 1;
         }
     }
-    assert!(seen > 50, "only {seen} headings were looked at");
+    assert!(count > 50, "only {count} headings were compared");
 }
 
-/// What is wrong with a made-up book whose pages are these.
-fn wrong_with(made_up: &[(&str, &str)]) -> Vec<String> {
+/// The broken links of a book with these pages.
+fn broken_links_of(book: &[(&str, &str)]) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
-    for (name, text) in made_up {
+    for (name, text) in book {
         let path = folder.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
-    broken(folder.path(), &pages(folder.path()))
+    broken_links(folder.path(), &pages(folder.path()))
 }
 
 #[test]
-fn a_link_that_leads_nowhere_is_found() {
+fn broken_link_is_found() {
     let other = ("sub/other.md", "# The other: `one`\n\n# Same\n\n# Same\n");
-    for (text, wrong) in [
+    for (text, expected) in [
         ("[x](sub/other.md)", None),
         ("[x](sub/other.md#the-other-one) [y](./sub/../sub/other.md#same-1)", None),
         ("# Here\n\n[x](#here) [y](https://example.org/a)", None),
@@ -209,6 +216,7 @@ fn a_link_that_leads_nowhere_is_found() {
         ("[x](http://example.org/)", Some("a.md: http://example.org/: no address of the form https://host/")),
         ("[x](https://nowhere)", Some("a.md: https://nowhere: no address of the form https://host/")),
     ] {
-        assert_eq!(wrong_with(&[("a.md", text), other]), wrong.into_iter().map(str::to_owned).collect::<Vec<_>>(), "{text}");
+        let expected: Vec<String> = expected.into_iter().map(str::to_owned).collect();
+        assert_eq!(broken_links_of(&[("a.md", text), other]), expected, "{text}");
     }
 }

@@ -6,19 +6,19 @@ use toml::Table;
 
 use crate::book::root;
 
-/// The packages of the workspace, which no page has to argue for.
+/// The packages of the workspace, which the page does not list.
 const OWN: [&str; 5] = ["harness", "recipes", "runner", "sandbox", "unit-tests"];
 
-/// The crates that the page names above its first section: first cells of rows, separated by commas, remarks in brackets.
-fn on_the_page(page: &str) -> BTreeSet<String> {
+/// The crates of the table above the page's first section: first cells of rows, separated by commas, remarks in brackets.
+fn crates_on_page(page: &str) -> BTreeSet<String> {
     let table = page.split("\n## ").next().unwrap_or(page);
     let cells = table.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next()).skip(1);
     let names = cells.flat_map(|cell| cell.split(','));
     names.map(|name| name.split('(').next().unwrap_or_default().trim().to_owned()).collect()
 }
 
-/// The crates that a manifest names in any of its tables of dependencies.
-fn in_manifest(text: &str) -> BTreeSet<String> {
+/// The crates in all dependency tables of a manifest.
+fn crates_in_manifest(text: &str) -> BTreeSet<String> {
     let manifest: Table = text.parse().unwrap();
     let workspace = manifest.get("workspace").and_then(|workspace| workspace.get("dependencies"));
     let own = ["dependencies", "dev-dependencies", "build-dependencies"].iter().filter_map(|kind| manifest.get(*kind));
@@ -27,11 +27,13 @@ fn in_manifest(text: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_page_has_each_dependency_and_no_other() {
+fn page_lists_each_dependency_and_no_other() {
     let read = |file: &str| fs::read_to_string(root().join(file)).unwrap();
-    let page = on_the_page(&read("docs/decisions/dependencies.md"));
-    let used: BTreeSet<String> = OWN.iter().flat_map(|package| in_manifest(&read(&format!("{package}/Cargo.toml")))).collect();
-    let declared = in_manifest(&read("Cargo.toml"));
+    let page = crates_on_page(&read("docs/decisions/dependencies.md"));
+    let used: BTreeSet<String> =
+        OWN.iter().flat_map(|package| crates_in_manifest(&read(&format!("{package}/Cargo.toml")))).collect();
+    let declared = crates_in_manifest(&read("Cargo.toml"));
+
     assert!(used.len() > 20, "{used:?}");
     assert_eq!(page.symmetric_difference(&used).collect::<Vec<_>>(), Vec::<&String>::new(), "the page and the packages differ");
     assert_eq!(
@@ -42,9 +44,10 @@ fn the_page_has_each_dependency_and_no_other() {
 }
 
 #[test]
-fn names_are_read_from_rows_and_tables() {
+fn crates_are_read_from_rows_and_tables() {
     let page = "| crate | what for |\n|---|---|\n| reqwest, rustls (ring) | HTTPS |\n| tar | images |\n\n## A\n\n| syn | 3 |\n";
-    assert_eq!(on_the_page(page).into_iter().collect::<Vec<_>>(), ["reqwest", "rustls", "tar"]);
     let manifest = "[dependencies]\nharness.workspace = true\ntar = \"1\"\n[build-dependencies]\nsha2 = { version = \"1\" }\n";
-    assert_eq!(in_manifest(manifest).into_iter().collect::<Vec<_>>(), ["sha2", "tar"]);
+
+    assert_eq!(crates_on_page(page).into_iter().collect::<Vec<_>>(), ["reqwest", "rustls", "tar"]);
+    assert_eq!(crates_in_manifest(manifest).into_iter().collect::<Vec<_>>(), ["sha2", "tar"]);
 }

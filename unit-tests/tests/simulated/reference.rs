@@ -1,4 +1,4 @@
-//! The reference pages and the schemas under `docs/` are what the types and the help say. `TASTER_BLESS=1` renews all of them.
+//! The reference pages and schemas under `docs/` are generated from the types and the help. `TASTER_BLESS=1` writes all of them.
 
 use std::fs;
 
@@ -9,8 +9,8 @@ use serde_json::json;
 
 use crate::book::{markdown, root};
 
-/// Compares the committed file with what is generated now, or renews it.
-fn is_committed(file: &str, generated: &str) {
+/// Compares the committed file with the generated text, or writes it.
+fn assert_committed(file: &str, generated: &str) {
     let path = root().join(file);
     if std::env::var_os("TASTER_BLESS").is_some_and(|value| value == "1") {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -21,12 +21,12 @@ fn is_committed(file: &str, generated: &str) {
     let at = differs.unwrap_or_else(|| committed.lines().count().min(generated.lines().count())) + 1;
     assert!(
         committed == generated,
-        "{file} is not what is generated, from line {at} on; renew it with: TASTER_BLESS=1 cargo test -p unit-tests reference"
+        "{file} differs from the generated text from line {at} on; write it with: TASTER_BLESS=1 cargo test -p unit-tests reference"
     );
 }
 
 #[test]
-fn reference_pages_are_what_the_types_say() {
+fn reference_pages_follow_the_types() {
     for (file, document) in [
         ("results", Document::Results),
         ("host-file", Document::Host),
@@ -34,22 +34,23 @@ fn reference_pages_are_what_the_types_say() {
         ("events", Document::Events),
         ("context", Document::Context),
     ] {
-        is_committed(&format!("docs/reference/{file}.md"), &document.page());
+        assert_committed(&format!("docs/reference/{file}.md"), &document.page());
     }
-    is_committed("docs/reference/exit-codes.md", &exit_codes_page());
+    assert_committed("docs/reference/exit-codes.md", &exit_codes_page());
 }
 
 #[test]
-fn reference_schemas_are_what_taster_schema_prints() {
+fn reference_schemas_are_the_output_of_taster_schema() {
     for document in Document::ALL {
-        is_committed(&format!("docs/schema/{}.json", document.name()), &document.schema_text());
+        assert_committed(&format!("docs/schema/{}.json", document.name()), &document.schema_text());
     }
 }
 
 #[test]
-fn the_reference_of_the_commands_is_what_help_says() {
+fn reference_of_commands_is_the_help() {
     let text = runner::cli::reference();
-    is_committed("docs/reference/commands.md", &text);
+
+    assert_committed("docs/reference/commands.md", &text);
     assert!(!text.contains("__child") && text.lines().all(|line| line.chars().count() <= 120), "{text}");
 }
 
@@ -57,6 +58,7 @@ fn the_reference_of_the_commands_is_what_help_says() {
 fn readme_has_the_table_of_exit_codes() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     let table = ExitCode::table();
+
     assert!(readme.contains(&table), "README.md should have:\n{table}");
 }
 
@@ -79,50 +81,55 @@ fn blocks(text: &str, language: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_host_file_that_is_shown_can_be_used() {
-    let mut shown = 0;
+fn every_host_file_in_the_docs_is_valid() {
+    let mut count = 0;
     for file in ["README.md", "docs/reference/host-file.md", "docs/how-to/real-server.md"] {
         for block in blocks(&fs::read_to_string(root().join(file)).unwrap(), "toml") {
             let host = Host::parse(&block).unwrap_or_else(|error| panic!("{file}: {error}\n{block}"));
+
             assert_eq!(host.zone.to_string(), "ci.example.org", "{file}");
-            shown += 1;
+            count += 1;
         }
     }
-    assert!(shown >= 3, "only {shown} host files were found");
+    assert!(count >= 3, "only {count} host files were found");
 }
 
 #[test]
-fn every_recipe_file_that_is_shown_can_be_used() {
+fn recipe_file_in_the_docs_is_valid() {
     let page = fs::read_to_string(root().join("docs/reference/recipe-file.md")).unwrap();
-    let shown = blocks(&page, "toml");
-    assert_eq!(shown.len(), 1);
-    let settings = Settings::parse(&shown[0]).unwrap_or_else(|error| panic!("{error}\n{}", shown[0]));
+    let files = blocks(&page, "toml");
+    assert_eq!(files.len(), 1);
+
+    let settings = Settings::parse(&files[0]).unwrap_or_else(|error| panic!("{error}\n{}", files[0]));
+
     assert_ne!(settings, Settings::default());
 }
 
 #[test]
-fn every_document_accepts_what_its_type_writes() {
+fn schemas_accept_serialised_values_of_their_types() {
     let host = serde_json::to_value(Host::parse("zone = \"ci.example.org\"").unwrap()).unwrap();
-    let validator = |document: Document| jsonschema::validator_for(document.schema().as_value()).unwrap();
-    assert!(validator(Document::Host).is_valid(&host));
-    assert!(!validator(Document::Host).is_valid(&json!({ "zone": "ci.example.org", "ingres": "x" })));
+    let misspelt = json!({ "zone": "ci.example.org", "ingres": "x" });
     let state =
         unit_tests::event_log::EventLog::planned(&[harness::model::outcome::Tier::Install]).pass(&["provision"]).ends().state();
     let results = serde_json::to_value(harness::report::results::Results::from(&state)).unwrap();
+    let validator = |document: Document| jsonschema::validator_for(document.schema().as_value()).unwrap();
+
+    assert!(validator(Document::Host).is_valid(&host));
+    assert!(!validator(Document::Host).is_valid(&misspelt));
     assert!(validator(Document::Results).is_valid(&results));
 }
 
-/// What the tables say of one definition, without its heading and the description.
+/// Expects the text of the tables for one definition, below its heading.
 #[track_caller]
-fn says(definition: serde_json::Value, expected: &str) {
+fn assert_tables(definition: serde_json::Value, expected: &str) {
     let page = tables(&json!({ "$defs": { "It": definition } }), Writer::Taster);
-    let told = page.strip_prefix("## Types\n\n### It\n\n").unwrap_or_else(|| panic!("{page}")).trim_end();
-    assert_eq!(told, expected);
+    let text = page.strip_prefix("## Types\n\n### It\n\n").unwrap_or_else(|| panic!("{page}")).trim_end();
+    assert_eq!(text, expected);
 }
 
 #[test]
-fn keys_are_told_with_what_may_stand_for_them() {
-    says(
+fn keys_are_listed_with_their_types() {
+    assert_tables(
         json!({ "type": "object", "required": ["a", "map", "pair"], "properties": {
             "a": { "description": "One | other,\nsee [`It`].", "$ref": "#/$defs/It" },
             "list": { "type": ["array", "null"], "items": { "type": "string" } },
@@ -146,15 +153,15 @@ fn keys_are_told_with_what_may_stand_for_them() {
 }
 
 #[test]
-fn values_and_variants_are_told_with_their_meanings() {
-    says(
+fn values_and_variants_are_listed_with_their_meanings() {
+    assert_tables(
         json!({ "description": "A colour.", "oneOf": [
             { "const": "green", "description": "All is well." },
             { "enum": ["red", "blue"], "type": "string" },
         ] }),
         "A colour.\n\n| value | meaning |\n|---|---|\n| `green` | All is well. |\n| `red` or `blue` |  |",
     );
-    says(
+    assert_tables(
         json!({ "oneOf": [
             { "type": "object", "properties": { "end": { "const": "ok" } }, "required": ["end"] },
             { "type": "object", "description": "It broke.", "required": ["end", "how"], "properties": {
@@ -165,18 +172,18 @@ fn values_and_variants_are_told_with_their_meanings() {
          | `bad` | It broke. | `how` (string): How.<br>`n` (integer; may be absent) |\n\
          | `so` |  | the keys of [It](#it) |",
     );
-    says(
+    assert_tables(
         json!({ "oneOf": [
             { "type": "object", "properties": { "tier": { "$ref": "#/$defs/It" } }, "required": ["tier"] },
             { "type": "string", "const": "always" },
         ] }),
         "| value | meaning | with |\n|---|---|---|\n| an object with `tier` |  | `tier` ([It](#it)) |\n| `always` |  |  |",
     );
-    says(json!({ "type": "string", "format": "date-time" }), "Written as: string (date-time).");
+    assert_tables(json!({ "type": "string", "format": "date-time" }), "Written as: string (date-time).");
 }
 
 #[test]
-fn settings_are_told_with_their_defaults() {
+fn settings_are_listed_with_their_defaults() {
     let schema = json!({ "type": "object", "required": ["zone"], "properties": {
         "zone": { "type": "string", "description": "The zone." },
         "server": { "type": "string", "default": "default" },
@@ -184,8 +191,11 @@ fn settings_are_told_with_their_defaults() {
         "limit": { "type": ["integer", "null"], "default": null },
         "count": { "type": "integer", "default": 3 },
     } });
+
+    let text = tables(&schema, Writer::User);
+
     assert_eq!(
-        tables(&schema, Writer::User),
+        text,
         "| key | type | default | meaning |\n|---|---|---|---|\n\
          | `zone` | string | required | The zone. |\n\
          | `server` | string | `default` |  |\n\
