@@ -65,7 +65,7 @@ pub enum CrashPoint {
     Within(u32, usize),
 }
 
-/// What is injected into the run.
+/// An injection into a run.
 #[derive(Debug, Clone, Copy)]
 enum Injection {
     /// A crash, or none. Only calls that the run awaits are counted: it can crash in no others.
@@ -156,7 +156,7 @@ impl InjectedRun {
         Arc::new(CleanupPorts(self.clone()))
     }
 
-    /// Releases what the run held, as the system does at its end.
+    /// Drops the register of children, and with it the lock of the run, as the system does at the end of a process.
     pub fn release(&self) {
         *self.register.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
@@ -297,7 +297,7 @@ impl InjectedRun {
         self.crash().await;
     }
 
-    /// Lets the next pending effects happen.
+    /// Makes the objects that are due now, and the next one of the child.
     fn apply_pending_effects(&self) {
         let mut pending = self.pending();
         let now = Instant::now();

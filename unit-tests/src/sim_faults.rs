@@ -12,7 +12,7 @@ use crate::sim_child::CHILD;
 /// The fault of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultKind {
-    /// It has no effect and says so.
+    /// It has no effect and returns an error.
     Fails,
     /// It has its effect, and its answer is lost.
     AnswerLost,
@@ -29,9 +29,9 @@ pub enum FaultKind {
 pub enum Lasts {
     /// None.
     Once,
-    /// All of the same name.
+    /// All calls of the same name.
     Name,
-    /// All of the same port.
+    /// All calls of the same port.
     Port,
 }
 
@@ -76,7 +76,7 @@ impl Fault {
         match self.kind {
             FaultKind::Fails => true,
             FaultKind::AnswerLost | FaultKind::Hangs | FaultKind::Stalls => !READINGS.contains(&self.name),
-            // abra is never called twice for one call, and one repetition is the strongest of its kind.
+            // The adapter never repeats a call of abra, and one repetition covers several.
             FaultKind::Repeated => self.lasts == Lasts::Once && self.port() != "abra" && !READINGS.contains(&self.name),
         }
     }

@@ -354,7 +354,10 @@ proptest! {
     }
 
     #[test]
-    fn any_value_of_any_key_is_resolved_or_refused(key in "[a-z_]{2,12}|ports|volumes|deploy|environment|healthcheck", value in "[a-z0-9:/,\\[\\]{} $-]{0,30}") {
+    fn any_value_of_any_key_is_resolved_or_refused(
+        key in "[a-z_]{2,12}|ports|volumes|deploy|environment|healthcheck",
+        value in "[a-z0-9:/,\\[\\]{} $-]{0,30}",
+    ) {
         let _ = resolved_file(&format!("services: {{app: {{image: a, {key}: {value}}}}}"));
     }
 }

@@ -39,7 +39,7 @@ struct Row {
 }
 
 #[test]
-fn base_is_the_first_of_last_green_newest_older_release_and_branch() {
+fn base_is_last_green_then_older_release_then_branch() {
     const SOME: &[&str] = &["1.0.0+1.0", "1.1.0+1.1", "2.0.0+1.1"];
     let row = Row {
         case: "",
