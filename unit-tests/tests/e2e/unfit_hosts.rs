@@ -180,7 +180,7 @@ fn exhausted_addresses_and_full_engine_disk_are_refused(env: &TestEnv<'_>) {
 
     use_up_subnets(&engine);
     let full = "0 subnets are left for overlay networks, and the recipe makes 1";
-    assert_unfit(env, &[("engine", &socket)], &[full, "remove networks that nobody uses"]);
+    assert_unfit(env, &[("engine", &socket)], &[full, "remove unused networks"]);
     engine.ask(&["network", "rm", "one", "two", "three", "proxy"]);
 
     until("there is a `proxy` of two addresses", || {

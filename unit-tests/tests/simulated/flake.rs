@@ -52,15 +52,15 @@ fn nix() -> bool {
             assert!(there(), "nix-bin was installed, but nix-instantiate does not start");
         }
         if !there() {
-            tell("flake.nix is not read: there is no nix-instantiate; the package nix-bin has it");
+            print_uncaptured("flake.nix is not read: there is no nix-instantiate; the package nix-bin has it");
             return false;
         }
         true
     })
 }
 
-/// Past what the test program captures, for a test that was not run passes.
-fn tell(text: &str) {
+/// Prints past the capture of the test program: a test that is not run passes, and its output is not shown.
+fn print_uncaptured(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
@@ -145,7 +145,7 @@ fn a_flake_that_asks_for_what_is_not_there_is_found() {
 }
 
 #[test]
-fn the_lock_file_needs_no_source_that_nix_would_have_to_be_told_the_hash_of() {
+fn lock_file_has_no_source_whose_hash_nix_needs() {
     let lock = std::fs::read_to_string(root().join("Cargo.lock")).unwrap();
     let sources: BTreeSet<&str> = lock.lines().filter_map(|line| line.strip_prefix("source = ")).collect();
     assert!(sources.iter().all(|source| source.starts_with("\"registry+")), "{sources:?}");

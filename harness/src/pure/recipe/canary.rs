@@ -204,8 +204,8 @@ pub fn expected(canary: &Canary, moment: Moment, backed: &Backed, resolved: &Res
     }
 }
 
-/// The canaries of `planted` in the service's data: in a volume that it mounts, or in its database.
-pub fn into_service<'a>(planted: &'a [Canary], resolved: &Resolved, service: &str) -> Vec<&'a Canary> {
+/// Those of `canaries` in the service's data: in a volume that it mounts, or in its database.
+pub fn into_service<'a>(canaries: &'a [Canary], resolved: &Resolved, service: &str) -> Vec<&'a Canary> {
     let mounted = |volume: &str| resolved.services.get(service).is_some_and(|service| mounts(&service.mounts, volume));
     let inside = |canary: &&Canary| match canary {
         Canary::File { volume, .. } => mounted(volume),
@@ -213,7 +213,7 @@ pub fn into_service<'a>(planted: &'a [Canary], resolved: &Resolved, service: &st
         // The place of a pack's own canary is unknown.
         Canary::Pack { .. } => false,
     };
-    planted.iter().filter(inside).collect()
+    canaries.iter().filter(inside).collect()
 }
 
 /// The results of a canary's checks.

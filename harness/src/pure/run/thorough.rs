@@ -41,8 +41,8 @@ pub fn combinations(tree: &Tree) -> Vec<String> {
     found
 }
 
-/// The variables of a new app with everything set that its `.env.sample` has in comments: whoever turns an option on, turns on what
-/// belongs to it.
+/// The variables of a new app with everything set that its `.env.sample` has in comments: an operator who turns an option on turns
+/// on what belongs to it.
 pub fn everything_set(tree: &Tree) -> Env {
     let sample = sample(tree).unwrap_or_default();
     let env = assigned(sample);

@@ -75,7 +75,7 @@ pub(super) const RULES: &[Rule] = &[
         words: &["colour"],
         write: "VerdictOutcome, outcome",
         below: ANYWHERE,
-        except: &["harness/src/report/terminal/", "harness/src/pure/run/blank_screenshot.rs"],
+        except: &["harness/src/report/terminal/", "harness/src/pure/run/blank_screenshot.rs", "sandbox/src/abra/terminal.rs"],
     },
     rule_below(&["harness/", "runner/", "sandbox/"], Scope::Identifiers, &["world"], "inventory"),
     rule(Scope::Exact, &["World"], "Inventory"),

@@ -71,11 +71,11 @@ impl Env {
                 continue;
             }
             let line = 1 + text[..text.len() - rest.len()].matches('\n').count();
-            let told = |fault| BadEnv { line, fault };
-            let (key, after) = key(rest).map_err(told)?;
-            let (value, comment, after) = value(after, &env.values).map_err(told)?;
+            let at_line = |fault| BadEnv { line, fault };
+            let (key, after) = key(rest).map_err(at_line)?;
+            let (value, comment, after) = value(after, &env.values).map_err(at_line)?;
             let modifiers = comment.filter(|_| key.starts_with("SECRET_") && key.ends_with("_VERSION"));
-            if let Some(modifiers) = modifiers.map(read_modifiers).transpose().map_err(told)? {
+            if let Some(modifiers) = modifiers.map(read_modifiers).transpose().map_err(at_line)? {
                 env.modifiers.insert(key.clone(), modifiers);
             }
             env.values.insert(key, value);
