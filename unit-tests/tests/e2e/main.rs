@@ -3,7 +3,6 @@
 //! Tests on a Swarm run when the sandbox is up, and always with `CI=true`; otherwise they are printed as ignored.
 
 mod abra;
-mod after_kill;
 mod backup;
 mod bad_input;
 mod browser;
@@ -18,6 +17,7 @@ mod ghost;
 mod guardian;
 mod kept_app;
 mod kill;
+mod late_effects;
 mod life;
 mod lint;
 mod local_sandbox;
@@ -93,7 +93,7 @@ fn on_a_swarm(fixture: Result<SandboxFixture, String>, list: bool, ghost: bool) 
     tests.extend(guardian::tests(fixture));
     tests.extend(kill::tests(fixture));
     tests.extend(soak::tests(fixture));
-    tests.extend(after_kill::tests(fixture));
+    tests.extend(late_effects::tests(fixture));
     tests.extend(bad_input::tests(fixture));
     tests.extend(unfit_hosts::tests(fixture));
     tests.extend(faults::tests(fixture));

@@ -229,7 +229,7 @@ fn absent_image_is_refused_before_anything_is_made(env: &TestEnv<'_>) {
     let run = run
         .exit(3)
         .says("why (infrastructure)")
-        .says("the engine does not have taster.test/absent:1, and nothing may leave the machine")
+        .says("the engine does not have taster.test/absent:1, and the run is offline")
         .deploys(0)
         .value("/needs", serde_json::Value::Null);
     let transcripts = fs::read_dir(run.folder.join("transcripts")).unwrap().flatten();
