@@ -8,7 +8,7 @@ use harness::{
     ports::Reporter,
     pure::run::{
         event::Event,
-        state::{RunState, fold},
+        state::{CleanedAfter, RunState, fold},
         verdict::exit_code_so_far,
     },
     report::{
@@ -84,7 +84,7 @@ impl Show {
             output::message(&format!("warning: {}, {first}{more}", kept.folder.join(journal::FILE).display()));
         }
         if let Some(liveness) = liveness {
-            output::message(&liveness.message(&kept));
+            output::message(&liveness.message(&kept.run, printed.state.cleaned_after.as_ref()));
         }
         let folder = kept.folder.display().to_string();
         output::print(&match self.json {
@@ -105,13 +105,16 @@ fn results(folder: &Path, state: &RunState) -> Result<String, CommandError> {
 }
 
 impl Liveness {
-    fn message(&self, kept: &Kept) -> String {
-        let run = &kept.run;
+    /// What a reader should know of a run that has not come to its own end.
+    fn message(&self, run: &RunId, cleaned: Option<&CleanedAfter>) -> String {
         match self {
             Liveness::Alive => format!("run {run} goes on, and this is its state so far; --follow waits for its end"),
-            Liveness::Dead => {
-                format!("run {run} was killed before its end; `taster janitor` removes what it may have left")
-            }
+            Liveness::Dead => match cleaned {
+                Some(cleaned) if cleaned.left.is_empty() => {
+                    format!("run {run} was killed before its end, and the {} cleaned up after it", cleaned.by.name())
+                }
+                Some(_) | None => format!("run {run} was killed before its end; `taster janitor` removes what it may have left"),
+            },
             Liveness::Unknown(why) => format!("run {run} has not come to its end, and whether it goes on is unknown: {why}"),
         }
     }

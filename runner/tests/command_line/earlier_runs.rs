@@ -161,6 +161,22 @@ fn killed_run_is_shown_as_killed() {
 }
 
 #[test]
+fn killed_run_that_was_cleaned_up_asks_for_no_janitor() {
+    let taster = Taster::new();
+    keep(&taster, NEW, "hello", false);
+    let begun = journal(NEW, "hello", false);
+    let cleaned = json!({
+        "seq": begun.lines().count() + 1, "at": "2026-11-21T10:15:09.000Z", "mono": 9000,
+        "event": "cleaned-after", "by": "guardian", "removed": 3,
+    });
+    taster.write(runs(&taster).join(NEW).join("events.jsonl"), format!("{begun}{cleaned}\n"));
+
+    let text = stderr_of(&mut taster.command(&["show"]), 0, &["was killed before its end, and the guardian cleaned up after it"]);
+
+    assert!(!text.contains("taster janitor"), "{text}");
+}
+
+#[test]
 fn follow_waits_for_the_end_of_a_living_run() {
     let taster = Taster::new();
     keep(&taster, NEW, "hello", false);
