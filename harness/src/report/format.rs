@@ -1,12 +1,14 @@
-//! The formats of a report: the files that every run writes, and the formats that a command prints.
+//! The formats that a command prints, and the text of each report.
 //!
-//! A new format is a variant here; the compiler then asks for its name and its text. `taster run --format`, the help and the files of a
-//! run's folder are made from these lists.
+//! A new printed format is a variant of [`Format`], a new file of the run's folder one of [`ReportFile`]; the compiler then asks for its name
+//! and its text. `taster run --format`, the help and the files of a run's folder are made from these lists.
 
 use std::error::Error;
 
 use super::{
-    badge, html, junit, results,
+    badge,
+    files::ReportFile,
+    html, junit, results,
     terminal::{self, Paint, Place},
 };
 use crate::{
@@ -79,38 +81,7 @@ impl Format {
     }
 }
 
-/// A file of the run's folder that reports the run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReportFile {
-    /// `results.json`, for programs.
-    Results,
-    /// `junit.xml`, for CI.
-    Junit,
-    /// `report.html`, for people.
-    Page,
-    /// `badge.svg`, for a page that lists recipes.
-    Badge,
-}
-
 impl ReportFile {
-    /// All of them.
-    pub const ALL: [ReportFile; 4] = [ReportFile::Results, ReportFile::Junit, ReportFile::Page, ReportFile::Badge];
-
-    /// The name of the file.
-    pub fn name(self) -> &'static str {
-        match self {
-            ReportFile::Results => "results.json",
-            ReportFile::Junit => "junit.xml",
-            ReportFile::Page => "report.html",
-            ReportFile::Badge => "badge.svg",
-        }
-    }
-
-    /// Whether the file is in the folder of a run.
-    pub fn is_in(self, folder: &std::path::Path) -> bool {
-        folder.join(self.name()).is_file()
-    }
-
     /// The text, without the secrets that `redact` knows by now. The log has filtered every text when it was recorded; this is for a secret
     /// that was learnt only after that.
     ///

@@ -4,6 +4,7 @@
 
 pub mod badge;
 pub mod customization;
+mod files;
 mod format;
 pub mod html;
 pub mod junit;
@@ -14,7 +15,8 @@ pub mod terminal;
 
 use std::{path::Path, sync::Arc};
 
-pub use format::{Format, ReportFile};
+pub use files::ReportFile;
+pub use format::Format;
 pub use results::results_schema;
 
 use self::results::Results;

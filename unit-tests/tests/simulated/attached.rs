@@ -12,6 +12,7 @@ use harness::{
         outcome::{Subject, Tier},
         request::Source,
     },
+    ports::RunFolder,
     pure::{
         host::inventory::CleanupResult,
         run::verdict::{VerdictOutcome, verdict},
@@ -27,9 +28,9 @@ use unit_tests::{
 use super::crash::paused;
 
 #[test]
-fn tests_on_a_kept_app_leave_it_there_and_tell_of_nothing_that_nobody_changed() {
+fn tests_on_a_kept_app_leave_it_there_and_report_no_change() {
     let mut host = SimHost::healthy(Manners::default()).with_pack(pack(), Vec::new());
-    host.machine.env_files = BTreeMap::from([("shop.example.org.env".into(), "as somebody left it".into())]);
+    host.machine.env_files = BTreeMap::from([("shop.example.org.env".into(), "as it was before".into())]);
     let (stack, service) = (head().stack.to_string(), format!("{}_app", head().stack));
     host.put(object(ObjectKind::Service, &service, Some(&stack)));
     let before = host.objects();

@@ -266,7 +266,7 @@ fn object_that_others_use_stays_and_names_its_user() {
 }
 
 #[test]
-fn endless_refusal_is_named_when_the_time_is_over() {
+fn refusal_without_end_is_named_when_the_time_is_over() {
     let secret = object(ObjectKind::Secret, &format!("{STACK}_password_v1"), None);
     let sim = SimInventory::new(start()).refuses(&secret.0, u32::MAX);
     let report = cleanups(RIGHT, &sim, &[], &[]);

@@ -86,7 +86,7 @@ fn engine_that_does_not_answer_is_named_and_the_claims_stay() {
 }
 
 #[test]
-fn a_lock_that_is_no_file_is_a_sentence_and_the_other_runs_are_reports_on() {
+fn lock_that_is_no_file_is_named_and_does_not_stop_the_other_runs() {
     let runs = tempfile::tempdir().unwrap();
     let folder = dead_run(runs.path(), DEAD);
     fs::remove_file(folder.join("lock")).unwrap();
@@ -95,7 +95,7 @@ fn a_lock_that_is_no_file_is_a_sentence_and_the_other_runs_are_reports_on() {
     let journal = dead_run(runs.path(), "20261121-101503-k3v7q2m7");
     let lock = RunLock::attempt(&journal).unwrap();
     let lines = lines(runs.path());
-    assert_eq!(lines[0], format!("{DEAD}: not cleaned up: {} is no file", folder.join("lock").display()));
+    assert_eq!(lines[0], format!("{DEAD}: not cleaned up: {} is not a file", folder.join("lock").display()));
     assert_eq!(lines[1], "20261121-101503-k3v7q2m7: left alone: it is alive, or another janitor cleans up after it");
     drop(lock);
     assert!(living.join("events.jsonl").exists());
@@ -114,7 +114,10 @@ fn kept_app_is_left_alone_until_its_time_is_over_or_its_run_is_named() {
         journal.append(Kind::Kept { domain, until: Wall::from_millis(until) }).unwrap();
     }
     let reports = reports_on(runs.path());
-    assert!(matches!(reports[..], [Report { outcome: RunOutcome::Kept(_), .. }, Report { outcome: RunOutcome::Failed(_), .. }]), "{reports:?}");
+    assert!(
+        matches!(reports[..], [Report { outcome: RunOutcome::Kept(_), .. }, Report { outcome: RunOutcome::Failed(_), .. }]),
+        "{reports:?}"
+    );
     assert!(!reports[0].leaked(), "a kept app is no leak");
     let lines = lines(runs.path());
     assert!(
@@ -122,7 +125,10 @@ fn kept_app_is_left_alone_until_its_time_is_over_or_its_run_is_named() {
         "{lines:?}"
     );
     let reports = reports_on_one(runs.path(), Some(DEAD));
-    assert!(matches!(reports[..], [Report { outcome: RunOutcome::Failed(_), .. }]), "it is cleaned up at once, if an engine answers");
+    assert!(
+        matches!(reports[..], [Report { outcome: RunOutcome::Failed(_), .. }]),
+        "it is cleaned up at once, if an engine answers"
+    );
 }
 
 /// The first line of a journal of that version, with a field that a newer version may have.
@@ -161,8 +167,7 @@ fn after(journal: &str) -> (Vec<String>, bool, Vec<String>) {
     };
     let connector = HostConnector { children: sim.clone(), connect: Arc::new(move |_| Ok(access.clone())) };
     let (runs, pace) = (runs.path().to_owned(), Pace::default());
-    let options =
-        JanitorOptions { runs, engine: None, dry_run: false, only: None, pace, wait_for_engine: false, connector };
+    let options = JanitorOptions { runs, engine: None, dry_run: false, only: None, pace, wait_for_engine: false, connector };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let reports = runtime.block_on(pass(&options, |_| {})).unwrap();
     let left = sim.now().objects.into_values().map(|object| object.name).collect();
@@ -184,21 +189,9 @@ fn corrupt_journal_never_removes_foreign_objects() {
         ("empty", String::new(), false, false, "nothing left"),
         ("only the beginning of its first line", first[..20].to_owned(), false, false, "nothing left"),
         ("cut in a claim", format!("{first}{}", &own[..40]), false, false, "nothing left"),
-        (
-            "cut after a claim",
-            format!("{first}{own}{{\"seq\":3,\"ev"),
-            true,
-            false,
-            "line 3: cut off, so no act followed it",
-        ),
+        ("cut after a claim", format!("{first}{own}{{\"seq\":3,\"ev"), true, false, "line 3: cut off, so no act followed it"),
         ("of a newer version", format!("{newer}{own}"), true, false, "the journal has version 9, newer than 2"),
-        (
-            "with an unknown claim",
-            format!("{newer}{moon}{own}"),
-            true,
-            true,
-            "line 2: claimed: unknown variant `moon`",
-        ),
+        ("with an unknown claim", format!("{newer}{moon}{own}"), true, true, "line 2: claimed: unknown variant `moon`"),
         ("without its first line", own.clone(), false, true, "not cleaned up: "),
         ("names things that are gone", format!("{first}{gone}{marker}{file}"), false, false, "0 removed in 0"),
         (

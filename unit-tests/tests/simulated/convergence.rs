@@ -82,7 +82,8 @@ fn at_least_twenty_recordings_are_replayed_and_none_is_forgotten() {
 fn repeated_observations_change_nothing() {
     for (name, expected, at) in EXPECTED {
         let recording = Recording::load(name);
-        let twice: Vec<Observation> = recording.observations.iter().flat_map(|observation| [observation.clone(), observation.clone()]).collect();
+        let twice: Vec<Observation> =
+            recording.observations.iter().flat_map(|observation| [observation.clone(), observation.clone()]).collect();
         let (when, evaluation) = replay(&mut RealEvaluator::new(recording.goal), &twice).expect(name);
         assert_eq!((brief(&evaluation).as_str(), when.0), (*expected, *at), "{name}");
     }
@@ -97,7 +98,8 @@ fn lost_observations_delay_the_evaluation_by_one_watchdog_at_most() {
             let last = recording.observations.last().unwrap().clone();
             let mut observations: Vec<Observation> = recording.observations.into_iter().step_by(keep).collect();
             let pauses = [0, 1_000, 3_000, 6_000, 10_000];
-            observations.extend(pauses.map(|more| Observation { at: last.at.after(Duration::from_millis(more)), ..last.clone() }));
+            observations
+                .extend(pauses.map(|more| Observation { at: last.at.after(Duration::from_millis(more)), ..last.clone() }));
             let (when, evaluation) = replay(&mut RealEvaluator::new(recording.goal), &observations).expect(name);
             assert_eq!(brief(&evaluation), *expected, "{name} with one observation in {keep}");
             assert!(when.0 <= at + u64::try_from(WATCHDOG.as_millis()).unwrap(), "{name}: {} after {at}", when.0);
@@ -234,7 +236,10 @@ fn evaluator_with_one_rule_removed_is_caught() {
 #[test]
 fn watch_without_an_observation_asks_for_one() {
     let watch = harness::pure::host::converge::Watch::new(Goal::Settle);
-    assert!(matches!(harness::pure::host::converge::evaluate(&watch, Mono(7)), Evaluation::Waiting { next_observation: Mono(7), .. }));
+    assert!(matches!(
+        harness::pure::host::converge::evaluate(&watch, Mono(7)),
+        Evaluation::Waiting { next_observation: Mono(7), .. }
+    ));
 }
 
 #[test]
@@ -248,7 +253,11 @@ fn node_that_the_host_lacks_is_infrastructure() {
         ("2 nodes not available for new tasks; scheduling constraints not satisfied on 1 node", Owner::Infrastructure),
     ] {
         let mut observations = recording.observations.clone();
-        for task in observations.iter_mut().flat_map(|observation| observation.services.values_mut()).flat_map(|service| &mut service.tasks) {
+        for task in observations
+            .iter_mut()
+            .flat_map(|observation| observation.services.values_mut())
+            .flat_map(|service| &mut service.tasks)
+        {
             task.error = format!("no suitable node ({error})");
         }
         let (_, evaluation) = replay(&mut *real(recording.goal.clone()), &observations).unwrap();

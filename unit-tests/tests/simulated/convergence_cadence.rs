@@ -6,7 +6,9 @@ use harness::{
     adapters::clock::SystemClock,
     engine::steps::shared::settle::settle,
     model::time::Mono,
-    pure::host::converge::{Cadence, Evaluation, Goal, Observation, SpecDigest, TaskState, WATCHDOG, Watch, evaluate, observe_into},
+    pure::host::converge::{
+        Cadence, Evaluation, Goal, Observation, SpecDigest, TaskState, WATCHDOG, Watch, evaluate, observe_into,
+    },
 };
 use proptest::prelude::*;
 use unit_tests::{
@@ -153,7 +155,10 @@ async fn unhealthy_app_that_exits_with_0_on_a_stop_is_unhealthy() {
         let stack = "sim".parse().unwrap();
         let evaluation = settle(&swarm, &clock, &stack, Watch::new(Goal::Settle), Duration::from_secs(60), |_| {}).await;
         let Evaluation::Failed(failures) = &evaluation else { panic!("{evaluation:?}") };
-        (brief(&evaluation), failures[0].message.contains("its health check had failed; the check itself printed: GET /health: 500"))
+        (
+            brief(&evaluation),
+            failures[0].message.contains("its health check had failed; the check itself printed: GET /health: 500"),
+        )
     };
     assert_eq!(evaluation_of("container-0-2").await, ("unhealthy s0".into(), true));
     assert_eq!(evaluation_of("another").await, ("crash-loop s0 exit 0".into(), false));

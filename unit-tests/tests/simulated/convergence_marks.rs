@@ -5,7 +5,8 @@ use std::time::Duration;
 use harness::{
     model::outcome::Gap,
     pure::host::converge::{
-        Evaluation, Goal, Marks, Observation, SpecDigest, TaskState, UpdateState, UpdateView, Watch, evaluate, roll_budget, observe_into,
+        Evaluation, Goal, Marks, Observation, SpecDigest, TaskState, UpdateState, UpdateView, Watch, evaluate, observe_into,
+        roll_budget,
     },
 };
 use unit_tests::recording::{Recording, brief};
@@ -82,7 +83,10 @@ fn rollback_that_ended_before_it_was_observed_names_its_task() {
 
 #[test]
 fn stale_pause_does_not_fail_slots_that_are_all_current() {
-    assert!(matches!(evaluated(|observation| set_update(observation, UpdateState::Paused, "update paused")), Evaluation::Waiting { .. }));
+    assert!(matches!(
+        evaluated(|observation| set_update(observation, UpdateState::Paused, "update paused")),
+        Evaluation::Waiting { .. }
+    ));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The steps of `--thorough` and `--disaster`: plans, and whole simulated runs.
 
+use std::{collections::BTreeSet, time::Duration};
+
 use harness::{
     model::{
         host::Limits,
@@ -11,9 +13,11 @@ use harness::{
         recipe::{
             canary::{Canary, Moment, into_service},
             compose::{Entry, Env, Tree, resolve},
+            upgrade_base::Base,
         },
         run::{
-            plan::{Plan, Planned, Step, plan},
+            facts::Before,
+            plan::{Plan, Planned, Step, plan, step_ids},
             verdict::VerdictOutcome,
         },
     },
@@ -68,8 +72,7 @@ fn host(manners: Manners, sample: &str) -> SimHost {
 }
 
 fn status(run: &RunOutcome, step: &str) -> Status {
-    let result = run.results.all_steps().map(|(_, result)| result).find(|result| result.name == step);
-    result.unwrap_or_else(|| panic!("no step {step}")).status
+    run.results.step(step).unwrap_or_else(|| panic!("no step {step}")).status
 }
 
 fn planned(tiers: &[Tier], extent: Extent, sample: &str) -> Plan {
@@ -124,6 +127,34 @@ fn canaries_are_seeded_for_each_check_of_them() {
         assert_eq!(!found.is_empty(), seeds, "{extent:?}");
     }
     assert_chain(&planned(&[Tier::Install], THOROUGH, ""), &["seed", "combinations", "redeploy"]);
+}
+
+#[test]
+fn each_planned_step_has_a_known_name_and_waits_for_steps_of_its_plan() {
+    let extents = [Extent::default(), DISASTER, THOROUGH, NO_CANARIES, Extent { thorough: true, ..DISASTER }];
+    let tier_sets: Vec<Vec<Tier>> = (0..1_usize << Tier::ALL.len())
+        .map(|bits| Tier::ALL.into_iter().enumerate().filter(|(at, _)| bits >> at & 1 == 1).map(|(_, tier)| tier).collect())
+        .collect();
+    let mut seen = BTreeSet::new();
+    for (tiers, extent) in tier_sets.iter().flat_map(|tiers| extents.map(|extent| (tiers, extent))) {
+        for (keep, upgrades) in [(None, false), (Some(Duration::from_secs(60)), true)] {
+            let mut request = asking(tiers, extent);
+            request.authoring.keep = keep;
+            let mut facts = facts(tree("POST_DEPLOY_CMDS=\"app migrate\"\nPOST_UPGRADE_CMDS=\"app migrate\"\n"));
+            facts.pack.hooks.configure = true;
+            if upgrades {
+                facts.against = Base::Ref { name: "main".into(), commit: "f".repeat(40).parse().unwrap(), why: "it is".into() };
+                facts.base = facts.against.clone();
+                let (tree, resolved) = (facts.tree.clone(), facts.resolved.clone());
+                facts.before = Some(Before { tree, resolved, pinned: true, repair: None });
+            }
+            let plan = plan(&request, &facts, &Limits::default()).unwrap();
+            let waits_for_known = |planned: &Planned| planned.after.iter().all(|id| plan.step(id).is_some());
+            assert!(plan.steps.iter().all(waits_for_known), "{:#?}", plan.steps);
+            seen.extend(plan.steps.iter().map(|planned| planned.id.0.clone()));
+        }
+    }
+    assert_eq!(seen, step_ids::ALL.iter().map(|id| (*id).to_owned()).collect());
 }
 
 #[test]
@@ -204,7 +235,7 @@ fn failure_of_a_thorough_step_counts_for_the_verdict() {
 
     let stuck = Manners { restart: Does::Fails, ..Manners::default() };
     let run = asked(host(stuck, ""), WITH_BOT, asking(&[Tier::Install], THOROUGH), None);
-    check(run, VerdictOutcome::Inconclusive, 3, "what --thorough adds is not verified: a task of app runs that ran before");
+    check(run, VerdictOutcome::Inconclusive, 3, "what --thorough adds is not verified: a task of app still runs from before");
 
     let mut broken = host(Manners::default(), "#COMPOSE_FILE=compose.yml:compose.gone.yml\n");
     broken.tree = broken.tree.with("compose.odd.yml", Entry::Text("services: 3\n".into()));
@@ -234,7 +265,11 @@ fn commands_of_the_env_run_in_order_and_their_failure_is_the_recipes() {
 
     let bad = host(Manners { command: Does::Fails, ..Manners::default() }, sample);
     let run = asked(bad.clone(), WITH_BOT, asking(&[Tier::Install], Extent::default()), None);
-    assert_eq!(bad.wired().iter().filter(|line| line.starts_with("app ")).count(), 1, "the second one does not run after a failure of the first");
+    assert_eq!(
+        bad.wired().iter().filter(|line| line.starts_with("app ")).count(),
+        1,
+        "the second one does not run after a failure of the first"
+    );
     check(run, VerdictOutcome::Red, 1, "the command `app migrate` of POST_DEPLOY_CMDS failed");
 }
 

@@ -1,4 +1,4 @@
-//! The page and the badge: what people see of a run.
+//! The page and the badge of a run.
 
 use harness::report::{badge::badge, html::page, verdict_line};
 use quick_xml::{Reader, events::Event};
@@ -48,16 +48,16 @@ fn page_and_badge_of_any_run_at_any_moment_are_well_formed() {
         assert!(names.iter().all(|element| !["script", "link", "img", "iframe", "b"].contains(&element.as_str())), "{name}");
         assert!(!page.contains("url(") && !page.contains("@import") && !page.contains("src="), "{name}: nothing is loaded");
         let line = verdict_line(&state);
-        let (said, level) = line.split_once(", level").unwrap();
+        let (verdict, level) = line.split_once(", level").unwrap();
         let level = format!("Level{level}");
-        assert!(text.contains(said) && text.contains(&level), "{name}: {said}; {level}");
+        assert!(text.contains(verdict) && text.contains(&level), "{name}: {verdict}; {level}");
         let (text, names) = read(&badge(&state).unwrap());
-        assert!(text.contains(&format!(" · {said}")) && names.contains(&"title".to_owned()), "{name}: {text}");
+        assert!(text.contains(&format!(" · {verdict}")) && names.contains(&"title".to_owned()), "{name}: {text}");
     }
 }
 
 #[test]
-fn the_first_thing_on_the_page_is_what_failed_and_why_and_how_to_repeat_it() {
+fn page_begins_with_the_failure_its_reason_and_the_repeat_command() {
     let text = shown("red");
     let at = |part: &str| text.find(part).unwrap_or_else(|| panic!("no {part:?} in {text}"));
     let places = [
@@ -76,17 +76,20 @@ fn the_first_thing_on_the_page_is_what_failed_and_why_and_how_to_repeat_it() {
 }
 
 #[test]
-fn what_is_left_is_named_and_long_lists_are_cut_with_a_word() {
+fn leaks_are_named_and_long_lists_are_cut() {
     let text = shown("green with leaked objects");
-    for part in
-        ["green (install)", "1 of the run left behind, 1 changed by us", "volume shop_data", "200 more are in results.json"]
-    {
+    for part in [
+        "green (install)",
+        "1 of the run left behind, 1 of others changed by the run",
+        "volume shop_data",
+        "200 more are in results.json",
+    ] {
         assert!(text.contains(part), "no {part:?} in {text}");
     }
 }
 
 #[test]
-fn a_run_without_a_plan_says_why() {
+fn page_of_a_run_without_a_plan_has_the_reason() {
     for (name, part) in [
         ("refused by request", "the recipe has no tag \"9.9\""),
         ("refused by facts", "the fault of infrastructure"),
@@ -97,7 +100,7 @@ fn a_run_without_a_plan_says_why() {
 }
 
 #[test]
-fn colours_have_words_beside_them() {
+fn badge_has_its_words_as_text() {
     for (name, word) in [("green", "level 1 · green (install)"), ("red", "level 0 · red (install)")] {
         let badge = badge(&ending(name).state()).unwrap();
         assert!(badge.contains(&format!("<title>taster: {word}</title>")), "{badge}");

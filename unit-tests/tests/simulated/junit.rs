@@ -1,4 +1,4 @@
-//! What CI reads of a run.
+//! `junit.xml`, as CI reads it.
 
 use harness::{
     model::outcome::{Outcome, Owner, Tier},
@@ -12,12 +12,12 @@ use harness::{
 use quick_xml::{Reader, events::Event};
 use unit_tests::event_log::{EventLog, beginnings, ending, failure};
 
-fn told(owner: Owner) -> String {
+fn failed_by(owner: Owner) -> String {
     let log = EventLog::planned(&[Tier::Install]).pass(&["provision"]).step("deploy", Outcome::Failed(failure(owner)));
     junit(&log.ends().state()).to_string().unwrap()
 }
 
-fn told_of(name: &str) -> String {
+fn document_of(name: &str) -> String {
     junit(&ending(name).state()).to_string().unwrap()
 }
 
@@ -35,31 +35,31 @@ fn count(document: &str, name: &str) -> usize {
 }
 
 #[test]
-fn the_recipes_fault_is_a_failure_and_anybody_elses_an_error() {
-    let red = told(Owner::Recipe);
+fn failure_of_the_recipe_is_a_failure_and_any_other_an_error() {
+    let red = failed_by(Owner::Recipe);
     assert!(red.contains(r#"<failure message="the fault of recipe" type="recipe"/>"#), "{red}");
-    assert!(red.contains(r#"errors="2" failures="1""#), "what came after did not run, and that is no success: {red}");
+    assert!(red.contains(r#"errors="2" failures="1""#), "the steps after it did not run, and are no success: {red}");
     for owner in [Owner::Dependency, Owner::Infrastructure, Owner::Test, Owner::Harness] {
-        let other = told(owner);
+        let other = failed_by(owner);
         assert!(other.contains(&format!(r#"<error message="the fault of {owner}" type="{owner}"/>"#)), "{other}");
         assert!(other.contains(r#"failures="0""#), "{other}");
     }
 }
 
 #[test]
-fn a_good_run_has_a_case_for_each_step_of_its_tier_and_says_what_was_not_asked_for() {
-    let text = told_of("green");
+fn good_run_has_a_case_for_each_step_and_for_each_tier_that_was_not_asked_for() {
+    let text = document_of("green");
     for step in ["provision", "deploy", "http", "stable"] {
         assert!(text.contains(&format!(r#"<testcase name="{step}" classname="install" time="#)), "{step}: {text}");
     }
-    assert!(!text.contains("undeploy"), "cleaning up is no test of the recipe: {text}");
+    assert!(!text.contains("undeploy"), "cleanup is no test of the recipe: {text}");
     assert_eq!((count(&text, "failure"), count(&text, "error"), count(&text, "skipped")), (0, 0, 4), "{text}");
     assert_eq!(text.matches(r#"<skipped message="was not asked for"/>"#).count(), 4, "{text}");
 }
 
 #[test]
-fn the_suite_says_what_was_tasted_and_how_it_went() {
-    let text = told_of("red");
+fn suite_has_the_subject_and_the_verdict_as_properties() {
+    let text = document_of("red");
     for (name, value) in [
         ("recipe", "hello"),
         ("commit", "0123456789012345678901234567890123456789"),
@@ -73,21 +73,21 @@ fn the_suite_says_what_was_tasted_and_how_it_went() {
 }
 
 #[test]
-fn what_failed_is_quoted() {
-    let text = told_of("red");
+fn failed_step_is_quoted() {
+    let text = document_of("red");
     assert_eq!(count(&text, "system-out"), 1, "{text}");
     assert!(text.contains("its last lines") && text.contains("see evidence/deploy.txt"), "{text}");
 }
 
 #[test]
-fn what_a_run_leaves_or_changes_is_an_error_beside_its_verdict() {
-    let text = told_of("green with leaked objects");
+fn leak_is_an_error_beside_the_verdict() {
+    let text = document_of("green with leaked objects");
     assert_eq!((count(&text, "failure"), count(&text, "error")), (0, 1), "{text}");
     assert!(text.contains("left behind: volume shop_data"), "{text}");
 }
 
 #[test]
-fn a_run_that_ended_early_says_so_in_a_case() {
+fn run_that_ended_early_has_a_case_with_the_reason() {
     for (name, message) in [
         ("refused by request", "the recipe has no tag &quot;9.9&quot;"),
         ("refused by facts", "the fault of infrastructure"),
@@ -95,13 +95,13 @@ fn a_run_that_ended_early_says_so_in_a_case() {
         ("ended in the deploy", "the run was ended by signal 15"),
         ("ended at the deadline", "the run was ended at its deadline"),
     ] {
-        let text = told_of(name);
+        let text = document_of(name);
         assert!(text.contains(&format!(r#"<error message="{message}""#)), "{name}: {text}");
     }
 }
 
 #[test]
-fn a_file_without_a_failing_case_means_that_all_is_well() {
+fn document_without_a_failing_case_is_of_a_good_run() {
     for (name, state) in beginnings() {
         let text = junit(&state).to_string().unwrap();
         let failing = count(&text, "failure") + count(&text, "error");
@@ -116,17 +116,17 @@ fn a_file_without_a_failing_case_means_that_all_is_well() {
 }
 
 #[test]
-fn an_attempt_before_the_last_is_a_flaky_failure_or_a_failed_rerun() {
+fn attempt_before_the_last_is_a_flaky_failure_or_a_failed_rerun() {
     let step = StepId("http".into());
-    let told = |outcome| {
+    let document = |outcome| {
         let begun = EventLog::planned(&[Tier::Install]).pass(&["provision", "deploy"]).starts("http");
         let failed = Kind::AttemptFailed { step: step.clone(), attempt: 1, failure: failure(Owner::Recipe) };
         let again = Kind::StepStarted { step: step.clone(), attempt: 2 };
         let log = begun.then(failed).then(again).then(Kind::StepFinished { step: step.clone(), outcome });
         junit(&log.state()).to_string().unwrap()
     };
-    let flaky = told(Outcome::Passed);
+    let flaky = document(Outcome::Passed);
     assert_eq!((count(&flaky, "flakyFailure"), count(&flaky, "failure")), (1, 0), "{flaky}");
-    let red = told(Outcome::Failed(failure(Owner::Recipe)));
+    let red = document(Outcome::Failed(failure(Owner::Recipe)));
     assert_eq!((count(&red, "rerunFailure"), count(&red, "failure")), (1, 1), "{red}");
 }

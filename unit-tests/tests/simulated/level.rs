@@ -33,9 +33,9 @@ fn of([install, upgrade, backup_restore, custom, lint]: [Status; 5]) -> Rungs {
 }
 
 #[test]
-fn the_level_is_the_highest_rung_that_passed_over_rungs_that_passed_or_were_skipped() {
+fn level_is_the_highest_rung_that_passed_over_rungs_that_passed_or_were_skipped() {
     for (statuses, number, reason) in [
-        ([P, P, P, P, P], 5, "there is none above it"),
+        ([P, P, P, P, P], 5, "highest"),
         ([P, P, P, P, F], 4, "lint fail"),
         ([P, P, P, P, U], 4, "lint unver"),
         ([P, P, P, F, P], 3, "custom fail"),
@@ -46,8 +46,8 @@ fn the_level_is_the_highest_rung_that_passed_over_rungs_that_passed_or_were_skip
         ([P, U, P, P, P], 1, "upgrade unver"),
         ([F, P, P, P, P], 0, "install fail"),
         ([U, P, P, P, P], 0, "install unver"),
-        ([P, P, S, P, P], 5, "there is none above it"),
-        ([P, S, S, P, P], 5, "there is none above it"),
+        ([P, P, S, P, P], 5, "highest"),
+        ([P, S, S, P, P], 5, "highest"),
         ([P, S, S, U, U], 1, "custom unver"),
         ([P, S, P, U, U], 3, "custom unver"),
         ([P, P, P, S, U], 3, "lint unver"),
@@ -59,9 +59,9 @@ fn the_level_is_the_highest_rung_that_passed_over_rungs_that_passed_or_were_skip
     }
 }
 
-/// A run through all tiers, each with these outcomes of its one step.
+/// A run through all tiers, each with this outcome of its one step.
 fn through(outcomes: [Option<Outcome>; 5]) -> EventLog {
-    // Of a tier that has to prove something, the step that proves it; of an upgrade, the answer behind it too.
+    // The step that proves the tier, where there is one.
     let step = |tier: Tier| Planned {
         attempts: 1,
         id: StepId(format!("{tier}-step")),
@@ -77,7 +77,7 @@ fn through(outcomes: [Option<Outcome>; 5]) -> EventLog {
         budget_ms: 1000,
         on_fail: harness::pure::run::plan::OnFail::Continue,
     };
-    // What else a tier rests on has passed.
+    // The other steps that prove a tier have passed.
     let rest = [
         ("upgrade", Step::Upgrade, Tier::Upgrade),
         ("http-upgrade", Step::Http, Tier::Upgrade),
@@ -143,7 +143,7 @@ fn each_rung_stands_as_its_tiers_ended() {
 }
 
 #[test]
-fn only_what_a_recipe_has_not_is_climbed_past() {
+fn only_a_rung_that_does_not_apply_is_climbed_past() {
     let lacks = || SkipReason::Structural { lacks: "a backup label".into() };
     stands(&skipping(&[(Tier::Backup, lacks()), (Tier::Restore, lacks())]), [P, U, S, U, U]);
     stands(&skipping(&[(Tier::Backup, lacks())]), [P, U, U, U, U]);
@@ -152,7 +152,7 @@ fn only_what_a_recipe_has_not_is_climbed_past() {
 }
 
 #[test]
-fn a_run_that_did_not_get_anywhere_has_no_rung() {
+fn run_without_a_plan_verifies_no_rung() {
     for log in [
         EventLog::default(),
         EventLog::begun(&Tier::ALL),
@@ -164,7 +164,7 @@ fn a_run_that_did_not_get_anywhere_has_no_rung() {
 }
 
 #[test]
-fn verdict_and_level_stand_in_one_line() {
+fn verdict_and_level_are_one_line() {
     let good = EventLog::planned(&[Tier::Install]).pass(&["provision", "deploy", "http", "stable"]);
     let bad = EventLog::planned(&[Tier::Install]).step("provision", Outcome::Failed(failure(Owner::Recipe)));
     let refused = EventLog::begun(&[Tier::Install]).under(Plan::refused(Refusal::Request { sentence: "no".into() }));

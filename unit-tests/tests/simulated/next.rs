@@ -1,4 +1,4 @@
-//! What a run does next, as a table over tales.
+//! The steps that come next, over event logs.
 
 use harness::{
     model::{
@@ -34,7 +34,7 @@ fn failed() -> Outcome {
 }
 
 #[test]
-fn a_good_run_goes_through_its_steps_one_after_the_other() {
+fn good_run_goes_through_its_steps_one_after_the_other() {
     let mut log = EventLog::planned(INSTALL);
     for step in ["provision", "deploy", "verify-compose", "http", "stable", "screenshot", "undeploy", "cleanup", "compare-host"] {
         let both = Next::Start(vec![StepId("verify-compose".into()), StepId("http".into())]);
@@ -46,20 +46,20 @@ fn a_good_run_goes_through_its_steps_one_after_the_other() {
 }
 
 #[test]
-fn what_runs_beside_the_tiers_holds_nothing_up_but_the_end() {
+fn step_beside_the_tiers_delays_only_the_end() {
     let deployed = EventLog::planned(INSTALL).pass(&["provision", "deploy"]).starts("verify-compose").starts("http");
     assert_eq!(after(&deployed), Next::Wait);
     let answered = deployed.step("http", Outcome::Passed);
     assert_eq!(after(&answered), start("stable"));
-    let steady = answered.starts("stable").step("stable", Outcome::Passed);
-    assert_eq!(after(&steady), start("screenshot"), "calibrate still looks at the app");
-    let shot = steady.starts("screenshot").step("screenshot", Outcome::Unverified(Gap::Killed));
-    assert_eq!(after(&shot), Next::Wait, "calibrate still looks at the app");
-    assert_eq!(after(&shot.step("verify-compose", failed())), start("undeploy"));
+    let stable = answered.starts("stable").step("stable", Outcome::Passed);
+    assert_eq!(after(&stable), start("screenshot"), "verify-compose still needs the app");
+    let pictured = stable.starts("screenshot").step("screenshot", Outcome::Unverified(Gap::Killed));
+    assert_eq!(after(&pictured), Next::Wait, "verify-compose still needs the app");
+    assert_eq!(after(&pictured.step("verify-compose", failed())), start("undeploy"));
 }
 
 #[test]
-fn whatever_happens_the_app_is_undeployed_and_swept() {
+fn failed_or_cancelled_run_undeploys_and_cleans_up() {
     let planned = || EventLog::planned(INSTALL);
     for (what, log, follows) in [
         ("provision fails", planned().step("provision", failed()), "undeploy"),
@@ -75,14 +75,14 @@ fn whatever_happens_the_app_is_undeployed_and_swept() {
 }
 
 #[test]
-fn a_step_that_runs_when_a_signal_comes_is_waited_for() {
+fn running_step_is_waited_for_after_a_signal() {
     let log = EventLog::planned(INSTALL).pass(&["provision"]).starts("deploy").cancelled(Cancel::Signal { signal: 2 });
     assert_eq!(after(&log), Next::Wait);
     assert_eq!(after(&log.step("deploy", Outcome::Unverified(Gap::Killed))), start("undeploy"));
 }
 
 #[test]
-fn a_refused_run_only_removes_what_is_already_its_own() {
+fn refused_run_only_cleans_up() {
     let refused = Plan::refused(Refusal::Facts(failure(Owner::Infrastructure)));
     let log = EventLog::begun(INSTALL).under(refused);
     assert_eq!(after(&log), start("cleanup"));
@@ -90,7 +90,7 @@ fn a_refused_run_only_removes_what_is_already_its_own() {
 }
 
 #[test]
-fn lint_runs_beside_the_tiers_and_only_the_undeploy_waits_for_it() {
+fn lint_runs_beside_the_tiers_and_only_undeploy_waits_for_it() {
     let begun = EventLog::begun(INSTALL).under(unit_tests::event_log::planned(&unit_tests::event_log::request(INSTALL)));
     assert_eq!(after(&begun), Next::Start(vec![StepId("provision".into()), StepId("lint".into())]));
     let linting = begun.starts("lint").pass(&["provision", "deploy", "verify-compose", "http", "stable", "screenshot"]);
@@ -112,7 +112,7 @@ fn base_is_linted_before_it_is_deployed_and_before_head_is_linted() {
     let log = EventLog::begun(&both).under(plan);
     assert_eq!(after(&log), Next::Start(vec![StepId("provision".into()), StepId("lint-base".into())]));
     assert_eq!(after(&log.clone().pass(&["provision"]).starts("lint-base")), Next::Wait);
-    // One that could not be linted holds nothing up either.
+    // A base that could not be linted delays nothing.
     let linted = log.pass(&["provision"]).step("lint-base", Outcome::Unverified(Gap::Killed));
     assert_eq!(after(&linted), Next::Start(vec![StepId("deploy".into()), StepId("lint".into())]));
 }

@@ -1,11 +1,11 @@
-//! The schema of results: what it says is what results are.
+//! The JSON Schema of results accepts results and nothing else.
 
 use harness::report::{results::Results, results_schema};
 use serde_json::{Value, json};
 use unit_tests::event_log::beginnings;
 
-/// That the schema takes a document, or why it does not.
-pub(crate) fn judged(document: &Value) -> Result<(), String> {
+/// Whether the schema accepts a document, or why not.
+pub(crate) fn validate(document: &Value) -> Result<(), String> {
     let validator = jsonschema::validator_for(results_schema().as_value()).unwrap();
     validator.validate(document).map_err(|error| error.to_string())
 }
@@ -16,7 +16,7 @@ fn results() -> Value {
 }
 
 #[test]
-fn the_results_of_any_run_at_any_moment_are_valid() {
+fn results_of_any_run_at_any_moment_are_valid() {
     let validator = jsonschema::validator_for(results_schema().as_value()).unwrap();
     for (name, state) in beginnings() {
         let results = Results::from(&state);
@@ -24,27 +24,28 @@ fn the_results_of_any_run_at_any_moment_are_valid() {
         let faults: Vec<String> = validator.iter_errors(&document).map(|fault| fault.to_string()).collect();
         assert!(faults.is_empty(), "{name}: {faults:?}");
         let read: Results = serde_json::from_value(document).unwrap();
-        assert_eq!(read, results, "{name}: what is written is what is read");
+        assert_eq!(read, results, "{name}: results are read as they were written");
         assert_eq!(results.digest, results.computed_digest(), "{name}");
     }
 }
 
 #[test]
-fn a_document_that_lacks_a_field_is_refused() {
+fn document_without_a_field_is_refused() {
     let whole = results();
-    judged(&whole).unwrap();
+    validate(&whole).unwrap();
     let fields: Vec<String> = whole.as_object().unwrap().keys().cloned().collect();
     for field in fields {
         let mut cut = whole.clone();
         cut.as_object_mut().unwrap().remove(&field);
-        assert!(judged(&cut).is_err(), "results without {field}");
+        assert!(validate(&cut).is_err(), "results without {field}");
     }
 }
 
 #[test]
-fn a_document_with_a_word_or_number_of_its_own_is_refused() {
+fn document_with_an_unknown_word_or_number_is_refused() {
     for (place, value) in [
         ("/stages/0/status", json!("fine")),
+        ("/stages/0/steps/0/status", json!("fine")),
         ("/rungs/install", json!("green")),
         ("/results/install", json!("passed")),
         ("/verdict/outcome", json!("purple")),
@@ -55,7 +56,7 @@ fn a_document_with_a_word_or_number_of_its_own_is_refused() {
         ("/flags/clean_teardown", json!(null)),
     ] {
         let mut wrong = results();
-        *wrong.pointer_mut(place).unwrap_or_else(|| panic!("there is no {place}")) = value;
-        assert!(judged(&wrong).is_err(), "{place}");
+        *wrong.pointer_mut(place).unwrap_or_else(|| panic!("no {place}")) = value;
+        assert!(validate(&wrong).is_err(), "{place}");
     }
 }

@@ -1,13 +1,13 @@
-//! What a person sees of a run: lines, the live block, the ending.
+//! The report for people: lines, the live block, the ending.
 
 use harness::{
-    engine::log::Reporter,
     model::{
         outcome::{Cause, Failure, Gap, Outcome, Owner, Tier},
         refusal::Refusal,
         request::{Request, Source},
         time::Mono,
     },
+    ports::Reporter,
     pure::{
         host::inventory::CleanupResult,
         run::{
@@ -16,7 +16,10 @@ use harness::{
             state::{RunState, fold},
         },
     },
-    report::terminal::{BLOCK_LINES, Board, Lines, Paint, Place, ending, repeat},
+    report::{
+        repeat::repeat,
+        terminal::{BLOCK_LINES, Board, Lines, Paint, Place, ending},
+    },
 };
 use proptest::prelude::*;
 use unit_tests::event_log::{EventLog, failure, planned, request};
@@ -47,7 +50,7 @@ fn board(log: &EventLog) -> Board {
 }
 
 #[test]
-fn a_step_that_ends_has_one_line_with_its_word_and_its_time() {
+fn step_that_ends_has_one_line_with_its_status_and_its_time() {
     let log = EventLog::planned(&[Tier::Install]).pass(&["provision"]).step("deploy", failure(Owner::Recipe).into());
     let text = lines(&log);
     assert!(text.contains("] provision: passed in 0.1 s\n"), "{text}");
@@ -55,7 +58,7 @@ fn a_step_that_ends_has_one_line_with_its_word_and_its_time() {
 }
 
 #[test]
-fn foreign_text_cannot_reach_the_terminal_as_anything_but_text() {
+fn foreign_text_reaches_the_terminal_without_control_sequences() {
     let nasty = "\u{1b}[2J\u{1b}]0;title\u{7}\rgone\u{9b}31m";
     let failed = Failure::new(Cause::Assertion, format!("it wrote:\n  {nasty}"));
     let log = waits(EventLog::planned(&[Tier::Install]).starts("deploy"), "deploy", &[nasty])
@@ -69,18 +72,18 @@ fn foreign_text_cannot_reach_the_terminal_as_anything_but_text() {
 }
 
 #[test]
-fn the_block_names_what_is_waited_for_and_for_how_long_the_same_thing_has_been() {
+fn block_names_each_blocker_with_its_age() {
     let log = EventLog::planned(&[Tier::Install]).starts("deploy");
     let began = log.events.last().unwrap().mono.0;
     let log = waits(log, "deploy", &["app: starting 0/1", "db: health: 503"]);
     let log = waits(log, "deploy", &["app: starting 1/1", "db: health: 503"]);
     let block = board(&log).block(Mono(began + 12_100), 80);
-    // The app's blocker is new since the second look, the other one stands since the first.
+    // The app's blocker is new since the second observation, the other one is as old as the first.
     assert_eq!(block, ["deploy 12 s", "  app: starting 1/1 for 11 s", "  db: health: 503 for 12 s"]);
 }
 
 #[test]
-fn the_block_is_empty_when_nothing_goes_on() {
+fn block_is_empty_when_no_step_runs() {
     let log = EventLog::planned(&[Tier::Install]).pass(&["provision"]);
     assert!(board(&log).block(Mono(1), 80).is_empty());
     assert_eq!(board(&EventLog::begun(&[Tier::Install])).block(Mono(1200), 80), ["reading the facts 1.2 s"]);
@@ -88,8 +91,53 @@ fn the_block_is_empty_when_nothing_goes_on() {
     assert!(board(&cut_short).block(Mono(1), 80).is_empty());
 }
 
+fn ending_of(name: &str) -> String {
+    ending(&unit_tests::event_log::ending(name).state(), PLACE)
+}
+
 #[test]
-fn colours_are_nothing_but_added_to_the_words() {
+fn endings_begin_with_the_verdict_and_end_with_the_repeat_command() {
+    insta::assert_snapshot!(ending_of("green"), @"
+    green (install), level 1: upgrade was not asked for, with the sandbox abra
+      left behind: nothing
+      results: /runs/1/results.json
+      repeat: taster --recipe hello --ref 0123456789012345678901234567890123456789
+    ");
+    insta::assert_snapshot!(ending_of("red"), @r#"
+    red (install), level 0: install failed, with the sandbox abra
+      why (recipe): the fault of recipe
+        <b>&"'</b> ]]> red
+      left behind: nothing
+      look at: evidence/deploy.txt
+      results: /runs/1/results.json
+      repeat: taster --recipe hello --ref 0123456789012345678901234567890123456789
+    "#);
+    insta::assert_snapshot!(ending_of("green with leaked objects"), @r#"
+    green (install), level 1: upgrade was not asked for, with the sandbox abra
+      left behind: volume shop_data
+      changed though not of the run: <b>&"'</b> ]]> red 
+      results: /runs/1/results.json
+      repeat: taster --recipe hello --ref 0123456789012345678901234567890123456789
+    "#);
+    insta::assert_snapshot!(ending_of("refused by request"), @r#"
+    inconclusive (install), level 0: install was not verified: the run was refused
+      why: the recipe has no tag "9.9"
+      left behind: nothing that the run had claimed; the inventories were not compared
+      results: /runs/1/results.json
+      repeat: taster --recipe hello
+    "#);
+    insta::assert_snapshot!(ending_of("ended in the deploy"), @"
+    inconclusive (install), level 0: install was not verified: the run ended before it did, with the sandbox abra
+      why: the run was ended by signal 15
+      why: install is not verified: the run ended before it did
+      left behind: not known; the inventories were not compared
+      results: /runs/1/results.json
+      repeat: taster --recipe hello --ref 0123456789012345678901234567890123456789
+    ");
+}
+
+#[test]
+fn colours_are_added_to_the_words_and_nothing_else_changes() {
     let log = EventLog::planned(&[Tier::Install]).step("provision", failure(Owner::Recipe).into()).ends();
     let coloured = ending(&log.state(), Place { paint: Paint::Colours, ..PLACE });
     assert!(coloured.contains("\u{1b}[31mred\u{1b}[0m (install)"), "{coloured}");
@@ -97,7 +145,7 @@ fn colours_are_nothing_but_added_to_the_words() {
 }
 
 #[test]
-fn the_command_that_repeats_a_run_names_what_was_not_the_default() {
+fn repeat_command_has_the_options_that_are_not_the_default() {
     let asked = |change: fn(&mut Request)| {
         let mut request = request(&[Tier::Install]);
         change(&mut request);
@@ -108,7 +156,7 @@ fn the_command_that_repeats_a_run_names_what_was_not_the_default() {
         repeat(&log.state())
     };
     let at = "taster --recipe hello --ref 0123456789012345678901234567890123456789";
-    for (told, command) in [
+    for (repeated, command) in [
         (asked(|_| {}), at.to_owned()),
         (asked(|request| request.host_file = Some("/etc/my host.toml".into())), format!("{at} --host '/etc/my host.toml'")),
         (asked(|request| request.deadline = std::time::Duration::from_secs(60)), format!("{at} --deadline 60")),
@@ -119,12 +167,12 @@ fn the_command_that_repeats_a_run_names_what_was_not_the_default() {
             r"taster --recipe hello --path $'/a/it\'s\u000ahere'".to_owned(),
         ),
     ] {
-        assert_eq!(told, command);
+        assert_eq!(repeated, command);
     }
 }
 
 #[test]
-fn a_run_that_was_killed_is_never_told_as_green() {
+fn killed_run_is_never_green() {
     let log = EventLog::planned(&[Tier::Install]).pass(&["provision", "deploy", "http"]).starts("stable");
     let text = ending(&log.state(), PLACE);
     assert!(text.starts_with("inconclusive (install), level 0"), "{text}");
@@ -142,7 +190,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
 }
 
 prop_compose! {
-    /// A run that may have gone in any way, told with as much as there can be to tell.
+    /// A run that may have gone in any way, with as much to report as there can be.
     fn log()(
         tiers in proptest::sample::subsequence(Tier::ALL.to_vec(), 1..=5),
         outcomes in proptest::collection::vec(outcome(), 0..7),
@@ -170,7 +218,7 @@ prop_compose! {
             log = log.cancelled(Cancel::Journal { message: texts.join("\n") });
         }
         if compared {
-            log = log.compared(CleanupResult { residue: texts.clone(), bystanders: texts, others: Vec::new(), ignored: Vec::new() });
+            log = log.compared(CleanupResult { leaked: texts.clone(), changed_bystanders: texts, others: Vec::new(), ignored: Vec::new() });
         }
         if ends { log.ends() } else { log }
     }
@@ -178,7 +226,7 @@ prop_compose! {
 
 proptest! {
     #[test]
-    fn an_ending_has_at_most_twenty_lines_and_says_how_to_repeat_the_run(log in log(), page in any::<bool>()) {
+    fn ending_has_at_most_twenty_lines_and_the_repeat_command(log in log(), page in any::<bool>()) {
         let text = ending(&log.state(), Place { page, ..PLACE });
         prop_assert!(text.lines().count() <= 20, "{text}");
         for word in ["\n  left behind: ", "\n  results: /runs/1/results.json\n", "\n  repeat: taster --recipe hello"] {
@@ -189,7 +237,7 @@ proptest! {
     }
 
     #[test]
-    fn a_block_never_outgrows_its_lines_nor_the_terminal(log in log(), width in 1_usize..120, now in 0_u64..10_000_000) {
+    fn block_fits_its_lines_and_the_terminal(log in log(), width in 1_usize..120, now in 0_u64..10_000_000) {
         let block = board(&log).block(Mono(now), width);
         prop_assert!(block.len() <= BLOCK_LINES);
         prop_assert!(block.iter().all(|line| line.chars().count() <= width && !line.contains('\n')), "{block:?}");

@@ -1,4 +1,4 @@
-//! Changes of tasks and the ends of files in the journal, and what is made of a journal that has none.
+//! Changes of tasks and tails of files in the journal, and journals without them.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ fn deploy() -> StepId {
     StepId("deploy".into())
 }
 
-/// What a journal holds after `record` was done on its log.
+/// The state that is read from a journal after `record`.
 fn recorded(record: impl FnOnce(&Log)) -> RunState {
     let dir = tempfile::tempdir().unwrap();
     let run = "20261121-101502-aebagbaf".parse().unwrap();
@@ -34,13 +34,13 @@ fn recorded(record: impl FnOnce(&Log)) -> RunState {
     drop(log);
     let read = journal::read(dir.path()).unwrap();
     let state = read.events.iter().fold(RunState::default(), fold);
-    assert_eq!(state.tasks, folded.tasks, "what is read back is what was folded");
+    assert_eq!(state.tasks, folded.tasks, "the state that is read is the state that was folded");
     state
 }
 
 #[test]
-fn only_what_a_look_shows_anew_is_recorded() {
-    let looks = [
+fn only_changes_of_a_task_are_recorded() {
+    let observations = [
         task(TaskState::Pending, None, ""),
         task(TaskState::Pending, None, ""),
         task(TaskState::Pending, None, "no suitable node"),
@@ -49,10 +49,11 @@ fn only_what_a_look_shows_anew_is_recorded() {
         task(TaskState::Failed, None, ""),
         task(TaskState::Failed, Some(3), ""),
     ];
-    let state = recorded(|log| looks.into_iter().for_each(|seen| log.observe_tasks(&deploy(), [seen])));
-    let told: Vec<_> = state.tasks[0].changes.iter().map(|change| (change.state, change.exit, change.error.as_str())).collect();
+    let state = recorded(|log| observations.into_iter().for_each(|seen| log.observe_tasks(&deploy(), [seen])));
+    let changes: Vec<_> =
+        state.tasks[0].changes.iter().map(|change| (change.state, change.exit, change.error.as_str())).collect();
     assert_eq!(
-        told,
+        changes,
         [
             (TaskState::Pending, None, ""),
             (TaskState::Pending, None, "no suitable node"),
@@ -64,11 +65,11 @@ fn only_what_a_look_shows_anew_is_recorded() {
 }
 
 #[test]
-fn a_run_does_not_record_changes_without_end_and_says_so_once() {
+fn changes_of_tasks_are_limited_with_one_warning() {
     let seen = |number: usize| TaskSeen { task: format!("t{number}").parse().unwrap(), ..task(TaskState::Running, None, "") };
     let state = recorded(|log| {
-        for look in 0..4 {
-            log.observe_tasks(&deploy(), (0..MOST_TASK_CHANGES / 3 + 1).map(|number| seen(look * MOST_TASK_CHANGES + number)));
+        for round in 0..4 {
+            log.observe_tasks(&deploy(), (0..MOST_TASK_CHANGES / 3 + 1).map(|number| seen(round * MOST_TASK_CHANGES + number)));
         }
     });
     assert_eq!(state.tasks.len(), MOST_TASK_CHANGES);
@@ -76,7 +77,7 @@ fn a_run_does_not_record_changes_without_end_and_says_so_once() {
 }
 
 #[test]
-fn a_journal_of_before_reads_without_tails_and_quotes() {
+fn journal_without_tails_and_excerpts_is_read() {
     let dir = tempfile::tempdir().unwrap();
     let lines = [
         r#"{"seq":1,"at":"2026-11-21T10:15:02.120Z","mono":0,"event":"evidence-kept","step":"deploy","file":"evidence/deploy.txt","what":"logs"}"#,
@@ -92,7 +93,7 @@ fn a_journal_of_before_reads_without_tails_and_quotes() {
 }
 
 #[test]
-fn a_tail_is_whole_lines_and_never_too_long() {
+fn tail_is_whole_lines_and_never_too_long() {
     let line = "12345678é\n";
     for (text, expected) in [
         (String::new(), String::new()),
@@ -107,7 +108,7 @@ fn a_tail_is_whole_lines_and_never_too_long() {
 }
 
 #[test]
-fn an_excerpt_is_the_last_lines_that_say_something() {
+fn excerpt_is_the_last_lines_that_are_not_empty() {
     let quoting = |text: &str| failure(Owner::Recipe).with_output(text).excerpt;
     assert_eq!(quoting(""), [""; 0]);
     assert_eq!(quoting("one\r\n\n  two  \n\n"), ["one", "  two"]);
@@ -117,5 +118,5 @@ fn an_excerpt_is_the_last_lines_that_say_something() {
     assert_eq!(quoting(&"é".repeat(EXCERPT_WIDTH)), ["é".repeat(EXCERPT_WIDTH)]);
     assert_eq!(failure(Owner::Recipe).with_output("a\nb").with_excerpt(), "the fault of recipe; its last lines:\n  a\n  b");
     let seen = Kind::TaskChanged { step: deploy(), seen: task(TaskState::Running, None, "") };
-    assert!(!seen.durable(), "a look is not waited for");
+    assert!(!seen.durable(), "an observation need not be durable");
 }

@@ -1,4 +1,4 @@
-//! Verdict and exit code, a table row for each combination of outcomes.
+//! Verdict and exit code of runs, each with one combination of outcomes.
 
 use harness::{
     model::{
@@ -28,34 +28,34 @@ fn fails_in(step: &str, owner: Owner) -> EventLog {
     EventLog::planned(INSTALL).pass(&before).step(step, Outcome::Failed(failure(owner)))
 }
 
-fn check(log: EventLog, colour: VerdictOutcome, exit: u8) {
+fn check(log: EventLog, outcome: VerdictOutcome, exit: u8) {
     let state = log.ends().state();
     let verdict = verdict(&state);
-    assert_eq!((verdict.outcome, exit_code(&state).code()), (colour, exit), "{verdict:?}");
-    assert_eq!(verdict.reasons.is_empty(), colour == VerdictOutcome::Green, "every verdict that is not green says why");
-    assert_eq!(verdict.tiers, INSTALL, "a verdict speaks of the tiers that were asked for");
+    assert_eq!((verdict.outcome, exit_code(&state).code()), (outcome, exit), "{verdict:?}");
+    assert_eq!(verdict.reasons.is_empty(), outcome == VerdictOutcome::Green, "each verdict that is not green has a reason");
+    assert_eq!(verdict.tiers, INSTALL, "a verdict names the tiers that were asked for");
 }
 
 #[test]
-fn all_that_was_asked_for_ran_and_passed() {
+fn run_that_passed_everything_is_green() {
     check(good(), VerdictOutcome::Green, 0);
 }
 
 #[test]
-fn the_owner_of_a_failure_decides_the_colour() {
-    for (owner, colour, exit) in [
+fn owner_of_a_failure_decides_the_outcome() {
+    for (owner, outcome, exit) in [
         (Owner::Recipe, VerdictOutcome::Red, 1),
         (Owner::Dependency, VerdictOutcome::Inconclusive, 3),
         (Owner::Infrastructure, VerdictOutcome::Inconclusive, 3),
         (Owner::Test, VerdictOutcome::Inconclusive, 3),
         (Owner::Harness, VerdictOutcome::Inconclusive, 6),
     ] {
-        check(fails_in("deploy", owner), colour, exit);
+        check(fails_in("deploy", owner), outcome, exit);
     }
 }
 
 #[test]
-fn what_did_not_run_is_never_green() {
+fn run_with_a_step_that_did_not_run_is_never_green() {
     for log in [
         EventLog::planned(INSTALL),
         EventLog::planned(INSTALL).pass(&["provision", "deploy"]),
@@ -68,7 +68,7 @@ fn what_did_not_run_is_never_green() {
 }
 
 #[test]
-fn an_install_that_was_not_asked_over_http_is_not_verified() {
+fn install_without_an_http_step_is_not_verified() {
     let mut log = EventLog::planned(INSTALL);
     let mut plans = log.events.iter_mut().filter_map(|event| match &mut event.kind {
         Kind::Planned { plan } => Some(plan),
@@ -77,15 +77,15 @@ fn an_install_that_was_not_asked_over_http_is_not_verified() {
     let plan = plans.next().expect("the log has a plan");
     let steps = plan.steps.len();
     plan.steps.retain(|planned| planned.id.0 != "http");
-    assert_eq!(plan.steps.len(), steps - 1, "the plan would have asked");
+    assert_eq!(plan.steps.len(), steps - 1, "the plan had the step");
     let log = log.pass(&["provision", "deploy", "stable"]);
     let reasons = verdict(&log.clone().ends().state()).reasons;
-    assert!(reasons[0].sentence.contains("nothing was asked over HTTP"), "{reasons:?}");
+    assert!(reasons[0].sentence.contains("the app was not asked over HTTP"), "{reasons:?}");
     check(log, VerdictOutcome::Inconclusive, 3);
 }
 
 #[test]
-fn residue_and_changed_bystanders_outweigh_the_colour() {
+fn leaks_and_changed_bystanders_outweigh_the_verdict_in_the_exit_code() {
     let left = CleanupResult { leaked: vec!["volume shop_data".into()], ..CleanupResult::default() };
     let changed = CleanupResult { changed_bystanders: vec!["config other_conf".into()], ..CleanupResult::default() };
     let others = CleanupResult { others: vec!["service their_app".into()], ..CleanupResult::default() };
@@ -97,14 +97,14 @@ fn residue_and_changed_bystanders_outweigh_the_colour() {
 }
 
 #[test]
-fn a_signal_outweighs_everything_in_the_exit_code() {
+fn signal_outweighs_everything_in_the_exit_code() {
     check(EventLog::planned(INSTALL).cancelled(Cancel::Signal { signal: 15 }), VerdictOutcome::Inconclusive, 143);
     check(fails_in("deploy", Owner::Recipe).cancelled(Cancel::Signal { signal: 2 }), VerdictOutcome::Red, 130);
     check(EventLog::planned(INSTALL).cancelled(Cancel::Deadline), VerdictOutcome::Inconclusive, 3);
 }
 
 #[test]
-fn a_refusal_is_usage_or_infrastructure() {
+fn refusal_is_usage_or_inconclusive() {
     let asked = Refusal::Request { sentence: "the recipe has no tag \"9.9\"".into() };
     check(EventLog::begun(INSTALL).under(Plan::refused(asked)), VerdictOutcome::Inconclusive, 2);
     let unfit = Refusal::Facts(failure(Owner::Infrastructure));

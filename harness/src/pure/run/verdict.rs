@@ -193,12 +193,12 @@ pub fn format_gap(gap: &Gap) -> String {
     match gap {
         Gap::NotRun { because } => because.clone(),
         Gap::Interfered { what } => format!("something else than the run changed {what}"),
-        Gap::ResolverDisagrees { what } => format!("the recipe's files were read otherwise than they were deployed: {what}"),
+        Gap::ResolverDisagrees { what } => format!("the resolved compose files differ from the running services: {what}"),
         Gap::NoChange => "head asks for nothing else than what it replaces, so nothing was upgraded".into(),
         Gap::NotHead { subject: Subject::Base } => "it was done on base, for head does not run".into(),
         Gap::NotHead { subject: Subject::Head | Subject::Mixed } => "it was done on a mixture of base and head".into(),
         Gap::ToolAbsent { what } | Gap::Incomparable { what } | Gap::Unread { what } => what.clone(),
-        Gap::Killed => "the run was ended before".into(),
+        Gap::Killed => "the run ended before it did".into(),
     }
 }
 
@@ -217,9 +217,7 @@ fn cancel_reason(cancel: &Cancel) -> Reason {
 fn refusal_reasons(refusal: &Refusal) -> Vec<Reason> {
     match refusal {
         Refusal::Request { sentence } => vec![Reason::without_owner(None, sentence.clone())],
-        Refusal::Policy { sentences } => {
-            sentences.iter().map(|sentence| Reason::without_owner(None, sentence.clone())).collect()
-        }
+        Refusal::Policy { sentences } => sentences.iter().map(|sentence| Reason::without_owner(None, sentence.clone())).collect(),
         Refusal::Facts(failure) => vec![Reason::of_failure(None, failure)],
     }
 }

@@ -89,9 +89,9 @@ pub struct Results {
     /// Where tests from outside of the pack came from, and which kept app they ran on.
     #[serde(default)]
     pub authoring: Authoring,
-    /// The verdict. Before the end of the run it speaks of what has happened so far, and so is never green.
+    /// The verdict. Before the end of the run it covers what has happened so far, and is never green.
     pub verdict: Verdict,
-    /// Whose fault the worst failure is; null when nothing failed.
+    /// Who has to act on the gravest failure; null without a failure.
     pub owner: Option<Owner>,
     /// The exit code that goes with the verdict.
     pub exit_code: u8,
@@ -99,12 +99,12 @@ pub struct Results {
     pub results: BTreeMap<String, Status>,
     /// How each rung stands.
     pub rungs: RungStatuses,
-    /// How far the recipe has come, from 0 to 5.
+    /// The level of the recipe, from 0 to 5.
     #[schemars(range(max = 5))]
     pub level: u8,
-    /// One sentence on why it is not higher.
+    /// Why it is not higher; `highest` at level 5.
     pub level_reason: String,
-    /// What lint says of the head; null when the run was refused or has no plan.
+    /// Lint of the head; null when the run was refused or has no plan.
     pub lint: Option<LintResult>,
     /// The rungs that were skipped, and those that were not verified.
     pub skips: Skips,
@@ -127,9 +127,9 @@ pub struct Results {
     pub deploys: u32,
     /// Which commit ran at the end: base, head, or services of both where an upgrade failed; null when nothing was deployed.
     pub runs: Option<Subject>,
-    /// What each service ran.
+    /// The image of each service.
     pub images: BTreeMap<String, Image>,
-    /// What each service ran before the upgrade.
+    /// The image of each service before the upgrade.
     pub images_before: BTreeMap<String, Image>,
     /// The services of base that head does not have any more, and that were found running and removed.
     pub dropped: Vec<String>,
@@ -147,9 +147,9 @@ pub struct Results {
     pub customization: Option<Value>,
     /// The screenshot of the app, relative to the run's folder; null when none was taken.
     pub screenshot: Option<String>,
-    /// taster itself.
+    /// The taster that made the run.
     pub harness: HarnessBuild,
-    /// Versions of the tools that the result rests on.
+    /// The versions of the tools that the run used.
     pub tools: BTreeMap<String, String>,
     /// The load of the machine at the start of the run; null when it cannot be read.
     pub load: Option<Load>,
@@ -164,11 +164,11 @@ pub struct Results {
     pub remarks: Vec<String>,
     /// Sentences that change no outcome.
     pub warnings: Vec<String>,
-    /// Files in the run's folder and what they show.
+    /// The files of evidence in the run's folder.
     pub evidence: Vec<Evidence>,
     /// The command that makes the same run again.
     pub repeat: String,
-    /// The custom tests that the last green run of the recipe with custom tests had, and that its pack does not have any more.
+    /// The custom tests of the last green run of the recipe with such that its pack does not have any more.
     pub vanished: Vec<String>,
     /// A digest over all other fields, `sha256:` and hexadecimal: a changed byte is noticed by it.
     #[schemars(regex(pattern = r"^sha256:[0-9a-f]{64}$"))]
@@ -287,7 +287,7 @@ pub struct Flags {
     pub no_secret_leak: bool,
 }
 
-/// What a service ran.
+/// The image of a service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Image {
     /// The image as the service's spec names it, without its digest.
@@ -488,6 +488,11 @@ impl Results {
     pub fn all_steps(&self) -> impl Iterator<Item = (Option<&Stage>, &StepResult)> {
         let of_stages = self.stages.iter().flat_map(|stage| stage.steps.iter().map(move |step| (Some(stage), step)));
         of_stages.chain(self.steps.iter().map(|step| (None, step)))
+    }
+
+    /// The step with this name.
+    pub fn step(&self, name: &str) -> Option<&StepResult> {
+        self.all_steps().map(|(_, step)| step).find(|step| step.name == name)
     }
 
     /// All steps in the order in which they began; those that did not begin come last.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Attempt, CanaryResult, Change, Evidence, Flags, HarnessBuild, Image, LintResult, Results, RungStatuses, SCHEMA, Sighting, Skips,
-    Stage, Status, StepResult, Task, Test, TestedBase, TestedHead, TestedHost,
+    Attempt, CanaryResult, Change, Evidence, Flags, HarnessBuild, Image, LintResult, Results, RungStatuses, SCHEMA, Sighting,
+    Skips, Stage, Status, StepResult, Task, Test, TestedBase, TestedHead, TestedHost,
 };
 use crate::{
     model::{
@@ -43,7 +43,11 @@ impl From<&RunState> for Results {
             pr: begun.and_then(|begun| begun.request.pr.clone()),
             commit: head.map(|head| head.commit.to_string()),
             dirty: head.is_some_and(|head| head.dirty),
-            head: head.map(|head| TestedHead { version: head.version.clone(), commit: head.commit.to_string(), dirty: head.dirty }),
+            head: head.map(|head| TestedHead {
+                version: head.version.clone(),
+                commit: head.commit.to_string(),
+                dirty: head.dirty,
+            }),
             base: state.plan.as_ref().and_then(|plan| plan.base.as_ref()).and_then(|base| {
                 let commit = base.commit()?.to_string();
                 Some(TestedBase { version: base.version().map(str::to_owned), name: base.to_string(), commit })
@@ -191,12 +195,8 @@ fn image(named: &str) -> Image {
 }
 
 fn task(history: &TaskHistory) -> Task {
-    let change = |change: &TaskChange| Change {
-        at_ms: change.at.0,
-        state: change.state,
-        exit: change.exit,
-        error: change.error.clone(),
-    };
+    let change =
+        |change: &TaskChange| Change { at_ms: change.at.0, state: change.state, exit: change.exit, error: change.error.clone() };
     Task {
         service: history.service.clone(),
         task: history.task.to_string(),

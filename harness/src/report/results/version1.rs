@@ -86,9 +86,9 @@ fn stage(name: &str, rung: Rung, steps: Vec<Value>, fields: &Map<String, Value>)
 
 /// Puts the name of a step that is called otherwise now into `field`.
 fn rename(entry: &mut Value, field: &str) {
-    if let Some(name) = entry.get_mut(field) {
-        if let Some(now) = name.as_str().and_then(step_ids::renamed) {
-            *name = now.into();
-        }
+    if let Some(name) = entry.get_mut(field)
+        && let Some(now) = name.as_str().and_then(step_ids::renamed)
+    {
+        *name = now.into();
     }
 }

@@ -15,7 +15,7 @@ use crate::{
             verdict::{Verdict, VerdictOutcome, verdict_so_far},
         },
     },
-    report::{ReportFile, repeat::repeat, sandbox_abra},
+    report::{files::ReportFile, repeat::repeat, sandbox_abra},
 };
 
 /// The most lines of an ending.

@@ -70,7 +70,8 @@ impl<W: io::Write> Lines<W> {
 impl<W: io::Write + Send> Reporter for Lines<W> {
     fn on(&mut self, event: &Event, state: &RunState) -> Result<(), ReportError> {
         let mut lines = line::lines(event, state).into_iter().chain(line::waiting(event));
-        lines.try_for_each(|line| writeln!(self.out, "{}", line.text(event.mono, Paint::Plain)))
+        lines
+            .try_for_each(|line| writeln!(self.out, "{}", line.text(event.mono, Paint::Plain)))
             .map_err(|error| ReportError::write("the terminal", error))
     }
 }

@@ -6,7 +6,7 @@ use super::{
     allowance::{WINDOW, allowance},
     slots::{Slots, slots},
     view::{Health, Mode, Observation, OnFailure, Order, ServiceView, TaskState, UpdateState, UpdateView},
-    watch::{UnplannedEnd, Track, Watch},
+    watch::{Track, UnplannedEnd, Watch},
 };
 use crate::model::{
     names::ServiceName,
@@ -89,9 +89,12 @@ impl Case<'_> {
             let message = format!("{}: Swarm paused the {what} and nothing will continue it: {}", self.name, update.message);
             return State::Failed(Failure::new(Cause::Paused { service: self.name.clone() }, message));
         }
-        self.unplaced().or_else(|| self.image_missing()).or_else(|| self.abandoned()).or_else(|| self.looping()).unwrap_or_else(|| {
-            State::Going { why: self.why(), next_observation: self.undecided_until().filter(|until| *until > self.observation.at) }
-        })
+        self.unplaced().or_else(|| self.image_missing()).or_else(|| self.abandoned()).or_else(|| self.looping()).unwrap_or_else(
+            || State::Going {
+                why: self.why(),
+                next_observation: self.undecided_until().filter(|until| *until > self.observation.at),
+            },
+        )
     }
 
     /// A task for which the scheduler finds no node.

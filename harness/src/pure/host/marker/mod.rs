@@ -148,9 +148,7 @@ fn standing(inventory: &Inventory, config: &Object, now: Wall, journals: &BTreeS
             Standing::Untrusted(format!("config {} was made on the Swarm {}, not on this one", config.name, marker.swarm))
         }
         () if now >= marker.expires => Standing::Expired(marker.claims()),
-        () => {
-            Standing::Until(format!("its journal is on {}; the run is left alone until {}", marker.instance, marker.expires))
-        }
+        () => Standing::Until(format!("its journal is on {}; the run is left alone until {}", marker.instance, marker.expires)),
     }
 }
 

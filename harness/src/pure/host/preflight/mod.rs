@@ -343,11 +343,7 @@ fn engine_check(engine: &Engine, socket: &str) -> Check {
             format!("{shown} is too old: taster needs API {}.{}, which came with engine 20.10", OLDEST_API.0, OLDEST_API.1),
             "upgrade the engine",
         ),
-        None => Check::notice(
-            Topic::Engine,
-            format!("{shown} does not report its API"),
-            "make sure that it is 20.10 or newer",
-        ),
+        None => Check::notice(Topic::Engine, format!("{shown} does not report its API"), "make sure that it is 20.10 or newer"),
     }
 }
 

@@ -90,7 +90,11 @@ mod tests {
             let read = |text: &str| Env::parse(text).unwrap();
             let migration = migrate(&read(env), &read(base), &read(head));
             let done: Vec<String> = migration.set.iter().map(|(key, value)| format!("{key}={value}")).collect();
-            assert_eq!((done.join("\n").as_str(), migration.notes.join("\n").as_str()), (set, notes), "{env:?} {base:?} {head:?}");
+            assert_eq!(
+                (done.join("\n").as_str(), migration.notes.join("\n").as_str()),
+                (set, notes),
+                "{env:?} {base:?} {head:?}"
+            );
         }
     }
 }
