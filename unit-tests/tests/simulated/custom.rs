@@ -10,7 +10,7 @@ use harness::{
         plan::{Class, Step, StepId, plan},
         verdict::VerdictOutcome::{Green, Inconclusive, Red},
     },
-    report::results::{Results, Stage},
+    report::results::{Results, StepResult},
 };
 use unit_tests::{
     event_log::{facts, pack, request, tree},
@@ -36,8 +36,8 @@ fn told_as(tests: Tests, ends: Vec<(&'static str, Ends)>) -> RunOutcome {
     asked(host(pack(), ends), "zone = \"taster.test\"", Request { tests, ..request(BOTH) }, None)
 }
 
-fn stage<'a>(results: &'a Results, name: &str) -> &'a Stage {
-    results.stages.iter().find(|stage| stage.name == name).unwrap_or_else(|| panic!("no stage {name}"))
+fn step<'a>(results: &'a Results, name: &str) -> &'a StepResult {
+    results.step(name).unwrap_or_else(|| panic!("no step {name}"))
 }
 
 #[test]
@@ -71,10 +71,10 @@ fn a_test_ends_as_what_it_is() {
     for (ends, status, colour, exit, owner, words) in rows {
         let told = told(pack(), vec![(ONE, ends)]);
         assert_eq!((told.colour, told.exit, told.results.owner), (colour, exit, owner), "{ends:?}: {}", told.why);
-        let stage = stage(&told.results, ONE);
-        assert_eq!((stage.status, stage.tests.len()), (status, 1), "{ends:?}");
-        assert!(stage.summary.contains(words), "{ends:?}: {}", stage.summary);
-        assert_eq!(self::stage(&told.results, "posts::two").status, Status::Pass, "{ends:?}: it costs one test");
+        let step = step(&told.results, ONE);
+        assert_eq!((step.status, step.tests.len()), (status, 1), "{ends:?}");
+        assert!(step.summary.contains(words), "{ends:?}: {}", step.summary);
+        assert_eq!(self::step(&told.results, "posts::two").status, Status::Pass, "{ends:?}: it costs one test");
         assert!(told.left.is_empty(), "{ends:?} left {:?}", told.left);
     }
 }
@@ -82,7 +82,7 @@ fn a_test_ends_as_what_it_is() {
 #[test]
 fn what_a_test_printed_is_quoted_and_kept() {
     let told = told(pack(), vec![(ONE, Ends::Fails)]);
-    let Some(Outcome::Failed(failure)) = &stage(&told.results, ONE).outcome else { panic!("it fails") };
+    let Some(Outcome::Failed(failure)) = &step(&told.results, ONE).outcome else { panic!("it fails") };
     assert_eq!(
         (failure.excerpt.as_slice(), failure.evidence.as_str()),
         (&["posts::one was here".to_owned()][..], "evidence/posts--one-2.txt")
@@ -133,12 +133,12 @@ fn a_pack_says_what_does_not_apply() {
     let with = |text: &str| Pack { settings: Settings::parse(text).unwrap(), ..pack() };
     let one = told(with("[not_applicable]\n\"posts::one\" = \"no mail here\"\n"), vec![(ONE, Ends::Fails)]);
     assert_eq!(one.colour, Green, "{}", one.why);
-    assert_eq!(stage(&one.results, ONE).summary, "does not apply: no mail here");
+    assert_eq!(step(&one.results, ONE).summary, "does not apply: no mail here");
     let under = "[not_applicable]\n\"posts::one\" = { when = \"it is set up without mail\" }\n";
     let said = told(with(under), vec![(ONE, Ends::NotApplicable)]);
-    assert_eq!((said.colour, stage(&said.results, ONE).status), (Green, Status::Skip), "{}", said.why);
+    assert_eq!((said.colour, step(&said.results, ONE).status), (Green, Status::Skip), "{}", said.why);
     let why = "does not apply: it is set up without mail; the test says: it sends no mail";
-    assert_eq!(stage(&said.results, ONE).summary, why);
+    assert_eq!(step(&said.results, ONE).summary, why);
     let run = told(with(under), vec![(ONE, Ends::Fails)]);
     assert_eq!(run.colour, Red, "a condition leaves no test out: {}", run.why);
     let rung = told(with("[not_applicable]\ncustom = \"it has no users\"\n"), Vec::new());
@@ -209,18 +209,18 @@ fn functions_are_planned_one_after_the_other_in_their_places() {
         told,
         [
             "provision < ",
-            "wire < provision",
-            "deploy < wire",
-            "answer < deploy",
-            "lifecycle::ready < answer",
+            "configure < provision",
+            "deploy < configure",
+            "http < deploy",
+            "lifecycle::ready < http",
             "check::install::first < lifecycle::ready",
-            "steady < check::install::first",
-            "posts::one < steady",
+            "stable < check::install::first",
+            "posts::one < stable",
             "posts::two < posts::one",
             "check::custom::last < posts::two",
-            "undeploy < shot",
-            "sweep < undeploy",
-            "compare < sweep",
+            "undeploy < screenshot",
+            "cleanup < undeploy",
+            "compare-host < cleanup",
         ]
     );
     let shot = plan.steps.iter().find(|planned| planned.step == Step::Screenshot).unwrap();
@@ -230,20 +230,20 @@ fn functions_are_planned_one_after_the_other_in_their_places() {
 #[test]
 fn a_test_that_fails_and_then_passes_is_flaky() {
     let once = told(pack(), vec![(ONE, Ends::Flaky)]);
-    let flaky = stage(&once.results, ONE);
+    let flaky = step(&once.results, ONE);
     assert_eq!((once.colour, flaky.status, flaky.flaky), (Green, Status::Pass, true), "{}", once.why);
     let [attempt] = &flaky.attempts[..] else { panic!("{flaky:?}") };
     assert_eq!((attempt.summary.as_str(), attempt.failure.owner), ("posts::one: the post is late", Owner::Recipe));
     assert_eq!((flaky.tests.len(), flaky.tests[0].status), (1, Status::Pass), "the check is the last attempt's");
-    let two = stage(&once.results, "posts::two");
+    let two = step(&once.results, "posts::two");
     assert!(!two.flaky && two.attempts.is_empty(), "{two:?}");
 
     let never = told_as(Tests { retries: 0, ..Tests::default() }, vec![(ONE, Ends::Flaky)]);
-    assert_eq!((never.colour, stage(&never.results, ONE).flaky), (Red, false), "{}", never.why);
+    assert_eq!((never.colour, step(&never.results, ONE).flaky), (Red, false), "{}", never.why);
     assert!(never.results.repeat.ends_with(" --retries 0"), "{}", never.results.repeat);
 
     let counts = told_as(Tests { fail_on_flaky: true, ..Tests::default() }, vec![(ONE, Ends::Flaky)]);
-    let failed = stage(&counts.results, ONE);
+    let failed = step(&counts.results, ONE);
     assert_eq!((counts.colour, failed.status, failed.flaky), (Red, Status::Fail, true), "{}", counts.why);
     assert!(counts.why.contains("it is flaky, for it passed only at attempt 2; at first posts::one: the post is late"));
     assert!(counts.results.repeat.ends_with(" --fail-on-flaky"), "{}", counts.results.repeat);
@@ -261,7 +261,7 @@ fn what_fails_again_is_tried_as_often_as_was_asked_and_what_hangs_only_once() {
         (Ends::Unstartable, 1, 0),
     ] {
         let told = told_as(Tests { retries, ..Tests::default() }, vec![(ONE, ends)]);
-        let failed = stage(&told.results, ONE);
+        let failed = step(&told.results, ONE);
         assert_eq!((failed.attempts.len(), failed.flaky, failed.status), (attempts, false, Status::Fail), "{ends:?}");
         assert_eq!(failed.tests.len(), 1, "{ends:?}");
         assert!(told.left.is_empty(), "{ends:?} left {:?}", told.left);
@@ -284,9 +284,9 @@ fn a_choice_among_tests_is_never_the_custom_tier() {
         let told = told_as(tests, vec![("posts::two", Ends::Fails)]);
         assert_eq!((told.colour, told.exit, told.results.rungs.custom), (Inconclusive, 3, Status::Unver), "{by}: {}", told.why);
         assert!(told.why.contains("1 of 2 custom tests were chosen"), "{by}: {}", told.why);
-        let two = stage(&told.results, "posts::two");
+        let two = step(&told.results, "posts::two");
         assert_eq!((two.status, two.summary.as_str()), (Status::Skip, &*format!("was left out by the choice of tests ({by})")));
-        assert_eq!(stage(&told.results, ONE).status, Status::Pass);
+        assert_eq!(step(&told.results, ONE).status, Status::Pass);
         assert!(told.results.repeat.ends_with(repeat), "{}", told.results.repeat);
     }
     let all = told_as(choice(&["posts"], &[]), Vec::new());
@@ -324,5 +324,5 @@ fn files_that_a_test_leaves_are_kept_without_secrets() {
     assert_eq!(kept, ["evidence/posts--one-page.html", "evidence/posts--one-page.png"]);
     let leak = "leak.png of posts::one is not kept: a secret of the run is in it";
     assert!(told.results.warnings.iter().any(|text| text == leak), "{:?}", told.results.warnings);
-    assert!(told.results.warnings.iter().any(|text| text == "gone.txt of posts::one is not kept: no such file"));
+    assert!(told.results.warnings.iter().any(|text| text == "gone.txt of posts::one is not kept: it cannot be read: no such file"));
 }

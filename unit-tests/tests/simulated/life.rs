@@ -132,7 +132,7 @@ fn what_a_restore_must_bring_back_is_this_runs_own() {
         (Restores::Nothing, VerdictOutcome::Red, 1, "is still corrupted: the restore did not bring it back"),
         (Restores::Empty, VerdictOutcome::Red, 1, "a file in volume posts is gone"),
         (Restores::AnotherRuns, VerdictOutcome::Red, 1, "has other contents than were seeded"),
-        (Restores::AfterAnother, VerdictOutcome::Inconclusive, 3, "somebody else changed the newest snapshot of the app"),
+        (Restores::AfterAnother, VerdictOutcome::Inconclusive, 3, "something else than the run changed the newest snapshot of the app"),
     ] {
         let mut host = host(&["backupbot.backup=true"]);
         host.data = Arc::new(SimData::that(restores));
@@ -157,13 +157,7 @@ fn with_database(host: SimHost, kind: DatabaseKind) -> SimHost {
 fn a_row_is_planted_spoiled_and_restored_like_a_file() {
     for (restores, status, colour, exit, why) in [
         (Restores::Well, Status::Pass, VerdictOutcome::Green, 0, ""),
-        (
-            Restores::Nothing,
-            Status::Fail,
-            VerdictOutcome::Red,
-            1,
-            "a row in the PostgreSQL database of app is still corrupted",
-        ),
+        (Restores::Nothing, Status::Fail, VerdictOutcome::Red, 1, "a row in the PostgreSQL database of app is still corrupted"),
         (
             Restores::Empty,
             Status::Fail,

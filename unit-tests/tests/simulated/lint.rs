@@ -239,7 +239,7 @@ fn the_ending_tells_errors_that_make_no_verdict() {
 fn a_run_that_is_ended_before_lint_has_ended_proves_nothing_of_lint() {
     let log = run(None, None).cancelled(Cancel::Signal { signal: 15 }).ends();
     let stands = rungs(&log.state()).lint;
-    assert_eq!((stands.status, stands.why.as_str()), (Status::Unver, "was not verified: the run was ended before"));
+    assert_eq!((stands.status, stands.why.as_str()), (Status::Unver, "was not verified: the run ended before it did"));
 }
 
 fn branch() -> Option<Branch> {

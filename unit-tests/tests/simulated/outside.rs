@@ -67,7 +67,7 @@ fn usual() -> Request {
 }
 
 fn statuses(told: &RunOutcome) -> BTreeMap<&str, Status> {
-    told.results.stages.iter().map(|stage| (stage.name.as_str(), stage.status)).collect()
+    told.results.all_steps().map(|(_, step)| (step.name.as_str(), step.status)).collect()
 }
 
 #[test]

@@ -27,7 +27,7 @@ fn fit() -> Readings {
         socket: "/run/engine.sock".into(),
         engine: Some(Ok(engine())),
         now: Some(Wall::from_millis(0)),
-        world: Some(Ok(Inventory { engine: swarm(), objects, files: BTreeMap::new(), snapshots: BTreeMap::new() })),
+        inventory: Some(Ok(Inventory { engine: swarm(), objects, files: BTreeMap::new(), snapshots: BTreeMap::new() })),
         room: Some(Ok(room())),
         abra: Some(Ok("0.10.0".into())),
         behind: Some(("default".into(), Ok(swarm()))),
@@ -101,7 +101,7 @@ fn refused(call: &str) -> SwarmError {
 const ROWS: &[Row] = &[
     (|r| on_engine(r).api = "1.40".into(), Topic::Engine, Finding::Unfit, "too old: taster needs API 1.41"),
     (|r| on_engine(r).api = "1.100".into(), Topic::Engine, Finding::Ok, "API 1.100"),
-    (|r| on_engine(r).api = "new".into(), Topic::Engine, Finding::Notice, "does not say which API"),
+    (|r| on_engine(r).api = "new".into(), Topic::Engine, Finding::Notice, "does not report its API"),
     (|r| on_engine(r).rootless = true, Topic::Engine, Finding::Unfit, "rootless"),
     (
         |r| r.engine = Some(Err(SwarmError::Absent { socket: "/x".into() })),
@@ -113,7 +113,7 @@ const ROWS: &[Row] = &[
         |r| {
             on_engine(r).worker = true;
             on_engine(r).swarm = None;
-            r.world = Some(Err(refused("services")));
+            r.inventory = Some(Err(refused("services")));
             r.room = Some(Err(refused("swarm")));
         },
         Topic::Swarm,
@@ -140,7 +140,7 @@ const ROWS: &[Row] = &[
         Finding::Ok,
         "32768 subnets are left",
     ),
-    (|r| on_room(r).pools = Vec::new(), Topic::Addresses, Finding::Unknown, "does not say"),
+    (|r| on_room(r).pools = Vec::new(), Topic::Addresses, Finding::Unknown, "does not report"),
     (
         |r| on_room(r).ports = [Taken { port: port(64738), by: "service mumble_app".into() }].into(),
         Topic::Ports,
@@ -206,23 +206,23 @@ const ROWS: &[Row] = &[
         |r| r.registry = Some(Lookup::NotAsked { absent: "nginx:1".parse().unwrap() }),
         Topic::Registry,
         Finding::Unfit,
-        "nothing may leave the machine",
+        "the run is offline",
     ),
     (|r| on_engine(r).clock = Some(Wall::from_millis(90_000)), Topic::Clock, Finding::Notice, "90 s ahead of ours"),
     (|r| r.now = Some(Wall::from_millis(3_600_000)), Topic::Clock, Finding::Notice, "60 min behind ours"),
     (
         |r| {
-            let world = r.world.as_mut().unwrap().as_mut().unwrap();
-            world.objects.extend([object(ObjectKind::Volume, "shop_taster_test_data", None)]);
+            let inventory = r.inventory.as_mut().unwrap().as_mut().unwrap();
+            inventory.objects.extend([object(ObjectKind::Volume, "shop_taster_test_data", None)]);
         },
         Topic::Names,
         Finding::Unfit,
-        "already bears our name: volume shop_taster_test_data",
+        "has the app's name already: volume shop_taster_test_data",
     ),
     (
         |r| {
-            let world = r.world.as_mut().unwrap().as_mut().unwrap();
-            world.objects.extend([object(ObjectKind::Service, "odd", Some("shop_taster_test"))]);
+            let inventory = r.inventory.as_mut().unwrap().as_mut().unwrap();
+            inventory.objects.extend([object(ObjectKind::Service, "odd", Some("shop_taster_test"))]);
         },
         Topic::Names,
         Finding::Unfit,

@@ -18,15 +18,15 @@ use harness::{
         no_child_register::NoChildRegister,
     },
     engine,
-    engine::log::{Log, Reporter},
+    engine::log::Log,
     journal::{self, Journal},
     model::outcome::{Cause, Failure, Outcome, Tier},
-    ports::{Abra, AbraError, Call, Checkout},
+    ports::{Abra, AbraError, Call, Checkout, RunFolder},
     pure::run::{event::Kind, plan::StepId},
     redact::{HIDDEN, Redact},
     report::{
-        Document,
-        results::{ResultsFile, Results, document},
+        ReportFile, reporters,
+        results::{Results, document},
         terminal::{self, Lines, Paint, Place},
     },
 };
@@ -184,8 +184,8 @@ proptest! {
 fn leaky(secret: &str) -> EventLog {
     let told: Vec<String> = forms(secret).into_iter().map(|(_, form)| form).collect();
     let step = StepId("deploy".into());
-    let failure =
-        Failure::new(Cause::NotServing { last: told.join(" ") }, format!("said {}", told.join(" | "))).with_output(&told.join("\n"));
+    let failure = Failure::new(Cause::NotServing { last: told.join(" ") }, format!("said {}", told.join(" | ")))
+        .with_output(&told.join("\n"));
     let failure = Failure { excerpt: told.clone(), ..failure };
     let outcome = Outcome::Failed(failure);
     EventLog::planned(&[Tier::Install])
@@ -209,13 +209,8 @@ fn documents(state: &harness::pure::run::state::RunState, redact: &Arc<Redact>) 
     let dir = tempfile::tempdir().unwrap();
     let folder = Folder::of(dir.path(), &"20261121-101502-aebagbaf".parse().unwrap());
     let place = Place { folder: "/runs/x", page: false, paint: Paint::Plain };
-    vec![
-        ("results.json", document(state, redact).unwrap()),
-        ("junit.xml", Document::junit(folder.clone(), redact.clone()).text(state).unwrap()),
-        ("report.html", Document::page(folder.clone(), redact.clone()).text(state).unwrap()),
-        ("badge.svg", Document::badge(folder, redact.clone()).text(state).unwrap()),
-        ("ending", redact.text(&terminal::ending(state, place))),
-    ]
+    let files = ReportFile::ALL.map(|file| (file.name(), file.render(state, &folder, redact).unwrap()));
+    files.into_iter().chain([("ending", redact.text(&terminal::ending(state, place)))]).collect()
 }
 
 fn readable(name: &str, text: &str) -> bool {
@@ -230,7 +225,7 @@ fn readable(name: &str, text: &str) -> bool {
         }
     };
     match name {
-        "results.json" => serde_json::from_str(text).is_ok_and(|value| crate::schema::judged(&value).is_ok()),
+        "results.json" => serde_json::from_str(text).is_ok_and(|value| crate::schema::validate(&value).is_ok()),
         "junit.xml" | "report.html" | "badge.svg" => well_formed(),
         _ => true,
     }
@@ -285,13 +280,9 @@ fn run(manners: Manners, look: &str, learns: bool) -> (tempfile::TempDir, PathBu
         let listener = if learns { redact.clone() } else { Arc::default() };
         host.leak = Some(Leak { secret: SECRET.into(), text: told, redact: listener });
         let journal = Journal::create(folder.root(), folder.run().clone(), Arc::new(SystemClock::start())).unwrap();
-        let reporters: Vec<Box<dyn Reporter>> = vec![
-            Box::new(ResultsFile::in_folder(folder.clone(), redact.clone())),
-            Box::new(Document::junit(folder.clone(), redact.clone())),
-            Box::new(Document::page(folder.clone(), redact.clone())),
-            Box::new(Document::badge(folder.clone(), redact.clone())),
-            Box::new(Lines::to(Shared(printed.clone()))),
-        ];
+        let run_folder: Arc<dyn RunFolder> = Arc::new(folder.clone());
+        let mut reporters = reporters(&run_folder, &redact);
+        reporters.push(Box::new(Lines::to(Shared(printed.clone()))));
         let log = Log::new(journal, redact.clone(), reporters);
         let ports = host.ports();
         let state = engine::run(host.undisturbed(request(&[Tier::Install]), &ports, &log, &folder)).await;

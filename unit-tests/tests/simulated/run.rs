@@ -11,7 +11,7 @@ use harness::{
     adapters::{clock::SystemClock, folder::Folder},
     engine::{
         self, Past, Run,
-        log::{Log, Reporter},
+        log::Log,
     },
     journal::{self, Journal},
     model::{
@@ -21,6 +21,7 @@ use harness::{
         request::Request,
         time::Wall,
     },
+    ports::RunFolder,
     pure::{
         host::preflight::{Needs, Neighbour},
         run::{
@@ -29,10 +30,7 @@ use harness::{
         },
     },
     redact::Redact,
-    report::{
-        Document,
-        results::{ResultsFile, Results},
-    },
+    report::{reporters, results::Results},
 };
 use unit_tests::{
     event_log::request,
@@ -117,14 +115,8 @@ fn tasted_after(
         let journal = Journal::create(folder.root(), folder.run().clone(), Arc::new(SystemClock::start())).unwrap();
         let redact = Arc::new(Redact::new());
         redact.learn(SECRET);
-        let results = ResultsFile::in_folder(folder.clone(), redact.clone());
-        let reporters: Vec<Box<dyn Reporter>> = vec![
-            Box::new(results),
-            Box::new(Document::junit(folder.clone(), redact.clone())),
-            Box::new(Document::page(folder.clone(), redact.clone())),
-            Box::new(Document::badge(folder.clone(), redact.clone())),
-        ];
-        let log = Log::new(journal, redact, reporters);
+        let run_folder: Arc<dyn RunFolder> = Arc::new(folder.clone());
+        let log = Log::new(journal, redact.clone(), reporters(&run_folder, &redact));
         let signals = match signal {
             Some((after, number)) => stream::once(async move {
                 tokio::time::sleep(after).await;
@@ -148,7 +140,7 @@ fn tasted_after(
         let tails = state.evidence.iter().map(|kept| kept.tail.clone()).collect();
         drop(log);
         let results = std::fs::read_to_string(folder.root().join("results.json")).unwrap();
-        crate::schema::judged(&serde_json::from_str(&results).unwrap()).unwrap();
+        crate::schema::validate(&serde_json::from_str(&results).unwrap()).unwrap();
         let results: Results = serde_json::from_str(&results).unwrap();
         let known = |text: &String| {
             ["head has lint errors", "the pack repairs", "posts::three: was", "gone.txt of posts::one", "leak.png of posts::one"]
@@ -228,7 +220,7 @@ fn a_panic_is_our_own_fault_and_is_swept_all_the_same() {
         told(Manners { web: Does::Panics, ..Manners::default() }, None),
         VerdictOutcome::Inconclusive,
         6,
-        "step answer panicked",
+        "step http panicked",
     );
     check(
         told(Manners { deploy: Does::Panics, ..Manners::default() }, None),

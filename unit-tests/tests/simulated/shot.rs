@@ -29,9 +29,9 @@ fn a_run_is_green_whatever_became_of_its_picture() {
     ] {
         let told = told_of(host(WELL, browser), INSTALL, None);
         assert_eq!((told.colour, told.exit), (Green, 0), "{browser:?}: {}", told.why);
-        let stage = told.results.stages.iter().find(|stage| stage.name == "screenshot").unwrap();
-        assert_eq!(stage.status, status, "{browser:?}");
-        assert!(stage.summary.contains(words), "{browser:?}: {}", stage.summary);
+        let step = told.results.step("screenshot").unwrap();
+        assert_eq!(step.status, status, "{browser:?}");
+        assert!(step.summary.contains(words), "{browser:?}: {}", step.summary);
         assert_eq!(told.results.screenshot.as_deref(), file, "{browser:?}");
     }
 }
@@ -47,8 +47,8 @@ fn a_machine_without_a_browser_is_told_with_the_remedy() {
 #[test]
 fn there_is_no_picture_of_an_app_that_was_not_deployed() {
     let told = told_of(host(Manners { deploy: Does::Fails, ..WELL }, SimBrowser::Page), INSTALL, None);
-    let stage = told.results.stages.iter().find(|stage| stage.name == "screenshot").unwrap();
-    assert_eq!((stage.status, told.results.screenshot), (Status::Unver, None));
+    let step = told.results.step("screenshot").unwrap();
+    assert_eq!((step.status, told.results.screenshot), (Status::Unver, None));
 }
 
 #[test]
