@@ -49,11 +49,17 @@ fn child_dies_with_its_parent() {
     let mut parent =
         Command::new("sh").arg("-c").arg(line).arg(std::env::current_exe().unwrap()).current_dir(&dir).spawn().unwrap();
     until("the child acts", || fs::read_to_string(dir.path().join("rest")).is_ok_and(|text| text == "more\n"));
-    let pid = fs::read_to_string(dir.path().join("pid")).unwrap();
+    let mut pid = String::new();
+    until("the shell has written the child's id", || {
+        pid = fs::read_to_string(dir.path().join("pid")).unwrap_or_default();
+        pid.ends_with('\n')
+    });
     let proc = Path::new("/proc").join(pid.trim());
     until("the child became the program", || fs::read_to_string(proc.join("comm")).is_ok_and(|name| name == "sleep\n"));
+
     parent.kill().unwrap();
     parent.wait().unwrap();
+
     let gone = || fs::read_to_string(proc.join("stat")).map_or(true, |stat| stat.contains(") Z "));
     until("the child died with its parent", gone);
 }
