@@ -1,7 +1,8 @@
 //! The log of a run: the single write path, journal first, then fold, then reporters.
 //!
-//! A fact is in the state only after its event is in the journal, so a crash never loses what a decision rested on. When the journal
-//! cannot be written, events are still folded and reported, so that the run can come to its end; it claims nothing any more.
+//! A fact is in the state only after its event is in the journal, so a crash never loses what a decision rested on. When the
+//! journal cannot be written, events are still folded and reported, so that the run can come to its end; it claims nothing any
+//! more.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -1,7 +1,7 @@
 //! The loop of a run: asks for the next steps, performs them, waits for what wakes it, and records the result.
 //!
-//! Only this loop sequences steps. Which steps are next is a pure function of plan and state, so a run is decided by what its journal
-//! holds and by nothing else.
+//! Only this loop sequences steps. Which steps are next is a pure function of plan and state, so a run is decided by what its
+//! journal holds and by nothing else.
 
 mod attempt;
 pub mod facts;
@@ -114,8 +114,8 @@ pub async fn run_by(decide: impl Fn(&Request, &Facts, &Limits) -> Result<Plan, R
     conduct(ready, given, &history.tests, Outside { commit, ports, log, folder, signals, losses }).await
 }
 
-/// Runs custom tests on an app that another run keeps. It claims and removes nothing of that app; the caller holds the lock of the run
-/// that keeps it.
+/// Runs custom tests on an app that another run keeps. It claims and removes nothing of that app; the caller holds the lock of
+/// the run that keeps it.
 pub async fn attach(attached: &Attached, run: Run<'_>) -> RunState {
     let Run { commit, request, host, pack, ports, log, folder, signals, losses, .. } = run;
     let given = Given { request: &request, host: &host, pack: &pack, history: None };
@@ -146,8 +146,8 @@ struct Outside<'a> {
     losses: BoxStream<'static, String>,
 }
 
-/// Takes a run from its first event to its last, with the plan that `ready` makes. `known` are the custom tests of the last green run
-/// that had any.
+/// Takes a run from its first event to its last, with the plan that `ready` makes. `known` are the custom tests of the last green
+/// run that had any.
 async fn conduct(
     ready: impl AsyncFnOnce(&Found) -> Result<Ready, Refusal>,
     given: Given<'_>,

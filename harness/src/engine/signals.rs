@@ -6,8 +6,8 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 use rustix::process::{Signal, getpid, getppid, kill_process, set_parent_process_death_signal};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// The signals that ask a run to end: the hang-up of its terminal, an interrupt, a termination. Once this is called they no longer end
-/// the process.
+/// The signals that ask a run to end: the hang-up of its terminal, an interrupt, a termination. Once this is called they no
+/// longer end the process.
 ///
 /// When the process that started the run dies, the kernel sends a termination too, unless that process was init already.
 pub fn signals() -> io::Result<BoxStream<'static, i32>> {

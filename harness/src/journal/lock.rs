@@ -97,7 +97,8 @@ impl RunLock {
         }
     }
 
-    /// Whether a process holds the lock of a folder, which is then the folder of a living run. A folder without a lock file is not.
+    /// Whether a process holds the lock of a folder, which is then the folder of a living run. A folder without a lock file is
+    /// not.
     pub fn held(run_dir: &Path) -> bool {
         let lock = OpenOptions::new().read(true).open(run_dir.join(FILE));
         lock.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))

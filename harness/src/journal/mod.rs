@@ -1,7 +1,7 @@
 //! The journal of a run, `events.jsonl` in its folder: its events, one JSON object a line, in their order.
 //!
-//! An event is written before the act that it announces, and a durable one is on the disk when the call returns. Only the journal makes
-//! a [`Claim`], so a claim that exists is durable: another process can clean up what it covers when this one is killed.
+//! An event is written before the act that it announces, and a durable one is on the disk when the call returns. Only the journal
+//! makes a [`Claim`], so a claim that exists is durable: another process can clean up what it covers when this one is killed.
 
 mod lock;
 mod read;
@@ -31,8 +31,8 @@ use crate::{
 /// The journal's file in a run's folder.
 pub const FILE: &str = "events.jsonl";
 
-/// The journal of one run, with the run's lock: as long as this value lives, other processes see that the run is alive. The kernel
-/// releases the lock of a process that was killed.
+/// The journal of one run, with the run's lock: as long as this value lives, other processes see that the run is alive. The
+/// kernel releases the lock of a process that was killed.
 pub struct Journal {
     run: RunId,
     clock: Arc<dyn Clock>,
@@ -108,7 +108,8 @@ impl Journal {
             io::ErrorKind::AlreadyExists => JournalError::Exists { path: path.clone() },
             _ => unusable(&path)(error),
         })?;
-        // The file's name is stored in its folder, and the folder's in the one above: a crash of the machine loses what is not synced.
+        // The file's name is stored in its folder, and the folder's in the one above: a crash of the machine loses what is not
+        // synced.
         for folder in [Some(run_dir), run_dir.parent()].into_iter().flatten().filter(|path| !path.as_os_str().is_empty()) {
             let synced = File::open(folder).and_then(|folder| folder.sync_all());
             synced.map_err(unusable(folder))?;
@@ -117,8 +118,8 @@ impl Journal {
         Ok(Self { run, clock, writer, _lock: lock })
     }
 
-    /// Continues the journal of a dead run, whose lock the caller holds and which `reading` came from. Removes a last line that the
-    /// crash cut off: it was never durable, so no act followed it.
+    /// Continues the journal of a dead run, whose lock the caller holds and which `reading` came from. Removes a last line that
+    /// the crash cut off: it was never durable, so no act followed it.
     pub fn resume(lock: RunLock, reading: &Reading, clock: Arc<dyn Clock>) -> Result<Self, JournalError> {
         let path = lock.run_dir().join(FILE);
         let failed = unusable(&path);

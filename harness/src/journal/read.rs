@@ -1,7 +1,7 @@
 //! The reader of a journal, whole or cut off.
 //!
-//! It reads claims and children of every version, and reports each line that it cannot read: a claim that was lost silently would never be
-//! cleaned up.
+//! It reads claims and children of every version, and reports each line that it cannot read: a claim that was lost silently would
+//! never be cleaned up.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -76,8 +76,8 @@ pub fn read(run_dir: &Path) -> Result<Reading, io::Error> {
     }
 }
 
-/// Whether the journal in `run_dir` is [`Reading::settled`]. It parses only the few lines that matter to that, so that the folders of a
-/// thousand old runs cost next to nothing.
+/// Whether the journal in `run_dir` is [`Reading::settled`]. It parses only the few lines that matter to that, so that the
+/// folders of a thousand old runs cost next to nothing.
 pub fn settled(run_dir: &Path) -> Result<bool, io::Error> {
     match std::fs::read(run_dir.join(FILE)) {
         Ok(bytes) => Ok(parse(&relevant_lines(&bytes)).settled()),
@@ -86,8 +86,8 @@ pub fn settled(run_dir: &Path) -> Result<bool, io::Error> {
     }
 }
 
-/// The lines without those that are surely of a kind that claims nothing. Quotes within a text are escaped, so a line that names two
-/// kinds is two lines that ran into one, and has to be read.
+/// The lines without those that are surely of a kind that claims nothing. Quotes within a text are escaped, so a line that names
+/// two kinds is two lines that ran into one, and has to be read.
 fn relevant_lines(bytes: &[u8]) -> Vec<u8> {
     const MARK: &[u8] = b"\"event\":\"";
     const PLAIN: [&[u8]; 6] =

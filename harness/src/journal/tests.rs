@@ -130,7 +130,12 @@ fn unreadable_lines_are_reported_and_the_others_are_used() {
     let claim =
         "{\"seq\":2,\"event\":\"claimed\",\"engine\":\"s\",\"what\":{\"claimed\":\"stack\",\"name\":\"shop\"},\"more\":1}";
     for (what, line, lost, sentence) in [
-        ("an unknown event", "{\"seq\":3,\"event\":\"sung\"}", 1, "line 3: sung: a kind of event that this version does not know"),
+        (
+            "an unknown event",
+            "{\"seq\":3,\"event\":\"sung\"}",
+            1,
+            "line 3: sung: a kind of event that this version does not know",
+        ),
         ("no JSON", "\u{0}\u{0}", 1, "line 3: "),
         (
             "an unknown claim",

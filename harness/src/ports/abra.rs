@@ -15,8 +15,8 @@ use crate::{
 pub trait Abra: Send + Sync {
     /// Runs one command of abra to its end. A call that changes the Swarm or the disk takes the claim that covers it.
     async fn call(&self, call: &Call, claim: Option<&Claim>, budget: Duration) -> Result<Exchange, AbraError>;
-    /// The size of all files that the archive of the last download has at `path` of a snapshot, in bytes once unpacked; `None` when it
-    /// has none there. Removes the archive.
+    /// The size of all files that the archive of the last download has at `path` of a snapshot, in bytes once unpacked; `None`
+    /// when it has none there. Removes the archive.
     async fn downloaded(&self, path: &str) -> Result<Option<u64>, AbraError>;
 }
 

@@ -1,5 +1,5 @@
-//! Parsers of what abra prints: its version and the secrets that it makes. They are pure, and a run believes nothing else of abra's
-//! output. An output that cannot be parsed is never quoted, for it may hold secrets.
+//! Parsers of what abra prints: its version and the secrets that it makes. They are pure, and a run believes nothing else of
+//! abra's output. An output that cannot be parsed is never quoted, for it may hold secrets.
 
 use serde_json::Value;
 
@@ -59,8 +59,8 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-/// The secrets in the output of `app secret generate -m`: a JSON array at the beginning of a line, `WARN` lines may stand before it.
-/// Without an array abra generated nothing. The spelling of keys differs between versions, so their case does not matter.
+/// The secrets in the output of `app secret generate -m`: a JSON array at the beginning of a line, `WARN` lines may stand before
+/// it. Without an array abra generated nothing. The spelling of keys differs between versions, so their case does not matter.
 pub fn secrets(exchange: &Exchange) -> Result<Vec<Secret>, AbraError> {
     let call = "app secret generate";
     let mut starts = std::iter::once(0).chain(exchange.text.match_indices('\n').map(|(at, _)| at + 1));
@@ -75,8 +75,8 @@ pub fn secrets(exchange: &Exchange) -> Result<Vec<Secret>, AbraError> {
     entries.into_iter().collect::<Option<_>>().ok_or_else(|| unreadable(call, "an entry has no name or no value", exchange))
 }
 
-/// The output of `app secret generate` with everything masked that may be a secret and that [`secrets`] cannot read, such as a table:
-/// all lines but those of abra's log. `None` when no line has to be masked.
+/// The output of `app secret generate` with everything masked that may be a secret and that [`secrets`] cannot read, such as a
+/// table: all lines but those of abra's log. `None` when no line has to be masked.
 pub fn masked(exchange: &Exchange) -> Option<String> {
     if secrets(exchange).is_ok_and(|secrets| !secrets.is_empty()) {
         return None;

@@ -16,7 +16,8 @@ use crate::{
 /// The recipe's checkout in the run's own `ABRA_DIR`.
 #[async_trait]
 pub trait Checkout: Send + Sync {
-    /// Makes the checkout a clone of a folder, its uncommitted changes included as one commit on top. Says whether there were any.
+    /// Makes the checkout a clone of a folder, its uncommitted changes included as one commit on top. Says whether there were
+    /// any.
     async fn adopt(&self, claim: &Claim, recipe: &RecipeName, folder: &Path) -> Result<bool, CheckoutError>;
     /// Reads what the checkout holds.
     async fn read(&self, recipe: &RecipeName) -> Result<Checked, CheckoutError>;
@@ -28,8 +29,8 @@ pub trait Checkout: Send + Sync {
     async fn env(&self, claim: &Claim) -> Result<String, CheckoutError>;
     /// Puts the checkout on a tag, branch or commit.
     async fn go(&self, claim: &Claim, recipe: &RecipeName, at: &str) -> Result<Commit, CheckoutError>;
-    /// Makes a clone of the recipe in another `ABRA_DIR`, which the claim covers: only the commit, on branch `main`, with all tags, and
-    /// with itself as its origin, so that a fetch needs no network.
+    /// Makes a clone of the recipe in another `ABRA_DIR`, which the claim covers: only the commit, on branch `main`, with all
+    /// tags, and with itself as its origin, so that a fetch needs no network.
     async fn pristine(&self, claim: &Claim, recipe: &RecipeName, commit: &Commit, abra_dir: &Path) -> Result<(), CheckoutError>;
     /// Sets keys of the app's `.env` that the claim covers; keys that are not in it are added at its end.
     async fn set_env(&self, claim: &Claim, settings: &[(&str, &str)]) -> Result<(), CheckoutError>;

@@ -15,8 +15,8 @@ use crate::{
 /// Volumes, containers and snapshots of an app on the engine of the run.
 #[async_trait]
 pub trait Data: Send + Sync {
-    /// Makes a container that mounts these volumes and is never started. Its name puts it under the claim of the stack, and it replaces
-    /// one that an earlier call left. `image` has to be on the engine; nothing of it is run.
+    /// Makes a container that mounts these volumes and is never started. Its name puts it under the claim of the stack, and it
+    /// replaces one that an earlier call left. `image` has to be on the engine; nothing of it is run.
     async fn hold(&self, claim: &Claim, image: &ImageRef, volumes: &[String]) -> Result<Holder, SwarmError>;
     /// Writes a file at a path in a held volume, over what was there.
     async fn put(&self, holder: &Holder, volume: &str, path: &str, bytes: &[u8]) -> Result<(), SwarmError>;
@@ -26,9 +26,9 @@ pub trait Data: Send + Sync {
     async fn release(&self, holder: Holder) -> Result<(), SwarmError>;
     /// Runs a command in the running container of a task of the claimed stack.
     async fn exec(&self, claim: &Claim, task: &TaskId, argv: &[String], patience: Duration) -> Result<ExecOutput, SwarmError>;
-    /// Waits until no restore of the claimed app goes on in its backup service, half a minute at most. A restore whose abra was killed goes
-    /// on there and writes into the app's volumes; once the engine has removed them, it makes their folders anew on the engine's disk,
-    /// where no list of the engine shows them. A service that does not run restores nothing.
+    /// Waits until no restore of the claimed app goes on in its backup service, half a minute at most. A restore whose abra was
+    /// killed goes on there and writes into the app's volumes; once the engine has removed them, it makes their folders anew on
+    /// the engine's disk, where no list of the engine shows them. A service that does not run restores nothing.
     async fn restored(&self, claim: &Claim) -> Result<(), SwarmError>;
     /// The ids of the snapshots that the claimed app has in its backup service.
     async fn snapshots(&self, claim: &Claim) -> Result<Vec<String>, SwarmError>;

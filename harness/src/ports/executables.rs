@@ -17,10 +17,11 @@ use crate::{
 /// The executables of the recipe's repository and of the folder that the request names.
 #[async_trait]
 pub trait Executables: Send + Sync {
-    /// All files in the place of executables of `origin`. Those of the repository are copied as they are checked out now, so that a
-    /// later checkout changes none of them.
+    /// All files in the place of executables of `origin`. Those of the repository are copied as they are checked out now, so that
+    /// a later checkout changes none of them.
     async fn find(&self, recipe: &RecipeName, origin: Origin) -> Result<Vec<SeenFile>, ProgramError>;
-    /// Runs one on the app of `head`, in a process group of its own, which is ended with all that it started when `budget` is used up.
+    /// Runs one on the app of `head`, in a process group of its own, which is ended with all that it started when `budget` is
+    /// used up.
     async fn execute(&self, test: &CustomTest, head: &Head, budget: Duration) -> Result<Ran, ProgramError>;
 }
 

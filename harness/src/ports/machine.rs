@@ -26,8 +26,8 @@ pub trait Machine: Send + Sync {
     fn memory(&self) -> Option<u64>;
     /// Its load; absent when it cannot be read.
     fn load(&self) -> Option<Load>;
-    /// The free bytes of the file system that holds `folder`, or its nearest parent that exists; 0 where it is read-only; absent when
-    /// it cannot be read.
+    /// The free bytes of the file system that holds `folder`, or its nearest parent that exists; 0 where it is read-only; absent
+    /// when it cannot be read.
     fn room_in(&self, folder: &Path) -> Option<u64>;
     /// The ports on which a process listens.
     fn listening(&self) -> BTreeSet<Port>;

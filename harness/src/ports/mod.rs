@@ -1,5 +1,5 @@
-//! What a run needs of the outside, as traits and the values that cross them. No type of another crate that reaches outside appears
-//! here, so the engine and the decisions are tested against simulated hosts.
+//! What a run needs of the outside, as traits and the values that cross them. No type of another crate that reaches outside
+//! appears here, so the engine and the decisions are tested against simulated hosts.
 
 mod abra;
 pub mod abra_output;

@@ -9,8 +9,8 @@ use crate::pure::host::preflight::Neighbour;
 /// The other runs of this machine.
 #[async_trait]
 pub trait Neighbours: Send + Sync {
-    /// Waits for the turn to see them and to be admitted. Only one run of this machine has it until it is dropped, so two runs never
-    /// take the same room; a process that dies gives it back.
+    /// Waits for the turn to see them and to be admitted. Only one run of this machine has it until it is dropped, so two runs
+    /// never take the same room; a process that dies gives it back.
     async fn turn(&self) -> Result<Box<dyn Turn>, TurnError>;
 }
 

@@ -18,7 +18,8 @@ use crate::{
 pub trait Swarm: Send + Sync {
     /// The engine's description of itself and of its Swarm.
     async fn host(&self) -> Result<Engine, SwarmError>;
-    /// All objects of the Swarm, in at most eight calls. Files are not the engine's: see [`Files::digests`](super::Files::digests).
+    /// All objects of the Swarm, in at most eight calls. Files are not the engine's: see
+    /// [`Files::digests`](super::Files::digests).
     async fn inventory(&self) -> Result<Inventory, SwarmError>;
     /// All services of a stack with their tasks, in three calls.
     async fn observe(&self, stack: &StackName) -> Result<BTreeMap<ServiceName, ServiceView>, SwarmError>;
@@ -26,8 +27,8 @@ pub trait Swarm: Send + Sync {
     async fn wake_ups(&self, stack: &StackName) -> BoxStream<'static, WakeUp>;
     /// The last `lines` lines that a task wrote.
     async fn logs(&self, task: &TaskId, lines: u32) -> Result<String, SwarmError>;
-    /// The output of the last health check of a container that is unhealthy, or was when it ended. `None` for any other container, and
-    /// for one that this engine does not have, because it is gone or on another node.
+    /// The output of the last health check of a container that is unhealthy, or was when it ended. `None` for any other
+    /// container, and for one that this engine does not have, because it is gone or on another node.
     async fn health_output(&self, container: &str) -> Result<Option<String>, SwarmError>;
     /// Puts the claimed marker on the Swarm, so that other machines know which run the stack belongs to.
     async fn mark(&self, claim: &Claim, labels: &BTreeMap<String, String>) -> Result<(), SwarmError>;

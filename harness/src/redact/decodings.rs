@@ -52,7 +52,8 @@ impl Decoded {
     }
 }
 
-/// Decodes `text`. At each of `marks`, `escape` returns the length of the escape and its meaning. `None` when nothing is different.
+/// Decodes `text`. At each of `marks`, `escape` returns the length of the escape and its meaning. `None` when nothing is
+/// different.
 fn decode(text: &str, marks: &[char], escape: impl Fn(&str) -> Option<(usize, Option<char>)>) -> Option<Decoded> {
     let mut out = Decoded { text: String::new(), parts: Vec::new() };
     let mut done = 0;

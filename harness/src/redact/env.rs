@@ -1,7 +1,7 @@
 //! Which values of an `.env` are secrets. Pure.
 //!
-//! Recipes keep most secrets in Swarm, and their `.env` holds only the versions of these. But an `.env` may hold a password, and hiding an
-//! ordinary word such as `true` would make every report unreadable. So both the name and the value decide.
+//! Recipes keep most secrets in Swarm, and their `.env` holds only the versions of these. But an `.env` may hold a password, and
+//! hiding an ordinary word such as `true` would make every report unreadable. So both the name and the value decide.
 
 use crate::pure::recipe::compose::Env;
 
@@ -63,7 +63,8 @@ const SHORTEST_LIKELY: usize = 8;
 /// The length from which a value without a digit counts as a secret, too.
 const LONG: usize = 16;
 
-/// The variables of an `.env` that hold secrets, with their values. A text that cannot be parsed as an `.env` is read line by line.
+/// The variables of an `.env` that hold secrets, with their values. A text that cannot be parsed as an `.env` is read line by
+/// line.
 pub fn secrets(text: &str) -> Vec<(String, String)> {
     let pairs: Vec<(String, String)> = match Env::parse(text) {
         Ok(env) => env.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),

@@ -2,7 +2,8 @@
 
 use super::decodings::entity;
 
-/// `document` with `hide` applied to each text and each value of an attribute. Tags, comments, styles and the document's type stay.
+/// `document` with `hide` applied to each text and each value of an attribute. Tags, comments, styles and the document's type
+/// stay.
 pub(super) fn with_texts(document: &str, hide: &dyn Fn(&str) -> String) -> String {
     let mut out = String::with_capacity(document.len());
     let mut rest = document;

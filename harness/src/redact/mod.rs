@@ -1,5 +1,5 @@
-//! The one filter for all outgoing text. It learns a secret when it is made, inserted or read, and hides it in every form in which
-//! it may come back.
+//! The one filter for all outgoing text. It learns a secret when it is made, inserted or read, and hides it in every form in
+//! which it may come back.
 //!
 //! It searches a text as it stands and as a reader sees it who undoes escapes of JSON, HTML and URLs, up to three times over, and
 //! joins the lines that a terminal has wrapped ([`decodings`]). Whatever shows a secret in any of these decodings is hidden.
@@ -74,12 +74,13 @@ impl Redact {
         true
     }
 
-    /// Hides the value of the secret `name` from now on. A value that is too short becomes one of the [`Redact::complaints`]; an empty
-    /// one is not a secret.
+    /// Hides the value of the secret `name` from now on. A value that is too short becomes one of the [`Redact::complaints`]; an
+    /// empty one is not a secret.
     pub fn learn_as(&self, name: &str, value: &str) {
         if !self.learn(value) && !value.trim().is_empty() {
             self.doubt(&format!(
-                "the secret {name} has fewer than {SHORTEST} characters and cannot be hidden, for so short a text occurs by chance"
+                "the secret {name} has fewer than {SHORTEST} characters and cannot be hidden, for so short a text \
+                 occurs by chance"
             ));
         }
     }
@@ -168,8 +169,8 @@ impl Redact {
         }
     }
 
-    /// The same fact with every secret in its texts hidden, and whether there was any. A text that the fact cannot be parsed without,
-    /// such as the name of a stack or a word of its schema, stays: cleanup needs these names.
+    /// The same fact with every secret in its texts hidden, and whether there was any. A text that the fact cannot be parsed
+    /// without, such as the name of a stack or a word of its schema, stays: cleanup needs these names.
     pub fn fact<T: Serialize + DeserializeOwned>(&self, fact: T) -> (T, bool) {
         let Ok(before) = serde_json::to_value(&fact) else { return (fact, false) };
         let mut value = before.clone();
@@ -236,8 +237,8 @@ fn merged(mut spans: Vec<Span>) -> Vec<Span> {
     merged
 }
 
-/// The forms of a secret that are searched for: the secret itself, as JSON and URLs escape it, and its base64. All other escapes are
-/// undone by the decodings.
+/// The forms of a secret that are searched for: the secret itself, as JSON and URLs escape it, and its base64. All other escapes
+/// are undone by the decodings.
 fn forms_of(secret: &str) -> BTreeSet<String> {
     let secret = secret.replace("\r\n", "\n");
     let mut forms: BTreeSet<String> = base64(secret.as_bytes()).into_iter().chain(base64(secret.trim().as_bytes())).collect();
@@ -267,8 +268,8 @@ fn forms_of(secret: &str) -> BTreeSet<String> {
     forms
 }
 
-/// The base64 of the secret at any place in a longer text, as in `user:password`: for each of the three alignments of its bytes to the
-/// four characters, the characters that depend on the secret alone.
+/// The base64 of the secret at any place in a longer text, as in `user:password`: for each of the three alignments of its bytes
+/// to the four characters, the characters that depend on the secret alone.
 fn base64(secret: &[u8]) -> Vec<String> {
     let mut pieces = Vec::new();
     for before in 0..3 {

@@ -1,6 +1,7 @@
 //! Secrets that an earlier report hid and a later report of the same would show. Pure.
 //!
-//! The secrets that a run has learnt are lost when it is killed. The texts that it had filtered still show where each of them was.
+//! The secrets that a run has learnt are lost when it is killed. The texts that it had filtered still show where each of them
+//! was.
 
 use serde_json::Value;
 
@@ -8,8 +9,8 @@ use super::HIDDEN;
 
 /// The parts of the texts of `new` that `old` has hidden in the same places, each without what is hidden in both.
 ///
-/// A list that has grown since may have something else in the same place. There a text must agree around its hidden part, and a text that
-/// is hidden as a whole is ignored.
+/// A list that has grown since may have something else in the same place. There a text must agree around its hidden part, and a
+/// text that is hidden as a whole is ignored.
 pub(super) fn hidden_before(old: &Value, new: &Value) -> Vec<String> {
     let mut found = Vec::new();
     gather(old, new, true, &mut found);

@@ -90,7 +90,8 @@ async fn choose(checkout: &dyn Checkout, given: Given<'_>, checked: &Checked, he
     upgrade_base::base(&known).map_err(|sentence| Refusal::Request { sentence })
 }
 
-/// Reads the files of base, if there is one. A base whose files cannot be resolved as one app, or that policy refuses, refuses the run.
+/// Reads the files of base, if there is one. A base whose files cannot be resolved as one app, or that policy refuses, refuses
+/// the run.
 async fn read_files(
     checkout: &dyn Checkout,
     given: Given<'_>,

@@ -41,7 +41,8 @@ use crate::{
 };
 use recipe_checkout::RecipeCheckout;
 
-/// The host before the run. A run is cleaned up and compared by it, also one that is refused or cut off while it gathers its facts.
+/// The host before the run. A run is cleaned up and compared by it, also one that is refused or cut off while it gathers its
+/// facts.
 #[derive(Debug, Default)]
 pub struct Found {
     /// The Swarm, once it has answered.

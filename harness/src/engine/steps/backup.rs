@@ -111,8 +111,8 @@ async fn verify_content(context: &Context<'_>, head: &Head, snapshot: &str, reso
     Ok(Outcome::Passed)
 }
 
-/// The size of the files that a snapshot has at `path`, in bytes. The service keeps the last archive for all apps in one place, so
-/// another run may replace it in between; then the download is tried again.
+/// The size of the files that a snapshot has at `path`, in bytes. The service keeps the last archive for all apps in one place,
+/// so another run may replace it in between; then the download is tried again.
 async fn downloaded_size(context: &Context<'_>, head: &Head, snapshot: &str, path: String) -> Result<Result<u64, Gap>, Failure> {
     let call = Call::BackupDownload { domain: head.domain.clone(), snapshot: snapshot.to_owned(), path: path.clone() };
     for _ in 0..ATTEMPTS {

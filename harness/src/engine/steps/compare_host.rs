@@ -41,8 +41,8 @@ pub(super) async fn compare_host(context: &Context<'_>) -> Outcome {
     }
 }
 
-/// Both inventories with the operator's `.env` files in them. When these were not read both times, both inventories go without them and a
-/// warning says so: a file that was not read has not vanished.
+/// Both inventories with the operator's `.env` files in them. When these were not read both times, both inventories go without
+/// them and a warning says so: a file that was not read has not vanished.
 fn with_env_files(before: HostBefore, after: Inventory, now: EnvFiles) -> (Inventory, Inventory, Option<String>) {
     match (before.env_files, now) {
         (Ok(then), Ok(now)) => (Inventory { files: then, ..before.inventory }, Inventory { files: now, ..after }, None),

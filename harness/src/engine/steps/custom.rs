@@ -84,8 +84,8 @@ async fn run_pack_function(context: &Context<'_>, id: &StepId, test: &TestName, 
     }
 }
 
-/// A test that reports itself as not applicable needs a condition that its pack declares: otherwise a test that stopped to test anything
-/// would go unnoticed.
+/// A test that reports itself as not applicable needs a condition that its pack declares: otherwise a test that stopped to test
+/// anything would go unnoticed.
 fn with_condition(condition: Option<&str>, test: &TestName, outcome: Outcome) -> Outcome {
     match (outcome, condition) {
         (Outcome::Skipped(SkipReason::NotApplicable { because }), Some(when)) => {
@@ -93,7 +93,8 @@ fn with_condition(condition: Option<&str>, test: &TestName, outcome: Outcome) ->
         }
         (Outcome::Skipped(SkipReason::NotApplicable { because }), None) => {
             let because = format!(
-                "{test} says that it does not apply ({because}), and recipe.toml declares no condition for that under [not_applicable]"
+                "{test} says that it does not apply ({because}), and recipe.toml declares no condition for that under \
+                 [not_applicable]"
             );
             Outcome::Unverified(Gap::NotRun { because })
         }

@@ -45,8 +45,8 @@ pub(super) async fn deploy(context: &Context<'_>, id: &StepId, budget: Duration,
     outcome
 }
 
-/// Why base cannot be deployed by its version, if it cannot: abra lints a release before it deploys it, and refuses one that breaks a
-/// rule of severity error.
+/// Why base cannot be deployed by its version, if it cannot: abra lints a release before it deploys it, and refuses one that
+/// breaks a rule of severity error.
 fn unpinned(configured: bool, before: &Before, linted: Option<&Linted>) -> Option<String> {
     if configured {
         return Some("the pack adds to its files, and abra pins only a clean checkout".into());

@@ -1,4 +1,5 @@
-//! Lints base or head on a pristine clone in an `ABRA_DIR` of its own, so that nothing else of the run disturbs it or is disturbed.
+//! Lints base or head on a pristine clone in an `ABRA_DIR` of its own, so that nothing else of the run disturbs it or is
+//! disturbed.
 
 use std::{path::Path, time::Duration};
 

@@ -1,5 +1,5 @@
-//! The steps of a run, a file or folder each, performed through ports. A step never uses another step, only what is in [`shared`]; the
-//! engine alone sequences them, so what a step does can be read in its file.
+//! The steps of a run, a file or folder each, performed through ports. A step never uses another step, only what is in
+//! [`shared`]; the engine alone sequences them, so what a step does can be read in its file.
 
 mod backup;
 mod canaries;

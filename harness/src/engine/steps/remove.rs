@@ -20,8 +20,8 @@ use crate::{
 /// The app's data, which `abra app undeploy` leaves.
 const DATA: [ObjectKind; 3] = [ObjectKind::Volume, ObjectKind::Secret, ObjectKind::Config];
 
-/// Removes the app; with `data` its volumes, its secrets and its `.env` too. The claims stay, so what is left is reported at the end of
-/// the run as well.
+/// Removes the app; with `data` its volumes, its secrets and its `.env` too. The claims stay, so what is left is reported at the
+/// end of the run as well.
 pub(super) async fn remove(context: &Context<'_>, budget: Duration, data: bool) -> Outcome {
     remove_app(context, budget, data).await.unwrap_or_else(Outcome::Failed)
 }

@@ -8,8 +8,8 @@ use crate::{
     ports::Call,
 };
 
-/// How long the engine and abra may each take in a run that is ended early: its user waits for the end, cleanup needs no abra, and abra
-/// may be what the run waited for in vain.
+/// How long the engine and abra may each take in a run that is ended early: its user waits for the end, cleanup needs no abra,
+/// and abra may be what the run waited for in vain.
 const HURRY: Duration = Duration::from_secs(3);
 /// How long the engine may take for one observation; without an answer abra is asked anyway.
 const OBSERVE_PATIENCE: Duration = Duration::from_secs(8);
@@ -18,8 +18,8 @@ pub(super) async fn undeploy(context: &Context<'_>) -> Outcome {
     let nothing = Outcome::Skipped(SkipReason::Structural { lacks: "a deployed app".into() });
     let state = context.log.state();
     let Some(head) = context.head.as_ref().filter(|_| state.deploys > 0) else { return nothing };
-    // A deploy that was refused or cut off may not have reached the Swarm, and abra would call that an error. What abra deployed to
-    // another Swarm only abra can remove.
+    // A deploy that was refused or cut off may not have reached the Swarm, and abra would call that an error. What abra deployed
+    // to another Swarm only abra can remove.
     let (observe_patience, patience) = if state.cancel.is_some() { (HURRY, HURRY) } else { (OBSERVE_PATIENCE, ABRA_PATIENCE) };
     let observed = tokio::time::timeout(observe_patience, context.ports.swarm.observe(&head.stack)).await;
     let is_gone = observed.is_ok_and(|services| services.is_ok_and(|services| services.is_empty()));

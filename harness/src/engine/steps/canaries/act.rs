@@ -1,5 +1,5 @@
-//! Seeds, checks or corrupts one canary: a file through a container that is never started, a row through the database's client, and one
-//! of the pack through the pack's program.
+//! Seeds, checks or corrupts one canary: a file through a container that is never started, a row through the database's client,
+//! and one of the pack through the pack's program.
 
 use std::time::Duration;
 
@@ -172,8 +172,8 @@ impl OneCanary<'_> {
         self.context.ports.data.exec(self.claim, &task, &argv, CLIENT).await
     }
 
-    /// The failure of a client that ends with an error. While seeding and corrupting it is the pack's description of the database that
-    /// is wrong.
+    /// The failure of a client that ends with an error. While seeding and corrupting it is the pack's description of the database
+    /// that is wrong.
     fn refused(&self, canary: &Canary, output: &ExecOutput) -> Outcome {
         let last = output.text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it printed nothing");
         let sentence = format!("{canary}: the client ended with exit code {}: {last}", output.exit);

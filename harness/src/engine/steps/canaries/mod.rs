@@ -94,16 +94,16 @@ async fn check_at(context: &Context<'_>, planned: &Planned, moment: Moment, reso
     }
     outcomes.extend(decided);
     if due.is_empty() && moment.restored() {
-        let because = "no canary is wholly in the backup, so nothing shows that data came back; name the database in recipe.toml, \
-                       or give the pack a canary";
+        let because = "no canary is wholly in the backup, so nothing shows that data came back; name the database in \
+                       recipe.toml, or give the pack a canary";
         outcomes.push(Outcome::Unverified(Gap::NotRun { because: because.into() }));
     }
     outcomes.extend(act::each(context, planned, &due, moment, CanaryAct::Check).await);
     worst(outcomes)
 }
 
-/// Seeds again what the upgrade lost, and seeds what only head has a place for: a backup of head is verified by data that head has. The
-/// result is recorded for each canary and changes nothing about the upgrade.
+/// Seeds again what the upgrade lost, and seeds what only head has a place for: a backup of head is verified by data that head
+/// has. The result is recorded for each canary and changes nothing about the upgrade.
 async fn seed_again(context: &Context<'_>, planned: &Planned, resolved: &Resolved) {
     let state = context.log.state();
     if !state.plan.as_ref().is_some_and(|plan| plan.steps.iter().any(|planned| planned.step == Step::Corrupt)) {

@@ -27,8 +27,8 @@ type Services = BTreeMap<ServiceName, ServiceView>;
 const REQUEST_PATIENCE: Duration = Duration::from_secs(10);
 /// The pause between two requests, at first and at most; it doubles.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
-/// How long a name may be without a route before that counts as the recipe's fault. Ingresses learn of a service within a second or
-/// two.
+/// How long a name may be without a route before that counts as the recipe's fault. Ingresses learn of a service within a second
+/// or two.
 const ROUTE_PATIENCE: Duration = Duration::from_secs(15);
 /// The header by which the sandbox's ingress marks answers of its own.
 const INGRESS_HEADER: &str = "taster-ingress";

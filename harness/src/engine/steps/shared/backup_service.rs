@@ -30,8 +30,8 @@ pub(in crate::engine::steps) async fn read(context: &Context<'_>, call: &Call) -
     Ok(context.ports.abra.call(call, None, ABRA_PATIENCE).await?.text)
 }
 
-/// Waits until no service changes any more, which takes no time where all tasks run on which the app settled. Returns an outcome when
-/// it does not come to that.
+/// Waits until no service changes any more, which takes no time where all tasks run on which the app settled. Returns an outcome
+/// when it does not come to that.
 pub(in crate::engine::steps) async fn wait_until_still(
     context: &Context<'_>,
     id: &StepId,
@@ -59,8 +59,8 @@ pub(in crate::engine::steps) fn is_transient(error: &AbraError) -> bool {
     ["is not running", "409", "already locked", "unable to create lock"].iter().any(|text| exchange.text.contains(text))
 }
 
-/// The failure of a backup or restore that ends with an error. It is the recipe's when one of its hooks failed or a path is missing;
-/// otherwise the service broke.
+/// The failure of a backup or restore that ends with an error. It is the recipe's when one of its hooks failed or a path is
+/// missing; otherwise the service broke.
 pub(in crate::engine::steps) fn refused(error: AbraError) -> Failure {
     // The backup service calls a hook a command.
     const OF_RECIPE: [&str; 6] =

@@ -1,7 +1,7 @@
 //! Carries a cleanup out: observes, plans, removes, until two observations in a row show nothing.
 //!
-//! Each round starts from a fresh inventory and the claims alone, so a cleanup that is killed is continued by any other process. What to
-//! do in a round decides [`Progress`].
+//! Each round starts from a fresh inventory and the claims alone, so a cleanup that is killed is continued by any other process.
+//! What to do in a round decides [`Progress`].
 
 use std::path::PathBuf;
 
@@ -44,11 +44,11 @@ impl<'a> CleanupPorts<'a> {
     }
 }
 
-/// Removes everything that `claims` cover: ends the children first, because they go on making objects, then removes until nothing is
-/// left, nothing but what others block is left, or the budget is used up.
+/// Removes everything that `claims` cover: ends the children first, because they go on making objects, then removes until nothing
+/// is left, nothing but what others block is left, or the budget is used up.
 ///
-/// All claims are of one run. An engine that does not answer is asked again until the budget is used up; its last error is returned only
-/// when it never answered.
+/// All claims are of one run. An engine that does not answer is asked again until the budget is used up; its last error is
+/// returned only when it never answered.
 pub async fn cleanup_until_empty(
     ports: CleanupPorts<'_>,
     claims: &[Claim],
@@ -114,8 +114,8 @@ async fn end_children(ports: CleanupPorts<'_>, children: &[Child], pace: Pace, p
     }
 }
 
-/// Waits for restores that go on in a backup service although their abra is dead; their volumes must not be removed before. A restore
-/// whose state cannot be read is reported and delays nothing.
+/// Waits for restores that go on in a backup service although their abra is dead; their volumes must not be removed before. A
+/// restore whose state cannot be read is reported and delays nothing.
 async fn wait_for_restores(ports: CleanupPorts<'_>, claims: &[Claim], progress: &mut Progress<'_>) {
     for claim in claims {
         let Claimed::Snapshots { app, .. } = claim.what() else { continue };

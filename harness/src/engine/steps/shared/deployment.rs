@@ -1,4 +1,5 @@
-//! A deploy that abra has taken: waits until the app has settled, and records what runs. The steps `deploy`, `upgrade`, `redeploy` and
+//! A deploy that abra has taken: waits until the app has settled, and records what runs. The steps `deploy`, `upgrade`,
+//! `redeploy` and
 //! `restart` use it.
 
 use std::{
@@ -132,8 +133,8 @@ fn one_shots(context: &Context<'_>, head: &Head) -> BTreeSet<ServiceName> {
     context.pack.settings.one_shots.iter().filter_map(full).collect()
 }
 
-/// Waits until the engine shows a service of the stack. abra returns once the Swarm has taken the stack, so a stack that stays away was
-/// deployed to another Swarm. An engine that does not answer is left to the watch that follows.
+/// Waits until the engine shows a service of the stack. abra returns once the Swarm has taken the stack, so a stack that stays
+/// away was deployed to another Swarm. An engine that does not answer is left to the watch that follows.
 async fn wait_until_visible(context: &Context<'_>, id: &StepId, head: &Head) -> Result<(), Failure> {
     let (host, clock) = (context.host, &*context.ports.clock);
     let began = clock.mono();
@@ -142,8 +143,8 @@ async fn wait_until_visible(context: &Context<'_>, id: &StepId, head: &Head) -> 
             let (server, engine, stack) = (&host.server, host.engine.display(), &head.stack);
             let check = Topic::SameSwarm.name().to_owned();
             let sentence = format!(
-                "abra deployed {stack} to its server `{server}`, and the engine at {engine} shows nothing of it; make `server` and \
-                 `engine` in the host file name the same, and remove there what abra leaves of {stack}: secrets and volumes"
+                "abra deployed {stack} to its server `{server}`, and the engine at {engine} shows nothing of it; make `server` \
+                 and `engine` in the host file name the same, and remove there what abra leaves of {stack}: secrets and volumes"
             );
             return Err(Failure::new(Cause::Preflight { check }, sentence).owned_by(Owner::Infrastructure));
         }
@@ -169,15 +170,15 @@ pub(in crate::engine::steps) fn worst(failures: Vec<Failure>) -> Outcome {
     Outcome::Failed(failures.into_iter().next().unwrap_or_else(nameless))
 }
 
-/// The failure of a deploy that abra refuses. Mostly that is the recipe's fault: a missing secret, an unreadable compose file, a config
-/// that was changed in place. A hang or a signal is not abra's answer and stays with infrastructure.
+/// The failure of a deploy that abra refuses. Mostly that is the recipe's fault: a missing secret, an unreadable compose file, a
+/// config that was changed in place. A hang or a signal is not abra's answer and stays with infrastructure.
 pub(in crate::engine::steps) fn refused_deploy(error: AbraError) -> Failure {
     let AbraError::Fatal { exit, reason, exchange } = error else { return Failure::from(error) };
     let failure = match changed_in_place(&exchange.text) {
         Some((kind, name)) => {
             let message = format!(
-                "{kind} {name} is deployed already with other content, and Docker changes none in place; raise its version, which is \
-                 part of its name"
+                "{kind} {name} is deployed already with other content, and Docker changes none in place; raise its version, which \
+                 is part of its name"
             );
             Failure::new(Cause::ImmutableConfig { name }, message)
         }
@@ -189,8 +190,8 @@ pub(in crate::engine::steps) fn refused_deploy(error: AbraError) -> Failure {
     failure.with_output(&exchange.text)
 }
 
-/// The config or secret that Docker refuses to change, from `failed to update config NAME: … only updates to Labels are allowed`. A
-/// terminal may have broken the line anywhere.
+/// The config or secret that Docker refuses to change, from `failed to update config NAME: … only updates to Labels are allowed`.
+/// A terminal may have broken the line anywhere.
 fn changed_in_place(text: &str) -> Option<(&'static str, String)> {
     let words: Vec<&str> = text.split_whitespace().collect();
     if !words.join(" ").contains("only updates to Labels are allowed") {
@@ -214,7 +215,8 @@ fn record(context: &Context<'_>, head: &Head, services: &BTreeMap<ServiceName, S
     }
     context.log.note(Note::Settled { tasks: running_tasks(services) });
     if !services.is_empty() && services.values().all(|service| service.endpoint == Endpoint::Dnsrr) {
-        let text = "service names resolve to the tasks themselves (dnsrr), for this kernel has no IPVS; published ports are in host mode and updates stop first";
+        let text = "service names resolve to the tasks themselves (dnsrr), for this kernel has no IPVS; published ports are in host \
+                    mode and updates stop first";
         context.log.note(Note::Remark { text: text.into() });
     }
 }

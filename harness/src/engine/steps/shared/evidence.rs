@@ -22,7 +22,8 @@ pub(in crate::engine::steps) struct Evidence<'a> {
 }
 
 impl Evidence<'_> {
-    /// Keeps `text` with its secrets hidden, and returns where. A text that cannot be kept changes no outcome, so that is a warning.
+    /// Keeps `text` with its secrets hidden, and returns where. A text that cannot be kept changes no outcome, so that is a
+    /// warning.
     pub(in crate::engine::steps) fn keep(self, context: &Context<'_>, text: &str) -> Option<PathBuf> {
         let Evidence { step, name, what } = self;
         // The tail is cut off after redaction: a cut secret would not be recognised.

@@ -34,8 +34,8 @@ impl Context<'_> {
         if self.is_configured() { Ok(()) } else { self.make_secrets().await }
     }
 
-    /// Makes the secrets of a new app. Those of an app that was removed get their old values, as an operator who saved them would do:
-    /// data that comes back from a backup was written with them.
+    /// Makes the secrets of a new app. Those of an app that was removed get their old values, as an operator who saved them would
+    /// do: data that comes back from a backup was written with them.
     pub(in crate::engine::steps) async fn make_secrets(&self) -> Result<(), Failure> {
         let head = self.head()?;
         let stack = self.claim_stack()?;

@@ -1,6 +1,7 @@
 //! Observes a stack until it has settled, has failed, or has used up its budget.
 //!
-//! Events of the engine only wake the loop up; each evaluation rests on a complete observation, and a watchdog observes without any event.
+//! Events of the engine only wake the loop up; each evaluation rests on a complete observation, and a watchdog observes without
+//! any event.
 
 use std::time::Duration;
 
@@ -114,7 +115,8 @@ fn over_budget(budget: Duration, blockers: Option<Vec<Blocker>>) -> Failure {
     Failure::new(Cause::Budget { waiting_for }, message)
 }
 
-/// The failures, each with the last lines of the task that explains it best, and with the output of its health check if that had failed.
+/// The failures, each with the last lines of the task that explains it best, and with the output of its health check if that had
+/// failed.
 async fn with_output(swarm: &dyn Swarm, watch: &Watch, failures: Vec<Failure>) -> Vec<Failure> {
     let mut explained = Vec::new();
     for failure in failures {
@@ -140,8 +142,8 @@ fn adding(failure: Failure, more: &str) -> Failure {
     Failure { message: format!("{}; {more}", failure.message), ..failure }
 }
 
-/// The failure of a task with the output of its health check, if that had failed. An app that obeys the order to end leaves exit code 0
-/// and no trace of its health, so Swarm shows it like one that has done its work.
+/// The failure of a task with the output of its health check, if that had failed. An app that obeys the order to end leaves exit
+/// code 0 and no trace of its health, so Swarm shows it like one that has done its work.
 fn with_health(failure: Failure, output: Result<Option<String>, SwarmError>) -> Failure {
     let output = match output {
         Ok(None) => return failure,

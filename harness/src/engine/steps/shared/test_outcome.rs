@@ -1,7 +1,7 @@
 //! The meaning of the end of a custom test: of a function of a pack, and of an executable.
 //!
-//! A test may blame the recipe only by its own answer or exit code. A test that crashes, hangs or cannot be run says nothing about the
-//! app, so its owner is the test.
+//! A test may blame the recipe only by its own answer or exit code. A test that crashes, hangs or cannot be run says nothing
+//! about the app, so its owner is the test.
 
 use std::time::Duration;
 
@@ -57,8 +57,8 @@ pub fn of_function(test: &TestName, ran: &Ran) -> Outcome {
     }
 }
 
-/// The outcome of an executable: exit code 0 is passed, 77 not applicable, 126 and 127 are not found, and any other one says that the
-/// app is not as it should be.
+/// The outcome of an executable: exit code 0 is passed, 77 not applicable, 126 and 127 are not found, and any other one says that
+/// the app is not as it should be.
 pub fn of_executable(test: &TestName, ran: &Ran) -> Outcome {
     let failed = |cause, what: String| Outcome::Failed(Failure::new(cause, format!("{test}: {what}")).with_output(&ran.output));
     let last = || ran.output.lines().map(str::trim).rfind(|line| !line.is_empty()).map(str::to_owned);

@@ -1,7 +1,7 @@
 //! What to remove now, decided from claims and the present inventory alone.
 //!
-//! The plan is level-triggered: it knows nothing of earlier removals, so the process that carries it out may be killed at any moment and
-//! another one continues. Teardown, signals, the janitor and expiry call the same function.
+//! The plan is level-triggered: it knows nothing of earlier removals, so the process that carries it out may be killed at any
+//! moment and another one continues. Teardown, signals, the janitor and expiry call the same function.
 
 pub mod progress;
 
@@ -120,8 +120,8 @@ impl fmt::Display for Why {
     }
 }
 
-/// The plan for one run's claims: services; then containers by force; then networks, volumes, secrets and configs that nothing uses; then
-/// files; last the marker.
+/// The plan for one run's claims: services; then containers by force; then networks, volumes, secrets and configs that nothing
+/// uses; then files; last the marker.
 pub fn cleanup_plan(claims: &[Claim], inventory: &Inventory) -> CleanupPlan {
     let mut plan = CleanupPlan::default();
     let mut accepted = Vec::new();
@@ -211,8 +211,8 @@ fn stack(claim: &Claim, claims: &[Claim], inventory: &Inventory, plan: &mut Clea
     }
 }
 
-/// A file goes once no object of the run's stacks is to be removed any more: until then abra knows the app by it. Objects that others
-/// block do not keep it.
+/// A file goes once no object of the run's stacks is to be removed any more: until then abra knows the app by it. Objects that
+/// others block do not keep it.
 fn file(claim: &Claim, path: &PathBuf, inventory: &Inventory, plan: &mut CleanupPlan) {
     if !inventory.files.contains_key(path) {
         return;

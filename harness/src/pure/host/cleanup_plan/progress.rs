@@ -1,7 +1,7 @@
 //! Progress of a cleanup: what to do after each observation, until nothing is left or the budget is used up.
 //!
-//! It performs nothing and reads no clock: the loop around it observes, performs what [`Next`] says, and passes the results back. So each
-//! end of a cleanup is a row of a test.
+//! It performs nothing and reads no clock: the loop around it observes, performs what [`Next`] says, and passes the results back.
+//! So each end of a cleanup is a row of a test.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,7 +24,8 @@ pub struct Pace {
     pub poll: Duration,
     /// How long the cleanup waits for others to let go of what they block, once nothing else is left.
     pub patience: Duration,
-    /// How many observations in a row must show nothing: a single one may fall between the death of a child and what it had begun.
+    /// How many observations in a row must show nothing: a single one may fall between the death of a child and what it had
+    /// begun.
     pub empty_observations: u32,
     /// How long after the first observation that the engine answers another one must show nothing. See [`IN_FLIGHT`].
     pub settle: Duration,
