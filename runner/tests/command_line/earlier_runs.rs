@@ -264,3 +264,39 @@ fn choice_without_any_test_is_usage() {
     with_tests(&taster, OLD, &[(read, "fail"), (page, "unver")]);
     refused(&["--failed", "--", "read back"], 2, "the choice includes none");
 }
+
+#[test]
+fn run_of_version_1_is_listed_shown_and_verified() {
+    const RUN: &str = "20261201-130343-q3vlikx5";
+    let fixture = |file: &str| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../unit-tests/fixtures/v1");
+        fs::read_to_string(folder.join(file)).unwrap()
+    };
+    let taster = Taster::new();
+    for file in ["events.jsonl", "results.json"] {
+        taster.write(runs(&taster).join(RUN).join(file), fixture(file));
+    }
+    let host = taster.write("host.toml", "zone = \"example.org\"\nengine = \"/nonexistent/docker.sock\"\n");
+    taster.write(".abra/recipes/hello-store/compose.yml", "");
+    let table = taster.stdout_of(&["list", "--host", &host]);
+    assert!(table.lines().any(|line| line.starts_with("hello-store ") && line.contains("green (install, ")), "{table}");
+    let shown = taster.stdout_of(&["show", RUN]);
+    for part in [
+        "] verify-head: passed",
+        "] cleanup: passed",
+        "green (install, upgrade, backup, restore), level 3",
+        "left behind: nothing",
+    ] {
+        assert!(shown.contains(part), "no {part:?} in {shown}");
+    }
+    let file = taster.write("results.json", fixture("results.json"));
+    let verify = |file: &str| taster.run(&["verify", file, "--host", &host]);
+    let output = verify(&file);
+    assert_eq!(output.status.code(), Some(3), "its digest and its fields are read, and then no engine answers: {output:?}");
+    let changed = taster.write("changed.json", fixture("results.json").replace("\"level\": 3", "\"level\": 5"));
+    let output = verify(&changed);
+    assert!(
+        output.status.code() == Some(1) && String::from_utf8_lossy(&output.stdout).starts_with("refuted at its digest"),
+        "{output:?}"
+    );
+}
