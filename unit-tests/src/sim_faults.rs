@@ -42,6 +42,7 @@ const READINGS: &[&str] = &[
     "files.digests",
     "machine.env_files",
     "machine.boot",
+    "machine.load",
     "machine.memory",
     "machine.room_in",
     "machine.listening",
