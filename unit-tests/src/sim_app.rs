@@ -23,27 +23,27 @@ pub const RELEASES: [&str; 2] = ["1.0.0+1.0.0", "2.0.0+1.1.0"];
 /// How many observations show the update before Swarm rolls it back.
 const BEFORE_ROLLBACK: usize = 3;
 
-/// What becomes of an upgrade.
+/// The result of an upgrade.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Upgrades {
+pub enum UpgradeBehaviour {
     /// Head runs.
     #[default]
-    Well,
+    Works,
     /// Swarm rolls it back.
-    RolledBack,
+    IsRolledBack,
     /// Something that is not head runs.
-    ToAnotherCommit,
+    RunsAnotherCommit,
     /// Head runs on empty volumes.
-    LosingData,
+    LosesData,
 }
 
-/// The app. Clones share what runs.
+/// The app. Clones share the deployed versions.
 #[derive(Debug, Clone)]
 pub struct SimApp {
     /// The files of the release before head, when there is one.
     pub before: Option<Tree>,
-    /// What becomes of its upgrade.
-    pub upgrades: Upgrades,
+    /// The result of its upgrade.
+    pub upgrade: UpgradeBehaviour,
     /// An observation of a running service, under its recorded name.
     service: ServiceView,
     inner: Arc<Mutex<Inner>>,
@@ -52,16 +52,16 @@ pub struct SimApp {
 #[derive(Debug, Default)]
 struct Inner {
     checked_out: Option<&'static str>,
-    /// What was deployed, in order.
+    /// All deployed versions, in order.
     deployed: Vec<ServiceView>,
     /// How often it was observed since the last deploy.
     observations: usize,
 }
 
 impl SimApp {
-    /// An app of one release whose service observations like this once it runs.
+    /// An app of one release whose service is observed like this once it runs.
     pub fn new(service: ServiceView) -> Self {
-        Self { before: None, upgrades: Upgrades::default(), service, inner: Arc::default() }
+        Self { before: None, upgrade: UpgradeBehaviour::default(), service, inner: Arc::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -75,7 +75,7 @@ impl SimApp {
         tags.filter(|_| self.before.is_some()).collect()
     }
 
-    /// The commit that a tag or a commit means.
+    /// The commit of a tag or of a commit.
     pub fn commit(&self, at: &str) -> Commit {
         parsed(commit(at))
     }
@@ -91,7 +91,8 @@ impl SimApp {
         self.commit(at)
     }
 
-    /// Deploys what is checked out, or the release `version`; `head` are the files of head. Says whether the data is lost by it.
+    /// Deploys the checked-out commit, or the release `version`; `head` are the files of head. Returns whether the deploy loses
+    /// the data.
     ///
     /// # Panics
     /// If its files cannot be read as one app.
@@ -101,12 +102,12 @@ impl SimApp {
         let stack = StackName::of(domain);
         let resolved = recipe::resolved(&self.tree(&parsed(commit), head), domain, &stack).expect("files that can be read");
         let upgrades = !inner.deployed.is_empty();
-        let labelled = if upgrades && self.upgrades == Upgrades::ToAnotherCommit { BASE } else { commit };
+        let labelled = if upgrades && self.upgrade == UpgradeBehaviour::RunsAnotherCommit { BASE } else { commit };
         let number = inner.deployed.len() + 1;
         let mut view = self.service.clone();
         view.labels.extend(resolved.services.get("app").into_iter().flat_map(|service| service.labels.clone()));
         view.labels.insert(format!("coop-cloud.{stack}.chaos-version"), labelled[..8].to_owned());
-        // The same spec again changes no task.
+        // A deploy of the same spec changes no task.
         if inner.deployed.last().is_some_and(|now| now.labels == view.labels) {
             return false;
         }
@@ -115,16 +116,16 @@ impl SimApp {
         view.tasks.iter_mut().for_each(|task| task.id = format!("task{number}").parse().expect("a task"));
         inner.deployed.push(view);
         inner.observations = 0;
-        upgrades && self.upgrades == Upgrades::LosingData
+        upgrades && self.upgrade == UpgradeBehaviour::LosesData
     }
 
     /// Its service as the engine shows it now.
     pub fn observe(&self) -> ServiceView {
         let mut inner = self.lock();
         inner.observations += 1;
-        match (&inner.deployed[..], self.upgrades) {
+        match (&inner.deployed[..], self.upgrade) {
             ([], _) => self.service.clone(),
-            ([.., before, now], Upgrades::RolledBack) => rolled_back(before, now, inner.observations),
+            ([.., before, now], UpgradeBehaviour::IsRolledBack) => rolled_back(before, now, inner.observations),
             ([.., now], _) => now.clone(),
         }
     }
@@ -140,13 +141,13 @@ fn parsed(commit: &str) -> Commit {
 
 /// The observation of an update that Swarm rolls back.
 fn rolled_back(before: &ServiceView, now: &ServiceView, observations: usize) -> ServiceView {
-    let word = |state, message: &str| Some(UpdateView { state, message: message.to_owned() });
+    let update = |state, message: &str| Some(UpdateView { state, message: message.to_owned() });
     let failed = |task: &TaskView| TaskView { state: TaskState::Failed, exit: Some(3), current: false, ..task.clone() };
     if observations <= BEFORE_ROLLBACK {
         let starting = now.tasks.iter().map(|task| TaskView { state: TaskState::Starting, ..task.clone() }).collect();
-        return ServiceView { update: word(UpdateState::Updating, "update in progress"), tasks: starting, ..now.clone() };
+        return ServiceView { update: update(UpdateState::Updating, "update in progress"), tasks: starting, ..now.clone() };
     }
     let tasks = before.tasks.iter().cloned().chain(now.tasks.iter().map(failed)).collect();
-    let update = word(UpdateState::RollbackCompleted, "rollback completed");
+    let update = update(UpdateState::RollbackCompleted, "rollback completed");
     ServiceView { update, tasks, index: Index(now.index.0 + 1), ..before.clone() }
 }

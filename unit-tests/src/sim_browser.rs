@@ -8,20 +8,20 @@ use harness::{
     ports::{Browser, BrowserError, Screenshot},
 };
 
-/// What the machine has of a browser, and what that shows.
+/// The browser of a machine, by the page that it shows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum SimBrowser {
-    /// The app.
+    /// The page of the app.
     #[default]
     Page,
-    /// Nothing, though the app is there.
+    /// A blank page, although the app answers.
     Blank,
-    /// There is none.
+    /// The machine has no browser.
     Absent,
 }
 
-/// The bytes of each picture.
-pub const PICTURE: &[u8] = b"a picture";
+/// The bytes of each screenshot.
+const IMAGE: &[u8] = b"an image";
 
 #[async_trait]
 impl Browser for SimBrowser {
@@ -33,7 +33,7 @@ impl Browser for SimBrowser {
     }
 
     async fn screenshot(&self, _: &Head, _: Duration) -> Result<Screenshot, BrowserError> {
-        let image = PICTURE.to_vec();
+        let image = IMAGE.to_vec();
         match self {
             SimBrowser::Page => Ok(Screenshot { image, remark: None }),
             SimBrowser::Blank => Ok(Screenshot { image, remark: Some("the first page shows nothing".into()) }),

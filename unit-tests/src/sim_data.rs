@@ -25,46 +25,46 @@ pub struct SimData {
     inner: Mutex<Inner>,
 }
 
-/// What a restore brings back, and what else happens to the snapshots.
+/// The behaviour of a simulated backup service.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Restores {
-    /// The newest snapshot.
+pub enum RestoreBehaviour {
+    /// It restores the newest snapshot.
     #[default]
-    Well,
-    /// The newest snapshot, but only the first time.
-    Once,
-    /// Nothing, without a word.
-    Nothing,
-    /// Empty volumes.
-    Empty,
-    /// The canary of another run.
-    AnotherRuns,
-    /// The newest snapshot, which a foreign client has made in the meantime.
-    AfterAnother,
-    /// The service does not even list its snapshots.
-    Mute,
-    /// The service says that it has forgotten snapshots, and keeps them.
-    Keeping,
+    Works,
+    /// It restores the newest snapshot once and nothing from then on.
+    WorksOnce,
+    /// It restores nothing and reports no error.
+    RestoresNothing,
+    /// It empties all volumes.
+    EmptiesVolumes,
+    /// It restores the canary of another run.
+    RestoresOtherRun,
+    /// It restores the newest snapshot, which a foreign client has made after the run's.
+    SeesForeignSnapshot,
+    /// It does not list its snapshots.
+    CannotList,
+    /// It reports that it has forgotten snapshots, and keeps them.
+    ForgetsNothing,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
     files: Files,
     snapshots: Vec<(String, Files)>,
-    restores: Restores,
-    /// How often something was restored.
+    behaviour: RestoreBehaviour,
+    /// How many restores there were.
     restored: u32,
 }
 
-/// Where the row of the database is kept, so that it is copied and restored like a file.
-fn row() -> (String, String) {
+/// Volume and path of the database's row: it is copied and restored like a file.
+fn database_row() -> (String, String) {
     ("database".into(), "row".into())
 }
 
 impl SimData {
-    /// Volumes and a backup service whose restores do this.
-    pub fn that(restores: Restores) -> Self {
-        Self { inner: Mutex::new(Inner { restores, ..Inner::default() }) }
+    /// Volumes without data, and a backup service with this behaviour.
+    pub fn restoring(behaviour: RestoreBehaviour) -> Self {
+        Self { inner: Mutex::new(Inner { behaviour, ..Inner::default() }) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -77,40 +77,43 @@ impl SimData {
         let id = format!("{:08x}", inner.snapshots.len() + 1);
         let files = inner.files.clone();
         inner.snapshots.push((id.clone(), files.clone()));
-        if inner.restores == Restores::AfterAnother {
+        if inner.behaviour == RestoreBehaviour::SeesForeignSnapshot {
             inner.snapshots.push(("ffffffff".into(), files));
         }
         id
     }
 
-    /// Restores the newest snapshot.
+    /// RestoreBehaviour the newest snapshot.
     pub fn restore(&self) {
         let mut inner = self.lock();
         let Some((_, newest)) = inner.snapshots.last().cloned() else { return };
         inner.restored += 1;
-        match inner.restores {
-            Restores::Once if inner.restored > 1 => {}
-            Restores::Well | Restores::AfterAnother | Restores::Once | Restores::Keeping => inner.files = newest,
-            Restores::Nothing | Restores::Mute => {}
-            Restores::Empty => inner.files.clear(),
-            Restores::AnotherRuns => {
+        match inner.behaviour {
+            RestoreBehaviour::WorksOnce if inner.restored > 1 => {}
+            RestoreBehaviour::Works
+            | RestoreBehaviour::SeesForeignSnapshot
+            | RestoreBehaviour::WorksOnce
+            | RestoreBehaviour::ForgetsNothing => inner.files = newest,
+            RestoreBehaviour::RestoresNothing | RestoreBehaviour::CannotList => {}
+            RestoreBehaviour::EmptiesVolumes => inner.files.clear(),
+            RestoreBehaviour::RestoresOtherRun => {
                 inner.files = newest.into_keys().map(|at| (at, b"the canary of another run".to_vec())).collect();
             }
         }
     }
 
     /// Empties all volumes.
-    pub fn lose(&self) {
+    pub fn empty_volumes(&self) {
         self.lock().files.clear();
     }
 
-    /// The names of the volumes that something is in.
+    /// The names of the volumes with data.
     pub fn volumes(&self) -> BTreeSet<String> {
         self.lock().files.keys().map(|(volume, _)| volume.clone()).collect()
     }
 
-    /// Removes a volume with all that is in it.
-    pub fn lose_volume(&self, volume: &str) {
+    /// Removes a volume with its data.
+    pub fn remove_volume(&self, volume: &str) {
         self.lock().files.retain(|(known, _), _| known != volume);
     }
 
@@ -146,15 +149,15 @@ impl Data for SimData {
         Ok(())
     }
 
-    /// Does what the client of a database would do with the words that follow each other in the statement.
+    /// Behaves like the client of a database: a statement with a value writes the row, and every statement returns it.
     async fn exec(&self, _: &Claim, _: &TaskId, argv: &[String], _: Duration) -> Result<ExecOutput, SwarmError> {
         let statement = argv.concat();
         let after = |word: &str| Some(statement.split_once(word)?.1.split_once("'\\''")?.0.to_owned());
         let mut inner = self.lock();
         if let Some(value) = after("VALUES ('\\''").or_else(|| after("SET nonce = '\\''")) {
-            inner.files.insert(row(), value.into_bytes());
+            inner.files.insert(database_row(), value.into_bytes());
         }
-        let text = inner.files.get(&row()).map(|value| String::from_utf8_lossy(value).into_owned());
+        let text = inner.files.get(&database_row()).map(|value| String::from_utf8_lossy(value).into_owned());
         Ok(ExecOutput { exit: i64::from(text.is_none()), text: text.unwrap_or_else(|| "no such table: taster_canary".into()) })
     }
 
@@ -163,24 +166,24 @@ impl Data for SimData {
     }
 
     async fn snapshots(&self, _: &Claim) -> Result<Vec<String>, SwarmError> {
-        let restores = self.lock().restores;
-        match restores {
-            Restores::Mute => {
+        let behaviour = self.lock().behaviour;
+        match behaviour {
+            RestoreBehaviour::CannotList => {
                 Err(SwarmError::Failed { call: "exec".into(), message: "no container of the backup service runs".into() })
             }
-            Restores::Well
-            | Restores::Once
-            | Restores::Nothing
-            | Restores::Empty
-            | Restores::AnotherRuns
-            | Restores::AfterAnother
-            | Restores::Keeping => Ok(self.ids()),
+            RestoreBehaviour::Works
+            | RestoreBehaviour::WorksOnce
+            | RestoreBehaviour::RestoresNothing
+            | RestoreBehaviour::EmptiesVolumes
+            | RestoreBehaviour::RestoresOtherRun
+            | RestoreBehaviour::SeesForeignSnapshot
+            | RestoreBehaviour::ForgetsNothing => Ok(self.ids()),
         }
     }
 
     async fn forget(&self, _: &Claim, snapshots: &[String]) -> Result<(), SwarmError> {
         let mut inner = self.lock();
-        if inner.restores != Restores::Keeping {
+        if inner.behaviour != RestoreBehaviour::ForgetsNothing {
             inner.snapshots.retain(|(id, _)| !snapshots.contains(id));
         }
         Ok(())

@@ -33,7 +33,7 @@ use harness::{
             claim::{Claim, Claimed},
             cleanup_plan::Removal,
             converge::{Observation, ServiceView},
-            inventory::Inventory,
+            inventory::{Inventory, Object},
         },
         recipe::compose::{Entry, Tree},
     },
@@ -50,15 +50,14 @@ use crate::{
     sim_inventory::object,
     sim_machine::{self, SimMachine},
     sim_neighbours::SimNeighbours,
-    sim_program::{Ends, SimProgram},
+    sim_program::{FunctionBehaviour, SimProgram},
 };
 
 /// The behaviour of a call.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Does {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallBehaviour {
     /// It does its work.
-    #[default]
-    Well,
+    Works,
     /// It fails.
     Fails,
     /// It never ends.
@@ -67,38 +66,40 @@ pub enum Does {
     Panics,
 }
 
-/// How a simulated host behaves.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Manners {
+/// The behaviour of a simulated host.
+#[derive(Debug, Clone, Copy)]
+pub struct HostBehaviour {
     /// `abra app deploy`.
-    pub deploy: Does,
+    pub deploy: CallBehaviour,
     /// A request for the app.
-    pub web: Does,
+    pub web: CallBehaviour,
     /// The removal of secrets.
-    pub removal: Does,
+    pub removal: CallBehaviour,
     /// `abra recipe lint`.
-    pub lint: Does,
-    /// Whether abra deploys to another Swarm than the one that is looked at.
-    pub elsewhere: bool,
+    pub lint: CallBehaviour,
+    /// Whether abra deploys to another Swarm than the one of the host's engine.
+    pub deploys_elsewhere: bool,
     /// A function of the recipe's `abra.sh`.
-    pub command: Does,
-    /// Whether a second deploy of the same replaces the app's task.
-    pub restless: bool,
-    /// The start of a service's tasks again; one that fails keeps them.
-    pub restart: Does,
+    pub command: CallBehaviour,
+    /// Whether a second deploy of the same files replaces the app's task.
+    pub redeploy_replaces_tasks: bool,
+    /// The restart of a service; one that fails keeps its tasks.
+    pub restart: CallBehaviour,
 }
 
-/// A host without failures.
-pub const WELL: Manners = Manners {
-    deploy: Does::Well,
-    web: Does::Well,
-    removal: Does::Well,
-    lint: Does::Well,
-    elsewhere: false,
-    command: Does::Well,
-    restless: false,
-    restart: Does::Well,
-};
+impl HostBehaviour {
+    /// All calls work.
+    pub const WORKING: Self = Self {
+        deploy: CallBehaviour::Works,
+        web: CallBehaviour::Works,
+        removal: CallBehaviour::Works,
+        lint: CallBehaviour::Works,
+        deploys_elsewhere: false,
+        command: CallBehaviour::Works,
+        redeploy_replaces_tasks: false,
+        restart: CallBehaviour::Works,
+    };
+}
 
 /// An app that leaks its secret wherever it can.
 #[derive(Clone)]
@@ -114,111 +115,115 @@ pub struct Leak {
 /// The simulated host. Clones share it.
 #[derive(Clone)]
 pub struct SimHost {
-    manners: Manners,
+    behaviour: HostBehaviour,
     /// The leak of the secret that abra generates, if the app leaks it.
     pub leak: Option<Leak>,
-    /// What its engine says of itself.
+    /// The properties of its engine.
     pub engine: Engine,
-    /// What of its Swarm can run out.
+    /// The limited resources of its Swarm.
     pub room: Room,
     /// The recipe's files.
     pub tree: Tree,
-    /// The pack of the recipe, and how its functions end.
+    /// The pack of the recipe.
     pub pack: Pack,
-    /// The program of that pack.
+    /// The test program of that pack.
     pub program: SimProgram,
-    /// The browser of that machine.
+    /// The browser of its machine.
     pub browser: SimBrowser,
-    /// Its custom tests that are executables.
+    /// The custom tests that are executables.
     pub executables: Arc<dyn Executables>,
-    /// What was done to the app before its deploy.
-    wired: Arc<Mutex<Vec<String>>>,
-    /// What its abra prints of lint, of head and of base.
-    pub tables: [String; 2],
-    /// The branch that head is to be merged into, if there is one.
+    /// The calls that configured the app.
+    app_actions: Arc<Mutex<Vec<String>>>,
+    /// The lint tables that its abra prints for head and for base.
+    pub lint_tables: [String; 2],
+    /// The branch that head is to be merged into.
     pub branch: Option<Branch>,
-    /// The machine that it runs on, and taster too.
+    /// The machine of its engine and of taster.
     pub machine: SimMachine,
     /// The other runs of that machine.
     pub neighbours: SimNeighbours,
     /// The app's volumes and its backup service.
     pub data: Arc<SimData>,
-    /// What runs of its app.
+    /// The deployed versions of its app.
     pub app: SimApp,
-    objects: Arc<Mutex<BTreeMap<ObjectId, harness::pure::host::inventory::Object>>>,
-    /// The claimed files and folders that there are.
+    objects: Arc<Mutex<BTreeMap<ObjectId, Object>>>,
+    /// The claimed files and folders that exist.
     files: Arc<Mutex<BTreeSet<PathBuf>>>,
     /// How often the app's task was replaced.
     replaced: Arc<AtomicU32>,
-    /// The stacks on the Swarm that abra deploys to instead.
-    elsewhere: Arc<Mutex<BTreeSet<String>>>,
+    /// The stacks on the other Swarm that abra deploys to.
+    deployed_elsewhere: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl SimHost {
-    /// A host with `manners`, on which nothing but the network `proxy` is. `settled` is a look at a stack that has settled.
+    /// A host with this behaviour and no object but the network `proxy`. Its app's service is, once deployed, the first one of
+    /// `settled`.
     ///
     /// # Panics
-    /// If the look has no service.
-    pub fn new(manners: Manners, settled: &Observation) -> Self {
-        let app = SimApp::new(settled.services.values().next().expect("a service").clone());
-        let objects = BTreeMap::from([object(ObjectKind::Network, "proxy", None)]);
-        let (engine, room, machine) = (sim_machine::engine(), sim_machine::room(), SimMachine::default());
-        let tree = event_log::tree(None);
-        let (pack, program, wired) = (Pack::default(), SimProgram::default(), Arc::default());
-        let (elsewhere, data) = (Arc::default(), Arc::default());
-        let tables = [lint_table(&[]), lint_table(&[])];
+    /// If `settled` has no service.
+    pub fn new(behaviour: HostBehaviour, settled: &Observation) -> Self {
+        let service = settled.services.values().next().expect("a service").clone();
+        let proxy = object(ObjectKind::Network, "proxy", None);
         Self {
-            manners,
-            data,
+            behaviour,
             leak: None,
-            engine,
-            room,
-            tree,
-            pack,
-            program,
+            engine: sim_machine::engine(),
+            room: sim_machine::room(),
+            tree: event_log::tree(None),
+            pack: Pack::default(),
+            program: SimProgram::default(),
             browser: SimBrowser::default(),
             executables: Arc::new(NoExecutables),
-            wired,
-            tables,
+            app_actions: Arc::default(),
+            lint_tables: [lint_table(&[]), lint_table(&[])],
             branch: None,
-            machine,
+            machine: SimMachine::default(),
             neighbours: SimNeighbours::default(),
-            app,
-            objects: Arc::new(Mutex::new(objects)),
+            data: Arc::default(),
+            app: SimApp::new(service),
+            objects: Arc::new(Mutex::new(BTreeMap::from([proxy]))),
             files: Arc::default(),
             replaced: Arc::default(),
-            elsewhere,
+            deployed_elsewhere: Arc::default(),
         }
     }
 
-    /// The same, on which an app settles well.
+    /// A host with this behaviour, on which an app settles at once.
     ///
     /// # Panics
-    /// If its recording cannot be read.
-    pub fn healthy(manners: Manners) -> Self {
-        Self::new(manners, Recording::load("healthy").observations.last().expect("an observation"))
+    /// If the recording of that app cannot be read.
+    pub fn behaving(behaviour: HostBehaviour) -> Self {
+        Self::new(behaviour, Recording::load("healthy").observations.last().expect("an observation"))
     }
 
-    /// The names of all that is on it.
+    /// A host on which all calls work and an app settles at once.
+    ///
+    /// # Panics
+    /// If the recording of that app cannot be read.
+    pub fn healthy() -> Self {
+        Self::behaving(HostBehaviour::WORKING)
+    }
+
+    /// The names of all objects but volumes.
     pub fn names(&self) -> Vec<String> {
-        self.lock().values().map(|object| object.name.clone()).collect()
+        self.lock_objects().values().map(|object| object.name.clone()).collect()
     }
 
-    /// All that is on it.
-    pub fn objects(&self) -> BTreeMap<ObjectId, harness::pure::host::inventory::Object> {
+    /// All objects, volumes with data among them.
+    pub fn objects(&self) -> BTreeMap<ObjectId, Object> {
         let volumes = self.data.volumes();
         let volumes = volumes.iter().map(|volume| object(ObjectKind::Volume, volume, None));
-        self.lock().clone().into_iter().chain(volumes).collect()
+        self.lock_objects().clone().into_iter().chain(volumes).collect()
     }
 
     /// Adds a foreign object.
-    pub fn put(&self, thing: (ObjectId, harness::pure::host::inventory::Object)) {
-        self.lock().extend([thing]);
+    pub fn put(&self, object: (ObjectId, Object)) {
+        self.lock_objects().extend([object]);
     }
 
     /// The stacks that abra deployed to another Swarm and did not undeploy.
-    pub fn elsewhere(&self) -> BTreeSet<String> {
-        self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn deployed_elsewhere(&self) -> BTreeSet<String> {
+        self.deployed_elsewhere.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The host behind all ports.
@@ -241,11 +246,11 @@ impl SimHost {
         }
     }
 
-    /// The run of the host's pack, without signals.
+    /// A run of the host's pack that no signal ends.
     ///
     /// # Panics
     /// Never: the host file is a valid one.
-    pub fn undisturbed<'a>(&self, request: Request, ports: &'a Ports, log: &'a Log, folder: &'a Folder) -> Run<'a> {
+    pub fn new_run<'a>(&self, request: Request, ports: &'a Ports, log: &'a Log, folder: &'a Folder) -> Run<'a> {
         Run {
             commit: None,
             request,
@@ -260,21 +265,21 @@ impl SimHost {
         }
     }
 
-    /// The same host with a pack whose functions end in these ways.
-    pub fn with_pack(self, pack: Pack, ends: Vec<(&'static str, Ends)>) -> Self {
-        Self { program: SimProgram::of(&pack, ends), pack, ..self }
+    /// The same host with this pack; a function that `behaviours` does not name passes.
+    pub fn with_pack(self, pack: Pack, behaviours: &[(&'static str, FunctionBehaviour)]) -> Self {
+        Self { program: SimProgram::of(&pack, behaviours), pack, ..self }
     }
 
-    /// What was done to the app before its deploy, a line each.
-    pub fn wired(&self) -> Vec<String> {
-        self.wired.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The calls that configured the app, in order: settings, files, secrets, and commands of `abra.sh`.
+    pub fn app_actions(&self) -> Vec<String> {
+        self.app_actions.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn wire(&self, line: String) {
-        self.wired.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+    fn record_action(&self, line: String) {
+        self.app_actions.lock().unwrap_or_else(PoisonError::into_inner).push(line);
     }
 
-    /// The files and folders of runs that are on its machine.
+    /// The files and folders of runs on its machine.
     pub fn files(&self) -> BTreeSet<PathBuf> {
         self.lock_files().clone()
     }
@@ -283,28 +288,28 @@ impl SimHost {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes the file or folder that the claim is of.
-    fn make_file(&self, claim: Option<&Claim>) {
+    /// Creates the file or folder of the claim.
+    fn create_claimed_file(&self, claim: Option<&Claim>) {
         if let Some(Claimed::EnvFile { path } | Claimed::Dir { path }) = claim.map(Claim::what) {
             self.lock_files().insert(path.clone());
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<ObjectId, harness::pure::host::inventory::Object>> {
+    fn lock_objects(&self) -> MutexGuard<'_, BTreeMap<ObjectId, Object>> {
         self.objects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn make(&self, kind: ObjectKind, name: &str, stack: Option<&str>) {
-        self.lock().extend([object(kind, name, stack)]);
+    fn create_object(&self, kind: ObjectKind, name: &str, stack: Option<&str>) {
+        self.lock_objects().extend([object(kind, name, stack)]);
     }
 }
 
-async fn act(does: Does) -> Result<(), ()> {
-    match does {
-        Does::Well => Ok(()),
-        Does::Fails => Err(()),
-        Does::Hangs => std::future::pending().await,
-        Does::Panics => panic!("on purpose"),
+async fn perform(behaviour: CallBehaviour) -> Result<(), ()> {
+    match behaviour {
+        CallBehaviour::Works => Ok(()),
+        CallBehaviour::Fails => Err(()),
+        CallBehaviour::Hangs => std::future::pending().await,
+        CallBehaviour::Panics => panic!("on purpose"),
     }
 }
 
@@ -330,14 +335,14 @@ impl Swarm for SimHost {
     }
 
     async fn inventory(&self) -> Result<Inventory, SwarmError> {
-        let mut objects = self.lock().clone();
+        let mut objects = self.lock_objects().clone();
         objects.extend(self.data.volumes().iter().map(|volume| object(ObjectKind::Volume, volume, None)));
         Ok(Inventory { engine: sim_machine::swarm(), objects, files: BTreeMap::new(), snapshots: BTreeMap::new() })
     }
 
     async fn observe(&self, stack: &StackName) -> Result<BTreeMap<ServiceName, ServiceView>, SwarmError> {
         let name = format!("{stack}_app");
-        let there = self.lock().values().any(|object| object.name == name);
+        let there = self.lock_objects().values().any(|object| object.name == name);
         let mut service = self.app.observe();
         let replaced = self.replaced.load(Ordering::Relaxed);
         for task in service.tasks.iter_mut().filter(|_| replaced > 0) {
@@ -359,23 +364,23 @@ impl Swarm for SimHost {
     }
 
     async fn mark(&self, claim: &Claim, _: &BTreeMap<String, String>) -> Result<(), SwarmError> {
-        self.make(ObjectKind::Config, &format!("taster-{}", claim.run()), None);
+        self.create_object(ObjectKind::Config, &format!("taster-{}", claim.run()), None);
         Ok(())
     }
 
     async fn remove(&self, _: &Claim, removal: &Removal) -> Result<(), SwarmError> {
-        if removal.object.kind == ObjectKind::Secret && act(self.manners.removal).await.is_err() {
+        if removal.object.kind == ObjectKind::Secret && perform(self.behaviour.removal).await.is_err() {
             return Err(SwarmError::Refused { call: "remove".into(), message: "no".into() });
         }
-        self.lock().remove(&removal.object);
+        self.lock_objects().remove(&removal.object);
         if removal.object.kind == ObjectKind::Volume {
-            self.data.lose_volume(&removal.name);
+            self.data.remove_volume(&removal.name);
         }
         Ok(())
     }
 
     async fn restart(&self, _: &Claim, _: &ServiceName) -> Result<(), SwarmError> {
-        if act(self.manners.restart).await.is_ok() {
+        if perform(self.behaviour.restart).await.is_ok() {
             self.replaced.fetch_add(1, Ordering::Relaxed);
         }
         Ok(())
@@ -389,36 +394,36 @@ impl Abra for SimHost {
         let mut text = String::new();
         match call {
             Call::Version => text = "abra version 0.0.0-sim\n".into(),
-            Call::Fetch { .. } | Call::New { .. } => self.make_file(claim),
+            Call::Fetch { .. } | Call::New { .. } => self.create_claimed_file(claim),
             Call::SecretInsert { domain, name, version, .. } => {
-                self.wire(format!("secret {name} {version}"));
-                self.make(ObjectKind::Secret, &format!("{}_{name}_{version}", stack(domain)), None);
+                self.record_action(format!("secret {name} {version}"));
+                self.create_object(ObjectKind::Secret, &format!("{}_{name}_{version}", stack(domain)), None);
             }
             Call::SecretGenerate { domain, .. } => {
-                self.wire("secrets".into());
-                self.make(ObjectKind::Secret, &format!("{}_token_v1", stack(domain)), None);
-                text = r#"[{"name":"token","value":"as abra made it"}]"#.into();
+                self.record_action("secrets".into());
+                self.create_object(ObjectKind::Secret, &format!("{}_token_v1", stack(domain)), None);
+                text = r#"[{"name":"token","value":"made by abra"}]"#.into();
                 if let Some(leak) = &self.leak {
                     leak.redact.learn_as("token", &leak.secret);
                 }
             }
-            Call::Deploy { domain, .. } if self.manners.elsewhere => {
-                self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner).insert(stack(domain));
+            Call::Deploy { domain, .. } if self.behaviour.deploys_elsewhere => {
+                self.deployed_elsewhere.lock().unwrap_or_else(PoisonError::into_inner).insert(stack(domain));
             }
             Call::Deploy { domain, version } => {
                 let stack = stack(domain);
-                let there = self.lock().values().any(|object| object.name == format!("{stack}_app"));
-                if there && self.manners.restless {
+                let there = self.lock_objects().values().any(|object| object.name == format!("{stack}_app"));
+                if there && self.behaviour.redeploy_replaces_tasks {
                     self.replaced.fetch_add(1, Ordering::Relaxed);
                 }
-                // The configured behaviour comes in the middle of its work.
-                self.make(ObjectKind::Network, &format!("{stack}_default"), Some(&stack));
-                match tokio::time::timeout(budget, act(self.manners.deploy)).await {
+                // A deploy that does not work has made an object.
+                self.create_object(ObjectKind::Network, &format!("{stack}_default"), Some(&stack));
+                match tokio::time::timeout(budget, perform(self.behaviour.deploy)).await {
                     Ok(Ok(())) => {
                         if self.app.deploy(domain, version.as_deref(), &self.tree) {
-                            self.data.lose();
+                            self.data.empty_volumes();
                         }
-                        self.make(ObjectKind::Service, &format!("{stack}_app"), Some(&stack));
+                        self.create_object(ObjectKind::Service, &format!("{stack}_app"), Some(&stack));
                     }
                     Ok(Err(())) => {
                         let leaked = self.leak.as_ref().map(|leak| leak.text.clone()).unwrap_or_default();
@@ -429,8 +434,8 @@ impl Abra for SimHost {
                 }
             }
             Call::Command { service, function, args, .. } => {
-                self.wire(format!("{service} {function} {}", args.join(" ")));
-                if act(self.manners.command).await.is_err() {
+                self.record_action(format!("{service} {function} {}", args.join(" ")));
+                if perform(self.behaviour.command).await.is_err() {
                     let exchange = Exchange { text: "FATA no\n".into(), raw: Vec::new(), took: Duration::ZERO };
                     return Err(AbraError::Fatal { exit: 1, reason: "no".into(), exchange });
                 }
@@ -440,8 +445,8 @@ impl Abra for SimHost {
             Call::BackupList { snapshot, .. } => text = self.data.listed(snapshot),
             Call::BackupDownload { .. } => {}
             Call::Restore { .. } => self.data.restore(),
-            Call::Lint { abra_dir, .. } => match tokio::time::timeout(budget, act(self.manners.lint)).await {
-                Ok(Ok(())) => text = self.tables[usize::from(abra_dir.ends_with("lint-base"))].clone(),
+            Call::Lint { abra_dir, .. } => match tokio::time::timeout(budget, perform(self.behaviour.lint)).await {
+                Ok(Ok(())) => text = self.lint_tables[usize::from(abra_dir.ends_with("lint-base"))].clone(),
                 Ok(Err(())) => {
                     let exchange = Exchange { text: "FATA no network\n".into(), raw: Vec::new(), took: Duration::ZERO };
                     return Err(AbraError::Fatal { exit: 1, reason: "no network".into(), exchange });
@@ -450,8 +455,8 @@ impl Abra for SimHost {
             },
             Call::Undeploy { domain } => {
                 let name = format!("{}_app", stack(domain));
-                self.lock().retain(|_, object| object.name != name);
-                self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner).remove(&stack(domain));
+                self.lock_objects().retain(|_, object| object.name != name);
+                self.deployed_elsewhere.lock().unwrap_or_else(PoisonError::into_inner).remove(&stack(domain));
             }
         }
         Ok(Exchange { text, raw: Vec::new(), took: Duration::ZERO })
@@ -492,17 +497,17 @@ impl Checkout for SimHost {
     }
 
     async fn set_env(&self, _: &Claim, settings: &[(&str, &str)]) -> Result<(), CheckoutError> {
-        settings.iter().for_each(|(key, value)| self.wire(format!("{key}={value}")));
+        settings.iter().for_each(|(key, value)| self.record_action(format!("{key}={value}")));
         Ok(())
     }
 
     async fn pristine(&self, claim: &Claim, _: &RecipeName, _: &Commit, _: &Path) -> Result<(), CheckoutError> {
-        self.make_file(Some(claim));
+        self.create_claimed_file(Some(claim));
         Ok(())
     }
 
     async fn add(&self, _: &Claim, _: &RecipeName, files: &BTreeMap<String, String>) -> Result<(), CheckoutError> {
-        files.keys().for_each(|file| self.wire(format!("file {file}")));
+        files.keys().for_each(|file| self.record_action(format!("file {file}")));
         Ok(())
     }
 }
@@ -510,7 +515,7 @@ impl Checkout for SimHost {
 #[async_trait]
 impl Web for SimHost {
     async fn get(&self, _: &str, timeout: Duration) -> Result<HttpView, WebError> {
-        match tokio::time::timeout(timeout, act(self.manners.web)).await {
+        match tokio::time::timeout(timeout, perform(self.behaviour.web)).await {
             Ok(_) if self.leak.is_some() => {
                 let body = self.leak.as_ref().map(|leak| leak.text.clone()).unwrap_or_default();
                 Ok(HttpView { status: 502, headers: BTreeMap::new(), body })
@@ -522,7 +527,7 @@ impl Web for SimHost {
     }
 
     async fn connect(&self, host: &str, _: u16, _: Duration) -> Result<(), WebError> {
-        act(self.manners.web).await.map_err(|()| WebError::NoConnection { message: format!("{host} refuses") })
+        perform(self.behaviour.web).await.map_err(|()| WebError::NoConnection { message: format!("{host} refuses") })
     }
 }
 
@@ -530,11 +535,11 @@ impl Files for SimHost {
     fn digests(&self, paths: &[PathBuf]) -> BTreeMap<PathBuf, String> {
         let there = self.lock_files();
         let seen = paths.iter().filter(|path| there.iter().any(|file| file.starts_with(path)));
-        seen.map(|path| (path.clone(), "as it was made".to_owned())).collect()
+        seen.map(|path| (path.clone(), "unchanged".to_owned())).collect()
     }
 
     fn remove(&self, claim: &Claim, path: &Path) -> Result<(), FileError> {
-        assert!(claim.covers_path(path), "only what is claimed is removed");
+        assert!(claim.covers_path(path), "only claimed files are removed");
         self.lock_files().retain(|file| !file.starts_with(path));
         Ok(())
     }
@@ -547,7 +552,7 @@ impl Children for SimHost {
     }
 }
 
-/// What `names` has beyond what was there before any run.
-pub fn left(names: &[String]) -> BTreeSet<&str> {
+/// The objects in `names` beyond those of a new host.
+pub fn leaked_objects(names: &[String]) -> BTreeSet<&str> {
     names.iter().map(String::as_str).filter(|name| *name != "proxy").collect()
 }

@@ -1,4 +1,4 @@
-//! A simulated program of a pack, whose functions have configured endings.
+//! A simulated test program of a pack, whose functions have configured behaviours.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,54 +17,54 @@ use harness::{
     pure::run::event::TAIL_BYTES,
 };
 
-/// How a function of a simulated pack ends.
+/// The behaviour of a function of a simulated pack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ends {
-    /// What it asserts holds.
-    Well,
-    /// What it asserts does not hold.
+pub enum FunctionBehaviour {
+    /// Its assertions hold.
+    Passes,
+    /// An assertion does not hold.
     Fails,
-    /// What it asserts does not hold, and it prints a long line; the end of it that an event carries begins within a secret.
-    Chatters,
-    /// What it asserts does not hold the first time, and does from then on.
-    Flaky,
-    /// It leaves a text with a secret in it, a picture, a picture with a secret in it, and a file that is not there.
-    Attaches,
-    /// It does not apply.
-    NotApplicable,
-    /// It is not written yet.
-    Unwritten,
+    /// It fails with a long line of output. The end of it that an event carries begins within a secret.
+    FailsWithLongOutput,
+    /// It fails the first time and passes from then on.
+    FailsOnce,
+    /// It passes and leaves a text with a secret in it, a picture, a picture with a secret in it, and a file that cannot be read.
+    AttachesFiles,
+    /// It reports that it does not apply.
+    DoesNotApply,
+    /// It reports that it is not written yet.
+    IsUnwritten,
     /// It panics.
     Panics,
     /// It uses up its budget.
     Hangs,
-    /// Its process dies by a signal, before it has answered.
+    /// A signal ends its process before it has answered.
     Crashes,
-    /// Its process ends with exit code 0, and without an answer.
-    Silent,
-    /// The program does not know it.
-    Missing,
-    /// The program cannot be started for it.
-    Unstartable,
+    /// Its process ends with exit code 0 and without an answer.
+    GivesNoAnswer,
+    /// The program does not have it.
+    IsMissing,
+    /// Its process cannot be started.
+    CannotStart,
 }
 
-/// The program of a pack.
+/// The test program of a pack.
 #[derive(Debug, Clone, Default)]
 pub struct SimProgram {
-    functions: BTreeMap<TestName, Ends>,
+    functions: BTreeMap<TestName, FunctionBehaviour>,
     tried: Arc<Mutex<BTreeSet<TestName>>>,
 }
 
 impl SimProgram {
-    /// The program of `pack`; a function that is not named in `ends` ends well.
-    pub fn of(pack: &Pack, ends: Vec<(&'static str, Ends)>) -> Self {
+    /// The program of `pack`; a function that `behaviours` does not name passes.
+    pub fn of(pack: &Pack, behaviours: &[(&'static str, FunctionBehaviour)]) -> Self {
         let tests = pack.tests.iter().map(|test| test.name.clone());
         let hooks = pack.hooks.configure.then(|| TestName::reported(TestName::CONFIGURE));
         let ready = pack.hooks.ready.then(|| TestName::reported(TestName::READY));
         let checks = pack.hooks.checks.iter().map(|(_, name)| name.clone());
-        let mut functions: BTreeMap<TestName, Ends> =
-            tests.chain(hooks).chain(ready).chain(checks).map(|name| (name, Ends::Well)).collect();
-        functions.extend(ends.into_iter().map(|(name, ends)| (TestName::reported(name), ends)));
+        let mut functions: BTreeMap<TestName, FunctionBehaviour> =
+            tests.chain(hooks).chain(ready).chain(checks).map(|name| (name, FunctionBehaviour::Passes)).collect();
+        functions.extend(behaviours.iter().map(|&(name, behaviour)| (TestName::reported(name), behaviour)));
         Self { functions, tried: Arc::default() }
     }
 }
@@ -72,30 +72,34 @@ impl SimProgram {
 #[async_trait]
 impl TestProgram for SimProgram {
     async fn list(&self, _: Duration) -> Result<BTreeSet<TestName>, ProgramError> {
-        let known = self.functions.iter().filter(|(_, ends)| **ends != Ends::Missing);
+        let known = self.functions.iter().filter(|(_, behaviour)| **behaviour != FunctionBehaviour::IsMissing);
         Ok(known.map(|(name, _)| name.clone()).collect())
     }
 
     async fn run_one(&self, test: &TestName, _: &Head, budget: Duration) -> Result<Ran, ProgramError> {
-        let ends = self.functions.get(test).copied().unwrap_or(Ends::Missing);
-        let (ended, exited) = match ends {
-            Ends::Flaky if self.tried.lock().expect("no test panics in it").insert(test.clone()) => {
+        let behaviour = self.functions.get(test).copied().unwrap_or(FunctionBehaviour::IsMissing);
+        let (ended, exited) = match behaviour {
+            FunctionBehaviour::FailsOnce if self.tried.lock().expect("no test panics in it").insert(test.clone()) => {
                 (Some(Ended::Failed { sentence: "the post is late".into(), at: None }), Exited::Code(101))
             }
-            Ends::Well | Ends::Flaky | Ends::Attaches => (Some(Ended::Passed), Exited::Code(0)),
-            Ends::Fails | Ends::Chatters => {
+            FunctionBehaviour::Passes | FunctionBehaviour::FailsOnce | FunctionBehaviour::AttachesFiles => {
+                (Some(Ended::Passed), Exited::Code(0))
+            }
+            FunctionBehaviour::Fails | FunctionBehaviour::FailsWithLongOutput => {
                 (Some(Ended::Failed { sentence: "the post is gone".into(), at: None }), Exited::Code(101))
             }
-            Ends::NotApplicable => (Some(Ended::NotApplicable { reason: "it sends no mail".into() }), Exited::Code(0)),
-            Ends::Unwritten => (Some(Ended::Unwritten), Exited::Code(0)),
-            Ends::Panics => (Some(Ended::Panicked { sentence: "no such index".into() }), Exited::Code(101)),
-            Ends::Hangs => {
+            FunctionBehaviour::DoesNotApply => {
+                (Some(Ended::NotApplicable { reason: "it sends no mail".into() }), Exited::Code(0))
+            }
+            FunctionBehaviour::IsUnwritten => (Some(Ended::Unwritten), Exited::Code(0)),
+            FunctionBehaviour::Panics => (Some(Ended::Panicked { sentence: "no such index".into() }), Exited::Code(101)),
+            FunctionBehaviour::Hangs => {
                 tokio::time::sleep(budget).await;
                 (None, Exited::Deadline(budget))
             }
-            Ends::Crashes => (None, Exited::Signal(11)),
-            Ends::Silent | Ends::Missing => (None, Exited::Code(0)),
-            Ends::Unstartable => return Err(ProgramError::NotRun { message: "no memory".into() }),
+            FunctionBehaviour::Crashes => (None, Exited::Signal(11)),
+            FunctionBehaviour::GivesNoAnswer | FunctionBehaviour::IsMissing => (None, Exited::Code(0)),
+            FunctionBehaviour::CannotStart => return Err(ProgramError::NotRun { message: "no memory".into() }),
         };
         let configuration = (test.as_str() == TestName::CONFIGURE).then(|| AppConfiguration {
             env: vec![("OWN".into(), "pack".into())],
@@ -116,9 +120,10 @@ impl TestProgram for SimProgram {
             ("gone.txt", Err(AttachmentError::Unreadable { message: "no such file".into() })),
         ];
         let attached = files.map(|(name, bytes)| Attached { name: name.into(), bytes });
-        let attachments = if ends == Ends::Attaches { attached.into() } else { Vec::new() };
-        let chatter = || format!("{}hunter22hunter22{}\n", "y".repeat(1000), "x".repeat(TAIL_BYTES - 4));
-        let output = if ends == Ends::Chatters { chatter() } else { format!("{test} was here\n") };
+        let attachments = if behaviour == FunctionBehaviour::AttachesFiles { attached.into() } else { Vec::new() };
+        let long_output = || format!("{}hunter22hunter22{}\n", "y".repeat(1000), "x".repeat(TAIL_BYTES - 4));
+        let output =
+            if behaviour == FunctionBehaviour::FailsWithLongOutput { long_output() } else { format!("{test} was here\n") };
         Ok(Ran { exited, answer, output, attachments })
     }
 }

@@ -24,7 +24,7 @@ use harness::{
 };
 use proptest::prelude::*;
 use unit_tests::{
-    sim_data::{Restores, SimData},
+    sim_data::{RestoreBehaviour, SimData},
     sim_inventory::{SimInventory, object, using},
 };
 
@@ -343,8 +343,12 @@ fn snapshots_that_cannot_be_listed_or_forgotten_stay_claimed() {
     let what = Claimed::Snapshots { app: "hello-k3v7q2m7.taster.test".parse().unwrap(), service: "bot".parse().unwrap() };
     let claims = [journal.claim(what.clone(), &engine()).unwrap().0];
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    for (restores, known, removed) in [(Restores::Well, true, 1), (Restores::Mute, false, 0), (Restores::Keeping, false, 0)] {
-        let (sim, data) = (SimInventory::new(inventory(others())), SimData::that(restores));
+    for (restores, known, removed) in [
+        (RestoreBehaviour::Works, true, 1),
+        (RestoreBehaviour::CannotList, false, 0),
+        (RestoreBehaviour::ForgetsNothing, false, 0),
+    ] {
+        let (sim, data) = (SimInventory::new(inventory(others())), SimData::restoring(restores));
         data.back_up();
         let outside = CleanupPorts { swarm: &sim, files: &sim, data: &data, children: &sim, clock: &sim };
         let pace = Pace { poll: Duration::ZERO, ..Pace::default() };

@@ -27,7 +27,7 @@ use runner::recovery::{
     janitor::{JanitorOptions, Report, RunOutcome, pass},
 };
 use unit_tests::{
-    sim_data::{Restores, SimData},
+    sim_data::{RestoreBehaviour, SimData},
     sim_inventory::{SimInventory, object},
 };
 
@@ -160,7 +160,7 @@ fn after(journal: &str) -> (Vec<String>, bool, Vec<String>) {
     let sim = Arc::new(SimInventory::new(inventory));
     let access = HostAccess {
         swarm: sim.clone(),
-        data: Arc::new(SimData::that(Restores::Well)),
+        data: Arc::new(SimData::restoring(RestoreBehaviour::Works)),
         files: Arc::new(harness::adapters::files::Disk),
         children: sim.clone(),
         clock: Arc::new(SystemClock::start()),

@@ -45,7 +45,7 @@ use unit_tests::{
     event_log::{pack, request},
     sim_app::RELEASES,
     sim_faults::Fault,
-    sim_host::{Manners, SimHost},
+    sim_host::SimHost,
     sim_inventory::object,
 };
 
@@ -96,10 +96,10 @@ fn expected_objects() -> BTreeMap<ObjectId, Object> {
 
 /// A host with an app that has two releases and data, and with foreign objects.
 fn host() -> SimHost {
-    let mut host = SimHost::healthy(Manners::default());
+    let mut host = SimHost::healthy();
     let labels = &["backupbot.backup=true", "head=1"];
-    host.tree = super::life::tree(RELEASES[1], labels);
-    host.app.before = Some(super::life::tree(RELEASES[0], &labels[..1]));
+    host.tree = super::upgrade_and_data::tree(RELEASES[1], labels);
+    host.app.before = Some(super::upgrade_and_data::tree(RELEASES[0], &labels[..1]));
     foreign_objects().into_iter().for_each(|object| host.put(object));
     host.machine.env_files =
         BTreeMap::from([("/home/ann/.abra/servers/default/shop.example.org.env".into(), "as ann left it".into())]);
@@ -129,7 +129,7 @@ impl Scenario {
 
     /// A run through all tiers that meets this fault.
     pub(crate) fn with_fault(fault: Option<Fault>) -> Self {
-        let host = host().with_pack(pack(), Vec::new());
+        let host = host().with_pack(pack(), &[]);
         let run = InjectedRun::with_fault(&host, fault);
         Self::new(host, run, &Tier::ALL, true)
     }
@@ -158,7 +158,7 @@ impl Scenario {
         let log = Log::new(journal, redact, reporters);
         let ports = self.run.ports(Arc::new(log.clone()));
         let host = Host::parse("zone = \"taster.test\"\nbackup = \"bot\"").unwrap();
-        let run = Run { host, ..self.host.undisturbed(request(self.tiers), &ports, &log, &folder) };
+        let run = Run { host, ..self.host.new_run(request(self.tiers), &ports, &log, &folder) };
         tokio::select! {
             biased;
             () = self.run.crashed() => at_crash().await,

@@ -22,7 +22,7 @@ use harness::{
 use runner::recovery::crash_recovery::{CleanupPolicy, HostAccess, clean_up};
 use unit_tests::{
     crash_injection::SimClock,
-    sim_data::{Restores, SimData},
+    sim_data::{RestoreBehaviour, SimData},
     sim_inventory::SimInventory,
 };
 
@@ -90,7 +90,7 @@ fn reports_of_killed_run_hide_secrets_after_each_cleanup() {
         };
         let access = HostAccess {
             swarm: Arc::new(SimInventory::new(inventory)),
-            data: Arc::new(SimData::that(Restores::Well)),
+            data: Arc::new(SimData::restoring(RestoreBehaviour::Works)),
             files: Arc::new(Disk),
             children: Arc::new(Processes),
             clock: Arc::new(clock),

@@ -29,7 +29,7 @@ use runner::recovery::{
 };
 use serde_json::Value;
 use unit_tests::{
-    sim_data::{Restores, SimData},
+    sim_data::{RestoreBehaviour, SimData},
     sim_inventory::{SimInventory, object},
 };
 
@@ -111,7 +111,7 @@ fn clean_up(journal: &str, objects: Vec<(ObjectId, Object)>) -> (Vec<String>, Ve
     let sim = Arc::new(SimInventory::new(Inventory { engine, objects, files: BTreeMap::new(), snapshots: BTreeMap::new() }));
     let access = HostAccess {
         swarm: sim.clone(),
-        data: Arc::new(SimData::that(Restores::Well)),
+        data: Arc::new(SimData::restoring(RestoreBehaviour::Works)),
         files: Arc::new(Disk),
         children: sim.clone(),
         clock: Arc::new(SystemClock::start()),
