@@ -25,13 +25,12 @@ use harness::{
 };
 use unit_tests::{
     event_log::{EventLog, facts, request},
-    sim_data::{Restores, SimData},
-    sim_host::{Does, Manners, SimHost},
+    sim_data::{RestoreBehaviour, SimData},
+    sim_host::{CallBehaviour, HostBehaviour, SimHost},
 };
 
-use super::run::{RunOutcome, asked, check};
+use super::sim_run::{FinishedRun, run_on};
 
-const WITH_BOT: &str = "zone = \"taster.test\"\nbackup = \"bot\"";
 const RESTORED: &[Tier] = &[Tier::Install, Tier::Backup, Tier::Restore];
 const DISASTER: Extent = Extent { disaster: true, thorough: false, no_canaries: false };
 const THOROUGH: Extent = Extent { disaster: false, thorough: true, no_canaries: false };
@@ -65,13 +64,13 @@ fn asking(tiers: &[Tier], extent: Extent) -> Request {
     Request { extent, ..request(tiers) }
 }
 
-fn host(manners: Manners, sample: &str) -> SimHost {
-    let mut host = SimHost::healthy(manners);
+fn host(behaviour: HostBehaviour, sample: &str) -> SimHost {
+    let mut host = SimHost::behaving(behaviour);
     host.tree = tree(sample);
     host
 }
 
-fn status(run: &RunOutcome, step: &str) -> Status {
+fn status(run: &FinishedRun, step: &str) -> Status {
     run.results.step(step).unwrap_or_else(|| panic!("no step {step}")).status
 }
 
@@ -190,31 +189,31 @@ fn repeat_command_has_the_same_extent() {
 
 #[test]
 fn lost_data_comes_back_into_a_new_app_with_its_secrets() {
-    let host = host(Manners::default(), "");
-    let run = asked(host.clone(), WITH_BOT, asking(RESTORED, DISASTER), None);
+    let host = host(HostBehaviour::WORKING, "");
+    let run = run_on(host.clone()).with_backup_service().request(asking(RESTORED, DISASTER)).finish();
     let seen = &run.results.canaries[0].seen;
     assert_eq!(seen.get(&Moment::AfterDisaster).map(|seen| seen.status), Some(Status::Pass));
     assert_eq!(run.results.deploys, 2);
     assert!(run.results.disaster_ms.is_some() && run.results.repeat.ends_with(" --disaster"));
-    let secrets: Vec<String> = host.wired().into_iter().filter(|line| line.starts_with("secret")).collect();
+    let secrets: Vec<String> = host.app_actions().into_iter().filter(|line| line.starts_with("secret")).collect();
     assert_eq!(secrets, ["secrets", "secret token v1"], "they are made once and inserted again with the same values");
     assert!(host.data.ids().is_empty(), "{:?}", host.data.ids());
-    check(run, VerdictOutcome::Green, 0, "");
+    run.expect(VerdictOutcome::Green).nothing_leaked();
 }
 
 #[test]
 fn disaster_without_restored_data_is_red() {
-    let mut host = host(Manners::default(), "");
-    host.data = std::sync::Arc::new(SimData::that(Restores::Once));
-    let run = asked(host, WITH_BOT, asking(RESTORED, DISASTER), None);
+    let mut host = host(HostBehaviour::WORKING, "");
+    host.data = std::sync::Arc::new(SimData::restoring(RestoreBehaviour::WorksOnce));
+    let run = run_on(host).with_backup_service().request(asking(RESTORED, DISASTER)).finish();
     assert_eq!((status(&run, "check-restore"), status(&run, "check-disaster")), (Status::Pass, Status::Fail));
     assert_eq!(run.results.disaster_ms, None);
-    check(run, VerdictOutcome::Red, 1, "a file in volume posts is gone");
+    run.expect(VerdictOutcome::Red).reason("a file in volume posts is gone").nothing_leaked();
 }
 
 #[test]
 fn app_that_passes_all_thorough_steps_is_green() {
-    let run = asked(host(Manners::default(), ""), WITH_BOT, asking(&[Tier::Install], THOROUGH), None);
+    let run = run_on(host(HostBehaviour::WORKING, "")).with_backup_service().request(asking(&[Tier::Install], THOROUGH)).finish();
     for step in
         ["combinations", "redeploy", "restart", "check-restart", "remove", "reinstall", "http-reinstall", "check-reinstall"]
     {
@@ -223,54 +222,58 @@ fn app_that_passes_all_thorough_steps_is_green() {
     let seen: Vec<&str> = run.results.canaries[0].seen.keys().map(|moment| moment.name()).collect();
     assert_eq!(seen, ["seeded", "after-restart", "after-reinstall"]);
     assert_eq!(run.results.deploys, 2);
-    check(run, VerdictOutcome::Green, 0, "");
+    run.expect(VerdictOutcome::Green).nothing_leaked();
 }
 
 #[test]
 fn failure_of_a_thorough_step_counts_for_the_verdict() {
-    let restless = Manners { restless: true, ..Manners::default() };
-    let run = asked(host(restless, ""), WITH_BOT, asking(&[Tier::Install], THOROUGH), None);
+    let restless = HostBehaviour { redeploy_replaces_tasks: true, ..HostBehaviour::WORKING };
+    let run = run_on(host(restless, "")).with_backup_service().request(asking(&[Tier::Install], THOROUGH)).finish();
     assert_eq!(status(&run, "restart"), Status::Pass, "the other steps still run");
-    check(run, VerdictOutcome::Red, 1, "app: a second deploy of the same files and settings replaced its task");
+    run.expect(VerdictOutcome::Red)
+        .reason("app: a second deploy of the same files and settings replaced its task")
+        .nothing_leaked();
 
-    let stuck = Manners { restart: Does::Fails, ..Manners::default() };
-    let run = asked(host(stuck, ""), WITH_BOT, asking(&[Tier::Install], THOROUGH), None);
-    check(run, VerdictOutcome::Inconclusive, 3, "what --thorough adds is not verified: a task of app still runs from before");
+    let stuck = HostBehaviour { restart: CallBehaviour::Fails, ..HostBehaviour::WORKING };
+    let run = run_on(host(stuck, "")).with_backup_service().request(asking(&[Tier::Install], THOROUGH)).finish();
+    run.expect(VerdictOutcome::Inconclusive)
+        .reason("what --thorough adds is not verified: a task of app still runs from before")
+        .nothing_leaked();
 
-    let mut broken = host(Manners::default(), "#COMPOSE_FILE=compose.yml:compose.gone.yml\n");
+    let mut broken = host(HostBehaviour::WORKING, "#COMPOSE_FILE=compose.yml:compose.gone.yml\n");
     broken.tree = broken.tree.with("compose.odd.yml", Entry::Text("services: 3\n".into()));
-    let run = asked(broken, WITH_BOT, asking(&[Tier::Install], THOROUGH), None);
+    let run = run_on(broken).with_backup_service().request(asking(&[Tier::Install], THOROUGH)).finish();
     for list in ["compose.yml:compose.gone.yml", "compose.yml:compose.odd.yml"] {
-        assert!(run.why.contains(list), "{}", run.why);
+        assert!(run.reason.contains(list), "{}", run.reason);
     }
-    check(run, VerdictOutcome::Red, 1, "not every combination of the recipe's compose files can be read");
+    run.expect(VerdictOutcome::Red).reason("not every combination of the recipe's compose files can be read").nothing_leaked();
 }
 
 #[test]
 fn restore_without_canaries_is_not_verified() {
-    let run = asked(host(Manners::default(), ""), WITH_BOT, asking(RESTORED, NO_CANARIES), None);
+    let run = run_on(host(HostBehaviour::WORKING, "")).with_backup_service().request(asking(RESTORED, NO_CANARIES)).finish();
     assert_eq!((status(&run, "restore"), status(&run, "check-restore")), (Status::Pass, Status::Unver));
     assert!(run.results.canaries.is_empty());
-    check(run, VerdictOutcome::Inconclusive, 3, "--no-canaries left out what shows that data came back");
+    run.expect(VerdictOutcome::Inconclusive).reason("--no-canaries left out what shows that data came back").nothing_leaked();
 }
 
 #[test]
 fn commands_of_the_env_run_in_order_and_their_failure_is_the_recipes() {
     let sample = "POST_DEPLOY_CMDS=\"app migrate --all|app warm up\"\n";
-    let good = host(Manners::default(), sample);
-    let run = asked(good.clone(), WITH_BOT, asking(&[Tier::Install], Extent::default()), None);
-    let lines: Vec<String> = good.wired().into_iter().filter(|line| line.starts_with("app ")).collect();
+    let good = host(HostBehaviour::WORKING, sample);
+    let run = run_on(good.clone()).with_backup_service().request(asking(&[Tier::Install], Extent::default())).finish();
+    let lines: Vec<String> = good.app_actions().into_iter().filter(|line| line.starts_with("app ")).collect();
     assert_eq!(lines, ["app migrate --all", "app warm up"]);
-    check(run, VerdictOutcome::Green, 0, "");
+    run.expect(VerdictOutcome::Green).nothing_leaked();
 
-    let bad = host(Manners { command: Does::Fails, ..Manners::default() }, sample);
-    let run = asked(bad.clone(), WITH_BOT, asking(&[Tier::Install], Extent::default()), None);
+    let bad = host(HostBehaviour { command: CallBehaviour::Fails, ..HostBehaviour::WORKING }, sample);
+    let run = run_on(bad.clone()).with_backup_service().request(asking(&[Tier::Install], Extent::default())).finish();
     assert_eq!(
-        bad.wired().iter().filter(|line| line.starts_with("app ")).count(),
+        bad.app_actions().iter().filter(|line| line.starts_with("app ")).count(),
         1,
         "the second one does not run after a failure of the first"
     );
-    check(run, VerdictOutcome::Red, 1, "the command `app migrate` of POST_DEPLOY_CMDS failed");
+    run.expect(VerdictOutcome::Red).reason("the command `app migrate` of POST_DEPLOY_CMDS failed").nothing_leaked();
 }
 
 #[test]
