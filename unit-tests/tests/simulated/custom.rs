@@ -1,164 +1,220 @@
-//! Whole runs with a pack on a simulated host: however a function of the pack ends, the run says whose fault it is.
+//! Custom tests and hooks of a pack in whole simulated runs: each end of a function has its owner, status and exit code.
 
 use harness::{
     model::{
+        host::Limits,
         outcome::{Outcome, Owner, Status, Tier},
         pack::{Hooks, Pack, Settings, TestName},
-        request::{Request, Tests},
+        request::Tests,
     },
     pure::run::{
-        plan::{Class, Step, StepId, plan},
+        facts::Facts,
+        plan::{Class, Planned, Step, StepId, plan},
         verdict::VerdictOutcome::{Green, Inconclusive, Red},
     },
-    report::results::{Results, StepResult},
 };
 use unit_tests::{
     event_log::{facts, pack, request, tree},
-    sim_host::{Manners, SimHost},
-    sim_program::Ends,
+    sim_host::SimHost,
+    sim_program::FunctionBehaviour as Test,
 };
 
-use crate::run::{RunOutcome, asked, told_of, told_past};
+use crate::sim_run::{FinishedRun, RunBuilder, run_on};
 
-const BOTH: &[Tier] = &[Tier::Install, Tier::Custom];
+const TIERS: &[Tier] = &[Tier::Install, Tier::Custom];
 const ONE: &str = "posts::one";
+const TWO: &str = "posts::two";
 
-fn host(pack: Pack, ends: Vec<(&'static str, Ends)>) -> SimHost {
-    SimHost::healthy(Manners::default()).with_pack(pack, ends)
+/// A host with this pack; a function that `behaviours` does not name passes.
+fn host(pack: Pack, behaviours: &[(&'static str, Test)]) -> SimHost {
+    SimHost::healthy().with_pack(pack, behaviours)
 }
 
-fn told(pack: Pack, ends: Vec<(&'static str, Ends)>) -> RunOutcome {
-    told_of(host(pack, ends), BOTH, None)
+fn run_pack(pack: Pack, behaviours: &[(&'static str, Test)]) -> FinishedRun {
+    run_on(host(pack, behaviours)).tiers(TIERS).finish()
 }
 
-/// What a run with these tests comes to that was asked for otherwise than usual.
-fn told_as(tests: Tests, ends: Vec<(&'static str, Ends)>) -> RunOutcome {
-    asked(host(pack(), ends), "zone = \"taster.test\"", Request { tests, ..request(BOTH) }, None)
+/// A run of `posts::one`, which behaves like this, and of `posts::two`, which passes.
+fn run_with_test(behaviour: Test) -> RunBuilder<'static> {
+    run_on(host(pack(), &[(ONE, behaviour)])).tiers(TIERS).case(behaviour)
 }
 
-fn step<'a>(results: &'a Results, name: &str) -> &'a StepResult {
-    results.step(name).unwrap_or_else(|| panic!("no step {name}"))
+fn settings(text: &str) -> Settings {
+    Settings::parse(text).unwrap()
 }
 
 #[test]
-fn a_test_ends_as_what_it_is() {
-    use Ends::*;
-    let rows = [
-        (Well, Status::Pass, Green, 0, None, ""),
-        (Fails, Status::Fail, Red, 1, Some(Owner::Recipe), "posts::one: the post is gone"),
-        (
-            NotApplicable,
-            Status::Unver,
-            Inconclusive,
-            3,
-            None,
-            "posts::one says that it does not apply (it sends no mail), and recipe.toml declares no condition",
-        ),
-        (Panics, Status::Fail, Inconclusive, 3, Some(Owner::Test), "posts::one: it panicked: no such index"),
-        (Hangs, Status::Fail, Inconclusive, 3, Some(Owner::Test), "posts::one: its process did not end within"),
-        (Crashes, Status::Fail, Inconclusive, 3, Some(Owner::Test), "posts::one: its process was ended by signal 11"),
-        (Silent, Status::Fail, Inconclusive, 3, Some(Owner::Test), "before it had said how the test ended"),
-        (Missing, Status::Fail, Inconclusive, 3, Some(Owner::Test), "was planned, but the program of the pack does not have it"),
-        (
-            Unstartable,
-            Status::Fail,
-            Inconclusive,
-            3,
-            Some(Owner::Infrastructure),
-            "the program of the pack was not run: no memory",
-        ),
-    ];
-    for (ends, status, colour, exit, owner, words) in rows {
-        let told = told(pack(), vec![(ONE, ends)]);
-        assert_eq!((told.colour, told.exit, told.results.owner), (colour, exit, owner), "{ends:?}: {}", told.why);
-        let step = step(&told.results, ONE);
-        assert_eq!((step.status, step.tests.len()), (status, 1), "{ends:?}");
-        assert!(step.summary.contains(words), "{ends:?}: {}", step.summary);
-        assert_eq!(self::step(&told.results, "posts::two").status, Status::Pass, "{ends:?}: it costs one test");
-        assert!(told.left.is_empty(), "{ends:?} left {:?}", told.left);
+fn failed_assertion_of_a_test_is_the_recipes_fault() {
+    run_with_test(Test::Fails)
+        .expect(Red)
+        .owner(Owner::Recipe)
+        .step(ONE, Status::Fail)
+        .summary("posts::one: the post is gone")
+        .one_check()
+        .step(TWO, Status::Pass)
+        .nothing_leaked();
+}
+
+#[test]
+fn passing_test_is_green() {
+    run_with_test(Test::Passes)
+        .expect(Green)
+        .no_owner()
+        .step(ONE, Status::Pass)
+        .one_check()
+        .step(TWO, Status::Pass)
+        .nothing_leaked();
+}
+
+#[test]
+fn test_that_claims_not_to_apply_without_declared_condition_is_unverified() {
+    let why = "posts::one says that it does not apply (it sends no mail), and recipe.toml declares no condition";
+
+    run_with_test(Test::DoesNotApply)
+        .expect(Inconclusive)
+        .no_owner()
+        .step(ONE, Status::Unver)
+        .summary(why)
+        .one_check()
+        .step(TWO, Status::Pass)
+        .nothing_leaked();
+}
+
+#[test]
+fn test_that_breaks_down_is_the_tests_fault_and_costs_no_other_test() {
+    for (behaviour, summary) in [
+        (Test::Panics, "posts::one: it panicked: no such index"),
+        (Test::Hangs, "posts::one: its process did not end within"),
+        (Test::Crashes, "posts::one: its process was ended by signal 11"),
+        (Test::GivesNoAnswer, "before it had said how the test ended"),
+        (Test::IsMissing, "was planned, but the program of the pack does not have it"),
+    ] {
+        run_with_test(behaviour)
+            .expect(Inconclusive)
+            .owner(Owner::Test)
+            .step(ONE, Status::Fail)
+            .summary(summary)
+            .one_check()
+            .step(TWO, Status::Pass)
+            .nothing_leaked();
     }
 }
 
 #[test]
-fn what_a_test_printed_is_quoted_and_kept() {
-    let told = told(pack(), vec![(ONE, Ends::Fails)]);
-    let Some(Outcome::Failed(failure)) = &step(&told.results, ONE).outcome else { panic!("it fails") };
-    assert_eq!(
-        (failure.excerpt.as_slice(), failure.evidence.as_str()),
-        (&["posts::one was here".to_owned()][..], "evidence/posts--one-2.txt")
-    );
-    assert!(told.results.remarks.contains(&"posts::one: noted".to_owned()), "{:?}", told.results.remarks);
+fn test_whose_process_cannot_start_is_the_infrastructures_fault() {
+    run_with_test(Test::CannotStart)
+        .expect(Inconclusive)
+        .owner(Owner::Infrastructure)
+        .step(ONE, Status::Fail)
+        .summary("the program of the pack was not run: no memory")
+        .one_check()
+        .step(TWO, Status::Pass)
+        .nothing_leaked();
 }
 
 #[test]
-fn without_tests_nothing_custom_is_green() {
-    let none = told(Pack::default(), Vec::new());
-    assert_eq!((none.colour, none.exit), (Inconclusive, 3));
-    assert!(none.why.contains("custom is not verified: the recipe has no custom tests"), "{}", none.why);
-    assert!(none.results.remarks.iter().any(|remark| remark.starts_with("superficial")), "{:?}", none.results.remarks);
-    assert!(none.results.customization.is_none());
+fn unwritten_test_is_not_verified() {
+    run_with_test(Test::IsUnwritten).expect(Inconclusive).reason("posts::one is not written yet");
+}
 
-    let unasked = told_of(host(Pack::default(), Vec::new()), &[Tier::Install], None);
-    assert_eq!(unasked.colour, Green, "nobody asked for tests");
-    assert!(unasked.results.remarks.iter().all(|remark| !remark.starts_with("superficial")), "{:?}", unasked.results.remarks);
+#[test]
+fn output_and_notes_of_a_failed_test_are_in_the_results() {
+    let run = run_with_test(Test::Fails).finish();
 
-    let all = vec![(ONE, Ends::NotApplicable), ("posts::two", Ends::NotApplicable)];
-    let skipped = told(pack(), all);
-    assert_eq!(skipped.colour, Inconclusive);
-    assert!(skipped.why.contains("declares no condition"), "{}", skipped.why);
+    let Some(Outcome::Failed(failure)) = &run.entry(ONE).outcome else { panic!("{:?}", run.entry(ONE)) };
+    assert_eq!(failure.excerpt, ["posts::one was here"]);
+    assert_eq!(failure.evidence, "evidence/posts--one-2.txt", "of the second attempt");
+    assert!(run.results.remarks.contains(&"posts::one: noted".to_owned()), "{:?}", run.results.remarks);
+}
+
+#[test]
+fn custom_tier_without_tests_is_inconclusive_and_superficial() {
+    let run =
+        run_pack(Pack::default(), &[]).expect(Inconclusive).reason("custom is not verified: the recipe has no custom tests");
+
+    assert!(run.results.remarks.iter().any(|remark| remark.starts_with("superficial")), "{:?}", run.results.remarks);
+    assert!(run.results.customization.is_none());
+}
+
+#[test]
+fn install_of_a_pack_without_tests_is_green_and_not_called_superficial() {
+    let run = run_on(host(Pack::default(), &[])).tiers(&[Tier::Install]).expect(Green);
+
+    assert!(run.results.remarks.iter().all(|remark| !remark.starts_with("superficial")), "{:?}", run.results.remarks);
+}
+
+#[test]
+fn custom_tier_in_which_no_test_applies_is_inconclusive() {
+    let none_applies = &[(ONE, Test::DoesNotApply), (TWO, Test::DoesNotApply)];
     let conditions =
         "[not_applicable]\n\"posts::one\" = { when = \"without mail\" }\n\"posts::two\" = { when = \"without mail\" }\n";
-    let declared = Pack { settings: Settings::parse(conditions).unwrap(), ..pack() };
-    let all = vec![(ONE, Ends::NotApplicable), ("posts::two", Ends::NotApplicable)];
-    let skipped = told(declared, all);
-    assert_eq!(skipped.colour, Inconclusive);
-    assert!(skipped.why.contains("none of the custom tests applies"), "{}", skipped.why);
+    let declared = Pack { settings: settings(conditions), ..pack() };
+
+    run_pack(pack(), none_applies).expect(Inconclusive).reason("declares no condition");
+    run_pack(declared, none_applies).expect(Inconclusive).reason("none of the custom tests applies");
 }
 
 #[test]
-fn what_a_pack_lacks_and_changes_is_in_the_results() {
-    let mut some = pack();
-    some.tests.truncate(1);
-    some.settings = Settings::parse("health_path = \"/health\"\n").unwrap();
-    let told = told(some, Vec::new());
-    let custom = told.results.customization.unwrap();
+fn settings_and_weakness_of_a_pack_are_in_the_results_of_a_green_run() {
+    let mut roundtrip_only = pack();
+    roundtrip_only.tests.truncate(1);
+    roundtrip_only.settings = settings("health_path = \"/health\"\n");
+
+    let run = run_pack(roundtrip_only, &[]).expect(Green).tier(Tier::Custom, Status::Pass);
+
+    let custom = run.results.customization.unwrap();
     assert_eq!(custom["superficial"], "superficial: the pack has no distinctive test");
     assert_eq!(custom["settings"], serde_json::json!({ "health_path": "/health" }));
     assert_eq!(custom["tests"][0]["name"], ONE);
-    assert_eq!((told.colour, told.results.results["custom"]), (Green, Status::Pass), "superficial is no fault");
 }
 
 #[test]
-fn a_pack_says_what_does_not_apply() {
-    let with = |text: &str| Pack { settings: Settings::parse(text).unwrap(), ..pack() };
-    let one = told(with("[not_applicable]\n\"posts::one\" = \"no mail here\"\n"), vec![(ONE, Ends::Fails)]);
-    assert_eq!(one.colour, Green, "{}", one.why);
-    assert_eq!(step(&one.results, ONE).summary, "does not apply: no mail here");
-    let under = "[not_applicable]\n\"posts::one\" = { when = \"it is set up without mail\" }\n";
-    let said = told(with(under), vec![(ONE, Ends::NotApplicable)]);
-    assert_eq!((said.colour, step(&said.results, ONE).status), (Green, Status::Skip), "{}", said.why);
-    let why = "does not apply: it is set up without mail; the test says: it sends no mail";
-    assert_eq!(step(&said.results, ONE).summary, why);
-    let run = told(with(under), vec![(ONE, Ends::Fails)]);
-    assert_eq!(run.colour, Red, "a condition leaves no test out: {}", run.why);
-    let rung = told(with("[not_applicable]\ncustom = \"it has no users\"\n"), Vec::new());
-    assert_eq!((rung.colour, rung.results.rungs.custom), (Green, Status::Skip), "{}", rung.why);
-    assert_eq!(rung.results.skips.intentional["custom"], "does not apply: it has no users");
+fn test_that_the_pack_declares_not_applicable_does_not_run() {
+    let without_mail = Pack { settings: settings("[not_applicable]\n\"posts::one\" = \"no mail here\"\n"), ..pack() };
+
+    let run = run_pack(without_mail, &[(ONE, Test::Fails)]).expect(Green);
+
+    assert_eq!(run.entry(ONE).summary, "does not apply: no mail here");
 }
 
 #[test]
-fn an_app_is_wired_between_its_env_and_its_deploy() {
-    let wiring = Pack {
-        settings: Settings::parse("[env]\nURL = \"https://{domain}/\"\n").unwrap(),
+fn test_with_declared_condition_runs_and_may_say_that_it_does_not_apply() {
+    let condition = "[not_applicable]\n\"posts::one\" = { when = \"it is set up without mail\" }\n";
+    let conditional = || Pack { settings: settings(condition), ..pack() };
+
+    let skipped = run_pack(conditional(), &[(ONE, Test::DoesNotApply)]).expect(Green).step(ONE, Status::Skip);
+    let failed = run_pack(conditional(), &[(ONE, Test::Fails)]);
+
+    let summary = "does not apply: it is set up without mail; the test says: it sends no mail";
+    assert_eq!(skipped.entry(ONE).summary, summary);
+    failed.expect(Red);
+}
+
+#[test]
+fn custom_tier_that_the_pack_declares_not_applicable_is_skipped() {
+    let without_users = Pack { settings: settings("[not_applicable]\ncustom = \"it has no users\"\n"), ..pack() };
+
+    let run = run_pack(without_users, &[]).expect(Green);
+
+    assert_eq!(run.results.rungs.custom, Status::Skip);
+    assert_eq!(run.results.skips.intentional["custom"], "does not apply: it has no users");
+}
+
+#[test]
+fn app_is_configured_between_its_env_and_its_deploy() {
+    let pack = Pack {
+        settings: settings("[env]\nURL = \"https://{domain}/\"\n"),
         hooks: Hooks { configure: true, ..Hooks::default() },
         overlay: Some("version: \"3.8\"\nservices: {}\n".into()),
         ..pack()
     };
-    let host = host(wiring, Vec::new());
-    let told = told_of(host.clone(), BOTH, None);
-    assert_eq!(told.colour, Green, "{}", told.why);
+    let host = host(pack, &[]);
+
+    let run = run_on(host.clone()).tiers(TIERS).finish();
+
+    run.expect(Green).remark("not the commit alone: compose.ci.yml, extra.conf");
     assert_eq!(
-        host.wired(),
+        host.app_actions(),
         [
             "LETS_ENCRYPT_ENV=",
             "URL=https://hello-aebagbaf.taster.test/",
@@ -170,22 +226,30 @@ fn an_app_is_wired_between_its_env_and_its_deploy() {
             "secret key v1",
         ]
     );
-    assert!(told.results.remarks.iter().any(|text| text.contains("not the commit alone: compose.ci.yml, extra.conf")));
 }
 
 #[test]
-fn a_hook_that_fails_is_the_packs_fault_and_ends_the_run() {
-    for ends in [Ends::Fails, Ends::Panics, Ends::Hangs, Ends::Crashes, Ends::Missing] {
+fn failed_configure_hook_is_the_packs_fault_and_prevents_the_deploy() {
+    for behaviour in [Test::Fails, Test::Panics, Test::Hangs, Test::Crashes, Test::IsMissing] {
         let pack = Pack { hooks: Hooks { configure: true, ..Hooks::default() }, ..pack() };
-        let told = told(pack, vec![(TestName::CONFIGURE, ends)]);
-        assert_eq!((told.exit, told.results.owner), (3, Some(Owner::Test)), "{ends:?}: {}", told.why);
-        assert_eq!(told.results.deploys, 0, "{ends:?}");
-        assert!(told.left.is_empty(), "{ends:?} left {:?}", told.left);
+        let host = host(pack, &[(TestName::CONFIGURE, behaviour)]);
+
+        let run = run_on(host).tiers(TIERS).case(behaviour).finish();
+
+        assert_eq!((run.exit, run.results.deploys), (3, 0), "{behaviour:?}: {}", run.reason);
+        run.owner(Owner::Test).nothing_leaked();
     }
 }
 
+/// A step and the steps that it waits for; steps beside the tiers are left out.
+fn format_order(planned: &Planned) -> String {
+    let after: Vec<&str> =
+        planned.after.iter().map(|id| id.0.as_str()).filter(|id| !["verify-compose", "lint"].contains(id)).collect();
+    format!("{} < {}", planned.id, after.join(" "))
+}
+
 #[test]
-fn functions_are_planned_one_after_the_other_in_their_places() {
+fn functions_of_a_pack_are_planned_one_after_the_other_in_their_tiers() {
     let check = |tier, name| (tier, TestName::of_check(tier, name));
     let hooks = Hooks {
         configure: true,
@@ -193,20 +257,13 @@ fn functions_are_planned_one_after_the_other_in_their_places() {
         canaries: Vec::new(),
         checks: vec![check(Tier::Custom, "last"), check(Tier::Install, "first")],
     };
-    let facts = harness::pure::run::facts::Facts { pack: Pack { hooks, ..pack() }, ..facts(tree(None)) };
-    let plan = plan(&request(BOTH), &facts, &harness::model::host::Limits::default()).unwrap();
-    let told: Vec<String> = plan
-        .steps
-        .iter()
-        .filter(|planned| planned.class != Class::Beside)
-        .map(|planned| {
-            let after: Vec<&str> =
-                planned.after.iter().map(|id| id.0.as_str()).filter(|id| !["verify-compose", "lint"].contains(id)).collect();
-            format!("{} < {}", planned.id, after.join(" "))
-        })
-        .collect();
+    let facts = Facts { pack: Pack { hooks, ..pack() }, ..facts(tree(None)) };
+
+    let plan = plan(&request(TIERS), &facts, &Limits::default()).unwrap();
+
+    let order: Vec<String> = plan.steps.iter().filter(|planned| planned.class != Class::Beside).map(format_order).collect();
     assert_eq!(
-        told,
+        order,
         [
             "provision < ",
             "configure < provision",
@@ -223,106 +280,154 @@ fn functions_are_planned_one_after_the_other_in_their_places() {
             "compare-host < cleanup",
         ]
     );
-    let shot = plan.steps.iter().find(|planned| planned.step == Step::Screenshot).unwrap();
-    assert_eq!(shot.after, [StepId("check::custom::last".into())], "the picture is one of an app that was tried");
+    let screenshot = plan.steps.iter().find(|planned| planned.step == Step::Screenshot).unwrap();
+    assert_eq!(screenshot.after, [StepId("check::custom::last".into())], "the screenshot shows the app after all tests");
 }
 
 #[test]
-fn a_test_that_fails_and_then_passes_is_flaky() {
-    let once = told(pack(), vec![(ONE, Ends::Flaky)]);
-    let flaky = step(&once.results, ONE);
-    assert_eq!((once.colour, flaky.status, flaky.flaky), (Green, Status::Pass, true), "{}", once.why);
-    let [attempt] = &flaky.attempts[..] else { panic!("{flaky:?}") };
+fn test_that_passes_at_its_second_attempt_is_green_and_flaky() {
+    let run = run_with_test(Test::FailsOnce).finish();
+
+    let run =
+        run.expect(Green).step(ONE, Status::Pass).flaky(true).one_check().step(TWO, Status::Pass).flaky(false).failed_attempts(0);
+    let one = run.entry(ONE);
+    let [attempt] = &one.attempts[..] else { panic!("{one:?}") };
     assert_eq!((attempt.summary.as_str(), attempt.failure.owner), ("posts::one: the post is late", Owner::Recipe));
-    assert_eq!((flaky.tests.len(), flaky.tests[0].status), (1, Status::Pass), "the check is the last attempt's");
-    let two = step(&once.results, "posts::two");
-    assert!(!two.flaky && two.attempts.is_empty(), "{two:?}");
-
-    let never = told_as(Tests { retries: 0, ..Tests::default() }, vec![(ONE, Ends::Flaky)]);
-    assert_eq!((never.colour, step(&never.results, ONE).flaky), (Red, false), "{}", never.why);
-    assert!(never.results.repeat.ends_with(" --retries 0"), "{}", never.results.repeat);
-
-    let counts = told_as(Tests { fail_on_flaky: true, ..Tests::default() }, vec![(ONE, Ends::Flaky)]);
-    let failed = step(&counts.results, ONE);
-    assert_eq!((counts.colour, failed.status, failed.flaky), (Red, Status::Fail, true), "{}", counts.why);
-    assert!(counts.why.contains("it is flaky, for it passed only at attempt 2; at first posts::one: the post is late"));
-    assert!(counts.results.repeat.ends_with(" --fail-on-flaky"), "{}", counts.results.repeat);
+    assert_eq!(one.tests[0].status, Status::Pass, "the check is the one of the last attempt");
 }
 
 #[test]
-fn what_fails_again_is_tried_as_often_as_was_asked_and_what_hangs_only_once() {
-    for (ends, retries, attempts) in [
-        (Ends::Fails, 1, 1),
-        (Ends::Fails, 3, 3),
-        (Ends::Panics, 1, 1),
-        (Ends::Crashes, 1, 1),
-        (Ends::Hangs, 1, 0),
-        (Ends::Missing, 1, 0),
-        (Ends::Unstartable, 1, 0),
-    ] {
-        let told = told_as(Tests { retries, ..Tests::default() }, vec![(ONE, ends)]);
-        let failed = step(&told.results, ONE);
-        assert_eq!((failed.attempts.len(), failed.flaky, failed.status), (attempts, false, Status::Fail), "{ends:?}");
-        assert_eq!(failed.tests.len(), 1, "{ends:?}");
-        assert!(told.left.is_empty(), "{ends:?} left {:?}", told.left);
+fn without_retries_a_flaky_test_is_red() {
+    let tests = Tests { retries: 0, ..Tests::default() };
+
+    let run = run_with_test(Test::FailsOnce).tests(tests).finish();
+
+    assert_eq!(run.outcome, Red, "{}", run.reason);
+    run.step(ONE, Status::Fail).flaky(false).repeat_ends_with(" --retries 0");
+}
+
+#[test]
+fn with_fail_on_flaky_a_flaky_test_is_red() {
+    let tests = Tests { fail_on_flaky: true, ..Tests::default() };
+
+    let run = run_with_test(Test::FailsOnce).tests(tests).finish();
+
+    assert_eq!(run.outcome, Red, "{}", run.reason);
+    run.step(ONE, Status::Fail)
+        .flaky(true)
+        .reason("it is flaky, for it passed only at attempt 2; at first posts::one: the post is late")
+        .repeat_ends_with(" --fail-on-flaky");
+}
+
+#[test]
+fn failure_is_retried_as_often_as_requested() {
+    for (behaviour, retries) in [(Test::Fails, 1), (Test::Fails, 3), (Test::Panics, 1), (Test::Crashes, 1)] {
+        run_with_test(behaviour)
+            .tests(Tests { retries, ..Tests::default() })
+            .finish()
+            .step(ONE, Status::Fail)
+            .failed_attempts(retries as usize)
+            .flaky(false)
+            .one_check()
+            .nothing_leaked();
     }
 }
 
 #[test]
-fn a_choice_among_tests_is_never_the_custom_tier() {
-    let choice = |names: &[&str], skip: &[&str]| Tests {
-        names: names.iter().map(|&name| name.to_owned()).collect(),
-        skip: skip.iter().map(|&name| name.to_owned()).collect(),
-        ..Tests::default()
-    };
-    let failed = Tests { failed: Some([TestName::reported(ONE)].into()), ..Tests::default() };
-    for (tests, by, repeat) in [
-        (choice(&["one"], &[]), "one", " -- one"),
-        (choice(&[], &["two"]), "--skip two", " -- --skip two"),
-        (failed, "--failed", " -- --exact posts::one"),
-    ] {
-        let told = told_as(tests, vec![("posts::two", Ends::Fails)]);
-        assert_eq!((told.colour, told.exit, told.results.rungs.custom), (Inconclusive, 3, Status::Unver), "{by}: {}", told.why);
-        assert!(told.why.contains("1 of 2 custom tests were chosen"), "{by}: {}", told.why);
-        let two = step(&told.results, "posts::two");
-        assert_eq!((two.status, two.summary.as_str()), (Status::Skip, &*format!("was left out by the choice of tests ({by})")));
-        assert_eq!(step(&told.results, ONE).status, Status::Pass);
-        assert!(told.results.repeat.ends_with(repeat), "{}", told.results.repeat);
+fn failure_that_a_retry_cannot_change_is_not_retried() {
+    for behaviour in [Test::Hangs, Test::IsMissing, Test::CannotStart] {
+        run_with_test(behaviour)
+            .tests(Tests { retries: 1, ..Tests::default() })
+            .finish()
+            .step(ONE, Status::Fail)
+            .failed_attempts(0)
+            .flaky(false)
+            .one_check()
+            .nothing_leaked();
     }
-    let all = told_as(choice(&["posts"], &[]), Vec::new());
-    assert_eq!(all.results.rungs.custom, Status::Unver, "not even one that takes all: {}", all.why);
-    let red = told_as(choice(&["one"], &[]), vec![(ONE, Ends::Fails)]);
-    assert_eq!(red.colour, Red, "what fails fails: {}", red.why);
+}
+
+fn named(names: &[&str]) -> Tests {
+    Tests { names: names.iter().map(|&name| name.to_owned()).collect(), ..Tests::default() }
+}
+
+fn skipping(names: &[&str]) -> Tests {
+    Tests { skip: names.iter().map(|&name| name.to_owned()).collect(), ..Tests::default() }
+}
+
+fn failed_last_time(name: &str) -> Tests {
+    Tests { failed: Some([TestName::reported(name)].into()), ..Tests::default() }
 }
 
 #[test]
-fn a_test_that_vanished_since_the_last_green_run_is_told() {
-    let before = [ONE, "posts::two", "posts::three"].map(TestName::reported).into();
-    let told = told_past(host(pack(), Vec::new()), BOTH, before);
-    assert_eq!(told.results.vanished, ["posts::three"]);
-    let warning = "posts::three: was among the custom tests of the last green run and is not any more";
-    assert!(told.results.warnings.iter().any(|text| text == warning), "{:?}", told.results.warnings);
+fn choice_of_tests_leaves_the_custom_rung_unverified() {
+    for (tests, choice, repeat) in [
+        (named(&["one"]), "one", " -- one"),
+        (skipping(&["two"]), "--skip two", " -- --skip two"),
+        (failed_last_time(ONE), "--failed", " -- --exact posts::one"),
+    ] {
+        let host = host(pack(), &[(TWO, Test::Fails)]);
+
+        let run = run_on(host).tiers(TIERS).tests(tests).case(choice).finish();
+
+        assert_eq!(run.results.rungs.custom, Status::Unver, "{choice}");
+        let two = run.entry(TWO);
+        assert_eq!((two.status, &two.summary), (Status::Skip, &format!("was left out by the choice of tests ({choice})")));
+        run.expect(Inconclusive).reason("1 of 2 custom tests were chosen").step(ONE, Status::Pass).repeat_ends_with(repeat);
+    }
+}
+
+#[test]
+fn choice_that_takes_all_tests_leaves_the_custom_rung_unverified_too() {
+    let run = run_on(host(pack(), &[])).tiers(TIERS).tests(named(&["posts"])).finish();
+
+    assert_eq!(run.results.rungs.custom, Status::Unver, "{}", run.reason);
+}
+
+#[test]
+fn failure_of_a_chosen_test_is_red() {
+    let run = run_with_test(Test::Fails).tests(named(&["one"])).finish();
+
+    assert_eq!(run.outcome, Red, "{}", run.reason);
+}
+
+#[test]
+fn test_that_vanished_since_the_last_green_run_is_a_warning() {
+    let before = [ONE, TWO, "posts::three"].map(TestName::reported).into();
+
+    let run = run_on(host(pack(), &[])).tiers(TIERS).after_green_run_with(before).finish();
+
+    let run = run.warning("posts::three: was among the custom tests of the last green run and is not any more");
+    assert_eq!(run.results.vanished, ["posts::three"]);
+}
+
+#[test]
+fn run_without_custom_tier_reports_no_vanished_test() {
     let before = [TestName::reported("posts::three")].into();
-    let unasked = told_past(host(pack(), Vec::new()), &[Tier::Install], before);
-    assert!(unasked.results.vanished.is_empty(), "nobody asked for tests");
+
+    let run = run_on(host(pack(), &[])).tiers(&[Tier::Install]).after_green_run_with(before).finish();
+
+    assert!(run.results.vanished.is_empty(), "{:?}", run.results.vanished);
 }
 
 #[test]
-fn what_a_test_printed_is_cut_only_behind_the_filter() {
-    let told = told(pack(), vec![(ONE, Ends::Chatters)]);
-    let printed: Vec<&String> = told.tails.iter().filter(|tail| tail.ends_with('x')).collect();
-    assert!(!printed.is_empty(), "{:?}", told.tails);
-    assert!(printed.iter().all(|tail| !tail.contains("er22")), "an end begins with what the cut left of a secret");
+fn output_of_a_test_is_cut_after_its_secrets_are_hidden() {
+    let run = run_with_test(Test::FailsWithLongOutput).finish();
+
+    let outputs: Vec<&String> = run.evidence_tails.iter().filter(|tail| tail.ends_with('x')).collect();
+    assert!(!outputs.is_empty(), "{:?}", run.evidence_tails);
+    assert!(outputs.iter().all(|tail| !tail.contains("er22")), "a cut within a secret leaves its end");
 }
 
 #[test]
-fn files_that_a_test_leaves_are_kept_without_secrets() {
-    let told = told(pack(), vec![(ONE, Ends::Attaches)]);
-    assert_eq!(told.colour, Green, "{}", told.why);
-    let of_test = told.results.evidence.iter().filter(|kept| kept.step == ONE);
-    let kept: Vec<&str> = of_test.map(|kept| kept.file.as_str()).collect();
-    assert_eq!(kept, ["evidence/posts--one-page.html", "evidence/posts--one-page.png"]);
-    let leak = "leak.png of posts::one is not kept: a secret of the run is in it";
-    assert!(told.results.warnings.iter().any(|text| text == leak), "{:?}", told.results.warnings);
-    assert!(told.results.warnings.iter().any(|text| text == "gone.txt of posts::one is not kept: it cannot be read: no such file"));
+fn attached_files_are_kept_without_secrets() {
+    let run = run_with_test(Test::AttachesFiles).finish();
+
+    let run = run
+        .expect(Green)
+        .warning("leak.png of posts::one is not kept: a secret of the run is in it")
+        .warning("gone.txt of posts::one is not kept: it cannot be read: no such file");
+    let evidence = run.results.evidence.iter().filter(|kept| kept.step == ONE);
+    let files: Vec<&str> = evidence.map(|kept| kept.file.as_str()).collect();
+    assert_eq!(files, ["evidence/posts--one-page.html", "evidence/posts--one-page.png"]);
 }
