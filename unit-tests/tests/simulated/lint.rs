@@ -1,4 +1,4 @@
-//! Lint: its table, what head introduced, and what a run makes of it.
+//! Lint: reading abra's table, errors that head introduced, and what both mean for rungs, verdict and reports.
 
 use harness::{
     model::{
@@ -20,50 +20,74 @@ use harness::{
     },
 };
 use unit_tests::{
-    event_log::{EventLog, failure},
+    event_log::{EventLog, failure, planned, request},
     lint_table::lint_table,
-    sim_host::{Does, Manners},
+    sim_host::{CallBehaviour, HostBehaviour, SimHost},
 };
 
-use crate::run::{check, told, told_spoilt};
+use crate::sim_run::{FinishedRun, run_on};
 
-const TIER: &[&str] = &["provision", "deploy", "http", "stable"];
-
-/// A table as abra prints it; each row is number, severity and the two signs.
-fn table(rows: &[(&str, &str, &str, &str)]) -> String {
-    let row = |(id, severity, satisfied, skipped): &(&str, &str, &str, &str)| {
-        format!("┃ {id} ┃ rule {id} ┃ {severity:8} ┃ {satisfied} ┃ {skipped} ┃ mend it ┃\n")
-    };
-    let rows: String = rows.iter().map(row).collect();
-    format!("┏━━━┳━━━┓\n┃ ref ┃ rule ┃ severity ┃ satisfied ┃ skipped ┃ resolve ┃\n┣━━━╋━━━┫\n{rows}┗━━━┻━━━┛\n")
+/// A row of abra's table: number, severity, and the signs in the columns *satisfied* and *skipped*.
+#[derive(Debug, Clone, Copy)]
+struct Row {
+    id: &'static str,
+    severity: &'static str,
+    satisfied: &'static str,
+    skipped: &'static str,
 }
 
-const WARN: &str = "WARN critical errors present in hello config\n";
+const fn row(id: &'static str, severity: &'static str) -> Row {
+    Row { id, severity, satisfied: "✅", skipped: "-" }
+}
+
+impl Row {
+    const fn broken(self) -> Self {
+        Self { satisfied: "❌", ..self }
+    }
+
+    const fn skipped(self) -> Self {
+        Self { satisfied: "-", skipped: "✅", ..self }
+    }
+}
+
+/// The line that abra prints below a table with broken errors.
+const CRITICAL_LINE: &str = "WARN critical errors present in hello config\n";
+
+/// A table as abra prints it.
+fn table(rows: &[Row]) -> String {
+    let line = |Row { id, severity, satisfied, skipped }: &Row| {
+        format!("┃ {id} ┃ rule {id} ┃ {severity:8} ┃ {satisfied} ┃ {skipped} ┃ mend it ┃\n")
+    };
+    let lines: String = rows.iter().map(line).collect();
+    format!("┏━━━┳━━━┓\n┃ ref ┃ rule ┃ severity ┃ satisfied ┃ skipped ┃ resolve ┃\n┣━━━╋━━━┫\n{lines}┗━━━┻━━━┛\n")
+}
+
+const ADVICE: [Row; 2] = [row("R001", "warn").broken(), row("R016", "odd")];
+const ERRORS: [Row; 3] = [row("R008", "error"), row("R010", "error").skipped(), row("R011", "error").broken()];
+
+/// The states of [`ADVICE`] and [`ERRORS`], by number.
+fn expected_states() -> Vec<(String, Severity, State)> {
+    vec![
+        ("R001".into(), Severity::Warn, State::Broken),
+        ("R008".into(), Severity::Error, State::Holds),
+        ("R010".into(), Severity::Error, State::Skipped),
+        ("R011".into(), Severity::Error, State::Broken),
+        ("R016".into(), Severity::Other("odd".into()), State::Holds),
+    ]
+}
 
 fn states(text: &str) -> Vec<(String, Severity, State)> {
     let Linted::Rules { rules } = parse(text).unwrap_or_else(|error| panic!("{error}:\n{text}")) else { panic!("it is a table") };
     rules.into_iter().map(|rule| (rule.id, rule.severity, rule.state)).collect()
 }
 
-fn expected() -> Vec<(String, Severity, State)> {
-    let row = |id: &str, severity, state| (id.to_owned(), severity, state);
-    vec![
-        row("R001", Severity::Warn, State::Broken),
-        row("R008", Severity::Error, State::Holds),
-        row("R010", Severity::Error, State::Skipped),
-        row("R011", Severity::Error, State::Broken),
-        row("R016", Severity::Other("odd".into()), State::Holds),
-    ]
-}
-
 #[test]
-fn a_table_is_read_whatever_its_bars_its_order_and_its_colours() {
-    let warns = [("R001", "warn", "❌", "-"), ("R016", "odd", "✅", "-")];
-    let errors = [("R008", "error", "✅", "-"), ("R010", "error", "-", "✅"), ("R011", "error", "❌", "-")];
-    let plain = table(&[&warns[..], &errors[..]].concat()) + WARN;
-    let swapped = table(&[&errors[..], &warns[..]].concat()) + WARN;
+fn table_is_read_with_any_bars_order_colours_and_lines_around_it() {
+    let plain = table(&[&ADVICE[..], &ERRORS[..]].concat()) + CRITICAL_LINE;
+    let swapped = table(&[&ERRORS[..], &ADVICE[..]].concat()) + CRITICAL_LINE;
     let coloured = plain.replace("❌", "\u{1b}[31m❌\u{1b}[0m").replace("WARN", "\u{1b}[1;38;5;192mWARN\u{1b}[0m");
     let wrapped = plain.replace("┃ R008 ┃ rule R008 ┃", "┃      ┃ and goes on ┃ ┃ ┃ ┃ so ┃\n┃ R008 ┃ rule R008 ┃");
+
     for text in [
         plain.replace('┃', "│"),
         plain.replace('┃', "|"),
@@ -75,81 +99,123 @@ fn a_table_is_read_whatever_its_bars_its_order_and_its_colours() {
         coloured,
         wrapped,
     ] {
-        assert_eq!(states(&text), expected(), "{text}");
+        assert_eq!(states(&text), expected_states(), "{text}");
     }
 }
 
 #[test]
-fn what_cannot_be_read_for_sure_is_not_read() {
-    let good = ("R008", "error", "✅", "-");
-    let of = |rows: &[(&str, &str, &str, &str)]| parse(&table(rows)).unwrap_err();
-    let signs = |satisfied: &str, skipped: &str| Unreadable::Signs {
-        rule: "R011".into(),
-        satisfied: satisfied.into(),
-        skipped: skipped.into(),
-    };
-    for (error, expected) in [
-        (parse("").unwrap_err(), Unreadable::NoTable),
-        (parse("FATA inappropriate ioctl for device\n").unwrap_err(), Unreadable::NoTable),
-        (of(&[]), Unreadable::NoTable),
-        (of(&[("R001", "warn", "✅", "-")]), Unreadable::NoErrors),
-        (of(&[good, good]), Unreadable::Twice { rule: "R008".into() }),
-        (of(&[good, ("R011", "error", "yes", "-")]), signs("yes", "-")),
-        (of(&[good, ("R011", "error", "-", "-")]), signs("-", "-")),
-        (of(&[good, ("R011", "error", "❌", "✅")]), signs("❌", "✅")),
-        (of(&[good, ("R011", "error", "❌", "-")]), Unreadable::Contradiction { rows: 1, line: false }),
-        (parse(&(table(&[good]) + WARN)).unwrap_err(), Unreadable::Contradiction { rows: 0, line: true }),
-        (parse("┃ R011 ┃ all services ┃\n").unwrap_err(), Unreadable::Short { rule: "R011".into(), cells: 2 }),
-    ] {
-        assert_eq!(error, expected);
+fn text_without_a_table_is_unreadable() {
+    for text in ["", "FATA inappropriate ioctl for device\n", &table(&[])] {
+        assert_eq!(parse(text), Err(Unreadable::NoTable), "{text}");
     }
 }
 
-fn breaking(rules: &[&str]) -> Linted {
-    parse(&lint_table(rules)).unwrap()
+#[test]
+fn table_with_missing_doubled_or_cut_rows_is_unreadable() {
+    let good = row("R008", "error");
+
+    assert_eq!(parse(&table(&[row("R001", "warn")])), Err(Unreadable::NoErrors));
+    assert_eq!(parse(&table(&[good, good])), Err(Unreadable::Twice { rule: "R008".into() }));
+    assert_eq!(parse("┃ R011 ┃ all services ┃\n"), Err(Unreadable::Short { rule: "R011".into(), cells: 2 }));
+}
+
+#[test]
+fn table_with_unknown_signs_is_unreadable() {
+    for (satisfied, skipped) in [("yes", "-"), ("-", "-"), ("❌", "✅")] {
+        let odd = Row { satisfied, skipped, ..row("R011", "error") };
+
+        let parsed = parse(&table(&[row("R008", "error"), odd]));
+
+        let (satisfied, skipped) = (satisfied.into(), skipped.into());
+        assert_eq!(parsed, Err(Unreadable::Signs { rule: "R011".into(), satisfied, skipped }));
+    }
+}
+
+#[test]
+fn table_that_contradicts_the_line_below_it_is_unreadable() {
+    let good = row("R008", "error");
+    let without_line = table(&[good, row("R011", "error").broken()]);
+    let with_line = table(&[good]) + CRITICAL_LINE;
+
+    assert_eq!(parse(&without_line), Err(Unreadable::Contradiction { rows: 1, line: false }));
+    assert_eq!(parse(&with_line), Err(Unreadable::Contradiction { rows: 0, line: true }));
+}
+
+fn linted(broken: &[&str]) -> Linted {
+    parse(&lint_table(broken)).unwrap()
 }
 
 fn invalid() -> Linted {
     Linted::Invalid { reason: "unable to validate recipe: no".into() }
 }
 
-#[test]
-fn what_head_introduced_is_told_apart_from_what_was_there() {
-    let none: &[&str] = &[];
-    let known = |base| Before::Known(base);
-    let (clean, one, two, bad) = (breaking(&[]), breaking(&["R011"]), breaking(&["R011", "R014"]), invalid());
-    for (head, before, expected) in [
-        (&clean, known(&one), [none, none, none]),
-        (&clean, Before::Unknown, [none, none, none]),
-        (&one, known(&clean), [&["R011"], none, none]),
-        (&one, known(&one), [none, &["R011"], none]),
-        (&two, known(&one), [&["R014"], &["R011"], none]),
-        (&one, known(&two), [none, &["R011"], none]),
-        (&one, Before::Nothing, [&["R011"], none, none]),
-        (&one, Before::Unknown, [none, none, &["R011"]]),
-        (&one, known(&bad), [none, none, &["R011"]]),
-        (&bad, known(&clean), [&["invalid"], none, none]),
-        (&bad, known(&bad), [none, &["invalid"], none]),
-        (&bad, Before::Nothing, [&["invalid"], none, none]),
-        (&bad, Before::Unknown, [none, none, &["invalid"]]),
-        (&breaking(&["R001"]), Before::Nothing, [none, none, none]),
-    ] {
-        let told = compared(head, before);
-        let ids = |faults: &[Fault]| -> Vec<String> {
-            let id = |fault: &Fault| match fault {
-                Fault::Rule { id, .. } => id.clone(),
-                Fault::Invalid { .. } => "invalid".into(),
-            };
-            faults.iter().map(id).collect()
-        };
-        assert_eq!(
-            [ids(&told.introduced), ids(&told.before), ids(&told.unclear)],
-            expected.map(|ids| ids.to_vec()),
-            "{before:?}"
-        );
+fn id(fault: &Fault) -> &str {
+    match fault {
+        Fault::Rule { id, .. } => id,
+        Fault::Invalid { .. } => "invalid",
     }
-    assert_eq!(named(&two.errors()), "R011 (all services have images), R014 (only annotated tags used)");
-    assert_eq!(breaking(&["R001", "R011"]).advice(), ["R001"]);
+}
+
+fn ids(faults: &[Fault]) -> Vec<&str> {
+    faults.iter().map(id).collect()
+}
+
+/// The faults of head, by what base says of them.
+#[derive(Debug, Default, PartialEq)]
+struct Faults<'a> {
+    introduced: Vec<&'a str>,
+    before: Vec<&'a str>,
+    unclear: Vec<&'a str>,
+}
+
+#[track_caller]
+fn assert_compared(head: &Linted, before: Before<'_>, expected: Faults<'_>) {
+    let compared = compared(head, before);
+
+    let found = Faults { introduced: ids(&compared.introduced), before: ids(&compared.before), unclear: ids(&compared.unclear) };
+    assert_eq!(found, expected, "{before:?}");
+}
+
+#[test]
+fn head_without_errors_has_no_faults() {
+    assert_compared(&linted(&[]), Before::Known(&linted(&["R011"])), Faults::default());
+    assert_compared(&linted(&[]), Before::Unknown, Faults::default());
+    assert_compared(&linted(&["R001"]), Before::Nothing, Faults::default());
+}
+
+#[test]
+fn error_that_base_does_not_have_is_introduced() {
+    let (clean, one, two) = (linted(&[]), linted(&["R011"]), linted(&["R011", "R014"]));
+
+    assert_compared(&one, Before::Known(&clean), Faults { introduced: vec!["R011"], ..Faults::default() });
+    assert_compared(&one, Before::Nothing, Faults { introduced: vec!["R011"], ..Faults::default() });
+    assert_compared(&two, Before::Known(&one), Faults { introduced: vec!["R014"], before: vec!["R011"], ..Faults::default() });
+    assert_compared(&invalid(), Before::Known(&clean), Faults { introduced: vec!["invalid"], ..Faults::default() });
+    assert_compared(&invalid(), Before::Nothing, Faults { introduced: vec!["invalid"], ..Faults::default() });
+}
+
+#[test]
+fn error_that_base_has_was_there_before() {
+    let (one, two) = (linted(&["R011"]), linted(&["R011", "R014"]));
+
+    assert_compared(&one, Before::Known(&one), Faults { before: vec!["R011"], ..Faults::default() });
+    assert_compared(&one, Before::Known(&two), Faults { before: vec!["R011"], ..Faults::default() });
+    assert_compared(&invalid(), Before::Known(&invalid()), Faults { before: vec!["invalid"], ..Faults::default() });
+}
+
+#[test]
+fn error_without_a_readable_base_is_unclear() {
+    let one = linted(&["R011"]);
+
+    assert_compared(&one, Before::Unknown, Faults { unclear: vec!["R011"], ..Faults::default() });
+    assert_compared(&one, Before::Known(&invalid()), Faults { unclear: vec!["R011"], ..Faults::default() });
+    assert_compared(&invalid(), Before::Unknown, Faults { unclear: vec!["invalid"], ..Faults::default() });
+}
+
+#[test]
+fn errors_are_named_and_advice_is_apart_from_them() {
+    assert_eq!(named(&linted(&["R011", "R014"]).errors()), "R011 (all services have images), R014 (only annotated tags used)");
+    assert_eq!(linted(&["R001", "R011"]).advice(), ["R001"]);
 }
 
 fn introduced() -> Outcome {
@@ -161,145 +227,213 @@ fn unclear() -> Outcome {
     Outcome::Unverified(Gap::Incomparable { what: "whether R011 is new is not known".into() })
 }
 
-/// A run in which all is well but perhaps lint.
-fn run(broken: Option<&[&str]>, outcome: Option<Outcome>) -> EventLog {
-    let mut log = EventLog::begun(&[Tier::Install])
-        .under(unit_tests::event_log::planned(&unit_tests::event_log::request(&[Tier::Install])));
-    if let Some(broken) = broken {
-        log = log.linted(Subject::Head, broken);
-    }
-    if let Some(outcome) = outcome {
-        log = log.step("lint", outcome);
-    }
-    log.pass(TIER).pass(&["undeploy", "cleanup"]).compared(Default::default())
+fn unread() -> Outcome {
+    Outcome::Unverified(Gap::Unread { what: "abra did not end within 50 s".into() })
+}
+
+fn begun() -> EventLog {
+    EventLog::begun(&[Tier::Install]).under(planned(&request(&[Tier::Install])))
+}
+
+/// All steps pass after the lint step.
+fn passing_after(log: EventLog) -> EventLog {
+    log.pass(&["provision", "deploy", "http", "stable", "undeploy", "cleanup"]).compared(Default::default())
+}
+
+/// A run whose lint step ends like this, without a table of rules.
+fn log_without_rules(outcome: Outcome) -> EventLog {
+    passing_after(begun().step("lint", outcome))
+}
+
+/// A run whose head breaks these rules, and whose lint step ends like this.
+fn log_with_broken(rules: &[&str], outcome: Outcome) -> EventLog {
+    passing_after(begun().linted(Subject::Head, rules).step("lint", outcome))
+}
+
+/// Expects the rung, the verdict and the exit code of a run in verdict, results and JUnit.
+#[track_caller]
+fn assert_lint_verdict(log: EventLog, rung: Status, outcome: VerdictOutcome, exit: u8) {
+    let state = log.ends().state();
+
+    let (verdict, lint_rung) = (verdict(&state), rungs(&state).lint);
+    assert_eq!((lint_rung.status, verdict.outcome, exit_code(&state).code()), (rung, outcome, exit), "{verdict:?} {lint_rung:?}");
+    let results = Results::from(&state);
+    assert_eq!(results.rungs.lint, rung);
+    assert_eq!(results.lint.expect("there is lint").status, rung);
+    let junit = junit(&state).to_string().unwrap();
+    let fails = junit.contains("<failure") || junit.contains("<error");
+    assert_eq!(fails, outcome != VerdictOutcome::Green, "{junit}");
 }
 
 #[test]
-fn the_rung_is_about_all_errors_and_the_verdict_about_those_that_head_introduced() {
-    let unread = || Outcome::Unverified(Gap::Unread { what: "abra did not end within 50 s".into() });
-    let broken = |rules: &'static [&'static str]| Some(rules);
-    let rows = [
-        ("clean", broken(&[]), Some(Outcome::Passed), Status::Pass, VerdictOutcome::Green, 0),
-        ("only advice", broken(&["R001"]), Some(Outcome::Passed), Status::Pass, VerdictOutcome::Green, 0),
-        ("introduced", broken(&["R011"]), Some(introduced()), Status::Fail, VerdictOutcome::Red, 1),
-        ("there before", broken(&["R011"]), Some(Outcome::Passed), Status::Fail, VerdictOutcome::Green, 0),
-        ("perhaps there before", broken(&["R011"]), Some(unclear()), Status::Fail, VerdictOutcome::Green, 0),
-        ("not read", None, Some(unread()), Status::Unver, VerdictOutcome::Inconclusive, 3),
-        ("did not run", None, None, Status::Unver, VerdictOutcome::Inconclusive, 3),
-        ("our own defect", None, Some(Outcome::Failed(failure(Owner::Harness))), Status::Unver, VerdictOutcome::Inconclusive, 6),
-        ("passed without a word", None, Some(Outcome::Passed), Status::Unver, VerdictOutcome::Green, 0),
-    ];
-    for (what, broken, outcome, rung, colour, exit) in rows {
-        let state = run(broken, outcome).ends().state();
-        let (verdict, stands) = (verdict(&state), rungs(&state).lint);
-        assert_eq!(
-            (stands.status, verdict.outcome, exit_code(&state).code()),
-            (rung, colour, exit),
-            "{what}: {verdict:?} {stands:?}"
-        );
-        let results = Results::from(&state);
-        let lint = results.lint.expect("there is lint");
-        assert_eq!((lint.status, results.rungs.lint), (rung, rung), "{what}");
-        let failing = junit(&state).to_string().unwrap();
-        let fails = failing.contains("<failure") || failing.contains("<error");
-        assert_eq!(fails, colour != VerdictOutcome::Green, "{what}: {failing}");
-    }
+fn lint_without_errors_passes_its_rung() {
+    assert_lint_verdict(log_with_broken(&[], Outcome::Passed), Status::Pass, VerdictOutcome::Green, 0);
+    assert_lint_verdict(log_with_broken(&["R001"], Outcome::Passed), Status::Pass, VerdictOutcome::Green, 0);
+}
+
+#[test]
+fn lint_error_that_head_introduced_fails_rung_and_verdict() {
+    assert_lint_verdict(log_with_broken(&["R011"], introduced()), Status::Fail, VerdictOutcome::Red, 1);
+}
+
+#[test]
+fn lint_error_that_is_not_known_to_be_new_fails_the_rung_alone() {
+    assert_lint_verdict(log_with_broken(&["R011"], Outcome::Passed), Status::Fail, VerdictOutcome::Green, 0);
+    assert_lint_verdict(log_with_broken(&["R011"], unclear()), Status::Fail, VerdictOutcome::Green, 0);
+}
+
+#[test]
+fn lint_that_was_not_read_or_did_not_run_is_inconclusive() {
+    let without_lint = passing_after(begun());
+
+    assert_lint_verdict(log_without_rules(unread()), Status::Unver, VerdictOutcome::Inconclusive, 3);
+    assert_lint_verdict(without_lint, Status::Unver, VerdictOutcome::Inconclusive, 3);
+}
+
+#[test]
+fn defect_of_taster_in_lint_has_the_exit_code_of_a_defect() {
+    let defect = Outcome::Failed(failure(Owner::Harness));
+
+    assert_lint_verdict(log_without_rules(defect), Status::Unver, VerdictOutcome::Inconclusive, 6);
+}
+
+#[test]
+fn lint_that_passes_without_rules_leaves_its_rung_unverified() {
+    assert_lint_verdict(log_without_rules(Outcome::Passed), Status::Unver, VerdictOutcome::Green, 0);
 }
 
 #[test]
 fn results_name_the_rules_and_junit_has_one_case_of_lint() {
-    let state = run(Some(&["R001", "R011"]), Some(introduced())).ends().state();
-    let results = Results::from(&state);
-    let lint = results.lint.unwrap();
-    assert_eq!(
-        (lint.rules_failed, lint.introduced, lint.advice),
-        (vec!["R011".into()], vec!["R011".into()], vec!["R001".into()])
-    );
+    let state = log_with_broken(&["R001", "R011"], introduced()).ends().state();
+
+    let lint = Results::from(&state).lint.unwrap();
+    let junit = junit(&state).to_string().unwrap();
+
+    assert_eq!(lint.rules_failed, ["R011"]);
+    assert_eq!(lint.introduced, ["R011"]);
+    assert_eq!(lint.advice, ["R001"]);
     assert_eq!((lint.against, lint.rules.len()), (None, 4));
-    let text = junit(&state).to_string().unwrap();
-    assert_eq!(text.matches("classname=\"lint\"").count(), 1, "{text}");
-    assert_eq!(text.matches("head has lint errors: R011").count(), 1, "{text}");
+    assert_eq!(junit.matches("classname=\"lint\"").count(), 1, "{junit}");
+    assert_eq!(junit.matches("head has lint errors: R011").count(), 1, "{junit}");
+}
+
+/// The summary on the terminal of a run whose lint step ends like this.
+fn terminal_summary(outcome: Outcome) -> String {
+    let state = log_with_broken(&["R011"], outcome).ends().state();
+    ending(&state, Place { folder: "/runs/1", page: false, paint: Paint::Plain })
 }
 
 #[test]
-fn the_ending_tells_errors_that_make_no_verdict() {
-    let told = |outcome| {
-        let state = run(Some(&["R011"]), Some(outcome)).ends().state();
-        ending(&state, Place { folder: "/runs/1", page: false, paint: Paint::Plain })
-    };
-    let before = told(Outcome::Passed);
+fn summary_on_the_terminal_has_lint_errors_that_the_verdict_leaves_out() {
+    let before = terminal_summary(Outcome::Passed);
+    let unclear = terminal_summary(unclear());
+
     assert!(before.contains("\n  lint: head has errors that base has too: R011 (all services have images)\n"), "{before}");
-    let unclear = told(unclear());
     assert!(unclear.contains("\n  lint: whether R011 is new is not known\n"), "{unclear}");
-    let introduced = told(introduced());
-    assert!(!introduced.contains("  lint:") && introduced.contains("why (recipe): head has lint errors: R011"), "{introduced}");
 }
 
 #[test]
-fn a_run_that_is_ended_before_lint_has_ended_proves_nothing_of_lint() {
-    let log = run(None, None).cancelled(Cancel::Signal { signal: 15 }).ends();
-    let stands = rungs(&log.state()).lint;
-    assert_eq!((stands.status, stands.why.as_str()), (Status::Unver, "was not verified: the run ended before it did"));
-}
+fn summary_on_the_terminal_has_introduced_lint_errors_as_the_reason_alone() {
+    let introduced = terminal_summary(introduced());
 
-fn branch() -> Option<Branch> {
-    Some(Branch { name: "main".into(), commit: "f".repeat(40).parse().unwrap() })
+    assert!(!introduced.contains("  lint:"), "{introduced}");
+    assert!(introduced.contains("why (recipe): head has lint errors: R011"), "{introduced}");
 }
 
 #[test]
-fn errors_that_head_introduced_are_red() {
-    let bad = || lint_table(&["R011"]);
-    check(
-        told_spoilt(|host| host.tables[0] = bad()),
-        VerdictOutcome::Red,
-        1,
-        "head has lint errors: R011 (all services have images)",
-    );
-    let after_a_clean_base = told_spoilt(|host| {
-        host.tables[0] = bad();
-        host.branch = branch();
-    });
-    assert_eq!(after_a_clean_base.results.lint.as_ref().unwrap().against.as_deref(), Some("main"));
-    check(after_a_clean_base, VerdictOutcome::Red, 1, "base main does not have them: R011");
+fn run_that_ends_before_lint_leaves_its_rung_unverified() {
+    let log = passing_after(begun()).cancelled(Cancel::Signal { signal: 15 }).ends();
+
+    let rung = rungs(&log.state()).lint;
+
+    assert_eq!((rung.status, rung.why.as_str()), (Status::Unver, "was not verified: the run ended before it did"));
+}
+
+fn branch() -> Branch {
+    Branch { name: "main".into(), commit: "f".repeat(40).parse().unwrap() }
+}
+
+/// A host whose abra prints this table for head.
+fn host_linting(head: impl Into<String>) -> SimHost {
+    let mut host = SimHost::healthy();
+    host.lint_tables[0] = head.into();
+    host
+}
+
+/// A host whose abra prints these tables for head and for the branch that head is to be merged into.
+fn host_comparing(head: impl Into<String>, base: impl Into<String>) -> SimHost {
+    let mut host = host_linting(head);
+    host.lint_tables[1] = base.into();
+    host.branch = Some(branch());
+    host
+}
+
+fn lint_rung(run: &FinishedRun) -> Status {
+    run.results.rungs.lint
 }
 
 #[test]
-fn errors_that_base_has_too_are_told_and_leave_the_verdict_green() {
-    let told = told_spoilt(|host| {
-        host.tables = [lint_table(&["R011"]), lint_table(&["R011", "R014"])];
-        host.branch = branch();
-    });
-    assert_eq!(told.results.warnings, ["head has lint errors, base main has them too: R011 (all services have images)"]);
-    let lint = told.results.lint.as_ref().unwrap();
-    assert_eq!((lint.status, &lint.introduced), (Status::Fail, &Vec::new()));
-    check(told, VerdictOutcome::Green, 0, "");
+fn errors_of_a_head_without_base_are_red() {
+    run_on(host_linting(lint_table(&["R011"])))
+        .expect(VerdictOutcome::Red)
+        .reason("head has lint errors: R011 (all services have images)")
+        .nothing_leaked();
 }
 
 #[test]
-fn a_base_that_cannot_be_linted_makes_no_verdict() {
-    let spoilt = |head: &[&str]| {
-        told_spoilt(|host| {
-            host.tables = [lint_table(head), "what?".into()];
-            host.branch = branch();
-        })
-    };
-    check(spoilt(&[]), VerdictOutcome::Green, 0, "");
-    let unclear = spoilt(&["R011"]);
-    assert_eq!(unclear.results.rungs.lint, Status::Fail);
-    assert!(unclear.results.warnings[0].contains("whether they are new is not known"), "{:?}", unclear.results.warnings);
-    check(unclear, VerdictOutcome::Green, 0, "");
+fn errors_that_head_introduced_after_a_clean_base_are_red() {
+    let run = run_on(host_comparing(lint_table(&["R011"]), lint_table(&[])))
+        .expect(VerdictOutcome::Red)
+        .reason("base main does not have them: R011")
+        .nothing_leaked();
+
+    assert_eq!(run.results.lint.as_ref().unwrap().against.as_deref(), Some("main"));
 }
 
 #[test]
-fn every_way_to_fail_to_lint_is_not_verified_with_its_reason() {
-    let with = |lint| told(Manners { lint, ..Manners::default() }, None);
-    for (what, told, exit, why) in [
-        ("abra fails", with(Does::Fails), 3, "lint is not verified: abra ended with exit code 1: no network"),
-        ("abra hangs", with(Does::Hangs), 3, "lint is not verified: abra did not end within 50s"),
-        ("abra panics", with(Does::Panics), 6, "step lint panicked"),
-        ("the table is none", told_spoilt(|host| host.tables[0].clear()), 3, "cannot be read: there is no table of rules"),
+fn errors_that_base_has_too_are_a_warning_of_a_green_run() {
+    let host = host_comparing(lint_table(&["R011"]), lint_table(&["R011", "R014"]));
+
+    let run = run_on(host).expect(VerdictOutcome::Green).nothing_leaked();
+
+    let lint = run.results.lint.as_ref().unwrap();
+    assert_eq!((lint.status, lint.introduced.len()), (Status::Fail, 0));
+    assert_eq!(run.results.warnings, ["head has lint errors, base main has them too: R011 (all services have images)"]);
+}
+
+#[test]
+fn unreadable_lint_of_base_leaves_a_clean_head_green() {
+    run_on(host_comparing(lint_table(&[]), "what?")).expect(VerdictOutcome::Green).nothing_leaked();
+}
+
+#[test]
+fn unreadable_lint_of_base_makes_errors_of_head_a_warning_of_a_green_run() {
+    let run = run_on(host_comparing(lint_table(&["R011"]), "what?")).expect(VerdictOutcome::Green).nothing_leaked();
+
+    assert_eq!(lint_rung(&run), Status::Fail);
+    assert!(run.results.warnings[0].contains("whether they are new is not known"), "{:?}", run.results.warnings);
+}
+
+#[test]
+fn failure_to_lint_is_inconclusive_with_its_reason() {
+    let behaving = |lint| SimHost::behaving(HostBehaviour { lint, ..HostBehaviour::WORKING });
+    for (host, why) in [
+        (behaving(CallBehaviour::Fails), "lint is not verified: abra ended with exit code 1: no network"),
+        (behaving(CallBehaviour::Hangs), "lint is not verified: abra did not end within 50s"),
+        (host_linting(""), "cannot be read: there is no table of rules"),
     ] {
-        assert_eq!(told.results.rungs.lint, Status::Unver, "{what}");
-        check(told, VerdictOutcome::Inconclusive, exit, why);
+        let run = run_on(host).case(why).expect(VerdictOutcome::Inconclusive).reason(why).nothing_leaked();
+
+        assert_eq!(lint_rung(&run), Status::Unver, "{why}");
     }
+}
+
+#[test]
+fn panic_in_lint_is_a_defect_of_taster() {
+    let host = SimHost::behaving(HostBehaviour { lint: CallBehaviour::Panics, ..HostBehaviour::WORKING });
+
+    let run = run_on(host).finish();
+
+    assert_eq!(lint_rung(&run), Status::Unver);
+    run.expect_with_exit(VerdictOutcome::Inconclusive, 6).reason("step lint panicked").nothing_leaked();
 }
