@@ -1,10 +1,10 @@
-//! Whatever a secret looks like and wherever it turns up, nothing of it leaves a run: every form, every document, whole runs.
+//! No form of a secret leaves a run: forms of random secrets, all documents, whole runs, abra's transcripts.
 
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -22,7 +22,14 @@ use harness::{
     journal::{self, Journal},
     model::outcome::{Cause, Failure, Outcome, Tier},
     ports::{Abra, AbraError, Call, Checkout, RunFolder},
-    pure::run::{event::Kind, plan::StepId},
+    pure::{
+        host::claim::{Claim, Claimed},
+        run::{
+            event::{Event, Kind},
+            plan::StepId,
+            state::{RunState, fold},
+        },
+    },
     redact::{HIDDEN, Redact},
     report::{
         ReportFile, reporters,
@@ -35,12 +42,12 @@ use quick_xml::{Reader, events::Event as Xml};
 use unit_tests::{
     event_log::{EventLog, head, request},
     recording::Recording,
-    sim_host::{Does, Leak, Manners, SimHost, WELL},
+    sim_host::{CallBehaviour, HostBehaviour, Leak, SimHost},
 };
 
 use crate::crash::paused;
 
-/// Secrets as they are made or typed: letters, signs that every notation escapes, letters beyond ASCII, several lines.
+/// Secrets of all kinds: letters, characters that a notation escapes, letters beyond ASCII, several lines.
 fn secret() -> impl Strategy<Value = String> {
     prop_oneof![
         4 => "[a-zA-Z0-9]{12,40}",
@@ -49,8 +56,8 @@ fn secret() -> impl Strategy<Value = String> {
         1 => "[a-z\"&<>'/\\\\%+]{3,6}[à-ü€😀]{2,4}[a-z\"&<>'/\\\\%+]{5,9}",
         1 => "[a-zA-Z0-9+/]{16,24}\n[a-zA-Z0-9+/]{16,24}",
     ]
-    // One that the views of the very text around it could show by chance says nothing.
-    .prop_filter("a secret of its own", |secret| {
+    // A secret of few letters could stand in the text around it by chance.
+    .prop_filter("a secret with enough different letters", |secret| {
         let mut letters: Vec<char> = secret.chars().collect();
         letters.sort_unstable();
         letters.dedup();
@@ -78,7 +85,7 @@ fn percent(text: &str, upper: bool) -> String {
     text.bytes().map(|byte| if keep(&byte) { char::from(byte).to_string() } else { encode(byte) }).collect()
 }
 
-/// Every form in which a secret may turn up, with its name.
+/// The forms in which a secret may occur, with their names.
 fn forms(secret: &str) -> Vec<(&'static str, String)> {
     let half = secret.char_indices().nth(secret.chars().count() / 2).unwrap().0;
     let debug = format!("{secret:?}");
@@ -107,17 +114,18 @@ fn forms(secret: &str) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// The form of which something is left in `text`: all of it, or so much of its middle that it is told by it.
-fn left(text: &str, secret: &str) -> Option<&'static str> {
-    let telling = |form: &str| {
+/// The name of the first form of which `text` has all, or the whole middle.
+fn leaked_form(text: &str, secret: &str) -> Option<&'static str> {
+    let middle = |form: &str| {
         let letters: Vec<char> = form.chars().collect();
         let edge = if letters.len() > 16 { 3 } else { 0 };
         letters[edge..letters.len() - edge].iter().collect::<String>()
     };
-    forms(secret).into_iter().find(|(_, form)| text.contains(&telling(form))).map(|(name, _)| name)
+    forms(secret).into_iter().find(|(_, form)| text.contains(&middle(form))).map(|(name, _)| name)
 }
 
-fn learnt(secret: &str) -> Redact {
+/// A filter that knows the secret.
+fn redact_with(secret: &str) -> Redact {
     let redact = Redact::new();
     assert!(redact.learn(secret));
     redact
@@ -125,87 +133,94 @@ fn learnt(secret: &str) -> Redact {
 
 proptest! {
     #[test]
-    fn no_form_of_a_secret_gets_through(secret in secret(), before in "[ -~]{0,20}", after in "[ -~]{0,20}") {
-        let redact = learnt(&secret);
+    fn text_with_any_form_of_a_secret_is_hidden(secret in secret(), before in "[ -~]{0,20}", after in "[ -~]{0,20}") {
+        let redact = redact_with(&secret);
         for (name, form) in forms(&secret) {
             let shown = redact.text(&format!("{before} {form} {after}"));
+
             prop_assert!(shown.contains(HIDDEN), "{name}: {form:?} in {shown:?}");
-            prop_assert!(left(&shown, &secret).is_none(), "{name}: {:?} in {shown:?}", left(&shown, &secret));
+            prop_assert!(leaked_form(&shown, &secret).is_none(), "{name}: {:?} in {shown:?}", leaked_form(&shown, &secret));
         }
     }
 
     #[test]
-    fn text_without_the_secret_stays(secret in "[a-z]{8,20}", text in "[A-Z0-9 &;%\\\\\n+\u{1b}]{0,200}") {
-        prop_assert_eq!(learnt(&secret).text(&text), text);
+    fn text_without_a_secret_is_unchanged(secret in "[a-z]{8,20}", text in "[A-Z0-9 &;%\\\\\n+\u{1b}]{0,200}") {
+        prop_assert_eq!(redact_with(&secret).text(&text), text);
     }
 
     #[test]
-    fn what_stands_around_a_secret_stays(secret in "[a-z]{12,20}", before in "[A-Z0-9 .,]{0,40}", after in "[A-Z0-9 .,]{0,40}") {
-        prop_assert_eq!(learnt(&secret).text(&format!("{before}{secret}{after}")), format!("{before}{HIDDEN}{after}"));
+    fn text_around_a_secret_is_unchanged(secret in "[a-z]{12,20}", before in "[A-Z0-9 .,]{0,40}", after in "[A-Z0-9 .,]{0,40}") {
+        prop_assert_eq!(redact_with(&secret).text(&format!("{before}{secret}{after}")), format!("{before}{HIDDEN}{after}"));
     }
 
     #[test]
-    fn no_text_makes_the_filter_fail(secret in secret(), text in "(\\PC|[\\\\&%;#xu{}0-9a-f\n\r…]){0,60}") {
-        let redact = learnt(&secret);
+    fn filtered_text_filtered_again_is_unchanged(secret in secret(), text in "(\\PC|[\\\\&%;#xu{}0-9a-f\n\r…]){0,60}") {
+        let redact = redact_with(&secret);
+
         let shown = redact.text(&text);
+
         prop_assert_eq!(redact.text(&shown), shown);
     }
-
 }
 
 proptest! {
-    // Each case makes all documents twice over.
+    // Each case renders all documents.
     #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
-    fn every_document_is_free_of_it_and_can_be_read(secret in secret(), late in any::<bool>()) {
+    fn documents_of_a_leaky_run_are_readable_without_its_secret(secret in secret(), learnt_late in any::<bool>()) {
         let redact = Arc::new(Redact::new());
-        if !late {
+        if !learnt_late {
             redact.learn(&secret);
         }
-        let log = leaky(&secret);
-        let mut state = harness::pure::run::state::RunState::default();
-        for event in &log.events {
-            let event = harness::pure::run::event::Event { kind: redact.fact(event.kind.clone()).0, ..event.clone() };
-            state = harness::pure::run::state::fold(state, &event);
-        }
+        let state = redacted_state(&leaky_log(&secret), &redact);
         redact.learn(&secret);
-        for (name, text) in documents(&state, &redact) {
-            prop_assert!(left(&text, &secret).is_none(), "{name} shows {:?} of {secret:?}: {text}", left(&text, &secret));
-            prop_assert!(readable(name, &text), "{name} cannot be read: {text}");
+
+        let documents = documents(&state, &redact);
+
+        for (name, text) in documents {
+            let leaked = leaked_form(&text, &secret);
+            prop_assert!(leaked.is_none(), "{name} shows {leaked:?} of {secret:?}: {text}");
+            prop_assert!(is_readable(name, &text), "{name} cannot be read: {text}");
         }
         let results: Results = serde_json::from_str(&document(&state, &redact).unwrap()).unwrap();
-        prop_assert_eq!(results.flags.no_secret_leak, !late, "the flag says whether it was found");
+        prop_assert_eq!(results.flags.no_secret_leak, !learnt_late, "the flag says whether the secret was in the state");
         prop_assert_eq!(&results.digest, &results.computed_digest());
     }
 }
 
-/// A run that failed and quotes the secret wherever a run quotes anything.
-fn leaky(secret: &str) -> EventLog {
-    let told: Vec<String> = forms(secret).into_iter().map(|(_, form)| form).collect();
+/// The state that follows from the redacted events.
+fn redacted_state(log: &EventLog, redact: &Redact) -> RunState {
+    let redacted = |event: &Event| Event { kind: redact.fact(event.kind.clone()).0, ..event.clone() };
+    log.events.iter().map(redacted).fold(RunState::default(), |state, event| fold(state, &event))
+}
+
+/// A failed run with the secret in every text that a run can quote.
+fn leaky_log(secret: &str) -> EventLog {
+    let quoted: Vec<String> = forms(secret).into_iter().map(|(_, form)| form).collect();
     let step = StepId("deploy".into());
-    let failure = Failure::new(Cause::NotServing { last: told.join(" ") }, format!("said {}", told.join(" | ")))
-        .with_output(&told.join("\n"));
-    let failure = Failure { excerpt: told.clone(), ..failure };
+    let failure = Failure::new(Cause::NotServing { last: quoted.join(" ") }, format!("output {}", quoted.join(" | ")))
+        .with_output(&quoted.join("\n"));
+    let failure = Failure { excerpt: quoted.clone(), ..failure };
     let outcome = Outcome::Failed(failure);
     EventLog::planned(&[Tier::Install])
         .pass(&["provision"])
         .starts("deploy")
-        .then(Kind::Observed { step: step.clone(), waiting_for: told.clone() })
+        .then(Kind::Observed { step: step.clone(), waiting_for: quoted.clone() })
         .then(Kind::EvidenceKept {
             step: step.clone(),
             file: "evidence/deploy.txt".into(),
-            what: told.join(" "),
-            tail: told.join("\n"),
+            what: quoted.join(" "),
+            tail: quoted.join("\n"),
         })
         .then(Kind::CheckFinished { step: step.clone(), check: "all services settle".into(), outcome: outcome.clone() })
         .then(Kind::StepFinished { step, outcome })
-        .then(Kind::Warned { text: told.join(" ") })
+        .then(Kind::Warned { text: quoted.join(" ") })
         .ends()
 }
 
-/// All that is written or printed of a state at the end, by name.
-fn documents(state: &harness::pure::run::state::RunState, redact: &Arc<Redact>) -> Vec<(&'static str, String)> {
+/// All documents and the terminal's summary of a finished run, by name.
+fn documents(state: &RunState, redact: &Arc<Redact>) -> Vec<(&'static str, String)> {
     let dir = tempfile::tempdir().unwrap();
     let folder = Folder::of(dir.path(), &"20261121-101502-aebagbaf".parse().unwrap());
     let place = Place { folder: "/runs/x", page: false, paint: Paint::Plain };
@@ -213,7 +228,7 @@ fn documents(state: &harness::pure::run::state::RunState, redact: &Arc<Redact>) 
     files.into_iter().chain([("ending", redact.text(&terminal::ending(state, place)))]).collect()
 }
 
-fn readable(name: &str, text: &str) -> bool {
+fn is_readable(name: &str, text: &str) -> bool {
     let well_formed = || {
         let mut reader = Reader::from_str(text);
         loop {
@@ -231,9 +246,8 @@ fn readable(name: &str, text: &str) -> bool {
     }
 }
 
-/// Secrets that are a part of what documents consist of.
 #[test]
-fn a_secret_that_is_a_word_of_a_document_leaves_the_document_whole() {
+fn secret_that_is_a_word_of_a_document_leaves_the_document_readable() {
     for secret in [
         "testsuite",
         "<testcase",
@@ -248,55 +262,77 @@ fn a_secret_that_is_a_word_of_a_document_leaves_the_document_whole() {
         "amp;quot;",
         "deploy",
     ] {
-        let redact = Arc::new(learnt(secret));
-        let log = leaky(secret);
-        let mut state = harness::pure::run::state::RunState::default();
-        for event in &log.events {
-            let event = harness::pure::run::event::Event { kind: redact.fact(event.kind.clone()).0, ..event.clone() };
-            let Kind::Warned { text } = &event.kind else {
-                state = harness::pure::run::state::fold(state, &event);
-                continue;
-            };
-            assert!(secret == "•••••" || !text.contains(secret), "{secret} in {text}");
-        }
+        let redact = Arc::new(redact_with(secret));
+
+        let state = redacted_state(&leaky_log(secret), &redact);
+
+        let warnings = || state.warnings.iter();
+        assert!(secret == "•••••" || !warnings().any(|warning| warning.contains(secret)), "{secret} in {:?}", state.warnings);
         for (name, text) in documents(&state, &redact) {
-            assert!(readable(name, &text), "{name} with {secret:?} cannot be read: {text}");
+            assert!(is_readable(name, &text), "{name} with {secret:?} cannot be read: {text}");
         }
     }
 }
 
-/// The secret with which the stories below are told: every notation has to escape something of it.
+/// The secret of the whole runs below: every notation escapes some character of it.
 const SECRET: &str = "k9\"x&V<7/'Qz é+%\\m3Wt";
 
-/// A whole run on a host whose app tells its secret in every form, and the folder that it leaves.
-fn run(manners: Manners, look: &str, learns: bool) -> (tempfile::TempDir, PathBuf, String) {
-    let place = tempfile::tempdir().unwrap();
-    let folder = Folder::of(place.path(), &"20261121-101502-aebagbaf".parse().unwrap());
+/// A run whose app has leaked its secret in every form.
+struct LeakyRun {
+    _runs: tempfile::TempDir,
+    folder: PathBuf,
+    /// All that was printed on the terminal.
+    printed: String,
+}
+
+/// How the secret gets into the texts of a run.
+#[derive(Debug, Clone, Copy)]
+struct LeakPath {
+    name: &'static str,
+    behaviour: HostBehaviour,
+    /// The recording of the app's service.
+    recording: &'static str,
+}
+
+const ANSWER: LeakPath = LeakPath { name: "an answer of the app", behaviour: HostBehaviour::WORKING, recording: "healthy" };
+const ABRA_OUTPUT: LeakPath = LeakPath {
+    name: "the output of abra",
+    behaviour: HostBehaviour { deploy: CallBehaviour::Fails, ..HostBehaviour::WORKING },
+    recording: "healthy",
+};
+const LOG: LeakPath = LeakPath { name: "the log of the app", behaviour: HostBehaviour::WORKING, recording: "attempts-spent" };
+
+/// A whole run on a host whose app leaks its secret in every form. The filter learns the secret when abra makes it, or never.
+fn leaky_run(path: LeakPath, learns_secret: bool) -> LeakyRun {
+    let runs = tempfile::tempdir().unwrap();
+    let folder = Folder::of(runs.path(), &"20261121-101502-aebagbaf".parse().unwrap());
     let redact = Arc::new(Redact::new());
-    let printed = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let printed = Arc::new(Mutex::new(Vec::new()));
+    let mut host = SimHost::new(path.behaviour, Recording::load(path.recording).observations.last().unwrap());
+    let text = forms(SECRET).into_iter().map(|(name, form)| format!("{name}: {form}\n")).collect();
+    let learner = if learns_secret { redact.clone() } else { Arc::default() };
+    host.leak = Some(Leak { secret: SECRET.into(), text, redact: learner });
+
     paused(async {
-        let mut host = SimHost::new(manners, Recording::load(look).observations.last().unwrap());
-        let told = forms(SECRET).into_iter().map(|(name, form)| format!("{name}: {form}\n")).collect();
-        let listener = if learns { redact.clone() } else { Arc::default() };
-        host.leak = Some(Leak { secret: SECRET.into(), text: told, redact: listener });
         let journal = Journal::create(folder.root(), folder.run().clone(), Arc::new(SystemClock::start())).unwrap();
         let run_folder: Arc<dyn RunFolder> = Arc::new(folder.clone());
         let mut reporters = reporters(&run_folder, &redact);
-        reporters.push(Box::new(Lines::to(Shared(printed.clone()))));
+        reporters.push(Box::new(Lines::to(SharedOutput(printed.clone()))));
         let log = Log::new(journal, redact.clone(), reporters);
         let ports = host.ports();
-        let state = engine::run(host.undisturbed(request(&[Tier::Install]), &ports, &log, &folder)).await;
+        let state = engine::run(host.new_run(request(&[Tier::Install]), &ports, &log, &folder)).await;
         let place = Place { folder: "/runs/x", page: false, paint: Paint::Plain };
         printed.lock().unwrap().extend(redact.text(&terminal::ending(&state, place)).into_bytes());
     });
+
     let printed = String::from_utf8(printed.lock().unwrap().clone()).unwrap();
-    (place, folder.root().to_owned(), printed)
+    LeakyRun { _runs: runs, folder: folder.root().to_owned(), printed }
 }
 
 /// An output that can be read afterwards.
-struct Shared(Arc<std::sync::Mutex<Vec<u8>>>);
+struct SharedOutput(Arc<Mutex<Vec<u8>>>);
 
-impl std::io::Write for Shared {
+impl std::io::Write for SharedOutput {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         self.0.lock().unwrap().extend_from_slice(bytes);
         Ok(bytes.len())
@@ -307,76 +343,88 @@ impl std::io::Write for Shared {
     }
 }
 
-/// The first file below `folder` of which the bytes, or the name, show a form of the secret.
-fn shown_in(folder: &Path, secret: &str) -> Option<String> {
+/// The first file below `folder` with a form of the secret in its bytes or its name.
+fn leaking_file(folder: &Path, secret: &str) -> Option<String> {
     fs::read_dir(folder).unwrap().flatten().find_map(|entry| {
         let path = entry.path();
         let name = path.display().to_string();
         if path.is_dir() {
-            return shown_in(&path, secret);
+            return leaking_file(&path, secret);
         }
         let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
-        left(&text, secret).or_else(|| left(&name, secret)).map(|form| format!("{form} in {name}"))
+        leaked_form(&text, secret).or_else(|| leaked_form(&name, secret)).map(|form| format!("{form} in {name}"))
     })
 }
 
-/// The ways in which a run fails and quotes, each with the look at its service.
-const LEAKS: [(&str, Manners, &str); 3] = [
-    ("an answer", WELL, "healthy"),
-    ("abra's words", Manners { deploy: Does::Fails, ..WELL }, "healthy"),
-    ("a log", WELL, "attempts-spent"),
-];
-
 #[test]
-fn a_run_whose_app_tells_its_secret_everywhere_leaves_nothing_of_it() {
-    for (what, manners, look) in LEAKS {
-        let (_place, folder, printed) = run(manners, look, true);
-        assert_eq!(shown_in(&folder, SECRET), None, "{what}");
-        assert_eq!(left(&printed, SECRET), None, "{what}: {printed}");
-        let journal = fs::read_to_string(folder.join("events.jsonl")).unwrap();
-        assert!(journal.contains(HIDDEN), "{what} was told: {journal}");
-        assert!(journal::read(&folder).unwrap().unread.is_empty(), "the journal can be read");
-        let results: Results = serde_json::from_str(&fs::read_to_string(folder.join("results.json")).unwrap()).unwrap();
-        assert!(results.flags.no_secret_leak, "{what}");
-        assert_eq!(results.exit_code, 1, "{what}");
+fn run_of_a_leaky_app_hides_its_secret_everywhere() {
+    for path in [ANSWER, ABRA_OUTPUT, LOG] {
+        let name = path.name;
+
+        let run = leaky_run(path, true);
+
+        assert_eq!(leaking_file(&run.folder, SECRET), None, "{name}");
+        assert_eq!(leaked_form(&run.printed, SECRET), None, "{name}: {}", run.printed);
+        let journal = fs::read_to_string(run.folder.join("events.jsonl")).unwrap();
+        assert!(journal.contains(HIDDEN), "the secret was in {name}: {journal}");
+        assert!(journal::read(&run.folder).unwrap().unread.is_empty(), "the journal can be read");
+        let results: Results = serde_json::from_str(&fs::read_to_string(run.folder.join("results.json")).unwrap()).unwrap();
+        assert!(results.flags.no_secret_leak, "{name}");
+        assert_eq!(results.exit_code, 1, "{name}");
     }
 }
 
 #[test]
-fn without_learning_the_same_search_finds_the_secret() {
-    for (what, manners, look) in LEAKS {
-        let (_place, folder, printed) = run(manners, look, false);
-        assert!(shown_in(&folder, SECRET).is_some() && left(&printed, SECRET).is_some(), "{what}");
-        if what == "a log" {
-            let evidence = fs::read_to_string(folder.join("evidence/deploy.txt")).unwrap();
-            assert_eq!(left(&evidence, SECRET), Some("plain"), "{what}");
-        }
+fn run_that_does_not_learn_the_secret_shows_it_everywhere() {
+    for path in [ANSWER, ABRA_OUTPUT, LOG] {
+        let run = leaky_run(path, false);
+
+        assert!(leaking_file(&run.folder, SECRET).is_some(), "{}", path.name);
+        assert!(leaked_form(&run.printed, SECRET).is_some(), "{}", path.name);
     }
 }
 
 #[test]
-fn a_secret_that_is_too_short_is_said_and_the_flag_is_false() {
-    let place = tempfile::tempdir().unwrap();
-    let folder = Folder::of(place.path(), &"20261121-101502-aebagbaf".parse().unwrap());
+fn evidence_of_a_run_that_does_not_learn_the_secret_shows_the_log() {
+    let run = leaky_run(LOG, false);
+
+    let evidence = fs::read_to_string(run.folder.join("evidence/deploy.txt")).unwrap();
+    assert_eq!(leaked_form(&evidence, SECRET), Some("plain"));
+}
+
+#[test]
+fn secret_that_is_too_short_to_hide_is_one_warning_and_clears_the_flag() {
+    let runs = tempfile::tempdir().unwrap();
+    let folder = Folder::of(runs.path(), &"20261121-101502-aebagbaf".parse().unwrap());
     let journal = Journal::create(folder.root(), folder.run().clone(), Arc::new(SystemClock::start())).unwrap();
     let redact = Arc::new(Redact::new());
     let log = Log::new(journal, redact.clone(), Vec::new());
+
     redact.learn_as("pin", "42");
-    for kind in leaky("0123456789ab").events.into_iter().map(|event| event.kind) {
+    for kind in leaky_log("0123456789ab").events.into_iter().map(|event| event.kind) {
         log.record(kind);
     }
+
     let results: Results = serde_json::from_str(&document(&log.state(), &redact).unwrap()).unwrap();
-    let told = results.warnings.iter().filter(|warning| warning.contains("the secret pin has fewer than 4 characters")).count();
-    assert_eq!((told, results.flags.no_secret_leak), (1, false), "{:?}", results.warnings);
+    let reported =
+        results.warnings.iter().filter(|warning| warning.contains("the secret pin has fewer than 4 characters")).count();
+    assert_eq!((reported, results.flags.no_secret_leak), (1, false), "{:?}", results.warnings);
 }
 
-/// What abra's stand-in prints when it is to generate secrets, and what becomes of it: the result, the transcript, the filter.
-fn generated(printed: &str, exit: i32) -> (Result<String, AbraError>, String, Arc<Redact>) {
+/// The call of abra that generates secrets, after its end.
+struct GeneratedSecrets {
+    result: Result<String, AbraError>,
+    transcript: String,
+    redact: Arc<Redact>,
+}
+
+/// Calls a fake abra that prints `output` and ends with `exit`.
+fn generate_secrets(output: &str, exit: i32) -> GeneratedSecrets {
     let dir = tempfile::tempdir().unwrap();
-    let (abra, shim, said) = (dir.path().join("abra"), dir.path().join("shim.sh"), dir.path().join("said"));
-    fs::write(&said, printed).unwrap();
+    let (abra, shim, output_file) = (dir.path().join("abra"), dir.path().join("shim.sh"), dir.path().join("output"));
+    fs::write(&output_file, output).unwrap();
     fs::write(&shim, "shift 3\nIFS= read -r go || exit 125\nexec \"$@\"\n").unwrap();
-    fs::write(&abra, format!("#!/bin/sh\ncat '{}'\nexit {exit}\n", said.display())).unwrap();
+    fs::write(&abra, format!("#!/bin/sh\ncat '{}'\nexit {exit}\n", output_file.display())).unwrap();
     fs::set_permissions(&abra, fs::Permissions::from_mode(0o755)).unwrap();
     let transcripts = dir.path().join("transcripts");
     let setup = Setup {
@@ -392,67 +440,117 @@ fn generated(printed: &str, exit: i32) -> (Result<String, AbraError>, String, Ar
     };
     let redact = Arc::new(Redact::new());
     let abra = PtyAbra::new(setup, Arc::new(NoChildRegister), redact.clone());
-    let journal = dir.path().join("journal");
-    let journal = Journal::create(&journal, "20261121-101502-aebagbaf".parse().unwrap(), Arc::new(SystemClock::start())).unwrap();
-    let log = Log::new(journal, redact.clone(), Vec::new());
-    let claim = log.claim(harness::pure::host::claim::Claimed::Stack { name: head().stack }, &"e1".parse().unwrap()).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let log = new_log(&dir.path().join("journal"), &redact);
+    let claim = log.claim(Claimed::Stack { name: head().stack }, &"e1".parse().unwrap()).unwrap();
     let call = Call::SecretGenerate { domain: head().domain, one: None };
-    let result = runtime.block_on(abra.call(&call, Some(&claim), Duration::from_secs(60))).map(|exchange| exchange.text);
+
+    let result = block_on(abra.call(&call, Some(&claim), Duration::from_secs(60))).map(|exchange| exchange.text);
+
     let transcript = fs::read_to_string(transcripts.join("001-app-secret-generate.txt")).unwrap();
-    (result, transcript, redact)
+    GeneratedSecrets { result, transcript, redact }
+}
+
+/// A log with a new journal in `folder` and without reporters.
+fn new_log(folder: &Path, redact: &Arc<Redact>) -> Log {
+    let run = "20261121-101502-aebagbaf".parse().unwrap();
+    let journal = Journal::create(folder, run, Arc::new(SystemClock::start())).unwrap();
+    Log::new(journal, redact.clone(), Vec::new())
+}
+
+fn block_on<T>(act: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(act)
+}
+
+/// The JSON that abra prints of a generated secret.
+fn generated_json(secret: &str) -> String {
+    serde_json::json!([{ "name": "token", "value": secret }]).to_string()
+}
+
+/// Whether an error shows a form of the secret to a user or to a developer.
+fn error_leaks(error: &AbraError) -> Option<&'static str> {
+    leaked_form(&format!("{error} {error:?} {:?}", Failure::from(error.clone())), SECRET)
 }
 
 #[test]
-fn a_transcript_has_no_secret_whether_it_could_be_read_or_not() {
-    let answer = |secret: &str| serde_json::json!([{ "name": "token", "value": secret }]).to_string();
-    let everywhere: String = forms(SECRET).into_iter().map(|(name, form)| format!("WARN {name}: {form}\n")).collect();
+fn transcript_of_readable_secrets_hides_each_of_them() {
+    let json = generated_json(SECRET);
     let pretty = serde_json::to_string_pretty(&serde_json::json!([{ "name": "token", "value": SECRET }])).unwrap();
-    for (what, printed, exit, known) in [
-        ("as it should be", format!("INFO x\n{}\n", answer(SECRET)), 0, true),
-        ("told again in every form", format!("{}\n{everywhere}", answer(SECRET)), 0, true),
-        ("on several lines", format!("{pretty}\n"), 0, true),
-        ("before a fatal word", format!("{}\nFATA cannot store {SECRET}\n", answer(SECRET)), 1, true),
-        ("a table", format!("INFO x\n| token | {SECRET} |\n"), 0, false),
-        ("a table before a fatal word", format!("| token | {SECRET} |\nFATA no\n"), 1, false),
-        ("cut in the middle", answer(SECRET).replace("\"}]", ""), 0, false),
-        ("with odd keys", format!("{}\n", answer(SECRET).replace("value", "worth")), 0, false),
+    let everywhere: String = forms(SECRET).into_iter().map(|(name, form)| format!("WARN {name}: {form}\n")).collect();
+    for (name, output, exit) in [
+        ("usual output", format!("INFO x\n{json}\n"), 0),
+        ("further lines with every form", format!("{json}\n{everywhere}"), 0),
+        ("JSON on several lines", format!("{pretty}\n"), 0),
+        ("JSON before a fatal line", format!("{json}\nFATA cannot store {SECRET}\n"), 1),
     ] {
-        let (result, transcript, redact) = generated(&printed, exit);
-        assert_eq!(left(&transcript, SECRET), None, "{what}: {transcript}");
-        assert!(transcript.contains(if known { HIDDEN } else { "(hidden, for it may hold a secret)" }), "{what}: {transcript}");
-        assert_eq!((redact.complete(), redact.text(SECRET) == HIDDEN), (known, known), "{what}");
-        if let Err(error) = result {
-            let told = format!("{error} {error:?} {:?}", Failure::from(error.clone()));
-            assert_eq!(left(&told, SECRET), None, "{what}: {told}");
-        } else {
-            assert!(known || what == "a table", "{what}: what cannot be read is an error");
+        let generated = generate_secrets(&output, exit);
+
+        let transcript = &generated.transcript;
+        assert_eq!(leaked_form(transcript, SECRET), None, "{name}: {transcript}");
+        assert!(transcript.contains(HIDDEN), "{name}: {transcript}");
+        assert!(generated.redact.complete(), "{name}");
+        assert_eq!(generated.redact.text(SECRET), HIDDEN, "{name}");
+        assert_eq!(generated.result.as_ref().err().and_then(error_leaks), None, "{name}: {:?}", generated.result);
+    }
+}
+
+#[test]
+fn transcript_of_unreadable_secrets_hides_the_whole_output() {
+    let json = generated_json(SECRET);
+    for (name, output, exit) in [
+        ("a table", format!("INFO x\n| token | {SECRET} |\n"), 0),
+        ("a table before a fatal line", format!("| token | {SECRET} |\nFATA no\n"), 1),
+        ("JSON that is cut", json.replace("\"}]", ""), 0),
+        ("JSON with other keys", format!("{}\n", json.replace("value", "worth")), 0),
+    ] {
+        let generated = generate_secrets(&output, exit);
+
+        let transcript = &generated.transcript;
+        assert_eq!(leaked_form(transcript, SECRET), None, "{name}: {transcript}");
+        assert!(transcript.contains("(hidden, for it may hold a secret)"), "{name}: {transcript}");
+        assert!(!generated.redact.complete(), "{name}");
+        assert_ne!(generated.redact.text(SECRET), HIDDEN, "{name}");
+        match generated.result {
+            Ok(_) => assert_eq!(name, "a table", "output that cannot be read is an error"),
+            Err(error) => assert_eq!(error_leaks(&error), None, "{name}: {error:?}"),
         }
     }
 }
 
-/// What an `.env` holds is known to the filter as soon as it is read or written.
+/// A checkout whose app has an `.env` file with a password in it.
+struct EnvFixture {
+    _dir: tempfile::TempDir,
+    checkout: GitCheckout,
+    claim: Claim,
+    redact: Arc<Redact>,
+}
+
+fn env_with_password() -> EnvFixture {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("app.env");
+    fs::write(&file, "TYPE=hello\nTIMEOUT=120\nSECRET_TOKEN_VERSION=v1\nSMTP_PASSWORD=hunter2-hunter2\n").unwrap();
+    let redact = Arc::new(Redact::new());
+    let log = new_log(&dir.path().join("journal"), &redact);
+    let claim = log.claim(Claimed::EnvFile { path: file }, &"e1".parse().unwrap()).unwrap();
+    let checkout = GitCheckout::new(dir.path(), "/usr/bin:/bin".into()).learning(redact.clone());
+    EnvFixture { _dir: dir, checkout, claim, redact }
+}
+
 #[test]
-fn the_secrets_of_an_env_are_learnt_when_it_is_read_and_when_it_is_written() {
-    for writes in [false, true] {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("app.env");
-        fs::write(&file, "TYPE=hello\nTIMEOUT=120\nSECRET_TOKEN_VERSION=v1\nSMTP_PASSWORD=hunter2-hunter2\n").unwrap();
-        let redact = Arc::new(Redact::new());
-        let journal = dir.path().join("journal");
-        let journal =
-            Journal::create(&journal, "20261121-101502-aebagbaf".parse().unwrap(), Arc::new(SystemClock::start())).unwrap();
-        let log = Log::new(journal, redact.clone(), Vec::new());
-        let claim = log.claim(harness::pure::host::claim::Claimed::EnvFile { path: file }, &"e1".parse().unwrap()).unwrap();
-        let checkout = GitCheckout::new(dir.path(), "/usr/bin:/bin".into()).learning(redact.clone());
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            match writes {
-                false => drop(checkout.env(&claim).await.unwrap()),
-                true => checkout.set_env(&claim, &[("ADMIN_PASSWORD", "given-by-hand")]).await.unwrap(),
-            }
-        });
-        assert_eq!(redact.text("120 v1 hunter2-hunter2"), format!("120 v1 {HIDDEN}"));
-        assert_eq!(redact.text("given-by-hand") == HIDDEN, writes);
-    }
+fn secrets_of_an_env_are_hidden_once_it_is_read() {
+    let EnvFixture { checkout, claim, redact, .. } = &env_with_password();
+
+    block_on(checkout.env(claim)).unwrap();
+
+    assert_eq!(redact.text("120 v1 hunter2-hunter2"), format!("120 v1 {HIDDEN}"));
+    assert_ne!(redact.text("given-by-hand"), HIDDEN);
+}
+
+#[test]
+fn secrets_of_an_env_are_hidden_once_it_is_written() {
+    let EnvFixture { checkout, claim, redact, .. } = &env_with_password();
+
+    block_on(checkout.set_env(claim, &[("ADMIN_PASSWORD", "given-by-hand")])).unwrap();
+
+    assert_eq!(redact.text("120 v1 hunter2-hunter2"), format!("120 v1 {HIDDEN}"));
+    assert_eq!(redact.text("given-by-hand"), HIDDEN);
 }
