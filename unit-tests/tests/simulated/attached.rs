@@ -4,8 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use harness::{
     adapters::{clock::SystemClock, folder::Folder},
-    engine,
-    engine::{facts::attached::Attached, log::Log},
+    engine::{self, facts::attached::Attached, log::Log},
     journal::Journal,
     model::{
         object::ObjectKind,
@@ -15,36 +14,52 @@ use harness::{
     ports::RunFolder,
     pure::{
         host::inventory::CleanupResult,
-        run::verdict::{VerdictOutcome, verdict},
+        run::{
+            state::RunState,
+            verdict::{VerdictOutcome, verdict},
+        },
     },
     redact::Redact,
 };
 use unit_tests::{
     event_log::{head, pack, request},
-    sim_host::{Manners, SimHost},
+    sim_host::SimHost,
     sim_inventory::object,
 };
 
 use super::crash::paused;
 
-#[test]
-fn tests_on_a_kept_app_leave_it_there_and_report_no_change() {
-    let mut host = SimHost::healthy(Manners::default()).with_pack(pack(), Vec::new());
-    host.machine.env_files = BTreeMap::from([("shop.example.org.env".into(), "as it was before".into())]);
+/// A host on which the app is deployed, with an `.env` file of another app.
+fn host_with_kept_app() -> SimHost {
+    let mut host = SimHost::healthy().with_pack(pack(), &[]);
+    host.machine.env_files = BTreeMap::from([("shop.example.org.env".into(), "TYPE=shop".into())]);
     let (stack, service) = (head().stack.to_string(), format!("{}_app", head().stack));
     host.put(object(ObjectKind::Service, &service, Some(&stack)));
-    let before = host.objects();
-    let state = paused(async {
+    host
+}
+
+/// Runs the custom tests on the app that is there.
+fn attach(host: &SimHost) -> RunState {
+    paused(async {
         let runs = tempfile::tempdir().unwrap();
         let folder = Folder::of(runs.path(), &"20261121-101502-bbbbbbbb".parse().unwrap());
         let journal = Journal::create(folder.root(), folder.run().clone(), Arc::new(SystemClock::start())).unwrap();
         let log = Log::new(journal, Arc::new(Redact::new()), Vec::new());
         let ports = host.ports();
-        let run = host.undisturbed(request(&[Tier::Custom]), &ports, &log, &folder);
+        let run = host.new_run(request(&[Tier::Custom]), &ports, &log, &folder);
         let source = Source::Catalogue { at: None };
         let attached = Attached { head: head(), runs: Some(Subject::Head), source, tools: BTreeMap::new() };
         engine::attach(&attached, run).await
-    });
+    })
+}
+
+#[test]
+fn tests_on_a_kept_app_change_nothing_on_the_host() {
+    let host = host_with_kept_app();
+    let before = host.objects();
+
+    let state = attach(&host);
+
     assert_eq!(verdict(&state).outcome, VerdictOutcome::Green, "{:?}", verdict(&state).reasons);
     assert_eq!(state.cleanup_result, Some(CleanupResult::default()));
     assert_eq!(host.objects(), before);

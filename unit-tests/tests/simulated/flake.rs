@@ -1,5 +1,6 @@
-//! `flake.nix`: it can be read, and evaluated with a made-up nixpkgs it has a package, an app and a shell for each system.
-//! Where there is no Nix it is installed in CI, and elsewhere a line says that the tests were not run.
+//! `flake.nix` parses, and has a package, an app and a shell for each system when it is evaluated with a fake nixpkgs.
+//!
+//! Without Nix the tests install it in CI; elsewhere they print that they did not run.
 
 use std::{
     collections::BTreeSet,
@@ -15,7 +16,7 @@ use crate::book::root;
 
 const SYSTEMS: [&str; 2] = ["x86_64-linux", "aarch64-linux"];
 
-/// As much of nixpkgs as the flake uses. A package is its name and its system, so that what is evaluated can be compared.
+/// The part of nixpkgs that the flake uses. A package evaluates to its name and its system, so that results can be compared.
 const NIXPKGS: &str = r#"
     let
       listed = builtins.listToAttrs;
@@ -39,20 +40,23 @@ const NIXPKGS: &str = r#"
         });
     }"#;
 
-/// Whether there is a Nix. In CI there has to be one.
-fn nix() -> bool {
+/// Whether Nix can be started. In CI it is installed first.
+///
+/// # Panics
+/// In CI, if it cannot be installed.
+fn has_nix() -> bool {
     static NIX: OnceLock<bool> = OnceLock::new();
     *NIX.get_or_init(|| {
-        let there = || Command::new("nix-instantiate").arg("--version").output().is_ok_and(|output| output.status.success());
-        if !there() && std::env::var_os("CI").is_some_and(|value| value == "true") {
+        let starts = || Command::new("nix-instantiate").arg("--version").output().is_ok_and(|output| output.status.success());
+        if !starts() && std::env::var_os("CI").is_some_and(|value| value == "true") {
             for args in [vec!["update", "-q"], vec!["install", "-y", "-q", "--no-install-recommends", "nix-bin"]] {
                 let done = Command::new("apt-get").args(&args).output().expect("apt-get can be started");
                 assert!(done.status.success(), "apt-get {args:?}: {}", String::from_utf8_lossy(&done.stderr));
             }
-            assert!(there(), "nix-bin was installed, but nix-instantiate does not start");
+            assert!(starts(), "nix-bin was installed, but nix-instantiate does not start");
         }
-        if !there() {
-            print_uncaptured("flake.nix is not read: there is no nix-instantiate; the package nix-bin has it");
+        if !starts() {
+            print_uncaptured("flake.nix is not tested: there is no nix-instantiate; the package nix-bin has it");
             return false;
         }
         true
@@ -64,13 +68,13 @@ fn print_uncaptured(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// Runs Nix without a store of its own: nothing is built, and nothing of the machine is written.
+/// Runs Nix without a store: it builds nothing and writes nothing to the machine.
 fn instantiate(args: &[&str]) -> Output {
     Command::new("nix-instantiate").args(["--store", "dummy://"]).args(args).output().expect("it was found")
 }
 
-/// What the outputs of the flake at `path` are with the made-up nixpkgs.
-fn outputs(path: &Path) -> Result<Value, String> {
+/// The outputs of the flake at `path` with the fake nixpkgs.
+fn evaluate_outputs(path: &Path) -> Result<Value, String> {
     let expression = format!(
         "let flake = import {}; in flake.outputs {{ self = \"the source\"; nixpkgs = {NIXPKGS}; }} // {{ inherit (flake) inputs; }}",
         path.display()
@@ -83,20 +87,24 @@ fn outputs(path: &Path) -> Result<Value, String> {
 }
 
 #[test]
-fn the_flake_can_be_read() {
-    if !nix() {
+fn flake_parses() {
+    if !has_nix() {
         return;
     }
+
     let output = instantiate(&["--parse", &root().join("flake.nix").display().to_string()]);
+
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]
-fn the_flake_has_a_package_an_app_and_a_shell_for_each_system() {
-    if !nix() {
+fn flake_has_a_package_an_app_and_a_shell_for_each_system() {
+    if !has_nix() {
         return;
     }
-    let outputs = outputs(&root().join("flake.nix")).unwrap();
+
+    let outputs = evaluate_outputs(&root().join("flake.nix")).unwrap();
+
     for kind in ["packages", "apps", "devShells"] {
         let systems: BTreeSet<&str> = outputs[kind].as_object().unwrap().keys().map(String::as_str).collect();
         assert_eq!(systems, BTreeSet::from(SYSTEMS), "{kind}");
@@ -127,8 +135,8 @@ fn the_flake_has_a_package_an_app_and_a_shell_for_each_system() {
 }
 
 #[test]
-fn a_flake_that_asks_for_what_is_not_there_is_found() {
-    if !nix() {
+fn flake_with_an_unknown_name_does_not_evaluate() {
+    if !has_nix() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -138,7 +146,9 @@ fn a_flake_that_asks_for_what_is_not_there_is_found() {
     for (good, bad) in [("pkgs.makeWrapper", "pkgs.makeWraper"), ("pkgs.restic", "pkgs.rustic"), ("build pkgs", "built pkgs")] {
         assert!(flake.contains(good), "{good}");
         std::fs::write(&path, flake.replace(good, bad)).unwrap();
-        let error = outputs(&path).expect_err(bad);
+
+        let error = evaluate_outputs(&path).expect_err(bad);
+
         let name = bad.trim_start_matches("pkgs.").split(' ').next().unwrap();
         assert!(error.contains(name), "{error}");
     }
@@ -147,6 +157,8 @@ fn a_flake_that_asks_for_what_is_not_there_is_found() {
 #[test]
 fn lock_file_has_no_source_whose_hash_nix_needs() {
     let lock = std::fs::read_to_string(root().join("Cargo.lock")).unwrap();
+
     let sources: BTreeSet<&str> = lock.lines().filter_map(|line| line.strip_prefix("source = ")).collect();
+
     assert!(sources.iter().all(|source| source.starts_with("\"registry+")), "{sources:?}");
 }
