@@ -1,12 +1,12 @@
-//! Pictures of a page: whether there is something to see on one, and how it is made small enough to be shown. Pure.
+//! Screenshots: whether one is blank, and how it becomes small enough for a report.
 
 use std::collections::HashMap;
 
-/// How far a colour may be from the background and still count as it, per channel: a gradient is no content.
+/// The distance from the background, per channel, up to which a pixel counts as background: a gradient is no content.
 const TOLERANCE: u8 = 12;
-/// The least share of the pixels that shows something, in millionths: about one line of small text in a window of 1280×800.
+/// The least share of pixels with content, in millionths: about one line of small text in a window of 1280×800.
 const LEAST_INK: u64 = 100;
-/// The widest and highest that a lone mark can be, in percent of the picture.
+/// The largest width and height of a lone mark, in percent of the picture.
 const LONE: u32 = 15;
 
 /// The pixels of a picture, without transparency.
@@ -20,18 +20,18 @@ pub struct Picture {
     pub pixels: Vec<[u8; 3]>,
 }
 
-/// What there is to see on a picture of a page.
+/// The content of a picture of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Frame {
     /// Nothing but background.
     Blank,
-    /// One small thing in the middle, as a page has it that still loads.
+    /// One small mark in the middle, as on a page that still loads.
     Lone,
     /// A page.
     Painted,
 }
 
-/// Why a picture cannot be read or written, in one sentence.
+/// Why a picture cannot be read or written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a picture that can be used: {message}")]
 pub struct BadPicture {
@@ -48,7 +48,7 @@ impl Picture {
     /// Reads a PNG.
     ///
     /// # Errors
-    /// When it is none.
+    /// When the file is no PNG.
     pub fn read(file: &[u8]) -> Result<Self, BadPicture> {
         let mut decoder = png::Decoder::new(std::io::Cursor::new(file));
         decoder.set_transformations(png::Transformations::normalize_to_color8());
@@ -83,7 +83,7 @@ impl Picture {
         Ok(file)
     }
 
-    /// What there is to see on it.
+    /// The content of the picture.
     pub fn frame(&self) -> Frame {
         let Some(background) = self.background() else { return Frame::Blank };
         let mut ink = 0_u64;
@@ -109,8 +109,8 @@ impl Picture {
         if across && down { Frame::Lone } else { Frame::Painted }
     }
 
-    /// Whether this picture shows a page that is there. `still` says that the picture before it was the same: what is small and in the
-    /// middle may be all that there is, and then it stands still.
+    /// Whether the picture shows a loaded page. `still` says that the picture before it was the same: a small mark in the middle may be the
+    /// whole page, and then it stands still.
     pub fn shows_a_page(&self, still: bool) -> bool {
         match self.frame() {
             Frame::Blank => false,
@@ -136,14 +136,14 @@ impl Picture {
         Self { width, height, pixels }
     }
 
-    /// The most frequent colour; none of a picture without pixels.
+    /// The most frequent colour; absent without pixels.
     fn background(&self) -> Option<[u8; 3]> {
         let mut times: HashMap<[u8; 3], usize> = HashMap::new();
-        // Neighbours are mostly alike, and counting them as one is much faster.
+        // Neighbours are mostly equal, and counting a group of them at once is much faster.
         for alike in self.pixels.chunk_by(|one, next| one == next) {
             *times.entry(alike[0]).or_default() += alike.len();
         }
-        times.into_iter().max_by_key(|(colour, times)| (*times, *colour)).map(|(colour, _)| colour)
+        times.into_iter().max_by_key(|(pixel, times)| (*times, *pixel)).map(|(pixel, _)| pixel)
     }
 
     fn placed(&self) -> impl Iterator<Item = (u32, u32, &[u8; 3])> {
@@ -152,7 +152,7 @@ impl Picture {
     }
 }
 
-/// The PNG as it is when it has at most `most` bytes, else halved as often as it takes.
+/// The PNG, halved in width and height until it has at most `most` bytes.
 ///
 /// # Errors
 /// When it is too large and cannot be read.

@@ -1,4 +1,4 @@
-//! What `--thorough` adds: which combinations of compose files a recipe documents, and what the added steps come to. Pure.
+//! `--thorough`: the documented combinations of compose files, and the outcome of the added steps.
 
 use std::collections::BTreeSet;
 
@@ -20,14 +20,14 @@ const LIST: &str = "COMPOSE_FILE";
 /// The file that every recipe has.
 const FIRST: &str = "compose.yml";
 
-/// The combinations of compose files that a recipe documents, each as `COMPOSE_FILE` lists them: the one of its `.env.sample`, what each
-/// commented assignment there makes of that one, and `compose.yml` with each `compose.*.yml` that none of them names.
+/// The combinations of compose files that a recipe documents, each as `COMPOSE_FILE` lists them: the one of its `.env.sample`, the one of
+/// each commented assignment there, and `compose.yml` with each `compose.*.yml` that none of these names.
 pub fn combinations(tree: &Tree) -> Vec<String> {
     let sample = sample(tree).unwrap_or_default();
     let own = assigned(sample).get(LIST).filter(|list| !list.is_empty()).unwrap_or(FIRST).to_owned();
     let mut found = vec![own.clone()];
     for line in commented(sample).filter(|line| line.starts_with(LIST)) {
-        // What it adds to is what the sample says.
+        // A commented assignment may add to the value of the sample.
         let read = Env::parse(&format!("{LIST}={own}\n{line}\n"));
         found.extend(read.ok().and_then(|env| env.get(LIST).map(str::to_owned)).filter(|list| !list.is_empty()));
     }
@@ -56,7 +56,7 @@ fn assigned(sample: &str) -> Env {
     Env::parse(sample).unwrap_or_default()
 }
 
-/// The assignments that stand in comments, without their `#`.
+/// The assignments in comments, without their `#`.
 fn commented(sample: &str) -> impl Iterator<Item = &str> {
     let bare = |line: &'_ str| -> Option<usize> {
         line.starts_with('#').then(|| line.len() - line.trim_start_matches(['#', ' ']).len())
@@ -68,7 +68,7 @@ fn commented(sample: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// What the added steps come to; absent when none were asked for. They are about head, so nothing else that ran counts.
+/// The outcome of the added steps; absent without `--thorough`. They are verified only on head.
 pub fn outcome(plan: &Plan, state: &RunState) -> Option<Outcome> {
     let steps: Vec<_> = plan.steps.iter().filter(|planned| planned.class == Class::Thorough).collect();
     if steps.is_empty() {
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn each_documented_list_is_a_combination_and_so_is_each_file_that_none_names() {
+    fn combinations_are_the_documented_lists_and_each_file_that_none_names() {
         let all =
             &["compose.yml", "compose.db.yml", "compose.mail.yml", "compose.ci.yml", "docker-compose.yml", "compose.md"][..];
         for (sample, files, found) in [
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn an_option_in_a_comment_is_set_unless_the_sample_sets_it() {
+    fn option_in_a_comment_is_set_unless_the_sample_sets_it() {
         let env = everything_set(&tree("A=1\n#A=2\n#B=3\n# C=4 # length=5\n# not this = one\n", &[]));
         assert_eq!(env.iter().collect::<Vec<_>>(), [("A", "1"), ("B", "3"), ("C", "4")]);
     }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     model::{
-        names::{EngineId, RunId, StackName},
+        names::{BadName, EngineId, RunId, StackName},
         object::ObjectKind,
         time::Wall,
     },
@@ -57,6 +57,42 @@ pub enum Standing {
     Untrusted(String),
 }
 
+/// Why a config is no marker that can be trusted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadMarker {
+    /// A label is missing.
+    #[error("it has no label {name}")]
+    NoLabel {
+        /// The label.
+        name: &'static str,
+    },
+    /// A label has no valid value.
+    #[error("its label {name}: {message}")]
+    BadLabel {
+        /// The label.
+        name: &'static str,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// The config has the label of a stack.
+    #[error("it belongs to a stack")]
+    OfAStack,
+    /// The config has another name than its run's marker.
+    #[error("it is not named after its run {run}")]
+    OtherName {
+        /// The run.
+        run: RunId,
+    },
+    /// The stack is none of the run.
+    #[error("its stack {stack} does not contain the letters of its run {run}")]
+    ForeignStack {
+        /// The stack.
+        stack: StackName,
+        /// The run.
+        run: RunId,
+    },
+}
+
 impl Marker {
     /// The name of the marker of `run`.
     pub fn name(run: &RunId) -> String {
@@ -82,22 +118,22 @@ impl Marker {
     /// has to contain the run's letters, which no other stack has.
     ///
     /// # Errors
-    /// When the config cannot be trusted; the sentence says why.
-    pub fn read(config: &Object) -> Result<Self, String> {
-        let label = |name: &str| config.labels.get(name).ok_or_else(|| format!("it has no label {name}"));
-        let run: RunId = label(RUN)?.parse().map_err(|error| format!("its label {RUN}: {error}"))?;
-        let stack: StackName = label(STACK)?.parse().map_err(|error| format!("its label {STACK}: {error}"))?;
-        let swarm: EngineId = label(SWARM)?.parse().map_err(|error| format!("its label {SWARM}: {error}"))?;
+    /// When the config cannot be trusted.
+    pub fn read(config: &Object) -> Result<Self, BadMarker> {
+        let label = |name: &'static str| config.labels.get(name).ok_or(BadMarker::NoLabel { name });
+        let bad = |name: &'static str| move |error: BadName| BadMarker::BadLabel { name, message: error.to_string() };
+        let run: RunId = label(RUN)?.parse().map_err(bad(RUN))?;
+        let stack: StackName = label(STACK)?.parse().map_err(bad(STACK))?;
+        let swarm: EngineId = label(SWARM)?.parse().map_err(bad(SWARM))?;
         let expires = label(EXPIRES)?.clone();
-        let expires = Wall::try_from(expires.clone()).map_err(|_| format!("its label {EXPIRES} is no time: {expires:?}"))?;
-        let word = |name: &str| config.labels.get(name).cloned().unwrap_or_default();
-        let marker = Self { run, stack, swarm, instance: word(INSTANCE), boot: word(BOOT), expires };
+        let no_time = |_| BadMarker::BadLabel { name: EXPIRES, message: format!("{expires:?} is no time") };
+        let expires = Wall::try_from(expires.clone()).map_err(no_time)?;
+        let text = |name: &str| config.labels.get(name).cloned().unwrap_or_default();
+        let marker = Self { run, stack, swarm, instance: text(INSTANCE), boot: text(BOOT), expires };
         match () {
-            () if config.stack.is_some() => Err("it belongs to a stack".to_owned()),
-            () if config.name != Self::name(&marker.run) => Err(format!("it is not named after its run {}", marker.run)),
-            () if !marker.names_its_own() => {
-                Err(format!("its stack {} does not contain the letters of its run {}", marker.stack, marker.run))
-            }
+            () if config.stack.is_some() => Err(BadMarker::OfAStack),
+            () if config.name != Self::name(&marker.run) => Err(BadMarker::OtherName { run: marker.run }),
+            () if !marker.names_its_own() => Err(BadMarker::ForeignStack { stack: marker.stack, run: marker.run }),
             () => Ok(marker),
         }
     }

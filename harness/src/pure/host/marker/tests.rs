@@ -72,7 +72,7 @@ fn standing_of_a_marker_follows_from_its_labels_and_the_time() {
         ("no labels", &name, BTreeMap::new(), at(48), &[], "it has no label taster.run"),
         ("no stack", &name, with(STACK, None), at(48), &[], "it has no label taster.stack"),
         ("no expiry", &name, with(EXPIRES, None), at(48), &[], "it has no label taster.expires"),
-        ("no time", &name, with(EXPIRES, Some("soon")), at(48), &[], "taster.expires is no time: \"soon\""),
+        ("no time", &name, with(EXPIRES, Some("soon")), at(48), &[], "its label taster.expires: \"soon\" is no time"),
         ("no run", &name, with(RUN, Some("yesterday")), at(48), &[], "\"yesterday\" is no run id"),
         ("a foreign stack", &name, with(STACK, Some("shop_example_org")), at(48), &[], "does not contain the letters of its run"),
         ("a stack with the letters elsewhere", &name, with(STACK, Some("shop_k3v7q2m7_x")), at(48), &[], "does not contain"),

@@ -13,36 +13,36 @@ use crate::{
     },
 };
 
-/// What is known before a plan.
+/// The facts that are known before the plan.
 #[derive(Debug, Clone)]
 pub struct Facts {
-    /// What is under test.
+    /// The commit under test.
     pub head: Head,
     /// Its files.
     pub tree: Tree,
-    /// What they come to, by its `.env.sample`.
+    /// Its resolved compose files, by its `.env.sample`.
     pub resolved: Resolved,
     /// What the app is upgraded from.
     pub base: Base,
-    /// The files of that; absent without a base.
+    /// The files of base; absent without a base.
     pub before: Option<Before>,
     /// What lint compares head with: base, also where no upgrade was asked for.
     pub against: Base,
-    /// What it needs of its host.
+    /// The needs of the run.
     pub needs: Needs,
     /// Its pack; empty without one.
     pub pack: Pack,
 }
 
-/// The files of what the app is upgraded from.
+/// The files of base.
 #[derive(Debug, Clone)]
 pub struct Before {
     /// The files.
     pub tree: Tree,
-    /// What they come to, by their `.env.sample`.
+    /// The resolved compose files, by their `.env.sample`.
     pub resolved: Resolved,
-    /// Whether abra can deploy it by its version; else what is checked out is deployed.
+    /// Whether abra can deploy it by its version; else the checkout is deployed.
     pub pinned: bool,
-    /// The compose file that the pack repairs it with; it is among the files.
+    /// The compose file of the pack that repairs it, which is among the files.
     pub repair: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! What a recipe's files say: its versions, what its compose files come to, what it needs. Pure.
+//! Facts from a recipe's files: its versions, its resolved compose files, its needs.
 
 use crate::{
     model::{
@@ -47,7 +47,7 @@ pub fn tagged(tags: &[Tag], commit: &Commit) -> Option<String> {
     newest(&here)
 }
 
-/// The text of the recipe's `.env.sample`, when it has one of its own.
+/// The text of the recipe's `.env.sample`; absent without a readable one.
 pub fn sample(tree: &Tree) -> Option<&str> {
     match tree.entry(".env.sample")? {
         Entry::Text(text) => Some(text),
@@ -61,7 +61,7 @@ pub fn sampled(tree: &Tree) -> Result<Env, Failure> {
     Env::parse(text).map_err(|error| unreadable(&format!(".env.sample, {error}")))
 }
 
-/// The variables of a new app of the recipe, as far as its `.env.sample` says: what abra and a run set by themselves is set.
+/// The variables of a new app of the recipe by its `.env.sample`, with those that abra and a run set themselves.
 pub fn sample_env(tree: &Tree, domain: &Domain) -> Result<Env, Failure> {
     Ok(with_own(sampled(tree)?, domain))
 }
@@ -89,7 +89,7 @@ pub fn with_pack(mut tree: Tree, pack: &Pack) -> Tree {
     tree
 }
 
-/// The name of the file that repairs a base, in the checkout.
+/// The name of the compose file that repairs a base, in the checkout.
 pub const REPAIR: &str = "compose.repair.yml";
 
 /// The compose file that the pack repairs this base with.
@@ -98,7 +98,7 @@ pub fn repair<'a>(pack: &'a Pack, base: &Base) -> Option<&'a str> {
     (base.version() == Some(repair.version.as_str())).then_some(repair.compose.as_str())
 }
 
-/// The files of a base with what repairs it.
+/// The files of a base with its repair file.
 pub fn with_repair(tree: Tree, repair: Option<&str>) -> Tree {
     match repair {
         Some(repair) => tree.with(REPAIR, Entry::Text(repair.to_owned())),
@@ -121,12 +121,12 @@ pub fn listed_without_repair(env: &Env) -> Option<String> {
     })
 }
 
-/// Like [`resolved`], with the variables that the pack sets and its overlay, which is among the files already.
+/// Like [`resolved`], with the variables of the pack and its overlay, which is among the files already.
 pub fn resolved_with(tree: &Tree, domain: &Domain, stack: &StackName, pack: &Pack, run: &RunId) -> Result<Resolved, Failure> {
     resolved_repaired(tree, domain, stack, pack, run, false)
 }
 
-/// Like [`resolved_with`], of a base with what repairs it, which is among the files already.
+/// Like [`resolved_with`], of a base with its repair file, which is among the files already.
 pub fn resolved_repaired(
     tree: &Tree,
     domain: &Domain,
@@ -148,7 +148,7 @@ pub fn resolved_repaired(
     resolve(tree, &env, stack).map_err(|error| unreadable(&error.to_string()))
 }
 
-/// What the recipe's files come to as the app `domain`. Files that cannot be read as one app are the recipe's fault: abra and
+/// The resolved compose files of the recipe as the app `domain`. Files that cannot be read as one app are the recipe's fault: abra and
 /// Docker refuse them too.
 pub fn resolved(tree: &Tree, domain: &Domain, stack: &StackName) -> Result<Resolved, Failure> {
     resolve(tree, &sample_env(tree, domain)?, stack).map_err(|error| unreadable(&error.to_string()))
@@ -158,13 +158,13 @@ fn unreadable(sentence: &str) -> Failure {
     Failure::new(Cause::Unresolvable, sentence)
 }
 
-/// The version that the files say of themselves, by the label that Co-op Cloud has for it (docs/reference/abra.md 3.5).
+/// The version in the files: the label of Co-op Cloud for it (docs/reference/abra.md 3.5).
 pub fn version(resolved: &Resolved) -> Option<&str> {
     let key = format!("coop-cloud.{}.version", resolved.stack);
     resolved.services.values().find_map(|service| service.labels.get(&key)).map(String::as_str)
 }
 
-/// What an app of these files needs of its host. What is beyond all counting is the most that can be counted, which no host has.
+/// The needs of an app of these files. A need that overflows is the largest number, which no host has.
 pub fn needs(resolved: &Resolved) -> Needs {
     let services = resolved.services.values();
     let reserved = |service: &Service| service.reservations.memory.unwrap_or_default().saturating_mul(tasks(&service.mode));
@@ -177,7 +177,7 @@ pub fn needs(resolved: &Resolved) -> Needs {
         memory: services.clone().map(reserved).fold(0, u64::saturating_add),
         ports: ports.collect(),
         networks: resolved.networks.values().filter(|network| !network.external).count() as u64,
-        // Each service has an address of its own beside those of its tasks.
+        // Each service has an address beside those of its tasks.
         addresses: services
             .clone()
             .filter(proxies)
@@ -187,19 +187,19 @@ pub fn needs(resolved: &Resolved) -> Needs {
     }
 }
 
-/// What a run needs that begins with `before`, if with anything, and ends with `resolved`, and whose pack says that the app takes
+/// The needs of a run that begins with `before`, where there is an upgrade, and ends with `resolved`, and whose pack declares
 /// `resources` besides.
 pub fn needs_of_run(resolved: &Resolved, before: Option<&Resolved>, resources: &Resources) -> Needs {
     before.into_iter().fold(needs(resolved), |all, before| all.or(&needs(before))).or(&declared(resources))
 }
 
-/// What the pack says that the app takes.
+/// The needs that the pack declares.
 fn declared(resources: &Resources) -> Needs {
     let ports = resources.ports.iter().map(|number| Port { number: *number, udp: false }).collect();
     Needs { memory: bytes(resources.memory_mib), ports, ..Needs::default() }
 }
 
-/// How many tasks a mode wants; a global one has one on each node, of which there is one at least.
+/// The number of tasks that a mode wants; a global one has at least one.
 fn tasks(mode: &Mode) -> u64 {
     match mode {
         Mode::Replicated { replicas } => *replicas,
@@ -208,7 +208,7 @@ fn tasks(mode: &Mode) -> u64 {
     }
 }
 
-/// Whether the host's policy allows what the files ask for, and whether their names fit.
+/// Checks that the host's policy allows what the files ask for, and that their names fit.
 pub fn permitted(resolved: &Resolved, tree: &Tree, recipe: &RecipeName, host: &Host) -> Result<(), Refusal> {
     let allowed = host.allow.get(recipe).cloned().unwrap_or_default();
     let refused = breaches(resolved, tree, &allowed).into_iter().map(|breach| breach.to_string());
@@ -224,7 +224,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_repairs_a_base_comes_and_goes_in_the_list_of_files() {
+    fn repair_file_is_added_to_and_removed_from_the_list_of_files() {
         for (before, with) in [
             ("", "compose.yml:compose.repair.yml"),
             ("COMPOSE_FILE=compose.yml:compose.sso.yml", "compose.yml:compose.sso.yml:compose.repair.yml"),
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn needs_beyond_all_counting_are_more_than_any_host_has() {
+    fn needs_that_overflow_are_more_than_any_host_has() {
         let service = "image: nginx:1\n    networks: [proxy]\n    deploy:\n      replicas: 99999999999\n      \
                        resources: {reservations: {memory: 1G}}";
         let compose = format!(
