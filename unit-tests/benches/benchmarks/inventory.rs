@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use harness::{adapters::swarm::DockerSwarm, ports::Swarm, pure::host::inventory::diff::diff};
+use harness::{adapters::swarm::DockerSwarm, ports::Swarm, pure::host::inventory_diff::diff};
 use serde_json::{Value, json};
 
 use crate::{

@@ -100,6 +100,11 @@ fn files_of_a_package_import_each_other_in_no_circle() {
     assert_none(&shown(IMPORTS.circles()), "imports among files form no circle");
 }
 
+#[test]
+fn modules_of_a_folder_import_each_other_in_no_circle() {
+    assert_none(&shown(IMPORTS.circles_of_modules()), "imports among the modules of one folder form no circle");
+}
+
 /// The layer of a file of the harness: its first folder, and the second one within `pure`.
 fn layer(imports: &Imports, file: &str) -> Option<String> {
     match imports.place(file) {

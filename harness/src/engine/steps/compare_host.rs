@@ -11,7 +11,7 @@ use crate::{
         text::with_causes,
     },
     pure::{
-        host::inventory::{self, Inventory},
+        host::{inventory::Inventory, inventory_diff},
         run::event::Kind,
     },
 };
@@ -33,7 +33,7 @@ pub(super) async fn compare_host(context: &Context<'_>) -> Outcome {
                 context.log.record(Kind::Warned { text });
             }
             let cleanup_result =
-                inventory::diff::diff(&before, &after, &context.log.claims(), &context.touched.borrow(), &holding);
+                inventory_diff::diff(&before, &after, &context.log.claims(), &context.touched.borrow(), &holding);
             context.log.record(Kind::InventoryCompared { cleanup_result });
             Outcome::Passed
         }

@@ -4,5 +4,6 @@ pub mod claim;
 pub mod cleanup_plan;
 pub mod converge;
 pub mod inventory;
+pub mod inventory_diff;
 pub mod marker;
 pub mod preflight;

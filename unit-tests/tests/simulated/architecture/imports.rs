@@ -83,13 +83,28 @@ impl Imports {
         circles(&self.edges().filter(|edge| !self.climbs(edge)).collect::<Vec<_>>())
     }
 
+    /// The circles among the modules of one parent, each with all that is below it.
+    pub(crate) fn circles_of_modules(&self) -> Vec<Vec<Edge>> {
+        let mut below: BTreeMap<&[String], Vec<Edge>> = BTreeMap::new();
+        for edge in self.edges() {
+            let (from, to) = (self.place(&edge.from), self.place(&edge.to));
+            let shared = from.iter().zip(to).take_while(|(from, to)| from == to).count();
+            if shared > 0 && from.len() > shared && to.len() > shared {
+                let module = |place: &[String]| place[..=shared].join("::");
+                let edge = Edge { from: module(from), to: module(to), items: edge.items };
+                below.entry(&from[..shared]).or_default().push(edge);
+            }
+        }
+        below.values().flat_map(|edges| circles(edges)).collect()
+    }
+
     fn climbs(&self, edge: &Edge) -> bool {
         let (from, to) = (self.place(&edge.from), self.place(&edge.to));
         to.len() < from.len() && from.starts_with(to)
     }
 }
 
-/// The edges that lie on circles, a list for each set of files that reach each other.
+/// The edges that lie on circles, a list for each set of ends that reach each other.
 fn circles(edges: &[Edge]) -> Vec<Vec<Edge>> {
     let mut next: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for edge in edges {
@@ -471,6 +486,20 @@ fn child_that_uses_its_parent_and_parent_that_uses_its_child_form_no_circle() {
     ]);
     assert_eq!(edges(&imports), ["a/b>a/mod A", "a/b>lib Root", "a/mod>a/b B g"]);
     assert_eq!(imports.circles(), Vec::<Vec<Edge>>::new());
+}
+
+#[test]
+fn circle_of_modules_by_way_of_their_children_is_found() {
+    let files = [
+        ("lib.rs", "mod a; mod b;"),
+        ("a/mod.rs", "pub mod deep; pub struct A;"),
+        ("a/deep.rs", "use crate::b::B;"),
+        ("b.rs", "use crate::a::A; pub struct B;"),
+    ];
+    let imports = made_up(&files);
+    assert_eq!(imports.circles(), Vec::<Vec<Edge>>::new());
+    let found: Vec<String> = imports.circles_of_modules().concat().iter().map(ToString::to_string).collect();
+    assert_eq!(found, ["made::a → made::b (B)", "made::b → made::a (A)"]);
 }
 
 #[test]

@@ -105,13 +105,7 @@ pub(super) const RULES: &[Rule] = &[
     rule(Scope::Files, &["prove"], "verify_head"),
     rule(Scope::Files, &["forget"], "forget_snapshot"),
     rule_below(&["harness/src/engine/"], Scope::Files, &["compare"], "compare_host"),
-    Rule {
-        scope: Scope::Files,
-        words: &["keep"],
-        write: "kept_app",
-        below: ANYWHERE,
-        except: &["harness/src/engine/steps/"],
-    },
+    Rule { scope: Scope::Files, words: &["keep"], write: "kept_app", below: ANYWHERE, except: &["harness/src/engine/steps/"] },
     // Ids of steps.
     rule(Scope::Literals, &["wire"], "configure"),
     rule(Scope::Literals, &["calibrate"], "verify-compose"),

@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::*;
 use crate::{
     model::{ignore::Ignore, names::StackName},
-    pure::host::inventory::{Object, diff::diff},
+    pure::host::{inventory::Object, inventory_diff::diff},
 };
 
 const ENGINE: &str = "swarm1";

@@ -1,6 +1,4 @@
-//! The inventory: everything on a Swarm and in the watched folders at one moment, and the difference between two moments.
-
-pub mod diff;
+//! The inventory: everything on a Swarm and in the watched folders at one moment.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
