@@ -135,12 +135,12 @@ async fn remove(ports: CleanupPorts<'_>, actions: &Actions) -> Vec<Removed> {
     let objects = actions.remove.iter().zip(results).map(|((_, removal), result)| Removed {
         what: removal.to_string(),
         object: Some(removal.object.clone()),
-        result: result.map_err(|error| error.to_string()),
+        refusal: result.err().map(|error| error.to_string()),
     });
     let files = actions.files.iter().map(|(claim, path)| Removed {
         what: claim.what().to_string(),
         object: None,
-        result: ports.files.remove(claim, path).map_err(|error| with_causes(&error)),
+        refusal: ports.files.remove(claim, path).err().map(|error| with_causes(&error)),
     });
     objects.chain(files).collect()
 }

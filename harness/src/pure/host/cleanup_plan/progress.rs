@@ -116,8 +116,8 @@ pub struct Removed {
     pub what: String,
     /// The object, if it is one.
     pub object: Option<ObjectId>,
-    /// The error is the message of the engine or the system.
-    pub result: Result<(), String>,
+    /// The message of the engine or the system, if it refused.
+    pub refusal: Option<String>,
 }
 
 /// The result of having snapshots forgotten.
@@ -233,16 +233,16 @@ impl<'a> Progress<'a> {
     /// Takes the results of [`Next::Act`] and says how long to wait before the next observation.
     pub fn performed(&mut self, removed: Vec<Removed>, forgotten: Vec<(Claim, Forgotten)>) -> Duration {
         let mut progressed = false;
-        for Removed { what, object, result } in removed {
+        for Removed { what, object, refusal } in removed {
             self.report.touched.extend(object);
-            match result {
-                Ok(()) => {
+            match refusal {
+                None => {
                     self.refusals.remove(&what);
                     // An object that is still listed after its removal is on its way out; the loop waits for it.
                     progressed |= self.note_removed(what);
                 }
                 // The next observation shows whether it is still there and why; then it is tried again.
-                Err(message) => {
+                Some(message) => {
                     self.refusals.insert(what, message);
                 }
             }

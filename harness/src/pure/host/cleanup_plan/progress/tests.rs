@@ -44,8 +44,8 @@ fn silent() -> Observed {
     Observed::NoAnswer(SwarmError::Failed { call: "inventory".into(), message: "gone".into() })
 }
 
-fn removed(result: Result<(), String>) -> Vec<Removed> {
-    vec![Removed { what: volume().to_string(), object: Some(volume().object), result }]
+fn removed(refusal: Option<&str>) -> Vec<Removed> {
+    vec![Removed { what: volume().to_string(), object: Some(volume().object), refusal: refusal.map(str::to_owned) }]
 }
 
 fn at(seconds: u64) -> Mono {
@@ -106,9 +106,9 @@ fn first_removal_is_followed_by_an_observation_at_once_and_a_repeated_one_by_a_p
     let claims = [stack()];
     let mut cleanup = Cleanup::of(&claims, Pace::default());
     assert!(matches!(cleanup.plan(0, removing()), Next::Act(actions) if actions.remove.len() == 1));
-    assert_eq!(cleanup.progress.performed(removed(Ok(())), Vec::new()), Duration::ZERO);
+    assert_eq!(cleanup.progress.performed(removed(None), Vec::new()), Duration::ZERO);
     assert!(matches!(cleanup.plan(1, removing()), Next::Act(_)), "it is still listed");
-    assert_eq!(cleanup.progress.performed(removed(Ok(())), Vec::new()), POLL);
+    assert_eq!(cleanup.progress.performed(removed(None), Vec::new()), POLL);
     cleanup.plan(2, nothing());
     let report = cleanup.report(3, nothing());
     assert_eq!(report.removed, ["volume shop_data"]);
@@ -141,7 +141,7 @@ fn refused_removal_is_tried_again_and_its_message_is_reported() {
     let mut cleanup = Cleanup::of(&claims, Pace { budget: SECOND * 10, ..Pace::default() });
     for second in 0..3 {
         assert!(matches!(cleanup.plan(second, removing()), Next::Act(_)));
-        assert_eq!(cleanup.progress.performed(removed(Err("volume is in use".into())), Vec::new()), POLL);
+        assert_eq!(cleanup.progress.performed(removed(Some("volume is in use")), Vec::new()), POLL);
     }
     let report = cleanup.report(10, removing());
     assert_eq!(report.leaked, [left(Why::Refused { message: "volume is in use".into() })]);
