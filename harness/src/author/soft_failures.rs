@@ -42,10 +42,10 @@ mod tests {
         assert_eq!(sentences(&[], Ok(())), Ok(()));
         assert_eq!(sentences(&[], Err(TestError::because("c"))).unwrap_err().0, "c");
         let (one, at) = sentences(&["a"], Ok(())).unwrap_err();
-        assert!(one == "a" && at.contains("soft.rs:"), "{one} {at}");
+        assert!(one == "a" && at.contains("soft_failures.rs:"), "{one} {at}");
         let (all, at) = sentences(&["a", "b"], Err(TestError::because("c"))).unwrap_err();
         assert!(all.starts_with("3 checks do not hold: a (") && all.contains("; b (") && all.contains("; c ("), "{all}");
-        assert_eq!((all.matches("soft.rs:").count(), at.as_str()), (3, ""));
+        assert_eq!((all.matches("soft_failures.rs:").count(), at.as_str()), (3, ""));
         let (other, _) = sentences(&["a"], Err(TestError::not_applicable("no mail"))).unwrap_err();
         assert_eq!(other, "a", "what does not hold is not made good by what does not apply");
     }

@@ -82,7 +82,8 @@ impl Origin {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Hooks {
     /// Whether it configures the app before the first deploy.
-    #[serde(alias = "install")]    pub configure: bool,
+    #[serde(alias = "install")]
+    pub configure: bool,
     /// Whether it decides when the app is ready.
     pub ready: bool,
     /// Its canaries by their names.
