@@ -173,7 +173,7 @@ fn dead_run_is_removed_and_nothing_else_is_touched(engine: &Engine) {
 
     let second = run.clean_up(engine);
 
-    assert!(second.contains("runs checked: 1, of which 1 needed no cleanup"), "{second}");
+    assert!(second.contains("runs checked: 1; with nothing left to clean up: 1"), "{second}");
     assert_eq!(fs::read(run.folder().join("events.jsonl")).unwrap(), journal, "a settled run is not written to");
     engine.remove_stack(&longer);
     engine.remove_stack(&beside);
