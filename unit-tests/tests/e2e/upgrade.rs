@@ -116,7 +116,8 @@ fn paused_update_is_red(env: &TestEnv<'_>) {
 
 fn old_task_that_answers_does_not_hide_an_unhealthy_successor(env: &TestEnv<'_>) {
     let mut run = env.run("hello-stuck").tiers(TIERS).start();
-    run.reached("exited with 0 (1 so far)");
+    // On a busy machine the first end may be observed together with the second.
+    run.reached("exited with 0 (");
     let domain = run.results()["domain"].as_str().unwrap().to_owned();
     let page = env.page(&domain, "/");
     assert!(page.contains(" 200") && page.contains("hello-stuck"), "the old task answers:\n{page}");
