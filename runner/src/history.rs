@@ -8,7 +8,7 @@ use std::{
 };
 
 use harness::{
-    engine::Past,
+    engine::History,
     journal,
     model::{
         names::{RecipeName, RunId},
@@ -81,8 +81,8 @@ pub fn recipe(kept: &Kept) -> Option<String> {
 
 /// The history of a recipe in `runs`: the version of its newest green run that had one, and the custom tests of the newest green
 /// run that had any. Runs that cannot be read do not count: they prove nothing.
-pub fn past(runs: &Path, name: &RecipeName) -> Past {
-    let mut past = Past::default();
+pub fn past(runs: &Path, name: &RecipeName) -> History {
+    let mut past = History::default();
     for results in of_recipe(runs, name).filter(|results| results["verdict"]["outcome"] == "green") {
         past.green = past.green.or_else(|| installed_version(&results).map(|version| Green { version }));
         if past.tests.is_empty() {
@@ -210,7 +210,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let runs = folder.path();
         let name = "hello".parse().unwrap();
-        assert_eq!(past(runs, &name), Past::default());
+        assert_eq!(past(runs, &name), History::default());
         keep(runs, "20261120-101501-aaaaaaaa", Some("hello"), "green", &["install"], "1.0.0+1", &["old"]);
         keep(runs, "20261120-101502-baaaaaaa", None, "green", &["install", "custom"], "2.0.0+1", &["kept"]);
         keep(runs, "20261120-101503-caaaaaaa", Some("hello"), "green", &["install"], "3.0.0+1", &[]);
@@ -219,6 +219,6 @@ mod tests {
         // The journal names the recipe of this run.
         keep(runs, "20261120-101506-faaaaaaa", Some("ghost"), "green", &["install"], "6.0.0+1", &["another"]);
         let tests = BTreeSet::from([TestName::reported("kept")]);
-        assert_eq!(past(runs, &name), Past { green: Some(Green { version: "3.0.0+1".into() }), tests });
+        assert_eq!(past(runs, &name), History { green: Some(Green { version: "3.0.0+1".into() }), tests });
     }
 }

@@ -10,8 +10,8 @@ use std::{
 
 use harness::{
     adapters::{clock::SystemClock, folder::Folder},
-    engine::facts::attached::Attached,
-    journal::{self, LockError, Reading, RunLock},
+    engine::facts::attached::KeptAppFacts,
+    journal::{self, LockError, JournalReading, RunLock},
     model::{
         names::{Domain, RecipeName},
         protocol::MEMORY,
@@ -34,7 +34,7 @@ pub(crate) struct HeldApp {
     /// The app and the run that keeps it.
     pub(crate) attach: Attach,
     /// The app as the journal of that run has it.
-    pub(crate) attached: Attached,
+    pub(crate) attached: KeptAppFacts,
     /// The folder whose `tests/` has the executables of the recipe's repository.
     pub(crate) repository: PathBuf,
     /// The folder of that run.
@@ -75,11 +75,11 @@ pub(crate) fn hold(runs: &Path, recipe: &RecipeName, domain: &Domain, path: Opti
 }
 
 /// The app as a journal has it, when its run keeps it now.
-fn attached(reading: &Reading, domain: &Domain) -> Result<Attached, CommandError> {
+fn attached(reading: &JournalReading, domain: &Domain) -> Result<KeptAppFacts, CommandError> {
     let refused = |message: String| CommandError::usage(message).hint(ATTACH_HINT);
     match keeping(&reading.events, &reading.claims, SystemClock::start().wall()) {
         Keeping::Valid(kept) if kept.domain == *domain => {
-            Attached::of(reading).ok_or_else(|| refused(format!("the journal does not say what was deployed as {domain}")))
+            KeptAppFacts::of(reading).ok_or_else(|| refused(format!("the journal does not say what was deployed as {domain}")))
         }
         Keeping::Over(kept) if kept.domain == *domain => {
             Err(refused(format!("{domain} was kept until {}, and the next run removes it", kept.until)))

@@ -7,8 +7,8 @@ use std::{fs, io::IsTerminal, path::Path, sync::Arc};
 
 use futures_util::{StreamExt, stream::BoxStream};
 use harness::{
-    adapters::{executables::ExecutableFolders, folder::Folder, program, swarm::DockerSwarm},
-    engine::{self, Past, Run, log::Log, signals},
+    adapters::{executables::ExecutableFolders, folder::Folder, pack_program::ProgramSetup, swarm::DockerSwarm},
+    engine::{self, History, Run, log::Log, signals},
     journal::Journal,
     model::{exit_code::ExitCode, host::Host, names::RunId, pack::Pack, request::Request},
     ports::{Clock, Ports, Reporter, RunFolder},
@@ -62,7 +62,7 @@ impl FinishedRun {
 }
 
 /// Runs a recipe from its request to its end.
-pub(crate) async fn run(env: &Env, host: Host, request: Request, pack: Pack, history: Past) -> Result<RunEnd, CommandError> {
+pub(crate) async fn run(env: &Env, host: Host, request: Request, pack: Pack, history: History) -> Result<RunEnd, CommandError> {
     let (mut signals, runs) = (listen_for_signals()?, env.runs());
     // A janitor may be interrupted at any moment and continued later, so a signal need not wait for it.
     tokio::select! {
@@ -73,8 +73,8 @@ pub(crate) async fn run(env: &Env, host: Host, request: Request, pack: Pack, his
             return Ok(RunEnd::NotBegun(ExitCode::of_signal(signal)));
         }
     }
-    let Prepared { folder, redact, log, ports, guardian, losses } = prepare(env, &host, &request, &pack, None).await?;
-    let run = Run { commit: COMMIT, request, history, host, pack, ports: &ports, log: &log, folder: &folder, signals, losses };
+    let Prepared { folder, redact, log, ports, guardian, guardian_losses } = prepare(env, &host, &request, &pack, None).await?;
+    let run = Run { commit: COMMIT, request, history, host, pack, ports: &ports, log: &log, folder: &folder, signals, guardian_losses };
     let state = engine::run(run).await;
     guardian.finish(state.cancel.is_some());
     Ok(RunEnd::Finished(Box::new(FinishedRun { state, folder, redact })))
@@ -89,9 +89,9 @@ pub(crate) async fn run_on_kept(
     held: &HeldApp,
 ) -> Result<RunEnd, CommandError> {
     let signals = listen_for_signals()?;
-    let Prepared { folder, redact, log, ports, guardian, losses } = prepare(env, &host, &request, &pack, Some(held)).await?;
-    let history = Past::default();
-    let run = Run { commit: COMMIT, request, history, host, pack, ports: &ports, log: &log, folder: &folder, signals, losses };
+    let Prepared { folder, redact, log, ports, guardian, guardian_losses } = prepare(env, &host, &request, &pack, Some(held)).await?;
+    let history = History::default();
+    let run = Run { commit: COMMIT, request, history, host, pack, ports: &ports, log: &log, folder: &folder, signals, guardian_losses };
     let state = engine::attach(&held.attached, run).await;
     guardian.finish(state.cancel.is_some());
     Ok(RunEnd::Finished(Box::new(FinishedRun { state, folder, redact })))
@@ -109,7 +109,7 @@ struct Prepared {
     log: Log,
     ports: Ports,
     guardian: GuardianPipe,
-    losses: BoxStream<'static, String>,
+    guardian_losses: BoxStream<'static, String>,
 }
 
 /// Creates the folder of a new run with its journal, starts its guardian, and connects its ports.
@@ -142,18 +142,18 @@ async fn prepare(
         redact.clone(),
         report::reporters(&run_folder, &redact).into_iter().chain([progress_reporter(env)]).collect(),
     );
-    let (guardian, losses) = guardian::start_beside(&env.exe, folder.root(), env.log.as_deref()).await;
+    let (guardian, guardian_losses) = guardian::start_beside(&env.exe, folder.root(), env.log.as_deref()).await;
     let children = Arc::new(log.clone());
     let ports = wiring::ports(env, host, Some(&request.recipe), &folder, children.clone(), redact.clone(), clock)
         .map_err(host::no_engine)?;
-    let program = program::Setup {
+    let program = ProgramSetup {
         memory: held.map(|held| held.memory.clone()),
-        ..wiring::pack_program(env, host, Some(&request.recipe), &folder)
+        ..wiring::pack_program_setup(env, host, Some(&request.recipe), &folder)
     };
     let places =
         ExecutableFolders { repository: held.map(|held| held.repository.clone()), folder: request.authoring.folder.clone() };
     let ports = wiring::with_tests(ports, program, places, children, redact.clone());
-    Ok(Prepared { folder, redact, log, ports, guardian, losses })
+    Ok(Prepared { folder, redact, log, ports, guardian, guardian_losses })
 }
 
 /// The reporter that shows the progress of a run on standard error.

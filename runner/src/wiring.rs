@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use harness::{
     adapters::{
-        abra::{PtyAbra, Setup},
+        abra::{PtyAbra, AbraSetup},
         checkout::GitCheckout,
         children::Processes,
         clock::SystemClock,
@@ -13,7 +13,7 @@ use harness::{
         folder::Folder,
         machine::LocalMachine,
         neighbours::OtherRuns,
-        program::{self, PackProgram},
+        pack_program::{PackProgram, ProgramSetup},
         screenshot::ScreenshotProgram,
         swarm::DockerSwarm,
         web::HttpsWeb,
@@ -47,8 +47,8 @@ pub fn ports(
         capacity: swarm.clone(),
         data: swarm,
         abra: Arc::new(PtyAbra::new(abra_setup(env, host, folder), children.clone(), redact.clone())),
-        program: Arc::new(PackProgram::new(pack_program(env, host, recipe, folder), children.clone(), redact.clone())),
-        browser: Arc::new(ScreenshotProgram::new(screenshot_program(env, host, folder), children, redact.clone())),
+        program: Arc::new(PackProgram::new(pack_program_setup(env, host, recipe, folder), children.clone(), redact.clone())),
+        browser: Arc::new(ScreenshotProgram::new(screenshot_program_setup(env, host, folder), children, redact.clone())),
         checkout: Arc::new(GitCheckout::new(&folder.abra_dir(), env.path.clone()).learning(redact)),
         machine: Arc::new(LocalMachine::of(&env.home, &env.abra_dir)),
         neighbours: Arc::new(OtherRuns::new(env.runs(), folder.run().clone())),
@@ -63,7 +63,7 @@ pub fn ports(
 /// The same ports for a run that has executables at `folders`, and `program` as the program of its pack.
 pub fn with_tests(
     ports: Ports,
-    program: program::Setup,
+    program: ProgramSetup,
     folders: ExecutableFolders,
     children: Arc<dyn ChildRegister>,
     redact: Arc<Redact>,
@@ -76,17 +76,17 @@ pub fn with_tests(
 }
 
 /// taster itself, as the program of the recipe's pack.
-pub fn pack_program(env: &Env, host: &Host, recipe: Option<&RecipeName>, folder: &Folder) -> program::Setup {
+pub fn pack_program_setup(env: &Env, host: &Host, recipe: Option<&RecipeName>, folder: &Folder) -> ProgramSetup {
     let recipe = recipe.map(|recipe| recipe.as_str().into());
     let program = [env.exe.clone().into(), "__pack".into()].into_iter().chain(recipe).collect();
-    program::Setup { program, room: "pack", ..screenshot_program(env, host, folder) }
+    ProgramSetup { program, work_dir: "pack", ..screenshot_program_setup(env, host, folder) }
 }
 
 /// taster itself, as the program that takes the screenshot of the app.
-fn screenshot_program(env: &Env, host: &Host, folder: &Folder) -> program::Setup {
-    program::Setup {
+fn screenshot_program_setup(env: &Env, host: &Host, folder: &Folder) -> ProgramSetup {
+    ProgramSetup {
         program: vec![env.exe.clone().into(), "__screenshot".into()],
-        room: "screenshot",
+        work_dir: "screenshot",
         shim: vec![env.exe.clone().into(), "__child".into()],
         folder: folder.clone(),
         host: host.clone(),
@@ -97,8 +97,8 @@ fn screenshot_program(env: &Env, host: &Host, folder: &Folder) -> program::Setup
 }
 
 /// The settings of abra's adapter: what abra sees of this machine.
-fn abra_setup(env: &Env, host: &Host, folder: &Folder) -> Setup {
-    Setup {
+fn abra_setup(env: &Env, host: &Host, folder: &Folder) -> AbraSetup {
+    AbraSetup {
         abra: host.abra.clone(),
         shim: vec![env.exe.clone().into(), "__child".into()],
         abra_dir: folder.abra_dir(),
@@ -108,6 +108,6 @@ fn abra_setup(env: &Env, host: &Host, folder: &Folder) -> Setup {
         transcripts: folder.transcripts(),
         home: env.home.clone(),
         path: env.path.clone(),
-        quiet: Setup::QUIET,
+        quiet: AbraSetup::QUIET,
     }
 }

@@ -12,7 +12,7 @@ use harness::{
         engine::SwarmError,
         names::{ImageRef, ServiceName, TaskId},
     },
-    ports::{Data, ExecOutput, Holder},
+    ports::{Data, ExecOutput, VolumeHolder},
     pure::host::claim::Claim,
 };
 
@@ -132,20 +132,20 @@ impl SimData {
 
 #[async_trait]
 impl Data for SimData {
-    async fn hold(&self, _: &Claim, _: &ImageRef, volumes: &[String]) -> Result<Holder, SwarmError> {
-        Ok(Holder { container: "holder".into(), volumes: volumes.to_vec() })
+    async fn hold(&self, _: &Claim, _: &ImageRef, volumes: &[String]) -> Result<VolumeHolder, SwarmError> {
+        Ok(VolumeHolder { container: "holder".into(), volumes: volumes.to_vec() })
     }
 
-    async fn put(&self, _: &Holder, volume: &str, path: &str, bytes: &[u8]) -> Result<(), SwarmError> {
+    async fn put(&self, _: &VolumeHolder, volume: &str, path: &str, bytes: &[u8]) -> Result<(), SwarmError> {
         self.lock().files.insert((volume.to_owned(), path.to_owned()), bytes.to_vec());
         Ok(())
     }
 
-    async fn get(&self, _: &Holder, volume: &str, path: &str) -> Result<Option<Vec<u8>>, SwarmError> {
+    async fn get(&self, _: &VolumeHolder, volume: &str, path: &str) -> Result<Option<Vec<u8>>, SwarmError> {
         Ok(self.lock().files.get(&(volume.to_owned(), path.to_owned())).cloned())
     }
 
-    async fn release(&self, _: Holder) -> Result<(), SwarmError> {
+    async fn release(&self, _: VolumeHolder) -> Result<(), SwarmError> {
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::{fmt, io, time::Duration};
 
 use harness::{
     model::engine::SwarmError,
-    ports::{AbraError, BrowserError, CheckoutError, ChildError, FileError, MachineError, ProgramError, TurnError, WebError},
+    ports::{AbraError, BrowserError, CheckoutError, ChildError, FileError, MachineError, ProgramError, AdmissionLockError, WebError},
 };
 
 use crate::sim_child::CHILD;
@@ -44,7 +44,7 @@ const READINGS: &[&str] = &[
     "machine.boot",
     "machine.load",
     "machine.memory",
-    "machine.room_in",
+    "machine.free_bytes_in",
     "machine.listening",
     "machine.ipvs",
 ];
@@ -178,8 +178,8 @@ impl InjectedError for MachineError {
     }
 }
 
-impl InjectedError for TurnError {
+impl InjectedError for AdmissionLockError {
     fn injected(name: &str) -> Self {
-        TurnError { source: format_call(name).into() }
+        AdmissionLockError { source: format_call(name).into() }
     }
 }

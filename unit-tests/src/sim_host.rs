@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use harness::{
     adapters::{clock::SystemClock, folder::Folder},
-    engine::{Past, Run, log::Log},
+    engine::{History, Run, log::Log},
     model::{
         engine::{Engine, Room, SwarmError},
         git::Branch,
@@ -254,14 +254,14 @@ impl SimHost {
         Run {
             commit: None,
             request,
-            history: Past::default(),
+            history: History::default(),
             host: Host::parse("zone = \"taster.test\"").expect("a host"),
             pack: self.pack.clone(),
             ports,
             log,
             folder,
             signals: stream::pending().boxed(),
-            losses: stream::pending().boxed(),
+            guardian_losses: stream::pending().boxed(),
         }
     }
 

@@ -11,7 +11,7 @@ use harness::{
     model::{
         engine::{Engine, Port, Room, ServiceAddress},
         load::Load,
-        names::EngineId,
+        names::SwarmId,
         time::Wall,
     },
     ports::{Machine, MachineError},
@@ -31,7 +31,7 @@ pub struct SimMachine {
     /// The `.env` files of the operator's own apps.
     pub env_files: BTreeMap<PathBuf, String>,
     /// The Swarms behind abra's servers.
-    pub servers: BTreeMap<String, EngineId>,
+    pub servers: BTreeMap<String, SwarmId>,
 }
 
 impl Default for SimMachine {
@@ -51,7 +51,7 @@ impl Default for SimMachine {
 ///
 /// # Panics
 /// Never: the id is valid.
-pub fn swarm() -> EngineId {
+pub fn swarm() -> SwarmId {
     "swarm1".parse().expect("an id")
 }
 
@@ -106,7 +106,7 @@ impl Machine for SimMachine {
         Load::parse("0.20 0.18 0.12 1/80 11206")
     }
 
-    fn room_in(&self, _: &Path) -> Option<u64> {
+    fn free_bytes_in(&self, _: &Path) -> Option<u64> {
         self.room
     }
 
@@ -122,7 +122,7 @@ impl Machine for SimMachine {
         Ok(true)
     }
 
-    async fn behind(&self, server: &str) -> Result<EngineId, MachineError> {
+    async fn behind(&self, server: &str) -> Result<SwarmId, MachineError> {
         self.servers.get(server).cloned().ok_or_else(|| MachineError::NoContext { context: server.to_owned() })
     }
 }

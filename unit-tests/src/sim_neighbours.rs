@@ -7,7 +7,7 @@ use std::sync::{
 
 use async_trait::async_trait;
 use harness::{
-    ports::{Neighbours, Turn, TurnError},
+    ports::{Neighbours, AdmissionLock, AdmissionLockError},
     pure::host::preflight::Neighbour,
 };
 
@@ -27,15 +27,15 @@ impl SimNeighbours {
 
 #[async_trait]
 impl Neighbours for SimNeighbours {
-    async fn turn(&self) -> Result<Box<dyn Turn>, TurnError> {
+    async fn lock_admission(&self) -> Result<Box<dyn AdmissionLock>, AdmissionLockError> {
         let alive = self.turns.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |turns| turns.checked_sub(1)).is_ok();
-        Ok(Box::new(SimTurn(if alive { self.runs.clone() } else { Vec::new() })))
+        Ok(Box::new(SimAdmissionLock(if alive { self.runs.clone() } else { Vec::new() })))
     }
 }
 
-struct SimTurn(Vec<Neighbour>);
+struct SimAdmissionLock(Vec<Neighbour>);
 
-impl Turn for SimTurn {
+impl AdmissionLock for SimAdmissionLock {
     fn living(&self) -> Vec<Neighbour> {
         self.0.clone()
     }

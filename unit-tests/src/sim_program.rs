@@ -13,7 +13,7 @@ use harness::{
         pack::{Pack, TestName},
         protocol::{Answer, AppConfiguration, Ended, InsertedSecret, PROTOCOL},
     },
-    ports::{Attached, AttachmentError, Exited, ProgramError, Ran, TestProgram},
+    ports::{AttachedFile, AttachmentError, Exited, ProgramError, Ran, TestProgram},
     pure::run::event::TAIL_BYTES,
 };
 
@@ -119,7 +119,7 @@ impl TestProgram for SimProgram {
             ("leak.png", Ok(b"\xffhunter22hunter22".to_vec())),
             ("gone.txt", Err(AttachmentError::Unreadable { message: "no such file".into() })),
         ];
-        let attached = files.map(|(name, bytes)| Attached { name: name.into(), bytes });
+        let attached = files.map(|(name, bytes)| AttachedFile { name: name.into(), bytes });
         let attachments = if behaviour == FunctionBehaviour::AttachesFiles { attached.into() } else { Vec::new() };
         let long_output = || format!("{}hunter22hunter22{}\n", "y".repeat(1000), "x".repeat(TAIL_BYTES - 4));
         let output =

@@ -60,7 +60,7 @@ fn belongs(pid: i32, child: &Child) -> bool {
 }
 
 /// The variables that name a path in the run's folder to a child.
-const MARKS: [&[u8]; 2] = [b"ABRA_DIR=", super::launch::MARK];
+const MARKS: [&[u8]; 2] = [b"ABRA_DIR=", super::spawn::MARK];
 
 /// Whether one of the variables that only children of a run have names a path in the folder of `run`. Other variables, such as
 /// `PWD` of an operator's shell, do not count.

@@ -15,7 +15,7 @@ use std::{
 
 use async_trait::async_trait;
 
-use super::launch::{Launch, Launcher, Setup, not_run};
+use super::spawn::{Launch, Launcher, ProgramSetup, not_run};
 use crate::{
     model::{
         head::Head,
@@ -51,7 +51,7 @@ pub struct TestExecutables {
 
 impl TestExecutables {
     /// The executables in `folders`. `setup` gives their environment; its program is not used.
-    pub fn new(setup: Setup, folders: ExecutableFolders, children: Arc<dyn ChildRegister>, redact: Arc<Redact>) -> Self {
+    pub fn new(setup: ProgramSetup, folders: ExecutableFolders, children: Arc<dyn ChildRegister>, redact: Arc<Redact>) -> Self {
         Self { launcher: Launcher::new(setup, children, redact), folders, calls: AtomicU32::new(0) }
     }
 
@@ -68,8 +68,8 @@ impl TestExecutables {
 
     /// Writes the context of call `number` and returns the file and its content.
     fn write_context(&self, number: u32, head: &Head, budget: Duration) -> io::Result<(PathBuf, Vec<u8>)> {
-        let room = self.launcher.create_room()?;
-        let Setup { host, folder, .. } = &self.launcher.setup;
+        let work_dir = self.launcher.create_work_dir()?;
+        let ProgramSetup { host, folder, .. } = &self.launcher.setup;
         let context = ExecutableContext {
             version: PROTOCOL,
             recipe: head.recipe.clone(),
@@ -81,9 +81,9 @@ impl TestExecutables {
             ca: host.ca.clone(),
             engine: host.engine.clone(),
             budget_ms: u64::try_from(budget.as_millis()).unwrap_or(u64::MAX),
-            room: room.clone(),
+            work_dir: work_dir.clone(),
         };
-        let file = room.join(format!("{number:03}-executable.json"));
+        let file = work_dir.join(format!("{number:03}-executable.json"));
         let text = serde_json::to_vec(&context)?;
         fs::write(&file, &text)?;
         Ok((file, text))
@@ -112,7 +112,7 @@ impl Executables for TestExecutables {
         let launch = Launch {
             argv: vec![root.join(&test.file).into()],
             limits: vec!["--memory".into(), MEMORY.to_string().into(), "--seconds".into(), OsString::from(seconds)],
-            home: self.launcher.room(),
+            home: self.launcher.work_dir(),
             doing: format!("executable, {}", test.name),
             context: Some(&context),
             input: &input,

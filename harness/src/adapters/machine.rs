@@ -28,7 +28,7 @@ use crate::{
     model::{
         engine::{Port, ServiceAddress},
         load::Load,
-        names::EngineId,
+        names::SwarmId,
     },
     ports::{Files, Machine, MachineError, Swarm},
 };
@@ -126,7 +126,7 @@ impl Machine for LocalMachine {
         Load::parse(&std::fs::read_to_string("/proc/loadavg").ok()?)
     }
 
-    fn room_in(&self, folder: &Path) -> Option<u64> {
+    fn free_bytes_in(&self, folder: &Path) -> Option<u64> {
         let existing = folder.ancestors().find(|folder| folder.exists())?;
         let system = rustix::fs::statvfs(existing).ok()?;
         if system.f_flag.contains(StatVfsMountFlags::RDONLY) {
@@ -157,7 +157,7 @@ impl Machine for LocalMachine {
         attempt.await.unwrap_or(Err(MachineError::Panicked))
     }
 
-    async fn behind(&self, server: &str) -> Result<EngineId, MachineError> {
+    async fn behind(&self, server: &str) -> Result<SwarmId, MachineError> {
         let context = if server == "default" { self.current_context() } else { Some(server.to_owned()) };
         let socket = match context {
             None => DEFAULT_SOCKET.to_owned(),
@@ -246,7 +246,7 @@ mod tests {
         assert!(machine.listening().contains(&Port { number, udp: false }));
         drop(listener);
         assert!(!machine.listening().contains(&Port { number, udp: false }));
-        assert!(machine.room_in(&home.path().join("not/yet/there")).is_some_and(|bytes| bytes > 0));
+        assert!(machine.free_bytes_in(&home.path().join("not/yet/there")).is_some_and(|bytes| bytes > 0));
         assert!(machine.memory().is_some_and(|bytes| bytes > 0));
     }
 

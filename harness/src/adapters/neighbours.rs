@@ -7,14 +7,14 @@ use async_trait::async_trait;
 use crate::{
     journal::{self, LockError, RunLock},
     model::names::RunId,
-    ports::{Neighbours, Turn, TurnError},
+    ports::{Neighbours, AdmissionLock, AdmissionLockError},
     pure::{
         host::preflight::{Needs, Neighbour},
         run::event::{Event, Kind, Note},
     },
 };
 
-/// The pause between two attempts to get the turn.
+/// The pause between two attempts to take the admission lock.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// The other runs, whose folders are beside that of this run.
@@ -33,26 +33,26 @@ impl OtherRuns {
 
 #[async_trait]
 impl Neighbours for OtherRuns {
-    async fn turn(&self) -> Result<Box<dyn Turn>, TurnError> {
+    async fn lock_admission(&self) -> Result<Box<dyn AdmissionLock>, AdmissionLockError> {
         loop {
             match RunLock::attempt(&self.runs) {
                 Ok(lock) => return Ok(Box::new(Held { runs: self.clone(), _lock: lock })),
                 Err(LockError::Held { .. } | LockError::Replaced { .. }) => tokio::time::sleep(PAUSE).await,
                 Err(error @ (LockError::NoFile { .. } | LockError::System { .. })) => {
-                    return Err(TurnError { source: error.into() });
+                    return Err(AdmissionLockError { source: error.into() });
                 }
             }
         }
     }
 }
 
-/// The turn: a lock on the folder of all runs.
+/// The admission lock: a lock on the folder of all runs.
 struct Held {
     runs: OtherRuns,
     _lock: RunLock,
 }
 
-impl Turn for Held {
+impl AdmissionLock for Held {
     fn living(&self) -> Vec<Neighbour> {
         let entries = fs::read_dir(&self.runs.runs).into_iter().flatten().flatten();
         let others = entries.filter(|entry| entry.file_name().to_str().is_some_and(|name| name != self.runs.own.as_str()));
@@ -81,14 +81,14 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn second_run_gets_the_turn_after_the_first_drops_it() {
+    async fn second_run_gets_the_admission_lock_after_the_first_drops_it() {
         let runs = tempfile::tempdir().unwrap();
         let runs_beside = |own: &str| OtherRuns::new(runs.path().to_owned(), own.parse().unwrap());
         let (one, other) = (runs_beside("20261121-101502-aebagbaf"), runs_beside("20261121-101502-aebagbag"));
-        let first = one.turn().await.unwrap();
-        let second = tokio::spawn(async move { other.turn().await.map(|turn| turn.living().len()) });
+        let first = one.lock_admission().await.unwrap();
+        let second = tokio::spawn(async move { other.lock_admission().await.map(|lock| lock.living().len()) });
         tokio::task::yield_now().await;
-        assert!(!second.is_finished(), "two have the turn");
+        assert!(!second.is_finished(), "two runs hold the lock");
         drop(first);
         assert_eq!(second.await.unwrap().unwrap(), 0);
     }

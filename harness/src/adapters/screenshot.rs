@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::{
     browser,
-    program::{PackProgram, Setup},
+    pack_program::{PackProgram, ProgramSetup},
 };
 use crate::{
     model::{
@@ -29,7 +29,7 @@ pub struct ScreenshotProgram {
 
 impl ScreenshotProgram {
     /// The program that `setup` names.
-    pub fn new(setup: Setup, children: Arc<dyn ChildRegister>, redact: Arc<Redact>) -> Self {
+    pub fn new(setup: ProgramSetup, children: Arc<dyn ChildRegister>, redact: Arc<Redact>) -> Self {
         let (tools, trusts) = (browser::find(&setup.path), setup.host.ca.is_some());
         Self { tools, trusts, program: PackProgram::new(setup, children, redact) }
     }

@@ -59,7 +59,7 @@ impl TestContext {
 impl Browser {
     pub(super) async fn open(cx: TestContext, at: &'static Location<'static>) -> Result<Self, TestError> {
         let context = cx.context();
-        let session = Session::open(&context.browser, &context.host(), &context.room).await.map_err(|error| match error {
+        let session = Session::open(&context.browser, &context.host(), &context.work_dir).await.map_err(|error| match error {
             // Without a browser the app is not verified, and that is not the app's fault.
             SessionError::Absent { .. } | SessionError::Broken { .. } => TestError::tool_absent(error.to_string(), at),
         })?;
@@ -175,14 +175,14 @@ impl Browser {
         let at = Location::caller();
         async move {
             let picture = self.picture(at).await?;
-            let kept = self.cx.evidence().attach(&self.cx.context().room, &format!("{name}.png"), &picture);
-            kept.map_err(|error| TestError::at_place(format!("the picture {name} cannot be kept: {error}"), at))
+            let kept = self.cx.evidence().attach(&self.cx.context().work_dir, &format!("{name}.png"), &picture);
+            kept.map_err(|error| TestError::at_place(format!("the screenshot {name} cannot be kept: {error}"), at))
         }
     }
 
     pub(super) async fn picture(&self, at: &Location<'_>) -> Result<Vec<u8>, TestError> {
         let taken = self.opened.session().screenshot().await;
-        taken.map_err(|message| TestError::at_place(format!("no picture of the window: {message}"), at))
+        taken.map_err(|message| TestError::at_place(format!("no screenshot of the window: {message}"), at))
     }
 
     async fn act(&self, css: &str, act: Action<'_>, at: &'static Location<'static>) -> Result<String, TestError> {

@@ -50,7 +50,7 @@ impl Db {
     /// # Errors
     /// When the database does not run or refuses the query, with its message.
     pub async fn query(&self, question: &str) -> Result<Vec<Vec<String>>, TestError> {
-        let argv = query(&self.database, question).map_err(TestError::because)?;
+        let argv = query(&self.database, question)?;
         let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
         let printed = self.cx.exec(&self.database.service, &argv).await?;
         rows(self.database.kind, printed.exit, &printed.text).map_err(|message| {

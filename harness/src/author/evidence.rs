@@ -10,7 +10,7 @@ use std::{
 use tokio::time::timeout;
 
 use super::open_browser::OpenBrowser;
-use crate::model::protocol::{Attachment, Context, Ended};
+use crate::model::protocol::{Attachment, FunctionContext, Ended};
 
 /// The budget for the evidence of one browser. The process ends soon after its function.
 const GATHER: Duration = Duration::from_millis(1500);
@@ -38,11 +38,11 @@ impl Evidence {
     }
 
     /// Adds a file with this name and content.
-    pub(super) fn attach(&self, room: &Path, name: &str, content: &[u8]) -> io::Result<()> {
+    pub(super) fn attach(&self, work_dir: &Path, name: &str, content: &[u8]) -> io::Result<()> {
         if self.kept().attachments.iter().any(|known| known.name == name) {
-            return Err(io::Error::other("two files are called so"));
+            return Err(io::Error::other("another attached file has the same name"));
         }
-        let mut file = tempfile::Builder::new().prefix("attached-").tempfile_in(room)?;
+        let mut file = tempfile::Builder::new().prefix("attached-").tempfile_in(work_dir)?;
         file.write_all(content)?;
         let (_, file) = file.keep().map_err(|error| error.error)?;
         self.kept().attachments.push(Attachment { name: name.to_owned(), file });
@@ -54,7 +54,7 @@ impl Evidence {
     }
 
     /// Ends the function's browsers. For a failed function each browser first leaves a screenshot and its console.
-    pub(super) async fn gather(&self, context: &Context, ended: &Ended) {
+    pub(super) async fn gather(&self, context: &FunctionContext, ended: &Ended) {
         let browsers = std::mem::take(&mut self.kept().browsers);
         match ended {
             Ended::Passed | Ended::NotApplicable { .. } | Ended::ToolAbsent { .. } | Ended::Unwritten => return,
@@ -65,9 +65,9 @@ impl Evidence {
             // Missing evidence does not change the function's result.
             let console =
                 timeout(GATHER, browser.console_text()).await.unwrap_or_else(|_| "the browser does not answer\n".into());
-            let _ = self.attach(&context.room, &format!("console{suffix}.txt"), console.as_bytes());
+            let _ = self.attach(&context.work_dir, &format!("console{suffix}.txt"), console.as_bytes());
             if let Ok(Ok(picture)) = timeout(GATHER, browser.session().screenshot()).await {
-                let _ = self.attach(&context.room, &format!("page{suffix}.png"), &picture);
+                let _ = self.attach(&context.work_dir, &format!("page{suffix}.png"), &picture);
             }
         }
     }

@@ -201,7 +201,7 @@ impl Reply {
     /// When it does not parse; the sentence quotes it.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, TestError> {
         serde_json::from_str(&self.view.body)
-            .map_err(|error| self.failed(&format!("did not answer the JSON that was wanted ({error})")))
+            .map_err(|error| self.failed(&format!("did not answer with the expected JSON ({error})")))
     }
 
     /// Checks that the body contains these words.

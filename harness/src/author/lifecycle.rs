@@ -186,7 +186,7 @@ impl ConfigureContext {
                 && text.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
         };
         if !word(name) || !word(version) {
-            return Err(TestError::because(format!("{name:?} in version {version:?} is no secret's name")));
+            return Err(TestError::because(format!("{name:?} in version {version:?} is not a valid name of a secret")));
         }
         self.secrets.push((name.to_owned(), version.to_owned(), value.into()));
         Ok(())
@@ -199,7 +199,7 @@ impl ConfigureContext {
     #[track_caller]
     pub fn file(&mut self, path: &str, text: impl Into<String>) -> Checked {
         if !stays_inside(path) {
-            return Err(TestError::because(format!("{path:?} is no path in the recipe's checkout")));
+            return Err(TestError::because(format!("{path:?} is not a path inside the recipe's checkout")));
         }
         self.files.insert(path.to_owned(), text.into());
         Ok(())

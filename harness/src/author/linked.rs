@@ -55,7 +55,7 @@ pub enum BadPack {
         second: String,
     },
     /// An invalid name: it is empty or contains the separator of names.
-    #[error("recipes/{recipe}/{file}: {name:?} is no name of a test: a sentence in one line without `::`")]
+    #[error("recipes/{recipe}/{file}: {name:?} is not a valid name of a test: a sentence in one line without `::`")]
     Name {
         /// The recipe.
         recipe: String,
@@ -196,7 +196,7 @@ mod tests {
             with(&[("custom/a.rs", one), ("functional/a.rs", one)]),
             format!("{twice_over} custom/a.rs and in functional/a.rs")
         );
-        assert!(with(&[("custom/a.rs", unnamed)]).starts_with("recipes/shop/custom/a.rs: \"\" is no name"));
+        assert!(with(&[("custom/a.rs", unnamed)]).starts_with("recipes/shop/custom/a.rs: \"\" is not a valid name"));
         assert_eq!(with(&[("custom/a.rs", Suite::new)]), "recipes/shop/custom/a.rs has an empty suite");
         let settings = Linked { settings: "x = 1\n", ..NOTHING }.pack().unwrap_err().to_string();
         assert_eq!(settings, "recipes/shop/recipe.toml, line 1, column 1: unknown key `x`");

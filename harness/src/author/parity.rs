@@ -85,7 +85,7 @@ fn unfounded(cells: &[&str]) -> Option<String> {
     let low = reason.to_lowercase();
     let excuse = EXCUSES.iter().find(|excuse| low.contains(*excuse));
     match (excuse, reason.split_whitespace().count()) {
-        (Some(excuse), _) => Some(format!("{what:?} is put off, and {excuse:?} is no technical reason")),
+        (Some(excuse), _) => Some(format!("{what:?} is put off, and {excuse:?} is not a technical reason")),
         (None, ..FEWEST_WORDS) => Some(format!("{what:?} is put off without a technical reason")),
         (None, _) => None,
     }
@@ -132,8 +132,8 @@ mod tests {
         for (reason, expected) in [
             ("", "is put off without a technical reason"),
             ("it is hard", "is put off without a technical reason"),
-            ("we will do this one later on", "\"later\" is no technical reason"),
-            ("it needs SSO and that is a lot", "\"needs sso\" is no technical reason"),
+            ("we will do this one later on", "\"later\" is not a technical reason"),
+            ("it needs SSO and that is a lot", "\"needs sso\" is not a technical reason"),
         ] {
             let wrong = with(reason).wrong;
             assert!(wrong.len() == 1 && wrong[0].contains(expected), "{reason}: {wrong:?}");

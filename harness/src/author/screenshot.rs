@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use super::{
     Checked, TestContext, TestError, boxed,
-    program::{Work, run, say},
+    pack_main::{Work, run, say},
 };
 use crate::{
     model::{
@@ -62,9 +62,9 @@ async fn take(cx: TestContext) -> Checked {
         before = Some(file);
         sleep(PAUSE).await;
     };
-    cx.evidence().attach(&cx.context().room, SCREENSHOT, &fitting(file, MOST)?)?;
+    cx.evidence().attach(&cx.context().work_dir, SCREENSHOT, &fitting(file, MOST)?)?;
     if !seen {
-        return Err(TestError::from(format!("the first page shows nothing, for {}", format_duration(began.elapsed()))));
+        return Err(TestError::from(format!("the first page showed nothing for {}", format_duration(began.elapsed()))));
     }
     match status {
         500.. => Err(TestError::from(format!("the first page answers {status}"))),

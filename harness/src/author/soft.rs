@@ -12,7 +12,7 @@ use super::{TestContext, TestError};
 ///     let page = cx.get("/").await?.expect(200)?;
 ///     let checks = cx.soft();
 ///     checks.that(page.text().contains("<title>"), "the page has no title");
-///     checks.that(page.header("content-type") == Some("text/html"), "the page is no HTML");
+///     checks.that(page.header("content-type") == Some("text/html"), "the page is not HTML");
 ///     checks.holds(cx.get("/robots.txt").await?.expect(200));
 ///     Ok(())
 /// }

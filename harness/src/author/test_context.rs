@@ -17,7 +17,7 @@ use crate::{
     model::{
         names::Domain,
         pack::Database,
-        protocol::{Attachment, Context, HIDDEN, MEMORY, is_attachable},
+        protocol::{Attachment, FunctionContext, SECRET_FILE_PREFIX, MEMORY, is_attachable},
         time::format_duration,
     },
     ports::Swarm,
@@ -57,7 +57,7 @@ pub struct TestContext {
 }
 
 struct Inner {
-    context: Context,
+    context: FunctionContext,
     databases: Vec<Database>,
     web: Arc<HttpsWeb>,
     notes: Notes,
@@ -75,7 +75,7 @@ pub struct ExecOutput {
 }
 
 impl TestContext {
-    pub(super) fn of(context: Context, databases: Vec<Database>) -> Self {
+    pub(super) fn of(context: FunctionContext, databases: Vec<Database>) -> Self {
         let web = Arc::new(HttpsWeb::of(&context.host()).keeping_cookies());
         let (notes, collected, evidence) = (Notes::default(), Collected::default(), Evidence::default());
         Self { inner: Arc::new(Inner { context, databases, web, notes, collected, evidence }) }
@@ -159,7 +159,7 @@ impl TestContext {
                 };
                 if began.elapsed() + pause > budget {
                     let sentence =
-                        format!("not within {}: {what}; the last look said: {}", format_duration(budget), last.sentence());
+                        format!("not within {}: {what}; the last attempt said: {}", format_duration(budget), last.sentence());
                     return Err(TestError::at_place(sentence, at));
                 }
                 tokio::time::sleep(pause).await;
@@ -189,7 +189,7 @@ impl TestContext {
     /// When no running service has it, or the image lacks `cat`.
     pub async fn secret(&self, name: &str) -> Result<String, TestError> {
         if name.is_empty() || name.contains(['/', '\0']) {
-            return Err(TestError::because(format!("{name:?} is no name of a secret")));
+            return Err(TestError::because(format!("{name:?} is not a valid name of a secret")));
         }
         let swarm = self.swarm()?;
         let file = format!("/run/secrets/{name}");
@@ -212,7 +212,7 @@ impl TestContext {
 
     /// Hides a value. The run reads it from a file in the work folder, so that a crash of this process does not reveal it.
     fn hide(&self, value: &str) -> std::io::Result<()> {
-        let mut file = tempfile::Builder::new().prefix(HIDDEN).tempfile_in(&self.inner.context.room)?;
+        let mut file = tempfile::Builder::new().prefix(SECRET_FILE_PREFIX).tempfile_in(&self.inner.context.work_dir)?;
         file.write_all(value.as_bytes())?;
         file.keep().map_err(|error| error.error)?;
         Ok(())
@@ -235,9 +235,9 @@ impl TestContext {
     #[track_caller]
     pub fn attach(&self, name: &str, bytes: impl AsRef<[u8]>) -> Result<(), TestError> {
         if !is_attachable(name) {
-            return Err(TestError::because(format!("{name:?} is no name for a file that is kept")));
+            return Err(TestError::because(format!("{name:?} is not a valid name of a file")));
         }
-        let kept = self.inner.evidence.attach(&self.inner.context.room, name, bytes.as_ref());
+        let kept = self.inner.evidence.attach(&self.inner.context.work_dir, name, bytes.as_ref());
         kept.map_err(|error| TestError::because(format!("{name} cannot be kept: {error}")))
     }
 
@@ -281,7 +281,7 @@ impl TestContext {
         &self.inner.databases
     }
 
-    pub(super) fn context(&self) -> &Context {
+    pub(super) fn context(&self) -> &FunctionContext {
         &self.inner.context
     }
 
@@ -298,7 +298,7 @@ impl TestContext {
     }
 
     fn memory_file(&self) -> PathBuf {
-        self.inner.context.room.join(MEMORY)
+        self.inner.context.work_dir.join(MEMORY)
     }
 
     fn memory(&self) -> Result<BTreeMap<String, String>, TestError> {

@@ -75,7 +75,7 @@ impl TestError {
         &self.at
     }
 
-    /// Whether the function applies to this app. If not, this is no failure.
+    /// Whether the function applies to this app. If not, this is not a failure.
     pub fn applies(&self) -> bool {
         self.kind != Kind::NotApplicable
     }

@@ -7,7 +7,7 @@ use futures_util::{
     future::{AbortHandle, Abortable, LocalBoxFuture},
 };
 
-use super::steps::{self, shared::context::Context};
+use super::steps::{self, shared::context::StepContext};
 use crate::{
     model::{
         outcome::{Cause, Failure, Gap, Outcome, Owner},
@@ -22,7 +22,7 @@ use crate::{
 
 /// Starts an attempt of a step. The handle ends it early.
 pub(super) fn start<'a>(
-    context: &'a Context<'_>,
+    context: &'a StepContext<'_>,
     planned: &'a Planned,
     attempt: u32,
 ) -> (AbortHandle, LocalBoxFuture<'a, (StepId, Outcome)>) {
@@ -30,11 +30,11 @@ pub(super) fn start<'a>(
     context.log.record(Kind::StepStarted { step: id.clone(), attempt });
     let (handle, registration) = AbortHandle::new_pair();
     let step = Abortable::new(bounded(context, planned), registration);
-    (handle, step.map(|done| (id, done.unwrap_or(Outcome::Unverified(Gap::Killed)))).boxed_local())
+    (handle, step.map(|done| (id, done.unwrap_or(Outcome::Unverified(Gap::RunEnded)))).boxed_local())
 }
 
 /// A step within its budget.
-async fn bounded(context: &Context<'_>, planned: &Planned) -> Outcome {
+async fn bounded(context: &StepContext<'_>, planned: &Planned) -> Outcome {
     let step = AssertUnwindSafe(steps::perform(context, planned)).catch_unwind();
     match tokio::time::timeout(planned.budget(), step).await {
         Ok(Ok(outcome)) => outcome,
@@ -45,7 +45,7 @@ async fn bounded(context: &Context<'_>, planned: &Planned) -> Outcome {
 
 /// The failure of a part of taster that panicked.
 pub(super) fn panicked(part: &str) -> Failure {
-    Failure::new(Cause::Panic, format!("{part} panicked; this is a defect of taster"))
+    Failure::new(Cause::Defect, format!("{part} panicked; this is a defect of taster"))
 }
 
 fn over_budget(state: &RunState, id: &StepId, budget: Duration) -> Failure {

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 
 use crate::{
     journal::{Journal, JournalError},
-    model::{names::EngineId, text::with_causes},
+    model::{names::SwarmId, text::with_causes},
     ports::{ChildRegister, RegisterError, ReportError, Reporter},
     pure::{
         host::claim::{Claim, Claimed},
@@ -56,7 +56,7 @@ impl Log {
     }
 
     /// Claims `what` for the run, durably, before it is made. A second claim of the same returns the first.
-    pub fn claim(&self, what: Claimed, engine: &EngineId) -> Result<Claim, JournalError> {
+    pub fn claim(&self, what: Claimed, engine: &SwarmId) -> Result<Claim, JournalError> {
         let mut inner = self.lock();
         if let Some(claim) = inner.claims.iter().find(|claim| *claim.what() == what && claim.engine() == engine) {
             return Ok(claim.clone());
@@ -114,7 +114,7 @@ impl Log {
         }
         if fills {
             self.record(Kind::Warned {
-                text: format!("after {MOST_TASK_CHANGES} changes of tasks no more of them are recorded"),
+                text: format!("only the first {MOST_TASK_CHANGES} changes of tasks are recorded"),
             });
         }
     }
@@ -147,7 +147,8 @@ impl Log {
 
 impl Inner {
     fn record(&mut self, kind: Kind) {
-        // A journal that ends is read in full; one with a gap would hide the gap.
+        // After a failed write nothing more is written: a reader takes a journal that stops as it is, while one with missing lines
+        // would look complete.
         let written = match self.broken {
             None => self.journal.append(kind.clone()).map_err(|error| self.broken = Some(Arc::new(error))),
             Some(_) => Err(()),

@@ -26,9 +26,9 @@ use futures_util::{
 use crate::{
     engine::{
         attempt::panicked,
-        facts::{Found, Gathering, Given, attached::Attached},
+        facts::{HostBaseline, FactSources, RunInput, attached::KeptAppFacts},
         log::Log,
-        steps::shared::context::Context,
+        steps::shared::context::StepContext,
         warnings::{warn_of_pack, warn_of_vanished_tests},
     },
     model::{
@@ -44,9 +44,9 @@ use crate::{
         recipe::{compose::Tree, upgrade_base::Green},
         run::{
             event::{Cancel, JOURNAL_VERSION, Kind, Note},
-            facts::{Before, Facts},
+            facts::{BaseFiles, Facts},
             plan::{self, Class, Plan, StepId},
-            state::{Next, RunState, next as next_steps, tried_again},
+            state::{Next, RunState, next as next_steps, retry_of},
         },
     },
 };
@@ -66,7 +66,7 @@ enum Wake {
 
 /// Earlier runs of a recipe on a host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Past {
+pub struct History {
     /// The last green run whose head had a version.
     pub green: Option<Green>,
     /// The custom tests of the last green run that had any.
@@ -80,7 +80,7 @@ pub struct Run<'a> {
     /// The request.
     pub request: Request,
     /// Earlier runs of the recipe on this host.
-    pub history: Past,
+    pub history: History,
     /// The host.
     pub host: Host,
     /// The recipe's pack; empty without one.
@@ -93,69 +93,69 @@ pub struct Run<'a> {
     pub folder: &'a dyn RunFolder,
     /// The signals that end the run early, by their numbers.
     pub signals: BoxStream<'static, i32>,
-    /// The losses of the run's guardian, a sentence each.
-    pub losses: BoxStream<'static, String>,
+    /// The guardian_losses of the run's guardian, a sentence each.
+    pub guardian_losses: BoxStream<'static, String>,
 }
 
 /// Takes a run from its request to its end and returns its last state. The claims of the run are cleaned up in every case.
 pub async fn run(run: Run<'_>) -> RunState {
-    run_by(plan::plan, run).await
+    run_with_planner(plan::plan, run).await
 }
 
 /// [`run`] with another plan, so that tests can show the effect of a plan that lacks something.
-pub async fn run_by(decide: impl Fn(&Request, &Facts, &Limits) -> Result<Plan, Refusal>, run: Run<'_>) -> RunState {
-    let Run { commit, request, history, host, pack, ports, log, folder, signals, losses } = run;
-    let given = Given { request: &request, host: &host, pack: &pack, history: history.green.as_ref() };
-    let ready = async |found: &Found| {
-        let facts = facts::gather(Gathering { given, ports, log, folder, found }).await?;
+pub async fn run_with_planner(decide: impl Fn(&Request, &Facts, &Limits) -> Result<Plan, Refusal>, run: Run<'_>) -> RunState {
+    let Run { commit, request, history, host, pack, ports, log, folder, signals, guardian_losses } = run;
+    let input = RunInput { request: &request, host: &host, pack: &pack, history: history.green.as_ref() };
+    let ready = async |baseline: &HostBaseline| {
+        let facts = facts::gather(FactSources { input, ports, log, folder, baseline }).await?;
         let plan = decide(&request, &facts, &host.limits)?;
-        Ok(Ready { plan, tree: facts.tree, before: facts.before, pack: facts.pack })
+        Ok(PlannedRun { plan, tree: facts.tree, base_files: facts.base_files, pack: facts.pack })
     };
-    conduct(ready, given, &history.tests, Outside { commit, ports, log, folder, signals, losses }).await
+    run_to_end(ready, input, &history.tests, RunIo { commit, ports, log, folder, signals, guardian_losses }).await
 }
 
 /// Runs custom tests on an app that another run keeps. It claims and removes nothing of that app; the caller holds the lock of
 /// the run that keeps it.
-pub async fn attach(attached: &Attached, run: Run<'_>) -> RunState {
-    let Run { commit, request, host, pack, ports, log, folder, signals, losses, .. } = run;
-    let given = Given { request: &request, host: &host, pack: &pack, history: None };
-    let ready = async |found: &Found| {
-        let pack = facts::attached::gather(attached, Gathering { given, ports, log, folder, found }).await?;
+pub async fn attach(attached: &KeptAppFacts, run: Run<'_>) -> RunState {
+    let Run { commit, request, host, pack, ports, log, folder, signals, guardian_losses, .. } = run;
+    let input = RunInput { request: &request, host: &host, pack: &pack, history: None };
+    let ready = async |baseline: &HostBaseline| {
+        let pack = facts::attached::gather(attached, FactSources { input, ports, log, folder, baseline }).await?;
         let plan = plan::attached(&request, attached.head.clone(), pack.clone())?;
-        Ok(Ready { plan, tree: Tree::default(), before: None, pack })
+        Ok(PlannedRun { plan, tree: Tree::default(), base_files: None, pack })
     };
     // The run of the app has warned of vanished tests.
-    conduct(ready, given, &BTreeSet::new(), Outside { commit, ports, log, folder, signals, losses }).await
+    run_to_end(ready, input, &BTreeSet::new(), RunIo { commit, ports, log, folder, signals, guardian_losses }).await
 }
 
 /// A plan and what its steps need.
-struct Ready {
+struct PlannedRun {
     plan: Plan,
     tree: Tree,
-    before: Option<Before>,
+    base_files: Option<BaseFiles>,
     pack: Pack,
 }
 
 /// What a run acts through, and what can end it early.
-struct Outside<'a> {
+struct RunIo<'a> {
     commit: Option<&'static str>,
     ports: &'a Ports,
     log: &'a Log,
     folder: &'a dyn RunFolder,
     signals: BoxStream<'static, i32>,
-    losses: BoxStream<'static, String>,
+    guardian_losses: BoxStream<'static, String>,
 }
 
 /// Takes a run from its first event to its last, with the plan that `ready` makes. `known` are the custom tests of the last green
 /// run that had any.
-async fn conduct(
-    ready: impl AsyncFnOnce(&Found) -> Result<Ready, Refusal>,
-    given: Given<'_>,
+async fn run_to_end(
+    ready: impl AsyncFnOnce(&HostBaseline) -> Result<PlannedRun, Refusal>,
+    input: RunInput<'_>,
     known: &BTreeSet<TestName>,
-    outside: Outside<'_>,
+    outside: RunIo<'_>,
 ) -> RunState {
-    let Given { request, host, pack, .. } = given;
-    let Outside { commit, ports, log, folder, mut signals, mut losses } = outside;
+    let RunInput { request, host, pack, .. } = input;
+    let RunIo { commit, ports, log, folder, mut signals, mut guardian_losses } = outside;
     log.record(Kind::RunStarted {
         version: JOURNAL_VERSION,
         run: folder.run().clone(),
@@ -170,26 +170,26 @@ async fn conduct(
     let deadline = tokio::time::sleep(request.deadline);
     tokio::pin!(deadline);
 
-    let found = Found::default();
-    let mut gathering = Box::pin(AssertUnwindSafe(ready(&found)).catch_unwind());
+    let baseline = HostBaseline::default();
+    let mut gathered_facts = Box::pin(AssertUnwindSafe(ready(&baseline)).catch_unwind());
     let gathered = loop {
         tokio::select! {
-            gathered = &mut gathering => {
+            gathered = &mut gathered_facts => {
                 break Some(gathered.unwrap_or_else(|_| Err(Refusal::Facts(panicked("gathering the facts")))));
             }
             signal = next(&mut signals) => { cancel(log, Cancel::Signal { signal }); break None }
             () = &mut deadline => { cancel(log, Cancel::Deadline); break None }
-            text = next(&mut losses) => log.record(Kind::Warned { text }),
+            text = next(&mut guardian_losses) => log.record(Kind::Warned { text }),
         }
     };
-    drop(gathering);
-    let without_facts = |plan| Ready { plan, tree: Tree::default(), before: None, pack: pack.clone() };
-    let Ready { plan, tree, before, pack } = match gathered {
+    drop(gathered_facts);
+    let without_facts = |plan| PlannedRun { plan, tree: Tree::default(), base_files: None, pack: pack.clone() };
+    let PlannedRun { plan, tree, base_files, pack } = match gathered {
         Some(Ok(ready)) => ready,
         Some(Err(refusal)) => without_facts(Plan::refused(refusal)),
         None => without_facts(Plan::ended_early()),
     };
-    let context = Context {
+    let context = StepContext {
         ports,
         log,
         folder,
@@ -197,19 +197,19 @@ async fn conduct(
         head: plan.head.clone(),
         tree,
         pack,
-        reported: tokio::sync::OnceCell::new(),
-        against: plan.against.clone(),
-        base: plan.base.clone().zip(before).filter(|_| plan.upgrades()),
-        engine: found.engine.into_inner(),
-        before: found.before.into_inner(),
-        touched: RefCell::default(),
+        listed_tests: tokio::sync::OnceCell::new(),
+        lint_base: plan.against.clone(),
+        base: plan.base.clone().zip(base_files).filter(|_| plan.upgrades()),
+        swarm: baseline.swarm.into_inner(),
+        host_before: baseline.before.into_inner(),
+        removed_objects: RefCell::default(),
         secrets: RefCell::default(),
-        unseen: Cell::default(),
+        deploy_not_visible: Cell::default(),
     };
     log.record(Kind::Planned { plan: plan.clone() });
     warn_of_pack(&plan, &request.with_custom_tier_by_default(&plan.pack), log);
     warn_of_vanished_tests(&plan, request, known, log);
-    perform(&plan, &context, &mut signals, &mut losses, deadline.as_mut()).await;
+    perform(&plan, &context, &mut signals, &mut guardian_losses, deadline.as_mut()).await;
     log.record(Kind::RunFinished);
     Arc::unwrap_or_clone(log.state())
 }
@@ -217,9 +217,9 @@ async fn conduct(
 /// The loop.
 async fn perform(
     plan: &Plan,
-    context: &Context<'_>,
+    context: &StepContext<'_>,
     signals: &mut BoxStream<'static, i32>,
-    losses: &mut BoxStream<'static, String>,
+    guardian_losses: &mut BoxStream<'static, String>,
     mut deadline: std::pin::Pin<&mut tokio::time::Sleep>,
 ) {
     let log = context.log;
@@ -248,12 +248,12 @@ async fn perform(
             Some((id, outcome)) = running.next() => Wake::StepDone(id, outcome),
             signal = next(signals), if !cancelled => Wake::Signal(signal),
             () = &mut deadline, if !cancelled => Wake::Deadline,
-            text = next(losses) => Wake::GuardianLost(text),
+            text = next(guardian_losses) => Wake::GuardianLost(text),
         };
         match wake {
             Wake::StepDone(step, outcome) => {
                 handles.remove(&step);
-                let again = tried_again(plan, &log.state(), &step, &outcome);
+                let again = retry_of(plan, &log.state(), &step, &outcome);
                 match (again, plan.step(&step)) {
                     (Some((failure, number)), Some(planned)) => {
                         log.record(Kind::AttemptFailed { step: step.clone(), attempt: number - 1, failure });

@@ -14,11 +14,11 @@ use std::{
 };
 
 pub use lock::{LockError, RunLock};
-pub use read::{Reading, read, settled};
+pub use read::{JournalReading, read, settled};
 
 use crate::{
     model::{
-        names::{EngineId, RunId},
+        names::{SwarmId, RunId},
         time::Mono,
     },
     ports::Clock,
@@ -120,14 +120,14 @@ impl Journal {
 
     /// Continues the journal of a dead run, whose lock the caller holds and which `reading` came from. Removes a last line that
     /// the crash cut off: it was never durable, so no act followed it.
-    pub fn resume(lock: RunLock, reading: &Reading, clock: Arc<dyn Clock>) -> Result<Self, JournalError> {
+    pub fn resume(lock: RunLock, reading: &JournalReading, clock: Arc<dyn Clock>) -> Result<Self, JournalError> {
         let path = lock.run_dir().join(FILE);
         let failed = unusable(&path);
         let run = reading.run.clone().ok_or_else(|| JournalError::NoRun { path: path.clone() })?;
         let mut file = OpenOptions::new().append(true).open(&path).map_err(&failed)?;
-        file.set_len(reading.whole).map_err(&failed)?;
-        let mut len = reading.whole;
-        if reading.unended {
+        file.set_len(reading.whole_bytes).map_err(&failed)?;
+        let mut len = reading.whole_bytes;
+        if reading.lacks_line_end {
             file.write_all(b"\n").map_err(&failed)?;
             len += 1;
         }
@@ -158,7 +158,7 @@ impl Journal {
     }
 
     /// Claims `what` on the Swarm `engine` for the run, durably, before the act that makes it.
-    pub fn claim(&self, what: Claimed, engine: &EngineId) -> Result<(Claim, Event), JournalError> {
+    pub fn claim(&self, what: Claimed, engine: &SwarmId) -> Result<(Claim, Event), JournalError> {
         if let Some(flaw) = what.flaw() {
             return Err(JournalError::Flawed { what, flaw });
         }
@@ -190,7 +190,7 @@ impl Writer {
             Err(error) => {
                 // Half a line would corrupt the next one. If even this fails, the reader reports that line.
                 if let Err(error) = self.file.set_len(self.len) {
-                    tracing::warn!(path = %self.path.display(), %error, "half a line of the journal stays");
+                    tracing::warn!(path = %self.path.display(), %error, "an incomplete line stays in the journal");
                 }
                 Err(unusable(&self.path)(error))
             }

@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::FILE;
 use crate::{
     model::{
-        names::{EngineId, RunId},
+        names::{SwarmId, RunId},
         time::{Mono, Wall},
     },
     ports::Child,
@@ -27,7 +27,7 @@ use crate::{
 
 /// The content of a journal.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Reading {
+pub struct JournalReading {
     /// The run; absent when even the first line was cut off.
     pub run: Option<RunId>,
     /// All events that can be read, in order.
@@ -39,11 +39,11 @@ pub struct Reading {
     /// The children that were started and whose end is not recorded.
     pub children: Vec<Child>,
     /// The engine's socket that the run used.
-    pub engine: Option<PathBuf>,
+    pub socket: Option<PathBuf>,
     /// Whether the run came to its own end.
     pub finished: bool,
     /// Whether a step or a child was acting at the journal's last line. If so, the engine may still work on their requests.
-    pub busy: bool,
+    pub was_acting: bool,
     /// When another process first cleaned up after the run.
     pub cleaned_after: Option<Wall>,
     /// The lines that could not be read, a sentence each.
@@ -51,16 +51,16 @@ pub struct Reading {
     /// How many lines may hold a claim that could not be read. A run with such a line is never known to be clean.
     pub lost_claims: usize,
     /// Whether the last line was cut off. It was never durable, so no act followed it.
-    pub torn: bool,
+    pub cut_off: bool,
     /// The length of all whole lines, in bytes.
-    pub(super) whole: u64,
+    pub(super) whole_bytes: u64,
     /// Whether the last whole line lacks its line end.
-    pub(super) unended: bool,
+    pub(super) lacks_line_end: bool,
     pub(super) last_seq: u64,
     pub(super) last_mono: Mono,
 }
 
-impl Reading {
+impl JournalReading {
     /// Whether nothing of the run can be left: all its claims are released and all its children have ended.
     pub fn settled(&self) -> bool {
         self.claims.is_empty() && self.children.is_empty() && self.lost_claims == 0
@@ -68,15 +68,15 @@ impl Reading {
 }
 
 /// Reads the journal in `run_dir`. A folder without one reads as an empty journal: its run has claimed nothing yet.
-pub fn read(run_dir: &Path) -> Result<Reading, io::Error> {
+pub fn read(run_dir: &Path) -> Result<JournalReading, io::Error> {
     match std::fs::read(run_dir.join(FILE)) {
         Ok(bytes) => Ok(parse(&bytes)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Reading::default()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(JournalReading::default()),
         Err(error) => Err(error),
     }
 }
 
-/// Whether the journal in `run_dir` is [`Reading::settled`]. It parses only the few lines that matter to that, so that the
+/// Whether the journal in `run_dir` is [`JournalReading::settled`]. It parses only the few lines that matter to that, so that the
 /// folders of a thousand old runs cost next to nothing.
 pub fn settled(run_dir: &Path) -> Result<bool, io::Error> {
     match std::fs::read(run_dir.join(FILE)) {
@@ -104,14 +104,14 @@ fn relevant_lines(bytes: &[u8]) -> Vec<u8> {
 /// The part of an event that claims and children are found by. All else in a line may be of a later version.
 #[derive(Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
-enum Lean {
+enum CleanupFact {
     RunStarted {
         version: u32,
         run: RunId,
         host: Option<Value>,
     },
     Claimed {
-        engine: EngineId,
+        engine: SwarmId,
         what: Claimed,
     },
     Released {
@@ -140,18 +140,18 @@ enum Lean {
 
 #[derive(Default)]
 struct Fold {
-    reading: Reading,
-    claims: Vec<(EngineId, Claimed)>,
-    released: Vec<(EngineId, Claimed)>,
+    reading: JournalReading,
+    claims: Vec<(SwarmId, Claimed)>,
+    released: Vec<(SwarmId, Claimed)>,
     children: BTreeMap<i32, (u64, String)>,
     /// The steps that have not ended.
     steps: BTreeSet<String>,
     /// Whether a child was acting at the first cleanup after the run.
-    acted: bool,
+    child_acted: bool,
 }
 
 /// Parses the bytes of a journal. Total: it returns what can be read and a sentence for each line that cannot.
-pub(super) fn parse(bytes: &[u8]) -> Reading {
+pub(super) fn parse(bytes: &[u8]) -> JournalReading {
     let mut fold = Fold::default();
     let mut at = 0;
     let mut number = 0;
@@ -164,17 +164,17 @@ pub(super) fn parse(bytes: &[u8]) -> Reading {
         };
         let value: Result<Value, _> = serde_json::from_slice(line);
         if !ended && value.is_err() {
-            fold.reading.torn = true;
+            fold.reading.cut_off = true;
             fold.reading.unread.push(format!("line {number}: cut off, so no act followed it"));
             break;
         }
-        fold.reading.unended = !ended;
+        fold.reading.lacks_line_end = !ended;
         match value {
             Ok(value) => fold.line(number, value),
             Err(error) => fold.lost(format!("line {number}: {error}")),
         }
         at = next;
-        fold.reading.whole = at as u64;
+        fold.reading.whole_bytes = at as u64;
     }
     fold.end()
 }
@@ -185,18 +185,18 @@ impl Fold {
         let reading = &mut self.reading;
         reading.last_seq = reading.last_seq.max(value.get("seq").and_then(Value::as_u64).unwrap_or(0));
         reading.last_mono = reading.last_mono.max(Mono(value.get("mono").and_then(Value::as_u64).unwrap_or(0)));
-        match Lean::deserialize(&value) {
-            Ok(Lean::CleanedAfter) => {
+        match CleanupFact::deserialize(&value) {
+            Ok(CleanupFact::CleanedAfter) => {
                 let at = value.get("at").and_then(|at| Wall::deserialize(at).ok());
                 self.reading.cleaned_after = self.reading.cleaned_after.or(at);
-                self.acted |= !self.children.is_empty();
+                self.child_acted |= !self.children.is_empty();
             }
-            Ok(Lean::Other) if !Kind::is_known(&name) => {
+            Ok(CleanupFact::Other) if !Kind::is_known(&name) => {
                 // It may be a claim under the name of a later version, so nothing of the run counts as settled.
                 self.lost(format!("line {number}: {name}: a kind of event that this version does not know"));
                 return;
             }
-            Ok(lean) => self.lean(lean),
+            Ok(fact) => self.apply(fact),
             Err(error) if matches!(name.as_str(), "run-started" | "claimed" | "child-started") => {
                 self.lost(format!("line {number}: {name}: {error}"));
             }
@@ -209,9 +209,9 @@ impl Fold {
         }
     }
 
-    fn lean(&mut self, lean: Lean) {
-        match lean {
-            Lean::RunStarted { version, run, host } => {
+    fn apply(&mut self, fact: CleanupFact) {
+        match fact {
+            CleanupFact::RunStarted { version, run, host } => {
                 if version > JOURNAL_VERSION {
                     let text =
                         format!("the journal has version {version}, newer than {JOURNAL_VERSION}, which this taster knows");
@@ -219,24 +219,24 @@ impl Fold {
                 }
                 self.reading.run = Some(run);
                 let socket = host.as_ref().and_then(|host| host.get("engine")).and_then(Value::as_str);
-                self.reading.engine = socket.map(PathBuf::from);
+                self.reading.socket = socket.map(PathBuf::from);
             }
-            Lean::Claimed { engine, what } => self.claims.push((engine, what)),
-            Lean::Released { what } => self.released.extend(self.claims.extract_if(.., |(_, claimed)| *claimed == what)),
-            Lean::ChildStarted { pid, start_ticks, doing } => {
+            CleanupFact::Claimed { engine, what } => self.claims.push((engine, what)),
+            CleanupFact::Released { what } => self.released.extend(self.claims.extract_if(.., |(_, claimed)| *claimed == what)),
+            CleanupFact::ChildStarted { pid, start_ticks, doing } => {
                 self.children.insert(pid, (start_ticks, doing));
             }
-            Lean::ChildEnded { pid } => {
+            CleanupFact::ChildEnded { pid } => {
                 self.children.remove(&pid);
             }
-            Lean::StepStarted { step } => {
+            CleanupFact::StepStarted { step } => {
                 self.steps.insert(step);
             }
-            Lean::StepFinished { step } => {
+            CleanupFact::StepFinished { step } => {
                 self.steps.remove(&step);
             }
-            Lean::RunFinished => self.reading.finished = true,
-            Lean::CleanedAfter | Lean::Other => {}
+            CleanupFact::RunFinished => self.reading.finished = true,
+            CleanupFact::CleanedAfter | CleanupFact::Other => {}
         }
     }
 
@@ -245,15 +245,15 @@ impl Fold {
         self.reading.unread.push(sentence);
     }
 
-    fn end(mut self) -> Reading {
+    fn end(mut self) -> JournalReading {
         let Some(run) = self.reading.run.clone() else {
             // Without its first line a journal does not name the run of its claims.
             self.reading.lost_claims += self.claims.len();
             return self.reading;
         };
-        self.reading.busy = self.acted || !self.steps.is_empty() || !self.children.is_empty();
+        self.reading.was_acting = self.child_acted || !self.steps.is_empty() || !self.children.is_empty();
         let mut seen = BTreeSet::new();
-        let mut claims = |all: Vec<(EngineId, Claimed)>| {
+        let mut claims = |all: Vec<(SwarmId, Claimed)>| {
             let once = all.into_iter().filter(|claim| seen.insert(claim.clone()));
             once.map(|(engine, what)| Claim::new(run.clone(), engine, what)).collect()
         };

@@ -47,7 +47,7 @@ fn journal(dir: &Path) -> Journal {
     journal
 }
 
-fn engine() -> EngineId {
+fn engine() -> SwarmId {
     "swarm1".parse().unwrap()
 }
 
@@ -55,7 +55,7 @@ fn stack(name: &str) -> Claimed {
     Claimed::Stack { name: name.parse::<StackName>().unwrap() }
 }
 
-fn claimed(reading: &Reading) -> Vec<String> {
+fn claimed(reading: &JournalReading) -> Vec<String> {
     reading.claims.iter().map(|claim| claim.what().to_string()).collect()
 }
 
@@ -78,9 +78,9 @@ fn journal_reads_as_it_was_written() {
     assert_eq!(claimed(&reading), ["stack shop", "folder /tmp/run/abra"], "each once, and none that is released");
     assert_eq!(reading.claims[0], claim);
     assert_eq!(reading.children.iter().map(|child| (child.pid, child.start_ticks)).collect::<Vec<_>>(), [(8, 80)]);
-    assert_eq!(reading.engine.as_deref(), Some(Path::new("/run/docker.sock")));
+    assert_eq!(reading.socket.as_deref(), Some(Path::new("/run/docker.sock")));
     assert_eq!(reading.events.last(), Some(&last));
-    assert_eq!((reading.unread.len(), reading.torn, reading.finished, reading.settled()), (0, false, false, false));
+    assert_eq!((reading.unread.len(), reading.cut_off, reading.finished, reading.settled()), (0, false, false, false));
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn journal_that_is_cut_anywhere_keeps_every_whole_claim() {
         let complete = lines + usize::from(cut < whole.len() && whole[cut] == b'\n');
         assert_eq!(reading.claims.len(), complete.saturating_sub(1), "cut at {cut}");
         assert_eq!(reading.lost_claims, 0, "cut at {cut}");
-        assert_eq!(reading.torn, !reading.unread.is_empty(), "cut at {cut}");
+        assert_eq!(reading.cut_off, !reading.unread.is_empty(), "cut at {cut}");
     }
 }
 
@@ -110,7 +110,7 @@ fn cut_journal_is_continued_in_whole_lines() {
     let whole = fs::read(&path).unwrap();
     for (what, bytes) in [
         ("whole", whole.clone()),
-        ("torn", [whole.as_slice(), b"{\"seq\":3,\"at"].concat()),
+        ("cut off", [whole.as_slice(), b"{\"seq\":3,\"at"].concat()),
         ("without its last line end", whole[..whole.len() - 1].to_vec()),
     ] {
         fs::write(&path, bytes).unwrap();

@@ -45,15 +45,16 @@ pub struct ExecutableContext {
     /// The executable's budget in milliseconds. Then it is killed with its descendants.
     pub budget_ms: u64,
     /// A folder for the executable's own files. It is removed with the run.
-    pub room: PathBuf,
+    #[serde(rename = "room")]
+    pub work_dir: PathBuf,
 }
 
 /// Name prefix of files in the work folder that hold one secret each.
-pub const HIDDEN: &str = "secret-";
+pub const SECRET_FILE_PREFIX: &str = "secret-";
 
 /// Context of a pack's test program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Context {
+pub struct FunctionContext {
     /// The version of this file.
     pub version: u32,
     /// The recipe.
@@ -80,10 +81,11 @@ pub struct Context {
     /// The path of the answer file. It must not exist before.
     pub answer: PathBuf,
     /// A folder for files that one function of the pack leaves to the next, and for the files of a configuration.
-    pub room: PathBuf,
+    #[serde(rename = "room")]
+    pub work_dir: PathBuf,
 }
 
-impl Context {
+impl FunctionContext {
     /// The part of a host file that HTTP needs.
     pub fn host(&self) -> Host {
         Host {
@@ -236,7 +238,7 @@ mod tests {
                 ended,
                 notes: vec!["n".into()],
                 configuration: None,
-                attachments: vec![Attachment { name: "a.txt".into(), file: "/room/a".into() }],
+                attachments: vec![Attachment { name: "a.txt".into(), file: "/work/a".into() }],
             };
             let text = serde_json::to_string(&answer).unwrap();
             assert_eq!(serde_json::from_str::<Answer>(&text).unwrap(), answer, "{text}");

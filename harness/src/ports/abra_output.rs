@@ -1,5 +1,5 @@
 //! Parsers of what abra prints: its version and the secrets that it makes. They are pure, and a run believes nothing else of
-//! abra's output. An output that cannot be parsed is never quoted, for it may hold secrets.
+//! abra's output. An output that cannot be parsed is never quoted because it may hold secrets.
 
 use serde_json::Value;
 
@@ -84,7 +84,7 @@ pub fn masked(exchange: &Exchange) -> Option<String> {
     let plain = |line: &str| {
         line.trim().is_empty() || matches!(line.trim(), "[]" | "{}") || LEVELS.iter().any(|level| line.starts_with(level))
     };
-    let mask = |line| if plain(line) { line } else { "(hidden, for it may hold a secret)" };
+    let mask = |line| if plain(line) { line } else { "(hidden because it may hold a secret)" };
     let masked: String = exchange.text.lines().map(|line| format!("{}\n", mask(line))).collect();
     (!exchange.text.lines().all(plain)).then_some(masked)
 }
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn lines_that_may_hold_secrets_are_masked() {
-        let hidden = "(hidden, for it may hold a secret)";
+        let hidden = "(hidden because it may hold a secret)";
         for (text, shown) in [
             ("[{\"name\":\"db\",\"value\":\"hunter2\"}]\n", None),
             ("WARN no secrets to generate\n", None),

@@ -17,13 +17,13 @@ use crate::{
 pub trait Data: Send + Sync {
     /// Makes a container that mounts these volumes and is never started. Its name puts it under the claim of the stack, and it
     /// replaces one that an earlier call left. `image` has to be on the engine; nothing of it is run.
-    async fn hold(&self, claim: &Claim, image: &ImageRef, volumes: &[String]) -> Result<Holder, SwarmError>;
+    async fn hold(&self, claim: &Claim, image: &ImageRef, volumes: &[String]) -> Result<VolumeHolder, SwarmError>;
     /// Writes a file at a path in a held volume, over what was there.
-    async fn put(&self, holder: &Holder, volume: &str, path: &str, bytes: &[u8]) -> Result<(), SwarmError>;
+    async fn put(&self, holder: &VolumeHolder, volume: &str, path: &str, bytes: &[u8]) -> Result<(), SwarmError>;
     /// The content of a file in a held volume, if there is one.
-    async fn get(&self, holder: &Holder, volume: &str, path: &str) -> Result<Option<Vec<u8>>, SwarmError>;
+    async fn get(&self, holder: &VolumeHolder, volume: &str, path: &str) -> Result<Option<Vec<u8>>, SwarmError>;
     /// Removes the container; the volumes stay.
-    async fn release(&self, holder: Holder) -> Result<(), SwarmError>;
+    async fn release(&self, holder: VolumeHolder) -> Result<(), SwarmError>;
     /// Runs a command in the running container of a task of the claimed stack.
     async fn exec(&self, claim: &Claim, task: &TaskId, argv: &[String], patience: Duration) -> Result<ExecOutput, SwarmError>;
     /// Waits until no restore of the claimed app goes on in its backup service, half a minute at most. A restore whose abra was
@@ -40,7 +40,7 @@ pub trait Data: Send + Sync {
 
 /// A container that holds volumes. [`Data::release`] removes it, or cleanup does.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Holder {
+pub struct VolumeHolder {
     /// The container.
     pub container: String,
     /// The volumes by their names on the node, in the order in which they are mounted.

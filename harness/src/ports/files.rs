@@ -13,7 +13,7 @@ pub trait Files: Send + Sync {
     /// Those of `paths` that exist, each with a digest that changes when it does: of a file its bytes, of a folder the names,
     /// sizes and times of all that is in it. The digest of one that cannot be read is the system's message.
     fn digests(&self, paths: &[PathBuf]) -> BTreeMap<PathBuf, String>;
-    /// Removes a file or a whole folder that the claim covers. One that is gone already is no error. Symbolic links are
+    /// Removes a file or a whole folder that the claim covers. One that is gone already is not an error. Symbolic links are
     /// removed, never followed.
     fn remove(&self, claim: &Claim, path: &Path) -> Result<(), FileError>;
 }

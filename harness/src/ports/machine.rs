@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use crate::model::{
     engine::{Port, ServiceAddress, SwarmError},
     load::Load,
-    names::EngineId,
+    names::SwarmId,
 };
 
 /// The machine that taster runs on. Its facts apply to the engine only when the engine is on it.
@@ -28,7 +28,7 @@ pub trait Machine: Send + Sync {
     fn load(&self) -> Option<Load>;
     /// The free bytes of the file system that holds `folder`, or its nearest parent that exists; 0 where it is read-only; absent
     /// when it cannot be read.
-    fn room_in(&self, folder: &Path) -> Option<u64>;
+    fn free_bytes_in(&self, folder: &Path) -> Option<u64>;
     /// The ports on which a process listens.
     fn listening(&self) -> BTreeSet<Port>;
     /// Whether its kernel shows the table of IPVS, without which no service address can answer.
@@ -38,10 +38,10 @@ pub trait Machine: Send + Sync {
     /// Whether a real connection to the address of a service is answered.
     async fn answers(&self, address: &ServiceAddress, patience: Duration) -> Result<bool, MachineError>;
     /// The Swarm that abra reaches under the name `server`.
-    async fn behind(&self, server: &str) -> Result<EngineId, MachineError>;
+    async fn behind(&self, server: &str) -> Result<SwarmId, MachineError>;
 }
 
-/// Why a fact about the machine cannot be had.
+/// Why a fact about the machine is not available.
 #[derive(Debug, thiserror::Error)]
 pub enum MachineError {
     /// A file or folder cannot be read.

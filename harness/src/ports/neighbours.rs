@@ -9,21 +9,21 @@ use crate::pure::host::preflight::Neighbour;
 /// The other runs of this machine.
 #[async_trait]
 pub trait Neighbours: Send + Sync {
-    /// Waits for the turn to see them and to be admitted. Only one run of this machine has it until it is dropped, so two runs
-    /// never take the same room; a process that dies gives it back.
-    async fn turn(&self) -> Result<Box<dyn Turn>, TurnError>;
+    /// Waits for the admission lock. One run of this machine holds it at a time, until it drops it or its process dies, so two runs
+    /// are never admitted to the same memory, disk and addresses.
+    async fn lock_admission(&self) -> Result<Box<dyn AdmissionLock>, AdmissionLockError>;
 }
 
-/// The turn to be admitted.
-pub trait Turn: Send {
+/// The lock that a run holds while it decides whether it is admitted.
+pub trait AdmissionLock: Send {
     /// The other runs that are alive and were admitted.
     fn living(&self) -> Vec<Neighbour>;
 }
 
-/// The turn cannot be had.
+/// The admission lock cannot be taken.
 #[derive(Debug, thiserror::Error)]
 #[error("the folder of runs cannot be locked")]
-pub struct TurnError {
+pub struct AdmissionLockError {
     /// The cause.
     pub source: Box<dyn Error + Send + Sync>,
 }

@@ -34,7 +34,7 @@ pub trait Swarm: Send + Sync {
     async fn mark(&self, claim: &Claim, labels: &BTreeMap<String, String>) -> Result<(), SwarmError>;
     /// Has a service of the claimed stack start all its tasks again, by its own update policy, with nothing else changed.
     async fn restart(&self, claim: &Claim, service: &ServiceName) -> Result<(), SwarmError>;
-    /// Removes an object that the claim covers; containers by force. An object that is gone already is no error.
+    /// Removes an object that the claim covers; containers by force. An object that is gone already is not an error.
     async fn remove(&self, claim: &Claim, removal: &Removal) -> Result<(), SwarmError>;
 }
 

@@ -14,16 +14,16 @@ const DEPTH: usize = 3;
 /// The shortest secret that is searched for across the end of a line, in characters. Shorter ones occur by chance at the ends and
 /// beginnings of words.
 const SHORTEST_WRAPPED: usize = 8;
-/// The shortest part of a secret that is hidden at the end or the beginning of a text, in bytes: a cut may have left it.
-const SHORTEST_CUT: usize = 8;
-/// The mark of a cut.
-const CUT: char = '…';
+/// The shortest part of a secret that is hidden at the end or the beginning of a text, in bytes: truncation may have left it.
+const SHORTEST_TRUNCATED: usize = 8;
+/// The mark that a truncated text ends or begins with.
+const TRUNCATION: char = '…';
 
 /// Whether a piece of text begins and ends where the whole text does.
 #[derive(Clone, Copy)]
-pub(super) struct Whole {
-    pub(super) begins: bool,
-    pub(super) ends: bool,
+pub(super) struct PieceEnds {
+    pub(super) at_start: bool,
+    pub(super) at_end: bool,
 }
 
 /// A decoded text with the way back to the text that it was decoded from.
@@ -43,7 +43,7 @@ struct Part {
 
 impl Decoded {
     /// The span of the other text that `span` was decoded from.
-    fn back(&self, (start, end): Span) -> Span {
+    fn original(&self, (start, end): Span) -> Span {
         let part = |at: usize| self.parts[self.parts.partition_point(|part| part.at <= at).saturating_sub(1)];
         let (first, last) = (part(start), part(end - 1));
         let from = if first.source.is_some() { first.from } else { first.from + start - first.at };
@@ -88,8 +88,8 @@ fn decode(text: &str, marks: &[char], escape: impl Fn(&str) -> Option<(usize, Op
 const DECODERS: [fn(&str) -> Option<Decoded>; 4] = [backslashes, entities, percents, form];
 
 /// The places of `secrets` in `text` and in all its decodings.
-pub(super) fn spans(text: &str, whole: Whole, secrets: &BTreeSet<String>) -> Vec<Span> {
-    let mut found = search(text, whole, secrets);
+pub(super) fn spans(text: &str, piece: PieceEnds, secrets: &BTreeSet<String>) -> Vec<Span> {
+    let mut found = search(text, piece, secrets);
     let mut seen = HashSet::from([text.to_owned()]);
     // Each decoding with the index of the one that it was decoded from; `None` is the text itself.
     let mut decodings: Vec<(Option<usize>, Decoded)> = Vec::new();
@@ -103,9 +103,9 @@ pub(super) fn spans(text: &str, whole: Whole, secrets: &BTreeSet<String>) -> Vec
                 if !seen.insert(decoded.text.clone()) {
                     continue;
                 }
-                let shown = search(&decoded.text, whole, secrets);
+                let shown = search(&decoded.text, piece, secrets);
                 decodings.push((parent, decoded));
-                found.extend(shown.into_iter().map(|span| back(&decodings, decodings.len() - 1, span)));
+                found.extend(shown.into_iter().map(|span| original_span(&decodings, decodings.len() - 1, span)));
                 next.push(Some(decodings.len() - 1));
             }
         }
@@ -115,21 +115,21 @@ pub(super) fn spans(text: &str, whole: Whole, secrets: &BTreeSet<String>) -> Vec
 }
 
 /// The span of the original text that a span of a decoding comes from.
-fn back(decodings: &[(Option<usize>, Decoded)], at: usize, span: Span) -> Span {
+fn original_span(decodings: &[(Option<usize>, Decoded)], at: usize, span: Span) -> Span {
     let (parent, decoded) = &decodings[at];
-    let span = decoded.back(span);
-    parent.map_or(span, |parent| back(decodings, parent, span))
+    let span = decoded.original(span);
+    parent.map_or(span, |parent| original_span(decodings, parent, span))
 }
 
 /// The places of `secrets` in `text`, across the ends of lines too.
-fn search(text: &str, whole: Whole, secrets: &BTreeSet<String>) -> Vec<Span> {
+fn search(text: &str, piece: PieceEnds, secrets: &BTreeSet<String>) -> Vec<Span> {
     let mut found: Vec<Span> = secrets.iter().flat_map(|secret| places(text, secret)).collect();
-    found.extend(secrets.iter().flat_map(|secret| cut(text, whole, secret)));
+    found.extend(secrets.iter().flat_map(|secret| truncated(text, piece, secret)));
     if let Some(joined) = joined(text) {
         for secret in secrets.iter().filter(|secret| secret.chars().count() >= SHORTEST_WRAPPED) {
             let secret: String = secret.chars().filter(|c| *c != '\n').collect();
-            let shown = places(&joined.text, &secret).into_iter().chain(cut(&joined.text, whole, &secret));
-            found.extend(shown.map(|span| joined.back(span)));
+            let shown = places(&joined.text, &secret).into_iter().chain(truncated(&joined.text, piece, &secret));
+            found.extend(shown.map(|span| joined.original(span)));
         }
     }
     found
@@ -146,19 +146,19 @@ fn places(text: &str, secret: &str) -> Vec<Span> {
     found
 }
 
-/// The rests of `secret` where the text, or a line in it, was cut.
-fn cut(text: &str, whole: Whole, secret: &str) -> Vec<Span> {
+/// The heads and tails of `secret` at a truncation mark, or at the ends of a truncated text.
+fn truncated(text: &str, piece: PieceEnds, secret: &str) -> Vec<Span> {
     let heads = || secret.char_indices().map(|(at, _)| &secret[..at]).rev();
     let tails = || secret.char_indices().skip(1).map(|(at, _)| &secret[at..]);
     let mut found = Vec::new();
-    let mut ends: Vec<(usize, usize)> = text.match_indices(CUT).map(|(at, _)| (at, SHORTEST)).collect();
-    ends.extend(whole.ends.then_some((text.len(), SHORTEST_CUT)));
+    let mut ends: Vec<(usize, usize)> = text.match_indices(TRUNCATION).map(|(at, _)| (at, SHORTEST)).collect();
+    ends.extend(piece.at_end.then_some((text.len(), SHORTEST_TRUNCATED)));
     for (end, least) in ends {
         let left = heads().take_while(|head| head.len() >= least).find(|head| text[..end].ends_with(head));
         found.extend(left.map(|head| (end - head.len(), end)));
     }
-    let mut starts: Vec<(usize, usize)> = text.match_indices(CUT).map(|(at, cut)| (at + cut.len(), SHORTEST)).collect();
-    starts.extend(whole.begins.then_some((0, SHORTEST_CUT)));
+    let mut starts: Vec<(usize, usize)> = text.match_indices(TRUNCATION).map(|(at, mark)| (at + mark.len(), SHORTEST)).collect();
+    starts.extend(piece.at_start.then_some((0, SHORTEST_TRUNCATED)));
     for (start, least) in starts {
         let left = tails().take_while(|tail| tail.len() >= least).find(|tail| text[start..].starts_with(tail));
         found.extend(left.map(|tail| (start, start + tail.len())));

@@ -1,8 +1,8 @@
 //! The one filter for all outgoing text. It learns a secret when it is made, inserted or read, and hides it in every form in
 //! which it may come back.
 //!
-//! It searches a text as it stands and as a reader sees it who undoes escapes of JSON, HTML and URLs, up to three times over, and
-//! joins the lines that a terminal has wrapped ([`decodings`]). Whatever shows a secret in any of these decodings is hidden.
+//! It searches the raw text, the text with the escapes of JSON, HTML and URLs decoded up to three times over, and the text with the
+//! lines joined that a terminal wrapped ([`decodings`]). Text that shows a secret in any of these decodings is hidden.
 
 mod decodings;
 pub mod env;
@@ -18,12 +18,12 @@ use data_encoding::{BASE64, BASE64URL};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use decodings::{Span, Whole, spans};
+use decodings::{PieceEnds, Span, spans};
 
 use crate::model::pack::Settings;
 
 /// The text that replaces a secret.
-pub const HIDDEN: &str = "•••";
+pub const MASK: &str = "•••";
 /// The shortest value that is learnt, in characters. Shorter ones occur by chance, and hiding them would make texts unreadable.
 pub const SHORTEST: usize = 4;
 /// The shortest line of a longer value that is hidden on its own, in bytes.
@@ -79,8 +79,8 @@ impl Redact {
     pub fn learn_as(&self, name: &str, value: &str) {
         if !self.learn(value) && !value.trim().is_empty() {
             self.doubt(&format!(
-                "the secret {name} has fewer than {SHORTEST} characters and cannot be hidden, for so short a text \
-                 occurs by chance"
+                "the secret {name} has fewer than {SHORTEST} characters and cannot be hidden, because so short a \
+                 text occurs by chance"
             ));
         }
     }
@@ -108,7 +108,7 @@ impl Redact {
         });
     }
 
-    /// Hides from now on the texts of `new` in the places where `old`, an earlier report of the same, has something hidden.
+    /// Learns secrets from `old`, an earlier report of the same run: what it masks is a secret, and `new` shows it in the same place.
     pub fn learn_hidden(&self, old: &Value, new: &Value) {
         prior_redactions::hidden_before(old, new).iter().for_each(|piece| {
             self.learn(piece);
@@ -132,7 +132,7 @@ impl Redact {
         let mut at = 0;
         for (from, to) in hidden {
             out.push_str(&text[at..from]);
-            out.push_str(HIDDEN);
+            out.push_str(MASK);
             at = to;
         }
         out.push_str(&text[at..]);
@@ -149,8 +149,8 @@ impl Redact {
         let mut from = 0;
         loop {
             let end = text.floor_char_boundary((from + PIECE.0 + PIECE.1).min(text.len()));
-            let whole = Whole { begins: from == 0, ends: end == text.len() };
-            found.extend(spans(&text[from..end], whole, &forms).into_iter().map(|(a, b)| (a + from, b + from)));
+            let ends = PieceEnds { at_start: from == 0, at_end: end == text.len() };
+            found.extend(spans(&text[from..end], ends, &forms).into_iter().map(|(a, b)| (a + from, b + from)));
             if end == text.len() {
                 break;
             }
@@ -169,7 +169,7 @@ impl Redact {
         }
     }
 
-    /// The same fact with every secret in its texts hidden, and whether there was any. A text that the fact cannot be parsed
+    /// The fact with every secret in its texts hidden, and whether there was any. A text that the fact cannot be parsed
     /// without, such as the name of a stack or a word of its schema, stays: cleanup needs these names.
     pub fn fact<T: Serialize + DeserializeOwned>(&self, fact: T) -> (T, bool) {
         let Ok(before) = serde_json::to_value(&fact) else { return (fact, false) };
@@ -247,10 +247,10 @@ fn forms_of(secret: &str) -> BTreeSet<String> {
     if json.len() > secret.len() + 2 {
         let escaped = &json[1..json.len() - 1];
         forms.extend(base64(escaped.as_bytes()));
-        // Behind a lone backslash the escapes decode differently, and a reader still sees the secret.
+        // After a stray backslash, as in `\` + `p\"ss`, decoding pairs the characters wrongly. So the escaped form is searched for, too.
         forms.insert(escaped.to_owned());
     }
-    // The same behind a lone percent sign.
+    // The percent-encoded forms likewise, because of a stray `%` before the secret.
     let unreserved = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
     let escaped = |byte: u8, lower: bool| match (unreserved(&byte), lower) {
         (true, _) => char::from(byte).to_string(),
@@ -312,7 +312,7 @@ mod tests {
             &basic,
         ] {
             let shown = redact.text(&format!("<{text}>"));
-            assert!(shown.contains(HIDDEN) && shown.len() < text.len().min(30) + 14, "{text} → {shown}");
+            assert!(shown.contains(MASK) && shown.len() < text.len().min(30) + 14, "{text} → {shown}");
         }
     }
 
@@ -336,20 +336,20 @@ mod tests {
         let redact = Redact::new();
         redact.learn("abcdef");
         redact.learn("defghi");
-        assert_eq!(redact.text("xabcdefghix"), format!("x{HIDDEN}x"));
-        assert_eq!(redact.text("abcdefabcdef"), HIDDEN);
+        assert_eq!(redact.text("xabcdefghix"), format!("x{MASK}x"));
+        assert_eq!(redact.text("abcdefabcdef"), MASK);
     }
 
     #[test]
     fn lines_of_a_key_are_hidden_one_by_one() {
         let redact = Redact::new();
         redact.learn("-----BEGIN-----\nMIIEvQIBADAN\nBgkqhkiG9w0B\n");
-        assert_eq!(redact.text("a MIIEvQIBADAN b"), format!("a {HIDDEN} b"));
+        assert_eq!(redact.text("a MIIEvQIBADAN b"), format!("a {MASK} b"));
         assert_eq!(
             redact.text("log 1: MIIEvQIBADAN\r\nlog 2: BgkqhkiG9w0B\r\n"),
-            format!("log 1: {HIDDEN}\r\nlog 2: {HIDDEN}\r\n")
+            format!("log 1: {MASK}\r\nlog 2: {MASK}\r\n")
         );
-        assert_eq!(redact.text(r"-----BEGIN-----\nMIIEvQIBADAN\nBgkqhkiG9w0B\n"), HIDDEN);
+        assert_eq!(redact.text(r"-----BEGIN-----\nMIIEvQIBADAN\nBgkqhkiG9w0B\n"), MASK);
     }
 
     #[test]
@@ -373,7 +373,7 @@ mod tests {
         let redact = Redact::new();
         redact.learn("correcthorsebattery");
         let text = format!("{}correcthorsebattery{}", "é".repeat(PIECE.0 / 2 + 3), "x".repeat(PIECE.0 * 2));
-        assert_eq!(redact.text(&text).matches(HIDDEN).count(), 1);
+        assert_eq!(redact.text(&text).matches(MASK).count(), 1);
         assert!(!redact.text(&text).contains("correcthorse"));
     }
 

@@ -1,11 +1,11 @@
-//! Secrets that an earlier report hid and a later report of the same would show. Pure.
+//! Secrets learnt from an earlier report of the same run: what it masks, the later report shows in the same place. Pure.
 //!
 //! The secrets that a run has learnt are lost when it is killed. The texts that it had filtered still show where each of them
 //! was.
 
 use serde_json::Value;
 
-use super::HIDDEN;
+use super::MASK;
 
 /// The parts of the texts of `new` that `old` has hidden in the same places, each without what is hidden in both.
 ///
@@ -19,9 +19,9 @@ pub(super) fn hidden_before(old: &Value, new: &Value) -> Vec<String> {
 
 fn gather(old: &Value, new: &Value, sure: bool, found: &mut Vec<String>) {
     match (old, new) {
-        (Value::String(old), Value::String(new)) if sure || old != HIDDEN => {
+        (Value::String(old), Value::String(new)) if sure || old != MASK => {
             let pieces = pieces(old, new).unwrap_or_default();
-            let parts = pieces.into_iter().flat_map(|piece| piece.split(HIDDEN)).filter(|part| !part.is_empty());
+            let parts = pieces.into_iter().flat_map(|piece| piece.split(MASK)).filter(|part| !part.is_empty());
             found.extend(parts.map(str::to_owned));
         }
         (Value::Array(old), Value::Array(new)) => {
@@ -38,11 +38,11 @@ fn gather(old: &Value, new: &Value, sure: bool, found: &mut Vec<String>) {
 
 /// The parts of `new` that are hidden in `old`, when the two agree around them.
 fn pieces<'a>(old: &str, new: &'a str) -> Option<Vec<&'a str>> {
-    let (first, rest) = old.split_once(HIDDEN)?;
-    let (between, last) = rest.rsplit_once(HIDDEN).map_or((None, rest), |(between, last)| (Some(between), last));
+    let (first, rest) = old.split_once(MASK)?;
+    let (between, last) = rest.rsplit_once(MASK).map_or((None, rest), |(between, last)| (Some(between), last));
     let mut left = new.strip_prefix(first)?.strip_suffix(last)?;
     let mut pieces = Vec::new();
-    for part in between.into_iter().flat_map(|between| between.split(HIDDEN)) {
+    for part in between.into_iter().flat_map(|between| between.split(MASK)) {
         let (piece, after) = left.split_once(part)?;
         pieces.push(piece);
         left = after;

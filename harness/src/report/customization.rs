@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     model::pack::{Origin, Pack, Settings, TestKind},
-    redact::{HIDDEN, env::sounds_secret},
+    redact::{MASK, env::sounds_secret},
 };
 
 /// The most characters of a value that are shown.
@@ -39,7 +39,7 @@ fn changed(settings: &Settings) -> Value {
     for variables in VARIABLES {
         let variables = settings.get_mut(variables).and_then(Value::as_object_mut);
         for (_, value) in variables.into_iter().flatten().filter(|(name, _)| sounds_secret(name)) {
-            *value = HIDDEN.into();
+            *value = MASK.into();
         }
     }
     settings

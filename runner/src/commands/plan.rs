@@ -4,7 +4,7 @@ use std::{fmt::Write, process};
 
 use harness::{
     author::Parity,
-    engine::facts::{self, Based, Given, UnderTest},
+    engine::facts::{self, Based, RunInput, UnderTest},
     model::{
         exit_code::ExitCode,
         host::Host,
@@ -80,8 +80,8 @@ impl Plan {
             .map_err(unresolvable)?;
         let policy = recipe::permitted(&resolved, &read.tree, &request.recipe, &host);
         let history = history::past(&env.runs(), &request.recipe).green;
-        let given = Given { request: &request, host: &host, pack: &pack, history: history.as_ref() };
-        let (Based { against, base, before }, no_base) = match block_on(based(given, &read, &resolved, &placeholder_run()?))? {
+        let input = RunInput { request: &request, host: &host, pack: &pack, history: history.as_ref() };
+        let (Based { against, base, before }, no_base) = match block_on(based(input, &read, &resolved, &placeholder_run()?))? {
             Ok(based) => (based, None),
             Err(refusal) => (Based::nothing(&request, "it is refused"), Some(refusal)),
         };
@@ -100,14 +100,14 @@ impl Plan {
 }
 
 /// The version that the recipe would be compared with and upgraded from, with its files.
-async fn based(given: Given<'_>, read: &RecipeFiles, resolved: &Resolved, run: &RunId) -> Result<Based, Refusal> {
+async fn based(input: RunInput<'_>, read: &RecipeFiles, resolved: &Resolved, run: &RunId) -> Result<Based, Refusal> {
     let Some(Repository { checkout, name, checked }) = &read.repository else {
-        return Ok(Based::nothing(given.request, "the folder has no history"));
+        return Ok(Based::nothing(input.request, "the folder has no history"));
     };
-    let request = Request { recipe: name.clone(), ..given.request.clone() };
-    let given = Given { request: &request, ..given };
+    let request = Request { recipe: name.clone(), ..input.request.clone() };
+    let input = RunInput { request: &request, ..input };
     let head = UnderTest { commit: &read.head.commit, domain: &read.head.domain, run, resolved };
-    facts::based(checkout, given, checked, head).await
+    facts::based(checkout, input, checked, head).await
 }
 
 fn sentences(refusal: Refusal) -> Vec<String> {

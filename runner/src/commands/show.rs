@@ -3,7 +3,7 @@
 use std::{path::Path, process, thread, time::Duration};
 
 use harness::{
-    journal::{self, LockError, Reading, RunLock},
+    journal::{self, LockError, JournalReading, RunLock},
     model::{exit_code::ExitCode, names::RunId, settings::closest},
     ports::Reporter,
     pure::run::{
@@ -141,7 +141,7 @@ impl Printed {
     }
 }
 
-fn read(kept: &Kept) -> Result<Reading, CommandError> {
+fn read(kept: &Kept) -> Result<JournalReading, CommandError> {
     let file = kept.folder.join(journal::FILE);
     let shown = file.display();
     if !file.exists() {

@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf, process, time::Duration};
 
 use harness::{
-    engine::Past,
+    engine::History,
     model::{
         exit_code::ExitCode,
         outcome::{Owner, Tier},
@@ -77,7 +77,7 @@ impl Verify {
         if let Some(home) = &sandbox {
             host::sandbox::provide(home, &request.recipe, &request.source, false)?;
         }
-        let repeated = match block_on(single_run::run(env, host, request, pack, Past::default()))?? {
+        let repeated = match block_on(single_run::run(env, host, request, pack, History::default()))?? {
             RunEnd::Finished(run) => run,
             RunEnd::NotBegun(exit) => return Ok(exit.into()),
         };

@@ -9,7 +9,7 @@ use std::{error::Error, io, iter, path::Path, sync::Arc, time::Duration};
 use harness::{
     adapters::{children::Processes, clock::SystemClock, files::Disk, folder::Folder, swarm::DockerSwarm},
     engine::steps::shared::cleanup::{CleanupPorts, CleanupReport, IN_FLIGHT, Pace, cleanup_until_empty},
-    journal::{self, Journal, JournalError, LockError, Reading, RunLock},
+    journal::{self, Journal, JournalError, LockError, JournalReading, RunLock},
     model::{engine::SwarmError, time::Wall},
     ports::{Children, Clock, Data, Files, RunFolder, Swarm},
     pure::{
@@ -128,7 +128,7 @@ impl RecoveryError {
 pub async fn clean_up(
     access: &HostAccess,
     lock: RunLock,
-    reading: &Reading,
+    reading: &JournalReading,
     policy: CleanupPolicy,
 ) -> Result<CleanupReport, RecoveryError> {
     let folder = lock.run_dir().to_owned();
@@ -173,7 +173,7 @@ pub async fn clean_up(
 }
 
 /// Records that a run that left nothing was killed. Does nothing for a run that came to its own end, or whose kill is recorded.
-pub fn record_kill(lock: RunLock, reading: &Reading, by: CleanedBy) -> Result<(), RecoveryError> {
+pub fn record_kill(lock: RunLock, reading: &JournalReading, by: CleanedBy) -> Result<(), RecoveryError> {
     if reading.finished || reading.run.is_none() || reading.cleaned_after.is_some() {
         return Ok(());
     }
@@ -186,7 +186,7 @@ pub fn record_kill(lock: RunLock, reading: &Reading, by: CleanedBy) -> Result<()
 
 /// Cleans up after children of a finished run that were ended by force: what they had asked the engine for may still appear,
 /// under claims that are released already.
-pub async fn watch(access: &HostAccess, run_dir: &Path, reading: &Reading, policy: CleanupPolicy) -> Result<(), RecoveryError> {
+pub async fn watch(access: &HostAccess, run_dir: &Path, reading: &JournalReading, policy: CleanupPolicy) -> Result<(), RecoveryError> {
     let pace = Pace { settle: IN_FLIGHT, ..policy.pace };
     // Only abra asks for snapshots, and abra is dead.
     let of_engine = |claim: &&Claim| !matches!(claim.what(), Claimed::Snapshots { .. });
@@ -209,8 +209,8 @@ fn cleaned_after(cleaned: &CleanupReport, by: CleanedBy) -> Kind {
 
 /// How long the engine may still be at work on what the dead run or a child of it had asked for. The moment of the death is
 /// unknown, so the time counts from the first cleanup after it.
-fn time_in_flight(reading: &Reading, now: Wall) -> Duration {
-    if !reading.busy {
+fn time_in_flight(reading: &JournalReading, now: Wall) -> Duration {
+    if !reading.was_acting {
         return Duration::ZERO;
     }
     let since = reading.cleaned_after.map(|at| now.millis().saturating_sub(at.millis()));
@@ -221,7 +221,7 @@ fn time_in_flight(reading: &Reading, now: Wall) -> Duration {
 
 /// Writes the reports of a killed run again from its journal. A run that came to its own end has written its reports. A report
 /// that cannot be written changes nothing: the journal has it all.
-fn rewrite_reports(folder: &Path, before: &Reading, redact: &Arc<Redact>) {
+fn rewrite_reports(folder: &Path, before: &JournalReading, redact: &Arc<Redact>) {
     let (Some(run), Some(runs), false) = (&before.run, folder.parent(), before.finished) else { return };
     let Ok(reading) = journal::read(folder) else { return };
     let state = reading.events.iter().fold(RunState::default(), fold);
@@ -246,8 +246,8 @@ mod tests {
             (true, Some(at(-600)), Duration::ZERO),
             (true, Some(at(3600)), IN_FLIGHT),
         ] {
-            let mut reading = Reading::default();
-            (reading.busy, reading.cleaned_after) = (busy, first);
+            let mut reading = JournalReading::default();
+            (reading.was_acting, reading.cleaned_after) = (busy, first);
             assert_eq!(time_in_flight(&reading, at(0)), left, "{busy} {first:?}");
         }
     }

@@ -17,7 +17,7 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 use harness::{
     adapters::clock::SystemClock,
     engine::steps::shared::cleanup::Pace,
-    journal::{self, LockError, Reading, RunLock},
+    journal::{self, LockError, JournalReading, RunLock},
     model::exit_code::ExitCode,
     ports::Clock,
     pure::run::{
@@ -311,19 +311,19 @@ fn policy() -> CleanupPolicy {
     CleanupPolicy { by: CleanedBy::Guardian, pace: Pace::default(), wait_for_engine: true }
 }
 
-async fn clean_up(lock: RunLock, reading: &Reading, connector: &HostConnector) -> Result<(), RecoveryError> {
+async fn clean_up(lock: RunLock, reading: &JournalReading, connector: &HostConnector) -> Result<(), RecoveryError> {
     let access = connect(reading, connector)?;
     crash_recovery::clean_up(&access, lock, reading, policy()).await.map(drop)
 }
 
-async fn watch(run_dir: &Path, reading: &Reading, connector: &HostConnector) -> Result<(), RecoveryError> {
+async fn watch(run_dir: &Path, reading: &JournalReading, connector: &HostConnector) -> Result<(), RecoveryError> {
     if reading.released.is_empty() {
         return Ok(());
     }
     crash_recovery::watch(&connect(reading, connector)?, run_dir, reading, policy()).await
 }
 
-fn connect(reading: &Reading, connector: &HostConnector) -> Result<HostAccess, RecoveryError> {
-    let socket = reading.engine.clone().unwrap_or_else(|| crash_recovery::SOCKET.into());
+fn connect(reading: &JournalReading, connector: &HostConnector) -> Result<HostAccess, RecoveryError> {
+    let socket = reading.socket.clone().unwrap_or_else(|| crash_recovery::SOCKET.into());
     Ok((connector.connect)(&socket)?)
 }

@@ -11,14 +11,14 @@ use std::{
 use harness::{
     adapters::clock::SystemClock,
     engine::steps::shared::cleanup::{CleanupReport, Pace, cleanup_until_empty},
-    journal::{self, LockError, Reading, RunLock},
+    journal::{self, LockError, JournalReading, RunLock},
     model::{engine::SwarmError, names::RunId, time::format_duration},
     ports::Clock,
     pure::{
         host::{
             claim::{Claim, Claimed},
             cleanup_plan::cleanup_plan,
-            marker::{self, Standing},
+            marker::{self, MarkerState},
         },
         run::{
             event::CleanedBy,
@@ -189,23 +189,23 @@ pub async fn before_run(runs: &Path, engine: &Path) {
 
 async fn clean_up_after(options: &JanitorOptions, folder: &Path) -> Report {
     let run = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let report = |outcome, reading: Reading| Report {
+    let report = |outcome, reading: JournalReading| Report {
         run: run.clone(),
         outcome,
         lost_claims: reading.lost_claims > 0,
         unread: reading.unread,
     };
-    let failed = |reason: String| report(RunOutcome::Failed(reason), Reading::default());
+    let failed = |reason: String| report(RunOutcome::Failed(reason), JournalReading::default());
     let unreadable = |error: io::Error| failed(format!("its journal cannot be read: {error}"));
     // A settled run stays settled, and reading it needs no lock, which another process might want.
     match journal::settled(folder) {
-        Ok(true) => return report(RunOutcome::Settled, Reading::default()),
+        Ok(true) => return report(RunOutcome::Settled, JournalReading::default()),
         Ok(false) => {}
         Err(error) => return unreadable(error),
     }
     let lock = match RunLock::attempt(folder) {
         Ok(lock) => lock,
-        Err(LockError::Held { .. } | LockError::Replaced { .. }) => return report(RunOutcome::Alive, Reading::default()),
+        Err(LockError::Held { .. } | LockError::Replaced { .. }) => return report(RunOutcome::Alive, JournalReading::default()),
         Err(error @ (LockError::NoFile { .. } | LockError::System { .. })) => return failed(error.to_string()),
     };
     // Only what is read under the lock is final: another janitor may have finished in between.
@@ -218,7 +218,7 @@ async fn clean_up_after(options: &JanitorOptions, folder: &Path) -> Report {
     {
         return report(RunOutcome::Kept(kept), reading);
     }
-    let socket = options.engine.clone().or_else(|| reading.engine.clone()).unwrap_or_else(|| crash_recovery::SOCKET.into());
+    let socket = options.engine.clone().or_else(|| reading.socket.clone()).unwrap_or_else(|| crash_recovery::SOCKET.into());
     let outcome = match (options.connector.connect)(&socket) {
         Err(error) => RunOutcome::Failed(error.to_string()),
         Ok(access) if options.dry_run => would_remove(&access, &reading.claims).await,
@@ -244,14 +244,14 @@ async fn clean_up_markers(options: &JanitorOptions) -> Vec<Report> {
     let journals = marker::names(&inventory).filter(|run| options.runs.join(run.as_str()).is_dir());
     let journals = journals.filter(|run| !journal::settled(&options.runs.join(run.as_str())).unwrap_or(false)).collect();
     let mut reports = Vec::new();
-    for (name, standing) in marker::standings(&inventory, now, &journals) {
-        let outcome = match standing {
-            Standing::OfJournal => continue,
-            Standing::Until(sentence) => RunOutcome::Elsewhere(sentence),
-            Standing::Untrusted(sentence) => RunOutcome::Untrusted(sentence),
-            Standing::Expired(claims) if options.dry_run => would_remove(&access, &claims).await,
+    for (name, state) in marker::states(&inventory, now, &journals) {
+        let outcome = match state {
+            MarkerState::OfJournal => continue,
+            MarkerState::Until(sentence) => RunOutcome::Elsewhere(sentence),
+            MarkerState::Untrusted(sentence) => RunOutcome::Untrusted(sentence),
+            MarkerState::Expired(claims) if options.dry_run => would_remove(&access, &claims).await,
             // This machine may never have had a run.
-            Standing::Expired(claims) => match fs::create_dir_all(&options.runs).map(|()| RunLock::attempt(&options.runs)) {
+            MarkerState::Expired(claims) => match fs::create_dir_all(&options.runs).map(|()| RunLock::attempt(&options.runs)) {
                 Err(error) => RunOutcome::Failed(format!("cannot create {}: {error}", options.runs.display())),
                 Ok(Ok(_lock)) => {
                     let cleaned = cleanup_until_empty(access.outside(), &claims, &[], options.pace).await;

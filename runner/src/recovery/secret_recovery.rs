@@ -11,7 +11,7 @@ use std::{
 };
 
 use harness::{
-    model::protocol::HIDDEN,
+    model::protocol::SECRET_FILE_PREFIX,
     pure::host::claim::{Claim, Claimed},
     redact::Redact,
 };
@@ -32,8 +32,8 @@ pub(crate) fn secrets(claims: &[Claim]) -> Arc<Redact> {
             Claimed::Dir { path } => {
                 let samples = entries(&path.join("recipes")).into_iter().map(|recipe| recipe.join(".env.sample"));
                 samples.filter_map(|sample| text(&sample)).for_each(|text| redact.learn_env(&text));
-                let rooms = entries(path).into_iter().flat_map(|room| files_with_prefix(&room, HIDDEN));
-                for secret in rooms.chain(files_with_prefix(path, SECRET_FILE_PREFIX)).filter_map(|file| text(&file)) {
+                let work_files = entries(path).into_iter().flat_map(|work_dir| files_with_prefix(&work_dir, SECRET_FILE_PREFIX));
+                for secret in work_files.chain(files_with_prefix(path, SECRET_FILE_PREFIX)).filter_map(|file| text(&file)) {
                     redact.learn(&secret);
                 }
             }

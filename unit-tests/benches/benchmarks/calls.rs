@@ -50,7 +50,7 @@ pub(crate) fn calls(bench: &Bench) {
             tokio::pin!(watching);
             tokio::select! {
                 evaluation = &mut watching => panic!("it was to wait: {evaluation:?}"),
-                () = tokio::time::sleep(BEGINNING) => counts.turn(),
+                () = tokio::time::sleep(BEGINNING) => counts.lock_admission(),
             }
             watching.await;
         });
@@ -67,7 +67,7 @@ pub(crate) fn calls(bench: &Bench) {
             let mut client = client.spawn().unwrap();
             client.stdin.take().unwrap().write_all(STARTING.as_bytes()).unwrap();
             std::thread::sleep(BEGINNING);
-            counts.turn();
+            counts.lock_admission();
             std::thread::sleep(BEGINNING);
             counts.print("docker stack deploy --detach=false");
             let _ = client.kill();
@@ -87,7 +87,7 @@ impl<'a> Counts<'a> {
         Self { gate, began: (Instant::now(), gate.asked()), turned: None }
     }
 
-    fn turn(&mut self) {
+    fn lock_admission(&mut self) {
         self.turned = Some((Instant::now(), self.gate.asked()));
     }
 

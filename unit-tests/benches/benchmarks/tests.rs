@@ -13,7 +13,7 @@ use harness::{
     adapters::{
         folder::Folder,
         no_child_register::NoChildRegister,
-        program::{PackProgram, Setup},
+        pack_program::{PackProgram, ProgramSetup},
     },
     author::{self, Checked, Linked, Suite, TestContext},
     engine::steps::shared::test_outcome::of_function,
@@ -57,13 +57,13 @@ pub(crate) fn overhead(bench: &Bench) {
     let Some(taster) = bench.release() else { return };
     let state = tempfile::tempdir().unwrap();
     let run = fresh_run();
-    let setup = Setup {
+    let setup = ProgramSetup {
         program: vec![std::env::current_exe().unwrap().into(), EMPTY.into()],
         shim: vec![taster.into(), "__child".into()],
         folder: Folder::of(state.path(), &run),
         host: Host::parse("zone = \"taster.test\"").unwrap(),
         home: state.path().into(),
-        room: "pack",
+        work_dir: "pack",
         memory: None,
         path: sandbox_fixture::env().path,
     };

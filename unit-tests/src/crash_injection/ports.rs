@@ -14,14 +14,14 @@ use harness::{
         engine::{Engine, Port, Room, ServiceAddress, SwarmError},
         head::Head,
         load::Load,
-        names::{Commit, EngineId, ImageRef, RecipeName, ServiceName, StackName, TaskId},
+        names::{Commit, SwarmId, ImageRef, RecipeName, ServiceName, StackName, TaskId},
         object::ObjectKind,
         pack::{CustomTest, Origin, TestName},
     },
     ports::{
         Abra, AbraError, Browser, BrowserError, Call, Capacity, Checked, Checkout, CheckoutError, Child, ChildError, Children,
-        Data, Exchange, ExecOutput, Executables, FileError, Files, Holder, HttpView, Machine, MachineError, Neighbours,
-        ProgramError, Ran, Screenshot, Swarm, TestProgram, Turn, TurnError, WakeUp, Web, WebError,
+        Data, Exchange, ExecOutput, Executables, FileError, Files, VolumeHolder, HttpView, Machine, MachineError, Neighbours,
+        ProgramError, Ran, Screenshot, Swarm, TestProgram, AdmissionLock, AdmissionLockError, WakeUp, Web, WebError,
     },
     pure::{
         host::{claim::Claim, cleanup_plan::Removal, converge::ServiceView, inventory::Inventory},
@@ -152,19 +152,19 @@ impl Capacity for RunPorts {
 
 #[async_trait]
 impl Data for RunPorts {
-    async fn hold(&self, claim: &Claim, image: &ImageRef, volumes: &[String]) -> Result<Holder, SwarmError> {
+    async fn hold(&self, claim: &Claim, image: &ImageRef, volumes: &[String]) -> Result<VolumeHolder, SwarmError> {
         self.0.call("data.hold", || self.0.ports.data.hold(claim, image, volumes)).await
     }
 
-    async fn put(&self, holder: &Holder, volume: &str, path: &str, bytes: &[u8]) -> Result<(), SwarmError> {
+    async fn put(&self, holder: &VolumeHolder, volume: &str, path: &str, bytes: &[u8]) -> Result<(), SwarmError> {
         self.0.call("data.put", || self.0.ports.data.put(holder, volume, path, bytes)).await
     }
 
-    async fn get(&self, holder: &Holder, volume: &str, path: &str) -> Result<Option<Vec<u8>>, SwarmError> {
+    async fn get(&self, holder: &VolumeHolder, volume: &str, path: &str) -> Result<Option<Vec<u8>>, SwarmError> {
         self.0.call("data.get", || self.0.ports.data.get(holder, volume, path)).await
     }
 
-    async fn release(&self, holder: Holder) -> Result<(), SwarmError> {
+    async fn release(&self, holder: VolumeHolder) -> Result<(), SwarmError> {
         self.0.call("data.release", || self.0.ports.data.release(holder.clone())).await
     }
 
@@ -302,8 +302,8 @@ impl Machine for RunPorts {
         self.0.read_now("machine.load", || None, || self.0.ports.machine.load())
     }
 
-    fn room_in(&self, folder: &Path) -> Option<u64> {
-        self.0.read_now("machine.room_in", || None, || self.0.ports.machine.room_in(folder))
+    fn free_bytes_in(&self, folder: &Path) -> Option<u64> {
+        self.0.read_now("machine.free_bytes_in", || None, || self.0.ports.machine.free_bytes_in(folder))
     }
 
     fn listening(&self) -> BTreeSet<Port> {
@@ -322,15 +322,15 @@ impl Machine for RunPorts {
         self.0.call("machine.answers", || self.0.ports.machine.answers(address, patience)).await
     }
 
-    async fn behind(&self, server: &str) -> Result<EngineId, MachineError> {
+    async fn behind(&self, server: &str) -> Result<SwarmId, MachineError> {
         self.0.call("machine.behind", || self.0.ports.machine.behind(server)).await
     }
 }
 
 #[async_trait]
 impl Neighbours for RunPorts {
-    async fn turn(&self) -> Result<Box<dyn Turn>, TurnError> {
-        self.0.call("neighbours.turn", || self.0.ports.neighbours.turn()).await
+    async fn lock_admission(&self) -> Result<Box<dyn AdmissionLock>, AdmissionLockError> {
+        self.0.call("neighbours.lock_admission", || self.0.ports.neighbours.lock_admission()).await
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use harness::{
     adapters::{
-        abra::{PtyAbra, Setup},
+        abra::{PtyAbra, AbraSetup},
         clock::SystemClock,
     },
     journal::Journal,
@@ -125,9 +125,9 @@ impl Place {
         path
     }
 
-    pub(crate) fn setup(&self) -> Setup {
+    pub(crate) fn setup(&self) -> AbraSetup {
         let own = std::env::current_exe().unwrap();
-        Setup {
+        AbraSetup {
             abra: self.abra(),
             shim: vec![own.into(), AS_TASTER.into(), "__child".into()],
             abra_dir: self.abra_dir(),

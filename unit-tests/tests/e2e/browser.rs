@@ -9,10 +9,10 @@ use harness::{
         host::Host,
         outcome::{Gap, Outcome, Owner},
         pack::TestName,
-        protocol::{Answer, Context, Ended},
+        protocol::{Answer, FunctionContext, Ended},
     },
     ports::{Exited, Ran, RunFolder},
-    pure::run::blank_screenshot::{Frame, Picture},
+    pure::run::blank_screenshot::{Content, Picture},
 };
 use libtest_mimic::Trial;
 use unit_tests::{
@@ -95,7 +95,7 @@ fn failed_browser_test_leaves_a_screenshot_and_its_console(env: &TestEnv<'_>) {
     let console = String::from_utf8(left("console.txt")).unwrap();
     assert!(console.starts_with(&format!("https://{}/nowhere\n", event_log::head().domain)), "{console}");
     assert!(console.contains("error") && console.contains("404"), "{console}");
-    assert_eq!(Picture::read(&left("page.png")).unwrap().frame(), Frame::Painted, "the words of the ingress show");
+    assert_eq!(Picture::read(&left("page.png")).unwrap().content(), Content::Page, "the words of the ingress show");
 }
 
 fn attached(ran: &Ran, name: &str) -> Vec<u8> {
@@ -106,12 +106,12 @@ fn attached(ran: &Ran, name: &str) -> Vec<u8> {
 fn absent_browser_is_unverified(env: &TestEnv<'_>) {
     let scene = scene(env);
     let test = name("it looks for what is not there");
-    let room = scene.folder.abra_dir().join("pack");
+    let work_dir = scene.folder.abra_dir().join("pack");
     scene.run(&test, Duration::from_secs(60));
     // The same function again, with the context of a machine without a browser.
-    let context: Context = serde_json::from_slice(&fs::read(room.join("001-context.json")).unwrap()).unwrap();
-    let context = Context { browser: Default::default(), answer: room.join("bare-answer.json"), ..context };
-    let file = room.join("bare-context.json");
+    let context: FunctionContext = serde_json::from_slice(&fs::read(work_dir.join("001-context.json")).unwrap()).unwrap();
+    let context = FunctionContext { browser: Default::default(), answer: work_dir.join("bare-answer.json"), ..context };
+    let file = work_dir.join("bare-context.json");
     fs::write(&file, serde_json::to_vec(&context).unwrap()).unwrap();
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args([SCRATCH, test.as_str(), "--exact"]).env("TASTER_CONTEXT", &file);
@@ -130,11 +130,11 @@ fn browser_ends_with_its_test(env: &TestEnv<'_>) {
     let test = name("it browses for ever");
     for killed in [false, true] {
         let scene = scene(env);
-        let room = scene.folder.abra_dir().join("pack");
-        let open = room.join("memory.json");
+        let work_dir = scene.folder.abra_dir().join("pack");
+        let open = work_dir.join("memory.json");
         let ran = std::thread::scope(|threads| {
             let ran = threads.spawn(|| scene.run(&test, Duration::from_secs(if killed { 60 } else { 12 })));
-            until("a browser is open", || open.exists() && !browsers(&room).is_empty());
+            until("a browser is open", || open.exists() && !browsers(&work_dir).is_empty());
             if killed {
                 signal(scene.child(), "KILL");
             }
@@ -142,18 +142,18 @@ fn browser_ends_with_its_test(env: &TestEnv<'_>) {
         });
         let how = if killed { Exited::Signal(9) } else { Exited::Code(101) };
         assert_eq!(ran.exited, how, "{ran:?}");
-        assert_eq!(browsers(&room), Vec::<String>::new(), "killed: {killed}");
+        assert_eq!(browsers(&work_dir), Vec::<String>::new(), "killed: {killed}");
     }
 }
 
-/// The living processes of browsers whose profile is in `room`.
-fn browsers(room: &std::path::Path) -> Vec<String> {
-    let room = room.display().to_string();
+/// The living processes of browsers whose profile is in `work_dir`.
+fn browsers(work_dir: &std::path::Path) -> Vec<String> {
+    let work_dir = work_dir.display().to_string();
     let listed = Command::new("ps").args(["-eo", "stat=,args="]).output().unwrap().stdout;
     let lines = String::from_utf8_lossy(&listed).into_owned();
     lines
         .lines()
-        .filter(|line| line.contains(&room) && line.contains("chrom") && !line.starts_with('Z'))
+        .filter(|line| line.contains(&work_dir) && line.contains("chrom") && !line.starts_with('Z'))
         .map(str::to_owned)
         .collect()
 }

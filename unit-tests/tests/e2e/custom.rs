@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use harness::{
     adapters::{
         folder::Folder,
-        program::{PackProgram, Setup},
+        pack_program::{PackProgram, ProgramSetup},
     },
     author::{self, Checked, ConfigureContext, Lifecycle, Linked, Suite, TestContext, ensure},
     engine::steps::shared::test_outcome::of_function,
@@ -26,7 +26,7 @@ use harness::{
         pack::{CanaryAct, TestName},
     },
     ports::{ChildRegister, Exited, ProgramError, Ran, RegisterError, RunFolder, TestProgram},
-    pure::run::blank_screenshot::{Frame, Picture},
+    pure::run::blank_screenshot::{Content, Picture},
     redact::Redact,
 };
 use libtest_mimic::Trial;
@@ -218,14 +218,14 @@ impl Scene {
         let state = tempfile::tempdir().unwrap();
         let folder = Folder::of(state.path(), run);
         let shim = vec![env.exe.into(), "__child".into()];
-        let setup = Setup {
+        let setup = ProgramSetup {
             program,
             shim,
             folder: folder.clone(),
             host,
             home: state.path().into(),
             path: env.path,
-            room: "pack",
+            work_dir: "pack",
             memory: None,
         };
         let (children, redact) = (Arc::new(Register::default()), Arc::new(Redact::new()));
@@ -275,7 +275,7 @@ fn function_ends_with_its_outcome() {
             "it waits in vain",
             long,
             Some(Owner::Recipe),
-            "not within 0.2 s: the bird sings; the last look said: attempt 1 was silent (unit-tests/tests/e2e/custom.rs:",
+            "not within 0.2 s: the bird sings; the last attempt said: attempt 1 was silent (unit-tests/tests/e2e/custom.rs:",
         ),
     ];
     for (name, budget, owner, words) in rows {
@@ -448,7 +448,7 @@ fn hello_is_green_with_its_tests_in_every_report(env: &TestEnv<'_>) {
     assert_eq!(junit.matches("posts::a post is read back").count(), 1, "one test is one case: {junit}");
     assert!(page.len() < 1 << 20, "the page has {} bytes", page.len());
     let picture = Picture::read(&fs::read(run.folder.join("screenshot.png")).unwrap()).unwrap();
-    assert_eq!((picture.frame(), picture.width, picture.height), (Frame::Painted, 1280, 800));
+    assert_eq!((picture.content(), picture.width, picture.height), (Content::Page, 1280, 800));
     assert!(!run.folder.join("abra").exists(), "contexts and answers went with the run");
 }
 

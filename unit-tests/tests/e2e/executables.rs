@@ -7,7 +7,7 @@ use harness::{
         executables::{ExecutableFolders, TestExecutables},
         folder::Folder,
         no_child_register::NoChildRegister,
-        program::Setup,
+        pack_program::ProgramSetup,
     },
     engine::steps::shared::test_outcome::of_executable,
     model::{
@@ -74,14 +74,14 @@ fn executable_ends_with_its_outcome_and_leaves_no_process() {
         script(&folder.join(name), text, true);
     }
     let run = fresh_run();
-    let setup = Setup {
+    let setup = ProgramSetup {
         program: Vec::new(),
         shim: vec![env.exe.into(), "__child".into()],
         folder: Folder::of(state.path(), &run),
         host: Host::parse("zone = \"taster.test\"").unwrap(),
         home: state.path().into(),
         path: env.path,
-        room: "pack",
+        work_dir: "pack",
         memory: None,
     };
     let places = ExecutableFolders { repository: None, folder: Some(folder) };

@@ -10,7 +10,7 @@ use std::{
 
 use async_trait::async_trait;
 use harness::{
-    adapters::abra::{PtyAbra, Setup},
+    adapters::abra::{PtyAbra, AbraSetup},
     ports::{Abra, AbraError, Call, ChildRegister, Exchange, RegisterError},
     redact::Redact,
 };
@@ -60,9 +60,9 @@ impl Fake {
         fake
     }
 
-    fn setup(&self) -> Setup {
+    fn setup(&self) -> AbraSetup {
         let dir = self.dir.path();
-        Setup {
+        AbraSetup {
             abra: dir.join("abra"),
             shim: vec!["/bin/sh".into(), dir.join("shim.sh").into()],
             abra_dir: dir.join("run/abra"),
@@ -79,7 +79,7 @@ impl Fake {
         self.call_with(self.setup(), budget)
     }
 
-    fn call_with(&self, setup: Setup, budget: Duration) -> Result<Exchange, AbraError> {
+    fn call_with(&self, setup: AbraSetup, budget: Duration) -> Result<Exchange, AbraError> {
         let abra = PtyAbra::new(setup, self.register.clone(), Arc::new(Redact::new()));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let started = Instant::now();
@@ -228,13 +228,13 @@ fn leftover_processes_end_with_the_call() {
 #[test]
 fn program_that_cannot_be_started_is_absent() {
     let fake = Fake::new("true");
-    let absent = |setup: Setup| match fake.call_with(setup, MINUTE).unwrap_err() {
+    let absent = |setup: AbraSetup| match fake.call_with(setup, MINUTE).unwrap_err() {
         AbraError::Absent { message, .. } => message,
         other => panic!("{other:?}"),
     };
 
-    assert_eq!(absent(Setup { abra: "/nowhere/abra".into(), ..fake.setup() }), "the file does not exist");
-    assert_eq!(absent(Setup { abra: "no-such-abra".into(), ..fake.setup() }), "it is not in PATH");
+    assert_eq!(absent(AbraSetup { abra: "/nowhere/abra".into(), ..fake.setup() }), "the file does not exist");
+    assert_eq!(absent(AbraSetup { abra: "no-such-abra".into(), ..fake.setup() }), "it is not in PATH");
     fs::set_permissions(fake.dir.path().join("abra"), fs::Permissions::from_mode(0o644)).unwrap();
     assert_eq!(absent(fake.setup()), "it is not executable");
     assert!(fake.register.pids.lock().unwrap().is_empty(), "no process was started for any of them");

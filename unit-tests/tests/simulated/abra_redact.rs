@@ -1,6 +1,6 @@
 //! Properties of the filter for secrets, over generated secrets and texts.
 
-use harness::redact::{HIDDEN, Redact, SHORTEST};
+use harness::redact::{MASK, Redact, SHORTEST};
 use proptest::prelude::*;
 
 /// Secrets of up to 40 printable characters, blanks and quotes included.
@@ -44,9 +44,9 @@ proptest! {
 
         let shown = redact.text(&whole);
 
-        prop_assert!(shown.contains(HIDDEN));
+        prop_assert!(shown.contains(MASK));
         // The rest on both sides has at most the bits of the neighbours and of their last characters.
-        let left = shown.replace(HIDDEN, "").trim_end_matches('=').len();
+        let left = shown.replace(MASK, "").trim_end_matches('=').len();
         prop_assert!(left * 6 <= (before.len() + after.len()) * 8 + 3 * 8, "{shown}");
     }
 

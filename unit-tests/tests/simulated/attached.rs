@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use harness::{
     adapters::{clock::SystemClock, folder::Folder},
-    engine::{self, facts::attached::Attached, log::Log},
+    engine::{self, facts::attached::KeptAppFacts, log::Log},
     journal::Journal,
     model::{
         object::ObjectKind,
@@ -48,7 +48,7 @@ fn attach(host: &SimHost) -> RunState {
         let ports = host.ports();
         let run = host.new_run(request(&[Tier::Custom]), &ports, &log, &folder);
         let source = Source::Catalogue { at: None };
-        let attached = Attached { head: head(), runs: Some(Subject::Head), source, tools: BTreeMap::new() };
+        let attached = KeptAppFacts { head: head(), runs: Some(Subject::Head), source, tools: BTreeMap::new() };
         engine::attach(&attached, run).await
     })
 }

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use harness::pure::run::blank_screenshot::{Frame, Picture, fitting};
+use harness::pure::run::blank_screenshot::{Content, Picture, fitting};
 
 fn file(name: &str) -> Vec<u8> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("pictures").join(name).with_extension("png");
@@ -16,18 +16,18 @@ fn picture(name: &str) -> Picture {
 #[test]
 fn picture_of_page_is_painted_and_others_are_blank_or_lone() {
     for (name, expected) in [
-        ("blank", Frame::Blank),
-        ("blank-dark", Frame::Blank),
-        ("blank-gradient", Frame::Blank),
-        ("spinner", Frame::Lone),
-        ("spinner-dark", Frame::Lone),
-        ("heading", Frame::Painted),
-        ("one-line", Frame::Painted),
-        ("centred", Frame::Painted),
-        ("form", Frame::Painted),
-        ("bar", Frame::Painted),
+        ("blank", Content::Blank),
+        ("blank-dark", Content::Blank),
+        ("blank-gradient", Content::Blank),
+        ("spinner", Content::Spinner),
+        ("spinner-dark", Content::Spinner),
+        ("heading", Content::Page),
+        ("one-line", Content::Page),
+        ("centred", Content::Page),
+        ("form", Content::Page),
+        ("bar", Content::Page),
     ] {
-        assert_eq!(picture(name).frame(), expected, "{name}");
+        assert_eq!(picture(name).content(), expected, "{name}");
     }
 }
 
@@ -63,7 +63,7 @@ fn picture_that_is_too_large_is_halved_until_it_fits() {
     let (before, after) = (Picture::read(&whole).unwrap(), Picture::read(&half).unwrap());
     assert!(half.len() < whole.len());
     assert_eq!((after.width, after.height), (before.width / 2, before.height / 2));
-    assert_eq!(after.frame(), Frame::Painted);
+    assert_eq!(after.content(), Content::Page);
     assert!(fitting(whole, 10).is_err(), "no picture fits into ten bytes");
 }
 
@@ -83,5 +83,5 @@ fn file_that_is_no_png_is_refused() {
 
 #[test]
 fn picture_without_pixels_is_blank() {
-    assert_eq!(Picture { width: 0, height: 0, pixels: Vec::new() }.frame(), Frame::Blank);
+    assert_eq!(Picture { width: 0, height: 0, pixels: Vec::new() }.content(), Content::Blank);
 }

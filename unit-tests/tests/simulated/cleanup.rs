@@ -12,7 +12,7 @@ use harness::{
     engine::steps::shared::cleanup::{CleanupPorts, CleanupReport, Pace, cleanup_until_empty_by},
     journal::Journal,
     model::{
-        names::{EngineId, RunId, StackName},
+        names::{SwarmId, RunId, StackName},
         object::{ObjectId, ObjectKind},
     },
     ports::Child,
@@ -32,20 +32,20 @@ const STACK: &str = "hello-k3v7q2m7_taster_test";
 const RUN: &str = "20261121-101502-k3v7q2m7";
 const ENV_FILE: &str = "/srv/servers/default/hello.env";
 
-/// A variant of cleanup: its decision, and how many empty observations in a row it wants.
+/// A variant of cleanup: its decision, and how many empty inventories in a row it wants.
 #[derive(Clone, Copy)]
 struct Variant {
     decide: fn(&[Claim], &Inventory) -> CleanupPlan,
-    empty_observations: u32,
+    empty_inventories: u32,
 }
 
-const RIGHT: Variant = Variant { decide: cleanup_plan, empty_observations: 2 };
+const RIGHT: Variant = Variant { decide: cleanup_plan, empty_inventories: 2 };
 
 fn run() -> RunId {
     RUN.parse().unwrap()
 }
 
-fn engine() -> EngineId {
+fn engine() -> SwarmId {
     "swarm1".parse().unwrap()
 }
 
@@ -127,8 +127,8 @@ async fn cleaned(variant: Variant, sim: &SimInventory, claims: &[Claim], childre
     let pace = Pace {
         budget: Duration::from_secs(30),
         poll: Duration::ZERO,
-        patience: Duration::from_secs(1),
-        empty_observations: variant.empty_observations,
+        blocked_timeout: Duration::from_secs(1),
+        empty_inventories: variant.empty_inventories,
         settle: Duration::ZERO,
     };
     tokio::select! {
@@ -326,7 +326,7 @@ fn wrong_decisions_are_noticed() {
     };
     for (what, variant) in [
         ("skips configs", Variant { decide: skips_configs, ..RIGHT }),
-        ("ends after one empty observation", Variant { empty_observations: 1, ..RIGHT }),
+        ("ends after one empty inventory", Variant { empty_inventories: 1, ..RIGHT }),
         ("believes labels only", Variant { decide: believes_labels_only, ..RIGHT }),
         ("believes names only", Variant { decide: believes_names_only, ..RIGHT }),
         ("does not wait for what goes by itself", Variant { decide: does_not_wait, ..RIGHT }),

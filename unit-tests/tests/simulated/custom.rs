@@ -315,7 +315,7 @@ fn with_fail_on_flaky_a_flaky_test_is_red() {
     assert_eq!(run.outcome, Red, "{}", run.reason);
     run.step(ONE, Status::Fail)
         .flaky(true)
-        .reason("it is flaky, for it passed only at attempt 2; at first posts::one: the post is late")
+        .reason("it is flaky because it passed only at attempt 2; at first posts::one: the post is late")
         .repeat_ends_with(" --fail-on-flaky");
 }
 

@@ -16,7 +16,7 @@ use harness::{
             upgrade_base::Base,
         },
         run::{
-            facts::Before,
+            facts::BaseFiles,
             plan::{Plan, Planned, Step, plan, step_ids},
             verdict::VerdictOutcome,
         },
@@ -145,7 +145,7 @@ fn each_planned_step_has_a_known_name_and_waits_for_steps_of_its_plan() {
                 facts.against = Base::Ref { name: "main".into(), commit: "f".repeat(40).parse().unwrap(), why: "it is".into() };
                 facts.base = facts.against.clone();
                 let (tree, resolved) = (facts.tree.clone(), facts.resolved.clone());
-                facts.before = Some(Before { tree, resolved, pinned: true, repair: None });
+                facts.base_files = Some(BaseFiles { tree, resolved, pinned: true, repair: None });
             }
             let plan = plan(&request, &facts, &Limits::default()).unwrap();
             let waits_for_known = |planned: &Planned| planned.after.iter().all(|id| plan.step(id).is_some());

@@ -11,7 +11,7 @@ use harness::{
         recipe::canary::Moment,
         run::{
             event::Note,
-            level::{Level, Rungs, Standing, level, rungs},
+            level::{Level, Rungs, RungStatus, level, rungs},
             plan::{Class, Plan, Planned, Step, StepId},
         },
     },
@@ -24,8 +24,8 @@ const F: Status = Status::Fail;
 const S: Status = Status::Skip;
 const U: Status = Status::Unver;
 
-fn at(status: Status) -> Standing {
-    Standing { status, why: status.name().into() }
+fn at(status: Status) -> RungStatus {
+    RungStatus { status, why: status.name().into() }
 }
 
 fn of([install, upgrade, backup_restore, custom, lint]: [Status; 5]) -> Rungs {
@@ -122,7 +122,7 @@ fn stands(log: &EventLog, expected: [Status; 5]) {
 fn each_rung_stands_as_its_tiers_ended() {
     let passed = || Some(Outcome::Passed);
     let failed = || Some(Outcome::Failed(failure(Owner::Infrastructure)));
-    let unread = || Some(Outcome::Unverified(Gap::Killed));
+    let unread = || Some(Outcome::Unverified(Gap::RunEnded));
     let p = passed;
     for (outcomes, expected) in [
         ([p(), p(), p(), p(), p()], [P, P, P, P, U]),

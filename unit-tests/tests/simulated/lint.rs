@@ -6,7 +6,7 @@ use harness::{
         outcome::{Cause, Failure, Gap, Outcome, Owner, Status, Subject, Tier},
     },
     pure::{
-        recipe::lint::{Before, Fault, Linted, Severity, State, Unreadable, compared, named, parse},
+        recipe::lint::{BaseLint, Fault, Linted, Severity, State, Unreadable, compared, list_faults, parse},
         run::{
             event::Cancel,
             level::rungs,
@@ -164,57 +164,57 @@ fn ids(faults: &[Fault]) -> Vec<&str> {
 #[derive(Debug, Default, PartialEq)]
 struct Faults<'a> {
     introduced: Vec<&'a str>,
-    before: Vec<&'a str>,
+    existing: Vec<&'a str>,
     unclear: Vec<&'a str>,
 }
 
 #[track_caller]
-fn assert_compared(head: &Linted, before: Before<'_>, expected: Faults<'_>) {
-    let compared = compared(head, before);
+fn assert_compared(head: &Linted, base: BaseLint<'_>, expected: Faults<'_>) {
+    let compared = compared(head, base);
 
-    let found = Faults { introduced: ids(&compared.introduced), before: ids(&compared.before), unclear: ids(&compared.unclear) };
-    assert_eq!(found, expected, "{before:?}");
+    let found = Faults { introduced: ids(&compared.introduced), existing: ids(&compared.existing), unclear: ids(&compared.unclear) };
+    assert_eq!(found, expected, "{base:?}");
 }
 
 #[test]
 fn head_without_errors_has_no_faults() {
-    assert_compared(&linted(&[]), Before::Known(&linted(&["R011"])), Faults::default());
-    assert_compared(&linted(&[]), Before::Unknown, Faults::default());
-    assert_compared(&linted(&["R001"]), Before::Nothing, Faults::default());
+    assert_compared(&linted(&[]), BaseLint::Known(&linted(&["R011"])), Faults::default());
+    assert_compared(&linted(&[]), BaseLint::Unknown, Faults::default());
+    assert_compared(&linted(&["R001"]), BaseLint::NoBase, Faults::default());
 }
 
 #[test]
 fn error_that_base_does_not_have_is_introduced() {
     let (clean, one, two) = (linted(&[]), linted(&["R011"]), linted(&["R011", "R014"]));
 
-    assert_compared(&one, Before::Known(&clean), Faults { introduced: vec!["R011"], ..Faults::default() });
-    assert_compared(&one, Before::Nothing, Faults { introduced: vec!["R011"], ..Faults::default() });
-    assert_compared(&two, Before::Known(&one), Faults { introduced: vec!["R014"], before: vec!["R011"], ..Faults::default() });
-    assert_compared(&invalid(), Before::Known(&clean), Faults { introduced: vec!["invalid"], ..Faults::default() });
-    assert_compared(&invalid(), Before::Nothing, Faults { introduced: vec!["invalid"], ..Faults::default() });
+    assert_compared(&one, BaseLint::Known(&clean), Faults { introduced: vec!["R011"], ..Faults::default() });
+    assert_compared(&one, BaseLint::NoBase, Faults { introduced: vec!["R011"], ..Faults::default() });
+    assert_compared(&two, BaseLint::Known(&one), Faults { introduced: vec!["R014"], existing: vec!["R011"], ..Faults::default() });
+    assert_compared(&invalid(), BaseLint::Known(&clean), Faults { introduced: vec!["invalid"], ..Faults::default() });
+    assert_compared(&invalid(), BaseLint::NoBase, Faults { introduced: vec!["invalid"], ..Faults::default() });
 }
 
 #[test]
 fn error_that_base_has_was_there_before() {
     let (one, two) = (linted(&["R011"]), linted(&["R011", "R014"]));
 
-    assert_compared(&one, Before::Known(&one), Faults { before: vec!["R011"], ..Faults::default() });
-    assert_compared(&one, Before::Known(&two), Faults { before: vec!["R011"], ..Faults::default() });
-    assert_compared(&invalid(), Before::Known(&invalid()), Faults { before: vec!["invalid"], ..Faults::default() });
+    assert_compared(&one, BaseLint::Known(&one), Faults { existing: vec!["R011"], ..Faults::default() });
+    assert_compared(&one, BaseLint::Known(&two), Faults { existing: vec!["R011"], ..Faults::default() });
+    assert_compared(&invalid(), BaseLint::Known(&invalid()), Faults { existing: vec!["invalid"], ..Faults::default() });
 }
 
 #[test]
 fn error_without_a_readable_base_is_unclear() {
     let one = linted(&["R011"]);
 
-    assert_compared(&one, Before::Unknown, Faults { unclear: vec!["R011"], ..Faults::default() });
-    assert_compared(&one, Before::Known(&invalid()), Faults { unclear: vec!["R011"], ..Faults::default() });
-    assert_compared(&invalid(), Before::Unknown, Faults { unclear: vec!["invalid"], ..Faults::default() });
+    assert_compared(&one, BaseLint::Unknown, Faults { unclear: vec!["R011"], ..Faults::default() });
+    assert_compared(&one, BaseLint::Known(&invalid()), Faults { unclear: vec!["R011"], ..Faults::default() });
+    assert_compared(&invalid(), BaseLint::Unknown, Faults { unclear: vec!["invalid"], ..Faults::default() });
 }
 
 #[test]
 fn errors_are_named_and_advice_is_apart_from_them() {
-    assert_eq!(named(&linted(&["R011", "R014"]).errors()), "R011 (all services have images), R014 (only annotated tags used)");
+    assert_eq!(list_faults(&linted(&["R011", "R014"]).errors()), "R011 (all services have images), R014 (only annotated tags used)");
     assert_eq!(linted(&["R001", "R011"]).advice(), ["R001"]);
 }
 

@@ -10,7 +10,7 @@ use harness::{
         recipe::upgrade_base::Base,
         run::{
             event::Cancel,
-            facts::Before,
+            facts::BaseFiles,
             plan::{Plan, StepId, plan},
             state::{Next, next},
         },
@@ -53,7 +53,7 @@ fn step_beside_the_tiers_delays_only_the_end() {
     assert_eq!(after(&answered), start("stable"));
     let stable = answered.starts("stable").step("stable", Outcome::Passed);
     assert_eq!(after(&stable), start("screenshot"), "verify-compose still needs the app");
-    let pictured = stable.starts("screenshot").step("screenshot", Outcome::Unverified(Gap::Killed));
+    let pictured = stable.starts("screenshot").step("screenshot", Outcome::Unverified(Gap::RunEnded));
     assert_eq!(after(&pictured), Next::Wait, "verify-compose still needs the app");
     assert_eq!(after(&pictured.step("verify-compose", failed())), start("undeploy"));
 }
@@ -64,7 +64,7 @@ fn failed_or_cancelled_run_undeploys_and_cleans_up() {
     for (what, log, follows) in [
         ("provision fails", planned().step("provision", failed()), "undeploy"),
         ("deploy fails", planned().pass(&["provision"]).step("deploy", failed()), "undeploy"),
-        ("deploy is not verified", planned().pass(&["provision"]).step("deploy", Outcome::Unverified(Gap::Killed)), "undeploy"),
+        ("deploy is not verified", planned().pass(&["provision"]).step("deploy", Outcome::Unverified(Gap::RunEnded)), "undeploy"),
         ("nothing answers", planned().pass(&["provision", "deploy", "verify-compose"]).step("http", failed()), "stable"),
         ("undeploy fails", planned().step("provision", failed()).step("undeploy", failed()), "cleanup"),
         ("a signal before anything", planned().cancelled(Cancel::Signal { signal: 15 }), "undeploy"),
@@ -78,7 +78,7 @@ fn failed_or_cancelled_run_undeploys_and_cleans_up() {
 fn running_step_is_waited_for_after_a_signal() {
     let log = EventLog::planned(INSTALL).pass(&["provision"]).starts("deploy").cancelled(Cancel::Signal { signal: 2 });
     assert_eq!(after(&log), Next::Wait);
-    assert_eq!(after(&log.step("deploy", Outcome::Unverified(Gap::Killed))), start("undeploy"));
+    assert_eq!(after(&log.step("deploy", Outcome::Unverified(Gap::RunEnded))), start("undeploy"));
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn lint_runs_beside_the_tiers_and_only_undeploy_waits_for_it() {
     let linting = begun.starts("lint").pass(&["provision", "deploy", "verify-compose", "http", "stable", "screenshot"]);
     assert_eq!(after(&linting), Next::Wait);
     assert_eq!(after(&linting.clone().step("lint", failed())), start("undeploy"));
-    let cancelled = linting.cancelled(Cancel::Deadline).step("lint", Outcome::Unverified(Gap::Killed));
+    let cancelled = linting.cancelled(Cancel::Deadline).step("lint", Outcome::Unverified(Gap::RunEnded));
     assert_eq!(after(&cancelled), start("undeploy"));
 }
 
@@ -106,13 +106,13 @@ fn base_is_linted_before_it_is_deployed_and_before_head_is_linted() {
     let commit = "f".repeat(40).parse().unwrap();
     facts.against = Base::Ref { name: "main".into(), commit, why: "it is".into() };
     facts.base = facts.against.clone();
-    facts.before = Some(Before { tree: facts.tree.clone(), resolved: facts.resolved.clone(), pinned: true, repair: None });
+    facts.base_files = Some(BaseFiles { tree: facts.tree.clone(), resolved: facts.resolved.clone(), pinned: true, repair: None });
     let both = [Tier::Install, Tier::Upgrade];
     let plan = plan(&unit_tests::event_log::request(&both), &facts, &Limits::default()).unwrap();
     let log = EventLog::begun(&both).under(plan);
     assert_eq!(after(&log), Next::Start(vec![StepId("provision".into()), StepId("lint-base".into())]));
     assert_eq!(after(&log.clone().pass(&["provision"]).starts("lint-base")), Next::Wait);
     // A base that could not be linted delays nothing.
-    let linted = log.pass(&["provision"]).step("lint-base", Outcome::Unverified(Gap::Killed));
+    let linted = log.pass(&["provision"]).step("lint-base", Outcome::Unverified(Gap::RunEnded));
     assert_eq!(after(&linted), Next::Start(vec![StepId("deploy".into()), StepId("lint".into())]));
 }

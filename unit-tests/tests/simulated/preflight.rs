@@ -34,8 +34,8 @@ fn fit() -> Readings {
         machine: Some(MachineView {
             name: ("here".into(), "6.1".into()),
             memory: Some(4 << 30),
-            engine_room: Some(50 << 30),
-            results_room: Some(50 << 30),
+            engine_free_bytes: Some(50 << 30),
+            results_free_bytes: Some(50 << 30),
             ipvs: true,
             tried: Some(("traefik".into(), Ok(true))),
             ..MachineView::default()
@@ -208,8 +208,8 @@ fn taken_port_of_the_recipe_is_unfit_for_the_same_protocol_only() {
 
 #[test]
 fn too_little_disk_or_memory_is_unfit() {
-    assert_unfit(Topic::Disk, "900 MiB are free where the engine keeps", |r| on_machine(r).engine_room = Some(900 << 20));
-    assert_unfit(Topic::Disk, "0 MiB are free where the results go", |r| on_machine(r).results_room = Some(0));
+    assert_unfit(Topic::Disk, "900 MiB are free where the engine keeps", |r| on_machine(r).engine_free_bytes = Some(900 << 20));
+    assert_unfit(Topic::Disk, "0 MiB are free where the results go", |r| on_machine(r).results_free_bytes = Some(0));
     assert_unfit(Topic::Memory, "500 MiB of memory are free, and 1024 MiB have to be", |r| {
         on_machine(r).memory = Some(500 << 20);
     });
@@ -275,7 +275,7 @@ fn properties_of_another_machine_than_tasters_are_unknown() {
     on_engine(&mut readings).machine = "there".into();
     on_machine(&mut readings).listening = [port(64738)].into();
     on_machine(&mut readings).memory = Some(0);
-    on_machine(&mut readings).engine_room = Some(0);
+    on_machine(&mut readings).engine_free_bytes = Some(0);
 
     for topic in [Topic::Disk, Topic::Memory, Topic::Ipvs] {
         assert_eq!(check_of(&readings, topic).finding, Finding::Unknown, "{topic}");

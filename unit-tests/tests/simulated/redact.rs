@@ -11,7 +11,7 @@ use std::{
 use data_encoding::BASE64;
 use harness::{
     adapters::{
-        abra::{PtyAbra, Setup},
+        abra::{PtyAbra, AbraSetup},
         checkout::GitCheckout,
         clock::SystemClock,
         folder::Folder,
@@ -30,7 +30,7 @@ use harness::{
             state::{RunState, fold},
         },
     },
-    redact::{HIDDEN, Redact},
+    redact::{MASK, Redact},
     report::{
         ReportFile, reporters,
         results::{Results, document},
@@ -138,7 +138,7 @@ proptest! {
         for (name, form) in forms(&secret) {
             let shown = redact.text(&format!("{before} {form} {after}"));
 
-            prop_assert!(shown.contains(HIDDEN), "{name}: {form:?} in {shown:?}");
+            prop_assert!(shown.contains(MASK), "{name}: {form:?} in {shown:?}");
             prop_assert!(leaked_form(&shown, &secret).is_none(), "{name}: {:?} in {shown:?}", leaked_form(&shown, &secret));
         }
     }
@@ -150,7 +150,7 @@ proptest! {
 
     #[test]
     fn text_around_a_secret_is_unchanged(secret in "[a-z]{12,20}", before in "[A-Z0-9 .,]{0,40}", after in "[A-Z0-9 .,]{0,40}") {
-        prop_assert_eq!(redact_with(&secret).text(&format!("{before}{secret}{after}")), format!("{before}{HIDDEN}{after}"));
+        prop_assert_eq!(redact_with(&secret).text(&format!("{before}{secret}{after}")), format!("{before}{MASK}{after}"));
     }
 
     #[test]
@@ -366,7 +366,7 @@ fn run_of_a_leaky_app_hides_its_secret_everywhere() {
         assert_eq!(leaking_file(&run.folder, SECRET), None, "{name}");
         assert_eq!(leaked_form(&run.printed, SECRET), None, "{name}: {}", run.printed);
         let journal = fs::read_to_string(run.folder.join("events.jsonl")).unwrap();
-        assert!(journal.contains(HIDDEN), "the secret was in {name}: {journal}");
+        assert!(journal.contains(MASK), "the secret was in {name}: {journal}");
         assert!(journal::read(&run.folder).unwrap().unread.is_empty(), "the journal can be read");
         let results: Results = serde_json::from_str(&fs::read_to_string(run.folder.join("results.json")).unwrap()).unwrap();
         assert!(results.flags.no_secret_leak, "{name}");
@@ -427,7 +427,7 @@ fn generate_secrets(output: &str, exit: i32) -> GeneratedSecrets {
     fs::write(&abra, format!("#!/bin/sh\ncat '{}'\nexit {exit}\n", output_file.display())).unwrap();
     fs::set_permissions(&abra, fs::Permissions::from_mode(0o755)).unwrap();
     let transcripts = dir.path().join("transcripts");
-    let setup = Setup {
+    let setup = AbraSetup {
         abra,
         shim: vec!["/bin/sh".into(), shim.into()],
         abra_dir: dir.path().join("abra-dir"),
@@ -486,9 +486,9 @@ fn transcript_of_readable_secrets_hides_each_of_them() {
 
         let transcript = &generated.transcript;
         assert_eq!(leaked_form(transcript, SECRET), None, "{name}: {transcript}");
-        assert!(transcript.contains(HIDDEN), "{name}: {transcript}");
+        assert!(transcript.contains(MASK), "{name}: {transcript}");
         assert!(generated.redact.complete(), "{name}");
-        assert_eq!(generated.redact.text(SECRET), HIDDEN, "{name}");
+        assert_eq!(generated.redact.text(SECRET), MASK, "{name}");
         assert_eq!(generated.result.as_ref().err().and_then(error_leaks), None, "{name}: {:?}", generated.result);
     }
 }
@@ -506,9 +506,9 @@ fn transcript_of_unreadable_secrets_hides_the_whole_output() {
 
         let transcript = &generated.transcript;
         assert_eq!(leaked_form(transcript, SECRET), None, "{name}: {transcript}");
-        assert!(transcript.contains("(hidden, for it may hold a secret)"), "{name}: {transcript}");
+        assert!(transcript.contains("(hidden because it may hold a secret)"), "{name}: {transcript}");
         assert!(!generated.redact.complete(), "{name}");
-        assert_ne!(generated.redact.text(SECRET), HIDDEN, "{name}");
+        assert_ne!(generated.redact.text(SECRET), MASK, "{name}");
         match generated.result {
             Ok(_) => assert_eq!(name, "a table", "output that cannot be read is an error"),
             Err(error) => assert_eq!(error_leaks(&error), None, "{name}: {error:?}"),
@@ -541,8 +541,8 @@ fn secrets_of_an_env_are_hidden_once_it_is_read() {
 
     block_on(checkout.env(claim)).unwrap();
 
-    assert_eq!(redact.text("120 v1 hunter2-hunter2"), format!("120 v1 {HIDDEN}"));
-    assert_ne!(redact.text("given-by-hand"), HIDDEN);
+    assert_eq!(redact.text("120 v1 hunter2-hunter2"), format!("120 v1 {MASK}"));
+    assert_ne!(redact.text("given-by-hand"), MASK);
 }
 
 #[test]
@@ -551,6 +551,6 @@ fn secrets_of_an_env_are_hidden_once_it_is_written() {
 
     block_on(checkout.set_env(claim, &[("ADMIN_PASSWORD", "given-by-hand")])).unwrap();
 
-    assert_eq!(redact.text("120 v1 hunter2-hunter2"), format!("120 v1 {HIDDEN}"));
-    assert_eq!(redact.text("given-by-hand"), HIDDEN);
+    assert_eq!(redact.text("120 v1 hunter2-hunter2"), format!("120 v1 {MASK}"));
+    assert_eq!(redact.text("given-by-hand"), MASK);
 }

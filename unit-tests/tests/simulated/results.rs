@@ -12,7 +12,7 @@ use harness::{
         event::{Kind, Note},
         verdict::{VerdictOutcome, exit_code, verdict},
     },
-    redact::{HIDDEN, Redact},
+    redact::{MASK, Redact},
     report::{
         reporters,
         results::{Results, Status},
@@ -186,7 +186,7 @@ fn secret_that_was_learnt_late_is_hidden_and_flagged() {
     redact.learn(secret);
     let after = results.searched(&redact);
     assert!(!after.flags.no_secret_leak);
-    assert_eq!(after.warnings, [format!("password={HIDDEN}")]);
+    assert_eq!(after.warnings, [format!("password={MASK}")]);
     assert_eq!(after.digest, after.computed_digest());
 }
 
@@ -215,6 +215,6 @@ fn file_is_free_of_a_secret_that_the_log_hid() {
     log.record(Kind::RunFinished);
     let text = std::fs::read_to_string(folder.root().join("results.json")).unwrap();
     let results: Value = serde_json::from_str(&text).unwrap();
-    assert!(!text.contains("hunter2") && text.contains(HIDDEN), "{text}");
+    assert!(!text.contains("hunter2") && text.contains(MASK), "{text}");
     assert_eq!(results["flags"]["no_secret_leak"], true);
 }

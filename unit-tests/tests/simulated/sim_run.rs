@@ -9,7 +9,7 @@ use std::{collections::BTreeSet, fmt, fs, sync::Arc, time::Duration};
 use futures_util::stream::{self, BoxStream, StreamExt};
 use harness::{
     adapters::{clock::SystemClock, folder::Folder},
-    engine::{self, Past, Run, log::Log},
+    engine::{self, History, Run, log::Log},
     journal::{self, Journal},
     model::{
         host::Host,
@@ -48,7 +48,7 @@ pub(crate) struct RunBuilder<'a> {
     host: SimHost,
     host_file: String,
     request: Request,
-    history: Past,
+    history: History,
     signal: Option<(Duration, i32)>,
     change_plan: Box<dyn Fn(&mut Plan) + 'a>,
     case: String,
@@ -60,7 +60,7 @@ pub(crate) fn run_on<'a>(host: SimHost) -> RunBuilder<'a> {
         host,
         host_file: HOST_FILE.into(),
         request: request(&[Tier::Install]),
-        history: Past::default(),
+        history: History::default(),
         signal: None,
         change_plan: Box::new(|_| {}),
         case: String::new(),
@@ -98,7 +98,7 @@ impl<'a> RunBuilder<'a> {
 
     /// The last green run had these tests.
     pub(crate) fn after_green_run_with(self, tests: BTreeSet<TestName>) -> Self {
-        Self { history: Past { tests, ..Past::default() }, ..self }
+        Self { history: History { tests, ..History::default() }, ..self }
     }
 
     /// Taster gets signal `number` after that time.
@@ -143,7 +143,7 @@ impl<'a> RunBuilder<'a> {
                 Ok(plan)
             };
 
-            let state = engine::run_by(changed_plan, run).await;
+            let state = engine::run_with_planner(changed_plan, run).await;
 
             drop(log);
             let results = read_results(&folder);

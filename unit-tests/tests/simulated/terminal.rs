@@ -115,7 +115,7 @@ fn endings_begin_with_the_verdict_and_end_with_the_repeat_command() {
     insta::assert_snapshot!(ending_of("green with leaked objects"), @r#"
     green (install), level 1: upgrade was not asked for, with the sandbox abra
       left behind: volume shop_data
-      changed though not of the run: <b>&"'</b> ]]> red 
+      changed by the run though not its own: <b>&"'</b> ]]> red 
       results: /runs/1/results.json
       repeat: taster --recipe hello --ref 0123456789012345678901234567890123456789
     "#);
@@ -183,7 +183,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
     let owner = prop_oneof![Just(Owner::Recipe), Just(Owner::Infrastructure), Just(Owner::Harness)];
     prop_oneof![
         Just(Outcome::Passed),
-        Just(Outcome::Unverified(Gap::Killed)),
+        Just(Outcome::Unverified(Gap::RunEnded)),
         sentence.clone().prop_map(|because| Outcome::Unverified(Gap::NotRun { because })),
         (sentence, owner).prop_map(|(text, owner)| Outcome::Failed(Failure::new(Cause::Assertion, text).owned_by(owner))),
     ]

@@ -184,7 +184,7 @@ fn chosen_base_is_taken_unless_it_is_head() {
         assert_eq!(base_for(&chosen(name, number)), Ok(expected));
     }
 
-    let refused = base_for(&chosen("main", 9)).unwrap_err();
+    let refused = base_for(&chosen("main", 9)).unwrap_err().to_string();
 
     assert_eq!(refused, "--base is main, which is head itself; name an older one, or leave the upgrade out with --tiers");
 }

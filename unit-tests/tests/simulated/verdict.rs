@@ -59,7 +59,7 @@ fn run_with_a_step_that_did_not_run_is_never_green() {
     for log in [
         EventLog::planned(INSTALL),
         EventLog::planned(INSTALL).pass(&["provision", "deploy"]),
-        EventLog::planned(INSTALL).pass(&["provision", "deploy", "http"]).step("stable", Outcome::Unverified(Gap::Killed)),
+        EventLog::planned(INSTALL).pass(&["provision", "deploy", "http"]).step("stable", Outcome::Unverified(Gap::RunEnded)),
         EventLog::begun(INSTALL).under(Plan::ended_early()),
         EventLog::begun(INSTALL),
     ] {

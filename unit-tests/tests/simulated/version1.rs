@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fs, path::Path, path::PathBuf, sync::Arc};
 use harness::{
     adapters::{clock::SystemClock, files::Disk},
     engine::steps::shared::cleanup::Pace,
-    journal::{self, Reading},
+    journal::{self, JournalReading},
     model::{
         object::{ObjectId, ObjectKind},
         outcome::{Status, Subject},
@@ -50,7 +50,7 @@ fn runs_with(journal: &str) -> tempfile::TempDir {
     runs
 }
 
-fn read(journal: &str) -> Reading {
+fn read(journal: &str) -> JournalReading {
     journal::read(&runs_with(journal).path().join(RUN)).unwrap()
 }
 

@@ -41,7 +41,7 @@ const SHIM_PREFIX: &str = "taster: ";
 
 /// Where abra is, and its environment. All paths are absolute.
 #[derive(Debug, Clone)]
-pub struct Setup {
+pub struct AbraSetup {
     /// The program; a bare name is looked up in `path`.
     pub abra: PathBuf,
     /// The shim that starts the program: `taster __child`. It takes `--parent <pid> -- <program> <arguments>`, reads one line
@@ -63,14 +63,14 @@ pub struct Setup {
     pub quiet: Duration,
 }
 
-impl Setup {
+impl AbraSetup {
     /// The silence that counts as waiting. It is longer than any pause of abra within a line.
     pub const QUIET: Duration = Duration::from_secs(3);
 }
 
 /// abra behind the port.
 pub struct PtyAbra {
-    setup: Setup,
+    setup: AbraSetup,
     children: Arc<dyn ChildRegister>,
     redact: Arc<Redact>,
     calls: AtomicU32,
@@ -78,13 +78,13 @@ pub struct PtyAbra {
 
 impl PtyAbra {
     /// The abra of one run. `children` registers each process before it acts; `redact` learns the secrets that abra generates.
-    pub fn new(setup: Setup, children: Arc<dyn ChildRegister>, redact: Arc<Redact>) -> Self {
+    pub fn new(setup: AbraSetup, children: Arc<dyn ChildRegister>, redact: Arc<Redact>) -> Self {
         Self { setup, children, redact, calls: AtomicU32::new(0) }
     }
 
     /// Creates the folders that abra expects. A call with another `ABRA_DIR` reads the same catalogue.
     fn prepare(&self, call: &Call) -> std::io::Result<()> {
-        let Setup { abra_dir: main, cwd, transcripts, server, .. } = &self.setup;
+        let AbraSetup { abra_dir: main, cwd, transcripts, server, .. } = &self.setup;
         let abra_dir = self.abra_dir(call);
         let folders = [abra_dir.join("servers").join(server), abra_dir.join("recipes"), cwd.clone(), transcripts.clone()];
         folders.iter().try_for_each(std::fs::create_dir_all)?;
@@ -104,7 +104,7 @@ impl PtyAbra {
     }
 
     fn environment(&self, call: &Call) -> BTreeMap<&'static str, OsString> {
-        let Setup { home, path, .. } = &self.setup;
+        let AbraSetup { home, path, .. } = &self.setup;
         // DOCKER_HOST, DOCKER_CONTEXT, EDITOR and LANGUAGE are left out on purpose: each changes what abra does or prints.
         BTreeMap::from([
             ("HOME", home.into()),

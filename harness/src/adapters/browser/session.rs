@@ -137,11 +137,11 @@ impl fmt::Display for ConsoleLine {
 
 impl Session {
     /// Starts a browser that resolves names of the host's zone only and trusts the host's CA. Its profile is in a new folder
-    /// below `room`.
+    /// below `work_dir`.
     ///
     /// # Errors
     /// When it is not there, or does not start.
-    pub async fn open(tools: &Tools, host: &Host, room: &Path) -> Result<Self, SessionError> {
+    pub async fn open(tools: &Tools, host: &Host, work_dir: &Path) -> Result<Self, SessionError> {
         let absent = |what: String| SessionError::Absent { what };
         if let Some(missing) = tools::missing(tools, host.ca.is_some()) {
             return Err(absent(missing));
@@ -151,7 +151,7 @@ impl Session {
         };
         let broken = |message: String| SessionError::Broken { message };
         let io = |error: io::Error| broken(error.to_string());
-        let home = tempfile::Builder::new().prefix("browser-").tempdir_in(room).map_err(io)?.keep();
+        let home = tempfile::Builder::new().prefix("browser-").tempdir_in(work_dir).map_err(io)?.keep();
         if let (Some(ca), Some(certutil)) = (&host.ca, &tools.certutil) {
             trust_ca(certutil, &home, ca).await?;
         }

@@ -38,7 +38,7 @@ pub fn missing(tools: &Tools, trusts: bool) -> Option<String> {
     let wanted = [
         (tools.browser.is_some(), "Chromium"),
         (tools.driver.is_some(), "chromedriver"),
-        (!trusts || tools.certutil.is_some(), "certutil, by which the browser trusts the host's CA"),
+        (!trusts || tools.certutil.is_some(), "certutil, with which the browser learns to trust the host's CA"),
     ];
     let missing: Vec<&str> = wanted.iter().filter(|(there, _)| !there).map(|(_, name)| *name).collect();
     (!missing.is_empty()).then(|| format!("there is no {}", missing.join(", no ")))
@@ -56,7 +56,7 @@ mod tests {
         for (what, tools, trusts, expected) in [
             ("all programs", all.clone(), true, None),
             ("no CA of the host", without.clone(), false, None),
-            ("a CA of the host", without, true, Some("there is no certutil, by which the browser trusts the host's CA")),
+            ("a CA of the host", without, true, Some("there is no certutil, with which the browser learns to trust the host's CA")),
             ("no driver", Tools { driver: None, ..all }, true, Some("there is no chromedriver")),
             ("nothing", Tools::default(), false, Some("there is no Chromium, no chromedriver")),
         ] {

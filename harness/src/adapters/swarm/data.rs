@@ -24,7 +24,7 @@ use crate::{
         engine::SwarmError,
         names::{ImageRef, ServiceName, TaskId},
     },
-    ports::{Data, ExecOutput, Holder},
+    ports::{Data, ExecOutput, VolumeHolder},
     pure::host::claim::{Claim, Claimed},
 };
 
@@ -50,7 +50,7 @@ const POLL: Duration = Duration::from_millis(200);
 
 #[async_trait]
 impl Data for DockerSwarm {
-    async fn hold(&self, claim: &Claim, image: &ImageRef, volumes: &[String]) -> Result<Holder, SwarmError> {
+    async fn hold(&self, claim: &Claim, image: &ImageRef, volumes: &[String]) -> Result<VolumeHolder, SwarmError> {
         let Claimed::Stack { name: stack } = claim.what() else { return Err(uncovered("container create")) };
         if let Some(foreign) = volumes.iter().find(|volume| !stack.owns(volume)) {
             return Err(SwarmError::Refused { call: "container create".into(), message: format!("no claim covers {foreign}") });
@@ -72,10 +72,10 @@ impl Data for DockerSwarm {
         };
         let options = CreateContainerOptionsBuilder::default().name(&container).build();
         answer("container create", self.docker.create_container(Some(options), body)).await?;
-        Ok(Holder { container, volumes: volumes.to_vec() })
+        Ok(VolumeHolder { container, volumes: volumes.to_vec() })
     }
 
-    async fn put(&self, holder: &Holder, volume: &str, path: &str, bytes: &[u8]) -> Result<(), SwarmError> {
+    async fn put(&self, holder: &VolumeHolder, volume: &str, path: &str, bytes: &[u8]) -> Result<(), SwarmError> {
         let mut tar = tar::Builder::new(Vec::new());
         let mut header = tar::Header::new_gnu();
         header.set_size(bytes.len() as u64);
@@ -87,7 +87,7 @@ impl Data for DockerSwarm {
         answer("archive put", self.docker.upload_to_container(&holder.container, Some(options), body)).await
     }
 
-    async fn get(&self, holder: &Holder, volume: &str, path: &str) -> Result<Option<Vec<u8>>, SwarmError> {
+    async fn get(&self, holder: &VolumeHolder, volume: &str, path: &str) -> Result<Option<Vec<u8>>, SwarmError> {
         let at = format!("{}/{path}", mount_path(holder, volume)?);
         let options = DownloadFromContainerOptionsBuilder::default().path(&at).build();
         let packed = self.docker.download_from_container(&holder.container, Some(options));
@@ -109,7 +109,7 @@ impl Data for DockerSwarm {
         Ok(None)
     }
 
-    async fn release(&self, holder: Holder) -> Result<(), SwarmError> {
+    async fn release(&self, holder: VolumeHolder) -> Result<(), SwarmError> {
         remove(&self.docker, &holder.container).await
     }
 
@@ -238,7 +238,7 @@ fn success_output(output: ExecOutput, call: &str) -> Result<String, SwarmError> 
     }
 }
 
-fn mount_path(holder: &Holder, volume: &str) -> Result<String, SwarmError> {
+fn mount_path(holder: &VolumeHolder, volume: &str) -> Result<String, SwarmError> {
     let number = holder.volumes.iter().position(|held| held == volume);
     number.map(|number| format!("{MOUNTS}/{number}")).ok_or_else(|| failed("archive", format!("{volume} is not mounted")))
 }

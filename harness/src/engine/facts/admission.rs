@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Gathering, readings};
+use super::{FactSources, readings};
 use crate::{
     model::{text::with_causes, time::format_duration},
     pure::{
@@ -15,13 +15,13 @@ use crate::{
 const QUEUE_PAUSE: Duration = Duration::from_millis(500);
 
 /// Waits until the host has room for these needs beside the other runs, and takes it.
-pub(super) async fn wait_for_room(gathering: Gathering<'_>, needs: &Needs, readings: &mut Readings) {
-    let Gathering { given, ports, log, folder, .. } = gathering;
+pub(super) async fn wait_for_room(sources: FactSources<'_>, needs: &Needs, readings: &mut Readings) {
+    let FactSources { input, ports, log, folder, .. } = sources;
     let began = ports.clock.mono();
     let mut queued = Vec::new();
     loop {
-        let turn = match ports.neighbours.turn().await {
-            Ok(turn) => Some(turn),
+        let lock = match ports.neighbours.lock_admission().await {
+            Ok(lock) => Some(lock),
             // The preflight still sees what other runs have taken, only not what they will take.
             Err(error) => {
                 let text = format!("other runs of this machine cannot be seen: {}", with_causes(&error));
@@ -29,21 +29,21 @@ pub(super) async fn wait_for_room(gathering: Gathering<'_>, needs: &Needs, readi
                 None
             }
         };
-        let neighbours = turn.as_ref().map(|turn| turn.living()).unwrap_or_default();
+        let neighbours = lock.as_ref().map(|lock| lock.living()).unwrap_or_default();
         // Another run may have taken since what was free at the first reading.
         if !neighbours.is_empty() {
             readings::renew(readings, ports, folder.root()).await;
         }
-        let waiting_for = waits(needs, &given.host.limits, readings, &neighbours);
+        let waiting_for = waits(needs, &input.host.limits, readings, &neighbours);
         if waiting_for.is_empty() {
             log.record(Kind::Admitted { needs: needs.clone() });
             if !queued.is_empty() {
                 let (waited, last) = (format_duration(ports.clock.mono().since(began)), queued.join("; "));
-                log.note(Note::Remark { text: format!("waited {waited} for other runs of this machine, at last for {last}") });
+                log.note(Note::Remark { text: format!("waited {waited} for other runs of this machine, most recently for {last}") });
             }
             return;
         }
-        drop(turn);
+        drop(lock);
         if queued != waiting_for {
             log.record(Kind::Queued { waiting_for: waiting_for.clone() });
             queued = waiting_for;

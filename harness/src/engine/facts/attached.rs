@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use super::{Gathering, claim_abra_dir, executables};
+use super::{FactSources, claim_abra_dir, executables};
 use crate::{
-    journal::Reading,
+    journal::JournalReading,
     model::{
         head::Head,
         outcome::{Cause, Failure, Subject},
@@ -20,7 +20,7 @@ use crate::{
 
 /// The kept app, as the journal of its run has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attached {
+pub struct KeptAppFacts {
     /// The commit that is deployed, and its app.
     pub head: Head,
     /// Which of base and head runs.
@@ -31,9 +31,9 @@ pub struct Attached {
     pub tools: BTreeMap<String, String>,
 }
 
-impl Attached {
+impl KeptAppFacts {
     /// Reads it from a journal; `None` when the journal has no deployed app.
-    pub fn of(reading: &Reading) -> Option<Self> {
+    pub fn of(reading: &JournalReading) -> Option<Self> {
         let state = reading.events.iter().fold(RunState::default(), fold);
         let (head, source) = (state.plan?.head?, state.begun?.request.source);
         Some(Self { head, runs: state.runs, source, tools: state.tools })
@@ -41,18 +41,18 @@ impl Attached {
 }
 
 /// Gathers the facts of a run on a kept app: the Swarm, that the app is on it, and the tests beside the pack.
-pub async fn gather(attached: &Attached, gathering: Gathering<'_>) -> Result<Pack, Refusal> {
-    let Gathering { given, ports, log, folder, found } = gathering;
+pub async fn gather(attached: &KeptAppFacts, sources: FactSources<'_>) -> Result<Pack, Refusal> {
+    let FactSources { input, ports, log, folder, baseline } = sources;
     let failed = |failure: Failure| Refusal::Facts(failure);
     let engine = ports.swarm.host().await.map_err(|error| failed(error.into()))?;
     let swarm = engine.swarm.ok_or_else(|| failed(Failure::new(Cause::Engine, "the engine manages no Swarm")))?;
-    let swarm = found.engine.get_or_init(|| swarm);
+    let swarm = baseline.swarm.get_or_init(|| swarm);
     let inventory = ports.swarm.inventory().await.map_err(|error| failed(error.into()))?;
-    found.keep(inventory, ports);
+    baseline.keep(inventory, ports);
     let domain = &attached.head.domain;
     let services = ports.swarm.observe(&attached.head.stack).await.map_err(|error| failed(error.into()))?;
     if services.is_empty() {
-        return Err(Refusal::Request { sentence: format!("nothing of {domain} is on this Swarm any more") });
+        return Err(Refusal::Request { sentence: format!("this Swarm has no service of {domain} any more") });
     }
     claim_abra_dir(log, folder, swarm)?;
     for (tool, version) in &attached.tools {
@@ -62,12 +62,12 @@ pub async fn gather(attached: &Attached, gathering: Gathering<'_>) -> Result<Pac
     if let Some(subject) = attached.runs {
         log.note(Note::Runs { subject });
     }
-    let files = &given.request.authoring.files;
+    let files = &input.request.authoring.files;
     if !files.is_empty() {
         let named: Vec<&str> = files.iter().map(String::as_str).collect();
         log.note(Note::Remark { text: format!("only the tests of {} were run", named.join(", ")) });
     }
-    let pack = executables::add_to_pack(given, ports).await?;
+    let pack = executables::add_to_pack(input, ports).await?;
     for file in files.iter().filter(|file| !pack.tests.iter().any(|test| test.file == **file)) {
         log.record(Kind::Warned { text: format!("{} has no tests", Path::new(file).display()) });
     }

@@ -1,6 +1,6 @@
 //! The base of a run: the commit that head is compared with and upgraded from, with its files.
 
-use super::{Given, recipe_checkout::with_newest_release};
+use super::{RunInput, recipe_checkout::with_newest_release};
 use crate::{
     model::{
         names::{Commit, Domain, RunId, StackName},
@@ -14,7 +14,7 @@ use crate::{
             compose::Resolved,
             upgrade_base::{self, Base, Chooser, Chosen, Known},
         },
-        run::facts::{Before, recipe},
+        run::facts::{BaseFiles, recipe},
     },
 };
 
@@ -39,23 +39,23 @@ pub struct Based {
     /// What the app is upgraded from.
     pub base: Base,
     /// The files of `base`; absent without one.
-    pub before: Option<Before>,
+    pub base_files: Option<BaseFiles>,
 }
 
 impl Based {
     /// No base, and why there is none.
     pub fn nothing(request: &Request, why: &str) -> Self {
         let against = Base::None { why: why.into() };
-        Self { base: upgraded_from(request, &against), against, before: None }
+        Self { base: upgraded_from(request, &against), against, base_files: None }
     }
 }
 
 /// Determines what head is compared with, what it is upgraded from, and the files of that.
-pub async fn based(checkout: &dyn Checkout, given: Given<'_>, checked: &Checked, head: UnderTest<'_>) -> Result<Based, Refusal> {
-    let against = choose(checkout, given, checked, head).await?;
-    let base = upgraded_from(given.request, &against);
-    let before = read_files(checkout, given, checked, head, &base).await?;
-    Ok(Based { against, base, before })
+pub async fn based(checkout: &dyn Checkout, input: RunInput<'_>, checked: &Checked, head: UnderTest<'_>) -> Result<Based, Refusal> {
+    let against = choose(checkout, input, checked, head).await?;
+    let base = upgraded_from(input.request, &against);
+    let base_files = read_files(checkout, input, checked, head, &base).await?;
+    Ok(Based { against, base, base_files })
 }
 
 /// What the app is upgraded from: nothing, when the request has no upgrade.
@@ -67,8 +67,8 @@ fn upgraded_from(request: &Request, against: &Base) -> Base {
 }
 
 /// What head is compared with, and upgraded from where the request has an upgrade.
-async fn choose(checkout: &dyn Checkout, given: Given<'_>, checked: &Checked, head: UnderTest<'_>) -> Result<Base, Refusal> {
-    let Given { request, pack, history, .. } = given;
+async fn choose(checkout: &dyn Checkout, input: RunInput<'_>, checked: &Checked, head: UnderTest<'_>) -> Result<Base, Refusal> {
+    let RunInput { request, pack, history, .. } = input;
     let requested = request.base.as_ref().map(|name| (name, Chooser::Request));
     let chosen = match requested.or(pack.settings.base.as_ref().map(|name| (name, Chooser::Pack))) {
         Some((name, by)) => {
@@ -87,19 +87,19 @@ async fn choose(checkout: &dyn Checkout, given: Given<'_>, checked: &Checked, he
         green: history,
         chosen: chosen.as_ref(),
     };
-    upgrade_base::base(&known).map_err(|sentence| Refusal::Request { sentence })
+    upgrade_base::base(&known).map_err(|error| Refusal::Request { sentence: error.to_string() })
 }
 
 /// Reads the files of base, if there is one. A base whose files cannot be resolved as one app, or that policy refuses, refuses
 /// the run.
 async fn read_files(
     checkout: &dyn Checkout,
-    given: Given<'_>,
+    input: RunInput<'_>,
     checked: &Checked,
     head: UnderTest<'_>,
     base: &Base,
-) -> Result<Option<Before>, Refusal> {
-    let Given { request, host, pack, .. } = given;
+) -> Result<Option<BaseFiles>, Refusal> {
+    let RunInput { request, host, pack, .. } = input;
     let Some(commit) = base.commit() else { return Ok(None) };
     let tree = checkout.tree(&request.recipe, commit).await.map_err(|error| Refusal::Facts(error.into()))?;
     let repair = recipe::repair(pack, base).map(str::to_owned);
@@ -112,5 +112,5 @@ async fn read_files(
     })?;
     recipe::permitted(&resolved, &tree, &request.recipe, host)?;
     let pinned = base.version().is_some() && upgrade_base::can_be_pinned(&checked.tags);
-    Ok(Some(Before { tree, resolved, pinned, repair }))
+    Ok(Some(BaseFiles { tree, resolved, pinned, repair }))
 }

@@ -1,6 +1,6 @@
 //! The tests beside a pack: executables of the recipe's repository and of the folder that the request names.
 
-use super::Given;
+use super::RunInput;
 use crate::{
     model::{
         pack::{Origin, Pack},
@@ -11,8 +11,8 @@ use crate::{
 };
 
 /// The pack with the executables of the recipe's repository, as head has them, and of the folder that the request names.
-pub(super) async fn add_to_pack(given: Given<'_>, ports: &Ports) -> Result<Pack, Refusal> {
-    let Given { request, host, pack, .. } = given;
+pub(super) async fn add_to_pack(input: RunInput<'_>, ports: &Ports) -> Result<Pack, Refusal> {
+    let RunInput { request, host, pack, .. } = input;
     let refused =
         (!executables::trusted(host, &request.recipe, request.authoring.trusted)).then(|| executables::refusal(&request.recipe));
     let mut pack = pack.clone();

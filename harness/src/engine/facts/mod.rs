@@ -18,7 +18,7 @@ use crate::{
     model::{
         head::Head,
         host::Host,
-        names::{Domain, EngineId, StackName},
+        names::{Domain, SwarmId, StackName},
         outcome::{Cause, Failure},
         pack::Pack,
         refusal::Refusal,
@@ -35,7 +35,7 @@ use crate::{
         recipe::upgrade_base::{self, Green},
         run::{
             event::{Kind, Note},
-            facts::{Before, Facts, recipe},
+            facts::{BaseFiles, Facts, recipe},
         },
     },
 };
@@ -44,9 +44,9 @@ use recipe_checkout::RecipeCheckout;
 /// The host before the run. A run is cleaned up and compared by it, also one that is refused or cut off while it gathers its
 /// facts.
 #[derive(Debug, Default)]
-pub struct Found {
+pub struct HostBaseline {
     /// The Swarm, once it has answered.
-    pub engine: OnceCell<EngineId>,
+    pub swarm: OnceCell<SwarmId>,
     /// The host's objects and files, once they have been read.
     pub before: OnceCell<HostBefore>,
 }
@@ -63,7 +63,7 @@ pub struct HostBefore {
 /// The `.env` files of the operator's own apps, each with its digest.
 pub type EnvFiles = Result<BTreeMap<PathBuf, String>, Arc<MachineError>>;
 
-impl Found {
+impl HostBaseline {
     /// Keeps this inventory, and reads what else a run must not change.
     fn keep(&self, inventory: Inventory, ports: &Ports) {
         self.before.get_or_init(|| HostBefore { inventory, env_files: ports.machine.env_files().map_err(Arc::new) });
@@ -72,7 +72,7 @@ impl Found {
 
 /// The input of a run from outside.
 #[derive(Debug, Clone, Copy)]
-pub struct Given<'a> {
+pub struct RunInput<'a> {
     /// The request.
     pub request: &'a Request,
     /// The host.
@@ -85,9 +85,9 @@ pub struct Given<'a> {
 
 /// What the facts are gathered through.
 #[derive(Clone, Copy)]
-pub struct Gathering<'a> {
+pub struct FactSources<'a> {
     /// The input of the run.
-    pub given: Given<'a>,
+    pub input: RunInput<'a>,
     /// The outside.
     pub ports: &'a Ports,
     /// The log.
@@ -95,13 +95,13 @@ pub struct Gathering<'a> {
     /// The run's folder.
     pub folder: &'a dyn RunFolder,
     /// The host before the run, which stays known when the rest fails or is cut off.
-    pub found: &'a Found,
+    pub baseline: &'a HostBaseline,
 }
 
 /// Gathers the facts of a run.
-pub async fn gather(gathering: Gathering<'_>) -> Result<Facts, Refusal> {
-    let Gathering { given, ports, log, folder, found } = gathering;
-    let Given { request, host, pack, .. } = given;
+pub async fn gather(sources: FactSources<'_>) -> Result<Facts, Refusal> {
+    let FactSources { input, ports, log, folder, baseline } = sources;
+    let RunInput { request, host, pack, .. } = input;
     let mut readings = readings::host(host, ports, folder.root()).await;
     if let Some(Ok(engine)) = &readings.engine {
         log.note(Note::Tool { tool: "engine".into(), version: engine.version.clone() });
@@ -109,28 +109,28 @@ pub async fn gather(gathering: Gathering<'_>) -> Result<Facts, Refusal> {
     let domain = Domain::of(&request.recipe, folder.run(), &host.zone)
         .map_err(|error| Refusal::Request { sentence: error.to_string() })?;
     let stack = StackName::of(&domain);
-    let engine = fit_engine(gathering, &readings, &stack)?;
+    let engine = fit_engine(sources, &readings, &stack)?;
     if let Some(Ok(inventory)) = readings.inventory.clone() {
-        found.keep(inventory, ports);
+        baseline.keep(inventory, ports);
     }
     let claim = claim_abra_dir(log, folder, engine)?;
 
-    let (abra, RecipeCheckout { checked, commit, version, dirty }) = recipe_checkout::fetch(gathering, &claim).await?;
+    let (abra, RecipeCheckout { checked, commit, version, dirty }) = recipe_checkout::fetch(sources, &claim).await?;
     readings.abra = Some(Ok(abra));
     let tree = ports.checkout.tree(&request.recipe, &commit).await.map_err(|error| Refusal::Facts(error.into()))?;
     let tree = recipe::with_pack(tree, pack);
     let resolved = recipe::resolved_with(&tree, &domain, &stack, pack, folder.run()).map_err(Refusal::Facts)?;
     recipe::permitted(&resolved, &tree, &request.recipe, host)?;
     let under_test = UnderTest { commit: &commit, domain: &domain, run: folder.run(), resolved: &resolved };
-    let Based { against, base, before } = based(&*ports.checkout, given, &checked, under_test).await?;
-    warn_of_stale_repair(log, pack, &base, before.as_ref());
+    let Based { against, base, base_files } = based(&*ports.checkout, input, &checked, under_test).await?;
+    warn_of_stale_repair(log, pack, &base, base_files.as_ref());
     for text in upgrade_base::duplicates(&checked.tags) {
         log.record(Kind::Warned { text });
     }
 
-    let from = before.as_ref().map(|before| &before.resolved);
+    let from = base_files.as_ref().map(|files| &files.resolved);
     let needs = recipe::needs_of_run(&resolved, from, &pack.settings.resources);
-    admission::wait_for_room(gathering, &needs, &mut readings).await;
+    admission::wait_for_room(sources, &needs, &mut readings).await;
     readings.registry = Some(readings::images(ports, &needs.images, request.offline.is_some()).await);
     let checks = preflight(&readings, &needs, &host.limits, Some(&stack));
     if unfit(&checks).is_some() {
@@ -138,27 +138,27 @@ pub async fn gather(gathering: Gathering<'_>) -> Result<Facts, Refusal> {
     }
     log.note(Note::Preflight { checks });
     let head = Head { recipe: request.recipe.clone(), version, commit, dirty, domain, stack };
-    let pack = executables::add_to_pack(given, ports).await?;
-    Ok(Facts { head, tree, resolved, base, before, against, needs, pack })
+    let pack = executables::add_to_pack(input, ports).await?;
+    Ok(Facts { head, tree, resolved, base, base_files, against, needs, pack })
 }
 
 /// The Swarm of a host that is fit for a run at all. Without it nothing is asked of the host, and nothing is claimed on it.
-fn fit_engine<'a>(gathering: Gathering<'a>, readings: &Readings, stack: &StackName) -> Result<&'a EngineId, Refusal> {
-    let Gathering { given, log, found, .. } = gathering;
-    let checks = preflight(readings, &Needs::default(), &given.host.limits, Some(stack));
+fn fit_engine<'a>(sources: FactSources<'a>, readings: &Readings, stack: &StackName) -> Result<&'a SwarmId, Refusal> {
+    let FactSources { input, log, baseline, .. } = sources;
+    let checks = preflight(readings, &Needs::default(), &input.host.limits, Some(stack));
     match readings.engine.as_ref().and_then(|engine| engine.as_ref().ok()).and_then(|engine| engine.swarm.clone()) {
-        Some(engine) if unfit(&checks).is_none() => Ok(found.engine.get_or_init(|| engine)),
+        Some(engine) if unfit(&checks).is_none() => Ok(baseline.swarm.get_or_init(|| engine)),
         _ => Err(unfit_host(log, checks)),
     }
 }
 
-fn claim_abra_dir(log: &Log, folder: &dyn RunFolder, engine: &EngineId) -> Result<Claim, Refusal> {
+fn claim_abra_dir(log: &Log, folder: &dyn RunFolder, engine: &SwarmId) -> Result<Claim, Refusal> {
     log.claim(Claimed::Dir { path: folder.abra_dir() }, engine)
         .map_err(|error| Refusal::Facts(Failure::new(Cause::Preflight { check: "journal".into() }, with_causes(&error))))
 }
 
-fn warn_of_stale_repair(log: &Log, pack: &Pack, base: &upgrade_base::Base, before: Option<&Before>) {
-    let stale = pack.settings.repair.as_ref().filter(|_| before.is_some_and(|before| before.repair.is_none()));
+fn warn_of_stale_repair(log: &Log, pack: &Pack, base: &upgrade_base::Base, base_files: Option<&BaseFiles>) {
+    let stale = pack.settings.repair.as_ref().filter(|_| base_files.is_some_and(|files| files.repair.is_none()));
     if let Some(stale) = stale {
         let text =
             format!("the pack repairs {}, and the base is {base}: the repair is not used, and may be stale", stale.version);

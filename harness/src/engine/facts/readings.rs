@@ -56,8 +56,8 @@ async fn machine(ports: &Ports, engine: Option<&Engine>, room: Option<&Room>, re
     let mut view = MachineView {
         name: machine.name(),
         memory: machine.memory(),
-        engine_room: engine.and_then(|engine| machine.room_in(&engine.root)),
-        results_room: machine.room_in(results),
+        engine_free_bytes: engine.and_then(|engine| machine.free_bytes_in(&engine.root)),
+        results_free_bytes: machine.free_bytes_in(results),
         listening: machine.listening(),
         ipvs: machine.ipvs(),
         tried: None,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Gathering, readings};
+use super::{FactSources, readings};
 use crate::{
     model::{git::Tag, names::Commit, outcome::Failure, refusal::Refusal, request::Source},
     ports::{AbraError, Call, Checked, CheckoutError},
@@ -31,12 +31,12 @@ pub(super) struct RecipeCheckout {
 }
 
 /// Clones the recipe and puts it on the commit under test. Also returns the version of abra.
-pub(super) async fn fetch(gathering: Gathering<'_>, claim: &Claim) -> Result<(String, RecipeCheckout), Refusal> {
-    let Gathering { given, ports, .. } = gathering;
-    let request = given.request;
+pub(super) async fn fetch(sources: FactSources<'_>, claim: &Claim) -> Result<(String, RecipeCheckout), Refusal> {
+    let FactSources { input, ports, .. } = sources;
+    let request = input.request;
     // An abra that cannot report its version ends the run at once, and any other failure of the two counts as its fault.
-    let cloned = async { Ok(clone(gathering, claim).await) };
-    let (abra, cloned) = tokio::try_join!(abra_version(gathering), cloned)?;
+    let cloned = async { Ok(clone(sources, claim).await) };
+    let (abra, cloned) = tokio::try_join!(abra_version(sources), cloned)?;
     let (checked, dirty) = cloned?;
     let at = match &request.source {
         Source::Catalogue { at } => at.clone().or_else(|| newest(&checked.tags)),
@@ -55,18 +55,18 @@ pub(super) async fn fetch(gathering: Gathering<'_>, claim: &Claim) -> Result<(St
     Ok((abra, RecipeCheckout { checked, commit, version, dirty }))
 }
 
-async fn abra_version(gathering: Gathering<'_>) -> Result<String, Refusal> {
-    let version = readings::abra_version(gathering.ports).await.map_err(|(error, _)| unusable_abra(error))?;
-    gathering.log.note(Note::Tool { tool: "abra".into(), version: version.clone() });
+async fn abra_version(sources: FactSources<'_>) -> Result<String, Refusal> {
+    let version = readings::abra_version(sources.ports).await.map_err(|(error, _)| unusable_abra(error))?;
+    sources.log.note(Note::Tool { tool: "abra".into(), version: version.clone() });
     Ok(version)
 }
 
 /// Clones the recipe into the run's `ABRA_DIR`. Also says whether the clone has uncommitted changes.
-async fn clone(gathering: Gathering<'_>, claim: &Claim) -> Result<(Checked, bool), Refusal> {
-    let Gathering { given, ports, .. } = gathering;
-    let recipe = &given.request.recipe;
+async fn clone(sources: FactSources<'_>, claim: &Claim) -> Result<(Checked, bool), Refusal> {
+    let FactSources { input, ports, .. } = sources;
+    let recipe = &input.request.recipe;
     let refused = |error: CheckoutError| Refusal::Facts(error.into());
-    let dirty = match (&given.request.source, &given.request.offline) {
+    let dirty = match (&input.request.source, &input.request.offline) {
         (Source::Catalogue { .. }, Some(fetched)) => {
             ports.checkout.adopt(claim, recipe, &fetched.join(recipe.as_str())).await.map_err(refused)?
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::shared::{
     ABRA_PATIENCE,
     backup_service::{ATTEMPTS, STILL_PATIENCE, is_transient, read, refused, wait_until_still},
-    context::Context,
+    context::StepContext,
 };
 use crate::{
     model::{
@@ -28,11 +28,11 @@ use crate::{
     },
 };
 
-pub(super) async fn backup(context: &Context<'_>, id: &StepId, budget: Duration) -> Outcome {
+pub(super) async fn backup(context: &StepContext<'_>, id: &StepId, budget: Duration) -> Outcome {
     make_snapshot(context, id, budget).await.unwrap_or_else(Outcome::Failed)
 }
 
-async fn make_snapshot(context: &Context<'_>, id: &StepId, budget: Duration) -> Result<Outcome, Failure> {
+async fn make_snapshot(context: &StepContext<'_>, id: &StepId, budget: Duration) -> Result<Outcome, Failure> {
     let head = context.head()?.clone();
     let service = match backup_service(context).await? {
         Ok(service) => service,
@@ -43,7 +43,7 @@ async fn make_snapshot(context: &Context<'_>, id: &StepId, budget: Duration) -> 
     }
     let resolved = match context.running_resolved().await? {
         Ok(resolved) => resolved,
-        Err(error) => return Ok(Outcome::Unverified(Gap::ResolverDisagrees { what: error.to_string() })),
+        Err(error) => return Ok(Outcome::Unverified(Gap::Unresolved { what: error.to_string() })),
     };
     let claim = context.claim(Claimed::Snapshots { app: head.domain.clone(), service })?;
     let call = Call::BackupCreate { domain: head.domain.clone() };
@@ -81,7 +81,7 @@ async fn make_snapshot(context: &Context<'_>, id: &StepId, budget: Duration) -> 
 }
 
 /// Whether the snapshot has the canaries of whole volumes and something at each path that the labels name.
-async fn verify_content(context: &Context<'_>, head: &Head, snapshot: &str, resolved: &Resolved) -> Result<Outcome, Failure> {
+async fn verify_content(context: &StepContext<'_>, head: &Head, snapshot: &str, resolved: &Resolved) -> Result<Outcome, Failure> {
     let backed = Backed::of(resolved);
     let (domain, id) = (head.domain.clone(), snapshot.to_owned());
     let files = read(context, &Call::BackupList { domain: domain.clone(), snapshot: id.clone() }).await?;
@@ -113,7 +113,7 @@ async fn verify_content(context: &Context<'_>, head: &Head, snapshot: &str, reso
 
 /// The size of the files that a snapshot has at `path`, in bytes. The service keeps the last archive for all apps in one place,
 /// so another run may replace it in between; then the download is tried again.
-async fn downloaded_size(context: &Context<'_>, head: &Head, snapshot: &str, path: String) -> Result<Result<u64, Gap>, Failure> {
+async fn downloaded_size(context: &StepContext<'_>, head: &Head, snapshot: &str, path: String) -> Result<Result<u64, Gap>, Failure> {
     let call = Call::BackupDownload { domain: head.domain.clone(), snapshot: snapshot.to_owned(), path: path.clone() };
     for _ in 0..ATTEMPTS {
         read(context, &call).await?;
@@ -124,7 +124,7 @@ async fn downloaded_size(context: &Context<'_>, head: &Head, snapshot: &str, pat
             Err(error) => tracing::debug!(%error, path, "the downloaded archive cannot be read"),
         }
     }
-    let what = format!("what abra downloads as {path} of snapshot {snapshot} is something else, {ATTEMPTS} times");
+    let what = format!("abra downloaded something other than {path} of snapshot {snapshot} in all {ATTEMPTS} attempts");
     Ok(Err(Gap::Unread { what }))
 }
 
@@ -133,7 +133,7 @@ fn empty(sentence: String) -> Outcome {
 }
 
 /// The backup service, when the host has one that runs.
-async fn backup_service(context: &Context<'_>) -> Result<Result<ServiceName, Gap>, Failure> {
+async fn backup_service(context: &StepContext<'_>) -> Result<Result<ServiceName, Gap>, Failure> {
     let absent = |what: &str| Gap::ToolAbsent { what: what.to_owned() };
     let Some(service) = &context.host.backup else {
         return Ok(Err(absent(
@@ -141,7 +141,7 @@ async fn backup_service(context: &Context<'_>) -> Result<Result<ServiceName, Gap
         )));
     };
     let Ok(service) = service.parse::<ServiceName>() else {
-        return Ok(Err(absent("`backup` in the host file is no name of a service")));
+        return Ok(Err(absent("`backup` in the host file is not a valid name of a service")));
     };
     match context.ports.data.runs(&service).await? {
         true => Ok(Ok(service)),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::shared::{
     cleanup::{CleanupPorts, Pace, cleanup_until_empty},
-    context::Context,
+    context::StepContext,
     failure::unread,
 };
 use crate::{
@@ -13,8 +13,8 @@ use crate::{
     pure::run::event::Kind,
 };
 
-pub(super) async fn cleanup(context: &Context<'_>, budget: Duration) -> Outcome {
-    let pace = Pace { budget: budget.saturating_sub(Pace::default().patience), ..Pace::default() };
+pub(super) async fn cleanup(context: &StepContext<'_>, budget: Duration) -> Outcome {
+    let pace = Pace { budget: budget.saturating_sub(Pace::default().blocked_timeout), ..Pace::default() };
     let child = |(pid, (start_ticks, doing)): (&i32, &(u64, String))| Child {
         run: context.folder.run().clone(),
         pid: *pid,
@@ -31,7 +31,7 @@ pub(super) async fn cleanup(context: &Context<'_>, budget: Duration) -> Outcome 
         Ok(report) => report,
         Err(error) => return unread(&error),
     };
-    context.touched.borrow_mut().extend(report.touched.iter().cloned());
+    context.removed_objects.borrow_mut().extend(report.touched.iter().cloned());
     for pid in &report.ended {
         context.log.record(Kind::ChildEnded { pid: *pid });
     }

@@ -1,6 +1,6 @@
 //! Resolves every combination of compose files that the recipe documents.
 
-use super::shared::context::Context;
+use super::shared::context::StepContext;
 use crate::{
     model::outcome::{Cause, Failure, Outcome},
     pure::{
@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-pub(super) fn resolve_combinations(context: &Context<'_>, id: &StepId) -> Outcome {
+pub(super) fn resolve_combinations(context: &StepContext<'_>, id: &StepId) -> Outcome {
     let head = match context.head() {
         Ok(head) => head,
         Err(failure) => return Outcome::Failed(failure),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::shared::{context::Context, failure::unread};
+use super::shared::{context::StepContext, failure::unread};
 use crate::{
     engine::facts::{EnvFiles, HostBefore},
     model::{
@@ -16,8 +16,8 @@ use crate::{
     },
 };
 
-pub(super) async fn compare_host(context: &Context<'_>) -> Outcome {
-    let Some(before) = &context.before else {
+pub(super) async fn compare_host(context: &StepContext<'_>) -> Outcome {
+    let Some(before) = &context.host_before else {
         return Outcome::Unverified(Gap::NotRun { because: "the inventory before the run is not known".into() });
     };
     match context.ports.swarm.inventory().await {
@@ -33,7 +33,7 @@ pub(super) async fn compare_host(context: &Context<'_>) -> Outcome {
                 context.log.record(Kind::Warned { text });
             }
             let cleanup_result =
-                inventory_diff::diff(&before, &after, &context.log.claims(), &context.touched.borrow(), &holding);
+                inventory_diff::diff(&before, &after, &context.log.claims(), &context.removed_objects.borrow(), &holding);
             context.log.record(Kind::InventoryCompared { cleanup_result });
             Outcome::Passed
         }

@@ -1,6 +1,6 @@
 //! Configures the app before its first deploy as its pack says: overlay, variables, files, secrets.
 
-use super::shared::{ABRA_PATIENCE, context::Context, test_outcome, test_program::run_function};
+use super::shared::{ABRA_PATIENCE, context::StepContext, test_outcome, pack_function::run_function};
 use crate::{
     model::{
         outcome::{Cause, Failure, Outcome, Owner},
@@ -18,16 +18,16 @@ use crate::{
     },
 };
 
-pub(super) async fn configure(context: &Context<'_>, planned: &Planned) -> Result<(), Failure> {
+pub(super) async fn configure(context: &StepContext<'_>, planned: &Planned) -> Result<(), Failure> {
     let head = context.head()?;
-    let wired = configuration(context, planned).await?;
+    let configuration = run_configure_hook(context, planned).await?;
     let stack = context.claim_stack()?;
     let env_file = context.claim_env_file()?;
     let dir = context.claim_abra_dir()?;
     let checkout = &context.ports.checkout;
 
-    let mut files = wired.files.clone();
-    let pairs: Vec<(&str, &str)> = wired.env.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    let mut files = configuration.files.clone();
+    let pairs: Vec<(&str, &str)> = configuration.env.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     checkout.set_env(&env_file, &pairs).await?;
     for (file, text) in [(OVERLAY, context.pack.overlay.as_ref()), (REPAIR, context.repair())] {
         let Some(text) = text else { continue };
@@ -43,7 +43,7 @@ pub(super) async fn configure(context: &Context<'_>, planned: &Planned) -> Resul
     }
     // Variables and files decide which secrets there are, so they are made last.
     context.make_secrets().await?;
-    for secret in wired.secrets {
+    for secret in configuration.secrets {
         let (name, version) = (secret.name, secret.version);
         let insert = Call::SecretInsert { domain: head.domain.clone(), name, version, file: secret.file };
         context.ports.abra.call(&insert, Some(&stack), ABRA_PATIENCE).await?;
@@ -51,8 +51,8 @@ pub(super) async fn configure(context: &Context<'_>, planned: &Planned) -> Resul
     Ok(())
 }
 
-/// The answer of the install hook; empty without one. A hook runs before there is an app, so its failure is the pack's fault.
-async fn configuration(context: &Context<'_>, planned: &Planned) -> Result<AppConfiguration, Failure> {
+/// The answer of the configure hook; empty without one. A hook runs before there is an app, so its failure is the pack's fault.
+async fn run_configure_hook(context: &StepContext<'_>, planned: &Planned) -> Result<AppConfiguration, Failure> {
     if !context.pack.hooks.configure {
         return Ok(AppConfiguration::default());
     }
@@ -68,5 +68,5 @@ async fn configuration(context: &Context<'_>, planned: &Planned) -> Result<AppCo
 }
 
 fn without_answer(hook: &TestName) -> Failure {
-    Failure::new(Cause::TestProgram, format!("{hook}: it does not say what is to be wired"))
+    Failure::new(Cause::TestProgram, format!("{hook}: the configure hook returned no configuration"))
 }

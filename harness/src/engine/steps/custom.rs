@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::shared::{
-    context::Context,
+    context::StepContext,
     evidence::Evidence,
     test_outcome,
-    test_program::{process_budget, run_function},
+    pack_function::{process_budget, run_function},
 };
 use crate::{
     model::{
@@ -15,7 +15,7 @@ use crate::{
         protocol::Answer,
         text::with_causes,
     },
-    ports::{Attached, Ran},
+    ports::{AttachedFile, Ran},
     pure::run::{
         event::{Kind, Note},
         plan::{Class, Planned, StepId},
@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-pub(super) async fn custom(context: &Context<'_>, planned: &Planned, test: &TestName) -> Outcome {
+pub(super) async fn custom(context: &StepContext<'_>, planned: &Planned, test: &TestName) -> Outcome {
     let (id, budget) = (&planned.id, planned.budget());
     let state = context.log.state();
     let tests = state.begun.as_ref().map(|begun| begun.request.tests.clone()).unwrap_or_default();
@@ -52,12 +52,12 @@ pub(super) async fn custom(context: &Context<'_>, planned: &Planned, test: &Test
 }
 
 /// The test of this name that is an executable, or that has a flaw.
-fn executable_named<'a>(context: &'a Context<'_>, test: &TestName) -> Option<&'a CustomTest> {
+fn executable_named<'a>(context: &'a StepContext<'_>, test: &TestName) -> Option<&'a CustomTest> {
     let tests = &context.pack.tests;
     tests.iter().find(|known| known.name == *test && (known.origin != Origin::Pack || known.flaw.is_some()))
 }
 
-async fn run_executable(context: &Context<'_>, id: &StepId, test: &CustomTest, name: &str, budget: Duration) -> Outcome {
+async fn run_executable(context: &StepContext<'_>, id: &StepId, test: &CustomTest, name: &str, budget: Duration) -> Outcome {
     if let Some(flaw) = &test.flaw {
         return Outcome::Unverified(Gap::NotRun { because: flaw.clone() });
     }
@@ -71,7 +71,7 @@ async fn run_executable(context: &Context<'_>, id: &StepId, test: &CustomTest, n
     }
 }
 
-async fn run_pack_function(context: &Context<'_>, id: &StepId, test: &TestName, name: &str, budget: Duration) -> Outcome {
+async fn run_pack_function(context: &StepContext<'_>, id: &StepId, test: &TestName, name: &str, budget: Duration) -> Outcome {
     match run_function(context, test, budget).await {
         Ok(ran) => {
             let condition = context.pack.condition(test.as_str());
@@ -107,7 +107,7 @@ fn failed_if_flaky(outcome: Outcome, step: &StepState) -> Outcome {
     match (&outcome, step.failed.first()) {
         (Outcome::Passed, Some(first)) => {
             let message =
-                format!("it is flaky, for it passed only at attempt {}; at first {}", step.attempt, first.failure.message);
+                format!("it is flaky because it passed only at attempt {}; at first {}", step.attempt, first.failure.message);
             let owner = first.failure.owner;
             Outcome::Failed(
                 Failure { message, cause: Cause::Flaky { attempt: step.attempt }, ..first.failure.clone() }.owned_by(owner),
@@ -117,7 +117,7 @@ fn failed_if_flaky(outcome: Outcome, step: &StepState) -> Outcome {
     }
 }
 
-fn note_remarks(context: &Context<'_>, test: &TestName, answer: Option<&Answer>) {
+fn note_remarks(context: &StepContext<'_>, test: &TestName, answer: Option<&Answer>) {
     for note in answer.iter().flat_map(|answer| &answer.notes) {
         context.log.note(Note::Remark { text: format!("{test}: {note}") });
     }
@@ -130,7 +130,7 @@ fn file_name(id: &StepId, attempt: u32) -> String {
 }
 
 /// Keeps a file that a function left. In a text secrets are hidden; any other file with a secret in it is not kept.
-fn keep(context: &Context<'_>, id: &StepId, name: &str, attached: &Attached) {
+fn keep(context: &StepContext<'_>, id: &StepId, name: &str, attached: &AttachedFile) {
     let what = &attached.name;
     let name = format!("{name}-{what}");
     let left = format!("{what}, left by the test");
@@ -155,7 +155,7 @@ fn keep(context: &Context<'_>, id: &StepId, name: &str, attached: &Attached) {
 }
 
 /// Keeps the output of a test that failed.
-fn with_output_kept(context: &Context<'_>, id: &StepId, name: &str, outcome: Outcome, ran: &Ran) -> Outcome {
+fn with_output_kept(context: &StepContext<'_>, id: &StepId, name: &str, outcome: Outcome, ran: &Ran) -> Outcome {
     let Outcome::Failed(failure) = outcome else { return outcome };
     let text = format!("{}\n\n{}", failure.message, ran.output);
     let output = Evidence { step: id, name: &format!("{name}.txt"), what: "what the test printed".to_owned() };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::shared::{
     ABRA_PATIENCE,
-    context::Context,
+    context::StepContext,
     deployment::{claimed_app, refused_deploy, settle_deployment},
 };
 use crate::{
@@ -13,18 +13,18 @@ use crate::{
     pure::{
         host::converge::{Goal, Watch},
         recipe::lint::{self, Linted},
-        run::{event::Note, facts::Before, plan::StepId},
+        run::{event::Note, facts::BaseFiles, plan::StepId},
     },
 };
 
-pub(super) async fn deploy(context: &Context<'_>, id: &StepId, budget: Duration, subject: Subject) -> Outcome {
+pub(super) async fn deploy(context: &StepContext<'_>, id: &StepId, budget: Duration, subject: Subject) -> Outcome {
     let (head, claim) = match claimed_app(context) {
         Ok(claimed) => claimed,
         Err(failure) => return Outcome::Failed(failure),
     };
     let version = match (subject, &context.base) {
-        (Subject::Base, Some((base, before))) => {
-            match unpinned(context.is_configured(), before, context.log.state().lint.get(&Subject::Base)) {
+        (Subject::Base, Some((base, files))) => {
+            match unpinned(context.is_configured(), files, context.log.state().lint.get(&Subject::Base)) {
                 None => base.version().map(str::to_owned),
                 Some(why) => {
                     let text = format!("base {base} was deployed as it is checked out: {why}");
@@ -47,14 +47,14 @@ pub(super) async fn deploy(context: &Context<'_>, id: &StepId, budget: Duration,
 
 /// Why base cannot be deployed by its version, if it cannot: abra lints a release before it deploys it, and refuses one that
 /// breaks a rule of severity error.
-fn unpinned(configured: bool, before: &Before, linted: Option<&Linted>) -> Option<String> {
+fn unpinned(configured: bool, files: &BaseFiles, linted: Option<&Linted>) -> Option<String> {
     if configured {
         return Some("the pack adds to its files, and abra pins only a clean checkout".into());
     }
-    match (before.pinned, linted.map(Linted::errors)) {
+    match (files.pinned, linted.map(Linted::errors)) {
         (false, _) => Some("abra pins only releases whose tags are all annotated".into()),
         (true, None) => Some("it could not be linted, and abra pins only what it can lint".into()),
         (true, Some(errors)) if errors.is_empty() => None,
-        (true, Some(errors)) => Some(format!("abra pins nothing with lint errors: {}", lint::named(&errors))),
+        (true, Some(errors)) => Some(format!("abra pins nothing with lint errors: {}", lint::list_faults(&errors))),
     }
 }

@@ -1,12 +1,12 @@
 //! Has the backup service forget this run's snapshots.
 
-use super::shared::{context::Context, failure::unread};
+use super::shared::{context::StepContext, failure::unread};
 use crate::{
     model::outcome::{Outcome, SkipReason},
     pure::host::claim::Claimed,
 };
 
-pub(super) async fn forget_snapshot(context: &Context<'_>) -> Outcome {
+pub(super) async fn forget_snapshot(context: &StepContext<'_>) -> Outcome {
     let claims = context.log.claims();
     let Some(claim) = claims.iter().find(|claim| matches!(claim.what(), Claimed::Snapshots { .. })) else {
         return Outcome::Skipped(SkipReason::Structural { lacks: "a snapshot".into() });

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::shared::context::Context;
+use super::shared::context::StepContext;
 use crate::{
     model::{
         outcome::{Outcome, SkipReason},
@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Records durably that the app is kept. A run that was ended early keeps nothing: its user wants it gone.
-pub(super) fn keep(context: &Context<'_>, keep: Duration) -> Outcome {
+pub(super) fn keep(context: &StepContext<'_>, keep: Duration) -> Outcome {
     let state = context.log.state();
     let Some(head) = context.head.as_ref().filter(|_| state.deploys > 0 && state.cancel.is_none()) else {
         return Outcome::Skipped(SkipReason::Structural { lacks: "an app to keep".into() });

@@ -3,7 +3,7 @@
 
 use std::{path::Path, time::Duration};
 
-use super::shared::context::Context;
+use super::shared::context::StepContext;
 use crate::{
     model::{
         outcome::{Cause, Failure, Gap, Outcome, Subject},
@@ -12,7 +12,7 @@ use crate::{
     ports::{AbraError, Call},
     pure::{
         host::claim::Claimed,
-        recipe::lint::{self, Before, Linted},
+        recipe::lint::{self, BaseLint, Linted},
         run::{
             event::{Kind, Note, tail},
             plan::StepId,
@@ -23,7 +23,7 @@ use crate::{
 /// The part of the step's budget for the clone, and for ending an abra that hangs.
 const BESIDE_ABRA: Duration = Duration::from_secs(10);
 
-pub(super) async fn lint(context: &Context<'_>, id: &StepId, budget: Duration, subject: Subject) -> Outcome {
+pub(super) async fn lint(context: &StepContext<'_>, id: &StepId, budget: Duration, subject: Subject) -> Outcome {
     let linted = match lint_commit(context, id, budget, subject).await {
         Ok(linted) => linted,
         Err(outcome) => return outcome,
@@ -37,7 +37,7 @@ pub(super) async fn lint(context: &Context<'_>, id: &StepId, budget: Duration, s
 }
 
 /// The findings of abra for the commit; without any, the outcome of the step.
-async fn lint_commit(context: &Context<'_>, id: &StepId, budget: Duration, subject: Subject) -> Result<Linted, Outcome> {
+async fn lint_commit(context: &StepContext<'_>, id: &StepId, budget: Duration, subject: Subject) -> Result<Linted, Outcome> {
     let recipe = context.head()?.recipe.clone();
     let abra_dir = context.folder.lint_dir(subject);
     let claim = context.claim(Claimed::Dir { path: abra_dir.clone() })?;
@@ -64,22 +64,22 @@ async fn lint_commit(context: &Context<'_>, id: &StepId, budget: Duration, subje
 }
 
 /// Errors that head introduced fail it; those that base has too are warnings.
-fn evaluate(context: &Context<'_>, id: &StepId, head: &Linted) -> Outcome {
+fn evaluate(context: &StepContext<'_>, id: &StepId, head: &Linted) -> Outcome {
     let state = context.log.state();
-    let base = context.against.as_ref().filter(|base| base.commit().is_some());
+    let base = context.lint_base.as_ref().filter(|base| base.commit().is_some());
     let before = match (base, state.lint.get(&Subject::Base)) {
-        (None, _) => Before::Nothing,
-        (Some(_), Some(linted)) => Before::Known(linted),
-        (Some(_), None) => Before::Unknown,
+        (None, _) => BaseLint::NoBase,
+        (Some(_), Some(linted)) => BaseLint::Known(linted),
+        (Some(_), None) => BaseLint::Unknown,
     };
     let compared = lint::compared(head, before);
     let base = base.map(|base| format!("base {base}"));
     let sentence = |what: &[lint::Fault], of_base: &str| match &base {
-        Some(base) => format!("head has lint errors, {base} {of_base}: {}", lint::named(what)),
-        None => format!("head has lint errors: {}", lint::named(what)),
+        Some(base) => format!("head has lint errors, {base} {of_base}: {}", lint::list_faults(what)),
+        None => format!("head has lint errors: {}", lint::list_faults(what)),
     };
-    if !compared.before.is_empty() {
-        context.log.record(Kind::Warned { text: sentence(&compared.before, "has them too") });
+    if !compared.existing.is_empty() {
+        context.log.record(Kind::Warned { text: sentence(&compared.existing, "has them too") });
     }
     if !compared.introduced.is_empty() {
         let rules = compared.introduced.iter().filter_map(|fault| match fault {
@@ -104,7 +104,7 @@ fn file(id: &StepId) -> String {
 }
 
 /// Keeps what abra printed. A failure to do so changes no outcome.
-fn keep(context: &Context<'_>, id: &StepId, printed: &str) {
+fn keep(context: &StepContext<'_>, id: &StepId, printed: &str) {
     let text = context.log.redact(printed);
     let name = file(id);
     match context.folder.replace(Path::new(&name), text.as_bytes()) {

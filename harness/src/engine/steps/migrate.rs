@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::shared::context::Context;
+use super::shared::context::StepContext;
 use crate::{
     model::outcome::{Cause, Failure},
     pure::{
@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-pub(super) async fn migrate(context: &Context<'_>) -> Result<(), Failure> {
+pub(super) async fn migrate(context: &StepContext<'_>) -> Result<(), Failure> {
     let head = context.head()?;
     let (_, before) = context.base()?;
     context.check_out(&head.commit).await?;

@@ -38,10 +38,10 @@ use crate::{
         run::plan::{Class, Planned, Step},
     },
 };
-use shared::{canary_hint::with_canary_hint, context::Context, failure::passed_or_failed};
+use shared::{canary_hint::with_canary_hint, context::StepContext, failure::passed_or_failed};
 
 /// Performs a step to its end. The engine bounds it by the step's budget.
-pub async fn perform(context: &Context<'_>, planned: &Planned) -> Outcome {
+pub async fn perform(context: &StepContext<'_>, planned: &Planned) -> Outcome {
     if let Some(gap) = not_on_head(context, &planned.step) {
         return Outcome::Unverified(gap);
     }
@@ -58,7 +58,7 @@ pub async fn perform(context: &Context<'_>, planned: &Planned) -> Outcome {
     }
 }
 
-async fn perform_step(context: &Context<'_>, planned: &Planned) -> Outcome {
+async fn perform_step(context: &StepContext<'_>, planned: &Planned) -> Outcome {
     let (id, budget) = (&planned.id, planned.budget());
     match &planned.step {
         Step::Provision => passed_or_failed(provision::provision(context).await),
@@ -93,13 +93,13 @@ async fn perform_step(context: &Context<'_>, planned: &Planned) -> Outcome {
 }
 
 /// Why a step that applies to head alone is not performed: something else runs.
-fn not_on_head(context: &Context<'_>, step: &Step) -> Option<Gap> {
+fn not_on_head(context: &StepContext<'_>, step: &Step) -> Option<Gap> {
     let of_head_alone = matches!(step, Step::Redeploy | Step::Restart | Step::Remove { .. });
     of_head_alone.then(|| context.log.state().not_on_head()).flatten()
 }
 
 /// The outcome of a step that would remove a kept app.
-fn kept_instead(context: &Context<'_>, step: &Step) -> Option<Outcome> {
+fn kept_instead(context: &StepContext<'_>, step: &Step) -> Option<Outcome> {
     let removes = matches!(step, Step::ForgetSnapshot | Step::Undeploy | Step::Cleanup | Step::CompareHost);
     let state = context.log.state();
     let kept = state.kept.as_ref().filter(|_| removes)?;

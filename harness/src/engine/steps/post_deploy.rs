@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::shared::context::Context;
+use super::shared::context::StepContext;
 use crate::{
     model::outcome::{Cause, Failure, Outcome, Owner, SkipReason},
     ports::{AbraError, Call},
@@ -15,17 +15,17 @@ use crate::{
     },
 };
 
-pub(super) async fn perform(context: &Context<'_>, id: &StepId, budget: Duration, after: Post) -> Outcome {
+pub(super) async fn perform(context: &StepContext<'_>, id: &StepId, budget: Duration, after: Post) -> Outcome {
     run_commands(context, id, budget, after).await.unwrap_or_else(Outcome::Failed)
 }
 
-async fn run_commands(context: &Context<'_>, id: &StepId, budget: Duration, after: Post) -> Result<Outcome, Failure> {
+async fn run_commands(context: &StepContext<'_>, id: &StepId, budget: Duration, after: Post) -> Result<Outcome, Failure> {
     let head = context.head()?;
     let env_file = context.claim_env_file()?;
     let stack = context.claim_stack()?;
     let unreadable = |sentence: String| Failure::new(Cause::Unresolvable, sentence);
     let env = Env::parse(&context.ports.checkout.env(&env_file).await?).map_err(|error| unreadable(format!(".env, {error}")))?;
-    let commands = commands(&env, after).map_err(unreadable)?;
+    let commands = commands(&env, after).map_err(|error| unreadable(error.to_string()))?;
     if commands.is_empty() {
         return Ok(Outcome::Skipped(SkipReason::Structural { lacks: format!("value of {}", after.variable()) }));
     }

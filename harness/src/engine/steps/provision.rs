@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::shared::context::Context;
+use super::shared::context::StepContext;
 use crate::{
     model::{names::StackName, outcome::Failure, time::Wall},
     pure::host::{
@@ -15,7 +15,7 @@ use crate::{
 /// How long the marker on the Swarm is valid: a day, or twice the deadline of a run that may take longer.
 const MARKER_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
-pub(super) async fn provision(context: &Context<'_>) -> Result<(), Failure> {
+pub(super) async fn provision(context: &StepContext<'_>) -> Result<(), Failure> {
     let head = context.head()?;
     // All that abra makes of the app belongs to the stack, so that is claimed before there is an app.
     context.claim_stack()?;
@@ -27,7 +27,7 @@ pub(super) async fn provision(context: &Context<'_>) -> Result<(), Failure> {
 }
 
 /// The marker of this run.
-fn marker(context: &Context<'_>, claim: &Claim, stack: StackName) -> Marker {
+fn marker(context: &StepContext<'_>, claim: &Claim, stack: StackName) -> Marker {
     let machine = &context.ports.machine;
     let state = context.log.state();
     let (deadline, keep) =

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::shared::{
     ABRA_PATIENCE,
-    context::Context,
+    context::StepContext,
     deployment::{refused_deploy, running_app, settle_update},
     failure::unread,
     tasks::{replaced_task, running_tasks},
@@ -15,7 +15,7 @@ use crate::{
     pure::run::plan::StepId,
 };
 
-pub(super) async fn redeploy(context: &Context<'_>, id: &StepId, budget: Duration) -> Outcome {
+pub(super) async fn redeploy(context: &StepContext<'_>, id: &StepId, budget: Duration) -> Outcome {
     let (head, claim, before) = match running_app(context).await {
         Ok(running) => running,
         Err(outcome) => return outcome,
@@ -39,6 +39,6 @@ pub(super) async fn redeploy(context: &Context<'_>, id: &StepId, budget: Duratio
             }
         },
     };
-    context.check(id, "a second deploy of the same replaces no task", &outcome);
+    context.check(id, "a second deploy of the same files and settings replaces no task", &outcome);
     outcome
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::shared::{
     ABRA_PATIENCE,
     cleanup::{CleanupPorts, Pace, cleanup_until_empty_by},
-    context::Context,
+    context::StepContext,
     failure::unread,
 };
 use crate::{
@@ -22,11 +22,11 @@ const DATA: [ObjectKind; 3] = [ObjectKind::Volume, ObjectKind::Secret, ObjectKin
 
 /// Removes the app; with `data` its volumes, its secrets and its `.env` too. The claims stay, so what is left is reported at the
 /// end of the run as well.
-pub(super) async fn remove(context: &Context<'_>, budget: Duration, data: bool) -> Outcome {
+pub(super) async fn remove(context: &StepContext<'_>, budget: Duration, data: bool) -> Outcome {
     remove_app(context, budget, data).await.unwrap_or_else(Outcome::Failed)
 }
 
-async fn remove_app(context: &Context<'_>, budget: Duration, data: bool) -> Result<Outcome, Failure> {
+async fn remove_app(context: &StepContext<'_>, budget: Duration, data: bool) -> Result<Outcome, Failure> {
     let head = context.head()?;
     let stack = context.claim_stack()?;
     context.ports.abra.call(&Call::Undeploy { domain: head.domain.clone() }, Some(&stack), ABRA_PATIENCE).await?;
@@ -34,7 +34,7 @@ async fn remove_app(context: &Context<'_>, budget: Duration, data: bool) -> Resu
     if data {
         claims.push(context.claim_env_file()?);
     }
-    let pace = Pace { budget: budget.saturating_sub(ABRA_PATIENCE + Pace::default().patience), ..Pace::default() };
+    let pace = Pace { budget: budget.saturating_sub(ABRA_PATIENCE + Pace::default().blocked_timeout), ..Pace::default() };
     let ports = CleanupPorts::of(context.ports);
     let removable = |inventory: &Inventory| if data { inventory.clone() } else { inventory.without(&DATA) };
     let plan = |claims: &[_], inventory: &Inventory| cleanup_plan(claims, &removable(inventory));
@@ -42,7 +42,7 @@ async fn remove_app(context: &Context<'_>, budget: Duration, data: bool) -> Resu
         Ok(report) => report,
         Err(error) => return Ok(unread(&error)),
     };
-    context.touched.borrow_mut().extend(report.touched.iter().cloned());
+    context.removed_objects.borrow_mut().extend(report.touched.iter().cloned());
     match report.clean() {
         true => Ok(Outcome::Passed),
         false => {

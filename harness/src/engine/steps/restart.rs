@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::shared::{
-    context::Context,
+    context::StepContext,
     deployment::{running_app, settle_update},
     failure::unread,
     tasks::running_tasks,
@@ -13,7 +13,7 @@ use crate::{
     pure::run::plan::StepId,
 };
 
-pub(super) async fn restart(context: &Context<'_>, id: &StepId, budget: Duration) -> Outcome {
+pub(super) async fn restart(context: &StepContext<'_>, id: &StepId, budget: Duration) -> Outcome {
     let (head, claim, before) = match running_app(context).await {
         Ok(running) => running,
         Err(outcome) => return outcome,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::shared::{
     ABRA_PATIENCE,
     backup_service::{STILL_PATIENCE, read, refused, wait_until_still},
-    context::Context,
+    context::StepContext,
 };
 use crate::{
     model::outcome::{Failure, Gap, Outcome},
@@ -16,18 +16,21 @@ use crate::{
     },
 };
 
-pub(super) async fn restore(context: &Context<'_>, id: &StepId, budget: Duration) -> Outcome {
+pub(super) async fn restore(context: &StepContext<'_>, id: &StepId, budget: Duration) -> Outcome {
     restore_snapshot(context, id, budget).await.unwrap_or_else(Outcome::Failed)
 }
 
-async fn restore_snapshot(context: &Context<'_>, id: &StepId, budget: Duration) -> Result<Outcome, Failure> {
+async fn restore_snapshot(context: &StepContext<'_>, id: &StepId, budget: Duration) -> Result<Outcome, Failure> {
     let head = context.head()?.clone();
     let Some(snapshot) = context.log.state().snapshot.clone() else {
         return Ok(Outcome::Unverified(Gap::NotRun { because: "there is no snapshot of this run".into() }));
     };
     let all = snapshot_ids(&read(context, &Call::BackupSnapshots { domain: head.domain.clone() }).await?);
     if !all.last().is_some_and(|newest| same_snapshot(newest, &snapshot)) {
-        let what = format!("the newest snapshot of the app, {} instead of {snapshot}", all.last().map_or("none", String::as_str));
+        let what = format!(
+            "the newest snapshot of the app is {} and not {snapshot}, because something other than the run made or removed one",
+            all.last().map_or("none", String::as_str)
+        );
         return Ok(Outcome::Unverified(Gap::Interfered { what }));
     }
     if let Some(outcome) = wait_until_still(context, id, &head, STILL_PATIENCE.min(budget)).await {
@@ -35,7 +38,7 @@ async fn restore_snapshot(context: &Context<'_>, id: &StepId, budget: Duration) 
     }
     let backed = match context.running_resolved().await? {
         Ok(resolved) => Backed::of(&resolved),
-        Err(error) => return Ok(Outcome::Unverified(Gap::ResolverDisagrees { what: error.to_string() })),
+        Err(error) => return Ok(Outcome::Unverified(Gap::Unresolved { what: error.to_string() })),
     };
     let claim = context.claim_stack()?;
     let restore = |hooks| Call::Restore { domain: head.domain.clone(), hooks };
@@ -43,7 +46,7 @@ async fn restore_snapshot(context: &Context<'_>, id: &StepId, budget: Duration) 
     // Some versions of abra run a restore's hooks only with -H, others do not know the option.
     let done = match context.ports.abra.call(&restore(true), Some(&claim), patience).await {
         Err(AbraError::Fatal { reason, .. }) if is_unknown_option(&reason) => {
-            let text = "this abra does not know -H; the hooks of the restore ran, or not, by its own choice".to_owned();
+            let text = "this abra does not know -H, so it is not known whether the hooks of the restore ran".to_owned();
             context.log.note(Note::Remark { text });
             context.ports.abra.call(&restore(false), Some(&claim), patience).await
         }
@@ -59,7 +62,7 @@ async fn restore_snapshot(context: &Context<'_>, id: &StepId, budget: Duration) 
         return Ok(Outcome::Failed(refused(error)));
     }
     let outcome = wait_until_still(context, id, &head, budget).await.unwrap_or(Outcome::Passed);
-    context.check(id, "all services stand again after the restore", &outcome);
+    context.check(id, "all services run again after the restore", &outcome);
     Ok(outcome)
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::shared::context::Context;
+use super::shared::context::StepContext;
 use crate::{
     model::{
         outcome::{Cause, Failure, Gap, Outcome},
@@ -16,7 +16,7 @@ use crate::{
 /// How much earlier than the step the browser has to end, so that the step ends with the browser's result.
 const GRACE: Duration = Duration::from_secs(5);
 
-pub(super) async fn screenshot(context: &Context<'_>, budget: Duration) -> Outcome {
+pub(super) async fn screenshot(context: &StepContext<'_>, budget: Duration) -> Outcome {
     let head = match context.head() {
         Ok(head) => head,
         Err(failure) => return failure.into(),
@@ -31,7 +31,7 @@ pub(super) async fn screenshot(context: &Context<'_>, budget: Duration) -> Outco
     };
     if let Err(error) = context.folder.replace(SCREENSHOT.as_ref(), &image) {
         let message = format!("the screenshot cannot be kept: {}", with_causes(&error));
-        return Failure::new(Cause::Panic, message).into();
+        return Failure::new(Cause::Defect, message).into();
     }
     context.log.note(Note::Screenshot { file: SCREENSHOT.to_owned() });
     match remark {

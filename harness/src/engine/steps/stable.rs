@@ -2,13 +2,13 @@
 //!
 //! A service without a health check counts as settled as soon as it was started; a restart since then is a finding.
 
-use super::shared::{context::Context, failure::unread, tasks::replaced_task};
+use super::shared::{context::StepContext, failure::unread, tasks::replaced_task};
 use crate::{
     model::outcome::{Cause, Failure, Gap, Outcome},
     pure::run::plan::StepId,
 };
 
-pub(super) async fn stable(context: &Context<'_>, id: &StepId) -> Outcome {
+pub(super) async fn stable(context: &StepContext<'_>, id: &StepId) -> Outcome {
     let head = match context.head() {
         Ok(head) => head,
         Err(failure) => return Outcome::Failed(failure),
@@ -36,6 +36,6 @@ pub(super) async fn stable(context: &Context<'_>, id: &StepId) -> Outcome {
             },
         )),
     };
-    context.check(id, "all services still stand as they settled", &outcome);
+    context.check(id, "no task was replaced since the app settled", &outcome);
     outcome
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::shared::{ABRA_PATIENCE, context::Context};
+use super::shared::{ABRA_PATIENCE, context::StepContext};
 use crate::{
     model::outcome::{Failure, Outcome, SkipReason},
     ports::Call,
@@ -14,7 +14,7 @@ const HURRY: Duration = Duration::from_secs(3);
 /// How long the engine may take for one observation; without an answer abra is asked anyway.
 const OBSERVE_PATIENCE: Duration = Duration::from_secs(8);
 
-pub(super) async fn undeploy(context: &Context<'_>) -> Outcome {
+pub(super) async fn undeploy(context: &StepContext<'_>) -> Outcome {
     let nothing = Outcome::Skipped(SkipReason::Structural { lacks: "a deployed app".into() });
     let state = context.log.state();
     let Some(head) = context.head.as_ref().filter(|_| state.deploys > 0) else { return nothing };
@@ -23,7 +23,7 @@ pub(super) async fn undeploy(context: &Context<'_>) -> Outcome {
     let (observe_patience, patience) = if state.cancel.is_some() { (HURRY, HURRY) } else { (OBSERVE_PATIENCE, ABRA_PATIENCE) };
     let observed = tokio::time::timeout(observe_patience, context.ports.swarm.observe(&head.stack)).await;
     let is_gone = observed.is_ok_and(|services| services.is_ok_and(|services| services.is_empty()));
-    if !context.unseen.get() && is_gone {
+    if !context.deploy_not_visible.get() && is_gone {
         return nothing;
     }
     let claim = match context.claim_stack() {

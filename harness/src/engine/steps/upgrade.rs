@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::shared::{
     ABRA_PATIENCE,
-    context::Context,
+    context::StepContext,
     deployment::{refused_deploy, running_app, settle_deployment, watch_update},
 };
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-pub(super) async fn upgrade(context: &Context<'_>, id: &StepId, budget: Duration) -> Outcome {
+pub(super) async fn upgrade(context: &StepContext<'_>, id: &StepId, budget: Duration) -> Outcome {
     let (head, claim, before) = match running_app(context).await {
         Ok((head, claim, services)) => (head, claim, Marks::of(&services)),
         Err(outcome) => return outcome,
@@ -44,7 +44,7 @@ pub(super) async fn upgrade(context: &Context<'_>, id: &StepId, budget: Duration
 }
 
 /// Notes that base still runs, if every service has the spec that it had.
-async fn note_unchanged_base(context: &Context<'_>, head: &Head, before: &Marks) {
+async fn note_unchanged_base(context: &StepContext<'_>, head: &Head, before: &Marks) {
     if context.ports.swarm.observe(&head.stack).await.is_ok_and(|services| has_same_specs(before, &services)) {
         context.log.note(Note::Runs { subject: Subject::Base });
     }

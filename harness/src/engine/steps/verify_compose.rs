@@ -1,6 +1,6 @@
 //! Compares the resolved compose files with the running services, so that no decision rests on a wrong resolution.
 
-use super::shared::{compose::kernel, context::Context, failure::unread};
+use super::shared::{compose::kernel, context::StepContext, failure::unread};
 use crate::{
     model::outcome::{Gap, Outcome},
     pure::{
@@ -9,7 +9,7 @@ use crate::{
     },
 };
 
-pub(super) async fn verify_compose(context: &Context<'_>, id: &StepId) -> Outcome {
+pub(super) async fn verify_compose(context: &StepContext<'_>, id: &StepId) -> Outcome {
     let head = match context.head() {
         Ok(head) => head,
         Err(failure) => return Outcome::Failed(failure),

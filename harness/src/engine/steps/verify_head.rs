@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::shared::{compose::kernel, context::Context, failure::unread};
+use super::shared::{compose::kernel, context::StepContext, failure::unread};
 use crate::{
     model::{
         head::Head,
@@ -20,11 +20,11 @@ use crate::{
     },
 };
 
-pub(super) async fn verify_head(context: &Context<'_>, id: &StepId) -> Outcome {
+pub(super) async fn verify_head(context: &StepContext<'_>, id: &StepId) -> Outcome {
     verify(context, id).await.unwrap_or_else(Outcome::Failed)
 }
 
-async fn verify(context: &Context<'_>, id: &StepId) -> Result<Outcome, Failure> {
+async fn verify(context: &StepContext<'_>, id: &StepId) -> Result<Outcome, Failure> {
     let head = context.head()?;
     let (_, before) = context.base()?;
     let live = match context.ports.swarm.observe(&head.stack).await {
@@ -38,12 +38,12 @@ async fn verify(context: &Context<'_>, id: &StepId) -> Result<Outcome, Failure> 
     }
     let agreed = context.log.state().compose_verification.as_ref().is_some_and(|verified| verified.differences.is_empty());
     if !agreed {
-        let what = "what the install showed is not what the files of base say".to_owned();
+        let what = "they differed already after the install of base".to_owned();
         return Ok(Outcome::Unverified(Gap::ResolverDisagrees { what }));
     }
     let resolved = match context.resolved(&context.tree).await? {
         Ok(resolved) => resolved,
-        Err(error) => return Ok(Outcome::Unverified(Gap::ResolverDisagrees { what: error.to_string() })),
+        Err(error) => return Ok(Outcome::Unverified(Gap::Unresolved { what: error.to_string() })),
     };
     let dropped = upgrade::dropped(&resolved, &live);
     remove_dropped(context, head, &dropped).await?;
@@ -73,7 +73,7 @@ fn passed_without(flaws: Vec<String>) -> Outcome {
 }
 
 /// Removes the services that head dropped: abra leaves them running, and an operator would have to find them too.
-async fn remove_dropped(context: &Context<'_>, head: &Head, dropped: &[ServiceName]) -> Result<(), Failure> {
+async fn remove_dropped(context: &StepContext<'_>, head: &Head, dropped: &[ServiceName]) -> Result<(), Failure> {
     if dropped.is_empty() {
         return Ok(());
     }

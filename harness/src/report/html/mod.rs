@@ -225,9 +225,9 @@ fn cleanup(results: &Results) -> Cleanup {
 fn ladder(state: &RunState) -> Vec<RungRow> {
     let rungs = rungs(state);
     let row = |rung: Rung| {
-        let standing = rungs.of(rung);
-        let status = status_word(standing.status);
-        let why = if standing.why == status.word { String::new() } else { standing.why.clone() };
+        let found = rungs.of(rung);
+        let status = status_word(found.status);
+        let why = if found.why == status.word { String::new() } else { found.why.clone() };
         RungRow { name: rung.label(), status, why }
     };
     Rung::ALL.into_iter().map(row).collect()
@@ -305,7 +305,7 @@ fn changes(results: &Results) -> Vec<ObjectList<'_>> {
     let Some(cleanup) = &results.cleanup else { return Vec::new() };
     let lists = [
         ("Left behind by the run", true, &cleanup.leaked),
-        ("Of others, changed by the run", true, &cleanup.changed_bystanders),
+        ("Objects of others that the run changed", true, &cleanup.changed_bystanders),
         ("Changed by others during the run; does not count", false, &cleanup.others),
         ("Ignored by the host's settings", false, &cleanup.ignored),
     ];

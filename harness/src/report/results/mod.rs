@@ -4,7 +4,7 @@
 //! invented.
 
 mod compare;
-mod of_state;
+mod from_state;
 mod version1;
 
 use std::collections::BTreeMap;
@@ -204,7 +204,7 @@ pub struct CanaryResult {
     pub name: String,
     /// The volume that it is in, when it is a file.
     pub volume: Option<String>,
-    /// How much of that volume is in the backup; null when nothing is backed up, or when it is no file.
+    /// How much of that volume is in the backup; null when nothing is backed up, or when it is not a file.
     pub backed_up: Option<Coverage>,
     /// How it was found, by moment: `seeded`, `after-upgrade`, `corrupted`, `after-restore`, `after-restart`, `after-reinstall`,
     /// `after-disaster`. A corrupted canary passes when it was then found corrupted.
@@ -445,7 +445,7 @@ pub fn current(results: Value) -> Value {
 /// The digest over all fields but the digest itself of a results file of any version, as it stands there.
 ///
 /// # Errors
-/// When the text is no JSON object with a digest.
+/// When the text is not a JSON object with a digest.
 pub fn digest_of(text: &str) -> Result<String, DigestError> {
     let mut value: Value = serde_json::from_str(text)?;
     *value.get_mut("digest").ok_or(DigestError::Absent)? = Value::from("");
@@ -455,8 +455,8 @@ pub fn digest_of(text: &str) -> Result<String, DigestError> {
 /// Why a file has no digest to compare.
 #[derive(Debug, thiserror::Error)]
 pub enum DigestError {
-    /// The file is no JSON.
-    #[error("it is no JSON")]
+    /// The file is not JSON.
+    #[error("it is not JSON")]
     NoJson(#[from] serde_json::Error),
     /// The file has no digest.
     #[error("it has no digest")]

@@ -7,7 +7,7 @@ use crate::{
         time::format_duration,
     },
     pure::{
-        recipe::lint::{Linted, named},
+        recipe::lint::{Linted, list_faults},
         run::{
             level::{level, rungs},
             outcomes::lint_outcome,
@@ -91,7 +91,7 @@ fn lint(state: &RunState) -> Option<String> {
     let plan = state.plan.as_ref()?;
     let errors = state.lint.get(&Subject::Head).map(Linted::errors).filter(|errors| !errors.is_empty())?;
     match lint_outcome(plan, state)? {
-        Outcome::Passed => Some(format!("head has errors that base has too: {}", named(&errors))),
+        Outcome::Passed => Some(format!("head has errors that base has too: {}", list_faults(&errors))),
         Outcome::Unverified(Gap::Incomparable { what }) => Some(what),
         Outcome::Failed(_) | Outcome::Skipped(_) | Outcome::Unverified(_) => None,
     }
@@ -143,7 +143,7 @@ fn left_behind(state: &RunState) -> Vec<String> {
     }
     let leaked = cleanup.leaked.iter().take(3).map(|object| format!("  left behind: {}", flat(object)));
     let changed = cleanup.changed_bystanders.iter().take(2);
-    leaked.chain(changed.map(|object| format!("  changed though not of the run: {}", flat(object)))).collect()
+    leaked.chain(changed.map(|object| format!("  changed by the run though not its own: {}", flat(object)))).collect()
 }
 
 fn look_at(state: &RunState, verdict: &Verdict, place: Place<'_>) -> Vec<String> {

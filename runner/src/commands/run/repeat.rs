@@ -3,7 +3,7 @@
 use std::{process, time::Duration};
 
 use harness::{
-    engine::Past,
+    engine::History,
     model::{exit_code::ExitCode, host::Host, pack::Pack, request::Request, time::format_duration},
     ports::RunFolder,
     report::verdict_line,
@@ -31,7 +31,7 @@ pub(super) fn run(
     host: &Host,
     request: &Request,
     pack: &Pack,
-    history: Past,
+    history: History,
     times: u32,
 ) -> Result<process::ExitCode, CommandError> {
     let once = || {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::{
-    engine::steps::shared::{context::Context, failure::unread, test_outcome, test_program::run_function},
+    engine::steps::shared::{context::StepContext, failure::unread, test_outcome, pack_function::run_function},
     model::{
         engine::SwarmError,
         head::Head,
@@ -12,7 +12,7 @@ use crate::{
         outcome::{Cause, Failure, Gap, Outcome, Owner},
         pack::{CanaryAct, Database, TestName},
     },
-    ports::{ExecOutput, Holder},
+    ports::{ExecOutput, VolumeHolder},
     pure::{
         host::{claim::Claim, converge::TaskState},
         recipe::{
@@ -31,7 +31,7 @@ const CLIENT: Duration = Duration::from_secs(30);
 
 /// Does `act` with each canary, one after the other, and records the outcomes.
 pub(super) async fn each(
-    context: &Context<'_>,
+    context: &StepContext<'_>,
     planned: &Planned,
     canaries: &[Canary],
     moment: Moment,
@@ -71,18 +71,18 @@ pub(super) async fn each(
 }
 
 /// Records the outcome of a canary.
-pub(super) fn record(context: &Context<'_>, planned: &Planned, canary: &Canary, moment: Moment, outcome: &Outcome) {
+pub(super) fn record(context: &StepContext<'_>, planned: &Planned, canary: &Canary, moment: Moment, outcome: &Outcome) {
     context.check(&planned.id, &canary.to_string(), outcome);
     context.log.note(Note::Canary { canary: canary.clone(), moment, outcome: outcome.clone() });
 }
 
 /// Holds the volumes of those canaries that are files. The image of a running service is surely on the engine.
 async fn hold_volumes(
-    context: &Context<'_>,
+    context: &StepContext<'_>,
     head: &Head,
     claim: &Claim,
     canaries: &[Canary],
-) -> Result<Option<Holder>, SwarmError> {
+) -> Result<Option<VolumeHolder>, SwarmError> {
     let volumes: Vec<String> = canaries
         .iter()
         .filter_map(|canary| match canary {
@@ -101,11 +101,11 @@ async fn hold_volumes(
 
 /// One canary at one moment.
 struct OneCanary<'a> {
-    context: &'a Context<'a>,
+    context: &'a StepContext<'a>,
     head: &'a Head,
     claim: &'a Claim,
     planned: &'a Planned,
-    holder: Option<&'a Holder>,
+    holder: Option<&'a VolumeHolder>,
     moment: Moment,
 }
 
@@ -120,7 +120,7 @@ impl OneCanary<'_> {
 
     async fn file(&self, canary: &Canary, volume: &str, act: CanaryAct) -> Outcome {
         let Some(holder) = self.holder else {
-            return Outcome::Failed(Failure::new(Cause::Panic, "the volume of a canary is not held"));
+            return Outcome::Failed(Failure::new(Cause::Defect, "the volume of a canary is not held"));
         };
         let data = &*self.context.ports.data;
         let sound = nonce(self.context.folder.run().as_str(), canary);
@@ -139,7 +139,7 @@ impl OneCanary<'_> {
     async fn row(&self, canary: &Canary, service: &str, act: CanaryAct) -> Outcome {
         let known = self.context.pack.settings.databases.iter().find(|database| database.service == *service);
         let Some(known) = known else {
-            return Outcome::Failed(Failure::new(Cause::Panic, "a canary is in a database that the pack does not name"));
+            return Outcome::Failed(Failure::new(Cause::Defect, "a canary is in a database that the pack does not name"));
         };
         let sound = row(self.context.folder.run().as_str());
         let wanted = if act == CanaryAct::Corrupt { database::CORRUPTED } else { sound.as_str() };
@@ -236,7 +236,7 @@ impl OneCanary<'_> {
 }
 
 /// The running task of a service.
-async fn task_of(context: &Context<'_>, stack: &StackName, service: &str) -> Result<TaskId, SwarmError> {
+async fn task_of(context: &StepContext<'_>, stack: &StackName, service: &str) -> Result<TaskId, SwarmError> {
     let services = context.ports.swarm.observe(stack).await?;
     let found = services.iter().find(|(name, _)| stack.short(name) == service);
     let running = found.and_then(|(_, view)| {

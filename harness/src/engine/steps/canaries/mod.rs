@@ -2,7 +2,7 @@
 
 mod act;
 
-use super::shared::context::Context;
+use super::shared::context::StepContext;
 use crate::{
     model::{
         outcome::{Cause, Failure, Gap, Outcome, SkipReason},
@@ -22,10 +22,10 @@ use crate::{
 };
 
 /// Seeds a canary in each place that can hold one, and reads it back.
-pub(super) async fn seed(context: &Context<'_>, planned: &Planned) -> Outcome {
+pub(super) async fn seed(context: &StepContext<'_>, planned: &Planned) -> Outcome {
     let canaries = match context.installed_resolved().await {
         Ok(Ok(resolved)) => canary::of(&resolved, &context.pack),
-        Ok(Err(error)) => return Outcome::Unverified(Gap::ResolverDisagrees { what: error.to_string() }),
+        Ok(Err(error)) => return Outcome::Unverified(Gap::Unresolved { what: error.to_string() }),
         Err(failure) => return Outcome::Failed(failure),
     };
     if canaries.is_empty() {
@@ -35,14 +35,14 @@ pub(super) async fn seed(context: &Context<'_>, planned: &Planned) -> Outcome {
 }
 
 /// Corrupts all canaries, and verifies it: a restore that restores nothing must not pass.
-pub(super) async fn corrupt(context: &Context<'_>, planned: &Planned) -> Outcome {
+pub(super) async fn corrupt(context: &StepContext<'_>, planned: &Planned) -> Outcome {
     let state = context.log.state();
     if state.snapshot.is_none() {
         return Outcome::Unverified(Gap::NotRun { because: "there is no snapshot of this run".into() });
     }
     let there = match context.running_resolved().await {
         Ok(Ok(resolved)) => canary::of(&resolved, &context.pack),
-        Ok(Err(error)) => return Outcome::Unverified(Gap::ResolverDisagrees { what: error.to_string() }),
+        Ok(Err(error)) => return Outcome::Unverified(Gap::Unresolved { what: error.to_string() }),
         Err(failure) => return Outcome::Failed(failure),
     };
     let sound = state.canaries.iter().filter(|state| state.sound()).map(|state| &state.canary);
@@ -54,10 +54,10 @@ pub(super) async fn corrupt(context: &Context<'_>, planned: &Planned) -> Outcome
 }
 
 /// Checks the canaries that have to be there at `moment`.
-pub(super) async fn check(context: &Context<'_>, planned: &Planned, moment: Moment) -> Outcome {
+pub(super) async fn check(context: &StepContext<'_>, planned: &Planned, moment: Moment) -> Outcome {
     let resolved = match context.running_resolved().await {
         Ok(Ok(resolved)) => resolved,
-        Ok(Err(error)) => return Outcome::Unverified(Gap::ResolverDisagrees { what: error.to_string() }),
+        Ok(Err(error)) => return Outcome::Unverified(Gap::Unresolved { what: error.to_string() }),
         Err(failure) => return Outcome::Failed(failure),
     };
     let outcome = check_at(context, planned, moment, &resolved).await;
@@ -67,7 +67,7 @@ pub(super) async fn check(context: &Context<'_>, planned: &Planned, moment: Mome
     outcome
 }
 
-async fn check_at(context: &Context<'_>, planned: &Planned, moment: Moment, resolved: &Resolved) -> Outcome {
+async fn check_at(context: &StepContext<'_>, planned: &Planned, moment: Moment, resolved: &Resolved) -> Outcome {
     let mut outcomes = check_volumes(context, planned, moment);
     let state = context.log.state();
     if state.canaries.is_empty() {
@@ -83,7 +83,7 @@ async fn check_at(context: &Context<'_>, planned: &Planned, moment: Moment, reso
             _ if moment.restored() && !has.contains(&state.canary) => {
                 Outcome::Skipped(SkipReason::NotApplicable { because: "the app has no place for it any more".into() })
             }
-            Err(because) => Outcome::Skipped(SkipReason::NotApplicable { because }),
+            Err(reason) => Outcome::Skipped(SkipReason::NotApplicable { because: reason.to_string() }),
             Ok(()) => {
                 due.push(state.canary.clone());
                 continue;
@@ -104,7 +104,7 @@ async fn check_at(context: &Context<'_>, planned: &Planned, moment: Moment, reso
 
 /// Seeds again what the upgrade lost, and seeds what only head has a place for: a backup of head is verified by data that head
 /// has. The result is recorded for each canary and changes nothing about the upgrade.
-async fn seed_again(context: &Context<'_>, planned: &Planned, resolved: &Resolved) {
+async fn seed_again(context: &StepContext<'_>, planned: &Planned, resolved: &Resolved) {
     let state = context.log.state();
     if !state.plan.as_ref().is_some_and(|plan| plan.steps.iter().any(|planned| planned.step == Step::Corrupt)) {
         return;
@@ -118,7 +118,7 @@ async fn seed_again(context: &Context<'_>, planned: &Planned, resolved: &Resolve
 }
 
 /// Whether head still mounts the volumes that base had.
-fn check_volumes(context: &Context<'_>, planned: &Planned, moment: Moment) -> Vec<Outcome> {
+fn check_volumes(context: &StepContext<'_>, planned: &Planned, moment: Moment) -> Vec<Outcome> {
     let (Moment::AfterUpgrade, Some((_, before)), Ok(head)) = (moment, &context.base, context.resolved_sample()) else {
         return Vec::new();
     };
@@ -127,7 +127,7 @@ fn check_volumes(context: &Context<'_>, planned: &Planned, moment: Moment) -> Ve
         match what {
             DroppedVolume::Lost { service } => {
                 let sentence =
-                    format!("service {service} does not mount volume {volume} any more, so what the app had in it is lost to it");
+                    format!("service {service} does not mount volume {volume} any more, so the app no longer sees the data of that volume");
                 let outcome = Outcome::Failed(Failure::new(Cause::DataLost, sentence));
                 context.check(&planned.id, &format!("volume {volume} is still mounted where it was"), &outcome);
                 outcomes.push(outcome);
@@ -141,7 +141,7 @@ fn check_volumes(context: &Context<'_>, planned: &Planned, moment: Moment) -> Ve
 }
 
 /// The outcome without any canary. Seeding may have failed, and nothing shows that data came back.
-fn none_seeded(context: &Context<'_>, moment: Moment) -> Outcome {
+fn none_seeded(context: &StepContext<'_>, moment: Moment) -> Outcome {
     let state = context.log.state();
     if state.begun.as_ref().is_some_and(|begun| begun.request.extent.no_canaries) {
         return match moment.restored() {

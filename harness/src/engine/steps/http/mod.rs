@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::shared::context::Context;
+use super::shared::context::StepContext;
 use crate::{
     model::{
         engine::SwarmError,
@@ -60,7 +60,7 @@ impl fmt::Display for ProbeResult {
     }
 }
 
-pub(super) async fn http(context: &Context<'_>, id: &StepId, budget: Duration) -> Outcome {
+pub(super) async fn http(context: &StepContext<'_>, id: &StepId, budget: Duration) -> Outcome {
     let head = match context.head() {
         Ok(head) => head.clone(),
         Err(failure) => return Outcome::Failed(failure),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{PAUSE, REQUEST_PATIENCE};
 use crate::{
-    engine::steps::shared::context::Context,
+    engine::steps::shared::context::StepContext,
     model::{
         head::Head,
         outcome::{Cause, Failure, Outcome},
@@ -20,7 +20,7 @@ use crate::{
 const CONNECT_PAUSE: Duration = Duration::from_secs(1);
 
 /// Waits for each probe within the rest of `budget`. All are tried, and the first failure is the step's.
-pub(super) async fn wait_for_probes(context: &Context<'_>, id: &StepId, head: &Head, began: Mono, budget: Duration) -> Outcome {
+pub(super) async fn wait_for_probes(context: &StepContext<'_>, id: &StepId, head: &Head, began: Mono, budget: Duration) -> Outcome {
     let mut worst = Outcome::Passed;
     for probe in &context.pack.settings.probes {
         let goal = probe.goal(&head.domain, context.folder.run());
@@ -33,7 +33,7 @@ pub(super) async fn wait_for_probes(context: &Context<'_>, id: &StepId, head: &H
     worst
 }
 
-async fn wait_for(context: &Context<'_>, id: &StepId, goal: &Goal, began: Mono, budget: Duration) -> Outcome {
+async fn wait_for(context: &StepContext<'_>, id: &StepId, goal: &Goal, began: Mono, budget: Duration) -> Outcome {
     let mut pause = PAUSE.0;
     loop {
         let last = match try_goal(context, goal).await {
@@ -71,7 +71,7 @@ enum ProbeError {
 }
 
 /// One attempt.
-async fn try_goal(context: &Context<'_>, goal: &Goal) -> Result<(), ProbeError> {
+async fn try_goal(context: &StepContext<'_>, goal: &Goal) -> Result<(), ProbeError> {
     let web = &context.ports.web;
     match goal {
         Goal::Page { url, status } => {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     ABRA_PATIENCE,
-    context::Context,
+    context::StepContext,
     deployment::{observe_until_settled, worst},
     tasks::{replaced_task, running_tasks},
 };
@@ -26,14 +26,14 @@ pub(in crate::engine::steps) const STILL_PATIENCE: Duration = Duration::from_sec
 pub(in crate::engine::steps) const ATTEMPTS: u32 = 3;
 
 /// The output of a call that only reads.
-pub(in crate::engine::steps) async fn read(context: &Context<'_>, call: &Call) -> Result<String, Failure> {
+pub(in crate::engine::steps) async fn read(context: &StepContext<'_>, call: &Call) -> Result<String, Failure> {
     Ok(context.ports.abra.call(call, None, ABRA_PATIENCE).await?.text)
 }
 
 /// Waits until no service changes any more, which takes no time where all tasks run on which the app settled. Returns an outcome
 /// when it does not come to that.
 pub(in crate::engine::steps) async fn wait_until_still(
-    context: &Context<'_>,
+    context: &StepContext<'_>,
     id: &StepId,
     head: &Head,
     budget: Duration,

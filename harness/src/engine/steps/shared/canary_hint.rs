@@ -1,13 +1,13 @@
 //! A hint on failures of services into whose data canaries were seeded: a reader must be able to rule the canaries out.
 
-use super::{context::Context, settle::service_of};
+use super::{context::StepContext, settle::service_of};
 use crate::{
     model::outcome::Failure,
     pure::recipe::canary::{self, Canary},
 };
 
 /// The failure, with the canaries in the data of the service that failed and the option that runs without them.
-pub(in crate::engine::steps) fn with_canary_hint(context: &Context<'_>, failure: Failure) -> Failure {
+pub(in crate::engine::steps) fn with_canary_hint(context: &StepContext<'_>, failure: Failure) -> Failure {
     let (Some(service), Ok(head)) = (service_of(&failure.cause), context.head()) else { return failure };
     let mut known = context.resolved_sample().into_iter().chain(context.base.iter().map(|(_, before)| before.resolved.clone()));
     let state = context.log.state();
@@ -22,7 +22,10 @@ pub(in crate::engine::steps) fn with_canary_hint(context: &Context<'_>, failure:
         Some(into) => {
             let canaries = into.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
             let message =
-                format!("{}; {canaries} was seeded before, and --no-canaries shows whether it fails without", failure.message);
+                format!(
+                "{}; taster had seeded {canaries}; run with --no-canaries to see whether it fails without them",
+                failure.message
+            );
             Failure { message, ..failure }
         }
     }

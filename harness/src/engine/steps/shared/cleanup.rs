@@ -105,7 +105,7 @@ fn path(claim: &Claim) -> Option<PathBuf> {
 }
 
 async fn end_children(ports: CleanupPorts<'_>, children: &[Child], pace: Pace, progress: &mut Progress<'_>) {
-    let ended = join_all(children.iter().map(|child| ports.children.end(child, pace.patience))).await;
+    let ended = join_all(children.iter().map(|child| ports.children.end(child, pace.blocked_timeout))).await;
     for (child, ended) in children.iter().zip(ended) {
         match ended {
             Ok(()) => progress.child_ended(child.pid),

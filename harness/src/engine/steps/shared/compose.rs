@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::context::Context;
+use super::context::StepContext;
 use crate::{
     model::{
         names::ServiceName,
@@ -32,7 +32,7 @@ pub(in crate::engine::steps) fn kernel(services: &BTreeMap<ServiceName, ServiceV
     if dnsrr { Kernel::NoIpvs } else { Kernel::Ipvs }
 }
 
-impl Context<'_> {
+impl StepContext<'_> {
     /// The files of `tree`, resolved with the app's `.env` as it is now.
     pub(in crate::engine::steps) async fn resolved(&self, tree: &Tree) -> Result<Result<Resolved, Unresolvable>, Failure> {
         let head = self.head()?;

@@ -13,7 +13,7 @@ use crate::{
     model::{
         head::Head,
         host::Host,
-        names::{Commit, EngineId},
+        names::{Commit, SwarmId},
         object::ObjectId,
         outcome::{Cause, Failure, Outcome, Subject},
         pack::{Pack, TestName},
@@ -23,12 +23,12 @@ use crate::{
     pure::{
         host::claim::{Claim, Claimed},
         recipe::{compose::Tree, upgrade_base::Base},
-        run::{event::Kind, facts::Before, plan::StepId},
+        run::{event::Kind, facts::BaseFiles, plan::StepId},
     },
 };
 
 /// The input of every step: the ports, the log, the run's folder, and the facts from before the run.
-pub struct Context<'a> {
+pub struct StepContext<'a> {
     /// The outside.
     pub ports: &'a Ports,
     /// The log.
@@ -42,40 +42,40 @@ pub struct Context<'a> {
     /// The files of head; empty when the run was refused.
     pub tree: Tree,
     /// What head is upgraded from, with its files; absent without an upgrade.
-    pub base: Option<(Base, Before)>,
+    pub base: Option<(Base, BaseFiles)>,
     /// The recipe's pack; empty without one.
     pub pack: Pack,
     /// The functions that the pack's program lists, once it was asked.
-    pub reported: OnceCell<BTreeSet<TestName>>,
+    pub listed_tests: OnceCell<BTreeSet<TestName>>,
     /// What lint compares head with; absent when the run was refused.
-    pub against: Option<Base>,
+    pub lint_base: Option<Base>,
     /// The Swarm; absent when it did not answer before the run.
-    pub engine: Option<EngineId>,
+    pub swarm: Option<SwarmId>,
     /// The host before the run; absent when the Swarm could not be read.
-    pub before: Option<HostBefore>,
+    pub host_before: Option<HostBefore>,
     /// The objects that removals of this run named.
-    pub touched: RefCell<BTreeSet<ObjectId>>,
+    pub removed_objects: RefCell<BTreeSet<ObjectId>>,
     /// The values of the secrets that abra made, by their names. abra shows them once, so an operator saves them too.
     pub secrets: RefCell<BTreeMap<String, String>>,
     /// Whether abra reported a deploy of which the engine has shown nothing yet.
-    pub unseen: Cell<bool>,
+    pub deploy_not_visible: Cell<bool>,
 }
 
-impl Context<'_> {
+impl StepContext<'_> {
     /// The commit under test and its app.
     pub(in crate::engine::steps) fn head(&self) -> Result<&Head, Failure> {
         self.head.as_ref().ok_or_else(|| defect("a step of an app runs although no app is planned"))
     }
 
     /// What head is upgraded from.
-    pub(in crate::engine::steps) fn base(&self) -> Result<&(Base, Before), Failure> {
+    pub(in crate::engine::steps) fn base(&self) -> Result<&(Base, BaseFiles), Failure> {
         self.base.as_ref().ok_or_else(|| defect("a step of an upgrade runs although there is no base"))
     }
 
     /// The commit that is installed first, with its files: base where an upgrade follows, else head.
     pub(in crate::engine::steps) fn installed(&self) -> Result<(&Commit, &Tree), Failure> {
         match &self.base {
-            Some((base, before)) => Ok((base.commit().ok_or_else(|| defect("the base has no commit"))?, &before.tree)),
+            Some((base, files)) => Ok((base.commit().ok_or_else(|| defect("the base has no commit"))?, &files.tree)),
             None => Ok((&self.head()?.commit, &self.tree)),
         }
     }
@@ -85,7 +85,7 @@ impl Context<'_> {
         match subject {
             Subject::Head | Subject::Mixed => Ok(self.head()?.commit.clone()),
             Subject::Base => {
-                let base = self.against.as_ref().and_then(|base| base.commit());
+                let base = self.lint_base.as_ref().and_then(|base| base.commit());
                 base.cloned().ok_or_else(|| defect("base is linted although there is none"))
             }
         }
@@ -93,8 +93,8 @@ impl Context<'_> {
 
     /// The compose file that repairs base, until the first deploy: head is never repaired.
     pub(in crate::engine::steps) fn repair(&self) -> Option<&String> {
-        let before = self.base.as_ref().filter(|_| self.log.state().deploys == 0);
-        before.and_then(|(_, before)| before.repair.as_ref())
+        let base = self.base.as_ref().filter(|_| self.log.state().deploys == 0);
+        base.and_then(|(_, files)| files.repair.as_ref())
     }
 
     /// Whether the step `configure` changes the app between `app new` and its first deploy.
@@ -104,9 +104,9 @@ impl Context<'_> {
 
     /// Claims `what` for the run, before it is made.
     pub(in crate::engine::steps) fn claim(&self, what: Claimed) -> Result<Claim, Failure> {
-        let engine = self.engine.as_ref().ok_or_else(|| defect("something is claimed although no Swarm is known"))?;
+        let swarm = self.swarm.as_ref().ok_or_else(|| defect("something is claimed although no Swarm is known"))?;
         self.log
-            .claim(what, engine)
+            .claim(what, swarm)
             .map_err(|error| Failure::new(Cause::Engine, format!("the journal cannot take the claim: {}", with_causes(&error))))
     }
 

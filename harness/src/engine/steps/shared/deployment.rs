@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     ABRA_PATIENCE,
-    context::Context,
+    context::StepContext,
     evidence::Evidence,
     failure::{defect, unread},
     settle::{self, Seen},
@@ -41,7 +41,7 @@ const APPEARS_POLL: Duration = Duration::from_millis(100);
 
 /// The app that runs: head with the claim of its stack, and the services. Otherwise the outcome of the step.
 pub(in crate::engine::steps) async fn running_app(
-    context: &Context<'_>,
+    context: &StepContext<'_>,
 ) -> Result<(Head, Claim, BTreeMap<ServiceName, ServiceView>), Outcome> {
     let (head, claim) = claimed_app(context).map_err(Outcome::Failed)?;
     let services = context.ports.swarm.observe(&head.stack).await.map_err(|error| unread(&error))?;
@@ -49,19 +49,19 @@ pub(in crate::engine::steps) async fn running_app(
 }
 
 /// Head with the claim of its stack.
-pub(in crate::engine::steps) fn claimed_app(context: &Context<'_>) -> Result<(Head, Claim), Failure> {
+pub(in crate::engine::steps) fn claimed_app(context: &StepContext<'_>) -> Result<(Head, Claim), Failure> {
     Ok((context.head()?.clone(), context.claim_stack()?))
 }
 
 /// The watch for an update that was just requested, over the services that ran `before`. Otherwise the outcome of the step.
-pub(in crate::engine::steps) async fn watch_update(context: &Context<'_>, head: &Head, before: Marks) -> Result<Watch, Outcome> {
+pub(in crate::engine::steps) async fn watch_update(context: &StepContext<'_>, head: &Head, before: Marks) -> Result<Watch, Outcome> {
     let services = context.ports.swarm.observe(&head.stack).await.map_err(|error| unread(&error))?;
     Ok(Watch::new(Goal::Upgrade(Marks::of(&services))).coming_from(before))
 }
 
 /// Waits until an update that was just requested has settled, over the services that ran `before`.
 pub(in crate::engine::steps) async fn settle_update(
-    context: &Context<'_>,
+    context: &StepContext<'_>,
     id: &StepId,
     head: &Head,
     before: &BTreeMap<ServiceName, ServiceView>,
@@ -75,19 +75,19 @@ pub(in crate::engine::steps) async fn settle_update(
 
 /// Waits until the deployed app has settled, and records what the last observation shows.
 pub(in crate::engine::steps) async fn settle_deployment(
-    context: &Context<'_>,
+    context: &StepContext<'_>,
     id: &StepId,
     head: &Head,
     watch: Watch,
     budget: Duration,
 ) -> Outcome {
-    context.unseen.set(true);
+    context.deploy_not_visible.set(true);
     if let Err(failure) = wait_until_visible(context, id, head).await {
         let outcome = Outcome::Failed(failure);
         context.check(id, "the engine has what abra deployed", &outcome);
         return outcome;
     }
-    context.unseen.set(false);
+    context.deploy_not_visible.set(false);
     let (evaluation, services) = observe_until_settled(context, id, head, watch, budget.saturating_sub(ABRA_PATIENCE)).await;
     let outcome = match evaluation {
         Evaluation::Settled { .. } => Outcome::Passed,
@@ -107,7 +107,7 @@ pub(in crate::engine::steps) async fn settle_deployment(
 
 /// Observes the app until its evaluation is final, and returns that with the services of the last observation.
 pub(in crate::engine::steps) async fn observe_until_settled(
-    context: &Context<'_>,
+    context: &StepContext<'_>,
     id: &StepId,
     head: &Head,
     watch: Watch,
@@ -128,14 +128,14 @@ pub(in crate::engine::steps) async fn observe_until_settled(
 }
 
 /// The services that end by themselves, as the pack declares.
-fn one_shots(context: &Context<'_>, head: &Head) -> BTreeSet<ServiceName> {
+fn one_shots(context: &StepContext<'_>, head: &Head) -> BTreeSet<ServiceName> {
     let full = |short: &String| format!("{}_{short}", head.stack).parse().ok();
     context.pack.settings.one_shots.iter().filter_map(full).collect()
 }
 
 /// Waits until the engine shows a service of the stack. abra returns once the Swarm has taken the stack, so a stack that stays
 /// away was deployed to another Swarm. An engine that does not answer is left to the watch that follows.
-async fn wait_until_visible(context: &Context<'_>, id: &StepId, head: &Head) -> Result<(), Failure> {
+async fn wait_until_visible(context: &StepContext<'_>, id: &StepId, head: &Head) -> Result<(), Failure> {
     let (host, clock) = (context.host, &*context.ports.clock);
     let began = clock.mono();
     while context.ports.swarm.observe(&head.stack).await.is_ok_and(|services| services.is_empty()) {
@@ -166,7 +166,7 @@ fn blockers(head: &Head, evaluation: &Evaluation) -> Vec<String> {
 
 /// The failure of the step: the first, because the evaluation sorts the worst to the front.
 pub(in crate::engine::steps) fn worst(failures: Vec<Failure>) -> Outcome {
-    let nameless = || Failure::new(Cause::Panic, "the evaluation failed the app without a reason; this is a defect of taster");
+    let nameless = || Failure::new(Cause::Defect, "the evaluation failed the app without a reason; this is a defect of taster");
     Outcome::Failed(failures.into_iter().next().unwrap_or_else(nameless))
 }
 
@@ -208,14 +208,14 @@ fn changed_in_place(text: &str) -> Option<(&'static str, String)> {
 }
 
 /// Records the images, the tasks on which the app settled, and how service names resolve where that is unusual.
-fn record(context: &Context<'_>, head: &Head, services: &BTreeMap<ServiceName, ServiceView>) {
+fn record(context: &StepContext<'_>, head: &Head, services: &BTreeMap<ServiceName, ServiceView>) {
     for (name, service) in services {
         let (service, image) = (head.stack.short(name).to_owned(), service.image.to_string());
         context.log.note(Note::Image { service, image });
     }
     context.log.note(Note::Settled { tasks: running_tasks(services) });
     if !services.is_empty() && services.values().all(|service| service.endpoint == Endpoint::Dnsrr) {
-        let text = "service names resolve to the tasks themselves (dnsrr), for this kernel has no IPVS; published ports are in host \
+        let text = "service names resolve to the tasks themselves (dnsrr) because this kernel has no IPVS; published ports are in host \
                     mode and updates stop first";
         context.log.note(Note::Remark { text: text.into() });
     }
@@ -223,7 +223,7 @@ fn record(context: &Context<'_>, head: &Head, services: &BTreeMap<ServiceName, S
 
 /// Keeps the services, their tasks and the logs of failed tasks at the moment of failure.
 async fn with_evidence(
-    context: &Context<'_>,
+    context: &StepContext<'_>,
     id: &StepId,
     head: &Head,
     services: &BTreeMap<ServiceName, ServiceView>,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::context::Context;
+use super::context::StepContext;
 use crate::{
     model::{outcome::Failure, text::with_causes},
     pure::run::{
@@ -24,7 +24,7 @@ pub(in crate::engine::steps) struct Evidence<'a> {
 impl Evidence<'_> {
     /// Keeps `text` with its secrets hidden, and returns where. A text that cannot be kept changes no outcome, so that is a
     /// warning.
-    pub(in crate::engine::steps) fn keep(self, context: &Context<'_>, text: &str) -> Option<PathBuf> {
+    pub(in crate::engine::steps) fn keep(self, context: &StepContext<'_>, text: &str) -> Option<PathBuf> {
         let Evidence { step, name, what } = self;
         // The tail is cut off after redaction: a cut secret would not be recognised.
         let text = context.log.redact(text);
@@ -41,7 +41,7 @@ impl Evidence<'_> {
     }
 
     /// The failure with `text` as its evidence, where that can be kept.
-    pub(in crate::engine::steps) fn attach_to(self, failure: Failure, context: &Context<'_>, text: &str) -> Failure {
+    pub(in crate::engine::steps) fn attach_to(self, failure: Failure, context: &StepContext<'_>, text: &str) -> Failure {
         match self.keep(context, text) {
             Some(file) => Failure { evidence: file.display().to_string(), ..failure },
             None => failure,

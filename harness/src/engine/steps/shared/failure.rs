@@ -10,7 +10,7 @@ use crate::{
 
 /// A failure of taster itself: a step runs that the plan should not have.
 pub(in crate::engine::steps) fn defect(sentence: &str) -> Failure {
-    Failure::new(Cause::Panic, sentence)
+    Failure::new(Cause::Defect, sentence)
 }
 
 /// The outcome of a step whose only results are passed and failed.

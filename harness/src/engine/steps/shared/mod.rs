@@ -12,7 +12,7 @@ pub mod new_app;
 pub mod settle;
 pub mod tasks;
 pub mod test_outcome;
-pub mod test_program;
+pub mod pack_function;
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! A new app: its `.env`, its secrets, and the checkout of the recipe.
 
-use super::{ABRA_PATIENCE, context::Context};
+use super::{ABRA_PATIENCE, context::StepContext};
 use crate::{
     model::{
         names::Commit,
@@ -11,7 +11,7 @@ use crate::{
     pure::{host::claim::Claim, run::event::Note},
 };
 
-impl Context<'_> {
+impl StepContext<'_> {
     /// Makes a commit known to abra as a new app. Where nothing is configured before the deploy, it makes the secrets too: the
     /// configuration may decide which secrets there are.
     pub(in crate::engine::steps) async fn make_app(&self, commit: &Commit) -> Result<(), Failure> {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::context::Context;
+use super::context::StepContext;
 use crate::{
     model::{
         outcome::{Cause, Failure},
@@ -23,13 +23,13 @@ pub(in crate::engine::steps) fn process_budget(step: Duration) -> Duration {
 
 /// Runs a function of the pack, if its program has it, within the `budget` of a step.
 pub(in crate::engine::steps) async fn run_function(
-    context: &Context<'_>,
+    context: &StepContext<'_>,
     test: &TestName,
     budget: Duration,
 ) -> Result<Ran, Failure> {
     let head = context.head()?;
     let program = &context.ports.program;
-    let reported = context.reported.get_or_try_init(|| async { program.list(LIST_PATIENCE).await }).await?;
+    let reported = context.listed_tests.get_or_try_init(|| async { program.list(LIST_PATIENCE).await }).await?;
     if !reported.contains(test) {
         return Err(missing(test, reported));
     }

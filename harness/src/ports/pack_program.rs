@@ -26,12 +26,12 @@ pub struct Ran {
     /// The last of what it printed on both outputs, without the run's secrets.
     pub output: String,
     /// The files that it left for the results.
-    pub attachments: Vec<Attached>,
+    pub attachments: Vec<AttachedFile>,
 }
 
 /// A file that a function left for the results.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attached {
+pub struct AttachedFile {
     /// Its name.
     pub name: String,
     /// Its content.

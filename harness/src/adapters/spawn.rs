@@ -44,7 +44,7 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The program to start, and its environment. All paths are absolute.
 #[derive(Debug, Clone)]
-pub struct Setup {
+pub struct ProgramSetup {
     /// The program and its first arguments; those of libtest follow.
     pub program: Vec<OsString>,
     /// The shim that starts the program: `taster __child`.
@@ -58,7 +58,7 @@ pub struct Setup {
     /// `PATH` for the program.
     pub path: OsString,
     /// The name of its working folder, which also holds its answers. No other program of the run has the same.
-    pub room: &'static str,
+    pub work_dir: &'static str,
     /// A file with the values that functions of the pack remembered in another run.
     pub memory: Option<PathBuf>,
 }
@@ -81,26 +81,26 @@ pub(super) struct Launch<'a> {
 
 /// Starts the processes of one program of a run.
 pub(super) struct Launcher {
-    pub(super) setup: Setup,
+    pub(super) setup: ProgramSetup,
     children: Arc<dyn ChildRegister>,
     pub(super) redact: Arc<Redact>,
 }
 
 impl Launcher {
     /// `children` registers each process before it acts; `redact` hides the run's secrets in its output.
-    pub(super) fn new(setup: Setup, children: Arc<dyn ChildRegister>, redact: Arc<Redact>) -> Self {
+    pub(super) fn new(setup: ProgramSetup, children: Arc<dyn ChildRegister>, redact: Arc<Redact>) -> Self {
         Self { setup, children, redact }
     }
 
     /// The working folder, created if it is missing. The run claims a folder above it, so cleanup removes it.
-    pub(super) fn create_room(&self) -> io::Result<PathBuf> {
-        let room = self.room();
-        fs::create_dir_all(&room)?;
-        Ok(room)
+    pub(super) fn create_work_dir(&self) -> io::Result<PathBuf> {
+        let work_dir = self.work_dir();
+        fs::create_dir_all(&work_dir)?;
+        Ok(work_dir)
     }
 
-    pub(super) fn room(&self) -> PathBuf {
-        self.setup.folder.abra_dir().join(self.setup.room)
+    pub(super) fn work_dir(&self) -> PathBuf {
+        self.setup.folder.abra_dir().join(self.setup.work_dir)
     }
 
     /// The output of a process without the run's secrets.
@@ -115,7 +115,7 @@ impl Launcher {
         let mut child = self.command(&launch, writer).and_then(|mut command| command.spawn()).map_err(not_run)?;
         let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).unwrap_or_default();
         let ticks = start_ticks(pid).unwrap_or_default();
-        let mark = launch.context.map_or_else(|| self.room(), Path::to_owned);
+        let mark = launch.context.map_or_else(|| self.work_dir(), Path::to_owned);
         let mut tree = KillOnDrop(Some(ProcessTree::new(pid, format!("{CONTEXT}={}", mark.display()))));
         // The child waits until it is registered. Without registration, dropping it ends it.
         let registered = self.children.started(pid, ticks, &launch.doing).await;
@@ -142,15 +142,15 @@ impl Launcher {
     }
 
     fn command(&self, launch: &Launch<'_>, output: io::PipeWriter) -> io::Result<Command> {
-        let room = self.create_room()?;
+        let work_dir = self.create_work_dir()?;
         let (shim, args) = self.setup.shim.split_first().ok_or_else(|| io::Error::other("no shim is named"))?;
         let mut command = Command::new(shim);
         command.args(args).arg("--parent").arg(std::process::id().to_string()).args(&launch.limits).arg("--");
         command.args(&launch.argv);
         command.env_clear().env("PATH", &self.setup.path).env("HOME", &launch.home).env("LC_ALL", "C.UTF-8");
         // The variable also ties the process, and all that it starts, to the run: its value is a path in the run's folder.
-        command.env(CONTEXT, launch.context.unwrap_or(&room)).env("RUST_BACKTRACE", "0");
-        command.current_dir(&room).stdin(Stdio::piped()).stdout(output.try_clone()?).stderr(output);
+        command.env(CONTEXT, launch.context.unwrap_or(&work_dir)).env("RUST_BACKTRACE", "0");
+        command.current_dir(&work_dir).stdin(Stdio::piped()).stdout(output.try_clone()?).stderr(output);
         command.process_group(0).kill_on_drop(true);
         Ok(command)
     }

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::model::{
     pack::{CanaryAct, Database, TestName},
-    protocol::{Answer, AppConfiguration, Context, Ended, HIDDEN, InsertedSecret, PROTOCOL},
+    protocol::{Answer, AppConfiguration, FunctionContext, Ended, SECRET_FILE_PREFIX, InsertedSecret, PROTOCOL},
 };
 
 /// The exit code for an invalid pack.
@@ -83,8 +83,8 @@ fn functions(pack: &Linked) -> Vec<(TestName, Work)> {
 pub(super) fn run(context: Option<&Path>, databases: Vec<Database>, work: Work) -> Result<Ended, String> {
     let file = context.ok_or("there is no context: TASTER_CONTEXT names the file that a run writes")?;
     let text = fs::read(file).map_err(|error| format!("the context {} cannot be read: {error}", file.display()))?;
-    let context: Context =
-        serde_json::from_slice(&text).map_err(|error| format!("the context {} is none: {error}", file.display()))?;
+    let context: FunctionContext =
+        serde_json::from_slice(&text).map_err(|error| format!("the context {} is not valid: {error}", file.display()))?;
     if context.version != PROTOCOL {
         return Err(format!("the context is of version {}, and this program knows version {PROTOCOL}", context.version));
     }
@@ -96,13 +96,13 @@ pub(super) fn run(context: Option<&Path>, databases: Vec<Database>, work: Work) 
     };
     let (notes, attachments) = (cx.taken_notes(), cx.taken_attachments());
     let answer = Answer { version: PROTOCOL, ended: ended.clone(), notes, attachments, configuration };
-    leave(&context, &answer).map_err(|error| format!("the answer cannot be left: {error}"))?;
+    leave(&context, &answer).map_err(|error| format!("the answer cannot be written: {error}"))?;
     Ok(ended)
 }
 
 fn perform(
     cx: &TestContext,
-    context: &Context,
+    context: &FunctionContext,
     work: Work,
     configuration: &mut Option<AppConfiguration>,
 ) -> Result<Ended, String> {
@@ -150,11 +150,11 @@ fn ended(failed: &TestError) -> Ended {
 }
 
 /// The app configuration as data. The values of its secrets go into files of their own.
-fn app_configuration(context: &Context, app: ConfigureContext) -> std::io::Result<AppConfiguration> {
+fn app_configuration(context: &FunctionContext, app: ConfigureContext) -> std::io::Result<AppConfiguration> {
     let mut secrets = Vec::new();
     for (number, (name, version, value)) in app.secrets.into_iter().enumerate() {
         // A temporary file is readable for its owner only.
-        let mut file = tempfile::Builder::new().prefix(&format!("{HIDDEN}{number}-")).tempfile_in(&context.room)?;
+        let mut file = tempfile::Builder::new().prefix(&format!("{SECRET_FILE_PREFIX}{number}-")).tempfile_in(&context.work_dir)?;
         file.write_all(value.as_bytes())?;
         let (_, file) = file.keep().map_err(|error| error.error)?;
         secrets.push(InsertedSecret { name, version, file });
@@ -163,7 +163,7 @@ fn app_configuration(context: &Context, app: ConfigureContext) -> std::io::Resul
 }
 
 /// Writes the answer atomically.
-fn leave(context: &Context, answer: &Answer) -> std::io::Result<()> {
+fn leave(context: &FunctionContext, answer: &Answer) -> std::io::Result<()> {
     let folder = context.answer.parent().unwrap_or(Path::new("."));
     let mut draft = tempfile::NamedTempFile::new_in(folder)?;
     draft.write_all(&serde_json::to_vec(answer)?)?;

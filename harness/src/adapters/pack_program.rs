@@ -16,20 +16,20 @@ use async_trait::async_trait;
 
 use super::{
     browser,
-    launch::{Launch, Launcher, not_run},
+    spawn::{Launch, Launcher, not_run},
 };
 use crate::{
     model::{
         head::Head,
         pack::TestName,
-        protocol::{Answer, Attachment, Context, HIDDEN, MEMORY, PROTOCOL, is_attachable},
+        protocol::{Answer, Attachment, FunctionContext, SECRET_FILE_PREFIX, MEMORY, PROTOCOL, is_attachable},
         time::format_duration,
     },
-    ports::{Attached, AttachmentError, ChildRegister, Exited, ProgramError, Ran, RunFolder, TestProgram},
+    ports::{AttachedFile, AttachmentError, ChildRegister, Exited, ProgramError, Ran, RunFolder, TestProgram},
     redact::Redact,
 };
 
-pub use super::launch::Setup;
+pub use super::spawn::ProgramSetup;
 
 /// The largest attachment that is kept, in bytes.
 const LARGEST: u64 = 10 << 20;
@@ -45,7 +45,7 @@ pub struct PackProgram {
 impl PackProgram {
     /// The program of one run's pack. `children` registers each process before it acts; `redact` learns the secrets that the pack
     /// generates.
-    pub fn new(setup: Setup, children: Arc<dyn ChildRegister>, redact: Arc<Redact>) -> Self {
+    pub fn new(setup: ProgramSetup, children: Arc<dyn ChildRegister>, redact: Arc<Redact>) -> Self {
         Self { launcher: Launcher::new(setup, children, redact), calls: AtomicU32::new(0) }
     }
 
@@ -64,15 +64,15 @@ impl PackProgram {
     }
 
     /// Writes the context of call `number`. No earlier call has the same file for its answer.
-    fn write_context(&self, number: u32, head: &Head, budget: Duration) -> io::Result<(PathBuf, Context)> {
+    fn write_context(&self, number: u32, head: &Head, budget: Duration) -> io::Result<(PathBuf, FunctionContext)> {
         let setup = &self.launcher.setup;
-        let room = self.launcher.create_room()?;
-        let own = room.join(MEMORY);
+        let work_dir = self.launcher.create_work_dir()?;
+        let own = work_dir.join(MEMORY);
         if let Some(memory) = setup.memory.as_ref().filter(|memory| memory.is_file() && !own.exists()) {
             fs::copy(memory, own)?;
         }
         let host = &setup.host;
-        let context = Context {
+        let context = FunctionContext {
             version: PROTOCOL,
             recipe: head.recipe.clone(),
             run: setup.folder.run().clone(),
@@ -84,18 +84,18 @@ impl PackProgram {
             engine: host.engine.clone(),
             browser: browser::find(&setup.path),
             budget_ms: u64::try_from(budget.as_millis()).unwrap_or(u64::MAX),
-            answer: room.join(format!("{number:03}-answer.json")),
-            room: room.clone(),
+            answer: work_dir.join(format!("{number:03}-answer.json")),
+            work_dir: work_dir.clone(),
         };
-        let file = room.join(format!("{number:03}-context.json"));
+        let file = work_dir.join(format!("{number:03}-context.json"));
         fs::write(&file, serde_json::to_vec(&context)?)?;
         Ok((file, context))
     }
 
     /// Learns the secrets that functions generated or read, also those of a function without an answer.
     fn learn_secrets(&self) {
-        for entry in fs::read_dir(self.launcher.room()).into_iter().flatten().flatten() {
-            let hidden = entry.file_name().to_string_lossy().starts_with(HIDDEN);
+        for entry in fs::read_dir(self.launcher.work_dir()).into_iter().flatten().flatten() {
+            let hidden = entry.file_name().to_string_lossy().starts_with(SECRET_FILE_PREFIX);
             if let Some(value) = hidden.then(|| fs::read_to_string(entry.path()).ok()).flatten() {
                 self.launcher.redact.learn(&value);
             }
@@ -123,12 +123,12 @@ impl TestProgram for PackProgram {
         let own = budget.saturating_sub(HEAD_START).max(budget / 2);
         let (file, context) = self.write_context(number, head, own).map_err(not_run)?;
         let args = [test.as_str(), "--exact", "--test-threads", "1", "--color", "never"];
-        let doing = format!("{}, {test}", self.launcher.setup.room);
+        let doing = format!("{}, {test}", self.launcher.setup.work_dir);
         let (exited, raw) = self.run(&args, doing, Some(&file), budget).await?;
         self.learn_secrets();
         let answer = read_answer(&context.answer);
         let attachments =
-            answer.iter().flat_map(|answer| &answer.attachments).map(|file| attached(&context.room, file)).collect();
+            answer.iter().flat_map(|answer| &answer.attachments).map(|file| attached(&context.work_dir, file)).collect();
         Ok(Ran { exited, answer, output: self.launcher.redacted(&raw), attachments })
     }
 }
@@ -149,9 +149,9 @@ fn format_exit(exited: Exited) -> String {
 
 /// Reads a file that a function left for the results. Only a plain file in the folder of the tests is read, because an answer may
 /// name any path.
-fn attached(room: &Path, left: &Attachment) -> Attached {
+fn attached(work_dir: &Path, left: &Attachment) -> AttachedFile {
     let read = || {
-        if !is_attachable(&left.name) || left.file.parent() != Some(room) {
+        if !is_attachable(&left.name) || left.file.parent() != Some(work_dir) {
             return Err(AttachmentError::Misplaced);
         }
         let unreadable = |error: io::Error| AttachmentError::Unreadable { message: error.to_string() };
@@ -161,7 +161,7 @@ fn attached(room: &Path, left: &Attachment) -> Attached {
             false => Err(AttachmentError::Unfit { most_mib: LARGEST >> 20 }),
         }
     };
-    Attached { name: left.name.clone(), bytes: read() }
+    AttachedFile { name: left.name.clone(), bytes: read() }
 }
 
 /// The names of the tests in the output of `--list --format terse`. Other lines come from the program itself.
@@ -182,21 +182,21 @@ mod tests {
     #[test]
     fn attachment_outside_the_folder_of_the_tests_is_not_read() {
         let outside = tempfile::tempdir().unwrap();
-        let room = outside.path().join("room");
-        fs::create_dir(&room).unwrap();
-        for file in [outside.path().join("passwd"), room.join("page.html")] {
+        let work_dir = outside.path().join("work_dir");
+        fs::create_dir(&work_dir).unwrap();
+        for file in [outside.path().join("passwd"), work_dir.join("page.html")] {
             fs::write(file, "text").unwrap();
         }
-        std::os::unix::fs::symlink(outside.path().join("passwd"), room.join("link")).unwrap();
+        std::os::unix::fs::symlink(outside.path().join("passwd"), work_dir.join("link")).unwrap();
         for (name, file, kept) in [
-            ("page.html", room.join("page.html"), true),
-            ("../page.html", room.join("page.html"), false),
-            ("page.html", room.join("../passwd"), false),
+            ("page.html", work_dir.join("page.html"), true),
+            ("../page.html", work_dir.join("page.html"), false),
+            ("page.html", work_dir.join("../passwd"), false),
             ("page.html", outside.path().join("passwd"), false),
-            ("page.html", room.join("link"), false),
-            ("page.html", room.join("nothing"), false),
+            ("page.html", work_dir.join("link"), false),
+            ("page.html", work_dir.join("nothing"), false),
         ] {
-            let attached = attached(&room, &Attachment { name: name.into(), file: file.clone() });
+            let attached = attached(&work_dir, &Attachment { name: name.into(), file: file.clone() });
             assert_eq!(attached.bytes.is_ok(), kept, "{name} {}: {attached:?}", file.display());
         }
     }
@@ -209,14 +209,14 @@ mod tests {
                                until [ -e away ]; do sleep 0.02; done; echo 'it is listed: test'";
         let state = tempfile::tempdir().unwrap();
         let argv = |args: &[&str]| args.iter().map(OsString::from).collect::<Vec<_>>();
-        let setup = Setup {
+        let setup = ProgramSetup {
             program: argv(&["sh", "-c", PROGRAM, "program"]),
             shim: argv(&["sh", "-c", SHIM, "shim"]),
             folder: Folder::of(state.path(), &"20261121-101502-k3v7q2m7".parse().unwrap()),
             host: Host::parse("zone = \"taster.test\"").unwrap(),
             home: state.path().to_owned(),
             path: "/usr/local/bin:/usr/bin:/bin".into(),
-            room: "pack",
+            work_dir: "pack",
             memory: None,
         };
         let program = PackProgram::new(setup, Arc::new(NoChildRegister), Arc::new(Redact::new()));
