@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fmt, net::SocketAddr, path::PathBuf, time::Dura
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{names::EngineId, time::Wall};
+use super::{names::SwarmId, time::Wall};
 
 /// Properties of an engine, by its own API.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,7 +15,7 @@ pub struct Engine {
     /// The newest API version that it supports: `1.41`.
     pub api: String,
     /// The id of the Swarm that it manages; absent when it is not a manager of one.
-    pub swarm: Option<EngineId>,
+    pub swarm: Option<SwarmId>,
     /// Whether it is a worker of a Swarm.
     pub worker: bool,
     /// Whether it runs without root, and so has no overlay networks.

@@ -27,7 +27,7 @@ pub enum ExitCode {
 const SIGNAL_BASE: u8 = 128;
 
 impl ExitCode {
-    /// All codes but those of signals, the gravest first. When several apply, the first of them is the exit code. A signal comes
+    /// All codes but those of signals, the most severe first. When several apply, the first of them is the exit code. A signal comes
     /// before all of them.
     pub const BY_PRECEDENCE: [ExitCode; 7] = [
         ExitCode::Defect,
@@ -89,7 +89,7 @@ impl ExitCode {
         }
     }
 
-    /// The gravest of several exit codes, by the precedence of one run's. Absent without any.
+    /// The most severe of several exit codes, by the precedence of one run's. Absent without any.
     pub fn worst(exits: impl IntoIterator<Item = Self>) -> Option<Self> {
         exits.into_iter().min_by_key(|exit| exit.rank())
     }

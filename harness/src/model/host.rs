@@ -107,7 +107,7 @@ mod tests {
         for (rest, expected) in [
             ("until = \"2026-12-31\"\n", "missing field `reason`"),
             ("reason = \"r\"\n", "missing field `until`"),
-            ("reason = \"r\"\nuntil = \"for ever\"\n", "\"for ever\" is no day such as 2026-12-31"),
+            ("reason = \"r\"\nuntil = \"for ever\"\n", "\"for ever\" is not a day such as 2026-12-31"),
         ] {
             let message = with(rest).unwrap_err().to_string();
             assert!(message.contains(expected), "{message}");

@@ -81,7 +81,7 @@ impl TryFrom<String> for Day {
 
     fn try_from(text: String) -> Result<Self, String> {
         let end =
-            Wall::try_from(format!("{text}T23:59:59.999Z")).map_err(|_| format!("{text:?} is no day such as 2026-12-31"))?;
+            Wall::try_from(format!("{text}T23:59:59.999Z")).map_err(|_| format!("{text:?} is not a day such as 2026-12-31"))?;
         Ok(Self { text, end })
     }
 }

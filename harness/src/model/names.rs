@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// Why a text is not a name of the wanted kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is no {kind}: {rule}")]
+#[error("{text:?} is not a valid {kind}: {rule}")]
 pub struct BadName {
     /// The kind of name, in the words of the documentation.
     pub kind: &'static str,
@@ -65,7 +65,7 @@ macro_rules! name {
             }
 
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "type": "string", "description": concat!("A ", $kind, ": ", $rule, ".") })
+                json_schema!({ "type": "string", "description": concat!("A valid ", $kind, ": ", $rule, ".") })
             }
         }
 
@@ -129,8 +129,8 @@ name!(
     plain_token
 );
 name!(
-    /// The id of the Swarm cluster that an engine belongs to; the same for every client of that Swarm.
-    EngineId, "engine id", "printable characters without blanks",
+    /// The id of a Swarm; the same for every client of that Swarm.
+    SwarmId, "Swarm id", "printable characters without blanks",
     plain_token
 );
 name!(
@@ -245,9 +245,9 @@ mod tests {
     fn invalid_names_report_the_broken_rule() {
         assert_eq!(
             "Ghost!".parse::<RecipeName>().unwrap_err().to_string(),
-            "\"Ghost!\" is no recipe name: lower-case letters, digits, `-` and `_`, beginning with a letter or digit"
+            "\"Ghost!\" is not a valid recipe name: lower-case letters, digits, `-` and `_`, beginning with a letter or digit"
         );
-        assert!("20261121-101502-k3v9q2m8".parse::<RunId>().is_err(), "8 is no base32 character");
+        assert!("20261121-101502-k3v9q2m8".parse::<RunId>().is_err(), "8 is not a base32 character");
         assert!("localhost".parse::<Domain>().is_err());
         assert!("..".parse::<Domain>().is_err());
     }

@@ -229,13 +229,13 @@ impl fmt::Display for Owner {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "cause", rename_all = "kebab-case")]
 pub enum Cause {
-    /// The service's task failed repeatedly with the same exit code while no other service made progress.
+    /// The service's tasks ended again and again, three times alike or six times in any way, while no other service made progress.
     CrashLoop {
         /// The service that crashes.
         service: ServiceName,
         /// The exit code of its last failure, when the container ran at all.
         exit: Option<i32>,
-        /// How often it failed since the last progress of another service.
+        /// How often it ended: as often alike, or else in any way, since the last progress of another service.
         times: u32,
     },
     /// The restart policy allows no further attempt. Swarm sends no event about the service from here on.
@@ -327,7 +327,7 @@ pub enum Cause {
     },
     /// The recipe's compose files cannot be resolved.
     Unresolvable,
-    /// A preflight check failed.
+    /// A preflight check failed, or a preparation on this machine that is checked in the same way.
     Preflight {
         /// The name of the check.
         check: String,
@@ -365,13 +365,14 @@ pub enum Cause {
     TestProgram,
     /// Head breaks lint rules that base does not break.
     Lint {
-        /// The rules' ids; empty when the folder is no recipe at all.
+        /// The rules' ids; empty when the folder is not a recipe at all.
         rules: Vec<String>,
     },
     /// The engine did not answer, or answered with an error.
     Engine,
     /// A defect of taster.
-    Panic,
+    #[serde(alias = "panic")]
+    Defect,
 }
 
 impl Cause {
@@ -414,7 +415,7 @@ impl Cause {
             | Cause::Flaky { .. }
             | Cause::TestMissing
             | Cause::TestProgram => Owner::Test,
-            Cause::Panic => Owner::Harness,
+            Cause::Defect => Owner::Harness,
         }
     }
 }
@@ -476,12 +477,17 @@ pub enum Gap {
     },
     /// Another client changed the app during the run.
     Interfered {
-        /// The change.
+        /// The change, a whole clause: `service shop_app was removed, and not by the run`.
         what: String,
     },
     /// The resolved compose files and the running services differ, so nothing can rest on the files.
     ResolverDisagrees {
         /// The differences.
+        what: String,
+    },
+    /// The recipe's compose files cannot be resolved at all, so nothing can rest on them.
+    Unresolved {
+        /// The error.
         what: String,
     },
     /// The upgrade changes nothing.
@@ -508,7 +514,8 @@ pub enum Gap {
         what: String,
     },
     /// The run ended before or during the step.
-    Killed,
+    #[serde(alias = "killed")]
+    RunEnded,
 }
 
 #[cfg(test)]

@@ -101,9 +101,9 @@ impl FromStr for Privilege {
     }
 }
 
-/// A text that is no privilege.
+/// A text that is not a privilege.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is no privilege; there are {}", Privilege::ALL.map(Privilege::as_str).join(", "))]
+#[error("{text:?} is not a privilege; there are {}", Privilege::ALL.map(Privilege::as_str).join(", "))]
 pub struct NoPrivilege {
     /// The text.
     pub text: String,

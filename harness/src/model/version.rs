@@ -25,9 +25,9 @@ enum Part {
     Word(String),
 }
 
-/// Error in a text that is no version of a recipe.
+/// Error in a text that is not a version of a recipe.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is no recipe version: {rule}")]
+#[error("{text:?} is not a recipe version: {rule}")]
 pub struct BadVersion {
     /// The text.
     pub text: String,
@@ -84,7 +84,7 @@ impl FromStr for RecipeVersion {
         let docker = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
         let begins = |c: char| c.is_ascii_alphanumeric() || c == '_';
         if !upstream.starts_with(begins) || !upstream.chars().all(docker) || upstream.len() > 128 {
-            return Err(bad("the part behind `+` is no tag of an image"));
+            return Err(bad("the part after `+` is not a tag of an image"));
         }
         let left = left.strip_prefix('v').unwrap_or(left);
         let (numbers, pre) = left.split_once('-').map_or((left, None), |(numbers, pre)| (numbers, Some(pre)));

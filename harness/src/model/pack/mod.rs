@@ -412,7 +412,7 @@ impl TryFrom<String> for HealthPath {
     fn try_from(text: String) -> Result<Self, String> {
         match text.starts_with('/') && !text.contains(|c: char| c.is_whitespace() || c.is_control()) {
             true => Ok(Self(text)),
-            false => Err(format!("{text:?} is no path: it begins with `/` and has no blanks")),
+            false => Err(format!("{text:?} is not a path: it begins with `/` and has no blanks")),
         }
     }
 }
@@ -481,7 +481,7 @@ mod tests {
     fn invalid_settings_are_reported_with_line_and_column() {
         for (text, message) in [
             ("helth_path = \"/\"\n", "line 1, column 1: unknown key `helth_path`; did you mean `health_path`?"),
-            ("health_path = \"up\"\n", "line 1, column 15: \"up\" is no path: it begins with `/` and has no blanks"),
+            ("health_path = \"up\"\n", "line 1, column 15: \"up\" is not a path: it begins with `/` and has no blanks"),
             ("[env]\nA = \"{domian}\"\n", "line 2, column 5: nothing is known of `{domian}`; there are `{domain}` and `{run}`"),
             ("[rungs]\nlint = \"maybe\"\n", "line 2, column 8: unknown variant `maybe`, expected `required` or `advisory`"),
             (

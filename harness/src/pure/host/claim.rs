@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     model::{
-        names::{Domain, EngineId, RunId, ServiceName, StackName},
+        names::{Domain, RunId, ServiceName, StackName, SwarmId},
         object::{ObjectId, ObjectKind},
     },
     pure::host::inventory::{Inventory, Object},
@@ -24,12 +24,12 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
     run: RunId,
-    engine: EngineId,
+    engine: SwarmId,
     what: Claimed,
 }
 
 impl Claim {
-    pub(crate) fn new(run: RunId, engine: EngineId, what: Claimed) -> Self {
+    pub(crate) fn new(run: RunId, engine: SwarmId, what: Claimed) -> Self {
         Self { run, engine, what }
     }
 
@@ -39,7 +39,7 @@ impl Claim {
     }
 
     /// The Swarm on which it is.
-    pub fn engine(&self) -> &EngineId {
+    pub fn engine(&self) -> &SwarmId {
         &self.engine
     }
 

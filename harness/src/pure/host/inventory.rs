@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    names::{Domain, EngineId, StackName},
+    names::{Domain, StackName, SwarmId},
     object::{ObjectId, ObjectKind},
 };
 
@@ -17,7 +17,7 @@ use crate::model::{
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Inventory {
     /// The Swarm.
-    pub engine: EngineId,
+    pub engine: SwarmId,
     /// Its objects.
     pub objects: BTreeMap<ObjectId, Object>,
     /// The files and folders that are watched and exist, each with a digest of what it holds.

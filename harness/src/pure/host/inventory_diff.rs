@@ -14,8 +14,8 @@ use crate::{
 /// calls named.
 ///
 /// An object under a claim that was not there before is leaked. One that *was* there before belongs to others, whatever its name: if it
-/// changed or vanished, the claim is to blame. Any other change is the run's only if a call of the run named the object. Changes that
-/// one of `ignores` covers are not counted; leaked objects always are.
+/// changed or vanished, the run caused it. The run caused any other change only if one of its calls named the object. Changes that one of
+/// `ignores` covers are not counted; leaked objects always are.
 pub fn diff(
     before: &Inventory,
     after: &Inventory,
@@ -24,12 +24,12 @@ pub fn diff(
     ignores: &[&Ignore],
 ) -> CleanupResult {
     let mut result = CleanupResult::default();
-    let record = |what: &str, change: &str, ours: bool, result: &mut CleanupResult| match ignores
+    let record = |what: &str, change: &str, caused_by_run: bool, result: &mut CleanupResult| match ignores
         .iter()
         .find(|ignore| ignore.covers(what))
     {
         Some(ignore) => result.ignored.push(format!("{what} {change}: {}, until {}", ignore.reason, ignore.until)),
-        None if ours => result.changed_bystanders.push(format!("{what} {change}")),
+        None if caused_by_run => result.changed_bystanders.push(format!("{what} {change}")),
         None => result.others.push(format!("{what} {change}")),
     };
     for id in before.objects.keys().chain(after.objects.keys()).collect::<BTreeSet<_>>() {

@@ -92,7 +92,7 @@ pub fn snapshot_id(text: &str) -> Option<String> {
 /// The ids in the output of `abra app backup snapshots`, in its order: the last word of each line that ends with an id.
 pub fn snapshot_ids(text: &str) -> Vec<String> {
     let id = |line: &str| {
-        // A table's borders are no words.
+        // The borders of a table are not words.
         let mut words = line.split_whitespace().rev().map(|word| word.trim_matches(|c: char| !c.is_ascii_alphanumeric()));
         let word = words.find(|word| !word.is_empty())?;
         (word.len() >= SHORTEST_ID && word.chars().all(|c| c.is_ascii_hexdigit())).then(|| word.to_owned())

@@ -176,27 +176,45 @@ pub enum DroppedVolume {
     Unused,
 }
 
+/// Why a canary need not come back with a restore.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotExpected {
+    /// The backup holds other paths of its volume.
+    #[error("only {} of it is in the backup", paths.join(", "))]
+    OtherPaths {
+        /// The paths in the backup.
+        paths: Vec<String>,
+    },
+    /// The labels exclude its volume, which it is a file of.
+    #[error("the labels leave it out of the backup")]
+    Excluded,
+    /// The labels exclude the volumes of its database.
+    #[error("the labels leave its volume out of the backup")]
+    DatabaseExcluded,
+    /// A running Redis keeps its data in memory.
+    #[error("a running Redis does not read the files that are restored under it")]
+    RedisRuns,
+}
+
 /// Whether a canary must exist at a moment, given the backup's coverage. The error is the reason why it need not.
-pub fn expected(canary: &Canary, moment: Moment, backed: &Backed, resolved: &Resolved) -> Result<(), String> {
+pub fn expected(canary: &Canary, moment: Moment, backed: &Backed, resolved: &Resolved) -> Result<(), NotExpected> {
     if !moment.restored() {
         return Ok(());
     }
     match canary {
         Canary::File { volume, .. } => match backed.coverage(volume) {
             Coverage::Whole => Ok(()),
-            Coverage::Paths { paths } => Err(format!("only {} of it is in the backup", paths.join(", "))),
-            Coverage::Excluded => Err("the labels leave it out of the backup".into()),
+            Coverage::Paths { paths } => Err(NotExpected::OtherPaths { paths }),
+            Coverage::Excluded => Err(NotExpected::Excluded),
         },
-        Canary::Row { kind: DatabaseKind::Redis, .. } => {
-            Err("a running Redis does not read the files that are restored under it".into())
-        }
+        Canary::Row { kind: DatabaseKind::Redis, .. } => Err(NotExpected::RedisRuns),
         Canary::Row { service, .. } => {
             let volumes = of_volumes(resolved)
                 .filter(|(volume, _)| resolved.services.get(service).is_some_and(|service| mounts(&service.mounts, volume)));
             let excluded = |volume: &str| backed.coverage(volume) == Coverage::Excluded;
             match volumes.map(|(volume, _)| excluded(&volume)).collect::<Vec<_>>()[..] {
                 [] => Ok(()),
-                ref all if all.iter().all(|excluded| *excluded) => Err("the labels leave its volume out of the backup".into()),
+                ref all if all.iter().all(|excluded| *excluded) => Err(NotExpected::DatabaseExcluded),
                 _ => Ok(()),
             }
         }

@@ -22,8 +22,33 @@ pub fn command(database: &Database, act: CanaryAct, nonce: &str) -> Vec<String> 
 const UNIT: char = '\u{1f}';
 const RECORD: char = '\u{1e}';
 
-/// The command that queries a database: SQL, or a command of Redis. The error is one sentence.
-pub fn query(database: &Database, question: &str) -> Result<Vec<String>, String> {
+/// Why a database gives no rows.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum QueryError {
+    /// The question cannot be split into the words of a Redis command.
+    #[error("{question:?} is not a command of Redis")]
+    NotACommand {
+        /// The question.
+        question: String,
+        /// The quoting error.
+        source: shell_words::ParseError,
+    },
+    /// The client failed without a message.
+    #[error("its client ended with exit code {exit}")]
+    Silent {
+        /// The client's exit code.
+        exit: i64,
+    },
+    /// The client or the server refused the question.
+    #[error("{message}")]
+    Refused {
+        /// Their message.
+        message: String,
+    },
+}
+
+/// The command that queries a database: SQL, or a command of Redis.
+pub fn query(database: &Database, question: &str) -> Result<Vec<String>, QueryError> {
     let script = match database.kind {
         DatabaseKind::Postgres => {
             let options = format!("-P null=NULL -F {} -R {}", quoted(UNIT), quoted(RECORD));
@@ -35,7 +60,8 @@ pub fn query(database: &Database, question: &str) -> Result<Vec<String>, String>
             format!("exec sqlite3 -ascii -nullvalue NULL -cmd '.timeout 5000' {path} {}", shell_words::quote(question))
         }
         DatabaseKind::Redis => {
-            let words = shell_words::split(question).map_err(|error| format!("{question:?} is no command of Redis: {error}"))?;
+            let words = shell_words::split(question)
+                .map_err(|source| QueryError::NotACommand { question: question.to_owned(), source })?;
             let client = redis_client(database);
             format!("{client} exec redis-cli --raw -d {} {}", quoted(RECORD), shell_words::join(words))
         }
@@ -47,8 +73,8 @@ fn quoted(c: char) -> String {
     shell_words::quote(&c.to_string()).into_owned()
 }
 
-/// The rows in a client's output, or its error message.
-pub fn rows(kind: DatabaseKind, exit: i64, text: &str) -> Result<Vec<Vec<String>>, String> {
+/// The rows in a client's output.
+pub fn rows(kind: DatabaseKind, exit: i64, text: &str) -> Result<Vec<Vec<String>>, QueryError> {
     // The client of Redis exits with 0 although the server refuses.
     let refused = kind == DatabaseKind::Redis
         && text.split_once(' ').is_some_and(|(word, _)| {
@@ -57,7 +83,10 @@ pub fn rows(kind: DatabaseKind, exit: i64, text: &str) -> Result<Vec<Vec<String>
         });
     if exit != 0 || refused {
         let output = text.trim();
-        return Err(if output.is_empty() { format!("its client ended with exit code {exit}") } else { output.to_owned() });
+        return Err(match output {
+            "" => QueryError::Silent { exit },
+            message => QueryError::Refused { message: message.to_owned() },
+        });
     }
     let split = |separator: char| {
         let text = text.strip_suffix('\n').unwrap_or(text);
@@ -250,7 +279,7 @@ mod tests {
             (Redis, 0, "ERR unknown command 'GETT'\n", "ERR unknown command 'GETT'"),
             (Redis, 0, "NOAUTH Authentication required.\n", "NOAUTH Authentication required."),
         ] {
-            assert_eq!(rows(kind, exit, text).unwrap_err(), message);
+            assert_eq!(rows(kind, exit, text).unwrap_err().to_string(), message);
         }
     }
 
@@ -269,7 +298,7 @@ mod tests {
             let database = Database { path: Some("/data/a.db".into()), ..database(kind) };
             assert_eq!(client_command(&query(&database, question).unwrap(), client, &[]), call);
         }
-        assert!(query(&database(DatabaseKind::Redis), "GET 'k").unwrap_err().contains("is no command of Redis"));
+        assert!(query(&database(DatabaseKind::Redis), "GET 'k").unwrap_err().to_string().contains("is not a command of Redis"));
     }
 
     #[test]

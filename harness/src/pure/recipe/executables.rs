@@ -77,9 +77,9 @@ pub fn discover(files: &[SeenFile], origin: Origin, refused: Option<&str>, taken
         let kind = kind(&file.first);
         let flaw = match (&kind, file.kind) {
             _ if taken.contains(&name) => Some(format!("{path} is the name of two tests; rename one of them")),
-            (_, FileKind::Special) => Some(format!("{path} is no file of its own; put the file there that it leads to")),
+            (_, FileKind::Special) => Some(format!("{path} is not a regular file; put the file itself there")),
             (_, FileKind::Plain) => {
-                Some(format!("{path} is not executable; `chmod +x {path}`, or begin its name with `_` where it is no test"))
+                Some(format!("{path} is not executable; `chmod +x {path}`, or begin its name with `_` if it is not a test"))
             }
             (Err(word), FileKind::Executable) => {
                 let kinds = TestKind::ALL.map(TestKind::name).join(", ");
@@ -111,7 +111,7 @@ fn past(path: &str) -> Option<&'static str> {
     PAST.into_iter().find(|past| folders.split('/').any(|folder| folder == *past))
 }
 
-/// The declared kind of a test; by default health. The error is a word that is no kind.
+/// The declared kind of a test; by default health. The error is a word that is not a kind.
 fn kind(first: &str) -> Result<TestKind, String> {
     let named = first.lines().take(KIND_LINES).find_map(|line| Some(line.split_once(KIND)?.1));
     let Some(word) = named.map(|rest| rest.split_whitespace().next().unwrap_or_default()) else { return Ok(TestKind::Health) };
@@ -137,7 +137,7 @@ mod tests {
             ("tests/posts.sh", Executable, Some("")),
             ("tests/deep/er/posts", Executable, Some("")),
             ("tests/posts.sh", Plain, Some("tests/posts.sh is not executable; `chmod +x tests/posts.sh`")),
-            ("tests/posts.sh", Special, Some("tests/posts.sh is no file of its own")),
+            ("tests/posts.sh", Special, Some("tests/posts.sh is not a regular file")),
             ("tests/_lib.sh", Plain, None),
             ("tests/_lib.sh", Executable, None),
             ("tests/.cache/x", Executable, None),

@@ -23,7 +23,7 @@ pub enum Linted {
         /// The rules, ordered by number.
         rules: Vec<Rule>,
     },
-    /// The folder is no recipe, so no rule applies.
+    /// The folder is not a recipe, so no rule applies.
     Invalid {
         /// abra's sentence.
         reason: String,
@@ -107,7 +107,7 @@ pub enum Fault {
         /// Its description.
         name: String,
     },
-    /// The folder is no recipe, so no rule applies.
+    /// The folder is not a recipe, so no rule applies.
     Invalid {
         /// abra's sentence.
         reason: String,
@@ -124,15 +124,15 @@ impl fmt::Display for Fault {
 }
 
 /// The errors as a phrase: `R011 (all services have images), R012 (…)`.
-pub fn named(faults: &[Fault]) -> String {
+pub fn list_faults(faults: &[Fault]) -> String {
     faults.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// The lint result that head is compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Before<'a> {
+pub enum BaseLint<'a> {
     /// There is no base, so head introduced all of its errors.
-    Nothing,
+    NoBase,
     /// There is a base without a lint result.
     Unknown,
     /// The lint result of base.
@@ -145,27 +145,27 @@ pub struct Compared {
     /// Errors that head introduced.
     pub introduced: Vec<Fault>,
     /// Errors that base has, too.
-    pub before: Vec<Fault>,
+    pub existing: Vec<Fault>,
     /// Errors that cannot be compared.
     pub unclear: Vec<Fault>,
 }
 
 /// Splits head's errors into introduced and existing ones. Rules are lint's finest unit: head may break in another place a rule
 /// that base breaks already.
-pub fn compared(head: &Linted, before: Before<'_>) -> Compared {
+pub fn compared(head: &Linted, base: BaseLint<'_>) -> Compared {
     let errors = head.errors();
-    match (head, before) {
-        (_, Before::Nothing) => Compared { introduced: errors, ..Compared::default() },
-        (_, Before::Unknown) => Compared { unclear: errors, ..Compared::default() },
-        (Linted::Invalid { .. }, Before::Known(Linted::Invalid { .. })) => Compared { before: errors, ..Compared::default() },
-        (Linted::Invalid { .. }, Before::Known(Linted::Rules { .. })) => Compared { introduced: errors, ..Compared::default() },
+    match (head, base) {
+        (_, BaseLint::NoBase) => Compared { introduced: errors, ..Compared::default() },
+        (_, BaseLint::Unknown) => Compared { unclear: errors, ..Compared::default() },
+        (Linted::Invalid { .. }, BaseLint::Known(Linted::Invalid { .. })) => Compared { existing: errors, ..Compared::default() },
+        (Linted::Invalid { .. }, BaseLint::Known(Linted::Rules { .. })) => Compared { introduced: errors, ..Compared::default() },
         // The rules that an unlintable base would break are unknown.
-        (Linted::Rules { .. }, Before::Known(Linted::Invalid { .. })) => Compared { unclear: errors, ..Compared::default() },
-        (Linted::Rules { .. }, Before::Known(base @ Linted::Rules { .. })) => {
+        (Linted::Rules { .. }, BaseLint::Known(Linted::Invalid { .. })) => Compared { unclear: errors, ..Compared::default() },
+        (Linted::Rules { .. }, BaseLint::Known(base @ Linted::Rules { .. })) => {
             let there = base.errors();
             let is_there = |fault: &Fault| there.iter().any(|other| same(fault, other));
-            let (before, introduced) = errors.into_iter().partition(is_there);
-            Compared { introduced, before, ..Compared::default() }
+            let (existing, introduced) = errors.into_iter().partition(is_there);
+            Compared { introduced, existing, ..Compared::default() }
         }
     }
 }

@@ -38,14 +38,24 @@ pub struct Command {
     pub args: Vec<String>,
 }
 
-/// The commands of the variable in order; empty when unset. The error is one sentence.
-pub fn commands(env: &Env, after: Post) -> Result<Vec<Command>, String> {
+/// A command that names no service with a function.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{variable} has `{command}`, which names no service with a function")]
+pub struct BadCommand {
+    /// The variable.
+    pub variable: &'static str,
+    /// The command, trimmed.
+    pub command: String,
+}
+
+/// The commands of the variable in order; empty when unset.
+pub fn commands(env: &Env, after: Post) -> Result<Vec<Command>, BadCommand> {
     let named = env.get(after.variable()).unwrap_or_default();
     let one = |text: &str| {
         let mut words = text.split_whitespace().map(str::to_owned);
         match (words.next(), words.next()) {
             (Some(service), Some(function)) => Ok(Command { service, function, args: words.collect() }),
-            _ => Err(format!("{} has `{}`, which names no service with a function", after.variable(), text.trim())),
+            _ => Err(BadCommand { variable: after.variable(), command: text.trim().to_owned() }),
         }
     };
     match named.trim() {
@@ -71,7 +81,7 @@ mod tests {
         ] {
             let shown = |command: Command| format!("{} {} {:?}", command.service, command.function, command.args);
             let found = commands(&Env::parse(text).unwrap(), Post::Deploy);
-            let found = found.map(|all| all.into_iter().map(shown).collect::<Vec<_>>());
+            let found = found.map(|all| all.into_iter().map(shown).collect::<Vec<_>>()).map_err(|error| error.to_string());
             assert_eq!(found, expected.map(|all| all.into_iter().map(str::to_owned).collect()).map_err(str::to_owned), "{text}");
         }
     }

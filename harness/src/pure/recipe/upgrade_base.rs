@@ -27,7 +27,7 @@ pub enum Base {
         /// The reason for the choice.
         why: String,
     },
-    /// A branch or commit that is no release.
+    /// A branch or a commit that is not a release.
     Ref {
         /// Its name.
         name: String,
@@ -121,7 +121,7 @@ pub struct Known<'a> {
     pub head: &'a Commit,
     /// The version by head's label; absent without one.
     pub head_version: Option<&'a str>,
-    /// All tags of the recipe, including those that are no versions.
+    /// All tags of the recipe, including those that are not versions.
     pub tags: &'a [Tag],
     /// The tip of the branch that head is to be merged into.
     pub branch: Option<&'a Branch>,
@@ -131,13 +131,23 @@ pub struct Known<'a> {
     pub chosen: Option<&'a Chosen>,
 }
 
-/// Chooses the base. The error is one sentence: the chosen base cannot be used.
-pub fn base(known: &Known<'_>) -> Result<Base, String> {
+/// The chosen base is head itself.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{by} is {name}, which is head itself; name an older one, or leave the upgrade out with --tiers")]
+pub struct BaseIsHead {
+    /// The name of the chosen base.
+    pub name: String,
+    /// The source of the choice.
+    pub by: Chooser,
+}
+
+/// Chooses the base.
+pub fn base(known: &Known<'_>) -> Result<Base, BaseIsHead> {
     if let Some(chosen) = known.chosen {
         return chosen_base(known, chosen);
     }
     let Some(head) = known.head_version.and_then(|version| version.parse::<RecipeVersion>().ok()) else {
-        return Ok(of_branch(known, "head's files name no version"));
+        return Ok(branch_base(known, "head's files name no version"));
     };
     let older = releases(known).filter(|(version, _)| version.precedence(&head) == Ordering::Less);
     let green = known.green.and_then(|green| older.clone().find(|(version, _)| version.as_str() == green.version));
@@ -151,7 +161,7 @@ pub fn base(known: &Known<'_>) -> Result<Base, String> {
     };
     Ok(match found {
         Some((version, commit)) => Base::Release { version: version.as_str().to_owned(), commit: commit.clone(), why },
-        None => of_branch(known, &format!("there is no release before {head}")),
+        None => branch_base(known, &format!("there is no release before {head}")),
     })
 }
 
@@ -162,10 +172,10 @@ fn releases<'a>(known: &Known<'a>) -> impl Iterator<Item = (RecipeVersion, &'a C
     tags.filter_map(|tag| Some((tag.name.parse::<RecipeVersion>().ok()?, &tag.commit)))
 }
 
-fn chosen_base(known: &Known<'_>, chosen: &Chosen) -> Result<Base, String> {
+fn chosen_base(known: &Known<'_>, chosen: &Chosen) -> Result<Base, BaseIsHead> {
     let Chosen { name, commit, by } = chosen;
     if commit == known.head {
-        return Err(format!("{by} is {name}, which is head itself; name an older one, or leave the upgrade out with --tiers"));
+        return Err(BaseIsHead { name: name.clone(), by: *by });
     }
     let tag = known.tags.iter().find(|tag| tag.name == *name && tag.name.parse::<RecipeVersion>().is_ok());
     let why = format!("chosen by {by}");
@@ -175,10 +185,10 @@ fn chosen_base(known: &Known<'_>, chosen: &Chosen) -> Result<Base, String> {
     })
 }
 
-fn of_branch(known: &Known<'_>, because: &str) -> Base {
+fn branch_base(known: &Known<'_>, because: &str) -> Base {
     match known.branch {
         Some(branch) if branch.commit != *known.head => {
-            let why = format!("the tip of {}, for {because}", branch.name);
+            let why = format!("the tip of {}, because {because}", branch.name);
             Base::Ref { name: branch.name.clone(), commit: branch.commit.clone(), why }
         }
         Some(branch) => Base::None { why: format!("{because}, and head is the tip of {}", branch.name) },

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-/// The distance from the background, per channel, up to which a pixel counts as background: a gradient is no content.
+/// The distance from the background, per channel, up to which a pixel counts as background: a gradient is not content.
 const TOLERANCE: u8 = 12;
 /// The least share of pixels with content, in millionths: about one line of small text in a window of 1280×800.
-const LEAST_INK: u64 = 100;
-/// The largest width and height of a lone mark, in percent of the picture.
-const LONE: u32 = 15;
+const LEAST_CONTENT: u64 = 100;
+/// The largest width and height of a spinner, in percent of the picture.
+const SPINNER_SIZE: u32 = 15;
 
 /// The pixels of a picture, without transparency.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,13 +22,13 @@ pub struct Picture {
 
 /// The content of a picture of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Frame {
+pub enum Content {
     /// Nothing but background.
     Blank,
     /// One small mark in the middle, as on a page that still loads.
-    Lone,
+    Spinner,
     /// A page.
-    Painted,
+    Page,
 }
 
 /// Why a picture cannot be read or written.
@@ -48,7 +48,7 @@ impl Picture {
     /// Reads a PNG.
     ///
     /// # Errors
-    /// When the file is no PNG.
+    /// When the file is not a PNG.
     pub fn read(file: &[u8]) -> Result<Self, BadPicture> {
         let mut decoder = png::Decoder::new(std::io::Cursor::new(file));
         decoder.set_transformations(png::Transformations::normalize_to_color8());
@@ -84,38 +84,38 @@ impl Picture {
     }
 
     /// The content of the picture.
-    pub fn frame(&self) -> Frame {
-        let Some(background) = self.background() else { return Frame::Blank };
-        let mut ink = 0_u64;
+    pub fn content(&self) -> Content {
+        let Some(background) = self.background() else { return Content::Blank };
+        let mut content = 0_u64;
         let (mut left, mut right, mut top, mut bottom) = (u32::MAX, 0, u32::MAX, 0);
         for (x, y, pixel) in self.placed() {
             if *pixel == background || pixel.iter().zip(background).all(|(is, was)| is.abs_diff(was) <= TOLERANCE) {
                 continue;
             }
-            ink += 1;
+            content += 1;
             (left, right) = (left.min(x), right.max(x));
             (top, bottom) = (top.min(y), bottom.max(y));
         }
-        if ink * 1_000_000 < LEAST_INK * self.pixels.len() as u64 {
-            return Frame::Blank;
+        if content * 1_000_000 < LEAST_CONTENT * self.pixels.len() as u64 {
+            return Content::Blank;
         }
-        let small = |from: u32, to: u32, whole: u32| (to - from + 1) * 100 <= whole * LONE;
+        let small = |from: u32, to: u32, whole: u32| (to - from + 1) * 100 <= whole * SPINNER_SIZE;
         let central = |from: u32, to: u32, whole: u32| {
             let middle = (u64::from(from) + u64::from(to)) * 3 / 2;
             (u64::from(whole)..=2 * u64::from(whole)).contains(&middle)
         };
         let across = small(left, right, self.width) && central(left, right, self.width);
         let down = small(top, bottom, self.height) && central(top, bottom, self.height);
-        if across && down { Frame::Lone } else { Frame::Painted }
+        if across && down { Content::Spinner } else { Content::Page }
     }
 
     /// Whether the picture shows a loaded page. `still` says that the picture before it was the same: a small mark in the middle may be the
-    /// whole page, and then it stands still.
+    /// whole page, and then it does not change.
     pub fn shows_a_page(&self, still: bool) -> bool {
-        match self.frame() {
-            Frame::Blank => false,
-            Frame::Lone => still,
-            Frame::Painted => true,
+        match self.content() {
+            Content::Blank => false,
+            Content::Spinner => still,
+            Content::Page => true,
         }
     }
 

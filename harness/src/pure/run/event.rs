@@ -15,7 +15,7 @@ use crate::{
     model::{
         host::Host,
         load::Load,
-        names::{Domain, EngineId, RunId, ServiceName, TaskId},
+        names::{Domain, RunId, ServiceName, SwarmId, TaskId},
         outcome::{Failure, Outcome, Subject},
         request::Request,
         text::plain,
@@ -98,11 +98,11 @@ pub enum Kind {
     /// The run claims something before it makes it.
     Claimed {
         /// The Swarm that it is on.
-        engine: EngineId,
+        engine: SwarmId,
         /// What is claimed.
         what: Claimed,
     },
-    /// A claim is confirmed gone by two consecutive observations.
+    /// Nothing of a claim is left, as two inventories in a row confirm.
     Released {
         /// What was claimed.
         what: Claimed,

@@ -11,7 +11,7 @@ use crate::{
         rung::Rung,
     },
     pure::{
-        recipe::lint::named,
+        recipe::lint::list_faults,
         run::{
             outcomes::{lint_outcome, outcome_of_tier},
             plan::Plan,
@@ -23,7 +23,7 @@ use crate::{
 
 /// The status of a rung, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
+pub struct RungStatus {
     /// The status.
     pub status: Status,
     /// The rest of a sentence that begins with the rung's name: `was not asked for`.
@@ -34,20 +34,20 @@ pub struct Standing {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rungs {
     /// Install.
-    pub install: Standing,
+    pub install: RungStatus,
     /// Upgrade.
-    pub upgrade: Standing,
+    pub upgrade: RungStatus,
     /// Backup and restore.
-    pub backup_restore: Standing,
+    pub backup_restore: RungStatus,
     /// Custom tests.
-    pub custom: Standing,
+    pub custom: RungStatus,
     /// Lint.
-    pub lint: Standing,
+    pub lint: RungStatus,
 }
 
 impl Rungs {
-    /// The standing of a rung.
-    pub fn of(&self, rung: Rung) -> &Standing {
+    /// The status of a rung.
+    pub fn of(&self, rung: Rung) -> &RungStatus {
         match rung {
             Rung::Install => &self.install,
             Rung::Upgrade => &self.upgrade,
@@ -82,8 +82,8 @@ impl fmt::Display for Level {
 /// The rungs, each from the outcome of its tier. A rung that is not known to have passed, failed or not to apply is unverified: not asked
 /// for, not planned, not run, cut off.
 pub fn rungs(state: &RunState) -> Rungs {
-    let unrun = |why: &str| Standing { status: Status::Unver, why: format!("was not verified: {why}") };
-    let tier = |tier| of_tier(state, tier);
+    let unrun = |why: &str| RungStatus { status: Status::Unver, why: format!("was not verified: {why}") };
+    let tier = |tier| tier_status(state, tier);
     Rungs {
         install: tier(Tier::Install),
         upgrade: tier(Tier::Upgrade),
@@ -101,14 +101,14 @@ pub fn rungs(state: &RunState) -> Rungs {
         lint: match &state.plan {
             None => unrun("the run has no plan"),
             Some(Plan { refusal: Some(_), .. }) => unrun("the run was refused"),
-            Some(plan) => of_lint(plan, state),
+            Some(plan) => lint_status(plan, state),
         },
     }
 }
 
 /// Lint of head by all its errors, those of base included: the rung says that the recipe is free of errors, while the verdict counts only
 /// those that head introduced. It is never skipped.
-fn of_lint(plan: &Plan, state: &RunState) -> Standing {
+fn lint_status(plan: &Plan, state: &RunState) -> RungStatus {
     let (status, why) = match (lint_outcome(plan, state), state.lint.get(&Subject::Head)) {
         (None, _) => (Status::Unver, "did not run".into()),
         (Some(Outcome::Failed(failure)), _) if failure.owner != Owner::Recipe => {
@@ -120,29 +120,29 @@ fn of_lint(plan: &Plan, state: &RunState) -> Standing {
         (Some(Outcome::Skipped(_)), None) => (Status::Unver, "was not verified: it was skipped".into()),
         (Some(_), Some(linted)) => match linted.errors() {
             errors if errors.is_empty() => (Status::Pass, "passed".into()),
-            errors => (Status::Fail, format!("failed: {}", named(&errors))),
+            errors => (Status::Fail, format!("failed: {}", list_faults(&errors))),
         },
     };
-    Standing { status, why }
+    RungStatus { status, why }
 }
 
-fn of_tier(state: &RunState, tier: Tier) -> Standing {
+fn tier_status(state: &RunState, tier: Tier) -> RungStatus {
     let (status, why) = match outcome_of_tier(state, tier) {
         Outcome::Passed => (Status::Pass, "passed".into()),
         Outcome::Failed(_) => (Status::Fail, "failed".into()),
         Outcome::Skipped(SkipReason::NotAsked) => (Status::Unver, "was not asked for".into()),
         Outcome::Skipped(SkipReason::Filtered { by }) => (Status::Unver, format!("was left out by the choice of tests ({by})")),
         Outcome::Skipped(SkipReason::Structural { lacks }) => {
-            (Status::Skip, format!("was skipped, for {}", SkipReason::there_is_no(&lacks)))
+            (Status::Skip, format!("was skipped, because {}", SkipReason::there_is_no(&lacks)))
         }
         Outcome::Skipped(SkipReason::NotApplicable { because }) => (Status::Skip, format!("does not apply: {because}")),
         Outcome::Unverified(why) => (Status::Unver, format!("was not verified: {}", format_gap(&why))),
     };
-    Standing { status, why }
+    RungStatus { status, why }
 }
 
 /// The rung of two tiers: it fails if either fails, and passes only if both pass.
-fn both(backup: Standing, restore: Standing) -> Standing {
+fn both(backup: RungStatus, restore: RungStatus) -> RungStatus {
     let first = |wanted: Status| [&backup, &restore].into_iter().find(|half| half.status == wanted).cloned();
     if let Some(failed) = first(Status::Fail) {
         return failed;
@@ -152,7 +152,7 @@ fn both(backup: Standing, restore: Standing) -> Standing {
     }
     match (backup.status, restore.status) {
         (Status::Pass, Status::Pass) | (Status::Skip, Status::Skip) => backup,
-        _ => Standing { status: Status::Unver, why: "was not verified: only one half of it ran".into() },
+        _ => RungStatus { status: Status::Unver, why: "was not verified: only one half of it ran".into() },
     }
 }
 

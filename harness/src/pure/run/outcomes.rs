@@ -32,23 +32,26 @@ pub fn tier_outcome(plan: &Plan, state: &RunState, tier: Tier) -> Outcome {
     }
     let steps: Vec<_> = plan.steps.iter().filter(|planned| planned.class == Class::Tier(tier)).collect();
     let outcome_of = |id: &StepId| state.steps.get(id).and_then(StepState::outcome);
-    if let Some(short) = shortfall(state, &steps) {
-        return short;
+    if let Some(gap) = first_gap(state, &steps) {
+        return gap;
     }
     let unproved = proofs(tier).iter().find(|(step, _)| {
-        let proves = |outcome: &Outcome| outcome.passed() || may_lack(step) && matches!(outcome, Outcome::Skipped(_));
+        let proves = |outcome: &Outcome| outcome.passed() || is_optional_proof(step) && matches!(outcome, Outcome::Skipped(_));
         !steps.iter().any(|planned| planned.step == *step && outcome_of(&planned.id).is_some_and(proves))
     });
     match tier {
-        Tier::Install if steps.is_empty() && state.cancel.is_some() => Outcome::Unverified(Gap::Killed),
+        Tier::Install if steps.is_empty() && state.cancel.is_some() => Outcome::Unverified(Gap::RunEnded),
         Tier::Custom if steps.is_empty() && state.cancel.is_none() => {
             Outcome::Unverified(Gap::NotRun { because: "the recipe has no custom tests".into() })
         }
-        // A choice is not all tests of the pack, whichever tests it takes.
+        // With test filters the custom tier is never verified, even if every test matched.
         Tier::Custom if chosen(state) => {
             let left_out = |id| matches!(outcome_of(id), Some(Outcome::Skipped(SkipReason::Filtered { .. })));
             let taken = steps.iter().filter(|planned| !left_out(&planned.id)).count();
-            let because = format!("{taken} of {} custom tests were chosen, and a choice is not all of them", steps.len());
+            let because = format!(
+                "{taken} of {} custom tests were chosen; the tier is verified only by a run without test filters",
+                steps.len()
+            );
             Outcome::Unverified(Gap::NotRun { because })
         }
         // Tests none of which applies prove nothing.
@@ -70,15 +73,15 @@ pub fn tier_outcome(plan: &Plan, state: &RunState, tier: Tier) -> Outcome {
     }
 }
 
-/// Why steps did not all pass or not apply: the first failure, else the first step that was not verified. Absent when they did.
-pub(crate) fn shortfall(state: &RunState, steps: &[&Planned]) -> Option<Outcome> {
+/// The first failed step, else the first unverified one; absent when each step passed or was skipped.
+pub(crate) fn first_gap(state: &RunState, steps: &[&Planned]) -> Option<Outcome> {
     let outcomes = || steps.iter().map(|planned| (planned, state.steps.get(&planned.id).and_then(StepState::outcome)));
     let failed = outcomes().find_map(|(_, outcome)| outcome.filter(|outcome| matches!(outcome, Outcome::Failed(_))));
     let gap = || {
         outcomes().find_map(|(planned, outcome)| match outcome {
             Some(Outcome::Unverified(gap)) => Some(gap.clone()),
             Some(Outcome::Passed | Outcome::Skipped(_) | Outcome::Failed(_)) => None,
-            None if state.cancel.is_some() => Some(Gap::Killed),
+            None if state.cancel.is_some() => Some(Gap::RunEnded),
             None => Some(Gap::NotRun { because: format!("step {} did not run", planned.id) }),
         })
     };
@@ -110,8 +113,8 @@ fn proofs(tier: Tier) -> &'static [(Step, &'static str)] {
     }
 }
 
-/// Whether the tier is proved without this step where it does not apply: an app without a volume has no data to lose in an upgrade.
-fn may_lack(step: &Step) -> bool {
+/// Whether a tier counts as proved when this step was skipped: an app without a volume has no data to lose in an upgrade.
+fn is_optional_proof(step: &Step) -> bool {
     *step == Step::Check { moment: Moment::AfterUpgrade }
 }
 
@@ -119,7 +122,7 @@ fn may_lack(step: &Step) -> bool {
 pub fn lint_outcome(plan: &Plan, state: &RunState) -> Option<Outcome> {
     let planned = plan.steps.iter().find(|planned| planned.step == Step::Lint { subject: Subject::Head })?;
     let not_run = || match state.cancel {
-        Some(_) => Gap::Killed,
+        Some(_) => Gap::RunEnded,
         None => Gap::NotRun { because: format!("step {} did not run", planned.id) },
     };
     let ended = state.steps.get(&planned.id).and_then(StepState::outcome).cloned();

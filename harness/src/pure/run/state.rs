@@ -183,7 +183,7 @@ impl RunState {
         self.claims.is_empty() && self.cleanup_result.as_ref().is_some_and(CleanupResult::clean)
     }
 
-    /// Why an outcome is none of head: something else runs, or nothing does. Absent when head runs.
+    /// Why the running app is not head: base or a mixture runs, or nothing was deployed. Absent when head runs.
     pub fn not_on_head(&self) -> Option<Gap> {
         match self.runs {
             Some(Subject::Head) => None,
@@ -407,7 +407,7 @@ fn add_note(state: &mut RunState, note: Note) {
     }
 }
 
-/// What the engine does next.
+/// What the run loop does next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
     /// It starts these steps.
@@ -418,24 +418,23 @@ pub enum Next {
     Finished,
 }
 
-/// What the engine does next under `plan`, given the events so far.
+/// What the run loop does next under `plan`, given the events so far.
 pub fn next(plan: &Plan, state: &RunState) -> Next {
-    let standings: Vec<(&Planned, Standing)> =
-        plan.steps.iter().map(|planned| (planned, standing(plan, state, planned))).collect();
+    let phases: Vec<(&Planned, StepPhase)> = plan.steps.iter().map(|planned| (planned, phase(plan, state, planned))).collect();
     let ready: Vec<StepId> =
-        standings.iter().filter(|(_, standing)| *standing == Standing::Ready).map(|(planned, _)| planned.id.clone()).collect();
+        phases.iter().filter(|(_, phase)| *phase == StepPhase::Ready).map(|(planned, _)| planned.id.clone()).collect();
     if !ready.is_empty() {
         Next::Start(ready)
-    } else if standings.iter().any(|(_, standing)| matches!(standing, Standing::Running | Standing::Waiting)) {
+    } else if phases.iter().any(|(_, phase)| matches!(phase, StepPhase::Running | StepPhase::Waiting)) {
         Next::Wait
     } else {
         Next::Finished
     }
 }
 
-/// The failure of a step that is tried again, and the number of the next attempt; absent when it is not tried again. A function that
-/// exceeded its budget, or that cannot be run at all, would fail in the same way again.
-pub fn tried_again(plan: &Plan, state: &RunState, id: &StepId, outcome: &Outcome) -> Option<(Failure, u32)> {
+/// The failure after which a step is tried again, and the number of the next attempt; absent when the step is not tried again. A function
+/// that exceeded its budget, or that cannot be run at all, would fail in the same way again.
+pub fn retry_of(plan: &Plan, state: &RunState, id: &StepId, outcome: &Outcome) -> Option<(Failure, u32)> {
     let Outcome::Failed(failure) = outcome else { return None };
     let attempt = state.steps.get(id)?.attempt;
     let more = state.cancel.is_none() && plan.step(id)?.attempts > attempt;
@@ -443,9 +442,9 @@ pub fn tried_again(plan: &Plan, state: &RunState, id: &StepId, outcome: &Outcome
     (more && again).then(|| (failure.clone(), attempt + 1))
 }
 
-/// The standing of a planned step.
+/// The phase of a planned step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum StepPhase {
     /// It waits for steps before it.
     Waiting,
     /// It can start.
@@ -455,36 +454,36 @@ pub enum Standing {
     /// It ended.
     Done,
     /// It will never run.
-    Barred,
+    Excluded,
 }
 
-/// The standing of `planned`.
-pub fn standing(plan: &Plan, state: &RunState, planned: &Planned) -> Standing {
+/// The phase of `planned`.
+pub fn phase(plan: &Plan, state: &RunState, planned: &Planned) -> StepPhase {
     if let Some(step) = state.steps.get(&planned.id) {
-        return if step.ended.is_some() { Standing::Done } else { Standing::Running };
+        return if step.ended.is_some() { StepPhase::Done } else { StepPhase::Running };
     }
-    if planned.class != Class::Always && barred(plan, state, planned) {
-        return Standing::Barred;
+    if planned.class != Class::Always && is_excluded(plan, state, planned) {
+        return StepPhase::Excluded;
     }
-    if waits_for(plan, planned).all(|before| over(plan, state, before)) { Standing::Ready } else { Standing::Waiting }
+    if steps_before(plan, planned).all(|before| is_finished(plan, state, before)) { StepPhase::Ready } else { StepPhase::Waiting }
 }
 
 /// The steps that `planned` waits for.
-fn waits_for<'a>(plan: &'a Plan, planned: &'a Planned) -> impl Iterator<Item = &'a Planned> {
+fn steps_before<'a>(plan: &'a Plan, planned: &'a Planned) -> impl Iterator<Item = &'a Planned> {
     planned.after.iter().filter_map(|id| plan.step(id))
 }
 
 /// Whether neither a step nor one that it waits for can still run.
-fn over(plan: &Plan, state: &RunState, planned: &Planned) -> bool {
-    match standing(plan, state, planned) {
-        Standing::Done => true,
-        Standing::Barred => waits_for(plan, planned).all(|before| over(plan, state, before)),
-        Standing::Waiting | Standing::Ready | Standing::Running => false,
+fn is_finished(plan: &Plan, state: &RunState, planned: &Planned) -> bool {
+    match phase(plan, state, planned) {
+        StepPhase::Done => true,
+        StepPhase::Excluded => steps_before(plan, planned).all(|before| is_finished(plan, state, before)),
+        StepPhase::Waiting | StepPhase::Ready | StepPhase::Running => false,
     }
 }
 
 /// Whether the cancelled run or a failure before it keeps a step from ever running.
-fn barred(plan: &Plan, state: &RunState, planned: &Planned) -> bool {
+fn is_excluded(plan: &Plan, state: &RunState, planned: &Planned) -> bool {
     state.cancel.is_some()
         || plan.steps.iter().any(|other| {
             let failed = state

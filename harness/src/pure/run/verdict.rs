@@ -32,7 +32,7 @@ pub struct Verdict {
     pub outcome: VerdictOutcome,
     /// The tiers that it speaks of: those that were asked for.
     pub tiers: Vec<Tier>,
-    /// Why it is not green, the gravest first; empty when it is green.
+    /// Why it is not green, the most severe first; empty when it is green.
     pub reasons: Vec<Reason>,
 }
 
@@ -85,7 +85,7 @@ impl Reason {
         Self { tier, owner: None, sentence: sentence.into(), excerpt: Vec::new() }
     }
 
-    fn of_failure(tier: Option<Tier>, failure: &Failure) -> Self {
+    fn failed(tier: Option<Tier>, failure: &Failure) -> Self {
         Self { tier, owner: Some(failure.owner), sentence: failure.message.clone(), excerpt: failure.excerpt.clone() }
     }
 
@@ -93,7 +93,7 @@ impl Reason {
         Self::without_owner(tier, format!("{what} is not verified: {}", format_gap(gap)))
     }
 
-    /// A defect of taster outweighs what it may have caused; else the recipe's own failure is the news.
+    /// A defect of taster comes first, because it may have caused the others; then a failure of the recipe.
     fn rank(&self) -> u8 {
         match self.owner {
             Some(Owner::Harness) => 0,
@@ -132,11 +132,11 @@ pub fn verdict_so_far(state: &RunState) -> Verdict {
     let mut state = state.clone();
     for step in state.steps.values_mut() {
         let at = step.began;
-        step.ended.get_or_insert((at, Outcome::Unverified(Gap::Killed)));
+        step.ended.get_or_insert((at, Outcome::Unverified(Gap::RunEnded)));
     }
     let mut so_far = verdict(&state);
     if let Some(after) = &state.cleaned_after {
-        // A failure before the kill stays the news; else the kill is why nothing more is known.
+        // A failure before the kill stays the first reason; otherwise the kill explains why nothing more is known.
         let at = so_far.reasons.iter().position(|reason| reason.owner.is_none()).unwrap_or(so_far.reasons.len());
         so_far.reasons.insert(at, Reason::without_owner(None, format_killed(after)));
     }
@@ -149,7 +149,7 @@ pub fn verdict_so_far(state: &RunState) -> Verdict {
     so_far
 }
 
-/// The exit code of a run: the gravest of the codes that apply to it, by [`ExitCode::BY_PRECEDENCE`].
+/// The exit code of a run: the most severe of the codes that apply to it, by [`ExitCode::BY_PRECEDENCE`].
 pub fn exit_code(state: &RunState) -> ExitCode {
     let verdict = verdict(state);
     let signal = match state.cancel {
@@ -192,13 +192,13 @@ fn exit_code_of(outcome: VerdictOutcome) -> ExitCode {
 pub fn format_gap(gap: &Gap) -> String {
     match gap {
         Gap::NotRun { because } => because.clone(),
-        Gap::Interfered { what } => format!("something else than the run changed {what}"),
         Gap::ResolverDisagrees { what } => format!("the resolved compose files differ from the running services: {what}"),
-        Gap::NoChange => "head asks for nothing else than what it replaces, so nothing was upgraded".into(),
-        Gap::NotHead { subject: Subject::Base } => "it was done on base, for head does not run".into(),
+        Gap::Unresolved { what } => format!("the compose files cannot be resolved: {what}"),
+        Gap::NoChange => "head deploys the same services as base, so nothing was upgraded".into(),
+        Gap::NotHead { subject: Subject::Base } => "it was done on base, because head does not run".into(),
         Gap::NotHead { subject: Subject::Head | Subject::Mixed } => "it was done on a mixture of base and head".into(),
-        Gap::ToolAbsent { what } | Gap::Incomparable { what } | Gap::Unread { what } => what.clone(),
-        Gap::Killed => "the run ended before it did".into(),
+        Gap::Interfered { what } | Gap::ToolAbsent { what } | Gap::Incomparable { what } | Gap::Unread { what } => what.clone(),
+        Gap::RunEnded => "the run ended before it did".into(),
     }
 }
 
@@ -210,7 +210,7 @@ fn cancel_reason(cancel: &Cancel) -> Reason {
             owner: Some(Owner::Infrastructure),
             ..Reason::without_owner(None, format!("the journal cannot be written: {message}"))
         },
-        Cancel::Defect { failure } => Reason::of_failure(None, failure),
+        Cancel::Defect { failure } => Reason::failed(None, failure),
     }
 }
 
@@ -218,7 +218,7 @@ fn refusal_reasons(refusal: &Refusal) -> Vec<Reason> {
     match refusal {
         Refusal::Request { sentence } => vec![Reason::without_owner(None, sentence.clone())],
         Refusal::Policy { sentences } => sentences.iter().map(|sentence| Reason::without_owner(None, sentence.clone())).collect(),
-        Refusal::Facts(failure) => vec![Reason::of_failure(None, failure)],
+        Refusal::Facts(failure) => vec![Reason::failed(None, failure)],
     }
 }
 
@@ -226,16 +226,16 @@ fn refusal_reasons(refusal: &Refusal) -> Vec<Reason> {
 fn plan_reasons(plan: &Plan, state: &RunState, tiers: &[Tier]) -> Vec<Reason> {
     let counts = |rung: Rung| plan.pack.settings.rungs.get(&rung) != Some(&Weight::Advisory);
     let counted = tiers.iter().copied().filter(|tier| counts(Rung::of(*tier)));
-    let of_tiers = counted.filter_map(|tier| tier_reason(tier, tier_outcome(plan, state, tier)));
-    let of_lint = lint_outcome(plan, state).filter(|_| counts(Rung::Lint)).and_then(lint_reason);
-    let of_thorough = thorough::outcome(plan, state).and_then(thorough_reason);
-    of_tiers.chain(of_lint).chain(of_thorough).chain(deploy_count_reason(plan, state)).collect()
+    let tier_reasons = counted.filter_map(|tier| tier_reason(tier, tier_outcome(plan, state, tier)));
+    let lint_reasons = lint_outcome(plan, state).filter(|_| counts(Rung::Lint)).and_then(lint_reason);
+    let thorough_reasons = thorough::outcome(plan, state).and_then(thorough_reason);
+    tier_reasons.chain(lint_reasons).chain(thorough_reasons).chain(deploy_count_reason(plan, state)).collect()
 }
 
 fn tier_reason(tier: Tier, outcome: Outcome) -> Option<Reason> {
     match outcome {
         Outcome::Passed => None,
-        Outcome::Failed(failure) => Some(Reason::of_failure(Some(tier), &failure)),
+        Outcome::Failed(failure) => Some(Reason::failed(Some(tier), &failure)),
         Outcome::Skipped(SkipReason::Structural { .. } | SkipReason::NotApplicable { .. } | SkipReason::NotAsked) => None,
         Outcome::Skipped(SkipReason::Filtered { by }) => Some(Reason::without_owner(
             Some(tier),
@@ -250,7 +250,7 @@ fn tier_reason(tier: Tier, outcome: Outcome) -> Option<Reason> {
 fn lint_reason(outcome: Outcome) -> Option<Reason> {
     match outcome {
         Outcome::Passed | Outcome::Skipped(_) | Outcome::Unverified(Gap::Incomparable { .. }) => None,
-        Outcome::Failed(failure) => Some(Reason::of_failure(None, &failure)),
+        Outcome::Failed(failure) => Some(Reason::failed(None, &failure)),
         Outcome::Unverified(gap) => Some(Reason::not_verified(None, "lint", &gap)),
     }
 }
@@ -258,7 +258,7 @@ fn lint_reason(outcome: Outcome) -> Option<Reason> {
 fn thorough_reason(outcome: Outcome) -> Option<Reason> {
     match outcome {
         Outcome::Passed | Outcome::Skipped(_) => None,
-        Outcome::Failed(failure) => Some(Reason::of_failure(None, &failure)),
+        Outcome::Failed(failure) => Some(Reason::failed(None, &failure)),
         Outcome::Unverified(gap) => Some(Reason::not_verified(None, "what --thorough adds", &gap)),
     }
 }

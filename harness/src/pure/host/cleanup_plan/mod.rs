@@ -1,7 +1,8 @@
 //! What to remove now, decided from claims and the present inventory alone.
 //!
 //! The plan is level-triggered: it knows nothing of earlier removals, so the process that carries it out may be killed at any
-//! moment and another one continues. Teardown, signals, the janitor and expiry call the same function.
+//! moment and another one continues. The step `cleanup`, the guardian and the
+//! janitor call this function.
 
 pub mod progress;
 

@@ -1,6 +1,6 @@
-//! Progress of a cleanup: what to do after each observation, until nothing is left or the budget is used up.
+//! Progress of a cleanup: what to do after each inventory, until nothing is left or the budget is used up.
 //!
-//! It performs nothing and reads no clock: the loop around it observes, performs what [`Next`] says, and passes the results back.
+//! It performs nothing and reads no clock: the loop around it reads the inventory, performs what [`Next`] says, and passes the results back.
 //! So each end of a cleanup is a row of a test.
 
 use std::{
@@ -15,19 +15,19 @@ use crate::{
     pure::host::claim::{Claim, Claimed},
 };
 
-/// How long a cleanup goes on, and how often it observes.
+/// How long a cleanup goes on, and how often it reads the inventory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
     /// The longest that it may take.
     pub budget: Duration,
-    /// The time between two observations when there is nothing to do but wait.
+    /// The time between two inventories when there is nothing to do but wait.
     pub poll: Duration,
-    /// How long the cleanup waits for others to let go of what they block, once nothing else is left.
-    pub patience: Duration,
-    /// How many observations in a row must show nothing: a single one may fall between the death of a child and what it had
-    /// begun.
-    pub empty_observations: u32,
-    /// How long after the first observation that the engine answers another one must show nothing. See [`IN_FLIGHT`].
+    /// How long the cleanup waits for others to release what they block, once nothing else is left.
+    pub blocked_timeout: Duration,
+    /// How many inventories in a row must show nothing: a single one may be read between the end of a child and the effect of what the
+    /// child had begun.
+    pub empty_inventories: u32,
+    /// How long after the first inventory that the engine answers another one must show nothing. See [`IN_FLIGHT`].
     pub settle: Duration,
 }
 
@@ -35,7 +35,7 @@ pub struct Pace {
 /// configs (docs/reference/swarm.md 5), and 2 s for the engine to begin with it.
 pub const IN_FLIGHT: Duration = Duration::from_secs(22);
 
-/// The time between two observations once nothing is left and only late effects of the engine are awaited.
+/// The time between two inventories once nothing is left and only late effects of the engine are awaited.
 const SETTLE_POLL: Duration = Duration::from_millis(500);
 
 impl Default for Pace {
@@ -43,8 +43,8 @@ impl Default for Pace {
         Self {
             budget: Duration::from_secs(120),
             poll: Duration::from_millis(60),
-            patience: Duration::from_secs(5),
-            empty_observations: 2,
+            blocked_timeout: Duration::from_secs(5),
+            empty_inventories: 2,
             settle: Duration::ZERO,
         }
     }
@@ -144,7 +144,7 @@ pub struct Progress<'a> {
     started: Mono,
     /// When the engine first answered.
     first: Option<Mono>,
-    /// How many observations in a row showed nothing.
+    /// How many inventories in a row showed nothing.
     empty: u32,
     /// Since when only what others block is left.
     blocked_since: Option<Mono>,
@@ -213,8 +213,8 @@ impl<'a> Progress<'a> {
         let only_marker_waits = plan.waiting.iter().all(|left| left.why == Why::OthersFirst);
         let only_blocked = idle && only_marker_waits && !plan.blocked.is_empty();
         self.blocked_since = only_blocked.then(|| self.blocked_since.unwrap_or(now));
-        let stuck = self.blocked_since.is_some_and(|since| now.since(since) >= self.pace.patience);
-        let settled = self.empty >= self.pace.empty_observations && now.since(first) >= self.pace.settle;
+        let stuck = self.blocked_since.is_some_and(|since| now.since(since) >= self.pace.blocked_timeout);
+        let settled = self.empty >= self.pace.empty_inventories && now.since(first) >= self.pace.settle;
         if settled || stuck || over {
             self.last = Some(plan);
             return self.done(now, settled);
@@ -278,7 +278,7 @@ impl<'a> Progress<'a> {
     }
 
     fn pause(&self) -> Duration {
-        if self.empty >= self.pace.empty_observations { SETTLE_POLL } else { self.pace.poll }
+        if self.empty >= self.pace.empty_inventories { SETTLE_POLL } else { self.pace.poll }
     }
 
     fn done(&mut self, now: Mono, settled: bool) -> Next {

@@ -215,7 +215,7 @@ fn changed_stranger_counts_only_if_a_claim_or_a_call_reached_it() {
         }
     }
     let seen = diff(&before, &after, &[stack_claim("shop")], &BTreeSet::from([id("secret", "inn_pw")]), &[]);
-    assert_eq!(seen.leaked, ["network shop_new"], "an object from before the run is no leak");
+    assert_eq!(seen.leaked, ["network shop_new"], "an object from before the run is not leaked");
     assert_eq!(seen.changed_bystanders, ["volume shop_data vanished", "secret inn_pw changed"]);
     assert_eq!(seen.others, ["volume inn_data changed", "volume late appeared"]);
     assert!(diff(&before, &before, &[stack_claim("shop")], &BTreeSet::new(), &[]).clean());

@@ -34,10 +34,10 @@ pub fn roll_budget_of(roll: &RollPolicy, health: &Health, slots: u64) -> Duratio
         parallelism => slots.div_ceil(parallelism).max(1),
     };
     let groups = u32::try_from(groups).unwrap_or(u32::MAX);
-    let each = health_allowance(health).saturating_add(roll.delay).max(WINDOW);
+    let each = health_allowance(health).saturating_add(roll.delay).max(STABLE_WINDOW);
     let monitor = roll.monitor.max(roll.delay.saturating_add(Duration::from_secs(1)));
     each.saturating_mul(groups).saturating_add(monitor)
 }
 
 /// The stable window: how long all slots have to stay filled, for all services.
-pub(super) const WINDOW: Duration = Duration::from_secs(5);
+pub(super) const STABLE_WINDOW: Duration = Duration::from_secs(5);

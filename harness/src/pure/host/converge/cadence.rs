@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use crate::model::time::Mono;
 
-/// The observations after a wake-up. The task list lags behind a container's events, so one observation is not enough: by 50 ms and more
-/// when little happens, and by up to 100 ms more when a node reports several tasks at once, because it then reports them together.
-const ECHOES: [Duration; 4] =
+/// The delays of the observations after a wake-up. The task list lags behind a container's events by 50 ms or more, and by up to 100 ms
+/// more when a node reports several tasks together, so one observation is not enough.
+const DELAYS: [Duration; 4] =
     [Duration::from_millis(80), Duration::from_millis(150), Duration::from_millis(250), Duration::from_millis(700)];
 
 /// The observations that wake-ups still ask for.
@@ -19,7 +19,7 @@ impl Cadence {
     /// Adds a wake-up at `now`. The first observation that is due already stays, so that a stream of wake-ups cannot postpone it.
     pub fn woken(&mut self, now: Mono) {
         let first = self.due.first().copied();
-        self.due = first.into_iter().chain(ECHOES.map(|echo| now.after(echo))).collect();
+        self.due = first.into_iter().chain(DELAYS.map(|delay| now.after(delay))).collect();
         self.due.sort_unstable();
         self.due.dedup();
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    state::{State, state},
+    service_state::{ServiceState, service_state},
     view::{Observation, ServiceView, TaskView, UpdateState},
     watch::{Goal, Marks, Track, Watch},
 };
@@ -18,17 +18,17 @@ use crate::model::{
 /// The longest pause between two observations of a waiting stack. An observation takes three calls, so an idle wait
 /// costs 0.3 calls a second.
 pub const WATCHDOG: Duration = Duration::from_secs(10);
-/// The first pause after a change; later pauses are as long as nothing has changed.
+/// The first pause after a change; later pauses equal the time since the last change.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// How long a stack may be without any service.
-const EMPTY_FOR: Duration = Duration::from_secs(5);
+const EMPTY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Result of evaluating a stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Evaluation {
     /// It can still settle.
     Waiting {
-        /// What it waits for, the gravest first.
+        /// What it waits for, the most severe first.
         on: Vec<Blocker>,
         /// When to observe again if no wake-up comes before.
         next_observation: Mono,
@@ -69,34 +69,39 @@ pub fn evaluate(watch: &Watch, now: Mono) -> Evaluation {
     {
         return evaluation;
     }
-    let states: Vec<(&ServiceName, State)> =
-        observation.services.iter().map(|(name, view)| (name, state(watch, observation, name, view))).collect();
-    let failed = states.iter().any(|(_, state)| matches!(state, State::Failed(_)));
-    let moving = states.iter().any(|(_, state)| matches!(state, State::Going { .. }));
-    let looping = states.iter().any(|(_, state)| matches!(state, State::Looping(_)));
+    let states: Vec<(&ServiceName, ServiceState)> =
+        observation.services.iter().map(|(name, view)| (name, service_state(watch, observation, name, view))).collect();
+    let failed = states.iter().any(|(_, state)| matches!(state, ServiceState::Failed(_)));
+    let moving = states.iter().any(|(_, state)| matches!(state, ServiceState::Waiting { .. }));
+    let looping = states.iter().any(|(_, state)| matches!(state, ServiceState::Looping(_)));
     if failed || (looping && !moving) {
         let failures = states.into_iter().filter_map(|(_, state)| match state {
-            State::Failed(failure) | State::Looping(failure) => Some(failure),
-            State::Going { .. } | State::Serving { .. } => None,
+            ServiceState::Failed(failure) | ServiceState::Looping(failure) => Some(failure),
+            ServiceState::Waiting { .. } | ServiceState::Serving { .. } => None,
         });
         return Evaluation::Failed(failures.collect());
     }
     waiting_or_settled(watch, observation, states, now)
 }
 
-fn waiting_or_settled(watch: &Watch, observation: &Observation, states: Vec<(&ServiceName, State)>, now: Mono) -> Evaluation {
+fn waiting_or_settled(
+    watch: &Watch,
+    observation: &Observation,
+    states: Vec<(&ServiceName, ServiceState)>,
+    now: Mono,
+) -> Evaluation {
     let mut on = Vec::new();
     let mut due = Vec::new();
     let mut since = watch.changed_at.min(observation.at);
     if states.is_empty() {
         on.push(Blocker { service: None, why: "no service yet".into() });
-        due.push(observation.at.after(EMPTY_FOR));
+        due.push(observation.at.after(EMPTY_TIMEOUT));
     } else {
         since = Mono::default();
     }
     for (name, state) in states {
         let (why, next) = match state {
-            State::Serving { since: full, window } => {
+            ServiceState::Serving { since: full, window } => {
                 since = since.max(full);
                 let end = full.after(window);
                 if end <= observation.at {
@@ -104,9 +109,9 @@ fn waiting_or_settled(watch: &Watch, observation: &Observation, states: Vec<(&Se
                 }
                 (format!("{} {} s", Blocker::UP, window.as_secs()), Some(end))
             }
-            State::Going { why, next_observation } => (why, next_observation),
-            State::Looping(failure) => (format!("may be failing for good: {}", failure.message), None),
-            State::Failed(failure) => (failure.message, None),
+            ServiceState::Waiting { why, next_observation } => (why, next_observation),
+            ServiceState::Looping(failure) => (format!("may be failing for good: {}", failure.message), None),
+            ServiceState::Failed(failure) => (failure.message, None),
         };
         on.push(Blocker { service: Some(name.clone()), why });
         due.extend(next);
@@ -141,7 +146,7 @@ fn compare_with_marks(marks: &Marks, watch: &Watch, observation: &Observation) -
                 format!("{name}: Swarm rolled the update back{why}; what was there before runs again ({})", update.message);
             failures.push(Failure::new(Cause::RolledBack { service }, message));
         } else if view.spec != *digest {
-            let known = watch.before.0.get(name).is_some_and(|(_, before)| *before == view.spec);
+            let known = watch.marks_before.0.get(name).is_some_and(|(_, before)| *before == view.spec);
             let rolled_back = watch.services.get(name).is_some_and(|track| track.rolled_back);
             if !known && !rolled_back {
                 return Some(interfered(format!("service {name} was changed after the deploy, and not by the run")));

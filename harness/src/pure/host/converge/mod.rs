@@ -5,8 +5,8 @@
 mod allowance;
 mod cadence;
 mod evaluate;
+mod service_state;
 mod slots;
-mod state;
 mod view;
 mod watch;
 

@@ -16,7 +16,7 @@ pub(super) struct Slots {
     pub(super) done: usize,
     /// How many tasks are alive, current or not.
     pub(super) living: usize,
-    /// Slots that only an old task holds, one that Swarm does not want to stop.
+    /// Slots that only a task of an earlier spec fills, which Swarm still wants running.
     pub(super) outdated: usize,
     /// An ended current task without a successor in its slot.
     pub(super) abandoned: Option<TaskId>,
@@ -48,7 +48,7 @@ pub(super) fn slots(view: &ServiceView, one_shot: bool) -> Slots {
             .map(|task| task.id.clone())
             .collect();
         let wanted = usize::try_from(completions).unwrap_or(usize::MAX);
-        let ended = view.tasks.iter().find(|task| task.current && fell(task));
+        let ended = view.tasks.iter().find(|task| task.current && ended_by_itself(task));
         let abandoned = ended.filter(|_| done.len() < wanted && living == 0).map(|task| task.id.clone());
         return Slots { wanted, done: done.len(), filling: done, living, outdated: 0, abandoned };
     }
@@ -61,38 +61,38 @@ pub(super) fn slots(view: &ServiceView, one_shot: bool) -> Slots {
     let mut done = 0;
     let mut outdated = 0;
     let mut abandoned = None;
-    let mut seen = 0;
+    let mut in_use = 0;
     for tasks in places.values() {
         let current = || tasks.iter().filter(|task| task.current);
-        let meant = tasks.iter().any(|task| task.desired <= TaskState::Running && task.state.alive());
+        let wants_task = tasks.iter().any(|task| task.desired <= TaskState::Running && task.state.alive());
         let running = current().find(|task| task.desired == TaskState::Running && task.state == TaskState::Running);
         let complete = current().find(|task| ends_well && task.state == TaskState::Complete);
-        let fallen = current().find(|task| fell(task));
+        let ended = current().find(|task| ended_by_itself(task));
         if let Some(task) = running {
             filling.insert(task.id.clone());
-        } else if let Some(task) = complete.filter(|_| !meant) {
+        } else if let Some(task) = complete.filter(|_| !wants_task) {
             filling.insert(task.id.clone());
             done += 1;
-        } else if meant && !current().any(|task| task.state.alive()) {
+        } else if wants_task && !current().any(|task| task.state.alive()) {
             outdated += 1;
-        } else if let Some(task) = fallen.filter(|_| !meant) {
+        } else if let Some(task) = ended.filter(|_| !wants_task) {
             abandoned = Some(task.id.clone());
-        } else if !meant {
+        } else if !wants_task {
             continue;
         }
-        seen += 1;
+        in_use += 1;
     }
     let wanted = match view.mode {
         Mode::Replicated { replicas } => usize::try_from(replicas).unwrap_or(usize::MAX),
-        Mode::Global | Mode::Job { .. } => seen,
+        Mode::Global | Mode::Job { .. } => in_use,
     };
     // A service that was scaled down keeps ended tasks in slots that are not wanted any more.
-    let abandoned = abandoned.filter(|_| filling.len() < wanted && seen <= wanted);
+    let abandoned = abandoned.filter(|_| filling.len() < wanted && in_use <= wanted);
     Slots { wanted, filling, done, living, outdated, abandoned }
 }
 
 /// Whether a task ended by itself.
-fn fell(task: &TaskView) -> bool {
+fn ended_by_itself(task: &TaskView) -> bool {
     matches!(task.state, TaskState::Complete | TaskState::Failed | TaskState::Rejected)
 }
 

@@ -13,7 +13,7 @@ use crate::model::{
     time::Mono,
 };
 
-/// The version index and spec digest of each service right after a deploy.
+/// The version index and the spec digest of each service at one moment, before or right after a deploy.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Marks(pub BTreeMap<ServiceName, (Index, SpecDigest)>);
@@ -39,7 +39,7 @@ pub enum Goal {
 #[derive(Debug, Clone)]
 pub struct Watch {
     pub(super) goal: Goal,
-    pub(super) before: Marks,
+    pub(super) marks_before: Marks,
     pub(super) one_shots: BTreeSet<ServiceName>,
     pub(super) last: Option<Observation>,
     pub(super) services: BTreeMap<ServiceName, Track>,
@@ -52,7 +52,7 @@ impl Watch {
     pub fn new(goal: Goal) -> Self {
         Self {
             goal,
-            before: Marks::default(),
+            marks_before: Marks::default(),
             one_shots: BTreeSet::new(),
             last: None,
             services: BTreeMap::new(),
@@ -61,8 +61,8 @@ impl Watch {
     }
 
     /// The same watch with the marks from before the deploy: a service that shows them again was reverted.
-    pub fn coming_from(self, before: Marks) -> Self {
-        Self { before, ..self }
+    pub fn coming_from(self, marks_before: Marks) -> Self {
+        Self { marks_before, ..self }
     }
 
     /// The same watch with services that end with exit 0 by design, although their restart policy does not say so.

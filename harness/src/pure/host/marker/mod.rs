@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     model::{
-        names::{BadName, EngineId, RunId, StackName},
+        names::{BadName, RunId, StackName, SwarmId},
         object::ObjectKind,
         time::Wall,
     },
@@ -35,7 +35,7 @@ pub struct Marker {
     /// Its stack.
     pub stack: StackName,
     /// The Swarm that it was made on.
-    pub swarm: EngineId,
+    pub swarm: SwarmId,
     /// The place of its journal, for people: the machine and the folder of its runs.
     pub instance: String,
     /// The boot id of that machine.
@@ -46,7 +46,7 @@ pub struct Marker {
 
 /// What a janitor does about a marker.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
+pub enum MarkerState {
     /// The journal of the run is here and decides.
     OfJournal,
     /// The run is left alone; the sentence says where its journal is and until when.
@@ -57,7 +57,7 @@ pub enum Standing {
     Untrusted(String),
 }
 
-/// Why a config is no marker that can be trusted.
+/// Why a config is not a marker that can be trusted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadMarker {
     /// A label is missing.
@@ -83,7 +83,7 @@ pub enum BadMarker {
         /// The run.
         run: RunId,
     },
-    /// The stack is none of the run.
+    /// The stack does not belong to the run.
     #[error("its stack {stack} does not contain the letters of its run {run}")]
     ForeignStack {
         /// The stack.
@@ -124,10 +124,10 @@ impl Marker {
         let bad = |name: &'static str| move |error: BadName| BadMarker::BadLabel { name, message: error.to_string() };
         let run: RunId = label(RUN)?.parse().map_err(bad(RUN))?;
         let stack: StackName = label(STACK)?.parse().map_err(bad(STACK))?;
-        let swarm: EngineId = label(SWARM)?.parse().map_err(bad(SWARM))?;
+        let swarm: SwarmId = label(SWARM)?.parse().map_err(bad(SWARM))?;
         let expires = label(EXPIRES)?.clone();
-        let no_time = |_| BadMarker::BadLabel { name: EXPIRES, message: format!("{expires:?} is no time") };
-        let expires = Wall::try_from(expires.clone()).map_err(no_time)?;
+        let bad_time = |_| BadMarker::BadLabel { name: EXPIRES, message: format!("{expires:?} is not a time") };
+        let expires = Wall::try_from(expires.clone()).map_err(bad_time)?;
         let text = |name: &str| config.labels.get(name).cloned().unwrap_or_default();
         let marker = Self { run, stack, swarm, instance: text(INSTANCE), boot: text(BOOT), expires };
         match () {
@@ -157,9 +157,9 @@ pub fn names(inventory: &Inventory) -> impl Iterator<Item = RunId> {
     markers(inventory).filter_map(|config| config.name.strip_prefix(PREFIX)?.parse().ok())
 }
 
-/// The standing of each marker of the inventory at `now`, by its name. `journals` are the runs with unreleased claims in a journal here.
-pub fn standings(inventory: &Inventory, now: Wall, journals: &BTreeSet<RunId>) -> Vec<(String, Standing)> {
-    markers(inventory).map(|config| (config.name.clone(), standing(inventory, config, now, journals))).collect()
+/// The state of each marker of the inventory at `now`, by its name. `journals` are the runs with unreleased claims in a journal here.
+pub fn states(inventory: &Inventory, now: Wall, journals: &BTreeSet<RunId>) -> Vec<(String, MarkerState)> {
+    markers(inventory).map(|config| (config.name.clone(), state(inventory, config, now, journals))).collect()
 }
 
 fn markers(inventory: &Inventory) -> impl Iterator<Item = &Object> {
@@ -170,21 +170,23 @@ fn markers(inventory: &Inventory) -> impl Iterator<Item = &Object> {
     })
 }
 
-fn standing(inventory: &Inventory, config: &Object, now: Wall, journals: &BTreeSet<RunId>) -> Standing {
+fn state(inventory: &Inventory, config: &Object, now: Wall, journals: &BTreeSet<RunId>) -> MarkerState {
     let named: Option<RunId> = config.name.strip_prefix(PREFIX).and_then(|run| run.parse().ok());
     if named.is_some_and(|run| journals.contains(&run)) {
-        return Standing::OfJournal;
+        return MarkerState::OfJournal;
     }
     let marker = match Marker::read(config) {
         Ok(marker) => marker,
-        Err(why) => return Standing::Untrusted(format!("config {} is no marker of a run: {why}", config.name)),
+        Err(why) => return MarkerState::Untrusted(format!("config {} is not a marker of a run: {why}", config.name)),
     };
     match () {
         () if marker.swarm != inventory.engine => {
-            Standing::Untrusted(format!("config {} was made on the Swarm {}, not on this one", config.name, marker.swarm))
+            MarkerState::Untrusted(format!("config {} was made on the Swarm {}, not on this one", config.name, marker.swarm))
         }
-        () if now >= marker.expires => Standing::Expired(marker.claims()),
-        () => Standing::Until(format!("its journal is on {}; the run is left alone until {}", marker.instance, marker.expires)),
+        () if now >= marker.expires => MarkerState::Expired(marker.claims()),
+        () => {
+            MarkerState::Until(format!("its journal is on {}; the run is left alone until {}", marker.instance, marker.expires))
+        }
     }
 }
 

@@ -28,19 +28,19 @@ fn inventory(name: &str, labels: BTreeMap<String, String>, stack: Option<&str>) 
     Inventory { engine: "swarm1".parse().unwrap(), objects, files: BTreeMap::new(), snapshots: BTreeMap::new() }
 }
 
-fn stands(name: &str, labels: BTreeMap<String, String>, stack: Option<&str>, now: Wall, journals: &[&str]) -> Standing {
+fn stands(name: &str, labels: BTreeMap<String, String>, stack: Option<&str>, now: Wall, journals: &[&str]) -> MarkerState {
     let journals = journals.iter().map(|run| run.parse().unwrap()).collect();
-    let mut all = standings(&inventory(name, labels, stack), now, &journals);
-    assert_eq!(all.len(), 1, "other configs are no markers: {all:?}");
+    let mut all = states(&inventory(name, labels, stack), now, &journals);
+    assert_eq!(all.len(), 1, "other configs are not markers: {all:?}");
     all.remove(0).1
 }
 
-fn word(standing: &Standing) -> &str {
-    match standing {
-        Standing::OfJournal => "journal",
-        Standing::Until(_) => "until",
-        Standing::Expired(_) => "expired",
-        Standing::Untrusted(why) => why,
+fn word(state: &MarkerState) -> &str {
+    match state {
+        MarkerState::OfJournal => "journal",
+        MarkerState::Until(_) => "until",
+        MarkerState::Expired(_) => "expired",
+        MarkerState::Untrusted(why) => why,
     }
 }
 
@@ -72,8 +72,8 @@ fn standing_of_a_marker_follows_from_its_labels_and_the_time() {
         ("no labels", &name, BTreeMap::new(), at(48), &[], "it has no label taster.run"),
         ("no stack", &name, with(STACK, None), at(48), &[], "it has no label taster.stack"),
         ("no expiry", &name, with(EXPIRES, None), at(48), &[], "it has no label taster.expires"),
-        ("no time", &name, with(EXPIRES, Some("soon")), at(48), &[], "its label taster.expires: \"soon\" is no time"),
-        ("no run", &name, with(RUN, Some("yesterday")), at(48), &[], "\"yesterday\" is no run id"),
+        ("no time", &name, with(EXPIRES, Some("soon")), at(48), &[], "its label taster.expires: \"soon\" is not a time"),
+        ("no run", &name, with(RUN, Some("yesterday")), at(48), &[], "\"yesterday\" is not a valid run id"),
         ("a foreign stack", &name, with(STACK, Some("shop_example_org")), at(48), &[], "does not contain the letters of its run"),
         ("a stack with the letters elsewhere", &name, with(STACK, Some("shop_k3v7q2m7_x")), at(48), &[], "does not contain"),
         ("a stack with more letters", &name, with(STACK, Some("shop-k3v7q2m7x_y")), at(48), &[], "does not contain"),
@@ -90,7 +90,7 @@ fn standing_of_a_marker_follows_from_its_labels_and_the_time() {
 
 #[test]
 fn expired_marker_claims_its_stack_and_itself_and_nothing_else() {
-    let Standing::Expired(claims) = stands(&format!("taster-{RUN_ID}"), marker().labels(), None, at(25), &[]) else {
+    let MarkerState::Expired(claims) = stands(&format!("taster-{RUN_ID}"), marker().labels(), None, at(25), &[]) else {
         panic!("it is expired");
     };
     let whats: Vec<String> = claims.iter().map(|claim| claim.what().to_string()).collect();

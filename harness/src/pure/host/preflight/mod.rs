@@ -15,7 +15,7 @@ use crate::{
     model::{
         engine::{Engine, Port, Room, SwarmError},
         host::Limits,
-        names::{EngineId, ImageRef, StackName},
+        names::{ImageRef, StackName, SwarmId},
         object::ObjectKind,
         outcome::{Cause, Failure, Owner},
         time::{Wall, format_duration},
@@ -214,7 +214,7 @@ pub struct Readings {
     /// abra's version, or what is wrong with it and the remedy.
     pub abra: Option<Result<String, (String, String)>>,
     /// abra's name for the server, and the Swarm that it reaches under it.
-    pub behind: Option<(String, Result<EngineId, String>)>,
+    pub behind: Option<(String, Result<SwarmId, String>)>,
     /// The machine that taster runs on.
     pub machine: Option<MachineView>,
     /// The browser, or what is missing.
@@ -231,9 +231,9 @@ pub struct MachineView {
     /// The memory that a new process could have, in bytes.
     pub memory: Option<u64>,
     /// The free bytes where the engine keeps its images, when the engine is on this machine.
-    pub engine_room: Option<u64>,
+    pub engine_free_bytes: Option<u64>,
     /// The free bytes where the results go.
-    pub results_room: Option<u64>,
+    pub results_free_bytes: Option<u64>,
     /// The ports that a process listens on.
     pub listening: BTreeSet<Port>,
     /// Whether the kernel shows the table of IPVS.
@@ -284,7 +284,7 @@ pub fn preflight(readings: &Readings, needs: &Needs, limits: &Limits, stack: Opt
         Err((sentence, remedy)) => Check::unfit(Topic::Abra, sentence, remedy),
     }));
     checks.extend(readings.behind.as_ref().zip(engine).and_then(|((server, swarm), engine)| same_swarm(server, swarm, engine)));
-    // Only managers answer these calls; that the engine is none is a check of its own.
+    // Only managers answer these calls; whether the engine is a manager is another check.
     let managed = engine.is_some_and(|engine| engine.swarm.is_some() && !engine.worker);
     match &readings.room {
         Some(Ok(room)) => {
@@ -369,7 +369,7 @@ fn swarm_check(engine: &Engine) -> Check {
     }
 }
 
-fn same_swarm(server: &str, behind: &Result<EngineId, String>, engine: &Engine) -> Option<Check> {
+fn same_swarm(server: &str, behind: &Result<SwarmId, String>, engine: &Engine) -> Option<Check> {
     let ours = engine.swarm.as_ref()?;
     Some(match behind {
         Ok(theirs) if theirs == ours => Check::ok(Topic::SameSwarm, format!("abra's server `{server}` is this Swarm")),
@@ -409,7 +409,7 @@ fn list<T: fmt::Display>(items: &BTreeSet<T>) -> String {
 
 fn disk(machine: &MachineView, limits: &Limits, here: bool) -> Vec<Check> {
     let wanted = bytes(limits.free_disk_mib);
-    let images = match machine.engine_room.filter(|_| here) {
+    let images = match machine.engine_free_bytes.filter(|_| here) {
         None => Check::unknown(Topic::Disk, "how much room the engine has for images is not known here"),
         Some(free) if free < wanted => Check::unfit(
             Topic::Disk,
@@ -418,7 +418,7 @@ fn disk(machine: &MachineView, limits: &Limits, here: bool) -> Vec<Check> {
         ),
         Some(free) => Check::ok(Topic::Disk, format!("{} are free for images and volumes", mib(free))),
     };
-    let results = machine.results_room.filter(|free| *free < RESULTS_ROOM).map(|free| {
+    let results = machine.results_free_bytes.filter(|free| *free < RESULTS_ROOM).map(|free| {
         let sentence = format!("{} are free where the results go, and {} have to be", mib(free), mib(RESULTS_ROOM));
         Check::unfit(Topic::Disk, sentence, "make room, or set XDG_STATE_HOME to a folder with room")
     });

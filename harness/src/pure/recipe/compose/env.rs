@@ -51,7 +51,7 @@ pub enum EnvFault {
     #[error("the quote {0} is not closed")]
     Unclosed(char),
     /// `length=` without a number.
-    #[error("the length {0:?} is no number")]
+    #[error("the length {0:?} is not a number")]
     Length(String),
 }
 

@@ -40,13 +40,13 @@ pub enum Unresolved {
         file: String,
     },
     /// A compose file is not text.
-    #[error("{file} is no text file")]
+    #[error("{file} is not a text file")]
     NoText {
         /// The file.
         file: String,
     },
     /// A file is not valid YAML.
-    #[error("{at} is no valid YAML: {message}")]
+    #[error("{at} is not valid YAML: {message}")]
     NoYaml {
         /// Where.
         at: Place,
@@ -114,7 +114,7 @@ pub enum Unresolved {
         path: String,
     },
     /// An unknown key.
-    #[error("{at}: {path} is no key that the compose format has")]
+    #[error("{at}: {path} is not a key of the compose format")]
     UnknownKey {
         /// Where.
         at: Place,
@@ -168,7 +168,7 @@ pub enum Unresolved {
         file: String,
     },
     /// A file of variables that cannot be parsed.
-    #[error("{file}:{line}: {text:?} is no variable")]
+    #[error("{file}:{line}: {text:?} is not a variable")]
     BadEnvFile {
         /// The file.
         file: String,

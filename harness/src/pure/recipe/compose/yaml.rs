@@ -188,7 +188,7 @@ impl<'de> Visitor<'de> for RawVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Raw, A::Error> {
         let mut map = Vec::new();
         while let Some(key) = access.next_key::<Raw>()? {
-            let Raw::Text(key) = key else { return Err(A::Error::custom("a key that is no text")) };
+            let Raw::Text(key) = key else { return Err(A::Error::custom("a key that is not a text")) };
             map.push((key, access.next_value()?));
         }
         Ok(Raw::Map(map))

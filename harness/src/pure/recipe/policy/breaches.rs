@@ -221,7 +221,7 @@ fn of_volumes(found: &mut Finding, resolved: &Resolved, tree: &Tree) {
     }
 }
 
-/// The privilege that a volume's device needs. A device that is no path may be anything.
+/// The privilege that a volume's device needs. A device that is not a path may be anything.
 fn of_device(device: &str, tree: &Tree) -> Vec<Privilege> {
     match device.starts_with('/') {
         true => of_path(device, tree),

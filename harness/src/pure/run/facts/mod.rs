@@ -25,7 +25,7 @@ pub struct Facts {
     /// What the app is upgraded from.
     pub base: Base,
     /// The files of base; absent without a base.
-    pub before: Option<Before>,
+    pub base_files: Option<BaseFiles>,
     /// What lint compares head with: base, also where no upgrade was asked for.
     pub against: Base,
     /// The needs of the run.
@@ -36,7 +36,7 @@ pub struct Facts {
 
 /// The files of base.
 #[derive(Debug, Clone)]
-pub struct Before {
+pub struct BaseFiles {
     /// The files.
     pub tree: Tree,
     /// The resolved compose files, by their `.env.sample`.

@@ -25,7 +25,7 @@ use crate::{
     },
 };
 
-/// The files without which a folder is no recipe (docs/reference/abra.md 3.1).
+/// The files without which a folder is not a recipe (docs/reference/abra.md 3.1).
 pub const RECIPE_FILES: [&str; 2] = ["compose.yml", ".env.sample"];
 /// The network that public services are on, by Co-op Cloud's convention.
 const PROXY: &str = "proxy";
@@ -35,7 +35,7 @@ pub fn missing<'a>(files: &[String]) -> Vec<&'a str> {
     RECIPE_FILES.into_iter().filter(|wanted| !files.iter().any(|file| file == wanted)).collect()
 }
 
-/// The newest release among the tags, in Co-op Cloud's order; tags that are no versions do not count.
+/// The newest release among the tags, in Co-op Cloud's order; tags that are not versions do not count.
 pub fn newest(tags: &[Tag]) -> Option<String> {
     let versions = tags.iter().filter_map(|tag| tag.name.parse::<RecipeVersion>().ok());
     versions.max_by(RecipeVersion::pick_order).map(|version| version.as_str().to_owned())
@@ -187,10 +187,10 @@ pub fn needs(resolved: &Resolved) -> Needs {
     }
 }
 
-/// The needs of a run that begins with `before`, where there is an upgrade, and ends with `resolved`, and whose pack declares
+/// The needs of a run that begins with the files `base`, where there is an upgrade, and ends with `resolved`, and whose pack declares
 /// `resources` besides.
-pub fn needs_of_run(resolved: &Resolved, before: Option<&Resolved>, resources: &Resources) -> Needs {
-    before.into_iter().fold(needs(resolved), |all, before| all.or(&needs(before))).or(&declared(resources))
+pub fn needs_of_run(resolved: &Resolved, base: Option<&Resolved>, resources: &Resources) -> Needs {
+    base.into_iter().fold(needs(resolved), |all, base| all.or(&needs(base))).or(&declared(resources))
 }
 
 /// The needs that the pack declares.

@@ -12,8 +12,8 @@ use crate::{
     pure::recipe::compose::Resolved,
 };
 
-/// One command of abra that only reads or writes files.
-pub(super) const ABRA: Duration = Duration::from_secs(60);
+/// A step that does not wait for the app.
+pub(super) const SHORT: Duration = Duration::from_secs(60);
 /// Lint of one commit.
 pub(super) const LINT: Duration = Duration::from_secs(60);
 /// A stack that settles. Convergence fails it earlier by the services' own numbers.
@@ -55,5 +55,5 @@ pub(super) fn settle(request: &Request, resolved: &Resolved, limits: &Limits) ->
             "give it a longer --deadline",
         ));
     }
-    Ok(given.unwrap_or(SETTLE.max(allowance.saturating_add(ABRA))))
+    Ok(given.unwrap_or(SETTLE.max(allowance.saturating_add(SHORT))))
 }

@@ -1,12 +1,14 @@
 //! The plan of a run: which steps, in which order, with which budgets.
 //!
-//! A plan is data, and the engine performs it. Which tier needs which steps is decided in `tiers`; the names of steps are [`step_ids`].
+//! A plan is data, and the run loop performs it. What a step does is [`Step`], which tier needs which steps is decided in `tiers`, and the
+//! names of steps are [`step_ids`].
 
 mod attached;
+mod beyond_tiers;
 mod budgets;
-mod extent;
 mod pack;
 mod sequence;
+mod step;
 pub mod step_ids;
 mod tiers;
 
@@ -18,19 +20,20 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::{
     model::{
         head::Head,
-        outcome::{SkipReason, Subject, Tier},
-        pack::{Pack, TestName},
+        outcome::{SkipReason, Tier},
+        pack::Pack,
         refusal::Refusal,
     },
     pure::{
         host::preflight::Needs,
-        recipe::{backup::Coverage, canary::Moment, post_deploy::Post, upgrade_base::Base},
+        recipe::{backup::Coverage, upgrade_base::Base},
     },
 };
 
 pub use attached::attached;
 use sequence::clean_up;
 pub use sequence::{Sequence, UnknownStep};
+pub use step::Step;
 pub use tiers::plan;
 
 /// The name of a step in its plan: `deploy`. A journal of version 1 is read with the names of this version.
@@ -94,7 +97,7 @@ pub struct Planned {
     pub budget_ms: u64,
     /// The consequence of its failure for the steps after it.
     pub on_fail: OnFail,
-    /// The maximum number of attempts. Only a function of a pack has more than one.
+    /// The maximum number of attempts. Only a step [`Step::Custom`] has more than one.
     #[serde(default = "once", skip_serializing_if = "is_once")]
     pub attempts: u32,
 }
@@ -123,7 +126,7 @@ pub enum Class {
     Tier(Tier),
     /// A step of `--thorough`: it belongs to no tier, and the verdict counts it.
     Thorough,
-    /// It runs beside the tiers, and its failure is no failure of a tier.
+    /// It runs beside the tiers, and its failure does not fail a tier.
     Beside,
     /// It runs whatever happened before.
     Always,
@@ -139,108 +142,6 @@ pub enum OnFail {
     SkipTier,
     /// No further tier runs.
     EndTiers,
-}
-
-/// What a step does.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "step", rename_all = "kebab-case")]
-pub enum Step {
-    /// Makes the app known to abra: `.env` and secrets.
-    Provision,
-    /// Configures the app as its pack says, before its first deploy.
-    #[serde(alias = "wire")]
-    Configure,
-    /// Deploys base or head where nothing is deployed, and waits until it has settled.
-    Deploy {
-        /// Base or head.
-        #[serde(default)]
-        subject: Subject,
-    },
-    /// Brings the `.env` and the secrets of the running app up to head, as an operator would.
-    Migrate,
-    /// Deploys head over base and waits until it has settled.
-    Upgrade,
-    /// Verifies that head is what runs, and removes the services that it dropped.
-    #[serde(alias = "prove")]
-    VerifyHead,
-    /// Runs the commands that the app's `.env` names for after a deploy or an upgrade.
-    PostDeploy {
-        /// A deploy or an upgrade.
-        after: Post,
-    },
-    /// Compares the resolved compose files with the running services.
-    #[serde(alias = "calibrate")]
-    VerifyCompose,
-    /// Waits for an HTTP answer of the app itself through the ingress.
-    #[serde(alias = "answer")]
-    Http,
-    /// Checks that every service that settled is still running.
-    #[serde(alias = "steady")]
-    Stable,
-    /// Seeds canaries.
-    #[serde(alias = "plant")]
-    Seed,
-    /// Checks the canaries.
-    Check {
-        /// When in the app's life.
-        moment: Moment,
-    },
-    /// Corrupts the canaries, so that only a restore brings them back.
-    #[serde(alias = "spoil")]
-    Corrupt,
-    /// Makes a snapshot with the backup service.
-    Backup,
-    /// Restores the snapshot.
-    Restore,
-    /// Removes the snapshot from the backup service.
-    #[serde(alias = "forget")]
-    ForgetSnapshot,
-    /// Runs a function of the recipe's pack.
-    Custom {
-        /// Its name.
-        test: TestName,
-    },
-    /// Takes a screenshot of the app.
-    #[serde(alias = "shot")]
-    Screenshot,
-    /// Lints base or head on a pristine clone, beside everything else.
-    Lint {
-        /// Base or head.
-        subject: Subject,
-    },
-    /// Resolves every combination of compose files that the recipe documents.
-    Combinations,
-    /// Deploys again what runs, which must replace no task.
-    Redeploy,
-    /// Restarts all services, and waits until they have settled.
-    Restart,
-    /// Removes the app in the middle of the run.
-    Remove {
-        /// Whether its volumes, its secrets and its `.env` are removed too.
-        data: bool,
-    },
-    /// Makes head known to abra as a new app under the old name, with the secrets of the removed one.
-    Renew,
-    /// Keeps the app; the steps that would remove it are left out.
-    Keep {
-        /// How long, in milliseconds.
-        for_ms: u64,
-    },
-    /// Asks abra to undeploy the app.
-    Undeploy,
-    /// Removes everything that the run claimed, until two consecutive observations show nothing.
-    #[serde(alias = "sweep")]
-    Cleanup,
-    /// Compares the host's inventory with the one from before the run.
-    #[serde(alias = "compare")]
-    CompareHost,
-}
-
-impl Step {
-    /// Whether it replaces base by head.
-    pub fn upgrades(&self) -> bool {
-        matches!(self, Step::Upgrade)
-    }
 }
 
 impl Plan {

@@ -22,7 +22,7 @@ pub struct UnknownStep {
 
 impl From<UnknownStep> for Refusal {
     fn from(unknown: UnknownStep) -> Self {
-        Refusal::Facts(Failure::new(Cause::Panic, unknown.to_string()))
+        Refusal::Facts(Failure::new(Cause::Defect, unknown.to_string()))
     }
 }
 
@@ -103,7 +103,7 @@ impl Sequence {
 pub(super) fn clean_up(after: &[&str]) -> Vec<Planned> {
     vec![
         planned(step_ids::CLEANUP, Step::Cleanup, after, Class::Always, budgets::CLEANUP, OnFail::Continue),
-        planned(step_ids::COMPARE_HOST, Step::CompareHost, &[step_ids::CLEANUP], Class::Always, budgets::ABRA, OnFail::Continue),
+        planned(step_ids::COMPARE_HOST, Step::CompareHost, &[step_ids::CLEANUP], Class::Always, budgets::SHORT, OnFail::Continue),
     ]
 }
 

@@ -6,7 +6,7 @@
 pub const LINT_BASE: &str = "lint-base";
 /// Lints head; beside the tiers.
 pub const LINT: &str = "lint";
-/// Makes the app known to abra: `.env` and secrets; tier install.
+/// Creates the app in abra: its `.env` and its secrets; tier install.
 pub const PROVISION: &str = "provision";
 /// Sets variables, secrets and files as the pack says, before the first deploy; tier install.
 pub const CONFIGURE: &str = "configure";
@@ -70,25 +70,25 @@ pub const HTTP_REINSTALL: &str = "http-reinstall";
 pub const CHECK_REINSTALL: &str = "check-reinstall";
 /// Checks that the settled tasks still run; with `--thorough`.
 pub const STABLE_REINSTALL: &str = "stable-reinstall";
-/// Removes the app with its volumes, secrets and `.env`; tier restore.
+/// Removes the app with its volumes, secrets and `.env`; tier restore, with `--disaster`.
 pub const DISASTER: &str = "disaster";
-/// Makes head known to abra as a new app under the old name, with the old secrets; tier restore.
+/// Creates head in abra again (`abra app new`) under the old name, with the old secrets; tier restore, with `--disaster`.
 pub const RENEW: &str = "renew";
-/// Configures the new app as `configure` does; tier restore.
+/// Configures the new app as `configure` does; tier restore, with `--disaster`.
 pub const CONFIGURE_DISASTER: &str = "configure-disaster";
-/// Deploys head as the new app; tier restore.
+/// Deploys head as the new app; tier restore, with `--disaster`.
 pub const DEPLOY_DISASTER: &str = "deploy-disaster";
-/// Runs the commands of `POST_DEPLOY_CMDS`; tier restore.
+/// Runs the commands of `POST_DEPLOY_CMDS`; tier restore, with `--disaster`.
 pub const POST_DISASTER: &str = "post-disaster";
-/// Restores the snapshot into the new app; tier restore.
+/// Restores the snapshot into the new app; tier restore, with `--disaster`.
 pub const RESTORE_DISASTER: &str = "restore-disaster";
-/// Asks the app as `http` does; tier restore.
+/// Asks the app as `http` does; tier restore, with `--disaster`.
 pub const HTTP_DISASTER: &str = "http-disaster";
-/// Checks the canaries; tier restore.
+/// Checks the canaries; tier restore, with `--disaster`.
 pub const CHECK_DISASTER: &str = "check-disaster";
-/// Checks that the settled tasks still run; tier restore.
+/// Checks that the settled tasks still run; tier restore, with `--disaster`.
 pub const STABLE_DISASTER: &str = "stable-disaster";
-/// Takes a picture of the app; beside the tiers.
+/// Takes a screenshot of the app; beside the tiers.
 pub const SCREENSHOT: &str = "screenshot";
 /// Keeps the app for the time of `--keep`; always.
 pub const KEEP: &str = "keep";
@@ -96,7 +96,7 @@ pub const KEEP: &str = "keep";
 pub const UNDEPLOY: &str = "undeploy";
 /// Has the backup service forget the run's snapshot; always.
 pub const FORGET_SNAPSHOT: &str = "forget-snapshot";
-/// Removes what is claimed, until two inventories in a row hold nothing of it; always.
+/// Removes what is claimed, until two inventories in a row show nothing of it; always.
 pub const CLEANUP: &str = "cleanup";
 /// Compares the inventory with the one from before the run; always.
 pub const COMPARE_HOST: &str = "compare-host";
@@ -179,7 +179,7 @@ const RENAMED: &[(&str, &str)] = &[
     ("compare", COMPARE_HOST),
 ];
 
-/// The present name of a step that version 1 called otherwise. Functions of packs have two parts in their names, so that none is meant.
+/// The present name of a step that has another one in version 1. The name of a pack's function has two parts, so it is never renamed.
 pub fn renamed(before: &str) -> Option<&'static str> {
     RENAMED.iter().find(|(name, _)| *name == before).map(|(_, now)| *now)
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Class, OnFail, Plan, Planned, Step, budgets,
-    extent::{self, App},
-    pack,
+    Class, OnFail, Plan, Planned, Step,
+    beyond_tiers::{self, App},
+    budgets, pack,
     sequence::{Sequence, clean_up, planned},
     step_ids,
 };
@@ -37,7 +37,7 @@ pub fn plan(request: &Request, facts: &Facts, limits: &Limits) -> Result<Plan, R
     let last_of_tiers = steps.last().map(|id| id.0.clone()).unwrap_or_default();
     steps.extend(lint(facts));
     let after = [step_ids::VERIFY_COMPOSE, step_ids::LINT, &last_of_tiers];
-    steps.push(planned(step_ids::UNDEPLOY, Step::Undeploy, &after, Class::Always, budgets::ABRA, OnFail::Continue));
+    steps.push(planned(step_ids::UNDEPLOY, Step::Undeploy, &after, Class::Always, budgets::SHORT, OnFail::Continue));
     pack::add_configuration(scope.configured, &mut steps)?;
     pack::add_functions(request, &facts.pack, &mut steps, &mut skips)?;
     let screenshot = planned(step_ids::SCREENSHOT, Step::Screenshot, &[], Class::Beside, budgets::SCREENSHOT, OnFail::Continue);
@@ -48,11 +48,11 @@ pub fn plan(request: &Request, facts: &Facts, limits: &Limits) -> Result<Plan, R
         configured: facts.pack.configures(),
         post_deploy: recipe::posts(&facts.tree, &facts.pack, Post::Deploy),
     };
-    let thorough = if request.extent.thorough { extent::thorough(app) } else { Vec::new() };
-    let disaster = if scope.disaster { extent::disaster(app) } else { Vec::new() };
+    let thorough = if request.extent.thorough { beyond_tiers::thorough(app) } else { Vec::new() };
+    let disaster = if scope.disaster { beyond_tiers::disaster(app) } else { Vec::new() };
     let keep = request.authoring.keep.map(|keep| {
         let step = Step::Keep { for_ms: millis(keep) };
-        planned(step_ids::KEEP, step, &[], Class::Always, budgets::ABRA, OnFail::Continue)
+        planned(step_ids::KEEP, step, &[], Class::Always, budgets::SHORT, OnFail::Continue)
     });
     // The snapshot is kept as long as something is restored from it.
     let last_of_snapshot = keep.as_ref().or(disaster.last()).map_or(last_of_tiers, |planned| planned.id.0.clone());
@@ -63,7 +63,7 @@ pub fn plan(request: &Request, facts: &Facts, limits: &Limits) -> Result<Plan, R
     if scope.backs_up {
         let after = &[last_of_snapshot.as_str()];
         let forget = Step::ForgetSnapshot;
-        let forget = planned(step_ids::FORGET_SNAPSHOT, forget, after, Class::Always, budgets::ABRA, OnFail::Continue);
+        let forget = planned(step_ids::FORGET_SNAPSHOT, forget, after, Class::Always, budgets::SHORT, OnFail::Continue);
         steps.list_before(step_ids::UNDEPLOY, forget)?;
         removed.push(step_ids::FORGET_SNAPSHOT);
     }
@@ -103,7 +103,7 @@ struct Scope {
 impl Scope {
     fn of(request: &Request, facts: &Facts, skips: &BTreeMap<Tier, SkipReason>) -> Self {
         let runs = |tier| !skips.contains_key(&tier);
-        let repaired = facts.before.as_ref().is_some_and(|before| before.repair.is_some());
+        let repaired = facts.base_files.as_ref().is_some_and(|files| files.repair.is_some());
         Self {
             upgrades: runs(Tier::Upgrade),
             backs_up: runs(Tier::Backup),
@@ -143,20 +143,20 @@ const INSTALLED: &[&str] = &[step_ids::STABLE, step_ids::VERIFY_COMPOSE];
 fn tier_steps(request: &Request, facts: &Facts, limits: &Limits, scope: Scope) -> Result<Sequence, Refusal> {
     let mut steps = install_tier(request, facts, limits, scope)?;
     if scope.canaries && (scope.upgrades || scope.restores || request.extent.thorough) {
-        steps.push(planned(step_ids::SEED, Step::Seed, INSTALLED, Class::Beside, budgets::ABRA, OnFail::Continue));
+        steps.push(planned(step_ids::SEED, Step::Seed, INSTALLED, Class::Beside, budgets::SHORT, OnFail::Continue));
     }
     if scope.upgrades {
-        let before = if scope.canaries { &[step_ids::SEED] } else { INSTALLED };
-        steps.append(upgrade_tier(request, facts, limits, before)?);
+        let after = if scope.canaries { &[step_ids::SEED] } else { INSTALLED };
+        steps.append(upgrade_tier(request, facts, limits, after)?);
     }
     if scope.backs_up {
-        let before = steps.last().map(|id| id.0.clone()).unwrap_or_default();
+        let last = steps.last().map(|id| id.0.clone()).unwrap_or_default();
         let class = Class::Tier(Tier::Backup);
-        steps.push(planned(step_ids::BACKUP, Step::Backup, &[&before], class, budgets::BACKUP, OnFail::Continue));
+        steps.push(planned(step_ids::BACKUP, Step::Backup, &[&last], class, budgets::BACKUP, OnFail::Continue));
     }
     if scope.restores {
-        let before = steps.last().map(|id| id.0.clone()).unwrap_or_default();
-        steps.extend(restore_tier(&before, scope.canaries));
+        let last = steps.last().map(|id| id.0.clone()).unwrap_or_default();
+        steps.extend(restore_tier(&last, scope.canaries));
     }
     Ok(steps)
 }
@@ -164,8 +164,8 @@ fn tier_steps(request: &Request, facts: &Facts, limits: &Limits, scope: Scope) -
 /// The install of base where an upgrade follows, else of head.
 fn install_tier(request: &Request, facts: &Facts, limits: &Limits, scope: Scope) -> Result<Sequence, Refusal> {
     let install = Class::Tier(Tier::Install);
-    let (subject, resolved, tree) = match &facts.before {
-        Some(before) if scope.upgrades => (Subject::Base, &before.resolved, &before.tree),
+    let (subject, resolved, tree) = match &facts.base_files {
+        Some(base) if scope.upgrades => (Subject::Base, &base.resolved, &base.tree),
         Some(_) | None => (Subject::Head, &facts.resolved, &facts.tree),
     };
     let settle = budgets::settle(request, resolved, limits)?;
@@ -177,11 +177,11 @@ fn install_tier(request: &Request, facts: &Facts, limits: &Limits, scope: Scope)
     let deployed = &[step_ids::DEPLOY];
     let mut steps = Sequence::default();
     steps.extend([
-        planned(step_ids::PROVISION, Step::Provision, &[], install, budgets::ABRA, OnFail::EndTiers),
+        planned(step_ids::PROVISION, Step::Provision, &[], install, budgets::SHORT, OnFail::EndTiers),
         planned(step_ids::DEPLOY, Step::Deploy { subject }, before_deploy, install, settle, OnFail::EndTiers),
-        planned(step_ids::VERIFY_COMPOSE, Step::VerifyCompose, deployed, Class::Beside, budgets::ABRA, OnFail::Continue),
+        planned(step_ids::VERIFY_COMPOSE, Step::VerifyCompose, deployed, Class::Beside, budgets::SHORT, OnFail::Continue),
         planned(step_ids::HTTP, Step::Http, deployed, install, budgets::HTTP, OnFail::Continue),
-        planned(step_ids::STABLE, Step::Stable, &[step_ids::HTTP], install, budgets::ABRA, OnFail::Continue),
+        planned(step_ids::STABLE, Step::Stable, &[step_ids::HTTP], install, budgets::SHORT, OnFail::Continue),
     ]);
     if recipe::posts(tree, &facts.pack, Post::Deploy) {
         let step = Step::PostDeploy { after: Post::Deploy };
@@ -191,21 +191,21 @@ fn install_tier(request: &Request, facts: &Facts, limits: &Limits, scope: Scope)
     Ok(steps)
 }
 
-/// The upgrade in place. A failure bars the rest of this tier only: later tiers are done on what runs then, and say so.
-fn upgrade_tier(request: &Request, facts: &Facts, limits: &Limits, before: &[&str]) -> Result<Sequence, Refusal> {
+/// The upgrade in place. A failure skips the rest of this tier only: later tiers run on what is deployed then, and say so.
+fn upgrade_tier(request: &Request, facts: &Facts, limits: &Limits, after: &[&str]) -> Result<Sequence, Refusal> {
     let tier = Class::Tier(Tier::Upgrade);
     let settle = budgets::settle(request, &facts.resolved, limits)?;
     let check = Step::Check { moment: Moment::AfterUpgrade };
     let mut steps = Sequence::default();
     steps.extend([
-        planned(step_ids::MIGRATE, Step::Migrate, before, tier, budgets::ABRA, OnFail::SkipTier),
+        planned(step_ids::MIGRATE, Step::Migrate, after, tier, budgets::SHORT, OnFail::SkipTier),
         planned(step_ids::UPGRADE, Step::Upgrade, &[step_ids::MIGRATE], tier, settle, OnFail::SkipTier),
-        planned(step_ids::VERIFY_HEAD, Step::VerifyHead, &[step_ids::UPGRADE], tier, budgets::ABRA, OnFail::Continue),
+        planned(step_ids::VERIFY_HEAD, Step::VerifyHead, &[step_ids::UPGRADE], tier, budgets::SHORT, OnFail::Continue),
         planned(step_ids::HTTP_UPGRADE, Step::Http, &[step_ids::VERIFY_HEAD], tier, budgets::HTTP, OnFail::Continue),
-        planned(step_ids::CHECK_UPGRADE, check, &[step_ids::HTTP_UPGRADE], tier, budgets::ABRA, OnFail::Continue),
-        planned(step_ids::STABLE_UPGRADE, Step::Stable, &[step_ids::CHECK_UPGRADE], tier, budgets::ABRA, OnFail::Continue),
+        planned(step_ids::CHECK_UPGRADE, check, &[step_ids::HTTP_UPGRADE], tier, budgets::SHORT, OnFail::Continue),
+        planned(step_ids::STABLE_UPGRADE, Step::Stable, &[step_ids::CHECK_UPGRADE], tier, budgets::SHORT, OnFail::Continue),
     ]);
-    let mut trees = facts.before.iter().map(|before| &before.tree).chain([&facts.tree]);
+    let mut trees = facts.base_files.iter().map(|base| &base.tree).chain([&facts.tree]);
     if trees.any(|tree| recipe::posts(tree, &facts.pack, Post::Upgrade)) {
         let step = Step::PostDeploy { after: Post::Upgrade };
         let post = planned(step_ids::POST_UPGRADE, step, &[], tier, budgets::CUSTOM, OnFail::Continue);
@@ -215,16 +215,16 @@ fn upgrade_tier(request: &Request, facts: &Facts, limits: &Limits, before: &[&st
 }
 
 /// Canaries are corrupted, restored, and checked. Without canaries nothing is corrupted, and the check says that nothing was proved.
-fn restore_tier(before: &str, canaries: bool) -> Vec<Planned> {
+fn restore_tier(last: &str, canaries: bool) -> Vec<Planned> {
     let tier = Class::Tier(Tier::Restore);
     let check = Step::Check { moment: Moment::AfterRestore };
-    let corrupt = canaries.then(|| planned(step_ids::CORRUPT, Step::Corrupt, &[before], tier, budgets::ABRA, OnFail::SkipTier));
-    let before = if canaries { step_ids::CORRUPT } else { before };
+    let corrupt = canaries.then(|| planned(step_ids::CORRUPT, Step::Corrupt, &[last], tier, budgets::SHORT, OnFail::SkipTier));
+    let last = if canaries { step_ids::CORRUPT } else { last };
     let steps = [
-        planned(step_ids::RESTORE, Step::Restore, &[before], tier, budgets::BACKUP, OnFail::SkipTier),
+        planned(step_ids::RESTORE, Step::Restore, &[last], tier, budgets::BACKUP, OnFail::SkipTier),
         planned(step_ids::HTTP_RESTORE, Step::Http, &[step_ids::RESTORE], tier, budgets::HTTP, OnFail::Continue),
-        planned(step_ids::CHECK_RESTORE, check, &[step_ids::HTTP_RESTORE], tier, budgets::ABRA, OnFail::Continue),
-        planned(step_ids::STABLE_RESTORE, Step::Stable, &[step_ids::CHECK_RESTORE], tier, budgets::ABRA, OnFail::Continue),
+        planned(step_ids::CHECK_RESTORE, check, &[step_ids::HTTP_RESTORE], tier, budgets::SHORT, OnFail::Continue),
+        planned(step_ids::STABLE_RESTORE, Step::Stable, &[step_ids::CHECK_RESTORE], tier, budgets::SHORT, OnFail::Continue),
     ];
     corrupt.into_iter().chain(steps).collect()
 }

@@ -81,7 +81,7 @@ impl<'a> Cleanup<'a> {
 }
 
 #[test]
-fn two_empty_observations_in_a_row_end_a_cleanup() {
+fn two_empty_inventories_in_a_row_end_a_cleanup() {
     let claims = [stack()];
     let mut cleanup = Cleanup::of(&claims, Pace::default());
     assert_eq!(cleanup.plan(0, nothing()), Next::Wait(POLL));
@@ -173,7 +173,7 @@ fn engine_that_stops_answering_leaves_the_last_observation_as_the_result() {
 }
 
 #[test]
-fn missing_answer_between_empty_observations_starts_the_count_again() {
+fn missing_answer_between_empty_inventories_starts_the_count_again() {
     let claims = [stack()];
     let mut cleanup = Cleanup::of(&claims, Pace::default());
     assert_eq!(cleanup.plan(0, nothing()), Next::Wait(POLL));

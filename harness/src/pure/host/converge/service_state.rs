@@ -1,9 +1,11 @@
-//! The state of one service of a watch, given the others. Crash loops are recognised in `looping`.
+//! The state of one service of a watch, given the others: the rules by which a service has failed.
+//!
+//! Crash loops are recognised in `looping`. A rule fails a service only when Swarm will not repair it by itself.
 
 use std::time::Duration;
 
 use super::{
-    allowance::{WINDOW, allowance},
+    allowance::{STABLE_WINDOW, allowance},
     slots::{Slots, slots},
     view::{Health, Mode, Observation, OnFailure, Order, ServiceView, TaskState, UpdateState, UpdateView},
     watch::{Track, UnplannedEnd, Watch},
@@ -14,41 +16,41 @@ use crate::model::{
     time::{Mono, format_duration},
 };
 
-/// The time that Swarm gets for the successor of an ended task, or for the state of an update. It takes milliseconds.
-const GAP: Duration = Duration::from_secs(1);
-/// The time for which the scheduler may find no node, or a global service may have no task.
-const PLACEMENT: Duration = Duration::from_secs(5);
-/// The time for which a resource may be held by others: a task that is being stopped keeps it for its stop grace period.
-const HELD: Duration = Duration::from_secs(30);
+/// How long Swarm may take for the successor of an ended task, or for the state of an update. It takes milliseconds.
+const SUCCESSOR_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long the scheduler may find no node, or a global service may have no task.
+const PLACEMENT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long others may hold a resource: a task that is being stopped keeps it for its stop grace period.
+const HELD_TIMEOUT: Duration = Duration::from_secs(30);
 /// A service without a health check counts as ready only this long after its start: "running" means that it was started, and half of the
 /// catalogue exits with 1 until its database answers.
 const READY_AFTER: Duration = Duration::from_secs(60);
-/// How many equal ends in a row make a crash loop.
+/// How many equal ends in a row are a crash loop.
 const EQUAL_ENDS: usize = 3;
-/// How many ends of any kind make a crash loop.
+/// How many ends of any kind are a crash loop.
 const ANY_ENDS: usize = 6;
 
 /// The state of a service.
 #[derive(Debug, Clone)]
-pub(super) enum State {
+pub(super) enum ServiceState {
     /// All its slots are filled since then; they have to stay so for the window.
     Serving { since: Mono, window: Duration },
     /// A slot is empty, and can still be filled.
-    Going { why: String, next_observation: Option<Mono> },
-    /// It fails in the same way again and again; only progress of another service can change that.
+    Waiting { why: String, next_observation: Option<Mono> },
+    /// It ends again and again, or never becomes healthy; only progress of another service can change that.
     Looping(Failure),
     /// It will not recover by itself.
     Failed(Failure),
 }
 
-pub(super) fn state(watch: &Watch, observation: &Observation, name: &ServiceName, view: &ServiceView) -> State {
+pub(super) fn service_state(watch: &Watch, observation: &Observation, name: &ServiceName, view: &ServiceView) -> ServiceState {
     let Some(track) = watch.services.get(name) else {
-        return State::Going { why: "not observed yet".into(), next_observation: None };
+        return ServiceState::Waiting { why: "not observed yet".into(), next_observation: None };
     };
     let slots = slots(view, watch.one_shots.contains(name));
     let case = Case { watch, observation, name, view, track, slots };
     if matches!(view.mode, Mode::Global) && case.slots.wanted == 0 {
-        return case.nowhere();
+        return case.without_node();
     }
     if case.slots.full() { case.serving() } else { case.lacking() }
 }
@@ -63,34 +65,34 @@ struct Case<'a> {
 }
 
 impl Case<'_> {
-    fn serving(&self) -> State {
+    fn serving(&self) -> ServiceState {
         let since = self.track.filled_since;
-        let ended_lately = self.track.ends.last().is_some_and(|end| self.observation.at.since(end.at) < WINDOW);
+        let ended_lately = self.track.ends.last().is_some_and(|end| self.observation.at.since(end.at) < STABLE_WINDOW);
         let completed = self.track.completed_since.is_some_and(|completed| completed >= since) && !ended_lately;
         let over = self.slots.done == self.slots.filling.len();
-        State::Serving { since, window: if over || completed { Duration::ZERO } else { WINDOW } }
+        ServiceState::Serving { since, window: if over || completed { Duration::ZERO } else { STABLE_WINDOW } }
     }
 
-    fn nowhere(&self) -> State {
-        let until = self.track.since.after(PLACEMENT);
+    fn without_node(&self) -> ServiceState {
+        let until = self.track.since.after(PLACEMENT_TIMEOUT);
         if self.observation.at < until {
-            return State::Going { why: "no node yet".into(), next_observation: Some(until) };
+            return ServiceState::Waiting { why: "no node yet".into(), next_observation: Some(until) };
         }
         let message = format!("{}: a global service without any task: no node satisfies its placement", self.name);
-        State::Failed(Failure::new(Cause::NoEligibleNode { service: self.name.clone() }, message))
+        ServiceState::Failed(Failure::new(Cause::NoEligibleNode { service: self.name.clone() }, message))
     }
 
-    fn lacking(&self) -> State {
+    fn lacking(&self) -> ServiceState {
         let paused = |update: &&UpdateView| matches!(update.state, UpdateState::Paused | UpdateState::RollbackPaused);
         if self.slots.outdated > 0
             && let Some(update) = self.view.update.as_ref().filter(paused)
         {
             let what = if update.state == UpdateState::Paused { "update" } else { "rollback" };
             let message = format!("{}: Swarm paused the {what} and nothing will continue it: {}", self.name, update.message);
-            return State::Failed(Failure::new(Cause::Paused { service: self.name.clone() }, message));
+            return ServiceState::Failed(Failure::new(Cause::Paused { service: self.name.clone() }, message));
         }
         self.unplaced().or_else(|| self.image_missing()).or_else(|| self.abandoned()).or_else(|| self.looping()).unwrap_or_else(
-            || State::Going {
+            || ServiceState::Waiting {
                 why: self.why(),
                 next_observation: self.undecided_until().filter(|until| *until > self.observation.at),
             },
@@ -98,12 +100,12 @@ impl Case<'_> {
     }
 
     /// A task for which the scheduler finds no node.
-    fn unplaced(&self) -> Option<State> {
+    fn unplaced(&self) -> Option<ServiceState> {
         let (task, since) = self.track.unplaced.iter().min_by_key(|(_, since)| **since)?;
         let error = &self.view.tasks.iter().find(|view| view.id == *task)?.error;
         let service = self.name.clone();
-        let (patience, failure) = if error.contains("host-mode port") {
-            let (patience, holder, owner) = self.port_holder();
+        let (timeout, failure) = if error.contains("host-mode port") {
+            let (timeout, holder, owner) = self.port_holder();
             let ports: Vec<String> = self.view.host_ports.iter().map(|port| format!("{}/{}", port.port, port.protocol)).collect();
             let what = format!("host port {}", ports.join(", "));
             let by = match &holder {
@@ -113,61 +115,61 @@ impl Case<'_> {
             };
             let message = format!("{}: {what} is held by {by}", self.name);
             let failure = Failure::new(Cause::HeldResource { service, what, holder }, message);
-            (patience, owner.map_or(failure.clone(), |owner| failure.owned_by(owner)))
+            (timeout, owner.map_or(failure.clone(), |owner| failure.owned_by(owner)))
         } else if error.contains("insufficient resources") {
             let what = "the CPU or memory that it reserves".to_owned();
             let message = format!("{}: no node has {what} ({error})", self.name);
             let holder = Holder::Stranger { name: "other tasks of the Swarm".into() };
-            (HELD, Failure::new(Cause::HeldResource { service, what, holder }, message))
+            (HELD_TIMEOUT, Failure::new(Cause::HeldResource { service, what, holder }, message))
         } else {
             let failure = Failure::new(Cause::NoEligibleNode { service }, format!("{}: {error}", self.name));
-            (PLACEMENT, if lacks_what_a_host_has(error) { failure.owned_by(Owner::Infrastructure) } else { failure })
+            (PLACEMENT_TIMEOUT, if lacks_what_a_host_has(error) { failure.owned_by(Owner::Infrastructure) } else { failure })
         };
-        let until = since.after(patience);
+        let until = since.after(timeout);
         Some(if self.observation.at < until {
-            State::Going { why: format!("waits for a node: {error}"), next_observation: Some(until) }
+            ServiceState::Waiting { why: format!("waits for a node: {error}"), next_observation: Some(until) }
         } else {
-            State::Failed(failure)
+            ServiceState::Failed(failure)
         })
     }
 
-    /// Who holds the service's host port, how long that is waited for, and whose fault it is if not the holder's.
+    /// How long the service may wait for its host port, the holder of the port, and the owner of the failure where it is not the holder's.
     fn port_holder(&self) -> (Duration, Holder, Option<Owner>) {
         let stays = |view: &ServiceView| {
             view.tasks.iter().any(|task| task.state == TaskState::Running && task.desired == TaskState::Running)
         };
         if self.view.roll.order == Order::StartFirst && stays(self.view) {
-            return (PLACEMENT, Holder::Itself, None);
+            return (PLACEMENT_TIMEOUT, Holder::Itself, None);
         }
         let shares = |view: &ServiceView| view.host_ports.iter().any(|port| self.view.host_ports.contains(port));
         let sibling = self.observation.services.iter().find(|(name, view)| *name != self.name && shares(view) && stays(view));
         match sibling {
-            Some((name, _)) => (HELD, Holder::Stranger { name: format!("service {name}") }, Some(Owner::Recipe)),
-            None => (HELD, Holder::Stranger { name: "something outside the stack".into() }, None),
+            Some((name, _)) => (HELD_TIMEOUT, Holder::Stranger { name: format!("service {name}") }, Some(Owner::Recipe)),
+            None => (HELD_TIMEOUT, Holder::Stranger { name: "something outside the stack".into() }, None),
         }
     }
 
-    fn image_missing(&self) -> Option<State> {
+    fn image_missing(&self) -> Option<ServiceState> {
         let ends: Vec<&UnplannedEnd> = self.track.ends.iter().filter(|end| end.image_missing()).collect();
-        let spent = self.track.abandoned_since.is_some_and(|since| self.observation.at >= since.after(GAP));
+        let spent = self.track.abandoned_since.is_some_and(|since| self.observation.at >= since.after(SUCCESSOR_TIMEOUT));
         if ends.len() < 2 && !(spent && ends.len() == 1) {
             return None;
         }
         let image = self.view.image.to_string();
-        let message = format!("{}: image {image} cannot be had: {}", self.name, ends.last()?.error);
-        Some(State::Failed(Failure::new(Cause::ImageMissing { service: self.name.clone(), image }, message)))
+        let message = format!("{}: image {image} cannot be pulled: {}", self.name, ends.last()?.error);
+        Some(ServiceState::Failed(Failure::new(Cause::ImageMissing { service: self.name.clone(), image }, message)))
     }
 
     /// An ended task that Swarm will not start again.
-    fn abandoned(&self) -> Option<State> {
+    fn abandoned(&self) -> Option<ServiceState> {
         let task = self.slots.abandoned.as_ref()?;
-        let until = self.track.abandoned_since?.after(GAP);
+        let until = self.track.abandoned_since?.after(SUCCESSOR_TIMEOUT);
         if self.observation.at < until {
-            return Some(State::Going { why: "ended".into(), next_observation: Some(until) });
+            return Some(ServiceState::Waiting { why: "ended".into(), next_observation: Some(until) });
         }
         let end = self.track.ends.iter().find(|end| end.task == *task)?;
         let service = self.name.clone();
-        Some(State::Failed(if end.state == TaskState::Complete {
+        Some(ServiceState::Failed(if end.state == TaskState::Complete {
             let message = format!("{}: exited with 0, and its restart policy never starts it again after that", self.name);
             Failure::new(Cause::ExitedForGood { service }, message)
         } else {
@@ -177,7 +179,7 @@ impl Case<'_> {
     }
 
     /// A crash loop, or a service that never becomes healthy, although the other services had their time.
-    fn looping(&self) -> Option<State> {
+    fn looping(&self) -> Option<ServiceState> {
         if self.undecided_until().is_some_and(|until| self.observation.at < until) {
             return None;
         }
@@ -198,7 +200,7 @@ impl Case<'_> {
                 Duration::ZERO => format!("{}: the health check of its image fails", self.name),
                 _ => format!("{}: never healthy within the {allowed} that its own health check allows", self.name),
             };
-            return Some(State::Looping(Failure::new(Cause::Unhealthy { service }, message)));
+            return Some(ServiceState::Looping(Failure::new(Cause::Unhealthy { service }, message)));
         }
         let equal = ends.iter().rev().take_while(|end| end.like(last)).count();
         if (equal < EQUAL_ENDS && ends.len() < ANY_ENDS) || last.unhealthy() {
@@ -207,14 +209,14 @@ impl Case<'_> {
         let times = if equal >= EQUAL_ENDS { equal } else { ends.len() };
         let message = format!("{}: {}; {times} times within {over}, while nothing else made progress", self.name, ended(last));
         let times = u32::try_from(times).unwrap_or(u32::MAX);
-        Some(State::Looping(Failure::new(Cause::CrashLoop { service, exit: last.exit, times }, message)))
+        Some(ServiceState::Looping(Failure::new(Cause::CrashLoop { service, exit: last.exit, times }, message)))
     }
 
-    /// Until when Swarm may still report what a failure means for the update that it monitors.
+    /// Until when Swarm may still report the result of a failure for the update that it monitors.
     fn undecided_until(&self) -> Option<Mono> {
         let monitored = self.view.update.as_ref().is_some_and(|update| update.state == UpdateState::Updating)
             && self.view.roll.on_failure != OnFailure::Continue;
-        monitored.then(|| self.track.ends.last().map(|end| end.at.after(GAP * 2))).flatten()
+        monitored.then(|| self.track.ends.last().map(|end| end.at.after(SUCCESSOR_TIMEOUT * 2))).flatten()
     }
 
     fn alone(&self) -> bool {

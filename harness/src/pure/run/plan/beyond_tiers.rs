@@ -26,9 +26,9 @@ const POST_DEPLOY: Step = Step::PostDeploy { after: Post::Deploy };
 /// The steps of `--thorough`, one after the other: head is deployed again, restarted, removed and installed again with its data.
 pub(super) fn thorough(app: App) -> Vec<Planned> {
     let step = |id: &str, step, budget, on_fail| planned(id, step, &[], Class::Thorough, budget, on_fail);
-    let check = |id, moment| app.canaries.then(|| step(id, Step::Check { moment }, budgets::ABRA, OnFail::Continue));
+    let check = |id, moment| app.canaries.then(|| step(id, Step::Check { moment }, budgets::SHORT, OnFail::Continue));
     let mut steps = vec![
-        step(step_ids::COMBINATIONS, Step::Combinations, budgets::ABRA, OnFail::Continue),
+        step(step_ids::COMBINATIONS, Step::Combinations, budgets::SHORT, OnFail::Continue),
         step(step_ids::REDEPLOY, Step::Redeploy, app.settle, OnFail::Continue),
         step(step_ids::RESTART, Step::Restart, app.settle, OnFail::Continue),
         step(step_ids::HTTP_RESTART, Step::Http, budgets::HTTP, OnFail::Continue),
@@ -40,7 +40,7 @@ pub(super) fn thorough(app: App) -> Vec<Planned> {
     steps.extend(app.post_deploy.then(post));
     steps.push(step(step_ids::HTTP_REINSTALL, Step::Http, budgets::HTTP, OnFail::Continue));
     steps.extend(check(step_ids::CHECK_REINSTALL, Moment::AfterReinstall));
-    steps.push(step(step_ids::STABLE_REINSTALL, Step::Stable, budgets::ABRA, OnFail::Continue));
+    steps.push(step(step_ids::STABLE_REINSTALL, Step::Stable, budgets::SHORT, OnFail::Continue));
     steps
 }
 
@@ -50,7 +50,7 @@ pub(super) fn disaster(app: App) -> Vec<Planned> {
     let step = |id: &str, step, budget, on_fail| planned(id, step, &[], Class::Tier(Tier::Restore), budget, on_fail);
     let mut steps = vec![
         step(step_ids::DISASTER, Step::Remove { data: true }, budgets::CLEANUP, OnFail::SkipTier),
-        step(step_ids::RENEW, Step::Renew, budgets::ABRA, OnFail::SkipTier),
+        step(step_ids::RENEW, Step::Renew, budgets::SHORT, OnFail::SkipTier),
     ];
     let configure = || step(step_ids::CONFIGURE_DISASTER, Step::Configure, budgets::CUSTOM, OnFail::SkipTier);
     steps.extend(app.configured.then(configure));
@@ -60,7 +60,7 @@ pub(super) fn disaster(app: App) -> Vec<Planned> {
     steps.push(step(step_ids::RESTORE_DISASTER, Step::Restore, budgets::BACKUP, OnFail::SkipTier));
     steps.push(step(step_ids::HTTP_DISASTER, Step::Http, budgets::HTTP, OnFail::Continue));
     let moment = Moment::AfterDisaster;
-    steps.push(step(step_ids::CHECK_DISASTER, Step::Check { moment }, budgets::ABRA, OnFail::Continue));
-    steps.push(step(step_ids::STABLE_DISASTER, Step::Stable, budgets::ABRA, OnFail::Continue));
+    steps.push(step(step_ids::CHECK_DISASTER, Step::Check { moment }, budgets::SHORT, OnFail::Continue));
+    steps.push(step(step_ids::STABLE_DISASTER, Step::Stable, budgets::SHORT, OnFail::Continue));
     steps
 }
