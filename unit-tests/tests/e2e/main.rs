@@ -4,6 +4,7 @@
 
 mod abra;
 mod backup;
+mod backup_and_restore;
 mod bad_input;
 mod browser;
 mod cleanup;
@@ -18,7 +19,6 @@ mod guardian;
 mod kept_app;
 mod kill;
 mod late_effects;
-mod life;
 mod lint;
 mod local_sandbox;
 mod offline;
@@ -87,7 +87,7 @@ fn on_a_swarm(fixture: Result<SandboxFixture, String>, list: bool, ghost: bool) 
     tests.extend(ghost::tests(fixture, ghost));
     tests.extend(lint::tests(fixture));
     tests.extend(upgrade::tests(fixture));
-    tests.extend(life::tests(fixture));
+    tests.extend(backup_and_restore::tests(fixture));
     tests.extend(thorough::tests(fixture));
     tests.extend(tutorial::tests(fixture));
     tests.extend(guardian::tests(fixture));

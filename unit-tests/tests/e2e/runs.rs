@@ -1,4 +1,4 @@
-//! Whole runs on a real Swarm: green ones, and recipes that fail in their own way.
+//! Whole runs on a real Swarm: green ones, and one for each way in which an install fails.
 
 use std::{fs, path::Path, process::Command, time::Duration};
 
@@ -165,7 +165,7 @@ fn app_that_never_answers_is_red(env: &TestEnv<'_>) {
 }
 
 fn wrong_router_rule_is_red_with_its_names(env: &TestEnv<'_>) {
-    let run = env.run("hello-lost").tiers("install").expect(Red);
+    let run = env.run("hello-wrong-host").tiers("install").expect(Red);
 
     let domain = run.results["domain"].as_str().unwrap().to_owned();
     run.says("red (install)")

@@ -1,4 +1,4 @@
-//! Upgrades on a real Swarm: good heads, and heads, bases and requests that are wrong, each in its own way.
+//! Upgrades on a real Swarm: successful ones, heads and bases that fail, and requests that are refused.
 
 use std::process::Command;
 
@@ -209,7 +209,7 @@ fn label(env: &TestEnv<'_>, run: &mut RunningRun<'_>, name: &str) -> Option<Stri
 }
 
 fn lightweight_tag_deploys_base_as_checked_out(env: &TestEnv<'_>) {
-    let mut run = env.run("hello-light").tiers(TIERS).start();
+    let mut run = env.run("hello-light-tag").tiers(TIERS).start();
     let from = label(env, &mut run, "chaos-version");
 
     let run = run.finish();
@@ -232,7 +232,7 @@ fn named_base_is_deployed_by_its_version(env: &TestEnv<'_>) {
 }
 
 fn base_repaired_by_the_pack_is_upgraded_to_an_unrepaired_head(env: &TestEnv<'_>) {
-    let run = env.run("hello-mended").tiers(TIERS).finish();
+    let run = env.run("hello-base-fixed").tiers(TIERS).finish();
 
     upgraded(run)
         .remark("compose.repair.yml")
@@ -241,7 +241,7 @@ fn base_repaired_by_the_pack_is_upgraded_to_an_unrepaired_head(env: &TestEnv<'_>
 }
 
 fn base_that_does_not_install_is_inconclusive(env: &TestEnv<'_>) {
-    let run = env.run("hello-badbase").tiers(TIERS).expect(Inconclusive);
+    let run = env.run("hello-base-crash").tiers(TIERS).expect(Inconclusive);
 
     let run = run
         .exit(3)
@@ -263,7 +263,7 @@ fn base_that_does_not_install_is_inconclusive(env: &TestEnv<'_>) {
 }
 
 fn base_that_does_not_answer_is_inconclusive(env: &TestEnv<'_>) {
-    let run = env.run("hello-found").tiers(TIERS).expect(Inconclusive);
+    let run = env.run("hello-host-fixed").tiers(TIERS).expect(Inconclusive);
 
     run.exit(3)
         .says("inconclusive (install, upgrade), level 0")

@@ -106,7 +106,7 @@ fn head_that_drops_a_volume_loses_its_data_alone(env: &TestEnv<'_>) {
 }
 
 fn empty_dump_fails_the_backup(env: &TestEnv<'_>) {
-    let run = env.run("hello-empty").tiers(WITHOUT_UPGRADE).expect(Red);
+    let run = env.run("hello-empty-dump").tiers(WITHOUT_UPGRADE).expect(Red);
 
     tiers(run, [Pass, Skip, Fail, Pass])
         .owner("recipe")
@@ -119,7 +119,7 @@ fn empty_dump_fails_the_backup(env: &TestEnv<'_>) {
 }
 
 fn absent_backup_path_fails_the_backup(env: &TestEnv<'_>) {
-    let run = env.run("hello-nowhere").tiers(WITHOUT_UPGRADE).expect(Red);
+    let run = env.run("hello-no-path").tiers(WITHOUT_UPGRADE).expect(Red);
 
     tiers(run, [Pass, Skip, Fail, Unver])
         .owner("recipe")
@@ -134,7 +134,7 @@ fn absent_backup_path_fails_the_backup(env: &TestEnv<'_>) {
 }
 
 fn restore_whose_hook_undoes_it_is_red(env: &TestEnv<'_>) {
-    let run = env.run("hello-undone").tiers(WITHOUT_UPGRADE).expect(Red);
+    let run = env.run("hello-load-undoes").tiers(WITHOUT_UPGRADE).expect(Red);
 
     tiers(run, [Pass, Skip, Pass, Fail])
         .owner("recipe")
@@ -147,7 +147,7 @@ fn restore_whose_hook_undoes_it_is_red(env: &TestEnv<'_>) {
 }
 
 fn restore_whose_hook_fails_is_red(env: &TestEnv<'_>) {
-    let run = env.run("hello-loadless").tiers(WITHOUT_UPGRADE).expect(Red);
+    let run = env.run("hello-load-fails").tiers(WITHOUT_UPGRADE).expect(Red);
 
     tiers(run, [Pass, Skip, Pass, Fail])
         .owner("recipe")
@@ -176,7 +176,7 @@ fn restore_that_restores_nothing_is_red(env: &TestEnv<'_>) {
 }
 
 fn app_without_labels_skips_backup_and_restore(env: &TestEnv<'_>) {
-    let run = env.run("hello-kept").tiers(ALL).expect(Green);
+    let run = env.run("hello-no-backup").tiers(ALL).expect(Green);
 
     tiers(run, [Pass, Pass, Skip, Skip])
         .value("/skips/intentional/backup_restore", "was skipped, for there is no label backupbot.backup")
@@ -210,7 +210,7 @@ fn terminate(mut run: RunningRun<'_>) {
 
 /// The hook goes on in the app's container after the end of its run, and so does the backup service.
 fn backup_ended_half_way_leaves_no_snapshot(env: &TestEnv<'_>) {
-    let run = in_mid_backup(env, "hello-slow", None);
+    let run = in_mid_backup(env, "hello-slow-dump", None);
 
     terminate(run);
 
