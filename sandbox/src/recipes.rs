@@ -201,7 +201,7 @@ pub(crate) async fn ensure(home: &Home) -> Result<Vec<String>, SandboxError> {
         if fs::read_to_string(place.join(SOURCE_FILE)).is_ok_and(|there| there == source) {
             continue;
         }
-        // CreatedObjects beside and put in place as the last step, so that no half repository is ever read.
+        // Made in a temporary folder and renamed as the last step, so that no half repository is ever read.
         let temporary = tempfile::tempdir_in(home.root()).map_err(|error| SandboxError::file(home.root(), error))?;
         generate(temporary.path(), &history).await?;
         let put = || {

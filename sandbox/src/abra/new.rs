@@ -78,7 +78,7 @@ fn server(context: &Context, given: Option<String>) -> CommandResult<String> {
 
 fn write_env(path: &PathBuf, recipe: &Recipe, domain: &str, version: &str) -> CommandResult {
     if domain.contains('/') {
-        return Err(Fatal::new(format!("{domain} is no domain")));
+        return Err(Fatal::new(format!("{domain} is not a domain")));
     }
     if path.exists() {
         return Err(Fatal::new(format!("{} already exists?", path.display())));

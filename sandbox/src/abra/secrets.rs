@@ -89,7 +89,7 @@ fn parse_generator(comment: &str) -> CommandResult<Generator> {
     if value("generate") == Some("false") {
         return Ok(Generator::ByHand);
     }
-    let length = value("length").map(|text| text.parse().map_err(|_| Fatal::new(format!("length={text} is no number"))));
+    let length = value("length").map(|text| text.parse().map_err(|_| Fatal::new(format!("length={text} is not a number"))));
     match (length.transpose()?, value("charset")) {
         (None, None) => Ok(Generator::Words),
         (length, charset) => {

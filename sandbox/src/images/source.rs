@@ -145,7 +145,7 @@ mod tests {
         for source in sources() {
             for program in &source.definition.programs {
                 let path = program.trim_start_matches('/');
-                assert!(source.files.iter().any(|(file, _)| *file == path), "{}: {program} is no file of it", source.name);
+                assert!(source.files.iter().any(|(file, _)| *file == path), "{}: {program} is not one of its files", source.name);
             }
         }
     }

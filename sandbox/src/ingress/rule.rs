@@ -9,16 +9,16 @@ pub enum RuleError {
     #[error("{0} instead of Host")]
     OtherMatcher(String),
     /// Text where `Host(…)` was expected.
-    #[error("{0:?} is no Host(…)")]
+    #[error("{0:?} is not of the form Host(…)")]
     NotAMatcher(String),
     /// A bracket without its end.
     #[error("a bracket is not closed")]
     Unclosed,
     /// An argument of `Host` without quotes.
-    #[error("{0:?} is no host in quotes")]
+    #[error("{0:?} is not a host in quotes")]
     NotQuoted(String),
     /// A name that cannot be a host.
-    #[error("{0:?} is no host")]
+    #[error("{0:?} is not a host")]
     NotAHost(String),
     /// Text after the last host, such as `&&`.
     #[error("{0:?} after the hosts")]

@@ -35,7 +35,7 @@ pub(crate) struct Tls {
     leaf_until: Date,
 }
 
-/// A date for rcgen. A macro, because the type is of a crate that is no dependency of this package.
+/// A date for rcgen. A macro, because the type is of a crate that this package does not depend on.
 macro_rules! rcgen_date {
     ($date:expr) => {{
         let date: Date = $date;

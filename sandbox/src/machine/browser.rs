@@ -18,7 +18,7 @@ pub(crate) fn is_installable() -> bool {
     !complete && find("apt-get").is_some() && rustix::process::geteuid().is_root()
 }
 
-/// Installs the packages and returns a sentence about the result. A failure is no error: a sandbox works without a browser.
+/// Installs the packages and returns a sentence about the result. A failure is not an error: a sandbox works without a browser.
 pub(crate) async fn install() -> String {
     // Another process may be installing something.
     let args = ["-y", "-q", "--no-install-recommends", "-oDPkg::Lock::Timeout=120", "install"].into_iter().chain(PACKAGES);

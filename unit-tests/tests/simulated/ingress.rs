@@ -47,15 +47,15 @@ fn rule_of_hosts_is_read_as_its_hosts() {
 #[test]
 fn other_rule_is_refused_with_the_part_that_is_unknown() {
     for (rule, what) in [
-        ("", "\"\" is no Host(…)"),
+        ("", "\"\" is not of the form Host(…)"),
         ("PathPrefix(`/x`)", "PathPrefix instead of Host"),
         ("HostRegexp(`.*`)", "HostRegexp instead of Host"),
         ("!Host(`a.test`)", "!Host instead of Host"),
         ("Host(`a.test`", "a bracket is not closed"),
-        ("Host(a.test)", "\"a.test\" is no host in quotes"),
-        ("Host()", "\"\" is no host in quotes"),
-        ("Host(``)", "\"\" is no host"),
-        ("Host(`${DOMAIN}`)", "\"${domain}\" is no host"),
+        ("Host(a.test)", "\"a.test\" is not a host in quotes"),
+        ("Host()", "\"\" is not a host in quotes"),
+        ("Host(``)", "\"\" is not a host"),
+        ("Host(`${DOMAIN}`)", "\"${domain}\" is not a host"),
         ("Host(`a.test`) && PathPrefix(`/x`)", "\"&& PathPrefix(`/x`)\" after the hosts"),
     ] {
         let error = hosts_of_rule(rule).unwrap_err().to_string();
