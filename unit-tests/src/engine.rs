@@ -94,18 +94,18 @@ impl Engine {
         taster
     }
 
-    /// The objects of a stack that are left, according to `zero.sh`; empty when there are none. Names that begin with one of
+    /// The objects of a stack that are left, according to `leftovers.sh`; empty when there are none. Names that begin with one of
     /// `others` are foreign.
     ///
     /// # Panics
     /// If the script cannot be started.
     pub fn left_of(&self, stack: &str, others: &[&str]) -> String {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("zero.sh");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("leftovers.sh");
         let host = format!("unix://{}", self.socket.display());
         let asked = Command::new(script).arg(stack).args(others).env("DOCKER_HOST", host).output().unwrap();
         let left = String::from_utf8_lossy(&asked.stdout).into_owned();
         let expected = if left.is_empty() { 0 } else { 1 };
-        assert_eq!(asked.status.code(), Some(expected), "zero.sh: {}", String::from_utf8_lossy(&asked.stderr));
+        assert_eq!(asked.status.code(), Some(expected), "leftovers.sh: {}", String::from_utf8_lossy(&asked.stderr));
         left
     }
 }

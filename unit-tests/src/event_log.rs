@@ -92,7 +92,7 @@ pub fn facts(tree: Tree) -> Facts {
         resolved,
         against: base.clone(),
         base,
-        before: None,
+        base_files: None,
         pack: Pack::default(),
     }
 }
@@ -128,7 +128,7 @@ pub fn task(state: TaskState, exit: Option<i32>, error: &str) -> TaskSeen {
     TaskSeen { service: "app".into(), task: "t1".parse().expect("a task"), slot: Some(1), state, exit, error: error.into() }
 }
 
-/// Runs of every kind to their ends, each with a name. Their texts have in them what a log may have.
+/// Finished runs of every kind, each with a name. Their texts contain the characters that a log may contain.
 pub fn endings() -> Vec<(&'static str, EventLog)> {
     const TIER: [&str; 4] = ["provision", "deploy", "http", "stable"];
     const HOSTILE: &str = "<b>&\"'</b> ]]> \u{1b}[31mred\u{1b}[0m \u{0}\u{fffe}";

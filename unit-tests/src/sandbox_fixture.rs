@@ -82,7 +82,7 @@ impl SandboxFixture {
     /// Makes sure that the engine has the images of a recipe of the sandbox.
     ///
     /// # Panics
-    /// If one of them cannot be had.
+    /// If one of them is not available.
     pub fn provide(&self, recipe: &str) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let home = Home::at(env().sandbox());

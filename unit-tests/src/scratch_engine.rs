@@ -23,7 +23,7 @@ const PROGRAMS: [&str; 7] = ["dockerd", "setpriv", "nsenter", "unshare", "ip", "
 const NAME_PREFIX: &str = "taster-scratch-";
 /// The prefix of the names of disks in memory; the id of the process that made them follows.
 const DISK: &str = "taster-test-";
-/// Where engines look for drivers that are no containers.
+/// Where engines look for drivers that are not containers.
 const PLUGINS: &str = "/run/docker/plugins";
 /// How long dockerd may take to answer after its start.
 const START: Duration = Duration::from_secs(30);
@@ -152,7 +152,7 @@ impl ScratchEngine {
         // It must not outlive this process, however that ends.
         let mut dockerd = Command::new("setpriv");
         dockerd.args(["--pdeathsig", "KILL", "nsenter", &format!("--net=/run/netns/{}", self.name)]);
-        // As the first process of its own, dockerd takes all others with it: containerd, shims, containers.
+        // dockerd is the first process of its namespace, so all others end with it: containerd, shims, containers.
         dockerd.args(["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"]);
         // Engines look for drivers in one folder of the machine, and never forget one: another engine is not to see those of a
         // test.
@@ -236,7 +236,7 @@ impl ScratchEngine {
         assert!(saving.wait().unwrap().success() && loaded.status.success(), "{}", String::from_utf8_lossy(&loaded.stderr));
     }
 
-    /// Stops dockerd in the middle of whatever it does; its containers go on.
+    /// Stops dockerd at once, in the middle of its work; its containers keep running.
     ///
     /// # Panics
     /// If it does not run.
@@ -268,7 +268,7 @@ impl ScratchEngine {
         ungroup(&self.name);
     }
 
-    /// Ends it at once and starts it again with what it kept.
+    /// Ends it at once and starts it again with its data.
     ///
     /// # Panics
     /// If it does not come back.

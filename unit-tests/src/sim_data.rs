@@ -83,7 +83,7 @@ impl SimData {
         id
     }
 
-    /// RestoreBehaviour the newest snapshot.
+    /// Restores the newest snapshot.
     pub fn restore(&self) {
         let mut inner = self.lock();
         let Some((_, newest)) = inner.snapshots.last().cloned() else { return };

@@ -4,7 +4,9 @@ use std::{fmt, io, time::Duration};
 
 use harness::{
     model::engine::SwarmError,
-    ports::{AbraError, BrowserError, CheckoutError, ChildError, FileError, MachineError, ProgramError, AdmissionLockError, WebError},
+    ports::{
+        AbraError, AdmissionLockError, BrowserError, CheckoutError, ChildError, FileError, MachineError, ProgramError, WebError,
+    },
 };
 
 use crate::sim_child::CHILD;

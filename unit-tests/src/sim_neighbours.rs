@@ -7,7 +7,7 @@ use std::sync::{
 
 use async_trait::async_trait;
 use harness::{
-    ports::{Neighbours, AdmissionLock, AdmissionLockError},
+    ports::{AdmissionLock, AdmissionLockError, Neighbours},
     pure::host::preflight::Neighbour,
 };
 

@@ -98,7 +98,7 @@ impl Engine {
         done.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
-    /// Removes all of a stack by force, with what bears its name and no label, and waits until the word of `zero.sh` is that
+    /// Removes all of a stack by force, unlabelled objects of its name too, and waits until `leftovers.sh` says that
     /// nothing is left.
     ///
     /// # Panics
@@ -116,7 +116,7 @@ impl Engine {
         };
         until(&format!("nothing is left of {stack}"), || {
             self.ok(&["stack", "rm", stack]);
-            // Whatever they made is there before they are over, so they are asked first.
+            // All objects of a task exist before it ends, so the tasks are awaited first.
             let over = !tasks.lines().any(living);
             let containers = self.ask(&["container", "ls", "--all", "--quiet", "--filter", &filter]);
             let mut remove = vec!["container", "rm", "--force", "--volumes"];

@@ -220,7 +220,7 @@ impl<'a> TestEnv<'a> {
         }
     }
 
-    /// Expects that nothing of any run is left: on the Swarm according to `zero.sh`, in its folder, in its journal.
+    /// Expects that nothing of any run is left: on the Swarm according to `leftovers.sh`, in its folder, in its journal.
     ///
     /// # Panics
     /// If something is left.

@@ -1,4 +1,4 @@
-//! Stacks of the benchmarks, and what the docker client does with them.
+//! The baseline: stacks of the benchmarks, deployed and awaited with the docker client.
 
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,7 @@ pub(crate) fn can_wait(client: &str) -> bool {
     major >= 26
 }
 
-/// How long the docker client takes until it says that the stack stands or fell; nothing when `bound` was not enough for it.
+/// How long the docker client takes until it reports that the stack runs or failed; absent when that took longer than `bound`.
 pub(crate) fn waited(engine: &Engine, stack: &str, text: &str, bound: Duration) -> Option<Duration> {
     let started = Instant::now();
     let mut child = engine.submitting(text, stack, "--detach=false");

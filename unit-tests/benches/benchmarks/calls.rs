@@ -1,5 +1,5 @@
-//! How often the engine is asked while a stack is waited for. A gate before the engine's socket counts requests, so that
-//! nothing depends on what the counted say of themselves.
+//! The number of requests to the engine while taster waits for a stack. A proxy before the engine's socket counts them, so that
+//! no program counts its own requests.
 
 use std::{
     io::{Read, Write},

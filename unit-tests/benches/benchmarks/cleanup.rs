@@ -1,4 +1,4 @@
-//! How long it takes until nothing is left.
+//! The time of a cleanup until nothing is left.
 
 use std::{sync::Arc, time::Instant};
 

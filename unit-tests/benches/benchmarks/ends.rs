@@ -1,4 +1,4 @@
-//! How soon it is known how a stack ended.
+//! The time until the end of a stack, settled or failed, is known.
 
 use std::{
     io::{BufRead, BufReader},

@@ -10,7 +10,7 @@ use unit_tests::engine::until;
 
 use crate::{Bench, table::print_line};
 
-/// What the kernel says of the memory of a process, in kB: all that is resident, and of it what no file stands behind.
+/// The memory of a process by `/proc`, in kB: resident, and the anonymous part of it.
 fn resident(child: &Child) -> (u64, u64) {
     let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
     let of = |name: &str| {

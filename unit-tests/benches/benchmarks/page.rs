@@ -1,4 +1,4 @@
-//! What the page of a run costs.
+//! The time to render the page of a run, and its size.
 
 use std::time::Instant;
 

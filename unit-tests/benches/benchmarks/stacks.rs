@@ -1,4 +1,4 @@
-//! How long stacks take until they are known to stand.
+//! The time until stacks are known to have settled.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! What is measured from the start of a process to its end.
+//! Times from the start of a process to its end.
 
 use std::{
     fs,

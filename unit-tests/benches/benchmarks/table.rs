@@ -42,7 +42,7 @@ impl Spread {
     }
 }
 
-/// Prints what was measured, as min / median / max.
+/// Prints min / median / max of the measurements.
 pub(crate) fn row(what: &str, spread: &Spread) {
     print_line(&format!("  {what:<58} {}", spread.format()));
 }

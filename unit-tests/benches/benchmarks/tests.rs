@@ -1,4 +1,4 @@
-//! What a custom test costs beyond itself.
+//! The overhead of a custom test.
 
 use std::{
     ffi::OsString,
@@ -84,7 +84,7 @@ pub(crate) fn overhead(bench: &Bench) {
     baseline("cargo-nextest", "nextest, each of as many tests in a crate", || nextest(state.path()));
 }
 
-/// Prints what a test of another runner takes, when it is there: the whole of a run by the number of its tests.
+/// Prints the time of one test in another runner, if that is installed: its whole run divided by the number of its tests.
 fn baseline(program: &str, what: &str, prepare: impl Fn() -> Command) {
     if !std::env::split_paths(&sandbox_fixture::env().path).any(|folder| folder.join(program).is_file()) {
         print_line(&format!("  {what:<58} left out: there is no {program}"));
@@ -119,7 +119,7 @@ fn nextest(folder: &Path) -> Command {
         cargo.args(["nextest", "run", "--offline", "--test-threads", "1"]).args(words).current_dir(&krate);
         cargo
     };
-    // What it takes to compile them is not what a test costs.
+    // The time to compile them is not part of the overhead.
     cargo(&["--no-run"]).output().unwrap();
     cargo(&[])
 }

@@ -14,14 +14,14 @@ use harness::{
         engine::{Engine, Port, Room, ServiceAddress, SwarmError},
         head::Head,
         load::Load,
-        names::{Commit, SwarmId, ImageRef, RecipeName, ServiceName, StackName, TaskId},
+        names::{Commit, ImageRef, RecipeName, ServiceName, StackName, SwarmId, TaskId},
         object::ObjectKind,
         pack::{CustomTest, Origin, TestName},
     },
     ports::{
-        Abra, AbraError, Browser, BrowserError, Call, Capacity, Checked, Checkout, CheckoutError, Child, ChildError, Children,
-        Data, Exchange, ExecOutput, Executables, FileError, Files, VolumeHolder, HttpView, Machine, MachineError, Neighbours,
-        ProgramError, Ran, Screenshot, Swarm, TestProgram, AdmissionLock, AdmissionLockError, WakeUp, Web, WebError,
+        Abra, AbraError, AdmissionLock, AdmissionLockError, Browser, BrowserError, Call, Capacity, Checked, Checkout,
+        CheckoutError, Child, ChildError, Children, Data, Exchange, ExecOutput, Executables, FileError, Files, HttpView, Machine,
+        MachineError, Neighbours, ProgramError, Ran, Screenshot, Swarm, TestProgram, VolumeHolder, WakeUp, Web, WebError,
     },
     pure::{
         host::{claim::Claim, cleanup_plan::Removal, converge::ServiceView, inventory::Inventory},

@@ -1,4 +1,4 @@
-//! The way of an app through the adapter and the stand-in, on a real Swarm: new, secrets, deploy, undeploy.
+//! An app through the adapter and the stand-in on a real Swarm: new, secrets, deploy, undeploy.
 
 use std::{
     fs,
@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use harness::{
     adapters::{
-        abra::{PtyAbra, AbraSetup},
+        abra::{AbraSetup, PtyAbra},
         clock::SystemClock,
     },
     journal::Journal,

@@ -50,8 +50,8 @@ fn unknown_recipe_is_refused(env: &TestEnv<'_>) {
     misspelled.exit(2).says("no recipe `helo`; did you mean `hello`?").says("--path DIR");
     malformed.exit(2).says("'He llo'").says("a recipe name is lower-case letters");
     absent.exit(2).says("cannot read /nowhere").says("Caused by: No such file");
-    incomplete.exit(2).says(&format!("{} is no recipe: it has no .env.sample", empty.display()));
-    assert_eq!(env.runs().len(), 0, "none of these is a run");
+    incomplete.exit(2).says(&format!("{} is not a recipe: it has no .env.sample", empty.display()));
+    assert_eq!(env.runs().len(), 0, "no run was begun");
 }
 
 fn unknown_ref_is_refused(env: &TestEnv<'_>) {

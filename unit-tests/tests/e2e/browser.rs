@@ -9,7 +9,7 @@ use harness::{
         host::Host,
         outcome::{Gap, Outcome, Owner},
         pack::TestName,
-        protocol::{Answer, FunctionContext, Ended},
+        protocol::{Answer, Ended, FunctionContext},
     },
     ports::{Exited, Ran, RunFolder},
     pure::run::blank_screenshot::{Content, Picture},

@@ -1,4 +1,4 @@
-//! The janitor on a real Swarm. `zero.sh` finds what is left, never the code that removed it.
+//! The janitor on a real Swarm. `leftovers.sh` lists what is left, so that the code that removes does not check itself.
 
 use std::{
     collections::BTreeMap,
@@ -45,7 +45,7 @@ pub(crate) fn tests(engine: &Engine) -> Vec<Trial> {
     )
 }
 
-/// A run with a journal, a stack that it claims, an `.env` and a folder of its own.
+/// A run with a journal, a stack that it claims, an `.env` and a folder.
 struct Run {
     id: RunId,
     stack: String,
@@ -253,7 +253,7 @@ fn living_run_is_left_alone(engine: &Engine) {
     run.assert_nothing_left(engine, &[]);
 }
 
-/// A run is killed and its child, in a session of its own as under a terminal, goes on making secrets.
+/// A run is killed and its child, in a separate session as under a terminal, goes on making secrets.
 fn living_child_of_a_dead_run_is_ended_first(engine: &Engine) {
     let (run, journal) = Run::started(engine);
     let script = format!(

@@ -83,7 +83,7 @@ fn deploy(engine: &Engine, tree: &Tree, env: &Env, resolved: &Resolved) {
     printed(&mut deploy, &["stack", "deploy"]);
 }
 
-/// Deploys a tree and gives what it was resolved to and what is live.
+/// Deploys a tree. Returns its resolved compose files and the running services.
 fn live(engine: &Engine, tree: &Tree, stack: &str) -> (Resolved, BTreeMap<ServiceName, ServiceView>) {
     let env = sample(tree, stack);
     let resolved = resolve(tree, &env, &stack.parse().unwrap()).unwrap();

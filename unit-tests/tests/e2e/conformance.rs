@@ -203,7 +203,7 @@ impl<'a> Prepared<'a> {
         let wanted = match &step.exit {
             Exit::Code(code) => Ended::Exit(*code),
             Exit::Word(word) if word == "asks" => Ended::Prompted,
-            Exit::Word(word) => return Err(format!("{word:?} is no way to end")),
+            Exit::Word(word) => return Err(format!("{word:?} is not a way to end")),
         };
         if ended != wanted {
             return Err(format!("it ended with {ended:?}, not with {wanted:?}, and said:\n{text}"));

@@ -202,7 +202,7 @@ impl ChildRegister for Register {
     }
 }
 
-/// A program of a pack, in a folder of its own.
+/// A program of a pack, in a separate folder.
 pub(crate) struct Scene {
     program: PackProgram,
     children: Arc<Register>,
@@ -333,10 +333,10 @@ fn wiring_comes_back_as_data_and_its_secrets_are_hidden() {
     let ran = scene.run(&hook, Duration::from_secs(60));
 
     assert_eq!(of_function(&hook, &ran), Outcome::Passed);
-    let wired = ran.answer.and_then(|answer| answer.configuration).unwrap();
-    assert_eq!(wired.env, [("URL".to_owned(), format!("https://{}/", scene.head.domain))]);
-    assert_eq!(wired.files, BTreeMap::from([("extra.conf".to_owned(), "x\n".to_owned())]));
-    let [secret] = &wired.secrets[..] else { panic!("{wired:?}") };
+    let configured = ran.answer.and_then(|answer| answer.configuration).unwrap();
+    assert_eq!(configured.env, [("URL".to_owned(), format!("https://{}/", scene.head.domain))]);
+    assert_eq!(configured.files, BTreeMap::from([("extra.conf".to_owned(), "x\n".to_owned())]));
+    let [secret] = &configured.secrets[..] else { panic!("{configured:?}") };
     assert_eq!((secret.name.as_str(), secret.version.as_str()), ("key", "v1"));
     assert_eq!(fs::read_to_string(&secret.file).unwrap(), "correct horse");
     assert!(secret.file.starts_with(scene.folder.abra_dir()), "it goes with the run");

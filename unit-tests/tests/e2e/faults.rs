@@ -1,5 +1,5 @@
-//! Engines that fail in the middle of a run: power that is lost, disks that are full, drivers that hang. The verdict is true, the
-//! recipe is never blamed, and nothing is left once the engine answers again.
+//! Engines that fail in the middle of a run: a power cut, a full disk, a driver that hangs. The verdict is correct, the recipe is
+//! never blamed, and nothing is left once the engine answers again.
 
 use std::{fs, time::Duration};
 

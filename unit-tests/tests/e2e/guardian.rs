@@ -1,5 +1,5 @@
-//! Runs that are ended from outside: by signals, by the death of their parent or their own, at their deadline, by a journal
-//! that cannot be written.
+//! Runs that end early: by a signal, by the death of their parent, by kill -9, at their deadline, by a journal that cannot be
+//! written.
 
 use std::{fs, process::Command};
 

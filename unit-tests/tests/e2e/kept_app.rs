@@ -57,7 +57,7 @@ fn kept_app_is_tested_again_and_removed_on_request(env: &TestEnv<'_>) {
     early_janitor.exit(0).says(&format!("{id}: keeps {domain} until "));
     tested.says("green (custom)").says("posts::a post is read back: passed").says("left behind: nothing");
     other_recipe.exit(2).says("is an app of hello, not of ghost");
-    unknown_app.exit(2).says("shop.taster.test is no app of a run of taster");
+    unknown_app.exit(2).says("shop.taster.test is not an app of a run of taster");
     other_tiers.exit(2).says("cannot be used with");
     janitor.exit(0).says(&format!("{id}: ")).says("removed in").says("nothing left");
     removed.exit(2).says(&format!("{domain} is not kept by its run"));

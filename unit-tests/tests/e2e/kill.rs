@@ -1,8 +1,8 @@
-//! Runs that are killed outright, with their whole process group. Their guardians clean up after them.
+//! Runs whose whole process group gets SIGKILL. Their guardians clean up after them.
 //!
 //! `TASTER_KILLS=40 TASTER_KILL_RECIPE=ghost cargo test -p unit-tests --test e2e kill::run` kills forty runs of another recipe
-//! and prints how long each took until nothing was left. Without it some runs are killed of an app that ignores its end, has a
-//! minute for it, and has an anonymous volume.
+//! and prints how long each took until nothing was left. By default it kills a few runs of an app
+//! that ignores SIGTERM, has a stop grace period of one minute, and has an anonymous volume.
 
 use std::{
     fs,

@@ -1,5 +1,5 @@
-//! Cleanup after killed runs while other processes still work for them: escaped children, services that go on, several janitors,
-//! runs of other machines. In the end nothing is left.
+//! Cleanup after killed runs whose work is not over: escaped children, a backup service in the middle of a restore, several
+//! janitors, runs of other machines. In the end nothing is left.
 
 use std::{
     fs,

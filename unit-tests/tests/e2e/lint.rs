@@ -1,4 +1,4 @@
-//! Lint in whole runs on a real Swarm.
+//! Lint in whole runs on a real Swarm: errors of head, errors that base has too, and a lint that cannot be read.
 
 use libtest_mimic::Trial;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! The sandbox on the machine's engine, beside one that may be up: other ports, other names, a folder of its own.
+//! A second sandbox on the machine's engine: other ports, other names, another folder than those of the user's sandbox.
 
 use std::{
     fs,
@@ -49,7 +49,7 @@ fn in_a_sandbox(test: SandboxTest) -> Done {
     let free = || TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).map(|address| address.port());
     let (http, https) = (free()?, free()?);
     let prefix = format!("sandbox-{https}");
-    // Each test has a net of its own, so that tests run beside each other: Docker makes none that overlaps another.
+    // Each test has its own net, so that tests run beside each other: Docker refuses a net that overlaps another.
     static STARTED: AtomicU32 = AtomicU32::new(0);
     let subnet = 64 + std::process::id() % 16 * 8 + STARTED.fetch_add(1, Ordering::Relaxed) % 8;
     let layout = Layout {
@@ -66,7 +66,7 @@ fn in_a_sandbox(test: SandboxTest) -> Done {
     let setup = Setup { layout, exe: std::env::current_exe()?, abra: None };
     let local = LocalSandbox { home: Home::at(folder.path()), setup, prefix };
     let done = catch_unwind(AssertUnwindSafe(|| test(&local)));
-    // A stack that does not go is no reason to leave the sandbox, too, and neither hides what the test says.
+    // The sandbox is removed even if the stack cannot be removed, and neither error hides the failure of the test.
     let removed = local.remove_stack();
     let down = block(sandbox::down(&local.home, &mut |_| {}));
     done.unwrap_or_else(|panic| resume_unwind(panic))?;
@@ -112,7 +112,7 @@ impl LocalSandbox {
         Ok(())
     }
 
-    /// Deploys a version of a recipe without abra: what `docker stack deploy` makes of it.
+    /// Deploys a version of a recipe with `docker stack deploy`, without abra.
     fn deploy(&self, recipe: &str, tag: &str) -> Done {
         let clone = self.home.root().join("clone");
         let _ = fs::remove_dir_all(&clone);
@@ -272,7 +272,7 @@ fn run(command: &mut Command) -> Result<Output, Failed> {
 }
 
 fn path(path: &Path) -> Result<&str, Failed> {
-    path.to_str().ok_or_else(|| "the folder's name is no text".into())
+    path.to_str().ok_or_else(|| "the folder's name is not UTF-8".into())
 }
 
 fn expect(holds: bool, else_say: String) -> Done {

@@ -1,7 +1,7 @@
-//! `--offline`, measured: taster runs in a network of its own from which only the ingress can be reached, and the kernel counts
+//! `--offline`, measured: taster runs in a separate network from which only the ingress can be reached, and the kernel counts
 //! every packet that it, abra or any of their children wants to send elsewhere.
 //!
-//! The engine is a service of its own outside of that network, reached by its socket; what it does by itself is not measured.
+//! The engine runs outside of that network and is reached by its socket; its own packets are not counted.
 
 use std::{
     fs,
@@ -84,7 +84,7 @@ impl IsolatedNetwork {
         let number = std::process::id() % 4000 * 4 + MADE.fetch_add(1, Ordering::Relaxed) % 4;
         let network = Self { name: format!("tt{number}") };
         let (name, host, inside) = (network.name.clone(), format!("th{number}"), format!("tc{number}"));
-        // A net of its own for each process, from the block for tests of networks.
+        // A separate net for each process, from the block for tests of networks.
         let net = |last: u32| format!("198.{}.{}.{}", 18 + number / 8192 % 2, number / 64 % 256, number % 64 * 4 + last);
         let v6 = v6();
         let steps: Vec<Vec<String>> = [
@@ -161,7 +161,7 @@ impl Drop for IsolatedNetwork {
     }
 }
 
-/// An address of the ingress that is not the loopback's, for every network has a loopback of its own.
+/// An address of the ingress that is not the loopback's, for every network has its own loopback.
 fn ingress(env: &TestEnv<'_>) -> SocketAddr {
     let published = env.fixture.engine.ask(&["port", "taster-ingress", "443/tcp"]);
     let addresses = published.lines().filter_map(|line| line.trim().parse::<SocketAddr>().ok());

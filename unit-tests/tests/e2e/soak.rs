@@ -1,5 +1,5 @@
-//! Many runs, two at a time: nothing of them is left, and no process grows. The test takes minutes and needs the engine for
-//! itself, so it runs on request alone:
+//! Many runs, two at a time: nothing of them is left, and the memory of no process grows. The test takes minutes and nothing else
+//! may use the engine, so it runs on request only:
 //!
 //! `TASTER_SOAK=30 cargo test -p unit-tests --test e2e soak`
 
@@ -37,7 +37,7 @@ const KINDS: [(&str, &[&str]); 7] = [
     ("config", &[]),
     ("image", &["--all"]),
 ];
-/// The processes that must not grow, by what their command lines begin with or have in them.
+/// The processes that must not grow, by the beginning or a part of their command lines.
 const PROCESSES: [(&str, &str); 3] = [("dockerd", "dockerd"), ("agent", "sandbox\0agent"), ("ingress", "caddy\0run")];
 
 /// The tests of this file.

@@ -1,4 +1,4 @@
-//! The tests of a file as trials. A test is one function; its trial is named `file::function`.
+//! Turns the test functions of a file into trials of libtest-mimic, named `file::function`.
 
 use libtest_mimic::{Failed, Trial};
 use unit_tests::{engine::Engine, sandbox_fixture::SandboxFixture, scratch_engine, test_env::TestEnv};

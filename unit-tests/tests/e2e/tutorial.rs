@@ -1,5 +1,5 @@
-//! The tutorial on tests, done as it is written: each of its commands runs in a copy of the sources, each of its files is
-//! written, and the lines that it shows are looked for in the real output.
+//! Follows the tutorial on tests: runs each of its commands in a copy of the sources, writes each of its files, and expects the
+//! lines that it shows in the real output.
 
 use std::{
     collections::BTreeSet,

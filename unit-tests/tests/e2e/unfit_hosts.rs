@@ -1,5 +1,5 @@
-//! Hosts that are not fit, made for real: engines without a Swarm, workers, other Swarms, full pools and disks, engines that
-//! stop. The message about each is one true sentence, the recipe is never blamed, and nothing is left anywhere.
+//! Real hosts that are not fit: engines without a Swarm, workers, other Swarms, full pools and disks, engines that stop. One
+//! correct sentence names the reason, the recipe is never blamed, and nothing is left.
 
 use std::{fs, path::Path, process::Command};
 

@@ -149,7 +149,7 @@ fn checkout_goes_to_any_ref_over_local_changes() {
     assert_eq!(tagged, place.read().head);
     assert!(!place.checkout_dir().join("compose.worker.yml").exists());
 
-    // An untracked file that the other ref tracks stands in the way of a plain checkout.
+    // A plain checkout fails on an untracked file that the other ref tracks.
     fs::write(place.checkout_dir().join("compose.worker.yml"), "mine").unwrap();
     fs::write(place.checkout_dir().join("compose.yml"), "mine").unwrap();
 

@@ -10,7 +10,7 @@ use std::{
 
 use async_trait::async_trait;
 use harness::{
-    adapters::abra::{PtyAbra, AbraSetup},
+    adapters::abra::{AbraSetup, PtyAbra},
     ports::{Abra, AbraError, Call, ChildRegister, Exchange, RegisterError},
     redact::Redact,
 };

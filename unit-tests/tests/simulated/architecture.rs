@@ -207,7 +207,7 @@ fn crates_that_reach_outside_are_named_by_adapters_alone() {
 #[test]
 fn environment_is_read_by_main_alone() {
     let names = ["std::env::var", "std::env::var_os", "std::env::vars", "std::env::vars_os"];
-    // The stand-in for abra is a program of its own.
+    // The stand-in for abra is a separate program.
     let except = ["runner/src/main.rs", "sandbox/src/abra/"];
     let found = named(&IMPORTS, &["harness/", "recipes/", "runner/", "sandbox/"], &names, &except);
     assert_none(&found, "only main reads the environment");

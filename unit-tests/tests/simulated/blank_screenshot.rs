@@ -1,4 +1,4 @@
-//! What the screenshots of pages show, on pictures that a browser took.
+//! Recognition of blank screenshots, on pictures that a browser took.
 
 use std::{fs, path::Path};
 

@@ -12,7 +12,7 @@ use harness::{
     engine::steps::shared::cleanup::{CleanupPorts, CleanupReport, Pace, cleanup_until_empty_by},
     journal::Journal,
     model::{
-        names::{SwarmId, RunId, StackName},
+        names::{RunId, StackName, SwarmId},
         object::{ObjectId, ObjectKind},
     },
     ports::Child,

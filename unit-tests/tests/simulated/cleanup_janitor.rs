@@ -118,7 +118,7 @@ fn kept_app_is_left_alone_until_its_time_is_over_or_its_run_is_named() {
         matches!(reports[..], [Report { outcome: RunOutcome::Kept(_), .. }, Report { outcome: RunOutcome::Failed(_), .. }]),
         "{reports:?}"
     );
-    assert!(!reports[0].leaked(), "a kept app is no leak");
+    assert!(!reports[0].leaked(), "a kept app is not a leak");
     let lines = lines(runs.path());
     assert!(
         lines[0].contains("keeps shop.taster.test until ") && lines[0].contains(&format!("`taster janitor {DEAD}`")),

@@ -35,7 +35,7 @@ fn result_of_key(body: &str) -> String {
 #[test]
 fn invalid_key_of_service_is_refused_with_its_place() {
     for (body, message) in [
-        ("bogus: 1", "compose.yml:5:12: services.app.bogus is no key that the compose format has"),
+        ("bogus: 1", "compose.yml:5:12: services.app.bogus is not a key of the compose format"),
         ("mem_limit: 1", "compose.yml:5:16: services.app.mem_limit is forbidden in stacks"),
         ("environment: {A: true}", "compose.yml:5:22: services.app.environment.A must be a text, a number or nothing"),
         (
@@ -92,7 +92,7 @@ fn invalid_file_is_refused_with_its_name() {
             "COMPOSE_FILE names sub/compose.x.yml, which the recipe does not have at this commit",
         ),
         (vec![("a", v("3.8", SERVICE))], "COMPOSE_FILE=../a", "COMPOSE_FILE names ../a, which is outside the recipe's folder"),
-        (vec![("a/b", v("3.8", SERVICE))], "COMPOSE_FILE=a", "a is no text file"),
+        (vec![("a/b", v("3.8", SERVICE))], "COMPOSE_FILE=a", "a is not a text file"),
         (
             vec![("a", v("3.8", SERVICE)), ("b", v("3.7", SERVICE))],
             "COMPOSE_FILE=a:b",
@@ -111,7 +111,7 @@ fn invalid_file_is_refused_with_its_name() {
         (vec![("compose.yml", "version: 3.8".into())], "", "compose.yml:1:10: version must be a text, in quotes"),
         (vec![("compose.yml", "- a".into())], "", "compose.yml:1:1: compose.yml must be an object at its top"),
         (vec![("compose.yml", v("3.8", "services: {app: {}}"))], "", "service app has no image"),
-        (vec![("compose.yml", v("3.8", "servces: {}"))], "", "compose.yml:2:10: servces is no key that the compose format has"),
+        (vec![("compose.yml", v("3.8", "servces: {}"))], "", "compose.yml:2:10: servces is not a key of the compose format"),
         (
             vec![("compose.yml", v("3.8", "services: {}\nconfigs: {c: {file: gone}}"))],
             "",
@@ -125,12 +125,12 @@ fn invalid_file_is_refused_with_its_name() {
         (
             vec![("compose.yml", v("3.8", "services: {app: {image: \"a b\"}}"))],
             "",
-            "service app: \"a b\" is no image reference: printable characters without blanks",
+            "service app: \"a b\" is not a valid image reference: printable characters without blanks",
         ),
         (
             vec![("compose.yml", v("3.8", "services: {app: {image: a, env_file: e}}")), ("e", "A=1\nB C=2\n".into())],
             "",
-            "e:2: \"B C=2\" is no variable",
+            "e:2: \"B C=2\" is not a variable",
         ),
     ] {
         let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
@@ -143,8 +143,8 @@ fn invalid_yaml_is_refused_with_its_place() {
     let broken = resolved(&[("compose.yml", "a: [")], "").unwrap_err();
     let doubled = resolved(&[("compose.yml", "a: 1\na: 2")], "").unwrap_err();
 
-    assert!(broken.starts_with("compose.yml:") && broken.contains("is no valid YAML"), "{broken}");
-    assert!(doubled.contains("compose.yml:2:1 is no valid YAML"), "{doubled}");
+    assert!(broken.starts_with("compose.yml:") && broken.contains("is not valid YAML"), "{broken}");
+    assert!(doubled.contains("compose.yml:2:1 is not valid YAML"), "{doubled}");
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn deep_or_exploding_file_is_refused() {
     for text in [deep, nested, bomb] {
         let error = resolved(&[("compose.yml", &text)], "").unwrap_err();
 
-        assert!(error.contains("is no valid YAML"), "{error}");
+        assert!(error.contains("is not valid YAML"), "{error}");
     }
 }
 

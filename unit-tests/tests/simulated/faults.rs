@@ -74,7 +74,7 @@ fn faultless() -> &'static Faultless {
             );
             let faultless = Faultless { names: scenario.run.names(), answered: finished.answered };
             let absent: Vec<_> = PROOFS.iter().filter(|name| !faultless.answered.contains_key(*name)).collect();
-            assert!(absent.is_empty(), "{absent:?} are no calls of such a run: {:?}", faultless.answered);
+            assert!(absent.is_empty(), "{absent:?} are not calls of such a run: {:?}", faultless.answered);
             faultless
         })
     })
@@ -132,7 +132,7 @@ fn check_claims(fault: Fault, finished: &FinishedRun, state: &RunState) -> Resul
         return Err(claim());
     }
     if exit == 6 || verdict.reasons.iter().any(|reason| reason.owner == Some(Owner::Harness)) {
-        return Err(format!("a call that failed is no defect of taster: {}", claim()));
+        return Err(format!("a call that failed is not a defect of taster: {}", claim()));
     }
     if !finished.leaked.is_empty() && (exit != 4 || state.claims.is_empty()) {
         return Err(format!("{:?} is left and not reported: {}", finished.leaked, claim()));

@@ -131,7 +131,7 @@ fn flake_has_a_package_an_app_and_a_shell_for_each_system() {
         }
     }
     let nixpkgs = outputs["inputs"]["nixpkgs"]["url"].as_str().unwrap();
-    assert!(nixpkgs.starts_with("github:NixOS/nixpkgs/nixos-"), "{nixpkgs} is no release branch");
+    assert!(nixpkgs.starts_with("github:NixOS/nixpkgs/nixos-"), "{nixpkgs} is not a release branch");
 }
 
 #[test]

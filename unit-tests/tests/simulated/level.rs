@@ -11,7 +11,7 @@ use harness::{
         recipe::canary::Moment,
         run::{
             event::Note,
-            level::{Level, Rungs, RungStatus, level, rungs},
+            level::{Level, RungStatus, Rungs, level, rungs},
             plan::{Class, Plan, Planned, Step, StepId},
         },
     },

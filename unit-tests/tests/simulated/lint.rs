@@ -160,7 +160,7 @@ fn ids(faults: &[Fault]) -> Vec<&str> {
     faults.iter().map(id).collect()
 }
 
-/// The faults of head, by what base says of them.
+/// The lint errors of head, by the result of base.
 #[derive(Debug, Default, PartialEq)]
 struct Faults<'a> {
     introduced: Vec<&'a str>,
@@ -172,7 +172,8 @@ struct Faults<'a> {
 fn assert_compared(head: &Linted, base: BaseLint<'_>, expected: Faults<'_>) {
     let compared = compared(head, base);
 
-    let found = Faults { introduced: ids(&compared.introduced), existing: ids(&compared.existing), unclear: ids(&compared.unclear) };
+    let found =
+        Faults { introduced: ids(&compared.introduced), existing: ids(&compared.existing), unclear: ids(&compared.unclear) };
     assert_eq!(found, expected, "{base:?}");
 }
 
@@ -189,7 +190,11 @@ fn error_that_base_does_not_have_is_introduced() {
 
     assert_compared(&one, BaseLint::Known(&clean), Faults { introduced: vec!["R011"], ..Faults::default() });
     assert_compared(&one, BaseLint::NoBase, Faults { introduced: vec!["R011"], ..Faults::default() });
-    assert_compared(&two, BaseLint::Known(&one), Faults { introduced: vec!["R014"], existing: vec!["R011"], ..Faults::default() });
+    assert_compared(
+        &two,
+        BaseLint::Known(&one),
+        Faults { introduced: vec!["R014"], existing: vec!["R011"], ..Faults::default() },
+    );
     assert_compared(&invalid(), BaseLint::Known(&clean), Faults { introduced: vec!["invalid"], ..Faults::default() });
     assert_compared(&invalid(), BaseLint::NoBase, Faults { introduced: vec!["invalid"], ..Faults::default() });
 }
@@ -214,7 +219,10 @@ fn error_without_a_readable_base_is_unclear() {
 
 #[test]
 fn errors_are_named_and_advice_is_apart_from_them() {
-    assert_eq!(list_faults(&linted(&["R011", "R014"]).errors()), "R011 (all services have images), R014 (only annotated tags used)");
+    assert_eq!(
+        list_faults(&linted(&["R011", "R014"]).errors()),
+        "R011 (all services have images), R014 (only annotated tags used)"
+    );
     assert_eq!(linted(&["R001", "R011"]).advice(), ["R001"]);
 }
 

@@ -153,13 +153,15 @@ fn access_beyond_the_stack_is_refused_unless_allowed() {
 #[test]
 fn every_privilege_has_a_case_and_a_name() {
     for privilege in Privilege::ALL {
-        // The tests of a repository are no part of its compose files.
+        // The tests of a repository are not part of its compose files.
         let of_compose = privilege != Privilege::Tests;
         assert_eq!(CASES.iter().any(|(_, _, privileges)| privileges.contains(&privilege)), of_compose, "{privilege}");
         assert_eq!(privilege.as_str().parse(), Ok(privilege));
         assert_eq!(serde_json::to_value(privilege).unwrap(), privilege.to_string());
     }
-    assert!("root".parse::<Privilege>().unwrap_err().to_string().starts_with("\"root\" is no privilege; there are host-binds, "));
+    assert!(
+        "root".parse::<Privilege>().unwrap_err().to_string().starts_with("\"root\" is not a privilege; there are host-binds, ")
+    );
 }
 
 #[test]

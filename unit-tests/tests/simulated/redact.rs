@@ -11,7 +11,7 @@ use std::{
 use data_encoding::BASE64;
 use harness::{
     adapters::{
-        abra::{PtyAbra, AbraSetup},
+        abra::{AbraSetup, PtyAbra},
         checkout::GitCheckout,
         clock::SystemClock,
         folder::Folder,

@@ -1,4 +1,4 @@
-//! Whole runs on simulated hosts: whatever a call of a port does, the run ends with the right verdict and leaks nothing.
+//! Whole runs on simulated hosts whose calls succeed, fail or hang: the run ends with the correct verdict and leaks nothing.
 
 use std::{collections::BTreeMap, time::Duration};
 

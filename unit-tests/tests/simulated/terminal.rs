@@ -18,13 +18,13 @@ use harness::{
     },
     report::{
         repeat::repeat,
-        terminal::{BLOCK_LINES, Board, Lines, Paint, Place, ending},
+        terminal::{BLOCK_LINES, Board, Lines, Paint, EndingContext, ending},
     },
 };
 use proptest::prelude::*;
 use unit_tests::event_log::{EventLog, failure, planned, request};
 
-const PLACE: Place<'_> = Place { folder: "/runs/1", page: false, paint: Paint::Plain };
+const PLACE: EndingContext<'_> = EndingContext { folder: "/runs/1", page: false, paint: Paint::Plain };
 
 fn lines(log: &EventLog) -> String {
     let (mut text, mut state) = (Vec::new(), RunState::default());
@@ -139,7 +139,7 @@ fn endings_begin_with_the_verdict_and_end_with_the_repeat_command() {
 #[test]
 fn colours_are_added_to_the_words_and_nothing_else_changes() {
     let log = EventLog::planned(&[Tier::Install]).step("provision", failure(Owner::Recipe).into()).ends();
-    let coloured = ending(&log.state(), Place { paint: Paint::Colours, ..PLACE });
+    let coloured = ending(&log.state(), EndingContext { paint: Paint::Colours, ..PLACE });
     assert!(coloured.contains("\u{1b}[31mred\u{1b}[0m (install)"), "{coloured}");
     assert_eq!(coloured.replace("\u{1b}[31m", "").replace("\u{1b}[0m", ""), ending(&log.state(), PLACE));
 }
@@ -227,7 +227,7 @@ prop_compose! {
 proptest! {
     #[test]
     fn ending_has_at_most_twenty_lines_and_the_repeat_command(log in log(), page in any::<bool>()) {
-        let text = ending(&log.state(), Place { page, ..PLACE });
+        let text = ending(&log.state(), EndingContext { page, ..PLACE });
         prop_assert!(text.lines().count() <= 20, "{text}");
         for word in ["\n  left behind: ", "\n  results: /runs/1/results.json\n", "\n  repeat: taster --recipe hello"] {
             prop_assert!(text.contains(word), "{word:?} is missing in {text}");

@@ -171,7 +171,7 @@ fn foreign_snapshot_between_backup_and_restore_is_inconclusive() {
     assert_ne!(run.tier_status(Tier::Restore), Status::Pass);
     assert!(host.data.ids().is_empty(), "{:?}", host.data.ids());
     run.expect(Inconclusive)
-        .reason("something else than the run changed the newest snapshot of the app")
+        .reason("the newest snapshot of the app is")
         .no_owner()
         .tier(Tier::Install, Status::Pass)
         .tier(Tier::Backup, Status::Pass)

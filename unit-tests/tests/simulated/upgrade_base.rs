@@ -38,120 +38,20 @@ struct Row {
     expected: (&'static str, &'static str),
 }
 
-#[test]
-fn base_is_last_green_then_older_release_then_branch() {
-    const SOME: &[&str] = &["1.0.0+1.0", "1.1.0+1.1", "2.0.0+1.1"];
-    let row = Row {
-        case: "",
-        tags: SOME,
-        head: 3,
-        head_version: Some("2.0.0+1.1"),
-        branch: Some(TIP),
-        green: None,
-        expected: ("1.1.0+1.1", "the newest release before 2.0.0+1.1"),
-    };
-    let rows = [
-        Row { case: "the newest release is tasted", ..row },
-        Row {
-            case: "a change with a version above all releases is upgraded from the newest one",
-            head: UNTAGGED,
-            head_version: Some("2.1.0+1.2"),
-            expected: ("2.0.0+1.1", "the newest release before 2.1.0+1.2"),
-            ..row
-        },
-        Row {
-            case: "a change that kept the version of the newest release is upgraded from the one before",
-            head: UNTAGGED,
-            expected: ("1.1.0+1.1", "the newest release before 2.0.0+1.1"),
-            ..row
-        },
-        Row {
-            case: "the version of the last green run comes before the newest release",
-            green: Some("1.0.0+1.0"),
-            expected: ("1.0.0+1.0", "the head of the last green run on this host"),
-            ..row
-        },
-        Row {
-            case: "a head that was green here already is upgraded from the release before it",
-            green: Some("2.0.0+1.1"),
-            expected: ("1.1.0+1.1", "the newest release before 2.0.0+1.1, which was green on this host already"),
-            ..row
-        },
-        Row {
-            case: "the version of the last green run is newer than head",
-            head: 2,
-            head_version: Some("1.1.0+1.1"),
-            green: Some("2.0.0+1.1"),
-            expected: ("1.0.0+1.0", "the newest release before 1.1.0+1.1"),
-            ..row
-        },
-        Row {
-            case: "the version of the last green run has no tag any more",
-            green: Some("1.0.5+1.0"),
-            expected: ("1.1.0+1.1", "the newest release before 2.0.0+1.1"),
-            ..row
-        },
-        Row {
-            case: "versions are ordered as numbers, and a patch on an old line is not the newest",
-            tags: &["1.9.0+1", "1.10.0+1", "1.9.1+1", "2.0.0+1"],
-            head: 4,
-            head_version: Some("2.0.0+1"),
-            expected: ("1.10.0+1", "the newest release before 2.0.0+1"),
-            ..row
-        },
-        Row {
-            case: "a pre-release comes before its release",
-            tags: &["1.0.0+1", "2.0.0-rc1+1", "2.0.0+1"],
-            head: 3,
-            head_version: Some("2.0.0+1"),
-            expected: ("2.0.0-rc1+1", "the newest release before 2.0.0+1"),
-            ..row
-        },
-        Row {
-            case: "tags that are no versions do not count, lightweight ones do",
-            tags: &["latest", "v2", "~1.0.0+1", "2.0.0+1"],
-            head: 4,
-            head_version: Some("2.0.0+1"),
-            expected: ("1.0.0+1", "the newest release before 2.0.0+1"),
-            ..row
-        },
-        Row {
-            case: "the first release has only the branch before it",
-            head: 1,
-            head_version: Some("1.0.0+1.0"),
-            expected: ("main", "the tip of main, for there is no release before 1.0.0+1.0"),
-            ..row
-        },
-        Row {
-            case: "files without a version",
-            head: UNTAGGED,
-            head_version: None,
-            expected: ("main", "the tip of main, for head's files name no version"),
-            ..row
-        },
-        Row {
-            case: "files with an invalid version",
-            head: UNTAGGED,
-            head_version: Some("latest"),
-            expected: ("main", "the tip of main, for head's files name no version"),
-            ..row
-        },
-        Row {
-            case: "head is the tip of the branch",
-            head: TIP,
-            head_version: Some("1.0.0+1.0"),
-            expected: ("none", "there is no release before 1.0.0+1.0, and head is the tip of main"),
-            ..row
-        },
-        Row {
-            case: "no release before it and no branch",
-            head: 1,
-            head_version: Some("1.0.0+1.0"),
-            branch: None,
-            expected: ("none", "there is no release before 1.0.0+1.0"),
-            ..row
-        },
-    ];
+const SOME: &[&str] = &["1.0.0+1.0", "1.1.0+1.1", "2.0.0+1.1"];
+
+/// Head is the newest of three releases.
+const NEWEST: Row = Row {
+    case: "",
+    tags: SOME,
+    head: 3,
+    head_version: Some("2.0.0+1.1"),
+    branch: Some(TIP),
+    green: None,
+    expected: ("1.1.0+1.1", "the newest release before 2.0.0+1.1"),
+};
+
+fn assert_bases(rows: &[Row]) {
     for row in rows {
         let (tags, head) = (tags(row.tags), commit(row.head));
         let branch = row.branch.map(|tip| Branch { name: "main".into(), commit: commit(tip) });
@@ -164,6 +64,136 @@ fn base_is_last_green_then_older_release_then_branch() {
         assert_eq!((found.to_string().as_str(), found.why()), row.expected, "{}", row.case);
         assert_ne!(found.commit(), Some(&head), "{}", row.case);
     }
+}
+
+#[test]
+fn base_is_newest_release_before_head() {
+    assert_bases(&[
+        Row { case: "the newest release is tasted", ..NEWEST },
+        Row {
+            case: "a change with a version above all releases is upgraded from the newest one",
+            head: UNTAGGED,
+            head_version: Some("2.1.0+1.2"),
+            expected: ("2.0.0+1.1", "the newest release before 2.1.0+1.2"),
+            ..NEWEST
+        },
+        Row {
+            case: "a change that kept the version of the newest release is upgraded from the one before",
+            head: UNTAGGED,
+            expected: ("1.1.0+1.1", "the newest release before 2.0.0+1.1"),
+            ..NEWEST
+        },
+    ]);
+}
+
+#[test]
+fn base_is_last_green_run_unless_it_is_head_newer_or_gone() {
+    assert_bases(&[
+        Row {
+            case: "the version of the last green run comes before the newest release",
+            green: Some("1.0.0+1.0"),
+            expected: ("1.0.0+1.0", "the head of the last green run on this host"),
+            ..NEWEST
+        },
+        Row {
+            case: "a head that was green here already is upgraded from the release before it",
+            green: Some("2.0.0+1.1"),
+            expected: ("1.1.0+1.1", "the newest release before 2.0.0+1.1, which was green on this host already"),
+            ..NEWEST
+        },
+        Row {
+            case: "the version of the last green run is newer than head",
+            head: 2,
+            head_version: Some("1.1.0+1.1"),
+            green: Some("2.0.0+1.1"),
+            expected: ("1.0.0+1.0", "the newest release before 1.1.0+1.1"),
+            ..NEWEST
+        },
+        Row {
+            case: "the version of the last green run has no tag any more",
+            green: Some("1.0.5+1.0"),
+            expected: ("1.1.0+1.1", "the newest release before 2.0.0+1.1"),
+            ..NEWEST
+        },
+    ]);
+}
+
+#[test]
+fn releases_are_ordered_by_number_and_other_tags_do_not_count() {
+    assert_bases(&[
+        Row {
+            case: "versions are ordered as numbers, and a patch on an old line is not the newest",
+            tags: &["1.9.0+1", "1.10.0+1", "1.9.1+1", "2.0.0+1"],
+            head: 4,
+            head_version: Some("2.0.0+1"),
+            expected: ("1.10.0+1", "the newest release before 2.0.0+1"),
+            ..NEWEST
+        },
+        Row {
+            case: "a pre-release comes before its release",
+            tags: &["1.0.0+1", "2.0.0-rc1+1", "2.0.0+1"],
+            head: 3,
+            head_version: Some("2.0.0+1"),
+            expected: ("2.0.0-rc1+1", "the newest release before 2.0.0+1"),
+            ..NEWEST
+        },
+        Row {
+            case: "tags that are not versions do not count, lightweight ones do",
+            tags: &["latest", "v2", "~1.0.0+1", "2.0.0+1"],
+            head: 4,
+            head_version: Some("2.0.0+1"),
+            expected: ("1.0.0+1", "the newest release before 2.0.0+1"),
+            ..NEWEST
+        },
+    ]);
+}
+
+#[test]
+fn base_without_older_release_is_tip_of_branch() {
+    assert_bases(&[
+        Row {
+            case: "the first release has only the branch before it",
+            head: 1,
+            head_version: Some("1.0.0+1.0"),
+            expected: ("main", "the tip of main, for there is no release before 1.0.0+1.0"),
+            ..NEWEST
+        },
+        Row {
+            case: "files without a version",
+            head: UNTAGGED,
+            head_version: None,
+            expected: ("main", "the tip of main, for head's files name no version"),
+            ..NEWEST
+        },
+        Row {
+            case: "files with an invalid version",
+            head: UNTAGGED,
+            head_version: Some("latest"),
+            expected: ("main", "the tip of main, for head's files name no version"),
+            ..NEWEST
+        },
+    ]);
+}
+
+#[test]
+fn base_without_older_release_and_branch_is_absent() {
+    assert_bases(&[
+        Row {
+            case: "head is the tip of the branch",
+            head: TIP,
+            head_version: Some("1.0.0+1.0"),
+            expected: ("none", "there is no release before 1.0.0+1.0, and head is the tip of main"),
+            ..NEWEST
+        },
+        Row {
+            case: "no release before it and no branch",
+            head: 1,
+            head_version: Some("1.0.0+1.0"),
+            branch: None,
+            expected: ("none", "there is no release before 1.0.0+1.0"),
+            ..NEWEST
+        },
+    ]);
 }
 
 #[test]

@@ -196,7 +196,7 @@ impl Crates<'_> {
     fn imports(&self) -> Imports {
         let mut imports = Imports::default();
         for (place, module) in &self.modules {
-            // The outermost module of a file comes first, for its place is the shortest.
+            // The outermost module of a file comes first, because its path is the shortest.
             imports.places.entry(module.file.clone()).or_insert_with(|| place.clone());
             for path in &module.paths {
                 match self.resolve(place, path, None, DEPTH) {
@@ -392,7 +392,7 @@ impl<'ast> Visit<'ast> for ModuleReader {
         }
     }
 
-    /// Where something can be seen is no use of that place.
+    /// A visibility such as `pub(in path)` is not a use of that path.
     fn visit_vis_restricted(&mut self, _: &'ast VisRestricted) {}
 }
 

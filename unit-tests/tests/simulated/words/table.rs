@@ -57,6 +57,7 @@ pub(super) const RULES: &[Rule] = &[
     rule(Scope::Everywhere, &["plant", "plants", "planted", "planting"], "seed"),
     rule(Scope::Everywhere, &["spoil", "spoils", "spoiled", "spoilt", "spoiling"], "corrupt"),
     rule(Scope::Everywhere, &["whoever", "somebody", "nobody"], "the thing of the code that acts"),
+    rule(Scope::Everywhere, &["wired"], "configured"),
     // Names in the code.
     rule(Scope::Identifiers, &["tell", "tells", "telling"], "report, print, format_…"),
     rule(Scope::Identifiers, &["said"], "output_text, format_…"),
@@ -117,6 +118,7 @@ pub(super) const RULES: &[Rule] = &[
     // Text that no single word gives away.
     rule(Scope::Text, &["world diff", "the world before", "the world after", "worlds were compared"], "inventory"),
     rule(Scope::Text, &["until_zero"], "cleanup until empty"),
+    rule(Scope::Text, &["install hook", "zero.sh"], "configure hook; leftovers.sh"),
     rule(Scope::Text, &["figures.md", "benches/figures", "--bench figures"], "benchmarks"),
     rule(Scope::Text, &["tests/pure", "tests/swarm", "--test pure", "--test swarm"], "simulated, e2e"),
     rule(Scope::Text, &["fn words("], "log_tail, args"),

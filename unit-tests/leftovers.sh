@@ -1,6 +1,6 @@
 #!/bin/sh
 # Prints the objects of a stack that Docker lists, and fails if there is one; exit 2 if Docker does not answer.
-# zero.sh STACK [NAME...]: objects whose names begin with one of NAME are foreign.
+# leftovers.sh STACK [NAME...]: objects whose names begin with one of NAME are foreign.
 # It asks the docker client and nothing else, so that a wrong listing of ours cannot hide anything.
 stack=$1
 shift
