@@ -10,7 +10,7 @@ use harness::{
     ports::RunFolder,
     report::{
         Format, ReportFile,
-        terminal::{Paint, Place},
+        terminal::{Paint, EndingContext},
     },
 };
 
@@ -44,6 +44,6 @@ fn paint(env: &Env, out: &impl IsTerminal) -> Paint {
 }
 
 /// Where an ending is read that is printed to `out`; `folder` is the run's folder.
-pub(crate) fn place<'a>(env: &Env, folder: &'a str, out: &impl IsTerminal) -> Place<'a> {
-    Place { folder, page: ReportFile::Page.is_in(Path::new(folder)), paint: paint(env, out) }
+pub(crate) fn ending_context<'a>(env: &Env, folder: &'a str, out: &impl IsTerminal) -> EndingContext<'a> {
+    EndingContext { folder, page: ReportFile::Page.is_in(Path::new(folder)), paint: paint(env, out) }
 }

@@ -17,8 +17,8 @@ pub struct Processes;
 
 #[async_trait]
 impl Children for Processes {
-    async fn end(&self, child: &Child, patience: Duration) -> Result<(), ChildError> {
-        let until = tokio::time::Instant::now() + patience;
+    async fn end(&self, child: &Child, timeout: Duration) -> Result<(), ChildError> {
+        let until = tokio::time::Instant::now() + timeout;
         loop {
             // A child may start another process at any time, so only an empty reading ends the loop.
             let living = living(&readable(table())?, child, |pid| belongs(pid, child));

@@ -148,11 +148,11 @@ impl Machine for LocalMachine {
         Path::new("/proc/net/ip_vs").exists()
     }
 
-    async fn answers(&self, address: &ServiceAddress, patience: Duration) -> Result<bool, MachineError> {
+    async fn answers(&self, address: &ServiceAddress, timeout: Duration) -> Result<bool, MachineError> {
         let (from, to) = (PathBuf::from(format!("/proc/{}/ns/net", address.from)), address.at);
         // A separate thread enters the network and ends after one connection, so that the process stays in its own network.
         let attempt = tokio::task::spawn_blocking(move || {
-            std::thread::spawn(move || connect_from(&from, to, patience)).join().unwrap_or(Err(MachineError::Panicked))
+            std::thread::spawn(move || connect_from(&from, to, timeout)).join().unwrap_or(Err(MachineError::Panicked))
         });
         attempt.await.unwrap_or(Err(MachineError::Panicked))
     }
@@ -191,11 +191,11 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, MachineError> {
 }
 
 /// Whether a connection from within a network is answered. A refusal is an answer too.
-fn connect_from(network: &Path, to: SocketAddr, patience: Duration) -> Result<bool, MachineError> {
+fn connect_from(network: &Path, to: SocketAddr, timeout: Duration) -> Result<bool, MachineError> {
     let entered = File::open(network)
         .and_then(|link| move_into_link_name_space(link.as_fd(), Some(LinkNameSpaceType::Network)).map_err(std::io::Error::from));
     entered.map_err(|error| MachineError::Network { path: network.to_owned(), source: error.into() })?;
-    match TcpStream::connect_timeout(&to, patience) {
+    match TcpStream::connect_timeout(&to, timeout) {
         Ok(_) => Ok(true),
         Err(error) => Ok(error.kind() == ErrorKind::ConnectionRefused),
     }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use crate::{
     journal::{self, LockError, RunLock},
     model::names::RunId,
-    ports::{Neighbours, AdmissionLock, AdmissionLockError},
+    ports::{AdmissionLock, AdmissionLockError, Neighbours},
     pure::{
         host::preflight::{Needs, Neighbour},
         run::event::{Event, Kind, Note},
@@ -15,9 +15,9 @@ use crate::{
 };
 
 /// The pause between two attempts to take the admission lock.
-const PAUSE: Duration = Duration::from_millis(20);
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
-/// The other runs, whose folders are beside that of this run.
+/// The other runs, whose folders are in the same folder as that of this run.
 #[derive(Debug, Clone)]
 pub struct OtherRuns {
     runs: PathBuf,
@@ -37,7 +37,7 @@ impl Neighbours for OtherRuns {
         loop {
             match RunLock::attempt(&self.runs) {
                 Ok(lock) => return Ok(Box::new(Held { runs: self.clone(), _lock: lock })),
-                Err(LockError::Held { .. } | LockError::Replaced { .. }) => tokio::time::sleep(PAUSE).await,
+                Err(LockError::Held { .. } | LockError::Replaced { .. }) => tokio::time::sleep(LOCK_PAUSE).await,
                 Err(error @ (LockError::NoFile { .. } | LockError::System { .. })) => {
                     return Err(AdmissionLockError { source: error.into() });
                 }

@@ -22,7 +22,7 @@ use crate::{
     model::{
         head::Head,
         pack::TestName,
-        protocol::{Answer, Attachment, FunctionContext, SECRET_FILE_PREFIX, MEMORY, PROTOCOL, is_attachable},
+        protocol::{Answer, Attachment, FunctionContext, MEMORY, PROTOCOL, SECRET_FILE_PREFIX, is_attachable},
         time::format_duration,
     },
     ports::{AttachedFile, AttachmentError, ChildRegister, Exited, ProgramError, Ran, RunFolder, TestProgram},
@@ -32,9 +32,9 @@ use crate::{
 pub use super::spawn::ProgramSetup;
 
 /// The largest attachment that is kept, in bytes.
-const LARGEST: u64 = 10 << 20;
+const MAX_ATTACHMENT_BYTES: u64 = 10 << 20;
 /// The part of the budget of a process that its function does not get, so that the function can still report why it ends.
-const HEAD_START: Duration = Duration::from_secs(2);
+const REPORT_TIME: Duration = Duration::from_secs(2);
 
 /// The program of a pack.
 pub struct PackProgram {
@@ -120,7 +120,7 @@ impl TestProgram for PackProgram {
 
     async fn run_one(&self, test: &TestName, head: &Head, budget: Duration) -> Result<Ran, ProgramError> {
         let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
-        let own = budget.saturating_sub(HEAD_START).max(budget / 2);
+        let own = budget.saturating_sub(REPORT_TIME).max(budget / 2);
         let (file, context) = self.write_context(number, head, own).map_err(not_run)?;
         let args = [test.as_str(), "--exact", "--test-threads", "1", "--color", "never"];
         let doing = format!("{}, {test}", self.launcher.setup.work_dir);
@@ -156,9 +156,9 @@ fn attached(work_dir: &Path, left: &Attachment) -> AttachedFile {
         }
         let unreadable = |error: io::Error| AttachmentError::Unreadable { message: error.to_string() };
         let kind = fs::symlink_metadata(&left.file).map_err(unreadable)?;
-        match kind.is_file() && kind.len() <= LARGEST {
+        match kind.is_file() && kind.len() <= MAX_ATTACHMENT_BYTES {
             true => fs::read(&left.file).map_err(unreadable),
-            false => Err(AttachmentError::Unfit { most_mib: LARGEST >> 20 }),
+            false => Err(AttachmentError::Unfit { most_mib: MAX_ATTACHMENT_BYTES >> 20 }),
         }
     };
     AttachedFile { name: left.name.clone(), bytes: read() }

@@ -35,9 +35,9 @@ const CONTEXT: &str = "TASTER_CONTEXT";
 /// How that variable begins in an environment.
 pub(super) const MARK: &[u8] = b"TASTER_CONTEXT=";
 /// The least size of the kept end of the output, in bytes.
-const KEPT: usize = 64 << 10;
+const KEPT_BYTES: usize = 64 << 10;
 /// The silence after which the rest of the output counts as read, when a left-over process holds it open.
-const LINGER: Duration = Duration::from_millis(200);
+const OUTPUT_SILENCE: Duration = Duration::from_millis(200);
 /// The longest time for the rest of the output. Only a process that left the tree in every way still writes, and no call ends
 /// that one.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
@@ -182,7 +182,7 @@ impl Output {
                 biased;
                 () = sleep_until(deadline) => return Ok(None),
                 read = self.pipe.read(&mut self.chunk), if open => match read {
-                    Ok(count @ 1..) => keep(&mut self.kept, &self.chunk[..count], KEPT),
+                    Ok(count @ 1..) => keep(&mut self.kept, &self.chunk[..count], KEPT_BYTES),
                     Ok(0) | Err(_) => open = false,
                 },
                 status = child.wait() => return status.map(Some),
@@ -190,11 +190,11 @@ impl Output {
         }
     }
 
-    /// Reads the rest of the output, until a silence of [`LINGER`].
+    /// Reads the rest of the output, until a silence of [`OUTPUT_SILENCE`].
     async fn drain(&mut self) {
         let until = Instant::now() + DRAIN_TIMEOUT;
-        while let Ok(Ok(count @ 1..)) = timeout(LINGER, self.pipe.read(&mut self.chunk)).await {
-            keep(&mut self.kept, &self.chunk[..count], KEPT);
+        while let Ok(Ok(count @ 1..)) = timeout(OUTPUT_SILENCE, self.pipe.read(&mut self.chunk)).await {
+            keep(&mut self.kept, &self.chunk[..count], KEPT_BYTES);
             if Instant::now() > until {
                 break;
             }

@@ -8,7 +8,7 @@ use std::{
 use crate::pure::recipe::compose::{Entry, Tree};
 
 /// The largest file that is read, in bytes. All relevant files of a recipe are far smaller.
-const LARGEST: u64 = 256 << 10;
+const MAX_FILE_BYTES: u64 = 256 << 10;
 /// The folder of git itself, which is never content.
 const GIT: &str = ".git";
 
@@ -32,7 +32,7 @@ fn gather(root: &Path, below: &Path, entries: &mut Vec<(String, Entry)>) -> io::
             gather(root, &path, entries)?;
         } else if kind.is_symlink() {
             entries.push((name, Entry::Link(fs::read_link(entry.path())?.to_string_lossy().into_owned())));
-        } else if kind.is_file() && entry.metadata()?.len() <= LARGEST {
+        } else if kind.is_file() && entry.metadata()?.len() <= MAX_FILE_BYTES {
             entries.push((name, text(fs::read(entry.path())?)));
         } else {
             entries.push((name, Entry::Opaque));
@@ -65,7 +65,7 @@ fn parse_line(line: &str) -> Option<Listed> {
     let fields: Vec<&str> = head.split_whitespace().collect();
     let [mode, kind, id, size] = fields[..] else { return None };
     // A submodule is a commit of another repository and has no content here.
-    let readable = kind == "blob" && size.parse::<u64>().is_ok_and(|size| size <= LARGEST);
+    let readable = kind == "blob" && size.parse::<u64>().is_ok_and(|size| size <= MAX_FILE_BYTES);
     Some(Listed { path: path.to_owned(), link: mode == "120000", content: readable.then(|| id.to_owned()) })
 }
 

@@ -19,7 +19,7 @@ use crate::{
 /// The default budget of a call.
 const BUDGET: Duration = Duration::from_secs(30);
 /// The first and the longest pause between two polls of the page; it doubles.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+const RETRY_PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
 /// A window of the function's own browser. Each call waits for its CSS selector, for 30 s or the given budget.
 ///
@@ -206,7 +206,7 @@ impl Browser {
         mut tried: impl AsyncFnMut() -> Result<T, ActionError>,
     ) -> Result<T, TestError> {
         let began = Instant::now();
-        let mut pause = PAUSE.0;
+        let mut pause = RETRY_PAUSE.0;
         loop {
             let message = match tried().await {
                 Ok(done) => return Ok(done),
@@ -217,7 +217,7 @@ impl Browser {
                 return Err(TestError::at_place(format!("{what}: {message}, for {}", format_duration(began.elapsed())), at));
             }
             sleep(pause).await;
-            pause = (pause * 2).min(PAUSE.1);
+            pause = (pause * 2).min(RETRY_PAUSE.1);
         }
     }
 }

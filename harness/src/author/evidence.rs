@@ -10,10 +10,10 @@ use std::{
 use tokio::time::timeout;
 
 use super::open_browser::OpenBrowser;
-use crate::model::protocol::{Attachment, FunctionContext, Ended};
+use crate::model::protocol::{Attachment, Ended, FunctionContext};
 
 /// The budget for the evidence of one browser. The process ends soon after its function.
-const GATHER: Duration = Duration::from_millis(1500);
+const EVIDENCE_TIMEOUT: Duration = Duration::from_millis(1500);
 
 /// The evidence of a function.
 #[derive(Default)]
@@ -64,9 +64,9 @@ impl Evidence {
             let suffix = if number == 0 { String::new() } else { format!("-{}", number + 1) };
             // Missing evidence does not change the function's result.
             let console =
-                timeout(GATHER, browser.console_text()).await.unwrap_or_else(|_| "the browser does not answer\n".into());
+                timeout(EVIDENCE_TIMEOUT, browser.console_text()).await.unwrap_or_else(|_| "the browser does not answer\n".into());
             let _ = self.attach(&context.work_dir, &format!("console{suffix}.txt"), console.as_bytes());
-            if let Ok(Ok(picture)) = timeout(GATHER, browser.session().screenshot()).await {
+            if let Ok(Ok(picture)) = timeout(EVIDENCE_TIMEOUT, browser.session().screenshot()).await {
                 let _ = self.attach(&context.work_dir, &format!("page{suffix}.png"), &picture);
             }
         }

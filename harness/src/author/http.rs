@@ -24,7 +24,7 @@ const BUDGET: Duration = Duration::from_secs(30);
 /// The time-out of one attempt.
 const ATTEMPT: Duration = Duration::from_secs(20);
 /// The first and the longest pause between two attempts; it doubles.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+const RETRY_PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 /// The number of characters of a body that a sentence quotes.
 const QUOTED: usize = 200;
 
@@ -92,11 +92,11 @@ impl RequestBuilder {
         let began = Instant::now();
         let what = format!("{} {}", self.request.method, self.request.url);
         let again = |status: u16| matches!(status, 502 | 503) || status == 504 && repeatable(&self.request.method);
-        let mut pause = PAUSE.0;
+        let mut pause = RETRY_PAUSE.0;
         let (mut attempt, mut before) = (1, String::new());
         loop {
             let left = self.budget.saturating_sub(began.elapsed());
-            let got = self.web.send(&self.request, ATTEMPT.min(left.max(PAUSE.1))).await;
+            let got = self.web.send(&self.request, ATTEMPT.min(left.max(RETRY_PAUSE.1))).await;
             let failure = match got {
                 Ok(view) if !again(view.status) => {
                     if attempt > 1 {
@@ -121,7 +121,7 @@ impl RequestBuilder {
             }
             (attempt, before) = (attempt + 1, failure);
             tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(PAUSE.1);
+            pause = (pause * 2).min(RETRY_PAUSE.1);
         }
     }
 }

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::model::{
     pack::{CanaryAct, Database, TestName},
-    protocol::{Answer, AppConfiguration, FunctionContext, Ended, SECRET_FILE_PREFIX, InsertedSecret, PROTOCOL},
+    protocol::{Answer, AppConfiguration, Ended, FunctionContext, InsertedSecret, PROTOCOL, SECRET_FILE_PREFIX},
 };
 
 /// The exit code for an invalid pack.
@@ -154,7 +154,8 @@ fn app_configuration(context: &FunctionContext, app: ConfigureContext) -> std::i
     let mut secrets = Vec::new();
     for (number, (name, version, value)) in app.secrets.into_iter().enumerate() {
         // A temporary file is readable for its owner only.
-        let mut file = tempfile::Builder::new().prefix(&format!("{SECRET_FILE_PREFIX}{number}-")).tempfile_in(&context.work_dir)?;
+        let mut file =
+            tempfile::Builder::new().prefix(&format!("{SECRET_FILE_PREFIX}{number}-")).tempfile_in(&context.work_dir)?;
         file.write_all(value.as_bytes())?;
         let (_, file) = file.keep().map_err(|error| error.error)?;
         secrets.push(InsertedSecret { name, version, file });

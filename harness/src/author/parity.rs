@@ -1,4 +1,4 @@
-//! Checker of a pack's `PARITY.md`: its tests beside those of the predecessor, and the deferred tests with reasons.
+//! Checker of a pack's `PARITY.md`: its tests next to those of the predecessor, and the deferred tests with reasons.
 
 use std::collections::BTreeSet;
 

@@ -22,15 +22,15 @@ use crate::{
 };
 
 /// The budget for reaching the app, which has answered before.
-const REACH: Duration = Duration::from_secs(5);
+const REACH_TIMEOUT: Duration = Duration::from_secs(5);
 /// The maximum time to wait for a page without motion.
-const SETTLE: Duration = Duration::from_secs(2);
+const STILL_TIMEOUT: Duration = Duration::from_secs(2);
 /// The maximum time to wait for a page that is not blank.
-const PATIENCE: Duration = Duration::from_secs(8);
+const CONTENT_TIMEOUT: Duration = Duration::from_secs(8);
 /// The pause between two screenshots.
-const PAUSE: Duration = Duration::from_millis(100);
+const SCREENSHOT_PAUSE: Duration = Duration::from_millis(100);
 /// The maximum size of the screenshot in bytes, so that the report page stays below a megabyte.
-const MOST: usize = 600 << 10;
+const MAX_BYTES: usize = 600 << 10;
 
 /// Takes a screenshot of the app that `context` names, and adds it to the answer.
 pub fn take_screenshot(context: Option<&Path>) -> ExitCode {
@@ -45,7 +45,7 @@ pub fn take_screenshot(context: Option<&Path>) -> ExitCode {
 }
 
 async fn take(cx: TestContext) -> Checked {
-    let browser = cx.browser().await?.budget(REACH);
+    let browser = cx.browser().await?.budget(REACH_TIMEOUT);
     let status = browser.goto("/").await?;
     let (at, began) = (Location::caller(), Instant::now());
     let mut before: Option<Vec<u8>> = None;
@@ -53,16 +53,16 @@ async fn take(cx: TestContext) -> Checked {
         let file = browser.picture(at).await?;
         let still = before.as_ref() == Some(&file);
         let shows = Picture::read(&file)?.shows_a_page(still);
-        if shows && (still || began.elapsed() > SETTLE) {
+        if shows && (still || began.elapsed() > STILL_TIMEOUT) {
             break (file, true);
         }
-        if began.elapsed() > PATIENCE {
+        if began.elapsed() > CONTENT_TIMEOUT {
             break (file, shows);
         }
         before = Some(file);
-        sleep(PAUSE).await;
+        sleep(SCREENSHOT_PAUSE).await;
     };
-    cx.evidence().attach(&cx.context().work_dir, SCREENSHOT, &fitting(file, MOST)?)?;
+    cx.evidence().attach(&cx.context().work_dir, SCREENSHOT, &fitting(file, MAX_BYTES)?)?;
     if !seen {
         return Err(TestError::from(format!("the first page showed nothing for {}", format_duration(began.elapsed()))));
     }

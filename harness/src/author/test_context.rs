@@ -17,7 +17,7 @@ use crate::{
     model::{
         names::Domain,
         pack::Database,
-        protocol::{Attachment, FunctionContext, SECRET_FILE_PREFIX, MEMORY, is_attachable},
+        protocol::{Attachment, FunctionContext, MEMORY, SECRET_FILE_PREFIX, is_attachable},
         time::format_duration,
     },
     ports::Swarm,
@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// The first and the longest pause between two polls of [`TestContext::until`]; it doubles.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+const RETRY_PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 /// The number of log lines that are read.
 const LOG_LINES: u32 = 500;
 
@@ -150,7 +150,7 @@ impl TestContext {
         let what = what.to_owned();
         async move {
             let began = Instant::now();
-            let mut pause = PAUSE.0;
+            let mut pause = RETRY_PAUSE.0;
             loop {
                 let last = match probe().await {
                     Ok(value) => return Ok(value),
@@ -163,7 +163,7 @@ impl TestContext {
                     return Err(TestError::at_place(sentence, at));
                 }
                 tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(PAUSE.1);
+                pause = (pause * 2).min(RETRY_PAUSE.1);
             }
         }
     }

@@ -55,6 +55,6 @@ fn over_budget(state: &RunState, id: &StepId, budget: Duration) -> Failure {
     } else {
         format!("step {id} did not end within {}; it waited for {waiting_for}", format_duration(budget))
     };
-    // A step that can blame the recipe for its slowness ends before, by its own patience.
+    // A step that can blame the recipe for its slowness ends before, by its own timeout.
     Failure::new(Cause::Budget { waiting_for }, message).owned_by(Owner::Infrastructure)
 }

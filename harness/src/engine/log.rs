@@ -113,9 +113,7 @@ impl Log {
             self.record(Kind::TaskChanged { step: step.clone(), seen });
         }
         if fills {
-            self.record(Kind::Warned {
-                text: format!("only the first {MOST_TASK_CHANGES} changes of tasks are recorded"),
-            });
+            self.record(Kind::Warned { text: format!("only the first {MOST_TASK_CHANGES} changes of tasks are recorded") });
         }
     }
 

@@ -1,7 +1,6 @@
 //! The loop of a run: asks for the next steps, performs them, waits for what wakes it, and records the result.
 //!
-//! Only this loop sequences steps. Which steps are next is a pure function of plan and state, so a run is decided by what its
-//! journal holds and by nothing else.
+//! Only this loop sequences steps. Which steps are next is a pure function of plan and state, so the journal alone decides a run.
 
 mod attempt;
 pub mod facts;
@@ -26,7 +25,7 @@ use futures_util::{
 use crate::{
     engine::{
         attempt::panicked,
-        facts::{HostBaseline, FactSources, RunInput, attached::KeptAppFacts},
+        facts::{FactSources, HostBaseline, RunInput, attached::KeptAppFacts},
         log::Log,
         steps::shared::context::StepContext,
         warnings::{warn_of_pack, warn_of_vanished_tests},
@@ -73,7 +72,7 @@ pub struct History {
     pub tests: BTreeSet<TestName>,
 }
 
-/// The input of a run.
+/// A run to make: its request, and all that it acts through.
 pub struct Run<'a> {
     /// The commit that taster was built from; absent when it was built outside of a checkout.
     pub commit: Option<&'static str>,
@@ -93,7 +92,7 @@ pub struct Run<'a> {
     pub folder: &'a dyn RunFolder,
     /// The signals that end the run early, by their numbers.
     pub signals: BoxStream<'static, i32>,
-    /// The guardian_losses of the run's guardian, a sentence each.
+    /// The losses of the run's guardian, a sentence each.
     pub guardian_losses: BoxStream<'static, String>,
 }
 
@@ -103,15 +102,15 @@ pub async fn run(run: Run<'_>) -> RunState {
 }
 
 /// [`run`] with another plan, so that tests can show the effect of a plan that lacks something.
-pub async fn run_with_planner(decide: impl Fn(&Request, &Facts, &Limits) -> Result<Plan, Refusal>, run: Run<'_>) -> RunState {
+pub async fn run_with_planner(planner: impl Fn(&Request, &Facts, &Limits) -> Result<Plan, Refusal>, run: Run<'_>) -> RunState {
     let Run { commit, request, history, host, pack, ports, log, folder, signals, guardian_losses } = run;
     let input = RunInput { request: &request, host: &host, pack: &pack, history: history.green.as_ref() };
-    let ready = async |baseline: &HostBaseline| {
+    let make_plan = async |baseline: &HostBaseline| {
         let facts = facts::gather(FactSources { input, ports, log, folder, baseline }).await?;
-        let plan = decide(&request, &facts, &host.limits)?;
+        let plan = planner(&request, &facts, &host.limits)?;
         Ok(PlannedRun { plan, tree: facts.tree, base_files: facts.base_files, pack: facts.pack })
     };
-    run_to_end(ready, input, &history.tests, RunIo { commit, ports, log, folder, signals, guardian_losses }).await
+    run_to_end(make_plan, input, &history.tests, RunIo { commit, ports, log, folder, signals, guardian_losses }).await
 }
 
 /// Runs custom tests on an app that another run keeps. It claims and removes nothing of that app; the caller holds the lock of
@@ -119,13 +118,13 @@ pub async fn run_with_planner(decide: impl Fn(&Request, &Facts, &Limits) -> Resu
 pub async fn attach(attached: &KeptAppFacts, run: Run<'_>) -> RunState {
     let Run { commit, request, host, pack, ports, log, folder, signals, guardian_losses, .. } = run;
     let input = RunInput { request: &request, host: &host, pack: &pack, history: None };
-    let ready = async |baseline: &HostBaseline| {
+    let make_plan = async |baseline: &HostBaseline| {
         let pack = facts::attached::gather(attached, FactSources { input, ports, log, folder, baseline }).await?;
         let plan = plan::attached(&request, attached.head.clone(), pack.clone())?;
         Ok(PlannedRun { plan, tree: Tree::default(), base_files: None, pack })
     };
     // The run of the app has warned of vanished tests.
-    run_to_end(ready, input, &BTreeSet::new(), RunIo { commit, ports, log, folder, signals, guardian_losses }).await
+    run_to_end(make_plan, input, &BTreeSet::new(), RunIo { commit, ports, log, folder, signals, guardian_losses }).await
 }
 
 /// A plan and what its steps need.
@@ -146,16 +145,16 @@ struct RunIo<'a> {
     guardian_losses: BoxStream<'static, String>,
 }
 
-/// Takes a run from its first event to its last, with the plan that `ready` makes. `known` are the custom tests of the last green
-/// run that had any.
+/// Takes a run from its first event to its last, with the plan that `make_plan` returns. `last_green_tests` are the custom tests of the last
+/// green run that had any.
 async fn run_to_end(
-    ready: impl AsyncFnOnce(&HostBaseline) -> Result<PlannedRun, Refusal>,
+    make_plan: impl AsyncFnOnce(&HostBaseline) -> Result<PlannedRun, Refusal>,
     input: RunInput<'_>,
-    known: &BTreeSet<TestName>,
-    outside: RunIo<'_>,
+    last_green_tests: &BTreeSet<TestName>,
+    io: RunIo<'_>,
 ) -> RunState {
     let RunInput { request, host, pack, .. } = input;
-    let RunIo { commit, ports, log, folder, mut signals, mut guardian_losses } = outside;
+    let RunIo { commit, ports, log, folder, mut signals, mut guardian_losses } = io;
     log.record(Kind::RunStarted {
         version: JOURNAL_VERSION,
         run: folder.run().clone(),
@@ -171,7 +170,7 @@ async fn run_to_end(
     tokio::pin!(deadline);
 
     let baseline = HostBaseline::default();
-    let mut gathered_facts = Box::pin(AssertUnwindSafe(ready(&baseline)).catch_unwind());
+    let mut gathered_facts = Box::pin(AssertUnwindSafe(make_plan(&baseline)).catch_unwind());
     let gathered = loop {
         tokio::select! {
             gathered = &mut gathered_facts => {
@@ -185,7 +184,7 @@ async fn run_to_end(
     drop(gathered_facts);
     let without_facts = |plan| PlannedRun { plan, tree: Tree::default(), base_files: None, pack: pack.clone() };
     let PlannedRun { plan, tree, base_files, pack } = match gathered {
-        Some(Ok(ready)) => ready,
+        Some(Ok(planned)) => planned,
         Some(Err(refusal)) => without_facts(Plan::refused(refusal)),
         None => without_facts(Plan::ended_early()),
     };
@@ -208,7 +207,7 @@ async fn run_to_end(
     };
     log.record(Kind::Planned { plan: plan.clone() });
     warn_of_pack(&plan, &request.with_custom_tier_by_default(&plan.pack), log);
-    warn_of_vanished_tests(&plan, request, known, log);
+    warn_of_vanished_tests(&plan, request, last_green_tests, log);
     perform(&plan, &context, &mut signals, &mut guardian_losses, deadline.as_mut()).await;
     log.record(Kind::RunFinished);
     Arc::unwrap_or_clone(log.state())
@@ -291,7 +290,7 @@ fn end_tiers(plan: &Plan, handles: &BTreeMap<StepId, AbortHandle>) {
     }
 }
 
-/// The next item of a stream; pending for ever once the stream has ended.
+/// The next item of a stream; pending forever once the stream has ended.
 async fn next<T>(stream: &mut BoxStream<'static, T>) -> T {
     match stream.next().await {
         Some(next) => next,

@@ -12,7 +12,7 @@ use std::{
 /// The lock's file in a run's folder.
 const FILE: &str = "lock";
 /// How long a new run waits for its own lock. Only a janitor that reads the fresh folder can hold it, for an instant.
-const PATIENCE: Duration = Duration::from_secs(10);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The exclusive lock of one run's folder. The kernel releases it when the value is dropped or the process dies.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ pub enum LockError {
         /// The lock's file.
         path: PathBuf,
     },
-    /// Its place holds something else than a file.
+    /// Its path is not a file.
     #[error("{} is not a file", path.display())]
     NoFile {
         /// Its place.
@@ -55,12 +55,12 @@ pub enum LockError {
 impl RunLock {
     /// Takes the lock of a fresh folder, waiting a while for a janitor that reads it.
     pub fn take(run_dir: &Path) -> Result<Self, LockError> {
-        Self::within(run_dir, PATIENCE)
+        Self::within(run_dir, LOCK_TIMEOUT)
     }
 
-    /// Takes the lock, waiting up to `patience` for another holder.
-    pub fn within(run_dir: &Path, patience: Duration) -> Result<Self, LockError> {
-        let until = Instant::now() + patience;
+    /// Takes the lock, waiting up to `timeout` for another holder.
+    pub fn within(run_dir: &Path, timeout: Duration) -> Result<Self, LockError> {
+        let until = Instant::now() + timeout;
         loop {
             match Self::attempt(run_dir) {
                 Err(LockError::Held { .. } | LockError::Replaced { .. }) if Instant::now() < until => {

@@ -18,7 +18,7 @@ pub use read::{JournalReading, read, settled};
 
 use crate::{
     model::{
-        names::{SwarmId, RunId},
+        names::{RunId, SwarmId},
         time::Mono,
     },
     ports::Clock,

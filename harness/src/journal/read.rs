@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::FILE;
 use crate::{
     model::{
-        names::{SwarmId, RunId},
+        names::{RunId, SwarmId},
         time::{Mono, Wall},
     },
     ports::Child,

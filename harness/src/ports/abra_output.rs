@@ -1,5 +1,5 @@
-//! Parsers of what abra prints: its version and the secrets that it makes. They are pure, and a run believes nothing else of
-//! abra's output. An output that cannot be parsed is never quoted because it may hold secrets.
+//! Parsers of what abra prints: its version and the secrets that it makes. They are pure, and a run relies on no other part of
+//! abra's output. An output that cannot be parsed is never quoted, because it may hold secrets.
 
 use serde_json::Value;
 

@@ -10,9 +10,9 @@ use crate::model::names::RunId;
 /// Child processes that a run started and that may have outlived it.
 #[async_trait]
 pub trait Children: Send + Sync {
-    /// Ends a child with all that it started, at once, and returns when none of them lives any more or `patience` has passed.
+    /// Ends a child with all that it started, at once, and returns when none of them lives any more or `timeout` has passed.
     /// Processes that are not the child's are never touched, also when they have its process id by now.
-    async fn end(&self, child: &Child, patience: Duration) -> Result<(), ChildError>;
+    async fn end(&self, child: &Child, timeout: Duration) -> Result<(), ChildError>;
 }
 
 /// A child process as the journal names it.

@@ -25,9 +25,9 @@ pub trait Data: Send + Sync {
     /// Removes the container; the volumes stay.
     async fn release(&self, holder: VolumeHolder) -> Result<(), SwarmError>;
     /// Runs a command in the running container of a task of the claimed stack.
-    async fn exec(&self, claim: &Claim, task: &TaskId, argv: &[String], patience: Duration) -> Result<ExecOutput, SwarmError>;
+    async fn exec(&self, claim: &Claim, task: &TaskId, argv: &[String], timeout: Duration) -> Result<ExecOutput, SwarmError>;
     /// Waits until no restore of the claimed app goes on in its backup service, half a minute at most. A restore whose abra was
-    /// killed goes on there and writes into the app's volumes; once the engine has removed them, it makes their folders anew on
+    /// killed goes on there and writes into the app's volumes; once the engine has removed them, it recreates their folders on
     /// the engine's disk, where no list of the engine shows them. A service that does not run restores nothing.
     async fn restored(&self, claim: &Claim) -> Result<(), SwarmError>;
     /// The ids of the snapshots that the claimed app has in its backup service.

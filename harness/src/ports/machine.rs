@@ -36,7 +36,7 @@ pub trait Machine: Send + Sync {
     /// The `.env` files of the apps that the operator's own abra knows, each with its digest. A run must not change them.
     fn env_files(&self) -> Result<BTreeMap<PathBuf, String>, MachineError>;
     /// Whether a real connection to the address of a service is answered.
-    async fn answers(&self, address: &ServiceAddress, patience: Duration) -> Result<bool, MachineError>;
+    async fn answers(&self, address: &ServiceAddress, timeout: Duration) -> Result<bool, MachineError>;
     /// The Swarm that abra reaches under the name `server`.
     async fn behind(&self, server: &str) -> Result<SwarmId, MachineError>;
 }

@@ -29,7 +29,7 @@ pub use data::{Data, ExecOutput, VolumeHolder};
 pub use executables::{Executables, NoExecutables};
 pub use files::{FileError, Files};
 pub use machine::{Machine, MachineError};
-pub use neighbours::{Neighbours, AdmissionLock, AdmissionLockError};
+pub use neighbours::{AdmissionLock, AdmissionLockError, Neighbours};
 pub use pack_program::{AttachedFile, AttachmentError, Exited, ProgramError, Ran, TestProgram};
 pub use reporter::{ReportError, Reporter};
 pub use run_folder::{FolderError, RunFolder, SecretFile};

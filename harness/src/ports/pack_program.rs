@@ -44,7 +44,7 @@ pub enum AttachmentError {
     /// A function may leave only files in the folder of its calls, under plain names.
     #[error("it is not in the folder of the tests, or its name is not allowed")]
     Misplaced,
-    /// It is something else than a file, or too large.
+    /// It is not a file, or too large.
     #[error("it is not a file of at most {most_mib} MiB")]
     Unfit {
         /// The most that a file may have, in MiB.

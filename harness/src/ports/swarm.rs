@@ -32,7 +32,7 @@ pub trait Swarm: Send + Sync {
     async fn health_output(&self, container: &str) -> Result<Option<String>, SwarmError>;
     /// Puts the claimed marker on the Swarm, so that other machines know which run the stack belongs to.
     async fn mark(&self, claim: &Claim, labels: &BTreeMap<String, String>) -> Result<(), SwarmError>;
-    /// Has a service of the claimed stack start all its tasks again, by its own update policy, with nothing else changed.
+    /// Has a service of the claimed stack start all its tasks again, by its own update policy, without another change.
     async fn restart(&self, claim: &Claim, service: &ServiceName) -> Result<(), SwarmError>;
     /// Removes an object that the claim covers; containers by force. An object that is gone already is not an error.
     async fn remove(&self, claim: &Claim, removal: &Removal) -> Result<(), SwarmError>;

@@ -345,10 +345,7 @@ mod tests {
         let redact = Redact::new();
         redact.learn("-----BEGIN-----\nMIIEvQIBADAN\nBgkqhkiG9w0B\n");
         assert_eq!(redact.text("a MIIEvQIBADAN b"), format!("a {MASK} b"));
-        assert_eq!(
-            redact.text("log 1: MIIEvQIBADAN\r\nlog 2: BgkqhkiG9w0B\r\n"),
-            format!("log 1: {MASK}\r\nlog 2: {MASK}\r\n")
-        );
+        assert_eq!(redact.text("log 1: MIIEvQIBADAN\r\nlog 2: BgkqhkiG9w0B\r\n"), format!("log 1: {MASK}\r\nlog 2: {MASK}\r\n"));
         assert_eq!(redact.text(r"-----BEGIN-----\nMIIEvQIBADAN\nBgkqhkiG9w0B\n"), MASK);
     }
 

@@ -10,7 +10,7 @@ use crate::pure::run::{
 
 /// The width of a character of the badge's font, in pixels; wide enough for each letter that it shows.
 const CHARACTER: usize = 7;
-/// The room beside a part's text, in pixels.
+/// The padding on each side of a part's text, in pixels.
 const MARGIN: usize = 7;
 
 #[derive(Template)]

@@ -9,7 +9,7 @@ use super::{
     badge,
     files::ReportFile,
     html, junit, results,
-    terminal::{self, Paint, Place},
+    terminal::{self, Paint, EndingContext},
 };
 use crate::{
     ports::{ReportError, RunFolder},
@@ -74,7 +74,7 @@ impl Format {
             None => {
                 let root = folder.root();
                 let page = ReportFile::Page.is_in(root);
-                let text = terminal::ending(state, Place { folder: &root.display().to_string(), page, paint });
+                let text = terminal::ending(state, EndingContext { folder: &root.display().to_string(), page, paint });
                 Ok(redact.text(&text))
             }
         }

@@ -156,7 +156,8 @@ fn cleanup(results: &Results) -> TestCase {
         Some(cleanup) if cleanup.clean() => claimed(results, "nothing is listed any more, but these were not confirmed gone"),
         Some(cleanup) => {
             let leaked = cleanup.leaked.iter().map(|object| format!("left behind: {object}"));
-            let changed = cleanup.changed_bystanders.iter().map(|object| format!("changed by the run though not its own: {object}"));
+            let changed =
+                cleanup.changed_bystanders.iter().map(|object| format!("changed by the run though not its own: {object}"));
             let lines: Vec<String> = leaked.chain(changed).collect();
             let (leaked, changed) = (cleanup.leaked.len(), cleanup.changed_bystanders.len());
             error("cleanup", &format!("{leaked} of the run left behind, {changed} of others changed"), &lines)

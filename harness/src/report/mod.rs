@@ -36,7 +36,7 @@ pub fn verdict_line(state: &RunState) -> String {
     level::line(&verdict_so_far(state), &level(&rungs(state)))
 }
 
-/// Whether the run used the sandbox's abra, which every report says beside the verdict.
+/// Whether the run used the sandbox's abra, which every report says with the verdict.
 pub fn sandbox_abra(state: &RunState) -> bool {
     state.tools.get("abra").is_some_and(|version| version.contains("sandbox"))
 }

@@ -3,8 +3,8 @@
 use std::{path::Path, process, thread, time::Duration};
 
 use harness::{
-    journal::{self, LockError, JournalReading, RunLock},
-    model::{exit_code::ExitCode, names::RunId, settings::closest},
+    journal::{self, JournalReading, LockError, RunLock},
+    model::{exit_code::ExitCode, names::RunId, settings::closest, text::with_causes},
     ports::Reporter,
     pure::run::{
         event::Event,
@@ -18,7 +18,7 @@ use harness::{
 };
 
 use crate::{
-    ending::place,
+    ending::ending_context,
     env::Env,
     error::CommandError,
     history::{self, Kept},
@@ -89,7 +89,7 @@ impl Show {
         let folder = kept.folder.display().to_string();
         output::print(&match self.json {
             true => results(&kept.folder, &printed.state)?,
-            false => terminal::ending(&printed.state, place(env, &folder, &std::io::stdout())),
+            false => terminal::ending(&printed.state, ending_context(env, &folder, &std::io::stdout())),
         })?;
         Ok(if self.follow { exit_code_so_far(&printed.state) } else { ExitCode::Green }.into())
     }
@@ -115,7 +115,9 @@ impl Liveness {
                 }
                 Some(_) | None => format!("run {run} was killed before its end; `taster janitor` removes what it may have left"),
             },
-            Liveness::Unknown(why) => format!("run {run} has not come to its end, and whether it goes on is unknown: {why}"),
+            Liveness::Unknown(why) => {
+                format!("run {run} has not come to its end, and whether it goes on is unknown: {}", with_causes(why))
+            }
         }
     }
 }

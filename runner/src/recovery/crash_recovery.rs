@@ -9,7 +9,7 @@ use std::{error::Error, io, iter, path::Path, sync::Arc, time::Duration};
 use harness::{
     adapters::{children::Processes, clock::SystemClock, files::Disk, folder::Folder, swarm::DockerSwarm},
     engine::steps::shared::cleanup::{CleanupPorts, CleanupReport, IN_FLIGHT, Pace, cleanup_until_empty},
-    journal::{self, Journal, JournalError, LockError, JournalReading, RunLock},
+    journal::{self, Journal, JournalError, JournalReading, LockError, RunLock},
     model::{engine::SwarmError, time::Wall},
     ports::{Children, Clock, Data, Files, RunFolder, Swarm},
     pure::{
@@ -26,7 +26,7 @@ use harness::{
 use super::secret_recovery;
 use crate::logging;
 
-/// The ports that a dead run is cleaned up through.
+/// The ports for the cleanup of a dead run.
 #[derive(Clone)]
 pub struct HostAccess {
     /// The engine.
@@ -50,10 +50,10 @@ pub const SOCKET: &str = "/var/run/docker.sock";
 /// Connects to the engine behind a socket.
 pub type Connect = dyn Fn(&Path) -> Result<HostAccess, SwarmError> + Send + Sync;
 
-/// How the host of a dead run is reached.
+/// Connects to the host of a dead run.
 #[derive(Clone)]
 pub struct HostConnector {
-    /// The children, which end whether an engine answers or not.
+    /// The children, which are ended even if no engine answers.
     pub children: Arc<dyn Children>,
     /// All ports, with the engine behind a socket.
     pub connect: Arc<Connect>,
@@ -186,7 +186,12 @@ pub fn record_kill(lock: RunLock, reading: &JournalReading, by: CleanedBy) -> Re
 
 /// Cleans up after children of a finished run that were ended by force: what they had asked the engine for may still appear,
 /// under claims that are released already.
-pub async fn watch(access: &HostAccess, run_dir: &Path, reading: &JournalReading, policy: CleanupPolicy) -> Result<(), RecoveryError> {
+pub async fn watch(
+    access: &HostAccess,
+    run_dir: &Path,
+    reading: &JournalReading,
+    policy: CleanupPolicy,
+) -> Result<(), RecoveryError> {
     let pace = Pace { settle: IN_FLIGHT, ..policy.pace };
     // Only abra asks for snapshots, and abra is dead.
     let of_engine = |claim: &&Claim| !matches!(claim.what(), Claimed::Snapshots { .. });

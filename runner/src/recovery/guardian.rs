@@ -1,4 +1,4 @@
-//! The guardian of a run: a process beside it, in a session of its own, that cleans up when the run is killed.
+//! The guardian of a run: a process beside it, in a separate session, that cleans up when the run is killed.
 //!
 //! The guardian reads a pipe whose write end only the run holds. At its end the run writes one byte; a pipe that closes without
 //! it means that the run was killed. The guardian waits in a plain `read`, without a runtime, so that it costs next to no memory.
@@ -17,8 +17,8 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 use harness::{
     adapters::clock::SystemClock,
     engine::steps::shared::cleanup::Pace,
-    journal::{self, LockError, JournalReading, RunLock},
-    model::exit_code::ExitCode,
+    journal::{self, JournalReading, LockError, RunLock},
+    model::{exit_code::ExitCode, text::with_causes},
     ports::Clock,
     pure::run::{
         event::CleanedBy,
@@ -51,7 +51,7 @@ const CHILD_EXIT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The file in the run's folder that the guardian's log goes to, where `TASTER_LOG` is set.
 const LOG_FILE: &str = "guardian.log";
 
-/// The byte that the guardian writes once it is in a session of its own, out of reach of what ends the run.
+/// The byte that the guardian writes once it is in a separate session, where signals to the run do not reach it.
 pub const READY: u8 = b'.';
 
 /// The message of a run to its guardian at its end, one byte.
@@ -175,7 +175,7 @@ impl Launch {
     }
 }
 
-/// The folder of the run that the process with these arguments guards; absent when it is no guardian.
+/// The folder of the run that the process with these arguments guards; absent when it is not a guardian.
 pub fn run_dir_of(args: impl IntoIterator<Item = OsString>) -> Option<PathBuf> {
     let mut args = args.into_iter().skip(1);
     (args.next()? == COMMAND).then(|| args.next())?.map(PathBuf::from)
@@ -188,7 +188,7 @@ pub fn run_dir_of(args: impl IntoIterator<Item = OsString>) -> Option<PathBuf> {
 /// waiting does not need.
 pub fn main(run_dir: &Path, log: impl FnOnce() -> Option<OsString>) -> ProcessExitCode {
     // What ends a whole group or session, such as a terminal that closes, must not end the guardian. The call fails only for the
-    // leader of a session, which is in a session of its own already.
+    // leader of a session, which is in a separate session already.
     let _ = setsid();
     if report_ready().is_err() {
         return ExitCode::Inconclusive.into();
@@ -281,8 +281,8 @@ async fn attempt(run_dir: &Path, message: Option<EndMessage>, connector: &HostCo
     let lock = match RunLock::attempt(run_dir) {
         Ok(lock) => lock,
         // The run's own end takes a moment; a janitor that holds the lock comes to the same end.
-        Err(error @ (LockError::Held { .. } | LockError::Replaced { .. })) => return Attempt::Retry(error.to_string()),
-        Err(error @ (LockError::NoFile { .. } | LockError::System { .. })) => return Attempt::Final(error.to_string()),
+        Err(error @ (LockError::Held { .. } | LockError::Replaced { .. })) => return Attempt::Retry(with_causes(&error)),
+        Err(error @ (LockError::NoFile { .. } | LockError::System { .. })) => return Attempt::Final(with_causes(&error)),
     };
     // Only what is read under the lock is final.
     let reading = match journal::read(run_dir) {

@@ -11,8 +11,8 @@ use std::{
 use harness::{
     adapters::clock::SystemClock,
     engine::steps::shared::cleanup::{CleanupReport, Pace, cleanup_until_empty},
-    journal::{self, LockError, JournalReading, RunLock},
-    model::{engine::SwarmError, names::RunId, time::format_duration},
+    journal::{self, JournalReading, LockError, RunLock},
+    model::{engine::SwarmError, names::RunId, text::with_causes, time::format_duration},
     ports::Clock,
     pure::{
         host::{
@@ -206,7 +206,7 @@ async fn clean_up_after(options: &JanitorOptions, folder: &Path) -> Report {
     let lock = match RunLock::attempt(folder) {
         Ok(lock) => lock,
         Err(LockError::Held { .. } | LockError::Replaced { .. }) => return report(RunOutcome::Alive, JournalReading::default()),
-        Err(error @ (LockError::NoFile { .. } | LockError::System { .. })) => return failed(error.to_string()),
+        Err(error @ (LockError::NoFile { .. } | LockError::System { .. })) => return failed(with_causes(&error)),
     };
     // Only what is read under the lock is final: another janitor may have finished in between.
     let reading = match journal::read(folder) {
@@ -258,7 +258,7 @@ async fn clean_up_markers(options: &JanitorOptions) -> Vec<Report> {
                     cleaned.map_or_else(|error| RunOutcome::Failed(error.to_string()), RunOutcome::Cleaned)
                 }
                 Ok(Err(LockError::Held { .. } | LockError::Replaced { .. })) => RunOutcome::Alive,
-                Ok(Err(error @ (LockError::NoFile { .. } | LockError::System { .. }))) => RunOutcome::Failed(error.to_string()),
+                Ok(Err(error @ (LockError::NoFile { .. } | LockError::System { .. }))) => RunOutcome::Failed(with_causes(&error)),
             },
         };
         reports.push(Report { run: name, outcome, unread: Vec::new(), lost_claims: false });

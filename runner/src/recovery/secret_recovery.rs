@@ -1,4 +1,4 @@
-//! The secrets of a dead run, as far as the files show them that cleanup is about to remove.
+//! Recovers the secrets of a dead run from the files that cleanup is about to remove.
 //!
 //! A live run learns secrets when they are made or read, and filters every text. The reports that are written after its death
 //! need the same filter, because a text may have been recorded before its secret was learnt.
@@ -19,7 +19,7 @@ use harness::{
 /// The longest part of a file that is read, in bytes.
 const LONGEST: u64 = 1 << 20;
 /// The prefix of the files in the run's `ABRA_DIR` that pass a secret to abra.
-const SECRET_FILE_PREFIX: &str = ".tmp";
+const ABRA_INPUT_PREFIX: &str = ".tmp";
 
 /// A filter of the secrets in the files under these claims: the app's `.env`, the samples that it is made of, and the files in
 /// which the pack and the run keep secrets. It may be incomplete, because abra prints most secrets only once.
@@ -33,7 +33,7 @@ pub(crate) fn secrets(claims: &[Claim]) -> Arc<Redact> {
                 let samples = entries(&path.join("recipes")).into_iter().map(|recipe| recipe.join(".env.sample"));
                 samples.filter_map(|sample| text(&sample)).for_each(|text| redact.learn_env(&text));
                 let work_files = entries(path).into_iter().flat_map(|work_dir| files_with_prefix(&work_dir, SECRET_FILE_PREFIX));
-                for secret in work_files.chain(files_with_prefix(path, SECRET_FILE_PREFIX)).filter_map(|file| text(&file)) {
+                for secret in work_files.chain(files_with_prefix(path, ABRA_INPUT_PREFIX)).filter_map(|file| text(&file)) {
                     redact.learn(&secret);
                 }
             }

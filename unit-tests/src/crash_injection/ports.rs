@@ -168,8 +168,8 @@ impl Data for RunPorts {
         self.0.call("data.release", || self.0.ports.data.release(holder.clone())).await
     }
 
-    async fn exec(&self, claim: &Claim, task: &TaskId, argv: &[String], patience: Duration) -> Result<ExecOutput, SwarmError> {
-        self.0.call("data.exec", || self.0.ports.data.exec(claim, task, argv, patience)).await
+    async fn exec(&self, claim: &Claim, task: &TaskId, argv: &[String], timeout: Duration) -> Result<ExecOutput, SwarmError> {
+        self.0.call("data.exec", || self.0.ports.data.exec(claim, task, argv, timeout)).await
     }
 
     async fn restored(&self, claim: &Claim) -> Result<(), SwarmError> {
@@ -279,8 +279,8 @@ impl Browser for RunPorts {
 
 #[async_trait]
 impl Children for RunPorts {
-    async fn end(&self, child: &Child, patience: Duration) -> Result<(), ChildError> {
-        self.0.call("children.end", || self.0.ports.children.end(child, patience)).await
+    async fn end(&self, child: &Child, timeout: Duration) -> Result<(), ChildError> {
+        self.0.call("children.end", || self.0.ports.children.end(child, timeout)).await
     }
 }
 
@@ -318,8 +318,8 @@ impl Machine for RunPorts {
         self.0.call_now("machine.env_files", || self.0.ports.machine.env_files())
     }
 
-    async fn answers(&self, address: &ServiceAddress, patience: Duration) -> Result<bool, MachineError> {
-        self.0.call("machine.answers", || self.0.ports.machine.answers(address, patience)).await
+    async fn answers(&self, address: &ServiceAddress, timeout: Duration) -> Result<bool, MachineError> {
+        self.0.call("machine.answers", || self.0.ports.machine.answers(address, timeout)).await
     }
 
     async fn behind(&self, server: &str) -> Result<SwarmId, MachineError> {

@@ -16,7 +16,7 @@ use harness::{
     report::{
         junit::junit,
         results::Results,
-        terminal::{Paint, Place, ending},
+        terminal::{Paint, EndingContext, ending},
     },
 };
 use unit_tests::{
@@ -328,7 +328,7 @@ fn results_name_the_rules_and_junit_has_one_case_of_lint() {
 /// The summary on the terminal of a run whose lint step ends like this.
 fn terminal_summary(outcome: Outcome) -> String {
     let state = log_with_broken(&["R011"], outcome).ends().state();
-    ending(&state, Place { folder: "/runs/1", page: false, paint: Paint::Plain })
+    ending(&state, EndingContext { folder: "/runs/1", page: false, paint: Paint::Plain })
 }
 
 #[test]

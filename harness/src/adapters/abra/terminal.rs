@@ -30,11 +30,11 @@ use super::{
 
 const SIZE: PtySize = PtySize { rows: 50, cols: 250, pixel_width: 0, pixel_height: 0 };
 /// The time between SIGTERM and SIGKILL, and the longest time for the rest of the output.
-const GRACE: Duration = Duration::from_secs(1);
+const KILL_GRACE: Duration = Duration::from_secs(1);
 /// The silence after which the rest of the output counts as read, when a left-over process holds the terminal.
-const LINGER: Duration = Duration::from_millis(200);
+const OUTPUT_SILENCE: Duration = Duration::from_millis(200);
 /// The least size of the kept end of the output, in bytes.
-const KEPT: usize = 32 << 20;
+const KEPT_BYTES: usize = 32 << 20;
 
 /// The program to start, and its environment.
 #[derive(Debug)]
@@ -139,7 +139,7 @@ impl Running {
         match ended {
             Ended::Deadline(_) | Ended::Prompted => {
                 self.tree.signal(Signal::TERM);
-                let _ = timeout(GRACE, self.exited()).await;
+                let _ = timeout(KILL_GRACE, self.exited()).await;
             }
             Ended::Exit(_) | Ended::Signal(_) => {}
         }
@@ -162,7 +162,7 @@ impl Running {
                 () = sleep_until(deadline) => return Ok(Ended::Deadline(budget)),
                 chunk = self.output.recv(), if open => match chunk {
                     Some(chunk) => {
-                        keep(raw, &chunk, KEPT);
+                        keep(raw, &chunk, KEPT_BYTES);
                         last_output = Instant::now();
                         may_ask = true;
                     }
@@ -189,11 +189,11 @@ impl Running {
         }
     }
 
-    /// Reads the rest of the output, until a silence of [`LINGER`].
+    /// Reads the rest of the output, until a silence of [`OUTPUT_SILENCE`].
     async fn drain(&mut self, raw: &mut Vec<u8>) {
-        let until = Instant::now() + GRACE;
-        while let Ok(Some(chunk)) = timeout(LINGER, self.output.recv()).await {
-            keep(raw, &chunk, KEPT);
+        let until = Instant::now() + KILL_GRACE;
+        while let Ok(Some(chunk)) = timeout(OUTPUT_SILENCE, self.output.recv()).await {
+            keep(raw, &chunk, KEPT_BYTES);
             if Instant::now() > until {
                 break;
             }

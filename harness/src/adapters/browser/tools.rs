@@ -56,7 +56,12 @@ mod tests {
         for (what, tools, trusts, expected) in [
             ("all programs", all.clone(), true, None),
             ("no CA of the host", without.clone(), false, None),
-            ("a CA of the host", without, true, Some("there is no certutil, with which the browser learns to trust the host's CA")),
+            (
+                "a CA of the host",
+                without,
+                true,
+                Some("there is no certutil, with which the browser learns to trust the host's CA"),
+            ),
             ("no driver", Tools { driver: None, ..all }, true, Some("there is no chromedriver")),
             ("nothing", Tools::default(), false, Some("there is no Chromium, no chromedriver")),
         ] {

@@ -38,9 +38,9 @@ const RESTIC_TIMEOUT: Duration = Duration::from_secs(60);
 const LOCK_PAUSE: Duration = Duration::from_millis(200);
 /// The longest wait for a restore whose abra has ended.
 const RESTORE_TIMEOUT: Duration = Duration::from_secs(30);
-/// The arguments by which the bot and restic restore.
+/// The arguments of a restore by the bot and by restic.
 const RESTORE_COMMANDS: [&str; 1] = ["restore"];
-/// The arguments by which they back up.
+/// The arguments of a backup by them.
 const BACKUP_COMMANDS: [&str; 2] = ["backup", "create"];
 /// Prints the command lines of all processes with the app in their environment.
 const LIST_COMMANDS: &str = "for it in $(grep -lsF \"SERVICE=$1\" /proc/[0-9]*/environ); do
@@ -113,12 +113,12 @@ impl Data for DockerSwarm {
         remove(&self.docker, &holder.container).await
     }
 
-    async fn exec(&self, claim: &Claim, task: &TaskId, argv: &[String], patience: Duration) -> Result<ExecOutput, SwarmError> {
+    async fn exec(&self, claim: &Claim, task: &TaskId, argv: &[String], timeout: Duration) -> Result<ExecOutput, SwarmError> {
         let Claimed::Stack { name: stack } = claim.what() else { return Err(uncovered("exec")) };
         let labels = [format!("com.docker.swarm.task.id={task}"), format!("{NAMESPACE}={stack}")];
         let container = running(&self.docker, &labels).await?;
         let container = container.ok_or_else(|| failed("exec", format!("no container of task {task} runs on this engine")))?;
-        exec(&self.docker, &container, argv, patience).await
+        exec(&self.docker, &container, argv, timeout).await
     }
 
     async fn restored(&self, claim: &Claim) -> Result<(), SwarmError> {
@@ -188,7 +188,7 @@ async fn wait_until_idle(
     container: &str,
     app: &str,
     commands: &[&str],
-    patience: Duration,
+    timeout: Duration,
 ) -> Result<(), SwarmError> {
     let began = tokio::time::Instant::now();
     loop {
@@ -196,9 +196,9 @@ async fn wait_until_idle(
         let processes: Vec<String> = top.processes.into_iter().flatten().map(|columns| columns.join(" ")).collect();
         let argv = ["sh", "-c", LIST_COMMANDS, "sh", app].map(str::to_owned);
         // In an image without these programs the script prints nothing, and only the list of processes counts.
-        let of_environment = exec(docker, container, &argv, patience).await?.text;
+        let of_environment = exec(docker, container, &argv, timeout).await?.text;
         let Some(command) = active_command(commands, app, &processes, &of_environment) else { return Ok(()) };
-        if began.elapsed() >= patience {
+        if began.elapsed() >= timeout {
             return Err(failed(&format!("{command} of {app}"), "it still runs in the backup service"));
         }
         tokio::time::sleep(POLL).await;
@@ -223,10 +223,10 @@ async fn running(docker: &Docker, labels: &[String]) -> Result<Option<String>, S
     Ok(found.into_iter().find_map(|container| container.id))
 }
 
-async fn exec(docker: &Docker, container: &str, argv: &[String], patience: Duration) -> Result<ExecOutput, SwarmError> {
+async fn exec(docker: &Docker, container: &str, argv: &[String], timeout: Duration) -> Result<ExecOutput, SwarmError> {
     let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
-    let silent = |_| SwarmError::Silent { call: format!("exec {}", argv.first().unwrap_or(&"")), after: patience };
-    let (exit, text) = tokio::time::timeout(patience, super::exec::exec(docker, container, &argv)).await.map_err(silent)??;
+    let silent = |_| SwarmError::Silent { call: format!("exec {}", argv.first().unwrap_or(&"")), after: timeout };
+    let (exit, text) = tokio::time::timeout(timeout, super::exec::exec(docker, container, &argv)).await.map_err(silent)??;
     Ok(ExecOutput { exit, text })
 }
 

@@ -39,7 +39,7 @@ use crate::{
     },
 };
 
-/// The label by which `docker stack` and abra tie services to their stack.
+/// The label with which `docker stack` and abra tie services to their stack.
 pub(super) const NAMESPACE: &str = "com.docker.stack.namespace";
 
 /// The name of an observation in errors.

@@ -1,4 +1,4 @@
-//! Admission: a run waits until the host has room for it beside the other runs of this machine.
+//! Admission: a run waits until the host has enough memory, disk and addresses for it and the other runs of this machine.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::{
 /// The pause between two attempts to be admitted.
 const QUEUE_PAUSE: Duration = Duration::from_millis(500);
 
-/// Waits until the host has room for these needs beside the other runs, and takes it.
+/// Waits until the host can take these needs in addition to those of the other runs, and records the admission.
 pub(super) async fn wait_for_room(sources: FactSources<'_>, needs: &Needs, readings: &mut Readings) {
     let FactSources { input, ports, log, folder, .. } = sources;
     let began = ports.clock.mono();
@@ -39,7 +39,9 @@ pub(super) async fn wait_for_room(sources: FactSources<'_>, needs: &Needs, readi
             log.record(Kind::Admitted { needs: needs.clone() });
             if !queued.is_empty() {
                 let (waited, last) = (format_duration(ports.clock.mono().since(began)), queued.join("; "));
-                log.note(Note::Remark { text: format!("waited {waited} for other runs of this machine, most recently for {last}") });
+                log.note(Note::Remark {
+                    text: format!("waited {waited} for other runs of this machine, most recently for {last}"),
+                });
             }
             return;
         }

@@ -40,7 +40,7 @@ impl KeptAppFacts {
     }
 }
 
-/// Gathers the facts of a run on a kept app: the Swarm, that the app is on it, and the tests beside the pack.
+/// Gathers the facts of a run on a kept app: the Swarm, that the app is on it, and the executables in addition to the pack.
 pub async fn gather(attached: &KeptAppFacts, sources: FactSources<'_>) -> Result<Pack, Refusal> {
     let FactSources { input, ports, log, folder, baseline } = sources;
     let failed = |failure: Failure| Refusal::Facts(failure);

@@ -51,7 +51,12 @@ impl Based {
 }
 
 /// Determines what head is compared with, what it is upgraded from, and the files of that.
-pub async fn based(checkout: &dyn Checkout, input: RunInput<'_>, checked: &Checked, head: UnderTest<'_>) -> Result<Based, Refusal> {
+pub async fn based(
+    checkout: &dyn Checkout,
+    input: RunInput<'_>,
+    checked: &Checked,
+    head: UnderTest<'_>,
+) -> Result<Based, Refusal> {
     let against = choose(checkout, input, checked, head).await?;
     let base = upgraded_from(input.request, &against);
     let base_files = read_files(checkout, input, checked, head, &base).await?;

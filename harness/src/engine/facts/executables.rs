@@ -1,4 +1,4 @@
-//! The tests beside a pack: executables of the recipe's repository and of the folder that the request names.
+//! Tests in addition to a pack: executables of the recipe's repository and of the folder that the request names.
 
 use super::RunInput;
 use crate::{

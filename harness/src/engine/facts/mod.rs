@@ -18,7 +18,7 @@ use crate::{
     model::{
         head::Head,
         host::Host,
-        names::{Domain, SwarmId, StackName},
+        names::{Domain, StackName, SwarmId},
         outcome::{Cause, Failure},
         pack::Pack,
         refusal::Refusal,

@@ -14,11 +14,11 @@ use crate::{
 };
 
 /// How long abra may take to report its version.
-const VERSION_PATIENCE: Duration = Duration::from_secs(20);
+const VERSION_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a registry may take to answer a look-up.
-const REGISTRY_PATIENCE: Duration = Duration::from_secs(10);
+const REGISTRY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the address of a service may take to accept a connection.
-const ADDRESS_PATIENCE: Duration = Duration::from_secs(3);
+const ADDRESS_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Reads the host: its engine, its Swarm, the machine. `results` is the folder that results are written to.
 pub async fn host(host: &Host, ports: &Ports, results: &Path) -> Readings {
@@ -64,7 +64,7 @@ async fn machine(ports: &Ports, engine: Option<&Engine>, room: Option<&Room>, re
     };
     // Only when the engine is on this machine does its process number name the process whose network is to be tried.
     if let Some(address) = room.and_then(|room| room.address.as_ref()).filter(|_| local(&view, engine)) {
-        let answered = machine.answers(address, ADDRESS_PATIENCE).await.map_err(|error| with_causes(&error));
+        let answered = machine.answers(address, ADDRESS_TIMEOUT).await.map_err(|error| with_causes(&error));
         view.tried = Some((address.service.clone(), answered));
     }
     view
@@ -72,7 +72,7 @@ async fn machine(ports: &Ports, engine: Option<&Engine>, room: Option<&Room>, re
 
 /// The version of abra. The error has a remedy.
 pub async fn abra_version(ports: &Ports) -> Result<String, (AbraError, &'static str)> {
-    let exchange = ports.abra.call(&Call::Version, None, VERSION_PATIENCE).await;
+    let exchange = ports.abra.call(&Call::Version, None, VERSION_TIMEOUT).await;
     let version = exchange.and_then(|exchange| abra_output::version(&exchange));
     version.map(|version| version.to_string()).map_err(|error| {
         let remedy = abra_remedy(&error);
@@ -101,7 +101,7 @@ pub async fn images(ports: &Ports, wanted: &BTreeSet<ImageRef>, offline: bool) -
         return Lookup::NotAsked { absent: image };
     }
     let began = ports.clock.mono();
-    let answer = tokio::time::timeout(REGISTRY_PATIENCE, ports.capacity.look_up(&image)).await;
-    let silent = |_| SwarmError::Silent { call: "registry look-up".into(), after: REGISTRY_PATIENCE };
+    let answer = tokio::time::timeout(REGISTRY_TIMEOUT, ports.capacity.look_up(&image)).await;
+    let silent = |_| SwarmError::Silent { call: "registry look-up".into(), after: REGISTRY_TIMEOUT };
     Lookup::Answered { took: ports.clock.mono().since(began), answer: answer.map_err(silent).and_then(|answer| answer), image }
 }

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How long abra may take to clone a recipe.
-const FETCH_PATIENCE: Duration = Duration::from_secs(300);
+const FETCH_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// The checkout on the commit under test.
 pub(super) struct RecipeCheckout {
@@ -72,7 +72,7 @@ async fn clone(sources: FactSources<'_>, claim: &Claim) -> Result<(Checked, bool
         }
         (Source::Catalogue { .. }, None) => {
             let fetch = Call::Fetch { recipe: recipe.clone() };
-            ports.abra.call(&fetch, Some(claim), FETCH_PATIENCE).await.map_err(unusable_abra)?;
+            ports.abra.call(&fetch, Some(claim), FETCH_TIMEOUT).await.map_err(unusable_abra)?;
             false
         }
         (Source::Folder { path }, _) => ports.checkout.adopt(claim, recipe, path).await.map_err(refused)?,

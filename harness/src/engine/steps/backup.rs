@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::shared::{
-    ABRA_PATIENCE,
-    backup_service::{ATTEMPTS, STILL_PATIENCE, is_transient, read, refused, wait_until_still},
+    ABRA_TIMEOUT,
+    backup_service::{ATTEMPTS, STILL_TIMEOUT, is_transient, read, refused, wait_until_still},
     context::StepContext,
 };
 use crate::{
@@ -38,7 +38,7 @@ async fn make_snapshot(context: &StepContext<'_>, id: &StepId, budget: Duration)
         Ok(service) => service,
         Err(gap) => return Ok(Outcome::Unverified(gap)),
     };
-    if let Some(outcome) = wait_until_still(context, id, &head, STILL_PATIENCE.min(budget)).await {
+    if let Some(outcome) = wait_until_still(context, id, &head, STILL_TIMEOUT.min(budget)).await {
         return Ok(outcome);
     }
     let resolved = match context.running_resolved().await? {
@@ -49,12 +49,12 @@ async fn make_snapshot(context: &StepContext<'_>, id: &StepId, budget: Duration)
     let call = Call::BackupCreate { domain: head.domain.clone() };
     let mut attempt = 1;
     let printed = loop {
-        match context.ports.abra.call(&call, Some(&claim), ABRA_PATIENCE.max(budget / 2)).await {
+        match context.ports.abra.call(&call, Some(&claim), ABRA_TIMEOUT.max(budget / 2)).await {
             Ok(exchange) => break exchange.text,
             Err(error) if attempt < ATTEMPTS && is_transient(&error) => {
                 context.log.record(Kind::Warned { text: format!("backup attempt {attempt}: {error}") });
                 attempt += 1;
-                if let Some(outcome) = wait_until_still(context, id, &head, STILL_PATIENCE.min(budget)).await {
+                if let Some(outcome) = wait_until_still(context, id, &head, STILL_TIMEOUT.min(budget)).await {
                     return Ok(outcome);
                 }
             }
@@ -113,7 +113,12 @@ async fn verify_content(context: &StepContext<'_>, head: &Head, snapshot: &str, 
 
 /// The size of the files that a snapshot has at `path`, in bytes. The service keeps the last archive for all apps in one place,
 /// so another run may replace it in between; then the download is tried again.
-async fn downloaded_size(context: &StepContext<'_>, head: &Head, snapshot: &str, path: String) -> Result<Result<u64, Gap>, Failure> {
+async fn downloaded_size(
+    context: &StepContext<'_>,
+    head: &Head,
+    snapshot: &str,
+    path: String,
+) -> Result<Result<u64, Gap>, Failure> {
     let call = Call::BackupDownload { domain: head.domain.clone(), snapshot: snapshot.to_owned(), path: path.clone() };
     for _ in 0..ATTEMPTS {
         read(context, &call).await?;

@@ -1,6 +1,6 @@
 //! Configures the app before its first deploy as its pack says: overlay, variables, files, secrets.
 
-use super::shared::{ABRA_PATIENCE, context::StepContext, test_outcome, pack_function::run_function};
+use super::shared::{ABRA_TIMEOUT, context::StepContext, pack_function::run_function, test_outcome};
 use crate::{
     model::{
         outcome::{Cause, Failure, Outcome, Owner},
@@ -46,7 +46,7 @@ pub(super) async fn configure(context: &StepContext<'_>, planned: &Planned) -> R
     for secret in configuration.secrets {
         let (name, version) = (secret.name, secret.version);
         let insert = Call::SecretInsert { domain: head.domain.clone(), name, version, file: secret.file };
-        context.ports.abra.call(&insert, Some(&stack), ABRA_PATIENCE).await?;
+        context.ports.abra.call(&insert, Some(&stack), ABRA_TIMEOUT).await?;
     }
     Ok(())
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::shared::{
     context::StepContext,
     evidence::Evidence,
-    test_outcome,
     pack_function::{process_budget, run_function},
+    test_outcome,
 };
 use crate::{
     model::{

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::shared::{
-    ABRA_PATIENCE,
+    ABRA_TIMEOUT,
     context::StepContext,
     deployment::{claimed_app, refused_deploy, settle_deployment},
 };
@@ -37,7 +37,7 @@ pub(super) async fn deploy(context: &StepContext<'_>, id: &StepId, budget: Durat
     };
     context.log.note(Note::Deployed);
     let call = Call::Deploy { domain: head.domain.clone(), version };
-    let outcome = match context.ports.abra.call(&call, Some(&claim), ABRA_PATIENCE).await {
+    let outcome = match context.ports.abra.call(&call, Some(&claim), ABRA_TIMEOUT).await {
         Ok(_) => settle_deployment(context, id, &head, Watch::new(Goal::Settle), budget).await,
         Err(error) => Outcome::Failed(refused_deploy(error)),
     };

@@ -74,8 +74,8 @@ fn evaluate(context: &StepContext<'_>, id: &StepId, head: &Linted) -> Outcome {
     };
     let compared = lint::compared(head, before);
     let base = base.map(|base| format!("base {base}"));
-    let sentence = |what: &[lint::Fault], of_base: &str| match &base {
-        Some(base) => format!("head has lint errors, {base} {of_base}: {}", lint::list_faults(what)),
+    let sentence = |what: &[lint::Fault], base_clause: &str| match &base {
+        Some(base) => format!("head has lint errors, {base} {base_clause}: {}", lint::list_faults(what)),
         None => format!("head has lint errors: {}", lint::list_faults(what)),
     };
     if !compared.existing.is_empty() {

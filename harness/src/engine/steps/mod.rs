@@ -53,7 +53,7 @@ pub async fn perform(context: &StepContext<'_>, planned: &Planned) -> Outcome {
         other => other,
     };
     match (planned.class, outcome, &context.base) {
-        (Class::Tier(Tier::Install), Outcome::Failed(failure), Some((base, _))) => Outcome::Failed(of_base(base, failure)),
+        (Class::Tier(Tier::Install), Outcome::Failed(failure), Some((base, _))) => Outcome::Failed(blaming_base(base, failure)),
         (_, outcome, _) => outcome,
     }
 }
@@ -107,7 +107,7 @@ fn kept_instead(context: &StepContext<'_>, step: &Step) -> Option<Outcome> {
 }
 
 /// The failure of an install of base: a base that does not install says nothing about head.
-fn of_base(base: &Base, failure: Failure) -> Failure {
+fn blaming_base(base: &Base, failure: Failure) -> Failure {
     match failure.owner {
         Owner::Recipe => {
             let message = format!("the base {base} does not install: {}; name another one with --base", failure.message);

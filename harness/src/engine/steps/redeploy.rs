@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::shared::{
-    ABRA_PATIENCE,
+    ABRA_TIMEOUT,
     context::StepContext,
     deployment::{refused_deploy, running_app, settle_update},
     failure::unread,
@@ -21,7 +21,7 @@ pub(super) async fn redeploy(context: &StepContext<'_>, id: &StepId, budget: Dur
         Err(outcome) => return outcome,
     };
     let call = Call::Deploy { domain: head.domain.clone(), version: None };
-    if let Err(error) = context.ports.abra.call(&call, Some(&claim), ABRA_PATIENCE).await {
+    if let Err(error) = context.ports.abra.call(&call, Some(&claim), ABRA_TIMEOUT).await {
         return Outcome::Failed(refused_deploy(error));
     }
     let settled = settle_update(context, id, &head, &before, budget).await;

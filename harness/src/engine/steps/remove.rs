@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::shared::{
-    ABRA_PATIENCE,
+    ABRA_TIMEOUT,
     cleanup::{CleanupPorts, Pace, cleanup_until_empty_by},
     context::StepContext,
     failure::unread,
@@ -29,12 +29,12 @@ pub(super) async fn remove(context: &StepContext<'_>, budget: Duration, data: bo
 async fn remove_app(context: &StepContext<'_>, budget: Duration, data: bool) -> Result<Outcome, Failure> {
     let head = context.head()?;
     let stack = context.claim_stack()?;
-    context.ports.abra.call(&Call::Undeploy { domain: head.domain.clone() }, Some(&stack), ABRA_PATIENCE).await?;
+    context.ports.abra.call(&Call::Undeploy { domain: head.domain.clone() }, Some(&stack), ABRA_TIMEOUT).await?;
     let mut claims = vec![stack];
     if data {
         claims.push(context.claim_env_file()?);
     }
-    let pace = Pace { budget: budget.saturating_sub(ABRA_PATIENCE + Pace::default().blocked_timeout), ..Pace::default() };
+    let pace = Pace { budget: budget.saturating_sub(ABRA_TIMEOUT + Pace::default().blocked_timeout), ..Pace::default() };
     let ports = CleanupPorts::of(context.ports);
     let removable = |inventory: &Inventory| if data { inventory.clone() } else { inventory.without(&DATA) };
     let plan = |claims: &[_], inventory: &Inventory| cleanup_plan(claims, &removable(inventory));

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::shared::{
-    ABRA_PATIENCE,
-    backup_service::{STILL_PATIENCE, read, refused, wait_until_still},
+    ABRA_TIMEOUT,
+    backup_service::{STILL_TIMEOUT, read, refused, wait_until_still},
     context::StepContext,
 };
 use crate::{
@@ -33,7 +33,7 @@ async fn restore_snapshot(context: &StepContext<'_>, id: &StepId, budget: Durati
         );
         return Ok(Outcome::Unverified(Gap::Interfered { what }));
     }
-    if let Some(outcome) = wait_until_still(context, id, &head, STILL_PATIENCE.min(budget)).await {
+    if let Some(outcome) = wait_until_still(context, id, &head, STILL_TIMEOUT.min(budget)).await {
         return Ok(outcome);
     }
     let backed = match context.running_resolved().await? {
@@ -42,13 +42,13 @@ async fn restore_snapshot(context: &StepContext<'_>, id: &StepId, budget: Durati
     };
     let claim = context.claim_stack()?;
     let restore = |hooks| Call::Restore { domain: head.domain.clone(), hooks };
-    let patience = ABRA_PATIENCE.max(budget / 2);
+    let timeout = ABRA_TIMEOUT.max(budget / 2);
     // Some versions of abra run a restore's hooks only with -H, others do not know the option.
-    let done = match context.ports.abra.call(&restore(true), Some(&claim), patience).await {
+    let done = match context.ports.abra.call(&restore(true), Some(&claim), timeout).await {
         Err(AbraError::Fatal { reason, .. }) if is_unknown_option(&reason) => {
             let text = "this abra does not know -H, so it is not known whether the hooks of the restore ran".to_owned();
             context.log.note(Note::Remark { text });
-            context.ports.abra.call(&restore(false), Some(&claim), patience).await
+            context.ports.abra.call(&restore(false), Some(&claim), timeout).await
         }
         done => {
             if done.is_ok() && backed.restore_hooks {

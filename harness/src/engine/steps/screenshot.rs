@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// How much earlier than the step the browser has to end, so that the step ends with the browser's result.
-const GRACE: Duration = Duration::from_secs(5);
+const REPORT_TIME: Duration = Duration::from_secs(5);
 
 pub(super) async fn screenshot(context: &StepContext<'_>, budget: Duration) -> Outcome {
     let head = match context.head() {
@@ -24,7 +24,7 @@ pub(super) async fn screenshot(context: &StepContext<'_>, budget: Duration) -> O
     if context.log.state().runs.is_none() {
         return Outcome::Unverified(Gap::NotRun { because: "nothing was deployed".into() });
     }
-    let Screenshot { image, remark } = match context.ports.browser.screenshot(head, budget.saturating_sub(GRACE)).await {
+    let Screenshot { image, remark } = match context.ports.browser.screenshot(head, budget.saturating_sub(REPORT_TIME)).await {
         Ok(screenshot) => screenshot,
         Err(BrowserError::Absent { what }) => return Outcome::Unverified(Gap::ToolAbsent { what }),
         Err(BrowserError::NoScreenshot { what }) => return Outcome::Unverified(Gap::Unread { what }),

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::shared::{
-    ABRA_PATIENCE,
+    ABRA_TIMEOUT,
     context::StepContext,
     deployment::{refused_deploy, running_app, settle_deployment, watch_update},
 };
@@ -27,7 +27,7 @@ pub(super) async fn upgrade(context: &StepContext<'_>, id: &StepId, budget: Dura
     };
     context.log.note(Note::Runs { subject: Subject::Mixed });
     let call = Call::Deploy { domain: head.domain.clone(), version: None };
-    if let Err(error) = context.ports.abra.call(&call, Some(&claim), ABRA_PATIENCE).await {
+    if let Err(error) = context.ports.abra.call(&call, Some(&claim), ABRA_TIMEOUT).await {
         note_unchanged_base(context, &head, &before).await;
         return Outcome::Failed(refused_deploy(error));
     }

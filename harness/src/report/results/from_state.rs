@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     model::{
+        head::Head,
         outcome::{Cause, Failure, Outcome, Owner, Subject, Tier},
         rung::Rung,
         time::millis,
@@ -21,7 +22,7 @@ use crate::{
             level::{Rungs, level, rungs},
             outcomes::{lint_outcome, outcome_of_tier},
             plan::{Class, Plan, Planned, Step},
-            state::{FailedAttempt, RunState, StepState, TaskChange, TaskHistory},
+            state::{Begun, FailedAttempt, KeptFile, RunState, StepState, TaskChange, TaskHistory},
             verdict::{exit_code_so_far, verdict_so_far},
         },
     },
@@ -31,7 +32,8 @@ use crate::{
 impl From<&RunState> for Results {
     fn from(state: &RunState) -> Self {
         let begun = state.begun.as_ref();
-        let head = state.plan.as_ref().and_then(|plan| plan.head.as_ref());
+        let plan = state.plan.as_ref();
+        let head = plan.and_then(|plan| plan.head.as_ref());
         let verdict = verdict_so_far(state);
         let rungs = rungs(state);
         let level = level(&rungs);
@@ -43,21 +45,11 @@ impl From<&RunState> for Results {
             pr: begun.and_then(|begun| begun.request.pr.clone()),
             commit: head.map(|head| head.commit.to_string()),
             dirty: head.is_some_and(|head| head.dirty),
-            head: head.map(|head| TestedHead {
-                version: head.version.clone(),
-                commit: head.commit.to_string(),
-                dirty: head.dirty,
-            }),
-            base: state.plan.as_ref().and_then(|plan| plan.base.as_ref()).and_then(|base| {
-                let commit = base.commit()?.to_string();
-                Some(TestedBase { version: base.version().map(str::to_owned), name: base.to_string(), commit })
-            }),
-            base_reason: match state.plan.as_ref().and_then(|plan| plan.base.as_ref()) {
-                Some(base) => base.why().to_owned(),
-                None => format!("upgrade {}", rungs.upgrade.why),
-            },
+            head: head.map(tested_head),
+            base: plan.and_then(tested_base),
+            base_reason: base_reason(plan, &rungs),
             trigger: begun.and_then(|begun| begun.request.trigger.clone()),
-            host: begun.map(|begun| TestedHost { zone: begun.host.zone.to_string(), server: begun.host.server.clone() }),
+            host: begun.map(tested_host),
             domain: state.domain.as_ref().map(ToString::to_string),
             started: begun.map(|begun| begun.at),
             finished: state.finished,
@@ -70,14 +62,7 @@ impl From<&RunState> for Results {
             verdict,
             exit_code: exit_code_so_far(state).code(),
             results: tiers(state),
-            rungs: RungStatuses {
-                install: rungs.install.status,
-                upgrade: rungs.upgrade.status,
-                backup_restore: rungs.backup_restore.status,
-                functional: rungs.custom.status,
-                custom: rungs.custom.status,
-                lint: rungs.lint.status,
-            },
+            rungs: rung_statuses(&rungs),
             level: level.number,
             level_reason: level.reason,
             lint: lint(state, &rungs),
@@ -91,40 +76,24 @@ impl From<&RunState> for Results {
             claimed: state.claims.iter().cloned().collect(),
             deploys: state.deploys,
             runs: state.runs,
-            images: state.images.iter().map(|(service, named)| (service.clone(), image(named))).collect(),
-            images_before: state.images_before.iter().map(|(service, named)| (service.clone(), image(named))).collect(),
+            images: images(&state.images),
+            images_before: images(&state.images_before),
             dropped: state.dropped.clone(),
             operator_must: state.operator_must.clone(),
-            canaries: state.canaries.iter().map(|found| canary(found, state.plan.as_ref())).collect(),
+            canaries: state.canaries.iter().map(|found| canary(found, plan)).collect(),
             disaster_ms: state.disaster().map(millis),
             snapshot: state.snapshot.clone(),
-            customization: state
-                .plan
-                .as_ref()
-                .map(|plan| &plan.pack)
-                .filter(|pack| !pack.is_empty())
-                .map(|pack| customization::document(pack)),
+            customization: plan.map(|plan| &plan.pack).filter(|pack| !pack.is_empty()).map(|pack| customization::document(pack)),
             screenshot: state.screenshot.clone(),
-            harness: HarnessBuild {
-                version: begun.map(|begun| begun.taster.clone()).unwrap_or_default(),
-                commit: begun.and_then(|begun| begun.commit.clone()),
-            },
+            harness: harness_build(begun),
             tools: state.tools.clone(),
             load: state.load,
             preflight: state.preflight.clone(),
-            needs: state.plan.as_ref().filter(|plan| plan.head.is_some()).map(|plan| plan.needs.clone()),
+            needs: plan.filter(|plan| plan.head.is_some()).map(|plan| plan.needs.clone()),
             resolver: state.compose_verification.clone(),
             remarks: state.remarks.clone(),
             warnings: state.warnings.clone(),
-            evidence: state
-                .evidence
-                .iter()
-                .map(|kept| Evidence {
-                    step: kept.step.to_string(),
-                    file: kept.file.display().to_string(),
-                    what: kept.what.clone(),
-                })
-                .collect(),
+            evidence: state.evidence.iter().map(evidence).collect(),
             repeat: repeat(state),
             vanished: state.vanished.clone(),
             digest: String::new(),
@@ -132,6 +101,50 @@ impl From<&RunState> for Results {
         results.digest = results.computed_digest();
         results
     }
+}
+
+fn tested_head(head: &Head) -> TestedHead {
+    TestedHead { version: head.version.clone(), commit: head.commit.to_string(), dirty: head.dirty }
+}
+
+/// What the app was upgraded from; `None` without an upgrade.
+fn tested_base(plan: &Plan) -> Option<TestedBase> {
+    let base = plan.base.as_ref()?;
+    let commit = base.commit()?.to_string();
+    Some(TestedBase { version: base.version().map(str::to_owned), name: base.to_string(), commit })
+}
+
+fn base_reason(plan: Option<&Plan>, rungs: &Rungs) -> String {
+    match plan.and_then(|plan| plan.base.as_ref()) {
+        Some(base) => base.why().to_owned(),
+        None => format!("upgrade {}", rungs.upgrade.why),
+    }
+}
+
+fn tested_host(begun: &Begun) -> TestedHost {
+    TestedHost { zone: begun.host.zone.to_string(), server: begun.host.server.clone() }
+}
+
+fn harness_build(begun: Option<&Begun>) -> HarnessBuild {
+    HarnessBuild {
+        version: begun.map(|begun| begun.taster.clone()).unwrap_or_default(),
+        commit: begun.and_then(|begun| begun.commit.clone()),
+    }
+}
+
+fn rung_statuses(rungs: &Rungs) -> RungStatuses {
+    RungStatuses {
+        install: rungs.install.status,
+        upgrade: rungs.upgrade.status,
+        backup_restore: rungs.backup_restore.status,
+        functional: rungs.custom.status,
+        custom: rungs.custom.status,
+        lint: rungs.lint.status,
+    }
+}
+
+fn evidence(kept: &KeptFile) -> Evidence {
+    Evidence { step: kept.step.to_string(), file: kept.file.display().to_string(), what: kept.what.clone() }
 }
 
 fn lint(state: &RunState, rungs: &Rungs) -> Option<LintResult> {
@@ -187,10 +200,14 @@ fn canary(found: &CanaryState, plan: Option<&Plan>) -> CanaryResult {
     CanaryResult { name: found.canary.to_string(), volume, backed_up, seen: seen.collect() }
 }
 
-fn image(named: &str) -> Image {
-    match named.split_once('@') {
+fn images(references: &BTreeMap<String, String>) -> BTreeMap<String, Image> {
+    references.iter().map(|(service, reference)| (service.clone(), image(reference))).collect()
+}
+
+fn image(reference: &str) -> Image {
+    match reference.split_once('@') {
         Some((image, digest)) => Image { image: image.to_owned(), digest: Some(digest.to_owned()) },
-        None => Image { image: named.to_owned(), digest: None },
+        None => Image { image: reference.to_owned(), digest: None },
     }
 }
 

@@ -91,7 +91,7 @@ pub struct Results {
     pub authoring: Authoring,
     /// The verdict. Before the end of the run it covers what has happened so far, and is never green.
     pub verdict: Verdict,
-    /// Who has to act on the gravest failure; null without a failure.
+    /// Who has to act on the most severe failure; null without a failure.
     pub owner: Option<Owner>,
     /// The exit code that goes with the verdict.
     pub exit_code: u8,

@@ -19,16 +19,16 @@ use crate::{
 };
 
 /// The most lines of an ending.
-const LINES: usize = 20;
+const MAX_LINES: usize = 20;
 /// The most reasons that are given, and the most quoted lines of each.
-const REASONS: usize = 3;
-const QUOTED: usize = 6;
+const MAX_REASONS: usize = 3;
+const MAX_QUOTED_LINES: usize = 6;
 /// The most names in a line.
-const NAMED: usize = 3;
+const MAX_NAMES: usize = 3;
 
 /// The surroundings of an ending: the run's folder, and the terminal.
 #[derive(Debug, Clone, Copy)]
-pub struct Place<'a> {
+pub struct EndingContext<'a> {
     /// The run's folder.
     pub folder: &'a str,
     /// Whether the folder has the page of the run.
@@ -39,7 +39,7 @@ pub struct Place<'a> {
 
 /// The last lines of a run, at most twenty: the verdict with its tiers, why, what is left, where to look, and how to repeat it. A run that
 /// has not ended counts as killed.
-pub fn ending(state: &RunState, place: Place<'_>) -> String {
+pub fn ending(state: &RunState, place: EndingContext<'_>) -> String {
     let verdict = verdict_so_far(state);
     let mut last = left_behind(state);
     last.extend(look_at(state, &verdict, place));
@@ -50,9 +50,9 @@ pub fn ending(state: &RunState, place: Place<'_>) -> String {
     let notes = state.remarks.iter().take(2).map(|remark| format!("  note: {}", flat(remark)));
     let notes: Vec<String> = disaster.into_iter().chain(flaky(state)).chain(vanished(state)).chain(notes).collect();
     let mut lines = vec![headline(state, &verdict, place.paint)];
-    let room = LINES.saturating_sub(lines.len() + notes.len() + last.len());
+    let lines_left = MAX_LINES.saturating_sub(lines.len() + notes.len() + last.len());
     let lint: Vec<String> = lint(state).map(|sentence| format!("  lint: {}", flat(&sentence))).into_iter().collect();
-    lines.extend(reasons(&verdict, room.saturating_sub(lint.len())));
+    lines.extend(reasons(&verdict, lines_left.saturating_sub(lint.len())));
     lines.extend(lint);
     lines.extend(notes);
     lines.extend(last);
@@ -70,17 +70,17 @@ fn headline(state: &RunState, verdict: &Verdict, paint: Paint) -> String {
     format!("{} ({tiers}), {}{with}", paint.of(hue, verdict.outcome.name()), flat(&level(&rungs(state)).to_string()))
 }
 
-/// The reasons in at most `room` lines: the sentence of each, and below it what it quotes as far as there is room.
-fn reasons(verdict: &Verdict, room: usize) -> Vec<String> {
+/// The reasons in at most `max_lines` lines: the sentence of each, and below it the lines that it quotes as far as they fit.
+fn reasons(verdict: &Verdict, max_lines: usize) -> Vec<String> {
     let mut lines = Vec::new();
-    for reason in verdict.reasons.iter().take(REASONS) {
+    for reason in verdict.reasons.iter().take(MAX_REASONS) {
         let owner = reason.owner.map(|owner| format!(" ({owner})")).unwrap_or_default();
         lines.push(format!("  why{owner}: {}", flat(&reason.sentence)));
-        lines.extend(reason.excerpt.iter().take(QUOTED).map(|line| format!("    {}", flat(line))));
+        lines.extend(reason.excerpt.iter().take(MAX_QUOTED_LINES).map(|line| format!("    {}", flat(line))));
     }
-    lines.truncate(room);
-    let more = verdict.reasons.len().saturating_sub(REASONS);
-    if more > 0 && lines.len() < room {
+    lines.truncate(max_lines);
+    let more = verdict.reasons.len().saturating_sub(MAX_REASONS);
+    if more > 0 && lines.len() < max_lines {
         lines.push(format!("  why: {more} more, in results.json"));
     }
     lines
@@ -101,20 +101,20 @@ fn lint(state: &RunState) -> Option<String> {
 fn flaky(state: &RunState) -> Option<String> {
     let flaky = state.steps.iter().filter(|(_, step)| step.flaky().is_some());
     let names: Vec<String> = flaky.map(|(id, _)| flat(&id.0)).collect();
-    (!names.is_empty()).then(|| format!("  flaky: {}", some_of(&names)))
+    (!names.is_empty()).then(|| format!("  flaky: {}", shortened_list(&names)))
 }
 
 /// The tests of the last green run that this one does not have.
 fn vanished(state: &RunState) -> Option<String> {
     let names: Vec<String> = state.vanished.iter().map(|name| flat(name)).collect();
-    (!names.is_empty()).then(|| format!("  vanished since the last green run: {}", some_of(&names)))
+    (!names.is_empty()).then(|| format!("  vanished since the last green run: {}", shortened_list(&names)))
 }
 
 /// The first of these names, and how many more there are.
-fn some_of(names: &[String]) -> String {
-    let more = names.len().saturating_sub(NAMED);
+fn shortened_list(names: &[String]) -> String {
+    let more = names.len().saturating_sub(MAX_NAMES);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    names.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ") + &more
+    names.iter().take(MAX_NAMES).cloned().collect::<Vec<_>>().join(", ") + &more
 }
 
 fn left_behind(state: &RunState) -> Vec<String> {
@@ -138,7 +138,7 @@ fn left_behind(state: &RunState) -> Vec<String> {
         let claimed: Vec<String> = state.claims.iter().map(|what| flat(&what.to_string())).collect();
         return vec![match claimed.is_empty() {
             true => "  left behind: nothing".into(),
-            false => format!("  left behind: nothing that is listed, but these were not confirmed gone: {}", some_of(&claimed)),
+            false => format!("  left behind: nothing that is listed, but these were not confirmed gone: {}", shortened_list(&claimed)),
         }];
     }
     let leaked = cleanup.leaked.iter().take(3).map(|object| format!("  left behind: {}", flat(object)));
@@ -146,7 +146,7 @@ fn left_behind(state: &RunState) -> Vec<String> {
     leaked.chain(changed.map(|object| format!("  changed by the run though not its own: {}", flat(object)))).collect()
 }
 
-fn look_at(state: &RunState, verdict: &Verdict, place: Place<'_>) -> Vec<String> {
+fn look_at(state: &RunState, verdict: &Verdict, place: EndingContext<'_>) -> Vec<String> {
     // The evidence of a step that passed does not show what failed.
     let passed = |kept: &&KeptFile| state.steps.get(&kept.step).and_then(StepState::outcome).is_some_and(Outcome::passed);
     let evidence = state.evidence.iter().filter(|kept| !passed(kept)).take(3).map(|kept| flat(&kept.file.display().to_string()));

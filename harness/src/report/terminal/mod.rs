@@ -9,7 +9,7 @@ mod live;
 use std::{borrow::Cow, io};
 
 pub use block::{Board, LINES as BLOCK_LINES};
-pub use ending::{Place, ending};
+pub use ending::{EndingContext, ending};
 pub use live::Live;
 
 use crate::{

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::{
-    engine::steps::shared::{context::StepContext, failure::unread, test_outcome, pack_function::run_function},
+    engine::steps::shared::{context::StepContext, failure::unread, pack_function::run_function, test_outcome},
     model::{
         engine::SwarmError,
         head::Head,

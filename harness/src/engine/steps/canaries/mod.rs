@@ -126,8 +126,9 @@ fn check_volumes(context: &StepContext<'_>, planned: &Planned, moment: Moment) -
     for (volume, what) in dropped_volumes(&before.resolved, &head) {
         match what {
             DroppedVolume::Lost { service } => {
-                let sentence =
-                    format!("service {service} does not mount volume {volume} any more, so the app no longer sees the data of that volume");
+                let sentence = format!(
+                    "service {service} does not mount volume {volume} any more, so the app no longer sees the data of that volume"
+                );
                 let outcome = Outcome::Failed(Failure::new(Cause::DataLost, sentence));
                 context.check(&planned.id, &format!("volume {volume} is still mounted where it was"), &outcome);
                 outcomes.push(outcome);

@@ -24,13 +24,13 @@ use crate::{
 type Services = BTreeMap<ServiceName, ServiceView>;
 
 /// How long one request may take.
-const REQUEST_PATIENCE: Duration = Duration::from_secs(10);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// The pause between two requests, at first and at most; it doubles.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+const RETRY_PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 /// How long a name may be without a route before that counts as the recipe's fault. Ingresses learn of a service within a second
 /// or two.
-const ROUTE_PATIENCE: Duration = Duration::from_secs(15);
-/// The header by which the sandbox's ingress marks answers of its own.
+const ROUTE_TIMEOUT: Duration = Duration::from_secs(15);
+/// The header with which the sandbox's ingress marks its own answers.
 const INGRESS_HEADER: &str = "taster-ingress";
 
 /// What one request shows about the app.
@@ -69,14 +69,14 @@ pub(super) async fn http(context: &StepContext<'_>, id: &StepId, budget: Duratio
     let url = format!("https://{}{}", head.domain, settings.health_path.as_str());
     let mut services = context.ports.swarm.observe(&head.stack).await;
     // The last request and the pause before it are within the step's budget too, so that the step ends with its own failure.
-    let most = budget.saturating_sub(REQUEST_PATIENCE + PAUSE.1);
+    let most = budget.saturating_sub(REQUEST_TIMEOUT + RETRY_PAUSE.1);
     let budget = services.as_ref().ok().and_then(declared_timeout).unwrap_or(most).min(most);
     let began = context.ports.clock.mono();
-    let mut pause = PAUSE.0;
+    let mut pause = RETRY_PAUSE.0;
     let mut unrouted_since = None;
     let outcome = loop {
         // Quotes of the body are cut, and the rest of a cut secret would not be recognised, so the whole body is redacted first.
-        let got = context.ports.web.get(&url, REQUEST_PATIENCE).await;
+        let got = context.ports.web.get(&url, REQUEST_TIMEOUT).await;
         let got = got.map(|view| HttpView { body: context.log.redact(&view.body), ..view });
         let excerpt = first_lines(&got);
         let result = probe_result(got, &settings.health_status);
@@ -92,14 +92,14 @@ pub(super) async fn http(context: &StepContext<'_>, id: &StepId, budget: Duratio
                 Duration::ZERO
             }
         };
-        if unrouted >= ROUTE_PATIENCE.min(budget) || now.since(began) + pause > budget {
+        if unrouted >= ROUTE_TIMEOUT.min(budget) || now.since(began) + pause > budget {
             if services.is_err() {
                 services = context.ports.swarm.observe(&head.stack).await;
             }
             break Outcome::Failed(failure(&head.domain, &url, &result, now.since(began), &services).with_output(&excerpt));
         }
         tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(PAUSE.1);
+        pause = (pause * 2).min(RETRY_PAUSE.1);
     };
     context.check(id, "the app itself answers over HTTPS through the ingress", &outcome);
     match outcome {
@@ -235,7 +235,7 @@ mod tests {
                 "what the router rules say is not known: the engine did not answer observe within 8s",
             ),
         ] {
-            let failure = failure(&domain, "https://shop.taster.test/", &ProbeResult::NoRoute, ROUTE_PATIENCE, &services);
+            let failure = failure(&domain, "https://shop.taster.test/", &ProbeResult::NoRoute, ROUTE_TIMEOUT, &services);
             assert_eq!(failure.owner, owner, "{}", failure.message);
             assert!(failure.message.ends_with(ending), "{}", failure.message);
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{PAUSE, REQUEST_PATIENCE};
+use super::{RETRY_PAUSE, REQUEST_TIMEOUT};
 use crate::{
     engine::steps::shared::context::StepContext,
     model::{
@@ -20,7 +20,13 @@ use crate::{
 const CONNECT_PAUSE: Duration = Duration::from_secs(1);
 
 /// Waits for each probe within the rest of `budget`. All are tried, and the first failure is the step's.
-pub(super) async fn wait_for_probes(context: &StepContext<'_>, id: &StepId, head: &Head, began: Mono, budget: Duration) -> Outcome {
+pub(super) async fn wait_for_probes(
+    context: &StepContext<'_>,
+    id: &StepId,
+    head: &Head,
+    began: Mono,
+    budget: Duration,
+) -> Outcome {
     let mut worst = Outcome::Passed;
     for probe in &context.pack.settings.probes {
         let goal = probe.goal(&head.domain, context.folder.run());
@@ -34,7 +40,7 @@ pub(super) async fn wait_for_probes(context: &StepContext<'_>, id: &StepId, head
 }
 
 async fn wait_for(context: &StepContext<'_>, id: &StepId, goal: &Goal, began: Mono, budget: Duration) -> Outcome {
-    let mut pause = PAUSE.0;
+    let mut pause = RETRY_PAUSE.0;
     loop {
         let last = match try_goal(context, goal).await {
             Ok(()) => return Outcome::Passed,
@@ -47,7 +53,7 @@ async fn wait_for(context: &StepContext<'_>, id: &StepId, goal: &Goal, began: Mo
             return Outcome::Failed(Failure::new(Cause::NotServing { last }, message));
         }
         tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(PAUSE.1);
+        pause = (pause * 2).min(RETRY_PAUSE.1);
     }
 }
 
@@ -75,7 +81,7 @@ async fn try_goal(context: &StepContext<'_>, goal: &Goal) -> Result<(), ProbeErr
     let web = &context.ports.web;
     match goal {
         Goal::Page { url, status } => {
-            let view = web.get(url, REQUEST_PATIENCE).await?;
+            let view = web.get(url, REQUEST_TIMEOUT).await?;
             // A page of the ingress is not an answer of the app.
             let own = !view.headers.contains_key(super::INGRESS_HEADER);
             (own && status.contains(&view.status)).then_some(()).ok_or(ProbeError::Status(view.status))
@@ -85,7 +91,7 @@ async fn try_goal(context: &StepContext<'_>, goal: &Goal) -> Result<(), ProbeErr
                 if count > 0 {
                     tokio::time::sleep(CONNECT_PAUSE).await;
                 }
-                let connected = web.connect(host, *port, REQUEST_PATIENCE).await;
+                let connected = web.connect(host, *port, REQUEST_TIMEOUT).await;
                 connected.map_err(|source| ProbeError::Connection { count, source })?;
             }
             Ok(())

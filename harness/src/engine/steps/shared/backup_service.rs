@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    ABRA_PATIENCE,
+    ABRA_TIMEOUT,
     context::StepContext,
     deployment::{observe_until_settled, worst},
     tasks::{replaced_task, running_tasks},
@@ -21,13 +21,13 @@ use crate::{
 };
 
 /// How long services may take to stand still before their data is copied: a container that is just being replaced has no hooks.
-pub(in crate::engine::steps) const STILL_PATIENCE: Duration = Duration::from_secs(300);
+pub(in crate::engine::steps) const STILL_TIMEOUT: Duration = Duration::from_secs(300);
 /// How often a snapshot or a download is attempted: a lock of another run, and a container that is being replaced, go by.
 pub(in crate::engine::steps) const ATTEMPTS: u32 = 3;
 
 /// The output of a call that only reads.
 pub(in crate::engine::steps) async fn read(context: &StepContext<'_>, call: &Call) -> Result<String, Failure> {
-    Ok(context.ports.abra.call(call, None, ABRA_PATIENCE).await?.text)
+    Ok(context.ports.abra.call(call, None, ABRA_TIMEOUT).await?.text)
 }
 
 /// Waits until no service changes any more, which takes no time where all tasks run on which the app settled. Returns an outcome

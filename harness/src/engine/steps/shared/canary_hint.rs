@@ -21,8 +21,7 @@ pub(in crate::engine::steps) fn with_canary_hint(context: &StepContext<'_>, fail
         None => failure,
         Some(into) => {
             let canaries = into.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
-            let message =
-                format!(
+            let message = format!(
                 "{}; taster had seeded {canaries}; run with --no-canaries to see whether it fails without them",
                 failure.message
             );

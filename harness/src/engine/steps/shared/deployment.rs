@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    ABRA_PATIENCE,
+    ABRA_TIMEOUT,
     context::StepContext,
     evidence::Evidence,
     failure::{defect, unread},
@@ -54,7 +54,11 @@ pub(in crate::engine::steps) fn claimed_app(context: &StepContext<'_>) -> Result
 }
 
 /// The watch for an update that was just requested, over the services that ran `before`. Otherwise the outcome of the step.
-pub(in crate::engine::steps) async fn watch_update(context: &StepContext<'_>, head: &Head, before: Marks) -> Result<Watch, Outcome> {
+pub(in crate::engine::steps) async fn watch_update(
+    context: &StepContext<'_>,
+    head: &Head,
+    before: Marks,
+) -> Result<Watch, Outcome> {
     let services = context.ports.swarm.observe(&head.stack).await.map_err(|error| unread(&error))?;
     Ok(Watch::new(Goal::Upgrade(Marks::of(&services))).coming_from(before))
 }
@@ -88,7 +92,7 @@ pub(in crate::engine::steps) async fn settle_deployment(
         return outcome;
     }
     context.deploy_not_visible.set(false);
-    let (evaluation, services) = observe_until_settled(context, id, head, watch, budget.saturating_sub(ABRA_PATIENCE)).await;
+    let (evaluation, services) = observe_until_settled(context, id, head, watch, budget.saturating_sub(ABRA_TIMEOUT)).await;
     let outcome = match evaluation {
         Evaluation::Settled { .. } => Outcome::Passed,
         Evaluation::Failed(failures) => worst(failures),

@@ -9,12 +9,12 @@ pub mod deployment;
 pub mod evidence;
 pub mod failure;
 pub mod new_app;
+pub mod pack_function;
 pub mod settle;
 pub mod tasks;
 pub mod test_outcome;
-pub mod pack_function;
 
 use std::time::Duration;
 
 /// How long abra may take for a command that changes files or submits a stack.
-pub(super) const ABRA_PATIENCE: Duration = Duration::from_secs(50);
+pub(super) const ABRA_TIMEOUT: Duration = Duration::from_secs(50);

@@ -1,6 +1,6 @@
 //! A new app: its `.env`, its secrets, and the checkout of the recipe.
 
-use super::{ABRA_PATIENCE, context::StepContext};
+use super::{ABRA_TIMEOUT, context::StepContext};
 use crate::{
     model::{
         names::Commit,
@@ -21,7 +21,7 @@ impl StepContext<'_> {
         // abra takes the `.env` from the sample that is checked out.
         self.check_out(commit).await?;
         let new = Call::New { recipe: head.recipe.clone(), domain: head.domain.clone(), server: self.host.server.clone() };
-        self.ports.abra.call(&new, Some(&env_file), ABRA_PATIENCE).await?;
+        self.ports.abra.call(&new, Some(&env_file), ABRA_TIMEOUT).await?;
         // `app new` leaves the checkout on the newest release, and a chaos deploy takes what is checked out.
         self.check_out(commit).await?;
         // An empty resolver keeps the ingress from asking a certificate authority for a name that is not reachable from outside.
@@ -54,7 +54,7 @@ impl StepContext<'_> {
                     })?;
                     let (name, version) = (secret.name, secret.version);
                     let insert = Call::SecretInsert { domain: head.domain.clone(), name, version, file: file.path().to_owned() };
-                    self.ports.abra.call(&insert, Some(&stack), ABRA_PATIENCE).await?;
+                    self.ports.abra.call(&insert, Some(&stack), ABRA_TIMEOUT).await?;
                 }
                 None if secret.modifiers.generate => self.generate(&stack, Some((secret.name, secret.version))).await?,
                 // The step `configure` inserts it.
@@ -67,7 +67,7 @@ impl StepContext<'_> {
     /// Has abra generate one secret or all, and saves their values.
     pub(in crate::engine::steps) async fn generate(&self, stack: &Claim, one: Option<(String, String)>) -> Result<(), Failure> {
         let call = Call::SecretGenerate { domain: self.head()?.domain.clone(), one };
-        let printed = self.ports.abra.call(&call, Some(stack), ABRA_PATIENCE).await?;
+        let printed = self.ports.abra.call(&call, Some(stack), ABRA_TIMEOUT).await?;
         let made = abra_output::secrets(&printed)?.into_iter().map(|secret| (secret.name, secret.value));
         self.secrets.borrow_mut().extend(made);
         Ok(())

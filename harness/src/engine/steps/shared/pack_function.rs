@@ -12,13 +12,13 @@ use crate::{
 };
 
 /// How much earlier than the step the process of a test has to end, so that the step ends with the outcome of the test.
-const GRACE: Duration = Duration::from_secs(5);
+const REPORT_TIME: Duration = Duration::from_secs(5);
 /// How long the program may take to list its functions.
-const LIST_PATIENCE: Duration = Duration::from_secs(20);
+const LIST_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The budget of the process of a test, within the budget of its step.
 pub(in crate::engine::steps) fn process_budget(step: Duration) -> Duration {
-    step.saturating_sub(GRACE).max(step / 2)
+    step.saturating_sub(REPORT_TIME).max(step / 2)
 }
 
 /// Runs a function of the pack, if its program has it, within the `budget` of a step.
@@ -29,7 +29,7 @@ pub(in crate::engine::steps) async fn run_function(
 ) -> Result<Ran, Failure> {
     let head = context.head()?;
     let program = &context.ports.program;
-    let reported = context.listed_tests.get_or_try_init(|| async { program.list(LIST_PATIENCE).await }).await?;
+    let reported = context.listed_tests.get_or_try_init(|| async { program.list(LIST_TIMEOUT).await }).await?;
     if !reported.contains(test) {
         return Err(missing(test, reported));
     }

@@ -86,7 +86,7 @@ pub async fn settle(
         if now >= end {
             return Evaluation::Failed(with_output(swarm, &watch, vec![over_budget(budget, blockers)]).await);
         }
-        // A wake-up moves the next observation forward, so the wait begins anew with each.
+        // A wake-up moves the next observation forward, so the wait restarts with each.
         let latest = next_observation.min(end).min(now.after(WATCHDOG));
         loop {
             let wait = cadence.next(latest).since(clock.mono());
