@@ -21,7 +21,7 @@ fn main() {
     }
 }
 
-/// The commit of the workspace's checkout; absent where the workspace is no checkout, such as in an archive of the sources.
+/// The commit of the workspace's checkout; absent where the workspace is not a checkout, such as in an archive of the sources.
 fn commit() -> Option<String> {
     let workspace = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR")?).parent()?.canonicalize().ok()?;
     let top = PathBuf::from(git(&["rev-parse", "--show-toplevel"])?);

@@ -26,7 +26,7 @@ pub struct Env {
     pub home: PathBuf,
     /// `$PATH`: the folders with programs.
     pub path: OsString,
-    /// `$TASTER_CONTEXT`: the file with what the program of a pack gets to know of the app.
+    /// `$TASTER_CONTEXT`: the file that describes the app to the program of a pack.
     pub context: Option<PathBuf>,
     /// `$TASTER_LOG`: the level of the log.
     pub log: Option<OsString>,

@@ -11,7 +11,7 @@ use std::{
 use harness::{
     adapters::{clock::SystemClock, folder::Folder},
     engine::facts::attached::KeptAppFacts,
-    journal::{self, LockError, JournalReading, RunLock},
+    journal::{self, JournalReading, LockError, RunLock},
     model::{
         names::{Domain, RecipeName},
         protocol::MEMORY,
@@ -50,7 +50,7 @@ pub(crate) fn hold(runs: &Path, recipe: &RecipeName, domain: &Domain, path: Opti
     let refused = |message: String| CommandError::usage(message).hint(ATTACH_HINT);
     let kept = history::newest_first(runs)?.into_iter().find(|kept| domain.as_str().contains(kept.run.token()));
     let Some(kept) = kept else {
-        return Err(refused(format!("{domain} is no app of a run of taster")));
+        return Err(refused(format!("{domain} is not an app of a run of taster")));
     };
     let lock = RunLock::within(&kept.folder, LOCK_TIMEOUT).map_err(|error| match error {
         LockError::Held { .. } | LockError::Replaced { .. } => refused(format!("{domain} is in use by another run")),

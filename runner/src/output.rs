@@ -9,7 +9,7 @@ pub fn message(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// Prints a command's data on standard output. A reader that closes its end early is no error.
+/// Prints a command's data on standard output. A reader that closes its end early is not an error.
 pub fn print(data: &str) -> Result<(), CommandError> {
     let mut out = io::stdout().lock();
     match out.write_all(data.as_bytes()).and_then(|()| out.flush()) {
@@ -20,7 +20,7 @@ pub fn print(data: &str) -> Result<(), CommandError> {
     }
 }
 
-/// The width of standard output in columns; absent where it is no terminal, or a terminal of unknown size.
+/// The width of standard output in columns; absent where it is not a terminal or its size is unknown.
 pub fn width() -> Option<usize> {
     let size = io::stdout().is_terminal().then(|| rustix::termios::tcgetwinsize(io::stdout()))?.ok()?;
     Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)

@@ -1,4 +1,4 @@
-//! The recipe's files as a run would find them, for commands that neither fetch nor deploy anything.
+//! Reads a recipe's files as a run would, for commands that neither fetch nor deploy anything.
 
 use std::path::Path;
 
@@ -27,7 +27,7 @@ const NO_COMMIT: &str = "0000000000000000000000000000000000000000";
 pub(crate) struct RecipeFiles {
     pub(crate) head: Head,
     pub(crate) tree: Tree,
-    /// The repository; absent for a folder that is none.
+    /// The repository; absent for a folder without one.
     pub(crate) repository: Option<Repository>,
 }
 
@@ -73,7 +73,7 @@ pub(crate) async fn read(
     Ok(RecipeFiles { head, tree, repository: Some(Repository { checkout, name: recipe.clone(), checked }) })
 }
 
-/// The repository whose top a folder is; absent when it is none.
+/// The repository whose top folder this is; absent otherwise.
 async fn repository_at(env: &Env, path: &Path) -> Option<Repository> {
     if !path.join(".git").exists() {
         return None;

@@ -223,13 +223,13 @@ impl RunArgs {
         Ok(request)
     }
 
-    /// The choice of custom tests. A choice that includes none of the pack's is an error, because it would prove nothing.
+    /// The choice of custom tests. A choice that matches none of the pack's tests is an error, because it would prove nothing.
     fn tests(&self, env: &Env, recipe: &RecipeName, pack: &Pack) -> Result<Tests, CommandError> {
         let choice = Choice::try_parse_from(&self.choice).map_err(|error| {
             let text = error.to_string();
             let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
             CommandError::usage(first)
-                .context("the arguments after `--` are no choice of tests")
+                .context("the arguments after `--` do not choose tests")
                 .hint("They may be parts of names, --skip PART and --exact.")
         })?;
         let failed = self.failed.then(|| history::not_passed(&env.runs(), recipe)).transpose()?;
@@ -238,7 +238,7 @@ impl RunArgs {
         let known: Vec<&TestName> = pack.functions_of(Tier::Custom).collect();
         if tests.choose() && known.iter().all(|test| tests.leave_out(test).is_some()) {
             let names: Vec<&str> = known.iter().map(|test| test.as_str()).collect();
-            let message = format!("the choice includes none of the {} custom tests of {recipe}", names.len());
+            let message = format!("the choice matches none of the {} custom tests of {recipe}", names.len());
             let error = CommandError::usage(message);
             return Err(if names.is_empty() { error } else { error.hint(format!("There are: {}.", names.join("; "))) });
         }
@@ -253,7 +253,7 @@ impl RunArgs {
         };
         match folder.canonicalize() {
             Ok(absolute) if absolute.is_dir() => Ok(Some(absolute)),
-            Ok(_) => Err(unreadable(CommandError::usage("it is no folder"))),
+            Ok(_) => Err(unreadable(CommandError::usage("it is not a folder"))),
             Err(error) => Err(unreadable(CommandError::usage(error))),
         }
     }
@@ -297,7 +297,7 @@ impl RunArgs {
         self.path.as_ref().and_then(|path| path.canonicalize().ok())
     }
 
-    /// Where the recipe comes from. A folder that is no recipe is an error.
+    /// Where the recipe comes from. A folder that is not a recipe is an error.
     pub(crate) fn source(&self) -> Result<Source, CommandError> {
         let Some(path) = &self.path else { return Ok(Source::Catalogue { at: self.r#ref.clone() }) };
         let shown = path.display();
@@ -312,7 +312,8 @@ impl RunArgs {
         match missing(&files)[..] {
             [] => Ok(Source::Folder { path }),
             ref missing => {
-                Err(CommandError::usage(format!("{shown} is no recipe: it has no {}", missing.join(" and no "))).hint(PATH_HINT))
+                Err(CommandError::usage(format!("{shown} is not a recipe: it has no {}", missing.join(" and no ")))
+                    .hint(PATH_HINT))
             }
         }
     }

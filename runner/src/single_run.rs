@@ -74,7 +74,8 @@ pub(crate) async fn run(env: &Env, host: Host, request: Request, pack: Pack, his
         }
     }
     let Prepared { folder, redact, log, ports, guardian, guardian_losses } = prepare(env, &host, &request, &pack, None).await?;
-    let run = Run { commit: COMMIT, request, history, host, pack, ports: &ports, log: &log, folder: &folder, signals, guardian_losses };
+    let run =
+        Run { commit: COMMIT, request, history, host, pack, ports: &ports, log: &log, folder: &folder, signals, guardian_losses };
     let state = engine::run(run).await;
     guardian.finish(state.cancel.is_some());
     Ok(RunEnd::Finished(Box::new(FinishedRun { state, folder, redact })))
@@ -89,9 +90,11 @@ pub(crate) async fn run_on_kept(
     held: &HeldApp,
 ) -> Result<RunEnd, CommandError> {
     let signals = listen_for_signals()?;
-    let Prepared { folder, redact, log, ports, guardian, guardian_losses } = prepare(env, &host, &request, &pack, Some(held)).await?;
+    let Prepared { folder, redact, log, ports, guardian, guardian_losses } =
+        prepare(env, &host, &request, &pack, Some(held)).await?;
     let history = History::default();
-    let run = Run { commit: COMMIT, request, history, host, pack, ports: &ports, log: &log, folder: &folder, signals, guardian_losses };
+    let run =
+        Run { commit: COMMIT, request, history, host, pack, ports: &ports, log: &log, folder: &folder, signals, guardian_losses };
     let state = engine::attach(&held.attached, run).await;
     guardian.finish(state.cancel.is_some());
     Ok(RunEnd::Finished(Box::new(FinishedRun { state, folder, redact })))
@@ -102,7 +105,7 @@ pub(crate) fn listen_for_signals() -> Result<BoxStream<'static, i32>, CommandErr
     signals::signals().map_err(|error| CommandError::host(error).context("cannot listen for signals"))
 }
 
-/// What a run is made of, besides its request.
+/// Folder, log, ports and guardian of a run.
 struct Prepared {
     folder: Folder,
     redact: Arc<Redact>,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use harness::{
     adapters::{
-        abra::{PtyAbra, AbraSetup},
+        abra::{AbraSetup, PtyAbra},
         checkout::GitCheckout,
         children::Processes,
         clock::SystemClock,

@@ -25,7 +25,7 @@ pub struct Child {
     /// The process that started this one
     #[arg(long)]
     parent: i32,
-    /// How much memory of its own each of its processes may have, in bytes
+    /// The private memory that each of its processes may have, in bytes
     #[arg(long)]
     memory: Option<u64>,
     /// How long each of its processes may use a processor, in seconds

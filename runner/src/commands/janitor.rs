@@ -69,7 +69,7 @@ impl Janitor {
         let of_marker = |report: &&Report| matches!(report.outcome, RunOutcome::Elsewhere(_) | RunOutcome::Untrusted(_));
         let checked = reports.len() - reports.iter().filter(of_marker).count();
         let settled = reports.iter().filter(|report| matches!(report.outcome, RunOutcome::Settled)).count();
-        // A reader that closed its end early is no error: the cleanup is done.
+        // A reader that closed its end early is not an error: the cleanup is done.
         let _ = writeln!(io::stdout(), "runs checked: {checked}; with nothing left to clean up: {settled}");
         let leaked = reports.iter().any(Report::leaked);
         Ok(if leaked { ExitCode::Leaked } else { ExitCode::Green }.into())

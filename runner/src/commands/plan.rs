@@ -81,13 +81,14 @@ impl Plan {
         let policy = recipe::permitted(&resolved, &read.tree, &request.recipe, &host);
         let history = history::past(&env.runs(), &request.recipe).green;
         let input = RunInput { request: &request, host: &host, pack: &pack, history: history.as_ref() };
-        let (Based { against, base, before }, no_base) = match block_on(based(input, &read, &resolved, &placeholder_run()?))? {
+        let (Based { against, base, base_files }, no_base) = match block_on(based(input, &read, &resolved, &placeholder_run()?))?
+        {
             Ok(based) => (based, None),
             Err(refusal) => (Based::nothing(&request, "it is refused"), Some(refusal)),
         };
-        let from = before.as_ref().map(|before| &before.resolved);
+        let from = base_files.as_ref().map(|files| &files.resolved);
         let needs = recipe::needs_of_run(&resolved, from, &pack.settings.resources);
-        let facts = Facts { needs, head: read.head, tree: read.tree, resolved, base, before, against, pack };
+        let facts = Facts { needs, head: read.head, tree: read.tree, resolved, base, base_files, against, pack };
         let planned = plan(&request, &facts, &host.limits);
         let refused: Vec<String> =
             [policy.err(), no_base, planned.as_ref().err().cloned()].into_iter().flatten().flat_map(sentences).collect();
@@ -145,7 +146,7 @@ fn text(plan: Option<&Planning>, facts: &Facts, host: &Host, parity: Option<&Par
     let state = match (&head.version, head.dirty) {
         (_, true) => "as it is in the folder".to_owned(),
         (Some(version), false) => format!("{version} ({})", &head.commit.as_str()[..8]),
-        (None, false) => format!("at {}, which is no release", &head.commit.as_str()[..8]),
+        (None, false) => format!("at {}, which is not a release", &head.commit.as_str()[..8]),
     };
     let mut text = format!("{} {state} on {}\nbase {}: {}\n", head.recipe, host.zone, facts.base, facts.base.why());
     customized(&mut text, &facts.pack, parity);

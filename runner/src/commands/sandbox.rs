@@ -26,7 +26,7 @@ pub struct Sandbox {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Makes the sandbox, or mends what is missing of it
+    /// Makes the sandbox, or the parts of it that are missing
     Up {
         /// The sandbox's folder, instead of the one in the user's state folder
         #[arg(long, value_name = "DIR")]

@@ -1,4 +1,4 @@
-//! `taster __screenshot`: takes the screenshot of a run's app, in a process of its own.
+//! `taster __screenshot`: takes the screenshot of a run's app, in a separate process.
 
 use std::{ffi::OsString, process};
 

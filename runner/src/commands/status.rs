@@ -207,11 +207,12 @@ mod tests {
 
     #[test]
     fn evaluation_has_a_line_and_an_exit_code() {
-        let (interfered, waiting) = (Evaluation::Unverified(Gap::Interfered { what: "service app".into() }), Vec::new());
+        let (interfered, waiting) =
+            (Evaluation::Unverified(Gap::Interfered { what: "service app was removed, and not by the run".into() }), Vec::new());
         for (evaluation, text, exit) in [
             (Evaluation::Settled { since: Mono(1500) }, "settled, stable since 1.5 s", ExitCode::Green),
             (Evaluation::Waiting { on: waiting, next_observation: Mono(0) }, "not decided", ExitCode::Inconclusive),
-            (interfered, "not decided: something else than the run changed service app", ExitCode::Inconclusive),
+            (interfered, "not decided: service app was removed, and not by the run", ExitCode::Inconclusive),
         ] {
             assert_eq!(format_end(&evaluation), (text.to_owned(), exit));
         }

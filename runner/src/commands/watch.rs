@@ -133,7 +133,7 @@ impl Watch {
         Ok(ExitCode::Green.into())
     }
 
-    /// Runs the tests as a run of its own, which ends with this process. Gives its exit code, or its signal, as text.
+    /// Runs the tests in a separate run, which ends with this process. Returns its exit code or its signal as text.
     fn test(&self, program: &Path, work: &Work) -> Result<String, CommandError> {
         let mut run = Command::new(program);
         run.args(["run", "--recipe", self.recipe.as_str(), "--attach", self.attach.as_str()]).stdin(Stdio::null());
@@ -179,7 +179,7 @@ fn next(changes: &Receiver<notify::Result<Event>>, ran: bool) -> Option<(Instant
     }
 }
 
-/// Whether a file was written, created, renamed, or made executable. An access is no change.
+/// Whether a file was written, created, renamed, or made executable. An access is not a change.
 fn saves(event: &Event) -> bool {
     match event.kind {
         EventKind::Create(_)

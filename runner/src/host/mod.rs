@@ -120,7 +120,7 @@ pub fn load(file: &Path) -> Result<Host, CommandError> {
     let shown = file.display();
     let unreadable = |error: std::io::Error| {
         let error = match error.kind() {
-            ErrorKind::InvalidData => CommandError::usage("it is no text"),
+            ErrorKind::InvalidData => CommandError::usage("it is not a text file"),
             ErrorKind::IsADirectory => CommandError::usage("it is a folder"),
             _ => CommandError::usage(error),
         };

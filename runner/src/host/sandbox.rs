@@ -1,4 +1,4 @@
-//! The sandbox as a host: it is made or mended, and gets what a run needs, with a line for each thing that takes time.
+//! The sandbox as a host: it is made or repaired and gets images and recipes, with a line for each part that takes time.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use sandbox::{
 
 use crate::{env::Env, error::CommandError, output, runtime::block_on};
 
-/// Makes the sandbox, or mends what is missing of it.
+/// Makes the sandbox, or the parts of it that are missing.
 pub(crate) fn make(home: &Home, env: &Env) -> Result<Up, CommandError> {
     let setup = Setup { layout: Layout::default(), exe: env.exe.clone(), abra: env.program(Path::new("abra")) };
     let up = block_on(sandbox::up(home, &setup, &mut print_progress))?.map_err(error)?;

@@ -44,7 +44,7 @@ impl Places {
         all.into_iter().flatten().filter(|folder| folder.is_dir()).collect()
     }
 
-    /// The work after changes of `paths`. `helpers` says whether files that are no tests count; tests may write such files
+    /// The work after changes of `paths`. `helpers` says whether files that are not tests count; tests may write such files
     /// themselves.
     pub(crate) fn work(&self, paths: &BTreeSet<PathBuf>, helpers: bool) -> Work {
         let mut work = Work::default();

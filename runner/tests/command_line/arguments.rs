@@ -21,9 +21,9 @@ fn folder_without_recipe_names_the_missing_file() {
     let taster = Taster::new();
     taster.refuses(&["--recipe", "hello", "--path", "nowhere"], 2, &["nowhere"]);
     taster.write("empty/README.md", "");
-    taster.refuses(&["--recipe", "hello", "--path", "empty"], 2, &["is no recipe", "compose.yml", ".env.sample"]);
+    taster.refuses(&["--recipe", "hello", "--path", "empty"], 2, &["is not a recipe", "compose.yml", ".env.sample"]);
     taster.write("half/compose.yml", "version: '3.8'\n");
-    taster.refuses(&["--recipe", "hello", "--path", "half"], 2, &["is no recipe", "it has no .env.sample"]);
+    taster.refuses(&["--recipe", "hello", "--path", "half"], 2, &["is not a recipe", "it has no .env.sample"]);
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn path_without_recipe_prints_why() {
     for (path, word) in [
         ("file", "Not a directory"),
         ("loop", "Too many levels of symbolic links"),
-        ("bare.git", "is no recipe: it has no compose.yml"),
+        ("bare.git", "is not a recipe: it has no compose.yml"),
         ("", "--path <DIR>"),
     ] {
         taster.refuses(&["--recipe", "hello", "--path", path], 2, &[word]);
@@ -123,7 +123,7 @@ fn unusable_host_file_prints_what_a_host_file_is() {
     taster.write("empty", "");
     for (file, words) in [
         ("folder", &["the host file folder", "it is a folder", "zone ="][..]),
-        ("binary", &["it is no text", "zone ="]),
+        ("binary", &["it is not a text file", "zone ="]),
         ("empty", &["missing field `zone`", "zone ="]),
         ("nowhere", &["No such file", "zone ="]),
         ("", &["--host <FILE>"]),

@@ -1,4 +1,4 @@
-//! Earlier runs are listed and shown from their folders, whatever state those are in.
+//! Earlier runs are listed and shown from their folders, also from damaged ones.
 
 use std::{
     fs,
@@ -244,14 +244,14 @@ fn choice_without_any_test_is_usage() {
         assert_eq!(output.status.code(), Some(exit), "{args:?}: {err}");
         assert!(err.contains(text), "{args:?}: {err}");
     };
-    refused(&["--", "no such test"], 2, "the choice includes none of the 5 custom tests of hello");
+    refused(&["--", "no such test"], 2, "the choice matches none of the 5 custom tests of hello");
     refused(&["--", "no such test"], 2, "There are: page::a browser shows the page; posts::the health page answers; ");
     refused(&["--", "--exact", "a post is read back"], 2, "the choice includes none");
     refused(&["--", "--skip", "posts", "--skip", "page"], 2, "the choice includes none");
     refused(
         &["--", "--nocapture"],
         2,
-        "the arguments after `--` are no choice of tests\nCaused by: unexpected argument '--nocapture'",
+        "the arguments after `--` do not choose tests\nCaused by: unexpected argument '--nocapture'",
     );
     refused(&["--tiers", "install", "--", "post"], 2, "custom tests are chosen, and --tiers leaves them out");
     refused(&["--failed"], 2, "there is no earlier run of hello with custom tests");

@@ -1,4 +1,4 @@
-//! Runs the binary in a home of its own.
+//! Runs the binary in a separate home folder.
 
 use std::{
     ffi::OsStr,

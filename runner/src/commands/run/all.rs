@@ -1,4 +1,4 @@
-//! `taster run --all`: every recipe, several at a time, each in a run of its own.
+//! `taster run --all`: every recipe, several at a time, each in a separate run.
 
 use std::{
     collections::VecDeque,
@@ -65,7 +65,7 @@ pub(super) fn options_of_each(args: &[OsString]) -> Vec<OsString> {
 }
 
 impl RunAll {
-    /// Runs them, prints the output of each as it comes, and ends with a table and the gravest exit code.
+    /// Runs them, prints the output of each as it comes, and ends with a table and the most severe exit code.
     pub(super) fn run(self, env: &Env) -> Result<process::ExitCode, CommandError> {
         let runs = block_on(self.run_each(env))??;
         output::print(&match self.format {

@@ -32,14 +32,14 @@ pub struct Run {
     /// The recipe
     #[arg(long, value_name = "NAME", value_parser = run_args::recipe, required_unless_present = "all")]
     recipe: Option<RecipeName>,
-    /// Tests every recipe instead: on the sandbox those that it offers, on another host those that have a pack. Each has a run of
-    /// its own with the same options. A table comes at the end, and the gravest exit code of all runs is the exit code
+    /// Tests every recipe instead: on the sandbox those that it offers, on another host those that have a pack. Each has a
+    /// separate run with the same options. A table comes at the end, and the most severe exit code of all runs is the exit code
     #[arg(long, conflicts_with_all = ["recipe", "ref", "path", "base", "pack", "keep", "failed", "choice", "repeat", "attach"])]
     all: bool,
     /// Leaves a recipe out
     #[arg(long, value_name = "NAME", value_parser = run_args::recipe, conflicts_with = "recipe")]
     except: Vec<RecipeName>,
-    /// How many recipes run at a time. A run that has no room beside the others waits, and prints for what
+    /// How many recipes run at a time. A run for which memory, ports or addresses are not left waits and prints the reason
     #[arg(
         long,
         value_name = "N",
