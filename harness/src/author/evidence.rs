@@ -63,8 +63,9 @@ impl Evidence {
         for (number, browser) in browsers.iter().enumerate() {
             let suffix = if number == 0 { String::new() } else { format!("-{}", number + 1) };
             // Missing evidence does not change the function's result.
-            let console =
-                timeout(EVIDENCE_TIMEOUT, browser.console_text()).await.unwrap_or_else(|_| "the browser does not answer\n".into());
+            let console = timeout(EVIDENCE_TIMEOUT, browser.console_text())
+                .await
+                .unwrap_or_else(|_| "the browser does not answer\n".into());
             let _ = self.attach(&context.work_dir, &format!("console{suffix}.txt"), console.as_bytes());
             if let Ok(Ok(picture)) = timeout(EVIDENCE_TIMEOUT, browser.session().screenshot()).await {
                 let _ = self.attach(&context.work_dir, &format!("page{suffix}.png"), &picture);

@@ -145,8 +145,8 @@ impl Log {
 
 impl Inner {
     fn record(&mut self, kind: Kind) {
-        // After a failed write nothing more is written: a reader takes a journal that stops as it is, while one with missing lines
-        // would look complete.
+        // After a failed write nothing more is written: a reader takes a journal that stops as it is, while one with missing
+        // lines would look complete.
         let written = match self.broken {
             None => self.journal.append(kind.clone()).map_err(|error| self.broken = Some(Arc::new(error))),
             Some(_) => Err(()),

@@ -145,8 +145,8 @@ struct RunIo<'a> {
     guardian_losses: BoxStream<'static, String>,
 }
 
-/// Takes a run from its first event to its last, with the plan that `make_plan` returns. `last_green_tests` are the custom tests of the last
-/// green run that had any.
+/// Takes a run from its first event to its last, with the plan that `make_plan` returns. `last_green_tests` are the custom tests
+/// of the last green run that had any.
 async fn run_to_end(
     make_plan: impl AsyncFnOnce(&HostBaseline) -> Result<PlannedRun, Refusal>,
     input: RunInput<'_>,

@@ -9,8 +9,8 @@ use crate::pure::host::preflight::Neighbour;
 /// The other runs of this machine.
 #[async_trait]
 pub trait Neighbours: Send + Sync {
-    /// Waits for the admission lock. One run of this machine holds it at a time, until it drops it or its process dies, so two runs
-    /// are never admitted to the same memory, disk and addresses.
+    /// Waits for the admission lock. One run of this machine holds it at a time, until it drops it or its process dies, so two
+    /// runs are never admitted to the same memory, disk and addresses.
     async fn lock_admission(&self) -> Result<Box<dyn AdmissionLock>, AdmissionLockError>;
 }
 

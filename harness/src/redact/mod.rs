@@ -1,8 +1,8 @@
 //! The one filter for all outgoing text. It learns a secret when it is made, inserted or read, and hides it in every form in
 //! which it may come back.
 //!
-//! It searches the raw text, the text with the escapes of JSON, HTML and URLs decoded up to three times over, and the text with the
-//! lines joined that a terminal wrapped ([`decodings`]). Text that shows a secret in any of these decodings is hidden.
+//! It searches the raw text, the text with the escapes of JSON, HTML and URLs decoded up to three times over, and the text with
+//! the lines joined that a terminal wrapped ([`decodings`]). Text that shows a secret in any of these decodings is hidden.
 
 mod decodings;
 pub mod env;
@@ -108,7 +108,8 @@ impl Redact {
         });
     }
 
-    /// Learns secrets from `old`, an earlier report of the same run: what it masks is a secret, and `new` shows it in the same place.
+    /// Learns secrets from `old`, an earlier report of the same run: what it masks is a secret, and `new` shows it in the same
+    /// place.
     pub fn learn_hidden(&self, old: &Value, new: &Value) {
         prior_redactions::hidden_before(old, new).iter().for_each(|piece| {
             self.learn(piece);
@@ -247,7 +248,8 @@ fn forms_of(secret: &str) -> BTreeSet<String> {
     if json.len() > secret.len() + 2 {
         let escaped = &json[1..json.len() - 1];
         forms.extend(base64(escaped.as_bytes()));
-        // After a stray backslash, as in `\` + `p\"ss`, decoding pairs the characters wrongly. So the escaped form is searched for, too.
+        // After a stray backslash, as in `\` + `p\"ss`, decoding pairs the characters wrongly. So the escaped form is searched
+        // for, too.
         forms.insert(escaped.to_owned());
     }
     // The percent-encoded forms likewise, because of a stray `%` before the secret.

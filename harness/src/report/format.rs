@@ -1,7 +1,7 @@
 //! The formats that a command prints, and the text of each report.
 //!
-//! A new printed format is a variant of [`Format`], a new file of the run's folder one of [`ReportFile`]; the compiler then asks for its name
-//! and its text. `taster run --format`, the help and the files of a run's folder are made from these lists.
+//! A new printed format is a variant of [`Format`], a new file of the run's folder one of [`ReportFile`]; the compiler then asks
+//! for its name and its text. `taster run --format`, the help and the files of a run's folder are made from these lists.
 
 use std::error::Error;
 
@@ -9,7 +9,7 @@ use super::{
     badge,
     files::ReportFile,
     html, junit, results,
-    terminal::{self, Paint, EndingContext},
+    terminal::{self, EndingContext, Paint},
 };
 use crate::{
     ports::{ReportError, RunFolder},
@@ -82,8 +82,8 @@ impl Format {
 }
 
 impl ReportFile {
-    /// The text, without the secrets that `redact` knows by now. The log has filtered every text when it was recorded; this is for a secret
-    /// that was learnt only after that.
+    /// The text, without the secrets that `redact` knows by now. The log has filtered every text when it was recorded; this is
+    /// for a secret that was learnt only after that.
     ///
     /// # Errors
     /// When the state has no form in this format.

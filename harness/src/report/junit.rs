@@ -1,7 +1,7 @@
 //! `junit.xml`: a failure of the recipe is a failure, any other failure is an error, and so is what was not verified.
 //!
-//! A run whose verdict is not green has at least one case that failed, and so has a run that left something behind: a reader of this file
-//! alone never takes such a run for a good one.
+//! A run whose verdict is not green has at least one case that failed, and so has a run that left something behind: a reader of
+//! this file alone never takes such a run for a good one.
 
 use std::time::Duration;
 
@@ -20,8 +20,8 @@ use crate::{
     pure::run::{plan::step_ids, state::RunState, verdict::Reason},
 };
 
-/// The report of a run: one suite with a case for each step of a tier and each of its checks, one for lint, one for each tier that was
-/// skipped, one for what ended the run early, and one for what the run left behind.
+/// The report of a run: one suite with a case for each step of a tier and each of its checks, one for lint, one for each tier
+/// that was skipped, one for what ended the run early, and one for what the run left behind.
 pub fn junit(state: &RunState) -> Report {
     let results = Results::from(state);
     let mut suite = TestSuite::new(results.recipe.clone());

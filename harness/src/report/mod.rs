@@ -64,8 +64,8 @@ fn documents(folder: &Arc<dyn RunFolder>, redact: &Arc<Redact>) -> impl Iterator
     ReportFile::ALL.into_iter().map(move |file| Document { file, folder: folder.clone(), redact: redact.clone() })
 }
 
-/// Writes a report into the run's folder: `results.json` at the start and after each step, so that a run that is killed leaves a true one,
-/// the others when the run ends.
+/// Writes a report into the run's folder: `results.json` at the start and after each step, so that a run that is killed leaves a
+/// true one, the others when the run ends.
 pub struct Document {
     /// The file.
     pub file: ReportFile,

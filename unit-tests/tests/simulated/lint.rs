@@ -16,7 +16,7 @@ use harness::{
     report::{
         junit::junit,
         results::Results,
-        terminal::{Paint, EndingContext, ending},
+        terminal::{EndingContext, Paint, ending},
     },
 };
 use unit_tests::{

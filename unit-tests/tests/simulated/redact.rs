@@ -34,7 +34,7 @@ use harness::{
     report::{
         ReportFile, reporters,
         results::{Results, document},
-        terminal::{self, Lines, Paint, EndingContext},
+        terminal::{self, EndingContext, Lines, Paint},
     },
 };
 use proptest::prelude::*;

@@ -18,7 +18,7 @@ use harness::{
     },
     report::{
         repeat::repeat,
-        terminal::{BLOCK_LINES, Board, Lines, Paint, EndingContext, ending},
+        terminal::{BLOCK_LINES, Board, EndingContext, Lines, Paint, ending},
     },
 };
 use proptest::prelude::*;

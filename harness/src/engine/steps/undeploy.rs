@@ -20,7 +20,8 @@ pub(super) async fn undeploy(context: &StepContext<'_>) -> Outcome {
     let Some(head) = context.head.as_ref().filter(|_| state.deploys > 0) else { return nothing };
     // A deploy that was refused or cut off may not have reached the Swarm, and abra would call that an error. What abra deployed
     // to another Swarm only abra can remove.
-    let (observe_timeout, timeout) = if state.cancel.is_some() { (ENDING_TIMEOUT, ENDING_TIMEOUT) } else { (OBSERVE_TIMEOUT, ABRA_TIMEOUT) };
+    let (observe_timeout, timeout) =
+        if state.cancel.is_some() { (ENDING_TIMEOUT, ENDING_TIMEOUT) } else { (OBSERVE_TIMEOUT, ABRA_TIMEOUT) };
     let observed = tokio::time::timeout(observe_timeout, context.ports.swarm.observe(&head.stack)).await;
     let is_gone = observed.is_ok_and(|services| services.is_ok_and(|services| services.is_empty()));
     if !context.deploy_not_visible.get() && is_gone {

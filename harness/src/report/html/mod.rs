@@ -115,8 +115,8 @@ struct ObjectList<'a> {
     more: usize,
 }
 
-/// The page of a run with the screenshot of the app, a PNG, in it. It is complete for any state, also of a run that was refused, cut off or
-/// killed.
+/// The page of a run with the screenshot of the app, a PNG, in it. It is complete for any state, also of a run that was refused,
+/// cut off or killed.
 ///
 /// # Errors
 /// When the template cannot be rendered.

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Image, Results, Status};
 
-/// The differences between the results of a file, `claimed`, and those of a repeated run, `repeated`: one sentence each, the gravest first:
-/// what was under test, verdict, level, rungs; then steps and checks by name, count and status; then the images. Times, ids of tasks and
-/// names of the run do not count.
+/// The differences between the results of a file, `claimed`, and those of a repeated run, `repeated`: one sentence each, the most
+/// severe first: what was under test, verdict, level, rungs; then steps and checks by name, count and status; then the images.
+/// Times, ids of tasks and names of the run do not count.
 pub fn differences(claimed: &Results, repeated: &Results) -> Vec<String> {
     let mut found = Vec::new();
     let mut differs = |what: &str, one: String, other: String| {

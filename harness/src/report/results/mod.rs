@@ -1,7 +1,7 @@
 //! `results.json`: its fields, its digest, and how earlier versions are read.
 //!
-//! Field names follow docs/explanation/predecessor.md where the meaning is the same. A value that taster does not know is null, never
-//! invented.
+//! Field names follow docs/explanation/predecessor.md where the meaning is the same. A value that taster does not know is null,
+//! never invented.
 
 mod compare;
 mod from_state;
@@ -84,7 +84,8 @@ pub struct Results {
     pub requested: Vec<Tier>,
     /// What the run did beyond the tiers, or left out of them.
     pub extent: Extent,
-    /// The choice among the custom tests, and how often a failed one was tried again. With a choice the custom tier is never verified.
+    /// The choice among the custom tests, and how often a failed one was tried again. With a choice the custom tier is never
+    /// verified.
     pub selection: Tests,
     /// Where tests from outside of the pack came from, and which kept app they ran on.
     #[serde(default)]
@@ -137,13 +138,13 @@ pub struct Results {
     pub operator_must: Vec<String>,
     /// The canaries with how they were found.
     pub canaries: Vec<CanaryResult>,
-    /// How long it took to bring the app back with its data after it had been removed: from `abra app new` to the end of the check of the
-    /// canaries. Null unless `--disaster` was given and passed.
+    /// How long it took to bring the app back with its data after it had been removed: from `abra app new` to the end of the
+    /// check of the canaries. Null unless `--disaster` was given and passed.
     pub disaster_ms: Option<u64>,
     /// The snapshot that the backup service made of the app; null without one.
     pub snapshot: Option<String>,
-    /// What the recipe's pack changes about the run: settings that are not the default, tests, hooks, whether there is an overlay, and
-    /// why it is superficial if it is; null without a pack.
+    /// What the recipe's pack changes about the run: settings that are not the default, tests, hooks, whether there is an
+    /// overlay, and why it is superficial if it is; null without a pack.
     pub customization: Option<Value>,
     /// The screenshot of the app, relative to the run's folder; null when none was taken.
     pub screenshot: Option<String>,
@@ -157,8 +158,8 @@ pub struct Results {
     pub preflight: Vec<Check>,
     /// What the recipe needs of its host by its files; null when the run ended before that was known.
     pub needs: Option<Needs>,
-    /// The differences between the resolved compose files and the running services; null until they were compared. No check relies on the
-    /// files where they differ.
+    /// The differences between the resolved compose files and the running services; null until they were compared. No check
+    /// relies on the files where they differ.
     pub resolver: Option<ComposeVerification>,
     /// What a reader has to know about how the result was made.
     pub remarks: Vec<String>,
@@ -277,13 +278,13 @@ pub struct Skips {
 /// Facts about the run itself. Each is true only when it is known to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Flags {
-    /// The inventories before and after were compared, the run leaked nothing and changed nothing of others, and everything that it had
-    /// claimed was confirmed gone.
+    /// The inventories before and after were compared, the run leaked nothing and changed nothing of others, and everything that
+    /// it had claimed was confirmed gone.
     pub clean_teardown: bool,
-    /// Every text of these results was searched for every secret that the run had learnt until it was written, in every form
-    /// that the filter knows, and none was found. A secret that is found is hidden in the file, and this is false, because it may
-    /// stand elsewhere in the run's folder: text that was written before the secret was learnt could not be filtered for it. It is
-    /// also false when abra made a secret that is too short to be hidden, or one in a way that cannot be read.
+    /// Every text of these results was searched for every secret that the run had learnt until it was written, in every form that
+    /// the filter knows, and none was found. A secret that is found is hidden in the file, and this is false, because it may
+    /// stand elsewhere in the run's folder: text that was written before the secret was learnt could not be filtered for it. It
+    /// is also false when abra made a secret that is too short to be hidden, or one in a way that cannot be read.
     pub no_secret_leak: bool,
 }
 

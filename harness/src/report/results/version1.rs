@@ -1,6 +1,7 @@
 //! Results of version 1 in the form of this version.
 //!
-//! Version 1 had one stage for each step, under earlier names of steps, and neither summaries of tiers nor the alias `functional`.
+//! Version 1 had one stage for each step, under earlier names of steps, and neither summaries of tiers nor the alias
+//! `functional`.
 
 use serde_json::{Map, Value, json};
 

@@ -37,8 +37,8 @@ pub struct EndingContext<'a> {
     pub paint: Paint,
 }
 
-/// The last lines of a run, at most twenty: the verdict with its tiers, why, what is left, where to look, and how to repeat it. A run that
-/// has not ended counts as killed.
+/// The last lines of a run, at most twenty: the verdict with its tiers, why, what is left, where to look, and how to repeat it. A
+/// run that has not ended counts as killed.
 pub fn ending(state: &RunState, place: EndingContext<'_>) -> String {
     let verdict = verdict_so_far(state);
     let mut last = left_behind(state);
@@ -138,7 +138,9 @@ fn left_behind(state: &RunState) -> Vec<String> {
         let claimed: Vec<String> = state.claims.iter().map(|what| flat(&what.to_string())).collect();
         return vec![match claimed.is_empty() {
             true => "  left behind: nothing".into(),
-            false => format!("  left behind: nothing that is listed, but these were not confirmed gone: {}", shortened_list(&claimed)),
+            false => {
+                format!("  left behind: nothing that is listed, but these were not confirmed gone: {}", shortened_list(&claimed))
+            }
         }];
     }
     let leaked = cleanup.leaked.iter().take(3).map(|object| format!("  left behind: {}", flat(object)));

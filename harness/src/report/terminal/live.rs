@@ -24,7 +24,8 @@ const TICK: Duration = Duration::from_millis(100);
 /// The width of a terminal that does not report one.
 const WIDTH: u16 = 80;
 
-/// The reporter that draws on the terminal behind standard error, from a thread of its own, so that times go on while nothing happens.
+/// The reporter that draws on the terminal behind standard error, from a thread of its own, so that times go on while nothing
+/// happens.
 pub struct Live {
     bar: ProgressBar,
     shown: Arc<Mutex<Shown>>,

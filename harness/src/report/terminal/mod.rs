@@ -1,5 +1,5 @@
-//! The report for people: one line a step, on a terminal what each step waits for below them, and at the end the verdict, why, and what
-//! to do next.
+//! The report for people: one line a step, on a terminal what each step waits for below them, and at the end the verdict, why,
+//! and what to do next.
 
 mod block;
 mod ending;
@@ -50,7 +50,8 @@ impl Paint {
     }
 }
 
-/// The text without control sequences, which would change the terminal: logs and labels of a recipe are foreign text. Line ends stay.
+/// The text without control sequences, which would change the terminal: logs and labels of a recipe are foreign text. Line ends
+/// stay.
 pub fn printable(text: &str) -> String {
     plain(text).replace('\t', " ")
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{RETRY_PAUSE, REQUEST_TIMEOUT};
+use super::{REQUEST_TIMEOUT, RETRY_PAUSE};
 use crate::{
     engine::steps::shared::context::StepContext,
     model::{
