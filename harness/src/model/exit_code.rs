@@ -1,4 +1,4 @@
-//! The exit codes of taster: each code, its meaning, and the code that stands for several.
+//! The exit codes of taster: each code, its meaning, and the code of a run to which several apply.
 
 use std::fmt;
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{names::ServiceName, text::plain};
 
-/// A part of the app's life that a run tests. Lint stands beside the tiers.
+/// A part of the app's life that a run tests. Lint runs beside the tiers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Tier {
@@ -531,5 +531,14 @@ mod tests {
         ] {
             assert_eq!(SkipReason::there_is_no(lacks), expected);
         }
+    }
+
+    #[test]
+    fn names_of_version_1_are_read() {
+        let cause: Cause = serde_json::from_str(r#"{"cause":"panic"}"#).unwrap();
+        let gap: Gap = serde_json::from_str(r#"{"gap":"killed"}"#).unwrap();
+        assert_eq!((cause, gap), (Cause::Defect, Gap::RunEnded));
+        assert_eq!(serde_json::to_string(&Cause::Defect).unwrap(), r#"{"cause":"defect"}"#);
+        assert_eq!(serde_json::to_string(&Gap::RunEnded).unwrap(), r#"{"gap":"run-ended"}"#);
     }
 }

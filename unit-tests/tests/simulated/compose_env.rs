@@ -140,7 +140,7 @@ fn invalid_line_is_named_in_the_error() {
     }
     assert_eq!(
         Env::parse("\nA?=1").unwrap_err().to_string(),
-        "line 2 of the .env cannot be read: '?' cannot stand in a variable's name"
+        "line 2 of the .env cannot be read: '?' is not allowed in a variable's name"
     );
 }
 

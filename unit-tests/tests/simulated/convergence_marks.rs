@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use harness::{
-    pure::{
-        host::converge::{
-            Evaluation, Goal, Marks, Observation, SpecDigest, TaskState, UpdateState, UpdateView, Watch, evaluate, observe_into,
-            roll_budget,
-        },
-        run::verdict::format_gap,
+use harness::pure::{
+    host::converge::{
+        Evaluation, Goal, Marks, Observation, SpecDigest, TaskState, UpdateState, UpdateView, Watch, evaluate, observe_into,
+        roll_budget,
     },
+    run::verdict::format_gap,
 };
 use unit_tests::recording::{Recording, brief};
 
@@ -56,7 +54,14 @@ fn interference_is_reported_in_a_whole_sentence() {
     let by_hand = evaluated(|observation| set_update(observation, UpdateState::RollbackStarted, "manually requested rollback"));
 
     let sentences = [foreign, removed, by_hand].map(|evaluation| reason(&evaluation));
-    assert_eq!(sentences, ["", "", ""]);
+    assert_eq!(
+        sentences,
+        [
+            "service judge-healthy_app was changed after the deploy, and not by the run",
+            "service judge-healthy_app was removed, and not by the run",
+            "service judge-healthy_app was rolled back by hand",
+        ]
+    );
 }
 
 #[test]

@@ -136,7 +136,7 @@ fn app_without_backup_label_skips_the_backup_rung() {
 
         let run = run.expect(Green).nothing_leaked();
         assert_eq!(run.results.rungs.backup_restore, Status::Skip, "{labels:?}");
-        assert_eq!(run.results.skips.intentional["backup_restore"], "was skipped, for there is no label backupbot.backup");
+        assert_eq!(run.results.skips.intentional["backup_restore"], "was skipped, because there is no label backupbot.backup");
     }
 }
 
@@ -222,7 +222,7 @@ fn upgraded_app_goes_through_backup_and_restore() {
 
 /// Whether the verdict says that base was backed up instead of head.
 fn backup_was_of_base(run: &FinishedRun) -> bool {
-    let on_base = "backup is not verified: it was done on base, for head does not run";
+    let on_base = "backup is not verified: it was done on base, because head does not run";
     run.results.verdict.reasons.iter().any(|reason| reason.sentence == on_base)
 }
 

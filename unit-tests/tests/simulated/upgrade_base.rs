@@ -155,21 +155,21 @@ fn base_without_older_release_is_tip_of_branch() {
             case: "the first release has only the branch before it",
             head: 1,
             head_version: Some("1.0.0+1.0"),
-            expected: ("main", "the tip of main, for there is no release before 1.0.0+1.0"),
+            expected: ("main", "the tip of main, because there is no release before 1.0.0+1.0"),
             ..NEWEST
         },
         Row {
             case: "files without a version",
             head: UNTAGGED,
             head_version: None,
-            expected: ("main", "the tip of main, for head's files name no version"),
+            expected: ("main", "the tip of main, because head's files name no version"),
             ..NEWEST
         },
         Row {
             case: "files with an invalid version",
             head: UNTAGGED,
             head_version: Some("latest"),
-            expected: ("main", "the tip of main, for head's files name no version"),
+            expected: ("main", "the tip of main, because head's files name no version"),
             ..NEWEST
         },
     ]);

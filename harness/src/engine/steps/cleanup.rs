@@ -1,4 +1,4 @@
-//! Removes everything that the run claimed, until two observations in a row show nothing.
+//! Removes everything that the run claimed, until two inventories in a row show nothing.
 
 use std::time::Duration;
 

@@ -207,7 +207,7 @@ pub enum Unreadable {
         skipped: String,
     },
     /// A rule occurs twice.
-    #[error("{rule} stands in it twice")]
+    #[error("{rule} is in it twice")]
     Twice {
         /// The rule.
         rule: String,

@@ -107,7 +107,7 @@ impl Reason {
 /// The verdict of a run that has ended.
 pub fn verdict(state: &RunState) -> Verdict {
     let tiers: Vec<Tier> = state.begun.iter().flat_map(|begun| begun.request.tiers.iter().copied()).collect();
-    // Why the run ended early stands before what is not verified because of it.
+    // Why the run ended early comes before what is not verified because of it.
     let mut reasons: Vec<Reason> = state.cancel.iter().map(cancel_reason).collect();
     match &state.plan {
         None => reasons.push(Reason::without_owner(None, "the run ended before it had a plan")),

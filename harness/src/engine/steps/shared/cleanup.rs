@@ -1,4 +1,4 @@
-//! Carries a cleanup out: observes, plans, removes, until two observations in a row show nothing.
+//! Carries a cleanup out: observes, plans, removes, until two inventories in a row show nothing.
 //!
 //! Each round starts from a fresh inventory and the claims alone, so a cleanup that is killed is continued by any other process.
 //! What to do in a round decides [`Progress`].

@@ -28,7 +28,7 @@ fn inventory(name: &str, labels: BTreeMap<String, String>, stack: Option<&str>) 
     Inventory { engine: "swarm1".parse().unwrap(), objects, files: BTreeMap::new(), snapshots: BTreeMap::new() }
 }
 
-fn stands(name: &str, labels: BTreeMap<String, String>, stack: Option<&str>, now: Wall, journals: &[&str]) -> MarkerState {
+fn state_of(name: &str, labels: BTreeMap<String, String>, stack: Option<&str>, now: Wall, journals: &[&str]) -> MarkerState {
     let journals = journals.iter().map(|run| run.parse().unwrap()).collect();
     let mut all = states(&inventory(name, labels, stack), now, &journals);
     assert_eq!(all.len(), 1, "other configs are not markers: {all:?}");
@@ -82,15 +82,15 @@ fn standing_of_a_marker_follows_from_its_labels_and_the_time() {
         ("another name", "settings-of-taster", good(&marker()), at(48), &[], "not named after its run"),
         ("another run's name", "taster-20261121-101502-aebagbaf", good(&marker()), at(48), &[], "not named after its run"),
     ] {
-        let stands = stands(name, labels, None, now, journals);
-        assert!(word(&stands).contains(expected), "{what}: {stands:?}");
+        let found = state_of(name, labels, None, now, journals);
+        assert!(word(&found).contains(expected), "{what}: {found:?}");
     }
-    assert!(word(&stands(&name, good(&marker()), Some("shop"), at(48), &[])).contains("belongs to a stack"));
+    assert!(word(&state_of(&name, good(&marker()), Some("shop"), at(48), &[])).contains("belongs to a stack"));
 }
 
 #[test]
 fn expired_marker_claims_its_stack_and_itself_and_nothing_else() {
-    let MarkerState::Expired(claims) = stands(&format!("taster-{RUN_ID}"), marker().labels(), None, at(25), &[]) else {
+    let MarkerState::Expired(claims) = state_of(&format!("taster-{RUN_ID}"), marker().labels(), None, at(25), &[]) else {
         panic!("it is expired");
     };
     let whats: Vec<String> = claims.iter().map(|claim| claim.what().to_string()).collect();

@@ -42,7 +42,7 @@ pub struct BadEnv {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EnvFault {
     /// A name contains an invalid character.
-    #[error("{0:?} cannot stand in a variable's name")]
+    #[error("{0:?} is not allowed in a variable's name")]
     Character(char),
     /// A name without `=`.
     #[error("{0:?} has no value")]

@@ -64,11 +64,11 @@ const HARMLESS: [&str; 43] = [
 pub fn breaches(resolved: &Resolved, tree: &Tree, allowed: &BTreeSet<Privilege>) -> Vec<Breach> {
     let mut found = Finding::default();
     for (name, service) in &resolved.services {
-        of_service(&mut found, name, service, tree);
+        check_service(&mut found, name, service, tree);
     }
-    of_networks(&mut found, resolved);
-    of_volumes(&mut found, resolved, tree);
-    of_files(&mut found, resolved, tree);
+    check_networks(&mut found, resolved);
+    check_volumes(&mut found, resolved, tree);
+    check_files(&mut found, resolved, tree);
     for skipped in resolved.skipped.iter().filter(|skipped| !harmless(&skipped.path)) {
         found.add(Privilege::UnknownFields, &skipped.path, "is a key whose power is not known to taster");
     }
@@ -84,7 +84,7 @@ impl Finding {
     }
 }
 
-fn of_service(found: &mut Finding, name: &str, service: &Service, tree: &Tree) {
+fn check_service(found: &mut Finding, name: &str, service: &Service, tree: &Tree) {
     let object = format!("service {name}");
     let mut add = |privilege, asks: String| found.add(privilege, &object, asks);
     if service.privileged {
@@ -119,7 +119,7 @@ fn of_service(found: &mut Finding, name: &str, service: &Service, tree: &Tree) {
     for mount in &service.mounts {
         match &mount.what {
             Mounted::Bind { source, .. } => {
-                for privilege in of_path(source, tree) {
+                for privilege in path_privileges(source, tree) {
                     add(privilege, format!("mounts {source} of the node at {}", mount.target));
                 }
             }
@@ -134,7 +134,7 @@ fn of_service(found: &mut Finding, name: &str, service: &Service, tree: &Tree) {
 
 /// The privilege that a path of the node needs. A relative path that leaves the recipe's folder and a path with a Swarm template
 /// may lead anywhere.
-fn of_path(path: &str, tree: &Tree) -> Vec<Privilege> {
+fn path_privileges(path: &str, tree: &Tree) -> Vec<Privilege> {
     if path.contains("{{") {
         return vec![Privilege::HostBinds, Privilege::DockerSocket];
     }
@@ -163,7 +163,7 @@ fn of_path(path: &str, tree: &Tree) -> Vec<Privilege> {
     }
 }
 
-fn of_networks(found: &mut Finding, resolved: &Resolved) {
+fn check_networks(found: &mut Finding, resolved: &Resolved) {
     let used: BTreeSet<&str> =
         resolved.services.values().flat_map(|service| &service.networks).map(|network| network.network.as_str()).collect();
     for (key, network) in resolved.networks.iter().filter(|(key, _)| used.contains(key.as_str())) {
@@ -180,7 +180,7 @@ fn of_networks(found: &mut Finding, resolved: &Resolved) {
     }
 }
 
-fn of_volumes(found: &mut Finding, resolved: &Resolved, tree: &Tree) {
+fn check_volumes(found: &mut Finding, resolved: &Resolved, tree: &Tree) {
     let mounts = resolved.services.values().flat_map(|service| &service.mounts);
     let used: BTreeSet<&str> = mounts
         .filter_map(|mount| if let Mounted::Volume { source, .. } = &mount.what { Some(source.as_str()) } else { None })
@@ -209,7 +209,7 @@ fn of_volumes(found: &mut Finding, resolved: &Resolved, tree: &Tree) {
                 // Overlay mounts name folders in their options, and an arbitrary device.
                 let named = options.split([',', '=', ':']).filter(|part| part.starts_with('/') || part.contains("{{"));
                 let device_too = (binds || kind != "overlay" || named.clone().next().is_none()).then_some(device);
-                for privilege in named.chain(device_too).flat_map(|path| of_device(path, tree)) {
+                for privilege in named.chain(device_too).flat_map(|path| device_privileges(path, tree)) {
                     found.add(
                         privilege,
                         &object,
@@ -222,14 +222,14 @@ fn of_volumes(found: &mut Finding, resolved: &Resolved, tree: &Tree) {
 }
 
 /// The privilege that a volume's device needs. A device that is not a path may be anything.
-fn of_device(device: &str, tree: &Tree) -> Vec<Privilege> {
+fn device_privileges(device: &str, tree: &Tree) -> Vec<Privilege> {
     match device.starts_with('/') {
-        true => of_path(device, tree),
+        true => path_privileges(device, tree),
         false => vec![Privilege::HostBinds, Privilege::DockerSocket],
     }
 }
 
-fn of_files(found: &mut Finding, resolved: &Resolved, tree: &Tree) {
+fn check_files(found: &mut Finding, resolved: &Resolved, tree: &Tree) {
     let outside = |file: &Option<String>| file.clone().filter(|file| tree.find(file) == Found::Outside);
     let secrets = resolved.secrets.iter().map(|(key, secret)| {
         let foreign = (secret.used || !secret.external) && !resolved.stack.owns(&secret.name);
