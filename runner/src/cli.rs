@@ -28,8 +28,8 @@ const REFERENCE_WIDTH: usize = 100;
 /// proved or the host is not fit, 4 something was left or changed, 5 nothing ran, 6 taster itself failed, 128+n ended by signal
 /// n.
 ///
-/// The environment variable `TASTER_LOG` selects the level of the log on standard error: off, error, warn (the default), info, debug
-/// or trace.
+/// The environment variable `TASTER_LOG` selects the level of the log on standard error: off, error, warn (the default), info,
+/// debug or trace.
 #[derive(Debug, Parser)]
 #[command(name = "taster", version, disable_help_subcommand = true)]
 #[command(override_usage = "taster --recipe NAME [OPTIONS]\n       taster <COMMAND>")]

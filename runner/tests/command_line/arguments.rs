@@ -86,7 +86,7 @@ fn invalid_value_prints_what_is_valid() {
         (&["--recipe", "hello", "--tiers", ""], &["there is no such tier"]),
         (&["--recipe", "hello", "--format", "yaml"], &["human, json, junit"]),
         (&["janitor", "--runs", "nowhere"], &["there is no folder nowhere", "--runs takes"]),
-        (&["status", ""], &["no stack name"]),
+        (&["status", ""], &["not a valid stack name"]),
         (&["status", "x", "--budget", "0"], &["from 1 to 86400"]),
         (&["look", "x"], &["look"]),
         (&["show", "a", "b"], &["'b'"]),

@@ -246,8 +246,8 @@ fn choice_without_any_test_is_usage() {
     };
     refused(&["--", "no such test"], 2, "the choice matches none of the 5 custom tests of hello");
     refused(&["--", "no such test"], 2, "There are: page::a browser shows the page; posts::the health page answers; ");
-    refused(&["--", "--exact", "a post is read back"], 2, "the choice includes none");
-    refused(&["--", "--skip", "posts", "--skip", "page"], 2, "the choice includes none");
+    refused(&["--", "--exact", "a post is read back"], 2, "the choice matches none");
+    refused(&["--", "--skip", "posts", "--skip", "page"], 2, "the choice matches none");
     refused(
         &["--", "--nocapture"],
         2,
@@ -262,7 +262,7 @@ fn choice_without_any_test_is_usage() {
     with_tests(&taster, NEW, &[(read, "pass"), (page, "filtered")]);
     refused(&["--failed"], 5, "every custom test of the last run of hello passed");
     with_tests(&taster, OLD, &[(read, "fail"), (page, "unver")]);
-    refused(&["--failed", "--", "read back"], 2, "the choice includes none");
+    refused(&["--failed", "--", "read back"], 2, "the choice matches none");
 }
 
 #[test]

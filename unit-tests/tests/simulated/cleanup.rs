@@ -1,5 +1,5 @@
-//! Cleanup against a simulated Swarm that refuses, lags, and kills the cleanup after any call. The checks take the decision as an argument,
-//! so that wrong decisions at the end show that the checks notice them.
+//! Cleanup against a simulated Swarm that refuses, lags, and kills the cleanup after any call. The checks take the decision as an
+//! argument, so that wrong decisions at the end show that the checks notice them.
 
 use std::{
     collections::BTreeMap,

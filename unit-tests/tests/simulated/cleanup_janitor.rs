@@ -140,8 +140,8 @@ fn claimed(what: &str) -> String {
     format!("{{\"seq\":2,\"event\":\"claimed\",\"engine\":\"swarm1\",\"what\":{what}}}\n")
 }
 
-/// The lines of the janitor for a journal with this text, whether it reports something as left, and the names of the objects that are
-/// there afterwards. The Swarm has a network of the run and objects of others.
+/// The lines of the janitor for a journal with this text, whether it reports something as left, and the names of the objects that
+/// are there afterwards. The Swarm has a network of the run and objects of others.
 fn after(journal: &str) -> (Vec<String>, bool, Vec<String>) {
     let runs = tempfile::tempdir().unwrap();
     fs::create_dir(runs.path().join(DEAD)).unwrap();

@@ -1,8 +1,8 @@
-//! Convergence over recordings of real stacks: the evaluation and its time, also when observations are lost, repeated or late; and
-//! evaluators with one rule removed, each of which a recording catches.
+//! Convergence over recordings of real stacks: the evaluation and its time, also when observations are lost, repeated or late;
+//! and evaluators with one rule removed, each of which a recording catches.
 //!
-//! No test sets the engine's clock off, because no evaluation can depend on it: an observation has one time, `Observation::at`, of our own
-//! monotonic clock, and no view of a service, task or update has a field for a time of the engine.
+//! No test sets the engine's clock off, because no evaluation can depend on it: an observation has one time, `Observation::at`,
+//! of our own monotonic clock, and no view of a service, task or update has a field for a time of the engine.
 
 use std::time::Duration;
 

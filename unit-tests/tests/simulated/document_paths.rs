@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::{book::root, sources::texts};
 
-/// The paths of this repository that a document quotes: all of a line `Code: `, elsewhere those below the folders of packages, but
-/// not the packs, which are examples. Placeholders such as `docs/<name>.md` are not paths.
+/// The paths of this repository that a document quotes: all of a line `Code: `, elsewhere those below the folders of packages,
+/// but not the packs, which are examples. Placeholders such as `docs/<name>.md` are not paths.
 fn quoted_paths(text: &str) -> Vec<&str> {
     let roots = ["harness/", "runner/", "sandbox/", "unit-tests/", "docs/"];
     let paths = text.lines().flat_map(|line| {

@@ -25,8 +25,8 @@ fn results(name: &str) -> Value {
     serde_json::to_value(Results::from(&ending(name).state())).unwrap()
 }
 
-/// The result of `{level,recipe,ref,results,rungs,stages:(.stages|map({name,status,summary}))}` in jq: `{name}` is the field of that
-/// name, or null, and `map` goes over a list.
+/// The result of `{level,recipe,ref,results,rungs,stages:(.stages|map({name,status,summary}))}` in jq: `{name}` is the field of
+/// that name, or null, and `map` goes over a list.
 fn selected(results: &Value) -> Value {
     let fields = |of: &Value, names: &[&str]| -> serde_json::Map<String, Value> {
         names.iter().map(|name| ((*name).to_owned(), of.get(*name).cloned().unwrap_or_default())).collect()

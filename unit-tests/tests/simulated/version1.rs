@@ -103,7 +103,8 @@ fn unknown_kind_of_event_leaves_no_run_settled() {
     }
 }
 
-/// The lines of the janitor for a run with this journal on a Swarm with these objects, and the names of the objects that are left.
+/// The lines of the janitor for a run with this journal on a Swarm with these objects, and the names of the objects that are
+/// left.
 fn clean_up(journal: &str, objects: Vec<(ObjectId, Object)>) -> (Vec<String>, Vec<String>) {
     let runs = runs_with(journal);
     let engine = "k6bbm7jz208ytwdepk7plr0qg".parse().unwrap();

@@ -1,6 +1,7 @@
 //! Words that were retired stay retired: in code, comments, messages, documents and names of files.
 //!
-//! One thing has one name, the one in [the glossary](../../../docs/reference/glossary.md). `words/table.rs` has the names that it had.
+//! One thing has one name, the one in [the glossary](../../../docs/reference/glossary.md). `words/table.rs` has the names that it
+//! had.
 
 mod table;
 
