@@ -16,7 +16,7 @@ use harness::{
     adapters::{clock::SystemClock, folder::Folder},
     engine::{History, Run, log::Log},
     model::{
-        engine::{Engine, Room, SwarmError},
+        engine::{Engine, SwarmError, SwarmResources},
         git::Branch,
         host::Host,
         names::{Commit, ImageRef, RecipeName, ServiceName, StackName, TaskId},
@@ -121,7 +121,7 @@ pub struct SimHost {
     /// The properties of its engine.
     pub engine: Engine,
     /// The limited resources of its Swarm.
-    pub room: Room,
+    pub resources: SwarmResources,
     /// The recipe's files.
     pub tree: Tree,
     /// The pack of the recipe.
@@ -168,7 +168,7 @@ impl SimHost {
             behaviour,
             leak: None,
             engine: sim_machine::engine(),
-            room: sim_machine::room(),
+            resources: sim_machine::resources(),
             tree: event_log::tree(None),
             pack: Pack::default(),
             program: SimProgram::default(),
@@ -315,8 +315,8 @@ async fn perform(behaviour: CallBehaviour) -> Result<(), ()> {
 
 #[async_trait]
 impl Capacity for SimHost {
-    async fn room(&self) -> Result<Room, SwarmError> {
-        Ok(self.room.clone())
+    async fn resources(&self) -> Result<SwarmResources, SwarmError> {
+        Ok(self.resources.clone())
     }
 
     async fn absent(&self, _: &BTreeSet<ImageRef>) -> Result<BTreeSet<ImageRef>, SwarmError> {

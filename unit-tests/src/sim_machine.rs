@@ -9,7 +9,7 @@ use std::{
 use async_trait::async_trait;
 use harness::{
     model::{
-        engine::{Engine, Port, Room, ServiceAddress},
+        engine::{Engine, Port, ServiceAddress, SwarmResources},
         load::Load,
         names::SwarmId,
         time::Wall,
@@ -24,8 +24,8 @@ pub struct SimMachine {
     pub name: String,
     /// The memory that is free, in bytes.
     pub memory: Option<u64>,
-    /// The room that is free in every folder, in bytes.
-    pub room: Option<u64>,
+    /// The free bytes in every folder.
+    pub free_bytes: Option<u64>,
     /// The ports on which something listens.
     pub listening: BTreeSet<Port>,
     /// The `.env` files of the operator's own apps.
@@ -39,7 +39,7 @@ impl Default for SimMachine {
         Self {
             name: "here".into(),
             memory: Some(8 << 30),
-            room: Some(100 << 30),
+            free_bytes: Some(100 << 30),
             listening: BTreeSet::new(),
             env_files: BTreeMap::new(),
             servers: BTreeMap::from([("default".into(), swarm())]),
@@ -73,8 +73,8 @@ pub fn engine() -> Engine {
 }
 
 /// A Swarm with room for more.
-pub fn room() -> Room {
-    Room {
+pub fn resources() -> SwarmResources {
+    SwarmResources {
         pools: vec!["10.0.0.0/8".into()],
         subnet_bits: 24,
         subnets: vec!["10.0.0.0/24".into(), "10.0.1.0/24".into()],
@@ -107,7 +107,7 @@ impl Machine for SimMachine {
     }
 
     fn free_bytes_in(&self, _: &Path) -> Option<u64> {
-        self.room
+        self.free_bytes
     }
 
     fn listening(&self) -> BTreeSet<Port> {

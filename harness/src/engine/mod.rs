@@ -45,7 +45,7 @@ use crate::{
             event::{Cancel, JOURNAL_VERSION, Kind, Note},
             facts::{BaseFiles, Facts},
             plan::{self, Class, Plan, StepId},
-            state::{Next, RunState, next as next_steps, retry_of},
+            state::{NextSteps, RunState, next as next_steps, retry_of},
         },
     },
 };
@@ -231,8 +231,8 @@ async fn perform(
             end_tiers(plan, &handles);
         }
         match next_steps(plan, &log.state()) {
-            Next::Finished => return,
-            Next::Start(ids) => {
+            NextSteps::Finished => return,
+            NextSteps::Start(ids) => {
                 for planned in ids.iter().filter_map(|id| plan.step(id)) {
                     let (handle, step) = attempt::start(context, planned, 1);
                     handles.insert(planned.id.clone(), handle);
@@ -240,7 +240,7 @@ async fn perform(
                 }
                 continue;
             }
-            Next::Wait => {}
+            NextSteps::Wait => {}
         }
         let cancelled = log.state().cancel.is_some();
         let wake = tokio::select! {

@@ -36,7 +36,7 @@ pub struct Engine {
 
 /// Resources of a Swarm that can run out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Room {
+pub struct SwarmResources {
     /// The address pools that new overlay networks get their subnets from, as `10.0.0.0/8`.
     pub pools: Vec<String>,
     /// The prefix length of each new subnet.

@@ -7,7 +7,7 @@ use futures_util::stream::BoxStream;
 
 use crate::{
     model::{
-        engine::{Engine, Room, SwarmError},
+        engine::{Engine, SwarmError, SwarmResources},
         names::{ImageRef, ServiceName, StackName, TaskId},
     },
     pure::host::{claim::Claim, cleanup_plan::Removal, converge::ServiceView, inventory::Inventory},
@@ -42,7 +42,7 @@ pub trait Swarm: Send + Sync {
 #[async_trait]
 pub trait Capacity: Send + Sync {
     /// What of the Swarm can run out: addresses and published ports.
-    async fn room(&self) -> Result<Room, SwarmError>;
+    async fn resources(&self) -> Result<SwarmResources, SwarmError>;
     /// Those of `images` that the engine does not have.
     async fn absent(&self, images: &BTreeSet<ImageRef>) -> Result<BTreeSet<ImageRef>, SwarmError>;
     /// Asks the image's registry for it through the engine, which is what would pull it.

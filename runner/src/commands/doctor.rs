@@ -7,7 +7,7 @@ use harness::{
     engine::facts::readings,
     model::{exit_code::ExitCode, host::Host, names::RunId},
     ports::RunFolder,
-    pure::host::preflight::{Check, Needs, Readings, no_engine, preflight, unfit},
+    pure::host::preflight::{Check, HostReadings, Needs, no_engine, preflight, unfit},
     redact::Redact,
 };
 
@@ -66,7 +66,7 @@ async fn examine(env: &Env, host: &Host, offline: bool) -> Result<Vec<Check>, Co
         }
     });
     let abra = abra.map_err(|(error, remedy)| (error.to_string(), remedy.to_owned()));
-    let readings = Readings { abra: Some(abra), registry, ..read };
+    let readings = HostReadings { abra: Some(abra), registry, ..read };
     // The smallest app: one network, and one service in `proxy` with its task.
     let needs = Needs { networks: 1, addresses: 2, ..Needs::default() };
     Ok(preflight(&readings, &needs, &host.limits, None))

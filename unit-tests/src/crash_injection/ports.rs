@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use harness::{
     model::{
-        engine::{Engine, Port, Room, ServiceAddress, SwarmError},
+        engine::{Engine, Port, ServiceAddress, SwarmError, SwarmResources},
         head::Head,
         load::Load,
         names::{Commit, ImageRef, RecipeName, ServiceName, StackName, SwarmId, TaskId},
@@ -137,8 +137,8 @@ impl Swarm for RunPorts {
 
 #[async_trait]
 impl Capacity for RunPorts {
-    async fn room(&self) -> Result<Room, SwarmError> {
-        self.0.call("capacity.room", || self.0.ports.capacity.room()).await
+    async fn resources(&self) -> Result<SwarmResources, SwarmError> {
+        self.0.call("capacity.resources", || self.0.ports.capacity.resources()).await
     }
 
     async fn absent(&self, images: &BTreeSet<ImageRef>) -> Result<BTreeSet<ImageRef>, SwarmError> {

@@ -103,7 +103,7 @@ fn host() -> SimHost {
     foreign_objects().into_iter().for_each(|object| host.put(object));
     host.machine.env_files =
         BTreeMap::from([("/home/ann/.abra/servers/default/shop.example.org.env".into(), "as ann left it".into())]);
-    host.room.address = Some(ServiceAddress { service: "shop_app".into(), at: ([10, 0, 1, 7], 80).into(), from: 1 });
+    host.resources.address = Some(ServiceAddress { service: "shop_app".into(), at: ([10, 0, 1, 7], 80).into(), from: 1 });
     host
 }
 

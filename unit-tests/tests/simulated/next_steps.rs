@@ -12,7 +12,7 @@ use harness::{
             event::Cancel,
             facts::BaseFiles,
             plan::{Plan, StepId, plan},
-            state::{Next, next},
+            state::{NextSteps, next},
         },
     },
 };
@@ -20,13 +20,13 @@ use unit_tests::event_log::{EventLog, failure};
 
 const INSTALL: &[Tier] = &[Tier::Install];
 
-fn after(log: &EventLog) -> Next {
+fn after(log: &EventLog) -> NextSteps {
     let state = log.state();
     next(state.plan.as_ref().expect("the log has a plan"), &state)
 }
 
-fn start(step: &str) -> Next {
-    Next::Start(vec![StepId(step.into())])
+fn start(step: &str) -> NextSteps {
+    NextSteps::Start(vec![StepId(step.into())])
 }
 
 fn failed() -> Outcome {
@@ -37,24 +37,24 @@ fn failed() -> Outcome {
 fn good_run_goes_through_its_steps_one_after_the_other() {
     let mut log = EventLog::planned(INSTALL);
     for step in ["provision", "deploy", "verify-compose", "http", "stable", "screenshot", "undeploy", "cleanup", "compare-host"] {
-        let both = Next::Start(vec![StepId("verify-compose".into()), StepId("http".into())]);
+        let both = NextSteps::Start(vec![StepId("verify-compose".into()), StepId("http".into())]);
         assert_eq!(after(&log), if step == "verify-compose" { both } else { start(step) });
         log = log.starts(step);
         log = log.step(step, Outcome::Passed);
     }
-    assert_eq!(after(&log), Next::Finished);
+    assert_eq!(after(&log), NextSteps::Finished);
 }
 
 #[test]
 fn step_beside_the_tiers_delays_only_the_end() {
     let deployed = EventLog::planned(INSTALL).pass(&["provision", "deploy"]).starts("verify-compose").starts("http");
-    assert_eq!(after(&deployed), Next::Wait);
+    assert_eq!(after(&deployed), NextSteps::Wait);
     let answered = deployed.step("http", Outcome::Passed);
     assert_eq!(after(&answered), start("stable"));
     let stable = answered.starts("stable").step("stable", Outcome::Passed);
     assert_eq!(after(&stable), start("screenshot"), "verify-compose still needs the app");
     let pictured = stable.starts("screenshot").step("screenshot", Outcome::Unverified(Gap::RunEnded));
-    assert_eq!(after(&pictured), Next::Wait, "verify-compose still needs the app");
+    assert_eq!(after(&pictured), NextSteps::Wait, "verify-compose still needs the app");
     assert_eq!(after(&pictured.step("verify-compose", failed())), start("undeploy"));
 }
 
@@ -77,7 +77,7 @@ fn failed_or_cancelled_run_undeploys_and_cleans_up() {
 #[test]
 fn running_step_is_waited_for_after_a_signal() {
     let log = EventLog::planned(INSTALL).pass(&["provision"]).starts("deploy").cancelled(Cancel::Signal { signal: 2 });
-    assert_eq!(after(&log), Next::Wait);
+    assert_eq!(after(&log), NextSteps::Wait);
     assert_eq!(after(&log.step("deploy", Outcome::Unverified(Gap::RunEnded))), start("undeploy"));
 }
 
@@ -86,15 +86,15 @@ fn refused_run_only_cleans_up() {
     let refused = Plan::refused(Refusal::Facts(failure(Owner::Infrastructure)));
     let log = EventLog::begun(INSTALL).under(refused);
     assert_eq!(after(&log), start("cleanup"));
-    assert_eq!(after(&log.pass(&["cleanup", "compare-host"])), Next::Finished);
+    assert_eq!(after(&log.pass(&["cleanup", "compare-host"])), NextSteps::Finished);
 }
 
 #[test]
 fn lint_runs_beside_the_tiers_and_only_undeploy_waits_for_it() {
     let begun = EventLog::begun(INSTALL).under(unit_tests::event_log::planned(&unit_tests::event_log::request(INSTALL)));
-    assert_eq!(after(&begun), Next::Start(vec![StepId("provision".into()), StepId("lint".into())]));
+    assert_eq!(after(&begun), NextSteps::Start(vec![StepId("provision".into()), StepId("lint".into())]));
     let linting = begun.starts("lint").pass(&["provision", "deploy", "verify-compose", "http", "stable", "screenshot"]);
-    assert_eq!(after(&linting), Next::Wait);
+    assert_eq!(after(&linting), NextSteps::Wait);
     assert_eq!(after(&linting.clone().step("lint", failed())), start("undeploy"));
     let cancelled = linting.cancelled(Cancel::Deadline).step("lint", Outcome::Unverified(Gap::RunEnded));
     assert_eq!(after(&cancelled), start("undeploy"));
@@ -110,9 +110,9 @@ fn base_is_linted_before_it_is_deployed_and_before_head_is_linted() {
     let both = [Tier::Install, Tier::Upgrade];
     let plan = plan(&unit_tests::event_log::request(&both), &facts, &Limits::default()).unwrap();
     let log = EventLog::begun(&both).under(plan);
-    assert_eq!(after(&log), Next::Start(vec![StepId("provision".into()), StepId("lint-base".into())]));
-    assert_eq!(after(&log.clone().pass(&["provision"]).starts("lint-base")), Next::Wait);
+    assert_eq!(after(&log), NextSteps::Start(vec![StepId("provision".into()), StepId("lint-base".into())]));
+    assert_eq!(after(&log.clone().pass(&["provision"]).starts("lint-base")), NextSteps::Wait);
     // A base that could not be linted delays nothing.
     let linted = log.pass(&["provision"]).step("lint-base", Outcome::Unverified(Gap::RunEnded));
-    assert_eq!(after(&linted), Next::Start(vec![StepId("deploy".into()), StepId("lint".into())]));
+    assert_eq!(after(&linted), NextSteps::Start(vec![StepId("deploy".into()), StepId("lint".into())]));
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use harness::{
     model::{
-        engine::{Engine, Port, Room, SwarmError, Taken},
+        engine::{Engine, Port, SwarmError, SwarmResources, Taken},
         host::Limits,
         object::ObjectKind,
         outcome::{Failure, Owner},
@@ -12,23 +12,23 @@ use harness::{
     },
     pure::host::{
         inventory::Inventory,
-        preflight::{Check, Finding, Lookup, MachineView, Needs, Readings, Topic, preflight, unfit},
+        preflight::{Check, Finding, HostReadings, Lookup, MachineView, Needs, Topic, preflight, unfit},
     },
 };
 use unit_tests::{
     sim_inventory::object,
-    sim_machine::{engine, room, swarm},
+    sim_machine::{engine, resources, swarm},
 };
 
 /// The readings of a host without a problem.
-fn fit() -> Readings {
+fn fit() -> HostReadings {
     let objects = BTreeMap::from([object(ObjectKind::Network, "proxy", None)]);
-    Readings {
+    HostReadings {
         socket: "/run/engine.sock".into(),
         engine: Some(Ok(engine())),
         now: Some(Wall::from_millis(0)),
         inventory: Some(Ok(Inventory { engine: swarm(), objects, files: BTreeMap::new(), snapshots: BTreeMap::new() })),
-        room: Some(Ok(room())),
+        resources: Some(Ok(resources())),
         abra: Some(Ok("0.10.0".into())),
         behind: Some(("default".into(), Ok(swarm()))),
         machine: Some(MachineView {
@@ -53,13 +53,13 @@ fn port(number: u16) -> Port {
     Port { number, udp: false }
 }
 
-fn checks(readings: &Readings) -> Vec<Check> {
+fn checks(readings: &HostReadings) -> Vec<Check> {
     preflight(readings, &needs(), &Limits::default(), Some(&"shop_taster_test".parse().unwrap()))
 }
 
 /// The worst check of `topic`.
 #[track_caller]
-fn check_of(readings: &Readings, topic: Topic) -> Check {
+fn check_of(readings: &HostReadings, topic: Topic) -> Check {
     let checks = checks(readings);
     let worst = checks.iter().filter(|check| check.topic == topic).max_by_key(|check| check.finding);
     worst.unwrap_or_else(|| panic!("no check of {topic}: {checks:?}")).clone()
@@ -77,22 +77,22 @@ fn fit_host_is_ok_in_every_topic() {
 
 #[test]
 fn host_without_readings_has_no_checks() {
-    assert_eq!(checks(&Readings::default()), []);
+    assert_eq!(checks(&HostReadings::default()), []);
 }
 
-fn on_engine(readings: &mut Readings) -> &mut Engine {
+fn on_engine(readings: &mut HostReadings) -> &mut Engine {
     readings.engine.as_mut().unwrap().as_mut().unwrap()
 }
 
-fn on_room(readings: &mut Readings) -> &mut Room {
-    readings.room.as_mut().unwrap().as_mut().unwrap()
+fn on_resources(readings: &mut HostReadings) -> &mut SwarmResources {
+    readings.resources.as_mut().unwrap().as_mut().unwrap()
 }
 
-fn on_machine(readings: &mut Readings) -> &mut MachineView {
+fn on_machine(readings: &mut HostReadings) -> &mut MachineView {
     readings.machine.as_mut().unwrap()
 }
 
-fn on_inventory(readings: &mut Readings) -> &mut Inventory {
+fn on_inventory(readings: &mut HostReadings) -> &mut Inventory {
     readings.inventory.as_mut().unwrap().as_mut().unwrap()
 }
 
@@ -102,7 +102,7 @@ fn refused(call: &str) -> SwarmError {
 
 /// Expects this finding after a change of a fit host, and `text` in its sentence.
 #[track_caller]
-fn assert_finding(finding: Finding, topic: Topic, text: &str, change: impl FnOnce(&mut Readings)) {
+fn assert_finding(finding: Finding, topic: Topic, text: &str, change: impl FnOnce(&mut HostReadings)) {
     let mut readings = fit();
     change(&mut readings);
 
@@ -120,22 +120,22 @@ fn assert_finding(finding: Finding, topic: Topic, text: &str, change: impl FnOnc
 }
 
 #[track_caller]
-fn assert_ok(topic: Topic, text: &str, change: impl FnOnce(&mut Readings)) {
+fn assert_ok(topic: Topic, text: &str, change: impl FnOnce(&mut HostReadings)) {
     assert_finding(Finding::Ok, topic, text, change);
 }
 
 #[track_caller]
-fn assert_unknown(topic: Topic, text: &str, change: impl FnOnce(&mut Readings)) {
+fn assert_unknown(topic: Topic, text: &str, change: impl FnOnce(&mut HostReadings)) {
     assert_finding(Finding::Unknown, topic, text, change);
 }
 
 #[track_caller]
-fn assert_notice(topic: Topic, text: &str, change: impl FnOnce(&mut Readings)) {
+fn assert_notice(topic: Topic, text: &str, change: impl FnOnce(&mut HostReadings)) {
     assert_finding(Finding::Notice, topic, text, change);
 }
 
 #[track_caller]
-fn assert_unfit(topic: Topic, text: &str, change: impl FnOnce(&mut Readings)) {
+fn assert_unfit(topic: Topic, text: &str, change: impl FnOnce(&mut HostReadings)) {
     assert_finding(Finding::Unfit, topic, text, change);
 }
 
@@ -161,7 +161,7 @@ fn engine_that_does_not_manage_a_swarm_is_unfit() {
         on_engine(r).worker = true;
         on_engine(r).swarm = None;
         r.inventory = Some(Err(refused("services")));
-        r.room = Some(Err(refused("swarm")));
+        r.resources = Some(Err(refused("swarm")));
     });
 }
 
@@ -180,25 +180,25 @@ fn server_of_abra_with_another_swarm_is_unfit_and_an_unreachable_one_unknown() {
 
 #[test]
 fn proxy_network_needs_an_address_for_each_of_the_recipe() {
-    assert_unfit(Topic::Proxy, "no overlay network `proxy`", |r| on_room(r).proxy = None);
-    assert_unfit(Topic::Proxy, "1 of 6 addresses", |r| on_room(r).proxy = Some(("10.0.1.0/29".into(), 5)));
-    assert_ok(Topic::Proxy, "2 of 6 addresses", |r| on_room(r).proxy = Some(("10.0.1.0/29".into(), 4)));
+    assert_unfit(Topic::Proxy, "no overlay network `proxy`", |r| on_resources(r).proxy = None);
+    assert_unfit(Topic::Proxy, "1 of 6 addresses", |r| on_resources(r).proxy = Some(("10.0.1.0/29".into(), 5)));
+    assert_ok(Topic::Proxy, "2 of 6 addresses", |r| on_resources(r).proxy = Some(("10.0.1.0/29".into(), 4)));
 }
 
 #[test]
 fn swarm_needs_a_subnet_for_each_network_of_the_recipe() {
-    assert_unfit(Topic::Addresses, "0 subnets are left", |r| on_room(r).pools = vec!["10.0.0.0/23".into()]);
-    assert_ok(Topic::Addresses, "2 subnets are left", |r| on_room(r).pools = vec!["10.0.0.0/22".into()]);
+    assert_unfit(Topic::Addresses, "0 subnets are left", |r| on_resources(r).pools = vec!["10.0.0.0/23".into()]);
+    assert_ok(Topic::Addresses, "2 subnets are left", |r| on_resources(r).pools = vec!["10.0.0.0/22".into()]);
     assert_ok(Topic::Addresses, "32768 subnets are left", |r| {
-        on_room(r).subnets = vec!["10.0.0.0/9".into(), "10.0.0.128/25".into(), "192.168.0.0/16".into()];
+        on_resources(r).subnets = vec!["10.0.0.0/9".into(), "10.0.0.128/25".into(), "192.168.0.0/16".into()];
     });
-    assert_unknown(Topic::Addresses, "does not report", |r| on_room(r).pools = Vec::new());
+    assert_unknown(Topic::Addresses, "does not report", |r| on_resources(r).pools = Vec::new());
 }
 
 #[test]
 fn taken_port_of_the_recipe_is_unfit_for_the_same_protocol_only() {
     assert_unfit(Topic::Ports, "publishes port 64738/tcp, which service mumble_app holds", |r| {
-        on_room(r).ports = [Taken { port: port(64738), by: "service mumble_app".into() }].into();
+        on_resources(r).ports = [Taken { port: port(64738), by: "service mumble_app".into() }].into();
     });
     assert_unfit(Topic::Ports, "a program of the machine holds", |r| on_machine(r).listening = [port(64738)].into());
     assert_ok(Topic::Ports, "free: 64738/tcp", |r| {

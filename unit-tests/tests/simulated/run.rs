@@ -129,7 +129,7 @@ fn unfit_host_is_inconclusive() {
         (|host| host.engine.rootless = true, "rootless"),
         (|host| host.engine.worker = true, "a worker of its Swarm"),
         (|host| host.machine.memory = Some(0), "0 MiB of memory are free"),
-        (|host| host.machine.room = Some(0), "where the results go"),
+        (|host| host.machine.free_bytes = Some(0), "where the results go"),
         (|host| host.machine.servers = BTreeMap::from([("default".into(), "swarm2".parse().unwrap())]), "another Swarm (swarm2)"),
     ];
 

@@ -5,7 +5,7 @@ use harness::{
         git::{Branch, Tag},
         names::Commit,
     },
-    pure::recipe::upgrade_base::{Base, Chooser, Chosen, Green, Known, base, can_be_pinned, duplicates},
+    pure::recipe::upgrade_base::{Base, BaseFacts, Chooser, Chosen, Green, base, can_be_pinned, duplicates},
 };
 
 /// A different commit for each number.
@@ -57,7 +57,7 @@ fn assert_bases(rows: &[Row]) {
         let branch = row.branch.map(|tip| Branch { name: "main".into(), commit: commit(tip) });
         let green = row.green.map(|version| Green { version: version.into() });
         let (branch, green) = (branch.as_ref(), green.as_ref());
-        let known = Known { head: &head, head_version: row.head_version, tags: &tags, branch, green, chosen: None };
+        let known = BaseFacts { head: &head, head_version: row.head_version, tags: &tags, branch, green, chosen: None };
 
         let found = base(&known).unwrap();
 
@@ -203,7 +203,7 @@ fn chosen_base_is_taken_unless_it_is_head() {
     let chosen = |name: &str, number| Chosen { name: name.into(), commit: commit(number), by: Chooser::Request };
     let base_for = |chosen: &Chosen| {
         let green = Green { version: "1.0.0+1.0".into() };
-        base(&Known { head: &head, head_version: None, tags: &tags, branch: None, green: Some(&green), chosen: Some(chosen) })
+        base(&BaseFacts { head: &head, head_version: None, tags: &tags, branch: None, green: Some(&green), chosen: Some(chosen) })
     };
     let why = || "chosen by --base".to_owned();
     for (name, number, expected) in [

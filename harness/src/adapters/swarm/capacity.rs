@@ -21,14 +21,14 @@ use super::{
     tasks::tasks,
 };
 use crate::model::{
-    engine::{Port, Room, ServiceAddress, SwarmError, Taken},
+    engine::{Port, ServiceAddress, SwarmError, SwarmResources, Taken},
     names::ImageRef,
 };
 
 /// The network of public services, by Co-op Cloud's convention.
 const PROXY: &str = "proxy";
 
-pub(super) async fn room(docker: &Docker, socket: &Path) -> Result<Room, SwarmError> {
+pub(super) async fn resources(docker: &Docker, socket: &Path) -> Result<SwarmResources, SwarmError> {
     let (swarm, networks, services, containers, tasks) = tokio::try_join!(
         answer("swarm", docker.inspect_swarm()),
         answer("networks", docker.list_networks(None::<ListNetworksOptions>)),
@@ -48,7 +48,7 @@ pub(super) async fn room(docker: &Docker, socket: &Path) -> Result<Room, SwarmEr
         Some(network) => service_address(docker, network, &on_proxy, &running_of, &containers).await?,
         None => None,
     };
-    Ok(Room {
+    Ok(SwarmResources {
         pools: swarm.default_addr_pool.unwrap_or_default(),
         subnet_bits: swarm.subnet_size.and_then(|bits| u8::try_from(bits).ok()).unwrap_or_default(),
         subnets,

@@ -22,7 +22,7 @@ use futures_util::stream::BoxStream;
 
 use crate::{
     model::{
-        engine::{Engine, Room, SwarmError},
+        engine::{Engine, SwarmError, SwarmResources},
         names::{ImageRef, ServiceName, StackName, TaskId},
     },
     ports::{Capacity, Swarm, WakeUp},
@@ -55,8 +55,8 @@ impl DockerSwarm {
 
 #[async_trait]
 impl Capacity for DockerSwarm {
-    async fn room(&self) -> Result<Room, SwarmError> {
-        capacity::room(&self.docker, &self.socket).await
+    async fn resources(&self) -> Result<SwarmResources, SwarmError> {
+        capacity::resources(&self.docker, &self.socket).await
     }
 
     async fn absent(&self, images: &BTreeSet<ImageRef>) -> Result<BTreeSet<ImageRef>, SwarmError> {

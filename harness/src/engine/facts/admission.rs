@@ -6,7 +6,7 @@ use super::{FactSources, readings};
 use crate::{
     model::{text::with_causes, time::format_duration},
     pure::{
-        host::preflight::{Needs, Readings, waits},
+        host::preflight::{HostReadings, Needs, waits},
         run::event::{Kind, Note},
     },
 };
@@ -15,7 +15,7 @@ use crate::{
 const QUEUE_PAUSE: Duration = Duration::from_millis(500);
 
 /// Waits until the host can take these needs in addition to those of the other runs, and records the admission.
-pub(super) async fn wait_for_room(sources: FactSources<'_>, needs: &Needs, readings: &mut Readings) {
+pub(super) async fn wait_for_room(sources: FactSources<'_>, needs: &Needs, readings: &mut HostReadings) {
     let FactSources { input, ports, log, folder, .. } = sources;
     let began = ports.clock.mono();
     let mut queued = Vec::new();

@@ -12,7 +12,7 @@ use crate::{
     pure::{
         recipe::{
             compose::Resolved,
-            upgrade_base::{self, Base, Chooser, Chosen, Known},
+            upgrade_base::{self, Base, BaseFacts, Chooser, Chosen},
         },
         run::facts::{BaseFiles, recipe},
     },
@@ -84,7 +84,7 @@ async fn choose(checkout: &dyn Checkout, input: RunInput<'_>, checked: &Checked,
         }
         None => None,
     };
-    let known = Known {
+    let known = BaseFacts {
         head: head.commit,
         head_version: recipe::version(head.resolved),
         tags: &checked.tags,

@@ -30,7 +30,7 @@ use crate::{
         host::{
             claim::{Claim, Claimed},
             inventory::Inventory,
-            preflight::{Check, Needs, Readings, preflight, unfit},
+            preflight::{Check, HostReadings, Needs, preflight, unfit},
         },
         recipe::upgrade_base::{self, Green},
         run::{
@@ -143,7 +143,7 @@ pub async fn gather(sources: FactSources<'_>) -> Result<Facts, Refusal> {
 }
 
 /// The Swarm of a host that is fit for a run at all. Without it nothing is asked of the host, and nothing is claimed on it.
-fn fit_engine<'a>(sources: FactSources<'a>, readings: &Readings, stack: &StackName) -> Result<&'a SwarmId, Refusal> {
+fn fit_engine<'a>(sources: FactSources<'a>, readings: &HostReadings, stack: &StackName) -> Result<&'a SwarmId, Refusal> {
     let FactSources { input, log, baseline, .. } = sources;
     let checks = preflight(readings, &Needs::default(), &input.host.limits, Some(stack));
     match readings.engine.as_ref().and_then(|engine| engine.as_ref().ok()).and_then(|engine| engine.swarm.clone()) {

@@ -4,13 +4,13 @@ use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use crate::{
     model::{
-        engine::{Engine, Room, SwarmError},
+        engine::{Engine, SwarmError, SwarmResources},
         host::Host,
         names::ImageRef,
         text::with_causes,
     },
     ports::{AbraError, Call, Ports, abra_output},
-    pure::host::preflight::{Lookup, MachineView, Readings, local},
+    pure::host::preflight::{HostReadings, Lookup, MachineView, local},
 };
 
 /// How long abra may take to report its version.
@@ -21,20 +21,20 @@ const REGISTRY_TIMEOUT: Duration = Duration::from_secs(10);
 const ADDRESS_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Reads the host: its engine, its Swarm, the machine. `results` is the folder that results are written to.
-pub async fn host(host: &Host, ports: &Ports, results: &Path) -> Readings {
+pub async fn host(host: &Host, ports: &Ports, results: &Path) -> HostReadings {
     let engine = async {
         let engine = ports.swarm.host().await;
         (engine, ports.clock.wall())
     };
-    let ((engine, now), inventory, room, behind) =
-        tokio::join!(engine, ports.swarm.inventory(), ports.capacity.room(), ports.machine.behind(&host.server));
-    let machine = machine(ports, engine.as_ref().ok(), room.as_ref().ok(), results).await;
-    Readings {
+    let ((engine, now), inventory, resources, behind) =
+        tokio::join!(engine, ports.swarm.inventory(), ports.capacity.resources(), ports.machine.behind(&host.server));
+    let machine = machine(ports, engine.as_ref().ok(), resources.as_ref().ok(), results).await;
+    HostReadings {
         socket: host.engine.display().to_string(),
         engine: Some(engine),
         now: Some(now),
         inventory: Some(inventory),
-        room: Some(room),
+        resources: Some(resources),
         abra: None,
         behind: Some((host.server.clone(), behind.map_err(|error| with_causes(&error)))),
         machine: Some(machine),
@@ -44,14 +44,14 @@ pub async fn host(host: &Host, ports: &Ports, results: &Path) -> Readings {
 }
 
 /// Reads again what other runs change: the objects, what can run out, the machine.
-pub(super) async fn renew(readings: &mut Readings, ports: &Ports, results: &Path) {
-    let (inventory, room) = tokio::join!(ports.swarm.inventory(), ports.capacity.room());
+pub(super) async fn renew(readings: &mut HostReadings, ports: &Ports, results: &Path) {
+    let (inventory, resources) = tokio::join!(ports.swarm.inventory(), ports.capacity.resources());
     let engine = readings.engine.as_ref().and_then(|engine| engine.as_ref().ok());
-    readings.machine = Some(machine(ports, engine, room.as_ref().ok(), results).await);
-    (readings.inventory, readings.room) = (Some(inventory), Some(room));
+    readings.machine = Some(machine(ports, engine, resources.as_ref().ok(), results).await);
+    (readings.inventory, readings.resources) = (Some(inventory), Some(resources));
 }
 
-async fn machine(ports: &Ports, engine: Option<&Engine>, room: Option<&Room>, results: &Path) -> MachineView {
+async fn machine(ports: &Ports, engine: Option<&Engine>, resources: Option<&SwarmResources>, results: &Path) -> MachineView {
     let machine = &ports.machine;
     let mut view = MachineView {
         name: machine.name(),
@@ -63,7 +63,7 @@ async fn machine(ports: &Ports, engine: Option<&Engine>, room: Option<&Room>, re
         tried: None,
     };
     // Only when the engine is on this machine does its process number name the process whose network is to be tried.
-    if let Some(address) = room.and_then(|room| room.address.as_ref()).filter(|_| local(&view, engine)) {
+    if let Some(address) = resources.and_then(|resources| resources.address.as_ref()).filter(|_| local(&view, engine)) {
         let answered = machine.answers(address, ADDRESS_TIMEOUT).await.map_err(|error| with_causes(&error));
         view.tried = Some((address.service.clone(), answered));
     }

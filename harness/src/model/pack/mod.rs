@@ -7,7 +7,7 @@ use std::{
     fmt,
 };
 
-pub use probe::{Goal, Probe};
+pub use probe::{Probe, ProbeGoal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

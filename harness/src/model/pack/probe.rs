@@ -50,7 +50,7 @@ struct Declared {
 
 /// A probe of one app.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Goal {
+pub enum ProbeGoal {
     /// A page answers over HTTPS with one of these statuses.
     Page {
         /// Its whole address.
@@ -71,25 +71,27 @@ pub enum Goal {
 
 impl Probe {
     /// The probe for the app at `domain` in this run.
-    pub fn goal(&self, domain: &Domain, run: &RunId) -> Goal {
+    pub fn goal(&self, domain: &Domain, run: &RunId) -> ProbeGoal {
         let host = self.host.as_ref().map_or_else(|| domain.to_string(), |host| host.fill(domain, run));
         match &self.of {
-            Of::Page { path, status } => Goal::Page { url: format!("https://{host}{}", path.as_str()), status: status.clone() },
-            Of::Port { tcp, stable } => Goal::Port { host, port: *tcp, stable: *stable },
+            Of::Page { path, status } => {
+                ProbeGoal::Page { url: format!("https://{host}{}", path.as_str()), status: status.clone() }
+            }
+            Of::Port { tcp, stable } => ProbeGoal::Port { host, port: *tcp, stable: *stable },
         }
     }
 }
 
-impl Goal {
+impl ProbeGoal {
     /// The condition as a sentence.
     pub fn sentence(&self) -> String {
         match self {
-            Goal::Page { url, status } => {
+            ProbeGoal::Page { url, status } => {
                 let status: Vec<String> = status.iter().map(u16::to_string).collect();
                 format!("{url} answers with {}", status.join(" or "))
             }
-            Goal::Port { host, port, stable: 1 } => format!("{host} accepts a connection to port {port}"),
-            Goal::Port { host, port, stable } => format!("{host} accepts {stable} connections in a row to port {port}"),
+            ProbeGoal::Port { host, port, stable: 1 } => format!("{host} accepts a connection to port {port}"),
+            ProbeGoal::Port { host, port, stable } => format!("{host} accepts {stable} connections in a row to port {port}"),
         }
     }
 }

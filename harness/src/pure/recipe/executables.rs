@@ -46,7 +46,7 @@ pub enum FileKind {
 
 /// The discovered tests.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Found {
+pub struct Discovered {
     /// The tests by path; a test with a flaw stays unverified.
     pub tests: Vec<CustomTest>,
     /// Warnings, one sentence each.
@@ -67,8 +67,8 @@ pub fn refusal(recipe: &RecipeName) -> String {
 }
 
 /// The tests among `files` of `origin`. `refused` is the reason why none of them may run; `taken` has the names of other tests.
-pub fn discover(files: &[SeenFile], origin: Origin, refused: Option<&str>, taken: &BTreeSet<TestName>) -> Found {
-    let mut found = Found::default();
+pub fn discover(files: &[SeenFile], origin: Origin, refused: Option<&str>, taken: &BTreeSet<TestName>) -> Discovered {
+    let mut found = Discovered::default();
     let mut files: Vec<&SeenFile> = files.iter().filter(|file| !is_helper(&file.path)).collect();
     files.sort_by(|a, b| a.path.cmp(&b.path));
     for file in files {
@@ -126,7 +126,7 @@ mod tests {
         SeenFile { path: path.into(), kind, first: first.into() }
     }
 
-    fn one(file: &SeenFile, refused: Option<&str>) -> Found {
+    fn one(file: &SeenFile, refused: Option<&str>) -> Discovered {
         discover(std::slice::from_ref(file), Origin::Repository, refused, &BTreeSet::new())
     }
 

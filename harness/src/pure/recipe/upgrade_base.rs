@@ -116,7 +116,7 @@ impl fmt::Display for Chooser {
 
 /// The facts for the choice of a base.
 #[derive(Debug, Clone, Copy)]
-pub struct Known<'a> {
+pub struct BaseFacts<'a> {
     /// The head.
     pub head: &'a Commit,
     /// The version by head's label; absent without one.
@@ -142,7 +142,7 @@ pub struct BaseIsHead {
 }
 
 /// Chooses the base.
-pub fn base(known: &Known<'_>) -> Result<Base, BaseIsHead> {
+pub fn base(known: &BaseFacts<'_>) -> Result<Base, BaseIsHead> {
     if let Some(chosen) = known.chosen {
         return chosen_base(known, chosen);
     }
@@ -166,13 +166,13 @@ pub fn base(known: &Known<'_>) -> Result<Base, BaseIsHead> {
 }
 
 /// The releases that are not head itself.
-fn releases<'a>(known: &Known<'a>) -> impl Iterator<Item = (RecipeVersion, &'a Commit)> + Clone {
+fn releases<'a>(known: &BaseFacts<'a>) -> impl Iterator<Item = (RecipeVersion, &'a Commit)> + Clone {
     let head = known.head;
     let tags = known.tags.iter().filter(move |tag| tag.commit != *head);
     tags.filter_map(|tag| Some((tag.name.parse::<RecipeVersion>().ok()?, &tag.commit)))
 }
 
-fn chosen_base(known: &Known<'_>, chosen: &Chosen) -> Result<Base, BaseIsHead> {
+fn chosen_base(known: &BaseFacts<'_>, chosen: &Chosen) -> Result<Base, BaseIsHead> {
     let Chosen { name, commit, by } = chosen;
     if commit == known.head {
         return Err(BaseIsHead { name: name.clone(), by: *by });
@@ -185,7 +185,7 @@ fn chosen_base(known: &Known<'_>, chosen: &Chosen) -> Result<Base, BaseIsHead> {
     })
 }
 
-fn branch_base(known: &Known<'_>, because: &str) -> Base {
+fn branch_base(known: &BaseFacts<'_>, because: &str) -> Base {
     match known.branch {
         Some(branch) if branch.commit != *known.head => {
             let why = format!("the tip of {}, because {because}", branch.name);

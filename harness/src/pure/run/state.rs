@@ -409,7 +409,7 @@ fn add_note(state: &mut RunState, note: Note) {
 
 /// What the run loop does next.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Next {
+pub enum NextSteps {
     /// It starts these steps.
     Start(Vec<StepId>),
     /// It waits for one of the running steps, or for anything else that wakes it.
@@ -419,16 +419,16 @@ pub enum Next {
 }
 
 /// What the run loop does next under `plan`, given the events so far.
-pub fn next(plan: &Plan, state: &RunState) -> Next {
+pub fn next(plan: &Plan, state: &RunState) -> NextSteps {
     let phases: Vec<(&Planned, StepPhase)> = plan.steps.iter().map(|planned| (planned, phase(plan, state, planned))).collect();
     let ready: Vec<StepId> =
         phases.iter().filter(|(_, phase)| *phase == StepPhase::Ready).map(|(planned, _)| planned.id.clone()).collect();
     if !ready.is_empty() {
-        Next::Start(ready)
+        NextSteps::Start(ready)
     } else if phases.iter().any(|(_, phase)| matches!(phase, StepPhase::Running | StepPhase::Waiting)) {
-        Next::Wait
+        NextSteps::Wait
     } else {
-        Next::Finished
+        NextSteps::Finished
     }
 }
 

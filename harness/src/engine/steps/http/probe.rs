@@ -8,7 +8,7 @@ use crate::{
     model::{
         head::Head,
         outcome::{Cause, Failure, Outcome},
-        pack::Goal,
+        pack::ProbeGoal,
         text::with_causes,
         time::{Mono, format_duration},
     },
@@ -39,7 +39,7 @@ pub(super) async fn wait_for_probes(
     worst
 }
 
-async fn wait_for(context: &StepContext<'_>, id: &StepId, goal: &Goal, began: Mono, budget: Duration) -> Outcome {
+async fn wait_for(context: &StepContext<'_>, id: &StepId, goal: &ProbeGoal, began: Mono, budget: Duration) -> Outcome {
     let mut pause = RETRY_PAUSE.0;
     loop {
         let last = match try_goal(context, goal).await {
@@ -77,16 +77,16 @@ enum ProbeError {
 }
 
 /// One attempt.
-async fn try_goal(context: &StepContext<'_>, goal: &Goal) -> Result<(), ProbeError> {
+async fn try_goal(context: &StepContext<'_>, goal: &ProbeGoal) -> Result<(), ProbeError> {
     let web = &context.ports.web;
     match goal {
-        Goal::Page { url, status } => {
+        ProbeGoal::Page { url, status } => {
             let view = web.get(url, REQUEST_TIMEOUT).await?;
             // A page of the ingress is not an answer of the app.
             let own = !view.headers.contains_key(super::INGRESS_HEADER);
             (own && status.contains(&view.status)).then_some(()).ok_or(ProbeError::Status(view.status))
         }
-        Goal::Port { host, port, stable } => {
+        ProbeGoal::Port { host, port, stable } => {
             for count in 0..*stable {
                 if count > 0 {
                     tokio::time::sleep(CONNECT_PAUSE).await;

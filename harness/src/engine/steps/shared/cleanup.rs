@@ -14,7 +14,7 @@ use crate::{
         claim::{Claim, Claimed},
         cleanup_plan::{
             CleanupPlan, cleanup_plan,
-            progress::{Actions, Forgotten, Next, Observed, Progress, Removed},
+            progress::{Actions, Forgotten, NextAction, Observed, Progress, Removed},
         },
         inventory::Inventory,
     },
@@ -83,9 +83,9 @@ pub async fn cleanup_until_empty_by(
             }
         };
         let pause = match progress.next(began, ports.clock.mono(), observed) {
-            Next::Done(report) => return report,
-            Next::Wait(pause) => pause,
-            Next::Act(actions) => {
+            NextAction::Done(report) => return report,
+            NextAction::Wait(pause) => pause,
+            NextAction::Act(actions) => {
                 let removed = remove(ports, &actions).await;
                 let forgotten = forget(ports, &actions.snapshots).await;
                 progress.performed(removed, forgotten)

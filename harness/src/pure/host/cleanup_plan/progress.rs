@@ -1,6 +1,6 @@
 //! Progress of a cleanup: what to do after each inventory, until nothing is left or the budget is used up.
 //!
-//! It performs nothing and reads no clock: the loop around it reads the inventory, performs what [`Next`] says, and passes the results back.
+//! It performs nothing and reads no clock: the loop around it reads the inventory, performs what [`NextAction`] says, and passes the results back.
 //! So each end of a cleanup is a row of a test.
 
 use std::{
@@ -89,7 +89,7 @@ pub enum Observed {
 
 /// What to do after an observation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Next {
+pub enum NextAction {
     /// Perform these and pass the results to [`Progress::performed`].
     Act(Actions),
     /// Observe again after this time.
@@ -194,14 +194,14 @@ impl<'a> Progress<'a> {
     }
 
     /// What to do after an observation that was begun at `began` and is complete `now`.
-    pub fn next(&mut self, began: Mono, now: Mono, observed: Observed) -> Next {
+    pub fn next(&mut self, began: Mono, now: Mono, observed: Observed) -> NextAction {
         let over = began.since(self.started) >= self.pace.budget;
         let plan = match observed {
-            Observed::NoAnswer(error) if over && self.last.is_none() => return Next::Done(Err(error)),
+            Observed::NoAnswer(error) if over && self.last.is_none() => return NextAction::Done(Err(error)),
             Observed::NoAnswer(_) if over => return self.done(now, false),
             Observed::NoAnswer(_) => {
                 self.empty = 0;
-                return Next::Wait(self.pause());
+                return NextAction::Wait(self.pause());
             }
             Observed::Plan(plan) => plan,
         };
@@ -227,10 +227,10 @@ impl<'a> Progress<'a> {
             snapshots: if app_gone { plan.snapshots.clone() } else { Vec::new() },
         };
         self.last = Some(plan);
-        if actions == Actions::default() { Next::Wait(self.pause()) } else { Next::Act(actions) }
+        if actions == Actions::default() { NextAction::Wait(self.pause()) } else { NextAction::Act(actions) }
     }
 
-    /// Takes the results of [`Next::Act`] and says how long to wait before the next observation.
+    /// Takes the results of [`NextAction::Act`] and says how long to wait before the next observation.
     pub fn performed(&mut self, removed: Vec<Removed>, forgotten: Vec<(Claim, Forgotten)>) -> Duration {
         let mut progressed = false;
         for Removed { what, object, refusal } in removed {
@@ -281,7 +281,7 @@ impl<'a> Progress<'a> {
         if self.empty >= self.pace.empty_inventories { SETTLE_POLL } else { self.pace.poll }
     }
 
-    fn done(&mut self, now: Mono, settled: bool) -> Next {
+    fn done(&mut self, now: Mono, settled: bool) -> NextAction {
         let mut report = std::mem::take(&mut self.report);
         if let Some(last) = self.last.take() {
             if settled || self.pace.settle.is_zero() {
@@ -292,7 +292,7 @@ impl<'a> Progress<'a> {
             report.leaked = leaked(last, &self.refusals);
         }
         report.took = now.since(self.started);
-        Next::Done(Ok(report))
+        NextAction::Done(Ok(report))
     }
 }
 

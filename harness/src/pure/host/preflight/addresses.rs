@@ -5,16 +5,16 @@ use std::{collections::BTreeSet, net::Ipv4Addr};
 use ipnet::Ipv4Net;
 
 use super::{Check, Needs, Topic};
-use crate::model::engine::Room;
+use crate::model::engine::SwarmResources;
 
 /// How many subnets are left for new overlay networks; absent when the pools cannot be read.
-pub(super) fn subnets_left(room: &Room) -> Option<u64> {
-    let pools: Vec<Ipv4Net> = room.pools.iter().map(|pool| pool.parse().ok()).collect::<Option<_>>()?;
-    let bits = room.subnet_bits;
+pub(super) fn subnets_left(resources: &SwarmResources) -> Option<u64> {
+    let pools: Vec<Ipv4Net> = resources.pools.iter().map(|pool| pool.parse().ok()).collect::<Option<_>>()?;
+    let bits = resources.subnet_bits;
     if pools.is_empty() || pools.iter().any(|pool| pool.prefix_len() > bits) || bits > 32 {
         return None;
     }
-    let used: Vec<Ipv4Net> = room.subnets.iter().filter_map(|subnet| subnet.parse().ok()).collect();
+    let used: Vec<Ipv4Net> = resources.subnets.iter().filter_map(|subnet| subnet.parse().ok()).collect();
     let all: u64 = pools.iter().map(|pool| 1 << (bits - pool.prefix_len())).sum();
     let mut taken: BTreeSet<Ipv4Addr> = BTreeSet::new();
     for net in used.iter().filter(|net| pools.iter().any(|pool| pool.contains(*net) || net.contains(pool))) {
@@ -27,8 +27,8 @@ pub(super) fn subnets_left(room: &Room) -> Option<u64> {
     Some(all.saturating_sub(taken.len() as u64))
 }
 
-pub(super) fn pool(room: &Room, needs: &Needs) -> Check {
-    match subnets_left(room) {
+pub(super) fn pool(resources: &SwarmResources, needs: &Needs) -> Check {
+    match subnets_left(resources) {
         None => Check::unknown(Topic::Addresses, "the Swarm does not report the addresses of its networks"),
         Some(left) if left < needs.networks => Check::unfit(
             Topic::Addresses,
@@ -40,8 +40,8 @@ pub(super) fn pool(room: &Room, needs: &Needs) -> Check {
 }
 
 /// How many addresses are left in the network `proxy`, and how many it has; absent when they cannot be counted.
-pub(super) fn proxy_left(room: &Room) -> Option<(u64, u64)> {
-    room.proxy.as_ref().and_then(|(subnet, used)| left_of(subnet, *used))
+pub(super) fn proxy_left(resources: &SwarmResources) -> Option<(u64, u64)> {
+    resources.proxy.as_ref().and_then(|(subnet, used)| left_of(subnet, *used))
 }
 
 fn left_of(subnet: &str, used: u64) -> Option<(u64, u64)> {
@@ -50,8 +50,8 @@ fn left_of(subnet: &str, used: u64) -> Option<(u64, u64)> {
 }
 
 /// The addresses that are left in the network `proxy`. A full one makes tasks wait for ever.
-pub(super) fn proxy(room: &Room, needs: &Needs) -> Check {
-    let Some((subnet, used)) = &room.proxy else {
+pub(super) fn proxy(resources: &SwarmResources, needs: &Needs) -> Check {
+    let Some((subnet, used)) = &resources.proxy else {
         return Check::unfit(
             Topic::Proxy,
             "the Swarm has no overlay network `proxy`",

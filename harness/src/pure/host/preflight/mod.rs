@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     model::{
-        engine::{Engine, Port, Room, SwarmError},
+        engine::{Engine, Port, SwarmError, SwarmResources},
         host::Limits,
         names::{ImageRef, StackName, SwarmId},
         object::ObjectKind,
@@ -200,7 +200,7 @@ impl Needs {
 
 /// The facts that were read of a host. A fact that was not read has no check.
 #[derive(Debug, Clone, Default)]
-pub struct Readings {
+pub struct HostReadings {
     /// The engine's socket, for people.
     pub socket: String,
     /// What the engine reports of itself, or its error.
@@ -210,7 +210,7 @@ pub struct Readings {
     /// The inventory of the Swarm.
     pub inventory: Option<Result<Inventory, SwarmError>>,
     /// The resources of the Swarm that can run out.
-    pub room: Option<Result<Room, SwarmError>>,
+    pub resources: Option<Result<SwarmResources, SwarmError>>,
     /// abra's version, or what is wrong with it and the remedy.
     pub abra: Option<Result<String, (String, String)>>,
     /// abra's name for the server, and the Swarm that it reaches under it.
@@ -266,7 +266,7 @@ pub enum Lookup {
 }
 
 /// The checks of a host, in the order of [`Topic`]. Where the engine is not on this machine, facts of the machine are unknown.
-pub fn preflight(readings: &Readings, needs: &Needs, limits: &Limits, stack: Option<&StackName>) -> Vec<Check> {
+pub fn preflight(readings: &HostReadings, needs: &Needs, limits: &Limits, stack: Option<&StackName>) -> Vec<Check> {
     let mut checks = Vec::new();
     let engine = match &readings.engine {
         Some(Ok(engine)) => {
@@ -286,10 +286,10 @@ pub fn preflight(readings: &Readings, needs: &Needs, limits: &Limits, stack: Opt
     checks.extend(readings.behind.as_ref().zip(engine).and_then(|((server, swarm), engine)| same_swarm(server, swarm, engine)));
     // Only managers answer these calls; whether the engine is a manager is another check.
     let managed = engine.is_some_and(|engine| engine.swarm.is_some() && !engine.worker);
-    match &readings.room {
-        Some(Ok(room)) => {
-            checks.extend([addresses::proxy(room, needs), addresses::pool(room, needs)]);
-            checks.push(ports(room, needs, readings.machine.as_ref().filter(|machine| local(machine, engine))));
+    match &readings.resources {
+        Some(Ok(resources)) => {
+            checks.extend([addresses::proxy(resources, needs), addresses::pool(resources, needs)]);
+            checks.push(ports(resources, needs, readings.machine.as_ref().filter(|machine| local(machine, engine))));
         }
         Some(Err(error)) if managed => checks.push(no_engine(error)),
         Some(Err(_)) | None => {}
@@ -298,7 +298,7 @@ pub fn preflight(readings: &Readings, needs: &Needs, limits: &Limits, stack: Opt
         let here = local(machine, engine);
         checks.extend(disk(machine, limits, here));
         checks.push(memory(machine, engine, needs, limits, here));
-        checks.extend(ipvs(machine, readings.room.as_ref().and_then(|room| room.as_ref().ok()), here));
+        checks.extend(ipvs(machine, readings.resources.as_ref().and_then(|resources| resources.as_ref().ok()), here));
     }
     checks.extend(readings.browser.as_ref().map(|browser| match browser {
         Ok(browser) => Check::ok(Topic::Browser, format!("{browser} takes screenshots of the app")),
@@ -384,9 +384,9 @@ fn same_swarm(server: &str, behind: &Result<SwarmId, String>, engine: &Engine) -
     })
 }
 
-fn ports(room: &Room, needs: &Needs, machine: Option<&MachineView>) -> Check {
+fn ports(resources: &SwarmResources, needs: &Needs, machine: Option<&MachineView>) -> Check {
     let holder = |port: &Port| {
-        let published = room.ports.iter().find(|taken| taken.port == *port).map(|taken| taken.by.clone());
+        let published = resources.ports.iter().find(|taken| taken.port == *port).map(|taken| taken.by.clone());
         published.or_else(|| {
             machine.is_some_and(|machine| machine.listening.contains(port)).then(|| "a program of the machine".to_owned())
         })
@@ -452,9 +452,9 @@ fn memory(machine: &MachineView, engine: Option<&Engine>, needs: &Needs, limits:
     }
 }
 
-fn ipvs(machine: &MachineView, room: Option<&Room>, here: bool) -> Option<Check> {
-    let room = room?;
-    Some(match (&machine.tried, room.address.is_some()) {
+fn ipvs(machine: &MachineView, resources: Option<&SwarmResources>, here: bool) -> Option<Check> {
+    let resources = resources?;
+    Some(match (&machine.tried, resources.address.is_some()) {
         _ if !here => Check::unknown(Topic::Ipvs, "whether service addresses answer is not known here"),
         (Some((service, Ok(true))), _) => Check::ok(Topic::Ipvs, format!("the address of service {service} answers")),
         (Some((service, Ok(false))), _) => Check::notice(

@@ -1,8 +1,8 @@
 //! Whether there is room for a run beside the other living runs of this machine.
 
-use super::{MachineView, Needs, Readings, addresses, local, mib, single, wanted_memory};
+use super::{HostReadings, MachineView, Needs, addresses, local, mib, single, wanted_memory};
 use crate::model::{
-    engine::{Engine, Room},
+    engine::{Engine, SwarmResources},
     host::Limits,
     names::{RecipeName, RunId},
 };
@@ -28,19 +28,19 @@ impl Neighbour {
 
 /// What a run with these `needs` waits for until a neighbour ends, a sentence each; empty when there is room now. Without neighbours a run
 /// waits for nothing: the preflight refuses what the host lacks by itself.
-pub fn waits(needs: &Needs, limits: &Limits, readings: &Readings, neighbours: &[Neighbour]) -> Vec<String> {
+pub fn waits(needs: &Needs, limits: &Limits, readings: &HostReadings, neighbours: &[Neighbour]) -> Vec<String> {
     if neighbours.is_empty() {
         return Vec::new();
     }
     let coming = Coming::of(neighbours, limits);
     let engine = readings.engine.as_ref().and_then(|engine| engine.as_ref().ok());
-    let room = readings.room.as_ref().and_then(|room| room.as_ref().ok());
+    let resources = readings.resources.as_ref().and_then(|resources| resources.as_ref().ok());
     let ports = neighbours.iter().flat_map(|neighbour| {
         let both = neighbour.needs.ports.intersection(&needs.ports);
         both.map(|port| format!("port {port}, which {} has", neighbour.describe()))
     });
     let memory = readings.machine.as_ref().and_then(|machine| memory(needs, limits, machine, engine, &coming));
-    let addresses = room.map(|room| overlays(needs, room, &coming)).unwrap_or_default();
+    let addresses = resources.map(|resources| overlays(needs, resources, &coming)).unwrap_or_default();
     ports.chain(memory).chain(addresses).collect()
 }
 
@@ -76,13 +76,13 @@ fn memory(needs: &Needs, limits: &Limits, machine: &MachineView, engine: Option<
     })
 }
 
-fn overlays(needs: &Needs, room: &Room, coming: &Coming) -> Vec<String> {
+fn overlays(needs: &Needs, resources: &SwarmResources, coming: &Coming) -> Vec<String> {
     let short = |what: &str, left: Option<u64>, wanted: u64, taken: u64| {
         let left = left.filter(|left| wanted > 0 && *left < wanted.saturating_add(taken))?;
         Some(format!("{what}: {wanted} are wanted, and of the {left} that are left {taken} are for {}", coming.of))
     };
-    let subnets = short("subnets for overlay networks", addresses::subnets_left(room), needs.networks, coming.networks);
-    let proxy = addresses::proxy_left(room).map(|(left, _)| left);
+    let subnets = short("subnets for overlay networks", addresses::subnets_left(resources), needs.networks, coming.networks);
+    let proxy = addresses::proxy_left(resources).map(|(left, _)| left);
     let proxy = short("addresses in the network `proxy`", proxy, needs.addresses, coming.addresses);
     subnets.into_iter().chain(proxy).collect()
 }
@@ -107,7 +107,7 @@ mod tests {
     }
 
     /// A machine with 1000 MiB free, four subnets left and ten addresses in `proxy`.
-    fn readings() -> Readings {
+    fn readings() -> HostReadings {
         let machine = MachineView { memory: Some(1000 * MIB), name: ("here".into(), "6.1".into()), ..MachineView::default() };
         let engine = Engine {
             version: "20.10.24".into(),
@@ -122,13 +122,18 @@ mod tests {
             nodes: 1,
             clock: None,
         };
-        let room = Room {
+        let resources = SwarmResources {
             pools: vec!["10.0.0.0/22".into()],
             subnet_bits: 24,
             proxy: Some(("10.9.0.0/28".into(), 4)),
-            ..Room::default()
+            ..SwarmResources::default()
         };
-        Readings { machine: Some(machine), engine: Some(Ok(engine)), room: Some(Ok(room)), ..Readings::default() }
+        HostReadings {
+            machine: Some(machine),
+            engine: Some(Ok(engine)),
+            resources: Some(Ok(resources)),
+            ..HostReadings::default()
+        }
     }
 
     #[test]
@@ -175,6 +180,6 @@ mod tests {
     #[test]
     fn run_does_not_wait_for_unknown_resources() {
         let others = [neighbour(needs(9000, &[], 9), false)];
-        assert!(waits(&needs(9000, &[], 9), &Limits::default(), &Readings::default(), &others).is_empty());
+        assert!(waits(&needs(9000, &[], 9), &Limits::default(), &HostReadings::default(), &others).is_empty());
     }
 }

@@ -6,7 +6,7 @@ use crate::model::names::BadName;
 
 /// A place in a file. Line and column count from 1; line 0 means that only the file is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct Position {
     /// The file, relative to the recipe's folder.
     pub file: Arc<str>,
     /// The line.
@@ -15,7 +15,7 @@ pub struct Place {
     pub column: u64,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {
             0 => f.write_str(&self.file),
@@ -49,7 +49,7 @@ pub enum Unresolved {
     #[error("{at} is not valid YAML: {message}")]
     NoYaml {
         /// Where.
-        at: Place,
+        at: Position,
         /// The library's message.
         message: String,
     },
@@ -75,7 +75,7 @@ pub enum Unresolved {
     #[error("{at}: {path} has an invalid variable in {template:?}; a `$` that is meant as such is written `$$`")]
     BadVariable {
         /// Where.
-        at: Place,
+        at: Position,
         /// The path of the value.
         path: String,
         /// The value, verbatim.
@@ -85,7 +85,7 @@ pub enum Unresolved {
     #[error("{at}: {path} needs the variable {variable}: {message}")]
     MissingVariable {
         /// Where.
-        at: Place,
+        at: Position,
         /// The path of the value.
         path: String,
         /// The variable.
@@ -97,7 +97,7 @@ pub enum Unresolved {
     #[error("{at}: {path} is {text:?} after its variables were filled in, and must be {wanted}")]
     BadCast {
         /// Where.
-        at: Place,
+        at: Position,
         /// The path of the value.
         path: String,
         /// The value with its variables filled in.
@@ -109,7 +109,7 @@ pub enum Unresolved {
     #[error("{at}: {path} is forbidden in stacks")]
     Forbidden {
         /// Where.
-        at: Place,
+        at: Position,
         /// The path of the key.
         path: String,
     },
@@ -117,7 +117,7 @@ pub enum Unresolved {
     #[error("{at}: {path} is not a key of the compose format")]
     UnknownKey {
         /// Where.
-        at: Place,
+        at: Position,
         /// The path of the key.
         path: String,
     },
@@ -125,7 +125,7 @@ pub enum Unresolved {
     #[error("{at}: {path} must be {wanted}")]
     WrongKind {
         /// Where.
-        at: Place,
+        at: Position,
         /// The path of the value.
         path: String,
         /// The expected type.
@@ -135,7 +135,7 @@ pub enum Unresolved {
     #[error("{at}: {path} cannot have both {one} and {other}")]
     Conflict {
         /// Where.
-        at: Place,
+        at: Position,
         /// The path of the object.
         path: String,
         /// The first key.

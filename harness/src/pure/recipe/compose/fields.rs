@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    error::{Place, Unresolved},
+    error::{Position, Unresolved},
     resolved::Skipped,
     units,
     yaml::{Node, Value},
@@ -13,7 +13,7 @@ use super::{
 #[derive(Debug)]
 pub(super) struct Fields {
     /// The place of the object, or of its parent when it is absent.
-    pub(super) at: Place,
+    pub(super) at: Position,
     path: String,
     map: BTreeMap<String, Node>,
 }

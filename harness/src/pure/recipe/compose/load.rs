@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use super::{
     canon::{canon, wrong},
     env::{Env, env_file, exports},
-    error::{Place, Unresolved},
+    error::{Position, Unresolved},
     fill::{Flaw, fill},
     merge::merge,
     shape::{FORBIDDEN, SECTIONS, SERVICE, Shape},
     short::is_windows,
-    tree::{Found, Tree, folder_of, join},
+    tree::{FoundPath, Tree, folder_of, join},
     yaml::{self, Node, Value},
 };
 use crate::model::names::StackName;
@@ -74,7 +74,7 @@ enum Cast {
 /// The variables for compose files: the `.env`, overridden by `abra.sh`, and the stack's name.
 pub(super) fn variables(tree: &Tree, env: &Env, stack: &StackName) -> BTreeMap<String, String> {
     let mut variables: BTreeMap<String, String> = env.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
-    if let Found::Text(script) = tree.find("abra.sh") {
+    if let FoundPath::Text(script) = tree.find("abra.sh") {
         variables.extend(exports(script));
     }
     variables.insert("STACK_NAME".to_owned(), stack.to_string());
@@ -106,10 +106,10 @@ pub(super) fn load(tree: &Tree, variables: &BTreeMap<String, String>) -> Result<
 fn text<'a>(tree: &'a Tree, file: &str) -> Result<&'a str, Unresolved> {
     let file = || file.to_owned();
     match tree.find(&file()) {
-        Found::Text(text) => Ok(text),
-        Found::Opaque | Found::Folder => Err(Unresolved::NoText { file: file() }),
-        Found::Absent => Err(Unresolved::NoComposeFile { file: file() }),
-        Found::Outside => Err(Unresolved::ComposeFileOutside { file: file() }),
+        FoundPath::Text(text) => Ok(text),
+        FoundPath::Opaque | FoundPath::Folder => Err(Unresolved::NoText { file: file() }),
+        FoundPath::Absent => Err(Unresolved::NoComposeFile { file: file() }),
+        FoundPath::Outside => Err(Unresolved::ComposeFileOutside { file: file() }),
     }
 }
 
@@ -210,7 +210,7 @@ fn filled(node: Node, path: &str, variables: &BTreeMap<String, String>) -> Resul
     Ok(Node { at, value })
 }
 
-fn cast(text: String, path: &str, at: &Place) -> Result<Value, Unresolved> {
+fn cast(text: String, path: &str, at: &Position) -> Result<Value, Unresolved> {
     // A key with a dot extends the path, as in docker/cli.
     let parts: Vec<&str> = path.split('.').collect();
     let fits = |pattern: &str| {
@@ -279,10 +279,10 @@ fn environment(service: &mut BTreeMap<String, Node>, path: &str, source: &Source
         for node in files {
             let file = join(source.folder, node.text().unwrap_or_default());
             let text = match source.tree.find(&file) {
-                Found::Text(text) => text,
+                FoundPath::Text(text) => text,
                 // The policy reports the file. Its contents are unknown.
-                Found::Outside => continue,
-                Found::Opaque | Found::Folder | Found::Absent => {
+                FoundPath::Outside => continue,
+                FoundPath::Opaque | FoundPath::Folder | FoundPath::Absent => {
                     return Err(Unresolved::NoFile { path: format!("{path}.env_file"), file });
                 }
             };

@@ -27,13 +27,13 @@ mod yaml;
 use std::collections::BTreeMap;
 
 pub use env::{BadEnv, Env, EnvFault, Modifiers};
-pub use error::{Place, Unresolved};
+pub use error::{Position, Unresolved};
 pub use fill::{Flaw, fill};
 pub use resolved::{
     Attachment, Config, Mount, Mounted, Network, Port, PortMode, Resolved, Resources, Secret, Service, Skipped, Use, Volume,
 };
 pub use secrets::WantedSecret;
-pub use tree::{Entry, Found, Tree};
+pub use tree::{Entry, FoundPath, Tree};
 pub use verify::{Difference, Kernel, compare_with_services};
 
 use self::{fields::Fields, objects::Objects, services::DEFAULT_NETWORK};

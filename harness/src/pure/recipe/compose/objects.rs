@@ -8,7 +8,7 @@ use super::{
     fields::Fields,
     load::{Loaded, Section},
     resolved::{Config, Network, Secret, Skipped, Volume},
-    tree::{Found, Tree},
+    tree::{FoundPath, Tree},
 };
 use crate::model::names::StackName;
 
@@ -134,9 +134,9 @@ fn file(fields: &mut Fields, external: bool, tree: &Tree) -> Result<(Option<Stri
     let path = fields.path("file");
     let Some(file) = fields.text("file").filter(|_| !external) else { return Ok((None, None)) };
     match tree.find(&file) {
-        Found::Text(text) => Ok((Some(file), Some(text.to_owned()))),
-        Found::Opaque | Found::Outside => Ok((Some(file), None)),
-        Found::Absent | Found::Folder => Err(Unresolved::NoFile { path, file }),
+        FoundPath::Text(text) => Ok((Some(file), Some(text.to_owned()))),
+        FoundPath::Opaque | FoundPath::Outside => Ok((Some(file), None)),
+        FoundPath::Absent | FoundPath::Folder => Err(Unresolved::NoFile { path, file }),
     }
 }
 

@@ -26,7 +26,7 @@ pub struct Tree(BTreeMap<String, Entry>);
 
 /// The result of resolving a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Found<'a> {
+pub enum FoundPath<'a> {
     /// A text file of the recipe.
     Text(&'a str),
     /// A file of the recipe that is not text.
@@ -63,9 +63,9 @@ impl Tree {
     }
 
     /// Resolves `path`, following links as the system does.
-    pub fn find(&self, path: &str) -> Found<'_> {
+    pub fn find(&self, path: &str) -> FoundPath<'_> {
         if path.starts_with('/') {
-            return Found::Outside;
+            return FoundPath::Outside;
         }
         let mut ahead: Vec<String> = path.split('/').rev().map(str::to_owned).collect();
         let mut here: Vec<String> = Vec::new();
@@ -73,30 +73,30 @@ impl Tree {
         while let Some(part) = ahead.pop() {
             match part.as_str() {
                 "" | "." => continue,
-                ".." if here.pop().is_none() => return Found::Outside,
+                ".." if here.pop().is_none() => return FoundPath::Outside,
                 ".." => continue,
                 _ => here.push(part),
             }
             let Some(Entry::Link(target)) = self.0.get(&here.join("/")) else { continue };
             links += 1;
             if target.starts_with('/') {
-                return Found::Outside;
+                return FoundPath::Outside;
             }
             if links > LINKS {
-                return Found::Absent;
+                return FoundPath::Absent;
             }
             here.pop();
             ahead.extend(target.split('/').rev().map(str::to_owned));
         }
         let path = here.join("/");
         match self.0.get(&path) {
-            Some(Entry::Text(text)) => Found::Text(text),
-            Some(Entry::Opaque) => Found::Opaque,
-            Some(Entry::Link(_)) => Found::Absent,
-            None if path.is_empty() => Found::Folder,
+            Some(Entry::Text(text)) => FoundPath::Text(text),
+            Some(Entry::Opaque) => FoundPath::Opaque,
+            Some(Entry::Link(_)) => FoundPath::Absent,
+            None if path.is_empty() => FoundPath::Folder,
             None => match self.0.keys().any(|key| key.strip_prefix(&path).is_some_and(|rest| rest.starts_with('/'))) {
-                true => Found::Folder,
-                false => Found::Absent,
+                true => FoundPath::Folder,
+                false => FoundPath::Absent,
             },
         }
     }

@@ -8,7 +8,7 @@ use serde::{
 };
 use serde_saphyr::{Budget, Options, Spanned, options::AliasLimits};
 
-use super::error::{Place, Unresolved};
+use super::error::{Position, Unresolved};
 
 /// The maximum nesting of a compose file and of its anchors. Real files need eight and three.
 const DEPTH: usize = 32;
@@ -19,7 +19,7 @@ const REPLAYED: usize = 100_000;
 /// A value with its position.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Node {
-    pub(super) at: Place,
+    pub(super) at: Position,
     pub(super) value: Value,
 }
 
@@ -94,14 +94,14 @@ pub(super) fn read(file: &str, text: &str) -> Result<Node, Unresolved> {
     };
     let raw: Spanned<Raw> = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
         let (line, column) = error.location().map_or((0, 0), |at| (at.line(), at.column()));
-        Unresolved::NoYaml { at: Place { file: file.clone(), line, column }, message: error.to_string().replace('\n', " ") }
+        Unresolved::NoYaml { at: Position { file: file.clone(), line, column }, message: error.to_string().replace('\n', " ") }
     })?;
     let characters: Vec<char> = text.chars().collect();
     Ok(node(&file, &characters, raw))
 }
 
 fn node(file: &Arc<str>, characters: &[char], raw: Spanned<Raw>) -> Node {
-    let at = Place { file: file.clone(), line: raw.referenced.line(), column: raw.referenced.column() };
+    let at = Position { file: file.clone(), line: raw.referenced.line(), column: raw.referenced.column() };
     let span = raw.defined.span();
     let written = || characters.get(span.offset()..span.offset() + span.len()).map(|text| text.iter().collect::<String>());
     let value = match raw.value {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::pure::recipe::compose::{Found, Mounted, Network, Resolved, Service, Tree, Volume};
+use crate::pure::recipe::compose::{FoundPath, Mounted, Network, Resolved, Service, Tree, Volume};
 use {super::Breach, crate::model::privilege::Privilege};
 
 /// The network of the ingress, which every recipe may join.
@@ -113,7 +113,7 @@ fn check_service(found: &mut Finding, name: &str, service: &Service, tree: &Tree
     if let Some(driver) = service.log_driver.as_deref().filter(|driver| !LOG_DRIVERS.contains(driver)) {
         add(Privilege::LogDrivers, format!("sends its logs through the driver {driver}"));
     }
-    for file in service.env_files.iter().filter(|file| tree.find(file) == Found::Outside) {
+    for file in service.env_files.iter().filter(|file| tree.find(file) == FoundPath::Outside) {
         add(Privilege::OutsideFiles, format!("takes variables from {file}, which is outside the recipe's folder"));
     }
     for mount in &service.mounts {
@@ -140,8 +140,8 @@ fn path_privileges(path: &str, tree: &Tree) -> Vec<Privilege> {
     }
     if !path.starts_with('/') {
         return match tree.find(path) {
-            Found::Outside => vec![Privilege::HostBinds, Privilege::DockerSocket],
-            Found::Text(_) | Found::Opaque | Found::Folder | Found::Absent => vec![Privilege::HostBinds],
+            FoundPath::Outside => vec![Privilege::HostBinds, Privilege::DockerSocket],
+            FoundPath::Text(_) | FoundPath::Opaque | FoundPath::Folder | FoundPath::Absent => vec![Privilege::HostBinds],
         };
     }
     let mut parts: Vec<&str> = Vec::new();
@@ -230,7 +230,7 @@ fn device_privileges(device: &str, tree: &Tree) -> Vec<Privilege> {
 }
 
 fn check_files(found: &mut Finding, resolved: &Resolved, tree: &Tree) {
-    let outside = |file: &Option<String>| file.clone().filter(|file| tree.find(file) == Found::Outside);
+    let outside = |file: &Option<String>| file.clone().filter(|file| tree.find(file) == FoundPath::Outside);
     let secrets = resolved.secrets.iter().map(|(key, secret)| {
         let foreign = (secret.used || !secret.external) && !resolved.stack.owns(&secret.name);
         ("secret", Privilege::ExternalSecrets, key, foreign.then_some(&secret.name), outside(&secret.file))

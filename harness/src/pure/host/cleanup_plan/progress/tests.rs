@@ -63,18 +63,18 @@ impl<'a> Cleanup<'a> {
     }
 
     /// The next thing to do after an observation at this second.
-    fn observe(&mut self, second: u64, observed: Observed) -> Next {
+    fn observe(&mut self, second: u64, observed: Observed) -> NextAction {
         self.progress.next(at(second), at(second), observed)
     }
 
-    fn plan(&mut self, second: u64, plan: CleanupPlan) -> Next {
+    fn plan(&mut self, second: u64, plan: CleanupPlan) -> NextAction {
         self.observe(second, Observed::Plan(plan))
     }
 
     /// The report of a cleanup that ends with this observation.
     fn report(&mut self, second: u64, plan: CleanupPlan) -> CleanupReport {
         match self.plan(second, plan) {
-            Next::Done(Ok(report)) => report,
+            NextAction::Done(Ok(report)) => report,
             next => panic!("it does not end: {next:?}"),
         }
     }
@@ -84,7 +84,7 @@ impl<'a> Cleanup<'a> {
 fn two_empty_inventories_in_a_row_end_a_cleanup() {
     let claims = [stack()];
     let mut cleanup = Cleanup::of(&claims, Pace::default());
-    assert_eq!(cleanup.plan(0, nothing()), Next::Wait(POLL));
+    assert_eq!(cleanup.plan(0, nothing()), NextAction::Wait(POLL));
     let report = cleanup.report(1, nothing());
     assert!(report.clean());
     assert_eq!(report.released, [stack().what().clone()].into());
@@ -95,9 +95,9 @@ fn two_empty_inventories_in_a_row_end_a_cleanup() {
 fn empty_observation_before_another_object_does_not_count() {
     let claims = [stack()];
     let mut cleanup = Cleanup::of(&claims, Pace::default());
-    assert_eq!(cleanup.plan(0, nothing()), Next::Wait(POLL));
-    assert!(matches!(cleanup.plan(1, removing()), Next::Act(_)));
-    assert_eq!(cleanup.plan(2, nothing()), Next::Wait(POLL), "the first one after the removal");
+    assert_eq!(cleanup.plan(0, nothing()), NextAction::Wait(POLL));
+    assert!(matches!(cleanup.plan(1, removing()), NextAction::Act(_)));
+    assert_eq!(cleanup.plan(2, nothing()), NextAction::Wait(POLL), "the first one after the removal");
     assert!(cleanup.report(3, nothing()).clean());
 }
 
@@ -105,9 +105,9 @@ fn empty_observation_before_another_object_does_not_count() {
 fn first_removal_is_followed_by_an_observation_at_once_and_a_repeated_one_by_a_pause() {
     let claims = [stack()];
     let mut cleanup = Cleanup::of(&claims, Pace::default());
-    assert!(matches!(cleanup.plan(0, removing()), Next::Act(actions) if actions.remove.len() == 1));
+    assert!(matches!(cleanup.plan(0, removing()), NextAction::Act(actions) if actions.remove.len() == 1));
     assert_eq!(cleanup.progress.performed(removed(None), Vec::new()), Duration::ZERO);
-    assert!(matches!(cleanup.plan(1, removing()), Next::Act(_)), "it is still listed");
+    assert!(matches!(cleanup.plan(1, removing()), NextAction::Act(_)), "it is still listed");
     assert_eq!(cleanup.progress.performed(removed(None), Vec::new()), POLL);
     cleanup.plan(2, nothing());
     let report = cleanup.report(3, nothing());
@@ -119,8 +119,8 @@ fn first_removal_is_followed_by_an_observation_at_once_and_a_repeated_one_by_a_p
 fn cleanup_that_others_block_ends_after_its_patience() {
     let claims = [stack()];
     let mut cleanup = Cleanup::of(&claims, Pace::default());
-    assert_eq!(cleanup.plan(0, blocked()), Next::Wait(POLL));
-    assert_eq!(cleanup.plan(4, blocked()), Next::Wait(POLL));
+    assert_eq!(cleanup.plan(0, blocked()), NextAction::Wait(POLL));
+    assert_eq!(cleanup.plan(4, blocked()), NextAction::Wait(POLL));
     let report = cleanup.report(5, blocked());
     assert_eq!((report.leaked, report.released.len()), (blocked().blocked, 0));
 }
@@ -130,8 +130,8 @@ fn patience_with_others_begins_when_nothing_else_is_left() {
     let claims = [stack()];
     let waiting = CleanupPlan { waiting: vec![left(Why::TaskEnding)], ..blocked() };
     let mut cleanup = Cleanup::of(&claims, Pace::default());
-    assert_eq!(cleanup.plan(0, waiting), Next::Wait(POLL));
-    assert_eq!(cleanup.plan(5, blocked()), Next::Wait(POLL));
+    assert_eq!(cleanup.plan(0, waiting), NextAction::Wait(POLL));
+    assert_eq!(cleanup.plan(5, blocked()), NextAction::Wait(POLL));
     assert!(!cleanup.report(10, blocked()).clean());
 }
 
@@ -140,7 +140,7 @@ fn refused_removal_is_tried_again_and_its_message_is_reported() {
     let claims = [stack()];
     let mut cleanup = Cleanup::of(&claims, Pace { budget: SECOND * 10, ..Pace::default() });
     for second in 0..3 {
-        assert!(matches!(cleanup.plan(second, removing()), Next::Act(_)));
+        assert!(matches!(cleanup.plan(second, removing()), NextAction::Act(_)));
         assert_eq!(cleanup.progress.performed(removed(Some("volume is in use")), Vec::new()), POLL);
     }
     let report = cleanup.report(10, removing());
@@ -159,16 +159,16 @@ fn object_that_was_never_refused_is_out_of_time_at_the_end_of_the_budget() {
 fn engine_that_never_answers_fails_the_cleanup_at_the_end_of_the_budget() {
     let claims = [stack()];
     let mut cleanup = Cleanup::of(&claims, Pace { budget: SECOND * 10, ..Pace::default() });
-    assert_eq!(cleanup.observe(0, silent()), Next::Wait(POLL));
-    assert!(matches!(cleanup.observe(10, silent()), Next::Done(Err(_))));
+    assert_eq!(cleanup.observe(0, silent()), NextAction::Wait(POLL));
+    assert!(matches!(cleanup.observe(10, silent()), NextAction::Done(Err(_))));
 }
 
 #[test]
 fn engine_that_stops_answering_leaves_the_last_observation_as_the_result() {
     let claims = [stack()];
     let mut cleanup = Cleanup::of(&claims, Pace { budget: SECOND * 10, ..Pace::default() });
-    assert!(matches!(cleanup.plan(0, removing()), Next::Act(_)));
-    let Next::Done(Ok(report)) = cleanup.observe(10, silent()) else { panic!("the budget is used up") };
+    assert!(matches!(cleanup.plan(0, removing()), NextAction::Act(_)));
+    let NextAction::Done(Ok(report)) = cleanup.observe(10, silent()) else { panic!("the budget is used up") };
     assert_eq!(report.leaked, [left(Why::OutOfTime)]);
 }
 
@@ -176,9 +176,9 @@ fn engine_that_stops_answering_leaves_the_last_observation_as_the_result() {
 fn missing_answer_between_empty_inventories_starts_the_count_again() {
     let claims = [stack()];
     let mut cleanup = Cleanup::of(&claims, Pace::default());
-    assert_eq!(cleanup.plan(0, nothing()), Next::Wait(POLL));
-    assert_eq!(cleanup.observe(1, silent()), Next::Wait(POLL));
-    assert_eq!(cleanup.plan(2, nothing()), Next::Wait(POLL));
+    assert_eq!(cleanup.plan(0, nothing()), NextAction::Wait(POLL));
+    assert_eq!(cleanup.observe(1, silent()), NextAction::Wait(POLL));
+    assert_eq!(cleanup.plan(2, nothing()), NextAction::Wait(POLL));
     assert!(cleanup.report(3, nothing()).clean());
 }
 
@@ -186,10 +186,10 @@ fn missing_answer_between_empty_inventories_starts_the_count_again() {
 fn settle_time_is_waited_out_slowly_and_counts_from_the_first_answer() {
     let claims = [stack()];
     let mut cleanup = Cleanup::of(&claims, Pace { settle: IN_FLIGHT, ..Pace::default() });
-    assert_eq!(cleanup.observe(0, silent()), Next::Wait(POLL));
-    assert_eq!(cleanup.plan(10, nothing()), Next::Wait(POLL));
-    assert_eq!(cleanup.plan(11, nothing()), Next::Wait(SETTLE_POLL));
-    assert_eq!(cleanup.plan(31, nothing()), Next::Wait(SETTLE_POLL), "21 s after the first answer");
+    assert_eq!(cleanup.observe(0, silent()), NextAction::Wait(POLL));
+    assert_eq!(cleanup.plan(10, nothing()), NextAction::Wait(POLL));
+    assert_eq!(cleanup.plan(11, nothing()), NextAction::Wait(SETTLE_POLL));
+    assert_eq!(cleanup.plan(31, nothing()), NextAction::Wait(SETTLE_POLL), "21 s after the first answer");
     assert_eq!(cleanup.report(32, nothing()).released.len(), 1);
 }
 
@@ -207,8 +207,8 @@ fn snapshots_are_forgotten_once_the_app_is_gone() {
     let claims = [stack(), snapshots()];
     let app_there = CleanupPlan { remove: removing().remove, ..forgetting() };
     let mut cleanup = Cleanup::of(&claims, Pace::default());
-    assert!(matches!(cleanup.plan(0, app_there), Next::Act(actions) if actions.snapshots.is_empty()));
-    assert!(matches!(cleanup.plan(1, forgetting()), Next::Act(actions) if actions.snapshots == [snapshots()]));
+    assert!(matches!(cleanup.plan(0, app_there), NextAction::Act(actions) if actions.snapshots.is_empty()));
+    assert!(matches!(cleanup.plan(1, forgetting()), NextAction::Act(actions) if actions.snapshots == [snapshots()]));
     let gone = Forgotten::Listed { before: 2, left: Vec::new() };
     assert_eq!(cleanup.progress.performed(Vec::new(), vec![(snapshots(), gone)]), POLL);
     assert_eq!(cleanup.progress.snapshots()[&"shop.test".parse().unwrap()], Vec::<String>::new());
@@ -221,7 +221,7 @@ fn snapshots_are_forgotten_once_the_app_is_gone() {
 fn snapshots_that_cannot_be_listed_stay_claimed() {
     let claims = [stack(), snapshots()];
     let mut cleanup = Cleanup::of(&claims, Pace::default());
-    assert!(matches!(cleanup.plan(0, forgetting()), Next::Act(_)));
+    assert!(matches!(cleanup.plan(0, forgetting()), NextAction::Act(_)));
     cleanup.progress.performed(Vec::new(), vec![(snapshots(), Forgotten::Unlisted("no service".into()))]);
     cleanup.plan(1, nothing());
     let report = cleanup.report(2, nothing());
@@ -235,7 +235,7 @@ fn refused_claim_does_not_keep_the_others_from_being_released() {
     let claims = [stack(), snapshots()];
     let refused = || CleanupPlan { refused: vec![left(Why::Flawed { flaw: "odd".into() })], ..CleanupPlan::default() };
     let mut cleanup = Cleanup::of(&claims, Pace::default());
-    assert_eq!(cleanup.plan(0, refused()), Next::Wait(POLL));
+    assert_eq!(cleanup.plan(0, refused()), NextAction::Wait(POLL));
     let report = cleanup.report(1, refused());
     assert_eq!((report.leaked.len(), report.released), (1, [snapshots().what().clone()].into()));
 }
