@@ -210,7 +210,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let machine = LocalMachine::of(home.path(), &home.path().join(".abra"));
         assert_eq!(machine.current_context(), None);
-        assert_eq!(machine.endpoint("far").unwrap_err().to_string(), "the docker client knows no context far");
+        assert_eq!(machine.endpoint("far").unwrap_err().to_string(), "the docker client has no context far");
         let meta = home.path().join(".docker/contexts/meta").join(data_encoding::HEXLOWER.encode(&Sha256::digest("far")));
         std::fs::create_dir_all(&meta).unwrap();
         std::fs::write(meta.join("meta.json"), r#"{"Name":"far","Endpoints":{"docker":{"Host":"ssh://far.example.org"}}}"#)

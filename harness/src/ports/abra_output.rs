@@ -59,7 +59,7 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-/// The secrets in the output of `app secret generate -m`: a JSON array at the beginning of a line, `WARN` lines may stand before
+/// The secrets in the output of `app secret generate -m`: a JSON array at the beginning of a line, `WARN` lines may precede
 /// it. Without an array abra generated nothing. The spelling of keys differs between versions, so their case does not matter.
 pub fn secrets(exchange: &Exchange) -> Result<Vec<Secret>, AbraError> {
     let call = "app secret generate";

@@ -18,7 +18,7 @@ pub trait Browser: Send + Sync {
 /// A screenshot of the app.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Screenshot {
-    /// A PNG that is small enough to stand in a page.
+    /// A PNG that is small enough to embed in a page.
     pub image: Vec<u8>,
     /// Why it may not show the app, when that is so.
     pub remark: Option<String>,

@@ -52,8 +52,8 @@ pub enum MachineError {
         /// The cause.
         source: Box<dyn Error + Send + Sync>,
     },
-    /// abra's name for the server stands for no context of the docker client.
-    #[error("the docker client knows no context {context}")]
+    /// The docker client has no context with abra's name for the server.
+    #[error("the docker client has no context {context}")]
     NoContext {
         /// The context.
         context: String,

@@ -1,4 +1,4 @@
-//! The decodings of a text: as it stands, with escapes undone, and with wrapped lines joined. Pure.
+//! The decodings of a text: unchanged, with escapes undone, and with wrapped lines joined. Pure.
 //!
 //! Each decoding keeps the way back to the bytes of the original text, so that a secret is hidden where it was written.
 
@@ -33,7 +33,7 @@ struct Decoded {
     parts: Vec<Part>,
 }
 
-/// A part of a decoded text: copied as it stands, or decoded from `source` bytes of the other text.
+/// A part of a decoded text: copied unchanged, or decoded from `source` bytes of the other text.
 #[derive(Clone, Copy)]
 struct Part {
     at: usize,

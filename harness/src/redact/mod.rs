@@ -108,8 +108,8 @@ impl Redact {
         });
     }
 
-    /// Learns secrets from `old`, an earlier report of the same run: what it masks is a secret, and `new` shows it in the same
-    /// place.
+    /// Learns secrets from `old`, an earlier report of the same run: what it masks is a secret, and `new`
+    /// shows it in the same place.
     pub fn learn_hidden(&self, old: &Value, new: &Value) {
         prior_redactions::hidden_before(old, new).iter().for_each(|piece| {
             self.learn(piece);

@@ -127,7 +127,7 @@ fn skipped(state: &RunState, results: &Results) -> Vec<TestCase> {
     skips.map(case).collect()
 }
 
-/// Whether a failing case of a step stands for the reason already.
+/// Whether a failing case of a step reports the reason already.
 fn has_case(reason: &Reason, results: &Results) -> bool {
     let steps = results.stages.iter().flat_map(|stage| stage.steps.iter().map(move |step| (stage, step)));
     steps.filter(|(_, step)| matches!(step.status, Status::Fail | Status::Unver)).any(|(stage, step)| match reason.tier {

@@ -170,7 +170,7 @@ fn wrong_router_rule_is_red_with_its_names(env: &TestEnv<'_>) {
     let domain = run.results["domain"].as_str().unwrap().to_owned();
     run.says("red (install)")
         .says("why (recipe)")
-        .says(&format!("the ingress knows no route to this name; the router rules name only lost.{domain}"))
+        .says(&format!("the ingress has no route to this name; the router rules name only lost.{domain}"))
         .step("http", Fail)
         .cause("not-serving")
         .nothing_left();

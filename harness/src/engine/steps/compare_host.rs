@@ -75,7 +75,7 @@ mod tests {
             let before = HostBefore { inventory: inventory.clone(), env_files: then };
             let (before, after, warning) = with_env_files(before, inventory.clone(), now);
             assert_eq!((before.files.len(), after.files.len()), (files, files));
-            assert_eq!(warning.is_some_and(|text| text.ends_with("the docker client knows no context far")), files == 0);
+            assert_eq!(warning.is_some_and(|text| text.ends_with("the docker client has no context far")), files == 0);
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Puts the run's marker on the Swarm, and makes the app known to abra: its `.env`, its secrets, and the checkout of what is
-//! installed first.
+//! Puts the run's marker on the Swarm, and creates the app in abra (`abra app new`): its `.env`, its secrets, and the checkout of
+//! what is installed first.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Makes head known to abra as a new app under the old name, after the app was removed.
+//! Creates the app of head in abra again (`abra app new`), under the old name, after the disaster removed it.
 
 use super::shared::context::StepContext;
 use crate::model::outcome::Failure;

@@ -1,4 +1,4 @@
-//! Has all services start again, and waits until they have settled with new tasks.
+//! Restarts all services, and waits until they have settled with new tasks.
 
 use std::time::Duration;
 

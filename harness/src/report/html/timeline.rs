@@ -25,7 +25,7 @@ pub(super) struct Timeline {
 pub(super) struct Row {
     /// Its name.
     pub(super) name: String,
-    /// Whether it is a task, which stands below its step.
+    /// Whether it is a task, which is shown below its step.
     pub(super) task: bool,
     /// How it ended, in words.
     pub(super) text: String,
@@ -41,7 +41,7 @@ pub(super) struct Bar {
     pub(super) width: f64,
     /// Its CSS class.
     pub(super) class: &'static str,
-    /// What it stands for.
+    /// What it means.
     pub(super) title: String,
 }
 
@@ -123,7 +123,7 @@ impl Axis {
         let fitting = ROUND.into_iter().find(|step| self.total / step < MOST_TICKS);
         let step = fitting.unwrap_or(self.total.div_ceil(MOST_TICKS));
         let ticks = (0..=self.total / step).map(|number| (self.percent(number * step), round(number * step)));
-        // The text stands on the right of its mark and would be cut off at the end.
+        // The text is on the right of its mark and would be cut off at the end.
         ticks.filter(|(at, _)| *at < 88.0).collect()
     }
 }

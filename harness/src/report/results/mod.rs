@@ -98,7 +98,7 @@ pub struct Results {
     pub exit_code: u8,
     /// How each tier ended.
     pub results: BTreeMap<String, Status>,
-    /// How each rung stands.
+    /// The status of each rung.
     pub rungs: RungStatuses,
     /// The level of the recipe, from 0 to 5.
     #[schemars(range(max = 5))]
@@ -230,7 +230,7 @@ pub struct TestedHost {
     pub server: String,
 }
 
-/// How each rung stands.
+/// The status of each rung.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RungStatuses {
     /// The app installs.
@@ -282,8 +282,8 @@ pub struct Flags {
     /// it had claimed was confirmed gone.
     pub clean_teardown: bool,
     /// Every text of these results was searched for every secret that the run had learnt until it was written, in every form that
-    /// the filter knows, and none was found. A secret that is found is hidden in the file, and this is false, because it may
-    /// stand elsewhere in the run's folder: text that was written before the secret was learnt could not be filtered for it. It
+    /// the filter knows, and none was found. A secret that is found is hidden in the file, and this is false, because it may be
+    /// in another file of the run's folder: text that was written before the secret was learnt could not be filtered for it. It
     /// is also false when abra made a secret that is too short to be hidden, or one in a way that cannot be read.
     pub no_secret_leak: bool,
 }
@@ -443,7 +443,7 @@ pub fn current(results: Value) -> Value {
     }
 }
 
-/// The digest over all fields but the digest itself of a results file of any version, as it stands there.
+/// The digest over all fields but the digest itself of a results file of any version, as it is in the file.
 ///
 /// # Errors
 /// When the text is not a JSON object with a digest.

@@ -82,7 +82,7 @@ fn line(event: &Event, state: &RunState) -> Option<Line> {
     Some(Line::plain(text))
 }
 
-/// A sentence that stands behind the name of its step, without that name: the sentences of tests begin with it.
+/// A sentence that follows the name of its step, without that name: the sentences of tests begin with it.
 fn without_name<'a>(step: &str, sentence: &'a str) -> &'a str {
     let rest = sentence.strip_prefix(step);
     rest.and_then(|rest| rest.strip_prefix(": ").or_else(|| rest.strip_prefix(' '))).unwrap_or(sentence)

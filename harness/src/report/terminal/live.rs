@@ -1,4 +1,4 @@
-//! The live block on a terminal: lines of finished steps scroll up, and below them stand the running steps.
+//! The live block on a terminal: lines of finished steps scroll up, and below them are the running steps.
 
 use std::{
     io,

@@ -218,7 +218,7 @@ impl OneCanary<'_> {
         }
     }
 
-    /// Compares what was found with what has to be there.
+    /// Compares the value that was read with the expected one.
     fn compare(&self, canary: &Canary, act: CanaryAct, found: Option<&str>, wanted: &str, corrupted: &str) -> Outcome {
         let lost = |sentence: String| Outcome::Failed(Failure::new(Cause::DataLost, sentence));
         match found {

@@ -54,7 +54,7 @@ impl fmt::Display for ProbeResult {
             ProbeResult::App { status } => write!(f, "answered {status}"),
             ProbeResult::AppError { status } => write!(f, "the app answers {status}"),
             ProbeResult::Unreachable(how) => write!(f, "the app does not answer: {how}"),
-            ProbeResult::NoRoute => write!(f, "the ingress knows no route to this name"),
+            ProbeResult::NoRoute => write!(f, "the ingress has no route to this name"),
             ProbeResult::NoIngress(how) => write!(f, "the ingress does not answer: {how}"),
         }
     }

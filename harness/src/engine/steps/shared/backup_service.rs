@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-/// How long services may take to stand still before their data is copied: a container that is just being replaced has no hooks.
+/// How long services may take to come to rest before their data is copied: a container that is just being replaced has no hooks.
 pub(in crate::engine::steps) const STILL_TIMEOUT: Duration = Duration::from_secs(300);
 /// How often a snapshot or a download is attempted: a lock of another run, and a container that is being replaced, go by.
 pub(in crate::engine::steps) const ATTEMPTS: u32 = 3;

@@ -1,6 +1,5 @@
-//! A deploy that abra has taken: waits until the app has settled, and records what runs. The steps `deploy`, `upgrade`,
-//! `redeploy` and
-//! `restart` use it.
+//! A deploy that abra has accepted: waits until the app has settled, and records what runs. The steps `deploy`, `upgrade`,
+//! `redeploy` and `restart` use it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -181,8 +180,8 @@ pub(in crate::engine::steps) fn refused_deploy(error: AbraError) -> Failure {
     let failure = match changed_in_place(&exchange.text) {
         Some((kind, name)) => {
             let message = format!(
-                "{kind} {name} is deployed already with other content, and Docker changes none in place; raise its version, which \
-                 is part of its name"
+                "{kind} {name} is deployed already with other content, and Docker cannot change it in place; raise its version, \
+                 which is part of its name"
             );
             Failure::new(Cause::ImmutableConfig { name }, message)
         }
@@ -194,8 +193,8 @@ pub(in crate::engine::steps) fn refused_deploy(error: AbraError) -> Failure {
     failure.with_output(&exchange.text)
 }
 
-/// The config or secret that Docker refuses to change, from `failed to update config NAME: … only updates to Labels are allowed`.
-/// A terminal may have broken the line anywhere.
+/// The config or secret that Docker refuses to change, from `failed to update config NAME: … only updates to Labels are
+/// allowed`. A terminal may have broken the line anywhere.
 fn changed_in_place(text: &str) -> Option<(&'static str, String)> {
     let words: Vec<&str> = text.split_whitespace().collect();
     if !words.join(" ").contains("only updates to Labels are allowed") {

@@ -12,8 +12,8 @@ use crate::{
 };
 
 impl StepContext<'_> {
-    /// Makes a commit known to abra as a new app. Where nothing is configured before the deploy, it makes the secrets too: the
-    /// configuration may decide which secrets there are.
+    /// Creates an app of a commit in abra (`abra app new`). Where nothing is configured before the deploy, it makes the secrets
+    /// too: the configuration may decide which secrets there are.
     pub(in crate::engine::steps) async fn make_app(&self, commit: &Commit) -> Result<(), Failure> {
         let head = self.head()?;
         let env_file = self.claim_env_file()?;
