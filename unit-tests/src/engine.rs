@@ -84,7 +84,7 @@ impl Engine {
         names.filter(|name| name.starts_with(&format!("{stack}_"))).collect()
     }
 
-    /// taster with `args`, as a process of its own: this test program, started again.
+    /// taster with `args` as a separate process: this test program, started again.
     ///
     /// # Panics
     /// If this program does not know its own path.

@@ -113,7 +113,7 @@ pub fn pack() -> Pack {
 /// The plan for a request on a host without limits, for files that ask for nothing special.
 ///
 /// # Panics
-/// Never: nothing refuses such a request.
+/// Never, because such a request is not refused.
 pub fn planned(request: &Request) -> Plan {
     plan(request, &facts(tree(None)), &Limits::default()).expect("a plan")
 }
@@ -123,7 +123,7 @@ pub fn failure(owner: Owner) -> Failure {
     Failure::new(Cause::Assertion, format!("the fault of {owner}")).owned_by(owner)
 }
 
-/// A look at the first task of service `app`.
+/// An observation of the first task of service `app`.
 pub fn task(state: TaskState, exit: Option<i32>, error: &str) -> TaskSeen {
     TaskSeen { service: "app".into(), task: "t1".parse().expect("a task"), slot: Some(1), state, exit, error: error.into() }
 }

@@ -26,7 +26,7 @@ impl HangingDriver {
     /// Starts one for the engine that looks in `plugins`.
     ///
     /// # Panics
-    /// If there can be none.
+    /// If it cannot be started.
     pub fn start(plugins: &Path) -> Self {
         let socket = plugins.join(format!("{NAME}.sock"));
         let listener = UnixListener::bind(&socket).unwrap();

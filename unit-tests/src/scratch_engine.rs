@@ -46,7 +46,7 @@ pub fn missing() -> Option<String> {
         .or_else(|| done("unshare", &["--mount", "--net", "--pid", "--fork", "mount", "--make-rprivate", "/"]).err())
 }
 
-/// A disk in memory, of the size that a test wants. It ends with this value.
+/// A disk in memory, of a given size. It is removed when this value is dropped.
 #[derive(Debug)]
 pub struct SmallDisk {
     at: PathBuf,
@@ -124,7 +124,7 @@ pub struct ScratchEngine {
 }
 
 impl ScratchEngine {
-    /// Starts one that is part of no Swarm and has no image. The error says why there can be none.
+    /// Starts an engine without a Swarm and without images. The error says why it cannot be started.
     pub fn start() -> Result<Self, String> {
         if let Some(why) = missing() {
             return Err(why);
@@ -144,7 +144,7 @@ impl ScratchEngine {
     fn run(&mut self) -> Result<(), String> {
         let at = |name: &str| self.disk.path().join(name).display().to_string();
         let text = |error: std::io::Error| error.to_string();
-        // What a start finds of the last one are sockets and process ids that mean nothing any more.
+        // Sockets and process ids of the previous start are stale.
         for (file, folder) in [(at("docker.pid"), at("run")), (at("docker.sock"), at("tmp"))] {
             let _ = (fs::remove_file(file), fs::remove_dir_all(folder));
         }
@@ -196,7 +196,7 @@ impl ScratchEngine {
         self.disk.path().join("plugins")
     }
 
-    /// Makes it the manager of a Swarm of its own.
+    /// Makes it the manager of a new Swarm.
     ///
     /// # Panics
     /// If that cannot be.
@@ -205,7 +205,7 @@ impl ScratchEngine {
         self.engine().ask(&[&own[..], args].concat());
     }
 
-    /// Makes `manager`, which is part of no Swarm, one, and this one its worker.
+    /// Makes `manager`, an engine without a Swarm, the manager of a new one, and this engine its worker.
     ///
     /// # Panics
     /// If that cannot be.
@@ -224,7 +224,7 @@ impl ScratchEngine {
         self.engine().ask(&["swarm", "join", "--token", &token, "--advertise-addr", CABLE.1, &to]);
     }
 
-    /// Gives it the images of another engine whose names begin with one of `names`.
+    /// Copies the images of another engine whose names begin with one of `names`.
     ///
     /// # Panics
     /// If one cannot be brought.
@@ -252,7 +252,7 @@ impl ScratchEngine {
         signal(self.dockerd(), "CONT");
     }
 
-    /// Ends it at once with all its containers, as a machine does that loses its power. What it keeps stays.
+    /// Ends it at once with all its containers, as in a power cut. Its data stays.
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
             let dockerd = first_child(process.id());

@@ -41,7 +41,7 @@ pub enum Status {
     Unver,
 }
 
-/// A moment at which a canary is looked at.
+/// A moment at which a canary is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
     /// After it was put into the app.

@@ -163,7 +163,7 @@ pub(crate) struct Register(Mutex<Vec<String>>);
 #[async_trait]
 impl ChildRegister for Register {
     async fn started(&self, pid: i32, start_ticks: u64, doing: &str) -> Result<(), RegisterError> {
-        // It waits until this returns, as the shim: it may be seen a moment before it is even that.
+        // The child is the shim and waits for this to return; the first reading may come before its start.
         assert!(start_ticks > 0);
         until("the shim runs", || fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.contains("__child")));
         self.0.lock().unwrap().push(format!("started {doing}"));

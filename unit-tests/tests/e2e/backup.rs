@@ -31,7 +31,7 @@ pub(crate) fn tests(engine: &Engine) -> Vec<Trial> {
     )
 }
 
-/// A program run in the container of the backup service. Who takes a snapshot at the same moment locks it out for a while.
+/// A program run in the container of the backup service. A snapshot at the same moment locks the repository for a while.
 fn bot(engine: &Engine, env: &[&str], argv: &[&str]) -> Result<String, String> {
     let filter = format!("label={}", BOT);
     let service = engine.ask(&["service", "ls", "--filter", &filter, "--format", "{{.Name}}"]);
@@ -81,7 +81,7 @@ struct DeployedApp<'a> {
 }
 
 impl<'a> DeployedApp<'a> {
-    /// The app with `labels` more on its second service.
+    /// The app with these labels added to its second service.
     fn deployed(engine: &'a Engine, labels: &[&str]) -> (Self, (Forget<'a>, Cleanup<'a>)) {
         let place = Place::new();
         let cleanup = (Forget(engine, place.domain()), Cleanup(engine, place.stack()));
@@ -131,7 +131,7 @@ services:
         self.engine.ask(&["exec", &container, "sh", "-c", line])
     }
 
-    /// Calls abra on a terminal: whether it succeeded, and what it output.
+    /// Calls abra on a terminal. Returns whether it succeeded, and its output.
     fn abra(&self, words: &str) -> Result<String, String> {
         let args: Vec<String> = format!("-n -o app {words} -C {}", self.place.domain()).split(' ').map(str::to_owned).collect();
         match Prepared::new(&self.place).on_terminal(&args) {
@@ -141,7 +141,7 @@ services:
     }
 }
 
-/// All files with what they hold.
+/// All files with their contents.
 const PORTRAIT: &str = "cd / && for f in posts/* posts/*/* cache/* db/*; do test -f $f && echo $f: $(cat $f); done; true";
 
 fn corrupted_data_comes_back_as_the_labels_say(engine: &Engine) {
@@ -215,7 +215,7 @@ fn two_apps_at_once_do_not_disturb_each_other(engine: &Engine) {
             })
         });
         let each: Vec<_> = each.collect();
-        // Forgetting locks everybody else out.
+        // `forget` locks the repository.
         while each.iter().any(|one| !one.is_finished()) {
             forget(engine, &["00000000".to_owned()]);
         }
@@ -258,7 +258,7 @@ fn failed_copy_makes_no_snapshot(engine: &Engine) {
     label_of("app", "backupbot.backup.pre-hook=");
     assert!(snapshots(engine, &app.place.domain()).is_empty());
 
-    // A link in the data of an app leads a restore nowhere.
+    // A restore does not follow a link in the data of an app.
     label("backupbot.backup.pre-hook=mkdir -p /db/out && touch /db/out/dump");
     app.abra("backup create").unwrap();
     app.inside(&format!("rm -r /db/out; echo kept > /posts/dump; {} /db/out", link(&app)));

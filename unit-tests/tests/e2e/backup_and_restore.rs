@@ -127,7 +127,7 @@ fn absent_backup_path_fails_the_backup(env: &TestEnv<'_>) {
         .owned_by("recipe")
         .cause("abra-fatal")
         .message("abra ended with exit code 1: backup create")
-        // Nothing is corrupted that cannot be restored.
+        // Data without a backup is not corrupted.
         .step("corrupt", Unver)
         .nothing_left();
     assert_no_snapshot(env);
@@ -198,17 +198,17 @@ fn until_snapshot_of(env: &TestEnv<'_>, run: &RunningRun<'_>) {
     until("the snapshot is made", || !snapshots(&env.fixture.engine, &domain).is_empty());
 }
 
-/// An abra that goes on in silence once the snapshot is made.
+/// An abra that prints nothing and does not end after the snapshot.
 const SILENT: &str = "case \"$*\" in *'backup create'*) \"$ABRA\" \"$@\" > /dev/null; sleep 63.125;; esac\nexec \"$ABRA\" \"$@\"";
 
-/// Terminates the run, whose backup is not verified then.
+/// Terminates the run and expects that its backup is not verified.
 fn terminate(mut run: RunningRun<'_>) {
     run.signal("TERM");
     let run = run.finish_soon().expect(Inconclusive).exit(143);
     tiers(run, [Pass, Skip, Unver, Skip]).nothing_left();
 }
 
-/// The hook goes on in the app's container after the end of its run, and so does the backup service.
+/// The hook in the app's container and the backup service continue after the end of the run.
 fn backup_ended_half_way_leaves_no_snapshot(env: &TestEnv<'_>) {
     let run = in_mid_backup(env, "hello-slow-dump", None);
 
@@ -258,7 +258,7 @@ fn sqlite_row_survives_upgrade_and_restore(env: &TestEnv<'_>) {
     database_row_survives(env, "hello-sqlite", "SQLite", Pass);
 }
 
-/// A running Redis does not read a restored file, so its row tells of the upgrade alone.
+/// A running Redis does not read a restored file, so its row proves only the upgrade.
 fn redis_row_survives_an_upgrade(env: &TestEnv<'_>) {
     database_row_survives(env, "hello-redis", "Redis", Skip);
 }

@@ -69,7 +69,7 @@ fn wrong_host_file_is_refused(env: &TestEnv<'_>) {
     assert_eq!(env.runs().len(), 0);
 }
 
-/// Answers as an engine does that is part of no Swarm.
+/// Answers like an engine without a Swarm.
 fn lone_engine(listener: UnixListener) {
     let answer = |status: &str, body: &str| {
         format!(

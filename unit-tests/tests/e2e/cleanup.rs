@@ -253,7 +253,7 @@ fn living_run_is_left_alone(engine: &Engine) {
     run.assert_nothing_left(engine, &[]);
 }
 
-/// A run is killed and its child, in a separate session as under a terminal, goes on making secrets.
+/// A run is killed. Its child, in a separate session as under a terminal, continues to make secrets.
 fn living_child_of_a_dead_run_is_ended_first(engine: &Engine) {
     let (run, journal) = Run::started(engine);
     let script = format!(
@@ -261,7 +261,7 @@ fn living_child_of_a_dead_run_is_ended_first(engine: &Engine) {
         run.stack
     );
     let mut shell = Command::new("setsid");
-    // It must not keep this program's own output open, or a reader of that waits for it.
+    // The child must not inherit this program's output, or a reader of that output waits for the child.
     shell.args(["sh", "-c", &script]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = shell.spawn().unwrap();
     let pid = i32::try_from(child.id()).unwrap();

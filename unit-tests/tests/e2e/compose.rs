@@ -71,7 +71,7 @@ fn deploy(engine: &Engine, tree: &Tree, env: &Env, resolved: &Resolved) {
     for secret in resolved.secrets().unwrap() {
         engine.secret(&secret.full_name);
     }
-    // The shell reads `abra.sh`, so that the resolver's reading of it has a part in nothing.
+    // The shell reads `abra.sh`, so that the expectation does not depend on the resolver's reading of it.
     let script = ". ./abra.sh && exec docker --host \"$ENGINE\" stack deploy --resolve-image never --detach=true \"$@\"";
     let mut deploy = Command::new("sh");
     deploy.env_clear().env("PATH", sandbox_fixture::env().path).envs(env.iter()).env("STACK_NAME", resolved.stack.as_str());
@@ -155,7 +155,7 @@ fn change_of_a_live_service_is_found(engine: &Engine) {
     });
 }
 
-/// A client of another version may print the same otherwise; what counts is the files' content, version by version.
+/// A client of another version may format its output differently, so the contents are compared, version by version.
 fn docker_resolves_the_cases_as_recorded(engine: &Engine) {
     let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("compose");
     if !engine.ok(&["stack", "config", "--help"]) {

@@ -22,7 +22,7 @@ use crate::{
 };
 
 const BUDGET: Duration = Duration::from_secs(60);
-/// Functions for shell lines: a shell line in the app's container, and a label more for the app's service. An early update
+/// Functions for shell lines: a shell line in the app's container, and a label for the app's service. An early update
 /// replaces the task even when only a label changes, so the engine is asked whether one runs that is up to date.
 const PRELUDE: &str = r#"
 inside() { docker exec "$(docker ps -q --filter "label=com.docker.swarm.service.name=${STACK}_app")" sh -c "$1"; }

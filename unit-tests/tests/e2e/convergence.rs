@@ -82,7 +82,7 @@ fn zero_replicas_settle_at_once(engine: &Engine) {
     output.exit(0).says("settled");
 }
 
-/// A stack whose new tasks Swarm watches for long enough to see them fail, also on a machine that has much else to do.
+/// A stack whose new tasks Swarm watches for long enough to see them fail, also on a busy machine.
 fn watched_for_long(file: &str) -> String {
     stack_file(file).replace("monitor: 5s", "monitor: 60s").replace("monitor: 10s", "monitor: 60s")
 }
@@ -129,7 +129,7 @@ fn start_first_with_a_host_port_fails(engine: &Engine) {
     });
 }
 
-/// The engine drops its update status then, while the roll goes on.
+/// The engine clears its update status at an identical redeploy, while the roll continues.
 fn identical_redeploy_during_a_roll_settles_on_the_new_spec(engine: &Engine) {
     engine.on_a_stack(|stack| {
         engine.deploy("five-1.yml", stack);

@@ -184,7 +184,7 @@ async fn commands(cx: TestContext) -> Checked {
     ensure(failed.sentence() == "the app has no service \"absent\"; it has app", failed.sentence())
 }
 
-// What runs it.
+// The programs that run the scratch pack.
 
 /// The children by process id, and whether they have ended.
 #[derive(Default)]

@@ -50,7 +50,7 @@ pub(crate) fn tests(fixture: Option<&SandboxFixture>) -> Vec<Trial> {
 /// Writes a script, with the run bit or without.
 pub(crate) fn script(file: &Path, text: &str, executable: bool) {
     fs::create_dir_all(file.parent().unwrap()).unwrap();
-    // A reader finds the file whole, with its run bit.
+    // The file is renamed into place, so a reader finds it complete and with its run bit.
     let draft = file.with_file_name(".draft");
     fs::write(&draft, format!("#!/bin/sh\n{text}\n")).unwrap();
     fs::set_permissions(&draft, fs::Permissions::from_mode(if executable { 0o755 } else { 0o644 })).unwrap();

@@ -53,7 +53,7 @@ fn engine_restarted_during_an_upgrade_leaves_it_unverified(env: &TestEnv<'_>) {
     assert_nothing_on(&env, &scratch.engine());
 }
 
-/// The engine is gone for a moment while the run only has to remove its objects.
+/// The engine stops for a moment while the run removes its objects.
 fn engine_restarted_during_cleanup_changes_no_earlier_status(env: &TestEnv<'_>) {
     let (mut scratch, fixture) = scratch_fixture(env);
     let env = TestEnv::new(&fixture);
@@ -115,7 +115,7 @@ fn volume_mount_that_hangs_does_not_delay_the_end_of_the_run(env: &TestEnv<'_>) 
     assert!(matches!(output.code, Some(3 | 4)), "{output}");
     output.says("inconclusive (install)").says("left behind: ");
     assert_eq!(output.code == Some(4), !output.contains("left behind: nothing"), "{output}");
-    // A restarted engine waits for nothing.
+    // A restarted engine does not wait for the old mount.
     scratch.kill_and_restart();
     env.taster(&["janitor"]).exit(0).says("runs checked");
     env.assert_nothing_left();

@@ -17,7 +17,7 @@ use crate::{
     trials::{e2e_tests, in_env, not_run},
 };
 
-/// The test of this file. `named` tells whether the filter names it.
+/// The test of this file. `named` is whether the filter names it.
 pub(crate) fn tests(fixture: Option<&SandboxFixture>, named: bool) -> Vec<Trial> {
     let tests = in_env(fixture, &e2e_tests![post_survives_an_upgrade_and_comes_back_with_a_restore]);
     let missing = fixture.and_then(|fixture| {

@@ -77,7 +77,7 @@ fn termination_during_deploy_cleans_up(env: &TestEnv<'_>) {
     ended_early(run.finish_soon(), "the run was ended by signal 15").exit(143);
 }
 
-/// A terminal that closes hangs up, and the shell often ends with it, so more signals follow the first.
+/// A closing terminal sends SIGHUP, and the end of its shell leads to further signals.
 fn hang_up_cleans_up_despite_further_signals(env: &TestEnv<'_>) {
     let mut run = in_mid_deploy(env);
 
@@ -109,7 +109,7 @@ pub(crate) fn left_alive(word: &str) -> bool {
 
 fn death_of_the_parent_cleans_up(env: &TestEnv<'_>) {
     let mut parent = Command::new("sh");
-    // The shell has something to do afterwards, so that it does not become taster itself.
+    // A second command keeps the shell from replacing itself with taster.
     parent.args(["-c", "\"$0\" --recipe hello > output 2>&1; true"]).arg(sandbox_fixture::env().exe);
     let mut run = env.running(started(env.equip(&mut parent)));
     run.reached(DEPLOYING);
@@ -145,7 +145,7 @@ fn killed_run_is_cleaned_up_before_the_next(env: &TestEnv<'_>) {
     assert!(!left_alive(&abra) && !left_alive("61.125"), "its abra is dead");
     let next = next.expect(Green);
     next.says("janitor: ").says("nothing left").says("green (install, upgrade, backup, restore");
-    // The janitor looks once more for effects that the engine was late with.
+    // The janitor reads the inventory once more, for late effects of the engine.
     env.taster(&["janitor"]).exit(0).says("nothing left");
     env.assert_nothing_left();
 }
@@ -168,7 +168,7 @@ fn hanging_abra_does_not_delay_the_cleanup(env: &TestEnv<'_>) {
     assert!(!left_alive(&abra) && !left_alive("62.125"), "abra is ended with the run");
 }
 
-/// No file may grow beyond 6 kB, which the journal does during the run.
+/// A limit of 6 kB per file, which the journal exceeds during the run.
 fn journal_that_cannot_be_written_ends_the_run(env: &TestEnv<'_>) {
     let mut limited = Command::new("sh");
     // The shell counts in blocks of 512 bytes; taster inherits the ignored signal.
@@ -178,7 +178,7 @@ fn journal_that_cannot_be_written_ends_the_run(env: &TestEnv<'_>) {
 
     output.exit(3).says("ending early").says("inconclusive (install, upgrade, backup, restore");
     output.says("why (infrastructure): the journal cannot be written").says("left behind: nothing");
-    // The journal does not say that everything is released, so the janitor looks, and finds nothing to remove.
+    // The journal lacks the releases, so the janitor reads the inventory and finds nothing to remove.
     env.taster(&["janitor"]).exit(0).says("0 removed").says("nothing left");
     env.assert_nothing_left();
 }

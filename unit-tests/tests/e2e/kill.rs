@@ -39,7 +39,7 @@ pub(crate) fn tests(fixture: Option<&SandboxFixture>) -> Vec<Trial> {
 const AT_ONCE: u32 = 4;
 /// The recipe that is killed by default.
 const RECIPE: &str = "hello-grace";
-/// The time limit from a kill until nothing is left. It holds only for a measurement, which has the machine to itself.
+/// The time limit from a kill until nothing is left. It is asserted only with `TASTER_KILLS`, when nothing else uses the machine.
 const CLEANUP_LIMIT: Duration = Duration::from_secs(10);
 /// About how long a run of [`RECIPE`] takes. A measurement finds it out first.
 const RUN_LASTS: Duration = Duration::from_secs(28);
@@ -64,7 +64,7 @@ fn run_killed_at_any_moment_is_cleaned_up_by_its_guardian(env: &TestEnv<'_>) {
         engine.portrait(&[("service", &service), ("volume", &data), ("config", &settings), ("secret", &password)])
     };
     let (before, nameless) = (portrait(), engine.nameless());
-    // The moments are spread over the whole run, all moved by the same random part of their distance.
+    // The moments are spread evenly over the run, shifted by one random fraction of their distance.
     let offset = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().subsec_millis();
     let moment = |number: u32| (lasts * number + lasts * offset / 1000) / kills;
     let took: Mutex<Vec<(Duration, Duration)>> = Mutex::default();
@@ -103,7 +103,7 @@ fn with_an_anonymous_volume(env: &TestEnv<'_>) -> PathBuf {
     copy
 }
 
-/// A run in a process group for itself.
+/// A run in a separate process group.
 fn start_in_a_group(env: &TestEnv<'_>, recipe: &str, folder: Option<&Path>) -> Child {
     let mut taster = env.command(&["--recipe", recipe]);
     if let Some(folder) = folder {

@@ -74,8 +74,8 @@ fn assert_cleaned_up(env: &TestEnv<'_>, run: &RunningRun<'_>) {
     assert!(results["verdict"].to_string().contains("the run was killed"), "{results}");
 }
 
-/// abra has started two processes with sessions for themselves. One is known by its environment and ends with the run. The other
-/// has dropped all marks of the run: it waits for the first cleanup, and then makes objects for two seconds.
+/// abra has started two processes in separate sessions. One has the run in its environment and ends with the run. The other has
+/// no mark of the run: it waits for the first cleanup, and then makes objects for two seconds.
 fn objects_of_an_escaped_child_are_removed_by_a_later_cleanup(env: &TestEnv<'_>) {
     let made = env.path().join("made");
     let makes = format!(
@@ -121,7 +121,7 @@ fn guardian_and_two_janitors_at_once_remove_each_object_once(env: &TestEnv<'_>) 
     assert_eq!(count("claimed"), count("released"), "each claim is released once: {journal}");
 }
 
-/// The backup service goes on with a backup after the death of the abra that asked for it.
+/// The backup service continues a backup after the death of the abra that requested it.
 fn backup_of_a_killed_run_leaves_no_snapshot(env: &TestEnv<'_>) {
     let run = killed(env, PLAIN_ABRA, |run| {
         run.reached("abra app-backup-create");
@@ -131,7 +131,7 @@ fn backup_of_a_killed_run_leaves_no_snapshot(env: &TestEnv<'_>) {
     assert_eq!(snapshots(&env.fixture.engine, &domain(&run)), Vec::<String>::new());
 }
 
-/// The backup service goes on with a restore, too, which must not bring back a volume that the engine has removed. restic is
+/// The backup service continues a restore, which must not bring back a volume that the engine has removed. restic is
 /// stopped until a cleanup that does not wait for it has ended.
 fn restore_of_a_killed_run_leaves_no_folder_of_a_volume(env: &TestEnv<'_>) {
     let engine = &env.fixture.engine;
@@ -158,7 +158,7 @@ fn restore_of_a_killed_run_leaves_no_folder_of_a_volume(env: &TestEnv<'_>) {
     assert_eq!(engine.folders_of(&stack), Vec::<String>::new());
 }
 
-/// The processes of restic that restore the app, by what abra gives the bot and the bot gives them.
+/// The processes of restic that restore the app, by their arguments.
 fn restic_for(app: &Domain) -> Vec<u32> {
     let entries = fs::read_dir("/proc").unwrap().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_string_lossy().parse::<u32>().ok());

@@ -97,7 +97,7 @@ impl LocalSandbox {
 
     fn remove_stack(&self) -> Done {
         let stack = self.stack();
-        // Of a stack that is going already the client says that its network is missing.
+        // For a stack that is being removed the client reports a missing network.
         let _ = docker(&["stack", "rm", &stack]);
         let name = format!("name={stack}");
         until("the stack is gone", || {
@@ -279,7 +279,7 @@ fn expect(holds: bool, else_say: String) -> Done {
     if holds { Ok(()) } else { Err(else_say.into()) }
 }
 
-/// Waits until something holds, at most a minute.
+/// Waits until a condition holds, at most a minute.
 fn until(what: &str, mut holds: impl FnMut() -> Result<bool, Failed>) -> Done {
     let started = Instant::now();
     while !holds()? {

@@ -41,7 +41,7 @@ use unit_tests::{
 
 fn main() -> ExitCode {
     let mut args: Vec<_> = std::env::args_os().collect();
-    // Tests start this program again as taster, and a sandbox of theirs starts its agent and its abra from it.
+    // Tests start this program again as taster, and their sandboxes start agent and abra from it.
     match args.get(1).and_then(|first| first.to_str()) {
         Some(AS_TASTER) => {
             args.remove(1);
@@ -64,7 +64,7 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, tests).exit_code()
 }
 
-/// The tests that need a Swarm. Without one they are ignored; with `CI=true` one failing test replaces them. `ghost` tells
+/// The tests that need a Swarm. Without one they are ignored; with `CI=true` one failing test replaces them. `ghost` is
 /// whether the filter names the test of Ghost.
 fn on_a_swarm(fixture: Result<SandboxFixture, String>, list: bool, ghost: bool) -> Vec<Trial> {
     let missing = fixture.as_ref().err().cloned();

@@ -70,10 +70,10 @@ struct IsolatedNetwork {
     name: String,
 }
 
-/// An address outside, of those that are kept for documentation.
+/// An address outside, from the block for documentation.
 const OUTSIDE: [&str; 2] = ["203.0.113.9", "2001:db8::9"];
 
-/// Whether the kernel has IPv6. Where it has none, nothing can leave by it.
+/// Whether the kernel has IPv6.
 fn v6() -> bool {
     Path::new("/proc/net/if_inet6").exists()
 }
@@ -96,7 +96,7 @@ impl IsolatedNetwork {
             format!("ip -n {name} addr add {}/30 dev {inside}", net(2)),
             format!("ip -n {name} -6 addr add fd00:7a57::2/64 dev {inside} nodad"),
             format!("ip -n {name} link set {inside} up"),
-            // Where nothing had a way, nothing would be sent, and so nothing counted.
+            // Without a route nothing would be sent, and so nothing counted.
             format!("ip -n {name} route add default via {}", net(1)),
             format!("ip -n {name} -6 route add default via fd00:7a57::1"),
         ]
@@ -110,18 +110,18 @@ impl IsolatedNetwork {
         let IpAddr::V4(address) = ingress.ip() else { panic!("an ingress at {ingress}") };
         let (address, port) = (address.to_string(), ingress.port().to_string());
         network.output("iptables", &["-A", "OUTPUT", "-d", &address, "-p", "tcp", "--dport", &port, "-j", "ACCEPT"]);
-        // A browser is driven over the loopback, by ports that the kernel gave out; no service of the machine has one of those.
+        // A browser is driven over the loopback, on ephemeral ports, which no service of the machine uses.
         network.output("iptables", &["-A", "OUTPUT", "-o", "lo", "-p", "tcp", "--dport", "32768:60999", "-j", "ACCEPT"]);
         network.output("iptables", &["-A", "OUTPUT", "-j", "DROP"]);
         if v6 {
-            // The kernel itself looks for its neighbours.
+            // Neighbour discovery of the kernel itself.
             network.output("ip6tables", &["-A", "OUTPUT", "-p", "icmpv6", "-j", "ACCEPT"]);
             network.output("ip6tables", &["-A", "OUTPUT", "-j", "DROP"]);
         }
         network
     }
 
-    /// A program in it.
+    /// A program in the namespace.
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new("nsenter");
         command.arg(format!("--net=/run/netns/{}", self.name)).arg("--").arg(program).stdin(Stdio::null());
@@ -132,13 +132,13 @@ impl IsolatedNetwork {
         printed(self.command(program).args(args), args)
     }
 
-    /// A run of taster in it.
+    /// A run of taster in the namespace.
     fn run<'a>(&self, env: &'a TestEnv<'_>, args: &[&str]) -> FinishedRun<'a> {
         let mut within = self.command(&sandbox_fixture::env().exe.to_string_lossy());
         env.running(started(env.equip(&mut within).args(args))).finish_soon()
     }
 
-    /// How many packets went to the ingress, and how many were on their way to anywhere else, itself included.
+    /// The number of packets to the ingress, and of those to any other address.
     fn packets(&self) -> (u64, u64) {
         let packets = |program: &str, verdict: &str| -> u64 {
             let rules = self.output(program, &["-L", "OUTPUT", "-v", "-x", "-n"]);
@@ -153,7 +153,7 @@ impl IsolatedNetwork {
 
 impl Drop for IsolatedNetwork {
     fn drop(&mut self) {
-        // One end of the pair takes the other with it; the rules go with the namespace.
+        // The removal of one end of the pair removes the other; the rules end with the namespace.
         let host = self.name.replacen("tt", "th", 1);
         for args in [["link", "del", &host], ["netns", "del", &self.name]] {
             let _ = Command::new("ip").args(args).output();

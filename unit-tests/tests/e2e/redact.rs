@@ -45,7 +45,7 @@ const SAMPLE: &str = "TYPE=hello-leak\nDOMAIN=hello-leak.example.com\nLETS_ENCRY
 fn secret_printed_by_the_app_is_hidden_everywhere(env: &TestEnv<'_>) {
     let recipe = env.recipe("hello-leak", &COMPOSE.replace("IMAGE", IMAGE), SAMPLE);
     let run = env.run("hello-leak").path(&recipe).start();
-    // The engine knows what was printed; the code under test is not asked.
+    // The engine shows what the app printed, so that the check does not use the code under test.
     let mut log = String::new();
     until("the app has printed its secret", || {
         log = log_of_the_app(env);

@@ -137,13 +137,13 @@ fn crash_loop_is_red_with_exit_code_and_last_lines(env: &TestEnv<'_>) {
         .says("the specimen was asked to crash")
         .says("evidence/deploy.txt")
         .tier("install", Fail)
-        // Nothing is asked of an app that did not come up.
+        // An app that did not come up gets no request.
         .step("http", Unver)
         .step("deploy", Fail)
         .owned_by("recipe")
         .cause("crash-loop")
         .step_value("/outcome/detail/cause/exit", 3)
-        // A crash loop is named as soon as it is known: Swarm would go on for ever.
+        // A crash loop is named as soon as it is known: Swarm would restart the task for ever.
         .that("it crashed three to five times", |results| {
             let deploy = find_step(results, "deploy").unwrap();
             deploy["outcome"]["detail"]["cause"]["times"].as_u64().is_some_and(|times| (3..=5).contains(&times))
@@ -176,7 +176,7 @@ fn wrong_router_rule_is_red_with_its_names(env: &TestEnv<'_>) {
         .nothing_left();
 }
 
-/// Two runs on terminals of 40 columns: one with colours, and one whose user wants none.
+/// Two runs on terminals of 40 columns: one with colours, and one with `NO_COLOR`.
 fn terminal_shows_progress_and_plain_lines_on_request(env: &TestEnv<'_>) {
     let on_a_terminal = |plain: &str| {
         let line = format!("stty cols 40; exec '{}' --recipe hello --tiers install", sandbox_fixture::env().exe.display());

@@ -67,7 +67,7 @@ fn hello_survives_a_second_deploy_a_restart_and_a_second_install(env: &TestEnv<'
         .canary_at(&canary, AfterReinstall, Pass)
         .deploys(2)
         .nothing_left();
-    // A second deploy of the same makes no task, the start of all services one, and so does the second install.
+    // The second deploy of the same files makes no task, the restart and the second install make one each.
     let tasks = |step: &str| run.results["tasks"].as_array().unwrap().iter().filter(|task| task["step"] == step).count();
     let tasks = ["deploy", "redeploy", "restart", "reinstall"].map(tasks);
     assert_eq!(tasks, [1, 0, 1, 1], "{:#}", run.results["tasks"]);
@@ -111,7 +111,7 @@ networks:
                   POST_DEPLOY_CMDS=\"app draft page|app publish\"\n";
     let folder = env.recipe("page", &compose, sample);
     fs::write(folder.join("abra.sh"), script).unwrap();
-    // The stand-in of this very build: another build may have made the sandbox.
+    // The stand-in of this build, because another build may have made the sandbox.
     let (exe, home) = (sandbox_fixture::env().exe, env.fixture.sandbox().to_owned());
     let abra = format!("exec '{}' sandbox abra --home '{}' -- \"$@\"", exe.display(), home.display());
 

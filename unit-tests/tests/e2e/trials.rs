@@ -44,7 +44,7 @@ pub(crate) fn on_engine(engine: &Engine, tests: &[Named<fn(&Engine)>]) -> Vec<Tr
     tests.iter().map(trial).collect()
 }
 
-/// Tests of whole runs, each in a [`TestEnv`] for itself.
+/// Tests of whole runs, each in its own [`TestEnv`].
 pub(crate) fn in_env(fixture: Option<&SandboxFixture>, tests: &[Named<fn(&TestEnv<'_>)>]) -> Vec<Trial> {
     let trial = |&(name, test): &Named<fn(&TestEnv<'_>)>| {
         let fixture = fixture.cloned();

@@ -206,7 +206,7 @@ impl Sources {
     fn copied() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let built = sandbox_fixture::env().exe.parent().unwrap().to_owned();
-        // Beside what was built, so that a file can have two names.
+        // On the file system of the build results, so that files can be hard links.
         let copy = Self(tempfile::tempdir_in(built.parent().unwrap()).unwrap());
         let at = |path: &Path| path.display().to_string();
         let names = fs::read_dir(root).unwrap().flatten().map(|entry| entry.path());
@@ -222,7 +222,7 @@ impl Sources {
         for entry in fs::read_dir(built.join("deps")).unwrap().flatten() {
             let (from, to) = (entry.path(), profile.join("deps").join(entry.file_name()));
             match from.extension().and_then(|ending| ending.to_str()) {
-                // Compilers put a new file in the place of a library, and never write into it.
+                // Compilers replace a library by a new file and never write into the old one.
                 Some("rlib" | "rmeta" | "so") => fs::hard_link(&from, &to).unwrap(),
                 Some("d") => printed(Command::new("cp").arg("-p").arg(&from).arg(&to), &["cp", "-p"]).clear(),
                 Some(_) | None => {}

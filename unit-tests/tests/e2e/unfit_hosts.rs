@@ -147,7 +147,7 @@ fn abra_that_deploys_elsewhere_is_named_and_undeploys_there(env: &TestEnv<'_>) {
     default_context(&elsewhere, &scratch.socket());
     let abra = format!("HOME={} exec \"$ABRA\" \"$@\"", elsewhere.display());
 
-    // The deadline ends a taster that waits in vain.
+    // Without a refusal the run would wait until its deadline.
     let run = env.run("hello").abra(&abra).deadline(40).expect(Inconclusive);
 
     let stack = run.results["domain"].as_str().unwrap().replace('.', "_");
@@ -221,7 +221,7 @@ fn full_or_read_only_results_disk_is_refused(env: &TestEnv<'_>) {
     let none = "0 MiB are free where the results go, and 64 MiB have to be";
     let filler = disk.fill();
     env.taster(&["doctor", "--offline"]).exit(3).says(none).says(remedy);
-    // There can be a folder and an empty file, and nothing in it.
+    // The disk has room for a folder and an empty file, and for no byte in it.
     let full = env.run("hello").output();
     full.exit(3).says("why (infrastructure): the journal cannot be written").says("No space left on device").says(none);
     full.says("left behind: nothing");
@@ -240,7 +240,7 @@ fn full_or_read_only_results_disk_is_refused(env: &TestEnv<'_>) {
     assert_eq!(env.runs().len(), runs + 1);
 }
 
-/// Not even the verdict can be written, so the results must be true of a run that got no further.
+/// The verdict cannot be written either, so the results stay those of an unfinished run.
 fn results_disk_that_fills_up_ends_the_run(env: &TestEnv<'_>) {
     let disk = SmallDisk::on(&env.path().join("taster"), "80m").unwrap();
     let mut run = env.run("hello").start();
@@ -272,8 +272,8 @@ pub(crate) fn run_until<'a>(env: &'a TestEnv<'_>, scratch: &ScratchEngine, args:
 /// The journal line of a run that only has to remove its own objects.
 pub(crate) const CLEANS_UP: &str = r#""event":"step-started","step":"cleanup""#;
 
-/// The engine is silent from the middle of the deploy until the run cleans up at its deadline, which is longer than one call is
-/// waited for. The deadline is the shortest that the health check of `hello` allows.
+/// The engine does not answer from the middle of the deploy until the cleanup at the deadline, which is longer than the timeout
+/// of one call. The deadline is the shortest that the health check of `hello` allows.
 fn engine_that_freezes_is_cleaned_up_once_it_answers(env: &TestEnv<'_>) {
     let (scratch, fixture) = scratch_fixture(env);
     let env = TestEnv::new(&fixture);
@@ -312,7 +312,7 @@ fn engine_that_dies_is_cleaned_up_when_it_comes_back(env: &TestEnv<'_>) {
     assert_nothing_on(&env, &scratch.engine());
 }
 
-/// Power is lost for the run and its guardian too. The engine has the rest of the run again when it comes back.
+/// A power cut ends the run and its guardian too. The restarted engine has the objects of the run.
 fn engine_that_comes_back_after_its_run_died_is_cleaned_up_by_the_janitor(env: &TestEnv<'_>) {
     let (mut scratch, fixture) = scratch_fixture(env);
     let env = TestEnv::new(&fixture);
@@ -331,7 +331,7 @@ fn engine_that_comes_back_after_its_run_died_is_cleaned_up_by_the_janitor(env: &
     assert_nothing_on(&env, &scratch.engine());
 }
 
-/// The sandbox finds out what the docker client shows; where the kernel has no table of IPVS, no virtual address answers.
+/// The sandbox probes the same as the docker client shows; without a table of IPVS in the kernel no virtual address answers.
 fn virtual_address_is_tried_for_real(env: &TestEnv<'_>) {
     let scratch = scratch_swarm(&[]);
     let engine = scratch.engine();

@@ -89,7 +89,7 @@ fn upgrade_failed<'a>(run: FinishedRun<'a>, cause: &str) -> FinishedRun<'a> {
 const HEALTH: &str =
     "its health check had failed; the check itself printed: GET http://127.0.0.1/health: 500 Internal Server Error";
 
-/// Expects that the failure speaks of the task that has ended, which is one of two.
+/// Expects that the message is about the task that ended, one of two.
 fn names_the_failed_task(run: FinishedRun<'_>) -> FinishedRun<'_> {
     let run = run.message(HEALTH).step_value("/outcome/detail/excerpt", json!(["the specimen listens on port 80"]));
     let message = run.failure()["message"].as_str().unwrap();
@@ -127,7 +127,7 @@ fn old_task_that_answers_does_not_hide_an_unhealthy_successor(env: &TestEnv<'_>)
     upgrade_failed(run, "unhealthy")
         .message(HEALTH)
         .ends_on("mixed")
-        // The old task still ran: whether Swarm wants its end by then, or not yet, is a matter of moments.
+        // The old task still ran; Swarm may or may not have asked it to stop yet.
         .file("evidence/upgrade.txt", ", is Running");
 }
 
