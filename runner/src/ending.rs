@@ -10,7 +10,7 @@ use harness::{
     ports::RunFolder,
     report::{
         Format, ReportFile,
-        terminal::{Paint, EndingContext},
+        terminal::{EndingContext, Paint},
     },
 };
 
