@@ -17,7 +17,7 @@ const EVIDENCE_TIMEOUT: Duration = Duration::from_millis(1500);
 
 /// The evidence of a function.
 #[derive(Default)]
-pub(super) struct Evidence {
+pub(super) struct FunctionEvidence {
     kept: Mutex<Kept>,
 }
 
@@ -27,7 +27,7 @@ struct Kept {
     attachments: Vec<Attachment>,
 }
 
-impl Evidence {
+impl FunctionEvidence {
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }

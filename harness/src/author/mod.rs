@@ -1,7 +1,7 @@
 //! API for authors of packs: tests in a [`Suite`], hooks in a [`Lifecycle`], both of plain async functions that take a
 //! [`TestContext`].
 //!
-//! Each function of a pack runs in its own process, on an app that the engine has deployed. A function cannot deploy.
+//! Each function of a pack runs in its own process, on an app that the run has deployed. A function cannot deploy.
 //!
 //! ```
 //! use harness::author::{TestContext, TestError, Suite, ensure};

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{RequestBuilder, TestError, evidence::Evidence, notes::Notes, soft_failures::Collected, test_error::Kind};
+use super::{RequestBuilder, TestError, evidence::FunctionEvidence, notes::Notes, soft_failures::Collected, test_error::Kind};
 use crate::{
     adapters::{swarm::DockerSwarm, web::HttpsWeb},
     model::{
@@ -62,7 +62,7 @@ struct Inner {
     web: Arc<HttpsWeb>,
     notes: Notes,
     collected: Collected,
-    evidence: Evidence,
+    evidence: FunctionEvidence,
 }
 
 /// The result of a command in a service.
@@ -77,7 +77,7 @@ pub struct ExecOutput {
 impl TestContext {
     pub(super) fn of(context: FunctionContext, databases: Vec<Database>) -> Self {
         let web = Arc::new(HttpsWeb::of(&context.host()).keeping_cookies());
-        let (notes, collected, evidence) = (Notes::default(), Collected::default(), Evidence::default());
+        let (notes, collected, evidence) = (Notes::default(), Collected::default(), FunctionEvidence::default());
         Self { inner: Arc::new(Inner { context, databases, web, notes, collected, evidence }) }
     }
 
@@ -285,7 +285,7 @@ impl TestContext {
         &self.inner.context
     }
 
-    pub(super) fn evidence(&self) -> &Evidence {
+    pub(super) fn evidence(&self) -> &FunctionEvidence {
         &self.inner.evidence
     }
 

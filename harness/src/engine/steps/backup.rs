@@ -122,7 +122,7 @@ async fn downloaded_size(
     let call = Call::BackupDownload { domain: head.domain.clone(), snapshot: snapshot.to_owned(), path: path.clone() };
     for _ in 0..ATTEMPTS {
         read(context, &call).await?;
-        // A download that another one replaced meanwhile may be no archive at all.
+        // A download that another one replaced meanwhile may not be an archive.
         match context.ports.abra.downloaded(&path).await {
             Ok(Some(size)) => return Ok(Ok(size)),
             Ok(None) => {}

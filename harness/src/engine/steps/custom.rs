@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::shared::{
     context::StepContext,
-    evidence::Evidence,
+    evidence::StepEvidence,
     pack_function::{process_budget, run_function},
     test_outcome,
 };
@@ -84,7 +84,7 @@ async fn run_pack_function(context: &StepContext<'_>, id: &StepId, test: &TestNa
     }
 }
 
-/// A test that reports itself as not applicable needs a condition that its pack declares: otherwise a test that stopped to test
+/// A test that reports itself as not applicable needs a condition that its pack declares: otherwise a test that stopped testing
 /// anything would go unnoticed.
 fn with_condition(condition: Option<&str>, test: &TestName, outcome: Outcome) -> Outcome {
     match (outcome, condition) {
@@ -136,7 +136,7 @@ fn keep(context: &StepContext<'_>, id: &StepId, name: &str, attached: &AttachedF
     let left = format!("{what}, left by the test");
     let kept = match attached.bytes.as_deref().map(|bytes| (bytes, std::str::from_utf8(bytes))) {
         Ok((_, Ok(text))) => {
-            Evidence { step: id, name: &name, what: left }.keep(context, text);
+            StepEvidence { step: id, name: &name, what: left }.keep(context, text);
             return;
         }
         Ok((bytes, Err(_))) => {
@@ -158,6 +158,6 @@ fn keep(context: &StepContext<'_>, id: &StepId, name: &str, attached: &AttachedF
 fn with_output_kept(context: &StepContext<'_>, id: &StepId, name: &str, outcome: Outcome, ran: &Ran) -> Outcome {
     let Outcome::Failed(failure) = outcome else { return outcome };
     let text = format!("{}\n\n{}", failure.message, ran.output);
-    let output = Evidence { step: id, name: &format!("{name}.txt"), what: "what the test printed".to_owned() };
+    let output = StepEvidence { step: id, name: &format!("{name}.txt"), what: "what the test printed".to_owned() };
     Outcome::Failed(output.attach_to(failure, context, &text))
 }

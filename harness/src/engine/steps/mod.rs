@@ -1,5 +1,5 @@
 //! The steps of a run, a file or folder each, performed through ports. A step never uses another step, only what is in
-//! [`shared`]; the engine alone sequences them, so what a step does can be read in its file.
+//! [`shared`]; the loop of a run alone sequences them, so what a step does can be read in its file.
 
 mod backup;
 mod canaries;
@@ -40,7 +40,7 @@ use crate::{
 };
 use shared::{canary_hint::with_canary_hint, context::StepContext, failure::passed_or_failed};
 
-/// Performs a step to its end. The engine bounds it by the step's budget.
+/// Performs a step to its end. The loop of a run bounds it by the step's budget.
 pub async fn perform(context: &StepContext<'_>, planned: &Planned) -> Outcome {
     if let Some(gap) = not_on_head(context, &planned.step) {
         return Outcome::Unverified(gap);

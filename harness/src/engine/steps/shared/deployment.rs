@@ -10,7 +10,7 @@ use std::{
 use super::{
     ABRA_TIMEOUT,
     context::StepContext,
-    evidence::Evidence,
+    evidence::StepEvidence,
     failure::{defect, unread},
     settle::{self, Seen},
     tasks::{observed_tasks, running_tasks},
@@ -245,7 +245,7 @@ async fn with_evidence(
         text.push_str(&log_tail(&*context.ports.swarm, service).await);
     }
     let what = "services, tasks and their last log lines at the moment of failure".to_owned();
-    Evidence { step: id, name: &format!("{id}.txt"), what }.attach_to(failure, context, &text)
+    StepEvidence { step: id, name: &format!("{id}.txt"), what }.attach_to(failure, context, &text)
 }
 
 /// The log of the task that failed last, or else of one that runs.

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// A text that is kept in the run's folder for the readers of the results.
-pub(in crate::engine::steps) struct Evidence<'a> {
+pub(in crate::engine::steps) struct StepEvidence<'a> {
     /// The step that it belongs to.
     pub(in crate::engine::steps) step: &'a StepId,
     /// The name of the file, within the folder of evidence.
@@ -21,11 +21,11 @@ pub(in crate::engine::steps) struct Evidence<'a> {
     pub(in crate::engine::steps) what: String,
 }
 
-impl Evidence<'_> {
+impl StepEvidence<'_> {
     /// Keeps `text` with its secrets hidden, and returns where. A text that cannot be kept changes no outcome, so that is a
     /// warning.
     pub(in crate::engine::steps) fn keep(self, context: &StepContext<'_>, text: &str) -> Option<PathBuf> {
-        let Evidence { step, name, what } = self;
+        let StepEvidence { step, name, what } = self;
         // The tail is cut off after redaction: a cut secret would not be recognised.
         let text = context.log.redact(text);
         match context.folder.keep(name, text.as_bytes()) {
