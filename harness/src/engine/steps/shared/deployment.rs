@@ -218,8 +218,8 @@ fn record(context: &StepContext<'_>, head: &Head, services: &BTreeMap<ServiceNam
     }
     context.log.note(Note::Settled { tasks: running_tasks(services) });
     if !services.is_empty() && services.values().all(|service| service.endpoint == Endpoint::Dnsrr) {
-        let text = "service names resolve to the tasks themselves (dnsrr) because this kernel has no IPVS; published ports are in host \
-                    mode and updates stop first";
+        let text = "service names resolve to the tasks themselves (dnsrr) because this kernel has no IPVS; published ports are in \
+                    host mode and updates stop first";
         context.log.note(Note::Remark { text: text.into() });
     }
 }
