@@ -27,8 +27,8 @@ pub enum ExitCode {
 const SIGNAL_BASE: u8 = 128;
 
 impl ExitCode {
-    /// All codes but those of signals, the most severe first. When several apply, the first of them is the exit code. A signal comes
-    /// before all of them.
+    /// All codes but those of signals, the most severe first. When several apply, the first of them is the exit code. A signal
+    /// comes before all of them.
     pub const BY_PRECEDENCE: [ExitCode; 7] = [
         ExitCode::Defect,
         ExitCode::Leaked,

@@ -17,7 +17,8 @@ pub struct Load {
 }
 
 impl Load {
-    /// The load in the kernel's own text, `/proc/loadavg`: `0.20 0.18 0.12 1/80 11206` (proc_loadavg(5)). Absent when it is anything else.
+    /// The load in the kernel's own text, `/proc/loadavg`: `0.20 0.18 0.12 1/80 11206` (proc_loadavg(5)). Absent when it is
+    /// anything else.
     pub fn parse(text: &str) -> Option<Self> {
         let mut numbers = text.split_ascii_whitespace().map(|number| Some(Hundredths::of(number.parse().ok()?)));
         Some(Self { one: numbers.next()??, five: numbers.next()??, fifteen: numbers.next()?? })

@@ -229,7 +229,8 @@ impl fmt::Display for Owner {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "cause", rename_all = "kebab-case")]
 pub enum Cause {
-    /// The service's tasks ended again and again, three times alike or six times in any way, while no other service made progress.
+    /// The service's tasks ended again and again, three times alike or six times in any way, while no other service made
+    /// progress.
     CrashLoop {
         /// The service that crashes.
         service: ServiceName,

@@ -1,6 +1,7 @@
 //! Claims: the durable record that something belongs to a run.
 //!
-//! Cleanup removes what a claim covers and nothing else, so a name alone never makes an object ours when its label says otherwise.
+//! Cleanup removes what a claim covers and nothing else, so a name alone never makes an object ours when its label says
+//! otherwise.
 
 use std::{
     fmt,
@@ -86,8 +87,8 @@ impl Claim {
     }
 }
 
-/// Whether the labels of an object cannot change after it was made. Labels of secrets and configs can be set on an existing one, and
-/// `docker stack deploy` sets them on any that has the wanted name.
+/// Whether the labels of an object cannot change after it was made. Labels of secrets and configs can be set on an existing one,
+/// and `docker stack deploy` sets them on any that has the wanted name.
 fn labels_are_fixed(kind: ObjectKind) -> bool {
     match kind {
         ObjectKind::Task | ObjectKind::Container | ObjectKind::Network | ObjectKind::Volume => true,
@@ -102,8 +103,8 @@ fn owned_by_longer(inventory: &Inventory, ours: &StackName, object: &Object) -> 
 }
 
 impl Claimed {
-    /// Why this cannot be claimed; absent when it can. Cleanup removes what is claimed, so a path has to be unambiguous: absolute, without
-    /// `..`, and not a folder at the top of the file system.
+    /// Why this cannot be claimed; absent when it can. Cleanup removes what is claimed, so a path has to be unambiguous:
+    /// absolute, without `..`, and not a folder at the top of the file system.
     pub fn flaw(&self) -> Option<&'static str> {
         let (Claimed::EnvFile { path } | Claimed::Dir { path }) = self else { return None };
         let plain = path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));

@@ -38,8 +38,8 @@ pub struct Object {
     pub labels: BTreeMap<String, String>,
     /// A digest that changes with the object: its version index where it has one.
     pub version: String,
-    /// The objects that cannot be removed as long as this one is there: the volumes and networks of a container, and of a service its
-    /// secrets and configs too. A task and a container use no service, although they belong to one.
+    /// The objects that cannot be removed as long as this one is there: the volumes and networks of a container, and of a service
+    /// its secrets and configs too. A task and a container use no service, although they belong to one.
     pub uses: BTreeSet<ObjectId>,
 }
 

@@ -10,12 +10,12 @@ use crate::{
     },
 };
 
-/// What a run leaked and changed, from the inventory before it, the inventory after it, its claims, and `touched`, the objects that its own
-/// calls named.
+/// What a run leaked and changed, from the inventory before it, the inventory after it, its claims, and `touched`, the objects
+/// that its own calls named.
 ///
-/// An object under a claim that was not there before is leaked. One that *was* there before belongs to others, whatever its name: if it
-/// changed or vanished, the run caused it. The run caused any other change only if one of its calls named the object. Changes that one of
-/// `ignores` covers are not counted; leaked objects always are.
+/// An object under a claim that was not there before is leaked. One that *was* there before belongs to others, whatever its name:
+/// if it changed or vanished, the run caused it. The run caused any other change only if one of its calls named the object.
+/// Changes that one of `ignores` covers are not counted; leaked objects always are.
 pub fn diff(
     before: &Inventory,
     after: &Inventory,

@@ -123,7 +123,8 @@ fn unescaped(value: &str) -> String {
 fn sql(act: CanaryAct, nonce: &str, text: &str) -> String {
     match act {
         CanaryAct::Seed => format!(
-            "CREATE TABLE IF NOT EXISTS taster_canary (nonce {text}); DELETE FROM taster_canary; INSERT INTO taster_canary VALUES ('{nonce}');"
+            "CREATE TABLE IF NOT EXISTS taster_canary (nonce {text}); DELETE FROM taster_canary; \
+             INSERT INTO taster_canary VALUES ('{nonce}');"
         ),
         CanaryAct::Check => "SELECT nonce FROM taster_canary;".to_owned(),
         CanaryAct::Corrupt => format!("UPDATE taster_canary SET nonce = '{CORRUPTED}';"),
@@ -171,7 +172,8 @@ fn mysql(database: &Database, sql: &str) -> String {
     );
     let sql = shell_words::quote(sql);
     format!(
-        "client=$(command -v mariadb || command -v mysql) && MYSQL_PWD={password} exec \"$client\" -N -B -u {user} {name} -e {sql}"
+        "client=$(command -v mariadb || command -v mysql) && \
+         MYSQL_PWD={password} exec \"$client\" -N -B -u {user} {name} -e {sql}"
     )
 }
 

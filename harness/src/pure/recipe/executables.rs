@@ -61,7 +61,8 @@ pub fn trusted(host: &Host, recipe: &RecipeName, by_request: bool) -> bool {
 /// The reason why the executables of a recipe's repository do not run.
 pub fn refusal(recipe: &RecipeName) -> String {
     format!(
-        "an executable of the recipe's repository is not run unless the recipe is trusted; allow {} for {recipe} in the host file, or say --trust-tests",
+        "an executable of the recipe's repository is not run unless the recipe is trusted; \
+         allow {} for {recipe} in the host file, or say --trust-tests",
         Privilege::Tests
     )
 }
@@ -182,7 +183,8 @@ mod tests {
         assert_eq!(
             found.tests[0].flaw.as_deref(),
             Some(
-                "tests/a: an executable of the recipe's repository is not run unless the recipe is trusted; allow tests for hello in the host file, or say --trust-tests"
+                "tests/a: an executable of the recipe's repository is not run unless the recipe is trusted; \
+                 allow tests for hello in the host file, or say --trust-tests"
             )
         );
     }

@@ -213,7 +213,10 @@ pub enum Unreadable {
         rule: String,
     },
     /// The table and abra's last line contradict each other.
-    #[error("its rows show {rows} broken rules of severity error, and its last line says {}", if *.line { "that there are some" } else { "nothing of any" })]
+    #[error(
+        "its rows show {rows} broken rules of severity error, and its last line says {}",
+        if *.line { "that there are some" } else { "nothing of any" }
+    )]
     Contradiction {
         /// The number of broken rules in the rows.
         rows: usize,

@@ -109,8 +109,8 @@ impl Picture {
         if across && down { Content::Spinner } else { Content::Page }
     }
 
-    /// Whether the picture shows a loaded page. `still` says that the picture before it was the same: a small mark in the middle may be the
-    /// whole page, and then it does not change.
+    /// Whether the picture shows a loaded page. `still` says that the picture before it was the same: a small mark in the middle
+    /// may be the whole page, and then it does not change.
     pub fn shows_a_page(&self, still: bool) -> bool {
         match self.content() {
             Content::Blank => false,

@@ -1,7 +1,7 @@
 //! The events of a run.
 //!
-//! The journal keeps them in order, and the state of a run is their fold; no fact about a run exists beside them. Names of version 1 are
-//! aliases, so that its journals are read in full.
+//! The journal keeps them in order, and the state of a run is their fold; no fact about a run exists beside them. Names of
+//! version 1 are aliases, so that its journals are read in full.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

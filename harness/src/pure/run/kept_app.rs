@@ -34,7 +34,8 @@ pub enum Keeping {
     Over(Kept),
 }
 
-/// What a run with these events and unreleased claims keeps at `now`: what it recorded last, as long as the app's stack is claimed.
+/// What a run with these events and unreleased claims keeps at `now`: what it recorded last, as long as the app's stack is
+/// claimed.
 pub fn keeping(events: &[Event], claims: &[Claim], now: Wall) -> Keeping {
     let kept = |event: &Event| match &event.kind {
         Kind::Kept { domain, until } => Some(Kept { domain: domain.clone(), until: *until }),

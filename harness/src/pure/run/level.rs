@@ -1,7 +1,7 @@
 //! The rungs and the level of a run, derived from its state.
 //!
-//! The ladder follows docs/explanation/predecessor.md: install, upgrade, backup and restore, custom tests, lint. A rung counts only
-//! when it ran and passed; a rung that does not apply is climbed past; every other unverified rung blocks like a failure.
+//! The ladder follows docs/explanation/predecessor.md: install, upgrade, backup and restore, custom tests, lint. A rung counts
+//! only when it ran and passed; a rung that does not apply is climbed past; every other unverified rung blocks like a failure.
 
 use std::fmt;
 
@@ -61,7 +61,8 @@ impl Rungs {
 /// How far a recipe has come, and why not further.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Level {
-    /// The number of the highest rung that passed with no rung below it failed or unverified, from 0 to [`HIGHEST`]; 0 without such a rung.
+    /// The number of the highest rung that passed with no rung below it failed or unverified, from 0 to [`HIGHEST`]; 0 without
+    /// such a rung.
     pub number: u8,
     /// Why it is not higher; `highest` at the highest level.
     pub reason: String,
@@ -79,8 +80,8 @@ impl fmt::Display for Level {
     }
 }
 
-/// The rungs, each from the outcome of its tier. A rung that is not known to have passed, failed or not to apply is unverified: not asked
-/// for, not planned, not run, cut off.
+/// The rungs, each from the outcome of its tier. A rung that is not known to have passed, failed or not to apply is unverified:
+/// not asked for, not planned, not run, cut off.
 pub fn rungs(state: &RunState) -> Rungs {
     let unrun = |why: &str| RungStatus { status: Status::Unver, why: format!("was not verified: {why}") };
     let tier = |tier| tier_status(state, tier);
@@ -106,8 +107,8 @@ pub fn rungs(state: &RunState) -> Rungs {
     }
 }
 
-/// Lint of head by all its errors, those of base included: the rung says that the recipe is free of errors, while the verdict counts only
-/// those that head introduced. It is never skipped.
+/// Lint of head by all its errors, those of base included: the rung says that the recipe is free of errors, while the verdict
+/// counts only those that head introduced. It is never skipped.
 fn lint_status(plan: &Plan, state: &RunState) -> RungStatus {
     let (status, why) = match (lint_outcome(plan, state), state.lint.get(&Subject::Head)) {
         (None, _) => (Status::Unver, "did not run".into()),
@@ -156,7 +157,8 @@ fn both(backup: RungStatus, restore: RungStatus) -> RungStatus {
     }
 }
 
-/// The level: the highest rung that passed while every lower one passed or was skipped. The reason names the lowest rung that blocks.
+/// The level: the highest rung that passed while every lower one passed or was skipped. The reason names the lowest rung that
+/// blocks.
 pub fn level(rungs: &Rungs) -> Level {
     let climbed = Rung::ALL.into_iter().take_while(|rung| matches!(rungs.of(*rung).status, Status::Pass | Status::Skip));
     let number =

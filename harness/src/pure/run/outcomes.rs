@@ -1,7 +1,7 @@
 //! The outcomes of tiers and of lint, derived from the outcomes of their steps.
 //!
-//! A tier passes only when each of its steps passed and the steps that prove it are among them: a plan that lacks one of these does not make
-//! its tier green.
+//! A tier passes only when each of its steps passed and the steps that prove it are among them: a plan that lacks one of these
+//! does not make its tier green.
 
 use crate::{
     model::outcome::{Gap, Outcome, SkipReason, Subject, Tier},
@@ -24,8 +24,8 @@ pub fn outcome_of_tier(state: &RunState, tier: Tier) -> Outcome {
     }
 }
 
-/// The outcome of a tier under a plan: failed if a step of it failed, passed only if all of them passed and the steps that prove the tier
-/// (`proofs`) are among them.
+/// The outcome of a tier under a plan: failed if a step of it failed, passed only if all of them passed and the steps that prove
+/// the tier (`proofs`) are among them.
 pub fn tier_outcome(plan: &Plan, state: &RunState, tier: Tier) -> Outcome {
     if let Some(reason) = plan.skips.get(&tier) {
         return Outcome::Skipped(reason.clone());

@@ -177,8 +177,8 @@ impl RunState {
         outcome.passed().then(|| Some(at.since(of(&Step::Renew)?.began)))?
     }
 
-    /// Whether the run is known to have leaked nothing and to have changed nothing of others: the inventories were compared, and every
-    /// claim was confirmed gone.
+    /// Whether the run is known to have leaked nothing and to have changed nothing of others: the inventories were compared, and
+    /// every claim was confirmed gone.
     pub fn left_nothing(&self) -> bool {
         self.claims.is_empty() && self.cleanup_result.as_ref().is_some_and(CleanupResult::clean)
     }
@@ -432,8 +432,8 @@ pub fn next(plan: &Plan, state: &RunState) -> NextSteps {
     }
 }
 
-/// The failure after which a step is tried again, and the number of the next attempt; absent when the step is not tried again. A function
-/// that exceeded its budget, or that cannot be run at all, would fail in the same way again.
+/// The failure after which a step is tried again, and the number of the next attempt; absent when the step is not tried again. A
+/// function that exceeded its budget, or that cannot be run at all, would fail in the same way again.
 pub fn retry_of(plan: &Plan, state: &RunState, id: &StepId, outcome: &Outcome) -> Option<(Failure, u32)> {
     let Outcome::Failed(failure) = outcome else { return None };
     let attempt = state.steps.get(id)?.attempt;

@@ -20,8 +20,8 @@ const LIST: &str = "COMPOSE_FILE";
 /// The file that every recipe has.
 const FIRST: &str = "compose.yml";
 
-/// The combinations of compose files that a recipe documents, each as `COMPOSE_FILE` lists them: the one of its `.env.sample`, the one of
-/// each commented assignment there, and `compose.yml` with each `compose.*.yml` that none of these names.
+/// The combinations of compose files that a recipe documents, each as `COMPOSE_FILE` lists them: the one of its `.env.sample`,
+/// the one of each commented assignment there, and `compose.yml` with each `compose.*.yml` that none of these names.
 pub fn combinations(tree: &Tree) -> Vec<String> {
     let sample = sample(tree).unwrap_or_default();
     let own = assigned(sample).get(LIST).filter(|list| !list.is_empty()).unwrap_or(FIRST).to_owned();
@@ -41,8 +41,8 @@ pub fn combinations(tree: &Tree) -> Vec<String> {
     found
 }
 
-/// The variables of a new app with everything set that its `.env.sample` has in comments: an operator who turns an option on turns
-/// on what belongs to it.
+/// The variables of a new app with everything set that its `.env.sample` has in comments: an operator who turns an option on
+/// turns on what belongs to it.
 pub fn everything_set(tree: &Tree) -> Env {
     let sample = sample(tree).unwrap_or_default();
     let env = assigned(sample);

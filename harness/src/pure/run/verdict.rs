@@ -1,7 +1,7 @@
 //! The verdict and the exit code of a run, derived from its state.
 //!
-//! A verdict speaks of the tiers that were asked for. What the recipe did wrong makes it red; what anything else did wrong, and what was
-//! not verified, makes it inconclusive.
+//! A verdict speaks of the tiers that were asked for. What the recipe did wrong makes it red; what anything else did wrong, and
+//! what was not verified, makes it inconclusive.
 
 use std::fmt;
 
@@ -123,8 +123,8 @@ pub fn verdict(state: &RunState) -> Verdict {
     Verdict { outcome, tiers, reasons }
 }
 
-/// The verdict at this moment. A run that has not ended counts as killed, so that its verdict is true for a reader who finds nothing after
-/// it; it is never green.
+/// The verdict at this moment. A run that has not ended counts as killed, so that its verdict is true for a reader who finds
+/// nothing after it; it is never green.
 pub fn verdict_so_far(state: &RunState) -> Verdict {
     if state.finished.is_some() {
         return verdict(state);
@@ -245,8 +245,8 @@ fn tier_reason(tier: Tier, outcome: Outcome) -> Option<Reason> {
     }
 }
 
-/// Lint is required: errors that head introduced make the verdict red, and lint that did not end proves nothing. An error of base, or one
-/// that may be of base, is advice.
+/// Lint is required: errors that head introduced make the verdict red, and lint that did not end proves nothing. An error of
+/// base, or one that may be of base, is advice.
 fn lint_reason(outcome: Outcome) -> Option<Reason> {
     match outcome {
         Outcome::Passed | Outcome::Skipped(_) | Outcome::Unverified(Gap::Incomparable { .. }) => None,

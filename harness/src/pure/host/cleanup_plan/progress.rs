@@ -1,7 +1,7 @@
 //! Progress of a cleanup: what to do after each inventory, until nothing is left or the budget is used up.
 //!
-//! It performs nothing and reads no clock: the loop around it reads the inventory, performs what [`NextAction`] says, and passes the results back.
-//! So each end of a cleanup is a row of a test.
+//! It performs nothing and reads no clock: the loop around it reads the inventory, performs what [`NextAction`] says, and passes
+//! the results back. So each end of a cleanup is a row of a test.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,8 +24,8 @@ pub struct Pace {
     pub poll: Duration,
     /// How long the cleanup waits for others to release what they block, once nothing else is left.
     pub blocked_timeout: Duration,
-    /// How many inventories in a row must show nothing: a single one may be read between the end of a child and the effect of what the
-    /// child had begun.
+    /// How many inventories in a row must show nothing: a single one may be read between the end of a child and the effect of
+    /// what the child had begun.
     pub empty_inventories: u32,
     /// How long after the first inventory that the engine answers another one must show nothing. See [`IN_FLIGHT`].
     pub settle: Duration,

@@ -21,7 +21,8 @@ pub fn health_allowance(health: &Health) -> Duration {
     }
 }
 
-/// How long an update of all slots of a service may take by its own numbers. `slots` is the number of slots, also of a global service.
+/// How long an update of all slots of a service may take by its own numbers. `slots` is the number of slots, also of a global
+/// service.
 pub fn roll_budget(service: &ServiceView, slots: u64) -> Duration {
     roll_budget_of(&service.roll, &service.health, slots)
 }

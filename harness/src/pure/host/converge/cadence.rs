@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::model::time::Mono;
 
-/// The delays of the observations after a wake-up. The task list lags behind a container's events by 50 ms or more, and by up to 100 ms
-/// more when a node reports several tasks together, so one observation is not enough.
+/// The delays of the observations after a wake-up. The task list lags behind a container's events by 50 ms or more, and by up to
+/// 100 ms more when a node reports several tasks together, so one observation is not enough.
 const DELAYS: [Duration; 4] =
     [Duration::from_millis(80), Duration::from_millis(150), Duration::from_millis(250), Duration::from_millis(700)];
 

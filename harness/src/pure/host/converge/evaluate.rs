@@ -49,7 +49,8 @@ pub enum Evaluation {
 pub struct Blocker {
     /// The service.
     pub service: Option<ServiceName>,
-    /// What the service lacks, for people: `starting 2/3`. It has no time in it that grows, so that it changes only with its cause.
+    /// What the service lacks, for people: `starting 2/3`. It has no time in it that grows, so that it changes only with its
+    /// cause.
     pub why: String,
 }
 

@@ -22,8 +22,8 @@ const SUCCESSOR_TIMEOUT: Duration = Duration::from_secs(1);
 const PLACEMENT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long others may hold a resource: a task that is being stopped keeps it for its stop grace period.
 const HELD_TIMEOUT: Duration = Duration::from_secs(30);
-/// A service without a health check counts as ready only this long after its start: "running" means that it was started, and half of the
-/// catalogue exits with 1 until its database answers.
+/// A service without a health check counts as ready only this long after its start: "running" means that it was started, and half
+/// of the catalogue exits with 1 until its database answers.
 const READY_AFTER: Duration = Duration::from_secs(60);
 /// How many equal ends in a row are a crash loop.
 const EQUAL_ENDS: usize = 3;
@@ -133,7 +133,8 @@ impl Case<'_> {
         })
     }
 
-    /// How long the service may wait for its host port, the holder of the port, and the owner of the failure where it is not the holder's.
+    /// How long the service may wait for its host port, the holder of the port, and the owner of the failure where it is not the
+    /// holder's.
     fn port_holder(&self) -> (Duration, Holder, Option<Owner>) {
         let stays = |view: &ServiceView| {
             view.tasks.iter().any(|task| task.state == TaskState::Running && task.desired == TaskState::Running)
@@ -270,8 +271,8 @@ fn ended(end: &UnplannedEnd) -> String {
     }
 }
 
-/// Whether the scheduler lacks something that the host has to provide: a node that accepts tasks, a driver of volumes or networks. The
-/// texts are those of swarmkit's filters (docs/reference/swarm.md 2).
+/// Whether the scheduler lacks something that the host has to provide: a node that accepts tasks, a driver of volumes or
+/// networks. The texts are those of swarmkit's filters (docs/reference/swarm.md 2).
 fn lacks_what_a_host_has(error: &str) -> bool {
     ["missing plugin", "not available for new tasks"].iter().any(|filter| error.contains(filter))
 }

@@ -8,7 +8,8 @@ use crate::model::names::{NodeId, TaskId};
 /// The slots of a service, as one observation shows them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Slots {
-    /// How many slots are wanted. For a global service it is the number of places of its tasks, because the engine reports no other.
+    /// How many slots are wanted. For a global service it is the number of places of its tasks, because the engine reports no
+    /// other.
     pub(super) wanted: usize,
     /// The current tasks that fill a slot: running ones, or ones that ended with success where that is wanted.
     pub(super) filling: BTreeSet<TaskId>,

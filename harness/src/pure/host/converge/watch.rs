@@ -75,8 +75,8 @@ impl Watch {
         self.last.as_ref()
     }
 
-    /// The task of `service` whose log explains its failure best: the one that made Swarm stop an update, else the last one that failed,
-    /// else the last one that ran.
+    /// The task of `service` whose log explains its failure best: the one that made Swarm stop an update, else the last one that
+    /// failed, else the last one that ran.
     pub fn decisive_task(&self, service: &ServiceName) -> Option<DecisiveTask<'_>> {
         let track = self.services.get(service)?;
         let view = self.last.as_ref()?.services.get(service)?;

@@ -1,7 +1,7 @@
 //! Markers: configs on the Swarm that show other machines which run a stack belongs to.
 //!
-//! A journal is on one machine, and a Swarm can be reached from many. A janitor that finds a marker without a journal of its run leaves the
-//! run alone until the marker expires, and then takes the claims from its labels.
+//! A journal is on one machine, and a Swarm can be reached from many. A janitor that finds a marker without a journal of its run
+//! leaves the run alone until the marker expires, and then takes the claims from its labels.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -114,8 +114,8 @@ impl Marker {
 
     /// Reads a config that has the name or the label of a marker.
     ///
-    /// Anyone can set labels on a config, and name a foreign stack in them. So the config has to be named after the run, and the stack's name
-    /// has to contain the run's letters, which no other stack has.
+    /// Anyone can set labels on a config, and name a foreign stack in them. So the config has to be named after the run, and the
+    /// stack's name has to contain the run's letters, which no other stack has.
     ///
     /// # Errors
     /// When the config cannot be trusted.
@@ -157,7 +157,8 @@ pub fn names(inventory: &Inventory) -> impl Iterator<Item = RunId> {
     markers(inventory).filter_map(|config| config.name.strip_prefix(PREFIX)?.parse().ok())
 }
 
-/// The state of each marker of the inventory at `now`, by its name. `journals` are the runs with unreleased claims in a journal here.
+/// The state of each marker of the inventory at `now`, by its name. `journals` are the runs with unreleased claims in a journal
+/// here.
 pub fn states(inventory: &Inventory, now: Wall, journals: &BTreeSet<RunId>) -> Vec<(String, MarkerState)> {
     markers(inventory).map(|config| (config.name.clone(), state(inventory, config, now, journals))).collect()
 }

@@ -26,8 +26,8 @@ impl Neighbour {
     }
 }
 
-/// What a run with these `needs` waits for until a neighbour ends, a sentence each; empty when there is room now. Without neighbours a run
-/// waits for nothing: the preflight refuses what the host lacks by itself.
+/// What a run with these `needs` waits for until a neighbour ends, a sentence each; empty when there is room now. Without
+/// neighbours a run waits for nothing: the preflight refuses what the host lacks by itself.
 pub fn waits(needs: &Needs, limits: &Limits, readings: &HostReadings, neighbours: &[Neighbour]) -> Vec<String> {
     if neighbours.is_empty() {
         return Vec::new();

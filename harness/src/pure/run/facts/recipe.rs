@@ -148,8 +148,8 @@ pub fn resolved_repaired(
     resolve(tree, &env, stack).map_err(|error| unreadable(&error.to_string()))
 }
 
-/// The resolved compose files of the recipe as the app `domain`. Files that cannot be read as one app are the recipe's fault: abra and
-/// Docker refuse them too.
+/// The resolved compose files of the recipe as the app `domain`. Files that cannot be read as one app are the recipe's fault:
+/// abra and Docker refuse them too.
 pub fn resolved(tree: &Tree, domain: &Domain, stack: &StackName) -> Result<Resolved, Failure> {
     resolve(tree, &sample_env(tree, domain)?, stack).map_err(|error| unreadable(&error.to_string()))
 }
@@ -187,8 +187,8 @@ pub fn needs(resolved: &Resolved) -> Needs {
     }
 }
 
-/// The needs of a run that begins with the files `base`, where there is an upgrade, and ends with `resolved`, and whose pack declares
-/// `resources` besides.
+/// The needs of a run that begins with the files `base`, where there is an upgrade, and ends with `resolved`, and whose pack
+/// declares `resources` besides.
 pub fn needs_of_run(resolved: &Resolved, base: Option<&Resolved>, resources: &Resources) -> Needs {
     base.into_iter().fold(needs(resolved), |all, base| all.or(&needs(base))).or(&declared(resources))
 }

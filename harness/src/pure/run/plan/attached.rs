@@ -15,7 +15,8 @@ use crate::model::{
     request::Request,
 };
 
-/// The plan for the kept app `head`: an HTTP answer of it, and the custom tests of `pack`, of all files or of those that the request names.
+/// The plan for the kept app `head`: an HTTP answer of it, and the custom tests of `pack`, of all files or of those that the
+/// request names.
 ///
 /// # Errors
 /// Only by a defect of taster.

@@ -44,8 +44,8 @@ pub(super) fn thorough(app: App) -> Vec<Planned> {
     steps
 }
 
-/// The steps of `--disaster`: the app is lost with all its data, and restored into a new one. They come last, because what runs after them
-/// is not what was upgraded.
+/// The steps of `--disaster`: the app is lost with all its data, and restored into a new one. They come last, because what runs
+/// after them is not what was upgraded.
 pub(super) fn disaster(app: App) -> Vec<Planned> {
     let step = |id: &str, step, budget, on_fail| planned(id, step, &[], Class::Tier(Tier::Restore), budget, on_fail);
     let mut steps = vec![

@@ -29,8 +29,8 @@ pub(super) const SCREENSHOT: Duration = Duration::from_secs(60);
 /// The removal of everything.
 pub(super) const CLEANUP: Duration = Duration::from_secs(120);
 
-/// How long the stack may take to settle: as the host file says, else as long as its slowest service may take by its own health check,
-/// and [`SETTLE`] at least. A budget that is too short for a service would only prove that it is too short.
+/// How long the stack may take to settle: as the host file says, else as long as its slowest service may take by its own health
+/// check, and [`SETTLE`] at least. A budget that is too short for a service would only prove that it is too short.
 ///
 /// # Errors
 /// When the host file or the deadline allows less than the slowest service needs.

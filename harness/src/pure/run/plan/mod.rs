@@ -1,7 +1,7 @@
 //! The plan of a run: which steps, in which order, with which budgets.
 //!
-//! A plan is data, and the run loop performs it. What a step does is [`Step`], which tier needs which steps is decided in `tiers`, and the
-//! names of steps are [`step_ids`].
+//! A plan is data, and the run loop performs it. What a step does is [`Step`], which tier needs which steps is decided in
+//! `tiers`, and the names of steps are [`step_ids`].
 
 mod attached;
 mod beyond_tiers;

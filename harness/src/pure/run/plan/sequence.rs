@@ -1,7 +1,7 @@
 //! The steps of a plan while it is built.
 //!
-//! Each step names the steps that must have ended before it. A name that the plan does not have is a defect of taster, and refuses the run:
-//! a step that waits for nothing would act on an app that is not there.
+//! Each step names the steps that must have ended before it. A name that the plan does not have is a defect of taster, and
+//! refuses the run: a step that waits for nothing would act on an app that is not there.
 
 use std::time::Duration;
 
@@ -51,8 +51,8 @@ impl Sequence {
         self.0.last().map(|planned| &planned.id)
     }
 
-    /// Inserts a step before the step `before`, which then waits for it. The inserted step waits for what the other waited for, except
-    /// for what runs beside the tiers.
+    /// Inserts a step before the step `before`, which then waits for it. The inserted step waits for what the other waited for,
+    /// except for what runs beside the tiers.
     ///
     /// # Errors
     /// When there is no step `before`.

@@ -179,7 +179,8 @@ const RENAMED: &[(&str, &str)] = &[
     ("compare", COMPARE_HOST),
 ];
 
-/// The present name of a step that has another one in version 1. The name of a pack's function has two parts, so it is never renamed.
+/// The present name of a step that has another one in version 1. The name of a pack's function has two parts, so it is never
+/// renamed.
 pub fn renamed(before: &str) -> Option<&'static str> {
     RENAMED.iter().find(|(name, _)| *name == before).map(|(_, now)| *now)
 }

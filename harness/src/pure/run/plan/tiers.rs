@@ -115,7 +115,8 @@ impl Scope {
     }
 }
 
-/// The tiers that are not run: the request leaves them out, the pack says that they do not apply, or the recipe has no such thing.
+/// The tiers that are not run: the request leaves them out, the pack says that they do not apply, or the recipe has no such
+/// thing.
 fn skipped_tiers(request: &Request, facts: &Facts, backed: &Backed) -> BTreeMap<Tier, SkipReason> {
     let mut skips: BTreeMap<Tier, SkipReason> =
         Tier::ALL.into_iter().filter(|tier| !request.tiers.contains(tier)).map(|tier| (tier, SkipReason::NotAsked)).collect();
@@ -169,7 +170,8 @@ fn install_tier(request: &Request, facts: &Facts, limits: &Limits, scope: Scope)
         Some(_) | None => (Subject::Head, &facts.resolved, &facts.tree),
     };
     let settle = budgets::settle(request, resolved, limits)?;
-    // abra refuses to deploy a release by its version that breaks a rule of severity error; then it is deployed as it is checked out.
+    // abra refuses to deploy a release by its version that breaks a rule of severity error; then it is deployed as it is checked
+    // out.
     let before_deploy: &[&str] = match subject {
         Subject::Base => &[step_ids::PROVISION, step_ids::LINT_BASE],
         Subject::Head | Subject::Mixed => &[step_ids::PROVISION],
@@ -214,7 +216,8 @@ fn upgrade_tier(request: &Request, facts: &Facts, limits: &Limits, after: &[&str
     Ok(steps)
 }
 
-/// Canaries are corrupted, restored, and checked. Without canaries nothing is corrupted, and the check says that nothing was proved.
+/// Canaries are corrupted, restored, and checked. Without canaries nothing is corrupted, and the check says that nothing was
+/// proved.
 fn restore_tier(last: &str, canaries: bool) -> Vec<Planned> {
     let tier = Class::Tier(Tier::Restore);
     let check = Step::Check { moment: Moment::AfterRestore };
