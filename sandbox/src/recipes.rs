@@ -193,6 +193,7 @@ fn history(trees: &[Tree]) -> Vec<u8> {
 pub(crate) async fn ensure(home: &Home) -> Result<Vec<String>, SandboxError> {
     let folder = home.recipes();
     fs::create_dir_all(&folder).map_err(|error| SandboxError::file(&folder, error))?;
+    remove_former(&folder).map_err(|error| SandboxError::file(&folder, error))?;
     let mut created = Vec::new();
     for recipe in all() {
         let history = history(&trees(&recipe));
@@ -217,6 +218,19 @@ pub(crate) async fn ensure(home: &Home) -> Result<Vec<String>, SandboxError> {
         created.push(recipe);
     }
     Ok(created)
+}
+
+/// Removes the repositories of recipes that no longer exist. A folder without [`SOURCE_FILE`] is not one of the sandbox's.
+fn remove_former(folder: &Path) -> std::io::Result<()> {
+    let known = all();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let is_known = known.iter().any(|recipe| entry.file_name() == recipe.as_str());
+        if !is_known && entry.path().join(SOURCE_FILE).is_file() {
+            fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Creates a bare repository with this history.
@@ -277,6 +291,20 @@ mod tests {
             }
             assert!(!images(&recipe).is_empty(), "{recipe} names no image");
         }
+    }
+
+    #[test]
+    fn repositories_of_former_recipes_are_removed_and_foreign_folders_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        for (recipe, file) in [("hello", SOURCE_FILE), ("hello-former", SOURCE_FILE), ("mine", "compose.yml")] {
+            fs::create_dir(folder.path().join(recipe)).unwrap();
+            fs::write(folder.path().join(recipe).join(file), "").unwrap();
+        }
+
+        remove_former(folder.path()).unwrap();
+
+        let left = ["hello", "hello-former", "mine"].map(|recipe| folder.path().join(recipe).exists());
+        assert_eq!(left, [true, false, true]);
     }
 
     #[tokio::test]
