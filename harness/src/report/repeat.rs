@@ -4,7 +4,6 @@ use std::fmt::Write;
 
 use crate::{
     model::{
-        outcome::Tier,
         pack::TestName,
         request::{DEFAULT_DEADLINE, Request, Source, Tests, USUAL_RETRIES},
     },
@@ -61,7 +60,11 @@ fn add_subject(command: &mut String, request: &Request, state: &RunState) {
             }
         }
     }
-    if !request.tiers.iter().eq([Tier::Install].iter()) {
+    if let Some(base) = &request.base {
+        add_option(command, "--base", base);
+    }
+    // The default depends on the recipe, so the tiers are always named.
+    if !request.tiers.is_empty() {
         add_option(command, "--tiers", &request.tiers.iter().map(|tier| tier.name()).collect::<Vec<_>>().join(","));
     }
 }

@@ -183,8 +183,18 @@ fn repeat_command_has_the_same_extent() {
         if let harness::pure::run::event::Kind::RunStarted { request, .. } = &mut log.events[0].kind {
             request.extent = extent;
         }
-        assert_eq!(repeat(&log.state()), format!("taster --recipe hello{flags}"));
+        assert_eq!(repeat(&log.state()), format!("taster --recipe hello --tiers install{flags}"));
     }
+}
+
+#[test]
+fn repeat_command_names_a_chosen_base() {
+    let mut log = EventLog::begun(&[Tier::Install, Tier::Upgrade]);
+    if let harness::pure::run::event::Kind::RunStarted { request, .. } = &mut log.events[0].kind {
+        request.base = Some("1.0.0+1.0".into());
+    }
+
+    assert_eq!(repeat(&log.state()), "taster --recipe hello --base 1.0.0+1.0 --tiers install,upgrade");
 }
 
 #[test]

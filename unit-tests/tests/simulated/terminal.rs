@@ -101,7 +101,7 @@ fn endings_begin_with_the_verdict_and_end_with_the_repeat_command() {
     green (install), level 1: upgrade was not asked for, with the sandbox abra
       left behind: nothing
       results: /runs/1/results.json
-      repeat: taster --recipe hello --ref 0123456789012345678901234567890123456789
+      repeat: taster --recipe hello --ref 0123456789012345678901234567890123456789 --tiers install
     ");
     insta::assert_snapshot!(ending_of("red"), @r#"
     red (install), level 0: install failed, with the sandbox abra
@@ -110,21 +110,21 @@ fn endings_begin_with_the_verdict_and_end_with_the_repeat_command() {
       left behind: nothing
       look at: evidence/deploy.txt
       results: /runs/1/results.json
-      repeat: taster --recipe hello --ref 0123456789012345678901234567890123456789
+      repeat: taster --recipe hello --ref 0123456789012345678901234567890123456789 --tiers install
     "#);
     insta::assert_snapshot!(ending_of("green with leaked objects"), @r#"
     green (install), level 1: upgrade was not asked for, with the sandbox abra
       left behind: volume shop_data
       changed by the run though not its own: <b>&"'</b> ]]> red 
       results: /runs/1/results.json
-      repeat: taster --recipe hello --ref 0123456789012345678901234567890123456789
+      repeat: taster --recipe hello --ref 0123456789012345678901234567890123456789 --tiers install
     "#);
     insta::assert_snapshot!(ending_of("refused by request"), @r#"
     inconclusive (install), level 0: install was not verified: the run was refused
       why: the recipe has no tag "9.9"
       left behind: nothing that the run had claimed; the inventories were not compared
       results: /runs/1/results.json
-      repeat: taster --recipe hello
+      repeat: taster --recipe hello --tiers install
     "#);
     insta::assert_snapshot!(ending_of("ended in the deploy"), @"
     inconclusive (install), level 0: install was not verified: the run ended before it did, with the sandbox abra
@@ -132,7 +132,7 @@ fn endings_begin_with_the_verdict_and_end_with_the_repeat_command() {
       why: install is not verified: the run ended before it did
       left behind: not known; the inventories were not compared
       results: /runs/1/results.json
-      repeat: taster --recipe hello --ref 0123456789012345678901234567890123456789
+      repeat: taster --recipe hello --ref 0123456789012345678901234567890123456789 --tiers install
     ");
 }
 
@@ -145,7 +145,7 @@ fn colours_are_added_to_the_words_and_nothing_else_changes() {
 }
 
 #[test]
-fn repeat_command_has_the_options_that_are_not_the_default() {
+fn repeat_command_names_the_tiers_and_each_option_that_is_not_the_default() {
     let asked = |change: fn(&mut Request)| {
         let mut request = request(&[Tier::Install]);
         change(&mut request);
@@ -156,15 +156,16 @@ fn repeat_command_has_the_options_that_are_not_the_default() {
         repeat(&log.state())
     };
     let at = "taster --recipe hello --ref 0123456789012345678901234567890123456789";
+    let install = format!("{at} --tiers install");
     for (repeated, command) in [
-        (asked(|_| {}), at.to_owned()),
-        (asked(|request| request.host_file = Some("/etc/my host.toml".into())), format!("{at} --host '/etc/my host.toml'")),
-        (asked(|request| request.deadline = std::time::Duration::from_secs(60)), format!("{at} --deadline 60")),
-        (asked(|request| request.offline = Some("/abra/recipes".into())), format!("{at} --offline")),
+        (asked(|_| {}), install.clone()),
+        (asked(|request| request.host_file = Some("/etc/my host.toml".into())), format!("{install} --host '/etc/my host.toml'")),
+        (asked(|request| request.deadline = std::time::Duration::from_secs(60)), format!("{install} --deadline 60")),
+        (asked(|request| request.offline = Some("/abra/recipes".into())), format!("{install} --offline")),
         (asked(|request| request.tiers = [Tier::Install, Tier::Backup].into()), format!("{at} --tiers install,backup")),
         (
             asked(|request| request.source = Source::Folder { path: "/a/it's\nhere".into() }),
-            r"taster --recipe hello --path $'/a/it\'s\u000ahere'".to_owned(),
+            r"taster --recipe hello --path $'/a/it\'s\u000ahere' --tiers install".to_owned(),
         ),
     ] {
         assert_eq!(repeated, command);
