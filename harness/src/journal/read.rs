@@ -213,9 +213,10 @@ impl Fold {
         match fact {
             CleanupFact::RunStarted { version, run, host } => {
                 if version > JOURNAL_VERSION {
-                    let text =
-                        format!("the journal has version {version}, newer than {JOURNAL_VERSION}, which this taster knows");
-                    self.reading.unread.push(text);
+                    // A later version may claim in other ways, so nothing of the run counts as settled.
+                    self.lost(format!(
+                        "the journal has version {version}, newer than {JOURNAL_VERSION}, which this taster knows"
+                    ));
                 }
                 self.reading.run = Some(run);
                 let socket = host.as_ref().and_then(|host| host.get("engine")).and_then(Value::as_str);

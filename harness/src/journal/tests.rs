@@ -154,7 +154,8 @@ fn unreadable_lines_are_reported_and_the_others_are_used() {
     ] {
         let reading = parse(format!("{first}\n{claim}\n{line}\n").as_bytes());
         assert_eq!(claimed(&reading), ["stack shop"], "{what}");
-        assert_eq!(reading.lost_claims, lost, "{what}: {:?}", reading.unread);
+        // The first line counts as well: a newer version may claim in ways that this one does not know.
+        assert_eq!(reading.lost_claims, lost + 1, "{what}: {:?}", reading.unread);
         assert!(reading.unread.iter().any(|unread| unread.starts_with(sentence)), "{what}: {:?}", reading.unread);
         assert!(reading.unread[0].contains(&format!("version 9, newer than {JOURNAL_VERSION}")), "{what}");
     }

@@ -143,7 +143,7 @@ pub async fn clean_up(
     cleaned.ended.iter().try_for_each(|pid| append(Kind::ChildEnded { pid: *pid }))?;
     let killed = !reading.finished && reading.cleaned_after.is_none();
     if killed || !cleaned.removed.is_empty() {
-        append(cleaned_after(&cleaned, policy.by))?;
+        append(cleaned_after(&cleaned, reading, policy.by))?;
     }
     let settle = time_in_flight(reading, access.clock.wall());
     if cleaned.clean() && !settle.is_zero() {
@@ -155,7 +155,7 @@ pub async fn clean_up(
         }
         let more = cleanup_until_empty(access.outside(), &reading.claims, &[], Pace { settle, ..policy.pace }).await?;
         if !more.removed.is_empty() || !more.clean() {
-            append(cleaned_after(&more, policy.by))?;
+            append(cleaned_after(&more, reading, policy.by))?;
         }
         cleaned.removed.extend(more.removed);
         cleaned = CleanupReport {
@@ -179,7 +179,7 @@ pub fn record_kill(lock: RunLock, reading: &JournalReading, by: CleanedBy) -> Re
     }
     let folder = lock.run_dir().to_owned();
     let journal = Journal::resume(lock, reading, Arc::new(SystemClock::start()))?;
-    journal.append(cleaned_after(&CleanupReport::default(), by))?;
+    journal.append(cleaned_after(&CleanupReport::default(), reading, by))?;
     rewrite_reports(&folder, reading, &secret_recovery::secrets(&reading.claims));
     Ok(())
 }
@@ -202,13 +202,16 @@ pub async fn watch(
         let lock = RunLock::within(run_dir, LOCK_TIMEOUT)?;
         let reading = journal::read(run_dir)?;
         let journal = Journal::resume(lock, &reading, access.clock.clone())?;
-        journal.append(cleaned_after(&cleaned, policy.by))?;
+        journal.append(cleaned_after(&cleaned, &reading, policy.by))?;
     }
     Ok(())
 }
 
-fn cleaned_after(cleaned: &CleanupReport, by: CleanedBy) -> Kind {
+fn cleaned_after(cleaned: &CleanupReport, reading: &JournalReading, by: CleanedBy) -> Kind {
     let left = cleaned.leaked.iter().map(ToString::to_string).chain(cleaned.living.iter().cloned());
+    let lost = (reading.lost_claims > 0)
+        .then(|| format!("what unreadable lines of the journal may have claimed; their number is {}", reading.lost_claims));
+    let left = left.chain(lost);
     Kind::CleanedAfter { by, removed: u32::try_from(cleaned.removed.len()).unwrap_or(u32::MAX), left: left.collect() }
 }
 

@@ -107,8 +107,15 @@ impl Report {
             }
             RunOutcome::Alive => format!("{run}: left alone: it is alive, or another janitor cleans up after it"),
             RunOutcome::Settled => format!("{run}: nothing left"),
-            RunOutcome::WouldRemove(removals) if removals.is_empty() => format!("{run}: nothing to remove"),
-            RunOutcome::WouldRemove(removals) => format!("{run}: would remove {}", removals.join(", ")),
+            RunOutcome::WouldRemove(removals) => {
+                let what = if removals.is_empty() {
+                    "nothing to remove".into()
+                } else {
+                    format!("would remove {}", removals.join(", "))
+                };
+                let extent = if self.lost_claims { ", of what can be read of its journal" } else { "" };
+                format!("{run}: {what}{extent}")
+            }
             RunOutcome::Failed(reason) => format!("{run}: not cleaned up: {reason}"),
             RunOutcome::Elsewhere(reason) | RunOutcome::Untrusted(reason) => format!("{run}: left alone: {reason}"),
             RunOutcome::Cleaned(cleaned) => {

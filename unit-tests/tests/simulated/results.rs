@@ -9,7 +9,7 @@ use harness::{
     model::{load::Load, outcome::Tier},
     ports::RunFolder,
     pure::run::{
-        event::{Kind, Note},
+        event::{CleanedBy, Kind, Note},
         verdict::{VerdictOutcome, exit_code, verdict},
     },
     redact::{MASK, Redact},
@@ -154,6 +154,23 @@ fn skips_and_flags_have_only_known_facts() {
     for (name, clean) in [("green", true), ("green with leaked objects", false), ("harness failed", false)] {
         assert_eq!(results(name)["flags"]["clean_teardown"], clean, "{name}");
     }
+}
+
+#[test]
+fn results_of_a_newer_schema_are_refused() {
+    let error = harness::report::results::parse(r#"{"schema": 3}"#).unwrap_err().to_string();
+
+    assert!(error.contains("version 3 of the schema, and this taster knows versions up to 2"), "{error}");
+}
+
+#[test]
+fn killed_run_with_leftovers_of_its_cleanup_ends_as_leaked() {
+    let left = vec!["what unreadable lines of the journal may have claimed".to_owned()];
+    let log = EventLog::planned(&[Tier::Install]).then(Kind::CleanedAfter { by: CleanedBy::Janitor, removed: 0, left });
+
+    let results = Results::from(&log.state());
+
+    assert_eq!((results.exit_code, results.verdict.outcome), (4, VerdictOutcome::Inconclusive));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use harness::{
     pure::{
         host::inventory::CleanupResult,
         run::{
-            event::{Cancel, Kind, Note},
+            event::{Cancel, CleanedBy, Kind, Note},
             plan::{Plan, StepId},
             state::{RunState, fold},
         },
@@ -170,6 +170,16 @@ fn repeat_command_names_the_tiers_and_each_option_that_is_not_the_default() {
     ] {
         assert_eq!(repeated, command);
     }
+}
+
+#[test]
+fn ending_of_a_killed_run_names_the_leftovers_of_its_cleanup() {
+    let left = vec!["volume shop_data: a container uses it".to_owned()];
+    let log = EventLog::planned(&[Tier::Install]).then(Kind::CleanedAfter { by: CleanedBy::Janitor, removed: 0, left });
+
+    let text = ending(&log.state(), PLACE);
+
+    assert!(text.contains("\n  left behind: volume shop_data: a container uses it\n"), "{text}");
 }
 
 #[test]

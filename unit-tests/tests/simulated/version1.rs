@@ -103,9 +103,9 @@ fn unknown_kind_of_event_leaves_no_run_settled() {
     }
 }
 
-/// The lines of the janitor for a run with this journal on a Swarm with these objects, and the names of the objects that are
-/// left.
-fn clean_up(journal: &str, objects: Vec<(ObjectId, Object)>) -> (Vec<String>, Vec<String>) {
+/// The lines of the janitor for a run with this journal on a Swarm with these objects, the names of the objects that are left,
+/// and the state of the run afterwards.
+fn clean_up(journal: &str, objects: Vec<(ObjectId, Object)>) -> (Vec<String>, Vec<String>, RunState) {
     let runs = runs_with(journal);
     let engine = "k6bbm7jz208ytwdepk7plr0qg".parse().unwrap();
     let objects = objects.into_iter().collect();
@@ -118,12 +118,14 @@ fn clean_up(journal: &str, objects: Vec<(ObjectId, Object)>) -> (Vec<String>, Ve
         clock: Arc::new(SystemClock::start()),
     };
     let connector = HostConnector { children: sim.clone(), connect: Arc::new(move |_: &Path| Ok(access.clone())) };
+    let folder = runs.path().join(RUN);
     let (runs, pace) = (PathBuf::from(runs.path()), Pace::default());
     let options = JanitorOptions { runs, engine: None, dry_run: false, only: None, pace, wait_for_engine: false, connector };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let reports = runtime.block_on(pass(&options, |_| {})).unwrap();
     let left = sim.now().objects.into_values().map(|object| object.name).collect();
-    (reports.iter().flat_map(Report::lines).collect(), left)
+    let state = journal::read(&folder).unwrap().events.iter().fold(RunState::default(), fold);
+    (reports.iter().flat_map(Report::lines).collect(), left, state)
 }
 
 #[test]
@@ -137,10 +139,24 @@ fn killed_run_is_cleaned_up_by_its_claims() {
             object(ObjectKind::Volume, "shop_posts", Some("shop")),
         ]
     };
-    let (lines, left) = clean_up(&(killed.join("\n") + "\n"), objects());
+    let (lines, left, _) = clean_up(&(killed.join("\n") + "\n"), objects());
     assert_eq!(left, ["shop_posts"], "{lines:?}");
-    let (lines, left) = clean_up(&text, objects());
+    let (lines, left, _) = clean_up(&text, objects());
     assert_eq!(left.len(), 3, "a run that released its claims is left alone: {lines:?}");
+}
+
+#[test]
+fn cleanup_that_cannot_read_a_claim_leaves_its_run_with_leftovers() {
+    let text = fixture("events.jsonl");
+    let killed = text.lines().take_while(|line| !line.contains("\"event\":\"released\""));
+    let garbled: Vec<String> = killed.map(|line| line.replace("\"claimed\":\"stack\"", "\"claimed\":\"moon\"")).collect();
+
+    let (lines, left, state) =
+        clean_up(&(garbled.join("\n") + "\n"), vec![object(ObjectKind::Network, &format!("{STACK}_default"), Some(STACK))]);
+
+    assert_eq!(left.len(), 1, "{lines:?}");
+    let cleaned = state.cleaned_after.expect("the cleanup is recorded");
+    assert!(cleaned.left[0].starts_with("what unreadable lines of the journal may have claimed"), "{:?}", cleaned.left);
 }
 
 #[test]

@@ -172,12 +172,15 @@ pub fn exit_code(state: &RunState) -> ExitCode {
     ExitCode::worst(applies.into_iter().flatten()).unwrap_or(ExitCode::NothingRan)
 }
 
-/// The exit code at this moment. A run that has not ended proves nothing, unless the recipe has failed already.
+/// The exit code at this moment. A run that has not ended proves nothing, unless the recipe has failed already. A killed run
+/// leaked what the cleanup after it could not remove.
 pub fn exit_code_so_far(state: &RunState) -> ExitCode {
-    match state.finished {
-        Some(_) => exit_code(state),
-        None => exit_code_of(verdict_so_far(state).outcome),
+    if state.finished.is_some() {
+        return exit_code(state);
     }
+    let leaked = state.cleaned_after.as_ref().is_some_and(|after| !after.left.is_empty());
+    let of_verdict = exit_code_of(verdict_so_far(state).outcome);
+    ExitCode::worst([leaked.then_some(ExitCode::Leaked), Some(of_verdict)].into_iter().flatten()).unwrap_or(of_verdict)
 }
 
 fn exit_code_of(outcome: VerdictOutcome) -> ExitCode {

@@ -432,7 +432,12 @@ pub fn document(state: &RunState, redact: &Redact) -> Result<String, serde_json:
 /// # Errors
 /// When the text is not what any version writes.
 pub fn parse(text: &str) -> Result<Results, serde_json::Error> {
-    serde_json::from_value(current(serde_json::from_str(text)?))
+    let value: Value = serde_json::from_str(text)?;
+    if let Some(newer) = value.get("schema").and_then(Value::as_u64).filter(|schema| *schema > u64::from(SCHEMA)) {
+        let sentence = format!("it has version {newer} of the schema, and this taster knows versions up to {SCHEMA}");
+        return Err(serde::de::Error::custom(sentence));
+    }
+    serde_json::from_value(current(value))
 }
 
 /// Results of this version or an earlier one in the form of this version. What is not known to be results stays as it is.

@@ -128,6 +128,11 @@ fn left_behind(state: &RunState) -> Vec<String> {
         ];
     }
     let Some(cleanup) = &state.cleanup_result else {
+        let left = state.cleaned_after.iter().flat_map(|after| &after.left).take(3);
+        let left: Vec<String> = left.map(|what| format!("  left behind: {}", flat(what))).collect();
+        if !left.is_empty() {
+            return left;
+        }
         let known = match state.claims.is_empty() {
             true => "nothing that the run had claimed; the inventories were not compared",
             false => "not known; the inventories were not compared",
