@@ -16,7 +16,7 @@ use harness::{
         engine::SwarmError,
         exit_code::ExitCode,
         names::StackName,
-        outcome::Outcome,
+        outcome::{Cause, Outcome},
         time::{Mono, format_duration},
     },
     ports::{Clock, Swarm},
@@ -122,6 +122,11 @@ fn format_end(evaluation: &Evaluation) -> (String, ExitCode) {
         Evaluation::Settled { since } => {
             (format!("settled, stable since {:.1} s", since.since(Mono(0)).as_secs_f32()), ExitCode::Green)
         }
+        // The budget of this command says nothing about the stack.
+        Evaluation::Failed(failures) if failures.iter().all(|failure| matches!(failure.cause, Cause::Budget { .. })) => {
+            let lines: Vec<String> = failures.iter().map(|failure| format!("not decided: {}", failure.message)).collect();
+            (lines.join("\n"), ExitCode::Inconclusive)
+        }
         Evaluation::Failed(failures) => {
             let lines: Vec<String> =
                 failures.iter().map(|failure| format!("failed ({}): {}", failure.owner, failure.with_excerpt())).collect();
@@ -201,7 +206,7 @@ impl Recorder {
 
 #[cfg(test)]
 mod tests {
-    use harness::model::outcome::Gap;
+    use harness::model::outcome::{Failure, Gap};
 
     use super::*;
 
@@ -209,7 +214,9 @@ mod tests {
     fn evaluation_has_a_line_and_an_exit_code() {
         let (interfered, waiting) =
             (Evaluation::Unverified(Gap::Interfered { what: "service app was removed, and not by the run".into() }), Vec::new());
+        let budget = Failure::new(Cause::Budget { waiting_for: "app".into() }, "not settled within 6 s");
         for (evaluation, text, exit) in [
+            (Evaluation::Failed(vec![budget]), "not decided: not settled within 6 s", ExitCode::Inconclusive),
             (Evaluation::Settled { since: Mono(1500) }, "settled, stable since 1.5 s", ExitCode::Green),
             (Evaluation::Waiting { on: waiting, next_observation: Mono(0) }, "not decided", ExitCode::Inconclusive),
             (interfered, "not decided: service app was removed, and not by the run", ExitCode::Inconclusive),
