@@ -17,9 +17,7 @@ pub fn repeat(state: &RunState) -> String {
     let request = &begun.request;
     let mut command = format!("taster --recipe {}", request.recipe);
     add_subject(&mut command, request, state);
-    if let Some(file) = &request.host_file {
-        add_option(&mut command, "--host", &file.to_string_lossy());
-    }
+    command.push_str(&host_option(request));
     if request.tests.retries != USUAL_RETRIES {
         add_option(&mut command, "--retries", &request.tests.retries.to_string());
     }
@@ -38,6 +36,15 @@ pub fn repeat(state: &RunState) -> String {
     }
     add_choice(&mut command, &request.tests);
     command
+}
+
+/// The option that names the host file of the request, with a space before it; empty without a named file.
+pub fn host_option(request: &Request) -> String {
+    let mut option = String::new();
+    if let Some(file) = &request.host_file {
+        add_option(&mut option, "--host", &file.to_string_lossy());
+    }
+    option
 }
 
 /// What is tested: a kept app, a folder or a commit, and through which tiers.

@@ -173,6 +173,27 @@ fn repeat_command_names_the_tiers_and_each_option_that_is_not_the_default() {
 }
 
 #[test]
+fn ending_of_a_kept_app_names_the_host_file_of_its_commands() {
+    let kept = Kind::Kept {
+        domain: "hello-aebagbaf.taster.test".parse().unwrap(),
+        until: harness::model::time::Wall::from_millis(1_800_000_000_000),
+    };
+    let mut log = EventLog::planned(&[Tier::Install]).then(kept);
+    if let Kind::RunStarted { request, .. } = &mut log.events[0].kind {
+        request.host_file = Some("/etc/my host.toml".into());
+    }
+
+    let text = ending(&log.ends().state(), PLACE);
+
+    let again = "taster --recipe hello --attach hello-aebagbaf.taster.test --host '/etc/my host.toml'";
+    assert!(text.contains(again), "{text}");
+    assert!(
+        text.contains("taster watch --recipe hello --attach hello-aebagbaf.taster.test --host '/etc/my host.toml'"),
+        "{text}"
+    );
+}
+
+#[test]
 fn ending_of_a_killed_run_names_the_leftovers_of_its_cleanup() {
     let left = vec!["volume shop_data: a container uses it".to_owned()];
     let log = EventLog::planned(&[Tier::Install]).then(Kind::CleanedAfter { by: CleanedBy::Janitor, removed: 0, left });

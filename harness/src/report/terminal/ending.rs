@@ -15,7 +15,11 @@ use crate::{
             verdict::{Verdict, VerdictOutcome, verdict_so_far},
         },
     },
-    report::{files::ReportFile, repeat::repeat, sandbox_abra},
+    report::{
+        files::ReportFile,
+        repeat::{host_option, repeat},
+        sandbox_abra,
+    },
 };
 
 /// The most lines of an ending.
@@ -122,8 +126,11 @@ fn left_behind(state: &RunState) -> Vec<String> {
         return vec![
             format!("  kept: {} until {}; `taster janitor {}` removes it at once", kept.domain, kept.until, begun.run),
             format!(
-                "  test it again: taster --recipe {0} --attach {1}, or whenever a file is saved: taster watch --recipe {0} --attach {1}",
-                begun.request.recipe, kept.domain
+                "  test it again: taster --recipe {0} --attach {1}{2}, or whenever a file is saved: \
+                 taster watch --recipe {0} --attach {1}{2}",
+                begun.request.recipe,
+                kept.domain,
+                host_option(&begun.request)
             ),
         ];
     }
