@@ -50,7 +50,7 @@ pub(crate) fn calls(bench: &Bench) {
             tokio::pin!(watching);
             tokio::select! {
                 evaluation = &mut watching => panic!("it was to wait: {evaluation:?}"),
-                () = tokio::time::sleep(BEGINNING) => counts.lock_admission(),
+                () = tokio::time::sleep(BEGINNING) => counts.begin_waiting(),
             }
             watching.await;
         });
@@ -67,7 +67,7 @@ pub(crate) fn calls(bench: &Bench) {
             let mut client = client.spawn().unwrap();
             client.stdin.take().unwrap().write_all(STARTING.as_bytes()).unwrap();
             std::thread::sleep(BEGINNING);
-            counts.lock_admission();
+            counts.begin_waiting();
             std::thread::sleep(BEGINNING);
             counts.print("docker stack deploy --detach=false");
             let _ = client.kill();
@@ -79,21 +79,21 @@ pub(crate) fn calls(bench: &Bench) {
 struct Counts<'a> {
     gate: &'a Gate,
     began: (Instant, usize),
-    turned: Option<(Instant, usize)>,
+    waiting_from: Option<(Instant, usize)>,
 }
 
 impl<'a> Counts<'a> {
     fn begin(gate: &'a Gate) -> Self {
-        Self { gate, began: (Instant::now(), gate.asked()), turned: None }
+        Self { gate, began: (Instant::now(), gate.asked()), waiting_from: None }
     }
 
-    fn lock_admission(&mut self) {
-        self.turned = Some((Instant::now(), self.gate.asked()));
+    fn begin_waiting(&mut self) {
+        self.waiting_from = Some((Instant::now(), self.gate.asked()));
     }
 
     fn print(&self, who: &str) {
         let now = (Instant::now(), self.gate.asked());
-        let turned = self.turned.unwrap_or(self.began);
+        let waiting_from = self.waiting_from.unwrap_or(self.began);
         let rate = |from: (Instant, usize), to: (Instant, usize)| {
             let (calls, time) = (to.1 - from.1, to.0.duration_since(from.0).as_secs_f64());
             format!("{:.2} calls a second ({calls} in {time:.0} s)", calls as f64 / time)
@@ -102,7 +102,7 @@ impl<'a> Counts<'a> {
             "  {who:<58} {}; after the first {} s {}",
             rate(self.began, now),
             BEGINNING.as_secs(),
-            rate(turned, now)
+            rate(waiting_from, now)
         ));
     }
 }

@@ -157,7 +157,7 @@ impl UpdateStates {
 impl Drop for UpdateStates {
     fn drop(&mut self) {
         if self.client.kill().and_then(|()| self.client.wait()).is_err() {
-            print_line("  the client that tells of events could not be ended");
+            print_line("  the client that prints events could not be ended");
         }
     }
 }
