@@ -38,6 +38,14 @@ pub enum SandboxError {
         /// The socket.
         socket: String,
     },
+    /// An engine of another line than the wanted one runs.
+    #[error("the Docker engine at {socket} is another one, of version {version}")]
+    OtherEngine {
+        /// The socket.
+        socket: String,
+        /// The version of the engine that runs.
+        version: String,
+    },
     /// dockerd was started and does not answer.
     #[error("dockerd was started and does not answer")]
     EngineStart {
@@ -295,6 +303,9 @@ impl SandboxError {
             }
             Self::Rootless { .. } => "Use an engine that runs as root, or a host file for a server.".into(),
             Self::Worker { .. } => "Use another machine, or a host file for a manager of that Swarm.".into(),
+            Self::OtherEngine { .. } => {
+                "Stop it, with `taster sandbox down` where the sandbox started it, and run this again.".into()
+            }
             Self::EngineStart { .. } => "Start dockerd by hand to see why it does not run.".into(),
             Self::Engine { .. } => "See the log of the Docker engine.".into(),
             Self::PortTaken { by, .. } => format!("Stop {by}, or write a host file for the ingress that runs there."),

@@ -7,6 +7,8 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine_line::EngineLine;
+
 /// The names, addresses and ports of a sandbox. Two sandboxes on one machine must not share any of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Layout {
@@ -78,4 +80,6 @@ pub struct Setup {
     pub exe: PathBuf,
     /// The real abra, when one is in `PATH`.
     pub abra: Option<PathBuf>,
+    /// The line of the engine, which is built where it is absent. `None` keeps the sandbox's engine, or else the machine's.
+    pub engine: Option<EngineLine>,
 }

@@ -9,6 +9,7 @@ mod backup;
 mod down;
 mod embedded;
 mod engine;
+mod engine_line;
 mod error;
 pub mod home;
 pub mod images;
@@ -24,6 +25,7 @@ mod wait;
 
 pub use crate::{
     down::down,
+    engine_line::EngineLine,
     error::{
         AdminError, CallError, EngineStartError, ImageError, LastObservation, NetworkProblem, NoEngine, ProgramError,
         SandboxError,

@@ -6,7 +6,7 @@ use crate::{
     backup, engine,
     engine::{call, swarm},
     error::SandboxError,
-    home::{Home, created::CreatedObjects},
+    home::Home,
     images, ingress,
     ingress::agent,
     layout::Layout,
@@ -41,7 +41,7 @@ pub async fn status(home: &Home) -> Result<Vec<PartStatus>, SandboxError> {
         Ok(docker) => docker,
         Err(error) => return Ok(vec![PartStatus::new("engine", false, error.with_causes())]),
     };
-    let mut parts = engine_parts(&docker, &layout, &home.created()).await?;
+    let mut parts = engine_parts(&docker, &layout, home).await?;
     parts.push(ingress_part(&docker, &layout).await?);
     parts.extend(agent_parts(home));
     let backup = backup::is_running(&docker, &layout).await?;
@@ -58,10 +58,15 @@ pub async fn status(home: &Home) -> Result<Vec<PartStatus>, SandboxError> {
 }
 
 /// Engine, Swarm and network, each with a note when taster created it.
-async fn engine_parts(docker: &Docker, layout: &Layout, created: &CreatedObjects) -> Result<Vec<PartStatus>, SandboxError> {
+async fn engine_parts(docker: &Docker, layout: &Layout, home: &Home) -> Result<Vec<PartStatus>, SandboxError> {
+    let created = home.created();
     let version = call("version", docker.version()).await?.version.unwrap_or_default();
     let started = created.dockerd.as_ref().is_some_and(|process| process.is_alive());
-    let note = if started { ", started by taster" } else { "" };
+    let note = match home.engine_line() {
+        _ if !started => "",
+        Some(_) => ", built and started by taster",
+        None => ", started by taster",
+    };
     let engine = PartStatus::new("engine", true, format!("{version} at {}{note}", layout.engine.display()));
     let made_by = |id: &String, own: &Option<String>| if Some(id) == own.as_ref() { ", made by taster" } else { "" };
     let swarm = call("info", docker.info()).await?.swarm.and_then(|swarm| swarm.cluster).and_then(|cluster| cluster.id);

@@ -42,7 +42,7 @@ pub async fn up(home: &Home, setup: &Setup, on_progress: &mut dyn FnMut(Progress
     let layout = &setup.layout;
     let _lock = home.lock().await?;
     home.save_layout(layout)?;
-    let docker = engine::ensure(home, layout, &mut progress).await?;
+    let docker = engine::ensure(home, setup, &mut progress).await?;
     swarm::ensure(&docker, home, layout, &mut progress).await?;
     let first = !home.is_probed();
     // The browser takes longer than all other parts, and is tried only once.

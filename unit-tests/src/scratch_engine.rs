@@ -11,10 +11,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use sandbox::home::Home;
+
 use crate::{
     command_output::signal,
     engine::{Engine, printed, until},
-    sandbox_fixture::IMAGE,
+    sandbox_fixture::{self, IMAGE},
 };
 
 /// The programs that it needs.
@@ -39,11 +41,17 @@ pub fn missing() -> Option<String> {
     if fs::metadata("/proc/self").map_or(1, |own| own.uid()) != 0 {
         return Some("it takes root".into());
     }
-    let folders: Vec<PathBuf> = std::env::var_os("PATH").iter().flat_map(std::env::split_paths).collect();
+    let folders = folders();
     let absent = PROGRAMS.iter().find(|program| !folders.iter().any(|folder| folder.join(program).is_file()));
     absent
         .map(|program| format!("there is no {program}"))
         .or_else(|| done("unshare", &["--mount", "--net", "--pid", "--fork", "mount", "--make-rprivate", "/"]).err())
+}
+
+/// Where programs are looked for: the engine is of the same build as that of the sandbox.
+fn folders() -> Vec<PathBuf> {
+    let built = Home::at(sandbox_fixture::env().sandbox()).engine_programs();
+    built.into_iter().chain(std::env::var_os("PATH").iter().flat_map(std::env::split_paths)).collect()
 }
 
 /// A disk in memory, of a given size. It is removed when this value is dropped.
@@ -161,6 +169,7 @@ impl ScratchEngine {
         dockerd.args(["sh", "-c", &own_plugins, &at("plugins")]);
         dockerd.args(["dockerd", "--host", &format!("unix://{}", at("docker.sock")), "--data-root", &at("data")]);
         dockerd.args(["--exec-root", &at("run"), "--pidfile", &at("docker.pid"), "--cgroup-parent", &format!("/{}", self.name)]);
+        dockerd.env("PATH", std::env::join_paths(folders()).map_err(|error| error.to_string())?);
         dockerd.stdin(Stdio::null()).stdout(log.try_clone().map_err(text)?).stderr(log).current_dir("/");
         let process = self.process.insert(dockerd.spawn().map_err(text)?);
         let engine = Engine::at(&self.disk.path().join("docker.sock"), IMAGE);

@@ -4,7 +4,7 @@ use std::{ffi::OsString, path::PathBuf, process};
 
 use clap::Subcommand;
 use harness::model::exit_code::ExitCode;
-use sandbox::{PartStatus, home::Home};
+use sandbox::{EngineLine, PartStatus, home::Home};
 
 use crate::{
     env::Env,
@@ -31,6 +31,9 @@ enum Action {
         /// The sandbox's folder, instead of the one in the user's state folder
         #[arg(long, value_name = "DIR")]
         home: Option<PathBuf>,
+        /// Builds a Docker engine of this line and uses it (29); without it, the sandbox keeps its engine or takes the machine's
+        #[arg(long, value_name = "LINE")]
+        engine: Option<EngineLine>,
     },
     /// Prints the state of each part of the sandbox; exit code 3 when something is missing
     Status {
@@ -72,7 +75,7 @@ impl Sandbox {
                 block_on(sandbox::ingress::agent::main(&Home::at(home)))?.map_err(error)?;
                 Ok(ExitCode::Green.into())
             }
-            Action::Up { home } => up(&home_at(home, env)?, env),
+            Action::Up { home, engine } => up(&home_at(home, env)?, engine, env),
             Action::Status { home } => status(&home_at(home, env)?),
             Action::Down { home } => {
                 block_on(sandbox::down(&home_at(home, env)?, &mut print_progress))?.map_err(error)?;
@@ -82,8 +85,8 @@ impl Sandbox {
     }
 }
 
-fn up(home: &Home, env: &Env) -> Result<process::ExitCode, CommandError> {
-    let up = make(home, env)?;
+fn up(home: &Home, engine: Option<EngineLine>, env: &Env) -> Result<process::ExitCode, CommandError> {
+    let up = make(home, engine, env)?;
     let (took, file) = (up.took.as_secs_f64(), up.host_file.display());
     output::message(&format!("the sandbox is up after {took:.2} s; its host file is {file}"));
     Ok(ExitCode::Green.into())

@@ -50,7 +50,7 @@ pub fn find(env: &Env, named: Option<&Path>, yes: bool) -> Result<RunHost, Comma
             if !home.host_file().is_file() {
                 consent(env, yes)?;
             }
-            sandbox::make(&home, env)?;
+            sandbox::make(&home, None, env)?;
             Ok(RunHost { host: load(&home.host_file())?, sandbox: Some(home) })
         }
     }

@@ -4,16 +4,16 @@ use std::path::Path;
 
 use harness::model::{names::RecipeName, request::Source, settings};
 use sandbox::{
-    Progress, SandboxError, Up,
+    EngineLine, Progress, SandboxError, Up,
     home::Home,
     layout::{Layout, Setup},
 };
 
 use crate::{env::Env, error::CommandError, output, runtime::block_on};
 
-/// Makes the sandbox, or the parts of it that are missing.
-pub(crate) fn make(home: &Home, env: &Env) -> Result<Up, CommandError> {
-    let setup = Setup { layout: Layout::default(), exe: env.exe.clone(), abra: env.program(Path::new("abra")) };
+/// Makes the sandbox, or the parts of it that are missing, on an engine of that line.
+pub(crate) fn make(home: &Home, engine: Option<EngineLine>, env: &Env) -> Result<Up, CommandError> {
+    let setup = Setup { layout: Layout::default(), exe: env.exe.clone(), abra: env.program(Path::new("abra")), engine };
     let up = block_on(sandbox::up(home, &setup, &mut print_progress))?.map_err(error)?;
     for warning in &up.warnings {
         output::message(&format!("warning: {warning}"));

@@ -1,5 +1,6 @@
-//! The Docker engine of the machine: the running one, else started, else installed.
+//! The Docker engine of the sandbox: the running one, else started, else installed or built.
 
+pub(crate) mod built;
 mod calls;
 pub(crate) mod labels;
 pub(crate) mod swarm;
@@ -9,7 +10,7 @@ use std::{
     io::ErrorKind,
     os::unix::net::UnixStream,
     path::Path,
-    process::Stdio,
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -20,7 +21,7 @@ pub(crate) use calls::{call, call_optional, call_within};
 use crate::{
     error::{EngineStartError, NoEngine, SandboxError},
     home::Home,
-    layout::Layout,
+    layout::{Layout, Setup},
     machine::{
         packages::ensure_package_lists,
         process::Process,
@@ -64,23 +65,45 @@ pub(crate) fn connect(layout: &Layout) -> Result<Docker, SandboxError> {
     })
 }
 
-/// Connects to the engine; starts or installs one when none answers. A started one is recorded in the sandbox's folder.
-pub(crate) async fn ensure(home: &Home, layout: &Layout, progress: &mut ProgressReporter<'_>) -> Result<Docker, SandboxError> {
+/// Connects to the engine; starts one when none answers, and installs or builds it before that when it is absent. `wanted` is the
+/// line of the engine; without it, the sandbox keeps the one that it has. A started engine is recorded in the sandbox's folder.
+pub(crate) async fn ensure(home: &Home, setup: &Setup, progress: &mut ProgressReporter<'_>) -> Result<Docker, SandboxError> {
+    let (layout, wanted) = (&setup.layout, setup.engine);
     match connect_to(&layout.engine) {
-        Ok(docker) => return Ok(docker),
+        Ok(docker) => {
+            return if wanted.is_none_or(|line| home.engine_line() == Some(line)) {
+                Ok(docker)
+            } else {
+                other(layout, &docker).await
+            };
+        }
         Err(ConnectError::NotPermitted) => return Err(not_permitted(layout)),
         Err(ConnectError::NotListening) => {}
     }
+    // A built engine needs containerd and the docker client of the package.
     if find("dockerd").is_none() {
         install(progress).await?;
         // With a service manager the package starts its service.
         if let Ok(docker) = connect_to(&layout.engine) {
-            return Ok(docker);
+            return if wanted.is_none() { Ok(docker) } else { other(layout, &docker).await };
         }
     }
-    let docker = start(home, layout).await?;
-    progress.report("started the Docker engine");
+    let Some(line) = wanted.or(home.engine_line()) else {
+        let docker = start(home, layout).await?;
+        progress.report("started the Docker engine");
+        return Ok(docker);
+    };
+    let programs = built::ensure(home, line, progress).await?;
+    home.save_engine_line(line)?;
+    let docker = start_built(home, layout, &programs).await?;
+    progress.report(format!("started the Docker engine {line}"));
     Ok(docker)
+}
+
+/// The error for an engine of another line than the wanted one.
+async fn other(layout: &Layout, docker: &Docker) -> Result<Docker, SandboxError> {
+    let version = call("version", docker.version()).await?.version.unwrap_or_default();
+    Err(SandboxError::OtherEngine { socket: layout.engine.display().to_string(), version })
 }
 
 async fn install(progress: &mut ProgressReporter<'_>) -> Result<(), SandboxError> {
@@ -112,12 +135,34 @@ async fn start(home: &Home, layout: &Layout) -> Result<Docker, SandboxError> {
         run("systemctl", ["start", "docker"]).await?;
         return wait_until_ready(layout, || None).await;
     }
+    let mut dockerd = Command::new("setsid");
+    dockerd.arg("dockerd");
+    spawn(home, layout, dockerd).await
+}
+
+/// Starts an engine that the sandbox built, with its data in the sandbox's folder: another engine may not read it.
+async fn start_built(home: &Home, layout: &Layout, programs: &Path) -> Result<Docker, SandboxError> {
+    if !rustix::process::geteuid().is_root() {
+        return Err(SandboxError::NoEngine { source: NoEngine::StartNeedsRoot });
+    }
+    let root = home.engine_root();
+    let mut dockerd = Command::new("setsid");
+    dockerd.arg(programs.join("dockerd"));
+    dockerd.args(["--data-root".as_ref(), root.join("data").as_os_str()]);
+    dockerd.args(["--exec-root".as_ref(), root.join("run").as_os_str()]);
+    dockerd.args(["--pidfile".as_ref(), root.join("docker.pid").as_os_str()]);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths([programs.to_owned()].into_iter().chain(std::env::split_paths(&path)));
+    dockerd.env("PATH", path.map_err(|error| SandboxError::file(programs, std::io::Error::other(error)))?);
+    spawn(home, layout, dockerd).await
+}
+
+/// Starts dockerd. `setsid` executes it in its own session, so that a terminal's signals to taster do not reach the engine.
+async fn spawn(home: &Home, layout: &Layout, mut dockerd: Command) -> Result<Docker, SandboxError> {
     let log = home.root().join("dockerd.log");
     let stdout = fs::File::create(&log).map_err(|error| SandboxError::file(&log, error))?;
     let stderr = stdout.try_clone().map_err(|error| SandboxError::file(&log, error))?;
-    // `setsid` executes dockerd in its own session, so that a terminal's signals to taster do not reach the engine.
-    let child = std::process::Command::new("setsid")
-        .arg("dockerd")
+    let child = dockerd
         .arg("-H")
         .arg(format!("unix://{}", layout.engine.display()))
         // Without it, each task asks a registry for its image first, although the engine has it.

@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 
 pub use capabilities::Capabilities;
 
-use crate::{error::SandboxError, layout::Layout};
+use serde::{Deserialize, Serialize};
+
+use crate::{engine_line::EngineLine, error::SandboxError, layout::Layout};
 
 /// The sandbox's folder, by default `taster/sandbox` in the user's state folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +66,29 @@ impl Home {
         self.root.join("cache")
     }
 
+    fn engine_file(&self) -> PathBuf {
+        self.root.join("engine.toml")
+    }
+
+    /// The line that the sandbox's engine was built from; `None` for the machine's own engine.
+    pub fn engine_line(&self) -> Option<EngineLine> {
+        files::read::<StartedLine>(&self.engine_file()).map(|started| started.line)
+    }
+
+    pub(crate) fn save_engine_line(&self, line: EngineLine) -> Result<(), SandboxError> {
+        files::write(&self.engine_file(), &StartedLine { line })
+    }
+
+    /// The folder of the programs of the sandbox's engine; `None` for the machine's own engine.
+    pub fn engine_programs(&self) -> Option<PathBuf> {
+        self.engine_line().map(|line| line.folder(&self.cache()))
+    }
+
+    /// The folder of an engine that the sandbox built: its images, containers and sockets.
+    pub(crate) fn engine_root(&self) -> PathBuf {
+        self.root.join("engine")
+    }
+
     fn layout_file(&self) -> PathBuf {
         self.root.join("layout.toml")
     }
@@ -95,4 +120,10 @@ impl Home {
     pub(crate) fn save_capabilities(&self, capabilities: &Capabilities) -> Result<(), SandboxError> {
         files::write(&self.capabilities_file(), capabilities)
     }
+}
+
+/// The content of the file that names the line of the sandbox's engine.
+#[derive(Debug, Serialize, Deserialize)]
+struct StartedLine {
+    line: EngineLine,
 }

@@ -18,7 +18,17 @@ const QUOTED_LINES: usize = 2;
 
 /// Runs a program to its end and returns its standard output. An error quotes the last lines of its standard error.
 pub(crate) async fn run(program: &str, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Result<Vec<u8>, SandboxError> {
+    run_with(&[], program, args).await
+}
+
+/// [`run`] with these variables besides those of this process.
+pub(crate) async fn run_with(
+    variables: &[(&str, &OsStr)],
+    program: &str,
+    args: impl IntoIterator<Item = impl AsRef<OsStr>>,
+) -> Result<Vec<u8>, SandboxError> {
     let mut command = Command::new(find(program).unwrap_or_else(|| program.into()));
+    command.envs(variables.iter().copied());
     command.args(args).stdin(Stdio::null()).env("DEBIAN_FRONTEND", "noninteractive").env("LC_ALL", "C.UTF-8").kill_on_drop(true);
     let failed = |source: ProgramError| SandboxError::program(program, source);
     // The timeout drops the future, and that kills the program.
@@ -33,9 +43,10 @@ pub(crate) async fn run(program: &str, args: impl IntoIterator<Item = impl AsRef
     Err(failed(if last.is_empty() { ProgramError::Status(output.status) } else { ProgramError::Output(last.join("; ")) }))
 }
 
-/// The path of a program. `PATH` is not used: it may lack the folders of the administrator's programs.
+/// The path of a program. `PATH` is not used: it may lack the folders of the administrator's programs. Go's own archive has a
+/// folder that no distribution uses.
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
-    ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
+    ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/go/bin"]
         .into_iter()
         .map(|folder| Path::new(folder).join(program))
         .find(|path| path.is_file())
