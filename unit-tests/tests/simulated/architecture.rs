@@ -12,10 +12,10 @@ use std::{
 use crate::{book::root, sources::texts};
 use imports::{Edge, Imports, Sources};
 
-const PACKAGES: [&str; 5] = ["harness", "recipes", "runner", "sandbox", "unit-tests"];
+const PACKAGES: [&str; 6] = ["formats", "harness", "recipes", "runner", "sandbox", "unit-tests"];
 
 /// Folders whose code decides and does nothing else.
-const PURE: [&str; 3] = ["harness/src/model/", "harness/src/pure/", "runner/src/pure/"];
+const PURE: [&str; 4] = ["formats/src/", "harness/src/model/", "harness/src/pure/", "runner/src/pure/"];
 
 /// What no decision may name: runtimes, engines, files, processes, sockets, the environment and clocks.
 const IMPURE: [&str; 19] = [

@@ -7,7 +7,7 @@ use toml::Table;
 use crate::book::root;
 
 /// The packages of the workspace, which the page does not list.
-const OWN: [&str; 5] = ["harness", "recipes", "runner", "sandbox", "unit-tests"];
+const OWN: [&str; 6] = ["formats", "harness", "recipes", "runner", "sandbox", "unit-tests"];
 
 /// The crates of the table above the page's first section: first cells of rows, separated by commas, remarks in brackets.
 fn crates_on_page(page: &str) -> BTreeSet<String> {
