@@ -63,7 +63,7 @@ fn in_a_sandbox(test: SandboxTest) -> Done {
         ingress: format!("10.{subnet}.1.1").parse()?,
         ..Layout::default()
     };
-    let setup = Setup { layout, exe: std::env::current_exe()?, abra: None };
+    let setup = Setup { layout, exe: std::env::current_exe()?, abra: None, engine: None };
     let local = LocalSandbox { home: Home::at(folder.path()), setup, prefix };
     let done = catch_unwind(AssertUnwindSafe(|| test(&local)));
     // The sandbox is removed even if the stack cannot be removed, and neither error hides the failure of the test.
