@@ -1,4 +1,5 @@
-//! What Traefik reads: the rules of its routers.
+//! What Traefik reads: the labels of services, and the rules of its routers in them.
 
+pub mod labels;
 pub mod regexp;
 pub mod rule;
