@@ -145,12 +145,8 @@ async fn start_built(home: &Home, layout: &Layout, programs: &Path) -> Result<Do
     if !rustix::process::geteuid().is_root() {
         return Err(SandboxError::NoEngine { source: NoEngine::StartNeedsRoot });
     }
-    let root = home.engine_root();
     let mut dockerd = Command::new("setsid");
-    dockerd.arg(programs.join("dockerd"));
-    dockerd.args(["--data-root".as_ref(), root.join("data").as_os_str()]);
-    dockerd.args(["--exec-root".as_ref(), root.join("run").as_os_str()]);
-    dockerd.args(["--pidfile".as_ref(), root.join("docker.pid").as_os_str()]);
+    dockerd.arg(programs.join("dockerd")).arg("--data-root").arg(home.engine_data());
     let path = std::env::var_os("PATH").unwrap_or_default();
     let path = std::env::join_paths([programs.to_owned()].into_iter().chain(std::env::split_paths(&path)));
     dockerd.env("PATH", path.map_err(|error| SandboxError::file(programs, std::io::Error::other(error)))?);

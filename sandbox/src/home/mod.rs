@@ -84,8 +84,8 @@ impl Home {
         self.engine_line().map(|line| line.folder(&self.cache()))
     }
 
-    /// The folder of an engine that the sandbox built: its images, containers and sockets.
-    pub(crate) fn engine_root(&self) -> PathBuf {
+    /// The folder with the images, containers and volumes of an engine that the sandbox built.
+    pub(crate) fn engine_data(&self) -> PathBuf {
         self.root.join("engine")
     }
 
