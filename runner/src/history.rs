@@ -16,7 +16,7 @@ use harness::{
         pack::TestName,
         time::Wall,
     },
-    pure::recipe::upgrade_base::Green,
+    pure::{recipe::upgrade_base::Green, run::verdict::Verdict},
     report::{ReportFile, results},
 };
 use serde_json::Value;
@@ -42,10 +42,8 @@ pub struct Last {
     pub run: RunId,
     /// The recipe.
     pub recipe: String,
-    /// The verdict's outcome.
-    pub verdict: String,
-    /// The verdict's tiers.
-    pub tiers: Vec<String>,
+    /// The verdict.
+    pub verdict: Verdict,
     /// The level, where the results have one.
     pub level: Option<u64>,
     /// When the run ended; absent while it goes on, and when it was killed.
@@ -174,13 +172,12 @@ pub fn last(kept: &Kept) -> Result<Option<Last>, CommandError> {
         Some(text) => Ok(text.to_owned()),
         None => Err(unreadable(CommandError::host(format!("it has no {what}")))),
     };
-    let verdict = value.get("verdict");
-    let tiers = verdict.and_then(|verdict| verdict.get("tiers")).and_then(Value::as_array).into_iter().flatten();
+    let verdict = value.get("verdict").cloned().unwrap_or_default();
+    let verdict = serde_json::from_value(verdict).map_err(|_| unreadable(CommandError::host("it has no verdict")))?;
     Ok(Some(Last {
         run: kept.run.clone(),
         recipe: text(value.get("recipe"), "recipe")?,
-        verdict: text(verdict.and_then(|verdict| verdict.get("outcome")), "verdict")?,
-        tiers: tiers.filter_map(Value::as_str).map(str::to_owned).collect(),
+        verdict,
         level: value.get("level").and_then(Value::as_u64),
         finished: value.get("finished").and_then(Value::as_str).and_then(|text| Wall::try_from(text.to_owned()).ok()),
     }))

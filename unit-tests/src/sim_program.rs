@@ -28,6 +28,8 @@ pub enum FunctionBehaviour {
     FailsWithLongOutput,
     /// It fails the first time and passes from then on.
     FailsOnce,
+    /// It fails the first time, and then a signal ends its process.
+    FailsThenCrashes,
     /// It passes and leaves a text with a secret in it, a picture, a picture with a secret in it, and a file that cannot be read.
     AttachesFiles,
     /// It reports that it does not apply.
@@ -79,7 +81,9 @@ impl TestProgram for SimProgram {
     async fn run_one(&self, test: &TestName, _: &Head, budget: Duration) -> Result<Ran, ProgramError> {
         let behaviour = self.functions.get(test).copied().unwrap_or(FunctionBehaviour::IsMissing);
         let (ended, exited) = match behaviour {
-            FunctionBehaviour::FailsOnce if self.tried.lock().expect("no test panics in it").insert(test.clone()) => {
+            FunctionBehaviour::FailsOnce | FunctionBehaviour::FailsThenCrashes
+                if self.tried.lock().expect("no test panics in it").insert(test.clone()) =>
+            {
                 (Some(Ended::Failed { sentence: "the post is late".into(), at: None }), Exited::Code(101))
             }
             FunctionBehaviour::Passes | FunctionBehaviour::FailsOnce | FunctionBehaviour::AttachesFiles => {
@@ -97,7 +101,7 @@ impl TestProgram for SimProgram {
                 tokio::time::sleep(budget).await;
                 (None, Exited::Deadline(budget))
             }
-            FunctionBehaviour::Crashes => (None, Exited::Signal(11)),
+            FunctionBehaviour::Crashes | FunctionBehaviour::FailsThenCrashes => (None, Exited::Signal(11)),
             FunctionBehaviour::GivesNoAnswer | FunctionBehaviour::IsMissing => (None, Exited::Code(0)),
             FunctionBehaviour::CannotStart => return Err(ProgramError::NotRun { message: "no memory".into() }),
         };

@@ -45,7 +45,7 @@ use crate::{
             event::{Cancel, JOURNAL_VERSION, Kind, Note},
             facts::{BaseFiles, Facts},
             plan::{self, Class, Plan, StepId},
-            state::{NextSteps, RunState, next as next_steps, retry_of},
+            state::{NextSteps, RunState, next as next_steps, retry_of, worst_attempt},
         },
     },
 };
@@ -260,7 +260,10 @@ async fn perform(
                         handles.insert(step, handle);
                         running.push(again);
                     }
-                    (None, _) | (_, None) => log.record(Kind::StepFinished { step, outcome }),
+                    (None, _) | (_, None) => {
+                        let outcome = worst_attempt(&log.state(), &step, outcome);
+                        log.record(Kind::StepFinished { step, outcome });
+                    }
                 }
             }
             Wake::Signal(signal) => {

@@ -460,6 +460,16 @@ pub enum SkipReason {
 }
 
 impl SkipReason {
+    /// The reason in words.
+    pub fn sentence(&self) -> String {
+        match self {
+            SkipReason::NotAsked => "was not asked for".into(),
+            SkipReason::Filtered { by } => format!("was left out by the choice of tests ({by})"),
+            SkipReason::Structural { lacks } => Self::there_is_no(lacks),
+            SkipReason::NotApplicable { because } => format!("does not apply: {because}"),
+        }
+    }
+
     /// The sentence for something that is lacking: `there is no older version` for `an older version`.
     pub fn there_is_no(lacks: &str) -> String {
         let bare = ["a ", "an "].iter().find_map(|article| lacks.strip_prefix(article)).unwrap_or(lacks);

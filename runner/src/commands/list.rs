@@ -12,7 +12,7 @@ use harness::{
     author::Parity,
     model::{
         exit_code::ExitCode,
-        names::RecipeName,
+        names::{RecipeName, RunId},
         pack::{Pack, TestKind},
         time::Wall,
         version::RecipeVersion,
@@ -41,7 +41,8 @@ const MAX_WARNINGS: usize = 5;
 /// With --json: {"schema": 1, "sandbox": …, "recipes": [{"recipe", "version", "pack", "last"}], "tests": [{"recipe", "file",
 /// "test", "kind", "origin"}]}, where `version` is the newest release or null, `pack` is null or {"tests": {"health",
 /// "roundtrip", "distinctive"}, "canaries", "superficial", "parity"}, `parity` is null without a PARITY.md or {"named",
-/// "deferred", "wrong"}, and `last` is null or {"run_id", "verdict", "tiers", "level", "finished", "age_ms"}.
+/// "deferred", "wrong"}, and `last` is null or {"run_id", "verdict", "tiers", "ended", "level", "finished", "age_ms"}, where `tiers`
+/// are the tiers without the skipped ones and `ended` says how each tier ended.
 #[derive(Debug, clap::Args)]
 pub struct List {
     /// Prints JSON
@@ -148,8 +149,9 @@ fn document(sandbox: bool, all: &[Row], now: Wall) -> String {
     let last = |last: &Last| {
         json!({
             "run_id": last.run.as_str(),
-            "verdict": last.verdict,
-            "tiers": last.tiers,
+            "verdict": last.verdict.outcome,
+            "tiers": last.verdict.tiers,
+            "ended": last.verdict.ended,
             "level": last.level,
             "finished": last.finished.map(|at| at.to_string()),
             "age_ms": last.finished.map(|at| (now.millis() - at.millis()).max(0)),
@@ -204,13 +206,13 @@ fn cells(rows: &[Row], now: Wall) -> Vec<[String; 6]> {
         let none = || "-".to_owned();
         let last = row.last.as_ref();
         let verdict = last.map_or_else(none, |last| match last.finished {
-            Some(_) => format!("{} ({})", last.verdict, last.tiers.join(", ")),
+            Some(_) => last.verdict.to_string(),
             None => "not finished".to_owned(),
         });
         let level = last.and_then(|last| last.level).map_or_else(none, |level| level.to_string());
         let when = last.map_or_else(none, |last| match last.finished {
             Some(at) => format!("{} UTC, {} ago", format_minute(at), format_age(now.millis() - at.millis())),
-            None => last.run.to_string(),
+            None => format!("began {} UTC", format_begin(&last.run)),
         });
         [
             row.recipe.clone(),
@@ -228,6 +230,14 @@ fn cells(rows: &[Row], now: Wall) -> Vec<[String; 6]> {
 /// A time to the minute: `2026-11-21 12:18`.
 fn format_minute(at: Wall) -> String {
     at.to_string().chars().take(16).map(|c| if c == 'T' { ' ' } else { c }).collect()
+}
+
+/// The time in a run's id to the minute: `2026-11-21 12:18`.
+fn format_begin(run: &RunId) -> String {
+    let stamp = run.as_str();
+    let (day, time) = (stamp.get(..8).unwrap_or_default(), stamp.get(9..13).unwrap_or_default());
+    let part = |text: &'_ str, from: usize, to: usize| text.get(from..to).unwrap_or_default().to_owned();
+    format!("{}-{}-{} {}:{}", part(day, 0, 4), part(day, 4, 6), part(day, 6, 8), part(time, 0, 2), part(time, 2, 4))
 }
 
 /// A duration in its largest unit.

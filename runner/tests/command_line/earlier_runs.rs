@@ -63,7 +63,8 @@ fn list_has_the_last_run_of_each_recipe() {
     let table = taster.stdout_of(&["list"]);
     let row = |recipe: &str| table.lines().find(|line| line.starts_with(recipe)).unwrap_or_else(|| panic!("{table}"));
     assert!(row("hello ").contains("red (install)") && row("hello ").contains("2026-11-21 10:15 UTC"), "{table}");
-    assert!(row("custom-html").contains("not finished"), "{table}");
+    assert!(row("custom-html").contains("not finished") && row("custom-html").contains("began 2026-11-19 10:15 UTC"), "{table}");
+    assert!(!row("custom-html").contains("cccccccc"), "{table}");
 
     let document: Value = serde_json::from_str(&taster.stdout_of(&["list", "--json"])).unwrap();
     assert_eq!((&document["schema"], &document["sandbox"]), (&json!(1), &json!(true)));

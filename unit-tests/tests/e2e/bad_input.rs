@@ -171,7 +171,7 @@ fn abra_that_refuses_to_deploy_is_red(env: &TestEnv<'_>) {
 
     let run = env.run("hello").tiers("install").abra(refuses).expect(Red);
 
-    run.says("red (install)")
+    run.says("red (install failed)")
         .says("why (recipe): abra app deploy ended with exit code 1: the moon is not right")
         // There is nothing to undeploy.
         .says("undeploy: skipped")

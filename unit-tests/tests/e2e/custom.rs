@@ -461,7 +461,7 @@ fn flaky_test_is_reported_and_a_crash_costs_one_test(env: &TestEnv<'_>) {
 
     whole
         .exit(3)
-        .says("inconclusive (install, custom)")
+        .says("inconclusive (custom failed; install passed)")
         .says("outcomes::it passes at the second attempt: attempt 1 failed")
         .says("flaky: it passed at attempt 2; at first outcomes::it passes at the second attempt: it is the first attempt")
         .says("why (test): outcomes::it crashes its process: its process was ended by signal 6")

@@ -138,7 +138,7 @@ fn executables_of_a_repository_run_only_when_it_is_trusted(env: &TestEnv<'_>) {
 
     let run = untrusted.expect(Inconclusive);
     run.exit(3)
-        .says("inconclusive (install, custom)")
+        .says("inconclusive (custom not verified: ")
         .says("tests/posts.sh: not verified")
         .says("tests/deep/mail.sh: an executable of the recipe's repository is not run");
     assert!(!witness.exists(), "a refused test does not run");
@@ -151,7 +151,7 @@ fn executables_of_a_repository_run_only_when_it_is_trusted(env: &TestEnv<'_>) {
     fs::remove_file(mine.join("tests/plain.sh")).unwrap();
     script(&mine.join("tests/posts.sh"), "echo the post is gone; exit 3", true);
     let run = trusted.expect(Red);
-    run.says("red (install, custom)")
+    run.says("red (custom failed; install passed)")
         .says("why (recipe): tests/posts.sh: it ended with exit code 3")
         .says("the post is gone")
         .step("tests/posts.sh", Fail)

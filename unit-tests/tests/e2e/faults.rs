@@ -45,7 +45,7 @@ fn engine_restarted_during_an_upgrade_leaves_it_unverified(env: &TestEnv<'_>) {
 
     run.expect(Inconclusive)
         .exit(3)
-        .says("inconclusive (install, upgrade)")
+        .says("inconclusive (upgrade not verified: ")
         .says("upgrade is not verified: ")
         .step("upgrade", Unver)
         .step("deploy", Pass)
@@ -113,7 +113,7 @@ fn volume_mount_that_hangs_does_not_delay_the_end_of_the_run(env: &TestEnv<'_>) 
     let output = CommandOutput::within(run.child, Duration::from_secs(240));
 
     assert!(matches!(output.code, Some(3 | 4)), "{output}");
-    output.says("inconclusive (install)").says("left behind: ");
+    output.says("inconclusive (install not verified: ").says("left behind: ");
     assert_eq!(output.code == Some(4), !output.contains("left behind: nothing"), "{output}");
     // A restarted engine does not wait for the old mount.
     scratch.kill_and_restart();

@@ -87,7 +87,7 @@ fn linter_is_inconclusive(env: &TestEnv<'_>, linter: &str, why: &str) {
     let run = env.run("hello").tiers("install").abra(&abra).expect(Inconclusive);
 
     run.exit(3)
-        .says("inconclusive (install)")
+        .says("inconclusive (install passed)")
         .says("lint is not verified: ")
         .says(why)
         .tier("install", Pass)

@@ -58,7 +58,7 @@ fn secret_printed_by_the_app_is_hidden_everywhere(env: &TestEnv<'_>) {
     assert_eq!(secret.len(), 40, "the recipe asks for a secret of this length: {log}");
     let base64 = BASE64.encode(secret.as_bytes());
     let mut run = run
-        .says("red (install, upgrade, backup, restore")
+        .says("red (install failed; ")
         .says("why (recipe)")
         .says("exited with 3")
         .says("token=•••")

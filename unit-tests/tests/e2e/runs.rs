@@ -131,7 +131,7 @@ fn at(line: &str) -> String {
 fn crash_loop_is_red_with_exit_code_and_last_lines(env: &TestEnv<'_>) {
     let run = env.run("hello-crash").tiers("install").expect(Red);
 
-    run.says("red (install)")
+    run.says("red (install failed)")
         .says("why (recipe)")
         .says("exited with 3")
         .says("the specimen was asked to crash")
@@ -155,7 +155,7 @@ fn crash_loop_is_red_with_exit_code_and_last_lines(env: &TestEnv<'_>) {
 fn app_that_never_answers_is_red(env: &TestEnv<'_>) {
     let run = env.run("hello-silent").tiers("install").expect(Red);
 
-    run.says("red (install)")
+    run.says("red (install failed)")
         .says("why (recipe)")
         .says("all services settled, but")
         .step("http", Fail)
@@ -168,7 +168,7 @@ fn wrong_router_rule_is_red_with_its_names(env: &TestEnv<'_>) {
     let run = env.run("hello-wrong-host").tiers("install").expect(Red);
 
     let domain = run.results["domain"].as_str().unwrap().to_owned();
-    run.says("red (install)")
+    run.says("red (install failed)")
         .says("why (recipe)")
         .says(&format!("the ingress has no route to this name; the router rules name only lost.{domain}"))
         .step("http", Fail)

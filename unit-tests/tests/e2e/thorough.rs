@@ -77,7 +77,7 @@ fn restore_without_canaries_is_inconclusive(env: &TestEnv<'_>) {
     let run = env.run("hello").tiers("install,backup,restore").args(&["--no-canaries"]).expect(Inconclusive);
 
     run.exit(3)
-        .says("inconclusive (install, backup, restore)")
+        .says("inconclusive (restore not verified: ")
         .says("--no-canaries left out")
         .steps(&["backup", "restore"], Pass)
         .value("/canaries", json!([]))

@@ -156,7 +156,7 @@ fn abra_that_deploys_elsewhere_is_named_and_undeploys_there(env: &TestEnv<'_>) {
          `engine` in the host file name the same"
     );
     run.exit(3)
-        .says("inconclusive (install, upgrade, backup, restore")
+        .says("inconclusive (install failed; ")
         .says("why (infrastructure)")
         .says(&sentence)
         .says("undeploy: passed")
@@ -305,7 +305,7 @@ fn engine_that_dies_is_cleaned_up_when_it_comes_back(env: &TestEnv<'_>) {
 
     run.expect(Inconclusive)
         .exit(3)
-        .says("inconclusive (install, upgrade, backup, restore")
+        .says("inconclusive (install not verified: ")
         .step("deploy", Unver)
         .tier("install", Unver)
         .nothing_left();

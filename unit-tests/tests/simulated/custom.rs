@@ -101,6 +101,27 @@ fn test_that_breaks_down_is_the_tests_fault_and_costs_no_other_test() {
 }
 
 #[test]
+fn killed_test_beside_a_failed_assertion_is_red_in_both_orders() {
+    for behaviours in [[(ONE, Test::Crashes), (TWO, Test::Fails)], [(ONE, Test::Fails), (TWO, Test::Crashes)]] {
+        let run = run_pack(pack(), &behaviours).expect(Red).owner(Owner::Recipe).reason("the post is gone");
+
+        let stage = run.results.stages.iter().find(|stage| stage.name == "custom").unwrap();
+        assert_eq!((stage.owner, stage.status), (Some(Owner::Recipe), Status::Fail), "{}", stage.summary);
+    }
+}
+
+#[test]
+fn assertion_that_failed_before_the_next_attempt_was_killed_is_the_recipes_fault() {
+    run_with_test(Test::FailsThenCrashes)
+        .expect(Red)
+        .owner(Owner::Recipe)
+        .step(ONE, Status::Fail)
+        .summary("the post is late")
+        .failed_attempts(1)
+        .flaky(false);
+}
+
+#[test]
 fn test_whose_process_cannot_start_is_the_infrastructures_fault() {
     run_with_test(Test::CannotStart)
         .expect(Inconclusive)

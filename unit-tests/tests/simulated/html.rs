@@ -61,7 +61,7 @@ fn page_begins_with_the_failure_its_reason_and_the_repeat_command() {
     let text = shown("red");
     let at = |part: &str| text.find(part).unwrap_or_else(|| panic!("no {part:?} in {text}"));
     let places = [
-        at("✘ red (install)"),
+        at("✘ red (install failed)"),
         at("Level 0: install failed"),
         at("owner: recipe"),
         at("the fault of recipe"),
@@ -101,7 +101,7 @@ fn page_of_a_run_without_a_plan_has_the_reason() {
 
 #[test]
 fn badge_has_its_words_as_text() {
-    for (name, word) in [("green", "level 1 · green (install)"), ("red", "level 0 · red (install)")] {
+    for (name, word) in [("green", "level 1 · green (install)"), ("red", "level 0 · red (install failed)")] {
         let badge = badge(&ending(name).state()).unwrap();
         assert!(badge.contains(&format!("<title>taster: {word}</title>")), "{badge}");
     }

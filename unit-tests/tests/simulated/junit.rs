@@ -63,9 +63,9 @@ fn suite_has_the_subject_and_the_verdict_as_properties() {
     for (name, value) in [
         ("recipe", "hello"),
         ("commit", "0123456789012345678901234567890123456789"),
-        ("verdict", "red (install)"),
+        ("verdict", "red (install failed)"),
         ("level", "0"),
-        ("summary", "red (install), level 0: install failed"),
+        ("summary", "red (install failed), level 0: install failed"),
         ("owner", "recipe"),
     ] {
         assert!(text.contains(&format!(r#"<property name="{name}" value="{value}"/>"#)), "{name}: {text}");

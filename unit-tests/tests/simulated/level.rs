@@ -3,6 +3,7 @@
 use harness::{
     model::{
         outcome::{Gap, Outcome, Owner, SkipReason, Status, Subject, Tier},
+        pack::TestName,
         refusal::Refusal,
         rung::Rung,
     },
@@ -24,12 +25,15 @@ const F: Status = Status::Fail;
 const S: Status = Status::Skip;
 const U: Status = Status::Unver;
 
-fn at(status: Status) -> RungStatus {
-    RungStatus { status, why: status.name().into() }
-}
-
 fn of([install, upgrade, backup_restore, custom, lint]: [Status; 5]) -> Rungs {
-    Rungs { install: at(install), upgrade: at(upgrade), backup_restore: at(backup_restore), custom: at(custom), lint: at(lint) }
+    let at = |rung: Rung, status: Status| RungStatus { status, name: rung.label(), why: status.name().into() };
+    Rungs {
+        install: at(Rung::Install, install),
+        upgrade: at(Rung::Upgrade, upgrade),
+        backup_restore: at(Rung::BackupRestore, backup_restore),
+        custom: at(Rung::Custom, custom),
+        lint: at(Rung::Lint, lint),
+    }
 }
 
 #[test]
@@ -70,7 +74,7 @@ fn through(outcomes: [Option<Outcome>; 5]) -> EventLog {
             Tier::Upgrade => Step::VerifyHead,
             Tier::Backup => Step::Backup,
             Tier::Restore => Step::Restore,
-            Tier::Custom => Step::Stable,
+            Tier::Custom => Step::Custom { test: TestName::reported("posts::one") },
         },
         after: Vec::new(),
         class: Class::Tier(tier),
@@ -170,9 +174,26 @@ fn verdict_and_level_are_one_line() {
     let refused = EventLog::begun(&[Tier::Install]).under(Plan::refused(Refusal::Request { sentence: "no".into() }));
     for (log, line) in [
         (good, "green (install), level 1: upgrade was not asked for"),
-        (bad, "red (install), level 0: install failed"),
-        (refused, "inconclusive (install), level 0: install was not verified: the run was refused"),
+        (bad, "red (install failed), level 0: install failed"),
+        (
+            refused,
+            "inconclusive (install not verified: the run was refused), level 0: install was not verified: the run was refused",
+        ),
     ] {
         assert_eq!(verdict_line(&log.ends().state()), line);
     }
+}
+
+#[test]
+fn reason_of_backup_and_restore_names_the_half_that_decides() {
+    let reason = |log: &EventLog| level(&rungs(&log.clone().ends().state())).reason;
+    let lacks = || SkipReason::Structural { lacks: "an older version".into() };
+    let [passed, failed] = [Outcome::Passed, Outcome::Failed(failure(Owner::Recipe))];
+    let p = || Some(passed.clone());
+    assert_eq!(reason(&through([p(), p(), p(), Some(failed.clone()), p()])), "restore failed");
+    assert_eq!(reason(&through([p(), p(), Some(failed), None, p()])), "backup failed");
+    let without = |tiers: &[Tier]| -> Vec<_> { tiers.iter().map(|tier| (*tier, SkipReason::NotAsked)).collect() };
+    let mut both = without(&[Tier::Backup, Tier::Restore]);
+    both.push((Tier::Upgrade, lacks()));
+    assert_eq!(reason(&skipping(&both)), "backup and restore were not asked for");
 }

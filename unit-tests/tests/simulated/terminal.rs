@@ -104,7 +104,7 @@ fn endings_begin_with_the_verdict_and_end_with_the_repeat_command() {
       repeat: taster --recipe hello --ref 0123456789012345678901234567890123456789 --tiers install
     ");
     insta::assert_snapshot!(ending_of("red"), @r#"
-    red (install), level 0: install failed, with the sandbox abra
+    red (install failed), level 0: install failed, with the sandbox abra
       why (recipe): the fault of recipe
         <b>&"'</b> ]]> red
       left behind: nothing
@@ -120,14 +120,14 @@ fn endings_begin_with_the_verdict_and_end_with_the_repeat_command() {
       repeat: taster --recipe hello --ref 0123456789012345678901234567890123456789 --tiers install
     "#);
     insta::assert_snapshot!(ending_of("refused by request"), @r#"
-    inconclusive (install), level 0: install was not verified: the run was refused
+    inconclusive (install not verified: the run was refused), level 0: install was not verified: the run was refused
       why: the recipe has no tag "9.9"
       left behind: nothing that the run had claimed; the inventories were not compared
       results: /runs/1/results.json
       repeat: taster --recipe hello --tiers install
     "#);
     insta::assert_snapshot!(ending_of("ended in the deploy"), @"
-    inconclusive (install), level 0: install was not verified: the run ended before it did, with the sandbox abra
+    inconclusive (install not verified: the run ended before it did), level 0: install was not verified: the run ended before it did, with the sandbox abra
       why: the run was ended by signal 15
       why: install is not verified: the run ended before it did
       left behind: not known; the inventories were not compared
@@ -140,7 +140,7 @@ fn endings_begin_with_the_verdict_and_end_with_the_repeat_command() {
 fn colours_are_added_to_the_words_and_nothing_else_changes() {
     let log = EventLog::planned(&[Tier::Install]).step("provision", failure(Owner::Recipe).into()).ends();
     let coloured = ending(&log.state(), EndingContext { paint: Paint::Colours, ..PLACE });
-    assert!(coloured.contains("\u{1b}[31mred\u{1b}[0m (install)"), "{coloured}");
+    assert!(coloured.contains("\u{1b}[31mred\u{1b}[0m (install failed)"), "{coloured}");
     assert_eq!(coloured.replace("\u{1b}[31m", "").replace("\u{1b}[0m", ""), ending(&log.state(), PLACE));
 }
 
@@ -165,7 +165,7 @@ fn repeat_command_names_the_tiers_and_each_option_that_is_not_the_default() {
         (asked(|request| request.tiers = [Tier::Install, Tier::Backup].into()), format!("{at} --tiers install,backup")),
         (
             asked(|request| request.source = Source::Folder { path: "/a/it's\nhere".into() }),
-            r"taster --recipe hello --path $'/a/it\'s\u000ahere' --tiers install".to_owned(),
+            r"taster --recipe hello --path $'/a/it\'s\x0ahere' --tiers install".to_owned(),
         ),
     ] {
         assert_eq!(repeated, command);
@@ -207,7 +207,7 @@ fn ending_of_a_killed_run_names_the_leftovers_of_its_cleanup() {
 fn killed_run_is_never_green() {
     let log = EventLog::planned(&[Tier::Install]).pass(&["provision", "deploy", "http"]).starts("stable");
     let text = ending(&log.state(), PLACE);
-    assert!(text.starts_with("inconclusive (install), level 0"), "{text}");
+    assert!(text.starts_with("inconclusive (install not verified: the run ended before it did), level 0"), "{text}");
 }
 
 fn outcome() -> impl Strategy<Value = Outcome> {

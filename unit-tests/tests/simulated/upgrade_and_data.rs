@@ -136,7 +136,7 @@ fn app_without_backup_label_skips_the_backup_rung() {
 
         let run = run.expect(Green).nothing_leaked();
         assert_eq!(run.results.rungs.backup_restore, Status::Skip, "{labels:?}");
-        assert_eq!(run.results.skips.intentional["backup_restore"], "was skipped, because there is no label backupbot.backup");
+        assert_eq!(run.results.skips.intentional["backup_restore"], "were skipped, because there is no label backupbot.backup");
     }
 }
 

@@ -2,18 +2,21 @@
 
 use harness::{
     model::{
-        outcome::{Gap, Outcome, Owner, Tier},
+        outcome::{Gap, Outcome, Owner, SkipReason, Tier},
         refusal::Refusal,
     },
     pure::{
         host::inventory::CleanupResult,
         run::{
             event::{Cancel, Kind},
+            outcomes::outcome_of_tier,
             plan::Plan,
+            severity::worst,
             verdict::{VerdictOutcome, exit_code, verdict},
         },
     },
 };
+use proptest::prelude::*;
 use unit_tests::event_log::{EventLog, failure};
 
 const INSTALL: &[Tier] = &[Tier::Install];
@@ -33,7 +36,7 @@ fn check(log: EventLog, outcome: VerdictOutcome, exit: u8) {
     let verdict = verdict(&state);
     assert_eq!((verdict.outcome, exit_code(&state).code()), (outcome, exit), "{verdict:?}");
     assert_eq!(verdict.reasons.is_empty(), outcome == VerdictOutcome::Green, "each verdict that is not green has a reason");
-    assert_eq!(verdict.tiers, INSTALL, "a verdict names the tiers that were asked for");
+    assert_eq!(verdict.tiers, INSTALL, "a verdict names the tiers that it speaks of");
 }
 
 #[test]
@@ -109,4 +112,76 @@ fn refusal_is_usage_or_inconclusive() {
     check(EventLog::begun(INSTALL).under(Plan::refused(asked)), VerdictOutcome::Inconclusive, 2);
     let unfit = Refusal::Facts(failure(Owner::Infrastructure));
     check(EventLog::begun(INSTALL).under(Plan::refused(unfit)), VerdictOutcome::Inconclusive, 3);
+}
+
+/// All tiers, of which some are skipped and some are not planned.
+fn partial() -> EventLog {
+    let mut plan = unit_tests::event_log::planned(&unit_tests::event_log::request(&Tier::ALL));
+    let lacks = || SkipReason::Structural { lacks: "an older version".into() };
+    plan.skips = [(Tier::Upgrade, lacks()), (Tier::Backup, lacks())].into();
+    EventLog::begun(&Tier::ALL).under(plan).pass(TIER).pass(&["undeploy", "cleanup"]).compared(CleanupResult::default())
+}
+
+#[test]
+fn line_of_a_verdict_names_each_tier_with_how_it_ended_and_why() {
+    let state = partial().ends().state();
+    let found = verdict(&state);
+    assert_eq!(
+        found.to_string(),
+        "inconclusive (restore not verified: no step of tier restore was planned; custom not verified: the recipe has no custom \
+         tests; install passed; upgrade, backup skipped: there is no older version)"
+    );
+    assert_eq!(found.tiers, [Tier::Install, Tier::Restore, Tier::Custom], "a skipped tier is not among them");
+    let failed = fails_in("deploy", Owner::Recipe).ends().state();
+    assert_eq!(verdict(&failed).to_string(), "red (install failed)");
+    assert_eq!(verdict(&good().ends().state()).to_string(), "green (install)");
+}
+
+#[test]
+fn long_reason_is_cut_in_the_line_of_a_verdict() {
+    let what = "x".repeat(150);
+    let log = EventLog::planned(INSTALL).pass(&TIER[..3]).step("stable", Outcome::Unverified(Gap::Unread { what }));
+    let line = verdict(&log.ends().state()).to_string();
+    assert_eq!(line, format!("inconclusive (install not verified: {}…)", "x".repeat(100)));
+}
+
+#[test]
+fn run_of_which_every_tier_is_skipped_is_not_green() {
+    let mut plan = unit_tests::event_log::planned(&unit_tests::event_log::request(INSTALL));
+    plan.skips = [(Tier::Install, SkipReason::NotApplicable { because: "it has no page".into() })].into();
+    let state = EventLog::begun(INSTALL).under(plan).compared(CleanupResult::default()).ends().state();
+    let found = verdict(&state);
+    assert_eq!((found.outcome, exit_code(&state).code()), (VerdictOutcome::Inconclusive, 5), "{found:?}");
+    assert_eq!(found.to_string(), "inconclusive (install skipped: it has no page)");
+}
+
+/// Any outcome of a step.
+fn outcome() -> impl Strategy<Value = Outcome> {
+    let owners = [Owner::Recipe, Owner::Dependency, Owner::Infrastructure, Owner::Test, Owner::Harness];
+    let failures = owners.map(|owner| Outcome::Failed(failure(owner)));
+    let gaps = [Gap::RunEnded, Gap::Interfered { what: "service app was scaled, and not by the run".into() }];
+    let others = [Outcome::Passed, Outcome::Skipped(SkipReason::NotApplicable { because: "it has no page".into() })];
+    prop::sample::select(failures.into_iter().chain(gaps.map(Outcome::Unverified)).chain(others).collect::<Vec<_>>())
+}
+
+proptest! {
+    #[test]
+    fn outcome_of_a_tier_does_not_depend_on_the_order_of_its_steps(
+        (outcomes, permuted) in prop::collection::vec(outcome(), 3..=3).prop_flat_map(|outcomes| {
+            (Just(outcomes.clone()), Just(outcomes).prop_shuffle())
+        })
+    ) {
+        let ended = |outcomes: Vec<Outcome>| {
+            let steps = ["provision", "deploy", "stable"].into_iter().zip(outcomes);
+            let log = steps.fold(EventLog::planned(INSTALL).pass(&["http"]), |log, (step, outcome)| log.step(step, outcome));
+            let state = log.compared(CleanupResult::default()).ends().state();
+            let found = verdict(&state);
+            let first = found.reasons.first().map(|reason| (reason.owner, reason.sentence.clone()));
+            (outcome_of_tier(&state, Tier::Install), found.outcome, found.ended, first, exit_code(&state).code())
+        };
+        let expected = worst(outcomes.clone()).filter(|outcome| matches!(outcome, Outcome::Failed(_) | Outcome::Unverified(_)));
+        let found = ended(outcomes);
+        prop_assert_eq!(&found.0, &expected.unwrap_or(Outcome::Passed));
+        prop_assert_eq!(found, ended(permuted));
+    }
 }

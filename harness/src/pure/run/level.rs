@@ -26,7 +26,9 @@ use crate::{
 pub struct RungStatus {
     /// The status.
     pub status: Status,
-    /// The rest of a sentence that begins with the rung's name: `was not asked for`.
+    /// What the reason is about: the rung, or the half of it that decides: `restore`.
+    pub name: &'static str,
+    /// The rest of a sentence that begins with that name: `was not asked for`.
     pub why: String,
 }
 
@@ -83,7 +85,8 @@ impl fmt::Display for Level {
 /// The rungs, each from the outcome of its tier. A rung that is not known to have passed, failed or not to apply is unverified:
 /// not asked for, not planned, not run, cut off.
 pub fn rungs(state: &RunState) -> Rungs {
-    let unrun = |why: &str| RungStatus { status: Status::Unver, why: format!("was not verified: {why}") };
+    let unrun =
+        |rung: Rung, why: &str| RungStatus { status: Status::Unver, name: rung.label(), why: format!("was not verified: {why}") };
     let tier = |tier| tier_status(state, tier);
     Rungs {
         install: tier(Tier::Install),
@@ -95,13 +98,13 @@ pub fn rungs(state: &RunState) -> Rungs {
                     && plan.pack.tests.is_empty()
                     && plan.skips.get(&Tier::Custom) == Some(&SkipReason::NotAsked) =>
             {
-                unrun("the recipe has no custom tests")
+                unrun(Rung::Custom, "the recipe has no custom tests")
             }
             _ => tier(Tier::Custom),
         },
         lint: match &state.plan {
-            None => unrun("the run has no plan"),
-            Some(Plan { refusal: Some(_), .. }) => unrun("the run was refused"),
+            None => unrun(Rung::Lint, "the run has no plan"),
+            Some(Plan { refusal: Some(_), .. }) => unrun(Rung::Lint, "the run was refused"),
             Some(plan) => lint_status(plan, state),
         },
     }
@@ -124,37 +127,41 @@ fn lint_status(plan: &Plan, state: &RunState) -> RungStatus {
             errors => (Status::Fail, format!("failed: {}", list_faults(&errors))),
         },
     };
-    RungStatus { status, why }
+    RungStatus { status, name: Rung::Lint.label(), why }
 }
 
 fn tier_status(state: &RunState, tier: Tier) -> RungStatus {
     let (status, why) = match outcome_of_tier(state, tier) {
         Outcome::Passed => (Status::Pass, "passed".into()),
         Outcome::Failed(_) => (Status::Fail, "failed".into()),
-        Outcome::Skipped(SkipReason::NotAsked) => (Status::Unver, "was not asked for".into()),
-        Outcome::Skipped(SkipReason::Filtered { by }) => (Status::Unver, format!("was left out by the choice of tests ({by})")),
+        Outcome::Skipped(reason @ (SkipReason::NotAsked | SkipReason::Filtered { .. })) => (Status::Unver, reason.sentence()),
         Outcome::Skipped(SkipReason::Structural { lacks }) => {
             (Status::Skip, format!("was skipped, because {}", SkipReason::there_is_no(&lacks)))
         }
-        Outcome::Skipped(SkipReason::NotApplicable { because }) => (Status::Skip, format!("does not apply: {because}")),
+        Outcome::Skipped(reason @ SkipReason::NotApplicable { .. }) => (Status::Skip, reason.sentence()),
         Outcome::Unverified(why) => (Status::Unver, format!("was not verified: {}", format_gap(&why))),
     };
-    RungStatus { status, why }
+    RungStatus { status, name: tier.name(), why }
 }
 
-/// The rung of two tiers: it fails if either fails, and passes only if both pass.
+/// The rung of two tiers: it fails if either fails, and passes only if both pass. The reason names the half that decides, and both
+/// where both have it.
 fn both(backup: RungStatus, restore: RungStatus) -> RungStatus {
+    if (backup.status, &backup.why) == (restore.status, &restore.why) {
+        return RungStatus { name: Rung::BackupRestore.label(), why: plural(&backup.why), ..backup };
+    }
     let first = |wanted: Status| [&backup, &restore].into_iter().find(|half| half.status == wanted).cloned();
-    if let Some(failed) = first(Status::Fail) {
-        return failed;
-    }
-    if let Some(unverified) = first(Status::Unver) {
-        return unverified;
-    }
-    match (backup.status, restore.status) {
-        (Status::Pass, Status::Pass) | (Status::Skip, Status::Skip) => backup,
-        _ => RungStatus { status: Status::Unver, why: "was not verified: only one half of it ran".into() },
-    }
+    first(Status::Fail).or_else(|| first(Status::Unver)).unwrap_or_else(|| {
+        let why = "were not verified: only one of them ran".into();
+        RungStatus { status: Status::Unver, name: Rung::BackupRestore.label(), why }
+    })
+}
+
+/// The rest of a sentence about one thing, for two.
+fn plural(why: &str) -> String {
+    let of_two = [("was ", "were "), ("does ", "do ")];
+    let changed = of_two.iter().find_map(|(one, two)| Some(format!("{two}{}", why.strip_prefix(one)?)));
+    changed.unwrap_or_else(|| why.to_owned())
 }
 
 /// The level: the highest rung that passed while every lower one passed or was skipped. The reason names the lowest rung that
@@ -165,14 +172,14 @@ pub fn level(rungs: &Rungs) -> Level {
         climbed.zip(1..).filter(|(rung, _)| rungs.of(*rung).status == Status::Pass).last().map_or(0, |(_, number)| number);
     let blocking = Rung::ALL.into_iter().find(|rung| matches!(rungs.of(*rung).status, Status::Fail | Status::Unver));
     let reason = match blocking {
-        Some(rung) => format!("{} {}", rung.label(), rungs.of(rung).why),
+        Some(rung) => format!("{} {}", rungs.of(rung).name, rungs.of(rung).why),
         None if number == HIGHEST => "highest".into(),
         None => "the rungs above it were skipped".into(),
     };
     Level { number, reason }
 }
 
-/// The line on a run: its verdict with the tiers that were asked for, and its level with why it is not higher:
+/// The line on a run: its verdict with the tiers that were asked for and how they ended, and its level with why it is not higher:
 /// `green (install), level 1: upgrade was not asked for`.
 pub fn line(verdict: &Verdict, level: &Level) -> String {
     format!("{verdict}, {level}")

@@ -7,6 +7,7 @@ pub mod kept_app;
 pub mod level;
 pub mod outcomes;
 pub mod plan;
+pub mod severity;
 pub mod state;
 pub mod thorough;
 pub mod verdict;

@@ -9,6 +9,7 @@ use crate::{
         recipe::canary::Moment,
         run::{
             plan::{Class, Plan, Planned, Step, StepId},
+            severity::worst,
             state::{RunState, StepState},
         },
     },
@@ -24,40 +25,39 @@ pub fn outcome_of_tier(state: &RunState, tier: Tier) -> Outcome {
     }
 }
 
-/// The outcome of a tier under a plan: failed if a step of it failed, passed only if all of them passed and the steps that prove
-/// the tier (`proofs`) are among them.
+/// The outcome of a tier under a plan: the most severe of its steps' outcomes (`severity`), and passed only if all of them passed
+/// and the steps that prove the tier (`proofs`) are among them.
 pub fn tier_outcome(plan: &Plan, state: &RunState, tier: Tier) -> Outcome {
     if let Some(reason) = plan.skips.get(&tier) {
         return Outcome::Skipped(reason.clone());
     }
     let steps: Vec<_> = plan.steps.iter().filter(|planned| planned.class == Class::Tier(tier)).collect();
     let outcome_of = |id: &StepId| state.steps.get(id).and_then(StepState::outcome);
-    if let Some(gap) = first_gap(state, &steps) {
+    if let Some(gap) = worst_gap(state, &steps) {
         return gap;
     }
     let unproved = proofs(tier).iter().find(|(step, _)| {
         let proves = |outcome: &Outcome| outcome.passed() || is_optional_proof(step) && matches!(outcome, Outcome::Skipped(_));
         !steps.iter().any(|planned| planned.step == *step && outcome_of(&planned.id).is_some_and(proves))
     });
+    let tests: Vec<_> = steps.iter().filter(|planned| matches!(planned.step, Step::Custom { .. })).collect();
     match tier {
         Tier::Install if steps.is_empty() && state.cancel.is_some() => Outcome::Unverified(Gap::RunEnded),
-        Tier::Custom if steps.is_empty() && state.cancel.is_none() => {
+        Tier::Custom if tests.is_empty() && state.cancel.is_none() => {
             Outcome::Unverified(Gap::NotRun { because: "the recipe has no custom tests".into() })
         }
         // With test filters the custom tier is never verified, even if every test matched.
         Tier::Custom if chosen(state) => {
             let left_out = |id| matches!(outcome_of(id), Some(Outcome::Skipped(SkipReason::Filtered { .. })));
-            let taken = steps.iter().filter(|planned| !left_out(&planned.id)).count();
+            let taken = tests.iter().filter(|planned| !left_out(&planned.id)).count();
             let because = format!(
                 "{taken} of {} custom tests were chosen; the tier is verified only by a run without test filters",
-                steps.len()
+                tests.len()
             );
             Outcome::Unverified(Gap::NotRun { because })
         }
         // Tests none of which applies prove nothing.
-        Tier::Custom
-            if !steps.is_empty() && !steps.iter().any(|planned| outcome_of(&planned.id).is_some_and(Outcome::passed)) =>
-        {
+        Tier::Custom if !tests.is_empty() && !tests.iter().any(|test| outcome_of(&test.id).is_some_and(Outcome::passed)) => {
             Outcome::Unverified(Gap::NotRun { because: "none of the custom tests applies".into() })
         }
         Tier::Upgrade | Tier::Backup | Tier::Restore | Tier::Custom if steps.is_empty() => {
@@ -73,19 +73,23 @@ pub fn tier_outcome(plan: &Plan, state: &RunState, tier: Tier) -> Outcome {
     }
 }
 
-/// The first failed step, else the first unverified one; absent when each step passed or was skipped.
-pub(crate) fn first_gap(state: &RunState, steps: &[&Planned]) -> Option<Outcome> {
-    let outcomes = || steps.iter().map(|planned| (planned, state.steps.get(&planned.id).and_then(StepState::outcome)));
-    let failed = outcomes().find_map(|(_, outcome)| outcome.filter(|outcome| matches!(outcome, Outcome::Failed(_))));
-    let gap = || {
-        outcomes().find_map(|(planned, outcome)| match outcome {
-            Some(Outcome::Unverified(gap)) => Some(gap.clone()),
-            Some(Outcome::Passed | Outcome::Skipped(_) | Outcome::Failed(_)) => None,
-            None if state.cancel.is_some() => Some(Gap::RunEnded),
-            None => Some(Gap::NotRun { because: format!("step {} did not run", planned.id) }),
-        })
-    };
-    failed.cloned().or_else(|| gap().map(Outcome::Unverified))
+/// The most severe of the steps' failures and of what is not known of them; absent when each step passed or was skipped. The order
+/// of the steps decides only between equally severe ones.
+pub(crate) fn worst_gap(state: &RunState, steps: &[&Planned]) -> Option<Outcome> {
+    let outcomes = steps.iter().map(|planned| match state.steps.get(&planned.id) {
+        Some(StepState { ended: Some((_, outcome)), .. }) => outcome.clone(),
+        step => Outcome::Unverified(without_end(state, &planned.id, step)),
+    });
+    worst(outcomes.filter(|outcome| matches!(outcome, Outcome::Failed(_) | Outcome::Unverified(_))))
+}
+
+/// Why nothing is known of a step that has not ended.
+fn without_end(state: &RunState, id: &StepId, step: Option<&StepState>) -> Gap {
+    match step {
+        _ if state.cancel.is_some() || state.cleaned_after.is_some() => Gap::RunEnded,
+        Some(_) => Gap::NotRun { because: format!("step {id} has not ended") },
+        None => Gap::NotRun { because: format!("step {id} did not run") },
+    }
 }
 
 /// Whether the request chose among the custom tests.
@@ -121,10 +125,7 @@ fn is_optional_proof(step: &Step) -> bool {
 /// The outcome of lint of head; absent when the plan has no lint.
 pub fn lint_outcome(plan: &Plan, state: &RunState) -> Option<Outcome> {
     let planned = plan.steps.iter().find(|planned| planned.step == Step::Lint { subject: Subject::Head })?;
-    let not_run = || match state.cancel {
-        Some(_) => Gap::RunEnded,
-        None => Gap::NotRun { because: format!("step {} did not run", planned.id) },
-    };
-    let ended = state.steps.get(&planned.id).and_then(StepState::outcome).cloned();
-    Some(ended.unwrap_or_else(|| Outcome::Unverified(not_run())))
+    let step = state.steps.get(&planned.id);
+    let ended = step.and_then(StepState::outcome).cloned();
+    Some(ended.unwrap_or_else(|| Outcome::Unverified(without_end(state, &planned.id, step))))
 }

@@ -4,6 +4,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    iter,
     path::PathBuf,
     time::Duration,
 };
@@ -30,6 +31,7 @@ use crate::{
             event::{Cancel, CleanedBy, Event, Kind, Note, TaskSeen},
             kept_app,
             plan::{Class, OnFail, Plan, Planned, Step, StepId},
+            severity::worst,
         },
     },
 };
@@ -440,6 +442,17 @@ pub fn retry_of(plan: &Plan, state: &RunState, id: &StepId, outcome: &Outcome) -
     let more = state.cancel.is_none() && plan.step(id)?.attempts > attempt;
     let again = matches!(failure.cause, Cause::Assertion | Cause::TestPanicked | Cause::TestCrashed { .. });
     (more && again).then(|| (failure.clone(), attempt + 1))
+}
+
+/// The outcome of a step whose last attempt ended so: where all attempts failed, the most severe failure, and the last of equally
+/// severe ones.
+pub fn worst_attempt(state: &RunState, id: &StepId, last: Outcome) -> Outcome {
+    if !matches!(&last, Outcome::Failed(failure) if !matches!(failure.cause, Cause::Flaky { .. })) {
+        return last;
+    }
+    let before = state.steps.get(id).into_iter().flat_map(|step| &step.failed).rev();
+    let before = before.map(|attempt| Outcome::Failed(attempt.failure.clone()));
+    worst(iter::once(last.clone()).chain(before)).unwrap_or(last)
 }
 
 /// The phase of a planned step.

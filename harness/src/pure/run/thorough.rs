@@ -8,7 +8,7 @@ use crate::{
         recipe::compose::{Env, Tree},
         run::{
             facts::recipe::{OVERLAY, sample},
-            outcomes::first_gap,
+            outcomes::worst_gap,
             plan::{Class, Plan},
             state::RunState,
         },
@@ -75,7 +75,7 @@ pub fn outcome(plan: &Plan, state: &RunState) -> Option<Outcome> {
         return None;
     }
     let on_head = || state.not_on_head().map_or(Outcome::Passed, Outcome::Unverified);
-    Some(first_gap(state, &steps).unwrap_or_else(on_head))
+    Some(worst_gap(state, &steps).unwrap_or_else(on_head))
 }
 
 #[cfg(test)]

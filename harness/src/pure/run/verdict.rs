@@ -3,7 +3,7 @@
 //! A verdict speaks of the tiers that were asked for. What the recipe did wrong makes it red; what anything else did wrong, and
 //! what was not verified, makes it inconclusive.
 
-use std::fmt;
+use std::{cmp::Reverse, fmt};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,15 +11,16 @@ use serde::{Deserialize, Serialize};
 use crate::{
     model::{
         exit_code::ExitCode,
-        outcome::{Failure, Gap, Outcome, Owner, SkipReason, Subject, Tier},
+        outcome::{Failure, Gap, Outcome, Owner, SkipReason, Status, Subject, Tier},
         pack::Weight,
         refusal::Refusal,
         rung::Rung,
     },
     pure::run::{
         event::Cancel,
-        outcomes::{lint_outcome, tier_outcome},
+        outcomes::{lint_outcome, outcome_of_tier, tier_outcome},
         plan::{Plan, Step},
+        severity::Severity,
         state::{CleanedAfter, RunState},
         thorough,
     },
@@ -30,16 +31,80 @@ use crate::{
 pub struct Verdict {
     /// Green, red or inconclusive.
     pub outcome: VerdictOutcome,
-    /// The tiers that it speaks of: those that were asked for.
+    /// The tiers that it speaks of: those that were asked for, without the skipped ones.
     pub tiers: Vec<Tier>,
+    /// How each tier that was asked for ended, in the order of a run. Results of earlier versions have none.
+    #[serde(default)]
+    pub ended: Vec<EndedTier>,
     /// Why it is not green, the most severe first; empty when it is green.
     pub reasons: Vec<Reason>,
 }
 
+/// How a tier ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EndedTier {
+    /// The tier.
+    pub tier: Tier,
+    /// How it ended.
+    pub status: Status,
+    /// Why, in words; empty when it passed.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub why: String,
+}
+
+/// The most characters of a reason in the line of a verdict.
+const LONGEST_WHY: usize = 100;
+
+impl Verdict {
+    /// The tiers with how they ended, in words: `install, backup; upgrade skipped: there is no older version`. A green verdict
+    /// begins with the tiers that passed, any other one with those that did not. Why a tier failed is among the reasons.
+    pub fn tiers_in_words(&self) -> String {
+        if self.ended.is_empty() {
+            return self.tiers.iter().map(|tier| tier.name()).collect::<Vec<_>>().join(", ");
+        }
+        let is_green = self.outcome == VerdictOutcome::Green;
+        let mut groups: Vec<(Status, &str, Vec<&str>)> = Vec::new();
+        for EndedTier { tier, status, why } in &self.ended {
+            let why = if matches!(status, Status::Skip | Status::Unver) { why.as_str() } else { "" };
+            match groups.iter_mut().find(|(known, because, _)| (known, *because) == (status, why)) {
+                Some((_, _, tiers)) => tiers.push(tier.name()),
+                None => groups.push((*status, why, vec![tier.name()])),
+            }
+        }
+        groups.sort_by_key(|(status, ..)| match status {
+            Status::Pass if is_green => 0,
+            Status::Fail => 1,
+            Status::Unver => 2,
+            Status::Pass => 3,
+            Status::Skip => 4,
+        });
+        let words = groups.into_iter().map(|(status, why, tiers)| {
+            let tiers = tiers.join(", ");
+            match status {
+                Status::Pass if is_green => tiers,
+                Status::Pass => format!("{tiers} passed"),
+                Status::Fail if is_green => format!("{tiers} failed, which is advice"),
+                Status::Fail => format!("{tiers} failed"),
+                Status::Skip => format!("{tiers} skipped: {}", shortened(why)),
+                Status::Unver => format!("{tiers} not verified: {}", shortened(why)),
+            }
+        });
+        words.collect::<Vec<_>>().join("; ")
+    }
+}
+
+/// The first line of a text, as far as it fits into a line of verdicts.
+fn shortened(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    match line.char_indices().nth(LONGEST_WHY) {
+        Some((end, _)) => format!("{}…", line[..end].trim_end()),
+        None => line.to_owned(),
+    }
+}
+
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tiers: Vec<&str> = self.tiers.iter().map(|tier| tier.name()).collect();
-        write!(f, "{} ({})", self.outcome.name(), tiers.join(", "))
+        write!(f, "{} ({})", self.outcome.name(), self.tiers_in_words())
     }
 }
 
@@ -93,34 +158,43 @@ impl Reason {
         Self::without_owner(tier, format!("{what} is not verified: {}", format_gap(gap)))
     }
 
-    /// A defect of taster comes first, because it may have caused the others; then a failure of the recipe.
-    fn rank(&self) -> u8 {
-        match self.owner {
-            Some(Owner::Harness) => 0,
-            Some(Owner::Recipe) => 1,
-            Some(Owner::Dependency | Owner::Infrastructure | Owner::Test) => 2,
-            None => 3,
-        }
+    /// How much it decides. What is not verified comes last, because a failure may explain it.
+    fn severity(&self) -> Severity {
+        self.owner.map_or(Severity::Unverified, Severity::of_owner)
     }
 }
 
 /// The verdict of a run that has ended.
 pub fn verdict(state: &RunState) -> Verdict {
-    let tiers: Vec<Tier> = state.begun.iter().flat_map(|begun| begun.request.tiers.iter().copied()).collect();
+    let asked: Vec<Tier> = state.begun.iter().flat_map(|begun| begun.request.tiers.iter().copied()).collect();
+    let ended: Vec<EndedTier> = asked.iter().map(|tier| ended_tier(state, *tier)).collect();
     // Why the run ended early comes before what is not verified because of it.
     let mut reasons: Vec<Reason> = state.cancel.iter().map(cancel_reason).collect();
     match &state.plan {
         None => reasons.push(Reason::without_owner(None, "the run ended before it had a plan")),
         Some(Plan { refusal: Some(refusal), .. }) => reasons.extend(refusal_reasons(refusal)),
-        Some(plan) => reasons.extend(plan_reasons(plan, state, &tiers)),
+        Some(plan) => reasons.extend(plan_reasons(plan, state, &asked)),
     }
-    reasons.sort_by_key(Reason::rank);
+    reasons.sort_by_key(|reason| Reverse(reason.severity()));
     let outcome = match reasons.first() {
         None => VerdictOutcome::Green,
         Some(Reason { owner: Some(Owner::Recipe), .. }) => VerdictOutcome::Red,
         Some(_) => VerdictOutcome::Inconclusive,
     };
-    Verdict { outcome, tiers, reasons }
+    let tiers = ended.iter().filter(|ended| ended.status != Status::Skip).map(|ended| ended.tier).collect();
+    Verdict { outcome, tiers, ended, reasons }
+}
+
+fn ended_tier(state: &RunState, tier: Tier) -> EndedTier {
+    let outcome = outcome_of_tier(state, tier);
+    let why = match &outcome {
+        Outcome::Passed => String::new(),
+        Outcome::Failed(failure) => failure.message.clone(),
+        Outcome::Skipped(SkipReason::NotApplicable { because }) => because.clone(),
+        Outcome::Skipped(reason) => reason.sentence(),
+        Outcome::Unverified(gap) => format_gap(gap),
+    };
+    EndedTier { tier, status: Status::from(&outcome), why }
 }
 
 /// The verdict at this moment. A run that has not ended counts as killed, so that its verdict is true for a reader who finds
@@ -166,8 +240,10 @@ pub fn exit_code(state: &RunState) -> ExitCode {
         defect.then_some(ExitCode::Defect),
         (!clean).then_some(ExitCode::Leaked),
         refused.then_some(ExitCode::Usage),
-        verdict.tiers.is_empty().then_some(ExitCode::NothingRan),
-        Some(exit_code_of(verdict.outcome)),
+        Some(match (verdict.tiers.is_empty(), verdict.outcome) {
+            (true, VerdictOutcome::Green | VerdictOutcome::Inconclusive) => ExitCode::NothingRan,
+            (true, VerdictOutcome::Red) | (false, _) => exit_code_of(verdict.outcome),
+        }),
     ];
     ExitCode::worst(applies.into_iter().flatten()).unwrap_or(ExitCode::NothingRan)
 }
@@ -229,10 +305,15 @@ fn refusal_reasons(refusal: &Refusal) -> Vec<Reason> {
 fn plan_reasons(plan: &Plan, state: &RunState, tiers: &[Tier]) -> Vec<Reason> {
     let counts = |rung: Rung| plan.pack.settings.rungs.get(&rung) != Some(&Weight::Advisory);
     let counted = tiers.iter().copied().filter(|tier| counts(Rung::of(*tier)));
-    let tier_reasons = counted.filter_map(|tier| tier_reason(tier, tier_outcome(plan, state, tier)));
+    let mut outcomes: Vec<(Tier, Outcome)> = counted.map(|tier| (tier, tier_outcome(plan, state, tier))).collect();
+    outcomes.sort_by_key(|(_, outcome)| Reverse(Severity::of(outcome)));
+    let tier_reasons = outcomes.into_iter().filter_map(|(tier, outcome)| tier_reason(tier, outcome));
     let lint_reasons = lint_outcome(plan, state).filter(|_| counts(Rung::Lint)).and_then(lint_reason);
     let thorough_reasons = thorough::outcome(plan, state).and_then(thorough_reason);
-    tier_reasons.chain(lint_reasons).chain(thorough_reasons).chain(deploy_count_reason(plan, state)).collect()
+    let nothing_ran = tiers.iter().all(|tier| matches!(tier_outcome(plan, state, *tier), Outcome::Skipped(_)));
+    let every_skipped = "nothing ran, because every tier that was asked for is skipped";
+    let nothing_ran = nothing_ran.then(|| Reason::without_owner(None, every_skipped));
+    tier_reasons.chain(nothing_ran).chain(lint_reasons).chain(thorough_reasons).chain(deploy_count_reason(plan, state)).collect()
 }
 
 fn tier_reason(tier: Tier, outcome: Outcome) -> Option<Reason> {

@@ -54,7 +54,7 @@ impl From<&RunState> for Results {
             started: begun.map(|begun| begun.at),
             finished: state.finished,
             duration_ms: state.last.map_or(0, |(_, mono)| mono.0),
-            requested: verdict.tiers.clone(),
+            requested: verdict.ended.iter().map(|ended| ended.tier).collect(),
             extent: begun.map(|begun| begun.request.extent).unwrap_or_default(),
             selection: begun.map(|begun| begun.request.tests.clone()).unwrap_or_default(),
             authoring: begun.map(|begun| begun.request.authoring.clone()).unwrap_or_default(),

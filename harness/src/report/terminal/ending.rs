@@ -1,6 +1,6 @@
 //! The last lines of a run: verdict, reasons, what is left, and how to go on.
 
-use super::{Hue, Paint, line::tier_names, printable};
+use super::{Hue, Paint, printable};
 use crate::{
     model::{
         outcome::{Gap, Outcome, Subject},
@@ -70,7 +70,7 @@ fn headline(state: &RunState, verdict: &Verdict, paint: Paint) -> String {
         VerdictOutcome::Inconclusive => Hue::Unsure,
     };
     let with = if sandbox_abra(state) { ", with the sandbox abra" } else { "" };
-    let tiers = tier_names(verdict.tiers.iter().copied());
+    let tiers = flat(&verdict.tiers_in_words());
     format!("{} ({tiers}), {}{with}", paint.of(hue, verdict.outcome.name()), flat(&level(&rungs(state)).to_string()))
 }
 

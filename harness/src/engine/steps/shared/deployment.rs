@@ -28,7 +28,7 @@ use crate::{
             converge::{Blocker, Endpoint, Evaluation, Goal, Marks, ServiceView, TaskState, Watch},
             preflight::Topic,
         },
-        run::{event::Note, plan::StepId},
+        run::{event::Note, plan::StepId, severity},
     },
 };
 
@@ -167,10 +167,10 @@ fn blockers(head: &Head, evaluation: &Evaluation) -> Vec<String> {
     on.iter().map(line).collect()
 }
 
-/// The failure of the step: the first, because the evaluation sorts the worst to the front.
+/// The failure of the step: the most severe one.
 pub(in crate::engine::steps) fn worst(failures: Vec<Failure>) -> Outcome {
     let nameless = || Failure::new(Cause::Defect, "the evaluation failed the app without a reason; this is a defect of taster");
-    Outcome::Failed(failures.into_iter().next().unwrap_or_else(nameless))
+    severity::worst(failures.into_iter().map(Outcome::Failed)).unwrap_or_else(|| Outcome::Failed(nameless()))
 }
 
 /// The failure of a deploy that abra refuses. Mostly that is the recipe's fault: a missing secret, an unreadable compose file, a
