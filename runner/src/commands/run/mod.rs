@@ -2,6 +2,8 @@
 
 mod all;
 mod repeat;
+#[cfg(test)]
+mod repeated;
 
 use std::{ffi::OsString, process};
 
