@@ -45,7 +45,8 @@ pub fn ports(
     Ok(Ports {
         swarm: swarm.clone(),
         capacity: swarm.clone(),
-        data: swarm,
+        data: swarm.clone(),
+        origin: swarm,
         abra: Arc::new(PtyAbra::new(abra_setup(env, host, folder), children.clone(), redact.clone())),
         program: Arc::new(PackProgram::new(pack_program_setup(env, host, recipe, folder), children.clone(), redact.clone())),
         browser: Arc::new(ScreenshotProgram::new(screenshot_program_setup(env, host, folder), children, redact.clone())),

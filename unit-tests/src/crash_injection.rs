@@ -141,6 +141,7 @@ impl InjectedRun {
             checkout: run.clone(),
             machine: run.clone(),
             web: run.clone(),
+            origin: run.clone(),
             browser: run.clone(),
             executables: run.clone(),
             neighbours: run.clone(),

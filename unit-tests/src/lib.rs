@@ -22,6 +22,7 @@ pub mod sim_inventory;
 pub mod sim_machine;
 pub mod sim_neighbours;
 pub mod sim_program;
+pub mod sim_site;
 pub mod sim_swarm;
 pub mod stacks;
 pub mod test_env;

@@ -5,7 +5,8 @@ use std::{fmt, io, time::Duration};
 use harness::{
     model::engine::SwarmError,
     ports::{
-        AbraError, AdmissionLockError, BrowserError, CheckoutError, ChildError, FileError, MachineError, ProgramError, WebError,
+        AbraError, AdmissionLockError, BrowserError, CheckoutError, ChildError, FileError, MachineError, OriginError,
+        ProgramError, WebError,
     },
 };
 
@@ -153,6 +154,12 @@ impl InjectedError for ProgramError {
 impl InjectedError for WebError {
     fn injected(name: &str) -> Self {
         WebError::NoConnection { message: format_call(name) }
+    }
+}
+
+impl InjectedError for OriginError {
+    fn injected(name: &str) -> Self {
+        OriginError::OutOfReach(format_call(name))
     }
 }
 

@@ -17,7 +17,7 @@ use harness::{
     engine::{History, Run, log::Log},
     model::{
         engine::{Engine, SwarmError, SwarmResources},
-        git::Branch,
+        git::{Branch, Lineage},
         host::Host,
         names::{Commit, ImageRef, RecipeName, ServiceName, StackName, TaskId},
         object::{ObjectId, ObjectKind},
@@ -25,8 +25,8 @@ use harness::{
         request::Request,
     },
     ports::{
-        Abra, AbraError, Call, Capacity, Checked, Checkout, CheckoutError, Child, ChildError, Children, Exchange, Executables,
-        FileError, Files, HttpView, NoExecutables, Ports, Swarm, WakeUp, Web, WebError,
+        Abra, AbraError, Call, Capacity, Checked, Checkout, CheckoutError, Child, ChildError, Children, ContainerEnd, Exchange,
+        Executables, FileError, Files, HttpView, NoExecutables, Ports, Swarm, WakeUp, Web, WebError,
     },
     pure::{
         host::{
@@ -35,7 +35,10 @@ use harness::{
             converge::{Observation, ServiceView},
             inventory::{Inventory, Object},
         },
-        recipe::compose::{Entry, Tree},
+        recipe::{
+            compose::{Entry, Setting, Tree, edit},
+            power::Live,
+        },
     },
     redact::Redact,
 };
@@ -51,6 +54,7 @@ use crate::{
     sim_machine::{self, SimMachine},
     sim_neighbours::SimNeighbours,
     sim_program::{FunctionBehaviour, SimProgram},
+    sim_site::SimSite,
 };
 
 /// The behaviour of a call.
@@ -132,6 +136,8 @@ pub struct SimHost {
     pub browser: SimBrowser,
     /// The custom tests that are executables.
     pub executables: Arc<dyn Executables>,
+    /// The app's `.env`, once a call has changed it.
+    env: Arc<Mutex<Option<String>>>,
     /// The calls that configured the app.
     app_actions: Arc<Mutex<Vec<String>>>,
     /// The lint tables that its abra prints for head and for base.
@@ -144,6 +150,8 @@ pub struct SimHost {
     pub neighbours: SimNeighbours,
     /// The app's volumes and its backup service.
     pub data: Arc<SimData>,
+    /// The answers of its app, and what else may answer.
+    pub site: SimSite,
     /// The deployed versions of its app.
     pub app: SimApp,
     objects: Arc<Mutex<BTreeMap<ObjectId, Object>>>,
@@ -174,12 +182,14 @@ impl SimHost {
             program: SimProgram::default(),
             browser: SimBrowser::default(),
             executables: Arc::new(NoExecutables),
+            env: Arc::default(),
             app_actions: Arc::default(),
             lint_tables: [lint_table(&[]), lint_table(&[])],
             branch: None,
             machine: SimMachine::default(),
             neighbours: SimNeighbours::default(),
             data: Arc::default(),
+            site: SimSite::default(),
             app: SimApp::new(service),
             objects: Arc::new(Mutex::new(BTreeMap::from([proxy]))),
             files: Arc::default(),
@@ -240,6 +250,7 @@ impl SimHost {
             browser: Arc::new(self.browser),
             executables: self.executables.clone(),
             web: Arc::new(self.clone()),
+            origin: Arc::new(self.site.clone()),
             files: Arc::new(self.clone()),
             children: Arc::new(self.clone()),
             clock: Arc::new(SystemClock::start()),
@@ -273,6 +284,14 @@ impl SimHost {
     /// The calls that configured the app, in order: settings, files, secrets, and commands of `abra.sh`.
     pub fn app_actions(&self) -> Vec<String> {
         self.app_actions.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The `.env` of a new app, as abra takes it from the recipe's sample.
+    fn sample(&self) -> String {
+        match self.tree.entry(".env.sample") {
+            Some(Entry::Text(sample)) => sample.clone(),
+            Some(Entry::Link(_) | Entry::Binary(_)) | None => "TYPE=hello\n".into(),
+        }
     }
 
     fn record_action(&self, line: String) {
@@ -351,6 +370,10 @@ impl Swarm for SimHost {
         Ok(there.then(|| (name.parse().expect("a name"), service)).into_iter().collect())
     }
 
+    async fn specs(&self, _: &StackName) -> Result<Live, SwarmError> {
+        Ok(self.app.specs())
+    }
+
     async fn wake_ups(&self, _: &StackName) -> BoxStream<'static, WakeUp> {
         stream::pending().boxed()
     }
@@ -359,7 +382,7 @@ impl Swarm for SimHost {
         Ok(self.leak.as_ref().map(|leak| leak.text.clone()).unwrap_or_default())
     }
 
-    async fn health_output(&self, _: &str) -> Result<Option<String>, SwarmError> {
+    async fn container_end(&self, _: &str) -> Result<Option<ContainerEnd>, SwarmError> {
         Ok(None)
     }
 
@@ -474,7 +497,16 @@ impl Checkout for SimHost {
     }
 
     async fn read(&self, _: &RecipeName) -> Result<Checked, CheckoutError> {
-        Ok(Checked { head: self.app.commit(HEAD), tags: self.app.tags(), branch: self.branch.clone(), files: Vec::new() })
+        let (tags, branch) = (self.app.tags(), self.branch.clone());
+        Ok(Checked { head: self.app.commit(HEAD), tags, stray_tags: Vec::new(), branch })
+    }
+
+    async fn lineage(&self, _: &RecipeName, head: &Commit, _: &[Commit]) -> Result<Lineage, CheckoutError> {
+        Ok(self.app.lineage(head))
+    }
+
+    async fn verify(&self, _: &RecipeName, _: &Tree) -> Result<(), CheckoutError> {
+        Ok(())
     }
 
     async fn find(&self, _: &RecipeName, at: &str) -> Result<Commit, CheckoutError> {
@@ -486,18 +518,20 @@ impl Checkout for SimHost {
     }
 
     async fn env(&self, _: &Claim) -> Result<String, CheckoutError> {
-        match self.tree.entry(".env.sample") {
-            Some(Entry::Text(sample)) => Ok(sample.clone()),
-            Some(Entry::Link(_) | Entry::Opaque) | None => Ok("TYPE=hello\n".into()),
-        }
+        let changed = self.env.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Ok(changed.unwrap_or_else(|| self.sample()))
     }
 
     async fn go(&self, _: &Claim, _: &RecipeName, at: &str) -> Result<Commit, CheckoutError> {
         Ok(self.app.go(at))
     }
 
-    async fn set_env(&self, _: &Claim, settings: &[(&str, &str)]) -> Result<(), CheckoutError> {
-        settings.iter().for_each(|(key, value)| self.record_action(format!("{key}={value}")));
+    async fn set_env(&self, _: &Claim, settings: &[Setting]) -> Result<(), CheckoutError> {
+        settings.iter().for_each(|Setting { key, value, .. }| self.record_action(format!("{key}={value}")));
+        let mut env = self.env.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = env.clone().unwrap_or_else(|| self.sample());
+        let text = edit(&text, settings);
+        *env = Some(text.map_err(|error| CheckoutError::File { path: ".env".into(), message: error.to_string() })?);
         Ok(())
     }
 
@@ -514,13 +548,13 @@ impl Checkout for SimHost {
 
 #[async_trait]
 impl Web for SimHost {
-    async fn get(&self, _: &str, timeout: Duration) -> Result<HttpView, WebError> {
+    async fn get(&self, url: &str, cookies: &str, timeout: Duration) -> Result<HttpView, WebError> {
         match tokio::time::timeout(timeout, perform(self.behaviour.web)).await {
             Ok(_) if self.leak.is_some() => {
                 let body = self.leak.as_ref().map(|leak| leak.text.clone()).unwrap_or_default();
                 Ok(HttpView { status: 502, headers: BTreeMap::new(), body })
             }
-            Ok(Ok(())) => Ok(HttpView { status: 200, headers: BTreeMap::new(), body: "hello".into() }),
+            Ok(Ok(())) => Ok(self.site.answer(url, cookies)),
             Ok(Err(())) => Ok(HttpView { status: 502, headers: BTreeMap::new(), body: "Bad Gateway".into() }),
             Err(_) => Err(WebError::TimedOut { after: timeout }),
         }

@@ -2,6 +2,7 @@
 //! trusts the host's CA besides those of the system and always validates certificates.
 
 use std::{
+    collections::BTreeMap,
     error::Error,
     net::{SocketAddr, ToSocketAddrs},
     path::PathBuf,
@@ -18,6 +19,7 @@ use reqwest::{
 use tokio::net::TcpStream;
 
 use crate::{
+    disk::plain_file::{self, Links, SETTINGS_LIMIT},
     model::{host::Host, names::Zone},
     ports::{HttpView, Web, WebError},
 };
@@ -74,7 +76,7 @@ impl HttpsWeb {
         builder = builder.pool_max_idle_per_host(0);
         if let Some(ca) = &self.ca {
             let unreadable = |message: String| WebError::BadCertificate { message: format!("{}: {message}", ca.display()) };
-            let pem = std::fs::read(ca).map_err(|error| unreadable(error.to_string()))?;
+            let pem = plain_file::read(ca, SETTINGS_LIMIT, Links::Followed).map_err(|error| unreadable(error.to_string()))?;
             let bundle = Certificate::from_pem_bundle(&pem).map_err(|error| unreadable(error.to_string()))?;
             builder = builder.tls_certs_merge(bundle);
         }
@@ -88,8 +90,11 @@ impl HttpsWeb {
 
 #[async_trait]
 impl Web for HttpsWeb {
-    async fn get(&self, url: &str, timeout: Duration) -> Result<HttpView, WebError> {
-        let request = self.client()?.get(url);
+    async fn get(&self, url: &str, cookies: &str, timeout: Duration) -> Result<HttpView, WebError> {
+        let mut request = self.client()?.get(url);
+        if !cookies.is_empty() {
+            request = request.header("cookie", cookies);
+        }
         fetch(request, timeout, BODY_LIMIT).await
     }
 
@@ -123,11 +128,14 @@ async fn fetch(request: RequestBuilder, timeout: Duration, limit: usize) -> Resu
     let fetch = async {
         let mut answer = request.send().await.map_err(|error| classify(&error))?;
         let status = answer.status().as_u16();
-        let headers = answer
-            .headers()
-            .iter()
-            .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
-            .collect();
+        let mut headers: BTreeMap<String, String> = BTreeMap::new();
+        for (name, value) in answer.headers() {
+            let all = headers.entry(name.as_str().to_owned()).or_default();
+            if !all.is_empty() {
+                all.push('\n');
+            }
+            all.push_str(&String::from_utf8_lossy(value.as_bytes()));
+        }
         // Reading stops at the limit, because an app may send without end.
         let mut body = Vec::new();
         while body.len() < limit
@@ -231,7 +239,7 @@ mod tests {
             while stream.write_all(&[b'a'; 4096]).await.is_ok() {}
         });
         let web = HttpsWeb::of(&Host::parse("zone = \"ci.example.org\"").unwrap());
-        let view = web.get(&format!("http://{address}/"), Duration::from_secs(5)).await.unwrap();
+        let view = web.get(&format!("http://{address}/"), "", Duration::from_secs(5)).await.unwrap();
         assert_eq!((view.status, view.body.len()), (200, BODY_LIMIT));
     }
 
@@ -239,7 +247,7 @@ mod tests {
     async fn address_with_the_word_certificate_is_not_a_certificate_error() {
         let web = HttpsWeb::of(&Host::parse("zone = \"ci.example.org\"").unwrap());
         let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let answer = web.get(&format!("http://{closed}/certificates"), Duration::from_secs(5)).await;
+        let answer = web.get(&format!("http://{closed}/certificates"), "", Duration::from_secs(5)).await;
         assert!(matches!(answer, Err(WebError::NoConnection { .. })), "{answer:?}");
     }
 

@@ -6,7 +6,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{names::ServiceName, text::plain};
+use super::{names::ServiceName, task_fault::TaskFault, text::plain};
 
 /// A part of the app's life that a run tests. Lint runs beside the tiers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -184,6 +184,18 @@ impl Failure {
         }
     }
 
+    /// The same failure with the fault behind it, which decides about the owner.
+    pub fn because(self, because: TaskFault) -> Self {
+        let cause = match self.cause {
+            Cause::RolledBack { service, .. } => Cause::RolledBack { service, because },
+            Cause::Paused { service, .. } => Cause::Paused { service, because },
+            Cause::Rejected { service, .. } => Cause::Rejected { service, because },
+            Cause::ImageMissing { service, image, .. } => Cause::ImageMissing { service, image, because },
+            other => other,
+        };
+        Self { cause, owner: because.owner(), ..self }
+    }
+
     /// The same failure with another owner.
     pub fn owned_by(self, owner: Owner) -> Self {
         Self { owner, ..self }
@@ -256,15 +268,28 @@ pub enum Cause {
         /// The service that is not healthy.
         service: ServiceName,
     },
-    /// Swarm rolled the service back.
+    /// Swarm rolled the service back. The owner is that of the fault of the task for which it did so.
     RolledBack {
         /// The service that was rolled back.
         service: ServiceName,
+        /// Why the new task failed.
+        #[serde(default)]
+        because: TaskFault,
     },
-    /// Swarm paused the update or the rollback of the service.
+    /// Swarm paused the update or the rollback of the service. The owner is that of the fault of the task for which it did so.
     Paused {
         /// The service whose update is paused.
         service: ServiceName,
+        /// Why the new task failed.
+        #[serde(default)]
+        because: TaskFault,
+    },
+    /// The engine rejected the service's tasks before their containers ran.
+    Rejected {
+        /// The service that cannot start.
+        service: ServiceName,
+        /// Why.
+        because: TaskFault,
     },
     /// The service runs neither the old nor the new spec, or the old one without a rollback.
     Reverted {
@@ -291,6 +316,9 @@ pub enum Cause {
         service: ServiceName,
         /// The image as the service names it.
         image: String,
+        /// Why, as far as the engine and the registry say.
+        #[serde(default)]
+        because: TaskFault,
     },
     /// A config or secret was changed without a new version, which Docker refuses.
     ImmutableConfig {
@@ -384,8 +412,6 @@ impl Cause {
             | Cause::AttemptsSpent { .. }
             | Cause::ExitedForGood { .. }
             | Cause::Unhealthy { .. }
-            | Cause::RolledBack { .. }
-            | Cause::Paused { .. }
             | Cause::NoEligibleNode { .. }
             | Cause::ImmutableConfig { .. }
             | Cause::Unresolvable
@@ -394,12 +420,15 @@ impl Cause {
             | Cause::BackupEmpty
             | Cause::Lint { .. }
             | Cause::Assertion => Owner::Recipe,
+            Cause::RolledBack { because, .. }
+            | Cause::Paused { because, .. }
+            | Cause::Rejected { because, .. }
+            | Cause::ImageMissing { because, .. } => because.owner(),
             Cause::HeldResource { holder, .. } => match holder {
                 Holder::Itself => Owner::Recipe,
                 Holder::AnotherRun | Holder::Stranger { .. } => Owner::Infrastructure,
             },
             Cause::Reverted { .. }
-            | Cause::ImageMissing { .. }
             | Cause::AbraFatal { .. }
             | Cause::AbraHung
             | Cause::AbraAsked { .. }
@@ -417,6 +446,29 @@ impl Cause {
             | Cause::TestMissing
             | Cause::TestProgram => Owner::Test,
             Cause::Defect => Owner::Harness,
+        }
+    }
+}
+
+impl TaskFault {
+    /// Who has to act on it. What is not known to be the recipe's is not.
+    pub fn owner(self) -> Owner {
+        match self {
+            TaskFault::ImageUnknown
+            | TaskFault::ImagePlatform
+            | TaskFault::BadMount
+            | TaskFault::BadCommand
+            | TaskFault::BadOption
+            | TaskFault::Exited
+            | TaskFault::OutOfMemory
+            | TaskFault::Unhealthy => Owner::Recipe,
+            TaskFault::RegistryLimit
+            | TaskFault::RegistryLogin
+            | TaskFault::RegistryUnreachable
+            | TaskFault::ImageAbsent
+            | TaskFault::EngineRefused
+            | TaskFault::HostMemory
+            | TaskFault::Unknown => Owner::Infrastructure,
         }
     }
 }
@@ -501,6 +553,16 @@ pub enum Gap {
         /// The error.
         what: String,
     },
+    /// The host's policy does not allow what the step would deploy, or what runs. It ends the run.
+    NotPermitted {
+        /// What is not allowed, a sentence each.
+        sentences: Vec<String>,
+    },
+    /// Nothing is known that head is upgraded from.
+    NoBase {
+        /// Why.
+        because: String,
+    },
     /// The upgrade changes nothing.
     NoChange,
     /// A required tool is missing.
@@ -522,6 +584,16 @@ pub enum Gap {
     /// The result cannot be read.
     Unread {
         /// What cannot be read, and why.
+        what: String,
+    },
+    /// The answers of the app may come from something else.
+    Unattributed {
+        /// What may answer in its place, or what shows that it does.
+        what: String,
+    },
+    /// The sandbox's ingress does not do what the recipe's labels ask of Traefik.
+    Sandbox {
+        /// What it leaves out.
         what: String,
     },
     /// The run ended before or during the step.

@@ -12,6 +12,7 @@ mod executables;
 mod files;
 mod machine;
 mod neighbours;
+mod origin;
 mod pack_program;
 mod reporter;
 mod run_folder;
@@ -30,11 +31,14 @@ pub use executables::{Executables, NoExecutables};
 pub use files::{FileError, Files};
 pub use machine::{Machine, MachineError};
 pub use neighbours::{AdmissionLock, AdmissionLockError, Neighbours};
+pub use origin::{AnswerOrigin, OriginError, TaskRequest};
 pub use pack_program::{AttachedFile, AttachmentError, Exited, ProgramError, Ran, TestProgram};
 pub use reporter::{ReportError, Reporter};
 pub use run_folder::{FolderError, RunFolder, SecretFile};
-pub use swarm::{Capacity, Swarm, WakeUp};
-pub use web::{HttpView, Web, WebError};
+pub use swarm::{Capacity, ContainerEnd, Swarm, WakeUp};
+pub use web::{Web, WebError};
+
+pub use crate::model::http::HttpView;
 
 /// The outside of a run.
 #[derive(Clone)]
@@ -55,6 +59,8 @@ pub struct Ports {
     pub neighbours: Arc<dyn Neighbours>,
     /// HTTP.
     pub web: Arc<dyn Web>,
+    /// Where an answer comes from.
+    pub origin: Arc<dyn AnswerOrigin>,
     /// The program of the recipe's pack.
     pub program: Arc<dyn TestProgram>,
     /// The browser.

@@ -1,28 +1,19 @@
 //! HTTP, as a client of the app sees it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
+
+use crate::model::http::HttpView;
 
 /// HTTP, as a client of the app sees it.
 #[async_trait]
 pub trait Web: Send + Sync {
-    /// One request, no redirect followed, the certificate checked against the host's CA and the system's.
-    async fn get(&self, url: &str, timeout: Duration) -> Result<HttpView, WebError>;
+    /// One request, no redirect followed, the certificate checked against the host's CA and the system's. `cookies` is the header
+    /// `Cookie`; empty for none.
+    async fn get(&self, url: &str, cookies: &str, timeout: Duration) -> Result<HttpView, WebError>;
     /// Whether a port of an app's machine accepts a connection, which is closed at once.
     async fn connect(&self, host: &str, port: u16, timeout: Duration) -> Result<(), WebError>;
-}
-
-/// One answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HttpView {
-    /// The status code.
-    pub status: u16,
-    /// The headers, names in lower case.
-    pub headers: BTreeMap<String, String>,
-    /// The first 64 KiB of the body, as text.
-    pub body: String,
 }
 
 /// Why there was no answer.

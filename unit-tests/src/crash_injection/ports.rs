@@ -12,20 +12,27 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 use harness::{
     model::{
         engine::{Engine, Port, ServiceAddress, SwarmError, SwarmResources},
+        git::Lineage,
         head::Head,
         load::Load,
         names::{Commit, ImageRef, RecipeName, ServiceName, StackName, SwarmId, TaskId},
         object::ObjectKind,
         pack::{CustomTest, Origin, TestName},
+        tested_app::TestedApp,
     },
     ports::{
-        Abra, AbraError, AdmissionLock, AdmissionLockError, Browser, BrowserError, Call, Capacity, Checked, Checkout,
-        CheckoutError, Child, ChildError, Children, Data, Exchange, ExecOutput, Executables, FileError, Files, HttpView, Machine,
-        MachineError, Neighbours, ProgramError, Ran, Screenshot, Swarm, TestProgram, VolumeHolder, WakeUp, Web, WebError,
+        Abra, AbraError, AdmissionLock, AdmissionLockError, AnswerOrigin, Browser, BrowserError, Call, Capacity, Checked,
+        Checkout, CheckoutError, Child, ChildError, Children, ContainerEnd, Data, Exchange, ExecOutput, Executables, FileError,
+        Files, HttpView, Machine, MachineError, Neighbours, OriginError, ProgramError, Ran, Screenshot, Swarm, TaskRequest,
+        TestProgram, VolumeHolder, WakeUp, Web, WebError,
     },
     pure::{
-        host::{claim::Claim, cleanup_plan::Removal, converge::ServiceView, inventory::Inventory},
-        recipe::{compose::Tree, executables::SeenFile},
+        host::{answer::rivals::Exposure, claim::Claim, cleanup_plan::Removal, converge::ServiceView, inventory::Inventory},
+        recipe::{
+            compose::{Setting, Tree},
+            executables::SeenFile,
+            power::Live,
+        },
     },
 };
 
@@ -63,6 +70,10 @@ impl Swarm for CleanupPorts {
         self.0.ports.swarm.observe(stack).await
     }
 
+    async fn specs(&self, stack: &StackName) -> Result<Live, SwarmError> {
+        self.0.ports.swarm.specs(stack).await
+    }
+
     async fn wake_ups(&self, stack: &StackName) -> BoxStream<'static, WakeUp> {
         self.0.ports.swarm.wake_ups(stack).await
     }
@@ -71,8 +82,8 @@ impl Swarm for CleanupPorts {
         self.0.ports.swarm.logs(task, lines).await
     }
 
-    async fn health_output(&self, container: &str) -> Result<Option<String>, SwarmError> {
-        self.0.ports.swarm.health_output(container).await
+    async fn container_end(&self, container: &str) -> Result<Option<ContainerEnd>, SwarmError> {
+        self.0.ports.swarm.container_end(container).await
     }
 
     async fn mark(&self, _: &Claim, _: &BTreeMap<String, String>) -> Result<(), SwarmError> {
@@ -102,6 +113,10 @@ impl Swarm for RunPorts {
         self.0.call("swarm.observe", || self.0.ports.swarm.observe(stack)).await
     }
 
+    async fn specs(&self, stack: &StackName) -> Result<Live, SwarmError> {
+        self.0.call("swarm.specs", || self.0.ports.swarm.specs(stack)).await
+    }
+
     async fn wake_ups(&self, stack: &StackName) -> BoxStream<'static, WakeUp> {
         // It cannot fail, and a run must not rely on it: it observes without wake-ups too.
         let wake_ups = self.0.ports.swarm.wake_ups(stack).await;
@@ -117,8 +132,8 @@ impl Swarm for RunPorts {
         self.0.call("swarm.logs", || self.0.ports.swarm.logs(task, lines)).await
     }
 
-    async fn health_output(&self, container: &str) -> Result<Option<String>, SwarmError> {
-        self.0.call("swarm.health_output", || self.0.ports.swarm.health_output(container)).await
+    async fn container_end(&self, container: &str) -> Result<Option<ContainerEnd>, SwarmError> {
+        self.0.call("swarm.container_end", || self.0.ports.swarm.container_end(container)).await
     }
 
     async fn mark(&self, claim: &Claim, labels: &BTreeMap<String, String>) -> Result<(), SwarmError> {
@@ -219,6 +234,14 @@ impl Checkout for RunPorts {
         self.0.call("checkout.find", || self.0.ports.checkout.find(recipe, at)).await
     }
 
+    async fn lineage(&self, recipe: &RecipeName, head: &Commit, others: &[Commit]) -> Result<Lineage, CheckoutError> {
+        self.0.call("checkout.lineage", || self.0.ports.checkout.lineage(recipe, head, others)).await
+    }
+
+    async fn verify(&self, recipe: &RecipeName, judged: &Tree) -> Result<(), CheckoutError> {
+        self.0.call("checkout.verify", || self.0.ports.checkout.verify(recipe, judged)).await
+    }
+
     async fn tree(&self, recipe: &RecipeName, commit: &Commit) -> Result<Tree, CheckoutError> {
         self.0.call("checkout.tree", || self.0.ports.checkout.tree(recipe, commit)).await
     }
@@ -231,7 +254,7 @@ impl Checkout for RunPorts {
         self.0.call("checkout.go", || self.0.ports.checkout.go(claim, recipe, at)).await
     }
 
-    async fn set_env(&self, claim: &Claim, settings: &[(&str, &str)]) -> Result<(), CheckoutError> {
+    async fn set_env(&self, claim: &Claim, settings: &[Setting]) -> Result<(), CheckoutError> {
         self.0.call("checkout.set_env", || self.0.ports.checkout.set_env(claim, settings)).await
     }
 
@@ -250,19 +273,30 @@ impl TestProgram for RunPorts {
         self.0.call("program.list", || self.0.ports.program.list(budget)).await
     }
 
-    async fn run_one(&self, test: &TestName, head: &Head, budget: Duration) -> Result<Ran, ProgramError> {
-        self.0.call("program.run_one", || self.0.ports.program.run_one(test, head, budget)).await
+    async fn run_one(&self, test: &TestName, app: TestedApp<'_>, budget: Duration) -> Result<Ran, ProgramError> {
+        self.0.call("program.run_one", || self.0.ports.program.run_one(test, app, budget)).await
     }
 }
 
 #[async_trait]
 impl Web for RunPorts {
-    async fn get(&self, url: &str, timeout: Duration) -> Result<HttpView, WebError> {
-        self.0.call("web.get", || self.0.ports.web.get(url, timeout)).await
+    async fn get(&self, url: &str, cookies: &str, timeout: Duration) -> Result<HttpView, WebError> {
+        self.0.call("web.get", || self.0.ports.web.get(url, cookies, timeout)).await
     }
 
     async fn connect(&self, host: &str, port: u16, timeout: Duration) -> Result<(), WebError> {
         self.0.call("web.connect", || self.0.ports.web.connect(host, port, timeout)).await
+    }
+}
+
+#[async_trait]
+impl AnswerOrigin for RunPorts {
+    async fn exposures(&self) -> Result<Vec<Exposure>, SwarmError> {
+        self.0.call("origin.exposures", || self.0.ports.origin.exposures()).await
+    }
+
+    async fn ask_task(&self, request: &TaskRequest, timeout: Duration) -> Result<HttpView, OriginError> {
+        self.0.call("origin.ask_task", || self.0.ports.origin.ask_task(request, timeout)).await
     }
 }
 
@@ -340,8 +374,8 @@ impl Executables for RunPorts {
         self.0.call("executables.find", || self.0.ports.executables.find(recipe, origin)).await
     }
 
-    async fn execute(&self, test: &CustomTest, head: &Head, budget: Duration) -> Result<Ran, ProgramError> {
-        self.0.call("executables.execute", || self.0.ports.executables.execute(test, head, budget)).await
+    async fn execute(&self, test: &CustomTest, app: TestedApp<'_>, budget: Duration) -> Result<Ran, ProgramError> {
+        self.0.call("executables.execute", || self.0.ports.executables.execute(test, app, budget)).await
     }
 }
 

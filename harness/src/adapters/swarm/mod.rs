@@ -7,6 +7,7 @@ mod exec;
 mod host;
 mod inventory;
 mod observe;
+mod origin;
 mod raw;
 mod tasks;
 mod wake_ups;
@@ -14,6 +15,7 @@ mod wake_ups;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -25,8 +27,13 @@ use crate::{
         engine::{Engine, SwarmError, SwarmResources},
         names::{ImageRef, ServiceName, StackName, TaskId},
     },
-    ports::{Capacity, Swarm, WakeUp},
-    pure::host::{claim::Claim, cleanup_plan::Removal, converge::ServiceView, inventory::Inventory},
+    ports::{AnswerOrigin, Capacity, ContainerEnd, HttpView, OriginError, Swarm, TaskRequest, WakeUp},
+    pure::{
+        host::{
+            answer::rivals::Exposure, claim::Claim, cleanup_plan::Removal, converge::ServiceView, inventory::Inventory,
+        },
+        recipe::power::Live,
+    },
 };
 
 /// The engine behind a socket.
@@ -69,6 +76,17 @@ impl Capacity for DockerSwarm {
 }
 
 #[async_trait]
+impl AnswerOrigin for DockerSwarm {
+    async fn exposures(&self) -> Result<Vec<Exposure>, SwarmError> {
+        origin::exposures(&self.docker, &self.socket).await
+    }
+
+    async fn ask_task(&self, request: &TaskRequest, timeout: Duration) -> Result<HttpView, OriginError> {
+        origin::ask_task(&self.docker, request, timeout).await
+    }
+}
+
+#[async_trait]
 impl Swarm for DockerSwarm {
     async fn host(&self) -> Result<Engine, SwarmError> {
         host::host(&self.docker).await
@@ -82,6 +100,10 @@ impl Swarm for DockerSwarm {
         observe::observe(&self.docker, &self.socket, stack).await
     }
 
+    async fn specs(&self, stack: &StackName) -> Result<Live, SwarmError> {
+        raw::specs(&self.socket, stack).await
+    }
+
     async fn wake_ups(&self, stack: &StackName) -> BoxStream<'static, WakeUp> {
         wake_ups::wake_ups(self.docker.clone(), stack.clone())
     }
@@ -90,8 +112,8 @@ impl Swarm for DockerSwarm {
         observe::logs(&self.docker, task, lines).await
     }
 
-    async fn health_output(&self, container: &str) -> Result<Option<String>, SwarmError> {
-        observe::health_output(&self.docker, container).await
+    async fn container_end(&self, container: &str) -> Result<Option<ContainerEnd>, SwarmError> {
+        observe::container_end(&self.docker, container).await
     }
 
     async fn mark(&self, claim: &Claim, labels: &BTreeMap<String, String>) -> Result<(), SwarmError> {

@@ -33,6 +33,7 @@ use crate::{
         engine::SwarmError,
         names::{ServiceName, StackName, TaskId},
     },
+    ports::ContainerEnd,
     pure::host::converge::{
         Endpoint, Health, HostPort, Index, Mode, OnFailure, Order, RestartCondition, RestartPolicy, RollPolicy, ServiceView,
         SpecDigest, TaskState, TaskView, UpdateState, UpdateView,
@@ -90,15 +91,24 @@ pub(super) async fn logs(docker: &Docker, task: &TaskId, lines: u32) -> Result<S
     Ok(all[from..].join("\n"))
 }
 
-pub(super) async fn health_output(docker: &Docker, container: &str) -> Result<Option<String>, SwarmError> {
-    Ok(found("container", docker.inspect_container(container, None)).await?.and_then(unhealthy_output))
+pub(super) async fn container_end(docker: &Docker, container: &str) -> Result<Option<ContainerEnd>, SwarmError> {
+    let inspected = found("container", docker.inspect_container(container, None)).await?;
+    Ok(inspected.map(|inspected| ContainerEnd {
+        unhealthy: unhealthy_output(&inspected),
+        out_of_memory: inspected.state.as_ref().and_then(|state| state.oom_killed).unwrap_or_default(),
+        memory_limit: inspected
+            .host_config
+            .and_then(|config| u64::try_from(config.memory?).ok())
+            .filter(|limit| *limit > 0),
+    }))
 }
 
 /// The output of the last check of an unhealthy container. The count of failed checks decides, without those of the start period,
 /// because the engine reports every ended container with a health check as unhealthy.
-fn unhealthy_output(inspected: ContainerInspectResponse) -> Option<String> {
-    let health = inspected.state?.health?;
-    let retries = inspected.config?.healthcheck?.retries.filter(|retries| *retries > 0).unwrap_or(RETRIES);
+fn unhealthy_output(inspected: &ContainerInspectResponse) -> Option<String> {
+    let health = inspected.state.as_ref()?.health.clone()?;
+    let config = inspected.config.as_ref()?.healthcheck.as_ref()?;
+    let retries = config.retries.filter(|retries| *retries > 0).unwrap_or(RETRIES);
     // The newest comes last.
     let last = health.log.and_then(|mut log| log.pop());
     (health.failing_streak? >= retries).then(|| last.and_then(|last| last.output).unwrap_or_default())

@@ -1,5 +1,6 @@
 //! Decisions about the host: whether it is fit, whether a stack has settled, what belongs to a run, and what to remove.
 
+pub mod answer;
 pub mod claim;
 pub mod cleanup_plan;
 pub mod converge;

@@ -169,7 +169,7 @@ pub fn verdict(state: &RunState) -> Verdict {
     let asked: Vec<Tier> = state.begun.iter().flat_map(|begun| begun.request.tiers.iter().copied()).collect();
     let ended: Vec<EndedTier> = asked.iter().map(|tier| ended_tier(state, *tier)).collect();
     // Why the run ended early comes before what is not verified because of it.
-    let mut reasons: Vec<Reason> = state.cancel.iter().map(cancel_reason).collect();
+    let mut reasons: Vec<Reason> = state.cancel.iter().flat_map(cancel_reasons).collect();
     match &state.plan {
         None => reasons.push(Reason::without_owner(None, "the run ended before it had a plan")),
         Some(Plan { refusal: Some(refusal), .. }) => reasons.extend(refusal_reasons(refusal)),
@@ -228,10 +228,11 @@ pub fn exit_code(state: &RunState) -> ExitCode {
     let verdict = verdict(state);
     let signal = match state.cancel {
         Some(Cancel::Signal { signal }) => Some(ExitCode::of_signal(signal)),
-        Some(Cancel::Deadline | Cancel::Journal { .. } | Cancel::Defect { .. }) | None => None,
+        Some(Cancel::Deadline | Cancel::Policy { .. } | Cancel::Journal { .. } | Cancel::Defect { .. }) | None => None,
     };
     let defect = verdict.reasons.first().is_some_and(|reason| reason.owner == Some(Owner::Harness));
-    let refused = matches!(&state.plan, Some(Plan { refusal: Some(Refusal::Request { .. } | Refusal::Policy { .. }), .. }));
+    let refused = matches!(&state.plan, Some(Plan { refusal: Some(Refusal::Request { .. } | Refusal::Policy { .. }), .. }))
+        || matches!(state.cancel, Some(Cancel::Policy { .. }));
     // What is still claimed at the end was not confirmed gone.
     let released = state.finished.is_none() || state.kept.is_some() || state.claims.is_empty();
     let clean = released && state.cleanup_result.as_ref().is_none_or(|cleanup_result| cleanup_result.clean());
@@ -273,24 +274,29 @@ pub fn format_gap(gap: &Gap) -> String {
         Gap::NotRun { because } => because.clone(),
         Gap::ResolverDisagrees { what } => format!("the resolved compose files differ from the running services: {what}"),
         Gap::Unresolved { what } => format!("the compose files cannot be resolved: {what}"),
+        Gap::NotPermitted { .. } => "the host's policy does not allow it".into(),
+        Gap::NoBase { because } => format!("there is no base to upgrade from: {because}"),
         Gap::NoChange => "head deploys the same services as base, so nothing was upgraded".into(),
         Gap::NotHead { subject: Subject::Base } => "it was done on base, because head does not run".into(),
         Gap::NotHead { subject: Subject::Head | Subject::Mixed } => "it was done on a mixture of base and head".into(),
         Gap::Interfered { what } | Gap::ToolAbsent { what } | Gap::Incomparable { what } | Gap::Unread { what } => what.clone(),
+        Gap::Unattributed { what } => format!("it is not certain that the app itself answers: {what}"),
+        Gap::Sandbox { what } => format!("not verified: the sandbox's ingress leaves out what the labels ask for: {what}"),
         Gap::RunEnded => "the run ended before it did".into(),
     }
 }
 
-fn cancel_reason(cancel: &Cancel) -> Reason {
-    match cancel {
+fn cancel_reasons(cancel: &Cancel) -> Vec<Reason> {
+    vec![match cancel {
         Cancel::Signal { signal } => Reason::without_owner(None, format!("the run was ended by signal {signal}")),
         Cancel::Deadline => Reason::without_owner(None, "the run was ended at its deadline"),
+        Cancel::Policy { sentences } => return sentences.iter().map(|text| Reason::without_owner(None, text.clone())).collect(),
         Cancel::Journal { message } => Reason {
             owner: Some(Owner::Infrastructure),
             ..Reason::without_owner(None, format!("the journal cannot be written: {message}"))
         },
         Cancel::Defect { failure } => Reason::failed(None, failure),
-    }
+    }]
 }
 
 fn refusal_reasons(refusal: &Refusal) -> Vec<Reason> {

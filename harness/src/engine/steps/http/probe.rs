@@ -1,6 +1,6 @@
 //! The probes of a pack: pages and ports that a healthy app answers besides its health path.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use super::{REQUEST_TIMEOUT, RETRY_PAUSE};
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
         time::{Mono, format_duration},
     },
     ports::WebError,
-    pure::run::plan::StepId,
+    pure::{host::answer::redirect::Address, run::plan::StepId},
 };
 
 /// The pause between two connections that have to be accepted in a row.
@@ -37,6 +37,17 @@ pub(super) async fn wait_for_probes(
         }
     }
     worst
+}
+
+/// The hosts whose answers count for the probes.
+pub(super) fn hosts(context: &StepContext<'_>, head: &Head) -> BTreeSet<String> {
+    let goals = context.pack.settings.probes.iter().map(|probe| probe.goal(&head.domain, context.folder.run()));
+    let asked = goals.filter_map(|goal| match goal {
+        ProbeGoal::Page { url, .. } => Address::parse(&url).map(|address| address.host().to_owned()),
+        ProbeGoal::Port { .. } => None,
+    });
+    let suffix = format!(".{}", context.host.zone);
+    asked.filter(|host| host.ends_with(&suffix)).chain([head.domain.to_string()]).collect()
 }
 
 async fn wait_for(context: &StepContext<'_>, id: &StepId, goal: &ProbeGoal, began: Mono, budget: Duration) -> Outcome {
@@ -81,7 +92,7 @@ async fn try_goal(context: &StepContext<'_>, goal: &ProbeGoal) -> Result<(), Pro
     let web = &context.ports.web;
     match goal {
         ProbeGoal::Page { url, status } => {
-            let view = web.get(url, REQUEST_TIMEOUT).await?;
+            let view = web.get(url, "", REQUEST_TIMEOUT).await?;
             // A page of the ingress is not an answer of the app.
             let own = !view.headers.contains_key(super::INGRESS_HEADER);
             (own && status.contains(&view.status)).then_some(()).ok_or(ProbeError::Status(view.status))
