@@ -2,12 +2,13 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::{self, File},
+    fs,
     io::{self, BufRead, BufReader, Read},
     path::{Path, PathBuf},
 };
 
 use harness::{
+    disk::plain_file::{self, DOCUMENT_LIMIT, Links},
     engine::History,
     journal,
     model::{
@@ -16,7 +17,7 @@ use harness::{
         pack::TestName,
         time::Wall,
     },
-    pure::{recipe::upgrade_base::Green, run::verdict::Verdict},
+    pure::run::verdict::Verdict,
     report::{ReportFile, results},
 };
 use serde_json::Value;
@@ -71,32 +72,18 @@ pub fn newest_first(runs: &Path) -> Result<Vec<Kept>, CommandError> {
 /// The recipe of a run, by the first line of its journal.
 pub fn recipe(kept: &Kept) -> Option<String> {
     let mut line = String::new();
-    let file = File::open(kept.folder.join(journal::FILE)).ok()?;
+    let file = plain_file::open(&kept.folder.join(journal::FILE), Links::Refused).ok()?;
     BufReader::new(file.take(FIRST_LINE)).read_line(&mut line).ok()?;
     let event: Value = serde_json::from_str(&line).ok()?;
     event.get("request")?.get("recipe")?.as_str().map(str::to_owned)
 }
 
-/// The history of a recipe in `runs`: the version of its newest green run that had one, and the custom tests of the newest green
-/// run that had any. Runs that cannot be read do not count: they prove nothing.
+/// The history of a recipe in `runs`: the custom tests of the newest green run that had any. Runs that cannot be read do not
+/// count: they prove nothing.
 pub fn past(runs: &Path, name: &RecipeName) -> History {
-    let mut past = History::default();
-    for results in of_recipe(runs, name).filter(|results| results["verdict"]["outcome"] == "green") {
-        past.green = past.green.or_else(|| installed_version(&results).map(|version| Green { version }));
-        if past.tests.is_empty() {
-            past.tests = custom(&results).into_keys().collect();
-        }
-        if past.green.is_some() && !past.tests.is_empty() {
-            break;
-        }
-    }
-    past
-}
-
-/// The version that a run installed. A run of tests on a kept app installs none, so that nothing is upgraded from its head.
-fn installed_version(results: &Value) -> Option<String> {
-    let tiers = results["verdict"]["tiers"].as_array()?;
-    tiers.iter().any(|tier| tier == "install").then(|| results["version"].as_str().map(str::to_owned))?
+    let green = of_recipe(runs, name).filter(|results| results["verdict"]["outcome"] == "green");
+    let mut tests = green.map(|results| custom(&results)).filter(|tests| !tests.is_empty());
+    History { tests: tests.next().unwrap_or_default().into_keys().collect() }
 }
 
 /// The custom tests that did not pass in the last run of the recipe that had any, with those that did not run at all. For a test
@@ -140,10 +127,13 @@ enum Ended {
 fn of_recipe(runs: &Path, name: &RecipeName) -> impl Iterator<Item = Value> {
     let kept = newest_first(runs).unwrap_or_default().into_iter();
     let may_be = |kept: &Kept| recipe(kept).is_none_or(|recipe| recipe == name.as_str());
-    let read = |kept: Kept| {
-        serde_json::from_str(&fs::read_to_string(kept.folder.join(ReportFile::Results.name())).ok()?).ok().map(results::current)
-    };
+    let read = |kept: Kept| serde_json::from_str(&results_of(&kept).ok()?).ok().map(results::current);
     kept.filter(may_be).filter_map(read).filter(|results| results["recipe"] == name.as_str())
+}
+
+/// The text of a run's `results.json`.
+fn results_of(kept: &Kept) -> io::Result<String> {
+    plain_file::read_text(&kept.folder.join(ReportFile::Results.name()), DOCUMENT_LIMIT, Links::Refused)
 }
 
 /// The custom tests in results, each with how it ended.
@@ -162,7 +152,7 @@ fn custom(results: &Value) -> BTreeMap<TestName, Ended> {
 pub fn last(kept: &Kept) -> Result<Option<Last>, CommandError> {
     let file = kept.folder.join(ReportFile::Results.name());
     let unreadable = |error: CommandError| error.context(format!("cannot read {}", file.display()));
-    let text = match fs::read_to_string(&file) {
+    let text = match results_of(kept) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(unreadable(CommandError::host(error))),
@@ -190,12 +180,12 @@ mod tests {
     use super::*;
 
     /// A run of hello with these results; `journal` is the recipe that its journal names, where it has one.
-    fn keep(runs: &Path, run: &str, journal: Option<&str>, outcome: &str, tiers: &[&str], version: &str, tests: &[&str]) {
+    fn keep(runs: &Path, run: &str, journal: Option<&str>, outcome: &str, tests: &[&str]) {
         let folder = runs.join(run);
         fs::create_dir_all(&folder).unwrap();
         let steps: Vec<Value> = tests.iter().map(|test| json!({ "name": test, "status": "pass" })).collect();
-        let (verdict, stages) = (json!({ "outcome": outcome, "tiers": tiers }), json!([{ "name": "custom", "steps": steps }]));
-        let results = json!({ "schema": 2, "recipe": "hello", "version": version, "verdict": verdict, "stages": stages });
+        let (verdict, stages) = (json!({ "outcome": outcome }), json!([{ "name": "custom", "steps": steps }]));
+        let results = json!({ "schema": 2, "recipe": "hello", "verdict": verdict, "stages": stages });
         fs::write(folder.join(ReportFile::Results.name()), results.to_string()).unwrap();
         if let Some(recipe) = journal {
             fs::write(folder.join(journal::FILE), json!({ "request": { "recipe": recipe } }).to_string() + "\n").unwrap();
@@ -208,14 +198,14 @@ mod tests {
         let runs = folder.path();
         let name = "hello".parse().unwrap();
         assert_eq!(past(runs, &name), History::default());
-        keep(runs, "20261120-101501-aaaaaaaa", Some("hello"), "green", &["install"], "1.0.0+1", &["old"]);
-        keep(runs, "20261120-101502-baaaaaaa", None, "green", &["install", "custom"], "2.0.0+1", &["kept"]);
-        keep(runs, "20261120-101503-caaaaaaa", Some("hello"), "green", &["install"], "3.0.0+1", &[]);
-        keep(runs, "20261120-101504-daaaaaaa", Some("hello"), "green", &["custom"], "4.0.0+1", &[]);
-        keep(runs, "20261120-101505-eaaaaaaa", Some("hello"), "red", &["install"], "5.0.0+1", &["broken"]);
+        keep(runs, "20261120-101501-aaaaaaaa", Some("hello"), "green", &["old"]);
+        keep(runs, "20261120-101502-baaaaaaa", None, "green", &["kept"]);
+        keep(runs, "20261120-101503-caaaaaaa", Some("hello"), "green", &[]);
+        keep(runs, "20261120-101504-daaaaaaa", Some("hello"), "green", &[]);
+        keep(runs, "20261120-101505-eaaaaaaa", Some("hello"), "red", &["broken"]);
         // The journal names the recipe of this run.
-        keep(runs, "20261120-101506-faaaaaaa", Some("ghost"), "green", &["install"], "6.0.0+1", &["another"]);
+        keep(runs, "20261120-101506-faaaaaaa", Some("ghost"), "green", &["another"]);
         let tests = BTreeSet::from([TestName::reported("kept")]);
-        assert_eq!(past(runs, &name), History { green: Some(Green { version: "3.0.0+1".into() }), tests });
+        assert_eq!(past(runs, &name), History { tests });
     }
 }

@@ -1,17 +1,18 @@
-//! Reads a recipe's files as a run would, for commands that neither fetch nor deploy anything.
+//! Reads a recipe's repository as a run would, for commands that neither fetch nor deploy anything.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use harness::{
-    adapters::{checkout::GitCheckout, tree},
+    adapters::checkout::GitCheckout,
+    engine::facts::{RecipeClone, RecipeFacts, RunInput, read_recipe},
     model::{
-        head::Head,
-        host::Host,
-        names::{BadName, Commit, Domain, RecipeName, RunId, StackName},
-        request::{Request, Source},
+        names::{BadName, RecipeName, RunId},
+        outcome::Cause,
+        refusal::Refusal,
+        request::Source,
     },
-    ports::{Checked, Checkout},
-    pure::{recipe::compose::Tree, run::facts::recipe},
+    ports::CheckoutError,
+    redact::Redact,
 };
 
 use crate::{
@@ -20,68 +21,43 @@ use crate::{
     host::{self, HostKind},
 };
 
-/// The commit of files that no commit holds.
-const NO_COMMIT: &str = "0000000000000000000000000000000000000000";
-
-/// The recipe under test, as it was read.
-pub(crate) struct RecipeFiles {
-    pub(crate) head: Head,
-    pub(crate) tree: Tree,
-    /// The repository; absent for a folder without one.
-    pub(crate) repository: Option<Repository>,
-}
-
-/// A repository with the tags, branches and commits that it has.
-pub(crate) struct Repository {
-    pub(crate) checkout: GitCheckout,
-    pub(crate) name: RecipeName,
-    pub(crate) checked: Checked,
-}
-
-/// Reads the recipe that `request` names: from its folder, or from its clone below `clones`.
+/// Reads the recipe that the request of `input` names: from its folder, or from its clone below `clones`. It is copied to a folder
+/// that exists only until it is read, because git runs programs that a repository's own configuration names.
 pub(crate) async fn read(
     env: &Env,
-    request: &Request,
-    host: &Host,
+    input: RunInput<'_>,
     clones: &Path,
     kind: HostKind,
-) -> Result<RecipeFiles, CommandError> {
-    let recipe = &request.recipe;
-    let domain = Domain::of(recipe, &placeholder_run()?, &host.zone).map_err(CommandError::usage)?;
-    let stack = StackName::of(&domain);
-    let head = |version, commit: Commit, dirty| Head { recipe: recipe.clone(), version, commit, dirty, domain, stack };
-    let at = match &request.source {
-        Source::Catalogue { at } => at,
-        Source::Folder { path } => {
-            let tree = tree::in_folder(path)
-                .map_err(|error| CommandError::usage(error).context(format!("cannot read {}", path.display())))?;
-            let head = head(None, NO_COMMIT.parse().map_err(defect)?, true);
-            return Ok(RecipeFiles { head, tree, repository: repository_at(env, path).await });
-        }
+    redact: Arc<Redact>,
+) -> Result<RecipeFacts, CommandError> {
+    let recipe = &input.request.recipe;
+    let (folder, with_changes) = match &input.request.source {
+        Source::Catalogue { .. } => (clones.join(recipe.as_str()), input.request.offline.is_some()),
+        Source::Folder { path } => (path.clone(), true),
     };
-    if !clones.join(recipe.as_str()).is_dir() {
-        return Err(absent(recipe, clones, kind));
+    if !folder.is_dir() {
+        return Err(match &input.request.source {
+            Source::Catalogue { .. } => absent(recipe, clones, kind),
+            Source::Folder { path } => CommandError::usage(format!("there is no folder {}", path.display())),
+        });
     }
-    let checkout = GitCheckout::of_recipes(clones, env.path.clone());
-    let checked = checkout.read(recipe).await.map_err(CommandError::usage)?;
-    let commit = match at.clone().or_else(|| recipe::newest(&checked.tags)) {
-        Some(at) => checkout.find(recipe, &at).await.map_err(CommandError::usage)?,
-        None => checked.head.clone(),
-    };
-    let tree = checkout.tree(recipe, &commit).await.map_err(CommandError::usage)?;
-    let head = head(recipe::tagged(&checked.tags, &commit), commit, false);
-    Ok(RecipeFiles { head, tree, repository: Some(Repository { checkout, name: recipe.clone(), checked }) })
+    let copies = tempfile::tempdir().map_err(|error| CommandError::host(error).context("cannot make a temporary folder"))?;
+    let checkout = GitCheckout::new(copies.path(), env.path.clone()).learning(redact.clone());
+    let dirty = checkout.copy(recipe, &folder, with_changes).await.map_err(|error| unusable(error, &folder))?;
+    let run = &placeholder_run()?;
+    let read = read_recipe(RecipeClone { checkout: &checkout, input, run, dirty }).await;
+    read.map_err(|refusal| match refusal {
+        Refusal::Request { sentence } => CommandError::usage(redact.text(&sentence)),
+        Refusal::Policy { sentences } => CommandError::usage(redact.text(&sentences.join("; "))),
+        Refusal::Facts(failure) if failure.cause == Cause::Unresolvable => {
+            CommandError::new(ErrorKind::Recipe, redact.text(&failure.message))
+        }
+        Refusal::Facts(failure) => CommandError::usage(redact.text(&failure.message)),
+    })
 }
 
-/// The repository whose top folder this is; absent otherwise.
-async fn repository_at(env: &Env, path: &Path) -> Option<Repository> {
-    if !path.join(".git").exists() {
-        return None;
-    }
-    let name: RecipeName = path.file_name()?.to_str()?.parse().ok()?;
-    let checkout = GitCheckout::of_recipes(path.parent()?, env.path.clone());
-    let checked = checkout.read(&name).await.ok()?;
-    Some(Repository { checkout, name, checked })
+fn unusable(error: CheckoutError, folder: &Path) -> CommandError {
+    CommandError::usage(error).context(format!("cannot read {}", folder.display()))
 }
 
 /// A run id of the usual length, for names whose length counts where there is no run.

@@ -4,12 +4,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use harness::{
     model::{
-        git::Tag,
+        git::{Lineage, Tag},
         names::{Commit, Domain, StackName},
     },
     pure::{
         host::converge::{Index, ServiceView, SpecDigest, TaskState, TaskView, UpdateState, UpdateView},
-        recipe::compose::Tree,
+        recipe::{
+            compose::{Env, Network, Resolved, Service, Tree},
+            power::{Deployed, Live, declared, declared_network},
+        },
         run::facts::recipe,
     },
 };
@@ -54,6 +57,8 @@ struct Inner {
     checked_out: Option<&'static str>,
     /// All deployed versions, in order.
     deployed: Vec<ServiceView>,
+    /// The specs of the last deploy.
+    specs: Live,
     /// How often it was observed since the last deploy.
     observations: usize,
 }
@@ -73,6 +78,14 @@ impl SimApp {
         let tag = |(name, commit): (&str, &str)| Tag { name: name.into(), commit: parsed(commit), annotated: true };
         let tags = RELEASES.into_iter().zip([BASE, HEAD]).map(tag);
         tags.filter(|_| self.before.is_some()).collect()
+    }
+
+    /// How its releases are related to a commit: base is the ancestor of head, and its compose file differs.
+    pub fn lineage(&self, head: &Commit) -> Lineage {
+        let [base, own] = [BASE, HEAD].map(parsed);
+        let parents = [(own.clone(), vec![base.clone()]), (base.clone(), Vec::new())].into();
+        let changed = [(base, vec!["compose.yml".to_owned()]), (own, Vec::new())].into();
+        Lineage { changed, ..Lineage::of(head, &parents) }
     }
 
     /// The commit of a tag or of a commit.
@@ -101,6 +114,7 @@ impl SimApp {
         let commit = version.map_or(inner.checked_out.unwrap_or(HEAD), commit);
         let stack = StackName::of(domain);
         let resolved = recipe::resolved(&self.tree(&parsed(commit), head), domain, &stack).expect("files that can be read");
+        inner.specs = specs(&resolved);
         let upgrades = !inner.deployed.is_empty();
         let labelled = if upgrades && self.upgrade == UpgradeBehaviour::RunsAnotherCommit { BASE } else { commit };
         let number = inner.deployed.len() + 1;
@@ -119,6 +133,11 @@ impl SimApp {
         upgrades && self.upgrade == UpgradeBehaviour::LosesData
     }
 
+    /// The specs of its service and networks as the engine has them now.
+    pub fn specs(&self) -> Live {
+        self.lock().specs.clone()
+    }
+
     /// Its service as the engine shows it now.
     pub fn observe(&self) -> ServiceView {
         let mut inner = self.lock();
@@ -129,6 +148,23 @@ impl SimApp {
             ([.., now], _) => now.clone(),
         }
     }
+}
+
+/// What Docker makes of the files.
+fn specs(resolved: &Resolved) -> Live {
+    let deployed = Deployed { resolved, env: &Env::default(), folder: "/abra/recipes/hello" };
+    let service = |(short, service): (&String, &Service)| {
+        let mut spec = declared(&deployed, short, service, false);
+        spec["Name"] = service.name.as_str().into();
+        spec
+    };
+    let network = |network: &Network| {
+        let mut found = declared_network(network);
+        (found["Id"], found["Name"]) = (format!("id-{}", network.name).into(), network.name.as_str().into());
+        found
+    };
+    let (services, networks) = (resolved.services.iter().map(service), resolved.networks.values().map(network));
+    Live { services: services.collect(), networks: networks.collect(), volumes: Vec::new() }
 }
 
 fn commit(at: &str) -> &'static str {

@@ -1,50 +1,54 @@
 //! The recipe's checkout, through the `git` program.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ffi::OsString,
-    io::ErrorKind,
+    fs, io,
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
-    process::{Output, Stdio},
     sync::Arc,
 };
 
 use async_trait::async_trait;
-use tokio::{io::AsyncWriteExt, process::Command};
 
+use super::{
+    foreign_repository::ForeignRepository,
+    git::{AUTHOR, Git, output, output_with_input, run},
+    tree,
+};
 use crate::{
-    adapters::tree,
     model::{
-        git::{Branch, Tag},
+        git::{Branch, Lineage, Tag},
         names::{Commit, RecipeName},
         protocol::stays_inside,
     },
     ports::{Checked, Checkout, CheckoutError},
     pure::{
         host::claim::{Claim, Claimed},
-        recipe::compose::{Entry, Env, Tree},
+        recipe::compose::{Entry, Setting, Tree, edit},
     },
     redact::Redact,
 };
 
-/// The author of the commit of uncommitted changes. It shows only in `git log` of the run's own clone.
-const IDENTITY: [&str; 4] = ["-c", "user.name=taster", "-c", "user.email=taster@localhost"];
-
-/// The branch of a pristine clone.
+/// The branch of a pristine clone, and of a checkout without a history.
 const MAIN: &str = "main";
+/// The branches that changes are merged into, by Co-op Cloud's convention.
+const TARGETS: [&str; 2] = [MAIN, "master"];
+/// The reference of the commit of uncommitted changes.
+const CHANGES: &str = "refs/taster/changes";
 
 /// The checkouts in one `ABRA_DIR`.
 #[derive(Debug, Clone)]
 pub struct GitCheckout {
     recipes: PathBuf,
-    path: OsString,
+    git: Git,
     redact: Arc<Redact>,
 }
 
 impl GitCheckout {
     /// The checkouts in `abra_dir`. `path` is the `PATH` for git.
     pub fn new(abra_dir: &Path, path: OsString) -> Self {
-        Self { recipes: abra_dir.join("recipes"), path, redact: Arc::default() }
+        Self { recipes: abra_dir.join("recipes"), git: Git::new(path), redact: Arc::default() }
     }
 
     /// The same, with a `redact` that learns the secrets of each `.env` that is read or written.
@@ -53,87 +57,191 @@ impl GitCheckout {
         Self { redact, ..self }
     }
 
-    /// The repositories in a folder that has one for each recipe.
-    pub fn of_recipes(recipes: &Path, path: OsString) -> Self {
-        Self { recipes: recipes.to_owned(), path, redact: Arc::default() }
-    }
-
     fn dir(&self, recipe: &RecipeName) -> PathBuf {
         self.recipes.join(recipe.as_str())
     }
 
-    /// A git command in `dir` without settings of the user or the system, because their signing, hooks, templates and filters
-    /// could change what is checked out, or prompt.
-    fn git(&self, dir: &Path) -> Command {
-        let mut git = Command::new("git");
-        git.arg("-C").arg(dir).args(IDENTITY);
-        git.args(["-c", "safe.directory=*", "-c", "core.hooksPath=/dev/null", "-c", "protocol.file.allow=always"]);
-        git.env_clear()
-            .env("PATH", &self.path)
-            .env("HOME", "/nonexistent")
-            .env("LC_ALL", "C.UTF-8")
-            .env("GIT_CONFIG_NOSYSTEM", "1")
-            .env("GIT_CONFIG_GLOBAL", "/dev/null")
-            // Old versions read safe.directory only from the environment, not from the command line.
-            .env("GIT_CONFIG_COUNT", "1")
-            .env("GIT_CONFIG_KEY_0", "safe.directory")
-            .env("GIT_CONFIG_VALUE_0", "*")
-            .env("GIT_TERMINAL_PROMPT", "0")
-            .stdin(Stdio::null())
-            .kill_on_drop(true);
-        git
+    async fn text(&self, dir: &Path, args: &[&str]) -> Result<String, CheckoutError> {
+        self.git.text(dir, args).await
     }
 
-    async fn git_text(&self, action: &str, dir: &Path, args: &[&str]) -> Result<String, CheckoutError> {
-        run(action, self.git(dir).args(args)).await
-    }
-
-    /// Clones a folder with its branches and tags, also a folder of another user.
-    async fn clone_folder(&self, folder: &Path, dir: &Path) -> Result<(), CheckoutError> {
-        let (from, to) = (path_text(folder)?, path_text(dir)?);
-        self.git_text("clone", &self.recipes, &["clone", "--quiet", "--no-hardlinks", "--no-checkout", from, to]).await?;
-        // A clone does not take over a detached HEAD, so the commit is checked out explicitly.
-        if let Ok(head) = self.git_text("rev-parse", folder, &["rev-parse", "--verify", "--quiet", "HEAD^{commit}"]).await {
-            self.git_text("fetch", dir, &["fetch", "--quiet", "--tags", "--force", "origin", &head]).await?;
-            self.git_text("checkout", dir, &["checkout", "--quiet", "--force", "--detach", &head]).await?;
-        }
-        Ok(())
-    }
-
-    /// Makes the clone's files equal to those of the folder, commits the difference, and returns whether there was one.
+    /// Makes the recipe's repository here a copy of the one in a folder, with the uncommitted changes of the folder as one commit on
+    /// top if they are wanted. Says whether there were any. No file is checked out.
     ///
-    /// The folder is only read: a separate index with the folder as its work tree finds the difference, with untracked and
-    /// without ignored files.
-    async fn commit_changes(&self, folder: &Path, dir: &Path) -> Result<bool, CheckoutError> {
+    /// # Errors
+    /// When the folder has something that cannot be read as abra and Docker read it.
+    pub async fn copy(&self, recipe: &RecipeName, folder: &Path, with_changes: bool) -> Result<bool, CheckoutError> {
+        let dir = self.dir(recipe);
+        let folder = fs::canonicalize(folder).map_err(|error| file_error(folder, &error))?;
+        let repository = ForeignRepository::of(&folder).map_err(|error| file_error(&folder, &error))?;
+        fs::create_dir_all(&dir).map_err(|error| file_error(&dir, &error))?;
+        run("init", self.git.at(&dir).args(["init", "--quiet", "--template=", "--initial-branch", MAIN])).await?;
+        // A fetch of abra then finds what is there, and needs neither network nor the folder.
+        self.text(&dir, &["config", "remote.origin.url", path_text(&dir)?]).await?;
+        self.text(&dir, &["config", "remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*"]).await?;
+        if let Some(repository) = &repository {
+            self.copy_repository(repository, &folder, &dir).await?;
+        }
+        let has_files = !repository.is_some_and(|repository| repository.bare);
+        let changes = if has_files && with_changes { self.commit_changes(&folder, &dir).await? } else { None };
+        if let Some(commit) = &changes {
+            self.text(&dir, &["update-ref", "--no-deref", "HEAD", commit.as_str()]).await?;
+        }
+        Ok(changes.is_some())
+    }
+
+    /// Makes `dir` a repository with the branches, tags and objects of another one, whose configuration and hooks take no effect.
+    async fn copy_repository(&self, from: &ForeignRepository, folder: &Path, dir: &Path) -> Result<(), CheckoutError> {
+        let failed = |error: io::Error| file_error(folder, &error);
+        let git_dir = dir.join(".git");
+        let references = from.references().map_err(failed)?;
+        let objects = from.objects().map_err(failed)?;
+        if objects.as_os_str().as_bytes().contains(&b'\n') {
+            return Err(failed(io::Error::other("its path has a line end")));
+        }
+        let alternates = git_dir.join("objects/info/alternates");
+        write(&alternates, &[objects.as_os_str().as_bytes(), b"\n"].concat())?;
+        let mut lines = BTreeMap::new();
+        for (name, id) in &references.by_name {
+            if let Some(branch) = name.strip_prefix("refs/heads/") {
+                lines.entry(format!("refs/remotes/origin/{branch}")).or_insert_with(|| id.clone());
+            }
+            lines.insert(name.clone(), id.clone());
+        }
+        // abra leaves a checkout on one of these.
+        for branch in TARGETS {
+            if let Some(id) = lines.get(&format!("refs/remotes/origin/{branch}")).cloned() {
+                lines.entry(format!("refs/heads/{branch}")).or_insert(id);
+            }
+        }
+        let packed: String = lines.iter().map(|(name, id)| format!("{id} {name}\n")).collect();
+        write(&git_dir.join("packed-refs"), packed.as_bytes())?;
+        if let Some(shallow) = from.shallow() {
+            write(&git_dir.join("shallow"), shallow.as_bytes())?;
+        }
+        if let Some(exclude) = from.exclude() {
+            write(&git_dir.join("info/exclude"), exclude.as_bytes())?;
+        }
+        if let Some(head) = &references.head {
+            write(&git_dir.join("HEAD"), format!("{head}\n").as_bytes())?;
+        }
+        let packed = self.text(dir, &["repack", "-a", "-d", "-q"]).await;
+        packed.map_err(|error| incomplete(folder, error))?;
+        fs::remove_file(&alternates).map_err(|error| file_error(&alternates, &error))
+    }
+
+    /// The folder's files as the tree of a commit on top of HEAD, if they differ from it. Ignored files are left out.
+    ///
+    /// The folder is only read: git lists its files through an index of the run's own, and their bytes are committed as they are.
+    async fn commit_changes(&self, folder: &Path, dir: &Path) -> Result<Option<Commit>, CheckoutError> {
         let index = dir.join(".git/taster-index");
-        let with_folder = || {
-            let mut git = self.git(dir);
-            git.env("GIT_DIR", dir.join(".git")).env("GIT_WORK_TREE", folder).env("GIT_INDEX_FILE", &index);
+        let listing = |args: &[&str]| {
+            let mut git = self.git.with_files_of(dir, folder);
+            git.env("GIT_INDEX_FILE", &index).args(args);
             git
         };
-        let born = self.git_text("rev-parse", dir, &["rev-parse", "--verify", "--quiet", "HEAD"]).await.is_ok();
-        if born {
-            run("read-tree", with_folder().args(["read-tree", "HEAD"])).await?;
+        let head = self.text(dir, &["rev-parse", "--verify", "--quiet", "HEAD"]).await.ok();
+        if head.is_some() {
+            run("read-tree", &mut listing(&["read-tree", "HEAD"])).await?;
         }
-        let mut add = with_folder();
-        // `.git` of the folder, a file or a folder, is never content.
-        run("add", add.current_dir(folder).arg("-C").arg(folder).args(["add", "--all", "--", "."])).await?;
-        let tree = run("write-tree", with_folder().arg("write-tree")).await?;
-        let before = match born {
-            true => self.git_text("rev-parse", dir, &["rev-parse", "HEAD^{tree}"]).await?,
-            false => String::new(),
-        };
-        let _ = std::fs::remove_file(&index);
-        if tree == before {
-            return Ok(false);
+        let args = ["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate"];
+        let listed = output("ls-files", &mut listing(&args)).await?;
+        let _ = fs::remove_file(&index);
+        let paths = listed.split(|byte| *byte == 0).filter(|path| !path.is_empty());
+        let files = tree::of_paths(folder, paths.map(|path| PathBuf::from(std::ffi::OsStr::from_bytes(path))).collect())?;
+        let input = tree::fast_import(&files, CHANGES, AUTHOR, head.as_deref());
+        output_with_input("fast-import", self.git.at(dir).args(["fast-import", "--quiet", "--done"]), &input).await?;
+        let made = self.text(dir, &["rev-parse", CHANGES]).await?;
+        let of = |commit: &str| format!("{commit}^{{tree}}");
+        if let Some(head) = head {
+            let trees = self.text(dir, &["rev-parse", &of(&head), &of(&made)]).await?;
+            let trees: Vec<&str> = trees.lines().collect();
+            if trees.windows(2).all(|pair| pair[0] == pair[1]) {
+                self.text(dir, &["update-ref", "-d", CHANGES]).await?;
+                return Ok(None);
+            }
         }
-        let mut args = vec!["commit-tree", tree.as_str(), "-m", "Changes that were not committed"];
-        if born {
-            args.extend(["-p", "HEAD"]);
+        Ok(Some(parse_commit(&made)?))
+    }
+
+    /// Writes the files of a commit, and nothing else: what was on disk before does not count.
+    async fn write_files(&self, dir: &Path, args: &[&str], commit: &Commit) -> Result<(), CheckoutError> {
+        clear(dir).and_then(|()| Git::without_attributes(dir)).map_err(|error| file_error(dir, &error))?;
+        let mut whole = vec!["checkout", "--quiet", "--force"];
+        whole.extend(args);
+        whole.push(commit.as_str());
+        self.text(dir, &whole).await?;
+        // A run deploys what is checked out here, so the result is verified.
+        let head = parse_commit(&self.text(dir, &["rev-parse", "HEAD"]).await?)?;
+        match head == *commit {
+            true => differing(&self.tree_in(dir, commit).await?, dir),
+            false => Err(CheckoutError::Git { action: "checkout".into(), message: format!("it is on {head}, not on {commit}") }),
         }
-        let commit = self.git_text("commit-tree", dir, &args).await?;
-        self.git_text("checkout", dir, &["checkout", "--quiet", "--force", "--detach", &commit]).await?;
-        Ok(true)
+    }
+
+    /// The files of a commit of the repository in `dir`.
+    async fn tree_in(&self, dir: &Path, commit: &Commit) -> Result<Tree, CheckoutError> {
+        let args = ["ls-tree", "-r", "-z", "--long", "--full-tree", commit.as_str()];
+        let list = output("ls-tree", self.git.at(dir).args(args)).await.map_err(|error| incomplete(dir, error))?;
+        let files = tree::parse_list(&list)?;
+        let wanted: String = files.iter().map(|(_, _, id)| format!("{id}\n")).collect();
+        let contents = output_with_input("cat-file", self.git.at(dir).args(["cat-file", "--batch"]), wanted.as_bytes()).await?;
+        tree::with_contents(files, &contents)
+    }
+
+    /// What `git cat-file --batch-check` says of each of these names, in their order.
+    async fn check(&self, dir: &Path, names: &[String]) -> Result<Vec<Option<String>>, CheckoutError> {
+        let input: String = names.iter().map(|name| format!("{name}\n")).collect();
+        let mut git = self.git.at(dir);
+        let found =
+            output_with_input("cat-file", git.args(["cat-file", "--batch-check=%(objectname)"]), input.as_bytes()).await?;
+        let found = String::from_utf8_lossy(&found).into_owned();
+        let ids: Vec<Option<String>> =
+            found.lines().map(|line| Some(line.to_owned()).filter(|line| line.parse::<Commit>().is_ok())).collect();
+        match ids.len() == names.len() {
+            true => Ok(ids),
+            false => Err(CheckoutError::Git { action: "cat-file".into(), message: "it answered another question".into() }),
+        }
+    }
+
+    /// For each of the commits, the paths whose content or mode is another one in head.
+    async fn changed(
+        &self,
+        dir: &Path,
+        head: &Commit,
+        commits: &[&Commit],
+    ) -> Result<BTreeMap<Commit, Vec<String>>, CheckoutError> {
+        let of: Vec<String> = [&head].into_iter().chain(commits).map(|commit| format!("{commit}^{{tree}}")).collect();
+        let trees = self.check(dir, &of).await?;
+        let trees: Vec<String> = trees.into_iter().collect::<Option<_>>().ok_or_else(|| unparsable("a commit without files"))?;
+        let (own, trees) = trees.split_first().ok_or_else(|| unparsable("no files of head"))?;
+        // git prints nothing for two equal trees.
+        let unequal: BTreeSet<&String> = trees.iter().filter(|tree| *tree != own).collect();
+        let pairs: String = unequal.iter().map(|tree| format!("{tree} {own}\n")).collect();
+        let args = ["diff-tree", "--stdin", "-r", "--name-only", "--no-renames", "-z"];
+        let differences = output_with_input("diff-tree", self.git.at(dir).args(args), pairs.as_bytes()).await?;
+        let paths = parse_differences(&differences, own);
+        let changed = |(commit, tree): (&&Commit, &String)| ((*commit).clone(), paths.get(tree).cloned().unwrap_or_default());
+        Ok(commits.iter().zip(trees).map(changed).collect())
+    }
+
+    /// The tags, each with its commit, and the tags without one.
+    async fn tags(&self, dir: &Path) -> Result<(Vec<Tag>, Vec<String>), CheckoutError> {
+        let format = "--format=%(objecttype) %(refname:strip=2)";
+        let refs = self.text(dir, &["for-each-ref", format, "refs/tags"]).await?;
+        let refs: Vec<(&str, &str)> = refs.lines().filter_map(|line| line.split_once(' ')).collect();
+        let names: Vec<String> = refs.iter().map(|(_, name)| format!("refs/tags/{name}^{{commit}}")).collect();
+        let commits = self.check(dir, &names).await?;
+        let (mut tags, mut stray) = (Vec::new(), Vec::new());
+        for ((kind, name), commit) in refs.into_iter().zip(commits) {
+            match commit {
+                Some(commit) => {
+                    tags.push(Tag { name: name.to_owned(), commit: parse_commit(&commit)?, annotated: kind == "tag" });
+                }
+                None => stray.push(name.to_owned()),
+            }
+        }
+        Ok((tags, stray))
     }
 }
 
@@ -141,37 +249,19 @@ impl GitCheckout {
 impl Checkout for GitCheckout {
     async fn adopt(&self, claim: &Claim, recipe: &RecipeName, folder: &Path) -> Result<bool, CheckoutError> {
         self.covered(claim)?;
+        let dirty = self.copy(recipe, folder, true).await?;
         let dir = self.dir(recipe);
-        let folder = std::fs::canonicalize(folder).map_err(|error| file_error(folder, &error))?;
-        std::fs::create_dir_all(&self.recipes).map_err(|error| file_error(&self.recipes, &error))?;
-        let git_dir = self.git_text("rev-parse", &folder, &["rev-parse", "--is-bare-repository", "--git-dir"]).await;
-        if git_dir.is_ok_and(|output| output == "true\n.") {
-            self.clone_folder(&folder, &dir).await?;
-            return Ok(false);
-        }
-        let top = self.git_text("rev-parse", &folder, &["rev-parse", "--show-toplevel"]).await.ok();
-        match top.is_some_and(|top| Path::new(&top) == folder) {
-            true => self.clone_folder(&folder, &dir).await?,
-            // No repository, or a folder inside one: the checkout gets a new history.
-            false => {
-                let to = path_text(&dir)?;
-                self.git_text("init", &self.recipes, &["init", "--quiet", "--initial-branch=main", to]).await?;
-            }
-        }
-        self.commit_changes(&folder, &dir).await
+        let at = parse_commit(&self.text(&dir, &["rev-parse", "--verify", "HEAD^{commit}"]).await?)?;
+        self.write_files(&dir, &["--detach"], &at).await?;
+        Ok(dirty)
     }
 
     async fn read(&self, recipe: &RecipeName) -> Result<Checked, CheckoutError> {
         let dir = self.dir(recipe);
-        let head = parse_commit(&self.git_text("rev-parse", &dir, &["rev-parse", "--verify", "HEAD^{commit}"]).await?)?;
-        let format = "--format=%(objecttype) %(objectname) %(*objecttype) %(*objectname) %(refname:strip=2)";
-        let refs = self.git_text("for-each-ref", &dir, &["for-each-ref", format, "refs/tags"]).await?;
-        let entries = std::fs::read_dir(&dir).map_err(|error| file_error(&dir, &error))?;
-        let files = entries.flatten().filter(|entry| entry.path().is_file());
-        let mut files: Vec<String> = files.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
-        files.sort();
+        let head = parse_commit(&self.text(&dir, &["rev-parse", "--verify", "HEAD^{commit}"]).await?)?;
+        let (tags, stray_tags) = self.tags(&dir).await?;
         let branch = self.branch(&dir).await;
-        Ok(Checked { head, tags: refs.lines().filter_map(parse_tag).collect(), branch, files })
+        Ok(Checked { head, tags, stray_tags, branch })
     }
 
     async fn find(&self, recipe: &RecipeName, at: &str) -> Result<Commit, CheckoutError> {
@@ -185,9 +275,7 @@ impl Checkout for GitCheckout {
         let mut found = None;
         for name in names {
             let wanted = format!("{name}^{{commit}}");
-            let answer =
-                self.git_text("rev-parse", &dir, &["rev-parse", "--verify", "--quiet", "--end-of-options", &wanted]).await;
-            match answer {
+            match self.text(&dir, &["rev-parse", "--verify", "--quiet", "--end-of-options", &wanted]).await {
                 Ok(text) => {
                     found = Some(text);
                     break;
@@ -200,82 +288,81 @@ impl Checkout for GitCheckout {
     }
 
     async fn tree(&self, recipe: &RecipeName, commit: &Commit) -> Result<Tree, CheckoutError> {
-        let dir = self.dir(recipe);
-        let list =
-            output("ls-tree", self.git(&dir).args(["ls-tree", "-r", "-z", "--long", "--full-tree", commit.as_str()])).await?;
-        let files = tree::parse_list(&list);
-        let wanted: String = files.iter().filter_map(|file| file.content.as_ref()).map(|id| format!("{id}\n")).collect();
-        let contents = output_with_input("cat-file", self.git(&dir).args(["cat-file", "--batch"]), wanted).await?;
-        let tree = tree::with_contents(files, &contents);
+        let tree = self.tree_in(&self.dir(recipe), commit).await?;
         // abra copies it to the app's `.env`.
         if let Some(Entry::Text(sample)) = tree.entry(".env.sample") {
-            self.redact.learn_env(sample);
+            self.redact.publish_sample(sample);
         }
         Ok(tree)
     }
 
+    async fn lineage(&self, recipe: &RecipeName, head: &Commit, others: &[Commit]) -> Result<Lineage, CheckoutError> {
+        let dir = self.dir(recipe);
+        let mut commits: BTreeSet<Commit> = self.tags(&dir).await?.0.into_iter().map(|tag| tag.commit).collect();
+        commits.extend(others.iter().cloned());
+        let commits: Vec<&Commit> = commits.iter().collect();
+        let named: Vec<&str> = [head].into_iter().chain(commits.iter().copied()).map(Commit::as_str).collect();
+        let history = [&["rev-list", "--parents", "--timestamp", "--all"], &named[..]].concat();
+        let history = self.text(&dir, &history).await.map_err(|error| incomplete(&dir, error))?;
+        let (mut parents, mut committed) = (BTreeMap::new(), BTreeMap::new());
+        for line in history.lines() {
+            let mut fields = line.split(' ');
+            let time = fields.next().and_then(|time| time.parse::<i64>().ok());
+            let mut ids = fields.map(parse_commit).collect::<Result<Vec<Commit>, _>>()?.into_iter();
+            let (Some(time), Some(commit)) = (time, ids.next()) else { return Err(unparsable("an odd line of the history")) };
+            committed.insert(commit.clone(), time);
+            parents.insert(commit, ids.collect());
+        }
+        let shallow = fs::read_to_string(dir.join(".git/shallow")).is_ok_and(|text| !text.trim().is_empty());
+        let changed = self.changed(&dir, head, &commits).await?;
+        Ok(Lineage { changed, committed, shallow, ..Lineage::of(head, &parents) })
+    }
+
+    async fn verify(&self, recipe: &RecipeName, judged: &Tree) -> Result<(), CheckoutError> {
+        differing(judged, &self.dir(recipe))
+    }
+
     async fn go(&self, claim: &Claim, recipe: &RecipeName, at: &str) -> Result<Commit, CheckoutError> {
         self.covered(claim)?;
-        let dir = self.dir(recipe);
         let wanted = self.find(recipe, at).await?;
-        self.git_text("checkout", &dir, &["checkout", "--quiet", "--force", "--detach", wanted.as_str()]).await?;
-        // A run deploys what is checked out here, so the result is verified.
-        let head = parse_commit(&self.git_text("rev-parse", &dir, &["rev-parse", "HEAD"]).await?)?;
-        match head == wanted {
-            true => Ok(head),
-            false => Err(CheckoutError::Git { action: "checkout".into(), message: format!("it is on {head}, not on {wanted}") }),
-        }
+        self.write_files(&self.dir(recipe), &["--detach"], &wanted).await?;
+        Ok(wanted)
     }
 
     async fn pristine(&self, claim: &Claim, recipe: &RecipeName, commit: &Commit, abra_dir: &Path) -> Result<(), CheckoutError> {
         covered(claim, abra_dir)?;
         let (from, recipes) = (self.dir(recipe), abra_dir.join("recipes"));
         let dir = recipes.join(recipe.as_str());
-        std::fs::create_dir_all(&recipes).map_err(|error| file_error(&recipes, &error))?;
+        fs::create_dir_all(&dir).map_err(|error| file_error(&dir, &error))?;
         let (source, own, at) = (path_text(&from)?, path_text(&dir)?, commit.as_str());
-        self.git_text("clone", &recipes, &["clone", "--quiet", "--no-checkout", source, own]).await?;
-        let wanted = format!("{at}^{{commit}}");
-        if self.git_text("rev-parse", &dir, &["rev-parse", "--verify", "--quiet", &wanted]).await.is_err() {
-            // The commit may be on none of the branches that a clone takes over.
-            self.git_text("fetch", &dir, &["fetch", "--quiet", "origin", at]).await?;
+        run("init", self.git.at(&dir).args(["init", "--quiet", "--template=", "--initial-branch", MAIN])).await?;
+        let wanted = format!("{at}:refs/remotes/origin/{MAIN}");
+        self.text(&dir, &["fetch", "--quiet", "--no-tags", source, &wanted, "+refs/tags/*:refs/tags/*"]).await?;
+        for (key, value) in [
+            ("remote.origin.url", own),
+            ("remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*"),
+            ("branch.main.remote", "origin"),
+            ("branch.main.merge", "refs/heads/main"),
+        ] {
+            self.text(&dir, &["config", key, value]).await?;
         }
-        self.git_text("checkout", &dir, &["checkout", "--quiet", "--force", "-B", MAIN, at]).await?;
-        let branches =
-            self.git_text("for-each-ref", &dir, &["for-each-ref", "--format=%(refname:strip=2)", "refs/heads"]).await?;
-        for other in branches.lines().filter(|branch| *branch != MAIN) {
-            self.git_text("branch", &dir, &["branch", "--quiet", "-D", other]).await?;
-        }
-        for (key, value) in
-            [("remote.origin.url", own), ("branch.main.remote", "origin"), ("branch.main.merge", "refs/heads/main")]
-        {
-            self.git_text("config", &dir, &["config", key, value]).await?;
-        }
-        self.git_text("fetch", &dir, &["fetch", "--quiet", "--prune", "origin"]).await?;
-        let head = self.git_text("rev-parse", &dir, &["rev-parse", "HEAD"]).await?;
-        match head == at {
-            true => Ok(()),
-            false => Err(CheckoutError::Git { action: "checkout".into(), message: format!("it is on {head}, not on {at}") }),
-        }
+        self.write_files(&dir, &["-B", MAIN, "--no-track"], commit).await
     }
 
     async fn env(&self, claim: &Claim) -> Result<String, CheckoutError> {
         let path = env_file(claim)?;
-        let text = std::fs::read_to_string(path).map_err(|error| file_error(path, &error))?;
+        let text = fs::read_to_string(path).map_err(|error| file_error(path, &error))?;
         self.redact.learn_env(&text);
         Ok(text)
     }
 
-    async fn set_env(&self, claim: &Claim, settings: &[(&str, &str)]) -> Result<(), CheckoutError> {
+    async fn set_env(&self, claim: &Claim, settings: &[Setting]) -> Result<(), CheckoutError> {
         let path = env_file(claim)?;
-        let text = std::fs::read_to_string(path).map_err(|error| file_error(path, &error))?;
-        let unwritable = |key: &str| CheckoutError::File {
-            path: path.display().to_string(),
-            message: format!("no line of an .env can express the value of {key}"),
-        };
-        let set = |text: String, (key, value): &(&str, &str)| with_setting(&text, key, value).ok_or_else(|| unwritable(key));
-        let text = settings.iter().try_fold(text, set)?;
+        let text = fs::read_to_string(path).map_err(|error| file_error(path, &error))?;
+        let text = edit(&text, settings)
+            .map_err(|error| CheckoutError::File { path: path.display().to_string(), message: error.to_string() })?;
         self.redact.learn_env(&text);
-        std::fs::write(path, text).map_err(|error| file_error(path, &error))
+        fs::write(path, text).map_err(|error| file_error(path, &error))
     }
 
     async fn add(&self, claim: &Claim, recipe: &RecipeName, files: &BTreeMap<String, String>) -> Result<(), CheckoutError> {
@@ -293,8 +380,8 @@ impl Checkout for GitCheckout {
             if links.any(|part| part.is_symlink()) {
                 return Err(refused("its path leads through a link in the recipe"));
             }
-            std::fs::create_dir_all(folder).map_err(|error| file_error(folder, &error))?;
-            std::fs::write(&path, text).map_err(|error| file_error(&path, &error))?;
+            fs::create_dir_all(folder).map_err(|error| file_error(folder, &error))?;
+            fs::write(&path, text).map_err(|error| file_error(&path, &error))?;
         }
         Ok(())
     }
@@ -304,9 +391,9 @@ impl GitCheckout {
     /// The origin's main branch; without an origin, the local one.
     async fn branch(&self, dir: &Path) -> Option<Branch> {
         for from in ["refs/remotes/origin", "refs/heads"] {
-            for name in ["main", "master"] {
+            for name in TARGETS {
                 let wanted = format!("{from}/{name}^{{commit}}");
-                if let Ok(tip) = self.git_text("rev-parse", dir, &["rev-parse", "--verify", "--quiet", &wanted]).await {
+                if let Ok(tip) = self.text(dir, &["rev-parse", "--verify", "--quiet", &wanted]).await {
                     return Some(Branch { name: name.to_owned(), commit: parse_commit(&tip).ok()? });
                 }
             }
@@ -335,58 +422,62 @@ fn env_file(claim: &Claim) -> Result<&Path, CheckoutError> {
     }
 }
 
-async fn run(action: &str, command: &mut Command) -> Result<String, CheckoutError> {
-    output(action, command).await.map(|bytes| String::from_utf8_lossy(&bytes).trim_end().to_owned())
-}
-
-async fn output(action: &str, command: &mut Command) -> Result<Vec<u8>, CheckoutError> {
-    checked_output(action, command.output().await)
-}
-
-/// Like [`output`], with a text for the standard input.
-async fn output_with_input(action: &str, command: &mut Command, input: String) -> Result<Vec<u8>, CheckoutError> {
-    let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-    let mut child = spawned.map_err(|error| start_error(action, &error))?;
-    let stdin = child.stdin.take();
-    let feed = async {
-        if let Some(mut stdin) = stdin {
-            // A command that ended early reports the reason itself.
-            let _ = stdin.write_all(input.as_bytes()).await;
+/// Removes all files of a checkout; its repository stays, without its index.
+fn clear(dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        match (entry.file_name() == ".git", entry.file_type()?.is_dir()) {
+            (true, _) => {}
+            (false, true) => fs::remove_dir_all(entry.path())?,
+            (false, false) => fs::remove_file(entry.path())?,
         }
-    };
-    let ((), done) = tokio::join!(feed, child.wait_with_output());
-    checked_output(action, done)
-}
-
-fn start_error(action: &str, error: &std::io::Error) -> CheckoutError {
-    match error.kind() {
-        ErrorKind::NotFound => CheckoutError::NoGit,
-        _ => CheckoutError::Git { action: action.to_owned(), message: error.to_string() },
+    }
+    match fs::remove_file(dir.join(".git/index")) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 
-fn checked_output(action: &str, done: std::io::Result<Output>) -> Result<Vec<u8>, CheckoutError> {
-    let output = done.map_err(|error| start_error(action, &error))?;
-    if output.status.success() {
-        return Ok(output.stdout);
+/// An error where the files in `dir` are not those of the tree.
+fn differing(judged: &Tree, dir: &Path) -> Result<(), CheckoutError> {
+    match judged.difference(&tree::in_folder(dir)?) {
+        Some(found) => Err(CheckoutError::Differs { path: found.path, difference: found.difference.to_owned() }),
+        None => Ok(()),
     }
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    let message = stderr.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("no message").to_owned();
-    Err(CheckoutError::Git { action: action.to_owned(), message })
 }
 
-/// A tag from a line of `for-each-ref`: kind and id of the ref's object, kind and id of the object that an annotated tag points
-/// to, name.
-fn parse_tag(line: &str) -> Option<Tag> {
-    let fields: Vec<&str> = line.splitn(5, ' ').collect();
-    let [kind, id, inner_kind, inner, name] = fields[..] else { return None };
-    let (annotated, commit) = match (kind, inner_kind) {
-        ("tag", "commit") => (true, inner),
-        ("commit", _) => (false, id),
-        // A tag of a file or a folder is not a version.
-        _ => return None,
-    };
-    Some(Tag { name: name.to_owned(), commit: commit.parse().ok()?, annotated })
+/// The error of a repository that lacks objects, with the remedy.
+fn incomplete(folder: &Path, error: CheckoutError) -> CheckoutError {
+    let CheckoutError::Git { message, .. } = error else { return error };
+    let sentence = format!("the repository in {} is not complete ({message}); {}", folder.display(), tree::FETCH_ALL);
+    CheckoutError::Unreadable { sentence }
+}
+
+/// The paths by tree, from the output of `git diff-tree --stdin`: before its paths a pair of trees has a line with both.
+fn parse_differences(output: &[u8], own: &str) -> BTreeMap<String, Vec<String>> {
+    let mut by_tree: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut tree = String::new();
+    for piece in output.split(|byte| *byte == 0) {
+        let mut piece = String::from_utf8_lossy(piece).into_owned();
+        if let Some((line, first)) = piece.split_once('\n')
+            && let Some(other) = line.strip_suffix(own).and_then(|rest| rest.strip_suffix(' '))
+        {
+            (tree, piece) = (other.to_owned(), first.to_owned());
+        }
+        if !piece.is_empty() {
+            by_tree.entry(tree.clone()).or_default().push(piece);
+        }
+    }
+    by_tree
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), CheckoutError> {
+    let folder = path.parent().unwrap_or(path);
+    fs::create_dir_all(folder).and_then(|()| fs::write(path, bytes)).map_err(|error| file_error(path, &error))
+}
+
+fn unparsable(what: &str) -> CheckoutError {
+    CheckoutError::Git { action: "cat-file".into(), message: format!("it found {what}") }
 }
 
 fn parse_commit(text: &str) -> Result<Commit, CheckoutError> {
@@ -404,88 +495,16 @@ fn path_text(path: &Path) -> Result<&str, CheckoutError> {
     })
 }
 
-/// An `.env` with one key set. The last assignment of the key is replaced, because it is the one that counts, and keeps its
-/// trailing comment; without an assignment a line is added. `None` for a value that no line can express.
-fn with_setting(text: &str, key: &str, value: &str) -> Option<String> {
-    let value = quoted_value(value)?;
-    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
-    let assigns = |line: &String| line.trim_start().strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with('='));
-    match lines.iter_mut().rev().find(|line| assigns(line)) {
-        Some(line) => {
-            let comment = line.find(" #").map(|at| line[at..].to_owned()).unwrap_or_default();
-            *line = format!("{key}={value}{comment}");
-        }
-        None => lines.push(format!("{key}={value}")),
-    }
-    Some(lines.join("\n") + "\n")
-}
-
-/// The value as abra reads it back unchanged: plain if possible, else in quotes.
-fn quoted_value(value: &str) -> Option<String> {
-    let plain = value.to_owned();
-    let literal = (!value.contains('\n')).then(|| format!("'{value}'"));
-    let escaped = value.chars().fold(String::new(), |text, c| match c {
-        '\n' => text + "\\n",
-        '\r' => text + "\\r",
-        '"' | '\\' | '$' => text + "\\" + c.encode_utf8(&mut [0; 4]),
-        c => text + c.encode_utf8(&mut [0; 4]),
-    });
-    let forms = [Some(plain), literal, Some(format!("\"{escaped}\""))];
-    let read_back = |form: &String| Env::parse(&format!("K={form} # comment\nL=\n")).is_ok_and(|env| env.get("K") == Some(value));
-    forms.into_iter().flatten().find(read_back)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn line_of_for_each_ref_is_parsed() {
-        let (a, b) = ("a".repeat(40), "b".repeat(40));
-        let made = |name: &str, commit: &str, annotated| Tag { name: name.into(), commit: commit.parse().unwrap(), annotated };
-        for (line, expected) in [
-            (format!("tag {a} commit {b} 1.0.0+2"), Some(made("1.0.0+2", &b, true))),
-            (format!("commit {a}   light"), Some(made("light", &a, false))),
-            (format!("blob {a}   file"), None),
-            (format!("tag {a} tree {b} folder"), None),
-            ("nonsense".to_owned(), None),
-        ] {
-            assert_eq!(parse_tag(&line), expected, "{line}");
-        }
-    }
-
-    #[test]
-    fn setting_replaces_the_last_assignment() {
-        for (text, set) in [
-            ("A=1\n", "A=1\nK=v\n"),
-            ("K=1\nA=2\n", "K=v\nA=2\n"),
-            ("K=1\nK=2 # length=3\n", "K=1\nK=v # length=3\n"),
-            ("KEY=1\n#K=2\n", "KEY=1\n#K=2\nK=v\n"),
-            ("K =1", "K=v\n"),
-        ] {
-            assert_eq!(with_setting(text, "K", "v").as_deref(), Some(set), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn setting_is_read_back_unchanged() {
-        for (value, line) in [
-            ("", "K="),
-            ("two words", "K=two words"),
-            (", `www.a`", "K=, `www.a`"),
-            ("it's", "K=it's"),
-            ("we are #1", "K='we are #1'"),
-            (" padded ", "K=' padded '"),
-            ("'quoted'", "K=\"'quoted'\""),
-            ("$DOMAIN", "K='$DOMAIN'"),
-            ("two\nlines", "K=\"two\\nlines\""),
-            ("it's $DOMAIN", "K=\"it's \\$DOMAIN\""),
-            ("v\nL=w", "K=\"v\\nL=w\""),
-        ] {
-            let set = with_setting("L=1\n", "K", value).unwrap();
-            assert_eq!(set, format!("L=1\n{line}\n"), "{value:?}");
-            assert_eq!(Env::parse(&set).unwrap().get("K"), Some(value), "{value:?}");
-        }
-        assert_eq!(with_setting("", "K", "it's #1\""), None);
+    fn differences_are_parsed_by_tree() {
+        let (a, b, own) = ("a".repeat(40), "b".repeat(40), "c".repeat(40));
+        let output = format!("{a} {own}\nabra.sh\0compose.yml\0{b} {own}\nREADME.md\0");
+        let expected = BTreeMap::from([(a, vec!["abra.sh".into(), "compose.yml".into()]), (b, vec!["README.md".into()])]);
+        assert_eq!(parse_differences(output.as_bytes(), &own), expected);
+        assert_eq!(parse_differences(b"", &own), BTreeMap::new());
     }
 }

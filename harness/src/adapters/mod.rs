@@ -8,6 +8,8 @@ pub mod clock;
 pub mod executables;
 pub mod files;
 pub mod folder;
+mod foreign_repository;
+mod git;
 pub mod machine;
 pub mod neighbours;
 pub mod no_child_register;
@@ -18,7 +20,7 @@ mod process_tree;
 pub mod screenshot;
 mod spawn;
 pub mod swarm;
-pub mod tree;
+mod tree;
 pub mod web;
 
 pub use proc::start_ticks;

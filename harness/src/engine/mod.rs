@@ -32,15 +32,16 @@ use crate::{
     },
     model::{
         host::{Host, Limits},
-        outcome::Outcome,
+        outcome::{Gap, Outcome},
         pack::{Pack, TestName},
         refusal::Refusal,
         request::Request,
+        tested_app::Images,
         text::with_causes,
     },
     ports::{Ports, RunFolder},
     pure::{
-        recipe::{compose::Tree, upgrade_base::Green},
+        recipe::compose::Tree,
         run::{
             event::{Cancel, JOURNAL_VERSION, Kind, Note},
             facts::{BaseFiles, Facts},
@@ -66,8 +67,6 @@ enum Wake {
 /// Earlier runs of a recipe on a host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct History {
-    /// The last green run whose head had a version.
-    pub green: Option<Green>,
     /// The custom tests of the last green run that had any.
     pub tests: BTreeSet<TestName>,
 }
@@ -104,11 +103,12 @@ pub async fn run(run: Run<'_>) -> RunState {
 /// [`run`] with another plan, so that tests can show the effect of a plan that lacks something.
 pub async fn run_with_planner(planner: impl Fn(&Request, &Facts, &Limits) -> Result<Plan, Refusal>, run: Run<'_>) -> RunState {
     let Run { commit, request, history, host, pack, ports, log, folder, signals, guardian_losses } = run;
-    let input = RunInput { request: &request, host: &host, pack: &pack, history: history.green.as_ref() };
+    let input = RunInput { request: &request, host: &host, pack: &pack };
     let make_plan = async |baseline: &HostBaseline| {
         let facts = facts::gather(FactSources { input, ports, log, folder, baseline }).await?;
         let plan = planner(&request, &facts, &host.limits)?;
-        Ok(PlannedRun { plan, tree: facts.tree, base_files: facts.base_files, pack: facts.pack })
+        let images = facts.images();
+        Ok(PlannedRun { plan, tree: facts.tree, base_files: facts.base_files, images, pack: facts.pack })
     };
     run_to_end(make_plan, input, &history.tests, RunIo { commit, ports, log, folder, signals, guardian_losses }).await
 }
@@ -117,11 +117,11 @@ pub async fn run_with_planner(planner: impl Fn(&Request, &Facts, &Limits) -> Res
 /// the run that keeps it.
 pub async fn attach(attached: &KeptAppFacts, run: Run<'_>) -> RunState {
     let Run { commit, request, host, pack, ports, log, folder, signals, guardian_losses, .. } = run;
-    let input = RunInput { request: &request, host: &host, pack: &pack, history: None };
+    let input = RunInput { request: &request, host: &host, pack: &pack };
     let make_plan = async |baseline: &HostBaseline| {
         let pack = facts::attached::gather(attached, FactSources { input, ports, log, folder, baseline }).await?;
         let plan = plan::attached(&request, attached.head.clone(), pack.clone())?;
-        Ok(PlannedRun { plan, tree: Tree::default(), base_files: None, pack })
+        Ok(PlannedRun { plan, tree: Tree::default(), base_files: None, images: attached.images.clone(), pack })
     };
     // The run of the app has warned of vanished tests.
     run_to_end(make_plan, input, &BTreeSet::new(), RunIo { commit, ports, log, folder, signals, guardian_losses }).await
@@ -132,6 +132,7 @@ struct PlannedRun {
     plan: Plan,
     tree: Tree,
     base_files: Option<BaseFiles>,
+    images: Images,
     pack: Pack,
 }
 
@@ -182,8 +183,11 @@ async fn run_to_end(
         }
     };
     drop(gathered_facts);
-    let without_facts = |plan| PlannedRun { plan, tree: Tree::default(), base_files: None, pack: pack.clone() };
-    let PlannedRun { plan, tree, base_files, pack } = match gathered {
+    let without_facts = |plan| {
+        let (tree, images) = (Tree::default(), Images::default());
+        PlannedRun { plan, tree, base_files: None, images, pack: pack.clone() }
+    };
+    let PlannedRun { plan, tree, base_files, images, pack } = match gathered {
         Some(Ok(planned)) => planned,
         Some(Err(refusal)) => without_facts(Plan::refused(refusal)),
         None => without_facts(Plan::ended_early()),
@@ -195,6 +199,7 @@ async fn run_to_end(
         host,
         head: plan.head.clone(),
         tree,
+        images,
         pack,
         listed_tests: tokio::sync::OnceCell::new(),
         lint_base: plan.against.clone(),
@@ -202,7 +207,10 @@ async fn run_to_end(
         swarm: baseline.swarm.into_inner(),
         host_before: baseline.before.into_inner(),
         removed_objects: RefCell::default(),
+        inserted_secrets: RefCell::default(),
         secrets: RefCell::default(),
+        added_files: RefCell::default(),
+        last_deploy: RefCell::default(),
         deploy_not_visible: Cell::default(),
     };
     log.record(Kind::Planned { plan: plan.clone() });
@@ -261,8 +269,17 @@ async fn perform(
                         running.push(again);
                     }
                     (None, _) | (_, None) => {
+                        let refused = match &outcome {
+                            Outcome::Unverified(Gap::NotPermitted { sentences }) => Some(sentences.clone()),
+                            Outcome::Passed | Outcome::Failed(_) | Outcome::Skipped(_) | Outcome::Unverified(_) => None,
+                        };
                         let outcome = worst_attempt(&log.state(), &step, outcome);
                         log.record(Kind::StepFinished { step, outcome });
+                        if let Some(sentences) = refused {
+                            // What policy refuses may not go on running.
+                            cancel(log, Cancel::Policy { sentences });
+                            end_tiers(plan, &handles);
+                        }
                     }
                 }
             }

@@ -27,12 +27,23 @@ enum Part {
 
 /// Error in a text that is not a version of a recipe.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is not a recipe version: {rule}")]
+#[error("{text:?} is not a recipe version: {flaw}")]
 pub struct BadVersion {
     /// The text.
     pub text: String,
     /// The error.
-    pub rule: &'static str,
+    pub flaw: Flaw,
+}
+
+/// What keeps a text from being a version of a recipe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Flaw {
+    /// It is a version that lacks the part behind `+`.
+    #[error("it has no `+` and version of the software")]
+    NoUpstreamPart,
+    /// It breaks this rule.
+    #[error("{0}")]
+    Unparseable(&'static str),
 }
 
 impl RecipeVersion {
@@ -78,22 +89,30 @@ impl FromStr for RecipeVersion {
     type Err = BadVersion;
 
     fn from_str(given: &str) -> Result<Self, BadVersion> {
-        let bad = |rule| BadVersion { text: given.to_owned(), rule };
+        let bad = |flaw| BadVersion { text: given.to_owned(), flaw };
         let text = given.trim_matches(' ');
-        let (left, upstream) = text.split_once('+').ok_or_else(|| bad("it has no `+` and version of the software"))?;
+        let Some((left, upstream)) = text.split_once('+') else {
+            let flaw = parse_left(text).map_or_else(Flaw::Unparseable, |_| Flaw::NoUpstreamPart);
+            return Err(bad(flaw));
+        };
         let docker = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
         let begins = |c: char| c.is_ascii_alphanumeric() || c == '_';
         if !upstream.starts_with(begins) || !upstream.chars().all(docker) || upstream.len() > 128 {
-            return Err(bad("the part after `+` is not a tag of an image"));
+            return Err(bad(Flaw::Unparseable("the part after `+` is not a tag of an image")));
         }
-        let left = left.strip_prefix('v').unwrap_or(left);
-        let (numbers, pre) = left.split_once('-').map_or((left, None), |(numbers, pre)| (numbers, Some(pre)));
-        let numbers: Vec<u64> = numbers.split('.').map(number).collect::<Option<_>>().ok_or_else(|| bad(NUMBERS))?;
-        let core = numbers.try_into().map_err(|_| bad(NUMBERS))?;
-        let pre =
-            pre.map(|pre| parts(pre).ok_or_else(|| bad("the pre-release is not made of letters, digits and `-`"))).transpose()?;
+        let (core, pre) = parse_left(left).map_err(|rule| bad(Flaw::Unparseable(rule)))?;
         Ok(Self { text: text.to_owned(), core, pre, upstream: upstream.to_owned() })
     }
+}
+
+/// Parses the recipe's own part: three numbers and a pre-release. The error is the rule that it breaks.
+fn parse_left(left: &str) -> Result<([u64; 3], Option<Vec<Part>>), &'static str> {
+    let left = left.strip_prefix('v').unwrap_or(left);
+    let (numbers, pre) = left.split_once('-').map_or((left, None), |(numbers, pre)| (numbers, Some(pre)));
+    let numbers: Vec<u64> = numbers.split('.').map(number).collect::<Option<_>>().ok_or(NUMBERS)?;
+    let core = numbers.try_into().map_err(|_| NUMBERS)?;
+    let pre = pre.map(|pre| parts(pre).ok_or("the pre-release is not made of letters, digits and `-`")).transpose()?;
+    Ok((core, pre))
 }
 
 const NUMBERS: &str = "before `+` it needs three numbers without leading zeros, joined by dots";
@@ -207,6 +226,23 @@ mod tests {
             "99999999999999999999.0.0+1",
         ] {
             assert!(text.parse::<RecipeVersion>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn version_without_software_is_told_apart_from_other_text() {
+        for (text, lacks_software) in [
+            ("1.2.3", true),
+            ("v1.2.3", true),
+            ("1.2.3-rc1", true),
+            ("1.2", false),
+            ("latest", false),
+            ("1.13.4_1", false),
+            ("1.14.1-rootless_1", false),
+            ("01.2.3", false),
+        ] {
+            let bad = text.parse::<RecipeVersion>().unwrap_err();
+            assert_eq!(bad.flaw == Flaw::NoUpstreamPart, lacks_software, "{bad}");
         }
     }
 

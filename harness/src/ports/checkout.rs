@@ -7,10 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     model::{
-        git::{Branch, Tag},
+        git::{Branch, Lineage, Tag},
         names::{Commit, RecipeName},
     },
-    pure::{host::claim::Claim, recipe::compose::Tree},
+    pure::{
+        host::claim::Claim,
+        recipe::compose::{Setting, Tree},
+    },
 };
 
 /// The recipe's checkout in the run's own `ABRA_DIR`.
@@ -25,15 +28,19 @@ pub trait Checkout: Send + Sync {
     async fn find(&self, recipe: &RecipeName, at: &str) -> Result<Commit, CheckoutError>;
     /// The recipe's files at a commit, also when another one is checked out.
     async fn tree(&self, recipe: &RecipeName, commit: &Commit) -> Result<Tree, CheckoutError>;
+    /// How all tags, branches and `others` are related to head.
+    async fn lineage(&self, recipe: &RecipeName, head: &Commit, others: &[Commit]) -> Result<Lineage, CheckoutError>;
+    /// Checks that the checkout on disk has exactly the files that were judged: paths, modes, bytes.
+    async fn verify(&self, recipe: &RecipeName, judged: &Tree) -> Result<(), CheckoutError>;
     /// The text of the app's `.env` that the claim covers.
     async fn env(&self, claim: &Claim) -> Result<String, CheckoutError>;
-    /// Puts the checkout on a tag, branch or commit.
+    /// Puts the checkout on a tag, branch or commit. Files that are not in the commit are removed.
     async fn go(&self, claim: &Claim, recipe: &RecipeName, at: &str) -> Result<Commit, CheckoutError>;
     /// Makes a clone of the recipe in another `ABRA_DIR`, which the claim covers: only the commit, on branch `main`, with all
     /// tags, and with itself as its origin, so that a fetch needs no network.
     async fn pristine(&self, claim: &Claim, recipe: &RecipeName, commit: &Commit, abra_dir: &Path) -> Result<(), CheckoutError>;
     /// Sets keys of the app's `.env` that the claim covers; keys that are not in it are added at its end.
-    async fn set_env(&self, claim: &Claim, settings: &[(&str, &str)]) -> Result<(), CheckoutError>;
+    async fn set_env(&self, claim: &Claim, settings: &[Setting]) -> Result<(), CheckoutError>;
     /// Adds files to the checkout, or replaces them, by their paths in it. Nothing is committed.
     async fn add(&self, claim: &Claim, recipe: &RecipeName, files: &BTreeMap<String, String>) -> Result<(), CheckoutError>;
 }
@@ -45,10 +52,10 @@ pub struct Checked {
     pub head: Commit,
     /// Its tags.
     pub tags: Vec<Tag>,
+    /// The tags that point to no commit, or to one that is not there.
+    pub stray_tags: Vec<String>,
     /// The branch that changes are merged into, as its origin has it: `main`, else `master`.
     pub branch: Option<Branch>,
-    /// The files at its top.
-    pub files: Vec<String>,
 }
 
 /// Why the checkout could not be read or moved.
@@ -62,6 +69,20 @@ pub enum CheckoutError {
     NoSuchRef {
         /// The name that was asked for.
         at: String,
+    },
+    /// The recipe has something that cannot be read as abra and Docker read it.
+    #[error("the recipe cannot be read: {sentence}")]
+    Unreadable {
+        /// One sentence.
+        sentence: String,
+    },
+    /// The checkout on disk is not what was judged.
+    #[error("the checkout is not what was judged: {path} {difference}")]
+    Differs {
+        /// The first path that differs.
+        path: String,
+        /// The difference, as a phrase.
+        difference: String,
     },
     /// git ended with an error.
     #[error("git {action} failed: {message}")]

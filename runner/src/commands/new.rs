@@ -1,25 +1,25 @@
 //! `taster new`.
 
-use std::{fs, path::PathBuf, process};
+use std::{fs, path::PathBuf, process, sync::Arc};
 
 use harness::{
+    engine::facts::RunInput,
     model::{
         exit_code::ExitCode,
         names::RecipeName,
-        outcome::{Failure, Tier},
+        outcome::Tier,
         pack::Pack,
         request::{Authoring, DEFAULT_DEADLINE, Extent, Request, Source, Tests},
     },
-    pure::run::facts::recipe,
 };
 
 use crate::{
     env::Env,
-    error::{CommandError, ErrorKind},
+    error::CommandError,
     host::{self, AssumedHost},
     output,
     pure::scaffold::scaffold,
-    recipe_reading::{placeholder_run, read},
+    recipe_reading::read,
     run_args::{self, clones},
     runtime::block_on,
     workspace,
@@ -77,13 +77,10 @@ impl New {
             trigger: None,
             authoring: Authoring::default(),
         };
-        let read = block_on(read(env, &request, &host, &clones(env, home.as_ref()), kind))??;
-        let unresolvable = |failure: Failure| CommandError::new(ErrorKind::Recipe, failure.message);
-        let (domain, stack) = (&read.head.domain, &read.head.stack);
-        let resolved =
-            recipe::resolved_with(&read.tree, domain, stack, &Pack::default(), &placeholder_run()?).map_err(unresolvable)?;
+        let input = RunInput { request: &request, host: &host, pack: &Pack::default() };
+        let read = block_on(read(env, input, &clones(env, home.as_ref()), kind, Arc::default()))??;
         let mut written = String::new();
-        for (file, text) in scaffold(&self.recipe, &resolved) {
+        for (file, text) in scaffold(&self.recipe, &read.resolved) {
             let file = folder.join(file);
             let made = file.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&file, text));
             made.map_err(|error| CommandError::host(error).context(format!("cannot write {}", file.display())))?;

@@ -1,22 +1,25 @@
 //! `taster plan`.
 
-use std::{fmt::Write, process};
+use std::{fmt::Write, process, sync::Arc};
 
 use harness::{
     author::Parity,
-    engine::facts::{self, Based, RunInput, UnderTest},
+    engine::facts::{RecipeFacts, RunInput},
     model::{
         exit_code::ExitCode,
         host::Host,
-        names::{RecipeName, RunId},
-        outcome::{Failure, Outcome, SkipReason},
+        names::RecipeName,
+        outcome::{Outcome, SkipReason},
         pack::{Origin, Pack},
         refusal::Refusal,
-        request::Request,
         time::{format_duration, millis},
     },
     pure::{
-        recipe::compose::{Entry, Resolved, Service},
+        recipe::{
+            compose::{Resolved, Service},
+            release::ReleaseFaults,
+            upgrade_base::LeftOut,
+        },
         run::{
             facts::{Facts, recipe},
             plan::{Class, Plan as Planning, Planned, plan},
@@ -29,11 +32,10 @@ use serde_json::json;
 
 use crate::{
     env::Env,
-    error::{CommandError, ErrorKind},
-    history,
+    error::CommandError,
     host::{self, AssumedHost},
     output, packs,
-    recipe_reading::{RecipeFiles, Repository, placeholder_run, read},
+    recipe_reading::read,
     run_args::{self, RunArgs, clones},
     runtime::block_on,
 };
@@ -68,47 +70,22 @@ impl Plan {
         let parity = packs::parity(self.recipe.as_str(), &pack);
         let request = self.args.request(env, self.recipe, source, home.as_ref(), &pack)?;
         let pack = packs::with_executables(pack, &request, &host)?;
-        let read = block_on(read(env, &request, &host, &clones, kind))??;
-        let redact = Redact::new();
+        let redact = Arc::new(Redact::new());
         redact.learn_settings(&pack.settings);
-        if let Some(Entry::Text(sample)) = read.tree.entry(".env.sample") {
-            redact.learn_env(sample);
-        }
-        let read = RecipeFiles { tree: recipe::with_pack(read.tree, &pack), ..read };
-        let unresolvable = |failure: Failure| CommandError::new(ErrorKind::Recipe, redact.text(&failure.message));
-        let resolved = recipe::resolved_with(&read.tree, &read.head.domain, &read.head.stack, &pack, &placeholder_run()?)
-            .map_err(unresolvable)?;
-        let policy = recipe::permitted(&resolved, &read.tree, &request.recipe, &host);
-        let history = history::past(&env.runs(), &request.recipe).green;
-        let input = RunInput { request: &request, host: &host, pack: &pack, history: history.as_ref() };
-        let (Based { against, base, base_files }, no_base) = match block_on(based(input, &read, &resolved, &placeholder_run()?))?
-        {
-            Ok(based) => (based, None),
-            Err(refusal) => (Based::nothing(&request, "it is refused"), Some(refusal)),
-        };
+        let input = RunInput { request: &request, host: &host, pack: &pack };
+        let RecipeFacts { head, tree, resolved, against, base, base_files, left_out, faults, refusals } =
+            block_on(read(env, input, &clones, kind, redact.clone()))??;
         let from = base_files.as_ref().map(|files| &files.resolved);
         let needs = recipe::needs_of_run(&resolved, from, &pack.settings.resources);
-        let facts = Facts { needs, head: read.head, tree: read.tree, resolved, base, base_files, against, pack };
+        let facts = Facts { head, tree, resolved, base, base_files, against, left_out, faults, needs, pack };
         let planned = plan(&request, &facts, &host.limits);
-        let refused: Vec<String> =
-            [policy.err(), no_base, planned.as_ref().err().cloned()].into_iter().flatten().flat_map(sentences).collect();
+        let refused: Vec<String> = refusals.into_iter().chain(planned.as_ref().err().cloned()).flat_map(sentences).collect();
         output::print(&match self.json {
             true => document(planned.as_ref().ok(), &facts, &refused, &redact)?,
             false => redact.text(&text(planned.as_ref().ok(), &facts, &host, parity.as_ref(), &refused)),
         })?;
         Ok(if refused.is_empty() { ExitCode::Green } else { ExitCode::Usage }.into())
     }
-}
-
-/// The version that the recipe would be compared with and upgraded from, with its files.
-async fn based(input: RunInput<'_>, read: &RecipeFiles, resolved: &Resolved, run: &RunId) -> Result<Based, Refusal> {
-    let Some(Repository { checkout, name, checked }) = &read.repository else {
-        return Ok(Based::nothing(input.request, "the folder has no history"));
-    };
-    let request = Request { recipe: name.clone(), ..input.request.clone() };
-    let input = RunInput { request: &request, ..input };
-    let head = UnderTest { commit: &read.head.commit, domain: &read.head.domain, run, resolved };
-    facts::based(checkout, input, checked, head).await
 }
 
 fn sentences(refusal: Refusal) -> Vec<String> {
@@ -129,6 +106,8 @@ fn document(plan: Option<&Planning>, facts: &Facts, refused: &[String], redact: 
         "schema": 1,
         "head": facts.head,
         "base": facts.base,
+        "tags_left_out": facts.left_out,
+        "release_faults": facts.faults,
         "services": services.collect::<Vec<_>>(),
         "needs": facts.needs,
         "steps": plan.map(|plan| &plan.steps),
@@ -149,6 +128,7 @@ fn text(plan: Option<&Planning>, facts: &Facts, host: &Host, parity: Option<&Par
         (None, false) => format!("at {}, which is not a release", &head.commit.as_str()[..8]),
     };
     let mut text = format!("{} {state} on {}\nbase {}: {}\n", head.recipe, host.zone, facts.base, facts.base.why());
+    releases(&mut text, facts);
     customized(&mut text, &facts.pack, parity);
     if let Some(plan) = plan {
         steps(&mut text, plan);
@@ -176,6 +156,23 @@ fn text(plan: Option<&Planning>, facts: &Facts, host: &Host, parity: Option<&Par
         let _ = writeln!(text, "  refuses it: {sentence}");
     }
     text
+}
+
+/// The tags that base was not chosen from, and the faults of head as a release.
+fn releases(text: &mut String, facts: &Facts) {
+    if !facts.left_out.is_empty() {
+        text.push_str("\ntags that are no candidates for the base\n");
+    }
+    for LeftOut { tag, reason } in &facts.left_out {
+        let _ = writeln!(text, "  {tag} {reason}");
+    }
+    let ReleaseFaults { introduced, existing } = &facts.faults;
+    if !introduced.is_empty() || !existing.is_empty() {
+        text.push_str("\nfaults of the release\n");
+    }
+    for fault in introduced.iter().chain(existing) {
+        let _ = writeln!(text, "  {fault}");
+    }
 }
 
 /// What the recipe's pack changes, and whether its `PARITY.md` names its tests.

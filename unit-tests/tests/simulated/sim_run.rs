@@ -98,7 +98,7 @@ impl<'a> RunBuilder<'a> {
 
     /// The last green run had these tests.
     pub(crate) fn after_green_run_with(self, tests: BTreeSet<TestName>) -> Self {
-        Self { history: History { tests, ..History::default() }, ..self }
+        Self { history: History { tests }, ..self }
     }
 
     /// Taster gets signal `number` after that time.

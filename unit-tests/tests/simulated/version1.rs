@@ -198,12 +198,3 @@ fn results_are_those_of_the_journal() {
     let folded_verdict = Verdict { ended: Vec::new(), ..folded.verdict };
     assert_eq!((written.verdict, written.level), (folded_verdict, folded.level));
 }
-
-#[test]
-fn history_of_a_recipe_counts_its_runs() {
-    let runs = runs_with(&fixture("events.jsonl"));
-    fs::write(runs.path().join(RUN).join("results.json"), fixture("results.json")).unwrap();
-    let past = runner::history::past(runs.path(), &"hello-store".parse().unwrap());
-    let version: Value = serde_json::from_str(&fixture("results.json")).unwrap();
-    assert_eq!(past.green.map(|green| Value::from(green.version)), Some(version["version"].clone()));
-}

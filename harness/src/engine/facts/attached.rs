@@ -11,6 +11,7 @@ use crate::{
         pack::Pack,
         refusal::Refusal,
         request::Source,
+        tested_app::Images,
     },
     pure::run::{
         event::{Kind, Note},
@@ -29,6 +30,8 @@ pub struct KeptAppFacts {
     pub source: Source,
     /// The versions of the tools that it was deployed with.
     pub tools: BTreeMap<String, String>,
+    /// The images that its services ran before and after the upgrade.
+    pub images: Images,
 }
 
 impl KeptAppFacts {
@@ -36,7 +39,8 @@ impl KeptAppFacts {
     pub fn of(reading: &JournalReading) -> Option<Self> {
         let state = reading.events.iter().fold(RunState::default(), fold);
         let (head, source) = (state.plan?.head?, state.begun?.request.source);
-        Some(Self { head, runs: state.runs, source, tools: state.tools })
+        let images = Images { base: state.images_before, head: state.images };
+        Some(Self { head, runs: state.runs, source, tools: state.tools, images })
     }
 }
 

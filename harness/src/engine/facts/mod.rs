@@ -4,22 +4,22 @@
 
 mod admission;
 pub mod attached;
-mod choose_base;
 mod executables;
 pub mod readings;
 mod recipe_checkout;
+mod recipe_facts;
 
 use std::{cell::OnceCell, collections::BTreeMap, path::PathBuf, sync::Arc};
 
-pub use choose_base::{Based, UnderTest, based};
+use recipe_facts::refused;
+pub use recipe_facts::{RecipeClone, RecipeFacts, read_recipe};
 
 use crate::{
     engine::log::Log,
     model::{
-        head::Head,
         host::Host,
         names::{Domain, StackName, SwarmId},
-        outcome::{Cause, Failure},
+        outcome::{Cause, Failure, Subject},
         pack::Pack,
         refusal::Refusal,
         request::Request,
@@ -32,14 +32,13 @@ use crate::{
             inventory::Inventory,
             preflight::{Check, HostReadings, Needs, preflight, unfit},
         },
-        recipe::upgrade_base::{self, Green},
+        recipe::upgrade_base::{Base, LeftOut, LeftOutReason},
         run::{
             event::{Kind, Note},
             facts::{BaseFiles, Facts, recipe},
         },
     },
 };
-use recipe_checkout::RecipeCheckout;
 
 /// The host before the run. A run is cleaned up and compared by it, also one that is refused or cut off while it gathers its
 /// facts.
@@ -79,8 +78,6 @@ pub struct RunInput<'a> {
     pub host: &'a Host,
     /// The recipe's pack.
     pub pack: &'a Pack,
-    /// The last green run of the recipe on this host.
-    pub history: Option<&'a Green>,
 }
 
 /// What the facts are gathered through.
@@ -115,31 +112,34 @@ pub async fn gather(sources: FactSources<'_>) -> Result<Facts, Refusal> {
     }
     let claim = claim_abra_dir(log, folder, engine)?;
 
-    let (abra, RecipeCheckout { checked, commit, version, dirty }) = recipe_checkout::fetch(sources, &claim).await?;
+    let (abra, dirty) = recipe_checkout::fetch(sources, &claim).await?;
     readings.abra = Some(Ok(abra));
-    let tree = ports.checkout.tree(&request.recipe, &commit).await.map_err(|error| Refusal::Facts(error.into()))?;
-    let tree = recipe::with_pack(tree, pack);
-    let resolved = recipe::resolved_with(&tree, &domain, &stack, pack, folder.run()).map_err(Refusal::Facts)?;
-    recipe::permitted(&resolved, &tree, &request.recipe, host)?;
-    let under_test = UnderTest { commit: &commit, domain: &domain, run: folder.run(), resolved: &resolved };
-    let Based { against, base, base_files } = based(&*ports.checkout, input, &checked, under_test).await?;
-    warn_of_stale_repair(log, pack, &base, base_files.as_ref());
-    for text in upgrade_base::duplicates(&checked.tags) {
-        log.record(Kind::Warned { text });
+    let clone = RecipeClone { checkout: &*ports.checkout, input, run: folder.run(), dirty };
+    let mut found = read_recipe(clone).await?;
+    if !found.refusals.is_empty() {
+        return Err(found.refusals.remove(0));
     }
+    let RecipeFacts { head, tree, resolved, against, base, base_files, left_out, faults, .. } = found;
+    log.note(Note::Files { subject: Subject::Head, digest: tree.digest() });
+    if let Some(files) = &base_files {
+        log.note(Note::Files { subject: Subject::Base, digest: files.tree.digest() });
+    }
+    // Executables are found in the checkout, and abra takes its `.env.sample` from there.
+    ports.checkout.go(&claim, &request.recipe, head.commit.as_str()).await.map_err(refused)?;
+    warn_of_stale_repair(log, pack, &base, base_files.as_ref());
+    warn_of_tags(log, &left_out);
 
     let from = base_files.as_ref().map(|files| &files.resolved);
     let needs = recipe::needs_of_run(&resolved, from, &pack.settings.resources);
     admission::wait_for_room(sources, &needs, &mut readings).await;
     readings.registry = Some(readings::images(ports, &needs.images, request.offline.is_some()).await);
-    let checks = preflight(&readings, &needs, &host.limits, Some(&stack));
+    let checks = preflight(&readings, &needs, &host.limits, Some(&head.stack));
     if unfit(&checks).is_some() {
         return Err(unfit_host(log, checks));
     }
     log.note(Note::Preflight { checks });
-    let head = Head { recipe: request.recipe.clone(), version, commit, dirty, domain, stack };
     let pack = executables::add_to_pack(input, ports).await?;
-    Ok(Facts { head, tree, resolved, base, base_files, against, needs, pack })
+    Ok(Facts { head, tree, resolved, base, base_files, against, left_out, faults, needs, pack })
 }
 
 /// The Swarm of a host that is fit for a run at all. Without it nothing is asked of the host, and nothing is claimed on it.
@@ -157,12 +157,19 @@ fn claim_abra_dir(log: &Log, folder: &dyn RunFolder, engine: &SwarmId) -> Result
         .map_err(|error| Refusal::Facts(Failure::new(Cause::Preflight { check: "journal".into() }, with_causes(&error))))
 }
 
-fn warn_of_stale_repair(log: &Log, pack: &Pack, base: &upgrade_base::Base, base_files: Option<&BaseFiles>) {
+fn warn_of_stale_repair(log: &Log, pack: &Pack, base: &Base, base_files: Option<&BaseFiles>) {
     let stale = pack.settings.repair.as_ref().filter(|_| base_files.is_some_and(|files| files.repair.is_none()));
     if let Some(stale) = stale {
         let text =
             format!("the pack repairs {}, and the base is {base}: the repair is not used, and may be stale", stale.version);
         log.record(Kind::Warned { text });
+    }
+}
+
+/// Warns of tags that name the same place among the releases: an anomaly of the recipe.
+fn warn_of_tags(log: &Log, left_out: &[LeftOut]) {
+    for LeftOut { tag, reason } in left_out.iter().filter(|left| left.reason == LeftOutReason::DuplicateVersion) {
+        log.record(Kind::Warned { text: format!("{tag} {reason}") });
     }
 }
 

@@ -12,7 +12,11 @@ use crate::{
     ports::{AbraError, Call},
     pure::{
         host::claim::Claimed,
-        recipe::lint::{self, BaseLint, Linted},
+        recipe::{
+            lint::{self, BaseLint, Fault, Linted},
+            release::ReleaseFaults,
+            upgrade_base::Base,
+        },
         run::{
             event::{Kind, Note, tail},
             plan::StepId,
@@ -26,7 +30,8 @@ const BESIDE_ABRA: Duration = Duration::from_secs(10);
 pub(super) async fn lint(context: &StepContext<'_>, id: &StepId, budget: Duration, subject: Subject) -> Outcome {
     let linted = match lint_commit(context, id, budget, subject).await {
         Ok(linted) => linted,
-        Err(outcome) => return outcome,
+        // What the tags and labels show is known without abra.
+        Err(outcome) => return failed_as_release(context, id, subject).unwrap_or(outcome),
     };
     context.log.note(Note::Linted { subject, linted: linted.clone() });
     match (subject, &linted) {
@@ -68,27 +73,18 @@ fn evaluate(context: &StepContext<'_>, id: &StepId, head: &Linted) -> Outcome {
     let state = context.log.state();
     let base = context.lint_base.as_ref().filter(|base| base.commit().is_some());
     let before = match (base, state.lint.get(&Subject::Base)) {
+        (None, _) if matches!(context.lint_base, Some(Base::None { unverified: true, .. })) => BaseLint::Unknown,
         (None, _) => BaseLint::NoBase,
         (Some(_), Some(linted)) => BaseLint::Known(linted),
         (Some(_), None) => BaseLint::Unknown,
     };
-    let compared = lint::compared(head, before);
-    let base = base.map(|base| format!("base {base}"));
-    let sentence = |what: &[lint::Fault], base_clause: &str| match &base {
-        Some(base) => format!("head has lint errors, {base} {base_clause}: {}", lint::list_faults(what)),
-        None => format!("head has lint errors: {}", lint::list_faults(what)),
-    };
+    let compared = lint::compared(head, before, &release_faults(context, Subject::Head));
+    let sentence = |what: &[Fault], base_clause: &str| sentence(context, what, base_clause);
     if !compared.existing.is_empty() {
         context.log.record(Kind::Warned { text: sentence(&compared.existing, "has them too") });
     }
-    if !compared.introduced.is_empty() {
-        let rules = compared.introduced.iter().filter_map(|fault| match fault {
-            lint::Fault::Rule { id, .. } => Some(id.clone()),
-            lint::Fault::Invalid { .. } => None,
-        });
-        let cause = Cause::Lint { rules: rules.collect() };
-        let failure = Failure::new(cause, sentence(&compared.introduced, "does not have them"));
-        return Outcome::Failed(Failure { evidence: file(id), ..failure });
+    if let Some(outcome) = failed(context, id, &compared.introduced) {
+        return outcome;
     }
     if !compared.unclear.is_empty() {
         let what = sentence(&compared.unclear, "could not be linted, so whether they are new is not known");
@@ -96,6 +92,33 @@ fn evaluate(context: &StepContext<'_>, id: &StepId, head: &Linted) -> Outcome {
         return Outcome::Unverified(Gap::Incomparable { what });
     }
     Outcome::Passed
+}
+
+/// The failure of head by errors that it introduced; absent without any.
+fn failed(context: &StepContext<'_>, id: &StepId, introduced: &[Fault]) -> Option<Outcome> {
+    let rules: Vec<String> = introduced.iter().filter_map(Fault::rule).map(str::to_owned).collect();
+    let failure = || Failure::new(Cause::Lint { rules }, sentence(context, introduced, "does not have them"));
+    (!introduced.is_empty()).then(|| Outcome::Failed(Failure { evidence: file(id), ..failure() }))
+}
+
+/// The failure of head by its faults as a release alone; absent without any.
+fn failed_as_release(context: &StepContext<'_>, id: &StepId, subject: Subject) -> Option<Outcome> {
+    let introduced: Vec<Fault> = release_faults(context, subject).introduced.into_iter().map(Fault::Release).collect();
+    failed(context, id, &introduced)
+}
+
+fn sentence(context: &StepContext<'_>, what: &[Fault], base_clause: &str) -> String {
+    match context.lint_base.as_ref().filter(|base| base.commit().is_some()) {
+        Some(base) => format!("head has lint errors, base {base} {base_clause}: {}", lint::list_faults(what)),
+        None => format!("head has lint errors: {}", lint::list_faults(what)),
+    }
+}
+
+/// The faults of head as a release; base has its own before the run.
+fn release_faults(context: &StepContext<'_>, subject: Subject) -> ReleaseFaults {
+    let state = context.log.state();
+    let planned = state.plan.as_ref().filter(|_| subject != Subject::Base);
+    planned.map(|plan| plan.faults.clone()).unwrap_or_default()
 }
 
 /// The name of the file with what abra printed.

@@ -3,17 +3,16 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::shared::{
-    ABRA_TIMEOUT,
     context::StepContext,
-    deployment::{refused_deploy, running_app, settle_deployment, watch_update},
+    deployment::{running_app, settle_deployment, watch_update},
+    permitted_deploy,
 };
 use crate::{
     model::{
         head::Head,
         names::ServiceName,
-        outcome::{Outcome, Subject},
+        outcome::{Gap, Outcome, Subject},
     },
-    ports::Call,
     pure::{
         host::converge::{Marks, ServiceView},
         run::{event::Note, plan::StepId},
@@ -21,15 +20,18 @@ use crate::{
 };
 
 pub(super) async fn upgrade(context: &StepContext<'_>, id: &StepId, budget: Duration) -> Outcome {
+    if context.base.is_none() {
+        let because = context.lint_base.as_ref().map(|base| base.why().to_owned()).unwrap_or_default();
+        return Outcome::Unverified(Gap::NoBase { because });
+    }
     let (head, claim, before) = match running_app(context).await {
         Ok((head, claim, services)) => (head, claim, Marks::of(&services)),
         Err(outcome) => return outcome,
     };
     context.log.note(Note::Runs { subject: Subject::Mixed });
-    let call = Call::Deploy { domain: head.domain.clone(), version: None };
-    if let Err(error) = context.ports.abra.call(&call, Some(&claim), ABRA_TIMEOUT).await {
+    if let Err(outcome) = permitted_deploy::deploy(context, &head, &claim, Subject::Head, None).await {
         note_unchanged_base(context, &head, &before).await;
-        return Outcome::Failed(refused_deploy(error));
+        return outcome;
     }
     let watch = match watch_update(context, &head, before.clone()).await {
         Ok(watch) => watch,

@@ -7,6 +7,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::release::{LIGHTWEIGHT_RULE, ReleaseFault, ReleaseFaults};
 use crate::model::text::plain;
 
 /// The prefix of abra's fatal line when the recipe itself cannot be linted. Every other fatal line has another cause.
@@ -112,6 +113,19 @@ pub enum Fault {
         /// abra's sentence.
         reason: String,
     },
+    /// A fault of head as a release, which is not abra's finding.
+    Release(ReleaseFault),
+}
+
+impl Fault {
+    /// The number or the name of the broken rule; absent where none applies.
+    pub fn rule(&self) -> Option<&str> {
+        match self {
+            Fault::Rule { id, .. } => Some(id),
+            Fault::Release(fault) => Some(fault.rule()),
+            Fault::Invalid { .. } => None,
+        }
+    }
 }
 
 impl fmt::Display for Fault {
@@ -119,6 +133,7 @@ impl fmt::Display for Fault {
         match self {
             Fault::Rule { id, name } => write!(f, "{id} ({name})"),
             Fault::Invalid { reason } => f.write_str(reason),
+            Fault::Release(fault) => fault.fmt(f),
         }
     }
 }
@@ -150,9 +165,23 @@ pub struct Compared {
     pub unclear: Vec<Fault>,
 }
 
-/// Splits head's errors into introduced and existing ones. Rules are lint's finest unit: head may break in another place a rule
-/// that base breaks already.
-pub fn compared(head: &Linted, base: BaseLint<'_>) -> Compared {
+/// Splits head's errors into introduced and existing ones, with the faults of head as a release. Rules are lint's finest unit: head
+/// may break in another place a rule that base breaks already. Only the rule for lightweight tags is decided by the tags: abra
+/// reads those of all commits, and head's own is head's.
+pub fn compared(head: &Linted, base: BaseLint<'_>, release: &ReleaseFaults) -> Compared {
+    let mut compared = by_rules(head, base);
+    let is_own = release.introduced.iter().any(|fault| fault.rule() == LIGHTWEIGHT_RULE);
+    for faults in [&mut compared.introduced, &mut compared.existing, &mut compared.unclear] {
+        faults.retain(|fault| fault.rule() != Some(LIGHTWEIGHT_RULE));
+    }
+    let lightweight = head.errors().into_iter().filter(|fault| fault.rule() == Some(LIGHTWEIGHT_RULE));
+    compared.existing.extend(lightweight.filter(|_| !is_own));
+    compared.introduced.extend(release.introduced.iter().cloned().map(Fault::Release));
+    compared.existing.extend(release.existing.iter().cloned().map(Fault::Release));
+    compared
+}
+
+fn by_rules(head: &Linted, base: BaseLint<'_>) -> Compared {
     let errors = head.errors();
     match (head, base) {
         (_, BaseLint::NoBase) => Compared { introduced: errors, ..Compared::default() },
@@ -175,7 +204,7 @@ fn same(one: &Fault, other: &Fault) -> bool {
     match (one, other) {
         (Fault::Rule { id, .. }, Fault::Rule { id: other, .. }) => id == other,
         (Fault::Invalid { .. }, Fault::Invalid { .. }) => true,
-        (Fault::Rule { .. }, Fault::Invalid { .. }) | (Fault::Invalid { .. }, Fault::Rule { .. }) => false,
+        (Fault::Rule { .. } | Fault::Invalid { .. } | Fault::Release(_), _) => false,
     }
 }
 

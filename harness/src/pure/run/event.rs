@@ -402,6 +402,13 @@ pub enum Note {
         /// The keys of the files that are not compared: `services.app.sysctls`.
         skipped: Vec<String>,
     },
+    /// The files of base or head, as they were judged.
+    Files {
+        /// Which of them.
+        subject: Subject,
+        /// The SHA-256 over their paths, modes and bytes.
+        digest: String,
+    },
     /// Lint of base or head.
     Linted {
         /// Which of them.
@@ -447,6 +454,11 @@ pub enum Cancel {
     },
     /// The run's deadline passed.
     Deadline,
+    /// The host's policy does not allow what a step would deploy, or what runs.
+    Policy {
+        /// What is not allowed, a sentence each with the remedy.
+        sentences: Vec<String>,
+    },
     /// The journal cannot be written any more.
     Journal {
         /// The error of the system.

@@ -75,6 +75,8 @@ pub struct RunState {
     pub operator_must: Vec<String>,
     /// Lint of base and of head, as far as they could be linted.
     pub lint: BTreeMap<Subject, Linted>,
+    /// The SHA-256 over the files of base and head, as they were judged.
+    pub files: BTreeMap<Subject, String>,
     /// The load of the machine at the start of the run.
     pub load: Option<Load>,
     /// The checks of the host before the run.
@@ -393,6 +395,9 @@ fn add_note(state: &mut RunState, note: Note) {
         Note::Settled { tasks } => state.settled = tasks,
         Note::ComposeVerified { differences, skipped } => {
             state.compose_verification = Some(ComposeVerification { differences, skipped });
+        }
+        Note::Files { subject, digest } => {
+            state.files.insert(subject, digest);
         }
         Note::Linted { subject, linted } => {
             state.lint.insert(subject, linted);

@@ -48,6 +48,8 @@ impl From<&RunState> for Results {
             head: head.map(tested_head),
             base: plan.and_then(tested_base),
             base_reason: base_reason(plan, &rungs),
+            tags_left_out: plan.map(|plan| plan.left_out.clone()).unwrap_or_default(),
+            files: state.files.clone(),
             trigger: begun.and_then(|begun| begun.request.trigger.clone()),
             host: begun.map(tested_host),
             domain: state.domain.as_ref().map(ToString::to_string),
@@ -151,10 +153,7 @@ fn lint(state: &RunState, rungs: &Rungs) -> Option<LintResult> {
     let plan = state.plan.as_ref()?;
     let outcome = lint_outcome(plan, state)?;
     let linted = state.lint.get(&Subject::Head);
-    let number = |fault| match fault {
-        Fault::Rule { id, .. } => Some(id),
-        Fault::Invalid { .. } => None,
-    };
+    let number = |fault: Fault| fault.rule().map(str::to_owned);
     Some(LintResult {
         status: rungs.lint.status,
         detail: match &outcome {

@@ -31,7 +31,7 @@ use crate::{
             inventory::CleanupResult,
             preflight::{Check, Needs},
         },
-        recipe::{backup::Coverage, canary::Moment, lint::Rule},
+        recipe::{backup::Coverage, canary::Moment, lint::Rule, upgrade_base::LeftOut},
         run::{
             kept_app::Kept,
             state::{ComposeVerification, RunState},
@@ -68,6 +68,12 @@ pub struct Results {
     pub base: Option<TestedBase>,
     /// Why it is this base, or why there is none.
     pub base_reason: String,
+    /// The tags that are no candidates for the base, each with the reason.
+    #[serde(default)]
+    pub tags_left_out: Vec<LeftOut>,
+    /// The SHA-256 over paths, modes and bytes of the files that were judged, of base and of head.
+    #[serde(default)]
+    pub files: BTreeMap<Subject, String>,
     /// The event that started the run, as `--trigger` names it.
     pub trigger: Option<String>,
     /// The host.

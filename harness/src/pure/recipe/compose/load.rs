@@ -1,15 +1,16 @@
 //! Loader: reads, interpolates, checks and merges the compose files of an app.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    canon::{canon, wrong},
+    canon::record,
     env::{Env, env_file, exports},
     error::{Position, Unresolved},
     fill::{Flaw, fill},
-    merge::merge,
-    shape::{FORBIDDEN, SECTIONS, SERVICE, Shape},
-    short::is_windows,
+    merge::{merge, merge_extensions},
+    schema::{self, DEFAULT_VERSION, wrong},
+    shape::{FORBIDDEN, SECTIONS, SERVICE},
+    short::is_windows_absolute,
     tree::{FoundPath, Tree, folder_of, join},
     yaml::{self, Node, Value},
 };
@@ -21,15 +22,16 @@ pub(super) type Section = BTreeMap<String, Node>;
 /// The merged files in canonical form.
 #[derive(Debug, Default)]
 pub(super) struct Loaded {
+    /// The version of the first file.
+    pub(super) version: Option<Node>,
     pub(super) sections: BTreeMap<&'static str, Section>,
-    /// Top-level extensions.
+    /// The extensions at the top of the first file; Docker forgets those of the others.
     pub(super) extensions: BTreeMap<String, Node>,
     /// The names of secrets before interpolation, which show their version variables.
     pub(super) raw_secrets: BTreeMap<String, String>,
+    /// The folder of the first file, to which all paths are relative.
+    pub(super) folder: String,
 }
-
-/// A version that Docker knows; by default the newest.
-const DEFAULT_VERSION: &str = "3.13";
 
 /// The places where interpolated texts are cast to other types (`cli/compose/loader/interpolate.go`).
 const CASTS: [(&str, Cast); 29] = [
@@ -74,8 +76,8 @@ enum Cast {
 /// The variables for compose files: the `.env`, overridden by `abra.sh`, and the stack's name.
 pub(super) fn variables(tree: &Tree, env: &Env, stack: &StackName) -> BTreeMap<String, String> {
     let mut variables: BTreeMap<String, String> = env.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
-    if let FoundPath::Text(script) = tree.find("abra.sh") {
-        variables.extend(exports(script));
+    if let Some(script) = tree.script("abra.sh") {
+        variables.extend(exports(&script));
     }
     variables.insert("STACK_NAME".to_owned(), stack.to_string());
     variables
@@ -85,20 +87,26 @@ pub(super) fn load(tree: &Tree, variables: &BTreeMap<String, String>) -> Result<
     let list = variables.get("COMPOSE_FILE").map(String::as_str).filter(|list| !list.is_empty()).unwrap_or("compose.yml");
     let files: Vec<&str> = list.split(':').collect();
     let folder = folder_of(files[0]);
-    let mut loaded = Loaded::default();
+    let mut loaded = Loaded { folder: folder.to_owned(), ..Loaded::default() };
     let mut first: Option<String> = None;
-    for file in files {
+    for (number, file) in files.into_iter().enumerate() {
         let root = yaml::read(file, text(tree, file)?)?;
-        let Value::Map(root) = root.value else { return Err(wrong(&root, file, "an object at its top")) };
-        let version = version(file, &root, first.as_deref())?;
-        first.get_or_insert(version);
-        for (name, secret) in root.get("secrets").and_then(Node::map).into_iter().flatten() {
+        let Value::Map(map) = root.value else { return Err(wrong(&root, file, "an object at its top")) };
+        let version = version(file, &map, first.as_deref())?;
+        first.get_or_insert_with(|| version.clone());
+        for (name, secret) in map.get("secrets").and_then(Node::map).into_iter().flatten() {
             if let Some(raw) = secret.map().and_then(|secret| secret.get("name")?.text()) {
                 loaded.raw_secrets.insert(name.clone(), raw.to_owned());
             }
         }
-        forbid(&root)?;
-        add(&mut loaded, &Source { tree, variables, folder }, root)?;
+        forbid(&map)?;
+        let root = filled_map(map, variables)?;
+        let root = Node { at: Position { file: file.into(), line: 1, column: 1 }, value: Value::Map(root) };
+        schema::check(file, &root, &version)?;
+        let at = root.map().and_then(|map| Some(map.get("version")?.at.clone())).unwrap_or_else(|| root.at.clone());
+        loaded.version.get_or_insert(Node { at, value: Value::Text(version) });
+        let Value::Map(map) = root.value else { continue };
+        add(&mut loaded, &Source { tree, variables, folder }, map, number == 0)?;
     }
     Ok(loaded)
 }
@@ -107,26 +115,25 @@ fn text<'a>(tree: &'a Tree, file: &str) -> Result<&'a str, Unresolved> {
     let file = || file.to_owned();
     match tree.find(&file()) {
         FoundPath::Text(text) => Ok(text),
-        FoundPath::Opaque | FoundPath::Folder => Err(Unresolved::NoText { file: file() }),
+        FoundPath::Opaque(_) | FoundPath::Folder => Err(Unresolved::NoText { file: file() }),
         FoundPath::Absent => Err(Unresolved::NoComposeFile { file: file() }),
         FoundPath::Outside => Err(Unresolved::ComposeFileOutside { file: file() }),
     }
 }
 
+/// The version that a file declares. Docker takes it as it is written, even for its choice of a schema that wants a text.
 fn version(file: &str, root: &BTreeMap<String, Node>, first: Option<&str>) -> Result<String, Unresolved> {
-    let version = match root.get("version") {
-        None => DEFAULT_VERSION,
-        Some(node) => match node.text().ok_or_else(|| wrong(node, "version", "a text, in quotes"))? {
-            "" | "3" => DEFAULT_VERSION,
-            version => version,
-        },
+    let declared = root.get("version").map(|node| node.printed().unwrap_or_default());
+    let version = match declared.as_deref() {
+        None | Some("3") => DEFAULT_VERSION,
+        Some("") if root.get("version").is_some_and(|node| node.text().is_some()) => DEFAULT_VERSION,
+        Some(version) => version,
     };
     if let Some(first) = first.filter(|first| *first != version) {
         let (first, other) = (first.to_owned(), version.to_owned());
         return Err(Unresolved::VersionMismatch { file: file.to_owned(), first, other });
     }
-    let known = version.strip_prefix("3.").is_some_and(|minor| (0..=13).any(|known: u8| known.to_string() == minor));
-    match known {
+    match schema::knows(version) {
         true => Ok(version.to_owned()),
         false => Err(Unresolved::UnknownVersion { file: file.to_owned(), version: version.to_owned() }),
     }
@@ -149,36 +156,58 @@ struct Source<'a> {
     folder: &'a str,
 }
 
-fn add(loaded: &mut Loaded, source: &Source<'_>, root: BTreeMap<String, Node>) -> Result<(), Unresolved> {
-    for (key, node) in root {
-        let node = filled(node, &key, source.variables)?;
-        if key == "version" {
-            continue;
-        }
-        if key.starts_with("x-") {
-            loaded.extensions.insert(key, node);
-            continue;
-        }
-        let Some((section, shape)) = SECTIONS.iter().find(|(name, _)| *name == key).copied() else {
-            return Err(Unresolved::UnknownKey { at: node.at, path: key });
+fn add(loaded: &mut Loaded, source: &Source<'_>, mut root: BTreeMap<String, Node>, first: bool) -> Result<(), Unresolved> {
+    if first {
+        loaded.extensions = extensions(&root);
+    }
+    for (section, keys) in SECTIONS {
+        let objects = match root.remove(section) {
+            None => continue,
+            Some(Node { value: Value::Map(objects), .. }) => objects,
+            Some(node) => return Err(wrong(&node, section, "an object")),
         };
-        let Value::Map(objects) = node.value else { return Err(wrong(&node, &key, "an object")) };
         for (name, object) in objects {
             let path = format!("{section}.{name}");
-            if !name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)) || name.is_empty() {
-                return Err(Unresolved::UnknownKey { at: object.at, path });
-            }
-            let object = rebased(canon(object, shape, &path)?, section, &path, source)?;
+            let own = object.map().map(extensions).unwrap_or_default();
+            let Node { at, value: Value::Map(mut map) } = record(object, keys, &path)? else { continue };
+            complete(&mut map, section, &name, &path, &at, source)?;
+            let keeps = match section {
+                "networks" | "volumes" => map.contains_key("external"),
+                _ => true,
+            };
             let there = loaded.sections.entry(section).or_default();
             // Only services are merged. Other objects are replaced as a whole.
-            let merged = match (there.remove(&name), shape) {
-                (Some(base), Shape::Record(_)) if section == "services" => merge(base, object, SERVICE),
-                _ => object,
+            let before = if section == "services" { there.remove(&name) } else { None };
+            let (mut map, mut kept) = match before.map(|before| (extensions(before.map().unwrap_or(&map)), before)) {
+                Some((kept, before)) => match merge(before, Node { at: at.clone(), value: Value::Map(map) }, SERVICE).value {
+                    Value::Map(merged) => (merged, kept),
+                    _ => continue,
+                },
+                None => (map, BTreeMap::new()),
             };
-            there.insert(name, merged);
+            if keeps {
+                merge_extensions(&mut kept, own)?;
+                if let Some((key, node)) = kept.iter().find(|(key, _)| map.contains_key(*key)) {
+                    let path = format!("{path}.{key}");
+                    return Err(Unresolved::Conflict { at: node.at.clone(), path, one: "a volume of a cluster", other: "external" });
+                }
+                map.extend(kept);
+            }
+            there.insert(name, Node { at, value: Value::Map(map) });
         }
     }
     Ok(())
+}
+
+fn extensions(map: &BTreeMap<String, Node>) -> BTreeMap<String, Node> {
+    map.iter().filter(|(key, _)| key.starts_with("x-")).map(|(key, node)| (key.clone(), node.clone())).collect()
+}
+
+pub(super) fn filled_map(
+    map: BTreeMap<String, Node>,
+    variables: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, Node>, Unresolved> {
+    map.into_iter().map(|(key, node)| filled(node, &key, variables).map(|node| (key, node))).collect()
 }
 
 fn filled(node: Node, path: &str, variables: &BTreeMap<String, String>) -> Result<Node, Unresolved> {
@@ -205,7 +234,7 @@ fn filled(node: Node, path: &str, variables: &BTreeMap<String, String>) -> Resul
             });
             Value::Map(items.collect::<Result<_, Unresolved>>()?)
         }
-        other @ (Value::Null | Value::Truth(_) | Value::Whole(_) | Value::Number(_)) => other,
+        other => other,
     };
     Ok(Node { at, value })
 }
@@ -232,67 +261,122 @@ fn cast(text: String, path: &str, at: &Position) -> Result<Value, Unresolved> {
     }
 }
 
-/// An object with paths relative to the recipe's folder, and a service's environment with the variables of files.
-fn rebased(mut node: Node, section: &str, path: &str, source: &Source<'_>) -> Result<Node, Unresolved> {
-    let Value::Map(map) = &mut node.value else { return Ok(node) };
-    match section {
-        "services" => {
-            environment(map, path, source)?;
-            if let Some(Value::List(mounts)) = map.get_mut("volumes").map(|node| &mut node.value) {
-                for mount in mounts {
-                    rebase_mount(mount, source);
-                }
+/// Completes an object as docker/cli does after it has decoded it: paths relative to the recipe's folder, a service's
+/// environment with the variables of files, and the name of an external object.
+fn complete(
+    map: &mut BTreeMap<String, Node>,
+    section: &str,
+    name: &str,
+    path: &str,
+    at: &Position,
+    source: &Source<'_>,
+) -> Result<(), Unresolved> {
+    if section == "services" {
+        environment(map, path, at, source)?;
+        if let Some(Value::List(mounts)) = map.get_mut("volumes").map(|node| &mut node.value) {
+            for (number, mount) in mounts.iter_mut().enumerate() {
+                rebase_mount(mount, &format!("{path}.volumes[{number}]"), source)?;
             }
         }
-        "secrets" | "configs" => {
-            let external = map.get("external").and_then(|node| node.map()?.get("external"));
-            let elsewhere = external.is_some_and(|node| node.value == Value::Truth(true)) || map.contains_key("driver");
-            if !elsewhere {
-                let file = map.get("file").and_then(Node::text).unwrap_or_default();
-                let (at, file) = (node.at.clone(), join(source.folder, file));
+        return Ok(());
+    }
+    let external = map.remove("external").and_then(|node| match node.value {
+        Value::Map(mut map) => Some((node.at, map.remove("external")?.value == Value::Truth(true), map.remove("name"))),
+        _ => None,
+    });
+    let given = |map: &BTreeMap<String, Node>, key: &str| match map.get(key).map(|node| &node.value) {
+        Some(Value::Text(text)) => !text.is_empty(),
+        Some(Value::Map(pairs)) => !pairs.is_empty(),
+        _ => false,
+    };
+    let conflict = |one, other| Unresolved::Conflict { at: at.clone(), path: path.to_owned(), one, other };
+    if let Some((at, _, older)) = external.filter(|(_, external, _)| *external) {
+        let also = ["driver", "driver_opts", "labels"].into_iter().find(|key| given(map, key)).filter(|_| section == "volumes");
+        if let Some(also) = also {
+            return Err(conflict("external", also));
+        }
+        match older.filter(|older| older.text() != Some("")) {
+            Some(_) if given(map, "name") => return Err(conflict("name", "external.name")),
+            Some(older) => {
+                map.insert("name".to_owned(), older);
+            }
+            None if !given(map, "name") => {
+                map.insert("name".to_owned(), Node { at: at.clone(), value: Value::Text(name.to_owned()) });
+            }
+            None => {}
+        }
+        map.insert("external".to_owned(), Node { at, value: Value::Truth(true) });
+        return Ok(());
+    }
+    if matches!(section, "secrets" | "configs") {
+        match given(map, "driver") {
+            true if given(map, "file") => return Err(conflict("driver", "file")),
+            true => {}
+            false => {
+                let at = map.get("file").map_or_else(|| at.clone(), |node| node.at.clone());
+                let file = join(source.folder, map.get("file").and_then(Node::text).unwrap_or_default());
                 map.insert("file".to_owned(), Node { at, value: Value::Text(file) });
             }
         }
-        _ => {}
     }
-    Ok(node)
+    Ok(())
 }
 
-fn rebase_mount(mount: &mut Node, source: &Source<'_>) {
-    let Value::Map(map) = &mut mount.value else { return };
+fn rebase_mount(mount: &mut Node, path: &str, source: &Source<'_>) -> Result<(), Unresolved> {
+    let at = mount.at.clone();
+    let Value::Map(map) = &mut mount.value else { return Ok(()) };
     if map.get("type").and_then(Node::text) != Some("bind") {
-        return;
+        return Ok(());
     }
-    let Some(Value::Text(path)) = map.get_mut("source").map(|node| &mut node.value) else { return };
-    if let (Some(rest), Some(home)) = (path.strip_prefix('~'), source.variables.get("HOME")) {
-        *path = format!("{home}{rest}");
+    let Some(Value::Text(from)) = map.get_mut("source").map(|node| &mut node.value).filter(|from| **from != Value::Text(String::new()))
+    else {
+        return Err(Unresolved::MissingKey { at, path: path.to_owned(), key: "source".to_owned() });
+    };
+    if let (Some(rest), Some(home)) = (from.strip_prefix('~'), source.variables.get("HOME")) {
+        *from = format!("{home}{rest}");
     }
-    if !path.starts_with('/') && !is_windows(path) && !path.starts_with("\\\\") {
-        *path = join(source.folder, path);
+    if !from.starts_with('/') && !is_windows_absolute(from) {
+        *from = join(source.folder, from);
     }
+    Ok(())
 }
 
 /// The variables of `env_file`, then those of `environment`. A key without a value takes the app's variable.
-fn environment(service: &mut BTreeMap<String, Node>, path: &str, source: &Source<'_>) -> Result<(), Unresolved> {
+fn environment(
+    service: &mut BTreeMap<String, Node>,
+    path: &str,
+    at: &Position,
+    source: &Source<'_>,
+) -> Result<(), Unresolved> {
     let mut all: BTreeMap<String, Node> = BTreeMap::new();
-    if let Some(Value::List(files)) = service.get("env_file").map(|node| &node.value) {
-        for node in files {
-            let file = join(source.folder, node.text().unwrap_or_default());
-            let text = match source.tree.find(&file) {
-                FoundPath::Text(text) => text,
-                // The policy reports the file. Its contents are unknown.
-                FoundPath::Outside => continue,
-                FoundPath::Opaque | FoundPath::Folder | FoundPath::Absent => {
-                    return Err(Unresolved::NoFile { path: format!("{path}.env_file"), file });
+    for node in service.get("env_file").and_then(Node::list).unwrap_or_default() {
+        let file = join(source.folder, node.text().unwrap_or_default());
+        let path = || format!("{path}.env_file");
+        let text = match source.tree.find(&file) {
+            FoundPath::Text(text) => text,
+            // The policy reports the file. Its contents are unknown.
+            FoundPath::Outside => continue,
+            FoundPath::Opaque(_) => return Err(Unresolved::NoTextFile { path: path(), file }),
+            FoundPath::Folder | FoundPath::Absent => return Err(Unresolved::NoFile { path: path(), file }),
+        };
+        let place: Arc<str> = file.as_str().into();
+        let variables = env_file(text).map_err(|(line, text)| Unresolved::BadEnvFile { file: file.clone(), line, text })?;
+        for variable in variables {
+            let key = variable.key.to_owned();
+            let Some(value) = variable.value else {
+                // Without such a variable of the app, the environment of whoever deploys is taken to have none either.
+                match source.variables.contains_key(&key) {
+                    true => return Err(Unresolved::DeployersVariable { file, line: variable.line, variable: key }),
+                    false => continue,
                 }
             };
-            let pairs = env_file(text).map_err(|(line, text)| Unresolved::BadEnvFile { file, line, text })?;
-            all.extend(pairs.into_iter().map(|(key, value)| (key, node.with(Value::Text(value)))));
+            let at = Position { file: place.clone(), line: variable.line as u64, column: 1 };
+            all.insert(key, Node { at, value: Value::Text(value.to_owned()) });
         }
     }
-    let at = service.get("environment").or(service.get("env_file")).map(|node| node.at.clone());
-    let Some(at) = at else { return Ok(()) };
-    if let Some(Value::Map(own)) = service.remove("environment").map(|node| node.value) {
+    let own = service.remove("environment");
+    let at = own.as_ref().map_or(at, |own| &own.at).clone();
+    if let Some(Value::Map(own)) = own.map(|own| own.value) {
         all.extend(own);
     }
     for (key, node) in &mut all {
@@ -300,12 +384,9 @@ fn environment(service: &mut BTreeMap<String, Node>, path: &str, source: &Source
             node.value = Value::Text(value.clone());
         }
     }
-    let files = service.get("env_file").map(|node| &node.value);
-    if let Some(Value::List(files)) = files {
-        let seen = files.iter().map(|node| node.with(Value::Text(join(source.folder, node.text().unwrap_or_default()))));
-        let seen = Node { at: at.clone(), value: Value::List(seen.collect()) };
-        service.insert("env_file".to_owned(), seen);
+    // Docker has an empty environment rather than none, which matters to no merge.
+    if !all.is_empty() {
+        service.insert("environment".to_owned(), Node { at, value: Value::Map(all) });
     }
-    service.insert("environment".to_owned(), Node { at, value: Value::Map(all) });
     Ok(())
 }

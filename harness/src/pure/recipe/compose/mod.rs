@@ -7,6 +7,7 @@
 //! `docs/decisions/compose.md` lists the oddities.
 
 mod canon;
+mod config;
 mod env;
 mod error;
 mod fields;
@@ -15,6 +16,7 @@ mod load;
 mod merge;
 mod objects;
 mod resolved;
+mod schema;
 mod secrets;
 mod services;
 mod shape;
@@ -22,18 +24,23 @@ mod short;
 mod tree;
 mod units;
 mod verify;
+mod without_variables;
 mod yaml;
 
 use std::collections::BTreeMap;
 
-pub use env::{BadEnv, Env, EnvFault, Modifiers};
+pub use config::{MergedFiles, config};
+pub use env::{
+    Assignment, BadEnv, Env, EnvFault, Modifiers, Setting, Uneditable, assignments, edit, exports, is_secret_version,
+};
 pub use error::{Position, Unresolved};
 pub use fill::{Flaw, fill};
 pub use resolved::{
     Attachment, Config, Mount, Mounted, Network, Port, PortMode, Resolved, Resources, Secret, Service, Skipped, Use, Volume,
 };
 pub use secrets::WantedSecret;
-pub use tree::{Entry, FoundPath, Tree};
+pub use without_variables::{WithVariables, without_variables};
+pub use tree::{Entry, FoundPath, Tree, TreeDifference};
 pub use verify::{Difference, Kernel, compare_with_services};
 
 use self::{fields::Fields, objects::Objects, services::DEFAULT_NETWORK};
@@ -43,7 +50,7 @@ use crate::model::names::StackName;
 pub fn resolve(tree: &Tree, env: &Env, stack: &StackName) -> Result<Resolved, Unresolved> {
     let variables = load::variables(tree, env, stack);
     let mut loaded = load::load(tree, &variables)?;
-    let mut skipped: Vec<Skipped> = loaded.extensions.keys().map(|key| Skipped { path: key.clone() }).collect();
+    let mut skipped: Vec<Skipped> = loaded.extensions.keys().map(|key| Skipped { path: key.clone(), value: String::new() }).collect();
     let mut objects = Objects::of(&mut loaded, tree, env, stack, &mut skipped)?;
     let mut services = BTreeMap::new();
     for (short, node) in loaded.sections.remove("services").unwrap_or_default() {
@@ -61,6 +68,6 @@ pub fn resolve(tree: &Tree, env: &Env, stack: &StackName) -> Result<Resolved, Un
         }
     }
     skipped.sort();
-    let Objects { networks, volumes, secrets, configs } = objects;
+    let Objects { networks, volumes, secrets, configs, .. } = objects;
     Ok(Resolved { stack: stack.clone(), services, networks, volumes, secrets, configs, skipped })
 }

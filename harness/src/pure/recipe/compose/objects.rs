@@ -19,6 +19,8 @@ pub(super) struct Objects {
     pub(super) volumes: BTreeMap<String, Volume>,
     pub(super) secrets: BTreeMap<String, Secret>,
     pub(super) configs: BTreeMap<String, Config>,
+    /// The folder to which paths are relative.
+    pub(super) folder: String,
 }
 
 impl Objects {
@@ -29,7 +31,7 @@ impl Objects {
         stack: &StackName,
         skipped: &mut Vec<Skipped>,
     ) -> Result<Self, Unresolved> {
-        let mut objects = Self::default();
+        let mut objects = Self { folder: loaded.folder.clone(), ..Self::default() };
         for (key, mut fields) in section(loaded, "networks") {
             let network = network(&key, &mut fields, stack, skipped)?;
             fields.rest(skipped);
@@ -68,26 +70,12 @@ fn section(loaded: &mut Loaded, name: &'static str) -> Vec<(String, Fields)> {
 }
 
 /// Whether an object is external, and its name on the Swarm.
-fn named(key: &str, fields: &mut Fields, stack: &StackName) -> Result<(bool, String), Unresolved> {
-    let mut external = fields.object("external");
-    let (is, older) = (external.truth("external"), external.text("name"));
-    let own = fields.text("name");
-    let older = older.filter(|_| is);
-    if own.is_some() && older.is_some() {
-        return Err(conflict(fields, key, "name", "external.name"));
-    }
-    let name = older.or(own).unwrap_or_else(|| if is { key.to_owned() } else { format!("{stack}_{key}") });
-    Ok((is, name))
-}
-
-fn conflict(fields: &Fields, key: &str, one: &'static str, other: &'static str) -> Unresolved {
-    let path = fields.path("");
-    let path = path.strip_suffix('.').unwrap_or(key).to_owned();
-    Unresolved::Conflict { at: fields.at.clone(), path, one, other }
+fn named(key: &str, fields: &mut Fields, stack: &StackName) -> (bool, String) {
+    (fields.truth("external"), fields.text("name").unwrap_or_else(|| format!("{stack}_{key}")))
 }
 
 fn network(key: &str, fields: &mut Fields, stack: &StackName, skipped: &mut Vec<Skipped>) -> Result<Network, Unresolved> {
-    let (external, name) = named(key, fields, stack)?;
+    let (external, name) = named(key, fields, stack);
     let mut ipam = fields.object("ipam");
     let mut subnets = Vec::new();
     for mut pool in ipam.objects("config") {
@@ -110,7 +98,7 @@ fn network(key: &str, fields: &mut Fields, stack: &StackName, skipped: &mut Vec<
 }
 
 fn volume(key: &str, fields: &mut Fields, stack: &StackName) -> Result<Volume, Unresolved> {
-    let (external, name) = named(key, fields, stack)?;
+    let (external, name) = named(key, fields, stack);
     let volume = Volume {
         name,
         external,
@@ -118,15 +106,7 @@ fn volume(key: &str, fields: &mut Fields, stack: &StackName) -> Result<Volume, U
         driver_opts: fields.pairs("driver_opts"),
         labels: fields.pairs("labels"),
     };
-    let more = [
-        ("driver", volume.driver.is_some()),
-        ("driver_opts", !volume.driver_opts.is_empty()),
-        ("labels", !volume.labels.is_empty()),
-    ];
-    match more.iter().find(|(_, there)| *there && external) {
-        Some((other, _)) => Err(conflict(fields, key, "external", other)),
-        None => Ok(volume),
-    }
+    Ok(volume)
 }
 
 /// The file of a secret or config. Its text is known only for a file of the recipe.
@@ -135,19 +115,19 @@ fn file(fields: &mut Fields, external: bool, tree: &Tree) -> Result<(Option<Stri
     let Some(file) = fields.text("file").filter(|_| !external) else { return Ok((None, None)) };
     match tree.find(&file) {
         FoundPath::Text(text) => Ok((Some(file), Some(text.to_owned()))),
-        FoundPath::Opaque | FoundPath::Outside => Ok((Some(file), None)),
+        FoundPath::Opaque(_) | FoundPath::Outside => Ok((Some(file), None)),
         FoundPath::Absent | FoundPath::Folder => Err(Unresolved::NoFile { path, file }),
     }
 }
 
 fn config(key: &str, fields: &mut Fields, stack: &StackName, tree: &Tree) -> Result<Config, Unresolved> {
-    let (external, name) = named(key, fields, stack)?;
+    let (external, name) = named(key, fields, stack);
     let (file, content) = file(fields, external, tree)?;
     Ok(Config { name, external, file, content, template_driver: fields.text("template_driver") })
 }
 
 fn secret(key: &str, fields: &mut Fields, stack: &StackName, tree: &Tree, modifiers: Modifiers) -> Result<Secret, Unresolved> {
-    let (external, name) = named(key, fields, stack)?;
+    let (external, name) = named(key, fields, stack);
     let (file, _) = file(fields, external, tree)?;
     Ok(Secret { name, external, file, template_driver: fields.text("template_driver"), modifiers, used: false })
 }

@@ -1,16 +1,16 @@
 //! The privileges that a recipe needs and lacks.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::pure::recipe::compose::{FoundPath, Mounted, Network, Resolved, Service, Tree, Volume};
 use {super::Breach, crate::model::privilege::Privilege};
 
 /// The network of the ingress, which every recipe may join.
-const PROXY: &str = "proxy";
+pub(super) const PROXY: &str = "proxy";
 /// The engine's socket, and the folders above it.
 const SOCKET_PLACES: [&str; 6] = ["/", "/var", "/var/run", "/run", "/var/run/docker.sock", "/run/docker.sock"];
 /// Log drivers that keep logs on the node or nowhere.
-const LOG_DRIVERS: [&str; 4] = ["json-file", "local", "journald", "none"];
+pub(super) const LOG_DRIVERS: [&str; 4] = ["json-file", "local", "journald", "none"];
 
 /// Unmodelled keys without power beyond the stack: keys that stacks ignore, that concern only the container's inside, that the
 /// engine keeps within the container's own namespaces (`sysctls`), and that only restrict.
@@ -69,17 +69,25 @@ pub fn breaches(resolved: &Resolved, tree: &Tree, allowed: &BTreeSet<Privilege>)
     check_networks(&mut found, resolved);
     check_volumes(&mut found, resolved, tree);
     check_files(&mut found, resolved, tree);
+    if tree.find("abra.sh") == FoundPath::Outside {
+        found.add(Privilege::OutsideFiles, "abra.sh", "is a link that leads out of the recipe's folder");
+    }
     for skipped in resolved.skipped.iter().filter(|skipped| !harmless(&skipped.path)) {
         found.add(Privilege::UnknownFields, &skipped.path, "is a key whose power is not known to taster");
     }
-    found.0.into_iter().filter(|breach| !allowed.contains(&breach.privilege)).collect()
+    found.beyond(allowed)
 }
 
 #[derive(Default)]
-struct Finding(BTreeSet<Breach>);
+pub(super) struct Finding(BTreeSet<Breach>);
 
 impl Finding {
-    fn add(&mut self, privilege: Privilege, object: &str, asks: impl Into<String>) {
+    /// What is not allowed.
+    pub(super) fn beyond(self, allowed: &BTreeSet<Privilege>) -> Vec<Breach> {
+        self.0.into_iter().filter(|breach| !allowed.contains(&breach.privilege)).collect()
+    }
+
+    pub(super) fn add(&mut self, privilege: Privilege, object: &str, asks: impl Into<String>) {
         self.0.insert(Breach { privilege, object: object.to_owned(), asks: asks.into() });
     }
 }
@@ -134,14 +142,14 @@ fn check_service(found: &mut Finding, name: &str, service: &Service, tree: &Tree
 
 /// The privilege that a path of the node needs. A relative path that leaves the recipe's folder and a path with a Swarm template
 /// may lead anywhere.
-fn path_privileges(path: &str, tree: &Tree) -> Vec<Privilege> {
+pub(super) fn path_privileges(path: &str, tree: &Tree) -> Vec<Privilege> {
     if path.contains("{{") {
         return vec![Privilege::HostBinds, Privilege::DockerSocket];
     }
     if !path.starts_with('/') {
         return match tree.find(path) {
             FoundPath::Outside => vec![Privilege::HostBinds, Privilege::DockerSocket],
-            FoundPath::Text(_) | FoundPath::Opaque | FoundPath::Folder | FoundPath::Absent => vec![Privilege::HostBinds],
+            FoundPath::Text(_) | FoundPath::Opaque(_) | FoundPath::Folder | FoundPath::Absent => vec![Privilege::HostBinds],
         };
     }
     let mut parts: Vec<&str> = Vec::new();
@@ -191,32 +199,34 @@ fn check_volumes(found: &mut Finding, resolved: &Resolved, tree: &Tree) {
         if !resolved.stack.owns(name) {
             found.add(Privilege::ExternalVolumes, &object, format!("is {name}, which is not of this stack"));
         }
-        if let Some(driver) = driver.as_deref().filter(|driver| *driver != "local") {
-            found.add(Privilege::VolumeDrivers, &object, format!("has the driver {driver}"));
-            continue;
+        for (privilege, asks) in volume_uses(driver.as_deref(), driver_opts, tree) {
+            found.add(privilege, &object, asks);
         }
-        let option = |wanted: &str| driver_opts.get(wanted).map_or("", String::as_str);
-        let (kind, device, options) = (option("type"), option("device"), option("o"));
-        // The kernel binds by the mount option, whatever the type says, and Swarm fills in templates.
-        let binds = options.split(',').any(|option| matches!(option.trim(), "bind" | "rbind" | "move" | "remount"));
-        match kind {
-            "tmpfs" if !binds && !options.contains("{{") => {}
-            "nfs" | "nfs4" | "cifs" if !binds && !options.contains("{{") => {
-                found.add(Privilege::VolumeDrivers, &object, format!("mounts the network file system {device}"));
-            }
-            "" if device.is_empty() && options.is_empty() => {}
-            _ => {
-                // Overlay mounts name folders in their options, and an arbitrary device.
-                let named = options.split([',', '=', ':']).filter(|part| part.starts_with('/') || part.contains("{{"));
-                let device_too = (binds || kind != "overlay" || named.clone().next().is_none()).then_some(device);
-                for privilege in named.chain(device_too).flat_map(|path| device_privileges(path, tree)) {
-                    found.add(
-                        privilege,
-                        &object,
-                        format!("mounts {device:?} of the node with type {kind:?} and options {options:?}"),
-                    );
-                }
-            }
+    }
+}
+
+/// What a volume of this driver with these options needs.
+pub(super) fn volume_uses(driver: Option<&str>, opts: &BTreeMap<String, String>, tree: &Tree) -> Vec<(Privilege, String)> {
+    if let Some(driver) = driver.filter(|driver| !matches!(*driver, "" | "local")) {
+        return vec![(Privilege::VolumeDrivers, format!("has the driver {driver}"))];
+    }
+    let option = |wanted: &str| opts.get(wanted).map_or("", String::as_str);
+    let (kind, device, options) = (option("type"), option("device"), option("o"));
+    // The kernel binds by the mount option, whatever the type says, and Swarm fills in templates.
+    let binds = options.split(',').any(|option| matches!(option.trim(), "bind" | "rbind" | "move" | "remount"));
+    match kind {
+        "tmpfs" if !binds && !options.contains("{{") => Vec::new(),
+        "nfs" | "nfs4" | "cifs" if !binds && !options.contains("{{") => {
+            vec![(Privilege::VolumeDrivers, format!("mounts the network file system {device}"))]
+        }
+        "" if device.is_empty() && options.is_empty() => Vec::new(),
+        _ => {
+            // Overlay mounts name folders in their options, and an arbitrary device.
+            let named = options.split([',', '=', ':']).filter(|part| part.starts_with('/') || part.contains("{{"));
+            let device_too = (binds || kind != "overlay" || named.clone().next().is_none()).then_some(device);
+            let asks = format!("mounts {device:?} of the node with type {kind:?} and options {options:?}");
+            let privileges = named.chain(device_too).flat_map(|path| device_privileges(path, tree));
+            privileges.map(|privilege| (privilege, asks.clone())).collect()
         }
     }
 }

@@ -3,12 +3,13 @@
 pub mod recipe;
 
 use crate::{
-    model::{head::Head, pack::Pack},
+    model::{head::Head, pack::Pack, tested_app::Images},
     pure::{
         host::preflight::Needs,
         recipe::{
             compose::{Resolved, Tree},
-            upgrade_base::Base,
+            release::ReleaseFaults,
+            upgrade_base::{Base, LeftOut},
         },
     },
 };
@@ -28,10 +29,24 @@ pub struct Facts {
     pub base_files: Option<BaseFiles>,
     /// What lint compares head with: base, also where no upgrade was asked for.
     pub against: Base,
+    /// The tags that base was not chosen from.
+    pub left_out: Vec<LeftOut>,
+    /// The faults of head as a release.
+    pub faults: ReleaseFaults,
     /// The needs of the run.
     pub needs: Needs,
     /// Its pack; empty without one.
     pub pack: Pack,
+}
+
+impl Facts {
+    /// The images of base and head, by their compose files.
+    pub fn images(&self) -> Images {
+        let of = |resolved: &Resolved| {
+            resolved.services.iter().map(|(name, service)| (name.clone(), service.image.to_string())).collect()
+        };
+        Images { base: self.base_files.as_ref().map(|base| of(&base.resolved)).unwrap_or_default(), head: of(&self.resolved) }
+    }
 }
 
 /// The files of base.

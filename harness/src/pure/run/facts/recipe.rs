@@ -18,8 +18,9 @@ use crate::{
         },
         recipe::{
             compose::{Entry, Env, Resolved, Service, Tree, resolve},
-            policy::{breaches, name_flaws},
+            policy::{self, Deployable},
             post_deploy::Post,
+            release,
             upgrade_base::Base,
         },
     },
@@ -51,7 +52,7 @@ pub fn tagged(tags: &[Tag], commit: &Commit) -> Option<String> {
 pub fn sample(tree: &Tree) -> Option<&str> {
     match tree.entry(".env.sample")? {
         Entry::Text(text) => Some(text),
-        Entry::Link(_) | Entry::Opaque => None,
+        Entry::Link(_) | Entry::Binary(_) => None,
     }
 }
 
@@ -135,6 +136,12 @@ pub fn resolved_repaired(
     run: &RunId,
     repaired: bool,
 ) -> Result<Resolved, Failure> {
+    let env = new_app_env(tree, domain, pack, run, repaired)?;
+    resolve(tree, &env, stack).map_err(|error| unreadable(&error.to_string()))
+}
+
+/// The variables of a new app by its `.env.sample` and its pack, with those that abra and a run set themselves.
+pub fn new_app_env(tree: &Tree, domain: &Domain, pack: &Pack, run: &RunId, repaired: bool) -> Result<Env, Failure> {
     let mut env = sample_env(tree, domain)?;
     for (key, value) in pack.env(domain, run) {
         env = env.with(&key, &value);
@@ -145,7 +152,7 @@ pub fn resolved_repaired(
             env = env.with("COMPOSE_FILE", &list);
         }
     }
-    resolve(tree, &env, stack).map_err(|error| unreadable(&error.to_string()))
+    Ok(env)
 }
 
 /// The resolved compose files of the recipe as the app `domain`. Files that cannot be read as one app are the recipe's fault:
@@ -160,8 +167,7 @@ fn unreadable(sentence: &str) -> Failure {
 
 /// The version in the files: the label of Co-op Cloud for it (docs/reference/abra.md 3.5).
 pub fn version(resolved: &Resolved) -> Option<&str> {
-    let key = format!("coop-cloud.{}.version", resolved.stack);
-    resolved.services.values().find_map(|service| service.labels.get(&key)).map(String::as_str)
+    release::labels(resolved).first().copied()
 }
 
 /// The needs of an app of these files. A need that overflows is the largest number, which no host has.
@@ -208,15 +214,21 @@ fn tasks(mode: &Mode) -> u64 {
     }
 }
 
-/// Checks that the host's policy allows what the files ask for, and that their names fit.
-pub fn permitted(resolved: &Resolved, tree: &Tree, recipe: &RecipeName, host: &Host) -> Result<(), Refusal> {
-    let allowed = host.allow.get(recipe).cloned().unwrap_or_default();
-    let refused = breaches(resolved, tree, &allowed).into_iter().map(|breach| breach.to_string());
-    let sentences: Vec<String> = refused.chain(name_flaws(resolved).into_iter().map(|flaw| flaw.to_string())).collect();
+/// Checks that the host's policy allows what the files ask for as the app `domain`, resolved with the variables of `env`, and
+/// that their names fit.
+pub fn permitted(app: &Deployable<'_>, recipe: &RecipeName, host: &Host) -> Result<(), Refusal> {
+    let sentences = objections(app, recipe, host);
     match sentences.is_empty() {
         true => Ok(()),
         false => Err(Refusal::Policy { sentences }),
     }
+}
+
+/// What the host's policy has against an app of the recipe, a sentence each.
+pub fn objections(app: &Deployable<'_>, recipe: &RecipeName, host: &Host) -> Vec<String> {
+    let mut sentences = policy::objections(app, &host.allow.get(recipe).cloned().unwrap_or_default());
+    sentences.extend(policy::variable_objections(app.tree, app.env, recipe, app.domain));
+    sentences
 }
 
 #[cfg(test)]

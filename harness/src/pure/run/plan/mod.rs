@@ -26,7 +26,11 @@ use crate::{
     },
     pure::{
         host::preflight::Needs,
-        recipe::{backup::Coverage, upgrade_base::Base},
+        recipe::{
+            backup::Coverage,
+            release::ReleaseFaults,
+            upgrade_base::{Base, LeftOut},
+        },
     },
 };
 
@@ -65,6 +69,12 @@ pub struct Plan {
     /// What lint compares head with: base, also where no upgrade was asked for.
     #[serde(default)]
     pub against: Option<Base>,
+    /// The tags that base was not chosen from, each with the reason.
+    #[serde(default)]
+    pub left_out: Vec<LeftOut>,
+    /// The faults of head as a release.
+    #[serde(default)]
+    pub faults: ReleaseFaults,
     /// Why the run is refused; then the plan only removes what the run has claimed so far.
     pub refusal: Option<Refusal>,
     /// The steps; each waits for those that it names.

@@ -74,6 +74,8 @@ pub fn plan(request: &Request, facts: &Facts, limits: &Limits) -> Result<Plan, R
         head,
         base,
         against,
+        left_out: facts.left_out.clone(),
+        faults: facts.faults.clone(),
         refusal: None,
         steps: steps.finish()?,
         skips,
@@ -88,6 +90,8 @@ pub fn plan(request: &Request, facts: &Facts, limits: &Limits) -> Result<Plan, R
 struct Scope {
     /// Whether base is installed and replaced by head.
     upgrades: bool,
+    /// Whether an upgrade was asked for and nothing is known to upgrade from.
+    baseless: bool,
     /// Whether a snapshot is made.
     backs_up: bool,
     /// Whether the snapshot is restored.
@@ -105,7 +109,8 @@ impl Scope {
         let runs = |tier| !skips.contains_key(&tier);
         let repaired = facts.base_files.as_ref().is_some_and(|files| files.repair.is_some());
         Self {
-            upgrades: runs(Tier::Upgrade),
+            upgrades: runs(Tier::Upgrade) && facts.base_files.is_some(),
+            baseless: runs(Tier::Upgrade) && facts.base_files.is_none(),
             backs_up: runs(Tier::Backup),
             restores: runs(Tier::Restore),
             canaries: !request.extent.no_canaries,
@@ -126,7 +131,7 @@ fn skipped_tiers(request: &Request, facts: &Facts, backed: &Backed) -> BTreeMap<
             skips.entry(*tier).or_insert_with(|| SkipReason::NotApplicable { because: because.to_owned() });
         }
     }
-    if let Base::None { .. } = facts.base {
+    if let Base::None { unverified: false, .. } = facts.base {
         skips.entry(Tier::Upgrade).or_insert_with(|| SkipReason::Structural { lacks: "an older version".into() });
     }
     if !backed.enabled() {
@@ -149,6 +154,10 @@ fn tier_steps(request: &Request, facts: &Facts, limits: &Limits, scope: Scope) -
     if scope.upgrades {
         let after = if scope.canaries { &[step_ids::SEED] } else { INSTALLED };
         steps.append(upgrade_tier(request, facts, limits, after)?);
+    }
+    if scope.baseless {
+        let tier = Class::Tier(Tier::Upgrade);
+        steps.push(planned(step_ids::UPGRADE, Step::Upgrade, INSTALLED, tier, budgets::SHORT, OnFail::Continue));
     }
     if scope.backs_up {
         let last = steps.last().map(|id| id.0.clone()).unwrap_or_default();
