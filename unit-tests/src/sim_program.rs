@@ -9,9 +9,9 @@ use std::{
 use async_trait::async_trait;
 use harness::{
     model::{
-        head::Head,
         pack::{Pack, TestName},
         protocol::{Answer, AppConfiguration, Ended, InsertedSecret, PROTOCOL},
+        tested_app::TestedApp,
     },
     ports::{AttachedFile, AttachmentError, Exited, ProgramError, Ran, TestProgram},
     pure::run::event::TAIL_BYTES,
@@ -78,7 +78,7 @@ impl TestProgram for SimProgram {
         Ok(known.map(|(name, _)| name.clone()).collect())
     }
 
-    async fn run_one(&self, test: &TestName, _: &Head, budget: Duration) -> Result<Ran, ProgramError> {
+    async fn run_one(&self, test: &TestName, _: TestedApp<'_>, budget: Duration) -> Result<Ran, ProgramError> {
         let behaviour = self.functions.get(test).copied().unwrap_or(FunctionBehaviour::IsMissing);
         let (ended, exited) = match behaviour {
             FunctionBehaviour::FailsOnce | FunctionBehaviour::FailsThenCrashes

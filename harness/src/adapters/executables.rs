@@ -18,10 +18,10 @@ use async_trait::async_trait;
 use super::spawn::{Launch, Launcher, ProgramSetup, not_run};
 use crate::{
     model::{
-        head::Head,
         names::RecipeName,
         pack::{CustomTest, Origin},
         protocol::{ExecutableContext, PROTOCOL},
+        tested_app::TestedApp,
     },
     ports::{ChildRegister, Executables, ProgramError, Ran, RunFolder},
     pure::recipe::executables::{FileKind, KIND_LINES, SeenFile, TESTS},
@@ -67,7 +67,12 @@ impl TestExecutables {
     }
 
     /// Writes the context of call `number` and returns the file and its content.
-    fn write_context(&self, number: u32, head: &Head, budget: Duration) -> io::Result<(PathBuf, Vec<u8>)> {
+    fn write_context(
+        &self,
+        number: u32,
+        TestedApp { head, images }: TestedApp<'_>,
+        budget: Duration,
+    ) -> io::Result<(PathBuf, Vec<u8>)> {
         let work_dir = self.launcher.create_work_dir()?;
         let ProgramSetup { host, folder, .. } = &self.launcher.setup;
         let context = ExecutableContext {
@@ -77,6 +82,7 @@ impl TestExecutables {
             domain: head.domain.clone(),
             url: format!("https://{}", head.domain),
             stack: head.stack.clone(),
+            images: images.clone(),
             ingress: host.ingress,
             ca: host.ca.clone(),
             engine: host.engine.clone(),
@@ -104,9 +110,9 @@ impl Executables for TestExecutables {
         Ok(files)
     }
 
-    async fn execute(&self, test: &CustomTest, head: &Head, budget: Duration) -> Result<Ran, ProgramError> {
+    async fn execute(&self, test: &CustomTest, app: TestedApp<'_>, budget: Duration) -> Result<Ran, ProgramError> {
         let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
-        let (context, input) = self.write_context(number, head, budget).map_err(not_run)?;
+        let (context, input) = self.write_context(number, app, budget).map_err(not_run)?;
         let root = self.root(test.origin).ok_or_else(|| not_run(io::Error::other("it is not an executable")))?;
         let seconds = budget.as_secs().max(1).to_string();
         let launch = Launch {

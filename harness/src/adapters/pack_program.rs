@@ -19,10 +19,11 @@ use super::{
     spawn::{Launch, Launcher, not_run},
 };
 use crate::{
+    disk::plain_file::{self, DOCUMENT_LIMIT, Links, SETTINGS_LIMIT},
     model::{
-        head::Head,
         pack::TestName,
         protocol::{Answer, Attachment, FunctionContext, MEMORY, PROTOCOL, SECRET_FILE_PREFIX, is_attachable},
+        tested_app::TestedApp,
         time::format_duration,
     },
     ports::{AttachedFile, AttachmentError, ChildRegister, Exited, ProgramError, Ran, RunFolder, TestProgram},
@@ -64,7 +65,12 @@ impl PackProgram {
     }
 
     /// Writes the context of call `number`. No earlier call has the same file for its answer.
-    fn write_context(&self, number: u32, head: &Head, budget: Duration) -> io::Result<(PathBuf, FunctionContext)> {
+    fn write_context(
+        &self,
+        number: u32,
+        TestedApp { head, images }: TestedApp<'_>,
+        budget: Duration,
+    ) -> io::Result<(PathBuf, FunctionContext)> {
         let setup = &self.launcher.setup;
         let work_dir = self.launcher.create_work_dir()?;
         let own = work_dir.join(MEMORY);
@@ -78,6 +84,7 @@ impl PackProgram {
             run: setup.folder.run().clone(),
             domain: head.domain.clone(),
             stack: head.stack.clone(),
+            images: images.clone(),
             zone: host.zone.clone(),
             ingress: host.ingress,
             ca: host.ca.clone(),
@@ -96,7 +103,9 @@ impl PackProgram {
     fn learn_secrets(&self) {
         for entry in fs::read_dir(self.launcher.work_dir()).into_iter().flatten().flatten() {
             let hidden = entry.file_name().to_string_lossy().starts_with(SECRET_FILE_PREFIX);
-            if let Some(value) = hidden.then(|| fs::read_to_string(entry.path()).ok()).flatten() {
+            if let Some(value) =
+                hidden.then(|| plain_file::read_text(&entry.path(), SETTINGS_LIMIT, Links::Refused).ok()).flatten()
+            {
                 self.launcher.redact.learn(&value);
             }
         }
@@ -118,10 +127,10 @@ impl TestProgram for PackProgram {
         }
     }
 
-    async fn run_one(&self, test: &TestName, head: &Head, budget: Duration) -> Result<Ran, ProgramError> {
+    async fn run_one(&self, test: &TestName, app: TestedApp<'_>, budget: Duration) -> Result<Ran, ProgramError> {
         let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
         let own = budget.saturating_sub(REPORT_TIME).max(budget / 2);
-        let (file, context) = self.write_context(number, head, own).map_err(not_run)?;
+        let (file, context) = self.write_context(number, app, own).map_err(not_run)?;
         let args = [test.as_str(), "--exact", "--test-threads", "1", "--color", "never"];
         let doing = format!("{}, {test}", self.launcher.setup.work_dir);
         let (exited, raw) = self.run(&args, doing, Some(&file), budget).await?;
@@ -135,7 +144,7 @@ impl TestProgram for PackProgram {
 
 /// The answer of a function; `None` when it is missing or cannot be read.
 fn read_answer(file: &Path) -> Option<Answer> {
-    let answer: Answer = serde_json::from_slice(&fs::read(file).ok()?).ok()?;
+    let answer: Answer = serde_json::from_slice(&plain_file::read(file, DOCUMENT_LIMIT, Links::Refused).ok()?).ok()?;
     (answer.version == PROTOCOL).then_some(answer)
 }
 
@@ -157,7 +166,7 @@ fn attached(work_dir: &Path, left: &Attachment) -> AttachedFile {
         let unreadable = |error: io::Error| AttachmentError::Unreadable { message: error.to_string() };
         let kind = fs::symlink_metadata(&left.file).map_err(unreadable)?;
         match kind.is_file() && kind.len() <= MAX_ATTACHMENT_BYTES {
-            true => fs::read(&left.file).map_err(unreadable),
+            true => plain_file::read(&left.file, MAX_ATTACHMENT_BYTES, Links::Refused).map_err(unreadable),
             false => Err(AttachmentError::Unfit { most_mib: MAX_ATTACHMENT_BYTES >> 20 }),
         }
     };

@@ -13,6 +13,7 @@ use crate::{
         head::Head,
         pack::TestName,
         protocol::{Ended, SCREENSHOT, Tools},
+        tested_app::{Images, TestedApp},
     },
     ports::{Browser, BrowserError, ChildRegister, Screenshot, TestProgram},
     pure::host::preflight::BROWSER_REMEDY,
@@ -49,7 +50,7 @@ impl Browser for ScreenshotProgram {
         self.found().map_err(|error| BrowserError::Absent { what: format!("{error}; {BROWSER_REMEDY}") })?;
         let ran = self
             .program
-            .run_one(&TestName::reported("screenshot"), head, budget)
+            .run_one(&TestName::reported("screenshot"), TestedApp { head, images: &Images::default() }, budget)
             .await
             .map_err(|error| failed(error.to_string()))?;
         let answer = ran.answer.ok_or_else(|| failed("the browser did not finish".into()))?;

@@ -122,12 +122,13 @@ impl Linked {
         }
         for (name, entry) in &settings.not_applicable {
             let rung = Rung::ALL.iter().any(|rung| rung.name() == name);
-            let test = names.files.keys().any(|test| test.as_str() == name);
+            let checks = hooks.checks.iter().map(|(_, check)| check);
+            let test = tests.iter().map(|test| &test.name).chain(checks).any(|test| test.as_str() == name);
             let wrong = match entry {
                 Inapplicable::Always(_) | Inapplicable::Condition { .. } if !rung && !test => {
-                    "is neither a rung nor a test of the pack"
+                    "is neither a rung nor a test or check of the pack"
                 }
-                Inapplicable::Condition { .. } if rung => "is a rung, and only a test can look for a condition",
+                Inapplicable::Condition { .. } if rung => "is a rung, and only a test or check can look for a condition",
                 Inapplicable::Always(_) | Inapplicable::Condition { .. } => continue,
             };
             return Err(BadPack::NotApplicable { recipe: self.name.to_owned(), name: name.clone(), wrong });
@@ -166,7 +167,14 @@ impl Names<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::author::{Checked, TestContext};
+    use crate::{
+        author::{Checked, TestContext},
+        model::outcome::Tier,
+    };
+
+    fn lifecycle() -> Lifecycle {
+        Lifecycle::new().canary("a post", holds, holds, holds).check(Tier::Upgrade, "data is moved", holds)
+    }
 
     async fn holds(_: TestContext) -> Checked {
         Ok(())
@@ -201,22 +209,27 @@ mod tests {
         let settings = Linked { settings: "x = 1\n", ..NOTHING }.pack().unwrap_err().to_string();
         assert_eq!(settings, "recipes/shop/recipe.toml, line 1, column 1: unknown key `x`");
         for (entry, wrong) in [
-            ("\"a::it is wel\" = \"no mail\"", "not_applicable: \"a::it is wel\" is neither a rung nor a test of the pack"),
+            ("\"a::it is wel\" = \"no mail\"", "not_applicable: \"a::it is wel\" is neither a rung nor a test or check of the pack"),
             (
                 "upgrade = { when = \"no mail\" }",
-                "not_applicable: \"upgrade\" is a rung, and only a test can look for a condition",
+                "not_applicable: \"upgrade\" is a rung, and only a test or check can look for a condition",
             ),
+            ("\"canary::a post::seed\" = \"no posts\"", "is neither a rung nor a test or check of the pack"),
             ("\"a::it is well\" = { wen = \"x\" }", "a reason, or { when = \"…\" } with the condition"),
         ] {
             let text: &'static str = format!("[not_applicable]\n{entry}\n").leak();
-            let error = Linked { settings: text, suites: &[("custom/a.rs", one)], ..NOTHING }.pack().unwrap_err().to_string();
+            let linked = Linked { settings: text, suites: &[("custom/a.rs", one)], lifecycle: Some(lifecycle), ..NOTHING };
+            let error = linked.pack().unwrap_err().to_string();
             assert!(error.contains(wrong), "{error}");
         }
-        for entry in
-            ["\"a::it is well\" = \"no mail\"", "\"a::it is well\" = { when = \"no mail\" }", "upgrade = \"one release\""]
-        {
+        for entry in [
+            "\"a::it is well\" = \"no mail\"",
+            "\"a::it is well\" = { when = \"no mail\" }",
+            "\"check::upgrade::data is moved\" = { when = \"the database stays\" }",
+            "upgrade = \"one release\"",
+        ] {
             let text: &'static str = format!("[not_applicable]\n{entry}\n").leak();
-            Linked { settings: text, suites: &[("custom/a.rs", one)], ..NOTHING }.pack().unwrap();
+            Linked { settings: text, suites: &[("custom/a.rs", one)], lifecycle: Some(lifecycle), ..NOTHING }.pack().unwrap();
         }
     }
 

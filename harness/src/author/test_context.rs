@@ -14,6 +14,7 @@ use std::{
 use super::{RequestBuilder, TestError, evidence::FunctionEvidence, notes::Notes, soft_failures::Collected, test_error::Kind};
 use crate::{
     adapters::{swarm::DockerSwarm, web::HttpsWeb},
+    disk::plain_file::{self, DOCUMENT_LIMIT, Links},
     model::{
         names::Domain,
         pack::Database,
@@ -89,6 +90,17 @@ impl TestContext {
     /// The URL of a page of the app; `path` begins with `/`.
     pub fn url(&self, path: &str) -> String {
         format!("https://{}{path}", self.domain())
+    }
+
+    /// The image that a service has in head, such as `postgres:16`; `None` for a service that head does not have. A check that is
+    /// about a change of head looks here and at [`base_image`](Self::base_image) whether head makes that change.
+    pub fn head_image(&self, service: &str) -> Option<&str> {
+        self.inner.context.images.head.get(service).map(String::as_str)
+    }
+
+    /// The image that a service has in base, the release that head is upgraded from; `None` without an upgrade.
+    pub fn base_image(&self, service: &str) -> Option<&str> {
+        self.inner.context.images.base.get(service).map(String::as_str)
     }
 
     /// A GET request for a page of the app or an absolute URL.
@@ -302,7 +314,7 @@ impl TestContext {
     }
 
     fn memory(&self) -> Result<BTreeMap<String, String>, TestError> {
-        match fs::read(self.memory_file()) {
+        match plain_file::read(&self.memory_file(), DOCUMENT_LIMIT, Links::Refused) {
             Ok(text) => Ok(serde_json::from_slice(&text)?),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(BTreeMap::new()),
             Err(error) => Err(TestError::because(format!("what was remembered cannot be read: {error}"))),

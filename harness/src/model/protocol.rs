@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     host::Host,
     names::{Domain, RecipeName, RunId, StackName, Zone},
+    tested_app::Images,
 };
 
 /// The version of both files.
@@ -34,6 +35,9 @@ pub struct ExecutableContext {
     pub url: String,
     /// The app's stack.
     pub stack: StackName,
+    /// The images of base and head.
+    #[serde(default)]
+    pub images: Images,
     /// The address that the domain resolves to; present when DNS does not know it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ingress: Option<SocketAddr>,
@@ -65,6 +69,9 @@ pub struct FunctionContext {
     pub domain: Domain,
     /// The app's stack.
     pub stack: StackName,
+    /// The images of base and head.
+    #[serde(default)]
+    pub images: Images,
     /// The zone that the host's ingress serves.
     pub zone: Zone,
     /// The address that names of the zone resolve to; present when DNS does not know them.

@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use super::{ProgramError, Ran};
 use crate::{
     model::{
-        head::Head,
         names::RecipeName,
         pack::{CustomTest, Origin},
+        tested_app::TestedApp,
     },
     pure::recipe::executables::SeenFile,
 };
@@ -22,7 +22,7 @@ pub trait Executables: Send + Sync {
     async fn find(&self, recipe: &RecipeName, origin: Origin) -> Result<Vec<SeenFile>, ProgramError>;
     /// Runs one on the app of `head`, in a process group of its own, which is ended with all that it started when `budget` is
     /// used up.
-    async fn execute(&self, test: &CustomTest, head: &Head, budget: Duration) -> Result<Ran, ProgramError>;
+    async fn execute(&self, test: &CustomTest, app: TestedApp<'_>, budget: Duration) -> Result<Ran, ProgramError>;
 }
 
 /// A place without executables.
@@ -35,7 +35,7 @@ impl Executables for NoExecutables {
         Ok(Vec::new())
     }
 
-    async fn execute(&self, test: &CustomTest, _: &Head, _: Duration) -> Result<Ran, ProgramError> {
+    async fn execute(&self, test: &CustomTest, _: TestedApp<'_>, _: Duration) -> Result<Ran, ProgramError> {
         Err(ProgramError::NotRun { message: format!("there is no {}", test.file) })
     }
 }

@@ -4,16 +4,16 @@ use std::{collections::BTreeSet, time::Duration};
 
 use async_trait::async_trait;
 
-use crate::model::{head::Head, pack::TestName, protocol::Answer};
+use crate::model::{pack::TestName, protocol::Answer, tested_app::TestedApp};
 
 /// The program of the recipe's pack: a test program that can list its functions and run one of them.
 #[async_trait]
 pub trait TestProgram: Send + Sync {
     /// The names of all functions that it has.
     async fn list(&self, budget: Duration) -> Result<BTreeSet<TestName>, ProgramError>;
-    /// Runs one function on the app of `head`, in a process of its own, which is ended with all that it started when `budget` is
+    /// Runs one function on the app, in a process of its own, which is ended with all that it started when `budget` is
     /// used up.
-    async fn run_one(&self, test: &TestName, head: &Head, budget: Duration) -> Result<Ran, ProgramError>;
+    async fn run_one(&self, test: &TestName, app: TestedApp<'_>, budget: Duration) -> Result<Ran, ProgramError>;
 }
 
 /// The result of running one function.

@@ -17,7 +17,12 @@ use harness::{
     },
     author::{self, Checked, Linked, Suite, TestContext},
     engine::steps::shared::test_outcome::of_function,
-    model::{host::Host, outcome::Outcome, pack::TestName},
+    model::{
+        host::Host,
+        outcome::Outcome,
+        pack::TestName,
+        tested_app::{Images, TestedApp},
+    },
     ports::TestProgram,
     redact::Redact,
 };
@@ -72,7 +77,10 @@ pub(crate) fn overhead(bench: &Bench) {
     let mut ours = Spread::default();
     for _ in 0..TIMES {
         let started = Instant::now();
-        let ran = bench.runtime.block_on(program.run_one(&test, &head, Duration::from_secs(60))).unwrap();
+        let ran = {
+            let app = TestedApp { head: &head, images: &Images::default() };
+            bench.runtime.block_on(program.run_one(&test, app, Duration::from_secs(60))).unwrap()
+        };
         ours.add(started.elapsed());
         assert_eq!(of_function(&test, &ran), Outcome::Passed);
     }

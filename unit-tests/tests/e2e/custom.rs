@@ -24,6 +24,7 @@ use harness::{
         names::RunId,
         outcome::{Outcome, Owner},
         pack::{CanaryAct, TestName},
+        tested_app::{Images, TestedApp},
     },
     ports::{ChildRegister, Exited, ProgramError, Ran, RegisterError, RunFolder, TestProgram},
     pure::run::blank_screenshot::{Content, Picture},
@@ -246,7 +247,7 @@ impl Scene {
     }
 
     pub(crate) fn run(&self, test: &TestName, budget: Duration) -> Ran {
-        block_on(self.program.run_one(test, &self.head, budget)).unwrap()
+        block_on(self.program.run_one(test, TestedApp { head: &self.head, images: &Images::default() }, budget)).unwrap()
     }
 
     pub(crate) fn passes(&self, test: &TestName) {
@@ -312,7 +313,9 @@ fn abandoned_function_leaves_no_process() {
     let name = TestName::of_test("ends", "it litters and blocks");
 
     block_on(async {
-        let running = scene.program.run_one(&name, &scene.head, Duration::from_secs(60));
+        let images = Images::default();
+        let app = TestedApp { head: &scene.head, images: &images };
+        let running = scene.program.run_one(&name, app, Duration::from_secs(60));
         assert!(tokio::time::timeout(Duration::from_secs(1), running).await.is_err());
     });
 

@@ -7,16 +7,17 @@ use std::{
 
 use tokio::sync::OnceCell;
 
-use super::failure::defect;
+use super::{failure::defect, live_power::LastDeploy};
 use crate::{
     engine::{facts::HostBefore, log::Log},
     model::{
         head::Head,
         host::Host,
-        names::{Commit, SwarmId},
+        names::{Commit, ServiceName, SwarmId, TaskId},
         object::ObjectId,
         outcome::{Cause, Failure, Outcome, Subject},
         pack::{Pack, TestName},
+        tested_app::{Images, TestedApp},
         text::with_causes,
     },
     ports::{Ports, RunFolder},
@@ -43,6 +44,8 @@ pub struct StepContext<'a> {
     pub tree: Tree,
     /// What head is upgraded from, with its files; absent without an upgrade.
     pub base: Option<(Base, BaseFiles)>,
+    /// The images of base and head, for the tests of the pack.
+    pub images: Images,
     /// The recipe's pack; empty without one.
     pub pack: Pack,
     /// The functions that the pack's program lists, once it was asked.
@@ -57,14 +60,38 @@ pub struct StepContext<'a> {
     pub removed_objects: RefCell<BTreeSet<ObjectId>>,
     /// The values of the secrets that abra made, by their names. abra shows them once, so an operator saves them too.
     pub secrets: RefCell<BTreeMap<String, String>>,
+    /// Names and versions of the secrets that the pack's configure hook inserted.
+    pub inserted_secrets: RefCell<BTreeSet<(String, String)>>,
+    /// The files that the pack's configure hook added to the checkout, by their paths in it.
+    pub added_files: RefCell<BTreeMap<String, String>>,
+    /// What abra was last given to deploy.
+    pub last_deploy: RefCell<Option<LastDeploy>>,
+    /// The last step that asked the app, when it found no answer that counts.
+    pub unanswered: RefCell<Option<Unanswered>>,
     /// Whether abra reported a deploy of which the engine has shown nothing yet.
     pub deploy_not_visible: Cell<bool>,
+}
+
+/// A step that found no answer that counts, and the tasks that ran then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unanswered {
+    /// The step.
+    pub step: StepId,
+    /// Whether it is known that the app does not answer.
+    pub failed: bool,
+    /// The tasks of each service.
+    pub tasks: BTreeMap<ServiceName, BTreeSet<TaskId>>,
 }
 
 impl StepContext<'_> {
     /// The commit under test and its app.
     pub(in crate::engine::steps) fn head(&self) -> Result<&Head, Failure> {
         self.head.as_ref().ok_or_else(|| defect("a step of an app runs although no app is planned"))
+    }
+
+    /// The app as tests of the pack get it.
+    pub(in crate::engine::steps) fn tested_app(&self) -> Result<TestedApp<'_>, Failure> {
+        Ok(TestedApp { head: self.head()?, images: &self.images })
     }
 
     /// What head is upgraded from.

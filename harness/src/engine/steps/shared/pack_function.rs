@@ -27,13 +27,13 @@ pub(in crate::engine::steps) async fn run_function(
     test: &TestName,
     budget: Duration,
 ) -> Result<Ran, Failure> {
-    let head = context.head()?;
+    let app = context.tested_app()?;
     let program = &context.ports.program;
     let reported = context.listed_tests.get_or_try_init(|| async { program.list(LIST_TIMEOUT).await }).await?;
     if !reported.contains(test) {
         return Err(missing(test, reported));
     }
-    Ok(program.run_one(test, head, process_budget(budget)).await?)
+    Ok(program.run_one(test, app, process_budget(budget)).await?)
 }
 
 fn missing(test: &TestName, reported: &BTreeSet<TestName>) -> Failure {
