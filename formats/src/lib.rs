@@ -2,4 +2,5 @@
 
 pub mod dotenv;
 pub mod env_file;
+pub mod interpolation;
 pub mod traefik;

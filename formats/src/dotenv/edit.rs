@@ -9,7 +9,7 @@ pub struct Setting {
     pub key: String,
     /// Its value.
     pub value: String,
-    /// The comment behind it, without its `#`; absent for the one that is there.
+    /// The comment behind it, without its `#`: none if it is empty, the one that is there if it is absent.
     pub comment: Option<String>,
 }
 
@@ -17,6 +17,12 @@ impl Setting {
     /// A variable that keeps its comment.
     pub fn new(key: impl Into<String>, value: impl Into<String>) -> Self {
         Self { key: key.into(), value: value.into(), comment: None }
+    }
+}
+
+impl From<(&str, &str)> for Setting {
+    fn from((key, value): (&str, &str)) -> Self {
+        Self::new(key, value)
     }
 }
 
@@ -48,7 +54,7 @@ fn set(text: &str, setting: &Setting) -> Result<String, Uneditable> {
     }
     let there = assignments(text)?.into_iter().rfind(|assignment| assignment.key == *key);
     let comment = comment.clone().or_else(|| there.as_ref()?.comment.clone());
-    let comment = comment.map(|comment| format!(" #{comment}")).unwrap_or_default();
+    let comment = comment.filter(|comment| !comment.is_empty()).map(|comment| format!(" #{comment}")).unwrap_or_default();
     let forms = forms(value).map(|form| with_line(text, there.as_ref(), &format!("{key}={form}{comment}")));
     let means = |edited: &String| Env::parse(edited).is_ok_and(|env| env.get(key) == Some(value.as_str()));
     forms.into_iter().find(means).ok_or_else(inexpressible)
@@ -131,9 +137,10 @@ mod tests {
 
     #[test]
     fn comment_of_a_setting_replaces_the_one_there() {
-        let setting = Setting { comment: Some(" length=8".into()), ..Setting::new("SECRET_A_VERSION", "v2") };
-        let set = edit("SECRET_A_VERSION=v1 # length=3\n", &[setting]).unwrap();
-        assert_eq!(set, "SECRET_A_VERSION=v2 # length=8\n");
+        for (comment, set) in [(" length=8", "SECRET_A_VERSION=v2 # length=8\n"), ("", "SECRET_A_VERSION=v2\n")] {
+            let setting = Setting { comment: Some(comment.into()), ..Setting::new("SECRET_A_VERSION", "v2") };
+            assert_eq!(edit("SECRET_A_VERSION=v1 # length=3\n", &[setting]).unwrap(), set);
+        }
     }
 
     #[test]

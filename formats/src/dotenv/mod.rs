@@ -19,6 +19,9 @@ pub use edit::{Setting, Uneditable, edit};
 pub struct Env {
     values: BTreeMap<String, String>,
     modifiers: BTreeMap<String, Modifiers>,
+    /// The comments that the modifiers are read from.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    comments: BTreeMap<String, String>,
 }
 
 /// Modifiers of a generated secret, from the comment behind its `SECRET_…_VERSION`.
@@ -106,6 +109,7 @@ impl Env {
                     return Err(at_line(EnvFault::TwoComments(key)));
                 }
                 env.modifiers.extend(read.map(|read| (key.clone(), read)));
+                env.comments.extend(comment.map(|comment| (key.clone(), comment)));
             }
             env.values.insert(key, value);
         }
@@ -127,6 +131,11 @@ impl Env {
     pub fn with(mut self, key: &str, value: &str) -> Self {
         self.values.insert(key.to_owned(), value.to_owned());
         self
+    }
+
+    /// The comment behind a `SECRET_…_VERSION`, without its `#`.
+    pub fn comment(&self, key: &str) -> Option<&str> {
+        self.comments.get(key).map(String::as_str)
     }
 
     /// The comments behind `SECRET_…_VERSION` variables, by variable.

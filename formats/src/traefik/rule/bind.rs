@@ -70,7 +70,12 @@ fn v3(matcher: &str, arguments: &[String]) -> Result<Node, RuleError> {
     let one = |text: &String| vec![text.clone()];
     Ok(Node::Leaf(match matcher {
         "Host" => Matcher::Host(vec![host(first)?]),
-        "HostRegexp" => Matcher::HostRegexp(vec![Pattern::compile(ascii(first)?)?]),
+        "HostRegexp" => {
+            let pattern = Pattern::compile(ascii(first)?)?;
+            // Traefik matches it with an empty text besides the host, the name behind an alias that it does not look up.
+            let takes_all = pattern.is_match("") == Some(true);
+            Matcher::HostRegexp(vec![if takes_all { Pattern::compile("")? } else { pattern }])
+        }
         "Path" => Matcher::Path(one(path(first)?)),
         "PathPrefix" => Matcher::PathPrefix(one(path(first)?)),
         "PathRegexp" => Matcher::PathRegexp(vec![Pattern::compile(first)?]),
@@ -131,15 +136,19 @@ fn paths(prefix: bool, arguments: &[String]) -> Result<Node, RuleError> {
     })
 }
 
-/// `Query` of version 2: all of `key=value`, of which only the first value in the request counts.
+/// `Query` of version 2: all of `key=value`, of which only the first value in the request counts. Key and value may be arguments
+/// of their own.
 fn queries(arguments: &[String]) -> Result<Node, RuleError> {
-    all(arguments.iter().map(|argument| {
-        if argument.contains(['{', '}']) {
-            return Err(RuleError::Unsupported(format!("a pattern in Query: {argument:?}")));
-        }
-        let (name, value) = argument.split_once('=').ok_or_else(|| invalid(format!("{argument:?} is not key=value")))?;
-        let test = if value.is_empty() { QueryTest::Present } else { QueryTest::FirstIs(value.to_owned()) };
-        Ok(Matcher::Query { name: name.to_owned(), test })
+    if let Some(pattern) = arguments.iter().find(|argument| argument.contains(['{', '}'])) {
+        return Err(RuleError::Unsupported(format!("a pattern in Query: {pattern:?}")));
+    }
+    let parts: Vec<String> = arguments.iter().flat_map(|argument| argument.splitn(2, '=')).map(str::to_owned).collect();
+    if !parts.len().is_multiple_of(2) {
+        return Err(invalid("Query has a key without a value".into()));
+    }
+    all(parts.chunks(2).map(|pair| {
+        let test = if pair[1].is_empty() { QueryTest::Present } else { QueryTest::FirstIs(pair[1].clone()) };
+        Ok(Matcher::Query { name: pair[0].clone(), test })
     }))
 }
 

@@ -163,6 +163,7 @@ fn tokens(text: &str) -> Result<Vec<Token>, RuleError> {
             }
             '\'' => return Err(RuleError::Invalid("a text is in backticks or double quotes, not in single ones".into())),
             '/' if rest[1..].starts_with(['/', '*']) => return Err(RuleError::Unsupported("a comment".into())),
+            '.' if rest.starts_with("...") => return Err(RuleError::Unsupported("a list as arguments".into())),
             c if c.is_ascii_alphabetic() || c == '_' => {
                 length = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
                 tokens.push(Token::Name(rest[..length].to_owned()));
