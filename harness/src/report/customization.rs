@@ -11,6 +11,8 @@ use crate::{
 const SHOWN: usize = 60;
 /// The keys that hold variables of the app.
 const VARIABLES: [&str; 2] = ["env", "upgrade_env"];
+/// The key that holds values of secrets.
+const SECRETS: &str = "secrets";
 
 /// The changes as `results.json` has them. The values of variables with a secret's name are hidden.
 pub fn document(pack: &Pack) -> Value {
@@ -42,6 +44,8 @@ fn changed(settings: &Settings) -> Value {
             *value = MASK.into();
         }
     }
+    let secrets = settings.get_mut(SECRETS).and_then(Value::as_object_mut);
+    secrets.into_iter().flatten().for_each(|(_, value)| *value = MASK.into());
     settings
 }
 

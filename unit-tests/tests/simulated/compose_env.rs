@@ -81,7 +81,7 @@ fn modifiers(length: Option<u32>, charset: Option<&str>, generate: bool) -> Modi
 fn env_is_read_like_abra() {
     let env = Env::parse(
         "TYPE=ghost:1.2.3+4\r\nCOMPOSE_FILE=\"compose.yml\"\nCOMPOSE_FILE=\"$COMPOSE_FILE:compose.db.yml\"\n\
-         export EXPORTED=1\n#OFF=1\n  INDENTED = a b  # c # d\nLITERAL='$TYPE # kept'\nEMPTY=\nHASH=a#b\nONLY= # comment\n\
+         export EXPORTED=1\n#OFF=1\n  INDENTED = a b  # c\nLITERAL='$TYPE # kept'\nEMPTY=\nHASH=a#b\nMARK= # no comment\nTWICE=a # b # c\n\
          TWO=\"a\nb\"\nESCAPED=\"\\$TYPE \\\"q\\\" \\n\"\nBRACED=${EXPORTED}2$GONE\nlower=$lower\nCOLON: x\nLAST=end",
     )
     .unwrap();
@@ -95,7 +95,8 @@ fn env_is_read_like_abra() {
         ("LITERAL", Some("$TYPE # kept")),
         ("EMPTY", Some("")),
         ("HASH", Some("a#b")),
-        ("ONLY", Some("")),
+        ("MARK", Some("# no comment")),
+        ("TWICE", Some("a # b")),
         ("TWO", Some("a\nb")),
         ("ESCAPED", Some("$TYPE \"q\" \n")),
         ("BRACED", Some("12")),
@@ -131,7 +132,7 @@ fn invalid_line_is_named_in_the_error() {
     for (text, line, fault) in [
         ("A=1\nB C!=2\n", 2, EnvFault::Character('!')),
         ("\n\nNAME\nB=1\n", 3, EnvFault::NoValue("NAME".into())),
-        ("NAME", 1, EnvFault::NoValue("NAME".into())),
+        ("A=1\nB-C=2", 2, EnvFault::Character('-')),
         ("A=1\nB=\"never\nC=2\n", 2, EnvFault::Unclosed('"')),
         ("B='never", 1, EnvFault::Unclosed('\'')),
         ("A=1\nSECRET_A_VERSION=v1 # length=long", 2, EnvFault::Length("long".into())),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::shared::context::StepContext;
 use crate::{
-    model::{names::StackName, outcome::Failure, time::Wall},
+    model::{names::StackName, outcome::{Failure, Gap}, time::Wall},
     pure::host::{
         claim::{Claim, Claimed},
         marker::Marker,
@@ -15,7 +15,7 @@ use crate::{
 /// How long the marker on the Swarm is valid: a day, or twice the deadline of a run that may take longer.
 const MARKER_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
-pub(super) async fn provision(context: &StepContext<'_>) -> Result<(), Failure> {
+pub(super) async fn provision(context: &StepContext<'_>) -> Result<Option<Gap>, Failure> {
     let head = context.head()?;
     // All that abra makes of the app belongs to the stack, so that is claimed before there is an app.
     context.claim_stack()?;

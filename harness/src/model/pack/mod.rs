@@ -1,5 +1,6 @@
 //! A pack as data: the settings of its `recipe.toml`, and the functions that are linked with it.
 
+mod budgets;
 mod probe;
 
 use std::{
@@ -7,6 +8,7 @@ use std::{
     fmt,
 };
 
+pub use budgets::{Budget, Budgets};
 pub use probe::{Probe, ProbeGoal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -251,6 +253,11 @@ impl Pack {
         self.settings.env.iter().map(|(key, value)| (key.clone(), value.fill(domain, run))).collect()
     }
 
+    /// The pack's value of a secret that abra never generates, with templates filled in.
+    pub fn secret(&self, name: &str, domain: &Domain, run: &RunId) -> Option<String> {
+        self.settings.secrets.get(name).map(|value| value.fill(domain, run))
+    }
+
     /// The variables that the pack sets before the upgrade to head, with templates filled in.
     pub fn upgrade_env(&self, domain: &Domain, run: &RunId) -> BTreeMap<String, String> {
         self.settings.upgrade_env.iter().map(|(key, value)| (key.clone(), value.fill(domain, run))).collect()
@@ -269,12 +276,17 @@ pub struct Settings {
     pub health_status: BTreeSet<u16>,
     /// Further conditions of a healthy app, each a page or a port, checked after each deploy and restore.
     pub probes: Vec<Probe>,
+    /// The longest waits of a run for this app.
+    pub budgets: Budgets,
     /// Resources of the host that the app uses beyond its compose files' reservations.
     pub resources: Resources,
     /// Variables of the app's `.env`, set before its secrets are generated. Values may contain `{domain}` and `{run}`.
     pub env: BTreeMap<String, Template>,
     /// Variables set only before the upgrade to head, templated like `env`.
     pub upgrade_env: BTreeMap<String, Template>,
+    /// Values of secrets that abra never generates (`generate=false` in `.env.sample`), by the names of the secrets in the compose
+    /// files, templated like `env`.
+    pub secrets: BTreeMap<String, Template>,
     /// The version to upgrade from, where the default is wrong for this recipe.
     pub base: Option<String>,
     /// A repair for an older release that no longer starts by itself.

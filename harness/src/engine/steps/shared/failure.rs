@@ -13,10 +13,11 @@ pub(in crate::engine::steps) fn defect(sentence: &str) -> Failure {
     Failure::new(Cause::Defect, sentence)
 }
 
-/// The outcome of a step whose only results are passed and failed.
-pub(in crate::engine::steps) fn passed_or_failed(result: Result<(), Failure>) -> Outcome {
+/// The outcome of a step whose only results are passed, failed, and that something is missing.
+pub(in crate::engine::steps) fn passed_or_missing(result: Result<Option<Gap>, Failure>) -> Outcome {
     match result {
-        Ok(()) => Outcome::Passed,
+        Ok(None) => Outcome::Passed,
+        Ok(Some(gap)) => Outcome::Unverified(gap),
         Err(failure) => Outcome::Failed(failure),
     }
 }

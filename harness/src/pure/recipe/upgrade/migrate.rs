@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use crate::pure::recipe::compose::Env;
+use crate::pure::recipe::compose::{Env, Setting, is_secret_version};
 
 /// The migration of an `.env`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Migration {
-    /// The keys to set, with their values.
-    pub set: Vec<(String, String)>,
+    /// The variables to set. A secret's version has the comment of head's sample, which says how the secret is made.
+    pub set: Vec<Setting>,
     /// The changes made and the tasks left to the operator, one sentence each; empty when the upgrade needs no action.
     pub notes: Vec<String>,
 }
@@ -21,9 +21,11 @@ pub fn migrate(env: &Env, base: &Env, head: &Env) -> Migration {
     let mut migration = Migration::default();
     for (key, wanted) in head.iter() {
         let before = base.get(key);
+        let comment = is_secret_version(key).then(|| head.comment(key).unwrap_or_default().to_owned());
+        let of_head = || Setting { comment, ..Setting::new(key, wanted) };
         match env.get(key) {
             None => {
-                migration.set.push((key.to_owned(), wanted.to_owned()));
+                migration.set.push(of_head());
                 migration.notes.push(match before {
                     None => format!("{key} is new and was set to its default"),
                     Some(_) => format!("{key} was missing and was set to its default"),
@@ -31,11 +33,16 @@ pub fn migrate(env: &Env, base: &Env, head: &Env) -> Migration {
             }
             Some(now) if before.is_some_and(|before| before != wanted) && now != wanted => {
                 if is_secret_version(key) && before == Some(now) {
-                    migration.set.push((key.to_owned(), wanted.to_owned()));
+                    migration.set.push(of_head());
                     migration.notes.push(format!("{key} was raised from {now} to {wanted}, so the secret is a new one"));
                 } else {
                     migration.notes.push(format!("the default of {key} has changed; the app keeps its own value"));
                 }
+            }
+            // The secret may be one that only head uses.
+            Some(now) if now == wanted && env.comment(key) == base.comment(key) && head.comment(key) != base.comment(key) => {
+                migration.set.push(of_head());
+                migration.notes.push(format!("the comment of {key} has changed and was taken over"));
             }
             Some(_) => {}
         }
@@ -46,14 +53,10 @@ pub fn migrate(env: &Env, base: &Env, head: &Env) -> Migration {
     migration
 }
 
-/// Whether a key holds the version of a secret (docs/reference/abra.md 3.3).
-fn is_secret_version(key: &str) -> bool {
-    key.starts_with("SECRET_") && key.ends_with("_VERSION")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pure::recipe::compose;
 
     #[test]
     fn env_is_migrated_as_an_operator_would() {
@@ -82,16 +85,38 @@ mod tests {
             (
                 "",
                 "",
-                "SECRET_X_VERSION=v1 # length=8",
-                "SECRET_X_VERSION=v1",
+                "SECRET_X_VERSION=v1 # length=40 charset=hex",
+                "SECRET_X_VERSION=v1 # length=40 charset=hex",
                 "SECRET_X_VERSION is new and was set to its default",
             ),
+            (
+                "",
+                "",
+                "SECRET_X_VERSION=v1 # generate=false",
+                "SECRET_X_VERSION=v1 # generate=false",
+                "SECRET_X_VERSION is new and was set to its default",
+            ),
+            (
+                "SECRET_X_VERSION=v1 # length=8",
+                "SECRET_X_VERSION=v1 # length=8",
+                "SECRET_X_VERSION=v2 # length=40",
+                "SECRET_X_VERSION=v2 # length=40",
+                "SECRET_X_VERSION was raised from v1 to v2, so the secret is a new one",
+            ),
+            (
+                "SECRET_X_VERSION=v1",
+                "SECRET_X_VERSION=v1",
+                "SECRET_X_VERSION=v1 # generate=false",
+                "SECRET_X_VERSION=v1 # generate=false",
+                "the comment of SECRET_X_VERSION has changed and was taken over",
+            ),
+            ("SECRET_X_VERSION=v1 # length=9", "SECRET_X_VERSION=v1", "SECRET_X_VERSION=v1 # length=8", "", ""),
         ] {
             let read = |text: &str| Env::parse(text).unwrap();
             let migration = migrate(&read(env), &read(base), &read(head));
-            let done: Vec<String> = migration.set.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            let done = compose::edit("", &migration.set).unwrap();
             assert_eq!(
-                (done.join("\n").as_str(), migration.notes.join("\n").as_str()),
+                (done.trim_end(), migration.notes.join("\n").as_str()),
                 (set, notes),
                 "{env:?} {base:?} {head:?}"
             );
