@@ -5,11 +5,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use formats::dotenv::{Env, exports};
+
 use super::{
     Context,
     checkout::Recipe,
     compose::Compose,
-    env::{self, Env},
+    env,
     error::{CommandResult, Fatal},
 };
 
@@ -51,9 +53,9 @@ impl App {
 
     fn read(server: &str, path: &Path) -> CommandResult<Self> {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let env = Env::parse(&std::fs::read_to_string(path)?);
+        let env = env::parse(&std::fs::read_to_string(path)?, &path.display().to_string())?;
         let (recipe, version) =
-            env.recipe().ok_or_else(|| Fatal::new(format!("{name} is missing the TYPE env var in {}", path.display())))?;
+            env::recipe(&env).ok_or_else(|| Fatal::new(format!("{name} is missing the TYPE env var in {}", path.display())))?;
         Ok(Self { name, server: server.to_owned(), path: path.to_owned(), recipe, version, env })
     }
 
@@ -76,11 +78,16 @@ impl App {
         Ok(recipe)
     }
 
+    /// The variables of its `.env`.
+    pub(super) fn values(&self) -> BTreeMap<String, String> {
+        self.env.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    }
+
     /// The variables of the compose files: the `.env`, the exports of `abra.sh`, and the stack's name.
     pub(super) fn variables(&self, recipe: &Recipe) -> BTreeMap<String, String> {
-        let mut values = self.env.values.clone();
-        let script = std::fs::read_to_string(recipe.dir.join("abra.sh")).unwrap_or_default();
-        values.extend(env::exports(&script));
+        let mut values = self.values();
+        let script = std::fs::read(recipe.dir.join("abra.sh")).unwrap_or_default();
+        values.extend(exports(&String::from_utf8_lossy(&script)));
         values.insert("STACK_NAME".to_owned(), self.stack());
         values
     }
@@ -92,7 +99,7 @@ impl App {
     /// Writes the version into `TYPE` of the `.env`.
     pub(super) fn write_version(&self, version: &str) -> CommandResult {
         let text = std::fs::read_to_string(&self.path)?;
-        Ok(std::fs::write(&self.path, env::replace_type(&text, &self.recipe, version))?)
+        Ok(std::fs::write(&self.path, env::replace_type(&text, &self.recipe, version)?)?)
     }
 }
 

@@ -3,11 +3,13 @@
 
 use std::path::Path;
 
+use formats::dotenv::exports;
+
 use super::{
     Context,
     app::App,
     cli::Function,
-    docker, env,
+    docker,
     error::{CommandResult, Fatal},
 };
 
@@ -31,8 +33,8 @@ pub(super) fn main(context: &Context, call: &Function) -> CommandResult {
         docker::running_container(&service)?.ok_or_else(|| Fatal::new(format!("no containers matching {service} found")))?;
     docker::copy_in(&container, Path::new(&script), SCRIPT)?;
     let own = [("TARGET", call.service.clone()), ("APP_NAME", app.name.clone()), ("STACK_NAME", stack)];
-    let mut settings: Vec<String> = app.env.values.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    settings.extend(env::exports(&text).into_iter().map(|(name, value)| format!("{name}={value}")));
+    let mut settings: Vec<String> = app.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    settings.extend(exports(&text).into_iter().map(|(name, value)| format!("{name}={value}")));
     settings.extend(own.into_iter().map(|(name, value)| format!("{name}={value}")));
     // The function and its arguments are positional parameters, so that the shell does not parse them again.
     let line = format!(". {SCRIPT}; \"$@\"");

@@ -8,7 +8,7 @@ use std::{
 use serde_json::{Map, Value};
 
 use super::{
-    env::expand,
+    env::{filled, filled_or_kept},
     error::{CommandResult, Fatal},
 };
 
@@ -144,19 +144,19 @@ impl Compose {
         bodies.filter_map(|(_, body)| body.get("environment")).flat_map(|env| pairs(env).into_keys()).collect()
     }
 
-    /// The labels of the service object of `service`, with variables expanded.
+    /// The labels of the service object of `service`, with variables filled in.
     pub(super) fn labels(&self, service: &str, env: &BTreeMap<String, String>) -> BTreeMap<String, String> {
         let bodies = self.service_bodies().filter(|(name, _)| *name == service);
         let labels = bodies.filter_map(|(_, body)| body.get("deploy")?.get("labels"));
-        let expanded = |text: &str| expand(text, |name| env.get(name).cloned());
-        labels.flat_map(pairs).map(|(key, value)| (expanded(&key), expanded(&value))).collect()
+        let filled = |text: &str| filled_or_kept(text, env);
+        labels.flat_map(pairs).map(|(key, value)| (filled(&key), filled(&value))).collect()
     }
 
     /// Whether the last file with `deploy.<section>.order` for a service says `start-first`.
     pub(super) fn start_first(&self, service: &str, section: &str, env: &BTreeMap<String, String>) -> bool {
         let bodies = self.service_bodies().filter(|(name, _)| *name == service);
         let orders = bodies.filter_map(|(_, body)| body.get("deploy")?.get(section)?.get("order")?.as_str());
-        orders.last().is_some_and(|order| expand(order, |name| env.get(name).cloned()) == "start-first")
+        orders.last().is_some_and(|order| filled_or_kept(order, env) == "start-first")
     }
 
     /// The ports that a service publishes. A port whose published number the engine chooses is left out.
@@ -175,7 +175,7 @@ impl Compose {
         let mut declared: BTreeMap<&str, DeclaredSecret> = BTreeMap::new();
         for (id, body) in self.section("secrets").filter(|(id, _)| used.contains(id.as_str())) {
             let name = body.get("name").and_then(Value::as_str).unwrap_or(id);
-            let name = expand(name, |key| env.get(key).cloned());
+            let name = filled(name, env)?;
             let version = name.rsplit('_').next().unwrap_or_default().to_owned();
             if version.is_empty() {
                 return Err(Fatal::new(format!("missing version for secret? ({id})")));
@@ -213,7 +213,7 @@ fn pairs(value: &Value) -> BTreeMap<String, String> {
 
 fn ports_of(entry: &Value, env: &BTreeMap<String, String>) -> Vec<Port> {
     let text = |value: &Value| match value {
-        Value::String(text) => expand(text, |name| env.get(name).cloned()),
+        Value::String(text) => filled_or_kept(text, env),
         other => other.to_string(),
     };
     if let Some(map) = entry.as_object() {

@@ -15,7 +15,7 @@ use super::{
     cli::Deploy,
     compose::Compose,
     docker,
-    env::Env,
+    env,
     error::{CommandResult, Fatal},
     lint,
     overlay::{OverlayInput, overlay},
@@ -50,7 +50,7 @@ pub(super) fn main(context: &Context, deploy: Deploy) -> CommandResult {
 
     let compose = app.compose(&recipe)?;
     let variables = app.variables(&recipe);
-    warn_about_missing_variables(&app, &recipe);
+    warn_about_missing_variables(&app, &recipe)?;
     ensure_domain_resolves(&app, &deploy)?;
     print_overview(&app, running, &version);
     terminal::confirm(context.no_input, "proceed?")?;
@@ -58,7 +58,7 @@ pub(super) fn main(context: &Context, deploy: Deploy) -> CommandResult {
     let version_label = if deploy.chaos { "chaos-version" } else { "version" };
     let labels = [("recipe", app.recipe.clone()), ("chaos", deploy.chaos.to_string()), (version_label, version.clone())];
     let labels = labels.into_iter().map(|(label, value)| (key(label), value)).collect();
-    let mut expose = app.env.values.clone();
+    let mut expose = app.values();
     expose.insert("TYPE".to_owned(), format!("{}:{version}", app.recipe));
     let input = OverlayInput { labels, expose: &expose, ipvs: context.capabilities.ipvs };
     deploy_stack(context, &stack, &compose, &variables, &input)?;
@@ -110,11 +110,13 @@ fn ensure_secrets_exist(context: &Context, app: &App) -> CommandResult {
     }
 }
 
-fn warn_about_missing_variables(app: &App, recipe: &Recipe) {
-    let sample = Env::parse(&std::fs::read_to_string(recipe.dir.join(".env.sample")).unwrap_or_default());
-    for key in sample.values.keys().filter(|key| !app.env.values.contains_key(*key)) {
+fn warn_about_missing_variables(app: &App, recipe: &Recipe) -> CommandResult {
+    let file = recipe.dir.join(".env.sample");
+    let sample = env::parse(&std::fs::read_to_string(&file).unwrap_or_default(), &file.display().to_string())?;
+    for (key, _) in sample.iter().filter(|(key, _)| app.env.get(key).is_none()) {
         terminal::warn(format!("{key} missing from {}.env", app.name));
     }
+    Ok(())
 }
 
 /// abra requires that the domain resolves. Domains below `.test` are skipped: only the sandbox itself resolves its zone.

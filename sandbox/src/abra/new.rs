@@ -87,5 +87,5 @@ fn write_env(path: &PathBuf, recipe: &Recipe, domain: &str, version: &str) -> Co
     let text = std::fs::read_to_string(&sample)
         .map_err(|_| Fatal::new(format!("open {}: no such file or directory", sample.display())))?;
     let text = text.replace(&format!("{}.example.com", recipe.name), domain);
-    Ok(std::fs::write(path, replace_type(&text, &recipe.name, version))?)
+    Ok(std::fs::write(path, replace_type(&text, &recipe.name, version)?)?)
 }

@@ -1,5 +1,7 @@
 //! `abra app secret …`: secrets of the Swarm without labels, named `<stack>_<name>_<version>`.
 
+use formats::dotenv::Modifiers;
+
 use super::{
     Context,
     app::App,
@@ -80,19 +82,17 @@ fn plan(app: &App, name: String, version: String) -> CommandResult<PlannedSecret
         return Err(Fatal::new(format!("{remote} is too long ({} characters), a secret has at most {NAME_LIMIT}", remote.len())));
     }
     let key = format!("SECRET_{}_VERSION", name.to_ascii_uppercase().replace('-', "_"));
-    let comment = app.env.comments.get(&key).map(String::as_str).unwrap_or_default();
-    Ok(PlannedSecret { name, version, remote, generator: parse_generator(comment)? })
+    let modifiers = app.env.modifiers().find(|(variable, _)| *variable == key).map(|(_, modifiers)| modifiers.clone());
+    Ok(PlannedSecret { name, version, remote, generator: generator(&modifiers.unwrap_or_default())? })
 }
 
-fn parse_generator(comment: &str) -> CommandResult<Generator> {
-    let value = |key: &str| comment.split_whitespace().find_map(|word| word.strip_prefix(key)?.strip_prefix('='));
-    if value("generate") == Some("false") {
-        return Ok(Generator::ByHand);
-    }
-    let length = value("length").map(|text| text.parse().map_err(|_| Fatal::new(format!("length={text} is not a number"))));
-    match (length.transpose()?, value("charset")) {
-        (None, None) => Ok(Generator::Words),
-        (length, charset) => {
+fn generator(modifiers: &Modifiers) -> CommandResult<Generator> {
+    let Modifiers { length, charset, generate } = modifiers;
+    let length = length.map(|length| usize::try_from(length).unwrap_or(usize::MAX));
+    match (generate, length, charset.as_deref()) {
+        (false, _, _) => Ok(Generator::ByHand),
+        (true, None, None) => Ok(Generator::Words),
+        (true, length, charset) => {
             Ok(Generator::Random { length: length.unwrap_or(32), alphabet: alphabet(charset.unwrap_or("default"))? })
         }
     }
@@ -230,21 +230,25 @@ fn list(context: &Context, app: &App, machine: bool, chaos: bool) -> CommandResu
 mod tests {
     use super::*;
 
+    fn generator_of(comment: &str) -> CommandResult<Generator> {
+        let env = formats::dotenv::Env::parse(&format!("SECRET_A_VERSION=v1 # {comment}")).unwrap();
+        generator(env.modifiers().next().unwrap().1)
+    }
+
     #[test]
     fn comment_configures_the_generator() {
-        assert_eq!(parse_generator("generate=false").unwrap(), Generator::ByHand);
-        assert_eq!(parse_generator("").unwrap(), Generator::Words);
+        assert_eq!(generator_of("generate=false").unwrap(), Generator::ByHand);
+        assert_eq!(generator_of("").unwrap(), Generator::Words);
         assert_eq!(
-            parse_generator("length=8 charset=hex").unwrap(),
+            generator_of("length=8 charset=hex").unwrap(),
             Generator::Random { length: 8, alphabet: "0123456789abcdef".into() }
         );
-        assert!(parse_generator("length=many").is_err());
-        assert!(parse_generator("charset=klingon").is_err());
+        assert!(generator_of("charset=klingon").is_err());
     }
 
     #[test]
     fn generated_values_have_the_form_of_their_generator() {
-        let hex = generate_value(&parse_generator("length=64 charset=hex").unwrap()).unwrap().unwrap();
+        let hex = generate_value(&generator_of("length=64 charset=hex").unwrap()).unwrap().unwrap();
         assert!(hex.len() == 64 && hex.chars().all(|c| c.is_ascii_hexdigit()));
         let words = generate_value(&Generator::Words).unwrap().unwrap();
         assert_eq!(words.split('-').filter(|word| word.len() == 6).count(), 6);

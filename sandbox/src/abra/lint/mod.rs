@@ -4,12 +4,14 @@ mod rules;
 
 use std::path::PathBuf;
 
+use formats::dotenv::Env;
+
 use super::{
     Context,
     checkout::Recipe,
     cli::Lint,
     compose::Compose,
-    env::Env,
+    env,
     error::{CommandResult, Fatal},
     terminal,
 };
@@ -83,7 +85,8 @@ impl LintInput {
             Ok(compose)
         });
         let compose = compose.map_err(|Fatal(why)| invalid(why))?;
-        Ok(Self { recipe: recipe.clone(), sample: Env::parse(&text), compose })
+        let sample = env::parse(&text, &sample.display().to_string()).map_err(|Fatal(why)| invalid(why))?;
+        Ok(Self { recipe: recipe.clone(), sample, compose })
     }
 }
 

@@ -1,8 +1,12 @@
 //! The sixteen rules (docs/reference/abra.md 6.3). Rules that need a catalogue or a network are skipped, because the sandbox
 //! has neither.
 
+use std::collections::BTreeMap;
+
+use formats::dotenv::exports;
+
 use super::{
-    super::{env, error::CommandResult},
+    super::{env::filled_or_kept, error::CommandResult},
     LintInput,
 };
 
@@ -115,15 +119,16 @@ fn has_route(linted: &LintInput) -> CommandResult<State> {
     if linted.sample.get("DOMAIN").is_none() {
         return Ok(State::Skipped);
     }
-    let values = &linted.sample.values;
-    let enabled = |service: &str| linted.compose.labels(service, values).get("traefik.enable").is_some_and(|on| on == "true");
+    let values = values(linted);
+    let enabled = |service: &str| linted.compose.labels(service, &values).get("traefik.enable").is_some_and(|on| on == "true");
     holds(linted.compose.services().into_iter().any(enabled))
 }
 
 /// Whether `abra.sh` exports every variable `…_VERSION` in the names of configs.
 fn config_versions_are_exported(linted: &LintInput) -> CommandResult<State> {
-    let script = std::fs::read_to_string(linted.recipe.dir.join("abra.sh")).unwrap_or_default();
-    let exported = env::exports(&script);
+    let script = std::fs::read(linted.recipe.dir.join("abra.sh")).unwrap_or_default();
+    let script = String::from_utf8_lossy(&script);
+    let exported = exports(&script);
     let names = linted.compose.declared("configs").filter_map(|(_, body)| body.get("name")?.as_str());
     holds(names.flat_map(versions).all(|variable| exported.contains_key(variable)))
 }
@@ -138,10 +143,15 @@ fn versions(name: &str) -> impl Iterator<Item = &str> {
     variables.filter(|variable| variable.ends_with("_VERSION"))
 }
 
-/// The images of services, with variables expanded from the sample.
+/// The variables of the sample.
+fn values(linted: &LintInput) -> BTreeMap<String, String> {
+    linted.sample.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+}
+
+/// The images of services, with variables filled in from the sample.
 fn images(linted: &LintInput) -> impl Iterator<Item = String> {
-    let values = &linted.sample.values;
-    linted.compose.images().into_values().map(|image| env::expand(image, |name| values.get(name).cloned()))
+    let values = values(linted);
+    linted.compose.images().into_values().map(move |image| filled_or_kept(image, &values))
 }
 
 /// The tag of an image. The port of a registry is not a tag.
