@@ -37,6 +37,10 @@ pub enum Privilege {
     VolumeDrivers,
     /// Log drivers that send logs elsewhere: all but `json-file`, `local`, `journald` and `none`.
     LogDrivers,
+    /// Routers and names that could catch the visitors of other apps: a rule that takes more than the app's domain and names below
+    /// it, or that cannot be read; names in Traefik without the stack's; certificates of other names; routers of UDP; aliases on
+    /// a shared network such as `proxy`.
+    ForeignRoutes,
     /// Executables below `tests/` of the recipe's own repository. They run on this machine as the user of taster. No other
     /// privilege implies it.
     Tests,
@@ -46,7 +50,7 @@ pub enum Privilege {
 
 impl Privilege {
     /// All privileges.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::HostBinds,
         Self::DockerSocket,
         Self::HostNetwork,
@@ -60,6 +64,7 @@ impl Privilege {
         Self::OutsideFiles,
         Self::VolumeDrivers,
         Self::LogDrivers,
+        Self::ForeignRoutes,
         Self::Tests,
         Self::UnknownFields,
     ];
@@ -80,6 +85,7 @@ impl Privilege {
             Self::OutsideFiles => "outside-files",
             Self::VolumeDrivers => "volume-drivers",
             Self::LogDrivers => "log-drivers",
+            Self::ForeignRoutes => "foreign-routes",
             Self::Tests => "tests",
             Self::UnknownFields => "unknown-fields",
         }

@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use super::shared::{
-    ABRA_TIMEOUT,
     context::StepContext,
-    deployment::{claimed_app, refused_deploy, settle_deployment},
+    deployment::{claimed_app, settle_deployment},
+    live_power, permitted_deploy,
 };
 use crate::{
     model::outcome::{Outcome, Subject},
-    ports::Call,
     pure::{
         host::converge::{Goal, Watch},
         recipe::lint::{self, Linted},
@@ -36,11 +35,13 @@ pub(super) async fn deploy(context: &StepContext<'_>, id: &StepId, budget: Durat
         (Subject::Base | Subject::Head | Subject::Mixed, _) => None,
     };
     context.log.note(Note::Deployed);
-    let call = Call::Deploy { domain: head.domain.clone(), version };
-    let outcome = match context.ports.abra.call(&call, Some(&claim), ABRA_TIMEOUT).await {
-        Ok(_) => settle_deployment(context, id, &head, Watch::new(Goal::Settle), budget).await,
-        Err(error) => Outcome::Failed(refused_deploy(error)),
+    let outcome = match permitted_deploy::deploy(context, &head, &claim, subject, version).await {
+        Ok(()) => settle_deployment(context, id, &head, Watch::new(Goal::Settle), budget).await,
+        Err(outcome) => outcome,
     };
+    // The step `verify-compose` follows the first deploy alone.
+    let again = context.log.state().deploys > 1;
+    let outcome = if again && outcome.passed() { live_power::unless_different(context, &head).await } else { outcome };
     context.log.note(Note::Runs { subject });
     outcome
 }

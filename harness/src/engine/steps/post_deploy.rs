@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::shared::context::StepContext;
 use crate::{
-    model::outcome::{Cause, Failure, Outcome, Owner, SkipReason},
+    model::outcome::{Cause, Failure, Gap, Outcome, Owner, SkipReason},
     ports::{AbraError, Call},
     pure::{
         recipe::{
             compose::Env,
-            post_deploy::{Command, Post, commands},
+            post_deploy::{Command, Post, commands, services_of},
         },
         run::plan::StepId,
     },
@@ -25,7 +25,12 @@ async fn run_commands(context: &StepContext<'_>, id: &StepId, budget: Duration, 
     let stack = context.claim_stack()?;
     let unreadable = |sentence: String| Failure::new(Cause::Unresolvable, sentence);
     let env = Env::parse(&context.ports.checkout.env(&env_file).await?).map_err(|error| unreadable(format!(".env, {error}")))?;
-    let commands = commands(&env, after).map_err(|error| unreadable(error.to_string()))?;
+    let resolved = context.running_resolved().await?.map_err(|error| unreadable(error.to_string()))?;
+    let commands = match commands(&env, after, &services_of(&resolved)) {
+        Ok(commands) => commands,
+        // Policy has refused such commands before the deploy, unless the `.env` was changed since.
+        Err(error) => return Ok(Outcome::Unverified(Gap::NotPermitted { sentences: vec![error.to_string()] })),
+    };
     if commands.is_empty() {
         return Ok(Outcome::Skipped(SkipReason::Structural { lacks: format!("value of {}", after.variable()) }));
     }

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use super::shared::{
-    ABRA_TIMEOUT,
     context::StepContext,
-    deployment::{refused_deploy, running_app, settle_update},
+    deployment::{running_app, settle_update},
     failure::unread,
+    live_power,
+    permitted_deploy,
     tasks::{replaced_task, running_tasks},
 };
 use crate::{
-    model::outcome::{Cause, Failure, Outcome},
-    ports::Call,
+    model::outcome::{Cause, Failure, Outcome, Subject},
     pure::run::plan::StepId,
 };
 
@@ -20,9 +20,8 @@ pub(super) async fn redeploy(context: &StepContext<'_>, id: &StepId, budget: Dur
         Ok(running) => running,
         Err(outcome) => return outcome,
     };
-    let call = Call::Deploy { domain: head.domain.clone(), version: None };
-    if let Err(error) = context.ports.abra.call(&call, Some(&claim), ABRA_TIMEOUT).await {
-        return Outcome::Failed(refused_deploy(error));
+    if let Err(outcome) = permitted_deploy::deploy(context, &head, &claim, Subject::Head, None).await {
+        return outcome;
     }
     let settled = settle_update(context, id, &head, &before, budget).await;
     if !settled.passed() {
@@ -40,5 +39,8 @@ pub(super) async fn redeploy(context: &StepContext<'_>, id: &StepId, budget: Dur
         },
     };
     context.check(id, "a second deploy of the same files and settings replaces no task", &outcome);
-    outcome
+    match outcome.passed() {
+        true => live_power::unless_different(context, &head).await,
+        false => outcome,
+    }
 }

@@ -6,6 +6,7 @@ use super::shared::{
     context::StepContext,
     deployment::{running_app, settle_update},
     failure::unread,
+    live_power,
     tasks::running_tasks,
 };
 use crate::{
@@ -37,5 +38,8 @@ pub(super) async fn restart(context: &StepContext<'_>, id: &StepId, budget: Dura
         }
     };
     context.check(id, "every service runs with new tasks", &outcome);
-    outcome
+    match outcome.passed() {
+        true => live_power::unless_different(context, &head).await,
+        false => outcome,
+    }
 }

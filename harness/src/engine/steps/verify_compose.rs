@@ -1,10 +1,10 @@
 //! Compares the resolved compose files with the running services, so that no decision rests on a wrong resolution.
 
-use super::shared::{compose::kernel, context::StepContext, failure::unread};
+use super::shared::{compose::kernel, context::StepContext, failure::unread, live_power};
 use crate::{
     model::outcome::{Gap, Outcome},
     pure::{
-        recipe::compose,
+        recipe::{compose, power},
         run::{event::Note, plan::StepId},
     },
 };
@@ -22,11 +22,18 @@ pub(super) async fn verify_compose(context: &StepContext<'_>, id: &StepId) -> Ou
         Ok(resolved) => resolved,
         Err(failure) => return Outcome::Failed(failure),
     };
+    let power = match live_power::examine(context, head).await {
+        Ok(power) => power,
+        Err(outcome) => return outcome,
+    };
     let (differences, skipped) = match resolved {
-        Ok(resolved) => (
-            compose::compare_with_services(&resolved, &services, kernel(&services)).iter().map(ToString::to_string).collect(),
-            resolved.skipped.into_iter().map(|skipped| skipped.path).collect(),
-        ),
+        Ok(resolved) => {
+            let mut differences = compose::compare_with_services(&resolved, &services, kernel(context, &services));
+            differences.extend(power);
+            let skipped = resolved.skipped.into_iter().map(|skipped| skipped.path);
+            let skipped: Vec<String> = skipped.filter(|path| !power::is_compared(path)).collect();
+            (differences.iter().map(ToString::to_string).collect(), skipped)
+        }
         Err(error) => (vec![error.to_string()], Vec::new()),
     };
     let outcome = match differences.is_empty() {

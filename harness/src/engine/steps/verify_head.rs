@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::shared::{compose::kernel, context::StepContext, failure::unread};
+use super::shared::{compose::kernel, context::StepContext, failure::unread, live_power};
 use crate::{
     model::{
         head::Head,
@@ -48,10 +48,15 @@ async fn verify(context: &StepContext<'_>, id: &StepId) -> Result<Outcome, Failu
     let dropped = upgrade::dropped(&resolved, &live);
     remove_dropped(context, head, &dropped).await?;
     let kept: BTreeMap<ServiceName, ServiceView> = live.into_iter().filter(|(name, _)| !dropped.contains(name)).collect();
-    let images = compare(&resolved, &kept);
+    let images = compare(context, &resolved, &kept);
     context.check(id, "every service runs what head's files say", &images);
     if !images.passed() {
         return Ok(images);
+    }
+    let power = live_power::unless_different(context, head).await;
+    context.check(id, "every service has the power that head's files give it", &power);
+    if !power.passed() {
+        return Ok(power);
     }
     Ok(match upgrade::differs(&before.resolved, &context.resolved_sample()?) {
         true => Outcome::Passed,
@@ -59,8 +64,8 @@ async fn verify(context: &StepContext<'_>, id: &StepId) -> Result<Outcome, Failu
     })
 }
 
-fn compare(resolved: &Resolved, live: &BTreeMap<ServiceName, ServiceView>) -> Outcome {
-    let differences = compose::compare_with_services(resolved, live, kernel(live));
+fn compare(context: &StepContext<'_>, resolved: &Resolved, live: &BTreeMap<ServiceName, ServiceView>) -> Outcome {
+    let differences = compose::compare_with_services(resolved, live, kernel(context, live));
     passed_without(differences.iter().map(ToString::to_string).collect())
 }
 

@@ -26,10 +26,10 @@ pub(in crate::engine::steps) enum Unresolvable {
     Compose(#[from] Unresolved),
 }
 
-/// The kernel's features, by how the names of the services resolve.
-pub(in crate::engine::steps) fn kernel(services: &BTreeMap<ServiceName, ServiceView>) -> Kernel {
+/// Whether the services were deployed for a kernel without IPVS. Where the host has it, that is a difference.
+pub(in crate::engine::steps) fn kernel(context: &StepContext<'_>, services: &BTreeMap<ServiceName, ServiceView>) -> Kernel {
     let dnsrr = !services.is_empty() && services.values().all(|service| service.endpoint == Endpoint::Dnsrr);
-    if dnsrr { Kernel::NoIpvs } else { Kernel::Ipvs }
+    if dnsrr && context.lacks_ipvs() { Kernel::NoIpvs } else { Kernel::Ipvs }
 }
 
 impl StepContext<'_> {

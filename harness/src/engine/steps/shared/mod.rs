@@ -1,5 +1,6 @@
 //! Code that several steps use. It uses no step, and a step uses no other step, so each step can be read by itself.
 
+pub mod answer_time;
 pub mod backup_service;
 pub mod canary_hint;
 pub mod cleanup;
@@ -7,9 +8,12 @@ pub mod compose;
 pub mod context;
 pub mod deployment;
 pub mod evidence;
+mod explain;
 pub mod failure;
+pub mod live_power;
 pub mod new_app;
 pub mod pack_function;
+pub mod permitted_deploy;
 pub mod settle;
 pub mod tasks;
 pub mod test_outcome;

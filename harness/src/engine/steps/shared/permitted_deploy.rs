@@ -1,0 +1,82 @@
+//! A deploy by abra, with policy asked immediately before it on the files and the `.env` as they lie on disk.
+//!
+//! The plan asks policy on files of a commit with the sample's variables. What abra reads is younger: the checkout with what the
+//! pack adds, and an `.env` that was migrated. Between this question and the deploy nothing of the run writes to either.
+
+use super::{ABRA_TIMEOUT, context::StepContext, deployment::refused_deploy, live_power::LastDeploy};
+use crate::{
+    model::{
+        head::Head,
+        outcome::{Cause, Failure, Gap, Outcome, Subject},
+    },
+    ports::{Call, CheckoutError},
+    pure::{
+        host::claim::Claim,
+        recipe::{
+            compose::{self, Entry, Env, Tree},
+            policy::Deployable,
+        },
+        run::facts::recipe,
+    },
+};
+
+/// Has abra deploy the files of `subject`, if policy allows what lies on disk. With a version abra checks that release out
+/// itself, so the checkout is compared once more after it. Otherwise the outcome of the step.
+pub(in crate::engine::steps) async fn deploy(
+    context: &StepContext<'_>,
+    head: &Head,
+    claim: &Claim,
+    subject: Subject,
+    version: Option<String>,
+) -> Result<(), Outcome> {
+    let judged = context.on_disk(subject).map_err(Outcome::Failed)?;
+    let last = ask_policy(context, head, &judged).await?;
+    context.last_deploy.replace(Some(last));
+    let pinned = version.is_some();
+    let call = Call::Deploy { domain: head.domain.clone(), version };
+    if let Err(error) = context.ports.abra.call(&call, Some(claim), ABRA_TIMEOUT).await {
+        return Err(Outcome::Failed(refused_deploy(error)));
+    }
+    if pinned {
+        compare_with_disk(context, head, &judged).await?;
+    }
+    Ok(())
+}
+
+/// Asks policy on the files and the `.env` on disk.
+async fn ask_policy(context: &StepContext<'_>, head: &Head, judged: &Tree) -> Result<LastDeploy, Outcome> {
+    compare_with_disk(context, head, judged).await?;
+    let unresolvable = |sentence: String| Outcome::Failed(Failure::new(Cause::Unresolvable, sentence));
+    let env_file = context.claim_env_file().map_err(Outcome::Failed)?;
+    let text = context.ports.checkout.env(&env_file).await.map_err(|error| Outcome::Failed(error.into()))?;
+    let env = Env::parse(&text).map_err(|error| unresolvable(format!(".env, {error}")))?;
+    let resolved = compose::resolve(judged, &env, &head.stack).map_err(|error| unresolvable(error.to_string()))?;
+    let app = Deployable { resolved: &resolved, tree: judged, env: &env, domain: &head.domain };
+    let sentences = recipe::objections(&app, &head.recipe, context.host);
+    match sentences.is_empty() {
+        true => Ok(LastDeploy { resolved, env }),
+        false => Err(Outcome::Unverified(Gap::NotPermitted { sentences })),
+    }
+}
+
+/// Compares the checkout on disk with the files that policy is asked about.
+async fn compare_with_disk(context: &StepContext<'_>, head: &Head, judged: &Tree) -> Result<(), Outcome> {
+    context.ports.checkout.verify(&head.recipe, judged).await.map_err(|error| match error {
+        CheckoutError::Differs { .. } | CheckoutError::Unreadable { .. } => {
+            Outcome::Unverified(Gap::NotPermitted { sentences: vec![error.to_string()] })
+        }
+        error => Outcome::Failed(error.into()),
+    })
+}
+
+impl StepContext<'_> {
+    /// The files that were judged and have to lie on disk: those of base or head with what the run adds to them.
+    fn on_disk(&self, subject: Subject) -> Result<Tree, Failure> {
+        let tree = match subject {
+            Subject::Base => self.base()?.1.tree.clone(),
+            Subject::Head | Subject::Mixed => self.tree.clone(),
+        };
+        let added = self.added_files.borrow();
+        Ok(added.iter().fold(tree, |tree, (path, text)| tree.with(path, Entry::Text(text.clone()))))
+    }
+}
