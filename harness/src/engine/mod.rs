@@ -211,6 +211,8 @@ async fn run_to_end(
         secrets: RefCell::default(),
         added_files: RefCell::default(),
         last_deploy: RefCell::default(),
+        canary_access: RefCell::default(),
+        unanswered: RefCell::default(),
         deploy_not_visible: Cell::default(),
     };
     log.record(Kind::Planned { plan: plan.clone() });

@@ -12,6 +12,7 @@ use super::{
     context::StepContext,
     evidence::StepEvidence,
     failure::{defect, unread},
+    live_power,
     settle::{self, Seen},
     tasks::{observed_tasks, running_tasks},
 };
@@ -91,6 +92,10 @@ pub(in crate::engine::steps) async fn settle_deployment(
         return outcome;
     }
     context.deploy_not_visible.set(false);
+    if let Err(outcome) = live_power::examine(context, head).await {
+        context.check(id, "what runs has no more power than the host's policy allows", &outcome);
+        return outcome;
+    }
     let (evaluation, services) = observe_until_settled(context, id, head, watch, budget.saturating_sub(ABRA_TIMEOUT)).await;
     let outcome = match evaluation {
         Evaluation::Settled { .. } => Outcome::Passed,
@@ -116,10 +121,10 @@ pub(in crate::engine::steps) async fn observe_until_settled(
     watch: Watch,
     budget: Duration,
 ) -> (Evaluation, BTreeMap<ServiceName, ServiceView>) {
-    let (swarm, clock) = (&*context.ports.swarm, &*context.ports.clock);
+    let (swarm, registry, clock) = (&*context.ports.swarm, &*context.ports.capacity, &*context.ports.clock);
     let watch = watch.with_one_shots(one_shots(context, head));
     let mut services = BTreeMap::new();
-    let evaluation = settle::settle(swarm, clock, &head.stack, watch, budget, |seen| {
+    let evaluation = settle::settle(swarm, registry, clock, &head.stack, watch, budget, |seen| {
         if let Seen::Observed(observation, evaluation) = seen {
             services.clone_from(&observation.services);
             context.log.observe_tasks(id, observed_tasks(head, &observation.services));

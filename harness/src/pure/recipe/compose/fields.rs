@@ -77,14 +77,21 @@ impl Fields {
         match node.value {
             Value::Whole(number) => {
                 let wanted = "a number that is not negative";
-                u64::try_from(number).map(Some).map_err(|_| Unresolved::WrongKind { at: node.at, path, wanted })
+                u64::try_from(number).map(Some).map_err(|_| Unresolved::WrongKind { at: node.at, path, wanted: wanted.to_owned() })
             }
+            Value::Huge(number) => Ok(Some(number)),
             _ => Ok(None),
         }
     }
 
-    pub(super) fn duration(&mut self, key: &str) -> Option<Duration> {
-        units::duration(&self.text(key)?)
+    /// The duration under a key. Docker takes a negative one, and the engine refuses it.
+    pub(super) fn duration(&mut self, key: &str) -> Result<Option<Duration>, Unresolved> {
+        let path = self.path(key);
+        let Some(node) = self.take(key) else { return Ok(None) };
+        match node.text().and_then(units::duration) {
+            Some(duration) => Ok(Some(duration)),
+            None => Err(Unresolved::WrongKind { at: node.at, path, wanted: "a duration that is not negative".to_owned() }),
+        }
     }
 
     pub(super) fn pairs(&mut self, key: &str) -> BTreeMap<String, String> {
@@ -99,13 +106,14 @@ impl Fields {
         let text = node.text().unwrap_or_default();
         let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         let default = text.is_empty().then_some(words[0].1);
-        found.or(default).ok_or(Unresolved::WrongKind { at: node.at, path, wanted })
+        found.or(default).ok_or(Unresolved::WrongKind { at: node.at, path, wanted: wanted.to_owned() })
     }
 
     /// Reports the unread keys as skipped.
     pub(super) fn rest(self, skipped: &mut Vec<Skipped>) {
         let Self { path, map, .. } = self;
-        skipped.extend(map.into_keys().map(|key| Skipped { path: format!("{path}.{key}") }));
+        let skip = |(key, node): (String, Node)| Skipped { path: format!("{path}.{key}"), value: json(&node).to_string() };
+        skipped.extend(map.into_iter().map(skip));
     }
 
     /// The unread keys.
@@ -115,5 +123,19 @@ impl Fields {
             let fields = Fields::of(node.clone(), format!("{path}.{key}"));
             (key, fields, node)
         })
+    }
+}
+
+/// A value as JSON.
+fn json(node: &Node) -> serde_json::Value {
+    match &node.value {
+        Value::Null => serde_json::Value::Null,
+        Value::Truth(truth) => (*truth).into(),
+        Value::Whole(number) => (*number).into(),
+        Value::Number(number) => (*number).into(),
+        Value::Huge(number) => (*number).into(),
+        Value::Text(text) | Value::Date(text) => text.as_str().into(),
+        Value::List(items) => items.iter().map(json).collect(),
+        Value::Map(map) => map.iter().map(|(key, node)| (key.clone(), json(node))).collect(),
     }
 }

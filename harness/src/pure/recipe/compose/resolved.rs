@@ -34,6 +34,9 @@ pub struct Resolved {
 pub struct Skipped {
     /// Its path, as `services.app.sysctls`.
     pub path: String,
+    /// Its value in canonical form, as JSON.
+    #[serde(default)]
+    pub value: String,
 }
 
 /// A service.
