@@ -1,51 +1,78 @@
-//! Canonical form of one file: values are checked against the format, short syntax is expanded, lists of pairs become maps.
+//! Canonical form of one file: short syntax is expanded, lists of pairs become maps, as docker/cli's loader decodes values
+//! (`cli/compose/loader`) after its schema has checked them.
 
 use std::collections::BTreeMap;
 
 use super::{
     error::Unresolved,
-    shape::{ATTACHMENT, LOGGING, MOUNT, PORT, Shape, ULIMIT, USE},
+    schema::wrong,
+    shape::{ATTACHMENT, BUILD, Keys, LOGGING, MOUNT, PORT, Shape, ULIMIT, USE},
     short, units,
     yaml::{Node, Value},
 };
 
 type Done = Result<Node, Unresolved>;
 
-pub(super) fn wrong(node: &Node, path: &str, wanted: &'static str) -> Unresolved {
-    Unresolved::WrongKind { at: node.at.clone(), path: path.to_owned(), wanted }
-}
-
-/// The canonical form of a value of this kind.
-pub(super) fn canon(node: Node, shape: Shape, path: &str) -> Done {
-    let fits = |fits: bool, node: Node, wanted| if fits { Ok(node) } else { Err(wrong(&node, path, wanted)) };
+/// The canonical form of a value of this kind. The value is not null: Docker takes null for absence.
+fn canon(node: Node, shape: Shape, path: &str) -> Done {
     match shape {
-        Shape::Text => fits(matches!(node.value, Value::Text(_)), node, "a text"),
-        Shape::TextOrNull => fits(matches!(node.value, Value::Text(_) | Value::Null), node, "a text or nothing"),
-        Shape::Whole | Shape::Count => match node.value {
-            Value::Number(number) if number.fract() == 0.0 && number.abs() < 1e15 => {
-                let text = format!("{number:.0}");
-                Ok(node.with(text.parse().map_or(Value::Null, Value::Whole)))
-            }
-            _ => fits(matches!(node.value, Value::Whole(_)), node, "a whole number"),
+        Shape::Text => match node.value {
+            Value::Text(_) => Ok(node),
+            _ => Err(wrong(&node, path, "a text")),
         },
-        Shape::Number => fits(matches!(node.value, Value::Whole(_) | Value::Number(_)), node, "a number"),
-        Shape::Truth => fits(matches!(node.value, Value::Truth(_)), node, "true or false"),
-        Shape::Duration => fits(
-            node.text().is_some_and(|text| units::duration(text).is_some()),
-            node,
-            "a duration such as 90s or 1m30s, as text",
-        ),
-        Shape::Size => fits(node.text().is_some_and(|text| units::bytes(text).is_some()), node, "a size such as 512M, as text"),
-        Shape::Scalar => scalar(node, path),
+        Shape::Whole => number(&node, path, |number| match number {
+            Value::Whole(number) => Some(Value::Whole(*number)),
+            Value::Huge(number) => Some(Value::Whole(number.cast_signed())),
+            Value::Number(number) => Some(Value::Whole(*number as i64)),
+            _ => None,
+        }),
+        Shape::Unsigned | Shape::Count => number(&node, path, unsigned),
+        Shape::PortNumber | Shape::FileMode => number(&node, path, |number| match unsigned(number)? {
+            Value::Huge(number) => Some(Value::Whole((number & u64::from(u32::MAX)).cast_signed())),
+            Value::Whole(number) => Some(Value::Whole(number & i64::from(u32::MAX))),
+            _ => None,
+        }),
+        Shape::Number => number(&node, path, |number| {
+            let wide = match number {
+                Value::Whole(number) => *number as f64,
+                Value::Huge(number) => *number as f64,
+                Value::Number(number) => *number,
+                _ => return None,
+            };
+            // The shortest digits of the narrow number, as Docker prints them.
+            (wide as f32).to_string().parse().ok().map(Value::Number)
+        }),
+        Shape::Truth | Shape::TruthOrNone => match node.value {
+            Value::Truth(_) => Ok(node),
+            _ => Err(wrong(&node, path, "true or false")),
+        },
+        Shape::Duration | Shape::DurationOrNone => match node.text().and_then(units::nanoseconds) {
+            Some(nanos) => Ok(node.with(Value::Text(units::go_duration(nanos)))),
+            None => Err(wrong(&node, path, "a duration such as 90s or 1m30s, as text")),
+        },
+        Shape::Size => {
+            let bytes = match &node.value {
+                Value::Whole(bytes) => Some(*bytes),
+                Value::Text(text) => units::bytes(text),
+                _ => None,
+            };
+            match bytes {
+                Some(bytes) => Ok(node.with(Value::Text(bytes.to_string()))),
+                None => Err(wrong(&node, path, "a size such as 512M, as text")),
+            }
+        }
         Shape::Texts => list(node, path, "a list of texts", |item, path| canon(item, Shape::Text, path)),
         Shape::OneOrTexts => match node.value {
             Value::Text(_) => Ok(Node { at: node.at.clone(), value: Value::List(vec![node]) }),
             _ => list(node, path, "a text or a list of texts", |item, path| canon(item, Shape::Text, path)),
         },
-        Shape::Scalars => list(node, path, "a list of texts or numbers", scalar),
-        Shape::Command => match node.text().map(shell_words::split) {
-            Some(Ok(words)) => Ok(texts(&node, words)),
-            Some(Err(_)) => Err(wrong(&node, path, "a command whose quotes are closed")),
+        Shape::Scalars => list(node, path, "a list of texts or numbers", |item, _| {
+            let text = sprint(&item);
+            Ok(item.with(Value::Text(text)))
+        }),
+        Shape::Command => match node.text().map(short::words) {
+            Some(Some(words)) => Ok(texts(&node, words)),
+            Some(None) => Err(wrong(&node, path, "a command whose quotes are closed")),
             None => list(node, path, "a text or a list of texts", |item, path| canon(item, Shape::Text, path)),
         },
         Shape::Test => match node.text() {
@@ -54,48 +81,88 @@ pub(super) fn canon(node: Node, shape: Shape, path: &str) -> Done {
         },
         Shape::Labels => pairs(node, path, false),
         Shape::Environment => pairs(node, path, true),
-        Shape::Options => pairs(node, path, false),
-        Shape::Hosts => match node.value {
+        Shape::Options => match node.value {
             Value::Map(_) => pairs(node, path, false),
-            _ => list(node, path, "a map or a list of texts", |item, path| canon(item, Shape::Text, path)),
+            _ => Err(wrong(&node, path, "an object")),
         },
+        Shape::Hosts => hosts(node, path),
         Shape::Ports => ports(node, path),
         Shape::Mounts => list(node, path, "a list of mounts", mount),
         Shape::Uses => list(node, path, "a list of names or objects", |item, path| match item.value {
             Value::Text(_) => Ok(Node { at: item.at.clone(), value: Value::Map([("source".to_owned(), item)].into()) }),
-            _ => record(item, USE, path, true),
+            _ => record(item, USE, path),
         }),
         Shape::Networks => networks(node, path),
         Shape::External => external(node, path),
-        Shape::Ulimits => each(node, path, |item, path| match item.value {
-            Value::Whole(_) => Ok(item),
-            _ => record(item, ULIMIT, path, false),
-        }),
-        Shape::Logging => record(node, LOGGING, path, false),
-        Shape::Record(keys) => record(node, keys, path, false),
-        Shape::RecordOrNull(keys) => match node.value {
-            Value::Null => Ok(node),
-            _ => record(node, keys, path, false),
+        Shape::Ulimits => each(node, path, ulimit),
+        Shape::Logging => record(node, LOGGING, path),
+        Shape::Build => match node.value {
+            Value::Text(_) => Ok(node.with(Value::Map([("context".to_owned(), node.clone())].into()))),
+            _ => record(node, BUILD, path),
         },
-        Shape::Records(keys) => list(node, path, "a list of objects", |item, path| record(item, keys, path, false)),
-        Shape::Any => Ok(node),
+        Shape::Record(keys) | Shape::Optional(keys) => record(node, keys, path),
+        Shape::Records(keys) => list(node, path, "a list of objects", |item, path| record(item, keys, path)),
+        Shape::Unread => Ok(node),
     }
+}
+
+/// The canonical form of an object. Keys that Docker does not know are ignored, but for extensions; the schema has refused them
+/// where they are not allowed. Docker knows keys in whatever case.
+pub(super) fn record(node: Node, keys: Keys, path: &str) -> Done {
+    let at = node.at.clone();
+    let map = match node.value {
+        Value::Map(map) => map,
+        // A date is an object of Go without keys.
+        Value::Null | Value::Date(_) => BTreeMap::new(),
+        _ => return Err(wrong(&node, path, "an object")),
+    };
+    let mut record = BTreeMap::new();
+    for (key, shape) in keys {
+        let exact = map.get(*key);
+        let mut other = map.iter().filter(|(other, _)| other.to_lowercase() == *key).map(|(_, value)| value);
+        let found = exact.or_else(|| other.next());
+        if let (None, Some(second)) = (exact, other.next()) {
+            return Err(Unresolved::Ambiguous { at: second.at.clone(), path: format!("{path}.{key}") });
+        }
+        if let Some(value) = found.filter(|value| value.value != Value::Null && !matches!(shape, Shape::Unread)) {
+            record.insert((*key).to_owned(), canon(value.clone(), *shape, &format!("{path}.{key}"))?);
+        }
+    }
+    Ok(Node { at, value: Value::Map(record) })
+}
+
+fn number(node: &Node, path: &str, decoded: impl Fn(&Value) -> Option<Value>) -> Done {
+    decoded(&node.value).map(|value| node.with(value)).ok_or_else(|| wrong(node, path, "a number, not negative unless it may be"))
+}
+
+fn unsigned(number: &Value) -> Option<Value> {
+    let number = match number {
+        Value::Whole(number) => u64::try_from(*number).ok()?,
+        Value::Huge(number) => *number,
+        Value::Number(number) if *number >= 0.0 => *number as u64,
+        _ => return None,
+    };
+    Some(i64::try_from(number).map_or(Value::Huge(number), Value::Whole))
 }
 
 fn texts(node: &Node, words: Vec<String>) -> Node {
     node.with(Value::List(words.into_iter().map(|word| node.with(Value::Text(word))).collect()))
 }
 
-fn scalar(node: Node, path: &str) -> Done {
-    match node.value {
-        Value::Text(_) | Value::Whole(_) | Value::Number(_) => {
-            let text = node.printed().unwrap_or_default();
-            Ok(node.with(Value::Text(text)))
+/// A value as Go's `fmt.Sprint` prints it.
+fn sprint(node: &Node) -> String {
+    match &node.value {
+        Value::Null => "<nil>".to_owned(),
+        Value::List(items) => format!("[{}]", items.iter().map(sprint).collect::<Vec<_>>().join(" ")),
+        Value::Map(map) => {
+            let pairs: Vec<String> = map.iter().map(|(key, value)| format!("{key}:{}", sprint(value))).collect();
+            format!("map[{}]", pairs.join(" "))
         }
-        _ => Err(wrong(&node, path, "a text or a number")),
+        _ => node.printed().unwrap_or_default(),
     }
 }
 
+/// The canonical form of a list. Docker makes zero values of nulls in it, which the schema allows nowhere.
 fn list(node: Node, path: &str, wanted: &'static str, item: impl Fn(Node, &str) -> Done) -> Done {
     let at = node.at.clone();
     let Value::List(items) = node.value else { return Err(wrong(&node, path, wanted)) };
@@ -103,31 +170,14 @@ fn list(node: Node, path: &str, wanted: &'static str, item: impl Fn(Node, &str) 
     Ok(Node { at, value: Value::List(items.collect::<Result<_, _>>()?) })
 }
 
+/// The canonical form of a map; nulls stay.
 fn each(node: Node, path: &str, item: impl Fn(Node, &str) -> Done) -> Done {
     let at = node.at.clone();
     let Value::Map(map) = node.value else { return Err(wrong(&node, path, "an object")) };
     let items = map.into_iter().map(|(key, node)| {
         let path = format!("{path}.{key}");
-        Ok((key, item(node, &path)?))
-    });
-    Ok(Node { at, value: Value::Map(items.collect::<Result<_, Unresolved>>()?) })
-}
-
-/// An object with known keys. Keys that begin with `x-` are allowed in services and in objects of sections, others only
-/// where the format ignores them.
-fn record(node: Node, keys: &[(&str, Shape)], path: &str, open: bool) -> Done {
-    let at = node.at.clone();
-    let Value::Map(map) = node.value else { return Err(wrong(&node, path, "an object")) };
-    let extendable = path.split('.').count() == 2;
-    let items = map.into_iter().map(|(key, node)| {
-        let path = format!("{path}.{key}");
-        let known = keys.iter().find(|(name, _)| *name == key).map(|(_, shape)| *shape);
-        let shape = match known {
-            Some(shape) => shape,
-            None if open || extendable && key.starts_with("x-") => Shape::Any,
-            None => return Err(Unresolved::UnknownKey { at: node.at, path }),
-        };
-        Ok((key, canon(node, shape, &path)?))
+        let item = if node.value == Value::Null { node } else { item(node, &path)? };
+        Ok((key, item))
     });
     Ok(Node { at, value: Value::Map(items.collect::<Result<_, Unresolved>>()?) })
 }
@@ -135,47 +185,84 @@ fn record(node: Node, keys: &[(&str, Shape)], path: &str, open: bool) -> Done {
 /// `key=value`, as map or as list. Without a value a key is unset or empty.
 fn pairs(node: Node, path: &str, unset: bool) -> Done {
     let absent = || if unset { Value::Null } else { Value::Text(String::new()) };
+    let mut pairs = BTreeMap::new();
     match &node.value {
-        Value::Map(_) => each(node, path, |item, path| match item.value {
-            Value::Null => Ok(Node { at: item.at, value: absent() }),
-            Value::Truth(_) | Value::List(_) | Value::Map(_) => Err(wrong(&item, path, "a text, a number or nothing")),
-            Value::Text(_) | Value::Whole(_) | Value::Number(_) => scalar(item, path),
-        }),
+        Value::Map(map) => {
+            for (key, value) in map {
+                let printed = if value.value == Value::Null { absent() } else { Value::Text(sprint(value)) };
+                pairs.insert(key.clone(), value.with(printed));
+            }
+        }
         Value::List(items) => {
-            let mut map = BTreeMap::new();
             for (number, item) in items.iter().enumerate() {
                 let text = item.text().ok_or_else(|| wrong(item, &format!("{path}[{number}]"), "a text"))?;
                 let (key, value) = text.split_once('=').map_or((text, None), |(key, value)| (key, Some(value)));
-                map.insert(key.to_owned(), item.with(value.map_or_else(absent, |value| Value::Text(value.to_owned()))));
+                pairs.insert(key.to_owned(), item.with(value.map_or_else(absent, |value| Value::Text(value.to_owned()))));
             }
-            Ok(node.with(Value::Map(map)))
         }
-        _ => Err(wrong(&node, path, "a map or a list of texts")),
+        _ => return Err(wrong(&node, path, "a map or a list of texts")),
     }
+    Ok(node.with(Value::Map(pairs)))
+}
+
+/// `name:address`. Docker forgets entries without an address, and prints numbers of a map by their type.
+fn hosts(node: Node, path: &str) -> Done {
+    let mut hosts: Vec<(Node, String)> = Vec::new();
+    match &node.value {
+        Value::Map(map) => {
+            for (name, value) in map.iter().filter(|(_, value)| value.value != Value::Null) {
+                let text = sprint(value);
+                let text = match &value.value {
+                    Value::Whole(_) => format!("%!s(int={text})"),
+                    Value::Huge(_) => format!("%!s(uint64={text})"),
+                    Value::Number(_) => format!("%!s(float64={text})"),
+                    Value::Text(_) | Value::Date(_) => text,
+                    _ => return Err(wrong(value, &format!("{path}.{name}"), "an address")),
+                };
+                hosts.push((value.clone(), format!("{name}:{text}")));
+            }
+            hosts.sort_by(|(_, one), (_, other)| one.cmp(other));
+        }
+        Value::List(items) => {
+            for item in items {
+                let text = sprint(item);
+                let pair = text.split_once('=').or_else(|| text.split_once(':'));
+                hosts.extend(pair.map(|(name, address)| (item.clone(), format!("{name}:{address}"))));
+            }
+        }
+        _ => return Err(wrong(&node, path, "a map or a list of texts")),
+    }
+    let hosts = hosts.into_iter().map(|(node, pair)| {
+        let (name, address) = pair.split_once(':').unwrap_or((&pair, ""));
+        let bare = address.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).filter(|inner| !inner.is_empty());
+        let text = format!("{name}:{}", bare.unwrap_or(address));
+        node.with(Value::Text(text))
+    });
+    let hosts = hosts.collect();
+    Ok(node.with(Value::List(hosts)))
 }
 
 fn ports(node: Node, path: &str) -> Done {
-    const WANTED: &str = "a port such as 8080:80, 8080:80/udp or 8000-8001:80-81";
     let at = node.at.clone();
     let Value::List(items) = node.value else { return Err(wrong(&node, path, "a list of ports")) };
     let mut ports = Vec::new();
     for (number, item) in items.into_iter().enumerate() {
         let path = format!("{path}[{number}]");
-        if matches!(item.value, Value::Map(_)) {
-            ports.push(record(item, PORT, &path, false)?);
-            continue;
-        }
         let text = match item.value {
+            Value::Map(_) => {
+                ports.push(record(item, PORT, &path)?);
+                continue;
+            }
             Value::Text(_) | Value::Whole(_) => item.printed().unwrap_or_default(),
-            _ => return Err(wrong(&item, &path, WANTED)),
+            _ => return Err(wrong(&item, &path, short::PORT_FORM)),
         };
-        for (target, published, protocol) in short::ports(&text).ok_or_else(|| wrong(&item, &path, WANTED))? {
-            let mut map = BTreeMap::from([
+        for (target, published, protocol) in short::ports(&text).ok_or_else(|| wrong(&item, &path, short::PORT_FORM))? {
+            let map = BTreeMap::from([
                 ("mode".to_owned(), item.with(Value::Text("ingress".to_owned()))),
                 ("target".to_owned(), item.with(Value::Whole(target.into()))),
+                ("published".to_owned(), item.with(Value::Whole(published.into()))),
                 ("protocol".to_owned(), item.with(Value::Text(protocol))),
             ]);
-            map.extend(published.map(|published| ("published".to_owned(), item.with(Value::Whole(published.into())))));
             ports.push(item.with(Value::Map(map)));
         }
     }
@@ -183,21 +270,15 @@ fn ports(node: Node, path: &str) -> Done {
 }
 
 fn mount(item: Node, path: &str) -> Done {
-    let Some(text) = item.text() else {
-        let item = record(item, MOUNT, path, false)?;
-        let typed = item.map().is_some_and(|map| map.contains_key("type"));
-        return if typed { Ok(item) } else { Err(wrong(&item, path, "a mount with a type")) };
-    };
+    let Some(text) = item.text() else { return record(item, MOUNT, path) };
     let mount = short::mount(text).map_err(|wanted| wrong(&item, path, wanted))?;
     let text = |text: &str| item.with(Value::Text(text.to_owned()));
     let mut map = BTreeMap::from([
         ("type".to_owned(), text(if mount.bind { "bind" } else { "volume" })),
+        ("source".to_owned(), text(&mount.source)),
         ("target".to_owned(), text(&mount.target)),
         ("read_only".to_owned(), item.with(Value::Truth(mount.read_only))),
     ]);
-    if !mount.source.is_empty() {
-        map.insert("source".to_owned(), text(&mount.source));
-    }
     if let Some(propagation) = &mount.propagation {
         map.insert("bind".to_owned(), item.with(Value::Map([("propagation".to_owned(), text(propagation))].into())));
     }
@@ -209,7 +290,7 @@ fn mount(item: Node, path: &str) -> Done {
 
 fn networks(node: Node, path: &str) -> Done {
     let Value::List(items) = &node.value else {
-        return each(node, path, |item, path| canon(item, Shape::RecordOrNull(ATTACHMENT), path));
+        return each(node, path, |item, path| record(item, ATTACHMENT, path));
     };
     let mut map = BTreeMap::new();
     for (number, item) in items.iter().enumerate() {
@@ -223,16 +304,27 @@ fn networks(node: Node, path: &str) -> Done {
 fn external(node: Node, path: &str) -> Done {
     let (truth, name) = match &node.value {
         Value::Truth(truth) => (*truth, None),
-        Value::Map(map) => {
-            let name = map.get("name").filter(|name| name.value != Value::Null);
-            match name {
-                Some(name) if name.text().is_none() => return Err(wrong(name, &format!("{path}.name"), "a text")),
-                name => (true, name.cloned()),
-            }
-        }
+        Value::Map(map) => match map.get("name").filter(|name| name.value != Value::Null) {
+            Some(name) if name.text().is_none() => return Err(wrong(name, &format!("{path}.name"), "a text")),
+            name => (true, name.cloned()),
+        },
         _ => return Err(wrong(&node, path, "true, false or an object with a name")),
     };
     let mut map = BTreeMap::from([("external".to_owned(), node.with(Value::Truth(truth)))]);
     map.extend(name.map(|name| ("name".to_owned(), name)));
     Ok(node.with(Value::Map(map)))
+}
+
+/// A limit, or a softer and a harder one. Docker wants whole numbers that are written as such.
+fn ulimit(item: Node, path: &str) -> Done {
+    if let Value::Whole(_) = item.value {
+        return Ok(item.with(Value::Map([("single".to_owned(), item.clone())].into())));
+    }
+    let Value::Map(map) = &item.value else { return Err(wrong(&item, path, "a whole number or an object")) };
+    for (key, _) in ULIMIT {
+        if !matches!(map.get(*key).map(|node| &node.value), Some(Value::Whole(_))) {
+            return Err(wrong(&item, &format!("{path}.{key}"), "a whole number"));
+        }
+    }
+    record(item, ULIMIT, path)
 }

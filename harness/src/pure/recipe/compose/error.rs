@@ -40,7 +40,7 @@ pub enum Unresolved {
         file: String,
     },
     /// A compose file is not text.
-    #[error("{file} is not a text file")]
+    #[error("{file} is not a text file in UTF-8")]
     NoText {
         /// The file.
         file: String,
@@ -51,6 +51,14 @@ pub enum Unresolved {
         /// Where.
         at: Position,
         /// The library's message.
+        message: String,
+    },
+    /// A file that Docker reads in a way that a reader would not expect, or that differs from machine to machine.
+    #[error("{at} is not clear: {message}")]
+    Unclear {
+        /// Where.
+        at: Position,
+        /// The reason.
         message: String,
     },
     /// The files do not declare the same version.
@@ -129,7 +137,33 @@ pub enum Unresolved {
         /// The path of the value.
         path: String,
         /// The expected type.
-        wanted: &'static str,
+        wanted: String,
+    },
+    /// An entry that stands twice in a list of different entries.
+    #[error("{at}: {path} repeats an earlier entry of the list")]
+    Repeated {
+        /// Where.
+        at: Position,
+        /// The path of the entry.
+        path: String,
+    },
+    /// An object without a key that it must have.
+    #[error("{at}: {path} has no key {key}")]
+    MissingKey {
+        /// Where.
+        at: Position,
+        /// The path of the object.
+        path: String,
+        /// The key.
+        key: String,
+    },
+    /// A key that is there twice in different cases, of which Docker takes one at random.
+    #[error("{at}: {path} is there twice in different cases, and Docker takes one of them at random")]
+    Ambiguous {
+        /// Where.
+        at: Position,
+        /// The path of the key.
+        path: String,
     },
     /// Two keys that exclude each other.
     #[error("{at}: {path} cannot have both {one} and {other}")]
@@ -167,6 +201,24 @@ pub enum Unresolved {
         /// The file.
         file: String,
     },
+    /// A compose file names a file that is not text.
+    #[error("{path} names the file {file}, which is not a text in UTF-8")]
+    NoTextFile {
+        /// The path in the compose files.
+        path: String,
+        /// The file.
+        file: String,
+    },
+    /// A variable without a value in a file of variables.
+    #[error("{file}:{line}: {variable} has no value, and Docker takes it from the environment in which the app is deployed")]
+    DeployersVariable {
+        /// The file.
+        file: String,
+        /// The line.
+        line: usize,
+        /// The variable.
+        variable: String,
+    },
     /// A file of variables that cannot be parsed.
     #[error("{file}:{line}: {text:?} is not a variable")]
     BadEnvFile {
@@ -193,4 +245,11 @@ pub enum Unresolved {
         /// The error.
         cause: BadName,
     },
+}
+
+impl Unresolved {
+    /// Whether Docker may take what taster refuses, because it can be read in two ways. `docs/decisions/compose.md` lists them.
+    pub fn is_by_design(&self) -> bool {
+        matches!(self, Self::Unclear { .. } | Self::Ambiguous { .. } | Self::DeployersVariable { .. } | Self::NoText { .. })
+    }
 }

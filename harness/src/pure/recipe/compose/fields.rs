@@ -77,7 +77,11 @@ impl Fields {
         match node.value {
             Value::Whole(number) => {
                 let wanted = "a number that is not negative";
-                u64::try_from(number).map(Some).map_err(|_| Unresolved::WrongKind { at: node.at, path, wanted: wanted.to_owned() })
+                u64::try_from(number).map(Some).map_err(|_| Unresolved::WrongKind {
+                    at: node.at,
+                    path,
+                    wanted: wanted.to_owned(),
+                })
             }
             Value::Huge(number) => Ok(Some(number)),
             _ => Ok(None),

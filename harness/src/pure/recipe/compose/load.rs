@@ -108,6 +108,13 @@ pub(super) fn load(tree: &Tree, variables: &BTreeMap<String, String>) -> Result<
         let Value::Map(map) = root.value else { continue };
         add(&mut loaded, &Source { tree, variables, folder }, map, number == 0)?;
     }
+    for (name, volume) in loaded.sections.get("volumes").into_iter().flatten() {
+        // Docker's client breaks off when it prints such a volume.
+        if volume.map().is_some_and(|map| map.contains_key("external") && map.contains_key("x-cluster-spec")) {
+            let (at, path) = (volume.at.clone(), format!("volumes.{name}"));
+            return Err(Unresolved::Conflict { at, path, one: "external", other: "x-cluster-spec" });
+        }
+    }
     Ok(loaded)
 }
 
@@ -187,10 +194,7 @@ fn add(loaded: &mut Loaded, source: &Source<'_>, mut root: BTreeMap<String, Node
             };
             if keeps {
                 merge_extensions(&mut kept, own)?;
-                if let Some((key, node)) = kept.iter().find(|(key, _)| map.contains_key(*key)) {
-                    let path = format!("{path}.{key}");
-                    return Err(Unresolved::Conflict { at: node.at.clone(), path, one: "a volume of a cluster", other: "external" });
-                }
+                kept.retain(|key, _| !map.contains_key(key));
                 map.extend(kept);
             }
             there.insert(name, Node { at, value: Value::Map(map) });
@@ -328,7 +332,8 @@ fn rebase_mount(mount: &mut Node, path: &str, source: &Source<'_>) -> Result<(),
     if map.get("type").and_then(Node::text) != Some("bind") {
         return Ok(());
     }
-    let Some(Value::Text(from)) = map.get_mut("source").map(|node| &mut node.value).filter(|from| **from != Value::Text(String::new()))
+    let Some(Value::Text(from)) =
+        map.get_mut("source").map(|node| &mut node.value).filter(|from| **from != Value::Text(String::new()))
     else {
         return Err(Unresolved::MissingKey { at, path: path.to_owned(), key: "source".to_owned() });
     };
@@ -342,12 +347,7 @@ fn rebase_mount(mount: &mut Node, path: &str, source: &Source<'_>) -> Result<(),
 }
 
 /// The variables of `env_file`, then those of `environment`. A key without a value takes the app's variable.
-fn environment(
-    service: &mut BTreeMap<String, Node>,
-    path: &str,
-    at: &Position,
-    source: &Source<'_>,
-) -> Result<(), Unresolved> {
+fn environment(service: &mut BTreeMap<String, Node>, path: &str, at: &Position, source: &Source<'_>) -> Result<(), Unresolved> {
     let mut all: BTreeMap<String, Node> = BTreeMap::new();
     for node in service.get("env_file").and_then(Node::list).unwrap_or_default() {
         let file = join(source.folder, node.text().unwrap_or_default());

@@ -30,18 +30,16 @@ mod yaml;
 use std::collections::BTreeMap;
 
 pub use config::{MergedFiles, config};
-pub use env::{
-    Assignment, BadEnv, Env, EnvFault, Modifiers, Setting, Uneditable, assignments, edit, exports, is_secret_version,
-};
+pub use env::{Assignment, BadEnv, Env, EnvFault, Modifiers, Setting, Uneditable, assignments, edit, exports, is_secret_version};
 pub use error::{Position, Unresolved};
 pub use fill::{Flaw, fill};
 pub use resolved::{
     Attachment, Config, Mount, Mounted, Network, Port, PortMode, Resolved, Resources, Secret, Service, Skipped, Use, Volume,
 };
 pub use secrets::WantedSecret;
-pub use without_variables::{WithVariables, without_variables};
 pub use tree::{Entry, FoundPath, Tree, TreeDifference};
 pub use verify::{Difference, Kernel, compare_with_services};
+pub use without_variables::{WithVariables, plain, without_variables};
 
 use self::{fields::Fields, objects::Objects, services::DEFAULT_NETWORK};
 use crate::model::names::StackName;
@@ -50,7 +48,8 @@ use crate::model::names::StackName;
 pub fn resolve(tree: &Tree, env: &Env, stack: &StackName) -> Result<Resolved, Unresolved> {
     let variables = load::variables(tree, env, stack);
     let mut loaded = load::load(tree, &variables)?;
-    let mut skipped: Vec<Skipped> = loaded.extensions.keys().map(|key| Skipped { path: key.clone(), value: String::new() }).collect();
+    let mut skipped: Vec<Skipped> =
+        loaded.extensions.keys().map(|key| Skipped { path: key.clone(), value: String::new() }).collect();
     let mut objects = Objects::of(&mut loaded, tree, env, stack, &mut skipped)?;
     let mut services = BTreeMap::new();
     for (short, node) in loaded.sections.remove("services").unwrap_or_default() {

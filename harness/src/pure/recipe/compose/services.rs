@@ -7,6 +7,7 @@ use super::{
     fields::Fields,
     objects::Objects,
     resolved::{Attachment, Mount, Mounted, Port, PortMode, Resources, Service, Skipped, Use},
+    tree::join,
     units,
 };
 use crate::{
@@ -39,7 +40,7 @@ pub(super) fn service(
         command: fields.texts("command"),
         user: fields.text("user"),
         environment: fields.object("environment").each().map(|(key, _, node)| (key, node.printed())).collect(),
-        env_files: fields.texts("env_file"),
+        env_files: fields.texts("env_file").iter().map(|file| join(&objects.folder, file)).collect(),
         labels: deploy.pairs("labels"),
         container_labels: fields.pairs("labels"),
         health,
@@ -68,7 +69,7 @@ pub(super) fn service(
             Some("dnsrr") => Endpoint::Dnsrr,
             _ => Endpoint::Vip,
         },
-        stop_grace_period: fields.duration("stop_grace_period"),
+        stop_grace_period: fields.duration("stop_grace_period")?,
     };
     for rest in [logging, resources, placement, deploy, fields] {
         rest.rest(skipped);
@@ -91,7 +92,7 @@ fn mode(deploy: &mut Fields) -> Result<Mode, Unresolved> {
         ("global-job", None) => Ok(Mode::Job { completions: 1 }),
         _ => {
             let wanted = "replicated, global, replicated-job or global-job";
-            Err(Unresolved::WrongKind { at: node.at, path, wanted })
+            Err(Unresolved::WrongKind { at: node.at, path, wanted: wanted.to_owned() })
         }
     }
 }
@@ -111,10 +112,10 @@ fn health(fields: &mut Fields, skipped: &mut Vec<Skipped>) -> Result<(Health, Ve
     if disabled && !test.is_empty() {
         return Err(Unresolved::Conflict { at, path, one: "disable", other: "a test" });
     }
-    let interval = nonzero_or(check.duration("interval"), 30);
-    let timeout = nonzero_or(check.duration("timeout"), 30);
+    let interval = nonzero_or(check.duration("interval")?, 30);
+    let timeout = nonzero_or(check.duration("timeout")?, 30);
     let retries = check.number("retries")?.filter(|retries| *retries > 0).unwrap_or(3);
-    let start_period = check.duration("start_period").unwrap_or_default();
+    let start_period = check.duration("start_period")?.unwrap_or_default();
     check.rest(skipped);
     let health = match test.first().map(String::as_str) {
         None if disabled => Health::Disabled,
@@ -130,8 +131,8 @@ fn roll(deploy: &mut Fields, skipped: &mut Vec<Skipped>) -> Result<RollPolicy, U
     let failures = [("pause", OnFailure::Pause), ("continue", OnFailure::Continue), ("rollback", OnFailure::Rollback)];
     let roll = RollPolicy {
         parallelism: update.number("parallelism")?.unwrap_or(1),
-        delay: update.duration("delay").unwrap_or_default(),
-        monitor: nonzero_or(update.duration("monitor"), 5),
+        delay: update.duration("delay")?.unwrap_or_default(),
+        monitor: nonzero_or(update.duration("monitor")?, 5),
         order: update.word(
             "order",
             &[("stop-first", Order::StopFirst), ("start-first", Order::StartFirst)],
@@ -153,7 +154,7 @@ fn restart(fields: &mut Fields, deploy: &mut Fields, skipped: &mut Vec<Skipped>)
         let mut newer = Fields::of(node, deploy.path("restart_policy"));
         let words = [("any", Any), ("on-failure", OnFailure), ("none", RestartCondition::None)];
         let condition = newer.word("condition", &words, "any, on-failure or none")?;
-        let delay = newer.duration("delay").unwrap_or(Duration::from_secs(5));
+        let delay = newer.duration("delay")?.unwrap_or(Duration::from_secs(5));
         let policy = RestartPolicy { condition, delay, max_attempts: newer.number("max_attempts")?.unwrap_or(0) };
         newer.rest(skipped);
         return Ok(policy);
@@ -164,7 +165,7 @@ fn restart(fields: &mut Fields, deploy: &mut Fields, skipped: &mut Vec<Skipped>)
     match (word, attempts) {
         ("" | "no" | "always" | "unless-stopped", Some(0)) => Ok(policy(Any, 0)),
         ("on-failure", Some(attempts)) => Ok(policy(OnFailure, attempts)),
-        _ => Err(Unresolved::WrongKind { at: node.at, path, wanted: "no, always, unless-stopped or on-failure" }),
+        _ => Err(Unresolved::WrongKind { at: node.at, path, wanted: "no, always, unless-stopped or on-failure".to_owned() }),
     }
 }
 
@@ -176,7 +177,7 @@ fn ports(fields: &mut Fields, skipped: &mut Vec<Skipped>) -> Result<Vec<Port>, U
         let path = port.path("target");
         let Some(target) = number(port.number("target")?).filter(|target| *target > 0) else {
             let at = port.at.clone();
-            return Err(Unresolved::WrongKind { at, path, wanted: "a port of the container" });
+            return Err(Unresolved::WrongKind { at, path, wanted: "a port of the container".to_owned() });
         };
         let published = number(port.number("published")?).filter(|published| *published > 0);
         ports.push(Port { published, target, protocol: port.text("protocol").unwrap_or_else(|| "tcp".to_owned()), mode });
@@ -270,11 +271,18 @@ fn limits(mut fields: Fields, skipped: &mut Vec<Skipped>) -> Result<Resources, U
     let nano_cpus = match fields.take("cpus") {
         Some(node) if node.text() != Some("") => {
             let read = node.text().and_then(units::nano_cpus);
-            Some(read.ok_or(Unresolved::WrongKind { at: node.at, path, wanted: "a number of processors, as text" })?)
+            Some(read.ok_or(Unresolved::WrongKind { at: node.at, path, wanted: "a number of processors, as text".to_owned() })?)
         }
         _ => None,
     };
-    let memory = fields.text("memory").as_deref().and_then(units::bytes);
+    let path = fields.path("memory");
+    let memory = match fields.take("memory") {
+        Some(node) => match node.text().and_then(|bytes| bytes.parse::<u64>().ok()) {
+            Some(bytes) => Some(bytes).filter(|bytes| *bytes > 0),
+            None => return Err(Unresolved::WrongKind { at: node.at, path, wanted: "a size that a machine can have".to_owned() }),
+        },
+        None => None,
+    };
     fields.rest(skipped);
     Ok(Resources { memory, nano_cpus })
 }

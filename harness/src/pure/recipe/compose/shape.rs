@@ -1,26 +1,32 @@
-//! The compose format: Docker's schema for stacks (`cli/compose/schema`, 3.13) as tables.
+//! The types of docker/cli's loader (`cli/compose/types`) as tables.
 
-/// The kind of a value. It defines the allowed values and how two files are merged, which follows Docker's types.
+/// The kind of a value. It defines how Docker decodes a value, how two files are merged, and when a value is left out as empty.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Shape {
     /// A text. An empty one overrides nothing.
     Text,
-    /// A text or null.
-    TextOrNull,
     /// A whole number. Zero overrides nothing.
     Whole,
-    /// A whole number whose absence Docker tells from zero, so that zero overrides.
+    /// A whole number that is not negative. Zero overrides nothing.
+    Unsigned,
+    /// A port, which Docker cuts to 32 bits. Zero overrides nothing.
+    PortNumber,
+    /// A whole number that is not negative and whose absence Docker tells from zero, so that zero overrides.
     Count,
-    /// A number.
+    /// The mode of a file, which Docker cuts to 32 bits. Its absence is told from zero.
+    FileMode,
+    /// A number of 32 bits. Zero overrides nothing.
     Number,
     /// True or false. False overrides nothing.
     Truth,
+    /// True or false, whose absence Docker tells from false. False overrides nothing all the same.
+    TruthOrNone,
     /// A duration. Zero overrides nothing.
     Duration,
-    /// A size in bytes, as text.
+    /// A duration whose absence Docker tells from zero. Zero overrides nothing all the same.
+    DurationOrNone,
+    /// A size in bytes. Zero overrides nothing.
     Size,
-    /// A text, or a number for one.
-    Scalar,
     /// Texts, appended.
     Texts,
     /// One text or several, appended.
@@ -33,7 +39,7 @@ pub(super) enum Shape {
     Test,
     /// `key=value`, as map or list; a key without a value is the empty text.
     Labels,
-    /// `key=value`, as map or list; a key without a value is unset. Neither an unset nor an empty one overrides.
+    /// `key=value`, as map or list; a key without a value is unset. Neither an unset nor an empty one overrides another.
     Environment,
     /// A map of scalars.
     Options,
@@ -53,26 +59,32 @@ pub(super) enum Shape {
     Ulimits,
     /// Logging: options are merged only for the same driver.
     Logging,
-    /// An object with these keys.
-    Record(&'static [(&'static str, Shape)]),
-    /// An object with these keys, or null.
-    RecordOrNull(&'static [(&'static str, Shape)]),
+    /// How an image is built: its folder, or an object.
+    Build,
+    /// An object with these keys, which is left out when all of them are empty.
+    Record(Keys),
+    /// An object with these keys, whose absence Docker tells from an empty one.
+    Optional(Keys),
     /// A list of objects with these keys, appended.
-    Records(&'static [(&'static str, Shape)]),
-    /// Any value, replaced as a whole.
-    Any,
+    Records(Keys),
+    /// A key that Docker allows and never reads.
+    Unread,
 }
 
+/// The keys of an object.
+pub(super) type Keys = &'static [(&'static str, Shape)];
+
 use Shape::{
-    Any, Command, Count, Duration, Environment, External, Hosts, Labels, Logging, Mounts, Networks, Number, OneOrTexts, Options,
-    Ports, Record, RecordOrNull, Records, Scalars, Size, Test, Text, TextOrNull, Texts, Truth, Ulimits, Uses, Whole,
+    Build, Command, Count, Duration, DurationOrNone, Environment, External, FileMode, Hosts, Labels, Logging, Mounts, Networks,
+    Number, OneOrTexts, Optional, Options, PortNumber, Ports, Record, Records, Scalars, Size, Test, Text, Texts, Truth,
+    TruthOrNone, Ulimits, Unread, Unsigned, Uses, Whole,
 };
 
 /// The keys that Docker refuses in a service of a stack.
 pub(super) const FORBIDDEN: [&str; 8] =
     ["extends", "volume_driver", "volumes_from", "cpu_quota", "cpu_shares", "cpuset", "mem_limit", "memswap_limit"];
 
-const ROLL: &[(&str, Shape)] = &[
+const ROLL: Keys = &[
     ("parallelism", Count),
     ("delay", Duration),
     ("failure_action", Text),
@@ -81,31 +93,34 @@ const ROLL: &[(&str, Shape)] = &[
     ("order", Text),
 ];
 
-const DEPLOY: &[(&str, Shape)] = &[
+const DEPLOY: Keys = &[
     ("mode", Text),
     ("endpoint_mode", Text),
     ("replicas", Count),
     ("labels", Labels),
-    ("rollback_config", Record(ROLL)),
-    ("update_config", Record(ROLL)),
+    ("rollback_config", Optional(ROLL)),
+    ("update_config", Optional(ROLL)),
     (
         "resources",
         Record(&[
-            ("limits", Record(&[("cpus", Text), ("memory", Size), ("pids", Whole)])),
-            ("reservations", Record(&[("cpus", Text), ("memory", Size), ("generic_resources", Any)])),
+            ("limits", Optional(&[("cpus", Text), ("memory", Size), ("pids", Whole)])),
+            ("reservations", Optional(&[("cpus", Text), ("memory", Size), ("generic_resources", Records(GENERIC))])),
         ]),
     ),
-    ("restart_policy", Record(&[("condition", Text), ("delay", Duration), ("max_attempts", Count), ("window", Duration)])),
+    (
+        "restart_policy",
+        Optional(&[("condition", Text), ("delay", DurationOrNone), ("max_attempts", Count), ("window", DurationOrNone)]),
+    ),
     (
         "placement",
-        Record(&[("constraints", Texts), ("preferences", Records(&[("spread", Text)])), ("max_replicas_per_node", Whole)]),
+        Record(&[("constraints", Texts), ("preferences", Records(&[("spread", Text)])), ("max_replicas_per_node", Unsigned)]),
     ),
 ];
 
 /// A service.
-pub(super) const SERVICE: &[(&str, Shape)] = &[
-    ("deploy", RecordOrNull(DEPLOY)),
-    ("build", Any),
+pub(super) const SERVICE: Keys = &[
+    ("deploy", Record(DEPLOY)),
+    ("build", Build),
     ("cap_add", Texts),
     ("cap_drop", Texts),
     ("cgroupns_mode", Text),
@@ -127,19 +142,19 @@ pub(super) const SERVICE: &[(&str, Shape)] = &[
     ("extra_hosts", Hosts),
     (
         "healthcheck",
-        Record(&[
+        Optional(&[
             ("disable", Truth),
-            ("interval", Duration),
+            ("interval", DurationOrNone),
             ("retries", Count),
             ("test", Test),
-            ("timeout", Duration),
-            ("start_period", Duration),
-            ("start_interval", Duration),
+            ("timeout", DurationOrNone),
+            ("start_period", DurationOrNone),
+            ("start_interval", DurationOrNone),
         ]),
     ),
     ("hostname", Text),
     ("image", Text),
-    ("init", Truth),
+    ("init", TruthOrNone),
     ("ipc", Text),
     ("isolation", Text),
     ("labels", Labels),
@@ -148,17 +163,17 @@ pub(super) const SERVICE: &[(&str, Shape)] = &[
     ("mac_address", Text),
     ("network_mode", Text),
     ("networks", Networks),
-    ("oom_score_adj", Whole),
-    ("pid", TextOrNull),
+    ("oom_score_adj", Unread),
+    ("pid", Text),
     ("ports", Ports),
     ("privileged", Truth),
     ("read_only", Truth),
     ("restart", Text),
     ("secrets", Uses),
     ("security_opt", Texts),
-    ("shm_size", Shape::Scalar),
+    ("shm_size", Text),
     ("stdin_open", Truth),
-    ("stop_grace_period", Duration),
+    ("stop_grace_period", DurationOrNone),
     ("stop_signal", Text),
     ("sysctls", Labels),
     ("tmpfs", OneOrTexts),
@@ -171,37 +186,37 @@ pub(super) const SERVICE: &[(&str, Shape)] = &[
 ];
 
 /// The keys of `logging`.
-pub(super) const LOGGING: &[(&str, Shape)] = &[("driver", Text), ("options", Options)];
+pub(super) const LOGGING: Keys = &[("driver", Text), ("options", Options)];
 
 /// The attachment of a service to a network.
-pub(super) const ATTACHMENT: &[(&str, Shape)] =
+pub(super) const ATTACHMENT: Keys =
     &[("aliases", Texts), ("driver_opts", Options), ("ipv4_address", Text), ("ipv6_address", Text)];
 
 /// A published port in its long form.
-pub(super) const PORT: &[(&str, Shape)] = &[("mode", Text), ("target", Whole), ("published", Whole), ("protocol", Text)];
+pub(super) const PORT: Keys = &[("mode", Text), ("target", PortNumber), ("published", PortNumber), ("protocol", Text)];
 
 /// A mount in its long form.
-pub(super) const MOUNT: &[(&str, Shape)] = &[
+pub(super) const MOUNT: Keys = &[
     ("type", Text),
     ("source", Text),
     ("target", Text),
     ("read_only", Truth),
     ("consistency", Text),
-    ("bind", Any),
-    ("volume", Any),
-    ("tmpfs", Any),
-    ("image", Any),
-    ("cluster", Any),
+    ("bind", Optional(&[("propagation", Text)])),
+    ("volume", Optional(&[("nocopy", Truth), ("subpath", Text)])),
+    ("image", Optional(&[("subpath", Text)])),
+    ("tmpfs", Optional(&[("size", Whole)])),
+    ("cluster", Optional(&[])),
 ];
 
 /// The use of a secret or config in its long form. Further keys are allowed and ignored.
-pub(super) const USE: &[(&str, Shape)] = &[("source", Text), ("target", Text), ("uid", Text), ("gid", Text), ("mode", Number)];
+pub(super) const USE: Keys = &[("source", Text), ("target", Text), ("uid", Text), ("gid", Text), ("mode", FileMode)];
 
-/// A limit of `ulimits` in its long form.
-pub(super) const ULIMIT: &[(&str, Shape)] = &[("hard", Whole), ("soft", Whole)];
+/// A limit of `ulimits` in its long form. Docker wants whole numbers that are written as such.
+pub(super) const ULIMIT: Keys = &[("hard", Whole), ("soft", Whole)];
 
 /// A network.
-pub(super) const NETWORK: &[(&str, Shape)] = &[
+pub(super) const NETWORK: Keys = &[
     ("name", Text),
     ("driver", Text),
     ("driver_opts", Options),
@@ -213,17 +228,17 @@ pub(super) const NETWORK: &[(&str, Shape)] = &[
 ];
 
 /// A volume.
-pub(super) const VOLUME: &[(&str, Shape)] = &[
+pub(super) const VOLUME: Keys = &[
     ("name", Text),
     ("driver", Text),
     ("driver_opts", Options),
     ("external", External),
     ("labels", Labels),
-    ("x-cluster-spec", Any),
+    ("x-cluster-spec", Optional(CLUSTER)),
 ];
 
 /// A secret.
-pub(super) const SECRET: &[(&str, Shape)] = &[
+pub(super) const SECRET: Keys = &[
     ("name", Text),
     ("file", Text),
     ("external", External),
@@ -233,15 +248,43 @@ pub(super) const SECRET: &[(&str, Shape)] = &[
     ("template_driver", Text),
 ];
 
-/// A config.
-pub(super) const CONFIG: &[(&str, Shape)] =
-    &[("name", Text), ("file", Text), ("external", External), ("labels", Labels), ("template_driver", Text)];
+/// A config. Docker's type is that of secrets.
+pub(super) const CONFIG: Keys = SECRET;
+
+/// How an image is built.
+pub(super) const BUILD: Keys = &[
+    ("context", Text),
+    ("dockerfile", Text),
+    ("args", Environment),
+    ("labels", Labels),
+    ("cache_from", OneOrTexts),
+    ("extra_hosts", Hosts),
+    ("network", Text),
+    ("target", Text),
+];
+
+const GENERIC: Keys = &[("discrete_resource_spec", Optional(&[("kind", Text), ("value", Whole)]))];
+
+const SEGMENTS: Shape = Records(&[("segments", Labels)]);
+
+/// A volume of a cluster.
+const CLUSTER: Keys = &[
+    ("group", Text),
+    (
+        "access_mode",
+        Optional(&[
+            ("scope", Text),
+            ("sharing", Text),
+            ("mount_volume", Optional(&[("fs_type", Text), ("mount_flags", Texts)])),
+            ("block_volume", Optional(&[])),
+        ]),
+    ),
+    ("accessibility_requirements", Optional(&[("requisite", SEGMENTS), ("preferred", SEGMENTS)])),
+    ("capacity_range", Optional(&[("required_bytes", Size), ("limit_bytes", Size)])),
+    ("secrets", Records(&[("key", Text), ("secret", Text)])),
+    ("availability", Text),
+];
 
 /// The sections of a file with objects by name.
-pub(super) const SECTIONS: [(&str, Shape); 5] = [
-    ("services", Record(SERVICE)),
-    ("networks", RecordOrNull(NETWORK)),
-    ("volumes", RecordOrNull(VOLUME)),
-    ("secrets", Record(SECRET)),
-    ("configs", Record(CONFIG)),
-];
+pub(super) const SECTIONS: [(&str, Keys); 5] =
+    [("services", SERVICE), ("networks", NETWORK), ("volumes", VOLUME), ("secrets", SECRET), ("configs", CONFIG)];

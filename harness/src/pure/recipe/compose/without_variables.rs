@@ -30,6 +30,13 @@ pub struct WithVariables<'a> {
     pub read: &'a dyn Fn(&str) -> Option<String>,
 }
 
+/// The text of a file with its variables, as YAML on one line that every reader takes alike.
+pub fn plain(file: &str, text: &str) -> Result<String, Unresolved> {
+    let mut out = String::new();
+    write_node(&mut out, &yaml::read(file, text)?.value, Dollars::Kept);
+    Ok(out)
+}
+
 /// The text of the file without variables, as YAML on one line.
 pub fn without_variables(from: &WithVariables<'_>) -> Result<String, Unresolved> {
     let root = yaml::read(from.file, from.text)?;
@@ -46,7 +53,7 @@ pub fn without_variables(from: &WithVariables<'_>) -> Result<String, Unresolved>
         complete_environment(service, &files, from);
     }
     let mut text = String::new();
-    write_node(&mut text, &Value::Map(map));
+    write_node(&mut text, &Value::Map(map), Dollars::Doubled);
     Ok(text)
 }
 
@@ -147,8 +154,17 @@ fn complete_environment(service: &mut BTreeMap<String, Node>, files: &[String], 
     }
 }
 
-/// Writes a value in YAML's flow style. Texts are in quotes, and their dollars doubled, so that Docker finds no variable.
-fn write_node(out: &mut String, value: &Value) {
+/// What becomes of the dollars of texts.
+#[derive(Debug, Clone, Copy)]
+enum Dollars {
+    /// They may begin a variable.
+    Kept,
+    /// They are doubled, so that Docker finds no variable.
+    Doubled,
+}
+
+/// Writes a value in YAML's flow style. Texts are in quotes.
+fn write_node(out: &mut String, value: &Value, dollars: Dollars) {
     match value {
         Value::Null => out.push_str("null"),
         Value::Truth(truth) => out.push_str(if *truth { "true" } else { "false" }),
@@ -159,12 +175,15 @@ fn write_node(out: &mut String, value: &Value) {
         Value::Whole(number) => drop(write!(out, "{number}")),
         Value::Huge(number) => drop(write!(out, "{number}")),
         Value::Date(date) => out.push_str(date),
-        Value::Text(text) => write_text(out, &text.replace('$', "$$")),
+        Value::Text(text) => match dollars {
+            Dollars::Kept => write_text(out, text),
+            Dollars::Doubled => write_text(out, &text.replace('$', "$$")),
+        },
         Value::List(items) => {
             out.push('[');
             for (number, item) in items.iter().enumerate() {
                 out.push_str(if number == 0 { "" } else { ", " });
-                write_node(out, &item.value);
+                write_node(out, &item.value, dollars);
             }
             out.push(']');
         }
@@ -174,7 +193,7 @@ fn write_node(out: &mut String, value: &Value) {
                 out.push_str(if number == 0 { "" } else { ", " });
                 write_text(out, key);
                 out.push_str(": ");
-                write_node(out, &item.value);
+                write_node(out, &item.value, dollars);
             }
             out.push('}');
         }
@@ -212,7 +231,10 @@ mod tests {
         for (text, expected) in [
             ("x-a: $A${E:-d}$$x", r#"{"x-a": "1d$$x"}"#),
             ("x-a: $D", r#"{"x-a": "a$$b"}"#),
-            ("x-a: [1, 0x1f, 2.0, 1e30, .inf, true, ~, '1', 2001-01-01]", r#"{"x-a": [1, 31, 2.0, 1e30, .inf, true, null, "1", 2001-01-01T00:00:00Z]}"#),
+            (
+                "x-a: [1, 0x1f, 2.0, 1e30, .inf, true, ~, '1', 2001-01-01]",
+                r#"{"x-a": [1, 31, 2.0, 1e30, .inf, true, null, "1", 2001-01-01T00:00:00Z]}"#,
+            ),
             ("x-$A: \"q\\\"\\\\\\n\\u2028é🙂\"", r#"{"x-$A": "q\"\\\U0000000a\U00002028é\U0001f642"}"#),
             ("services: {a: {ports: [{published: $PORT}]}}", r#"{"services": {"a": {"ports": [{"published": 8080}]}}}"#),
             ("services: {a: {image: $PORT}}", r#"{"services": {"a": {"image": "8080"}}}"#),
@@ -226,10 +248,19 @@ mod tests {
     #[test]
     fn relative_paths_become_absolute() {
         for (text, expected) in [
-            ("secrets: {a: {file: ./x}, b: {file: /x}, c: {external: true}}", r#"{"secrets": {"a": {"file": "/recipe/sub/x"}, "b": {"file": "/x"}, "c": {"external": true}}}"#),
+            (
+                "secrets: {a: {file: ./x}, b: {file: /x}, c: {external: true}}",
+                r#"{"secrets": {"a": {"file": "/recipe/sub/x"}, "b": {"file": "/x"}, "c": {"external": true}}}"#,
+            ),
             ("configs: {a: {file: ../x}}", r#"{"configs": {"a": {"file": "/recipe/x"}}}"#),
-            ("services: {a: {volumes: ['./d:/x:ro', data:/y, /h:/z, ~/d:/w, /v]}}", r#"{"services": {"a": {"volumes": ["/recipe/sub/d:/x:ro", "data:/y", "/h:/z", "/recipe/sub/~/d:/w", "/v"]}}}"#),
-            ("services: {a: {volumes: [{type: bind, source: d, target: /x}, {type: volume, source: d, target: /y}]}}", r#"{"services": {"a": {"volumes": [{"source": "/recipe/sub/d", "target": "/x", "type": "bind"}, {"source": "d", "target": "/y", "type": "volume"}]}}}"#),
+            (
+                "services: {a: {volumes: ['./d:/x:ro', data:/y, /h:/z, ~/d:/w, /v]}}",
+                r#"{"services": {"a": {"volumes": ["/recipe/sub/d:/x:ro", "data:/y", "/h:/z", "/recipe/sub/~/d:/w", "/v"]}}}"#,
+            ),
+            (
+                "services: {a: {volumes: [{type: bind, source: d, target: /x}, {type: volume, source: d, target: /y}]}}",
+                r#"{"services": {"a": {"volumes": [{"source": "/recipe/sub/d", "target": "/x", "type": "bind"}, {"source": "d", "target": "/y", "type": "volume"}]}}}"#,
+            ),
         ] {
             assert_eq!(filled(text).as_deref(), Ok(expected), "{text}");
         }
@@ -238,10 +269,22 @@ mod tests {
     #[test]
     fn variables_without_a_value_take_the_apps() {
         for (text, expected) in [
-            ("services: {a: {environment: [A, E, U, HOME, PORT=9, 'D=']}}", r#"{"services": {"a": {"environment": ["A=1", "E=", "U", "HOME=/root", "PORT=9", "D=a$$b"]}}}"#),
-            ("services: {a: {environment: {A: , U: , PORT: '', D: 0}}}", r#"{"services": {"a": {"environment": {"A": "1", "D": 0, "PORT": "8080", "U": null}}}}"#),
-            ("services: {a: {env_file: app.env}}", r#"{"services": {"a": {"env_file": "/recipe/sub/app.env", "environment": {"A": "1", "FROM_FILE": "app's"}}}}"#),
-            ("services: {a: {env_file: [./app.env], environment: [A=2]}}", r#"{"services": {"a": {"env_file": ["/recipe/sub/app.env"], "environment": ["A=2", "FROM_FILE=app's"]}}}"#),
+            (
+                "services: {a: {environment: [A, E, U, HOME, PORT=9, 'D=']}}",
+                r#"{"services": {"a": {"environment": ["A=1", "E=", "U", "HOME=/root", "PORT=9", "D=a$$b"]}}}"#,
+            ),
+            (
+                "services: {a: {environment: {A: , U: , PORT: '', D: 0}}}",
+                r#"{"services": {"a": {"environment": {"A": "1", "D": 0, "PORT": "8080", "U": null}}}}"#,
+            ),
+            (
+                "services: {a: {env_file: app.env}}",
+                r#"{"services": {"a": {"env_file": "/recipe/sub/app.env", "environment": {"A": "1", "FROM_FILE": "app's"}}}}"#,
+            ),
+            (
+                "services: {a: {env_file: [./app.env], environment: [A=2]}}",
+                r#"{"services": {"a": {"env_file": ["/recipe/sub/app.env"], "environment": ["A=2", "FROM_FILE=app's"]}}}"#,
+            ),
         ] {
             assert_eq!(filled(text).as_deref(), Ok(expected), "{text}");
         }
