@@ -32,7 +32,7 @@ pub(crate) struct RunArgs {
     /// backup, restore, and custom where the recipe has custom tests
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = tier)]
     tiers: Vec<Tier>,
-    /// The tag, branch or commit to upgrade from; by default the last green run's, else the newest older release
+    /// The release or older commit to upgrade from; by default the highest release that the tested commit replaces
     #[arg(long, value_name = "REF", value_parser = reference)]
     base: Option<String>,
     /// Removes the app with its volumes and secrets after its tests, installs it again, restores it and looks for its data; the

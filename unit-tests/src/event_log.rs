@@ -17,6 +17,7 @@ use harness::{
         recipe::{
             compose::{Entry, Tree},
             lint,
+            release::ReleaseFaults,
             upgrade_base::Base,
         },
         run::{
@@ -84,7 +85,7 @@ pub fn tree(start_period: Option<&str>) -> Tree {
 pub fn facts(tree: Tree) -> Facts {
     let head = head();
     let resolved = recipe::resolved(&tree, &head.domain, &head.stack).expect("files that can be read");
-    let base = Base::None { why: "no upgrade was asked for".into() };
+    let base = Base::none("no upgrade was asked for");
     Facts {
         needs: recipe::needs(&resolved),
         head,
@@ -93,6 +94,8 @@ pub fn facts(tree: Tree) -> Facts {
         against: base.clone(),
         base,
         base_files: None,
+        left_out: Vec::new(),
+        faults: ReleaseFaults::default(),
         pack: Pack::default(),
     }
 }

@@ -7,7 +7,10 @@ use harness::{
     journal::Journal,
     model::names::RecipeName,
     ports::{Checked, Checkout, CheckoutError},
-    pure::host::claim::{Claim, Claimed},
+    pure::{
+        host::claim::{Claim, Claimed},
+        recipe::compose::{Entry, Tree},
+    },
 };
 use tempfile::TempDir;
 use unit_tests::{
@@ -26,8 +29,8 @@ struct Place {
 impl Place {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let abra_dir = dir.path().join("run/abra");
-        let journal = Journal::create(&dir.path().join("run"), fresh_run(), Arc::new(SystemClock::start())).unwrap();
+        let (run, abra_dir) = (fresh_run(), dir.path().join("run/abra"));
+        let journal = Journal::create(&dir.path().join("run"), run, Arc::new(SystemClock::start())).unwrap();
         let (claim, _) = journal.claim(Claimed::Dir { path: abra_dir.clone() }, &"swarm".parse().unwrap()).unwrap();
         let checkout = GitCheckout::new(&abra_dir, std::env::var_os("PATH").unwrap());
         Self { dir, checkout, claim, _journal: journal }
@@ -45,6 +48,15 @@ impl Place {
 
     fn adopt(&self) -> bool {
         block_on(self.checkout.adopt(&self.claim, &small(), &self.folder())).unwrap()
+    }
+
+    fn try_adopt(&self) -> Result<bool, CheckoutError> {
+        block_on(self.checkout.adopt(&self.claim, &small(), &self.folder()))
+    }
+
+    /// The files of the commit that is checked out.
+    fn tree(&self) -> Tree {
+        block_on(self.checkout.tree(&small(), &self.read().head)).unwrap()
     }
 
     fn read(&self) -> Checked {
@@ -72,7 +84,7 @@ fn bare_repository_is_adopted_with_its_history() {
     assert!(!changed);
     assert_eq!(checked.head.as_str(), git(&from, &["rev-parse", "HEAD"]));
     assert_eq!(checked.tags.len(), 3);
-    assert!(checked.files.contains(&"compose.yml".to_owned()), "{:?}", checked.files);
+    assert!(place.checkout_dir().join("compose.yml").is_file());
 }
 
 #[test]
@@ -91,7 +103,7 @@ fn clean_folder_is_adopted_unchanged() {
         let peeled = git(&place.folder(), &["rev-parse", &format!("refs/tags/{}^{{commit}}", tag.name)]);
         assert_eq!(tag.commit.as_str(), peeled, "{}", tag.name);
     }
-    assert!(checked.files.contains(&"compose.yml".to_owned()) && checked.files.contains(&".env.sample".to_owned()));
+    assert!(place.checkout_dir().join("compose.yml").is_file() && place.checkout_dir().join(".env.sample").is_file());
 }
 
 #[test]
@@ -131,7 +143,7 @@ fn folder_without_repository_becomes_one_commit() {
     let changed = place.adopt();
 
     assert!(changed);
-    assert_eq!(place.read().files, ["compose.yml"]);
+    assert_eq!(place.tree().paths().collect::<Vec<_>>(), ["compose.yml"]);
     assert_eq!(git(&place.checkout_dir(), &["rev-list", "--count", "HEAD"]), "1");
     assert!(!place.folder().join(".git").exists());
 }

@@ -6,7 +6,10 @@ use harness::{
         outcome::{Cause, Failure, Gap, Outcome, Owner, Status, Subject, Tier},
     },
     pure::{
-        recipe::lint::{BaseLint, Fault, Linted, Severity, State, Unreadable, compared, list_faults, parse},
+        recipe::{
+            lint::{BaseLint, Fault, Linted, Severity, State, Unreadable, compared, list_faults, parse},
+            release::{ReleaseFault, ReleaseFaults},
+        },
         run::{
             event::Cancel,
             level::rungs,
@@ -153,6 +156,7 @@ fn id(fault: &Fault) -> &str {
     match fault {
         Fault::Rule { id, .. } => id,
         Fault::Invalid { .. } => "invalid",
+        Fault::Release(fault) => fault.rule(),
     }
 }
 
@@ -170,7 +174,7 @@ struct Faults<'a> {
 
 #[track_caller]
 fn assert_compared(head: &Linted, base: BaseLint<'_>, expected: Faults<'_>) {
-    let compared = compared(head, base);
+    let compared = compared(head, base, &ReleaseFaults::default());
 
     let found =
         Faults { introduced: ids(&compared.introduced), existing: ids(&compared.existing), unclear: ids(&compared.unclear) };
@@ -186,14 +190,14 @@ fn head_without_errors_has_no_faults() {
 
 #[test]
 fn error_that_base_does_not_have_is_introduced() {
-    let (clean, one, two) = (linted(&[]), linted(&["R011"]), linted(&["R011", "R014"]));
+    let (clean, one, two) = (linted(&[]), linted(&["R011"]), linted(&["R011", "R012"]));
 
     assert_compared(&one, BaseLint::Known(&clean), Faults { introduced: vec!["R011"], ..Faults::default() });
     assert_compared(&one, BaseLint::NoBase, Faults { introduced: vec!["R011"], ..Faults::default() });
     assert_compared(
         &two,
         BaseLint::Known(&one),
-        Faults { introduced: vec!["R014"], existing: vec!["R011"], ..Faults::default() },
+        Faults { introduced: vec!["R012"], existing: vec!["R011"], ..Faults::default() },
     );
     assert_compared(&invalid(), BaseLint::Known(&clean), Faults { introduced: vec!["invalid"], ..Faults::default() });
     assert_compared(&invalid(), BaseLint::NoBase, Faults { introduced: vec!["invalid"], ..Faults::default() });
@@ -206,6 +210,29 @@ fn error_that_base_has_was_there_before() {
     assert_compared(&one, BaseLint::Known(&one), Faults { existing: vec!["R011"], ..Faults::default() });
     assert_compared(&one, BaseLint::Known(&two), Faults { existing: vec!["R011"], ..Faults::default() });
     assert_compared(&invalid(), BaseLint::Known(&invalid()), Faults { existing: vec!["invalid"], ..Faults::default() });
+}
+
+#[test]
+fn lightweight_tag_counts_by_whose_it_is() {
+    let (clean, broken) = (linted(&["R011"]), linted(&["R011", "R014"]));
+    let own = ReleaseFaults {
+        introduced: vec![ReleaseFault::LightweightTag { tag: "2.0.0+1".into() }],
+        existing: vec![ReleaseFault::LabelMissing],
+    };
+    let faults = |head, base, release: &ReleaseFaults| {
+        let compared = compared(head, base, release);
+        assert!(compared.unclear.iter().all(|fault| fault.rule() == Some("R011")), "the tags themselves are known");
+        (ids(&compared.introduced).join(" "), ids(&compared.existing).join(" "))
+    };
+    for base in [BaseLint::Known(&broken), BaseLint::Known(&clean)] {
+        // abra shows R014 for both, because both clones have all tags.
+        assert_eq!(faults(&broken, base, &own), ("R014".into(), "R011 label-missing".into()));
+        assert_eq!(faults(&broken, base, &ReleaseFaults::default()), (String::new(), "R011 R014".into()));
+        // Another abra may not look at tags.
+        assert_eq!(faults(&clean, base, &own), ("R014".into(), "R011 label-missing".into()));
+    }
+    assert_eq!(faults(&broken, BaseLint::Unknown, &own).0, "R014");
+    assert_eq!(faults(&broken, BaseLint::NoBase, &ReleaseFaults::default()), ("R011".into(), "R014".into()));
 }
 
 #[test]

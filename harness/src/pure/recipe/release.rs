@@ -190,3 +190,96 @@ impl ReleaseFaults {
         Self { introduced, existing }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::names::StackName,
+        pure::recipe::compose::{Entry, Env, Tree, resolve},
+    };
+
+    const HEAD: &str = "1111111111111111111111111111111111111111";
+
+    /// The faults of a commit with these labels, on one service each, these tags (those with `~` in front lightweight) and files.
+    fn faults_of(labels: &[&str], tags: &[&str], files: &[&str], replaces: Option<&str>) -> Vec<String> {
+        let services: String = labels
+            .iter()
+            .zip(["app", "db"])
+            .map(|(label, name)| {
+                let label = if label.is_empty() { "a=b".into() } else { format!("coop-cloud.${{STACK_NAME}}.version={label}") };
+                format!("  {name}:\n    image: x:1\n    deploy:\n      labels: [\"{label}\"]\n")
+            })
+            .collect();
+        let compose = Entry::Text(format!("version: \"3.8\"\nservices:\n{services}"));
+        let tree: Tree = [("compose.yml".to_owned(), compose)].into_iter().collect();
+        let stack: StackName = "shop_example_org".parse().unwrap();
+        let resolved = resolve(&tree, &Env::default(), &stack).unwrap();
+        let commit: Commit = HEAD.parse().unwrap();
+        let tag = |name: &&str| {
+            let bare = name.trim_start_matches('~');
+            Tag { name: bare.to_owned(), commit: commit.clone(), annotated: bare == *name }
+        };
+        let tags: Vec<Tag> = tags.iter().map(tag).collect();
+        let paths = files.iter().copied().collect();
+        let facts = ReleaseFacts { commit: &commit, resolved: &resolved, paths: &paths, tags: &tags, replaces };
+        faults(&facts).iter().map(|fault| fault.rule().to_owned()).collect()
+    }
+
+    #[test]
+    fn label_is_compared_with_the_tag_of_a_release_alone() {
+        for (labels, tags, expected) in [
+            (&["1.0.0+1"][..], &[][..], &[][..]),
+            (&["1.0.0+1"], &["1.0.0+1"], &[]),
+            (&["v1.0.0+1"], &["1.0.0+1"], &[]),
+            (&["1.0.0+1"], &["nightly"], &[]),
+            (&["1.0.0+1"], &["1.0.0+1", "1.1.0+1"], &[]),
+            (&["1.0.0+1"], &["1.1.0+1"], &["label-not-raised"]),
+            (&["1.0.0+1"], &["1.0.0+2"], &["label-not-raised"]),
+            (&[""], &[], &["label-missing"]),
+            (&[""], &["1.0.0+1"], &["label-missing"]),
+            (&["1.0.0"], &["1.0.0+1"], &["label-malformed"]),
+            (&["latest"], &[], &["label-malformed"]),
+            (&["1.0.0+1", "1.0.0+1"], &["1.0.0+1"], &[]),
+            (&["1.0.0+1", "1.1.0+1"], &["1.0.0+1"], &["labels-disagree"]),
+            (&["1.0.0+1"], &["~1.0.0+1"], &["R014"]),
+            (&["1.0.0+1"], &["1.0.0+1", "~nightly"], &[]),
+        ] {
+            assert_eq!(faults_of(labels, tags, &[], None), expected, "{labels:?} {tags:?}");
+        }
+    }
+
+    #[test]
+    fn major_version_needs_a_note_for_operators() {
+        for (label, tags, files, replaces, missing) in [
+            ("2.0.0+1", &["2.0.0+1"][..], &["release/2.0.0+1"][..], Some("1.4.0+1"), false),
+            ("2.0.0+1", &["2.0.0+1"], &["release/1.0.0+1", "release/next"], Some("1.4.0+1"), true),
+            ("2.0.0+1", &[], &["release/next"], Some("1.4.0+1"), false),
+            ("2.0.0+1", &[], &[], Some("1.4.0+1"), true),
+            ("1.5.0+1", &["1.5.0+1"], &[], Some("1.4.0+1"), false),
+            // An ordinary pull request, which leaves the label.
+            ("2.0.0+1", &[], &[], Some("2.0.0+1"), false),
+            ("2.0.0+1", &["2.0.0+1"], &[], None, false),
+        ] {
+            let faults = faults_of(&[label], tags, files, replaces);
+            assert_eq!(faults == ["release-note-missing"], missing, "{label} {tags:?} {files:?}: {faults:?}");
+        }
+    }
+
+    #[test]
+    fn label_of_files_that_were_never_released_is_no_fault_of_head() {
+        let missing = || vec![ReleaseFault::LabelMissing];
+        let note = || vec![ReleaseFault::NoNote { version: "2.0.0+1".into(), from: "1.0.0+1".into() }];
+        for (head, tagged, base, introduced) in [
+            (missing(), true, None, 1),
+            (missing(), false, None, 0),
+            (missing(), false, Some(vec![]), 1),
+            (missing(), true, Some(missing()), 0),
+            (note(), false, None, 1),
+            (note(), true, Some(note()), 1),
+        ] {
+            let split = ReleaseFaults::of(head, tagged, base.as_deref());
+            assert_eq!((split.introduced.len(), split.existing.len()), (introduced, 1 - introduced), "{split:?}");
+        }
+    }
+}
