@@ -7,6 +7,7 @@
 
 pub mod adapters;
 pub mod author;
+pub mod disk;
 pub mod engine;
 pub mod journal;
 pub mod model;

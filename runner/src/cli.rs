@@ -10,11 +10,11 @@ use harness::model::{exit_code::ExitCode, names::RecipeName};
 
 use crate::{
     commands::{
-        child, completions, doctor, janitor, list, new, pack, plan, run, sandbox, schema, screenshot, show, status, verify, watch,
+        child, completions, doctor, janitor, list, new, pack, plan, prune, run, sandbox, schema, screenshot, show, status, verify, watch,
     },
     env::Env,
     error::{self, CommandError},
-    logging,
+    logging, state_folder,
 };
 
 /// The width of the reference page's help texts, in columns.
@@ -50,6 +50,7 @@ enum Command {
     Status(status::Status),
     Doctor(doctor::Doctor),
     Janitor(janitor::Janitor),
+    Prune(prune::Prune),
     Sandbox(sandbox::Sandbox),
     Schema(schema::Schema),
     Completions(completions::Completions),
@@ -59,6 +60,31 @@ enum Command {
     Pack(pack::Pack),
     #[command(name = "__screenshot", hide = true)]
     Screenshot(screenshot::Screenshot),
+}
+
+impl Command {
+    /// Whether it reads or writes taster's state folder.
+    fn uses_state(&self) -> bool {
+        match self {
+            Command::Run(_)
+            | Command::Plan(_)
+            | Command::List(_)
+            | Command::Show(_)
+            | Command::Verify(_)
+            | Command::New(_)
+            | Command::Watch(_)
+            | Command::Doctor(_)
+            | Command::Janitor(_)
+            | Command::Prune(_)
+            | Command::Sandbox(_) => true,
+            Command::Status(_)
+            | Command::Schema(_)
+            | Command::Completions(_)
+            | Command::Child(_)
+            | Command::Pack(_)
+            | Command::Screenshot(_) => false,
+        }
+    }
 }
 
 /// Runs the command that `args` name and gives the exit code of the process.
@@ -79,6 +105,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>, env: &Env) -> process::Exi
 
 fn execute(command: Command, args: &[OsString], env: &Env) -> Result<process::ExitCode, CommandError> {
     logging::init(env.log.as_deref())?;
+    if command.uses_state() {
+        state_folder::check(env)?;
+    }
     match command {
         Command::Run(run) => run.run(env, args.get(2..).unwrap_or_default()),
         Command::Plan(plan) => plan.run(env),
@@ -90,6 +119,7 @@ fn execute(command: Command, args: &[OsString], env: &Env) -> Result<process::Ex
         Command::Status(status) => status.run(),
         Command::Doctor(doctor) => doctor.run(env),
         Command::Janitor(janitor) => janitor.run(env),
+        Command::Prune(prune) => prune.run(env),
         Command::Sandbox(sandbox) => sandbox.run(env),
         Command::Schema(schema) => schema.run(),
         Command::Completions(completions) => completions.run(&mut visible_command()),

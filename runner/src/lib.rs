@@ -17,5 +17,6 @@ pub mod recovery;
 mod run_args;
 mod runtime;
 mod single_run;
+mod state_folder;
 pub mod wiring;
 mod workspace;

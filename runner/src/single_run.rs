@@ -3,11 +3,12 @@
 //! The order matters: the guardian is there before the first claim, so that there is no moment in which a killed run would leave
 //! something that nothing cleans up.
 
-use std::{fs, io::IsTerminal, path::Path, sync::Arc};
+use std::{io::IsTerminal, path::Path, sync::Arc};
 
 use futures_util::{StreamExt, stream::BoxStream};
 use harness::{
     adapters::{executables::ExecutableFolders, folder::Folder, pack_program::ProgramSetup, swarm::DockerSwarm},
+    disk::plain_file::{self, Links, SETTINGS_LIMIT},
     engine::{self, History, Run, log::Log, signals},
     journal::Journal,
     model::{exit_code::ExitCode, host::Host, names::RunId, pack::Pack, request::Request},
@@ -30,7 +31,7 @@ use crate::{
         guardian::{self, GuardianPipe},
         janitor,
     },
-    wiring,
+    state_folder, wiring,
 };
 
 /// The commit that taster was built from; absent when it was built outside of a checkout.
@@ -125,13 +126,14 @@ async fn prepare(
 ) -> Result<Prepared, CommandError> {
     // An engine that cannot be used at all is an error before there is a run, so that no folder is left.
     DockerSwarm::at(&host.engine).map_err(host::no_engine)?;
+    state_folder::make(env)?;
     let clock = wiring::clock();
     let folder = new_folder(&env.runs(), &*clock)?;
     let redact = Arc::new(Redact::new());
     logging::hide_secrets_of(&redact);
     redact.learn_settings(&pack.settings);
     let env_file = held.map(|held| held.folder.env_file(&host.server, &held.attach.domain));
-    if let Some(text) = env_file.and_then(|file| fs::read_to_string(file).ok()) {
+    if let Some(text) = env_file.and_then(|file| plain_file::read_text(&file, SETTINGS_LIMIT, Links::Refused).ok()) {
         redact.learn_env(&text);
     }
     let journal = Journal::create(folder.root(), folder.run().clone(), clock.clone()).map_err(|error| {

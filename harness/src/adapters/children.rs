@@ -21,8 +21,14 @@ impl Children for Processes {
         let until = tokio::time::Instant::now() + timeout;
         loop {
             // A child may start another process at any time, so only an empty reading ends the loop.
-            let living = living(&readable(table())?, child, |pid| belongs(pid, child));
-            let Some(first) = living.first() else { return Ok(()) };
+            let table = readable(table())?;
+            let living = living(&table, child, |pid| belongs(pid, child));
+            let Some(first) = living.first() else {
+                return match is_unproved(&table, child) {
+                    true => Err(ChildError::Unproved { pid: child.pid, doing: child.doing.clone() }),
+                    false => Ok(()),
+                };
+            };
             if tokio::time::Instant::now() >= until {
                 return Err(ChildError::LivesOn { pid: *first, doing: child.doing.clone() });
             }
@@ -38,18 +44,28 @@ impl Children for Processes {
 /// The living processes of `child`: the child, its group, its session, processes for which `belongs` holds, and the descendants
 /// of all these.
 ///
-/// After the end of the child its id may belong to another process or to the session of a daemon. Then only the processes for
-/// which `belongs` holds count.
+/// Anybody can read the id and the start of a process and write them into a journal, so they prove nothing alone: the group and
+/// the session of the child count when `belongs` holds for one of their processes. After the end of the child its id may belong
+/// to another process or to the session of a daemon. Then only the processes for which `belongs` holds count.
 fn living(table: &[Process], child: &Child, belongs: impl Fn(i32) -> bool) -> BTreeSet<i32> {
-    let leader = table.iter().find(|row| row.pid == child.pid);
-    let known = leader.is_some_and(|row| row.start_ticks == child.start_ticks);
-    let of_child = |row: &&Process| {
-        let near = row.pid == child.pid || row.group == child.pid || row.session == child.pid;
-        row.start_ticks >= child.start_ticks && (near && known || belongs(row.pid))
-    };
+    let near = |row: &Process| row.pid == child.pid || row.group == child.pid || row.session == child.pid;
+    let later = |row: &Process| row.start_ticks >= child.start_ticks;
+    let marked: BTreeSet<i32> = table.iter().filter(|row| later(row) && belongs(row.pid)).map(|row| row.pid).collect();
+    let known = table.iter().any(|row| is(row, child)) && table.iter().any(|row| near(row) && marked.contains(&row.pid));
+    let of_child = |row: &&Process| later(row) && (near(row) && known || marked.contains(&row.pid));
     let mut tree = with_descendants(table, table.iter().filter(of_child).map(|row| row.pid).collect());
     tree.retain(|pid| table.iter().any(|row| row.pid == *pid && !row.ended));
     tree
+}
+
+/// Whether a process is the child by its id and its start.
+fn is(row: &Process, child: &Child) -> bool {
+    row.pid == child.pid && row.start_ticks == child.start_ticks
+}
+
+/// Whether a process lives that is the child by its id and its start, and does not belong to the run by its environment.
+fn is_unproved(table: &[Process], child: &Child) -> bool {
+    table.iter().any(|row| is(row, child) && !row.ended)
 }
 
 /// Whether the environment of `pid` marks it as a child of the run, see [`marks`]. This process never counts, also when an
@@ -90,13 +106,17 @@ mod tests {
     fn living_processes_of_a_child_exclude_reused_ids() {
         let processes = [process(10, 1, 10, 100), process(11, 10, 10, 101), process(12, 11, 12, 102), process(20, 1, 20, 50)];
         let none = |_| false;
-        for (what, table, child, expected) in [
-            ("its session, and what left that session", processes.to_vec(), child(10, 100), vec![10, 11, 12]),
-            ("another process has its id", processes.to_vec(), child(10, 99), vec![]),
-            ("it has ended, and its session is that of a daemon", vec![process(11, 1, 10, 101)], child(10, 100), vec![]),
+        for (what, table, child, marked, expected) in [
+            ("its session, and what left that session", processes.to_vec(), child(10, 100), 10, vec![10, 11, 12]),
+            ("its session, by another process of it", processes.to_vec(), child(10, 100), 11, vec![10, 11, 12]),
+            ("a process of others with the id and the start that a journal names", processes.to_vec(), child(10, 100), 0, vec![]),
+            ("another process has its id", processes.to_vec(), child(10, 99), 0, vec![]),
+            ("it has ended, and its session is that of a daemon", vec![process(11, 1, 10, 101)], child(10, 100), 0, vec![]),
         ] {
-            assert_eq!(living(&table, &child, none).into_iter().collect::<Vec<_>>(), expected, "{what}");
+            let living = living(&table, &child, |pid| pid == marked);
+            assert_eq!(living.into_iter().collect::<Vec<_>>(), expected, "{what}");
         }
+        assert!(is_unproved(&processes, &child(10, 100)) && !is_unproved(&processes, &child(10, 99)));
         let orphan = [process(11, 1, 10, 101), process(12, 1, 10, 99), process(13, 1, 13, 102), process(14, 13, 14, 103)];
         let ours = living(&orphan, &child(10, 100), |pid| pid != 14);
         let why = "a mark identifies processes outside the session; a process older than the child does not belong to it";
@@ -129,19 +149,24 @@ mod tests {
         use std::os::unix::process::CommandExt;
         let mut shell = std::process::Command::new("sh");
         shell.args(["-c", "sleep 600 & setsid sleep 601 & wait"]).process_group(0);
+        shell.env("ABRA_DIR", "/state/runs/20261121-101502-k3v7q2m7/abra");
         let mut started = shell.spawn().unwrap();
         let pid = i32::try_from(started.id()).unwrap();
         let ended = child(pid, start_ticks(pid).unwrap());
-        let living_now = || living(&table().unwrap(), &ended, |_| false);
+        let living_now = || living(&table().unwrap(), &ended, |pid| belongs(pid, &ended));
         let until = std::time::Instant::now() + Duration::from_secs(10);
         while living_now().len() < 3 && std::time::Instant::now() < until {
             tokio::time::sleep(POLL).await;
         }
         let all = living_now();
         assert_eq!(all.len(), 3);
-        let other = Child { start_ticks: ended.start_ticks + 1, ..ended.clone() };
+        let other = Child { start_ticks: u64::MAX, ..ended.clone() };
         Processes.end(&other, Duration::from_secs(1)).await.unwrap();
         assert_eq!(living_now(), all, "a child with another start is another child");
+        let forged = Child { run: "20261121-101502-aebagbaf".parse().unwrap(), ..ended.clone() };
+        let refused = Processes.end(&forged, Duration::from_secs(1)).await;
+        assert!(matches!(refused, Err(ChildError::Unproved { .. })), "{refused:?}");
+        assert_eq!(living_now(), all, "the journal of another run names it");
         Processes.end(&ended, Duration::from_secs(10)).await.unwrap();
         let rows = table().unwrap();
         assert!(!rows.iter().any(|row| all.contains(&row.pid) && !row.ended));

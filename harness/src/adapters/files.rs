@@ -10,6 +10,7 @@ use std::{
 use sha2::{Digest, Sha256};
 
 use crate::{
+    disk::plain_file::{self, DOCUMENT_LIMIT, Links},
     ports::{FileError, Files},
     pure::host::claim::Claim,
 };
@@ -24,7 +25,11 @@ impl Files for Disk {
     }
 
     fn remove(&self, claim: &Claim, path: &Path) -> Result<(), FileError> {
-        if !claim.covers_path(path) || claim.what().flaw().is_some() {
+        // A link that was put on the way since the claim was read would lead out of the run's folder.
+        let of_run = |above: &Path| above.iter().any(|part| part == claim.run().as_str());
+        let above = path.parent().map(Path::canonicalize).transpose();
+        let leads_elsewhere = above.is_ok_and(|above| above.is_some_and(|above| !of_run(&above)));
+        if !claim.covers_path(path) || claim.what().flaw().is_some() || leads_elsewhere {
             return Err(FileError::NotCovered { path: path.to_owned(), claimed: claim.what().to_string() });
         }
         let removed = match fs::symlink_metadata(path) {
@@ -49,7 +54,10 @@ fn digest(path: &Path) -> Option<String> {
         Err(error) => return Some(error.to_string()),
     };
     let mut hash = Sha256::new();
-    let read = if meta.is_file() { fs::read(path).map(|bytes| hash.update(bytes)) } else { entry(&mut hash, path) };
+    let read = match meta.is_file() {
+        true => plain_file::read(path, DOCUMENT_LIMIT, Links::Refused).map(|bytes| hash.update(bytes)),
+        false => entry(&mut hash, path),
+    };
     match read {
         Ok(()) => Some(data_encoding::HEXLOWER.encode(&hash.finalize())),
         Err(error) if meta.is_file() && error.kind() == io::ErrorKind::NotFound => None,
@@ -78,6 +86,30 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
+    use crate::pure::host::claim::Claimed;
+
+    #[test]
+    fn link_on_the_way_keeps_a_file_of_others_from_being_removed() {
+        let run = "20261121-101502-k3v7q2m7";
+        let base = tempfile::tempdir().unwrap();
+        let (folder, others) = (base.path().join(run), base.path().join("others"));
+        fs::create_dir_all(folder.join("abra")).unwrap();
+        fs::create_dir(&others).unwrap();
+        for path in [others.join("app.env"), folder.join("abra/app.env")] {
+            fs::write(path, "KEY=value").unwrap();
+        }
+        std::os::unix::fs::symlink(&others, folder.join("link")).unwrap();
+        let remove = |path: PathBuf| {
+            let claim = Claim::new(run.parse().unwrap(), "swarm1".parse().unwrap(), Claimed::Dir { path: path.clone() });
+            Disk.remove(&claim, &path)
+        };
+        assert!(matches!(remove(folder.join("link/app.env")), Err(FileError::NotCovered { .. })));
+        assert!(others.join("app.env").exists());
+        remove(folder.join("abra")).unwrap();
+        remove(folder.join("link")).unwrap();
+        remove(folder.join("gone/app.env")).unwrap();
+        assert!(others.join("app.env").exists() && !folder.join("abra").exists() && !folder.join("link").exists());
+    }
 
     #[test]
     fn digest_of_a_folder_exists_while_files_in_it_vanish() {

@@ -6,6 +6,7 @@ use std::{
 };
 
 use crate::{
+    disk::plain_file::{self, DOCUMENT_LIMIT, Links},
     model::names::RunId,
     ports::{FolderError, RunFolder, SecretFile},
 };
@@ -52,6 +53,10 @@ impl RunFolder for Folder {
     fn replace(&self, file: &Path, bytes: &[u8]) -> Result<(), FolderError> {
         let path = self.root.join(file);
         self.write(&path, bytes).map_err(|source| FolderError { path, source })
+    }
+
+    fn read(&self, file: &Path) -> io::Result<Vec<u8>> {
+        plain_file::read(&self.root.join(file), DOCUMENT_LIMIT, Links::Refused)
     }
 
     fn secret_file(&self, value: &str) -> Result<SecretFile, FolderError> {

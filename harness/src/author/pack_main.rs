@@ -3,7 +3,6 @@
 
 use std::{
     ffi::OsString,
-    fs,
     io::Write,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
@@ -20,9 +19,12 @@ use super::{
     linked::stem,
     test_error::Kind,
 };
-use crate::model::{
-    pack::{CanaryAct, Database, TestName},
-    protocol::{Answer, AppConfiguration, Ended, FunctionContext, InsertedSecret, PROTOCOL, SECRET_FILE_PREFIX},
+use crate::{
+    disk::plain_file::{self, DOCUMENT_LIMIT, Links},
+    model::{
+        pack::{CanaryAct, Database, TestName},
+        protocol::{Answer, AppConfiguration, Ended, FunctionContext, InsertedSecret, PROTOCOL, SECRET_FILE_PREFIX},
+    },
 };
 
 /// The exit code for an invalid pack.
@@ -82,7 +84,8 @@ fn functions(pack: &Linked) -> Vec<(TestName, Work)> {
 /// Runs one function and writes the answer. The error is a failure to write it.
 pub(super) fn run(context: Option<&Path>, databases: Vec<Database>, work: Work) -> Result<Ended, String> {
     let file = context.ok_or("there is no context: TASTER_CONTEXT names the file that a run writes")?;
-    let text = fs::read(file).map_err(|error| format!("the context {} cannot be read: {error}", file.display()))?;
+    let text = plain_file::read(file, DOCUMENT_LIMIT, Links::Followed)
+        .map_err(|error| format!("the context {} cannot be read: {error}", file.display()))?;
     let context: FunctionContext =
         serde_json::from_slice(&text).map_err(|error| format!("the context {} is not valid: {error}", file.display()))?;
     if context.version != PROTOCOL {

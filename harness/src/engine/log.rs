@@ -7,10 +7,14 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use serde_json::Value;
 
 use crate::{
     journal::{Journal, JournalError},
-    model::{names::SwarmId, text::with_causes},
+    model::{
+        names::SwarmId,
+        text::{plain, with_causes},
+    },
     ports::{ChildRegister, RegisterError, ReportError, Reporter},
     pure::{
         host::claim::{Claim, Claimed},
@@ -48,7 +52,7 @@ impl Log {
     /// Records an event. A durable one is on the disk when this returns, unless [`Log::broken`].
     pub fn record(&self, kind: Kind) {
         let mut inner = self.lock();
-        let (kind, _) = inner.redact.fact(kind);
+        let (kind, _) = inner.redact.fact(without_hidden_characters(kind));
         inner.record(kind);
         for text in inner.redact.complaints() {
             inner.record(Kind::Warned { text });
@@ -71,12 +75,13 @@ impl Log {
                 Ok(claim)
             }
             // The journal refused before it wrote, so it is still whole.
-            Err(error @ JournalError::Flawed { .. }) => Err(error),
+            Err(error @ JournalError::Disbelieved { .. }) => Err(error),
             Err(
                 error @ (JournalError::Lock(_)
                 | JournalError::Exists { .. }
                 | JournalError::File { .. }
                 | JournalError::NoRun { .. }
+                | JournalError::Full { .. }
                 | JournalError::Broken { .. }),
             ) => {
                 let source = inner.broken.insert(Arc::new(error)).clone();
@@ -174,6 +179,27 @@ impl Inner {
     }
 }
 
+/// The event without hidden characters in its texts, most of which come from other programs, so that no report has to think of
+/// them. An event that needs such a text, as a folder's name can be, stays as it is.
+fn without_hidden_characters(kind: Kind) -> Kind {
+    fn clean(value: &mut Value) {
+        match value {
+            Value::String(text) => *text = plain(text),
+            Value::Array(items) => items.iter_mut().for_each(clean),
+            Value::Object(fields) => fields.values_mut().for_each(clean),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+    // The request has paths, which a repeated run has to find.
+    if matches!(kind, Kind::RunStarted { .. }) {
+        return kind;
+    }
+    let Ok(before) = serde_json::to_value(&kind) else { return kind };
+    let mut after = before.clone();
+    clean(&mut after);
+    if after == before { kind } else { serde_json::from_value(after).unwrap_or(kind) }
+}
+
 #[async_trait]
 impl ChildRegister for Log {
     async fn started(&self, pid: i32, start_ticks: u64, doing: &str) -> Result<(), RegisterError> {
@@ -200,10 +226,20 @@ mod tests {
         let run = "20261121-101502-k3v7q2m7".parse().unwrap();
         let journal = Journal::create(dir.path(), run, Arc::new(SystemClock::start())).unwrap();
         let log = Log::new(journal, Arc::new(Redact::new()), Vec::new());
-        let claim = |path: &str| log.claim(Claimed::Dir { path: path.into() }, &"swarm1".parse().unwrap());
-        assert!(matches!(claim("/"), Err(JournalError::Flawed { .. })));
+        let claim = |path: &std::path::Path| log.claim(Claimed::Dir { path: path.into() }, &"swarm1".parse().unwrap());
+        assert!(matches!(claim("/".as_ref()), Err(JournalError::Disbelieved { .. })));
         assert!(log.broken().is_none());
-        assert!(claim("/tmp/run/abra").is_ok());
+        assert!(claim(&dir.path().join("abra")).is_ok());
+    }
+
+    #[test]
+    fn hidden_characters_are_in_no_recorded_event() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = "20261121-101502-k3v7q2m7".parse().unwrap();
+        let journal = Journal::create(dir.path(), run, Arc::new(SystemClock::start())).unwrap();
+        let log = Log::new(journal, Arc::new(Redact::new()), Vec::new());
+        log.record(Kind::Warned { text: "a \u{202e}drow\u{1b}[31m of others\nand a\u{200b} line".into() });
+        assert_eq!(log.state().warnings, ["a drow of others\nand a line"]);
     }
 
     #[test]

@@ -3,11 +3,13 @@
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io,
-    os::unix::fs::MetadataExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
+
+use crate::disk::plain_file::{self, Links};
 
 /// The lock's file in a run's folder.
 const FILE: &str = "lock";
@@ -76,10 +78,11 @@ impl RunLock {
         let path = run_dir.join(FILE);
         // `std` opens with close-on-exec, so no child process keeps the lock alive.
         let system = |source: io::Error| LockError::System { path: path.clone(), source };
-        let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
-        let file = match opened {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(super::PRIVATE);
+        let file = match plain_file::opened(&path, Links::Refused, &mut options) {
             Ok(file) => file,
-            Err(_) if path.is_dir() => return Err(LockError::NoFile { path }),
+            Err(_) if path.symlink_metadata().is_ok_and(|meta| !meta.is_file()) => return Err(LockError::NoFile { path }),
             Err(error) => return Err(system(error)),
         };
         match file.try_lock() {
@@ -100,7 +103,7 @@ impl RunLock {
     /// Whether a process holds the lock of a folder, which is then the folder of a living run. A folder without a lock file is
     /// not.
     pub fn held(run_dir: &Path) -> bool {
-        let lock = OpenOptions::new().read(true).open(run_dir.join(FILE));
+        let lock = plain_file::open(&run_dir.join(FILE), Links::Refused);
         lock.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 

@@ -9,6 +9,7 @@ mod read;
 use std::{
     fs::{File, OpenOptions},
     io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -17,19 +18,25 @@ pub use lock::{LockError, RunLock};
 pub use read::{JournalReading, read, settled};
 
 use crate::{
+    disk::plain_file::{self, JOURNAL_LIMIT, Links},
     model::{
         names::{RunId, SwarmId},
         time::Mono,
     },
     ports::Clock,
     pure::{
-        host::claim::{Claim, Claimed},
+        host::claim::{Claim, Claimed, Disbelief},
         run::event::{Event, Kind},
     },
 };
 
 /// The journal's file in a run's folder.
 pub const FILE: &str = "events.jsonl";
+/// The mode of the files of a run's folder: their owner's alone.
+const PRIVATE: u32 = 0o600;
+/// The most bytes that a run writes. Its cleanup may write up to what a reader takes, so that a run that has written too much is
+/// still cleaned up.
+const RUN_LIMIT: u64 = JOURNAL_LIMIT / 2;
 
 /// The journal of one run, with the run's lock: as long as this value lives, other processes see that the run is alive. The
 /// kernel releases the lock of a process that was killed.
@@ -37,7 +44,7 @@ pub struct Journal {
     run: RunId,
     clock: Arc<dyn Clock>,
     writer: Mutex<Writer>,
-    _lock: RunLock,
+    lock: RunLock,
 }
 
 struct Writer {
@@ -45,6 +52,8 @@ struct Writer {
     file: File,
     /// The length of all whole lines, in bytes.
     len: u64,
+    /// The most bytes that it may have.
+    limit: u64,
     seq: u64,
     /// The time that the clock's times are added to, so that a resumed journal never goes back in time.
     since: Mono,
@@ -82,13 +91,21 @@ pub enum JournalError {
         /// Why it failed.
         source: Arc<JournalError>,
     },
-    /// This cannot be claimed, because cleanup could not remove it safely.
-    #[error("cannot claim {what}: {flaw}")]
-    Flawed {
+    /// The journal has as many bytes as a run may write.
+    #[error("{} has {} MiB, and a run writes no more", path.display(), limit >> 20)]
+    Full {
+        /// The journal.
+        path: PathBuf,
+        /// The limit, in bytes.
+        limit: u64,
+    },
+    /// This cannot be claimed, because no cleanup would believe it.
+    #[error("cannot claim {what}")]
+    Disbelieved {
         /// The thing to be claimed.
         what: Claimed,
-        /// Its flaw.
-        flaw: &'static str,
+        /// Why not.
+        source: Disbelief,
     },
 }
 
@@ -103,7 +120,7 @@ impl Journal {
         std::fs::create_dir_all(run_dir).map_err(unusable(run_dir))?;
         let lock = RunLock::take(run_dir)?;
         let path = run_dir.join(FILE);
-        let opened = OpenOptions::new().append(true).create_new(true).open(&path);
+        let opened = OpenOptions::new().append(true).create_new(true).mode(PRIVATE).open(&path);
         let file = opened.map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => JournalError::Exists { path: path.clone() },
             _ => unusable(&path)(error),
@@ -114,8 +131,8 @@ impl Journal {
             let synced = File::open(folder).and_then(|folder| folder.sync_all());
             synced.map_err(unusable(folder))?;
         }
-        let writer = Mutex::new(Writer { path, file, len: 0, seq: 0, since: Mono(0) });
-        Ok(Self { run, clock, writer, _lock: lock })
+        let writer = Mutex::new(Writer { path, file, len: 0, limit: RUN_LIMIT, seq: 0, since: Mono(0) });
+        Ok(Self { run, clock, writer, lock })
     }
 
     /// Continues the journal of a dead run, whose lock the caller holds and which `reading` came from. Removes a last line that
@@ -124,15 +141,16 @@ impl Journal {
         let path = lock.run_dir().join(FILE);
         let failed = unusable(&path);
         let run = reading.run.clone().ok_or_else(|| JournalError::NoRun { path: path.clone() })?;
-        let mut file = OpenOptions::new().append(true).open(&path).map_err(&failed)?;
+        let mut file = plain_file::opened(&path, Links::Refused, OpenOptions::new().append(true)).map_err(&failed)?;
         file.set_len(reading.whole_bytes).map_err(&failed)?;
         let mut len = reading.whole_bytes;
         if reading.lacks_line_end {
             file.write_all(b"\n").map_err(&failed)?;
             len += 1;
         }
-        let writer = Mutex::new(Writer { path: path.clone(), file, len, seq: reading.last_seq, since: reading.last_mono });
-        Ok(Self { run, clock, writer, _lock: lock })
+        let (seq, since) = (reading.last_seq, reading.last_mono);
+        let writer = Mutex::new(Writer { path: path.clone(), file, len, limit: JOURNAL_LIMIT, seq, since });
+        Ok(Self { run, clock, writer, lock })
     }
 
     /// The run.
@@ -159,11 +177,11 @@ impl Journal {
 
     /// Claims `what` on the Swarm `engine` for the run, durably, before the act that makes it.
     pub fn claim(&self, what: Claimed, engine: &SwarmId) -> Result<(Claim, Event), JournalError> {
-        if let Some(flaw) = what.flaw() {
-            return Err(JournalError::Flawed { what, flaw });
-        }
-        let event = self.append(Kind::Claimed { engine: engine.clone(), what: what.clone() })?;
-        Ok((Claim::new(self.run.clone(), engine.clone(), what), event))
+        let place = read::place(self.lock.run_dir(), self.run.clone());
+        let claim = Claim::believed(what.clone(), engine.clone(), &place, read::resolved)
+            .map_err(|source| JournalError::Disbelieved { what: what.clone(), source })?;
+        let event = self.append(Kind::Claimed { engine: engine.clone(), what })?;
+        Ok((claim, event))
     }
 }
 
@@ -174,9 +192,12 @@ impl Writer {
     }
 
     fn write(&mut self, event: &Event) -> Result<(), JournalError> {
-        let written = serde_json::to_vec(event).map_err(io::Error::from).and_then(|mut line| {
-            line.push(b'\n');
-            self.file.write_all(&line)?;
+        let mut line = serde_json::to_vec(event).map_err(io::Error::from).map_err(unusable(&self.path))?;
+        line.push(b'\n');
+        if self.len + line.len() as u64 > self.limit {
+            return Err(JournalError::Full { path: self.path.clone(), limit: self.limit });
+        }
+        let written = self.file.write_all(&line).and_then(|()| {
             if event.kind.durable() {
                 self.file.sync_data()?;
             }

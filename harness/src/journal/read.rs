@@ -1,7 +1,7 @@
 //! The reader of a journal, whole or cut off.
 //!
 //! It reads claims and children of every version, and reports each line that it cannot read: a claim that was lost silently would
-//! never be cleaned up.
+//! never be cleaned up. A claim that the run of this folder cannot have made is not believed, and reported as well.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,13 +14,14 @@ use serde_json::Value;
 
 use super::FILE;
 use crate::{
+    disk::plain_file::{self, JOURNAL_LIMIT, Links},
     model::{
         names::{RunId, SwarmId},
         time::{Mono, Wall},
     },
     ports::Child,
     pure::{
-        host::claim::{Claim, Claimed},
+        host::claim::{Claim, ClaimPlace, Claimed, Disbelief, believable_child},
         run::event::{Event, JOURNAL_VERSION, Kind},
     },
 };
@@ -28,7 +29,7 @@ use crate::{
 /// The content of a journal.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct JournalReading {
-    /// The run; absent when even the first line was cut off.
+    /// The run: that of the first line; without one that of the folder, where something is claimed. Absent otherwise.
     pub run: Option<RunId>,
     /// All events that can be read, in order.
     pub events: Vec<Event>,
@@ -48,6 +49,8 @@ pub struct JournalReading {
     pub cleaned_after: Option<Wall>,
     /// The lines that could not be read, a sentence each.
     pub unread: Vec<String>,
+    /// The claims and children that are not believed to be the run's, a sentence each. Nothing acts upon them.
+    pub disbelieved: Vec<String>,
     /// How many lines may hold a claim that could not be read. A run with such a line is never known to be clean.
     pub lost_claims: usize,
     /// Whether the last line was cut off. It was never durable, so no act followed it.
@@ -63,14 +66,19 @@ pub struct JournalReading {
 impl JournalReading {
     /// Whether nothing of the run can be left: all its claims are released and all its children have ended.
     pub fn settled(&self) -> bool {
-        self.claims.is_empty() && self.children.is_empty() && self.lost_claims == 0
+        self.claims.is_empty() && self.children.is_empty() && !self.may_claim_more()
+    }
+
+    /// Whether the journal may claim more than [`JournalReading::claims`]: lines that cannot be read, or that are not believed.
+    pub fn may_claim_more(&self) -> bool {
+        self.lost_claims > 0 || !self.disbelieved.is_empty()
     }
 }
 
 /// Reads the journal in `run_dir`. A folder without one reads as an empty journal: its run has claimed nothing yet.
 pub fn read(run_dir: &Path) -> Result<JournalReading, io::Error> {
-    match std::fs::read(run_dir.join(FILE)) {
-        Ok(bytes) => Ok(parse(&bytes)),
+    match bytes(run_dir) {
+        Ok(bytes) => Ok(parse(&bytes, run_dir)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(JournalReading::default()),
         Err(error) => Err(error),
     }
@@ -79,11 +87,27 @@ pub fn read(run_dir: &Path) -> Result<JournalReading, io::Error> {
 /// Whether the journal in `run_dir` is [`JournalReading::settled`]. It parses only the few lines that matter to that, so that the
 /// folders of a thousand old runs cost next to nothing.
 pub fn settled(run_dir: &Path) -> Result<bool, io::Error> {
-    match std::fs::read(run_dir.join(FILE)) {
-        Ok(bytes) => Ok(parse(&relevant_lines(&bytes)).settled()),
+    match bytes(run_dir) {
+        Ok(bytes) => Ok(parse(&relevant_lines(&bytes), run_dir).settled()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
         Err(error) => Err(error),
     }
+}
+
+fn bytes(run_dir: &Path) -> Result<Vec<u8>, io::Error> {
+    plain_file::read(&run_dir.join(FILE), JOURNAL_LIMIT, Links::Refused)
+}
+
+/// The place of the claims of `run`, whose folder is `run_dir`.
+pub(super) fn place(run_dir: &Path, run: RunId) -> ClaimPlace {
+    ClaimPlace { run, folder: Some(resolved(run_dir)) }
+}
+
+/// A path with the links of its existing part resolved.
+pub(super) fn resolved(path: &Path) -> PathBuf {
+    let above = path.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
+    let Some((above, real)) = above else { return path.to_owned() };
+    path.strip_prefix(above).map_or_else(|_| path.to_owned(), |rest| real.join(rest))
 }
 
 /// The lines without those that are surely of a kind that claims nothing. Quotes within a text are escaped, so a line that names
@@ -151,7 +175,7 @@ struct Fold {
 }
 
 /// Parses the bytes of a journal. Total: it returns what can be read and a sentence for each line that cannot.
-pub(super) fn parse(bytes: &[u8]) -> JournalReading {
+pub(super) fn parse(bytes: &[u8], run_dir: &Path) -> JournalReading {
     let mut fold = Fold::default();
     let mut at = 0;
     let mut number = 0;
@@ -176,7 +200,7 @@ pub(super) fn parse(bytes: &[u8]) -> JournalReading {
         at = next;
         fold.reading.whole_bytes = at as u64;
     }
-    fold.end()
+    fold.end(run_dir)
 }
 
 impl Fold {
@@ -185,6 +209,7 @@ impl Fold {
         let reading = &mut self.reading;
         reading.last_seq = reading.last_seq.max(value.get("seq").and_then(Value::as_u64).unwrap_or(0));
         reading.last_mono = reading.last_mono.max(Mono(value.get("mono").and_then(Value::as_u64).unwrap_or(0)));
+        let reported = reading.unread.len();
         match CleanupFact::deserialize(&value) {
             Ok(CleanupFact::CleanedAfter) => {
                 let at = value.get("at").and_then(|at| Wall::deserialize(at).ok());
@@ -205,6 +230,8 @@ impl Fold {
         }
         match Event::deserialize(value) {
             Ok(event) => self.reading.events.push(event),
+            // Its line is reported already.
+            Err(_) if self.reading.unread.len() > reported => {}
             Err(error) => self.reading.unread.push(format!("line {number}: not an event that this version knows: {error}")),
         }
     }
@@ -246,22 +273,41 @@ impl Fold {
         self.reading.unread.push(sentence);
     }
 
-    fn end(mut self) -> JournalReading {
+    fn end(mut self, run_dir: &Path) -> JournalReading {
+        let folder = resolved(run_dir);
+        let of_folder: Option<RunId> = folder.file_name().and_then(|name| name.to_str()?.parse().ok());
+        if self.reading.run.is_none() && !(self.claims.is_empty() && self.children.is_empty() && self.released.is_empty()) {
+            self.reading.run.clone_from(&of_folder);
+        }
+        self.reading.was_acting = self.child_acted || !self.steps.is_empty() || !self.children.is_empty();
         let Some(run) = self.reading.run.clone() else {
-            // Without its first line a journal does not name the run of its claims.
-            self.reading.lost_claims += self.claims.len();
+            self.reading.lost_claims += self.claims.len() + self.children.len();
             return self.reading;
         };
-        self.reading.was_acting = self.child_acted || !self.steps.is_empty() || !self.children.is_empty();
+        // A journal in the folder of another run is a copy or a forgery.
+        let foreign = (of_folder.as_ref() != Some(&run)).then(|| Disbelief::OtherFolder { named: run.clone() });
+        let place = ClaimPlace { run: run.clone(), folder: Some(folder) };
         let mut seen = BTreeSet::new();
-        let mut claims = |all: Vec<(SwarmId, Claimed)>| {
+        let mut believed = |all: Vec<(SwarmId, Claimed)>| {
             let once = all.into_iter().filter(|claim| seen.insert(claim.clone()));
-            once.map(|(engine, what)| Claim::new(run.clone(), engine, what)).collect()
+            let claims = once.map(|(engine, what)| match &foreign {
+                Some(foreign) => Err((what, foreign.clone())),
+                None => Claim::believed(what.clone(), engine, &place, resolved).map_err(|why| (what, why)),
+            });
+            let (claims, disbelieved): (Vec<_>, Vec<_>) = claims.partition(Result::is_ok);
+            let sentence = |(what, why): (Claimed, Disbelief)| format!("{what}: {why}");
+            let claims: Vec<Claim> = claims.into_iter().flatten().collect();
+            (claims, disbelieved.into_iter().filter_map(Result::err).map(sentence).collect::<Vec<_>>())
         };
-        self.reading.claims = claims(self.claims);
-        self.reading.released = claims(self.released);
-        let child = |(pid, (start_ticks, doing))| Child { run: run.clone(), pid, start_ticks, doing };
-        self.reading.children = self.children.into_iter().map(child).collect();
+        (self.reading.claims, self.reading.disbelieved) = believed(self.claims);
+        // Nothing is left of what was released, so it does not matter who claimed it.
+        (self.reading.released, _) = believed(self.released);
+        for (pid, (start_ticks, doing)) in self.children {
+            match foreign.clone().map_or_else(|| believable_child(pid), Err) {
+                Ok(()) => self.reading.children.push(Child { run: run.clone(), pid, start_ticks, doing }),
+                Err(why) => self.reading.disbelieved.push(format!("process {pid}: {why}")),
+            }
+        }
         self.reading
     }
 }

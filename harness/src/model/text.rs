@@ -14,17 +14,28 @@ pub fn with_causes(error: &dyn Error) -> String {
     text
 }
 
-/// The text without escape sequences and control characters, except line ends and tabs. Logs must not control the reader's
-/// terminal, and XML cannot represent control characters.
+/// Whether a character leaves no trace of its own and changes how others are shown: control characters except line ends and tabs,
+/// marks of direction, joiners and other characters of no width. U+FFFE and U+FFFF are no characters at all.
+pub fn is_hidden(letter: char) -> bool {
+    match letter {
+        '\n' | '\t' => false,
+        letter if letter.is_ascii() => letter.is_ascii_control(),
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{3164}' | '\u{ffa0}' => true,
+        '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' => true,
+        '\u{feff}' | '\u{fff0}'..='\u{fffb}' | '\u{fffe}' | '\u{ffff}' | '\u{e0000}'..='\u{e0fff}' => true,
+        letter => letter.is_control(),
+    }
+}
+
+/// The text without escape sequences and hidden characters, except line ends and tabs. Logs must not control the reader's
+/// terminal nor show words in another order than they have, and XML cannot represent control characters.
 pub fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut letters = text.chars().peekable();
     while let Some(letter) = letters.next() {
         match letter {
             '\u{1b}' => skip_sequence(&mut letters),
-            '\n' | '\t' => out.push(letter),
-            '\u{fffe}' | '\u{ffff}' => {}
-            _ if letter.is_control() => {}
+            _ if is_hidden(letter) => {}
             _ => out.push(letter),
         }
     }
@@ -68,6 +79,8 @@ mod tests {
             ("cut \u{1b}]0;title\nnext\nlast", "cut \nnext\nlast"),
             ("\u{1b}]0;C:\\dir\u{7}text", "text"),
             ("\u{0}\u{8}\u{9b}\u{fffe}", ""),
+            ("a\u{202e}b\u{2066}c\u{200b}d\u{feff}e\u{ad}f\u{2028}g\u{e0041}h", "abcdefgh"),
+            ("naïve 日本 👍🏽 ±€", "naïve 日本 👍🏽 ±€"),
         ] {
             assert_eq!(plain(text), shown, "{text:?}");
         }

@@ -39,6 +39,14 @@ pub enum ChildError {
         /// What the child does.
         doing: String,
     },
+    /// A process has its id and its start, and not the environment that the run gives to its children.
+    #[error("process {pid} is left alone: it has the id and the start of a child of the run ({doing}), and not its environment")]
+    Unproved {
+        /// The process.
+        pid: i32,
+        /// What the child does.
+        doing: String,
+    },
     /// The table of processes cannot be read.
     #[error("cannot read the table of processes: {message}")]
     Unreadable {

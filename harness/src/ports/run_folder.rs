@@ -21,6 +21,8 @@ pub trait RunFolder: Send + Sync {
     fn keep(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, FolderError>;
     /// Writes `bytes` to `file` so that a reader finds either the old content or the new one, whole, also after a crash.
     fn replace(&self, file: &Path, bytes: &[u8]) -> Result<(), FolderError>;
+    /// The bytes of `file`, which is relative to the folder. Only a plain file of a limited size is read.
+    fn read(&self, file: &Path) -> io::Result<Vec<u8>>;
     /// A file with `value` that only its owner can read, in the folder that cleanup removes with the run.
     fn secret_file(&self, value: &str) -> Result<SecretFile, FolderError>;
 

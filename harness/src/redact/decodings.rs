@@ -2,20 +2,19 @@
 //!
 //! Each decoding keeps the way back to the bytes of the original text, so that a secret is hidden where it was written.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 
-use super::SHORTEST;
+use super::{SHORTEST, matcher::Matcher};
+use crate::model::text::is_hidden;
 
 /// A range of bytes: its start and its end.
 pub(super) type Span = (usize, usize);
 
 /// How many nested levels of escapes are undone.
 const DEPTH: usize = 3;
-/// The shortest secret that is searched for across the end of a line, in characters. Shorter ones occur by chance at the ends and
-/// beginnings of words.
-const SHORTEST_WRAPPED: usize = 8;
-/// The shortest part of a secret that is hidden at the end or the beginning of a text, in bytes: truncation may have left it.
-const SHORTEST_TRUNCATED: usize = 8;
+/// The shortest part of a secret that is hidden at the end or the beginning of a text even where it may be a word, in bytes:
+/// truncation may have left it.
+const SHORTEST_TRUNCATED: usize = 12;
 /// The mark that a truncated text ends or begins with.
 const TRUNCATION: char = '…';
 
@@ -52,13 +51,13 @@ impl Decoded {
     }
 }
 
-/// Decodes `text`. At each of `marks`, `escape` returns the length of the escape and its meaning. `None` when nothing is
+/// Decodes `text`. At each mark, `escape` returns the length of the escape and its meaning. `None` when nothing is
 /// different.
-fn decode(text: &str, marks: &[char], escape: impl Fn(&str) -> Option<(usize, Option<char>)>) -> Option<Decoded> {
+fn decode(text: &str, marks: impl Fn(char) -> bool, escape: impl Fn(&str) -> Option<(usize, Option<char>)>) -> Option<Decoded> {
     let mut out = Decoded { text: String::new(), parts: Vec::new() };
     let mut done = 0;
     let mut at = 0;
-    while let Some(found) = text[at..].find(marks).map(|found| at + found) {
+    while let Some(found) = text[at..].find(&marks).map(|found| at + found) {
         let Some((length, means)) = escape(&text[found..]) else {
             at = found + text[found..].chars().next().map_or(1, char::len_utf8);
             continue;
@@ -88,7 +87,7 @@ fn decode(text: &str, marks: &[char], escape: impl Fn(&str) -> Option<(usize, Op
 const DECODERS: [fn(&str) -> Option<Decoded>; 4] = [backslashes, entities, percents, form];
 
 /// The places of `secrets` in `text` and in all its decodings.
-pub(super) fn spans(text: &str, piece: PieceEnds, secrets: &BTreeSet<String>) -> Vec<Span> {
+pub(super) fn spans(text: &str, piece: PieceEnds, secrets: &[&Matcher]) -> Vec<Span> {
     let mut found = search(text, piece, secrets);
     let mut seen = HashSet::from([text.to_owned()]);
     // Each decoding with the index of the one that it was decoded from; `None` is the text itself.
@@ -121,27 +120,21 @@ fn original_span(decodings: &[(Option<usize>, Decoded)], at: usize, span: Span) 
     parent.map_or(span, |parent| original_span(decodings, parent, span))
 }
 
-/// The places of `secrets` in `text`, across the ends of lines too.
-fn search(text: &str, piece: PieceEnds, secrets: &BTreeSet<String>) -> Vec<Span> {
-    let mut found: Vec<Span> = secrets.iter().flat_map(|secret| places(text, secret)).collect();
-    found.extend(secrets.iter().flat_map(|secret| truncated(text, piece, secret)));
-    if let Some(joined) = joined(text) {
-        for secret in secrets.iter().filter(|secret| secret.chars().count() >= SHORTEST_WRAPPED) {
-            let secret: String = secret.chars().filter(|c| *c != '\n').collect();
-            let shown = places(&joined.text, &secret).into_iter().chain(truncated(&joined.text, piece, &secret));
+/// The places of `secrets` in `text`, across the ends of lines and hidden characters too.
+fn search(text: &str, piece: PieceEnds, secrets: &[&Matcher]) -> Vec<Span> {
+    let mut found = Vec::new();
+    for matcher in secrets {
+        found.extend(matcher.spans(text, |_| true));
+        let forms = matcher.forms().iter().filter(|form| form.truncated);
+        found.extend(forms.flat_map(|form| truncated(text, piece, &form.text)));
+    }
+    for joined in [joined(text, false), joined(text, true)].into_iter().flatten() {
+        for matcher in secrets {
+            let forms = matcher.forms().iter().filter(|form| form.truncated && form.wrapped);
+            let ends = forms.flat_map(|form| truncated(&joined.text, piece, &form.text));
+            let shown = matcher.spans(&joined.text, |form| form.wrapped).into_iter().chain(ends);
             found.extend(shown.map(|span| joined.original(span)));
         }
-    }
-    found
-}
-
-/// All places of `secret`, also those that overlap.
-fn places(text: &str, secret: &str) -> Vec<Span> {
-    let mut found = Vec::new();
-    let mut from = 0;
-    while let Some(at) = text[from..].find(secret).map(|at| from + at).filter(|_| !secret.is_empty()) {
-        found.push((at, at + secret.len()));
-        from = at + text[at..].chars().next().map_or(1, char::len_utf8);
     }
     found
 }
@@ -166,49 +159,69 @@ fn truncated(text: &str, piece: PieceEnds, secret: &str) -> Vec<Span> {
     found
 }
 
-/// The text without the ends of lines and without escape sequences of terminals.
-fn joined(text: &str) -> Option<Decoded> {
-    decode(text, &['\n', '\r', '\u{1b}'], |rest| {
-        let Some(sequence) = rest.strip_prefix('\u{1b}') else { return Some((1, None)) };
-        let Some(parameters) = sequence.strip_prefix('[') else { return Some((1, None)) };
-        let last = parameters.char_indices().find(|(_, letter)| ('@'..='~').contains(letter));
-        Some((last.map_or(1, |(at, letter)| 2 + at + letter.len_utf8()), None))
+/// The text without the ends of lines, tabs, escape sequences of terminals and characters that leave no trace; with `indented`
+/// also without the blanks at the beginning of a line. `None` when there is nothing of the kind.
+fn joined(text: &str, indented: bool) -> Option<Decoded> {
+    if indented && !["\n ", "\n\t"].iter().any(|indent| text.contains(indent)) {
+        return None;
+    }
+    let leaves_no_trace = |letter: char| ['\n', '\t'].contains(&letter) || is_hidden(letter);
+    decode(text, leaves_no_trace, |rest| {
+        let first = rest.chars().next()?;
+        let blanks = |from: usize| rest[from..].len() - rest[from..].trim_start_matches([' ', '\t']).len();
+        let length = match first {
+            '\u{1b}' => sequence_length(rest),
+            '\n' if indented => 1 + blanks(1),
+            _ => first.len_utf8(),
+        };
+        Some((length, None))
     })
+}
+
+/// The length of the escape sequence at the beginning of `text`; that of its first character where it is none.
+fn sequence_length(text: &str) -> usize {
+    let Some(parameters) = text.strip_prefix("\u{1b}[") else { return 1 };
+    let last = parameters.char_indices().find(|(_, letter)| ('@'..='~').contains(letter));
+    last.map_or(1, |(at, letter)| 2 + at + letter.len_utf8())
 }
 
 /// The escapes of JSON, of Rust's `{:?}` and of shells.
 fn backslashes(text: &str) -> Option<Decoded> {
-    decode(text, &['\\'], |rest| {
-        let letter = rest[1..].chars().next()?;
-        let short = |means: char| Some((2, Some(means)));
-        match letter {
-            'n' => short('\n'),
-            't' => short('\t'),
-            'r' => short('\r'),
-            'b' => short('\u{8}'),
-            'f' => short('\u{c}'),
-            '0' => short('\0'),
-            'e' => short('\u{1b}'),
-            'x' => hexadecimal(rest.get(2..4)?).and_then(char::from_u32).map(|means| (4, Some(means))),
-            'u' => match rest[2..].strip_prefix('{') {
-                Some(digits) => {
-                    let end = digits.find('}').filter(|end| *end <= 6)?;
-                    Some((4 + end, Some(char::from_u32(hexadecimal(&digits[..end])?)?)))
-                }
-                None => {
-                    let high = hexadecimal(rest.get(2..6)?)?;
-                    if let Some(means) = char::from_u32(high) {
-                        return Some((6, Some(means)));
+    decode(
+        text,
+        |letter| letter == '\\',
+        |rest| {
+            let letter = rest[1..].chars().next()?;
+            let short = |means: char| Some((2, Some(means)));
+            match letter {
+                'n' => short('\n'),
+                't' => short('\t'),
+                'r' => short('\r'),
+                'b' => short('\u{8}'),
+                'f' => short('\u{c}'),
+                '0' => short('\0'),
+                'e' => short('\u{1b}'),
+                'x' => hexadecimal(rest.get(2..4)?).and_then(char::from_u32).map(|means| (4, Some(means))),
+                'u' => match rest[2..].strip_prefix('{') {
+                    Some(digits) => {
+                        let end = digits.find('}').filter(|end| *end <= 6)?;
+                        Some((4 + end, Some(char::from_u32(hexadecimal(&digits[..end])?)?)))
                     }
-                    let low = rest.get(6..12)?.strip_prefix("\\u").and_then(hexadecimal)?;
-                    let means = 0x1_0000 + ((high & 0x3ff) << 10) + (low & 0x3ff);
-                    Some((12, Some(char::from_u32(means)?)))
-                }
-            },
-            letter if letter.is_ascii_punctuation() => short(letter),
-            _ => None,
-        }
-    })
+                    None => {
+                        let high = hexadecimal(rest.get(2..6)?)?;
+                        if let Some(means) = char::from_u32(high) {
+                            return Some((6, Some(means)));
+                        }
+                        let low = rest.get(6..12)?.strip_prefix("\\u").and_then(hexadecimal)?;
+                        let means = 0x1_0000 + ((high & 0x3ff) << 10) + (low & 0x3ff);
+                        Some((12, Some(char::from_u32(means)?)))
+                    }
+                },
+                letter if letter.is_ascii_punctuation() => short(letter),
+                _ => None,
+            }
+        },
+    )
 }
 
 fn hexadecimal(digits: &str) -> Option<u32> {
@@ -217,7 +230,7 @@ fn hexadecimal(digits: &str) -> Option<u32> {
 
 /// The entities of HTML and XML.
 fn entities(text: &str) -> Option<Decoded> {
-    decode(text, &['&'], entity)
+    decode(text, |letter| letter == '&', entity)
 }
 
 /// The entity at the beginning of `text`: its length and its meaning.
@@ -247,14 +260,19 @@ pub(super) fn entity(text: &str) -> Option<(usize, Option<char>)> {
 
 /// The percent-encoding of URLs.
 fn percents(text: &str) -> Option<Decoded> {
-    decode(text, &['%'], percent)
+    decode(text, |letter| letter == '%', percent)
 }
 
 /// The percent-encoding of forms, in which `+` is a blank.
 fn form(text: &str) -> Option<Decoded> {
     // Without a `+` the result is that of `percents`.
-    text.contains('+')
-        .then(|| decode(text, &['%', '+'], |rest| if rest.starts_with('+') { Some((1, Some(' '))) } else { percent(rest) }))?
+    text.contains('+').then(|| {
+        decode(
+            text,
+            |letter| ['%', '+'].contains(&letter),
+            |rest| if rest.starts_with('+') { Some((1, Some(' '))) } else { percent(rest) },
+        )
+    })?
 }
 
 /// One character in percent-encoding: as many bytes of UTF-8 as it takes.

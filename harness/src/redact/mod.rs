@@ -2,11 +2,14 @@
 //! which it may come back.
 //!
 //! It searches the raw text, the text with the escapes of JSON, HTML and URLs decoded up to three times over, and the text with
-//! the lines joined that a terminal wrapped ([`decodings`]). Text that shows a secret in any of these decodings is hidden.
+//! the lines joined that a terminal wrapped ([`decodings`]), for each secret in each of its [`forms`]. Text that shows a secret in
+//! any of these decodings is hidden.
 
 mod decodings;
 pub mod env;
+mod forms;
 mod markup;
+mod matcher;
 mod prior_redactions;
 
 use std::{
@@ -14,11 +17,12 @@ use std::{
     sync::{Mutex, PoisonError, RwLock},
 };
 
-use data_encoding::{BASE64, BASE64URL};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use decodings::{PieceEnds, Span, spans};
+use forms::forms_of;
+use matcher::Matcher;
 
 use crate::model::pack::Settings;
 
@@ -28,16 +32,46 @@ pub const MASK: &str = "•••";
 pub const SHORTEST: usize = 4;
 /// The shortest line of a longer value that is hidden on its own, in bytes.
 const SHORTEST_LINE: usize = 8;
-/// The shortest piece of base64 that is hidden, in characters.
-const SHORTEST_PIECE: usize = 6;
 /// The size of a piece of text that is searched at once, in bytes, and the overlap of pieces.
 const PIECE: (usize, usize) = (256 << 10, 32 << 10);
 
 /// The secrets of a run.
 #[derive(Default)]
 pub struct Redact {
-    forms: RwLock<BTreeSet<String>>,
+    known: RwLock<Known>,
     doubts: Mutex<Doubts>,
+}
+
+/// What a filter has learnt.
+#[derive(Default)]
+struct Known {
+    /// The secrets, and the lines of those that have several.
+    values: BTreeSet<String>,
+    /// The values that anybody can read.
+    public: BTreeSet<String>,
+    /// Matchers of the forms of all values, each of more values than the next.
+    matchers: Vec<(u32, Matcher)>,
+}
+
+impl Known {
+    /// Adds the forms of a value. Matchers of equally many values become one, so that there are few, and each value is built into
+    /// few.
+    fn add(&mut self, value: &str) {
+        if !self.values.insert(value.to_owned()) {
+            return;
+        }
+        let Ok(mut matcher) = Matcher::new(forms_of(value)) else { return };
+        let mut rank = 0;
+        while let Some((_, last)) = self.matchers.pop_if(|(last, _)| *last == rank) {
+            match last.with(&matcher) {
+                Ok(both) => matcher = both,
+                // More than one automaton holds.
+                Err(_) => self.matchers.push((u32::MAX, last)),
+            }
+            rank += 1;
+        }
+        self.matchers.push((rank, matcher));
+    }
 }
 
 /// Why not every secret can be hidden.
@@ -65,13 +99,18 @@ impl Redact {
             return false;
         }
         // A poisoned lock still holds all that was learnt; forgetting it would be worse.
-        let mut forms = self.forms.write().unwrap_or_else(PoisonError::into_inner);
-        forms.extend(forms_of(secret));
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.add(secret);
         if secret.trim().lines().count() > 1 {
             let lines = secret.lines().map(str::trim).filter(|line| line.len() >= SHORTEST_LINE);
-            lines.for_each(|line| forms.extend(forms_of(line)));
+            lines.for_each(|line| known.add(line));
         }
         true
+    }
+
+    /// How many values are hidden; the lines of a value with several count as well.
+    pub fn values(&self) -> usize {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).values.len()
     }
 
     /// Hides the value of the secret `name` from now on. A value that is too short becomes one of the [`Redact::complaints`]; an
@@ -92,11 +131,19 @@ impl Redact {
         doubts.unreported.push(why.to_owned());
     }
 
-    /// Hides the secrets of an `.env` from now on, see [`env::secrets`].
+    /// Hides the secrets of an `.env` from now on, see [`env::secrets`], but not those that the recipe's sample has: anybody can
+    /// read them there, and they are often words, such as `postgres`.
     pub fn learn_env(&self, text: &str) {
-        env::secrets(text).into_iter().for_each(|(_, value)| {
+        let public = self.known.read().unwrap_or_else(PoisonError::into_inner).public.clone();
+        env::secrets(text).into_iter().filter(|(_, value)| !public.contains(value)).for_each(|(_, value)| {
             self.learn(&value);
         });
+    }
+
+    /// The values of the recipe's `.env.sample` are public from now on, see [`Redact::learn_env`].
+    pub fn publish_sample(&self, text: &str) {
+        let values = env::secrets(text).into_iter().map(|(_, value)| value);
+        self.known.write().unwrap_or_else(PoisonError::into_inner).public.extend(values);
     }
 
     /// Hides the secrets that a pack sets in the app's `.env` from now on, by the same rule.
@@ -105,6 +152,9 @@ impl Redact {
         let pairs: Vec<(String, String)> = variables.map(|(key, value)| (key.clone(), value.clone().into())).collect();
         env::among(&pairs).into_iter().for_each(|(_, value)| {
             self.learn(&value);
+        });
+        settings.secrets.values().for_each(|value| {
+            self.learn(&String::from(value.clone()));
         });
     }
 
@@ -142,16 +192,17 @@ impl Redact {
 
     /// The places of secrets in `text`, in order, neither overlapping nor adjacent.
     fn spans(&self, text: &str) -> Vec<Span> {
-        let forms = self.forms.read().unwrap_or_else(PoisonError::into_inner);
-        if forms.is_empty() {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        if known.matchers.is_empty() {
             return Vec::new();
         }
+        let matchers: Vec<&Matcher> = known.matchers.iter().map(|(_, matcher)| matcher).collect();
         let mut found = Vec::new();
         let mut from = 0;
         loop {
             let end = text.floor_char_boundary((from + PIECE.0 + PIECE.1).min(text.len()));
             let ends = PieceEnds { at_start: from == 0, at_end: end == text.len() };
-            found.extend(spans(&text[from..end], ends, &forms).into_iter().map(|(a, b)| (a + from, b + from)));
+            found.extend(spans(&text[from..end], ends, &matchers).into_iter().map(|(a, b)| (a + from, b + from)));
             if end == text.len() {
                 break;
             }
@@ -238,59 +289,10 @@ fn merged(mut spans: Vec<Span>) -> Vec<Span> {
     merged
 }
 
-/// The forms of a secret that are searched for: the secret itself, as JSON and URLs escape it, and its base64. All other escapes
-/// are undone by the decodings.
-fn forms_of(secret: &str) -> BTreeSet<String> {
-    let secret = secret.replace("\r\n", "\n");
-    let mut forms: BTreeSet<String> = base64(secret.as_bytes()).into_iter().chain(base64(secret.trim().as_bytes())).collect();
-    // A secret may be escaped before it is encoded in base64.
-    let json = Value::from(secret.as_str()).to_string();
-    if json.len() > secret.len() + 2 {
-        let escaped = &json[1..json.len() - 1];
-        forms.extend(base64(escaped.as_bytes()));
-        // After a stray backslash, as in `\` + `p\"ss`, decoding pairs the characters wrongly. So the escaped form is searched
-        // for, too.
-        forms.insert(escaped.to_owned());
-    }
-    // The percent-encoded forms likewise, because of a stray `%` before the secret.
-    let unreserved = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
-    let escaped = |byte: u8, lower: bool| match (unreserved(&byte), lower) {
-        (true, _) => char::from(byte).to_string(),
-        (false, true) => format!("%{byte:02x}"),
-        (false, false) => format!("%{byte:02X}"),
-    };
-    for lower in [true, false] {
-        let percent: String = secret.bytes().map(|byte| escaped(byte, lower)).collect();
-        forms.insert(percent.replace("%20", "+"));
-        forms.insert(percent);
-    }
-    // Blanks around a secret belong to the text as often as to it.
-    forms.insert(secret.trim().to_owned());
-    forms.insert(secret);
-    forms
-}
-
-/// The base64 of the secret at any place in a longer text, as in `user:password`: for each of the three alignments of its bytes
-/// to the four characters, the characters that depend on the secret alone.
-fn base64(secret: &[u8]) -> Vec<String> {
-    let mut pieces = Vec::new();
-    for before in 0..3 {
-        let mut bytes = vec![0; before];
-        bytes.extend_from_slice(secret);
-        let (from, to) = ((before * 8).div_ceil(6), bytes.len() * 8 / 6);
-        for encoded in [BASE64.encode(&bytes), BASE64URL.encode(&bytes)] {
-            // At the end of a text the last character depends on the secret alone, too.
-            pieces.extend(encoded.get(from..).filter(|piece| piece.len() >= SHORTEST_PIECE).map(str::to_owned));
-            if let Some(piece) = encoded.get(from..to).filter(|piece| piece.len() >= SHORTEST_PIECE) {
-                pieces.push(piece.to_owned());
-            }
-        }
-    }
-    pieces
-}
-
 #[cfg(test)]
 mod tests {
+    use data_encoding::{BASE64, HEXLOWER, HEXUPPER};
+
     use super::*;
 
     #[test]
@@ -388,5 +390,72 @@ mod tests {
         let fact = |text: &str| Fact { name: "hello_x".parse().unwrap(), text: text.into() };
         assert_eq!(redact.fact(fact("greets hello")), (fact("greets •••"), true));
         assert_eq!(Redact::new().fact(fact("greets hello")), (fact("greets hello"), false));
+    }
+
+    #[test]
+    fn pieces_encodings_and_other_cases_of_a_generated_secret_are_hidden() {
+        let secret = "k3V9q2M7xYz1Wt5RdGh8";
+        let redact = Redact::new();
+        redact.learn(secret);
+        let hex = HEXLOWER.encode(secret.as_bytes());
+        let base64 = BASE64.encode(secret.as_bytes());
+        let broken = |by: &str| format!("{}{by}{}", &secret[..7], &secret[7..]);
+        for (what, text) in [
+            ("12 characters of its beginning", secret[..12].to_owned()),
+            ("8 characters of its beginning", secret[..8].to_owned()),
+            ("8 characters of its end", secret[12..].to_owned()),
+            ("8 characters of its middle", secret[5..13].to_owned()),
+            ("upper case", secret.to_uppercase()),
+            ("lower case", secret.to_lowercase()),
+            ("hexadecimal digits", hex.clone()),
+            ("upper hexadecimal digits", HEXUPPER.encode(secret.as_bytes())),
+            ("a piece of its hexadecimal digits", hex[3..21].to_owned()),
+            ("a piece of its base64", base64[..12].to_owned()),
+            ("base64 of base64", BASE64.encode(base64.as_bytes())),
+            ("base64 of base64, further on", BASE64.encode(format!("Basic {base64}").as_bytes())),
+            ("base64 of hexadecimal digits", BASE64.encode(hex.as_bytes())),
+            ("hexadecimal digits of base64", HEXLOWER.encode(base64.as_bytes())),
+            ("hexadecimal digits twice", HEXLOWER.encode(hex.as_bytes())),
+            ("base64 in a URL", BASE64.encode(format!("?{secret}").as_bytes()).replace('=', "%3D")),
+            ("broken by a tab", broken("\t")),
+            ("broken by a line end", broken("\n")),
+            ("broken by an indented line", broken("\n        ")),
+            ("broken by colours", broken("\u{1b}[31m")),
+            ("broken by a mark of direction", broken("\u{202e}")),
+            ("broken by a space of no width", broken("\u{200b}")),
+            ("broken by an escaped tab", broken("\\t")),
+        ] {
+            let shown = redact.text(&format!("<{text}>"));
+            // What is left around the secret belongs to the text around it.
+            let left = shown.replace(MASK, "").chars().count();
+            assert!(
+                shown.contains(MASK) && left <= 2 + text.len() - secret.len().min(text.len()) && left <= 16,
+                "{what}: {text} → {shown}"
+            );
+        }
+        for text in [&secret[..7], &secret[13..], &hex[..10], "k3V9 q2M7 xYz1"] {
+            assert_eq!(redact.text(text), text, "too short a piece");
+        }
+    }
+
+    #[test]
+    fn words_of_a_chosen_password_stay_readable() {
+        let redact = Redact::new();
+        for password in ["administrator1", "postgres-database", "correct horse battery staple", "Ghost"] {
+            redact.learn(password);
+        }
+        for text in ["the administrator of postgres", "a database", "a correct horse runs", "ghost", "the battery is low"] {
+            assert_eq!(redact.text(text), text);
+        }
+        assert_eq!(redact.text("POSTGRES-DATABASE, Ghost"), "•••, •••");
+    }
+
+    #[test]
+    fn value_of_the_sample_is_no_secret() {
+        let redact = Redact::new();
+        redact.publish_sample("DB_PASSWORD=postgres\nSMTP_PASSWORD=\n");
+        redact.learn_env("DB_PASSWORD=postgres\nPOSTGRES_PASSWORD=postgres\nSMTP_PASSWORD=m4il-p4ss\n");
+        assert_eq!(redact.text("service postgres, password m4il-p4ss"), "service postgres, password •••");
+        assert_eq!(redact.values(), 1);
     }
 }

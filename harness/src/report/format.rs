@@ -12,6 +12,7 @@ use super::{
     terminal::{self, EndingContext, Paint},
 };
 use crate::{
+    model::text::plain,
     ports::{ReportError, RunFolder},
     pure::run::state::RunState,
     redact::Redact,
@@ -97,7 +98,7 @@ impl ReportFile {
     }
 
     fn filtered<E: Error + Send + Sync + 'static>(self, text: Result<String, E>, redact: &Redact) -> Result<String, ReportError> {
-        text.map(|text| redact.markup(&text)).map_err(|error| self.content_error(error))
+        text.map(|text| plain(&redact.markup(&text))).map_err(|error| self.content_error(error))
     }
 
     fn content_error(self, error: impl Error + Send + Sync + 'static) -> ReportError {
@@ -107,7 +108,7 @@ impl ReportFile {
 
 /// The screenshot of the app. A page without it is better than none.
 fn screenshot(state: &RunState, folder: &dyn RunFolder) -> Option<Vec<u8>> {
-    state.screenshot.as_ref().and_then(|file| std::fs::read(folder.root().join(file)).ok())
+    state.screenshot.as_ref().and_then(|file| folder.read(file.as_ref()).ok())
 }
 
 #[cfg(test)]

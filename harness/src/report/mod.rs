@@ -49,7 +49,7 @@ pub fn reporters(folder: &Arc<dyn RunFolder>, redact: &Arc<Redact>) -> Vec<Box<d
 /// Writes all report files of a run into its folder, at any moment of it. A file that cannot be written stays as it was. What
 /// `results.json` has hidden stays hidden, besides what `redact` knows.
 pub fn write_all(folder: &Arc<dyn RunFolder>, state: &RunState, redact: &Arc<Redact>) {
-    let old = std::fs::read(folder.root().join(ReportFile::Results.name())).ok();
+    let old = folder.read(Path::new(ReportFile::Results.name())).ok();
     let old = old.and_then(|text| serde_json::from_slice(&text).ok()).map(results::current);
     if let (Some(old), Ok(new)) = (old, serde_json::to_value(Results::from(state))) {
         redact.learn_hidden(&old, &new);

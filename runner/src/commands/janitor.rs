@@ -19,6 +19,7 @@ use crate::{
         janitor::{JanitorOptions, Report, RunOutcome, pass},
     },
     runtime::block_on,
+    state_folder,
 };
 
 /// Cleans up after dead runs
@@ -50,6 +51,7 @@ impl Janitor {
             return Err(CommandError::usage(format!("there is no folder {}", named.display()))
                 .hint("--runs takes the folder with one folder per run. Without it taster's own is used."));
         }
+        self.runs.as_deref().map_or(Ok(()), state_folder::check_named)?;
         let runs = self.runs.unwrap_or_else(|| env.runs());
         if let Some(unknown) = self.run.as_ref().filter(|run| !runs.join(run.as_str()).is_dir()) {
             return Err(CommandError::usage(format!("there is no run {unknown} in {}", runs.display()))

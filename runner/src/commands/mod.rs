@@ -8,6 +8,7 @@ pub mod list;
 pub mod new;
 pub mod pack;
 pub mod plan;
+pub mod prune;
 pub mod run;
 pub mod sandbox;
 pub mod schema;

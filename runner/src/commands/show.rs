@@ -3,6 +3,7 @@
 use std::{path::Path, process, thread, time::Duration};
 
 use harness::{
+    disk::plain_file::{self, DOCUMENT_LIMIT, Links},
     journal::{self, JournalReading, LockError, RunLock},
     model::{exit_code::ExitCode, names::RunId, settings::closest, text::with_causes},
     ports::Reporter,
@@ -12,6 +13,7 @@ use harness::{
         verdict::exit_code_so_far,
     },
     report::{
+        ReportFile,
         results::Results,
         terminal::{self, Lines},
     },
@@ -97,7 +99,7 @@ impl Show {
 
 /// The run's `results.json`; without one the results of the journal, which are not searched for secrets.
 fn results(folder: &Path, state: &RunState) -> Result<String, CommandError> {
-    if let Ok(text) = std::fs::read_to_string(folder.join("results.json")) {
+    if let Ok(text) = plain_file::read_text(&folder.join(ReportFile::Results.name()), DOCUMENT_LIMIT, Links::Refused) {
         return Ok(text);
     }
     let text = serde_json::to_string_pretty(&Results::from(state)).map_err(CommandError::host)?;
@@ -146,7 +148,7 @@ impl Printed {
 fn read(kept: &Kept) -> Result<JournalReading, CommandError> {
     let file = kept.folder.join(journal::FILE);
     let shown = file.display();
-    if !file.exists() {
+    if file.symlink_metadata().is_err() {
         return Err(CommandError::usage(format!("run {} has no journal: there is no {shown}", kept.run))
             .hint("Nothing can be shown of it. Its folder can be removed."));
     }
@@ -163,7 +165,7 @@ fn read(kept: &Kept) -> Result<JournalReading, CommandError> {
 
 fn liveness(kept: &Kept) -> Liveness {
     // Without a lock's file there is no holder, and an attempt would create the file.
-    if !kept.folder.join("lock").exists() {
+    if kept.folder.join("lock").symlink_metadata().is_err() {
         return Liveness::Dead;
     }
     match RunLock::attempt(&kept.folder) {

@@ -1,8 +1,9 @@
 //! `taster verify`.
 
-use std::{fs, path::PathBuf, process, time::Duration};
+use std::{path::PathBuf, process, time::Duration};
 
 use harness::{
+    disk::plain_file::{self, DOCUMENT_LIMIT, Links},
     engine::History,
     model::{
         exit_code::ExitCode,
@@ -109,7 +110,8 @@ fn read(file: &PathBuf) -> Result<Result<Results, Comparison>, CommandError> {
     let unreadable = |error: CommandError| {
         error.context(format!("cannot read {shown}")).hint("`taster verify` takes the results.json of a run.")
     };
-    let text = fs::read_to_string(file).map_err(|error| unreadable(CommandError::usage(error)))?;
+    let text =
+        plain_file::read_text(file, DOCUMENT_LIMIT, Links::Followed).map_err(|error| unreadable(CommandError::usage(error)))?;
     let digest = digest_of(&text).map_err(|error| unreadable(CommandError::usage(error)))?;
     let claimed = results::parse(&text)
         .map_err(|error| unreadable(CommandError::usage(error).context("its fields are not those of this version")))?;

@@ -10,6 +10,7 @@ use std::{
 use ::sandbox::home::Home;
 use harness::{
     adapters::swarm::DockerSwarm,
+    disk::plain_file::{self, Links, SETTINGS_LIMIT},
     model::{engine::SwarmError, host::Host, object::ObjectKind},
     ports::Swarm,
     pure::host::inventory::Inventory,
@@ -126,7 +127,7 @@ pub fn load(file: &Path) -> Result<Host, CommandError> {
         };
         error.context(format!("cannot read the host file {shown}")).hint(HOST_FILE_HINT)
     };
-    let text = std::fs::read_to_string(file).map_err(unreadable)?;
+    let text = plain_file::read_text(file, SETTINGS_LIMIT, Links::Followed).map_err(unreadable)?;
     let mut host = Host::parse(&text).map_err(|error| CommandError::usage(format!("{shown}, {error}")).hint(HOST_FILE_HINT))?;
     let folder = file.parent().unwrap_or(Path::new("."));
     host.ca = host.ca.map(|ca| folder.join(ca));

@@ -2,5 +2,6 @@
 
 pub(crate) mod changes;
 pub mod reference;
+pub(crate) mod retention;
 pub mod scaffold;
 pub(crate) mod table;

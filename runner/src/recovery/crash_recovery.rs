@@ -211,7 +211,8 @@ fn cleaned_after(cleaned: &CleanupReport, reading: &JournalReading, by: CleanedB
     let left = cleaned.leaked.iter().map(ToString::to_string).chain(cleaned.living.iter().cloned());
     let lost = (reading.lost_claims > 0)
         .then(|| format!("what unreadable lines of the journal may have claimed; their number is {}", reading.lost_claims));
-    let left = left.chain(lost);
+    let disbelieved = reading.disbelieved.iter().map(|sentence| format!("left alone: {sentence}"));
+    let left = left.chain(lost).chain(disbelieved);
     Kind::CleanedAfter { by, removed: u32::try_from(cleaned.removed.len()).unwrap_or(u32::MAX), left: left.collect() }
 }
 

@@ -25,6 +25,7 @@ use harness::{
             kept_app::{Keeping, Kept, keeping},
         },
     },
+    report::terminal::printable,
 };
 
 use super::crash_recovery::{self, CleanupPolicy, HostAccess, HostConnector};
@@ -58,7 +59,9 @@ pub struct Report {
     pub outcome: RunOutcome,
     /// The parts of its journal that cannot be read.
     pub unread: Vec<String>,
-    /// Whether claims may be among them, so that something unknown may be left.
+    /// What its journal claims that cannot be the run's. Nothing was done about it.
+    pub disbelieved: Vec<String>,
+    /// Whether claims may be among the unread parts, so that something unknown may be left.
     pub lost_claims: bool,
 }
 
@@ -86,14 +89,15 @@ pub enum RunOutcome {
 impl Report {
     /// Whether something of the run is left, or may be.
     pub fn leaked(&self) -> bool {
+        let unknown = self.lost_claims || !self.disbelieved.is_empty();
         match &self.outcome {
             RunOutcome::Kept(_)
             | RunOutcome::Alive
             | RunOutcome::Settled
-            | RunOutcome::WouldRemove(_)
             | RunOutcome::Elsewhere(_)
             | RunOutcome::Untrusted(_) => false,
-            RunOutcome::Cleaned(cleaned) => !cleaned.clean() || self.lost_claims,
+            RunOutcome::WouldRemove(_) => unknown,
+            RunOutcome::Cleaned(cleaned) => !cleaned.clean() || unknown,
             RunOutcome::Failed(_) => true,
         }
     }
@@ -122,6 +126,7 @@ impl Report {
                 let state = match (cleaned.clean(), self.lost_claims) {
                     (false, _) => "something is left",
                     (true, true) => "nothing left of what can be read of its journal",
+                    (true, false) if !self.disbelieved.is_empty() => "nothing left of what can be the run's",
                     (true, false) if cleaned.released.is_empty() => "nothing left; the next janitor looks once more",
                     (true, false) => "nothing left",
                 };
@@ -133,8 +138,9 @@ impl Report {
             lines.extend(cleaned.leaked.iter().map(|left| format!("  {left}")));
             lines.extend(cleaned.living.iter().map(|sentence| format!("  {sentence}")));
         }
+        lines.extend(self.disbelieved.iter().map(|sentence| format!("  left alone: {sentence}")));
         lines.extend(self.unread.iter().map(|sentence| format!("  journal, {sentence}")));
-        lines
+        lines.iter().map(|line| printable(line).replace('\n', " ")).collect()
     }
 }
 
@@ -200,6 +206,7 @@ async fn clean_up_after(options: &JanitorOptions, folder: &Path) -> Report {
         run: run.clone(),
         outcome,
         lost_claims: reading.lost_claims > 0,
+        disbelieved: reading.disbelieved,
         unread: reading.unread,
     };
     let failed = |reason: String| report(RunOutcome::Failed(reason), JournalReading::default());
@@ -268,7 +275,7 @@ async fn clean_up_markers(options: &JanitorOptions) -> Vec<Report> {
                 Ok(Err(error @ (LockError::NoFile { .. } | LockError::System { .. }))) => RunOutcome::Failed(with_causes(&error)),
             },
         };
-        reports.push(Report { run: name, outcome, unread: Vec::new(), lost_claims: false });
+        reports.push(Report { run: name, outcome, unread: Vec::new(), disbelieved: Vec::new(), lost_claims: false });
     }
     reports
 }

@@ -5,33 +5,35 @@
 
 use std::{
     fs,
-    io::Read,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use harness::{
+    disk::plain_file::{self, Links, SETTINGS_LIMIT},
     model::protocol::SECRET_FILE_PREFIX,
     pure::host::claim::{Claim, Claimed},
     redact::Redact,
 };
 
-/// The longest part of a file that is read, in bytes.
-const LONGEST: u64 = 1 << 20;
 /// The prefix of the files in the run's `ABRA_DIR` that pass a secret to abra.
 const ABRA_INPUT_PREFIX: &str = ".tmp";
 
-/// A filter of the secrets in the files under these claims: the app's `.env`, the samples that it is made of, and the files in
+/// A filter of the secrets in the files under these claims: the app's `.env` without what the samples publish, and the files in
 /// which the pack and the run keep secrets. It may be incomplete, because abra prints most secrets only once.
 pub(crate) fn secrets(claims: &[Claim]) -> Arc<Redact> {
     let redact = Redact::new();
     redact.doubt("the run was killed, and the secrets that it had learnt are lost");
+    let folders = claims.iter().filter_map(|claim| match claim.what() {
+        Claimed::Dir { path } => Some(path.join("recipes")),
+        Claimed::Stack { .. } | Claimed::EnvFile { .. } | Claimed::Marker { .. } | Claimed::Snapshots { .. } => None,
+    });
+    let samples = folders.flat_map(|recipes| entries(&recipes)).map(|recipe| recipe.join(".env.sample"));
+    samples.filter_map(|sample| text(&sample)).for_each(|text| redact.publish_sample(&text));
     for claim in claims {
         match claim.what() {
             Claimed::EnvFile { path } => text(path).iter().for_each(|text| redact.learn_env(text)),
             Claimed::Dir { path } => {
-                let samples = entries(&path.join("recipes")).into_iter().map(|recipe| recipe.join(".env.sample"));
-                samples.filter_map(|sample| text(&sample)).for_each(|text| redact.learn_env(&text));
                 let work_files = entries(path).into_iter().flat_map(|work_dir| files_with_prefix(&work_dir, SECRET_FILE_PREFIX));
                 for secret in work_files.chain(files_with_prefix(path, ABRA_INPUT_PREFIX)).filter_map(|file| text(&file)) {
                     redact.learn(&secret);
@@ -57,8 +59,6 @@ fn files_with_prefix(folder: &Path, prefix: &str) -> Vec<PathBuf> {
 
 /// The text of a plain file. A pipe would never end, and a link leads elsewhere.
 fn text(path: &Path) -> Option<String> {
-    fs::symlink_metadata(path).ok().filter(|meta| meta.is_file())?;
-    let mut bytes = Vec::new();
-    fs::File::open(path).ok()?.take(LONGEST).read_to_end(&mut bytes).ok()?;
+    let bytes = plain_file::read(path, SETTINGS_LIMIT, Links::Refused).ok()?;
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }

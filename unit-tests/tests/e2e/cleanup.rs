@@ -58,7 +58,7 @@ impl Run {
     }
 
     fn env_file(&self) -> PathBuf {
-        self.state.path().join("servers").join(format!("{}.env", self.stack))
+        self.folder().join("servers").join(format!("{}.env", self.stack))
     }
 
     /// A run that has claimed its stack and made its files. It is alive as long as the journal lives.

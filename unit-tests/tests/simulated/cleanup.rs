@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    path::PathBuf,
     sync::{Arc, LazyLock},
     time::Duration,
 };
@@ -30,7 +31,13 @@ use unit_tests::{
 
 const STACK: &str = "hello-k3v7q2m7_taster_test";
 const RUN: &str = "20261121-101502-k3v7q2m7";
-const ENV_FILE: &str = "/srv/servers/default/hello.env";
+
+/// The run's folder.
+static RUN_DIR: LazyLock<tempfile::TempDir> = LazyLock::new(|| tempfile::tempdir().unwrap());
+
+fn env_file() -> PathBuf {
+    RUN_DIR.path().join("abra/servers/default/hello.env")
+}
 
 /// A variant of cleanup: its decision, and how many empty inventories in a row it wants.
 #[derive(Clone, Copy)]
@@ -54,11 +61,10 @@ fn stack() -> StackName {
 }
 
 static CLAIMS: LazyLock<Vec<Claim>> = LazyLock::new(|| {
-    let dir = tempfile::tempdir().unwrap();
-    let journal = Journal::create(dir.path(), run(), Arc::new(SystemClock::start())).unwrap();
+    let journal = Journal::create(RUN_DIR.path(), run(), Arc::new(SystemClock::start())).unwrap();
     let whats = [
         Claimed::Stack { name: stack() },
-        Claimed::EnvFile { path: ENV_FILE.into() },
+        Claimed::EnvFile { path: env_file() },
         Claimed::Marker { name: format!("taster-{RUN}") },
     ];
     whats.into_iter().map(|what| journal.claim(what, &engine()).unwrap().0).collect()
@@ -108,11 +114,11 @@ fn others() -> Vec<Thing> {
 }
 
 fn inventory(things: impl IntoIterator<Item = Thing>) -> Inventory {
-    let files = [ENV_FILE, "/srv/servers/default/hello.env.bak"];
+    let files = [env_file(), "/srv/servers/default/hello.env.bak".into()];
     Inventory {
         engine: engine(),
         objects: things.into_iter().collect(),
-        files: files.into_iter().map(|path| (path.into(), "x".into())).collect(),
+        files: files.into_iter().map(|path| (path, "x".into())).collect(),
         snapshots: BTreeMap::new(),
     }
 }

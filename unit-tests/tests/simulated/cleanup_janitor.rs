@@ -52,7 +52,8 @@ fn dead_run(runs: &Path, id: &str) -> PathBuf {
     let folder = runs.join(id);
     let journal = Journal::create(&folder, id.parse().unwrap(), Arc::new(SystemClock::start())).unwrap();
     journal.append(started(id)).unwrap();
-    journal.claim(Claimed::Stack { name: "shop".parse().unwrap() }, &"swarm1".parse().unwrap()).unwrap();
+    let name = format!("shop-{}_taster_test", &id[id.len() - 8..]).parse().unwrap();
+    journal.claim(Claimed::Stack { name }, &"swarm1".parse().unwrap()).unwrap();
     folder
 }
 
@@ -109,7 +110,7 @@ fn kept_app_is_left_alone_until_its_time_is_over_or_its_run_is_named() {
     for (id, until) in [(DEAD, now + 3_600_000), (other, now - 1)] {
         let journal = Journal::create(&runs.path().join(id), id.parse().unwrap(), Arc::new(SystemClock::start())).unwrap();
         journal.append(started(id)).unwrap();
-        let domain: Domain = "shop.taster.test".parse().unwrap();
+        let domain: Domain = format!("shop-{}.taster.test", &id[id.len() - 8..]).parse().unwrap();
         journal.claim(Claimed::Stack { name: StackName::of(&domain) }, &"swarm1".parse().unwrap()).unwrap();
         journal.append(Kind::Kept { domain, until: Wall::from_millis(until) }).unwrap();
     }
@@ -121,7 +122,7 @@ fn kept_app_is_left_alone_until_its_time_is_over_or_its_run_is_named() {
     assert!(!reports[0].leaked(), "a kept app is not a leak");
     let lines = lines(runs.path());
     assert!(
-        lines[0].contains("keeps shop.taster.test until ") && lines[0].contains(&format!("`taster janitor {DEAD}`")),
+        lines[0].contains("keeps shop-k3v7q2m7.taster.test until ") && lines[0].contains(&format!("`taster janitor {DEAD}`")),
         "{lines:?}"
     );
     let reports = reports_on_one(runs.path(), Some(DEAD));
@@ -178,7 +179,10 @@ fn after(journal: &str) -> (Vec<String>, bool, Vec<String>) {
 fn corrupt_journal_never_removes_foreign_objects() {
     let (first, newer) = (begun(1), begun(9));
     let own = claimed(r#"{"claimed":"stack","name":"hello-k3v7q2m7_taster_test"}"#);
-    let gone = claimed(r#"{"claimed":"stack","name":"hello-aebagbaf_taster_test"}"#);
+    let gone = claimed(r#"{"claimed":"stack","name":"hallo-k3v7q2m7_taster_test"}"#);
+    let other = claimed(r#"{"claimed":"stack","name":"shop"}"#);
+    let other_marker = claimed(r#"{"claimed":"marker","name":"shop_net"}"#);
+    let snapshots = claimed(r#"{"claimed":"snapshots","app":"shop.example.org","service":"bot"}"#);
     let marker = claimed(r#"{"claimed":"marker","name":"taster-20261121-101502-k3v7q2m7"}"#);
     let file = claimed(r#"{"claimed":"dir","path":"/nowhere/taster/abra"}"#);
     let moon = claimed(r#"{"claimed":"moon","name":"luna"}"#);
@@ -192,14 +196,20 @@ fn corrupt_journal_never_removes_foreign_objects() {
         ("cut after a claim", format!("{first}{own}{{\"seq\":3,\"ev"), true, false, "line 3: cut off, so no act followed it"),
         ("of a newer version", format!("{newer}{own}"), true, true, "the journal has version 9, newer than 2"),
         ("with an unknown claim", format!("{newer}{moon}{own}"), true, true, "line 2: claimed: unknown variant `moon`"),
-        ("without its first line", own.clone(), false, true, "not cleaned up: "),
-        ("names things that are gone", format!("{first}{gone}{marker}{file}"), false, false, "0 removed in 0"),
+        ("without its first line", own.clone(), true, false, "1 removed in 0"),
+        ("names things that are gone", format!("{first}{gone}{marker}"), false, false, "0 removed in 0"),
+        ("claims a stack of others", format!("{first}{own}{other}"), true, true, "left alone: stack shop: it does not have the letters"),
+        ("claims nothing but a stack of others", format!("{first}{other}"), false, true, "left alone: stack shop: it does not have"),
+        ("claims a marker of others", format!("{first}{own}{other_marker}"), true, true, "left alone: marker shop_net: the marker of"),
+        ("claims snapshots of others", format!("{first}{own}{snapshots}"), true, true, "left alone: snapshots of shop.example.org"),
+        ("claims a folder of others", format!("{first}{own}{file}"), true, true, "it is not in the run's folder"),
+        ("names another run", format!("{}{own}", first.replace("k3v7q2m7", "aebagbaf")), false, true, "whose folder this is not"),
         (
             "claims the whole disk",
             format!("{first}{own}{all}"),
             true,
             true,
-            "folder /: the path is at the top of the file system",
+            "left alone: folder /: the path is at the top of the file system",
         ),
         ("claims a way up", format!("{first}{own}{up}"), true, true, "the path contains `..`"),
         ("is of another Swarm", format!("{first}{elsewhere}"), false, true, "swarm2"),
@@ -220,4 +230,38 @@ fn journal_that_is_a_folder_is_named() {
     let lines = lines(runs.path());
     assert!(lines[0].starts_with(&format!("{DEAD}: not cleaned up: its journal cannot be read: ")), "{lines:?}");
     assert!(reports_on(runs.path())[0].leaked());
+}
+
+#[test]
+fn thing_in_the_place_of_a_journal_is_named_and_nothing_waits_for_it() {
+    let runs = tempfile::tempdir().unwrap();
+    let journal = |id: &str| runs.path().join(format!("20261121-101502-{id}")).join(harness::journal::FILE);
+    for id in ["aaaaaaaa", "bbbbbbbb", "cccccccc", "dddddddd"] {
+        fs::create_dir_all(journal(id).parent().unwrap()).unwrap();
+    }
+    let fifo = std::process::Command::new("mkfifo").arg(journal("aaaaaaaa")).status().unwrap();
+    assert!(fifo.success());
+    std::os::unix::fs::symlink("/dev/zero", journal("bbbbbbbb")).unwrap();
+    fs::File::create(journal("cccccccc")).unwrap().set_len(200 << 20).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(journal("dddddddd")).unwrap();
+    let began = std::time::Instant::now();
+    let lines = lines(runs.path());
+    for (line, what) in lines.iter().zip(["a pipe", "a symbolic link", "more than 32 MiB", "a socket"]) {
+        assert!(line.contains("not cleaned up: its journal cannot be read: ") && line.contains(what), "{lines:?}");
+    }
+    assert!(began.elapsed() < std::time::Duration::from_secs(2), "{:?}", began.elapsed());
+    assert!(reports_on(runs.path()).iter().all(Report::leaked));
+}
+
+#[test]
+fn dry_run_that_cannot_read_all_claims_may_have_left_something() {
+    let report = |lost_claims: bool, disbelieved: &[&str]| Report {
+        run: DEAD.into(),
+        outcome: RunOutcome::WouldRemove(Vec::new()),
+        unread: Vec::new(),
+        disbelieved: disbelieved.iter().map(|text| (*text).to_owned()).collect(),
+        lost_claims,
+    };
+    assert!(!report(false, &[]).leaked());
+    assert!(report(true, &[]).leaked() && report(false, &["stack shop: it is not the run's"]).leaked());
 }

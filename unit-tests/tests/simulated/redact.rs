@@ -526,7 +526,8 @@ struct EnvFixture {
 
 fn env_with_password() -> EnvFixture {
     let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("app.env");
+    let file = dir.path().join("journal/app.env");
+    fs::create_dir(dir.path().join("journal")).unwrap();
     fs::write(&file, "TYPE=hello\nTIMEOUT=120\nSECRET_TOKEN_VERSION=v1\nSMTP_PASSWORD=hunter2-hunter2\n").unwrap();
     let redact = Arc::new(Redact::new());
     let log = new_log(&dir.path().join("journal"), &redact);
@@ -549,7 +550,7 @@ fn secrets_of_an_env_are_hidden_once_it_is_read() {
 fn secrets_of_an_env_are_hidden_once_it_is_written() {
     let EnvFixture { checkout, claim, redact, .. } = &env_with_password();
 
-    block_on(checkout.set_env(claim, &[("ADMIN_PASSWORD", "given-by-hand")])).unwrap();
+    block_on(checkout.set_env(claim, &[("ADMIN_PASSWORD", "given-by-hand").into()])).unwrap();
 
     assert_eq!(redact.text("120 v1 hunter2-hunter2"), format!("120 v1 {MASK}"));
     assert_eq!(redact.text("given-by-hand"), MASK);

@@ -32,7 +32,7 @@ const RUN: &str = "20261121-101502-k3v7q2m7";
 /// The files from which the cleanup recovers a secret, and the secret.
 const SECRETS: [(&str, &str); 5] = [
     ("abra/servers/default/hello.env", "env-p4ss"),
-    ("abra/recipes/hello/.env.sample", "sample-p4ss"),
+    ("abra/servers/other/hello.env", "other-p4ss"),
     ("abra/pack/secret-x", "pack-s3cret"),
     ("abra/.tmpAbc", "inserted-s3cret"),
     ("results.json", "generated-s3cret"),
@@ -44,7 +44,8 @@ fn write_killed_run(folder: &Folder, clock: SimClock) {
     let journal = Journal::create(folder.root(), RUN.parse().unwrap(), Arc::new(clock)).unwrap();
     journal.append(unit_tests::stacks::started(&RUN.parse().unwrap(), Path::new("/nowhere.sock"))).unwrap();
     let env = folder.root().join(SECRETS[0].0);
-    for what in [Claimed::Dir { path: folder.abra_dir() }, Claimed::EnvFile { path: env }] {
+    let other = folder.root().join(SECRETS[1].0);
+    for what in [Claimed::Dir { path: folder.abra_dir() }, Claimed::EnvFile { path: env }, Claimed::EnvFile { path: other }] {
         journal.claim(what, &"swarm1".parse().unwrap()).unwrap();
     }
     let secrets = SECRETS.map(|(_, secret)| secret).join(", ");

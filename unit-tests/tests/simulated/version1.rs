@@ -46,6 +46,8 @@ fn fixture(file: &str) -> String {
 fn runs_with(journal: &str) -> tempfile::TempDir {
     let runs = tempfile::tempdir().unwrap();
     fs::create_dir(runs.path().join(RUN)).unwrap();
+    // The run claimed paths in its own folder, and this is its folder now.
+    let journal = journal.replace("/home/user/.local/state/taster/runs", runs.path().to_str().unwrap());
     fs::write(runs.path().join(RUN).join(journal::FILE), journal).unwrap();
     runs
 }

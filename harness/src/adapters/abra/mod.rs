@@ -25,7 +25,7 @@ pub use screen::screen_text;
 
 use super::proc::start_ticks;
 use crate::{
-    model::text::with_causes,
+    model::text::{plain, with_causes},
     ports::{Abra, AbraError, Call, ChildRegister, Exchange, abra_output},
     pure::host::claim::Claim,
     redact::Redact,
@@ -86,7 +86,8 @@ impl PtyAbra {
     fn prepare(&self, call: &Call) -> std::io::Result<()> {
         let AbraSetup { abra_dir: main, cwd, transcripts, server, .. } = &self.setup;
         let abra_dir = self.abra_dir(call);
-        let folders = [abra_dir.join("servers").join(server), abra_dir.join("recipes"), cwd.clone(), transcripts.clone()];
+        let folders =
+            [abra_dir.join("servers").join(server), abra_dir.join("recipes"), cwd.clone(), transcripts.clone(), self.temporary()];
         folders.iter().try_for_each(std::fs::create_dir_all)?;
         let (catalogue, link) = (main.join("catalogue"), abra_dir.join("catalogue"));
         if catalogue.is_dir() && !link.exists() {
@@ -103,6 +104,11 @@ impl PtyAbra {
         }
     }
 
+    /// The folder for temporary files of abra and all that it starts. It is removed with the run, also when they are killed.
+    fn temporary(&self) -> PathBuf {
+        self.setup.abra_dir.join("tmp")
+    }
+
     fn environment(&self, call: &Call) -> BTreeMap<&'static str, OsString> {
         let AbraSetup { home, path, .. } = &self.setup;
         // DOCKER_HOST, DOCKER_CONTEXT, EDITOR and LANGUAGE are left out on purpose: each changes what abra does or prints.
@@ -113,6 +119,7 @@ impl PtyAbra {
             ("LANG", "C.UTF-8".into()),
             ("LC_ALL", "C.UTF-8".into()),
             ("TERM", "xterm-256color".into()),
+            ("TMPDIR", self.temporary().into()),
             ("NO_COLOR", "1".into()),
             ("SHELL", "/bin/sh".into()),
         ])
@@ -189,7 +196,8 @@ impl PtyAbra {
     fn write_transcript(&self, number: u32, call: &Call, finished: &Finished, took: Duration) {
         let name = format!("{number:03}-{}.txt", argv::name(call));
         let args = self.redact.text(&argv::argv(call).join(" "));
-        let text = format!("$ abra {args}\n{}\n# {:?} after {took:.1?}\n", self.redacted(call, &finished.raw), finished.ended);
+        let printed = plain(&self.redacted(call, &finished.raw));
+        let text = format!("$ abra {args}\n{printed}\n# {:?} after {took:.1?}\n", finished.ended);
         let _ = std::fs::write(self.setup.transcripts.join(name), text);
     }
 }

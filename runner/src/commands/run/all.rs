@@ -3,7 +3,6 @@
 use std::{
     collections::VecDeque,
     ffi::OsString,
-    fs,
     path::Path,
     process::{self, Stdio},
     time::Duration,
@@ -11,6 +10,7 @@ use std::{
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use harness::{
+    disk::plain_file::{self, DOCUMENT_LIMIT, Links},
     model::{exit_code::ExitCode, names::RecipeName, time::format_duration},
     pure::run::level::{self, Level},
     report::{
@@ -185,14 +185,16 @@ fn json_document(runs: &[EndedRun]) -> Result<String, CommandError> {
     Ok(text + "\n")
 }
 
+/// The text of a run's `junit.xml`.
+fn junit_of(folder: &Path) -> Option<String> {
+    plain_file::read_text(&folder.join(ReportFile::Junit.name()), DOCUMENT_LIMIT, Links::Refused).ok()
+}
+
 /// One JUnit document with the suites of each run, from its `junit.xml`. A run without one is an error.
 fn junit_document(ended: &[EndedRun], runs: &Path) -> Result<String, CommandError> {
     let mut report = Report::new("taster");
     for run in ended {
-        let own = run
-            .results
-            .as_ref()
-            .and_then(|results| fs::read_to_string(runs.join(&results.run_id).join(ReportFile::Junit.name())).ok());
+        let own = run.results.as_ref().and_then(|results| junit_of(&runs.join(&results.run_id)));
         match own.and_then(|text| Report::deserialize_from_str(&text).ok()) {
             Some(own) => drop(report.add_test_suites(own.test_suites)),
             None => {

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use super::context::StepContext;
 use crate::{
-    model::{outcome::Failure, text::with_causes},
+    model::{
+        outcome::Failure,
+        text::{plain, with_causes},
+    },
     pure::run::{
         event::{Kind, tail},
         plan::StepId,
@@ -27,7 +30,7 @@ impl StepEvidence<'_> {
     pub(in crate::engine::steps) fn keep(self, context: &StepContext<'_>, text: &str) -> Option<PathBuf> {
         let StepEvidence { step, name, what } = self;
         // The tail is cut off after redaction: a cut secret would not be recognised.
-        let text = context.log.redact(text);
+        let text = plain(&context.log.redact(text));
         match context.folder.keep(name, text.as_bytes()) {
             Ok(file) => {
                 context.log.record(Kind::EvidenceKept { step: step.clone(), file: file.clone(), what, tail: tail(&text) });

@@ -3,7 +3,10 @@
 //! A journal is on one machine, and a Swarm can be reached from many. A janitor that finds a marker without a journal of its run
 //! leaves the run alone until the marker expires, and then takes the claims from its labels.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use crate::{
     model::{
@@ -12,13 +15,11 @@ use crate::{
         time::Wall,
     },
     pure::host::{
-        claim::{Claim, Claimed},
+        claim::{Claim, ClaimPlace, Claimed, MARKER_PREFIX, marker_name},
         inventory::{Inventory, Object},
     },
 };
 
-/// The beginning of a marker's name; the run's id follows.
-const PREFIX: &str = "taster-";
 /// The label that makes a config a marker, also under another name.
 const RUN: &str = "taster.run";
 const STACK: &str = "taster.stack";
@@ -96,7 +97,7 @@ pub enum BadMarker {
 impl Marker {
     /// The name of the marker of `run`.
     pub fn name(run: &RunId) -> String {
-        format!("{PREFIX}{run}")
+        marker_name(run)
     }
 
     /// Its labels.
@@ -133,28 +134,24 @@ impl Marker {
         match () {
             () if config.stack.is_some() => Err(BadMarker::OfAStack),
             () if config.name != Self::name(&marker.run) => Err(BadMarker::OtherName { run: marker.run }),
-            () if !marker.names_its_own() => Err(BadMarker::ForeignStack { stack: marker.stack, run: marker.run }),
+            () if marker.claims().is_none() => Err(BadMarker::ForeignStack { stack: marker.stack, run: marker.run }),
             () => Ok(marker),
         }
     }
 
-    /// Whether the stack has the name of the run's app: letters of the recipe, `-`, the run's letters, the zone.
-    fn names_its_own(&self) -> bool {
-        let rest = self.stack.as_str().split_once('-').map(|(_, rest)| rest);
-        rest.and_then(|rest| rest.strip_prefix(self.run.token())).is_some_and(|zone| zone.starts_with('_'))
-    }
-
     /// The claims that follow from it: the stack and the marker. The `.env` and the folders of the run are on its own machine.
-    fn claims(&self) -> Vec<Claim> {
-        let stack = Claimed::Stack { name: self.stack.clone() };
-        let marker = Claimed::Marker { name: Self::name(&self.run) };
-        [stack, marker].map(|what| Claim::new(self.run.clone(), self.swarm.clone(), what)).into()
+    /// Absent when the stack is not the run's.
+    fn claims(&self) -> Option<Vec<Claim>> {
+        let place = ClaimPlace { run: self.run.clone(), folder: None };
+        let claimed = [Claimed::Stack { name: self.stack.clone() }, Claimed::Marker { name: Self::name(&self.run) }];
+        let claims = claimed.map(|what| Claim::believed(what, self.swarm.clone(), &place, Path::to_owned));
+        claims.into_iter().collect::<Result<_, _>>().ok()
     }
 }
 
 /// The runs whose markers are in the inventory, by their names.
 pub fn names(inventory: &Inventory) -> impl Iterator<Item = RunId> {
-    markers(inventory).filter_map(|config| config.name.strip_prefix(PREFIX)?.parse().ok())
+    markers(inventory).filter_map(|config| config.name.strip_prefix(MARKER_PREFIX)?.parse().ok())
 }
 
 /// The state of each marker of the inventory at `now`, by its name. `journals` are the runs with unreleased claims in a journal
@@ -166,13 +163,13 @@ pub fn states(inventory: &Inventory, now: Wall, journals: &BTreeSet<RunId>) -> V
 fn markers(inventory: &Inventory) -> impl Iterator<Item = &Object> {
     let configs = inventory.objects.iter().filter(|(id, _)| id.kind == ObjectKind::Config).map(|(_, object)| object);
     configs.filter(|config| {
-        let named = config.name.strip_prefix(PREFIX).is_some_and(|run| run.parse::<RunId>().is_ok());
+        let named = config.name.strip_prefix(MARKER_PREFIX).is_some_and(|run| run.parse::<RunId>().is_ok());
         named || config.labels.contains_key(RUN)
     })
 }
 
 fn state(inventory: &Inventory, config: &Object, now: Wall, journals: &BTreeSet<RunId>) -> MarkerState {
-    let named: Option<RunId> = config.name.strip_prefix(PREFIX).and_then(|run| run.parse().ok());
+    let named: Option<RunId> = config.name.strip_prefix(MARKER_PREFIX).and_then(|run| run.parse().ok());
     if named.is_some_and(|run| journals.contains(&run)) {
         return MarkerState::OfJournal;
     }
@@ -184,7 +181,7 @@ fn state(inventory: &Inventory, config: &Object, now: Wall, journals: &BTreeSet<
         () if marker.swarm != inventory.engine => {
             MarkerState::Untrusted(format!("config {} was made on the Swarm {}, not on this one", config.name, marker.swarm))
         }
-        () if now >= marker.expires => MarkerState::Expired(marker.claims()),
+        () if now >= marker.expires => MarkerState::Expired(marker.claims().unwrap_or_default()),
         () => {
             MarkerState::Until(format!("its journal is on {}; the run is left alone until {}", marker.instance, marker.expires))
         }
