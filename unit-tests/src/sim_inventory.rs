@@ -21,12 +21,15 @@ use harness::{
         object::{ObjectId, ObjectKind},
         time::{Mono, Wall},
     },
-    ports::{Child, ChildError, Children, Clock, FileError, Files, Swarm, WakeUp},
-    pure::host::{
-        claim::Claim,
-        cleanup_plan::Removal,
-        converge::ServiceView,
-        inventory::{Inventory, Object},
+    ports::{Child, ChildError, Children, Clock, ContainerEnd, FileError, Files, Swarm, WakeUp},
+    pure::{
+        host::{
+            claim::Claim,
+            cleanup_plan::Removal,
+            converge::ServiceView,
+            inventory::{Inventory, Object},
+        },
+        recipe::power::Live,
     },
 };
 use tokio::sync::Notify;
@@ -279,6 +282,10 @@ impl Swarm for SimInventory {
         Err(SwarmError::Failed { call: "observe".into(), message: "a cleanup observes no services".into() })
     }
 
+    async fn specs(&self, _: &StackName) -> Result<Live, SwarmError> {
+        Err(SwarmError::Failed { call: "specs".into(), message: "a cleanup reads no specs".into() })
+    }
+
     async fn wake_ups(&self, _: &StackName) -> BoxStream<'static, WakeUp> {
         stream::pending().boxed()
     }
@@ -287,7 +294,7 @@ impl Swarm for SimInventory {
         Err(SwarmError::Failed { call: "logs".into(), message: "a cleanup reads no logs".into() })
     }
 
-    async fn health_output(&self, _: &str) -> Result<Option<String>, SwarmError> {
+    async fn container_end(&self, _: &str) -> Result<Option<ContainerEnd>, SwarmError> {
         Err(SwarmError::Failed { call: "health".into(), message: "a cleanup reads no health".into() })
     }
 

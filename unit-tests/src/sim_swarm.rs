@@ -10,18 +10,21 @@ use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use harness::{
     model::{
-        engine::{Engine, SwarmError},
-        names::{ServiceName, StackName, TaskId},
+        engine::{Engine, SwarmError, SwarmResources},
+        names::{ImageRef, ServiceName, StackName, TaskId},
         time::Mono,
     },
-    ports::{Swarm, WakeUp},
-    pure::host::{
-        claim::Claim,
-        cleanup_plan::Removal,
-        converge::{
-            Endpoint, Health, Index, Mode, Observation, OnFailure, Order, RestartCondition, RestartPolicy, RollPolicy,
-            ServiceView, SpecDigest, TaskState, TaskView,
+    ports::{Capacity, ContainerEnd, Swarm, WakeUp},
+    pure::{
+        host::{
+            claim::Claim,
+            cleanup_plan::Removal,
+            converge::{
+                Endpoint, Health, Index, Mode, Observation, OnFailure, Order, RestartCondition, RestartPolicy, RollPolicy,
+                ServiceView, SpecDigest, TaskState, TaskView,
+            },
         },
+        recipe::power::Live,
     },
 };
 
@@ -263,6 +266,10 @@ impl Swarm for SimSwarm {
         Ok(self.stack.observe(self.now()))
     }
 
+    async fn specs(&self, _: &StackName) -> Result<Live, SwarmError> {
+        absent("specs")
+    }
+
     async fn wake_ups(&self, _stack: &StackName) -> BoxStream<'static, WakeUp> {
         let start = self.start;
         let events = self.stack.events(600_000);
@@ -279,8 +286,9 @@ impl Swarm for SimSwarm {
         Ok(format!("last words of {task}"))
     }
 
-    async fn health_output(&self, container: &str) -> Result<Option<String>, SwarmError> {
-        Ok(self.unhealthy.contains(container).then(|| "GET /health: 500\n".into()))
+    async fn container_end(&self, container: &str) -> Result<Option<ContainerEnd>, SwarmError> {
+        let unhealthy = self.unhealthy.contains(container).then(|| "GET /health: 500\n".into());
+        Ok(Some(ContainerEnd { unhealthy, ..ContainerEnd::default() }))
     }
 
     async fn mark(&self, _claim: &Claim, _labels: &BTreeMap<String, String>) -> Result<(), SwarmError> {
@@ -293,6 +301,21 @@ impl Swarm for SimSwarm {
 
     async fn remove(&self, _claim: &Claim, _removal: &Removal) -> Result<(), SwarmError> {
         absent("remove")
+    }
+}
+
+#[async_trait]
+impl Capacity for SimSwarm {
+    async fn resources(&self) -> Result<SwarmResources, SwarmError> {
+        absent("resources")
+    }
+
+    async fn absent(&self, _: &BTreeSet<ImageRef>) -> Result<BTreeSet<ImageRef>, SwarmError> {
+        absent("images")
+    }
+
+    async fn look_up(&self, _: &ImageRef) -> Result<(), SwarmError> {
+        absent("registry look-up")
     }
 }
 

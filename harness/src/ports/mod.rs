@@ -26,7 +26,7 @@ pub use browser::{Browser, BrowserError, Screenshot};
 pub use checkout::{Checked, Checkout, CheckoutError};
 pub use children::{Child, ChildError, ChildRegister, Children, RegisterError};
 pub use clock::Clock;
-pub use data::{Data, ExecOutput, VolumeHolder};
+pub use data::{Access, Data, ExecOutput, VolumeFile, VolumeHolder};
 pub use executables::{Executables, NoExecutables};
 pub use files::{FileError, Files};
 pub use machine::{Machine, MachineError};

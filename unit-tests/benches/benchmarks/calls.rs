@@ -46,7 +46,7 @@ pub(crate) fn calls(bench: &Bench) {
         let name = stack.parse().unwrap();
         bench.runtime.block_on(async {
             let clock = SystemClock::start();
-            let watching = settle(&swarm, &clock, &name, Watch::new(Goal::Settle), WAITED, |_| {});
+            let watching = settle(&swarm, &swarm, &clock, &name, Watch::new(Goal::Settle), WAITED, |_| {});
             tokio::pin!(watching);
             tokio::select! {
                 evaluation = &mut watching => panic!("it was to wait: {evaluation:?}"),

@@ -59,7 +59,7 @@ impl Bench {
         let stack = stack.parse().unwrap();
         let budget = Duration::from_secs(120);
         let evaluation =
-            self.runtime.block_on(async { settle(&swarm, &SystemClock::start(), &stack, watch, budget, |_| {}).await });
+            self.runtime.block_on(async { settle(&swarm, &swarm, &SystemClock::start(), &stack, watch, budget, |_| {}).await });
         (evaluation, Timestamp::now())
     }
 }

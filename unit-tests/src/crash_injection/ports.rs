@@ -21,10 +21,10 @@ use harness::{
         tested_app::TestedApp,
     },
     ports::{
-        Abra, AbraError, AdmissionLock, AdmissionLockError, AnswerOrigin, Browser, BrowserError, Call, Capacity, Checked,
+        Abra, AbraError, Access, AdmissionLock, AdmissionLockError, AnswerOrigin, Browser, BrowserError, Call, Capacity, Checked,
         Checkout, CheckoutError, Child, ChildError, Children, ContainerEnd, Data, Exchange, ExecOutput, Executables, FileError,
         Files, HttpView, Machine, MachineError, Neighbours, OriginError, ProgramError, Ran, Screenshot, Swarm, TaskRequest,
-        TestProgram, VolumeHolder, WakeUp, Web, WebError,
+        TestProgram, VolumeFile, VolumeHolder, WakeUp, Web, WebError,
     },
     pure::{
         host::{answer::rivals::Exposure, claim::Claim, cleanup_plan::Removal, converge::ServiceView, inventory::Inventory},
@@ -171,11 +171,15 @@ impl Data for RunPorts {
         self.0.call("data.hold", || self.0.ports.data.hold(claim, image, volumes)).await
     }
 
-    async fn put(&self, holder: &VolumeHolder, volume: &str, path: &str, bytes: &[u8]) -> Result<(), SwarmError> {
-        self.0.call("data.put", || self.0.ports.data.put(holder, volume, path, bytes)).await
+    async fn put(&self, holder: &VolumeHolder, volume: &str, path: &str, file: &VolumeFile) -> Result<(), SwarmError> {
+        self.0.call("data.put", || self.0.ports.data.put(holder, volume, path, file)).await
     }
 
-    async fn get(&self, holder: &VolumeHolder, volume: &str, path: &str) -> Result<Option<Vec<u8>>, SwarmError> {
+    async fn access(&self, holder: &VolumeHolder, volume: &str, path: &str) -> Result<Option<Access>, SwarmError> {
+        self.0.call("data.access", || self.0.ports.data.access(holder, volume, path)).await
+    }
+
+    async fn get(&self, holder: &VolumeHolder, volume: &str, path: &str) -> Result<Option<VolumeFile>, SwarmError> {
         self.0.call("data.get", || self.0.ports.data.get(holder, volume, path)).await
     }
 

@@ -18,7 +18,7 @@ use unit_tests::recording::{Evaluator, RealEvaluator, Recording, brief, replay};
 /// Each recording with its evaluation and the time of it, in milliseconds since the recording began.
 const EXPECTED: &[(&str, &str, u64)] = &[
     ("attempts-spent", "attempts-spent app exit 2", 4722),
-    ("bad-mount", "crash-loop app", 3748),
+    ("bad-mount", "rejected app", 3748),
     ("continued", "crash-loop app exit 6", 9534),
     ("crash-loop", "crash-loop app exit 3", 5337),
     ("crash-loop-beside", "crash-loop app exit 3", 6975),

@@ -140,7 +140,7 @@ async fn crash_loop_is_named_with_its_log_tail_within_ten_seconds() {
     let (clock, swarm) = (SystemClock::start(), SimSwarm::begin(sim));
     let begun = tokio::time::Instant::now();
     let stack = "sim".parse().unwrap();
-    let evaluation = settle(&swarm, &clock, &stack, Watch::new(Goal::Settle), Duration::from_secs(60), |_| {}).await;
+    let evaluation = settle(&swarm, &swarm, &clock, &stack, Watch::new(Goal::Settle), Duration::from_secs(60), |_| {}).await;
     assert_eq!(brief(&evaluation), "crash-loop s0 exit 3");
     let Evaluation::Failed(failures) = evaluation else { unreachable!() };
     assert_eq!(failures[0].excerpt, ["last words of task-0-2"], "{}", failures[0].message);
@@ -153,7 +153,7 @@ async fn unhealthy_app_that_exits_with_0_on_a_stop_is_unhealthy() {
         let sim = SimStack(vec![SimService { does: Does::Crashes(0), delay: 500, lasts: 100 }]);
         let (clock, swarm) = (SystemClock::start(), SimSwarm::begin(sim).with_unhealthy(unhealthy));
         let stack = "sim".parse().unwrap();
-        let evaluation = settle(&swarm, &clock, &stack, Watch::new(Goal::Settle), Duration::from_secs(60), |_| {}).await;
+        let evaluation = settle(&swarm, &swarm, &clock, &stack, Watch::new(Goal::Settle), Duration::from_secs(60), |_| {}).await;
         let Evaluation::Failed(failures) = &evaluation else { panic!("{evaluation:?}") };
         (
             brief(&evaluation),
@@ -175,7 +175,7 @@ async fn stack_settles_five_seconds_after_the_last_task_runs() {
     let count = |seen: harness::engine::steps::shared::settle::Seen<'_>| {
         observations += u32::from(matches!(seen, harness::engine::steps::shared::settle::Seen::Observed(..)))
     };
-    let evaluation = settle(&swarm, &clock, &stack, Watch::new(Goal::Settle), Duration::from_secs(60), count).await;
+    let evaluation = settle(&swarm, &swarm, &clock, &stack, Watch::new(Goal::Settle), Duration::from_secs(60), count).await;
     assert_eq!(brief(&evaluation), "settled");
     let late = begun.elapsed().saturating_sub(Duration::from_millis(ready + 5_000));
     assert!(late <= Duration::from_millis(200), "{late:?} late");
@@ -187,7 +187,7 @@ async fn exceeded_budget_names_what_the_stack_waited_for() {
     let sim = SimStack(vec![SimService { does: Does::Serves(90_000), delay: 500, lasts: 0 }]);
     let (clock, swarm) = (SystemClock::start(), SimSwarm::begin(sim));
     let stack = "sim".parse().unwrap();
-    let evaluation = settle(&swarm, &clock, &stack, Watch::new(Goal::Settle), Duration::from_secs(30), |_| {}).await;
+    let evaluation = settle(&swarm, &swarm, &clock, &stack, Watch::new(Goal::Settle), Duration::from_secs(30), |_| {}).await;
     let Evaluation::Failed(failures) = evaluation else { panic!("{evaluation:?}") };
     assert!(
         failures[0].message.contains("not settled within 30 s; still waiting for sim_s0: starting 0/1"),

@@ -11,6 +11,7 @@ mod citations;
 mod cleanup;
 mod cleanup_janitor;
 mod compose;
+mod compose_differential;
 mod compose_env;
 mod compose_recorded;
 mod convergence;

@@ -96,10 +96,7 @@ pub(super) async fn container_end(docker: &Docker, container: &str) -> Result<Op
     Ok(inspected.map(|inspected| ContainerEnd {
         unhealthy: unhealthy_output(&inspected),
         out_of_memory: inspected.state.as_ref().and_then(|state| state.oom_killed).unwrap_or_default(),
-        memory_limit: inspected
-            .host_config
-            .and_then(|config| u64::try_from(config.memory?).ok())
-            .filter(|limit| *limit > 0),
+        memory_limit: inspected.host_config.and_then(|config| u64::try_from(config.memory?).ok()).filter(|limit| *limit > 0),
     }))
 }
 

@@ -1,6 +1,6 @@
 //! A hint on failures of services into whose data canaries were seeded: a reader must be able to rule the canaries out.
 
-use super::{context::StepContext, settle::service_of};
+use super::{context::StepContext, explain::service_of};
 use crate::{
     model::outcome::Failure,
     pure::recipe::canary::{self, Canary},

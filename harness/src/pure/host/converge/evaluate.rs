@@ -5,13 +5,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    service_state::{ServiceState, service_state},
-    view::{Observation, ServiceView, TaskView, UpdateState},
-    watch::{Goal, Marks, Track, Watch},
+    service_state::{ServiceState, service_state, stopped_because},
+    view::{Observation, UpdateState},
+    watch::{Goal, Marks, UnplannedEnd, Watch},
 };
 use crate::model::{
     names::ServiceName,
     outcome::{Cause, Failure, Gap},
+    task_fault::TaskFault,
     time::Mono,
 };
 
@@ -142,10 +143,11 @@ fn compare_with_marks(marks: &Marks, watch: &Watch, observation: &Observation) -
             if update.message.contains("manually requested") {
                 return Some(interfered(format!("service {name} was rolled back by hand")));
             }
-            let why = watch.services.get(name).map(|track| rolled_back_task(track, view)).unwrap_or_default();
-            let message =
-                format!("{name}: Swarm rolled the update back{why}; what was there before runs again ({})", update.message);
-            failures.push(Failure::new(Cause::RolledBack { service }, message));
+            let stopped = watch.services.get(name).and_then(|track| track.stopped_for(view));
+            let because = stopped.as_ref().map_or(TaskFault::Unknown, UnplannedEnd::fault);
+            let why = stopped_because(stopped.as_ref());
+            let message = format!("{name}: {why}, so Swarm rolled the update back, and what was there before runs again");
+            failures.push(Failure::new(Cause::RolledBack { service, because }, message));
         } else if view.spec != *digest {
             let known = watch.marks_before.0.get(name).is_some_and(|(_, before)| *before == view.spec);
             let rolled_back = watch.services.get(name).is_some_and(|track| track.rolled_back);
@@ -161,14 +163,4 @@ fn compare_with_marks(marks: &Marks, watch: &Watch, observation: &Observation) -
 
 fn interfered(what: String) -> Evaluation {
     Evaluation::Unverified(Gap::Interfered { what })
-}
-
-/// The end of the task that made Swarm roll back.
-fn rolled_back_task(track: &Track, view: &ServiceView) -> String {
-    match track.stopped_for(view) {
-        Some(TaskView { id, error, .. }) if !error.is_empty() => format!(", because its new task {id} failed: {error}"),
-        Some(TaskView { id, exit: Some(exit), .. }) => format!(", because its new task {id} ended with exit {exit}"),
-        Some(TaskView { id, .. }) => format!(", because its new task {id} ended"),
-        None => String::new(),
-    }
 }

@@ -7,12 +7,14 @@ mod cadence;
 mod evaluate;
 mod service_state;
 mod slots;
+mod task_error;
 mod view;
 mod watch;
 
 pub use allowance::{allowance, health_allowance, roll_budget, roll_budget_of};
 pub use cadence::Cadence;
 pub use evaluate::{Blocker, Evaluation, WATCHDOG, evaluate};
+pub use task_error::registry_fault;
 pub use view::{
     Endpoint, Health, HostPort, Index, Mode, Observation, OnFailure, Order, RestartCondition, RestartPolicy, RollPolicy,
     ServiceView, SpecDigest, TaskState, TaskView, UpdateState, UpdateView,

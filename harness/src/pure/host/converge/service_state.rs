@@ -13,6 +13,7 @@ use super::{
 use crate::model::{
     names::ServiceName,
     outcome::{Cause, Failure, Holder, Owner},
+    task_fault::TaskFault,
     time::{Mono, format_duration},
 };
 
@@ -25,6 +26,11 @@ const HELD_TIMEOUT: Duration = Duration::from_secs(30);
 /// A service without a health check counts as ready only this long after its start: "running" means that it was started, and half
 /// of the catalogue exits with 1 until its database answers.
 const READY_AFTER: Duration = Duration::from_secs(60);
+/// How long Swarm may take to pause or roll back an update after its first failure. It takes milliseconds on an idle machine, and
+/// seconds on a busy one.
+const DECISION_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the engine may refuse to start containers of a service: networks and addresses of apps that are being removed come free.
+const REFUSED_TIMEOUT: Duration = Duration::from_secs(300);
 /// How many equal ends in a row are a crash loop.
 const EQUAL_ENDS: usize = 3;
 /// How many ends of any kind are a crash loop.
@@ -83,20 +89,31 @@ impl Case<'_> {
     }
 
     fn lacking(&self) -> ServiceState {
-        let paused = |update: &&UpdateView| matches!(update.state, UpdateState::Paused | UpdateState::RollbackPaused);
-        if self.slots.outdated > 0
-            && let Some(update) = self.view.update.as_ref().filter(paused)
-        {
-            let what = if update.state == UpdateState::Paused { "update" } else { "rollback" };
-            let message = format!("{}: Swarm paused the {what} and nothing will continue it: {}", self.name, update.message);
-            return ServiceState::Failed(Failure::new(Cause::Paused { service: self.name.clone() }, message));
+        if let Some(failure) = self.paused() {
+            return ServiceState::Failed(failure);
         }
-        self.unplaced().or_else(|| self.image_missing()).or_else(|| self.abandoned()).or_else(|| self.looping()).unwrap_or_else(
-            || ServiceState::Waiting {
-                why: self.why(),
-                next_observation: self.undecided_until().filter(|until| *until > self.observation.at),
-            },
-        )
+        // What Swarm decides about an update comes before what its tasks show: it may need seconds for it on a busy machine.
+        let decided = self.undecided_until().is_none_or(|until| self.observation.at >= until);
+        let by_tasks = || self.image_missing().or_else(|| self.abandoned()).or_else(|| self.refused()).or_else(|| self.looping());
+        self.unplaced().or_else(|| decided.then(by_tasks).flatten()).unwrap_or_else(|| ServiceState::Waiting {
+            why: self.why(),
+            next_observation: self.undecided_until().filter(|until| *until > self.observation.at),
+        })
+    }
+
+    /// An update or rollback that Swarm has paused while an old task runs on.
+    fn paused(&self) -> Option<Failure> {
+        let paused = |update: &&UpdateView| matches!(update.state, UpdateState::Paused | UpdateState::RollbackPaused);
+        let update = self.view.update.as_ref().filter(paused)?;
+        if self.slots.old == 0 && self.slots.outdated == 0 {
+            return None;
+        }
+        let what = if update.state == UpdateState::Paused { "update" } else { "rollback" };
+        let stopped = self.track.stopped_for(self.view);
+        let because = stopped.as_ref().map_or(TaskFault::Unknown, UnplannedEnd::fault);
+        let why = stopped_because(stopped.as_ref());
+        let message = format!("{}: {why}, so Swarm paused the {what}, and nothing will continue it", self.name);
+        Some(Failure::new(Cause::Paused { service: self.name.clone(), because }, message))
     }
 
     /// A task for which the scheduler finds no node.
@@ -151,14 +168,15 @@ impl Case<'_> {
     }
 
     fn image_missing(&self) -> Option<ServiceState> {
-        let ends: Vec<&UnplannedEnd> = self.track.ends.iter().filter(|end| end.image_missing()).collect();
+        let ends: Vec<&UnplannedEnd> = self.track.ends.iter().filter(|end| end.fault().of_image()).collect();
         let spent = self.track.abandoned_since.is_some_and(|since| self.observation.at >= since.after(SUCCESSOR_TIMEOUT));
         if ends.len() < 2 && !(spent && ends.len() == 1) {
             return None;
         }
-        let image = self.view.image.to_string();
-        let message = format!("{}: image {image} cannot be pulled: {}", self.name, ends.last()?.error);
-        Some(ServiceState::Failed(Failure::new(Cause::ImageMissing { service: self.name.clone(), image }, message)))
+        let (image, last) = (self.view.image.to_string(), ends.last()?);
+        let because = last.fault();
+        let message = format!("{}: image {image} cannot be pulled: {}: {}", self.name, because.sentence(), last.error);
+        Some(ServiceState::Failed(Failure::new(Cause::ImageMissing { service: self.name.clone(), image, because }, message)))
     }
 
     /// An ended task that Swarm will not start again.
@@ -173,19 +191,30 @@ impl Case<'_> {
         Some(ServiceState::Failed(if end.state == TaskState::Complete {
             let message = format!("{}: exited with 0, and its restart policy never starts it again after that", self.name);
             Failure::new(Cause::ExitedForGood { service }, message)
+        } else if !end.fault().ran() {
+            let failure = end.rejection(self.name);
+            let message = format!("{}, and its restart policy allows no further attempt", failure.message);
+            Failure { message, ..failure }
         } else {
             let message = format!("{}: {}, and its restart policy allows no further attempt", self.name, ended(end));
             Failure::new(Cause::AttemptsSpent { service, exit: end.exit }, message)
         }))
     }
 
+    /// A service whose container the engine could not start for a long time. Until then it is waited for: a network that is being
+    /// removed and an address that another app holds go by.
+    fn refused(&self) -> Option<ServiceState> {
+        let last = self.track.ends.last().filter(|end| end.fault().may_clear())?;
+        let first = self.track.ends.iter().rev().take_while(|end| end.fault().may_clear()).last()?;
+        let until = first.at.max(self.track.progress_at).after(REFUSED_TIMEOUT);
+        (self.observation.at >= until).then(|| ServiceState::Failed(last.rejection(self.name)))
+    }
+
     /// A crash loop, or a service that never becomes healthy, although the other services had their time.
     fn looping(&self) -> Option<ServiceState> {
-        if self.undecided_until().is_some_and(|until| self.observation.at < until) {
-            return None;
-        }
         let (progress, ready) = self.others();
-        let ends: Vec<&UnplannedEnd> = self.track.ends.iter().filter(|end| end.at > progress || self.alone()).collect();
+        let counts = |end: &&UnplannedEnd| !end.fault().may_clear() && (end.at > progress || self.alone());
+        let ends: Vec<&UnplannedEnd> = self.track.ends.iter().filter(counts).collect();
         let last = ends.last()?;
         // An attempt that ended after the others were ready may have begun before; the next one did not.
         let fair = ready <= progress || ends.iter().filter(|end| end.at > ready).count() >= 2;
@@ -209,15 +238,22 @@ impl Case<'_> {
         }
         let times = if equal >= EQUAL_ENDS { equal } else { ends.len() };
         let message = format!("{}: {}; {times} times within {over}, while nothing else made progress", self.name, ended(last));
+        if !last.fault().ran() {
+            let failure = last.rejection(self.name);
+            let message = format!("{}; {times} times within {over}", failure.message);
+            return Some(ServiceState::Looping(Failure { message, ..failure }));
+        }
         let times = u32::try_from(times).unwrap_or(u32::MAX);
         Some(ServiceState::Looping(Failure::new(Cause::CrashLoop { service, exit: last.exit, times }, message)))
     }
 
-    /// Until when Swarm may still report the result of a failure for the update that it monitors.
+    /// Until when Swarm may still report the result of a failure for the update that it monitors. Swarm decides about the first
+    /// failure of an update; later ones only show that it did not.
     fn undecided_until(&self) -> Option<Mono> {
         let monitored = self.view.update.as_ref().is_some_and(|update| update.state == UpdateState::Updating)
             && self.view.roll.on_failure != OnFailure::Continue;
-        monitored.then(|| self.track.ends.last().map(|end| end.at.after(SUCCESSOR_TIMEOUT * 2))).flatten()
+        let (first, last) = (self.track.ends.first().filter(|_| monitored)?, self.track.ends.last()?);
+        Some(first.at.after(DECISION_TIMEOUT).max(last.at.after(SUCCESSOR_TIMEOUT * 2)))
     }
 
     fn alone(&self) -> bool {
@@ -258,6 +294,17 @@ impl Case<'_> {
             None => format!("{doing} {count}"),
         }
     }
+}
+
+/// Why Swarm stopped an update, after the name of the service: `its health check failed (task …)`.
+pub(super) fn stopped_because(stopped: Option<&UnplannedEnd>) -> String {
+    let Some(end) = stopped else { return "a new task failed that Swarm does not show any more".to_owned() };
+    let why = match end.fault() {
+        TaskFault::Exited => format!("its new task {}", ended(end)),
+        TaskFault::Unhealthy => "the health check of its new task failed".to_owned(),
+        other => format!("{}: {}", other.sentence(), end.error),
+    };
+    format!("{why} (task {})", end.task)
 }
 
 /// The end of a task, for people.

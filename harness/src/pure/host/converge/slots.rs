@@ -19,6 +19,8 @@ pub(super) struct Slots {
     pub(super) living: usize,
     /// Slots that only a task of an earlier spec fills, which Swarm still wants running.
     pub(super) outdated: usize,
+    /// Slots in which a task of an earlier spec runs that Swarm still wants running, whatever else is in them.
+    pub(super) old: usize,
     /// An ended current task without a successor in its slot.
     pub(super) abandoned: Option<TaskId>,
 }
@@ -51,7 +53,7 @@ pub(super) fn slots(view: &ServiceView, one_shot: bool) -> Slots {
         let wanted = usize::try_from(completions).unwrap_or(usize::MAX);
         let ended = view.tasks.iter().find(|task| task.current && ended_by_itself(task));
         let abandoned = ended.filter(|_| done.len() < wanted && living == 0).map(|task| task.id.clone());
-        return Slots { wanted, done: done.len(), filling: done, living, outdated: 0, abandoned };
+        return Slots { wanted, done: done.len(), filling: done, living, outdated: 0, old: 0, abandoned };
     }
     let ends_well = one_shot || view.restart.condition == RestartCondition::None;
     let mut places: BTreeMap<Place, Vec<&TaskView>> = BTreeMap::new();
@@ -61,11 +63,14 @@ pub(super) fn slots(view: &ServiceView, one_shot: bool) -> Slots {
     let mut filling = BTreeSet::new();
     let mut done = 0;
     let mut outdated = 0;
+    let mut old = 0;
     let mut abandoned = None;
     let mut in_use = 0;
     for tasks in places.values() {
         let current = || tasks.iter().filter(|task| task.current);
         let wants_task = tasks.iter().any(|task| task.desired <= TaskState::Running && task.state.alive());
+        let runs_on = |task: &&&TaskView| !task.current && task.desired == TaskState::Running && task.state == TaskState::Running;
+        old += usize::from(tasks.iter().any(|task| runs_on(&task)));
         let running = current().find(|task| task.desired == TaskState::Running && task.state == TaskState::Running);
         let complete = current().find(|task| ends_well && task.state == TaskState::Complete);
         let ended = current().find(|task| ended_by_itself(task));
@@ -89,7 +94,7 @@ pub(super) fn slots(view: &ServiceView, one_shot: bool) -> Slots {
     };
     // A service that was scaled down keeps ended tasks in slots that are not wanted any more.
     let abandoned = abandoned.filter(|_| filling.len() < wanted && in_use <= wanted);
-    Slots { wanted, filling, done, living, outdated, abandoned }
+    Slots { wanted, filling, done, living, outdated, old, abandoned }
 }
 
 /// Whether a task ended by itself.

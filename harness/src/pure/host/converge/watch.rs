@@ -6,10 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     slots::{self, Slots},
+    task_error,
     view::{Index, Observation, ServiceView, SpecDigest, TaskState, TaskView, UpdateState},
 };
 use crate::model::{
-    names::{ServiceName, TaskId},
+    names::{ImageRef, ServiceName, TaskId},
+    outcome::{Cause, Failure},
+    task_fault::TaskFault,
     time::Mono,
 };
 
@@ -76,26 +79,51 @@ impl Watch {
     }
 
     /// The task of `service` whose log explains its failure best: the one that made Swarm stop an update, else the last one that
-    /// failed, else the last one that ran.
+    /// failed, else the last one that ran. Absent when the engine rejected the one that made Swarm stop an update.
     pub fn decisive_task(&self, service: &ServiceName) -> Option<DecisiveTask<'_>> {
         let track = self.services.get(service)?;
         let view = self.last.as_ref()?.services.get(service)?;
         let ran = |task: &&TaskView| task.container.is_some();
-        let stopped = track.stopped_for(view).filter(ran).map(|task| &task.id);
+        let stopped = match track.stopped_for(view) {
+            Some(end) if !end.ran || !end.fault().ran() => return None,
+            stopped => stopped.map(|end| end.task),
+        };
         let failed = || track.ends.iter().rev().find(|end| end.ran).map(|end| &end.task);
         let ended = || view.tasks.iter().filter(ran).find(|task| task.state == TaskState::Failed);
         let any = || view.tasks.iter().find(ran);
-        let id = stopped.or_else(failed).or_else(|| ended().or_else(any).map(|task| &task.id))?;
-        let container = view.tasks.iter().find(|task| task.id == *id).and_then(|task| task.container.as_deref());
+        let id = stopped.as_ref().or_else(failed).or_else(|| ended().or_else(any).map(|task| &task.id))?.clone();
+        let container = view.tasks.iter().find(|task| task.id == id).and_then(|task| task.container.as_deref());
         Some(DecisiveTask { task: id, container })
+    }
+
+    /// The image that the service's last task needed and its node does not have, where the engine does not say why.
+    pub fn absent_image(&self, service: &ServiceName) -> Option<ImageRef> {
+        let track = self.services.get(service)?;
+        let view = self.last.as_ref()?.services.get(service)?;
+        let end = track.stopped_for(view).or_else(|| track.ends.last().cloned())?;
+        if end.fault() != TaskFault::ImageAbsent {
+            return None;
+        }
+        let named = task_error::absent_image(&end.error).and_then(|image| image.parse().ok());
+        Some(named.unwrap_or_else(|| view.image.clone()))
+    }
+
+    /// The failure of a service whose container the engine could not start when it last tried.
+    pub fn refused(&self) -> Option<Failure> {
+        let last = self.last.as_ref()?;
+        self.services.iter().find_map(|(name, track)| {
+            let waits = last.services.get(name).is_some_and(|view| !slots::slots(view, self.one_shots.contains(name)).full());
+            let end = track.ends.last().filter(|end| waits && end.fault().may_clear())?;
+            Some(end.rejection(name))
+        })
     }
 }
 
 /// The task that explains a failure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DecisiveTask<'a> {
     /// The task.
-    pub task: &'a TaskId,
+    pub task: TaskId,
     /// Its container, as long as Swarm shows the task.
     pub container: Option<&'a str>,
 }
@@ -130,6 +158,8 @@ pub(super) struct Track {
     current: BTreeSet<TaskId>,
     /// The tasks that were current under an earlier spec of this watch. After a rollback they are those of the failed update.
     tried: BTreeSet<TaskId>,
+    /// The unplanned ends of those tasks, as far as they were observed. Swarm keeps few of its ended tasks.
+    tried_ends: Vec<UnplannedEnd>,
 }
 
 /// The end of a task that neither Swarm nor the run asked for.
@@ -145,20 +175,32 @@ pub(super) struct UnplannedEnd {
 }
 
 impl UnplannedEnd {
-    /// Whether the engine ended it because its health check failed.
-    pub(super) fn unhealthy(&self) -> bool {
-        self.error.contains("unhealthy container")
+    fn of(task: &TaskView, at: Mono) -> Self {
+        Self {
+            task: task.id.clone(),
+            at,
+            state: task.state,
+            exit: task.exit,
+            error: task.error.clone(),
+            ran: task.container.is_some(),
+        }
     }
 
-    /// Whether its image could not be pulled.
-    pub(super) fn image_missing(&self) -> bool {
-        let says = |text: &str| self.error.contains(text);
-        self.state == TaskState::Rejected
-            && (says("No such image")
-                || says("manifest unknown")
-                || says("pull access denied")
-                || says("repository does not exist")
-                || (says("manifest for") && says("not found")))
+    /// Why it ended.
+    pub(super) fn fault(&self) -> TaskFault {
+        task_error::fault(&self.error)
+    }
+
+    /// Whether the engine ended it because its health check failed.
+    pub(super) fn unhealthy(&self) -> bool {
+        self.fault() == TaskFault::Unhealthy
+    }
+
+    /// The failure of a service whose task the engine rejected.
+    pub(super) fn rejection(&self, service: &ServiceName) -> Failure {
+        let because = self.fault();
+        let message = format!("{service}: {}: {}", because.sentence(), self.error);
+        Failure::new(Cause::Rejected { service: service.clone(), because }, message)
     }
 
     /// Whether two ends are of the same kind.
@@ -195,7 +237,10 @@ pub fn observe_into(mut watch: Watch, observation: Observation) -> Watch {
 impl Track {
     fn new(view: &ServiceView, at: Mono, before: Option<Track>) -> Self {
         let rolled_back = before.as_ref().is_some_and(|track| track.rolled_back);
-        let tried = before.map(|track| track.tried.into_iter().chain(track.current).collect()).unwrap_or_default();
+        let (tried, tried_ends) = before.map_or_else(Default::default, |track| {
+            let tried = track.tried.into_iter().chain(track.current).collect();
+            (tried, track.tried_ends.into_iter().chain(track.ends).collect())
+        });
         Self {
             spec: view.spec.clone(),
             since: at,
@@ -212,15 +257,29 @@ impl Track {
             rolled_back,
             current: BTreeSet::new(),
             tried,
+            tried_ends,
         }
     }
 
-    /// The task that made Swarm stop the update: the one that Swarm names, else an ended one of the failed update.
-    pub(super) fn stopped_for<'a>(&self, view: &'a ServiceView) -> Option<&'a TaskView> {
+    /// The end of the task that made Swarm stop the update: the one that Swarm names, else an ended one of the failed update.
+    pub(super) fn stopped_for(&self, view: &ServiceView) -> Option<UnplannedEnd> {
         let update = view.update.as_ref()?;
-        let named = view.tasks.iter().find(|task| update.message.contains(task.id.as_str()));
-        let ended = |task: &&TaskView| self.tried.contains(&task.id) && task.state > TaskState::Running;
-        named.or_else(|| view.tasks.iter().find(ended))
+        let stopped = matches!(
+            update.state,
+            UpdateState::Paused | UpdateState::RollbackStarted | UpdateState::RollbackPaused | UpdateState::RollbackCompleted
+        );
+        if !stopped {
+            return None;
+        }
+        let named = |id: &TaskId| update.message.contains(id.as_str());
+        let ended = |task: &&TaskView| matches!(task.state, TaskState::Complete | TaskState::Failed | TaskState::Rejected);
+        let shown = || view.tasks.iter().filter(ended);
+        let of_view = |task: &TaskView| UnplannedEnd::of(task, self.since);
+        // The list may show the task as it was before its node reported its end, or not any more.
+        let seen = self.tried_ends.iter().chain(&self.ends).find(|end| named(&end.task));
+        let last = if update.state == UpdateState::Paused { self.ends.last() } else { self.tried_ends.last() };
+        let tried = || shown().find(|task| self.tried.contains(&task.id)).map(of_view);
+        shown().find(|task| named(&task.id)).map(of_view).or_else(|| seen.cloned()).or_else(tried).or_else(|| last.cloned())
     }
 
     fn observed(mut self, view: &ServiceView, one_shot: bool, at: Mono) -> Self {
@@ -257,14 +316,7 @@ impl Track {
         for task in view.tasks.iter().filter(|task| task.current && !slots.filling.contains(&task.id)) {
             let ended = matches!(task.state, TaskState::Complete | TaskState::Failed | TaskState::Rejected);
             if ended && self.ends.iter().all(|end| end.task != task.id) {
-                self.ends.push(UnplannedEnd {
-                    task: task.id.clone(),
-                    at,
-                    state: task.state,
-                    exit: task.exit,
-                    error: task.error.clone(),
-                    ran: task.container.is_some(),
-                });
+                self.ends.push(UnplannedEnd::of(task, at));
             }
         }
     }
