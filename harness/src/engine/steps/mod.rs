@@ -38,7 +38,7 @@ use crate::{
         run::plan::{Class, Planned, Step},
     },
 };
-use shared::{canary_hint::with_canary_hint, context::StepContext, failure::passed_or_failed};
+use shared::{answer_time::not_answering, canary_hint::with_canary_hint, context::StepContext, failure::passed_or_missing};
 
 /// Performs a step to its end. The loop of a run bounds it by the step's budget.
 pub async fn perform(context: &StepContext<'_>, planned: &Planned) -> Outcome {
@@ -47,6 +47,9 @@ pub async fn perform(context: &StepContext<'_>, planned: &Planned) -> Outcome {
     }
     if let Some(kept) = kept_instead(context, &planned.step) {
         return kept;
+    }
+    if let Some(gap) = not_answering(context, &planned.step) {
+        return Outcome::Unverified(gap);
     }
     let outcome = match perform_step(context, planned).await {
         Outcome::Failed(failure) => Outcome::Failed(with_canary_hint(context, failure)),
@@ -61,8 +64,8 @@ pub async fn perform(context: &StepContext<'_>, planned: &Planned) -> Outcome {
 async fn perform_step(context: &StepContext<'_>, planned: &Planned) -> Outcome {
     let (id, budget) = (&planned.id, planned.budget());
     match &planned.step {
-        Step::Provision => passed_or_failed(provision::provision(context).await),
-        Step::Configure => passed_or_failed(configure::configure(context, planned).await),
+        Step::Provision => passed_or_missing(provision::provision(context).await),
+        Step::Configure => passed_or_missing(configure::configure(context, planned).await),
         Step::Deploy { subject } => deploy::deploy(context, id, budget, *subject).await,
         Step::VerifyCompose => verify_compose::verify_compose(context, id).await,
         Step::PostDeploy { after } => post_deploy::perform(context, id, budget, *after).await,
@@ -71,7 +74,7 @@ async fn perform_step(context: &StepContext<'_>, planned: &Planned) -> Outcome {
         Step::Seed => canaries::seed(context, planned).await,
         Step::Check { moment } => canaries::check(context, planned, *moment).await,
         Step::Corrupt => canaries::corrupt(context, planned).await,
-        Step::Migrate => passed_or_failed(migrate::migrate(context).await),
+        Step::Migrate => passed_or_missing(migrate::migrate(context).await),
         Step::Upgrade => upgrade::upgrade(context, id, budget).await,
         Step::VerifyHead => verify_head::verify_head(context, id).await,
         Step::Backup => backup::backup(context, id, budget).await,
@@ -83,7 +86,7 @@ async fn perform_step(context: &StepContext<'_>, planned: &Planned) -> Outcome {
         Step::Redeploy => redeploy::redeploy(context, id, budget).await,
         Step::Restart => restart::restart(context, id, budget).await,
         Step::Remove { data } => remove::remove(context, budget, *data).await,
-        Step::Renew => passed_or_failed(renew::renew(context).await),
+        Step::Renew => passed_or_missing(renew::renew(context).await),
         Step::Keep { for_ms } => keep::keep(context, Duration::from_millis(*for_ms)),
         Step::ForgetSnapshot => forget_snapshot::forget_snapshot(context).await,
         Step::Undeploy => undeploy::undeploy(context).await,

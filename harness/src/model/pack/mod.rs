@@ -373,6 +373,13 @@ pub struct Database {
     pub path: Option<String>,
 }
 
+impl Database {
+    /// A database of which only service and kind are known.
+    pub fn of(service: String, kind: DatabaseKind) -> Self {
+        Self { service, kind, name: None, user: None, password_file: None, path: None }
+    }
+}
+
 /// The kind of a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]

@@ -36,6 +36,8 @@ pub(super) enum ProbeResult {
     Unreachable(String),
     /// The ingress does not know the name.
     NoRoute,
+    /// The sandbox's ingress cannot do what the labels ask for.
+    Unsupported,
     /// The ingress does not answer as an ingress should.
     NoIngress(String),
 }
@@ -50,6 +52,7 @@ impl fmt::Display for ProbeResult {
             ProbeResult::Astray(how) => f.write_str(how),
             ProbeResult::Unreachable(how) => write!(f, "the app does not answer: {how}"),
             ProbeResult::NoRoute => write!(f, "the ingress has no route to this name"),
+            ProbeResult::Unsupported => f.write_str("the ingress cannot do what the labels ask for"),
             ProbeResult::NoIngress(how) => write!(f, "the ingress does not answer: {how}"),
         }
     }
@@ -135,6 +138,7 @@ fn probe_result(got: Result<HttpView, WebError>, wanted: &BTreeSet<u16>) -> Prob
     };
     match (view.header(INGRESS_HEADER), view.status) {
         (Some("no-route"), _) => ProbeResult::NoRoute,
+        (Some("unsupported"), _) => ProbeResult::Unsupported,
         (Some(reason), status) => ProbeResult::Unreachable(format!("{status} from the ingress ({reason})")),
         // Answers of Traefik itself are recognised by their text alone.
         (None, 404) if view.body.trim() == "404 page not found" && !wanted.contains(&404) => ProbeResult::NoRoute,
@@ -175,6 +179,7 @@ mod tests {
             (view(200, None, "<title>Caddy works!</title>"), ProbeResult::DefaultPage { server: "Caddy" }),
             (view(404, Some("no-route"), ""), ProbeResult::NoRoute),
             (view(404, None, "404 page not found\n"), ProbeResult::NoRoute),
+            (view(501, Some("unsupported"), ""), ProbeResult::Unsupported),
             (view(502, Some("backend"), ""), ProbeResult::Unreachable("502 from the ingress (backend)".into())),
             (view(502, None, "Bad Gateway"), ProbeResult::Unreachable("502 Bad Gateway".into())),
             (

@@ -15,7 +15,11 @@ use self::{
     attribution::{Attribution, Compared},
     sentence::failure,
 };
-use super::shared::context::StepContext;
+use super::shared::{
+    answer_time::{answer_time, remember},
+    backup_service::{follows_restore, wait_for_restart},
+    context::StepContext,
+};
 use crate::{
     model::{
         engine::SwarmError,
@@ -40,6 +44,22 @@ const ROUTE_TIMEOUT: Duration = Duration::from_secs(15);
 const SAME_ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(super) async fn http(context: &StepContext<'_>, id: &StepId, budget: Duration) -> Outcome {
+    let mut outcome = wait_for_app(context, id, budget).await;
+    if follows_restore(id)
+        && matches!(outcome, Outcome::Failed(_))
+        && let Ok(head) = context.head().cloned()
+    {
+        outcome = match wait_for_restart(context, id, &head).await {
+            Ok(true) => wait_for_app(context, id, budget).await,
+            Ok(false) => outcome,
+            Err(failed) => failed,
+        };
+    }
+    remember(context, id, &outcome);
+    outcome
+}
+
+async fn wait_for_app(context: &StepContext<'_>, id: &StepId, budget: Duration) -> Outcome {
     let head = match context.head() {
         Ok(head) => head.clone(),
         Err(failure) => return Outcome::Failed(failure),
@@ -47,7 +67,8 @@ pub(super) async fn http(context: &StepContext<'_>, id: &StepId, budget: Duratio
     let mut services = context.ports.swarm.observe(&head.stack).await;
     // The last request and the pause before it are within the step's budget too, so that the step ends with its own failure.
     let most = budget.saturating_sub(REQUEST_TIMEOUT + RETRY_PAUSE.1);
-    let budget = services.as_ref().ok().and_then(declared_timeout).unwrap_or(most).min(most);
+    let time = answer_time(context, services.as_ref().ok(), most);
+    let budget = time.most;
     let began = context.ports.clock.mono();
     let mut attribution = Attribution::begin(context, &head).await;
     let mut pause = RETRY_PAUSE.0;
@@ -64,7 +85,7 @@ pub(super) async fn http(context: &StepContext<'_>, id: &StepId, budget: Duratio
             _ => now,
         };
         same = Some((answer.result.clone(), since));
-        let enough = now.since(since) >= patience(&answer.result).min(budget);
+        let enough = now.since(since) >= patience(&answer.result, time.same).min(budget);
         if !is_good && !enough && now.since(began) + pause <= budget {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(RETRY_PAUSE.1);
@@ -89,16 +110,18 @@ pub(super) async fn http(context: &StepContext<'_>, id: &StepId, budget: Duratio
     attribution.gap().map_or(outcome, Outcome::Unverified)
 }
 
-/// How long the same result is waited over.
-fn patience(result: &ProbeResult) -> Duration {
-    match result {
+/// How long the same result is waited over. `same` bounds it for an app whose own health checks say that it has started.
+fn patience(result: &ProbeResult, same: Option<Duration>) -> Duration {
+    let patience = match result {
         ProbeResult::NoRoute => ROUTE_TIMEOUT,
         ProbeResult::AppError { .. }
         | ProbeResult::ErrorPage { .. }
         | ProbeResult::DefaultPage { .. }
         | ProbeResult::Astray(_) => SAME_ANSWER_TIMEOUT,
-        ProbeResult::App { .. } | ProbeResult::Unreachable(_) | ProbeResult::NoIngress(_) => Duration::MAX,
-    }
+        ProbeResult::App { .. } | ProbeResult::NoIngress(_) => return Duration::MAX,
+        ProbeResult::Unreachable(_) => Duration::MAX,
+    };
+    same.map_or(patience, |same| patience.min(same))
 }
 
 /// The outcome that follows from the last answer, whatever it is: one that may be another's counts neither way.
@@ -161,16 +184,6 @@ fn not_found(context: &StepContext<'_>, answer: &Answer, waited: Duration) -> Op
         );
         Outcome::Unverified(Gap::Unattributed { what })
     })
-}
-
-/// The convergence timeout that the recipe declares in its label `coop-cloud.<stack>.timeout` (docs/reference/abra.md 5.2).
-fn declared_timeout(services: &Services) -> Option<Duration> {
-    services
-        .values()
-        .flat_map(|service| &service.labels)
-        .find(|(label, _)| label.starts_with("coop-cloud.") && label.ends_with(".timeout"))
-        .and_then(|(_, seconds)| seconds.parse().ok())
-        .map(Duration::from_secs)
 }
 
 /// The first lines of an answer: a page that fails mostly says so at its top.

@@ -20,7 +20,7 @@ use crate::{
         tested_app::{Images, TestedApp},
         text::with_causes,
     },
-    ports::{Ports, RunFolder},
+    ports::{Access, Ports, RunFolder},
     pure::{
         host::claim::{Claim, Claimed},
         recipe::{compose::Tree, upgrade_base::Base},
@@ -66,6 +66,8 @@ pub struct StepContext<'a> {
     pub added_files: RefCell<BTreeMap<String, String>>,
     /// What abra was last given to deploy.
     pub last_deploy: RefCell<Option<LastDeploy>>,
+    /// Who may do what with the files of canaries, by volume and path, as they were when they were last written.
+    pub canary_access: RefCell<BTreeMap<(String, String), Access>>,
     /// The last step that asked the app, when it found no answer that counts.
     pub unanswered: RefCell<Option<Unanswered>>,
     /// Whether abra reported a deploy of which the engine has shown nothing yet.

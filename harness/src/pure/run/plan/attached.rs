@@ -40,7 +40,8 @@ pub fn attached(request: &Request, head: Head, pack: Pack) -> Result<Plan, Refus
     }
     let last = steps.last().map(|id| id.0.clone());
     steps.extend(clean_up(&last.iter().map(String::as_str).collect::<Vec<_>>()));
-    let steps = steps.finish()?;
+    let mut steps = steps.finish()?;
+    budgets::give(&pack.settings.budgets, request.deadline, &mut steps)?;
     Ok(Plan { head: Some(head), steps, skips, pack: Box::new(pack), ..Plan::default() })
 }
 

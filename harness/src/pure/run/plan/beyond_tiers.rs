@@ -60,7 +60,7 @@ pub(super) fn disaster(app: App) -> Vec<Planned> {
     steps.push(step(step_ids::RESTORE_DISASTER, Step::Restore, budgets::BACKUP, OnFail::SkipTier));
     steps.push(step(step_ids::HTTP_DISASTER, Step::Http, budgets::HTTP, OnFail::Continue));
     let moment = Moment::AfterDisaster;
-    steps.push(step(step_ids::CHECK_DISASTER, Step::Check { moment }, budgets::SHORT, OnFail::Continue));
-    steps.push(step(step_ids::STABLE_DISASTER, Step::Stable, budgets::SHORT, OnFail::Continue));
+    steps.push(step(step_ids::CHECK_DISASTER, Step::Check { moment }, budgets::RESTORED, OnFail::Continue));
+    steps.push(step(step_ids::STABLE_DISASTER, Step::Stable, budgets::RESTORED, OnFail::Continue));
     steps
 }

@@ -43,7 +43,7 @@ pub fn plan(request: &Request, facts: &Facts, limits: &Limits) -> Result<Plan, R
     let screenshot = planned(step_ids::SCREENSHOT, Step::Screenshot, &[], Class::Beside, budgets::SCREENSHOT, OnFail::Continue);
     steps.insert_before(step_ids::UNDEPLOY, screenshot)?;
     let app = App {
-        settle: budgets::settle(request, &facts.resolved, limits)?,
+        settle: budgets::settle(request.deadline, &facts.pack.settings.budgets, &facts.resolved, limits)?,
         canaries: scope.canaries,
         configured: facts.pack.configures(),
         post_deploy: recipe::posts(&facts.tree, &facts.pack, Post::Deploy),
@@ -70,6 +70,8 @@ pub fn plan(request: &Request, facts: &Facts, limits: &Limits) -> Result<Plan, R
     steps.extend(clean_up(&removed));
     let (head, base, against) = (Some(facts.head.clone()), Some(facts.base.clone()), Some(facts.against.clone()));
     let covered = facts.resolved.volumes.keys().filter(|_| backed.enabled());
+    let mut steps = steps.finish()?;
+    budgets::give(&facts.pack.settings.budgets, request.deadline, &mut steps)?;
     Ok(Plan {
         head,
         base,
@@ -77,7 +79,7 @@ pub fn plan(request: &Request, facts: &Facts, limits: &Limits) -> Result<Plan, R
         left_out: facts.left_out.clone(),
         faults: facts.faults.clone(),
         refusal: None,
-        steps: steps.finish()?,
+        steps,
         skips,
         coverage: covered.map(|volume| (volume.clone(), backed.coverage(volume))).collect(),
         needs: facts.needs.clone(),
@@ -178,7 +180,7 @@ fn install_tier(request: &Request, facts: &Facts, limits: &Limits, scope: Scope)
         Some(base) if scope.upgrades => (Subject::Base, &base.resolved, &base.tree),
         Some(_) | None => (Subject::Head, &facts.resolved, &facts.tree),
     };
-    let settle = budgets::settle(request, resolved, limits)?;
+    let settle = budgets::settle(request.deadline, &facts.pack.settings.budgets, resolved, limits)?;
     // abra refuses to deploy a release by its version that breaks a rule of severity error; then it is deployed as it is checked
     // out.
     let before_deploy: &[&str] = match subject {
@@ -205,7 +207,7 @@ fn install_tier(request: &Request, facts: &Facts, limits: &Limits, scope: Scope)
 /// The upgrade in place. A failure skips the rest of this tier only: later tiers run on what is deployed then, and say so.
 fn upgrade_tier(request: &Request, facts: &Facts, limits: &Limits, after: &[&str]) -> Result<Sequence, Refusal> {
     let tier = Class::Tier(Tier::Upgrade);
-    let settle = budgets::settle(request, &facts.resolved, limits)?;
+    let settle = budgets::settle(request.deadline, &facts.pack.settings.budgets, &facts.resolved, limits)?;
     let check = Step::Check { moment: Moment::AfterUpgrade };
     let mut steps = Sequence::default();
     steps.extend([
@@ -235,8 +237,8 @@ fn restore_tier(last: &str, canaries: bool) -> Vec<Planned> {
     let steps = [
         planned(step_ids::RESTORE, Step::Restore, &[last], tier, budgets::BACKUP, OnFail::SkipTier),
         planned(step_ids::HTTP_RESTORE, Step::Http, &[step_ids::RESTORE], tier, budgets::HTTP, OnFail::Continue),
-        planned(step_ids::CHECK_RESTORE, check, &[step_ids::HTTP_RESTORE], tier, budgets::SHORT, OnFail::Continue),
-        planned(step_ids::STABLE_RESTORE, Step::Stable, &[step_ids::CHECK_RESTORE], tier, budgets::SHORT, OnFail::Continue),
+        planned(step_ids::CHECK_RESTORE, check, &[step_ids::HTTP_RESTORE], tier, budgets::RESTORED, OnFail::Continue),
+        planned(step_ids::STABLE_RESTORE, Step::Stable, &[step_ids::CHECK_RESTORE], tier, budgets::RESTORED, OnFail::Continue),
     ];
     corrupt.into_iter().chain(steps).collect()
 }

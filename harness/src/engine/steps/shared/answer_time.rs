@@ -1,0 +1,91 @@
+//! How long an app is waited for that does not answer yet. What is certain is not waited for, and not asked twice.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::{
+    context::{StepContext, Unanswered},
+    tasks::running_tasks,
+};
+use crate::{
+    model::{
+        names::ServiceName,
+        outcome::{Cause, Gap, Outcome},
+        pack::Budget,
+    },
+    pure::{
+        host::converge::{Health, ServiceView, TaskState},
+        run::plan::{Step, StepId},
+    },
+};
+
+/// How long an app may be out of reach whose services have all passed their own health checks. Ingresses learn of a new task within
+/// 15 seconds.
+const HEALTHY_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long the app is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine::steps) struct AnswerTime {
+    /// In all.
+    pub(in crate::engine::steps) most: Duration,
+    /// While it gives the same wrong answer, or none. Absent where the whole time is waited for.
+    pub(in crate::engine::steps) same: Option<Duration>,
+}
+
+/// The time for an app that shows `services`, within `most`.
+pub(in crate::engine::steps) fn answer_time(
+    context: &StepContext<'_>,
+    services: Option<&BTreeMap<ServiceName, ServiceView>>,
+    most: Duration,
+) -> AnswerTime {
+    let asked = context.unanswered.borrow();
+    let unchanged = asked.as_ref().zip(services).is_some_and(|(asked, services)| asked.tasks == running_tasks(services));
+    if unchanged {
+        return AnswerTime { most: Duration::ZERO, same: None };
+    }
+    if let Some(given) = context.pack.settings.budgets.answer.map(Budget::time) {
+        return AnswerTime { most: given.min(most), same: None };
+    }
+    let most = services.and_then(declared_timeout).unwrap_or(most).min(most);
+    AnswerTime { most, same: services.filter(|services| healthy(services)).map(|_| HEALTHY_TIMEOUT.min(most)) }
+}
+
+/// Remembers how a step that asked the app ended.
+pub(in crate::engine::steps) fn remember(context: &StepContext<'_>, step: &StepId, outcome: &Outcome) {
+    let failed = matches!(outcome, Outcome::Failed(failure) if matches!(failure.cause, Cause::NotServing { .. }));
+    let unanswered = failed || matches!(outcome, Outcome::Unverified(_));
+    let tasks = context.log.state().settled.clone();
+    *context.unanswered.borrow_mut() = unanswered.then(|| Unanswered { step: step.clone(), failed, tasks });
+}
+
+/// Why a step that asks the app for more than an answer is not performed: the app did not answer, and has not changed since.
+pub(in crate::engine::steps) fn not_answering(context: &StepContext<'_>, step: &Step) -> Option<Gap> {
+    if !matches!(step, Step::Custom { .. }) {
+        return None;
+    }
+    let asked = context.unanswered.borrow();
+    let asked = asked.as_ref().filter(|asked| asked.failed && asked.tasks == context.log.state().settled)?;
+    Some(Gap::NotRun { because: format!("the app did not answer in step {}", asked.step) })
+}
+
+/// The convergence timeout that the recipe declares in its label `coop-cloud.<stack>.timeout` (docs/reference/abra.md 5.2).
+fn declared_timeout(services: &BTreeMap<ServiceName, ServiceView>) -> Option<Duration> {
+    services
+        .values()
+        .flat_map(|service| &service.labels)
+        .find(|(label, _)| label.starts_with("coop-cloud.") && label.ends_with(".timeout"))
+        .and_then(|(_, seconds)| seconds.parse().ok())
+        .map(Duration::from_secs)
+}
+
+/// Whether visitors reach a service, and each service that they reach has passed a health check of its own. A service without one
+/// is called running as soon as it was started.
+fn healthy(services: &BTreeMap<ServiceName, ServiceView>) -> bool {
+    let routed = |service: &&ServiceView| {
+        service.labels.keys().any(|label| label.to_ascii_lowercase().starts_with("traefik.http.routers."))
+    };
+    let mut routed = services.values().filter(routed).peekable();
+    let runs = |service: &ServiceView| {
+        service.tasks.iter().any(|task| task.current && task.state == TaskState::Running && task.desired == TaskState::Running)
+    };
+    routed.peek().is_some() && routed.all(|service| matches!(service.health, Health::Probe { .. }) && runs(service))
+}
