@@ -12,7 +12,7 @@ use harness::{
         engine::SwarmError,
         names::{ImageRef, ServiceName, TaskId},
     },
-    ports::{Data, ExecOutput, VolumeHolder},
+    ports::{Access, Data, ExecOutput, VolumeFile, VolumeHolder},
     pure::host::claim::Claim,
 };
 
@@ -37,6 +37,10 @@ pub enum RestoreBehaviour {
     RestoresNothing,
     /// It empties all volumes.
     EmptiesVolumes,
+    /// It removes what an ordinary pattern names, `*`, and restores nothing.
+    RemovesOrdinaryFiles,
+    /// It restores the newest snapshot, and all files belong to the super-user then.
+    LosesOwners,
     /// It restores the canary of another run.
     RestoresOtherRun,
     /// It restores the newest snapshot, which a foreign client has made after the run's.
@@ -54,6 +58,16 @@ struct Inner {
     behaviour: RestoreBehaviour,
     /// How many restores there were.
     restored: u32,
+}
+
+impl Inner {
+    /// The owner of all files: another one after a restore that does not keep owners.
+    fn owner(&self) -> Access {
+        match self.behaviour {
+            RestoreBehaviour::LosesOwners if self.restored > 0 => Access { uid: 0, gid: 0, mode: 0o755 },
+            _ => Access { uid: 33, gid: 33, mode: 0o755 },
+        }
+    }
 }
 
 /// Volume and path of the database's row: it is copied and restored like a file.
@@ -93,9 +107,13 @@ impl SimData {
             RestoreBehaviour::Works
             | RestoreBehaviour::SeesForeignSnapshot
             | RestoreBehaviour::WorksOnce
+            | RestoreBehaviour::LosesOwners
             | RestoreBehaviour::ForgetsNothing => inner.files = newest,
             RestoreBehaviour::RestoresNothing | RestoreBehaviour::CannotList => {}
             RestoreBehaviour::EmptiesVolumes => inner.files.clear(),
+            RestoreBehaviour::RemovesOrdinaryFiles => {
+                inner.files.retain(|(volume, path), _| volume == "database" || path.starts_with('.'));
+            }
             RestoreBehaviour::RestoresOtherRun => {
                 inner.files = newest.into_keys().map(|at| (at, b"the canary of another run".to_vec())).collect();
             }
@@ -136,13 +154,21 @@ impl Data for SimData {
         Ok(VolumeHolder { container: "holder".into(), volumes: volumes.to_vec() })
     }
 
-    async fn put(&self, _: &VolumeHolder, volume: &str, path: &str, bytes: &[u8]) -> Result<(), SwarmError> {
-        self.lock().files.insert((volume.to_owned(), path.to_owned()), bytes.to_vec());
+    async fn put(&self, _: &VolumeHolder, volume: &str, path: &str, file: &VolumeFile) -> Result<(), SwarmError> {
+        self.lock().files.insert((volume.to_owned(), path.to_owned()), file.bytes.clone());
         Ok(())
     }
 
-    async fn get(&self, _: &VolumeHolder, volume: &str, path: &str) -> Result<Option<Vec<u8>>, SwarmError> {
-        Ok(self.lock().files.get(&(volume.to_owned(), path.to_owned())).cloned())
+    async fn get(&self, _: &VolumeHolder, volume: &str, path: &str) -> Result<Option<VolumeFile>, SwarmError> {
+        let inner = self.lock();
+        let access = Access { mode: 0o644, ..inner.owner() };
+        Ok(inner.files.get(&(volume.to_owned(), path.to_owned())).map(|bytes| VolumeFile { bytes: bytes.clone(), access }))
+    }
+
+    async fn access(&self, _: &VolumeHolder, volume: &str, path: &str) -> Result<Option<Access>, SwarmError> {
+        let inner = self.lock();
+        let there = path.is_empty() || inner.files.contains_key(&(volume.to_owned(), path.to_owned()));
+        Ok(there.then(|| inner.owner()))
     }
 
     async fn release(&self, _: VolumeHolder) -> Result<(), SwarmError> {
@@ -175,6 +201,8 @@ impl Data for SimData {
             | RestoreBehaviour::WorksOnce
             | RestoreBehaviour::RestoresNothing
             | RestoreBehaviour::EmptiesVolumes
+            | RestoreBehaviour::RemovesOrdinaryFiles
+            | RestoreBehaviour::LosesOwners
             | RestoreBehaviour::RestoresOtherRun
             | RestoreBehaviour::SeesForeignSnapshot
             | RestoreBehaviour::ForgetsNothing => Ok(self.ids()),

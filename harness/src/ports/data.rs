@@ -1,6 +1,6 @@
 //! The data of an app: its volumes, its snapshots, and commands in its containers.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
 
@@ -18,10 +18,12 @@ pub trait Data: Send + Sync {
     /// Makes a container that mounts these volumes and is never started. Its name puts it under the claim of the stack, and it
     /// replaces one that an earlier call left. `image` has to be on the engine; nothing of it is run.
     async fn hold(&self, claim: &Claim, image: &ImageRef, volumes: &[String]) -> Result<VolumeHolder, SwarmError>;
-    /// Writes a file at a path in a held volume, over what was there.
-    async fn put(&self, holder: &VolumeHolder, volume: &str, path: &str, bytes: &[u8]) -> Result<(), SwarmError>;
-    /// The content of a file in a held volume, if there is one.
-    async fn get(&self, holder: &VolumeHolder, volume: &str, path: &str) -> Result<Option<Vec<u8>>, SwarmError>;
+    /// Writes a file at a path in a held volume, over what was there. Folders on the way to it that are not there are made.
+    async fn put(&self, holder: &VolumeHolder, volume: &str, path: &str, file: &VolumeFile) -> Result<(), SwarmError>;
+    /// A file in a held volume, if there is one.
+    async fn get(&self, holder: &VolumeHolder, volume: &str, path: &str) -> Result<Option<VolumeFile>, SwarmError>;
+    /// Who may do what with a file or folder in a held volume, if it is there. An empty path is the volume itself.
+    async fn access(&self, holder: &VolumeHolder, volume: &str, path: &str) -> Result<Option<Access>, SwarmError>;
     /// Removes the container; the volumes stay.
     async fn release(&self, holder: VolumeHolder) -> Result<(), SwarmError>;
     /// Runs a command in the running container of a task of the claimed stack.
@@ -36,6 +38,32 @@ pub trait Data: Send + Sync {
     async fn forget(&self, claim: &Claim, snapshots: &[String]) -> Result<(), SwarmError>;
     /// Whether a task of this service runs.
     async fn runs(&self, service: &ServiceName) -> Result<bool, SwarmError>;
+}
+
+/// A file in a volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VolumeFile {
+    /// Its content.
+    pub bytes: Vec<u8>,
+    /// Who may do what with it.
+    pub access: Access,
+}
+
+/// Who may do what with a file or folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Access {
+    /// The owner's number.
+    pub uid: u64,
+    /// The group's number.
+    pub gid: u64,
+    /// The bits of permission.
+    pub mode: u32,
+}
+
+impl fmt::Display for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "owner {}:{} and mode {:04o}", self.uid, self.gid, self.mode)
+    }
 }
 
 /// A container that holds volumes. [`Data::release`] removes it, or cleanup does.

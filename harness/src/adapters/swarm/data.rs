@@ -24,7 +24,7 @@ use crate::{
         engine::SwarmError,
         names::{ImageRef, ServiceName, TaskId},
     },
-    ports::{Data, ExecOutput, VolumeHolder},
+    ports::{Access, Data, ExecOutput, VolumeFile, VolumeHolder},
     pure::host::claim::{Claim, Claimed},
 };
 
@@ -32,6 +32,10 @@ use crate::{
 const MOUNTS: &str = "/taster";
 /// The longest file that is read from a volume, in bytes.
 const FILE_LIMIT: u64 = 1 << 20;
+/// The length of a header in an archive, in bytes.
+const HEADER: usize = 512;
+/// The permissions of a folder that is made for a file.
+const FOLDER_MODE: u32 = 0o755;
 /// The longest listing or forgetting of snapshots.
 const RESTIC_TIMEOUT: Duration = Duration::from_secs(60);
 /// The pause before another attempt on a locked repository.
@@ -75,19 +79,14 @@ impl Data for DockerSwarm {
         Ok(VolumeHolder { container, volumes: volumes.to_vec() })
     }
 
-    async fn put(&self, holder: &VolumeHolder, volume: &str, path: &str, bytes: &[u8]) -> Result<(), SwarmError> {
-        let mut tar = tar::Builder::new(Vec::new());
-        let mut header = tar::Header::new_gnu();
-        header.set_size(bytes.len() as u64);
-        header.set_mode(0o644);
-        let packed = tar.append_data(&mut header, path, bytes).and_then(|()| tar.into_inner());
-        let packed = packed.map_err(|error| failed("archive put", error.to_string()))?;
+    async fn put(&self, holder: &VolumeHolder, volume: &str, path: &str, file: &VolumeFile) -> Result<(), SwarmError> {
+        let packed = packed(path, file).map_err(|error| failed("archive put", error.to_string()))?;
         let options = UploadToContainerOptionsBuilder::default().path(&mount_path(holder, volume)?).build();
         let body = body_full(packed.into());
         answer("archive put", self.docker.upload_to_container(&holder.container, Some(options), body)).await
     }
 
-    async fn get(&self, holder: &VolumeHolder, volume: &str, path: &str) -> Result<Option<Vec<u8>>, SwarmError> {
+    async fn get(&self, holder: &VolumeHolder, volume: &str, path: &str) -> Result<Option<VolumeFile>, SwarmError> {
         let at = format!("{}/{path}", mount_path(holder, volume)?);
         let options = DownloadFromContainerOptionsBuilder::default().path(&at).build();
         let packed = self.docker.download_from_container(&holder.container, Some(options));
@@ -101,12 +100,34 @@ impl Data for DockerSwarm {
         for entry in archive.entries().map_err(unreadable)? {
             let entry = entry.map_err(unreadable)?;
             if entry.header().entry_type().is_file() {
+                let access = access_of(entry.header()).map_err(unreadable)?;
                 let mut bytes = Vec::new();
                 entry.take(FILE_LIMIT).read_to_end(&mut bytes).map_err(unreadable)?;
-                return Ok(Some(bytes));
+                return Ok(Some(VolumeFile { bytes, access }));
             }
         }
         Ok(None)
+    }
+
+    async fn access(&self, holder: &VolumeHolder, volume: &str, path: &str) -> Result<Option<Access>, SwarmError> {
+        let at = format!("{}/{path}", mount_path(holder, volume)?);
+        let options = DownloadFromContainerOptionsBuilder::default().path(&at).build();
+        let mut packed = Box::pin(self.docker.download_from_container(&holder.container, Some(options)));
+        // The first header is that of the file or folder itself; what is in it is not read.
+        let header = async {
+            let mut first = Vec::new();
+            while first.len() < HEADER {
+                match packed.try_next().await? {
+                    Some(piece) => first.extend_from_slice(&piece),
+                    None => break,
+                }
+            }
+            Ok(first)
+        };
+        let Some(first) = found("archive get", header).await? else { return Ok(None) };
+        let short = || failed("archive get", "the archive ends before its first header");
+        let header: &[u8; HEADER] = first.first_chunk().ok_or_else(short)?;
+        access_of(tar::Header::from_byte_slice(header)).map(Some).map_err(|error| failed("archive get", error.to_string()))
     }
 
     async fn release(&self, holder: VolumeHolder) -> Result<(), SwarmError> {
@@ -155,6 +176,31 @@ impl Data for DockerSwarm {
     async fn runs(&self, service: &ServiceName) -> Result<bool, SwarmError> {
         Ok(running(&self.docker, &[service_label(service)]).await?.is_some())
     }
+}
+
+/// An archive of one file, with the folders above it.
+fn packed(path: &str, file: &VolumeFile) -> std::io::Result<Vec<u8>> {
+    let header = |size: u64, mode: u32| {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(size);
+        header.set_mode(mode);
+        header.set_uid(file.access.uid);
+        header.set_gid(file.access.gid);
+        header
+    };
+    let mut tar = tar::Builder::new(Vec::new());
+    for (end, _) in path.match_indices('/') {
+        let mut folder = header(0, FOLDER_MODE);
+        folder.set_entry_type(tar::EntryType::Directory);
+        tar.append_data(&mut folder, &path[..end], std::io::empty())?;
+    }
+    tar.append_data(&mut header(file.bytes.len() as u64, file.access.mode), path, file.bytes.as_slice())?;
+    tar.into_inner()
+}
+
+fn access_of(header: &tar::Header) -> std::io::Result<Access> {
+    // The engine puts the type of a file into the bits above those of permission.
+    Ok(Access { uid: header.uid()?, gid: header.gid()?, mode: header.mode()? & 0o7777 })
 }
 
 /// The output of restic after success. The repository is locked while snapshots of another app are forgotten, and restic does not

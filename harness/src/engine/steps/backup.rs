@@ -18,7 +18,7 @@ use crate::{
         host::claim::Claimed,
         recipe::{
             backup::{Backed, Coverage, listed, same_snapshot, snapshot_id, snapshot_ids},
-            canary::{self, Canary, FILE},
+            canary::{self, Canary, FILES},
             compose::Resolved,
         },
         run::{
@@ -45,6 +45,9 @@ async fn make_snapshot(context: &StepContext<'_>, id: &StepId, budget: Duration)
         Ok(resolved) => resolved,
         Err(error) => return Ok(Outcome::Unverified(Gap::Unresolved { what: error.to_string() })),
     };
+    for text in canary::copied_while_running(&resolved, &context.pack) {
+        context.log.record(Kind::Warned { text });
+    }
     let claim = context.claim(Claimed::Snapshots { app: head.domain.clone(), service })?;
     let call = Call::BackupCreate { domain: head.domain.clone() };
     let mut attempt = 1;
@@ -90,8 +93,8 @@ async fn verify_content(context: &StepContext<'_>, head: &Head, snapshot: &str, 
     for (volume, name) in canary::of_volumes(resolved) {
         let canary = Canary::File { volume: volume.clone(), name: name.clone() };
         match backed.coverage(&volume) {
-            Coverage::Whole if seeded.contains(&&canary) && listed(&files, &name, FILE).is_none() => {
-                return Ok(empty(format!("snapshot {snapshot} lacks the file that was seeded in volume {volume}")));
+            Coverage::Whole if seeded.contains(&&canary) && FILES.iter().any(|file| listed(&files, &name, file).is_none()) => {
+                return Ok(empty(format!("snapshot {snapshot} lacks a file that was seeded in volume {volume}")));
             }
             Coverage::Whole | Coverage::Excluded => {}
             Coverage::Paths { paths } => {

@@ -2,7 +2,12 @@
 //!
 //! A service without a health check counts as settled as soon as it was started; a restart since then is a finding.
 
-use super::shared::{context::StepContext, failure::unread, tasks::replaced_task};
+use super::shared::{
+    backup_service::{follows_restore, wait_for_restart},
+    context::StepContext,
+    failure::unread,
+    tasks::replaced_task,
+};
 use crate::{
     model::outcome::{Cause, Failure, Gap, Outcome},
     pure::run::plan::StepId,
@@ -13,6 +18,12 @@ pub(super) async fn stable(context: &StepContext<'_>, id: &StepId) -> Outcome {
         Ok(head) => head,
         Err(failure) => return Outcome::Failed(failure),
     };
+    if follows_restore(id)
+        && let Err(outcome) = wait_for_restart(context, id, head).await
+    {
+        context.check(id, "all services run again after the restore", &outcome);
+        return outcome;
+    }
     let state = context.log.state();
     let mut settled = state.settled.clone();
     // Services that head dropped were removed after they had settled.

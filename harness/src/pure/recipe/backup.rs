@@ -3,7 +3,7 @@
 //! Labels follow version 2 of the backupbot specification (docs/reference/abra.md 7.1). The bot ignores the path label of version
 //! 1, and so does this module.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,8 @@ pub enum Coverage {
 pub struct Backed {
     enabled: bool,
     volumes: BTreeMap<String, Coverage>,
+    /// The services of which a hook runs before the copy.
+    dumped: BTreeSet<String>,
     /// Whether a hook runs before or after a restore.
     pub restore_hooks: bool,
 }
@@ -38,7 +40,8 @@ impl Backed {
     /// Reads the labels of all services.
     pub fn of(resolved: &Resolved) -> Self {
         let mut backed = Self::default();
-        for (key, value) in resolved.services.values().flat_map(|service| &service.labels) {
+        let labels = resolved.services.iter().flat_map(|(name, service)| service.labels.iter().map(move |label| (name, label)));
+        for (name, (key, value)) in labels {
             let Some(key) = key.strip_prefix("backupbot.") else { continue };
             match key.strip_prefix("backup.volumes.") {
                 Some(rest) => match rest.strip_suffix(".path") {
@@ -53,6 +56,9 @@ impl Backed {
                     None => {}
                 },
                 None if key == "backup" => backed.enabled |= is_true(value),
+                None if key == "backup.pre-hook" => {
+                    backed.dumped.insert(name.clone());
+                }
                 None => backed.restore_hooks |= matches!(key, "restore.pre-hook" | "restore.post-hook"),
             }
         }
@@ -62,6 +68,11 @@ impl Backed {
     /// Whether the app has backups enabled.
     pub fn enabled(&self) -> bool {
         self.enabled
+    }
+
+    /// Whether a hook of the service runs before the copy, which may dump its data.
+    pub fn is_dumped(&self, service: &str) -> bool {
+        self.dumped.contains(service)
     }
 
     /// The part of a volume that is in the backup, by the volume's name in the compose files.

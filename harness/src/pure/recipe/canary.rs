@@ -1,7 +1,7 @@
 //! Canaries: data that a run seeds, checks at each later moment, and corrupts before a restore.
 //!
-//! Each named volume of the app gets a file without any setting of a pack. The backup labels decide which files must come back
-//! with a restore.
+//! Each named volume of the app gets files without any setting of a pack, and each database that its pack names or its image
+//! shows gets a row instead. The backup labels decide which of them must come back with a restore.
 
 use std::{collections::BTreeMap, fmt, path::Path};
 
@@ -15,7 +15,8 @@ use crate::{
     },
     pure::recipe::{
         backup::{Backed, Coverage},
-        compose::{Mounted, Resolved},
+        compose::{Mounted, Resolved, Service},
+        database,
     },
 };
 
@@ -96,8 +97,8 @@ impl fmt::Display for Canary {
     }
 }
 
-/// The canary's file name, in the root of its volume.
-pub const FILE: &str = ".taster-canary";
+/// The files of a canary, relative to its volume. They are ordinary ones: a command that removes `*` removes them, too.
+pub const FILES: [&str; 2] = ["taster-canary.txt", "taster-canary/kept.txt"];
 
 /// The content of a canary of this run. Canaries of other runs differ.
 pub fn nonce(run: &str, canary: &Canary) -> String {
@@ -112,16 +113,36 @@ pub fn row(run: &str) -> String {
     format!("taster-{run}")
 }
 
-/// All canaries for an app: a row for each database that the pack declares, the pack's own canaries, and a file for each other
-/// volume. A file in a database's volume could disturb the database.
+/// All canaries for an app: a row for each database, the pack's own canaries, and files for each other volume. Files in a
+/// database's volume could disturb the database.
 pub fn of(resolved: &Resolved, pack: &Pack) -> Vec<Canary> {
-    let of_database = |volume: &str| pack.settings.databases.iter().any(|database| holds(resolved, database, volume));
+    let databases = databases(resolved, pack);
+    let of_database = |volume: &str| {
+        let declared = databases.iter().any(|database| holds(resolved, database, volume));
+        declared || resolved.services.values().any(|service| is_database(service) && mounts(&service.mounts, volume))
+    };
     let files = of_volumes(resolved).filter(|(volume, _)| !of_database(volume));
     let files = files.map(|(volume, name)| Canary::File { volume, name });
-    let rows = pack.settings.databases.iter();
-    let rows = rows.map(|database| Canary::Row { service: database.service.clone(), kind: database.kind });
+    let rows = databases.iter().map(|database| Canary::Row { service: database.service.clone(), kind: database.kind });
     let own = pack.hooks.canaries.iter().map(|name| Canary::Pack { name: name.clone() });
     rows.chain(own).chain(files).collect()
+}
+
+/// The databases that get a row: those that the pack names, and those that their images show, with the variables of the official
+/// images. A Redis that nobody names is taken for a cache. A pack with canaries of its own decides itself.
+pub fn databases(resolved: &Resolved, pack: &Pack) -> Vec<Database> {
+    let declared = &pack.settings.databases;
+    let shown = resolved.services.iter().filter_map(|(name, service)| {
+        let kind = database::kind_of_image(&service.image).filter(|kind| *kind != DatabaseKind::Redis)?;
+        let named = declared.iter().any(|database| database.service == *name);
+        let own = of_volumes(resolved).any(|(volume, _)| mounts(&service.mounts, &volume));
+        (!named && own && pack.hooks.canaries.is_empty()).then(|| Database::of(name.clone(), kind))
+    });
+    declared.iter().cloned().chain(shown).collect()
+}
+
+fn is_database(service: &Service) -> bool {
+    database::kind_of_image(&service.image).is_some()
 }
 
 /// Whether a volume holds the database: for SQLite the volume of its file, for others each volume of their service.
@@ -131,6 +152,33 @@ fn holds(resolved: &Resolved, database: &Database, volume: &str) -> bool {
         let file_is_in = database.path.as_ref().is_none_or(|path| Path::new(path).starts_with(&mount.target));
         file_is_in && matches!(&mount.what, Mounted::Volume { source, .. } if source == volume)
     })
+}
+
+/// The databases whose files are copied while they run, and that no command of the backup dumps: a sentence for each. Redis writes
+/// its file in one piece.
+pub fn copied_while_running(resolved: &Resolved, pack: &Pack) -> Vec<String> {
+    let backed = Backed::of(resolved);
+    if !backed.enabled() {
+        return Vec::new();
+    }
+    let shown = resolved
+        .services
+        .iter()
+        .filter_map(|(name, service)| Some(Database::of(name.clone(), database::kind_of_image(&service.image)?)));
+    let declared = &pack.settings.databases;
+    let shown = shown.filter(|shown| declared.iter().all(|database| database.service != shown.service));
+    let all = declared.iter().cloned().chain(shown).filter(|database| database.kind != DatabaseKind::Redis);
+    let live = all.filter(|database| !backed.is_dumped(&database.service)).filter_map(|database| {
+        let (volume, _) = of_volumes(resolved)
+            .find(|(volume, _)| holds(resolved, &database, volume) && backed.coverage(volume) == Coverage::Whole)?;
+        Some(format!(
+            "the {} database of {} is copied while it runs: volume {volume} is in the backup, and no backupbot.backup.pre-hook of \
+             the service dumps it; such a copy may be no database",
+            database.kind.name(),
+            database.service
+        ))
+    });
+    live.collect()
 }
 
 /// The app's own volumes that a service mounts, each with its name on the node. A run never writes into external volumes.
@@ -188,13 +236,24 @@ pub enum NotExpected {
     /// The labels exclude its volume, which it is a file of.
     #[error("the labels leave it out of the backup")]
     Excluded,
-    /// The labels exclude the volumes of its database.
+    /// The labels exclude the volumes of a Redis, which may be a cache.
     #[error("the labels leave its volume out of the backup")]
-    DatabaseExcluded,
-    /// A running Redis keeps its data in memory.
-    #[error("a running Redis does not read the files that are restored under it")]
-    RedisRuns,
+    CacheExcluded,
+    /// No backup holds the database.
+    #[error("no backup holds the database: the labels leave its volume out, and no backupbot.backup.pre-hook dumps it")]
+    NotBackedUp,
 }
+
+impl NotExpected {
+    /// Whether it is a gap: the data is lost with its volume, and nothing says that it may be.
+    pub fn is_gap(&self) -> bool {
+        *self == NotExpected::NotBackedUp
+    }
+}
+
+/// Why a row of a running Redis did not come back.
+pub const REDIS_RUNS: &str = "a running Redis does not read the files that are restored under it, and writes its own over them; \
+                              have a restore hook end it without saving";
 
 /// Whether a canary must exist at a moment, given the backup's coverage. The error is the reason why it need not.
 pub fn expected(canary: &Canary, moment: Moment, backed: &Backed, resolved: &Resolved) -> Result<(), NotExpected> {
@@ -204,18 +263,18 @@ pub fn expected(canary: &Canary, moment: Moment, backed: &Backed, resolved: &Res
     match canary {
         Canary::File { volume, .. } => match backed.coverage(volume) {
             Coverage::Whole => Ok(()),
-            Coverage::Paths { paths } => Err(NotExpected::OtherPaths { paths }),
-            Coverage::Excluded => Err(NotExpected::Excluded),
+            Coverage::Paths { paths } if !paths.is_empty() => Err(NotExpected::OtherPaths { paths }),
+            Coverage::Paths { .. } | Coverage::Excluded => Err(NotExpected::Excluded),
         },
-        Canary::Row { kind: DatabaseKind::Redis, .. } => Err(NotExpected::RedisRuns),
-        Canary::Row { service, .. } => {
-            let volumes = of_volumes(resolved)
-                .filter(|(volume, _)| resolved.services.get(service).is_some_and(|service| mounts(&service.mounts, volume)));
-            let excluded = |volume: &str| backed.coverage(volume) == Coverage::Excluded;
-            match volumes.map(|(volume, _)| excluded(&volume)).collect::<Vec<_>>()[..] {
-                [] => Ok(()),
-                ref all if all.iter().all(|excluded| *excluded) => Err(NotExpected::DatabaseExcluded),
-                _ => Ok(()),
+        Canary::Row { service, kind } => {
+            let mut volumes = of_volumes(resolved)
+                .filter(|(volume, _)| resolved.services.get(service).is_some_and(|service| mounts(&service.mounts, volume)))
+                .peekable();
+            let excluded = volumes.peek().is_some() && volumes.all(|(volume, _)| backed.coverage(&volume) == Coverage::Excluded);
+            match kind {
+                _ if !excluded || backed.is_dumped(service) => Ok(()),
+                DatabaseKind::Redis => Err(NotExpected::CacheExcluded),
+                DatabaseKind::Postgres | DatabaseKind::Mysql | DatabaseKind::Sqlite => Err(NotExpected::NotBackedUp),
             }
         }
         Canary::Pack { .. } => Ok(()),

@@ -2,7 +2,10 @@
 //!
 //! Names that the pack does not declare come from the variables of the official images, evaluated in the container.
 
-use crate::model::pack::{CanaryAct, Database, DatabaseKind};
+use crate::model::{
+    names::ImageRef,
+    pack::{CanaryAct, Database, DatabaseKind},
+};
 
 /// The value of a corrupted row.
 pub const CORRUPTED: &str = "corrupted";
@@ -16,6 +19,49 @@ pub fn command(database: &Database, act: CanaryAct, nonce: &str) -> Vec<String> 
         DatabaseKind::Redis => redis(database, act, nonce),
     };
     vec!["sh".into(), "-c".into(), script]
+}
+
+/// Files and folders of databases, relative to their volumes. A volume with one of them gets no file of a canary.
+pub const MARKERS: &[&str] = &[
+    "PG_VERSION",
+    "data/PG_VERSION",
+    "pgdata/PG_VERSION",
+    "16/docker/PG_VERSION",
+    "17/docker/PG_VERSION",
+    "18/docker/PG_VERSION",
+    "19/docker/PG_VERSION",
+    "ibdata1",
+    "data/ibdata1",
+    "aria_log_control",
+    "dump.rdb",
+    "data/dump.rdb",
+    "appendonly.aof",
+    "appendonlydir",
+    "WiredTiger",
+    "mongod.lock",
+    "data/db/WiredTiger",
+    "member/snap",
+];
+
+/// The kind of database in an image, by the last part of its name.
+pub fn kind_of_image(image: &ImageRef) -> Option<DatabaseKind> {
+    let path = image.as_str().split('@').next()?;
+    let name = path.rsplit('/').next()?.split(':').next()?.to_ascii_lowercase();
+    // Programs that only talk to a database have its name in theirs.
+    let other = ["exporter", "backup", "dump", "admin", "commander", "insight", "bouncer", "proxy", "client", "operator"];
+    if other.iter().any(|other| name.contains(other)) {
+        return None;
+    }
+    let begins = |names: &[&str]| names.iter().any(|known| name.starts_with(known));
+    if begins(&["postgres", "postgis", "pgvector", "timescaledb"]) {
+        Some(DatabaseKind::Postgres)
+    } else if begins(&["mariadb", "mysql", "percona"]) {
+        Some(DatabaseKind::Mysql)
+    } else if begins(&["redis", "valkey", "keydb"]) {
+        Some(DatabaseKind::Redis)
+    } else {
+        None
+    }
 }
 
 /// The separators of values and of rows, which no value contains.
@@ -204,6 +250,23 @@ mod tests {
 
     fn database(kind: DatabaseKind) -> Database {
         Database { service: "db".into(), kind, name: None, user: None, password_file: None, path: None }
+    }
+
+    #[test]
+    fn database_is_recognised_by_the_name_of_its_image() {
+        use DatabaseKind::{Mysql, Postgres, Redis};
+        for (image, kind) in [
+            ("postgres:16-alpine", Some(Postgres)),
+            ("docker.io/pgvector/pgvector:pg16@sha256:aa", Some(Postgres)),
+            ("r.test:5000/mariadb", Some(Mysql)),
+            ("mysql/mysql-server:8.0", Some(Mysql)),
+            ("valkey/valkey:8", Some(Redis)),
+            ("prometheuscommunity/postgres-exporter:v1", None),
+            ("prodrigestivill/postgres-backup-local", None),
+            ("ghost:5", None),
+        ] {
+            assert_eq!(kind_of_image(&image.parse().unwrap()), kind, "{image}");
+        }
     }
 
     /// The arguments and the password that a fake client called `name` receives.

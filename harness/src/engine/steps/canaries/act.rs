@@ -9,14 +9,14 @@ use crate::{
         engine::SwarmError,
         head::Head,
         names::{StackName, TaskId},
-        outcome::{Cause, Failure, Gap, Outcome, Owner},
-        pack::{CanaryAct, Database, TestName},
+        outcome::{Cause, Failure, Gap, Outcome, Owner, SkipReason},
+        pack::{CanaryAct, Database, DatabaseKind, TestName},
     },
-    ports::{ExecOutput, VolumeHolder},
+    ports::{Access, ExecOutput, VolumeFile, VolumeHolder},
     pure::{
         host::{claim::Claim, converge::TaskState},
         recipe::{
-            canary::{CORRUPTED, Canary, FILE, Moment, nonce, row},
+            canary::{CORRUPTED, Canary, FILES, Moment, REDIS_RUNS, nonce, row},
             database,
         },
         run::{
@@ -26,6 +26,8 @@ use crate::{
     },
 };
 
+/// The permissions of a canary's file.
+const FILE_MODE: u32 = 0o644;
 /// How long a database's client may take.
 const CLIENT: Duration = Duration::from_secs(30);
 
@@ -122,25 +124,82 @@ impl OneCanary<'_> {
         let Some(holder) = self.holder else {
             return Outcome::Failed(Failure::new(Cause::Defect, "the volume of a canary is not held"));
         };
-        let data = &*self.context.ports.data;
-        let sound = nonce(self.context.folder.run().as_str(), canary);
-        let wanted = if act == CanaryAct::Corrupt { CORRUPTED } else { sound.as_str() };
-        if act != CanaryAct::Check
-            && let Err(error) = data.put(holder, volume, FILE, wanted.as_bytes()).await
-        {
-            return unread(&error);
-        }
-        match data.get(holder, volume, FILE).await {
-            Ok(found) => self.compare(canary, act, found.as_deref().map(String::from_utf8_lossy).as_deref(), wanted, CORRUPTED),
+        match self.each_file(holder, canary, volume, act).await {
+            Ok(outcome) => outcome,
             Err(error) => unread(&error),
         }
     }
 
+    async fn each_file(
+        &self,
+        holder: &VolumeHolder,
+        canary: &Canary,
+        volume: &str,
+        act: CanaryAct,
+    ) -> Result<Outcome, SwarmError> {
+        let data = &*self.context.ports.data;
+        if act == CanaryAct::Seed {
+            for marker in database::MARKERS {
+                if data.access(holder, volume, marker).await?.is_some() {
+                    return Ok(self.beside_a_database(volume, marker));
+                }
+            }
+        }
+        let sound = nonce(self.context.folder.run().as_str(), canary);
+        let wanted = if act == CanaryAct::Corrupt { CORRUPTED } else { sound.as_str() };
+        for path in FILES {
+            let at = (volume.to_owned(), path.to_owned());
+            if act != CanaryAct::Check {
+                // Ordinary files belong to whom the volume belongs.
+                let before = data.get(holder, volume, path).await?.map(|file| file.access);
+                let owner = data.access(holder, volume, "").await?.map(|owner| Access { mode: FILE_MODE, ..owner });
+                let root = Access { uid: 0, gid: 0, mode: FILE_MODE };
+                let access = before.filter(|_| act == CanaryAct::Corrupt).or(owner).unwrap_or(root);
+                self.context.canary_access.borrow_mut().insert(at.clone(), access);
+                let file = VolumeFile { bytes: wanted.as_bytes().to_vec(), access };
+                data.put(holder, volume, path, &file).await?;
+            }
+            let found = data.get(holder, volume, path).await?;
+            let text = found.as_ref().map(|file| String::from_utf8_lossy(&file.bytes));
+            let outcome = self.compare(&format!("{canary} ({path})"), act, text.as_deref(), wanted, CORRUPTED);
+            if !outcome.passed() {
+                return Ok(outcome);
+            }
+            let before = self.context.canary_access.borrow().get(&at).copied();
+            if let (Some(before), Some(now)) = (before, found.map(|file| file.access))
+                && self.moment.restored()
+                && before != now
+            {
+                let sentence = format!("{canary} ({path}) came back with {now} instead of {before}");
+                return Ok(Outcome::Failed(Failure::new(Cause::DataLost, sentence)));
+            }
+        }
+        Ok(Outcome::Passed)
+    }
+
+    /// The outcome for a volume in which a database lies: files beside its own could disturb it.
+    fn beside_a_database(&self, volume: &str, marker: &str) -> Outcome {
+        match self.context.pack.hooks.canaries.is_empty() {
+            true => Outcome::Unverified(Gap::NotRun {
+                because: format!(
+                    "a database lies in volume {volume} ({marker}), which taster writes no files into; name the database in \
+                     recipe.toml, or give the pack a canary"
+                ),
+            }),
+            false => {
+                let because = format!("a database lies in volume {volume} ({marker}), and the pack has canaries of its own");
+                Outcome::Skipped(SkipReason::NotApplicable { because })
+            }
+        }
+    }
+
     async fn row(&self, canary: &Canary, service: &str, act: CanaryAct) -> Outcome {
-        let known = self.context.pack.settings.databases.iter().find(|database| database.service == *service);
-        let Some(known) = known else {
-            return Outcome::Failed(Failure::new(Cause::Defect, "a canary is in a database that the pack does not name"));
+        let Canary::Row { kind, .. } = canary else {
+            return Outcome::Failed(Failure::new(Cause::Defect, "a row is in no database"));
         };
+        let named = self.named(service);
+        let shown = Database::of(service.to_owned(), *kind);
+        let known = named.unwrap_or(&shown);
         let sound = row(self.context.folder.run().as_str());
         let wanted = if act == CanaryAct::Corrupt { database::CORRUPTED } else { sound.as_str() };
         if act != CanaryAct::Check {
@@ -152,12 +211,23 @@ impl OneCanary<'_> {
         }
         match self.run_client(service, known, CanaryAct::Check, &sound).await {
             Ok(output) if output.exit == 0 => {
-                self.compare(canary, act, Some(output.text.trim()).filter(|text| !text.is_empty()), wanted, database::CORRUPTED)
+                let found = Some(output.text.trim()).filter(|text| !text.is_empty());
+                match self.compare(&canary.to_string(), act, found, wanted, database::CORRUPTED) {
+                    Outcome::Failed(_) if *kind == DatabaseKind::Redis && self.moment.restored() => {
+                        Outcome::Unverified(Gap::NotRun { because: format!("{canary} did not come back: {REDIS_RUNS}") })
+                    }
+                    outcome => outcome,
+                }
             }
             // A missing table is lost data; the output of a client that cannot connect is quoted.
             Ok(output) => self.refused(canary, &output),
             Err(error) => unread(&error),
         }
+    }
+
+    /// The database of this service that the pack names.
+    fn named(&self, service: &str) -> Option<&Database> {
+        self.context.pack.settings.databases.iter().find(|database| database.service == *service)
     }
 
     async fn run_client(
@@ -178,7 +248,11 @@ impl OneCanary<'_> {
         let last = output.text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it printed nothing");
         let sentence = format!("{canary}: the client ended with exit code {}: {last}", output.exit);
         let failure = Failure::new(Cause::DataLost, sentence).with_output(&output.text);
+        let named = matches!(canary, Canary::Row { service, .. } if self.named(service).is_some());
         match self.moment {
+            Moment::Seeded | Moment::Corrupted if !named => Outcome::Unverified(Gap::NotRun {
+                because: format!("{}; name the database in recipe.toml, or give the pack a canary", failure.message),
+            }),
             Moment::Seeded | Moment::Corrupted => Outcome::Failed(failure.owned_by(Owner::Test)),
             Moment::AfterUpgrade
             | Moment::AfterRestart
@@ -219,7 +293,7 @@ impl OneCanary<'_> {
     }
 
     /// Compares the value that was read with the expected one.
-    fn compare(&self, canary: &Canary, act: CanaryAct, found: Option<&str>, wanted: &str, corrupted: &str) -> Outcome {
+    fn compare(&self, canary: &str, act: CanaryAct, found: Option<&str>, wanted: &str, corrupted: &str) -> Outcome {
         let lost = |sentence: String| Outcome::Failed(Failure::new(Cause::DataLost, sentence));
         match found {
             Some(found) if found == wanted => Outcome::Passed,

@@ -2,7 +2,7 @@
 
 mod act;
 
-use super::shared::context::StepContext;
+use super::shared::{backup_service::wait_for_restart, context::StepContext};
 use crate::{
     model::{
         outcome::{Cause, Failure, Gap, Outcome, SkipReason},
@@ -11,7 +11,7 @@ use crate::{
     pure::{
         recipe::{
             backup::Backed,
-            canary::{self, Canary, DroppedVolume, Moment, dropped_volumes},
+            canary::{self, Canary, CanaryState, DroppedVolume, Moment, dropped_volumes},
             compose::Resolved,
         },
         run::{
@@ -60,11 +60,26 @@ pub(super) async fn check(context: &StepContext<'_>, planned: &Planned, moment: 
         Ok(Err(error)) => return Outcome::Unverified(Gap::Unresolved { what: error.to_string() }),
         Err(failure) => return Outcome::Failed(failure),
     };
+    if let Some(outcome) = still_after_restore(context, planned, moment).await {
+        return outcome;
+    }
     let outcome = check_at(context, planned, moment, &resolved).await;
     if moment == Moment::AfterUpgrade {
         seed_again(context, planned, &resolved).await;
     }
     outcome
+}
+
+/// Waits until nothing moves where a restore has replaced files under a running service: its health check may have it started
+/// again once.
+async fn still_after_restore(context: &StepContext<'_>, planned: &Planned, moment: Moment) -> Option<Outcome> {
+    if !moment.restored() {
+        return None;
+    }
+    match context.head().cloned() {
+        Ok(head) => wait_for_restart(context, &planned.id, &head).await.err(),
+        Err(failure) => Some(Outcome::Failed(failure)),
+    }
 }
 
 async fn check_at(context: &StepContext<'_>, planned: &Planned, moment: Moment, resolved: &Resolved) -> Outcome {
@@ -78,11 +93,12 @@ async fn check_at(context: &StepContext<'_>, planned: &Planned, moment: Moment, 
     let (mut due, mut decided) = (Vec::new(), Vec::new());
     for state in &state.canaries {
         let outcome = match canary::expected(&state.canary, moment, &backed, resolved) {
-            _ if !state.sound() => Outcome::Unverified(Gap::NotRun { because: format!("{} could not be seeded", state.canary) }),
+            _ if !state.sound() => not_seeded(state),
             // A volume that the upgrade gave up was reported then, and is in no backup of head.
             _ if moment.restored() && !has.contains(&state.canary) => {
                 Outcome::Skipped(SkipReason::NotApplicable { because: "the app has no place for it any more".into() })
             }
+            Err(reason) if reason.is_gap() => Outcome::Unverified(Gap::NotRun { because: format!("{}: {reason}", state.canary) }),
             Err(reason) => Outcome::Skipped(SkipReason::NotApplicable { because: reason.to_string() }),
             Ok(()) => {
                 due.push(state.canary.clone());
@@ -100,6 +116,19 @@ async fn check_at(context: &StepContext<'_>, planned: &Planned, moment: Moment, 
     }
     outcomes.extend(act::each(context, planned, &due, moment, CanaryAct::Check).await);
     worst(outcomes)
+}
+
+/// The outcome for a canary that was not seeded.
+fn not_seeded(state: &CanaryState) -> Outcome {
+    match state.seen.get(&Moment::Seeded) {
+        Some(skipped @ Outcome::Skipped(_)) => skipped.clone(),
+        Some(Outcome::Unverified(Gap::NotRun { because })) => {
+            Outcome::Unverified(Gap::NotRun { because: format!("{} could not be seeded: {because}", state.canary) })
+        }
+        Some(Outcome::Passed | Outcome::Failed(_) | Outcome::Unverified(_)) | None => {
+            Outcome::Unverified(Gap::NotRun { because: format!("{} could not be seeded", state.canary) })
+        }
+    }
 }
 
 /// Seeds again what the upgrade lost, and seeds what only head has a place for: a backup of head is verified by data that head

@@ -16,7 +16,10 @@ use crate::{
     ports::{AbraError, Call},
     pure::{
         host::converge::{Evaluation, Goal, Watch},
-        run::{event::Note, plan::StepId},
+        run::{
+            event::Note,
+            plan::{StepId, step_ids},
+        },
     },
 };
 
@@ -51,6 +54,32 @@ pub(in crate::engine::steps) async fn wait_until_still(
         Evaluation::Failed(failures) => Some(worst(failures)),
         Evaluation::Unverified(gap) => Some(Outcome::Unverified(gap)),
     }
+}
+
+/// Whether a step looks at the app after a restore. A restore that replaces the files of a running service may have its health check
+/// start the service again, once; such a step waits for that instead of calling it a failure.
+pub(in crate::engine::steps) fn follows_restore(id: &StepId) -> bool {
+    [step_ids::HTTP_RESTORE, step_ids::HTTP_DISASTER, step_ids::STABLE_RESTORE, step_ids::STABLE_DISASTER]
+        .contains(&id.0.as_str())
+}
+
+/// Waits until nothing moves again where a task was replaced since the app settled, and says whether one was.
+pub(in crate::engine::steps) async fn wait_for_restart(
+    context: &StepContext<'_>,
+    id: &StepId,
+    head: &Head,
+) -> Result<bool, Outcome> {
+    let before = context.log.state().settled.clone();
+    if let Some(outcome) = wait_until_still(context, id, head, STILL_TIMEOUT).await {
+        return Err(outcome);
+    }
+    let state = context.log.state();
+    let again = before.iter().find(|(name, tasks)| state.settled.get(*name).is_some_and(|now| now != *tasks));
+    if let Some((service, _)) = again {
+        let text = format!("service {} was started again after the restore, and settled", head.stack.short(service));
+        context.log.note(Note::Remark { text });
+    }
+    Ok(again.is_some())
 }
 
 /// Whether an error may be gone at the next attempt.
