@@ -21,7 +21,8 @@ pub(super) async fn screenshot(context: &StepContext<'_>, budget: Duration) -> O
         Ok(head) => head,
         Err(failure) => return failure.into(),
     };
-    if context.log.state().runs.is_none() {
+    let runs = context.log.state().runs;
+    if runs.is_none() {
         return Outcome::Unverified(Gap::NotRun { because: "nothing was deployed".into() });
     }
     let Screenshot { image, remark } = match context.ports.browser.screenshot(head, budget.saturating_sub(REPORT_TIME)).await {
@@ -33,7 +34,7 @@ pub(super) async fn screenshot(context: &StepContext<'_>, budget: Duration) -> O
         let message = format!("the screenshot cannot be kept: {}", with_causes(&error));
         return Failure::new(Cause::Defect, message).into();
     }
-    context.log.note(Note::Screenshot { file: SCREENSHOT.to_owned() });
+    context.log.note(Note::Screenshot { file: SCREENSHOT.to_owned(), of: runs });
     match remark {
         None => Outcome::Passed,
         Some(what) => Outcome::Unverified(Gap::Unread { what }),

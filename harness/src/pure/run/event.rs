@@ -430,6 +430,9 @@ pub enum Note {
     Screenshot {
         /// The file, relative to the run's folder.
         file: String,
+        /// What ran then; absent in journals of earlier versions.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        of: Option<Subject>,
     },
     /// Custom tests of the last green run of the recipe are not in its pack any more.
     Vanished {

@@ -6,6 +6,7 @@ pub mod facts;
 pub mod kept_app;
 pub mod level;
 pub mod outcomes;
+pub mod picture;
 pub mod plan;
 pub mod severity;
 pub mod state;

@@ -85,6 +85,8 @@ pub struct RunState {
     pub compose_verification: Option<ComposeVerification>,
     /// The file with the screenshot of the app, relative to the run's folder.
     pub screenshot: Option<String>,
+    /// What ran when the screenshot was taken.
+    pub screenshot_of: Option<Subject>,
     /// What a reader has to know about how the result was made.
     pub remarks: Vec<String>,
     /// The custom tests of the last green run that are not in the pack any more.
@@ -404,7 +406,7 @@ fn add_note(state: &mut RunState, note: Note) {
         }
         Note::Load { load } => state.load = Some(load),
         Note::Preflight { checks } => state.preflight = checks,
-        Note::Screenshot { file } => state.screenshot = Some(file),
+        Note::Screenshot { file, of } => (state.screenshot, state.screenshot_of) = (Some(file), of),
         Note::Vanished { tests } => state.vanished = tests,
         Note::Remark { text } => {
             if !state.remarks.contains(&text) {

@@ -21,6 +21,7 @@ use crate::{
         run::{
             level::{Rungs, level, rungs},
             outcomes::{lint_outcome, outcome_of_tier},
+            picture,
             plan::{Class, Plan, Planned, Step},
             state::{Begun, FailedAttempt, KeptFile, RunState, StepState, TaskChange, TaskHistory},
             verdict::{exit_code_so_far, verdict_so_far},
@@ -87,6 +88,7 @@ impl From<&RunState> for Results {
             snapshot: state.snapshot.clone(),
             customization: plan.map(|plan| &plan.pack).filter(|pack| !pack.is_empty()).map(|pack| customization::document(pack)),
             screenshot: state.screenshot.clone(),
+            screenshot_caption: picture::caption(state),
             harness: harness_build(begun),
             tools: state.tools.clone(),
             load: state.load,

@@ -154,6 +154,9 @@ pub struct Results {
     pub customization: Option<Value>,
     /// The screenshot of the app, relative to the run's folder; null when none was taken.
     pub screenshot: Option<String>,
+    /// What the screenshot shows, in words: head, base after a rollback, or a mixture; null when that is not known.
+    #[serde(default)]
+    pub screenshot_caption: Option<String>,
     /// The taster that made the run.
     pub harness: HarnessBuild,
     /// The versions of the tools that the run used.
