@@ -3,8 +3,15 @@
 use std::{ffi::OsString, path::PathBuf, process};
 
 use clap::Subcommand;
-use harness::model::exit_code::ExitCode;
-use sandbox::{EngineLine, PartStatus, home::Home};
+use harness::{
+    model::exit_code::ExitCode,
+    pure::recipe::compose::{self, WithVariables},
+};
+use sandbox::{
+    EngineLine, PartStatus,
+    abra::{ComposeReader, Unfilled},
+    home::Home,
+};
 
 use crate::{
     env::Env,
@@ -12,6 +19,16 @@ use crate::{
     host::sandbox::{error, make, print_progress},
     output,
     runtime::block_on,
+};
+
+/// The harness's reader of compose files, so that the stand-in for abra deploys what was judged.
+const COMPOSE_READER: ComposeReader = ComposeReader {
+    plain: |file, text| compose::plain(file, text).map_err(|error| error.to_string()),
+    without_variables: |from| {
+        let Unfilled { file, text, variables, folder } = *from;
+        let read = |file: &str| std::fs::read_to_string(file).ok();
+        compose::without_variables(&WithVariables { file, text, variables, folder, read: &read }).map_err(|error| error.to_string())
+    },
 };
 
 /// Makes, shows or removes the sandbox, the host that taster makes itself
@@ -70,7 +87,7 @@ impl Sandbox {
     /// Runs the command.
     pub fn run(self, env: &Env) -> Result<process::ExitCode, CommandError> {
         match self.action {
-            Action::Abra { home, args } => Ok(sandbox::abra::main(&Home::at(home), args)),
+            Action::Abra { home, args } => Ok(sandbox::abra::main(&Home::at(home), COMPOSE_READER, args)),
             Action::Agent { home } => {
                 block_on(sandbox::ingress::agent::main(&Home::at(home)))?.map_err(error)?;
                 Ok(ExitCode::Green.into())
@@ -87,6 +104,10 @@ impl Sandbox {
 
 fn up(home: &Home, engine: Option<EngineLine>, env: &Env) -> Result<process::ExitCode, CommandError> {
     let up = make(home, engine, env)?;
+    // The labels of all apps; a run has no word about those of its neighbours.
+    for warning in &up.warnings {
+        output::message(&format!("warning: {warning}"));
+    }
     let (took, file) = (up.took.as_secs_f64(), up.host_file.display());
     output::message(&format!("the sandbox is up after {took:.2} s; its host file is {file}"));
     Ok(ExitCode::Green.into())

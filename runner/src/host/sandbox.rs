@@ -14,11 +14,7 @@ use crate::{env::Env, error::CommandError, output, runtime::block_on};
 /// Makes the sandbox, or the parts of it that are missing, on an engine of that line.
 pub(crate) fn make(home: &Home, engine: Option<EngineLine>, env: &Env) -> Result<Up, CommandError> {
     let setup = Setup { layout: Layout::default(), exe: env.exe.clone(), abra: env.program(Path::new("abra")), engine };
-    let up = block_on(sandbox::up(home, &setup, &mut print_progress))?.map_err(error)?;
-    for warning in &up.warnings {
-        output::message(&format!("warning: {warning}"));
-    }
-    Ok(up)
+    block_on(sandbox::up(home, &setup, &mut print_progress))?.map_err(error)
 }
 
 /// Gives the sandbox what a run of the recipe needs: its images, and the recipe itself unless it comes from a folder. Offline

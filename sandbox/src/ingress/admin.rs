@@ -1,6 +1,6 @@
 //! A client of the ingress's admin interface: HTTP on a Unix socket in the sandbox's folder.
 
-use std::{collections::BTreeSet, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use serde_json::Value;
 use tokio::{
@@ -27,16 +27,16 @@ impl Admin {
         Self { socket }
     }
 
-    /// The ids of the loaded routes.
-    pub(crate) async fn loaded(&self) -> Result<BTreeSet<String>, SandboxError> {
+    /// The ids of the loaded routes, in their order.
+    pub(crate) async fn loaded(&self) -> Result<Vec<String>, SandboxError> {
         let text = self.request("GET", ROUTES, "").await?;
         let routes: Vec<Value> = serde_json::from_str(&text).map_err(|error| failed("GET", error.into()))?;
         Ok(routes.iter().filter_map(|route| route.get("@id")?.as_str()).map(str::to_owned).collect())
     }
 
-    /// Inserts a route before the others. It must not be loaded already: the ingress accepts an id twice.
-    pub(crate) async fn load(&self, route: &Route) -> Result<(), SandboxError> {
-        self.request("PUT", &format!("{ROUTES}/0"), &route.to_json().to_string()).await.map(drop)
+    /// Inserts a route at a place of the list. It must not be loaded already: the ingress accepts an id twice.
+    pub(crate) async fn load(&self, place: usize, route: &Route) -> Result<(), SandboxError> {
+        self.request("PUT", &format!("{ROUTES}/{place}"), &route.to_json().to_string()).await.map(drop)
     }
 
     pub(crate) async fn delete(&self, id: &str) -> Result<(), SandboxError> {

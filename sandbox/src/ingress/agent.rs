@@ -4,7 +4,7 @@
 //! starts the next pass. A missed event, or a restart of ingress or engine, delays a route and loses none.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::HashMap,
     fs::{self, File, TryLockError},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     admin::Admin,
-    routes::{PublicService, Route, changes, routes},
+    routes::{Change, PublicService, Route, Routes, changes, routes},
 };
 use crate::{
     engine::{self, call, swarm},
@@ -200,13 +200,9 @@ async fn pass(
     }
     let network = swarm::network(&docker, &layout.network).await?.and_then(|network| network.id).unwrap_or_default();
     let services = call("service ls", docker.list_services(None::<ListServicesOptions>)).await?;
-    let mut wanted: Vec<Route> = Vec::new();
-    let mut warnings = Vec::new();
-    for service in services.into_iter().filter_map(|service| public_service(service, &[&network, &layout.network])) {
-        let found = routes(&service);
-        wanted.extend(found.routes);
-        warnings.extend(found.warnings);
-    }
+    let on_network = [network.as_str(), layout.network.as_str()];
+    let public: Vec<PublicService> = services.into_iter().filter_map(|service| public_service(service, &on_network)).collect();
+    let Routes { routes: wanted, mut warnings } = routes(&public);
     apply(&super::admin(home), &wanted).await?;
     warnings.sort();
     Ok((wanted.len(), warnings))
@@ -214,16 +210,18 @@ async fn pass(
 
 /// Gives the ingress exactly the wanted routes.
 async fn apply(admin: &Admin, wanted: &[Route]) -> Result<(), SandboxError> {
-    let loaded: BTreeSet<String> = admin.loaded().await?;
-    let (load, delete) = changes(&loaded, wanted);
-    for id in delete {
-        admin.delete(&id).await?;
-        tracing::info!("deleted {id}");
-    }
-    for route in load {
-        admin.load(&route).await?;
-        let hosts: Vec<&str> = route.hosts.iter().map(String::as_str).collect();
-        tracing::info!("loaded {}: {} to {}", route.id(), hosts.join(" "), route.dial);
+    for change in changes(&admin.loaded().await?, wanted) {
+        match change {
+            Change::Delete(id) => {
+                admin.delete(&id).await?;
+                tracing::info!("deleted {id}");
+            }
+            Change::Insert(place, route) => {
+                admin.load(place, &route).await?;
+                let to = route.target.as_ref().map_or("nowhere", |(dial, _)| dial);
+                tracing::info!("loaded {}: {} to {to}", route.id(), route.rule);
+            }
+        }
     }
     Ok(())
 }

@@ -6,8 +6,9 @@
 mod admin;
 pub mod agent;
 mod container;
+mod matcher;
+mod middleware;
 pub mod routes;
-pub mod rule;
 pub(crate) mod tls;
 
 use std::{os::unix::fs::PermissionsExt, path::PathBuf, time::Duration};
@@ -33,8 +34,11 @@ use crate::{
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 /// The label with the digest of everything that the container is made from.
 const DIGEST_LABEL: &str = "taster.ingress";
-/// The header of the ingress's own answers. Its value is `no-route`, `redirect`, or `backend` when an app does not answer.
+/// The header of the ingress's own answers. Its value is `no-route`, `redirect`, `backend` when an app does not answer, or
+/// `unsupported` when the labels ask for what the ingress cannot do.
 pub const HEADER: &str = "taster-ingress";
+/// The header of answers that the ingress passes on without all that the labels ask for. Its values name the rest.
+pub const WITHOUT_HEADER: &str = "taster-ingress-without";
 
 /// Starts the ingress, or replaces one with another layout, certificate or image. Returns whether it did.
 pub(crate) async fn ensure(

@@ -88,7 +88,7 @@ func engine(labels map[string]string) http.Handler {
 		"/tasks": []any{map[string]any{
 			"ID": "t1", "ServiceID": "s1", "Slot": 1, "DesiredState": "running", "Status": map[string]any{"State": "running"},
 			"NetworksAttachments": []any{map[string]any{
-				"Network": map[string]any{"ID": "n1", "Spec": map[string]any{"Name": "proxy"}},
+				"Network":   map[string]any{"ID": "n1", "Spec": map[string]any{"Name": "proxy"}},
 				"Addresses": []string{"10.0.0.5/24"},
 			}},
 		}},

@@ -13,7 +13,7 @@ use std::{collections::BTreeMap, time::Duration};
 use self::{
     ask::{Answer, INGRESS_HEADER, ProbeResult, REQUEST_TIMEOUT, ask},
     attribution::{Attribution, Compared},
-    sentence::failure,
+    sentence::{Routed, failure, route_fault},
 };
 use super::shared::{
     answer_time::{answer_time, remember},
@@ -114,6 +114,7 @@ async fn wait_for_app(context: &StepContext<'_>, id: &StepId, budget: Duration) 
 fn patience(result: &ProbeResult, same: Option<Duration>) -> Duration {
     let patience = match result {
         ProbeResult::NoRoute => ROUTE_TIMEOUT,
+        ProbeResult::Unsupported => Duration::ZERO,
         ProbeResult::AppError { .. }
         | ProbeResult::ErrorPage { .. }
         | ProbeResult::DefaultPage { .. }
@@ -156,6 +157,10 @@ async fn of_answer(
         }
         // The text is Traefik's own, and that of many a program in Go.
         (ProbeResult::NoRoute, Compared::Agrees) => not_found(context, answer, waited).unwrap_or_else(failed),
+        // The sandbox's ingress marks its answers.
+        (ProbeResult::NoRoute, _) if is_marked(answer) && fault(head, services).is_some() => {
+            Outcome::Unverified(Gap::Sandbox { what: fault(head, services).unwrap_or_default() })
+        }
         (ProbeResult::AppError { status: 404 }, _) => not_found(context, answer, waited).unwrap_or_else(failed),
         (ProbeResult::DefaultPage { .. }, _) => {
             let what =
@@ -171,6 +176,17 @@ async fn of_answer(
         }
         _ => failed(),
     }
+}
+
+/// Whether the answer is one of the sandbox's ingress.
+fn is_marked(answer: &Answer) -> bool {
+    answer.first.as_ref().is_some_and(|view| view.header(INGRESS_HEADER).is_some())
+}
+
+/// What the ingress left out although the recipe's router rules ask for it.
+fn fault(head: &Head, services: &Result<Services, SwarmError>) -> Option<String> {
+    let (sentence, routed) = route_fault(&head.domain, services.as_ref().ok()?);
+    (routed == Routed::Perhaps).then_some(sentence)
 }
 
 /// An app that answers 404 at a path that nobody named may have no page there, and works all the same.

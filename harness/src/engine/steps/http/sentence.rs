@@ -26,7 +26,7 @@ pub(super) fn failure(
     let waited = format_duration(waited);
     let (sentence, owner) = match result {
         ProbeResult::NoRoute => match services {
-            Ok(services) => (format!("{last}; {}", routes(domain, services)), Owner::Recipe),
+            Ok(services) => (format!("{last}; {}", route_fault(domain, services).0), Owner::Recipe),
             // An ingress learns its routes from the engine, too.
             Err(error) => (format!("{last}, and what the router rules say is not known: {error}"), Owner::Infrastructure),
         },
@@ -36,41 +36,62 @@ pub(super) fn failure(
         | ProbeResult::ErrorPage { .. }
         | ProbeResult::DefaultPage { .. }
         | ProbeResult::Astray(_)
+        | ProbeResult::Unsupported
         | ProbeResult::Unreachable(_) => (format!("all services settled, but {last}, for {waited}"), Owner::Recipe),
     };
     Failure::new(Cause::NotServing { last }, format!("{address}: {sentence}")).owned_by(owner)
 }
 
-/// Why no router of the recipe took the domain.
-fn routes(domain: &Domain, services: &Services) -> String {
+/// Whether Traefik would have a route to the domain, so that the fault is not the recipe's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Routed {
+    /// It may have one.
+    Perhaps,
+    /// It has none.
+    No,
+}
+
+/// Why no router of the recipe took the domain, and whether one should have.
+pub(super) fn route_fault(domain: &Domain, services: &Services) -> (String, Routed) {
     let mut rules: BTreeSet<String> = BTreeSet::new();
     let (mut hosts, mut takes) = (BTreeSet::new(), false);
-    for (name, service) in services {
-        let routing = match Routing::of(name.as_str(), &service.labels) {
-            Ok(routing) => routing.unwrap_or_default(),
-            Err(error) => return format!("Traefik takes no router of the service {name}: {error}"),
+    let read = services.iter().map(|(name, service)| (name, Routing::of(name.as_str(), &service.labels)));
+    let read: Vec<_> = read.collect();
+    for (name, routing) in &read {
+        let routing = match routing {
+            Ok(Some(routing)) => routing,
+            Ok(None) => continue,
+            Err(error) => return (format!("Traefik takes no router of the service {name}: {error}"), Routed::No),
         };
-        for router in routing.routers.values() {
-            rules.insert(router.rule.clone());
-            match router.rules() {
+        for (router, found) in &routing.routers {
+            rules.insert(found.rule.clone());
+            let mut backends = read.iter().filter_map(|(_, routing)| routing.as_ref().ok()?.as_ref());
+            if !found.service.contains('@') && !backends.any(|routing| routing.services.contains_key(&found.service)) {
+                let sentence =
+                    format!("the router {router} leads to the service {} of Traefik, which no label names", found.service);
+                return (sentence, Routed::No);
+            }
+            match found.rules() {
                 Ok(read) => {
                     takes |= read.iter().any(|rule| rule.may_take_host(domain.as_str()));
                     hosts.extend(read.iter().map(|rule| rule.hosts()).filter_map(named).flatten());
                 }
-                Err(RuleError::Invalid(cause)) => return format!("Traefik refuses the router rule {}: {cause}", router.rule),
+                Err(RuleError::Invalid(cause)) => {
+                    return (format!("Traefik refuses the router rule {}: {cause}", found.rule), Routed::No);
+                }
                 Err(RuleError::Unsupported(_)) => takes = true,
             }
         }
     }
     let shown = |all: BTreeSet<String>| all.into_iter().collect::<Vec<_>>().join(", ");
     if rules.is_empty() {
-        "no service has a router rule".into()
+        ("no service has a router rule".into(), Routed::No)
     } else if takes {
-        format!("the router rule names it, but the ingress did not take it: {}", shown(rules))
+        (format!("the router rule names it, but the ingress did not take it: {}", shown(rules)), Routed::Perhaps)
     } else if hosts.is_empty() {
-        format!("the router rules name no host: {}", shown(rules))
+        (format!("the router rules name no host: {}", shown(rules)), Routed::No)
     } else {
-        format!("the router rules name only {}", shown(hosts))
+        (format!("the router rules name only {}", shown(hosts)), Routed::No)
     }
 }
 
