@@ -12,7 +12,7 @@ pub mod logging;
 pub mod output;
 pub mod packs;
 pub mod pure;
-mod recipe_reading;
+pub mod recipe_reading;
 pub mod recovery;
 mod run_args;
 mod runtime;

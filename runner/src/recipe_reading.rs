@@ -1,6 +1,6 @@
 //! Reads a recipe's repository as a run would, for commands that neither fetch nor deploy anything.
 
-use std::{path::Path, sync::Arc};
+use std::{ffi::OsStr, path::Path, sync::Arc};
 
 use harness::{
     adapters::checkout::GitCheckout,
@@ -21,8 +21,7 @@ use crate::{
     host::{self, HostKind},
 };
 
-/// Reads the recipe that the request of `input` names: from its folder, or from its clone below `clones`. It is copied to a folder
-/// that exists only until it is read, because git runs programs that a repository's own configuration names.
+/// Reads the recipe that the request of `input` names: from its folder, or from its clone below `clones`.
 pub(crate) async fn read(
     env: &Env,
     input: RunInput<'_>,
@@ -31,19 +30,34 @@ pub(crate) async fn read(
     redact: Arc<Redact>,
 ) -> Result<RecipeFacts, CommandError> {
     let recipe = &input.request.recipe;
-    let (folder, with_changes) = match &input.request.source {
-        Source::Catalogue { .. } => (clones.join(recipe.as_str()), input.request.offline.is_some()),
-        Source::Folder { path } => (path.clone(), true),
+    let folder = match &input.request.source {
+        Source::Catalogue { .. } => clones.join(recipe.as_str()),
+        Source::Folder { path } => path.clone(),
     };
-    if !folder.is_dir() {
-        return Err(match &input.request.source {
-            Source::Catalogue { .. } => absent(recipe, clones, kind),
-            Source::Folder { path } => CommandError::usage(format!("there is no folder {}", path.display())),
-        });
+    match (&input.request.source, folder.is_dir()) {
+        (_, true) => read_copy(&env.path, input, &folder, redact).await,
+        (Source::Catalogue { .. }, false) => Err(absent(recipe, clones, kind)),
+        (Source::Folder { .. }, false) => Err(CommandError::usage(format!("there is no folder {}", folder.display()))),
     }
+}
+
+/// Reads the recipe in `folder` from a copy that exists only until it is read, because git runs programs that a repository's own
+/// configuration names. `path` is the `PATH` for git.
+///
+/// # Errors
+/// When the folder is no recipe that a run could begin with. What a run would be refused for after that is in the facts.
+pub async fn read_copy(
+    path: &OsStr,
+    input: RunInput<'_>,
+    folder: &Path,
+    redact: Arc<Redact>,
+) -> Result<RecipeFacts, CommandError> {
+    let request = input.request;
     let copies = tempfile::tempdir().map_err(|error| CommandError::host(error).context("cannot make a temporary folder"))?;
-    let checkout = GitCheckout::new(copies.path(), env.path.clone()).learning(redact.clone());
-    let dirty = checkout.copy(recipe, &folder, with_changes).await.map_err(|error| unusable(error, &folder))?;
+    let checkout = GitCheckout::new(copies.path(), path.to_owned()).learning(redact.clone());
+    // Without an offline request a run clones the origin of abra's clone, which has no uncommitted changes.
+    let with_changes = matches!(request.source, Source::Folder { .. }) || request.offline.is_some();
+    let dirty = checkout.copy(&request.recipe, folder, with_changes).await.map_err(|error| unusable(error, folder))?;
     let run = &placeholder_run()?;
     let read = read_recipe(RecipeClone { checkout: &checkout, input, run, dirty }).await;
     read.map_err(|refusal| match refusal {
@@ -61,7 +75,7 @@ fn unusable(error: CheckoutError, folder: &Path) -> CommandError {
 }
 
 /// A run id of the usual length, for names whose length counts where there is no run.
-pub(crate) fn placeholder_run() -> Result<RunId, CommandError> {
+pub fn placeholder_run() -> Result<RunId, CommandError> {
     RunId::new("00000000-000000", [0; 5]).map_err(defect)
 }
 

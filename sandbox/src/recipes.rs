@@ -220,6 +220,14 @@ pub(crate) async fn ensure(home: &Home) -> Result<Vec<String>, SandboxError> {
     Ok(created)
 }
 
+/// Creates the bare repository of one recipe in `place`.
+///
+/// # Errors
+/// When git is missing or fails.
+pub async fn create(recipe: &str, place: &Path) -> Result<(), SandboxError> {
+    generate(place, &history(&trees(recipe))).await
+}
+
 /// Removes the repositories of recipes that no longer exist. A folder without [`SOURCE_FILE`] is not one of the sandbox's.
 fn remove_former(folder: &Path) -> std::io::Result<()> {
     let known = all();

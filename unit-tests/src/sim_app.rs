@@ -152,7 +152,7 @@ impl SimApp {
 
 /// What Docker makes of the files.
 fn specs(resolved: &Resolved) -> Live {
-    let deployed = Deployed { resolved, env: &Env::default(), folder: "/abra/recipes/hello" };
+    let deployed = Deployed { resolved, env: &Env::default(), limits: &BTreeMap::new(), folder: "/abra/recipes/hello" };
     let service = |(short, service): (&String, &Service)| {
         let mut spec = declared(&deployed, short, service, false);
         spec["Name"] = service.name.as_str().into();

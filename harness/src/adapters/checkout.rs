@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     fs, io,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
@@ -147,8 +147,10 @@ impl GitCheckout {
         let args = ["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate"];
         let listed = output("ls-files", &mut listing(&args)).await?;
         let _ = fs::remove_file(&index);
-        let paths = listed.split(|byte| *byte == 0).filter(|path| !path.is_empty());
-        let files = tree::of_paths(folder, paths.map(|path| PathBuf::from(std::ffi::OsStr::from_bytes(path))).collect())?;
+        // A folder is listed only where it is a repository of its own.
+        let path = |path: &[u8]| PathBuf::from(OsStr::from_bytes(path.strip_suffix(b"/").unwrap_or(path)));
+        let paths = listed.split(|byte| *byte == 0).filter(|path| !path.is_empty()).map(path);
+        let files = tree::of_paths(folder, paths.collect())?;
         let input = tree::fast_import(&files, CHANGES, AUTHOR, head.as_deref());
         output_with_input("fast-import", self.git.at(dir).args(["fast-import", "--quiet", "--done"]), &input).await?;
         let made = self.text(dir, &["rev-parse", CHANGES]).await?;
@@ -384,6 +386,12 @@ impl Checkout for GitCheckout {
             fs::write(&path, text).map_err(|error| file_error(&path, &error))?;
         }
         Ok(())
+    }
+
+    async fn put_beside(&self, claim: &Claim, name: &str, text: &str) -> Result<(), CheckoutError> {
+        self.covered(claim)?;
+        let path = self.recipes.parent().unwrap_or(&self.recipes).join(name);
+        fs::write(&path, text).map_err(|error| file_error(&path, &error))
     }
 }
 
