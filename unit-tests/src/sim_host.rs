@@ -544,6 +544,10 @@ impl Checkout for SimHost {
         files.keys().for_each(|file| self.record_action(format!("file {file}")));
         Ok(())
     }
+
+    async fn put_beside(&self, _: &Claim, _: &str, _: &str) -> Result<(), CheckoutError> {
+        Ok(())
+    }
 }
 
 #[async_trait]

@@ -66,6 +66,7 @@ pub fn engine() -> Engine {
         machine: "here".into(),
         kernel: "6.1".into(),
         memory: Some(16 << 30),
+        cpus: Some(8),
         root: "/var/lib/docker".into(),
         nodes: 1,
         clock: Some(Wall::from_millis(0)),

@@ -26,6 +26,9 @@ pub struct Engine {
     pub kernel: String,
     /// That machine's total memory in bytes; absent when the engine does not report it.
     pub memory: Option<u64>,
+    /// That machine's number of processors; absent when the engine does not report it.
+    #[serde(default)]
+    pub cpus: Option<u64>,
     /// The folder in which it keeps images and volumes.
     pub root: PathBuf,
     /// How many nodes the Swarm has; 0 when the engine manages none.

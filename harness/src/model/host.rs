@@ -63,11 +63,58 @@ pub struct Limits {
     pub free_memory_mib: u64,
     /// The disk space that must be free where the engine keeps images and volumes, in MiB.
     pub free_disk_mib: u64,
+    /// The limits of a service where the recipe sets none.
+    pub app: AppLimits,
+    /// What an app may have at most. A recipe that asks for more is refused.
+    pub most: Maxima,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { deploy_seconds: None, free_memory_mib: 256, free_disk_mib: 1024 }
+        let (app, most) = (AppLimits::default(), Maxima::default());
+        Self { deploy_seconds: None, free_memory_mib: 256, free_disk_mib: 1024, app, most }
+    }
+}
+
+/// The limits of each service of an app where the recipe sets none. An app that one of them ends has not failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AppLimits {
+    /// The memory of each task, in MiB.
+    pub memory_mib: u64,
+    /// The processors of each task. A task never gets more than a node has.
+    pub cpus: u64,
+    /// The processes of each task. Compose files of a format below 3.9 cannot limit them.
+    pub processes: u64,
+    /// The log of each task on its node, in MiB.
+    pub log_mib: u64,
+}
+
+impl Default for AppLimits {
+    fn default() -> Self {
+        Self { memory_mib: 4096, cpus: 4, processes: 4096, log_mib: 64 }
+    }
+}
+
+/// What an app may have at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Maxima {
+    /// Its services.
+    pub services: u64,
+    /// The tasks of all its services together: replicas and completions.
+    pub tasks: u64,
+    /// Its networks, volumes, secrets, configs and published ports together.
+    pub objects: u64,
+    /// The memory that a service limits or reserves for each task, in MiB.
+    pub memory_mib: u64,
+    /// The limit of a service's processes.
+    pub processes: u64,
+}
+
+impl Default for Maxima {
+    fn default() -> Self {
+        Self { services: 50, tasks: 100, objects: 200, memory_mib: 32_768, processes: 32_768 }
     }
 }
 

@@ -43,6 +43,8 @@ pub trait Checkout: Send + Sync {
     async fn set_env(&self, claim: &Claim, settings: &[Setting]) -> Result<(), CheckoutError>;
     /// Adds files to the checkout, or replaces them, by their paths in it. Nothing is committed.
     async fn add(&self, claim: &Claim, recipe: &RecipeName, files: &BTreeMap<String, String>) -> Result<(), CheckoutError>;
+    /// Writes a compose file beside the checkouts, so that it is in none of them. Its path from a checkout is `../../<name>`.
+    async fn put_beside(&self, claim: &Claim, name: &str, text: &str) -> Result<(), CheckoutError>;
 }
 
 /// What a checkout holds.

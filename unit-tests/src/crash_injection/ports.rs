@@ -269,6 +269,10 @@ impl Checkout for RunPorts {
     async fn add(&self, claim: &Claim, recipe: &RecipeName, files: &BTreeMap<String, String>) -> Result<(), CheckoutError> {
         self.0.call("checkout.add", || self.0.ports.checkout.add(claim, recipe, files)).await
     }
+
+    async fn put_beside(&self, claim: &Claim, name: &str, text: &str) -> Result<(), CheckoutError> {
+        self.0.call("checkout.put_beside", || self.0.ports.checkout.put_beside(claim, name, text)).await
+    }
 }
 
 #[async_trait]

@@ -1,7 +1,7 @@
 //! What runs compared in power with what was deployed, and with policy. The recording is what an engine made of a file with every
 //! option of a service.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use Privilege::{
     Capabilities, DockerSocket, ExternalConfigs, ExternalNetworks, ExternalSecrets, ExternalVolumes, HostBinds, HostNetwork,
@@ -46,7 +46,7 @@ fn app(live: &mut Live) -> &mut Value {
 
 fn found(live: &Live) -> Vec<String> {
     let (resolved, env) = (resolved(), Env::parse("SHOWN=yes\nTYPE=pow\n").unwrap());
-    let deployed = Deployed { resolved: &resolved, env: &env, folder: "/recipes/pow" };
+    let deployed = Deployed { resolved: &resolved, env: &env, limits: &BTreeMap::new(), folder: "/recipes/pow" };
     differences(&deployed, live, false).iter().map(ToString::to_string).collect()
 }
 
@@ -182,7 +182,7 @@ fn allowance_for_a_kernel_without_ipvs_is_a_difference_where_it_is_not_expected(
     let mut live = live();
     app(&mut live)["EndpointSpec"]["Ports"][0]["PublishMode"] = json!("host");
     let (resolved, env) = (resolved(), Env::default());
-    let deployed = Deployed { resolved: &resolved, env: &env, folder: "/recipes/pow" };
+    let deployed = Deployed { resolved: &resolved, env: &env, limits: &BTreeMap::new(), folder: "/recipes/pow" };
     assert_eq!(differences(&deployed, &live, false).len(), 1);
     assert_eq!(differences(&deployed, &live, true).len(), 0);
 }

@@ -21,6 +21,7 @@ pub(super) async fn host(docker: &Docker) -> Result<Engine, SwarmError> {
         machine: info.name.unwrap_or_default(),
         kernel: info.kernel_version.unwrap_or_default(),
         memory: info.mem_total.and_then(|bytes| u64::try_from(bytes).ok()),
+        cpus: info.ncpu.and_then(|number| u64::try_from(number).ok()),
         root: info.docker_root_dir.unwrap_or_default().into(),
         nodes: swarm.nodes.and_then(|nodes| u64::try_from(nodes).ok()).unwrap_or_default(),
         clock: info.system_time.and_then(|time| Wall::try_from(time).ok()),

@@ -122,7 +122,7 @@ pub(in crate::engine::steps) async fn observe_until_settled(
     budget: Duration,
 ) -> (Evaluation, BTreeMap<ServiceName, ServiceView>) {
     let (swarm, registry, clock) = (&*context.ports.swarm, &*context.ports.capacity, &*context.ports.clock);
-    let watch = watch.with_one_shots(one_shots(context, head));
+    let watch = watch.with_one_shots(one_shots(context, head)).with_default_memory(default_memory(context, head));
     let mut services = BTreeMap::new();
     let evaluation = settle::settle(swarm, registry, clock, &head.stack, watch, budget, |seen| {
         if let Seen::Observed(observation, evaluation) = seen {
@@ -139,6 +139,13 @@ pub(in crate::engine::steps) async fn observe_until_settled(
 fn one_shots(context: &StepContext<'_>, head: &Head) -> BTreeSet<ServiceName> {
     let full = |short: &String| format!("{}_{short}", head.stack).parse().ok();
     context.pack.settings.one_shots.iter().filter_map(full).collect()
+}
+
+/// The services whose limit of memory is the host file's.
+fn default_memory(context: &StepContext<'_>, head: &Head) -> BTreeSet<ServiceName> {
+    let last = context.last_deploy.borrow();
+    let limited = last.iter().flat_map(|last| last.limits.services_with_memory());
+    limited.filter_map(|short| format!("{}_{short}", head.stack).parse().ok()).collect()
 }
 
 /// Waits until the engine shows a service of the stack. abra returns once the Swarm has taken the stack, so a stack that stays

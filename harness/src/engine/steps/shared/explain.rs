@@ -37,7 +37,10 @@ pub(super) async fn explained(swarm: &dyn Swarm, registry: &dyn Capacity, watch:
         };
         let failure = match container {
             Some(container) => match swarm.container_end(container).await {
-                Ok(end) => with_end(failure, &end.unwrap_or_default()),
+                Ok(end) => {
+                    let default = service_of(&failure.cause).is_some_and(|service| watch.has_default_memory(service));
+                    with_end(failure, &end.unwrap_or_default(), default)
+                }
                 Err(error) => adding(failure, &format!("how its container ended cannot be read: {error}")),
             },
             None => failure,
@@ -70,17 +73,26 @@ fn adding(failure: Failure, more: &str) -> Failure {
 }
 
 /// The failure of a task with the end of its container.
-fn with_end(failure: Failure, end: &ContainerEnd) -> Failure {
+fn with_end(failure: Failure, end: &ContainerEnd, default: bool) -> Failure {
     match &end.unhealthy {
         Some(output) => with_health(failure, output),
-        None if end.out_of_memory => with_memory(failure, end.memory_limit),
+        None if end.out_of_memory => with_memory(failure, end.memory_limit, default),
         None => failure,
     }
 }
 
-/// The failure of a task that the kernel ended for want of memory. Its own limit is the recipe's; without one the host had none left.
-fn with_memory(failure: Failure, limit: Option<u64>) -> Failure {
+/// The failure of a task that the kernel ended for want of memory. Its own limit is the recipe's, unless the recipe sets none and
+/// the limit is the `default` of the host file; without one the host had none left.
+fn with_memory(failure: Failure, limit: Option<u64>, default: bool) -> Failure {
     let (sentence, because) = match limit {
+        Some(limit) if default => {
+            let limit = limit / MIB;
+            let sentence = format!(
+                "the kernel ended it because it used more than {limit} MiB of memory, which is limits.app.memory_mib of the host file \
+                 and no limit of the recipe"
+            );
+            (sentence, TaskFault::HostMemory)
+        }
         Some(limit) => {
             (format!("the kernel ended it because it used more than its {} MiB of memory", limit / MIB), TaskFault::OutOfMemory)
         }
@@ -120,5 +132,68 @@ pub(in crate::engine::steps) fn service_of(cause: &Cause) -> Option<&ServiceName
         | Cause::Paused { service, .. }
         | Cause::ImageMissing { service, .. } => Some(service),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::outcome::Owner;
+
+    fn failures() -> [Failure; 4] {
+        let service: ServiceName = "shop_app".parse().unwrap();
+        let (because, image) = (TaskFault::ImageAbsent, "r.test/app:1".to_owned());
+        [
+            Failure::new(Cause::ImageMissing { service: service.clone(), image, because }, "app"),
+            Failure::new(Cause::RolledBack { service: service.clone(), because }, "app"),
+            Failure::new(Cause::Paused { service: service.clone(), because }, "app"),
+            Failure::new(Cause::Rejected { service, because }, "app"),
+        ]
+    }
+
+    #[test]
+    fn answer_of_the_registry_is_quoted_and_decides_about_the_owner_wherever_an_image_is_missing() {
+        let refused = |message: &str| Err(SwarmError::Refused { call: "registry look-up".into(), message: message.into() });
+        for (answer, owner, quoted) in [
+            (refused("manifest unknown: manifest unknown"), Owner::Recipe, "it answers: manifest unknown"),
+            (refused("errors:\nname unknown: repository\n"), Owner::Recipe, "errors: name unknown: repository"),
+            (refused("toomanyrequests: pull rate limit"), Owner::Infrastructure, "it answers: toomanyrequests"),
+            (refused("denied: requested access"), Owner::Infrastructure, "wants a log-in"),
+            (refused("Get \"https://r.test/v2/\": dial tcp: no such host"), Owner::Infrastructure, "does not answer"),
+            (refused("the moon"), Owner::Infrastructure, "the moon"),
+            (Ok(()), Owner::Infrastructure, "its registry has the image now"),
+        ] {
+            for failure in failures() {
+                let cause = format!("{:?}", failure.cause);
+                let explained = with_answer(failure, answer.clone());
+                assert_eq!(explained.owner, owner, "{cause} {answer:?}");
+                assert!(explained.message.contains(quoted), "{}", explained.message);
+            }
+        }
+    }
+
+    #[test]
+    fn end_for_want_of_memory_is_the_recipes_only_by_its_own_limit() {
+        let service: ServiceName = "shop_app".parse().unwrap();
+        for (limit, default, owner, sentence) in [
+            (Some(64 * MIB), false, Owner::Recipe, "the kernel ended it because it used more than its 64 MiB of memory"),
+            (None, false, Owner::Infrastructure, "the kernel ended it because the host had no memory left"),
+            (
+                Some(64 * MIB),
+                true,
+                Owner::Infrastructure,
+                "the kernel ended it because it used more than 64 MiB of memory, which is limits.app.memory_mib of the host file and \
+                 no limit of the recipe",
+            ),
+        ] {
+            let end = ContainerEnd { out_of_memory: true, memory_limit: limit, ..ContainerEnd::default() };
+            for cause in [
+                Cause::CrashLoop { service: service.clone(), exit: Some(137), times: 3 },
+                Cause::RolledBack { service: service.clone(), because: TaskFault::Exited },
+            ] {
+                let failure = with_end(Failure::new(cause, "app"), &end, default);
+                assert_eq!((failure.owner, failure.message), (owner, format!("app; {sentence}")));
+            }
+        }
     }
 }

@@ -13,7 +13,7 @@ use crate::{
         host::preflight::{Finding, Topic},
         recipe::{
             compose::{Difference, Env, Resolved},
-            policy,
+            policy::{self, DefaultLimits},
             power::{self, Deployed},
         },
     },
@@ -26,6 +26,8 @@ pub struct LastDeploy {
     pub resolved: Resolved,
     /// The app's variables.
     pub env: Env,
+    /// The limits of the host file that were added.
+    pub limits: DefaultLimits,
 }
 
 /// The differences in power between what runs and what was deployed last; empty when nothing was. Otherwise the outcome of the
@@ -34,14 +36,15 @@ pub(in crate::engine::steps) async fn examine(context: &StepContext<'_>, head: &
     let live = context.ports.swarm.specs(&head.stack).await.map_err(|error| unread(&error))?;
     let allowed = context.host.allow.get(&head.recipe).cloned().unwrap_or_default();
     let breaches = policy::live_breaches(&live, &head.stack, &head.domain, &allowed);
-    if !breaches.is_empty() {
-        let sentences = breaches.iter().map(ToString::to_string).collect();
+    let mut sentences: Vec<String> = breaches.iter().map(ToString::to_string).collect();
+    sentences.extend(policy::live_objections(&live, &head.stack, &context.host.limits.most));
+    if !sentences.is_empty() {
         return Err(Outcome::Unverified(Gap::NotPermitted { sentences }));
     }
     let last = context.last_deploy.borrow();
-    let Some(LastDeploy { resolved, env }) = last.as_ref() else { return Ok(Vec::new()) };
+    let Some(LastDeploy { resolved, env, limits }) = last.as_ref() else { return Ok(Vec::new()) };
     let folder = context.folder.abra_dir().join("recipes").join(head.recipe.as_str()).display().to_string();
-    Ok(power::differences(&Deployed { resolved, env, folder: &folder }, &live, context.lacks_ipvs()))
+    Ok(power::differences(&Deployed { resolved, env, limits: &limits.facets, folder: &folder }, &live, context.lacks_ipvs()))
 }
 
 /// The outcome of a step that passed: unverified where what runs differs in power from what was deployed.

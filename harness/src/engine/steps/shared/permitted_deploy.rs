@@ -3,7 +3,7 @@
 //! The plan asks policy on files of a commit with the sample's variables. What abra reads is younger: the checkout with what the
 //! pack adds, and an `.env` that was migrated. Between this question and the deploy nothing of the run writes to either.
 
-use super::{ABRA_TIMEOUT, context::StepContext, deployment::refused_deploy, live_power::LastDeploy};
+use super::{ABRA_TIMEOUT, context::StepContext, deployment::refused_deploy, failure::unread, live_power::LastDeploy};
 use crate::{
     model::{
         head::Head,
@@ -13,10 +13,10 @@ use crate::{
     pure::{
         host::claim::Claim,
         recipe::{
-            compose::{self, Entry, Env, Tree},
-            policy::Deployable,
+            compose::{self, Entry, Env, Resolved, Setting, Tree},
+            policy::{DefaultLimits, Deployable, LIMITS_NAME, listed_with_limits, without_limits},
         },
-        run::facts::recipe,
+        run::{event::Note, facts::recipe},
     },
 };
 
@@ -30,8 +30,9 @@ pub(in crate::engine::steps) async fn deploy(
     version: Option<String>,
 ) -> Result<(), Outcome> {
     let judged = context.on_disk(subject).map_err(Outcome::Failed)?;
-    let last = ask_policy(context, head, &judged).await?;
-    context.last_deploy.replace(Some(last));
+    let limits = set_default_limits(context, head, &judged).await?;
+    let (resolved, env) = ask_policy(context, head, &judged).await?;
+    context.last_deploy.replace(Some(LastDeploy { resolved, env, limits }));
     let pinned = version.is_some();
     let call = Call::Deploy { domain: head.domain.clone(), version };
     if let Err(error) = context.ports.abra.call(&call, Some(claim), ABRA_TIMEOUT).await {
@@ -43,20 +44,54 @@ pub(in crate::engine::steps) async fn deploy(
     Ok(())
 }
 
-/// Asks policy on the files and the `.env` on disk.
-async fn ask_policy(context: &StepContext<'_>, head: &Head, judged: &Tree) -> Result<LastDeploy, Outcome> {
+/// Puts the limits of the host file into a compose file beside the checkout, for what the files set none, and lists it in the
+/// `.env`.
+async fn set_default_limits(context: &StepContext<'_>, head: &Head, judged: &Tree) -> Result<DefaultLimits, Outcome> {
+    let (resolved, env) = read(context, head, judged).await?;
+    let cpus = match context.ports.swarm.host().await {
+        // Of the other nodes nothing is known but that they have one.
+        Ok(engine) if engine.nodes <= 1 => engine.cpus.unwrap_or(1),
+        Ok(_) => 1,
+        Err(error) => return Err(unread(&error)),
+    };
+    let limits = DefaultLimits::of(&resolved, &context.host.limits.app, cpus);
+    let put = async {
+        context.ports.checkout.put_beside(&context.claim_abra_dir()?, LIMITS_NAME, &limits.file).await?;
+        let listed = listed_with_limits(&env);
+        if env.get("COMPOSE_FILE") != Some(listed.as_str()) {
+            context.ports.checkout.set_env(&context.claim_env_file()?, &[Setting::new("COMPOSE_FILE", listed)]).await?;
+        }
+        Ok::<(), Failure>(())
+    };
+    put.await.map_err(Outcome::Failed)?;
+    if !limits.without_processes.is_empty() {
+        let services = limits.without_processes.join(", ");
+        let text = format!("no limit of processes holds for {services}: version {} of the files' format has none", resolved.version);
+        context.log.note(Note::Remark { text });
+    }
+    Ok(limits)
+}
+
+/// Asks policy on the files and the `.env` on disk, and returns both as they were judged.
+async fn ask_policy(context: &StepContext<'_>, head: &Head, judged: &Tree) -> Result<(Resolved, Env), Outcome> {
     compare_with_disk(context, head, judged).await?;
+    let (resolved, env) = read(context, head, judged).await?;
+    let app = Deployable { resolved: &resolved, tree: judged, env: &env, domain: &head.domain };
+    let sentences = recipe::objections(&app, &head.recipe, context.host);
+    match sentences.is_empty() {
+        true => Ok((resolved, env)),
+        false => Err(Outcome::Unverified(Gap::NotPermitted { sentences })),
+    }
+}
+
+/// The files, resolved with the `.env` on disk without taster's own limits, and that `.env`.
+async fn read(context: &StepContext<'_>, head: &Head, judged: &Tree) -> Result<(Resolved, Env), Outcome> {
     let unresolvable = |sentence: String| Outcome::Failed(Failure::new(Cause::Unresolvable, sentence));
     let env_file = context.claim_env_file().map_err(Outcome::Failed)?;
     let text = context.ports.checkout.env(&env_file).await.map_err(|error| Outcome::Failed(error.into()))?;
     let env = Env::parse(&text).map_err(|error| unresolvable(format!(".env, {error}")))?;
-    let resolved = compose::resolve(judged, &env, &head.stack).map_err(|error| unresolvable(error.to_string()))?;
-    let app = Deployable { resolved: &resolved, tree: judged, env: &env, domain: &head.domain };
-    let sentences = recipe::objections(&app, &head.recipe, context.host);
-    match sentences.is_empty() {
-        true => Ok(LastDeploy { resolved, env }),
-        false => Err(Outcome::Unverified(Gap::NotPermitted { sentences })),
-    }
+    let resolved = compose::resolve(judged, &without_limits(env.clone()), &head.stack);
+    Ok((resolved.map_err(|error| unresolvable(error.to_string()))?, env))
 }
 
 /// Compares the checkout on disk with the files that policy is asked about.

@@ -44,6 +44,8 @@ pub struct Watch {
     pub(super) goal: Goal,
     pub(super) marks_before: Marks,
     pub(super) one_shots: BTreeSet<ServiceName>,
+    /// The services whose limit of memory is the host file's.
+    default_memory: BTreeSet<ServiceName>,
     pub(super) last: Option<Observation>,
     pub(super) services: BTreeMap<ServiceName, Track>,
     /// When an observation last differed from the one before it.
@@ -57,6 +59,7 @@ impl Watch {
             goal,
             marks_before: Marks::default(),
             one_shots: BTreeSet::new(),
+            default_memory: BTreeSet::new(),
             last: None,
             services: BTreeMap::new(),
             changed_at: Mono::default(),
@@ -71,6 +74,16 @@ impl Watch {
     /// The same watch with services that end with exit 0 by design, although their restart policy does not say so.
     pub fn with_one_shots(self, one_shots: BTreeSet<ServiceName>) -> Self {
         Self { one_shots, ..self }
+    }
+
+    /// The same watch with services whose limit of memory is the host file's and not the recipe's.
+    pub fn with_default_memory(self, default_memory: BTreeSet<ServiceName>) -> Self {
+        Self { default_memory, ..self }
+    }
+
+    /// Whether the limit of a service's memory is the host file's.
+    pub fn has_default_memory(&self, service: &ServiceName) -> bool {
+        self.default_memory.contains(service)
     }
 
     /// The last observation, once there is one.

@@ -118,6 +118,7 @@ mod tests {
             machine: "here".into(),
             kernel: "6.1".into(),
             memory: None,
+            cpus: None,
             root: "/".into(),
             nodes: 1,
             clock: None,

@@ -68,5 +68,6 @@ pub fn resolve(tree: &Tree, env: &Env, stack: &StackName) -> Result<Resolved, Un
     }
     skipped.sort();
     let Objects { networks, volumes, secrets, configs, .. } = objects;
-    Ok(Resolved { stack: stack.clone(), services, networks, volumes, secrets, configs, skipped })
+    let version = loaded.version.and_then(|version| version.printed()).unwrap_or_default();
+    Ok(Resolved { stack: stack.clone(), version, services, networks, volumes, secrets, configs, skipped })
 }

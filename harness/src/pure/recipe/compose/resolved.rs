@@ -15,6 +15,9 @@ use crate::{
 pub struct Resolved {
     /// The stack.
     pub stack: StackName,
+    /// The version of the files' format.
+    #[serde(default)]
+    pub version: String,
     /// The services by their names in the compose files.
     pub services: BTreeMap<String, Service>,
     /// The networks, including the implicit `default` when a service uses it.

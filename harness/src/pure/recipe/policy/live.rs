@@ -59,7 +59,8 @@ fn check(found: &mut Finding, spec: &Value, live: &Live, stack: &StackName) {
     for kind in ["PluginSpec", "NetworkAttachmentSpec"].iter().filter(|kind| !task[**kind].is_null()) {
         add(Privilege::Privileged, format!("is no container but has a {kind}"));
     }
-    if let Some(driver) = task["LogDriver"]["Name"].as_str().filter(|driver| !driver.is_empty() && !LOG_DRIVERS.contains(driver)) {
+    if let Some(driver) = task["LogDriver"]["Name"].as_str().filter(|driver| !driver.is_empty() && !LOG_DRIVERS.contains(driver))
+    {
         add(Privilege::LogDrivers, format!("sends its logs through the driver {driver}"));
     }
     for network in list(&task["Networks"]).iter().chain(list(&spec["Networks"])) {

@@ -5,13 +5,14 @@
 //! what cannot be read.
 
 mod breaches;
+mod limits;
 mod live;
 mod names;
 mod routes;
 mod variables;
 
 use crate::{
-    model::{names::Domain, privilege::Privilege},
+    model::{host::Maxima, names::Domain, privilege::Privilege},
     pure::recipe::{
         compose::{Env, Resolved, Tree},
         post_deploy,
@@ -22,6 +23,7 @@ use std::{collections::BTreeSet, fmt};
 use serde::{Deserialize, Serialize};
 
 use breaches::Finding;
+pub use limits::{DefaultLimits, LIMITS_NAME, listed_with_limits, live_objections, without_limits};
 pub use breaches::breaches;
 pub use live::live_breaches;
 pub use names::{NameFlaw, Named, name_flaws};
@@ -59,11 +61,12 @@ impl fmt::Display for Breach {
 }
 
 /// All that policy has against an app of a recipe with these privileges, a sentence each.
-pub fn objections(app: &Deployable<'_>, allowed: &BTreeSet<Privilege>) -> Vec<String> {
+pub fn objections(app: &Deployable<'_>, allowed: &BTreeSet<Privilege>, most: &Maxima) -> Vec<String> {
     let Deployable { resolved, tree, env, domain } = app;
     let mut routes = Finding::default();
     routes::check(&mut routes, resolved, domain);
     let breaches = breaches(resolved, tree, allowed).into_iter().chain(routes.beyond(allowed)).map(|breach| breach.to_string());
     let names = name_flaws(resolved).into_iter().map(|flaw| flaw.to_string());
-    breaches.chain(names).chain(post_deploy::objections(env, resolved)).collect()
+    let limits = limits::objections(resolved, most);
+    breaches.chain(names).chain(limits).chain(post_deploy::objections(env, resolved)).collect()
 }

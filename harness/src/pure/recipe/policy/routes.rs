@@ -28,8 +28,7 @@ pub(super) struct Own<'a> {
 /// The routers and aliases of the files that could catch others' visitors.
 pub(super) fn check(found: &mut Finding, resolved: &Resolved, domain: &Domain) {
     let own = Own { stack: &resolved.stack, domain };
-    let services: BTreeSet<String> =
-        resolved.services.values().flat_map(|service| own.named_services(&service.labels)).collect();
+    let services: BTreeSet<String> = resolved.services.values().flat_map(|service| own.named_services(&service.labels)).collect();
     for (short, service) in &resolved.services {
         let object = format!("service {short}");
         let mut add = |asks: String| found.add(Privilege::ForeignRoutes, &object, asks);
@@ -96,7 +95,9 @@ impl Own<'_> {
             Hosts::Any => Some("any host".to_owned()),
             Hosts::Within(shapes) => shapes.into_iter().find_map(|shape| match shape {
                 HostShape::Name(name) => (!self.is_own_host(&name)).then_some(name),
-                HostShape::Ending(end) => (!end.ends_with(&format!(".{}", self.domain))).then(|| format!("hosts that end in {end}")),
+                HostShape::Ending(end) => {
+                    (!end.ends_with(&format!(".{}", self.domain))).then(|| format!("hosts that end in {end}"))
+                }
             }),
         });
         foreign.map(|host| format!("its rule takes {host}, which is not of this app"))
@@ -119,9 +120,12 @@ impl Own<'_> {
     pub(super) fn alias_uses<'a>(&self, short: &str, aliases: impl Iterator<Item = &'a str>, network: &str) -> Vec<String> {
         let mut uses: Vec<String> = Vec::new();
         if short.contains('.') || short.matches('_').count() > 1 {
-            uses.push(format!("is called {short} on the shared network {network}, which may be the name of another app's service"));
+            uses.push(format!(
+                "is called {short} on the shared network {network}, which may be the name of another app's service"
+            ));
         }
-        let foreign = aliases.filter(|alias| *alias != short && !self.is_own_host(&alias.to_lowercase()) && !self.carries_stack(alias));
+        let foreign =
+            aliases.filter(|alias| *alias != short && !self.is_own_host(&alias.to_lowercase()) && !self.carries_stack(alias));
         uses.extend(foreign.map(|alias| format!("has the alias {alias} on the shared network {network}")));
         uses
     }

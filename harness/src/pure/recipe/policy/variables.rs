@@ -69,8 +69,22 @@ const HOST_NAMES: [&str; 52] = [
 ];
 /// How names begin that programs of the host read: the loader and libc, bash, docker, git, ssh, sudo, abra and taster.
 const HOST_PREFIXES: [&str; 16] = [
-    "ABRA_", "BASH_", "BUILDKIT_", "BUILDX_", "DBUS_", "DOCKER_", "DYLD_", "GIT_", "GLIBC_", "GPG_", "LD_", "MALLOC_", "SSH_",
-    "SUDO_", "TASTER_", "XDG_",
+    "ABRA_",
+    "BASH_",
+    "BUILDKIT_",
+    "BUILDX_",
+    "DBUS_",
+    "DOCKER_",
+    "DYLD_",
+    "GIT_",
+    "GLIBC_",
+    "GPG_",
+    "LD_",
+    "MALLOC_",
+    "SSH_",
+    "SUDO_",
+    "TASTER_",
+    "XDG_",
 ];
 /// The one variable of a compose program that abra reads.
 const COMPOSE_FILE: &str = "COMPOSE_FILE";
@@ -182,9 +196,25 @@ mod tests {
     #[test]
     fn sample_that_acts_on_the_host_is_refused_with_its_line() {
         for name in [
-            "LD_PRELOAD", "LD_LIBRARY_PATH", "DOCKER_HOST", "DOCKER_CONFIG", "PATH", "HOME", "COMPOSE_PROJECT_NAME", "SSH_AUTH_SOCK",
-            "GIT_SSH_COMMAND", "XDG_CONFIG_HOME", "ABRA_DIR", "HTTP_PROXY", "http_proxy", "Ld_Preload", "GODEBUG", "SSL_CERT_FILE",
-            "BASH_ENV", "TMPDIR", "TASTER_ABRA",
+            "LD_PRELOAD",
+            "LD_LIBRARY_PATH",
+            "DOCKER_HOST",
+            "DOCKER_CONFIG",
+            "PATH",
+            "HOME",
+            "COMPOSE_PROJECT_NAME",
+            "SSH_AUTH_SOCK",
+            "GIT_SSH_COMMAND",
+            "XDG_CONFIG_HOME",
+            "ABRA_DIR",
+            "HTTP_PROXY",
+            "http_proxy",
+            "Ld_Preload",
+            "GODEBUG",
+            "SSL_CERT_FILE",
+            "BASH_ENV",
+            "TMPDIR",
+            "TASTER_ABRA",
         ] {
             for line in [format!("{name}=x"), format!("export {name}=x"), format!("  {name} : \"x\""), format!("{name}='a\nb'")] {
                 let found = objections(&format!("TYPE=hello\n{line}\n"), "", &[]);

@@ -22,6 +22,8 @@ pub struct Deployed<'a> {
     pub resolved: &'a Resolved,
     /// The app's variables.
     pub env: &'a Env,
+    /// The facets of each service that the default limits of the host file add, by the service's name in the files.
+    pub limits: &'a BTreeMap<String, BTreeMap<String, String>>,
     /// The folder of the checkout, which relative paths of the files begin at.
     pub folder: &'a str,
 }
@@ -33,6 +35,9 @@ impl Deployed<'_> {
         if let Some(label) = inside("Labels[") {
             let abra = label.strip_prefix("coop-cloud.").and_then(|rest| rest.strip_prefix(self.resolved.stack.as_str()));
             return short == APP && matches!(abra, Some(".version" | ".recipe" | ".chaos" | ".chaos-version" | ".autoupdate"));
+        }
+        if self.limits.get(short).and_then(|limits| limits.get(facet)).is_some_and(|limit| limit == value) {
+            return true;
         }
         match inside("Env[") {
             // abra writes the deployed version into it.
@@ -254,7 +259,8 @@ fn files(uses: &[Use], rest: &Rest, section: &str) -> Vec<Value> {
         .map(|(number, used)| {
             let own = |key: &str| rest.get(&format!("{section}[{number}].{key}")).cloned();
             let id = |key: &str| own(key).unwrap_or_else(|| "0".into());
-            let file = json!({ "Name": used.target, "UID": id("uid"), "GID": id("gid"), "Mode": own("mode").unwrap_or(0o444.into()) });
+            let file =
+                json!({ "Name": used.target, "UID": id("uid"), "GID": id("gid"), "Mode": own("mode").unwrap_or(0o444.into()) });
             match section {
                 "secrets" => json!({ "File": file, "SecretName": used.name }),
                 _ => json!({ "File": file, "ConfigName": used.name }),

@@ -24,19 +24,22 @@ pub enum Allowance {
     Labels,
     /// abra gives the service `app` the variables of the app's `.env`.
     Variables,
+    /// taster sets the limits of the host file for memory, processors, processes and logs where the files set none.
+    Limits,
     /// The sandbox's abra deploys with dnsrr, ports in host mode and stop-first, because the kernel has no IPVS.
     NoIpvs,
 }
 
 impl Allowance {
     /// All allowances.
-    pub const ALL: [Self; 3] = [Self::Labels, Self::Variables, Self::NoIpvs];
+    pub const ALL: [Self; 4] = [Self::Labels, Self::Variables, Self::Limits, Self::NoIpvs];
 
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Allowance::Labels => "labels of Docker and abra",
             Allowance::Variables => "variables of the .env in app",
+            Allowance::Limits => "limits of the host file",
             Allowance::NoIpvs => "no IPVS",
         }
     }
@@ -70,13 +73,7 @@ pub fn differences(deployed: &Deployed<'_>, live: &Live, without_ipvs: bool) -> 
     found
 }
 
-fn compare(
-    found: &mut Vec<Difference>,
-    object: &str,
-    expected: &Facets,
-    live: &Facets,
-    allowed: &dyn Fn(&str, &str) -> bool,
-) {
+fn compare(found: &mut Vec<Difference>, object: &str, expected: &Facets, live: &Facets, allowed: &dyn Fn(&str, &str) -> bool) {
     let names = expected.keys().chain(live.keys().filter(|name| !expected.contains_key(*name)));
     for name in names {
         let (wanted, running) = (expected.get(name), live.get(name));
@@ -87,7 +84,11 @@ fn compare(
                 service: object.to_owned(),
                 field: name.clone(),
                 expected: shown(wanted),
-                live: if wanted.is_some() && running.is_some() && is_secret(name) { "another one".into() } else { shown(running) },
+                live: if wanted.is_some() && running.is_some() && is_secret(name) {
+                    "another one".into()
+                } else {
+                    shown(running)
+                },
             });
         }
     }

@@ -6,7 +6,10 @@ use crate::{
     model::names::{Commit, ServiceName, StackName},
     pure::{
         host::converge::ServiceView,
-        recipe::compose::{Resolved, Service},
+        recipe::{
+            compose::{Resolved, Service},
+            power,
+        },
     },
 };
 
@@ -43,7 +46,8 @@ pub fn differs(base: &Resolved, head: &Resolved) -> bool {
         plain.services.values_mut().for_each(|service: &mut Service| {
             service.labels.retain(|key, _| !(key.starts_with("coop-cloud.") && key.ends_with(".version")));
         });
-        plain.skipped.clear();
+        plain.version.clear();
+        plain.skipped.retain(|key| power::is_compared(&key.path));
         plain
     }
     plain(base) != plain(head)

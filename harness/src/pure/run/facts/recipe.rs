@@ -69,7 +69,7 @@ pub fn sample_env(tree: &Tree, domain: &Domain) -> Result<Env, Failure> {
 
 /// The variables with those that a run sets itself.
 pub fn with_own(env: Env, domain: &Domain) -> Env {
-    env.with("DOMAIN", domain.as_str()).with("LETS_ENCRYPT_ENV", "")
+    policy::without_limits(env).with("DOMAIN", domain.as_str()).with("LETS_ENCRYPT_ENV", "")
 }
 
 /// Whether a new app of the recipe has commands for after a deploy or an upgrade.
@@ -226,7 +226,7 @@ pub fn permitted(app: &Deployable<'_>, recipe: &RecipeName, host: &Host) -> Resu
 
 /// What the host's policy has against an app of the recipe, a sentence each.
 pub fn objections(app: &Deployable<'_>, recipe: &RecipeName, host: &Host) -> Vec<String> {
-    let mut sentences = policy::objections(app, &host.allow.get(recipe).cloned().unwrap_or_default());
+    let mut sentences = policy::objections(app, &host.allow.get(recipe).cloned().unwrap_or_default(), &host.limits.most);
     sentences.extend(policy::variable_objections(app.tree, app.env, recipe, app.domain));
     sentences
 }

@@ -142,6 +142,7 @@ mod tests {
     fn settle_is_the_packs_and_at_most_the_hosts() {
         let resolved = Resolved {
             stack: "shop".parse().unwrap(),
+            version: String::new(),
             services: BTreeMap::new(),
             networks: BTreeMap::new(),
             volumes: BTreeMap::new(),
