@@ -34,6 +34,8 @@ use crate::{
 const CONTEXT: &str = "TASTER_CONTEXT";
 /// How that variable begins in an environment.
 pub(super) const MARK: &[u8] = b"TASTER_CONTEXT=";
+/// The folder for temporary files in the working folder. It is removed with the run, also when the process is killed.
+const TEMPORARY: &str = "tmp";
 /// The least size of the kept end of the output, in bytes.
 const KEPT_BYTES: usize = 64 << 10;
 /// The silence after which the rest of the output counts as read, when a left-over process holds it open.
@@ -95,7 +97,7 @@ impl Launcher {
     /// The working folder, created if it is missing. The run claims a folder above it, so cleanup removes it.
     pub(super) fn create_work_dir(&self) -> io::Result<PathBuf> {
         let work_dir = self.work_dir();
-        fs::create_dir_all(&work_dir)?;
+        fs::create_dir_all(work_dir.join(TEMPORARY))?;
         Ok(work_dir)
     }
 
@@ -148,6 +150,7 @@ impl Launcher {
         command.args(args).arg("--parent").arg(std::process::id().to_string()).args(&launch.limits).arg("--");
         command.args(&launch.argv);
         command.env_clear().env("PATH", &self.setup.path).env("HOME", &launch.home).env("LC_ALL", "C.UTF-8");
+        command.env("TMPDIR", work_dir.join(TEMPORARY));
         // The variable also ties the process, and all that it starts, to the run: its value is a path in the run's folder.
         command.env(CONTEXT, launch.context.unwrap_or(&work_dir)).env("RUST_BACKTRACE", "0");
         command.current_dir(&work_dir).stdin(Stdio::piped()).stdout(output.try_clone()?).stderr(output);

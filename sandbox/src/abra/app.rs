@@ -92,8 +92,8 @@ impl App {
         values
     }
 
-    pub(super) fn compose(&self, recipe: &Recipe) -> CommandResult<Compose> {
-        Compose::load(&recipe.dir, self.env.get("COMPOSE_FILE"))
+    pub(super) fn compose(&self, context: &Context, recipe: &Recipe) -> CommandResult<Compose> {
+        Compose::load(context, &recipe.dir, self.env.get("COMPOSE_FILE"))
     }
 
     /// Writes the version into `TYPE` of the `.env`.

@@ -8,6 +8,7 @@ use std::{
 use serde_json::{Map, Value};
 
 use super::{
+    Context, Unfilled,
     env::{filled, filled_or_kept},
     error::{CommandResult, Fatal},
 };
@@ -35,30 +36,40 @@ pub(super) struct Port {
 pub(super) struct DeclaredSecret {
     pub(super) name: String,
     pub(super) version: String,
+    /// Its name on the Swarm as the file has it, with its variables.
+    pub(super) written: String,
 }
 
 impl Compose {
     /// Reads the files in `COMPOSE_FILE`, by default `compose.yml`.
-    pub(super) fn load(recipe: &Path, list: Option<&str>) -> CommandResult<Self> {
+    pub(super) fn load(context: &Context, recipe: &Path, list: Option<&str>) -> CommandResult<Self> {
         let names = list.filter(|list| !list.is_empty()).unwrap_or("compose.yml");
-        Compose::load_all(names.split(':').map(|name| recipe.join(name)).collect())
+        Compose::load_all(context, names.split(':').map(|name| recipe.join(name)).collect())
     }
 
     /// Reads these files.
-    pub(super) fn load_all(files: Vec<PathBuf>) -> CommandResult<Self> {
+    pub(super) fn load_all(context: &Context, files: Vec<PathBuf>) -> CommandResult<Self> {
         let mut documents = Vec::new();
         for file in &files {
-            let shown = file.display();
-            let text = std::fs::read_to_string(file).map_err(|error| match error.kind() {
-                std::io::ErrorKind::NotFound => Fatal::new(format!("open {shown}: no such file or directory")),
-                _ => Fatal::new(format!("open {shown}: {error}")),
-            })?;
-            let read = serde_saphyr::from_str(&text);
-            documents.push(read.map_err(|error| Fatal::new(format!("unable to read {shown}: {error}")))?);
+            let unread = |why: String| Fatal::new(format!("unable to read {}: {why}", file.display()));
+            let plain = (context.reader.plain)(&file.to_string_lossy(), &text(file)?).map_err(unread)?;
+            documents.push(serde_saphyr::from_str(&plain).map_err(|error| unread(error.to_string()))?);
         }
         let compose = Self { files, documents };
         compose.check()?;
         Ok(compose)
+    }
+
+    /// The texts of the files without variables, in their order.
+    pub(super) fn without_variables(&self, context: &Context, variables: &BTreeMap<String, String>) -> CommandResult<Vec<String>> {
+        // All paths are relative to the folder of the first file.
+        let folder = self.files.first().and_then(|file| file.parent()).unwrap_or(Path::new("/"));
+        let filled = self.files.iter().map(|file| {
+            let (shown, text) = (file.to_string_lossy(), text(file)?);
+            let from = Unfilled { file: &shown, text: &text, variables, folder: &folder.to_string_lossy() };
+            (context.reader.without_variables)(&from).map_err(Fatal)
+        });
+        filled.collect()
     }
 
     /// Parses one file, for a version that is not checked out.
@@ -174,16 +185,25 @@ impl Compose {
         }
         let mut declared: BTreeMap<&str, DeclaredSecret> = BTreeMap::new();
         for (id, body) in self.section("secrets").filter(|(id, _)| used.contains(id.as_str())) {
-            let name = body.get("name").and_then(Value::as_str).unwrap_or(id);
-            let name = filled(name, env)?;
+            let written = body.get("name").and_then(Value::as_str).unwrap_or(id).to_owned();
+            let name = filled(&written, env)?;
             let version = name.rsplit('_').next().unwrap_or_default().to_owned();
             if version.is_empty() {
                 return Err(Fatal::new(format!("missing version for secret? ({id})")));
             }
-            declared.insert(id, DeclaredSecret { name: id.clone(), version });
+            declared.insert(id, DeclaredSecret { name: id.clone(), version, written });
         }
         Ok(declared.into_values().collect())
     }
+}
+
+/// The text of a compose file.
+fn text(file: &Path) -> CommandResult<String> {
+    let shown = file.display();
+    std::fs::read_to_string(file).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Fatal::new(format!("open {shown}: no such file or directory")),
+        _ => Fatal::new(format!("open {shown}: {error}")),
+    })
 }
 
 fn declared_version(document: &Map<String, Value>) -> String {
@@ -285,8 +305,9 @@ secrets:
     #[test]
     fn secrets_are_those_in_use_and_need_a_version() {
         let compose = Compose::parse(TEXT).unwrap();
-        let declared = |name: &str, version: &str| DeclaredSecret { name: name.to_owned(), version: version.to_owned() };
-        assert_eq!(compose.secrets(&env()).unwrap(), [declared("db_password", "v2"), declared("key", "v3")]);
+        let declared = compose.secrets(&env()).unwrap();
+        let declared: Vec<_> = declared.iter().map(|secret| (secret.name.as_str(), secret.version.as_str())).collect();
+        assert_eq!(declared, [("db_password", "v2"), ("key", "v3")]);
         let mut without = env();
         without.remove("SECRET_DB_PASSWORD_VERSION");
         assert_eq!(compose.secrets(&without).unwrap_err().0, "missing version for secret? (db_password)");

@@ -2,9 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io::Write,
     net::ToSocketAddrs,
-    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -48,7 +46,7 @@ pub(super) fn main(context: &Context, deploy: Deploy) -> CommandResult {
     let version = resolve_version(context, &app, &recipe, &deploy, running.clone())?;
     ensure_secrets_exist(context, &app)?;
 
-    let compose = app.compose(&recipe)?;
+    let compose = app.compose(context, &recipe)?;
     let variables = app.variables(&recipe);
     warn_about_missing_variables(&app, &recipe)?;
     ensure_domain_resolves(&app, &deploy)?;
@@ -94,7 +92,7 @@ fn resolve_version(
         None => newest()?.map_or_else(|| recipe.head(), Ok)?,
     };
     recipe.check_out(&version)?;
-    lint::ensure_no_errors(recipe)?;
+    lint::ensure_no_errors(context, recipe)?;
     Ok(version)
 }
 
@@ -146,7 +144,7 @@ fn print_overview(app: &App, running: Option<String>, version: &str) {
     );
 }
 
-/// Deploys the compose files with the overlay as the last one.
+/// Deploys the compose files with the overlay as the last one. Their variables are filled in before Docker sees them.
 fn deploy_stack(
     context: &Context,
     stack: &str,
@@ -155,11 +153,17 @@ fn deploy_stack(
     input: &OverlayInput<'_>,
 ) -> CommandResult {
     terminal::info("initialising deployment");
-    let mut added = tempfile::Builder::new().prefix("abra-").suffix(".yml").tempfile()?;
-    added.write_all(overlay(compose, variables, input).as_bytes())?;
-    let mut files: Vec<&Path> = compose.files.iter().map(PathBuf::as_path).collect();
-    files.push(added.path());
-    let output = docker::deploy(stack, &files, variables, context.capabilities.registry)?;
+    let mut texts = compose.without_variables(context, variables)?;
+    texts.push(overlay(compose, variables, input));
+    // The folder is the caller's, by `TMPDIR`, so nothing of a call that is killed lies elsewhere.
+    let folder = tempfile::Builder::new().prefix("abra-").tempdir()?;
+    let mut files = Vec::new();
+    for (number, text) in texts.iter().enumerate() {
+        let file = folder.path().join(format!("{number}.yml"));
+        std::fs::write(&file, text)?;
+        files.push(file);
+    }
+    let output = docker::deploy(stack, &files, context.capabilities.registry)?;
     for line in output.lines().filter(|line| context.debug && !line.is_empty()) {
         terminal::print_log(Level::Debug, line);
     }

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     io::Write,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
 
@@ -154,13 +154,14 @@ pub(super) fn remove_secret(name: &str) -> CommandResult {
     docker(&["secret", "rm", name]).map(drop)
 }
 
-/// `docker stack deploy` of `files`, with the variables `env` only. Returns its output. `resolve` asks the registry for the
-/// digests of images.
-pub(super) fn deploy(stack: &str, files: &[&Path], env: &BTreeMap<String, String>, resolve: bool) -> CommandResult<String> {
-    let mut command = Command::new("docker");
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let home = std::env::var_os("HOME").unwrap_or_default();
-    command.env_clear().envs(env).env("PATH", path).env("HOME", home).stdin(Stdio::null());
+/// `docker stack deploy` of `files` in an empty environment, because Docker fills in its own environment where a file leaves a
+/// variable of a service without a value. Returns its output. `resolve` asks the registry for the digests of images.
+pub(super) fn deploy(stack: &str, files: &[PathBuf], resolve: bool) -> CommandResult<String> {
+    let mut command = Command::new(program()?);
+    command.env_clear().stdin(Stdio::null());
+    if let Some(home) = std::env::var_os("HOME").filter(|home| !home.is_empty()) {
+        command.arg("--config").arg(Path::new(&home).join(".docker"));
+    }
     command.args(["stack", "deploy", "--resolve-image", if resolve { "always" } else { "never" }]);
     for file in files {
         command.arg("-c").arg(file);
@@ -170,6 +171,13 @@ pub(super) fn deploy(stack: &str, files: &[&Path], env: &BTreeMap<String, String
         true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
         false => Err(failed("stack deploy", &output)),
     }
+}
+
+/// The path of Docker's program.
+fn program() -> CommandResult<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|folder| folder.join("docker")).find(|file| file.is_file());
+    found.ok_or_else(|| Fatal::new("cannot run docker: it is not in PATH"))
 }
 
 /// Asks for the removal of a stack and does not wait for it. A network in use stays, with a warning.

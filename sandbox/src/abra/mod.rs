@@ -22,7 +22,7 @@ mod remove;
 mod secrets;
 mod terminal;
 
-use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, process::ExitCode};
 
 use clap::Parser;
 
@@ -34,9 +34,32 @@ use terminal::Level;
 /// The line for `--version`, in the form of abra's own.
 const VERSION: &str = "abra version 0.13.0-beta-sandbox";
 
+/// A reader of compose files, which the caller shares with what judges them.
+#[derive(Debug, Clone, Copy)]
+pub struct ComposeReader {
+    /// The text of a file, by its name and its text, as YAML on one line that every reader takes alike.
+    pub plain: fn(&str, &str) -> Result<String, String>,
+    /// The text of a file with its variables filled in, all paths absolute, and no dollar that Docker takes for a variable.
+    pub without_variables: fn(&Unfilled<'_>) -> Result<String, String>,
+}
+
+/// A compose file with what its values depend on.
+#[derive(Debug, Clone, Copy)]
+pub struct Unfilled<'a> {
+    /// The file, for messages.
+    pub file: &'a str,
+    /// Its text.
+    pub text: &'a str,
+    /// The app's variables.
+    pub variables: &'a BTreeMap<String, String>,
+    /// The folder to which all paths are relative.
+    pub folder: &'a str,
+}
+
 /// The input that all commands share.
 #[derive(Debug)]
 struct Context {
+    reader: ComposeReader,
     /// The folder of apps and recipes.
     abra_dir: PathBuf,
     /// The folder from which recipes are cloned.
@@ -58,7 +81,7 @@ impl Context {
 }
 
 /// Runs abra's command line. Every failure has exit code 1, as in abra.
-pub fn main(home: &Home, args: Vec<OsString>) -> ExitCode {
+pub fn main(home: &Home, reader: ComposeReader, args: Vec<OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from([OsString::from("abra")].into_iter().chain(args)) {
         Ok(cli) => cli,
         Err(error) => {
@@ -70,7 +93,7 @@ pub fn main(home: &Home, args: Vec<OsString>) -> ExitCode {
         terminal::print_line(VERSION);
         return ExitCode::SUCCESS;
     }
-    match context(home, &cli).and_then(|context| run(&context, cli.command)) {
+    match context(home, reader, &cli).and_then(|context| run(&context, cli.command)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Fatal(text)) => {
             terminal::print_log(Level::Fatal, &text);
@@ -79,10 +102,11 @@ pub fn main(home: &Home, args: Vec<OsString>) -> ExitCode {
     }
 }
 
-fn context(home: &Home, cli: &Cli) -> CommandResult<Context> {
+fn context(home: &Home, reader: ComposeReader, cli: &Cli) -> CommandResult<Context> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let abra_dir = set("ABRA_DIR").or_else(|| Some(set("HOME")?.join(".abra")));
     Ok(Context {
+        reader,
         abra_dir: abra_dir.ok_or_else(|| Fatal::new("neither ABRA_DIR nor HOME is set"))?,
         sources: home.recipes(),
         capabilities: home.capabilities(),

@@ -72,18 +72,25 @@ pub(super) fn main(context: &Context, command: Secret) -> CommandResult {
 /// The secrets that the app's compose files declare and use.
 pub(super) fn planned(context: &Context, app: &App, chaos: bool) -> CommandResult<Vec<PlannedSecret>> {
     let recipe = app.ensure_recipe(context, chaos)?;
-    let declared = app.compose(&recipe)?.secrets(&app.variables(&recipe))?;
-    declared.into_iter().map(|DeclaredSecret { name, version }| plan(app, name, version)).collect()
+    let declared = app.compose(context, &recipe)?.secrets(&app.variables(&recipe))?;
+    declared.into_iter().map(|declared| plan(app, declared)).collect()
 }
 
-fn plan(app: &App, name: String, version: String) -> CommandResult<PlannedSecret> {
-    let remote = format!("{}_{name}_{version}", app.stack());
-    if remote.len() > NAME_LIMIT {
-        return Err(Fatal::new(format!("{remote} is too long ({} characters), a secret has at most {NAME_LIMIT}", remote.len())));
-    }
-    let key = format!("SECRET_{}_VERSION", name.to_ascii_uppercase().replace('-', "_"));
-    let modifiers = app.env.modifiers().find(|(variable, _)| *variable == key).map(|(_, modifiers)| modifiers.clone());
+fn plan(app: &App, declared: DeclaredSecret) -> CommandResult<PlannedSecret> {
+    let DeclaredSecret { name, version, written } = declared;
+    let remote = remote(app, &name, &version)?;
+    // The version's variable is one that the name has in its text.
+    let modifiers = app.env.modifiers().find(|(variable, _)| written.contains(variable)).map(|(_, modifiers)| modifiers.clone());
     Ok(PlannedSecret { name, version, remote, generator: generator(&modifiers.unwrap_or_default())? })
+}
+
+/// The name of a secret on the Swarm.
+fn remote(app: &App, name: &str, version: &str) -> CommandResult<String> {
+    let remote = format!("{}_{name}_{version}", app.stack());
+    match remote.len() {
+        ..=NAME_LIMIT => Ok(remote),
+        long => Err(Fatal::new(format!("{remote} is too long ({long} characters), a secret has at most {NAME_LIMIT}"))),
+    }
 }
 
 fn generator(modifiers: &Modifiers) -> CommandResult<Generator> {
@@ -154,10 +161,11 @@ pub(super) fn create(app: &App, planned: &[PlannedSecret]) -> CommandResult<Vec<
 fn generate(context: &Context, app: &App, wanted: Option<(String, String)>, machine: bool, chaos: bool) -> CommandResult {
     let mut all = planned(context, app, chaos)?;
     if let Some((name, version)) = wanted {
-        if !all.iter().any(|secret| secret.name == name) {
+        let Some(mut one) = all.into_iter().find(|secret| secret.name == name) else {
             return Err(Fatal::new(format!("{name} doesn't exist in the env config?")));
-        }
-        let mut one = plan(app, name, version)?;
+        };
+        one.remote = remote(app, &name, &version)?;
+        one.version = version;
         if one.generator == Generator::ByHand {
             one.generator = Generator::Words;
         }

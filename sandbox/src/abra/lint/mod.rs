@@ -36,7 +36,7 @@ pub(super) fn main(context: &Context, lint: &Lint) -> CommandResult {
         }
         recipe.check_out_default_branch()?;
     }
-    let linted = LintInput::read(&recipe)?;
+    let linted = LintInput::read(context, &recipe)?;
     let shown = RULES.iter().filter(|rule| !lint.error || rule.severity == Severity::Error);
     let rows: Vec<(&Rule, State)> = shown.map(|rule| Ok((rule, (rule.check)(&linted)?))).collect::<CommandResult<_>>()?;
     terminal::print_table(&HEADERS, &rows.iter().map(|(rule, state)| row(rule, *state)).collect::<Vec<_>>())?;
@@ -47,8 +47,8 @@ pub(super) fn main(context: &Context, lint: &Lint) -> CommandResult {
 }
 
 /// Refuses a checkout that breaks an error rule.
-pub(super) fn ensure_no_errors(recipe: &Recipe) -> CommandResult {
-    let linted = LintInput::read(recipe)?;
+pub(super) fn ensure_no_errors(context: &Context, recipe: &Recipe) -> CommandResult {
+    let linted = LintInput::read(context, recipe)?;
     let mut broken = Vec::new();
     for rule in RULES.iter().filter(|rule| rule.severity == Severity::Error) {
         if (rule.check)(&linted)? == State::Broken {
@@ -73,14 +73,14 @@ fn row(rule: &Rule, state: State) -> Vec<String> {
 impl LintInput {
     /// Reads the sample and all compose files at the top of the recipe, including those that `COMPOSE_FILE` does not name and
     /// that git does not track.
-    fn read(recipe: &Recipe) -> CommandResult<Self> {
+    fn read(context: &Context, recipe: &Recipe) -> CommandResult<Self> {
         let invalid = |why: String| Fatal::new(format!("unable to validate recipe: {why}"));
         let sample = recipe.dir.join(".env.sample");
         let text = std::fs::read_to_string(&sample).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => invalid(format!("open {}: no such file or directory", sample.display())),
             _ => invalid(format!("open {}: {error}", sample.display())),
         })?;
-        let compose = Compose::load_all(compose_files(recipe)?).and_then(|compose| {
+        let compose = Compose::load_all(context, compose_files(recipe)?).and_then(|compose| {
             compose.check_sections()?;
             Ok(compose)
         });
