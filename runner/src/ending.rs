@@ -34,7 +34,9 @@ pub(crate) fn print(env: &Env, run: &FinishedRun, format: Format) {
         }
     }
     if let Err(error) = document.map_err(CommandError::host).and_then(|document| output::print(&document)) {
-        output::message(&format!("warning: {}; the results are in {path}", error.in_one_line()));
+        let results =
+            if ReportFile::Results.is_in(folder.root()) { format!("; the results are in {path}") } else { String::new() };
+        output::message(&format!("warning: {}{results}", error.in_one_line()));
     }
 }
 
@@ -45,5 +47,6 @@ fn paint(env: &Env, out: &impl IsTerminal) -> Paint {
 
 /// Where an ending is read that is printed to `out`; `folder` is the run's folder.
 pub(crate) fn ending_context<'a>(env: &Env, folder: &'a str, out: &impl IsTerminal) -> EndingContext<'a> {
-    EndingContext { folder, page: ReportFile::Page.is_in(Path::new(folder)), paint: paint(env, out) }
+    let has = |file: ReportFile| file.is_in(Path::new(folder));
+    EndingContext { folder, results: has(ReportFile::Results), page: has(ReportFile::Page), paint: paint(env, out) }
 }

@@ -10,7 +10,7 @@ use harness::{
     adapters::{executables::ExecutableFolders, folder::Folder, pack_program::ProgramSetup, swarm::DockerSwarm},
     disk::plain_file::{self, Links, SETTINGS_LIMIT},
     engine::{self, History, Run, log::Log, signals},
-    journal::Journal,
+    journal::{self, Journal},
     model::{exit_code::ExitCode, host::Host, names::RunId, pack::Pack, request::Request},
     ports::{Clock, Ports, Reporter, RunFolder},
     pure::run::{state::RunState, verdict},
@@ -78,6 +78,7 @@ pub(crate) async fn run(env: &Env, host: Host, request: Request, pack: Pack, his
     let run =
         Run { commit: COMMIT, request, history, host, pack, ports: &ports, log: &log, folder: &folder, signals, guardian_losses };
     let state = engine::run(run).await;
+    remove_remains(&folder);
     guardian.finish(state.cancel.is_some());
     Ok(RunEnd::Finished(Box::new(FinishedRun { state, folder, redact })))
 }
@@ -97,8 +98,18 @@ pub(crate) async fn run_on_kept(
     let run =
         Run { commit: COMMIT, request, history, host, pack, ports: &ports, log: &log, folder: &folder, signals, guardian_losses };
     let state = engine::attach(&held.attached, run).await;
+    remove_remains(&folder);
     guardian.finish(state.cancel.is_some());
     Ok(RunEnd::Finished(Box::new(FinishedRun { state, folder, redact })))
+}
+
+/// Removes what steps made again in a folder that was removed while the run went on. Without a journal nothing can be done with
+/// it.
+fn remove_remains(folder: &Folder) {
+    if folder.root().join(journal::FILE).symlink_metadata().is_err() {
+        // No link is followed. What cannot be removed is of no harm.
+        let _ = std::fs::remove_dir_all(folder.root());
+    }
 }
 
 /// The signals that end a run early.

@@ -35,7 +35,6 @@ fn refused(folder: &Path, error: NotPrivate) -> CommandError {
             "Others could put files there that taster acts upon. Take their permission with `chmod go-w`, or set XDG_STATE_HOME to \
              a folder that only you can write to."
         }
-        NotPrivate::NoFolder { .. } => "Set XDG_STATE_HOME to a folder.",
         NotPrivate::BadCharacter { .. } => "Set XDG_STATE_HOME to a path without this character.",
         NotPrivate::System { .. } => "Set XDG_STATE_HOME to a folder that you can write to.",
     };

@@ -35,12 +35,6 @@ pub enum NotPrivate {
         /// The folder.
         path: PathBuf,
     },
-    /// Something on the way is not a folder.
-    #[error("{} is not a folder", path.display())]
-    NoFolder {
-        /// Its place.
-        path: PathBuf,
-    },
     /// The path has a character that programs of a run read as a separator.
     #[error("the path {} contains {character:?}, which abra and docker read as a separator", path.to_string_lossy().escape_debug())]
     BadCharacter {
@@ -184,7 +178,7 @@ fn reached(path: &Path, owner: &Owner) -> Result<Option<Metadata>, NotPrivate> {
             links += 1;
             let target = fs::read_link(&next).map_err(|source| NotPrivate::System { path: next.clone(), source })?;
             if links > MAX_LINKS {
-                return Err(NotPrivate::NoFolder { path: next });
+                return Err(unusable(&next, rustix::io::Errno::LOOP));
             }
             if target.is_absolute() {
                 at = PathBuf::from("/");
@@ -194,7 +188,7 @@ fn reached(path: &Path, owner: &Owner) -> Result<Option<Metadata>, NotPrivate> {
             continue;
         }
         if !meta.is_dir() {
-            return Err(NotPrivate::NoFolder { path: next });
+            return Err(unusable(&next, rustix::io::Errno::NOTDIR));
         }
         (at, above) = (next, meta);
     }
@@ -207,6 +201,10 @@ fn missing_below(at: &Path, above: &Metadata, owner: &Owner) -> Result<Option<Me
         true => Err(NotPrivate::OthersWrite { path: at.to_owned() }),
         false => Ok(None),
     }
+}
+
+fn unusable(path: &Path, errno: rustix::io::Errno) -> NotPrivate {
+    NotPrivate::System { path: path.to_owned(), source: errno.into() }
 }
 
 /// The parts of a path, the last first.
@@ -266,7 +264,7 @@ mod tests {
         mode(&above, 0o777);
         assert!(matches!(check(&above.join("new"), &owner()), Err(NotPrivate::OthersWrite { .. })), "others could make it first");
         fs::write(base.path().join("file"), "").unwrap();
-        assert!(matches!(check(&base.path().join("file"), &owner()), Err(NotPrivate::NoFolder { .. })));
+        assert!(matches!(check(&base.path().join("file"), &owner()), Err(NotPrivate::System { .. })));
     }
 
     #[test]

@@ -82,6 +82,7 @@ impl Log {
                 | JournalError::File { .. }
                 | JournalError::NoRun { .. }
                 | JournalError::Full { .. }
+                | JournalError::Removed { .. }
                 | JournalError::Broken { .. }),
             ) => {
                 let source = inner.broken.insert(Arc::new(error)).clone();

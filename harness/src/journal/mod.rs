@@ -9,7 +9,7 @@ mod read;
 use std::{
     fs::{File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -90,6 +90,12 @@ pub enum JournalError {
     Broken {
         /// Why it failed.
         source: Arc<JournalError>,
+    },
+    /// The journal was removed, so that no other process could clean up after the run.
+    #[error("{} was removed while the run went on", path.display())]
+    Removed {
+        /// The journal.
+        path: PathBuf,
     },
     /// The journal has as many bytes as a run may write.
     #[error("{} has {} MiB, and a run writes no more", path.display(), limit >> 20)]
@@ -191,6 +197,15 @@ impl Writer {
         Event { seq: self.seq + 1, at: clock.wall(), mono, kind }
     }
 
+    /// Whether the file still has its name. What is written to a removed file is lost.
+    fn is_there(&self) -> Result<(), JournalError> {
+        match self.file.metadata() {
+            Ok(meta) if meta.nlink() == 0 => Err(JournalError::Removed { path: self.path.clone() }),
+            Ok(_) => Ok(()),
+            Err(error) => Err(unusable(&self.path)(error)),
+        }
+    }
+
     fn write(&mut self, event: &Event) -> Result<(), JournalError> {
         let mut line = serde_json::to_vec(event).map_err(io::Error::from).map_err(unusable(&self.path))?;
         line.push(b'\n');
@@ -206,7 +221,7 @@ impl Writer {
         match written {
             Ok(len) => {
                 self.len += len;
-                Ok(())
+                self.is_there()
             }
             Err(error) => {
                 // Half a line would corrupt the next one. If even this fails, the reader reports that line.

@@ -283,3 +283,12 @@ fn run_that_writes_too_much_is_refused_and_its_cleanup_is_not() {
     File::create(run_dir(&dir).join(FILE)).unwrap().set_len(200 << 20).unwrap();
     assert_eq!(read(&run_dir(&dir)).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
 }
+
+#[test]
+fn journal_that_was_removed_takes_no_more_events() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = journal(&run_dir(&dir));
+    fs::remove_dir_all(run_dir(&dir)).unwrap();
+    let claim = journal.claim(stack("shop"), &engine());
+    assert!(matches!(claim, Err(JournalError::Removed { .. })), "{claim:?}");
+}

@@ -75,7 +75,8 @@ impl Format {
             None => {
                 let root = folder.root();
                 let page = ReportFile::Page.is_in(root);
-                let text = terminal::ending(state, EndingContext { folder: &root.display().to_string(), page, paint });
+                let results = ReportFile::Results.is_in(root);
+                let text = terminal::ending(state, EndingContext { folder: &root.display().to_string(), results, page, paint });
                 Ok(redact.text(&text))
             }
         }

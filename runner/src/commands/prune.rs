@@ -223,7 +223,11 @@ fn lines(pruned: &[Pruned], dry_run: bool) -> String {
     let gone: Vec<&Pruned> = pruned.iter().filter(|pruned| removed(pruned).is_some()).collect();
     let bytes = gone.iter().map(|pruned| pruned.stored.bytes).sum();
     let (left, kept) = (pruned.len() - gone.len(), format_size(kept_bytes(pruned)));
-    text + &format!("{verb} {} runs ({}); kept {left} ({kept})\n", gone.len(), format_size(bytes))
+    text + &format!("{verb} {} ({}); kept {left} ({kept})\n", format_runs(gone.len()), format_size(bytes))
+}
+
+fn format_runs(count: usize) -> String {
+    if count == 1 { "1 run".to_owned() } else { format!("{count} runs") }
 }
 
 fn format_size(bytes: u64) -> String {

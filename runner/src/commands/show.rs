@@ -93,8 +93,16 @@ impl Show {
             true => results(&kept.folder, &printed.state)?,
             false => terminal::ending(&printed.state, ending_context(env, &folder, &std::io::stdout())),
         })?;
-        Ok(if self.follow { exit_code_so_far(&printed.state) } else { ExitCode::Green }.into())
+        Ok(if self.follow { exit_code(&reading, &printed.state) } else { ExitCode::Green }.into())
     }
+}
+
+/// The exit code of a run by its journal. What cannot be read of it may have been a claim, or a failure.
+fn exit_code(reading: &JournalReading, state: &RunState) -> ExitCode {
+    let unread = reading.unread.len() > usize::from(reading.cut_off);
+    let by_journal = [reading.may_claim_more().then_some(ExitCode::Leaked), unread.then_some(ExitCode::Inconclusive)];
+    let of_state = exit_code_so_far(state);
+    ExitCode::worst(by_journal.into_iter().flatten().chain([of_state])).unwrap_or(of_state)
 }
 
 /// The run's `results.json`; without one the results of the journal, which are not searched for secrets.

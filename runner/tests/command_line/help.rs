@@ -40,6 +40,7 @@ fn help_of_taster_is_as_reviewed() {
       status       Shows live what a stack waits for, and why, until it has settled or failed
       doctor       Checks whether the host is fit for a run, and prints what to do where it is not
       janitor      Cleans up after dead runs
+      prune        Removes the folders of old runs
       sandbox      Makes, shows or removes the sandbox, the host that taster makes itself
       schema       Prints the JSON Schema of a document; without a name, the names of the documents
       completions  Prints the completions for a shell

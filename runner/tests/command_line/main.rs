@@ -4,4 +4,5 @@ mod arguments;
 mod earlier_runs;
 mod help;
 mod schema;
+mod state_folder;
 mod taster;

@@ -355,7 +355,7 @@ fn results_name_the_rules_and_junit_has_one_case_of_lint() {
 /// The summary on the terminal of a run whose lint step ends like this.
 fn terminal_summary(outcome: Outcome) -> String {
     let state = log_with_broken(&["R011"], outcome).ends().state();
-    ending(&state, EndingContext { folder: "/runs/1", page: false, paint: Paint::Plain })
+    ending(&state, EndingContext { folder: "/runs/1", results: true, page: false, paint: Paint::Plain })
 }
 
 #[test]

@@ -223,7 +223,7 @@ fn leaky_log(secret: &str) -> EventLog {
 fn documents(state: &RunState, redact: &Arc<Redact>) -> Vec<(&'static str, String)> {
     let dir = tempfile::tempdir().unwrap();
     let folder = Folder::of(dir.path(), &"20261121-101502-aebagbaf".parse().unwrap());
-    let place = EndingContext { folder: "/runs/x", page: false, paint: Paint::Plain };
+    let place = EndingContext { folder: "/runs/x", results: true, page: false, paint: Paint::Plain };
     let files = ReportFile::ALL.map(|file| (file.name(), file.render(state, &folder, redact).unwrap()));
     files.into_iter().chain([("ending", redact.text(&terminal::ending(state, place)))]).collect()
 }
@@ -321,7 +321,7 @@ fn leaky_run(path: LeakPath, learns_secret: bool) -> LeakyRun {
         let log = Log::new(journal, redact.clone(), reporters);
         let ports = host.ports();
         let state = engine::run(host.new_run(request(&[Tier::Install]), &ports, &log, &folder)).await;
-        let place = EndingContext { folder: "/runs/x", page: false, paint: Paint::Plain };
+        let place = EndingContext { folder: "/runs/x", results: true, page: false, paint: Paint::Plain };
         printed.lock().unwrap().extend(redact.text(&terminal::ending(&state, place)).into_bytes());
     });
 

@@ -24,7 +24,7 @@ use harness::{
 use proptest::prelude::*;
 use unit_tests::event_log::{EventLog, failure, planned, request};
 
-const PLACE: EndingContext<'_> = EndingContext { folder: "/runs/1", page: false, paint: Paint::Plain };
+const PLACE: EndingContext<'_> = EndingContext { folder: "/runs/1", results: true, page: false, paint: Paint::Plain };
 
 fn lines(log: &EventLog) -> String {
     let (mut text, mut state) = (Vec::new(), RunState::default());
@@ -274,4 +274,10 @@ proptest! {
         prop_assert!(block.len() <= BLOCK_LINES);
         prop_assert!(block.iter().all(|line| line.chars().count() <= width && !line.contains('\n')), "{block:?}");
     }
+}
+
+#[test]
+fn results_that_are_not_there_are_not_named() {
+    let text = ending(&EventLog::planned(&[Tier::Install]).ends().state(), EndingContext { results: false, ..PLACE });
+    assert!(text.contains("  results: none are in /runs/1\n") && !text.contains("results.json\n"), "{text}");
 }

@@ -6,13 +6,13 @@ use harness::{
         refusal::Refusal,
     },
     pure::{
-        host::inventory::CleanupResult,
+        host::{claim::Claimed, inventory::CleanupResult},
         run::{
             event::{Cancel, Kind},
             outcomes::outcome_of_tier,
             plan::Plan,
             severity::worst,
-            verdict::{VerdictOutcome, exit_code, verdict},
+            verdict::{VerdictOutcome, exit_code, exit_code_so_far, verdict},
         },
     },
 };
@@ -184,4 +184,25 @@ proptest! {
         prop_assert_eq!(&found.0, &expected.unwrap_or(Outcome::Passed));
         prop_assert_eq!(found, ended(permuted));
     }
+}
+
+#[test]
+fn comparison_that_the_journal_has_lost_may_hide_a_leak() {
+    let whole = good();
+    let mut log = EventLog { events: whole.events.clone() };
+    let compared = log.events.iter().filter(|event| matches!(event.kind, Kind::InventoryCompared { .. })).count();
+    assert_eq!(compared, 1);
+    log = log.pass(&["compare-host"]);
+    log.events.retain(|event| !matches!(event.kind, Kind::InventoryCompared { .. }));
+    assert_eq!(exit_code(&log.ends().state()).code(), 4);
+    assert_eq!(exit_code(&whole.pass(&["compare-host"]).ends().state()).code(), 0);
+}
+
+#[test]
+fn killed_run_that_claims_something_may_have_left_it() {
+    let name = "hello-aebagbaf_taster_test".parse().unwrap();
+    let claim = Kind::Claimed { engine: "s".parse().unwrap(), what: Claimed::Stack { name } };
+    let killed = |log: EventLog| exit_code_so_far(&log.state()).code();
+    assert_eq!(killed(EventLog::planned(INSTALL).then(claim)), 4);
+    assert_eq!(killed(EventLog::planned(INSTALL)), 3);
 }

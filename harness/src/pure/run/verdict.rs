@@ -235,7 +235,7 @@ pub fn exit_code(state: &RunState) -> ExitCode {
         || matches!(state.cancel, Some(Cancel::Policy { .. }));
     // What is still claimed at the end was not confirmed gone.
     let released = state.finished.is_none() || state.kept.is_some() || state.claims.is_empty();
-    let clean = released && state.cleanup_result.as_ref().is_none_or(|cleanup_result| cleanup_result.clean());
+    let clean = released && !lacks_comparison(state) && state.cleanup_result.as_ref().is_none_or(|result| result.clean());
     let applies = [
         signal,
         defect.then_some(ExitCode::Defect),
@@ -249,13 +249,20 @@ pub fn exit_code(state: &RunState) -> ExitCode {
     ExitCode::worst(applies.into_iter().flatten()).unwrap_or(ExitCode::NothingRan)
 }
 
+/// Whether the inventories were compared with a result that the journal cannot give any more.
+fn lacks_comparison(state: &RunState) -> bool {
+    let steps = state.plan.iter().flat_map(|plan| &plan.steps).filter(|planned| planned.step == Step::CompareHost);
+    let mut outcomes = steps.filter_map(|planned| state.steps.get(&planned.id)?.outcome());
+    state.cleanup_result.is_none() && outcomes.any(Outcome::passed)
+}
+
 /// The exit code at this moment. A run that has not ended proves nothing, unless the recipe has failed already. A killed run
-/// leaked what the cleanup after it could not remove.
+/// leaked what the cleanup after it could not remove, and may have leaked what it claims.
 pub fn exit_code_so_far(state: &RunState) -> ExitCode {
     if state.finished.is_some() {
         return exit_code(state);
     }
-    let leaked = state.cleaned_after.as_ref().is_some_and(|after| !after.left.is_empty());
+    let leaked = !state.claims.is_empty() || state.cleaned_after.as_ref().is_some_and(|after| !after.left.is_empty());
     let of_verdict = exit_code_of(verdict_so_far(state).outcome);
     ExitCode::worst([leaked.then_some(ExitCode::Leaked), Some(of_verdict)].into_iter().flatten()).unwrap_or(of_verdict)
 }

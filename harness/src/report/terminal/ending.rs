@@ -35,6 +35,8 @@ const MAX_NAMES: usize = 3;
 pub struct EndingContext<'a> {
     /// The run's folder.
     pub folder: &'a str,
+    /// Whether the folder has the run's `results.json`: it may have been removed while the run went on.
+    pub results: bool,
     /// Whether the folder has the page of the run.
     pub page: bool,
     /// Whether colours are used.
@@ -47,7 +49,10 @@ pub fn ending(state: &RunState, place: EndingContext<'_>) -> String {
     let verdict = verdict_so_far(state);
     let mut last = left_behind(state);
     last.extend(look_at(state, &verdict, place));
-    last.push(format!("  results: {}/{}", place.folder, ReportFile::Results.name()));
+    last.push(match place.results {
+        true => format!("  results: {}/{}", place.folder, ReportFile::Results.name()),
+        false => format!("  results: none are in {}", place.folder),
+    });
     last.push(format!("  repeat: {}", repeat(state)));
     let disaster =
         state.disaster().map(|took| format!("  disaster: the app was back with its data after {}", format_duration(took)));
