@@ -5,7 +5,11 @@ use std::time::Duration;
 
 use super::shared::context::StepContext;
 use crate::{
-    model::{names::StackName, outcome::{Failure, Gap}, time::Wall},
+    model::{
+        names::StackName,
+        outcome::{Failure, Gap},
+        time::Wall,
+    },
     pure::host::{
         claim::{Claim, Claimed},
         marker::Marker,

@@ -115,11 +115,7 @@ mod tests {
             let read = |text: &str| Env::parse(text).unwrap();
             let migration = migrate(&read(env), &read(base), &read(head));
             let done = compose::edit("", &migration.set).unwrap();
-            assert_eq!(
-                (done.trim_end(), migration.notes.join("\n").as_str()),
-                (set, notes),
-                "{env:?} {base:?} {head:?}"
-            );
+            assert_eq!((done.trim_end(), migration.notes.join("\n").as_str()), (set, notes), "{env:?} {base:?} {head:?}");
         }
     }
 }
