@@ -1,6 +1,9 @@
 //! The running version of a simulated app: base, head, or the result of an upgrade.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use harness::{
     model::{
