@@ -58,7 +58,7 @@ pub fn fill<'a>(text: &str, lookup: impl Fn(&str) -> Option<&'a str>) -> Result<
 
 /// The end of the variable at the start of `text`, operator included.
 fn substitution(text: &str) -> Option<usize> {
-    let name = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
+    let name = text.find(|c: char| !is_of_name(c)).unwrap_or(text.len());
     if name == 0 || text.starts_with(|c: char| c.is_ascii_digit()) {
         return None;
     }
@@ -67,6 +67,11 @@ fn substitution(text: &str) -> Option<usize> {
         true => Some(text[name..].find('}').map_or(text.len(), |brace| name + brace)),
         false => Some(name),
     }
+}
+
+/// Letters, digits and `_`. Go's regular expressions take two more letters for an `s` and a `k` in upper case.
+fn is_of_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '\u{17f}' | '\u{212a}')
 }
 
 fn braced(text: &str) -> Option<&str> {

@@ -2,7 +2,10 @@
 
 pub mod background_process;
 pub mod command_output;
+pub mod compose_cases;
+mod compose_values;
 pub mod crash_injection;
+pub mod docker_loader;
 pub mod engine;
 pub mod event_log;
 pub mod hanging_driver;

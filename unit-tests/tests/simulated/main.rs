@@ -29,6 +29,7 @@ mod flake;
 mod foreign_repositories;
 mod glossary;
 mod html;
+mod http;
 mod ingress;
 mod junit;
 mod level;

@@ -118,10 +118,10 @@ pub(super) fn record(node: Node, keys: Keys, path: &str) -> Done {
     };
     let mut record = BTreeMap::new();
     for (key, shape) in keys {
-        let exact = map.get(*key);
-        let mut other = map.iter().filter(|(other, _)| other.to_lowercase() == *key).map(|(_, value)| value);
-        let found = exact.or_else(|| other.next());
-        if let (None, Some(second)) = (exact, other.next()) {
+        let mut written = map.iter().filter(|(other, _)| other.to_lowercase() == *key).map(|(_, value)| value);
+        let found = written.next();
+        // Docker prefers the name of the field in Go, and takes any one without it.
+        if let Some(second) = written.next() {
             return Err(Unresolved::Ambiguous { at: second.at.clone(), path: format!("{path}.{key}") });
         }
         if let Some(value) = found.filter(|value| value.value != Value::Null && !matches!(shape, Shape::Unread)) {

@@ -157,8 +157,8 @@ pub enum Unresolved {
         /// The key.
         key: String,
     },
-    /// A key that is there twice in different cases, of which Docker takes one at random.
-    #[error("{at}: {path} is there twice in different cases, and Docker takes one of them at random")]
+    /// A key that is there twice in upper and lower case, of which a reader cannot tell the one that Docker takes.
+    #[error("{at}: {path} is there twice, in upper and lower case, and only one of them counts")]
     Ambiguous {
         /// Where.
         at: Position,

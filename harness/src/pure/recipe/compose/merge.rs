@@ -136,7 +136,8 @@ fn networks(base: Node, over: Node) -> Node {
     Node { at: base.at, value: Value::Map(map) }
 }
 
-/// Merges drivers and options unless the drivers differ. Docker drops the options of the later file when the earlier one has none.
+/// Merges drivers and options unless the drivers differ. Docker drops the options of the later file when the earlier one has
+/// none.
 fn logging(base: Node, over: Node) -> Node {
     let driver = |node: &Node| node.map().and_then(|map| map.get("driver")?.text().map(str::to_owned)).unwrap_or_default();
     let (one, other) = (driver(&base), driver(&over));

@@ -81,7 +81,7 @@ impl Checker<'_> {
             return Err(wrong(node, path, "a number that is not negative"));
         }
         match &node.value {
-            Value::List(items) => self.list(node, items, schema, path),
+            Value::List(items) => self.list(items, schema, path),
             Value::Map(_) => self.map(node, schema, path),
             _ => Ok(()),
         }
@@ -114,7 +114,7 @@ impl Checker<'_> {
         }
     }
 
-    fn list(&self, node: &Node, items: &[Node], schema: &Schema, path: &str) -> Done {
+    fn list(&self, items: &[Node], schema: &Schema, path: &str) -> Done {
         if let Some(each) = schema.get("items") {
             for (number, item) in items.iter().enumerate() {
                 self.value(item, each, &format!("{path}[{number}]"))?;

@@ -3,6 +3,8 @@
 //! The library is YAML 1.1 with habits of its own, and no Rust library has all of them. The functions keep the library's order
 //! and names, so that both can be compared side by side.
 
+mod scalars;
+
 use std::collections::{BTreeMap, VecDeque};
 
 /// A place: a line and a column from 0, and the number of characters before it.
@@ -288,7 +290,7 @@ impl Scanner {
         if self.flow_level == 0 && self.indent < column as isize {
             self.indents.push(self.indent);
             self.indent = column as isize;
-            self.insert(token.map(|token| token - self.taken), kind, mark);
+            self.insert(token.and_then(|token| token.checked_sub(self.taken)), kind, mark);
         }
     }
 
@@ -398,7 +400,8 @@ impl Scanner {
         let last = self.simple_keys.len() - 1;
         if self.simple_key_is_valid(last)? {
             let simple = self.simple_keys[last];
-            self.insert(Some(simple.token - self.taken), Token::Key, simple.mark);
+            // A token that was taken already makes the library append the key instead.
+            self.insert(simple.token.checked_sub(self.taken), Token::Key, simple.mark);
             self.roll_indent(simple.mark.column, Some(simple.token), Token::BlockMappingStart, simple.mark);
             self.simple_keys[last].possible = false;
             self.simple_keys_by_token.remove(&simple.token);
@@ -658,252 +661,6 @@ impl Scanner {
         }
         String::from_utf8(uri).or_else(|_| self.fail(start, "found an incorrect UTF-8 octet"))
     }
-
-    fn scan_block_scalar(&mut self, literal: bool) -> Result<String, Malformed> {
-        let start = self.mark;
-        self.skip();
-        let (mut chomping, mut increment) = (None, 0);
-        for _ in 0..2 {
-            match self.at(0) {
-                sign @ ('+' | '-') if chomping.is_none() => {
-                    chomping = Some(sign);
-                    self.skip();
-                }
-                '0' if increment == 0 => return self.fail(start, "found an indentation indicator equal to 0"),
-                digit @ '1'..='9' if increment == 0 => {
-                    increment = digit.to_digit(10).unwrap_or_default() as usize;
-                    self.skip();
-                }
-                _ => break,
-            }
-        }
-        self.skip_blanks();
-        if self.at(0) == '#' {
-            self.skip_comment(self.mark.index);
-        }
-        if !is_breakz(self.at(0)) {
-            return self.fail(start, "did not find expected comment or line break");
-        }
-        self.skip_line();
-        let mut indent = match increment {
-            0 => 0,
-            increment => usize::try_from(self.indent).unwrap_or(0) + increment,
-        };
-        let (mut value, mut leading, mut trailing) = (String::new(), String::new(), String::new());
-        self.scan_block_scalar_breaks(&mut indent, &mut trailing, start)?;
-        let mut leading_blank = false;
-        while self.mark.column == indent && self.at(0) != '\0' {
-            let trailing_blank = is_blank(self.at(0));
-            if !literal && !leading_blank && !trailing_blank && leading.starts_with('\n') {
-                if trailing.is_empty() {
-                    value.push(' ');
-                }
-            } else {
-                value += &leading;
-            }
-            leading.clear();
-            value += &trailing;
-            trailing.clear();
-            leading_blank = is_blank(self.at(0));
-            while !is_breakz(self.at(0)) {
-                self.read(&mut value);
-            }
-            self.read_line(&mut leading);
-            self.scan_block_scalar_breaks(&mut indent, &mut trailing, start)?;
-        }
-        if chomping != Some('-') {
-            value += &leading;
-        }
-        if chomping == Some('+') {
-            value += &trailing;
-        }
-        Ok(value)
-    }
-
-    fn scan_block_scalar_breaks(&mut self, indent: &mut usize, breaks: &mut String, start: Mark) -> Done {
-        let mut deepest = 0;
-        loop {
-            while (*indent == 0 || self.mark.column < *indent) && self.at(0) == ' ' {
-                self.skip();
-            }
-            deepest = deepest.max(self.mark.column);
-            if (*indent == 0 || self.mark.column < *indent) && self.at(0) == '\t' {
-                return self.fail(start, "found a tab character where an indentation space is expected");
-            }
-            if !is_break(self.at(0)) {
-                break;
-            }
-            self.read_line(breaks);
-        }
-        if *indent == 0 {
-            *indent = deepest.max(usize::try_from(self.indent + 1).unwrap_or(0)).max(1);
-        }
-        Ok(())
-    }
-
-    fn scan_flow_scalar(&mut self, single: bool) -> Result<String, Malformed> {
-        let start = self.mark;
-        let quote = if single { '\'' } else { '"' };
-        self.skip();
-        let (mut value, mut leading, mut trailing, mut blanks) = (String::new(), String::new(), String::new(), String::new());
-        loop {
-            if self.mark.column == 0 && (self.is_document_indicator('-') || self.is_document_indicator('.')) {
-                return self.fail(start, "found unexpected document indicator");
-            }
-            if self.at(0) == '\0' {
-                return self.fail(start, "found unexpected end of stream");
-            }
-            let mut leading_blanks = false;
-            while !is_blankz(self.at(0)) {
-                match self.at(0) {
-                    '\'' if single && self.at(1) == '\'' => {
-                        value.push('\'');
-                        self.skip();
-                        self.skip();
-                    }
-                    c if c == quote => break,
-                    '\\' if !single && is_break(self.at(1)) => {
-                        self.skip();
-                        self.skip_line();
-                        leading_blanks = true;
-                        break;
-                    }
-                    '\\' if !single => value.push(self.escape(start)?),
-                    _ => self.read(&mut value),
-                }
-            }
-            if self.at(0) == quote {
-                break;
-            }
-            while is_blank(self.at(0)) || is_break(self.at(0)) {
-                match (is_blank(self.at(0)), leading_blanks) {
-                    (true, false) => self.read(&mut blanks),
-                    (true, true) => self.skip(),
-                    (false, false) => {
-                        blanks.clear();
-                        self.read_line(&mut leading);
-                        leading_blanks = true;
-                    }
-                    (false, true) => self.read_line(&mut trailing),
-                }
-            }
-            if leading_blanks {
-                join_lines(&mut value, &mut leading, &mut trailing);
-            } else {
-                value += &blanks;
-                blanks.clear();
-            }
-        }
-        self.skip();
-        Ok(value)
-    }
-
-    fn escape(&mut self, start: Mark) -> Result<char, Malformed> {
-        let plain = match self.at(1) {
-            '0' => '\0',
-            'a' => '\u{7}',
-            'b' => '\u{8}',
-            't' | '\t' => '\t',
-            'n' => '\n',
-            'v' => '\u{b}',
-            'f' => '\u{c}',
-            'r' => '\r',
-            'e' => '\u{1b}',
-            c @ (' ' | '"' | '\'' | '\\') => c,
-            'N' => '\u{85}',
-            '_' => '\u{a0}',
-            'L' => '\u{2028}',
-            'P' => '\u{2029}',
-            c @ ('x' | 'u' | 'U') => {
-                let length = match c {
-                    'x' => 2,
-                    'u' => 4,
-                    _ => 8,
-                };
-                self.skip();
-                self.skip();
-                let mut code = 0_u32;
-                for _ in 0..length {
-                    let Some(digit) = self.at(0).to_digit(16) else {
-                        return self.fail(start, "did not find expected hexdecimal number");
-                    };
-                    code = code.wrapping_mul(16).wrapping_add(digit);
-                    self.skip();
-                }
-                return char::from_u32(code).map_or_else(|| self.fail(start, "found invalid Unicode character escape code"), Ok);
-            }
-            _ => return self.fail(start, "found unknown escape character"),
-        };
-        self.skip();
-        self.skip();
-        Ok(plain)
-    }
-
-    fn scan_plain_scalar(&mut self) -> Result<String, Malformed> {
-        let start = self.mark;
-        let indent = usize::try_from(self.indent + 1).unwrap_or(0);
-        let (mut value, mut leading, mut trailing, mut blanks) = (String::new(), String::new(), String::new(), String::new());
-        let mut leading_blanks = false;
-        loop {
-            let column = self.mark.column;
-            if column == 0 && (self.is_document_indicator('-') || self.is_document_indicator('.')) || self.at(0) == '#' {
-                break;
-            }
-            while !is_blankz(self.at(0)) {
-                let (c, next) = (self.at(0), self.at(1));
-                if c == ':' && is_blankz(next) || self.flow_level > 0 && ",?[]{}".contains(c) {
-                    break;
-                }
-                if leading_blanks {
-                    join_lines(&mut value, &mut leading, &mut trailing);
-                    leading_blanks = false;
-                } else {
-                    value += &blanks;
-                    blanks.clear();
-                }
-                self.read(&mut value);
-            }
-            if !(is_blank(self.at(0)) || is_break(self.at(0))) {
-                break;
-            }
-            while is_blank(self.at(0)) || is_break(self.at(0)) {
-                match (is_blank(self.at(0)), leading_blanks) {
-                    (true, true) if self.mark.column < indent && self.at(0) == '\t' => {
-                        return self.fail(start, "found a tab character that violates indentation");
-                    }
-                    (true, false) => self.read(&mut blanks),
-                    (true, true) => self.skip(),
-                    (false, false) => {
-                        blanks.clear();
-                        self.read_line(&mut leading);
-                        leading_blanks = true;
-                    }
-                    (false, true) => self.read_line(&mut trailing),
-                }
-            }
-            if self.flow_level == 0 && self.mark.column < indent {
-                break;
-            }
-        }
-        if leading_blanks {
-            self.simple_key_allowed = true;
-        }
-        Ok(value)
-    }
-}
-
-/// Folds line ends: one becomes a blank, of more the first is left out.
-fn join_lines(value: &mut String, leading: &mut String, trailing: &mut String) {
-    if !leading.starts_with('\n') {
-        *value += leading;
-        *value += trailing;
-    } else if trailing.is_empty() {
-        value.push(' ');
-    } else {
-        *value += trailing;
-    }
-    leading.clear();
-    trailing.clear();
 }
 
 fn is_alpha(c: char) -> bool {
