@@ -1,6 +1,12 @@
 //! Upgrades on a real Swarm: successful ones, heads and bases that fail, and requests that are refused.
 
-use std::process::Command;
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    net::{TcpListener, TcpStream},
+    process::Command,
+    thread,
+};
 
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
@@ -25,6 +31,8 @@ pub(crate) fn tests(fixture: Option<&SandboxFixture>) -> Vec<Trial> {
         &e2e_tests![
             unhealthy_head_is_rolled_back_and_red,
             paused_update_is_red,
+            rollback_for_an_image_that_nobody_has_is_red,
+            rollback_for_a_registry_that_limits_pulls_is_inconclusive,
             old_task_that_answers_does_not_hide_an_unhealthy_successor,
             config_changed_in_place_is_red_and_base_still_runs,
             secrets_and_settings_are_migrated,
@@ -112,6 +120,64 @@ fn paused_update_is_red(env: &TestEnv<'_>) {
 
     let run = upgrade_failed(run, "paused").ends_on("mixed");
     names_the_failed_task(run);
+}
+
+/// The address of a registry that answers each question about an image with this status and this error, until the test program
+/// ends.
+fn registry(status: &'static str, code: &'static str, message: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    thread::spawn(move || {
+        for stream in listener.incoming().filter_map(Result::ok) {
+            thread::spawn(move || answer(stream, status, code, message));
+        }
+    });
+    address
+}
+
+/// Answers one request and ends the connection.
+fn answer(mut stream: TcpStream, status: &str, code: &str, message: &str) -> Option<()> {
+    let mut lines = BufReader::new(stream.try_clone().ok()?).lines();
+    let request = lines.next()?.ok()?;
+    lines.find(|line| line.as_ref().is_ok_and(String::is_empty))?.ok()?;
+    let (status, body) = match request.split(' ').nth(1)? {
+        "/v2/" => ("200 OK", "{}".to_owned()),
+        _ => (status, json!({ "errors": [{ "code": code, "message": message }] }).to_string()),
+    };
+    let head = "Docker-Distribution-Api-Version: registry/2.0\r\nContent-Type: application/json\r\nConnection: close";
+    write!(stream, "HTTP/1.1 {status}\r\n{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).ok()
+}
+
+/// A run whose head has an image of this registry, and whose update Swarm rolls back.
+fn with_image_of<'a>(env: &'a TestEnv<'_>, registry: &str) -> FinishedRun<'a> {
+    let copy = env.copy_of("hello");
+    let file = copy.join("compose.yml");
+    let compose = fs::read_to_string(&file).unwrap();
+    let image = compose.lines().find(|line| line.trim_start().starts_with("image:")).unwrap();
+    fs::write(&file, compose.replace(image, &format!("    image: {registry}/shop/app:1.0"))).unwrap();
+    env.run("hello").path(&copy).tiers(TIERS).finish()
+}
+
+fn rollback_for_an_image_that_nobody_has_is_red(env: &TestEnv<'_>) {
+    let run = with_image_of(env, &registry("404 Not Found", "MANIFEST_UNKNOWN", "manifest unknown"));
+
+    upgrade_failed(run, "rolled-back")
+        .step_value("/outcome/detail/cause/because", "image-unknown")
+        .message("its registry does not have the image: it answers: manifest unknown")
+        .ends_on("base")
+        .says("manifest unknown");
+}
+
+fn rollback_for_a_registry_that_limits_pulls_is_inconclusive(env: &TestEnv<'_>) {
+    let limit = "You have reached your pull rate limit.";
+    let run = with_image_of(env, &registry("429 Too Many Requests", "TOOMANYREQUESTS", limit));
+
+    not_upgraded(run.expect(Inconclusive), Fail)
+        .owned_by("infrastructure")
+        .cause("rolled-back")
+        .step_value("/outcome/detail/cause/because", "registry-limit")
+        .message(limit)
+        .ends_on("base");
 }
 
 fn old_task_that_answers_does_not_hide_an_unhealthy_successor(env: &TestEnv<'_>) {

@@ -95,7 +95,7 @@ fn rollback_that_ended_before_it_was_observed_names_its_task() {
     assert!(failures[0].message.contains(&why), "{}", failures[0].message);
     let service = observation.services.keys().next().unwrap();
     let decisive = watch.decisive_task(service).unwrap();
-    assert_eq!((decisive.task, decisive.container), (&name, task.as_deref()));
+    assert_eq!((decisive.task, decisive.container), (name, task.as_deref()));
 }
 
 #[test]

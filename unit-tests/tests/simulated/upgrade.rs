@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 use harness::{
     model::{
         names::{Commit, ServiceName, StackName},
-        pack::{Pack, Settings},
+        pack::{DatabaseKind, Hooks, Pack, Settings},
     },
     pure::{
         host::converge::ServiceView,
         recipe::{
             backup::{Backed, Coverage},
-            canary::{self, Canary, DroppedVolume, Moment, dropped_volumes, expected},
+            canary::{self, Canary, DroppedVolume, Moment, NotExpected, dropped_volumes, expected},
             compose::{Entry, Env, Resolved, Tree, resolve},
             upgrade::{differs, dropped, flaws},
         },
@@ -137,6 +137,75 @@ fn volume_with_a_database_gets_a_row_and_no_file() {
         canaries("[[databases]]\nservice = \"app\"\nkind = \"sqlite\"\npath = \"/upload/app.db\"\n"),
         "a row in the SQLite database of app, a file in volume data, a file in volume rows"
     );
+}
+
+/// An app with a database of this image in the volume `rows`, with labels of the database's service.
+fn with_database(image: &str, labels: &[(&str, &str)]) -> Resolved {
+    let mut resolved = app(&[("app", "data"), ("db", "rows")], "\"backupbot.backup=true\"");
+    let db = resolved.services.get_mut("db").unwrap();
+    db.image = image.parse().unwrap();
+    db.labels.extend(labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+    resolved
+}
+
+#[test]
+fn database_that_its_image_shows_gets_a_row_without_any_setting() {
+    let own = Pack { hooks: Hooks { canaries: vec!["a post".into()], ..Hooks::default() }, ..Pack::default() };
+    for (image, pack, wanted) in [
+        ("postgres:16-alpine", Pack::default(), "a row in the PostgreSQL database of db, a file in volume data"),
+        ("mariadb:11", Pack::default(), "a row in the MariaDB or MySQL database of db, a file in volume data"),
+        ("redis:7", Pack::default(), "a file in volume data"),
+        ("postgres:16-alpine", own, "a post, a file in volume data"),
+        ("ghost:5", Pack::default(), "a file in volume data, a file in volume rows"),
+    ] {
+        let canaries: Vec<String> = canary::of(&with_database(image, &[]), &pack).iter().map(ToString::to_string).collect();
+        assert_eq!(canaries.join(", "), wanted, "{image}");
+    }
+}
+
+#[test]
+fn database_in_no_backup_is_a_gap_and_a_cache_is_not() {
+    let left_out = ("backupbot.backup.volumes.rows", "false");
+    let dumped = ("backupbot.backup.pre-hook", "pg_dump -f /backup/dump.sql");
+    for (kind, labels, wanted) in [
+        (DatabaseKind::Postgres, &[][..], Ok(())),
+        (DatabaseKind::Postgres, &[left_out], Err(NotExpected::NotBackedUp)),
+        (DatabaseKind::Postgres, &[left_out, dumped], Ok(())),
+        (DatabaseKind::Postgres, &[left_out, ("backupbot.backup.pre-hook", " ")], Err(NotExpected::NotBackedUp)),
+        (DatabaseKind::Redis, &[left_out], Err(NotExpected::CacheExcluded)),
+        (DatabaseKind::Redis, &[], Ok(())),
+    ] {
+        let resolved = with_database("postgres:16", labels);
+        let row = Canary::Row { service: "db".into(), kind };
+        let found = expected(&row, Moment::AfterRestore, &Backed::of(&resolved), &resolved);
+        assert_eq!(found, wanted, "{kind:?} {labels:?}");
+        assert_eq!(found.is_err_and(|reason| reason.is_gap()), wanted == Err(NotExpected::NotBackedUp));
+    }
+}
+
+#[test]
+fn database_that_is_copied_while_it_runs_is_named() {
+    let none = Pack::default();
+    let sqlite = "[[databases]]\nservice = \"db\"\nkind = \"sqlite\"\npath = \"/rows/shop.db\"\n";
+    let sqlite = Pack { settings: Settings::parse(sqlite).unwrap(), ..Pack::default() };
+    for (image, pack, labels, named) in [
+        ("postgres:16", &none, &[][..], true),
+        ("mysql:8", &none, &[], true),
+        ("postgres:16", &none, &[("backupbot.backup.pre-hook", "pg_dump")], false),
+        ("postgres:16", &none, &[("backupbot.backup.volumes.rows", "false")], false),
+        ("postgres:16", &none, &[("backupbot.backup.volumes.rows.path", "dump.sql")], false),
+        ("redis:7", &none, &[], false),
+        ("ghost:5", &none, &[], false),
+        ("ghost:5", &sqlite, &[], true),
+        ("ghost:5", &sqlite, &[("backupbot.backup.volumes.rows.path", "shop.db")], true),
+        ("ghost:5", &sqlite, &[("backupbot.backup.volumes.rows.path", "dump.sql")], false),
+    ] {
+        let found = canary::copied_while_running(&with_database(image, labels), pack);
+        assert_eq!(!found.is_empty(), named, "{image} {labels:?}: {found:?}");
+        assert!(found.iter().all(|sentence| sentence.contains("volume rows is in the backup")), "{found:?}");
+    }
+    let off = app(&[("db", "rows")], "");
+    assert_eq!(canary::copied_while_running(&off, &none), Vec::<String>::new(), "nothing is copied without a backup");
 }
 
 #[test]

@@ -146,6 +146,11 @@ fn restore_of_other_data_than_this_runs_is_red() {
         (RestoreBehaviour::RestoresNothing, "is still corrupted: the restore did not bring it back"),
         (RestoreBehaviour::EmptiesVolumes, "a file in volume posts is gone"),
         (RestoreBehaviour::RestoresOtherRun, "has other contents than were seeded"),
+        (RestoreBehaviour::RemovesOrdinaryFiles, "a file in volume posts is gone"),
+        (
+            RestoreBehaviour::LosesOwners,
+            "a file in volume posts came back with owner 0:0 and mode 0644 instead of owner 33:33 and mode 0644",
+        ),
     ] {
         let host = host_restoring(behaviour);
 

@@ -56,7 +56,7 @@ impl Backed {
                     None => {}
                 },
                 None if key == "backup" => backed.enabled |= is_true(value),
-                None if key == "backup.pre-hook" => {
+                None if key == "backup.pre-hook" && !value.trim().is_empty() => {
                     backed.dumped.insert(name.clone());
                 }
                 None => backed.restore_hooks |= matches!(key, "restore.pre-hook" | "restore.post-hook"),

@@ -154,6 +154,14 @@ fn holds(resolved: &Resolved, database: &Database, volume: &str) -> bool {
     })
 }
 
+/// Whether a backup with this part of the database's volume has the database's own files.
+fn has_files_of(resolved: &Resolved, database: &Database, coverage: &Coverage) -> bool {
+    let Coverage::Paths { paths } = coverage else { return *coverage == Coverage::Whole };
+    let (Some(file), Some(service)) = (&database.path, resolved.services.get(&database.service)) else { return false };
+    let inside = service.mounts.iter().filter_map(|mount| Path::new(file).strip_prefix(&mount.target).ok());
+    inside.into_iter().any(|file| paths.iter().any(|path| file.starts_with(path)))
+}
+
 /// The databases whose files are copied while they run, and that no command of the backup dumps: a sentence for each. Redis writes
 /// its file in one piece.
 pub fn copied_while_running(resolved: &Resolved, pack: &Pack) -> Vec<String> {
@@ -170,7 +178,7 @@ pub fn copied_while_running(resolved: &Resolved, pack: &Pack) -> Vec<String> {
     let all = declared.iter().cloned().chain(shown).filter(|database| database.kind != DatabaseKind::Redis);
     let live = all.filter(|database| !backed.is_dumped(&database.service)).filter_map(|database| {
         let (volume, _) = of_volumes(resolved)
-            .find(|(volume, _)| holds(resolved, &database, volume) && backed.coverage(volume) == Coverage::Whole)?;
+            .find(|(volume, _)| holds(resolved, &database, volume) && has_files_of(resolved, &database, &backed.coverage(volume)))?;
         Some(format!(
             "the {} database of {} is copied while it runs: volume {volume} is in the backup, and no backupbot.backup.pre-hook of \
              the service dumps it; such a copy may be no database",

@@ -161,16 +161,20 @@ impl OneCanary<'_> {
             }
             let found = data.get(holder, volume, path).await?;
             let text = found.as_ref().map(|file| String::from_utf8_lossy(&file.bytes));
-            let outcome = self.compare(&format!("{canary} ({path})"), act, text.as_deref(), wanted, CORRUPTED);
-            if !outcome.passed() {
-                return Ok(outcome);
+            match self.compare(&canary.to_string(), act, text.as_deref(), wanted, CORRUPTED) {
+                Outcome::Passed => {}
+                Outcome::Failed(failure) => {
+                    let message = format!("{} ({path})", failure.message);
+                    return Ok(Outcome::Failed(Failure { message, ..failure }));
+                }
+                outcome => return Ok(outcome),
             }
             let before = self.context.canary_access.borrow().get(&at).copied();
             if let (Some(before), Some(now)) = (before, found.map(|file| file.access))
                 && self.moment.restored()
                 && before != now
             {
-                let sentence = format!("{canary} ({path}) came back with {now} instead of {before}");
+                let sentence = format!("{canary} came back with {now} instead of {before} ({path})");
                 return Ok(Outcome::Failed(Failure::new(Cause::DataLost, sentence)));
             }
         }
