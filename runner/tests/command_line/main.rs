@@ -3,6 +3,8 @@
 mod arguments;
 mod earlier_runs;
 mod help;
+mod resolved;
 mod schema;
+mod stand_in;
 mod state_folder;
 mod taster;
