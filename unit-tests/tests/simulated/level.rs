@@ -102,6 +102,7 @@ fn through(outcomes: [Option<Outcome>; 5]) -> EventLog {
         coverage: [].into(),
         needs: Needs::default(),
         pack: Box::default(),
+        ..Plan::default()
     };
     let log = EventLog::begun(&Tier::ALL).under(plan).noted(Note::Runs { subject: Subject::Head }).pass(&names);
     Tier::ALL.into_iter().zip(outcomes).fold(log, |log, (tier, outcome)| match outcome {

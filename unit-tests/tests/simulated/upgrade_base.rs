@@ -356,13 +356,16 @@ fn one_lightweight_release_tag_prevents_every_pin() {
     }
 }
 
+/// A history that branches and merges.
+const BRANCHED: &[(u8, &[u8])] =
+    &[(1, &[]), (2, &[1]), (3, &[2]), (4, &[2]), (5, &[3, 4]), (6, &[5]), (7, &[4]), (8, &[6])];
+
 proptest! {
     /// The order of the tags does not matter, the base is one of them, no later version of them is a candidate, and every other
     /// tag has a reason.
     #[test]
     fn choice_depends_on_the_set_of_tags_alone(numbers in prop::collection::vec((0_u64..4, 0_u64..4, 1_u8..9), 0..8), head in 1_u8..9) {
-        let history = &[(1, &[][..]), (2, &[1][..]), (3, &[2]), (4, &[2]), (5, &[3, 4]), (6, &[5]), (7, &[4]), (8, &[6])];
-        let from = Repository { tags: &[], history };
+        let from = Repository { tags: &[], history: BRANCHED };
         let lineage = from.lineage(head, &[]);
         let tags: BTreeMap<String, Tag> = numbers
             .into_iter()
