@@ -22,8 +22,11 @@ mod late_effects;
 mod lint;
 mod local_sandbox;
 mod offline;
+mod policy;
+mod record;
 mod redact;
 mod runs;
+mod sample;
 mod soak;
 mod thorough;
 mod trials;
@@ -61,7 +64,7 @@ fn main() -> ExitCode {
     tests.extend(executables::local());
     let ghost = arguments.filter.as_ref().is_some_and(|filter| filter.starts_with("ghost"));
     tests.extend(on_a_swarm(fixture, arguments.list, ghost));
-    libtest_mimic::run(&arguments, tests).exit_code()
+    libtest_mimic::run(&arguments, sample::draw(tests)).exit_code()
 }
 
 /// The tests that need a Swarm. Without one they are ignored; with `CI=true` one failing test replaces them. `ghost` is
@@ -72,6 +75,7 @@ fn on_a_swarm(fixture: Result<SandboxFixture, String>, list: bool, ghost: bool) 
     let engine = fixture.as_ref().map_or_else(|| Engine::local(IMAGE), |fixture| fixture.engine.clone());
     let fixture = fixture.as_ref();
     let mut tests = abra::tests(&engine);
+    tests.extend(record::tests(&engine));
     tests.extend(conformance::tests(&engine));
     tests.extend(backup::tests(&engine));
     tests.extend(convergence::tests(&engine));
@@ -99,6 +103,7 @@ fn on_a_swarm(fixture: Result<SandboxFixture, String>, list: bool, ghost: bool) 
     tests.extend(faults::tests(fixture));
     tests.extend(redact::tests(fixture));
     tests.extend(offline::tests(fixture));
+    tests.extend(policy::tests(fixture));
     let Some(missing) = missing.filter(|_| !list) else { return tests };
     if sandbox_fixture::env().ci {
         return vec![Trial::test("the sandbox is up", move || Err(missing.into()))];

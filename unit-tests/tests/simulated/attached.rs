@@ -10,6 +10,7 @@ use harness::{
         object::ObjectKind,
         outcome::{Subject, Tier},
         request::Source,
+        tested_app::Images,
     },
     ports::RunFolder,
     pure::{
@@ -48,7 +49,8 @@ fn attach(host: &SimHost) -> RunState {
         let ports = host.ports();
         let run = host.new_run(request(&[Tier::Custom]), &ports, &log, &folder);
         let source = Source::Catalogue { at: None };
-        let attached = KeptAppFacts { head: head(), runs: Some(Subject::Head), source, tools: BTreeMap::new() };
+        let (tools, images) = (BTreeMap::new(), Images::default());
+        let attached = KeptAppFacts { head: head(), runs: Some(Subject::Head), source, tools, images };
         engine::attach(&attached, run).await
     })
 }
