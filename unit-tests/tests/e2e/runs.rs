@@ -24,7 +24,7 @@ pub(crate) fn tests(fixture: Option<&SandboxFixture>) -> Vec<Trial> {
         fixture,
         &e2e_tests![
             hello_is_green_and_its_results_are_true_throughout,
-            custom_html_is_green,
+            custom_html_reaches_the_highest_level,
             app_that_ignores_its_end_is_removed_fast,
             runs_with_the_same_port_run_one_after_the_other,
             all_recipes_run_two_at_a_time_and_end_in_one_table,
@@ -62,10 +62,10 @@ fn hello_is_green_and_its_results_are_true_throughout(env: &TestEnv<'_>) {
     assert!(run.output.err.contains(head), "head is named:\n{}", run.output);
 }
 
-fn custom_html_is_green(env: &TestEnv<'_>) {
+fn custom_html_reaches_the_highest_level(env: &TestEnv<'_>) {
     let run = env.run("custom-html").expect(Green);
 
-    run.says("green (install, upgrade, backup, restore").nothing_left();
+    run.level(5).says("green (install, upgrade, backup, restore, custom").nothing_left();
 }
 
 fn app_that_ignores_its_end_is_removed_fast(env: &TestEnv<'_>) {
