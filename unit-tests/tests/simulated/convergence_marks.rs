@@ -91,7 +91,7 @@ fn rollback_that_ended_before_it_was_observed_names_its_task() {
     observation.at = observation.at.after(Duration::from_secs(1));
     let watch = observe_into(watch, observation.clone());
     let Evaluation::Failed(failures) = evaluate(&watch, observation.at) else { panic!("a rollback fails") };
-    let why = format!("because its new task {name} ended with exit 0; what was there before runs again");
+    let why = format!("its new task exited with 0 (task {name}), so Swarm rolled the update back");
     assert!(failures[0].message.contains(&why), "{}", failures[0].message);
     let service = observation.services.keys().next().unwrap();
     let decisive = watch.decisive_task(service).unwrap();

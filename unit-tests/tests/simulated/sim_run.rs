@@ -39,8 +39,14 @@ use crate::crash::paused;
 const SECRET: &str = "hunter22hunter22";
 const HOST_FILE: &str = "zone = \"taster.test\"";
 /// The beginnings of all warnings that the tests cause.
-const EXPECTED_WARNINGS: [&str; 5] =
-    ["head has lint errors", "the pack repairs", "posts::three: was", "gone.txt of posts::one", "leak.png of posts::one"];
+const EXPECTED_WARNINGS: [&str; 6] = [
+    "head has lint errors",
+    "the pack repairs",
+    "posts::three: was",
+    "gone.txt of posts::one",
+    "leak.png of posts::one",
+    "the PostgreSQL database of app is copied while it runs",
+];
 
 /// A run that has not started.
 #[must_use]

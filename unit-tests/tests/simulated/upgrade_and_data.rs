@@ -198,6 +198,7 @@ fn database_row_comes_back_without_a_file_canary_beside_it() {
 
     assert_eq!(run.results.canaries.len(), 1, "{:?}", run.results.canaries);
     assert_eq!(restored_canary(&run), Some(Status::Pass));
+    assert!(run.results.warnings.iter().any(|warning| warning.contains("is copied while it runs")), "{:?}", run.results.warnings);
     run.expect(Green).nothing_leaked();
 }
 

@@ -16,7 +16,7 @@ use self::{
     sentence::{Routed, failure, route_fault},
 };
 use super::shared::{
-    answer_time::{answer_time, remember},
+    answer_time::{Patience, answer_time, remember},
     backup_service::{follows_restore, wait_for_restart},
     context::StepContext,
 };
@@ -42,6 +42,9 @@ const ROUTE_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long the app may give one and the same wrong answer. It answers by then, so it has started, and the wait does not change
 /// what it says.
 const SAME_ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The statuses with which an app says that it cannot answer yet.
+const NOT_YET: [u16; 3] = [425, 429, 503];
 
 pub(super) async fn http(context: &StepContext<'_>, id: &StepId, budget: Duration) -> Outcome {
     let mut outcome = wait_for_app(context, id, budget).await;
@@ -110,19 +113,19 @@ async fn wait_for_app(context: &StepContext<'_>, id: &StepId, budget: Duration) 
     attribution.gap().map_or(outcome, Outcome::Unverified)
 }
 
-/// How long the same result is waited over. `same` bounds it for an app whose own health checks say that it has started.
-fn patience(result: &ProbeResult, same: Option<Duration>) -> Duration {
-    let patience = match result {
-        ProbeResult::NoRoute => ROUTE_TIMEOUT,
+/// How long the same result is waited over.
+fn patience(result: &ProbeResult, same: Patience) -> Duration {
+    match result {
         ProbeResult::Unsupported => Duration::ZERO,
+        ProbeResult::App { .. } | ProbeResult::NoIngress(_) => Duration::MAX,
+        ProbeResult::NoRoute => same.time(ROUTE_TIMEOUT),
+        ProbeResult::AppError { status } if NOT_YET.contains(status) => same.time(Duration::MAX),
         ProbeResult::AppError { .. }
         | ProbeResult::ErrorPage { .. }
         | ProbeResult::DefaultPage { .. }
-        | ProbeResult::Astray(_) => SAME_ANSWER_TIMEOUT,
-        ProbeResult::App { .. } | ProbeResult::NoIngress(_) => return Duration::MAX,
-        ProbeResult::Unreachable(_) => Duration::MAX,
-    };
-    same.map_or(patience, |same| patience.min(same))
+        | ProbeResult::Astray(_) => same.time(SAME_ANSWER_TIMEOUT),
+        ProbeResult::Unreachable(_) => same.time(Duration::MAX),
+    }
 }
 
 /// The outcome that follows from the last answer, whatever it is: one that may be another's counts neither way.
@@ -205,4 +208,31 @@ fn not_found(context: &StepContext<'_>, answer: &Answer, waited: Duration) -> Op
 /// The first lines of an answer: a page that fails mostly says so at its top.
 fn first_lines(body: &str) -> String {
     body.lines().filter(|line| !line.trim().is_empty()).take(EXCERPT_LINES).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn same_answer_is_waited_over_as_long_as_it_may_change() {
+        let seconds = |seconds| Duration::from_secs(seconds);
+        let healthy = Patience::AtMost(seconds(20));
+        let error = |status| ProbeResult::AppError { status };
+        let unreachable = || ProbeResult::Unreachable("refused".into());
+        for (result, same, wanted) in [
+            (error(500), Patience::ByAnswer, SAME_ANSWER_TIMEOUT),
+            (error(500), healthy, seconds(20)),
+            (error(500), Patience::Whole, Duration::MAX),
+            (error(503), Patience::ByAnswer, Duration::MAX),
+            (error(503), healthy, seconds(20)),
+            (unreachable(), Patience::ByAnswer, Duration::MAX),
+            (unreachable(), healthy, seconds(20)),
+            (ProbeResult::NoRoute, healthy, ROUTE_TIMEOUT),
+            (ProbeResult::NoRoute, Patience::Whole, Duration::MAX),
+            (ProbeResult::NoIngress("down".into()), healthy, Duration::MAX),
+        ] {
+            assert_eq!(patience(&result, same), wanted, "{result} {same:?}");
+        }
+    }
 }

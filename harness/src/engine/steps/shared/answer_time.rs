@@ -27,8 +27,30 @@ const HEALTHY_TIMEOUT: Duration = Duration::from_secs(20);
 pub(in crate::engine::steps) struct AnswerTime {
     /// In all.
     pub(in crate::engine::steps) most: Duration,
-    /// While it gives the same wrong answer, or none. Absent where the whole time is waited for.
-    pub(in crate::engine::steps) same: Option<Duration>,
+    /// While it gives the same wrong answer, or none.
+    pub(in crate::engine::steps) same: Patience,
+}
+
+/// How long the same wrong answer is waited over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine::steps) enum Patience {
+    /// For the whole time: the pack names it.
+    Whole,
+    /// For this long at most: the app's own health checks say that it has started.
+    AtMost(Duration),
+    /// As long as such an answer may mean that the app still starts.
+    ByAnswer,
+}
+
+impl Patience {
+    /// The time, where the answer alone would be waited over for `by_answer`.
+    pub(in crate::engine::steps) fn time(self, by_answer: Duration) -> Duration {
+        match self {
+            Patience::Whole => Duration::MAX,
+            Patience::AtMost(most) => by_answer.min(most),
+            Patience::ByAnswer => by_answer,
+        }
+    }
 }
 
 /// The time for an app that shows `services`, within `most`.
@@ -40,13 +62,17 @@ pub(in crate::engine::steps) fn answer_time(
     let asked = context.unanswered.borrow();
     let unchanged = asked.as_ref().zip(services).is_some_and(|(asked, services)| asked.tasks == running_tasks(services));
     if unchanged {
-        return AnswerTime { most: Duration::ZERO, same: None };
+        return AnswerTime { most: Duration::ZERO, same: Patience::ByAnswer };
     }
     if let Some(given) = context.pack.settings.budgets.answer.map(Budget::time) {
-        return AnswerTime { most: given.min(most), same: None };
+        return AnswerTime { most: given.min(most), same: Patience::Whole };
     }
     let most = services.and_then(declared_timeout).unwrap_or(most).min(most);
-    AnswerTime { most, same: services.filter(|services| healthy(services)).map(|_| HEALTHY_TIMEOUT.min(most)) }
+    let same = match services {
+        Some(services) if healthy(services) => Patience::AtMost(HEALTHY_TIMEOUT),
+        Some(_) | None => Patience::ByAnswer,
+    };
+    AnswerTime { most, same }
 }
 
 /// Remembers how a step that asked the app ended.
