@@ -59,6 +59,24 @@ impl RunFolder for Folder {
         plain_file::read(&self.root.join(file), DOCUMENT_LIMIT, Links::Refused)
     }
 
+    fn texts(&self) -> Vec<(String, String)> {
+        let is_text = |name: &str| [".txt", ".jsonl", ".log"].iter().any(|end| name.ends_with(end));
+        let mut names: Vec<String> = ["", "transcripts/", "evidence/"]
+            .iter()
+            .flat_map(|below| {
+                let entries = std::fs::read_dir(self.root.join(below)).into_iter().flatten().flatten();
+                entries.filter_map(move |entry| Some(format!("{below}{}", entry.file_name().to_str()?)))
+            })
+            .filter(|name| is_text(name))
+            .collect();
+        names.sort();
+        let read = |name: String| {
+            let bytes = self.read(Path::new(&name)).ok()?;
+            Some((name, String::from_utf8_lossy(&bytes).into_owned()))
+        };
+        names.into_iter().filter_map(read).collect()
+    }
+
     fn secret_file(&self, value: &str) -> Result<SecretFile, FolderError> {
         let folder = self.abra_dir();
         let create = || {

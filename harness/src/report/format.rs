@@ -91,7 +91,11 @@ impl ReportFile {
     /// When the state has no form in this format.
     pub fn render(self, state: &RunState, folder: &dyn RunFolder, redact: &Redact) -> Result<String, ReportError> {
         match self {
-            ReportFile::Results => results::document(state, redact).map_err(|error| self.content_error(error)),
+            ReportFile::Results => {
+                // The texts of a run that goes on are still being written.
+                let texts = if state.finished.is_some() { folder.texts() } else { Vec::new() };
+                results::document(state, redact, texts).map_err(|error| self.content_error(error))
+            }
             ReportFile::Junit => self.filtered(junit::junit(state).to_string(), redact),
             ReportFile::Page => self.filtered(html::page(state, screenshot(state, folder).as_deref()), redact),
             ReportFile::Badge => self.filtered(badge::badge(state), redact),

@@ -183,7 +183,7 @@ proptest! {
             prop_assert!(leaked.is_none(), "{name} shows {leaked:?} of {secret:?}: {text}");
             prop_assert!(is_readable(name, &text), "{name} cannot be read: {text}");
         }
-        let results: Results = serde_json::from_str(&document(&state, &redact).unwrap()).unwrap();
+        let results: Results = serde_json::from_str(&document(&state, &redact, []).unwrap()).unwrap();
         prop_assert_eq!(results.flags.no_secret_leak, !learnt_late, "the flag says whether the secret was in the state");
         prop_assert_eq!(&results.digest, &results.computed_digest());
     }
@@ -405,7 +405,7 @@ fn secret_that_is_too_short_to_hide_is_one_warning_and_clears_the_flag() {
         log.record(kind);
     }
 
-    let results: Results = serde_json::from_str(&document(&log.state(), &redact).unwrap()).unwrap();
+    let results: Results = serde_json::from_str(&document(&log.state(), &redact, []).unwrap()).unwrap();
     let reported =
         results.warnings.iter().filter(|warning| warning.contains("the secret pin has fewer than 4 characters")).count();
     assert_eq!((reported, results.flags.no_secret_leak), (1, false), "{:?}", results.warnings);

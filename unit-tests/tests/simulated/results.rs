@@ -229,9 +229,19 @@ fn file_is_free_of_a_secret_that_the_log_hid() {
         log.record(event.kind);
     }
     log.record(Kind::Warned { text: "password=hunter2-hunter2".into() });
+    folder.keep("deploy.txt", b"all is well").unwrap();
     log.record(Kind::RunFinished);
     let text = std::fs::read_to_string(folder.root().join("results.json")).unwrap();
     let results: Value = serde_json::from_str(&text).unwrap();
     assert!(!text.contains("hunter2") && text.contains(MASK), "{text}");
     assert_eq!(results["flags"]["no_secret_leak"], true);
+    let searched = serde_json::json!({
+        "values": 1, "searched": ["results.json", "events.jsonl", "evidence/deploy.txt"], "found_in": [],
+    });
+    assert_eq!(results["secret_search"], searched);
+    folder.keep("late.txt", b"password=hunter2-hunter2").unwrap();
+    log.record(Kind::RunFinished);
+    let results: Value = serde_json::from_slice(&folder.read("results.json".as_ref()).unwrap()).unwrap();
+    assert_eq!(results["flags"]["no_secret_leak"], false, "it was written past the filter");
+    assert_eq!(results["secret_search"]["found_in"], serde_json::json!(["evidence/late.txt"]));
 }

@@ -59,7 +59,7 @@ fn write_killed_run(folder: &Folder, clock: SimClock) {
     let redact = Redact::new();
     redact.learn(SECRETS[4].1);
     let state = journal::read(folder.root()).unwrap().events.iter().fold(RunState::default(), fold);
-    fs::write(folder.root().join("results.json"), document(&state, &redact).unwrap()).unwrap();
+    fs::write(folder.root().join("results.json"), document(&state, &redact, []).unwrap()).unwrap();
 }
 
 /// The secrets in the files of the run other than its journal.

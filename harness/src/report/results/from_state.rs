@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Attempt, CanaryResult, Change, Evidence, Flags, HarnessBuild, Image, LintResult, Results, RungStatuses, SCHEMA, Sighting,
+    Attempt, CanaryResult, Change, Evidence, Flags, HarnessBuild, Image, LintResult, Results, RungStatuses, SCHEMA, SecretSearch, Sighting,
     Skips, Stage, Status, StepResult, Task, Test, TestedBase, TestedHead, TestedHost,
 };
 use crate::{
@@ -71,6 +71,7 @@ impl From<&RunState> for Results {
             lint: lint(state, &rungs),
             skips: skips(&rungs),
             flags: Flags { clean_teardown: state.left_nothing(), no_secret_leak: false },
+            secret_search: SecretSearch::default(),
             stages: stages(state, &rungs),
             steps: other_steps(state),
             tasks: state.tasks.iter().map(task).collect(),

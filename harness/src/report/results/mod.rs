@@ -39,6 +39,7 @@ use crate::{
         },
     },
     redact::Redact,
+    report::files::ReportFile,
 };
 
 /// The version of the schema.
@@ -117,6 +118,9 @@ pub struct Results {
     pub skips: Skips,
     /// Facts about the run itself.
     pub flags: Flags,
+    /// What [`Flags::no_secret_leak`] rests on.
+    #[serde(default)]
+    pub secret_search: SecretSearch,
     /// The tiers in the order of a run, then lint, each with its steps.
     pub stages: Vec<Stage>,
     /// The steps that belong to no stage, in the order of the plan: canaries, screenshot, cleanup.
@@ -290,11 +294,22 @@ pub struct Flags {
     /// The inventories before and after were compared, the run leaked nothing and changed nothing of others, and everything that
     /// it had claimed was confirmed gone.
     pub clean_teardown: bool,
-    /// Every text of these results was searched for every secret that the run had learnt until it was written, in every form that
-    /// the filter knows, and none was found. A secret that is found is hidden in the file, and this is false, because it may be
-    /// in another file of the run's folder: text that was written before the secret was learnt could not be filtered for it. It
-    /// is also false when abra made a secret that is too short to be hidden, or one in a way that cannot be read.
+    /// Every text that `secret_search` names was searched for every secret that the run had learnt until then, in every form that
+    /// the filter knows, and none was found. A secret that is found in these results is hidden in the file, and this is false,
+    /// because it may be elsewhere: text that was written before the secret was learnt could not be filtered for it. It is also
+    /// false when abra made a secret that is too short to be hidden, or one in a way that cannot be read.
     pub no_secret_leak: bool,
+}
+
+/// The search for secrets.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SecretSearch {
+    /// How many values were searched for; each line of a longer one counts.
+    pub values: usize,
+    /// The texts that were searched: these results, and once the run has ended the texts of its folder.
+    pub searched: Vec<String>,
+    /// Those of them in which a value was found.
+    pub found_in: Vec<String>,
 }
 
 /// The image of a service.
@@ -431,8 +446,12 @@ pub fn results_schema() -> Schema {
 ///
 /// # Errors
 /// When a value cannot be written as JSON.
-pub fn document(state: &RunState, redact: &Redact) -> Result<String, serde_json::Error> {
-    let results = Results::from(state).searched(redact);
+pub fn document(
+    state: &RunState,
+    redact: &Redact,
+    texts: impl IntoIterator<Item = (String, String)>,
+) -> Result<String, serde_json::Error> {
+    let results = Results::from(state).searched_with(redact, texts);
     serde_json::to_string_pretty(&results).map(|text| text + "\n")
 }
 
@@ -495,6 +514,24 @@ impl Results {
         let bare = Self { digest: String::new(), ..self };
         let (mut results, found) = redact.fact(bare);
         results.flags.no_secret_leak = !found && redact.complete();
+        let own = vec![ReportFile::Results.name().to_owned()];
+        results.secret_search =
+            SecretSearch { values: redact.values(), found_in: if found { own.clone() } else { Vec::new() }, searched: own };
+        results.digest = results.computed_digest();
+        results
+    }
+
+    /// The same results after the search of further texts, each with its name.
+    #[must_use]
+    pub fn searched_with(self, redact: &Redact, texts: impl IntoIterator<Item = (String, String)>) -> Self {
+        let mut results = self.searched(redact);
+        for (name, text) in texts {
+            if redact.text(&text) != text {
+                results.flags.no_secret_leak = false;
+                results.secret_search.found_in.push(name.clone());
+            }
+            results.secret_search.searched.push(name);
+        }
         results.digest = results.computed_digest();
         results
     }
