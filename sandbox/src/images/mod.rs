@@ -44,7 +44,7 @@ pub fn specimen() -> String {
 }
 
 /// The image of the ingress.
-pub(crate) fn caddy() -> String {
+pub fn caddy() -> String {
     named("caddy")
 }
 

@@ -14,7 +14,7 @@ const PATH: &str = "{http.request.uri.path}";
 const QUERY: &str = "{http.request.uri.query}";
 
 /// The matcher set of Caddy for a node. Each part that is left out is added to `without`.
-pub(super) fn matcher_set(node: &Node, without: &mut Vec<String>) -> Value {
+pub fn matcher_set(node: &Node, without: &mut Vec<String>) -> Value {
     set(node, true, without)
 }
 

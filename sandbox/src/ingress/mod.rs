@@ -6,7 +6,7 @@
 mod admin;
 pub mod agent;
 mod container;
-mod matcher;
+pub mod matcher;
 mod middleware;
 pub mod routes;
 pub(crate) mod tls;

@@ -225,7 +225,7 @@ fn add_middleware(
             chain.list(&["middlewares"]).iter().try_for_each(|link| add_middleware(all, own, link, depth + 1, handlers, without))
         }
         None => {
-            handlers.extend(middleware::handlers(name, found, without));
+            handlers.extend(middleware::handlers(bare, found, without));
             Ok(())
         }
     }

@@ -3,6 +3,7 @@
 //! Tests on a Swarm run when the sandbox is up, and always with `CI=true`; otherwise they are printed as ignored.
 
 mod abra;
+mod answers;
 mod backup;
 mod backup_and_restore;
 mod bad_input;
@@ -83,6 +84,7 @@ fn on_a_swarm(fixture: Result<SandboxFixture, String>, list: bool, ghost: bool) 
     tests.extend(cleanup::tests(&engine));
     tests.extend(custom::tests(&engine));
     tests.extend(local_sandbox::tests());
+    tests.extend(answers::tests(fixture));
     tests.extend(runs::tests(fixture));
     tests.extend(custom::runs(fixture));
     tests.extend(browser::tests(fixture));

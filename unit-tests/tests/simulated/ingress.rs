@@ -110,7 +110,7 @@ fn rule_that_caddy_cannot_match_is_routed_by_the_rest_and_named() {
 #[test]
 fn rule_that_traefik_refuses_has_no_route_and_a_cause() {
     for (rule, cause) in [
-        ("nonsense", "the end of the rule is not expected"),
+        ("nonsense", "the name nonsense is not expected"),
         ("Host('a.test')", "in backticks or double quotes"),
         ("Host(`a.test`", "the end of the rule is not expected"),
         ("Host(`a.test`) /* x */", "a comment"),

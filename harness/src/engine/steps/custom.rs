@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::shared::{
+    attributed::attributed,
     context::StepContext,
     evidence::StepEvidence,
     pack_function::{process_budget, run_function},
@@ -43,6 +44,7 @@ pub(super) async fn custom(context: &StepContext<'_>, planned: &Planned, test: &
             }
         }
     };
+    let outcome = attributed(context, outcome).await;
     let outcome = match state.steps.get(id) {
         Some(step) if tests.fail_on_flaky => failed_if_flaky(outcome, step),
         Some(_) | None => outcome,
@@ -61,11 +63,11 @@ async fn run_executable(context: &StepContext<'_>, id: &StepId, test: &CustomTes
     if let Some(flaw) = &test.flaw {
         return Outcome::Unverified(Gap::NotRun { because: flaw.clone() });
     }
-    let head = match context.head() {
-        Ok(head) => head,
+    let app = match context.tested_app() {
+        Ok(app) => app,
         Err(failure) => return Outcome::Failed(failure),
     };
-    match context.ports.executables.execute(test, head, process_budget(budget)).await {
+    match context.ports.executables.execute(test, app, process_budget(budget)).await {
         Ok(ran) => with_output_kept(context, id, name, test_outcome::of_executable(&test.name, &ran), &ran),
         Err(error) => Outcome::Failed(error.into()),
     }

@@ -1,6 +1,7 @@
 //! Code that several steps use. It uses no step, and a step uses no other step, so each step can be read by itself.
 
 pub mod answer_time;
+pub mod attributed;
 pub mod backup_service;
 pub mod canary_hint;
 pub mod cleanup;
