@@ -19,6 +19,7 @@ pub mod sim_app;
 pub mod sim_browser;
 pub mod sim_child;
 pub mod sim_data;
+pub mod sim_disturbance;
 pub mod sim_faults;
 pub mod sim_host;
 pub mod sim_inventory;

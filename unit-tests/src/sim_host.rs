@@ -50,6 +50,7 @@ use crate::{
     sim_app::{HEAD, SimApp},
     sim_browser::SimBrowser,
     sim_data::SimData,
+    sim_disturbance::{At, Disturbances},
     sim_inventory::object,
     sim_machine::{self, SimMachine},
     sim_neighbours::SimNeighbours,
@@ -159,6 +160,8 @@ pub struct SimHost {
     files: Arc<Mutex<BTreeSet<PathBuf>>>,
     /// How often the app's task was replaced.
     replaced: Arc<AtomicU32>,
+    /// What happens to the settled app although no step asks for it.
+    pub disturbances: Disturbances,
     /// The stacks on the other Swarm that abra deploys to.
     deployed_elsewhere: Arc<Mutex<BTreeSet<String>>>,
 }
@@ -194,6 +197,7 @@ impl SimHost {
             objects: Arc::new(Mutex::new(BTreeMap::from([proxy]))),
             files: Arc::default(),
             replaced: Arc::default(),
+            disturbances: Disturbances::default(),
             deployed_elsewhere: Arc::default(),
         }
     }
@@ -245,7 +249,7 @@ impl SimHost {
             abra: Arc::new(self.clone()),
             checkout: Arc::new(self.clone()),
             machine: Arc::new(self.machine.clone()),
-            program: Arc::new(self.program.clone()),
+            program: self.disturbances.around(Arc::new(self.program.clone())),
             neighbours: Arc::new(self.neighbours.clone()),
             browser: Arc::new(self.browser),
             executables: self.executables.clone(),
@@ -367,7 +371,8 @@ impl Swarm for SimHost {
         for task in service.tasks.iter_mut().filter(|_| replaced > 0) {
             task.id = format!("{}{replaced}", task.id).parse().expect("a task");
         }
-        Ok(there.then(|| (name.parse().expect("a name"), service)).into_iter().collect())
+        let shown = there.then(|| self.disturbances.of_stack(name.parse().expect("a name"), service));
+        Ok(shown.flatten().into_iter().collect())
     }
 
     async fn specs(&self, _: &StackName) -> Result<Live, SwarmError> {
@@ -375,7 +380,7 @@ impl Swarm for SimHost {
     }
 
     async fn wake_ups(&self, _: &StackName) -> BoxStream<'static, WakeUp> {
-        stream::pending().boxed()
+        self.disturbances.wake_ups()
     }
 
     async fn logs(&self, _: &TaskId, _: u32) -> Result<String, SwarmError> {
@@ -463,11 +468,17 @@ impl Abra for SimHost {
                     return Err(AbraError::Fatal { exit: 1, reason: "no".into(), exchange });
                 }
             }
-            Call::BackupCreate { .. } => text = format!("backup finished, snapshot_id {}\n", self.data.back_up()),
+            Call::BackupCreate { .. } => {
+                self.disturbances.reach(At::Backup);
+                text = format!("backup finished, snapshot_id {}\n", self.data.back_up());
+            }
             Call::BackupSnapshots { .. } => text = self.data.ids().join("\n"),
             Call::BackupList { snapshot, .. } => text = self.data.listed(snapshot),
             Call::BackupDownload { .. } => {}
-            Call::Restore { .. } => self.data.restore(),
+            Call::Restore { .. } => {
+                self.disturbances.reach(At::Restore);
+                self.data.restore();
+            }
             Call::Lint { abra_dir, .. } => match tokio::time::timeout(budget, perform(self.behaviour.lint)).await {
                 Ok(Ok(())) => text = self.lint_tables[usize::from(abra_dir.ends_with("lint-base"))].clone(),
                 Ok(Err(())) => {

@@ -5,6 +5,7 @@
 mod attempt;
 pub mod facts;
 pub mod log;
+mod settled_watch;
 pub mod signals;
 pub mod steps;
 mod warnings;
@@ -12,6 +13,8 @@ mod warnings;
 use std::{
     cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet},
+    convert::Infallible,
+    future::pending,
     panic::AssertUnwindSafe,
     sync::Arc,
 };
@@ -213,6 +216,7 @@ async fn run_to_end(
         last_deploy: RefCell::default(),
         canary_access: RefCell::default(),
         unanswered: RefCell::default(),
+        killed: RefCell::default(),
         deploy_not_visible: Cell::default(),
     };
     log.record(Kind::Planned { plan: plan.clone() });
@@ -234,6 +238,7 @@ async fn perform(
     let log = context.log;
     let mut running: FuturesUnordered<LocalBoxFuture<'_, (StepId, Outcome)>> = FuturesUnordered::new();
     let mut handles: BTreeMap<StepId, AbortHandle> = BTreeMap::new();
+    let mut watch: Option<LocalBoxFuture<'_, Infallible>> = None;
     loop {
         if let Some(error) = log.broken().filter(|_| log.state().cancel.is_none()) {
             // Without a journal nothing more can be claimed, so nothing more may be made.
@@ -253,7 +258,17 @@ async fn perform(
             NextSteps::Wait => {}
         }
         let cancelled = log.state().cancel.is_some();
+        if watch.is_none() && !log.state().settled_specs.is_empty() {
+            watch = Some(settled_watch::watch(context).boxed_local());
+        }
+        let watching = async {
+            match &mut watch {
+                Some(watch) => watch.await,
+                None => pending().await,
+            }
+        };
         let wake = tokio::select! {
+            never = watching => match never {},
             Some((id, outcome)) = running.next() => Wake::StepDone(id, outcome),
             signal = next(signals), if !cancelled => Wake::Signal(signal),
             () = &mut deadline, if !cancelled => Wake::Deadline,
@@ -316,6 +331,6 @@ fn end_tiers(plan: &Plan, handles: &BTreeMap<StepId, AbortHandle>) {
 async fn next<T>(stream: &mut BoxStream<'static, T>) -> T {
     match stream.next().await {
         Some(next) => next,
-        None => std::future::pending().await,
+        None => pending().await,
     }
 }

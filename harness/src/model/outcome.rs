@@ -241,6 +241,13 @@ impl fmt::Display for Owner {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "cause", rename_all = "kebab-case")]
 pub enum Cause {
+    /// A task of the service ended after the app had settled, and no step of the run explains that.
+    Restarted {
+        /// The service whose task ended.
+        service: ServiceName,
+        /// The exit code, as far as the engine has it.
+        exit: Option<i32>,
+    },
     /// The service's tasks ended again and again, three times alike or six times in any way, while no other service made
     /// progress.
     CrashLoop {
@@ -408,7 +415,8 @@ impl Cause {
     /// The default owner.
     pub fn owner(&self) -> Owner {
         match self {
-            Cause::CrashLoop { .. }
+            Cause::Restarted { .. }
+            | Cause::CrashLoop { .. }
             | Cause::AttemptsSpent { .. }
             | Cause::ExitedForGood { .. }
             | Cause::Unhealthy { .. }

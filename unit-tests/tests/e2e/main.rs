@@ -28,6 +28,7 @@ mod record;
 mod redact;
 mod runs;
 mod sample;
+mod settled_app;
 mod soak;
 mod thorough;
 mod trials;
@@ -104,6 +105,7 @@ fn on_a_swarm(fixture: Result<SandboxFixture, String>, list: bool, ghost: bool) 
     tests.extend(unfit_hosts::tests(fixture));
     tests.extend(faults::tests(fixture));
     tests.extend(redact::tests(fixture));
+    tests.extend(settled_app::tests(fixture));
     tests.extend(offline::tests(fixture));
     tests.extend(policy::tests(fixture));
     let Some(missing) = missing.filter(|_| !list) else { return tests };

@@ -195,7 +195,7 @@ fn corrupt_journal_never_removes_foreign_objects() {
         ("cut in a claim", format!("{first}{}", &own[..40]), false, false, "nothing left"),
         ("cut after a claim", format!("{first}{own}{{\"seq\":3,\"ev"), true, false, "line 3: cut off, so no act followed it"),
         ("of a newer version", format!("{newer}{own}"), true, true, "the journal has version 9, newer than 2"),
-        ("with an unknown claim", format!("{newer}{moon}{own}"), true, true, "line 2: claimed: unknown variant `moon`"),
+        ("with an unknown claim", format!("{newer}{moon}{own}"), true, true, "line 2: claimed: `moon` is not known here"),
         ("without its first line", own.clone(), true, false, "1 removed in 0"),
         ("names things that are gone", format!("{first}{gone}{marker}"), false, false, "0 removed in 0"),
         ("claims a stack of others", format!("{first}{own}{other}"), true, true, "left alone: stack shop: it does not have the letters"),

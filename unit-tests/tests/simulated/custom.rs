@@ -296,7 +296,8 @@ fn functions_of_a_pack_are_planned_one_after_the_other_in_their_tiers() {
             "posts::one < stable",
             "posts::two < posts::one",
             "check::custom::last < posts::two",
-            "undeploy < screenshot",
+            "still-stable < screenshot",
+            "undeploy < still-stable",
             "cleanup < undeploy",
             "compare-host < cleanup",
         ]

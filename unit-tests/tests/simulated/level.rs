@@ -8,7 +8,6 @@ use harness::{
         rung::Rung,
     },
     pure::{
-        host::preflight::Needs,
         recipe::canary::Moment,
         run::{
             event::Note,
@@ -92,18 +91,7 @@ fn through(outcomes: [Option<Outcome>; 5]) -> EventLog {
     let names: Vec<&str> = rest.iter().map(|(name, ..)| *name).collect();
     let others = rest.iter().map(|(name, what, tier)| Planned { id: StepId((*name).into()), step: what.clone(), ..step(*tier) });
     let steps = Tier::ALL.into_iter().map(step).chain(others).collect();
-    let plan = Plan {
-        head: Some(head()),
-        base: None,
-        against: None,
-        refusal: None,
-        steps,
-        skips: [].into(),
-        coverage: [].into(),
-        needs: Needs::default(),
-        pack: Box::default(),
-        ..Plan::default()
-    };
+    let plan = Plan { head: Some(head()), steps, ..Plan::default() };
     let log = EventLog::begun(&Tier::ALL).under(plan).noted(Note::Runs { subject: Subject::Head }).pass(&names);
     Tier::ALL.into_iter().zip(outcomes).fold(log, |log, (tier, outcome)| match outcome {
         Some(outcome) => log.step(&format!("{tier}-step"), outcome),
@@ -114,7 +102,7 @@ fn through(outcomes: [Option<Outcome>; 5]) -> EventLog {
 fn skipping(skips: &[(Tier, SkipReason)]) -> EventLog {
     let mut plan = planned(&request(&Tier::ALL));
     plan.skips = skips.iter().cloned().collect();
-    EventLog::begun(&Tier::ALL).under(plan).pass(&["provision", "deploy", "http", "stable"])
+    EventLog::begun(&Tier::ALL).under(plan).pass(&["provision", "deploy", "http", "stable", "still-stable"])
 }
 
 #[track_caller]
@@ -170,7 +158,7 @@ fn run_without_a_plan_verifies_no_rung() {
 
 #[test]
 fn verdict_and_level_are_one_line() {
-    let good = EventLog::planned(&[Tier::Install]).pass(&["provision", "deploy", "http", "stable"]);
+    let good = EventLog::planned(&[Tier::Install]).pass(&["provision", "deploy", "http", "stable", "still-stable"]);
     let bad = EventLog::planned(&[Tier::Install]).step("provision", Outcome::Failed(failure(Owner::Recipe)));
     let refused = EventLog::begun(&[Tier::Install]).under(Plan::refused(Refusal::Request { sentence: "no".into() }));
     for (log, line) in [

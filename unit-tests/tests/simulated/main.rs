@@ -47,6 +47,7 @@ mod run;
 mod schema;
 mod screenshot;
 mod secret_recovery;
+mod settled_app;
 mod sim_run;
 mod sources;
 mod terminal;

@@ -36,7 +36,18 @@ fn failed() -> Outcome {
 #[test]
 fn good_run_goes_through_its_steps_one_after_the_other() {
     let mut log = EventLog::planned(INSTALL);
-    for step in ["provision", "deploy", "verify-compose", "http", "stable", "screenshot", "undeploy", "cleanup", "compare-host"] {
+    for step in [
+        "provision",
+        "deploy",
+        "verify-compose",
+        "http",
+        "stable",
+        "screenshot",
+        "still-stable",
+        "undeploy",
+        "cleanup",
+        "compare-host",
+    ] {
         let both = NextSteps::Start(vec![StepId("verify-compose".into()), StepId("http".into())]);
         assert_eq!(after(&log), if step == "verify-compose" { both } else { start(step) });
         log = log.starts(step);
@@ -54,6 +65,8 @@ fn step_beside_the_tiers_delays_only_the_end() {
     let stable = answered.starts("stable").step("stable", Outcome::Passed);
     assert_eq!(after(&stable), start("screenshot"), "verify-compose still needs the app");
     let pictured = stable.starts("screenshot").step("screenshot", Outcome::Unverified(Gap::RunEnded));
+    assert_eq!(after(&pictured), start("still-stable"));
+    let pictured = pictured.pass(&["still-stable"]);
     assert_eq!(after(&pictured), NextSteps::Wait, "verify-compose still needs the app");
     assert_eq!(after(&pictured.step("verify-compose", failed())), start("undeploy"));
 }
@@ -93,7 +106,8 @@ fn refused_run_only_cleans_up() {
 fn lint_runs_beside_the_tiers_and_only_undeploy_waits_for_it() {
     let begun = EventLog::begun(INSTALL).under(unit_tests::event_log::planned(&unit_tests::event_log::request(INSTALL)));
     assert_eq!(after(&begun), NextSteps::Start(vec![StepId("provision".into()), StepId("lint".into())]));
-    let linting = begun.starts("lint").pass(&["provision", "deploy", "verify-compose", "http", "stable", "screenshot"]);
+    let linting =
+        begun.starts("lint").pass(&["provision", "deploy", "verify-compose", "http", "stable", "screenshot", "still-stable"]);
     assert_eq!(after(&linting), NextSteps::Wait);
     assert_eq!(after(&linting.clone().step("lint", failed())), start("undeploy"));
     let cancelled = linting.cancelled(Cancel::Deadline).step("lint", Outcome::Unverified(Gap::RunEnded));

@@ -237,7 +237,7 @@ prop_compose! {
             true => begun.under(Plan::refused(Refusal::Request { sentence: texts.join("\n") })),
             false => begun.under(planned(&request(&tiers))),
         };
-        let steps = ["provision", "deploy", "http", "stable", "undeploy", "cleanup", "compare-host"];
+        let steps = ["provision", "deploy", "http", "stable", "still-stable", "undeploy", "cleanup", "compare-host"];
         for (step, outcome) in steps.iter().zip(outcomes) {
             log = log.step(step, outcome);
         }

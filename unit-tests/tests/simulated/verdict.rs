@@ -20,7 +20,7 @@ use proptest::prelude::*;
 use unit_tests::event_log::{EventLog, failure};
 
 const INSTALL: &[Tier] = &[Tier::Install];
-const TIER: &[&str] = &["provision", "deploy", "http", "stable"];
+const TIER: &[&str] = &["provision", "deploy", "http", "stable", "still-stable"];
 
 fn good() -> EventLog {
     EventLog::planned(INSTALL).pass(TIER).pass(&["undeploy", "cleanup"]).compared(CleanupResult::default())
@@ -81,7 +81,7 @@ fn install_without_an_http_step_is_not_verified() {
     let steps = plan.steps.len();
     plan.steps.retain(|planned| planned.id.0 != "http");
     assert_eq!(plan.steps.len(), steps - 1, "the plan had the step");
-    let log = log.pass(&["provision", "deploy", "stable"]);
+    let log = log.pass(&["provision", "deploy", "stable", "still-stable"]);
     let reasons = verdict(&log.clone().ends().state()).reasons;
     assert!(reasons[0].sentence.contains("the app was not asked over HTTP"), "{reasons:?}");
     check(log, VerdictOutcome::Inconclusive, 3);
@@ -173,7 +173,7 @@ proptest! {
     ) {
         let ended = |outcomes: Vec<Outcome>| {
             let steps = ["provision", "deploy", "stable"].into_iter().zip(outcomes);
-            let log = steps.fold(EventLog::planned(INSTALL).pass(&["http"]), |log, (step, outcome)| log.step(step, outcome));
+            let log = steps.fold(EventLog::planned(INSTALL).pass(&["http", "still-stable"]), |log, (step, outcome)| log.step(step, outcome));
             let state = log.compared(CleanupResult::default()).ends().state();
             let found = verdict(&state);
             let first = found.reasons.first().map(|reason| (reason.owner, reason.sentence.clone()));

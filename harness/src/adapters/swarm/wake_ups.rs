@@ -10,7 +10,7 @@ use crate::{model::names::StackName, ports::WakeUp};
 
 /// The container events that can mean a change of a task. The engine filters, because each health probe causes three `exec_*`
 /// events.
-const CONTAINER_EVENTS: [&str; 6] = ["create", "start", "die", "oom", "destroy", "health_status"];
+const CONTAINER_EVENTS: [&str; 7] = ["create", "start", "kill", "die", "oom", "destroy", "health_status"];
 /// Service events.
 const SERVICE_EVENTS: [&str; 3] = ["create", "update", "remove"];
 

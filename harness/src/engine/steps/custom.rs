@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use super::shared::{
     attributed::attributed,
+    backup_service::wait_until_still,
     context::StepContext,
     evidence::StepEvidence,
     pack_function::{process_budget, run_function},
+    settled_app::is_restarting,
     test_outcome,
 };
 use crate::{
@@ -31,6 +33,14 @@ pub(super) async fn custom(context: &StepContext<'_>, planned: &Planned, test: &
     let left_out = tests.leave_out(test).filter(|_| planned.class == Class::Tier(Tier::Custom));
     if let Some(by) = left_out {
         let outcome = Outcome::Skipped(SkipReason::Filtered { by });
+        context.check(id, test.as_str(), &outcome);
+        return outcome;
+    }
+    // A restart that a restore has caused is not the test's.
+    if is_restarting(context)
+        && let Ok(head) = context.head()
+        && let Some(outcome) = wait_until_still(context, id, head, budget).await
+    {
         context.check(id, test.as_str(), &outcome);
         return outcome;
     }

@@ -1,16 +1,15 @@
 //! Deploys base or head where nothing is deployed, and waits until it has settled.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::shared::{
     context::StepContext,
-    deployment::{claimed_app, settle_deployment},
+    deployment::{claimed_app, settle_update},
     live_power, permitted_deploy,
 };
 use crate::{
     model::outcome::{Outcome, Subject},
     pure::{
-        host::converge::{Goal, Watch},
         recipe::lint::{self, Linted},
         run::{event::Note, facts::BaseFiles, plan::StepId},
     },
@@ -36,7 +35,7 @@ pub(super) async fn deploy(context: &StepContext<'_>, id: &StepId, budget: Durat
     };
     context.log.note(Note::Deployed);
     let outcome = match permitted_deploy::deploy(context, &head, &claim, subject, version).await {
-        Ok(()) => settle_deployment(context, id, &head, Watch::new(Goal::Settle), budget).await,
+        Ok(()) => settle_update(context, id, &head, &BTreeMap::new(), budget).await,
         Err(outcome) => outcome,
     };
     // The step `verify-compose` follows the first deploy alone.

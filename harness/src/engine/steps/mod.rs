@@ -38,7 +38,10 @@ use crate::{
         run::plan::{Class, Planned, Step},
     },
 };
-use shared::{answer_time::not_answering, canary_hint::with_canary_hint, context::StepContext, failure::passed_or_missing};
+use shared::{
+    answer_time::not_answering, canary_hint::with_canary_hint, context::StepContext, failure::passed_or_missing,
+    settled_app::unless_interfered,
+};
 
 /// Performs a step to its end. The loop of a run bounds it by the step's budget.
 pub async fn perform(context: &StepContext<'_>, planned: &Planned) -> Outcome {
@@ -52,6 +55,10 @@ pub async fn perform(context: &StepContext<'_>, planned: &Planned) -> Outcome {
         return Outcome::Unverified(gap);
     }
     let outcome = match perform_step(context, planned).await {
+        Outcome::Failed(failure) if works_with_app(planned) => unless_interfered(context, failure).await,
+        other => other,
+    };
+    let outcome = match outcome {
         Outcome::Failed(failure) => Outcome::Failed(with_canary_hint(context, failure)),
         other => other,
     };
@@ -70,7 +77,7 @@ async fn perform_step(context: &StepContext<'_>, planned: &Planned) -> Outcome {
         Step::VerifyCompose => verify_compose::verify_compose(context, id).await,
         Step::PostDeploy { after } => post_deploy::perform(context, id, budget, *after).await,
         Step::Http => http::http(context, id, budget).await,
-        Step::Stable => stable::stable(context, id).await,
+        Step::Stable => stable::stable(context, id, budget).await,
         Step::Seed => canaries::seed(context, planned).await,
         Step::Check { moment } => canaries::check(context, planned, *moment).await,
         Step::Corrupt => canaries::corrupt(context, planned).await,
@@ -93,6 +100,13 @@ async fn perform_step(context: &StepContext<'_>, planned: &Planned) -> Outcome {
         Step::Cleanup => cleanup::cleanup(context, budget).await,
         Step::CompareHost => compare_host::compare_host(context).await,
     }
+}
+
+/// Whether a failure of the step may come from what something else has done to the app. What a check of the settled app finds, it
+/// has found before that.
+fn works_with_app(planned: &Planned) -> bool {
+    let apart = matches!(planned.step, Step::Lint { .. } | Step::Combinations | Step::Stable);
+    !apart && planned.class != Class::Always
 }
 
 /// Why a step that applies to head alone is not performed: something else runs.

@@ -6,13 +6,12 @@ use super::shared::{
     context::StepContext,
     deployment::{running_app, settle_update},
     failure::unread,
-    live_power,
-    permitted_deploy,
-    tasks::{replaced_task, running_tasks},
+    live_power, permitted_deploy,
+    tasks::replaced_task,
 };
 use crate::{
     model::outcome::{Cause, Failure, Outcome, Subject},
-    pure::run::plan::StepId,
+    pure::run::{plan::StepId, settled_app::running_tasks},
 };
 
 pub(super) async fn redeploy(context: &StepContext<'_>, id: &StepId, budget: Duration) -> Outcome {

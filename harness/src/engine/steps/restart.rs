@@ -7,11 +7,10 @@ use super::shared::{
     deployment::{running_app, settle_update},
     failure::unread,
     live_power,
-    tasks::running_tasks,
 };
 use crate::{
     model::outcome::{Gap, Outcome},
-    pure::run::plan::StepId,
+    pure::run::{plan::StepId, settled_app::running_tasks},
 };
 
 pub(super) async fn restart(context: &StepContext<'_>, id: &StepId, budget: Duration) -> Outcome {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::shared::{
     ABRA_TIMEOUT,
-    backup_service::{STILL_TIMEOUT, read, refused, wait_until_still},
+    backup_service::{STILL_TIMEOUT, read, refused, wait_until_still, wait_until_still_before},
     context::StepContext,
 };
 use crate::{
@@ -33,7 +33,7 @@ async fn restore_snapshot(context: &StepContext<'_>, id: &StepId, budget: Durati
         );
         return Ok(Outcome::Unverified(Gap::Interfered { what }));
     }
-    if let Some(outcome) = wait_until_still(context, id, &head, STILL_TIMEOUT.min(budget)).await {
+    if let Some(outcome) = wait_until_still_before(context, id, &head, STILL_TIMEOUT.min(budget)).await {
         return Ok(outcome);
     }
     let backed = match context.running_resolved().await? {

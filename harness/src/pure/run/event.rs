@@ -24,7 +24,7 @@ use crate::{
     pure::{
         host::{
             claim::Claimed,
-            converge::{TaskState, TaskView},
+            converge::{SpecDigest, TaskState, TaskView},
             inventory::CleanupResult,
             preflight::{Check, Needs},
         },
@@ -322,6 +322,45 @@ impl TaskSeen {
     }
 }
 
+/// A task on which the app had settled, and that has ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EndedTask {
+    /// The service.
+    pub service: ServiceName,
+    /// The task.
+    pub task: TaskId,
+    /// The exit code of its container, as far as the engine has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit: Option<i32>,
+    /// What ended it.
+    pub end: End,
+    /// Swarm's sentence on what went wrong; empty when nothing did.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub error: String,
+    /// The step that ran when the end was observed; absent between two steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub during: Option<StepId>,
+    /// The step of the run that explains the end, such as a restore; absent when none does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub because_of: Option<StepId>,
+}
+
+/// What ended a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum End {
+    /// Its container exited.
+    ByItself,
+    /// Its health check failed.
+    Unhealthy,
+    /// Swarm stopped it, although its service was not changed.
+    Stopped,
+    /// Another client of the engine killed its container.
+    Killed,
+    /// Swarm does not show it any more.
+    Unknown,
+}
+
 /// The last lines of a text, [`TAIL_BYTES`] at most. A line that is longer than that alone is cut at its front.
 pub fn tail(text: &str) -> String {
     let text = plain(text);
@@ -393,6 +432,20 @@ pub enum Note {
     Settled {
         /// The running tasks of each service.
         tasks: BTreeMap<ServiceName, BTreeSet<TaskId>>,
+        /// The digests of the services' specs; empty when the deploy failed, so that what follows from that is not reported
+        /// again.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        specs: BTreeMap<ServiceName, SpecDigest>,
+    },
+    /// A task on which the app had settled has ended.
+    TaskEnded {
+        /// The task.
+        ended: EndedTask,
+    },
+    /// Something other than the run changed the app after it had settled.
+    Interfered {
+        /// The change, a whole clause.
+        what: String,
     },
     /// The resolved compose files were compared with the running services.
     #[serde(alias = "calibrated")]

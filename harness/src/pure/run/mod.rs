@@ -8,6 +8,7 @@ pub mod level;
 pub mod outcomes;
 pub mod picture;
 pub mod plan;
+pub mod settled_app;
 pub mod severity;
 pub mod state;
 pub mod thorough;

@@ -22,13 +22,18 @@ use crate::{
         time::{Mono, Wall},
     },
     pure::{
-        host::{claim::Claimed, converge::TaskState, inventory::CleanupResult, preflight::Check},
+        host::{
+            claim::Claimed,
+            converge::{SpecDigest, TaskState},
+            inventory::CleanupResult,
+            preflight::Check,
+        },
         recipe::{
             canary::{CanaryState, Moment},
             lint::Linted,
         },
         run::{
-            event::{Cancel, CleanedBy, Event, Kind, Note, TaskSeen},
+            event::{Cancel, CleanedBy, EndedTask, Event, Kind, Note, TaskSeen},
             kept_app,
             plan::{Class, OnFail, Plan, Planned, Step, StepId},
             severity::worst,
@@ -57,8 +62,16 @@ pub struct RunState {
     pub tools: BTreeMap<String, String>,
     /// The image of each service.
     pub images: BTreeMap<String, String>,
-    /// The tasks that the app last settled on.
+    /// The tasks that the app last settled on, with those that replaced them.
     pub settled: BTreeMap<ServiceName, BTreeSet<TaskId>>,
+    /// When each of these tasks was found settled first.
+    pub settled_since: BTreeMap<TaskId, Mono>,
+    /// The specs that the services settled on; empty while a step replaces the app, and after a deploy that failed.
+    pub settled_specs: BTreeMap<ServiceName, SpecDigest>,
+    /// The settled tasks that have ended, each with the moment at which that was observed.
+    pub ended_tasks: Vec<(Mono, EndedTask)>,
+    /// What something other than the run changed after the app had settled; absent when nothing did.
+    pub interfered: Option<String>,
     /// The image of each service before the upgrade; empty without one.
     pub images_before: BTreeMap<String, String>,
     /// How often the app was deployed where no app was.
@@ -311,8 +324,12 @@ pub fn fold(mut state: RunState, event: &Event) -> RunState {
             state.claims.remove(&what);
         }
         Kind::StepStarted { step, attempt } => {
-            if state.plan.as_ref().and_then(|plan| plan.step(&step)).is_some_and(|planned| planned.step.upgrades()) {
+            let what = state.plan.as_ref().and_then(|plan| plan.step(&step)).map(|planned| planned.step.clone());
+            if what.as_ref().is_some_and(Step::upgrades) {
                 state.images_before = state.images.clone();
+            }
+            if what.as_ref().is_some_and(Step::replaces_app) {
+                state.settled_specs.clear();
             }
             let failed = state.steps.remove(&step).map(|before| before.failed).unwrap_or_default();
             state.steps.insert(step, StepState { failed, ..StepState::begun(event.mono, attempt) });
@@ -340,7 +357,7 @@ pub fn fold(mut state: RunState, event: &Event) -> RunState {
         }
         Kind::EvidenceKept { step, file, what, tail } => state.evidence.push(KeptFile { step, file, what, tail }),
         Kind::TaskChanged { step, seen } => add_task_change(&mut state, step, event.mono, seen),
-        Kind::Noted { note } => add_note(&mut state, note),
+        Kind::Noted { note } => add_note(&mut state, event.mono, note),
         Kind::Warned { text } => state.warnings.push(text),
         Kind::CancelRequested { why } => {
             state.cancel.get_or_insert(why);
@@ -371,7 +388,7 @@ fn add_task_change(state: &mut RunState, step: StepId, at: Mono, seen: TaskSeen)
     }
 }
 
-fn add_note(state: &mut RunState, note: Note) {
+fn add_note(state: &mut RunState, at: Mono, note: Note) {
     match note {
         Note::Domain { domain } => state.domain = Some(domain),
         Note::Tool { tool, version } => {
@@ -394,7 +411,15 @@ fn add_note(state: &mut RunState, note: Note) {
             state.dropped.push(service);
         }
         Note::OperatorMust { text } => state.operator_must.push(text),
-        Note::Settled { tasks } => state.settled = tasks,
+        Note::Settled { tasks, specs } => {
+            let since = |task: &TaskId| (task.clone(), state.settled_since.get(task).copied().unwrap_or(at));
+            state.settled_since = tasks.values().flatten().map(since).collect();
+            (state.settled, state.settled_specs) = (tasks, specs);
+        }
+        Note::TaskEnded { ended } => state.ended_tasks.push((at, ended)),
+        Note::Interfered { what } => {
+            state.interfered.get_or_insert(what);
+        }
         Note::ComposeVerified { differences, skipped } => {
             state.compose_verification = Some(ComposeVerification { differences, skipped });
         }

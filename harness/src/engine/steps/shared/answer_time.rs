@@ -2,10 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{
-    context::{StepContext, Unanswered},
-    tasks::running_tasks,
-};
+use super::context::{StepContext, Unanswered};
 use crate::{
     model::{
         names::ServiceName,
@@ -14,7 +11,10 @@ use crate::{
     },
     pure::{
         host::converge::{Health, ServiceView, TaskState},
-        run::plan::{Step, StepId},
+        run::{
+            plan::{Step, StepId},
+            settled_app::running_tasks,
+        },
     },
 };
 

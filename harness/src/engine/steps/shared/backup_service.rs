@@ -6,7 +6,8 @@ use super::{
     ABRA_TIMEOUT,
     context::StepContext,
     deployment::{observe_until_settled, worst},
-    tasks::{replaced_task, running_tasks},
+    settled_app::{interfered, note_news, note_settled},
+    tasks::replaced_task,
 };
 use crate::{
     model::{
@@ -16,10 +17,7 @@ use crate::{
     ports::{AbraError, Call},
     pure::{
         host::converge::{Evaluation, Goal, Watch},
-        run::{
-            event::Note,
-            plan::{StepId, step_ids},
-        },
+        run::plan::{StepId, step_ids},
     },
 };
 
@@ -33,6 +31,19 @@ pub(in crate::engine::steps) async fn read(context: &StepContext<'_>, call: &Cal
     Ok(context.ports.abra.call(call, None, ABRA_TIMEOUT).await?.text)
 }
 
+/// Waits as [`wait_until_still`] does, before the step has done anything that could make a task end.
+pub(in crate::engine::steps) async fn wait_until_still_before(
+    context: &StepContext<'_>,
+    id: &StepId,
+    head: &Head,
+    budget: Duration,
+) -> Option<Outcome> {
+    if let Ok(services) = context.ports.swarm.observe(&head.stack).await {
+        note_news(context, head, &services, Some(id)).await;
+    }
+    wait_until_still(context, id, head, budget).await
+}
+
 /// Waits until no service changes any more, which takes no time where all tasks run on which the app settled. Returns an outcome
 /// when it does not come to that.
 pub(in crate::engine::steps) async fn wait_until_still(
@@ -41,14 +52,23 @@ pub(in crate::engine::steps) async fn wait_until_still(
     head: &Head,
     budget: Duration,
 ) -> Option<Outcome> {
-    let services = context.ports.swarm.observe(&head.stack).await;
-    if services.is_ok_and(|services| replaced_task(&context.log.state().settled, &services).is_none()) {
-        return None;
+    if let Ok(services) = context.ports.swarm.observe(&head.stack).await {
+        note_news(context, head, &services, None).await;
+        if let Some(outcome) = interfered(context) {
+            return Some(outcome);
+        }
+        if replaced_task(&context.log.state().settled, &services).is_none() {
+            return None;
+        }
     }
     let (evaluation, services) = observe_until_settled(context, id, head, Watch::new(Goal::Settle), budget).await;
     match evaluation {
         Evaluation::Settled { .. } | Evaluation::Waiting { .. } => {
-            context.log.note(Note::Settled { tasks: running_tasks(&services) });
+            note_news(context, head, &services, None).await;
+            if let Some(outcome) = interfered(context) {
+                return Some(outcome);
+            }
+            note_settled(context, &services);
             None
         }
         Evaluation::Failed(failures) => Some(worst(failures)),
@@ -63,23 +83,16 @@ pub(in crate::engine::steps) fn follows_restore(id: &StepId) -> bool {
         .contains(&id.0.as_str())
 }
 
-/// Waits until nothing moves again where a task was replaced since the app settled, and says whether one was.
+/// Waits until nothing moves again where a task was replaced since the app settled, and says whether the restore has caused that.
 pub(in crate::engine::steps) async fn wait_for_restart(
     context: &StepContext<'_>,
     id: &StepId,
     head: &Head,
 ) -> Result<bool, Outcome> {
-    let before = context.log.state().settled.clone();
     if let Some(outcome) = wait_until_still(context, id, head, STILL_TIMEOUT).await {
         return Err(outcome);
     }
-    let state = context.log.state();
-    let again = before.iter().find(|(name, tasks)| state.settled.get(*name).is_some_and(|now| now != *tasks));
-    if let Some((service, _)) = again {
-        let text = format!("service {} was started again after the restore, and settled", head.stack.short(service));
-        context.log.note(Note::Remark { text });
-    }
-    Ok(again.is_some())
+    Ok(context.log.state().ended_tasks.iter().any(|(_, ended)| ended.because_of.is_some()))
 }
 
 /// Whether an error may be gone at the next attempt.

@@ -70,6 +70,8 @@ pub struct StepContext<'a> {
     pub canary_access: RefCell<BTreeMap<(String, String), Access>>,
     /// The last step that asked the app, when it found no answer that counts.
     pub unanswered: RefCell<Option<Unanswered>>,
+    /// The tasks whose containers a client of the engine has killed.
+    pub killed: RefCell<BTreeSet<TaskId>>,
     /// Whether abra reported a deploy of which the engine has shown nothing yet.
     pub deploy_not_visible: Cell<bool>,
 }

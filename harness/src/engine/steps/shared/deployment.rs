@@ -14,7 +14,7 @@ use super::{
     failure::{defect, unread},
     live_power,
     settle::{self, Seen},
-    tasks::{observed_tasks, running_tasks},
+    tasks::observed_tasks,
 };
 use crate::{
     model::{
@@ -29,7 +29,12 @@ use crate::{
             converge::{Blocker, Endpoint, Evaluation, Goal, Marks, ServiceView, TaskState, Watch},
             preflight::Topic,
         },
-        run::{event::Note, plan::StepId, severity},
+        run::{
+            event::Note,
+            plan::StepId,
+            settled_app::{running_tasks, specs},
+            severity,
+        },
     },
 };
 
@@ -104,7 +109,7 @@ pub(in crate::engine::steps) async fn settle_deployment(
         Evaluation::Waiting { .. } => Outcome::Failed(defect("the watch ended while it still waited")),
     };
     // The evaluated observation is recorded: another one might fail, or show a later state.
-    record(context, head, &services);
+    record(context, head, &services, outcome.passed());
     let outcome = match outcome {
         Outcome::Failed(failure) => Outcome::Failed(with_evidence(context, id, head, &services, failure).await),
         other => other,
@@ -136,7 +141,7 @@ pub(in crate::engine::steps) async fn observe_until_settled(
 }
 
 /// The services that end by themselves, as the pack declares.
-fn one_shots(context: &StepContext<'_>, head: &Head) -> BTreeSet<ServiceName> {
+pub(in crate::engine::steps) fn one_shots(context: &StepContext<'_>, head: &Head) -> BTreeSet<ServiceName> {
     let full = |short: &String| format!("{}_{short}", head.stack).parse().ok();
     context.pack.settings.one_shots.iter().filter_map(full).collect()
 }
@@ -223,12 +228,13 @@ fn changed_in_place(text: &str) -> Option<(&'static str, String)> {
 }
 
 /// Records the images, the tasks on which the app settled, and how service names resolve where that is unusual.
-fn record(context: &StepContext<'_>, head: &Head, services: &BTreeMap<ServiceName, ServiceView>) {
+fn record(context: &StepContext<'_>, head: &Head, services: &BTreeMap<ServiceName, ServiceView>, settled: bool) {
     for (name, service) in services {
         let (service, image) = (head.stack.short(name).to_owned(), service.image.to_string());
         context.log.note(Note::Image { service, image });
     }
-    context.log.note(Note::Settled { tasks: running_tasks(services) });
+    let specs = if settled { specs(services) } else { BTreeMap::new() };
+    context.log.note(Note::Settled { tasks: running_tasks(services), specs });
     if !services.is_empty() && services.values().all(|service| service.endpoint == Endpoint::Dnsrr) {
         let text = "service names resolve to the tasks themselves (dnsrr) because this kernel has no IPVS; published ports are in \
                     host mode and updates stop first";

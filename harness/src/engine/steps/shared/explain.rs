@@ -124,7 +124,8 @@ fn with_health(failure: Failure, output: &str) -> Failure {
 /// The service whose output explains the failure.
 pub(in crate::engine::steps) fn service_of(cause: &Cause) -> Option<&ServiceName> {
     match cause {
-        Cause::CrashLoop { service, .. }
+        Cause::Restarted { service, .. }
+        | Cause::CrashLoop { service, .. }
         | Cause::AttemptsSpent { service, .. }
         | Cause::ExitedForGood { service }
         | Cause::Unhealthy { service }

@@ -16,6 +16,7 @@ pub mod new_app;
 pub mod pack_function;
 pub mod permitted_deploy;
 pub mod settle;
+pub mod settled_app;
 pub mod tasks;
 pub mod test_outcome;
 

@@ -8,23 +8,10 @@ use crate::{
         names::{ServiceName, TaskId},
     },
     pure::{
-        host::converge::{ServiceView, TaskState, TaskView},
-        run::event::TaskSeen,
+        host::converge::ServiceView,
+        run::{event::TaskSeen, settled_app::running_tasks},
     },
 };
-
-/// The tasks of each service that run and that Swarm means to keep: a task that it has replaced runs on for some seconds.
-pub(in crate::engine::steps) fn running_tasks(
-    services: &BTreeMap<ServiceName, ServiceView>,
-) -> BTreeMap<ServiceName, BTreeSet<TaskId>> {
-    let tasks_of =
-        |service: &ServiceView| service.tasks.iter().filter(|task| is_kept(task)).map(|task| task.id.clone()).collect();
-    services.iter().map(|(name, service)| (name.clone(), tasks_of(service))).collect()
-}
-
-fn is_kept(task: &TaskView) -> bool {
-    task.state == TaskState::Running && task.desired == TaskState::Running
-}
 
 /// The first service with a settled task that no longer runs, and that task's exit code.
 pub(in crate::engine::steps) fn replaced_task<'a>(
@@ -55,21 +42,6 @@ mod tests {
     fn settled(tasks: &[&str]) -> BTreeMap<ServiceName, BTreeSet<TaskId>> {
         let tasks = tasks.iter().map(|task| task.parse().unwrap()).collect();
         BTreeMap::from([("shop_app".parse().unwrap(), tasks)])
-    }
-
-    #[test]
-    fn task_that_swarm_replaces_is_not_kept() {
-        for (state, desired, wanted) in [
-            (TaskState::Running, TaskState::Running, true),
-            (TaskState::Running, TaskState::Shutdown, false),
-            (TaskState::Starting, TaskState::Running, false),
-            (TaskState::Shutdown, TaskState::Shutdown, false),
-        ] {
-            let (id, error) = ("one".parse().unwrap(), String::new());
-            let task =
-                TaskView { id, slot: Some(1), node: None, current: true, desired, state, exit: None, error, container: None };
-            assert_eq!(is_kept(&task), wanted, "{state:?} {desired:?}");
-        }
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub struct Observation {
 pub struct Index(pub u64);
 
 /// A digest over a service's spec: equal digests, equal specs.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct SpecDigest(pub String);
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Class, OnFail, Plan, Step, budgets,
+    Class, OnFail, Plan, Planned, Step, budgets,
     sequence::{Sequence, clean_up, planned},
     step_ids,
 };
@@ -34,7 +34,8 @@ pub fn attached(request: &Request, head: Head, pack: Pack) -> Result<Plan, Refus
                 steps.push(planned(step_ids::HTTP, Step::Http, &[], tier, budgets::HTTP, OnFail::EndTiers));
             }
             let step = Step::Custom { test: test.clone() };
-            steps.push(planned(test.as_str(), step, &[before], tier, budgets::CUSTOM, OnFail::Continue));
+            let step = planned(test.as_str(), step, &[before], tier, budgets::CUSTOM, OnFail::Continue);
+            steps.push(Planned { attempts: request.tests.retries.saturating_add(1), ..step });
             before = test.as_str();
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{Class, OnFail, Planned, Step, StepId, budgets, step_ids};
 use crate::model::{
-    outcome::{Cause, Failure},
+    outcome::{Cause, Failure, Tier},
     refusal::Refusal,
     time::millis,
 };
@@ -49,6 +49,14 @@ impl Sequence {
     /// The name of the last step; absent without any.
     pub fn last(&self) -> Option<&StepId> {
         self.0.last().map(|planned| &planned.id)
+    }
+
+    /// The tier of the last step that belongs to one.
+    pub fn last_tier(&self) -> Option<Tier> {
+        self.0.iter().rev().find_map(|planned| match planned.class {
+            Class::Tier(tier) => Some(tier),
+            Class::Thorough | Class::Beside | Class::Always => None,
+        })
     }
 
     /// Inserts a step before the step `before`, which then waits for it. The inserted step waits for what the other waited for,

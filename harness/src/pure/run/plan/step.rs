@@ -41,7 +41,7 @@ pub enum Step {
     /// Waits for an HTTP answer of the app itself through the ingress.
     #[serde(alias = "answer")]
     Http,
-    /// Checks that every service that settled is still running.
+    /// Checks that no task of the settled app has ended without a step that explains it.
     #[serde(alias = "steady")]
     Stable,
     /// Seeds canaries.
@@ -107,5 +107,20 @@ impl Step {
     /// Whether it replaces base by head.
     pub fn upgrades(&self) -> bool {
         matches!(self, Step::Upgrade)
+    }
+
+    /// Whether it starts, replaces or removes tasks of the app, so that what settled before it is over.
+    pub fn replaces_app(&self) -> bool {
+        matches!(
+            self,
+            Step::Deploy { .. }
+                | Step::Upgrade
+                | Step::Redeploy
+                | Step::Restart
+                | Step::Remove { .. }
+                | Step::Renew
+                | Step::Undeploy
+                | Step::Cleanup
+        )
     }
 }

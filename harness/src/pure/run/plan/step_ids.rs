@@ -48,6 +48,8 @@ pub const HTTP_RESTORE: &str = "http-restore";
 pub const CHECK_RESTORE: &str = "check-restore";
 /// Checks that the settled tasks still run; tier restore.
 pub const STABLE_RESTORE: &str = "stable-restore";
+/// Checks that the settled tasks still run, after all tests; in the last tier.
+pub const STILL_STABLE: &str = "still-stable";
 /// Resolves each documented combination of compose files; with `--thorough`.
 pub const COMBINATIONS: &str = "combinations";
 /// Deploys the same again, which must replace no task; with `--thorough`.
@@ -126,6 +128,7 @@ pub const ALL: &[&str] = &[
     HTTP_RESTORE,
     CHECK_RESTORE,
     STABLE_RESTORE,
+    STILL_STABLE,
     COMBINATIONS,
     REDEPLOY,
     RESTART,

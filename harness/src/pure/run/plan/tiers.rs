@@ -42,6 +42,9 @@ pub fn plan(request: &Request, facts: &Facts, limits: &Limits) -> Result<Plan, R
     pack::add_functions(request, &facts.pack, &mut steps, &mut skips)?;
     let screenshot = planned(step_ids::SCREENSHOT, Step::Screenshot, &[], Class::Beside, budgets::SCREENSHOT, OnFail::Continue);
     steps.insert_before(step_ids::UNDEPLOY, screenshot)?;
+    let class = Class::Tier(steps.last_tier().unwrap_or(Tier::Install));
+    let still = planned(step_ids::STILL_STABLE, Step::Stable, &[], class, budgets::HTTP, OnFail::Continue);
+    steps.insert_before(step_ids::UNDEPLOY, still)?;
     let app = App {
         settle: budgets::settle(request.deadline, &facts.pack.settings.budgets, &facts.resolved, limits)?,
         canaries: scope.canaries,
