@@ -17,7 +17,7 @@ use harness::{
         pack::TestName,
         time::Wall,
     },
-    pure::run::verdict::Verdict,
+    pure::run::{plan::step_ids, verdict::Verdict},
     report::{ReportFile, results},
 };
 use serde_json::Value;
@@ -78,18 +78,19 @@ pub fn recipe(kept: &Kept) -> Option<String> {
     event.get("request")?.get("recipe")?.as_str().map(str::to_owned)
 }
 
-/// The history of a recipe in `runs`: the custom tests of the newest green run that had any. Runs that cannot be read do not
-/// count: they prove nothing.
-pub fn past(runs: &Path, name: &RecipeName) -> History {
+/// The history of a recipe in `runs`: the custom tests of the newest green run that had any. `folder` is the folder of `--pack`;
+/// tests of another one do not count, nor do tests that were not committed. Runs that cannot be read prove nothing.
+pub fn past(runs: &Path, name: &RecipeName, folder: Option<&Path>) -> History {
     let green = of_recipe(runs, name).filter(|results| results["verdict"]["outcome"] == "green");
-    let mut tests = green.map(|results| custom(&results)).filter(|tests| !tests.is_empty());
+    let committed = green.filter(|results| results["dirty"] != true);
+    let mut tests = committed.map(|results| custom(&results, folder)).filter(|tests| !tests.is_empty());
     History { tests: tests.next().unwrap_or_default().into_keys().collect() }
 }
 
 /// The custom tests that did not pass in the last run of the recipe that had any, with those that did not run at all. For a test
-/// that the choice of that run left out, the run before counts.
-pub fn not_passed(runs: &Path, name: &RecipeName) -> Result<BTreeSet<TestName>, CommandError> {
-    let mut earlier = of_recipe(runs, name).map(|results| custom(&results)).filter(|tests| !tests.is_empty());
+/// that the choice of that run left out, the run before counts. `folder` is the folder of `--pack`.
+pub fn not_passed(runs: &Path, name: &RecipeName, folder: Option<&Path>) -> Result<BTreeSet<TestName>, CommandError> {
+    let mut earlier = of_recipe(runs, name).map(|results| custom(&results, folder)).filter(|tests| !tests.is_empty());
     let Some(mut tests) = earlier.next() else {
         return Err(
             CommandError::usage(format!("there is no earlier run of {name} with custom tests")).hint("Leave --failed out.")
@@ -136,8 +137,13 @@ fn results_of(kept: &Kept) -> io::Result<String> {
     plain_file::read_text(&kept.folder.join(ReportFile::Results.name()), DOCUMENT_LIMIT, Links::Refused)
 }
 
-/// The custom tests in results, each with how it ended.
-fn custom(results: &Value) -> BTreeMap<TestName, Ended> {
+/// The custom tests in results, each with how it ended, without taster's own steps and without tests of the folder of another
+/// `--pack`.
+fn custom(results: &Value, folder: Option<&Path>) -> BTreeMap<TestName, Ended> {
+    let same_folder = results["authoring"]["folder"].as_str().map(Path::new) == folder;
+    let foreign = |test: &Value| test["origin"] == "folder" && !same_folder;
+    let known = results["customization"]["tests"].as_array().into_iter().flatten();
+    let foreign: BTreeSet<&str> = known.filter(|test| foreign(test)).filter_map(|test| test["name"].as_str()).collect();
     let stages = results["stages"].as_array().into_iter().flatten().filter(|stage| stage["name"] == Tier::Custom.name());
     let steps = stages.filter_map(|stage| stage["steps"].as_array()).flatten();
     let ended = |step: &Value| match step["status"].as_str() {
@@ -145,7 +151,9 @@ fn custom(results: &Value) -> BTreeMap<TestName, Ended> {
         Some("pass" | "skip") => Ended::Done,
         _ => Ended::Not,
     };
-    steps.filter_map(|step| Some((TestName::reported(step["name"].as_str()?), ended(step)))).collect()
+    let is_test = |name: &&str| !step_ids::ALL.contains(name) && !foreign.contains(name);
+    let tests = steps.filter_map(|step| Some((step["name"].as_str().filter(is_test)?, ended(step))));
+    tests.map(|(name, ended)| (TestName::reported(name), ended)).collect()
 }
 
 /// The result of a run; absent when it has no results.
@@ -197,7 +205,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let runs = folder.path();
         let name = "hello".parse().unwrap();
-        assert_eq!(past(runs, &name), History::default());
+        assert_eq!(past(runs, &name, None), History::default());
         keep(runs, "20261120-101501-aaaaaaaa", Some("hello"), "green", &["old"]);
         keep(runs, "20261120-101502-baaaaaaa", None, "green", &["kept"]);
         keep(runs, "20261120-101503-caaaaaaa", Some("hello"), "green", &[]);
@@ -206,6 +214,31 @@ mod tests {
         // The journal names the recipe of this run.
         keep(runs, "20261120-101506-faaaaaaa", Some("ghost"), "green", &["another"]);
         let tests = BTreeSet::from([TestName::reported("kept")]);
-        assert_eq!(past(runs, &name), History { tests });
+        assert_eq!(past(runs, &name, None), History { tests });
+    }
+
+    #[test]
+    fn steps_of_taster_and_tests_of_another_folder_are_no_tests_of_the_recipe() {
+        let results = |folder: Option<&str>| {
+            let steps = ["http", "posts::one", "tests/own.sh", "smoke.sh", "still-stable"]
+                .map(|test| json!({ "name": test, "status": "pass" }));
+            let test = |name: &str, origin: &str| json!({ "name": name, "origin": origin });
+            json!({
+                "authoring": { "folder": folder },
+                "customization": {
+                    "tests": [test("posts::one", "pack"), test("tests/own.sh", "repository"), test("smoke.sh", "folder")],
+                },
+                "stages": [{ "name": "custom", "steps": steps }],
+            })
+        };
+        for (folder, now, expected) in [
+            (Some("/mine"), Some("/mine"), &["posts::one", "smoke.sh", "tests/own.sh"][..]),
+            (Some("/mine"), Some("/other"), &["posts::one", "tests/own.sh"]),
+            (Some("/mine"), None, &["posts::one", "tests/own.sh"]),
+        ] {
+            let found = custom(&results(folder), now.map(Path::new));
+            let found: Vec<&str> = found.keys().map(TestName::as_str).collect();
+            assert_eq!(found, expected, "{folder:?} {now:?}");
+        }
     }
 }

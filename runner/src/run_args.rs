@@ -232,7 +232,8 @@ impl RunArgs {
                 .context("the arguments after `--` do not choose tests")
                 .hint("They may be parts of names, --skip PART and --exact.")
         })?;
-        let failed = self.failed.then(|| history::not_passed(&env.runs(), recipe)).transpose()?;
+        let folder = self.folder()?;
+        let failed = self.failed.then(|| history::not_passed(&env.runs(), recipe, folder.as_deref())).transpose()?;
         let Choice { names, skip, exact } = choice;
         let tests = Tests { names, skip, exact, failed, retries: self.retries, fail_on_flaky: self.fail_on_flaky };
         let known: Vec<&TestName> = pack.functions_of(Tier::Custom).collect();
@@ -252,6 +253,7 @@ impl RunArgs {
             error.context(format!("cannot read {}", folder.display())).hint("--pack takes a folder with executables.")
         };
         match folder.canonicalize() {
+            Ok(absolute) if absolute.to_str().is_none() => Err(unreadable(not_utf8())),
             Ok(absolute) if absolute.is_dir() => Ok(Some(absolute)),
             Ok(_) => Err(unreadable(CommandError::usage("it is not a folder"))),
             Err(error) => Err(unreadable(CommandError::usage(error))),
@@ -307,6 +309,9 @@ impl RunArgs {
         let unreadable =
             |error: std::io::Error| CommandError::usage(error).context(format!("cannot read {shown}")).hint(PATH_HINT);
         let path = path.canonicalize().map_err(unreadable)?;
+        if path.to_str().is_none() {
+            return Err(not_utf8().context(format!("cannot use {shown}")).hint(PATH_HINT));
+        }
         let entries = std::fs::read_dir(&path).map_err(unreadable)?;
         let files: Vec<String> = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
         match missing(&files)[..] {
@@ -317,6 +322,11 @@ impl RunArgs {
             }
         }
     }
+}
+
+/// The error of a path that no journal can hold.
+fn not_utf8() -> CommandError {
+    CommandError::usage("its path is not valid UTF-8, and the journal of a run could not name it")
 }
 
 /// The folder with the clones of recipes, when it has one of this recipe or the run needs none.

@@ -93,7 +93,7 @@ impl Run {
         }
         let pack = packs::of(&recipe)?;
         let request = self.args.request(env, recipe, source, sandbox.as_ref(), &pack)?;
-        let history = || history::past(&env.runs(), &request.recipe);
+        let history = || history::past(&env.runs(), &request.recipe, request.authoring.folder.as_deref());
         if self.repeat > 1 {
             return repeat::run(env, &host, &request, &pack, history(), self.repeat);
         }
