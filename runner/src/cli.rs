@@ -1,6 +1,11 @@
 //! The command line: the arguments, and the command that they mean.
 
-use std::{ffi::OsString, fmt::Write, process};
+use std::{
+    ffi::OsString,
+    fmt::Write as _,
+    io::{self, Write as _},
+    process,
+};
 
 use clap::{
     Args, CommandFactory, Parser, Subcommand,
@@ -10,7 +15,8 @@ use harness::model::{exit_code::ExitCode, names::RecipeName};
 
 use crate::{
     commands::{
-        child, completions, doctor, janitor, list, new, pack, plan, prune, run, sandbox, schema, screenshot, show, status, verify, watch,
+        child, completions, doctor, janitor, list, new, pack, plan, prune, run, sandbox, schema, screenshot, show, status,
+        verify, watch,
     },
     env::Env,
     error::{self, CommandError},
@@ -89,14 +95,14 @@ impl Command {
 
 /// Runs the command that `args` name and gives the exit code of the process.
 pub fn main(args: impl IntoIterator<Item = OsString>, env: &Env) -> process::ExitCode {
-    let args = with_run(args);
+    let args = with_run(with_help(args));
     let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
         Err(error) => {
             if let Some(better) = recipe_as_command(&error) {
                 return error::report(&better).into();
             }
-            let _ = error.print();
+            print_usage(&error);
             return if error.use_stderr() { ExitCode::Usage } else { ExitCode::Green }.into();
         }
     };
@@ -127,6 +133,30 @@ fn execute(command: Command, args: &[OsString], env: &Env) -> Result<process::Ex
         Command::Pack(pack) => pack.run(env),
         Command::Screenshot(screenshot) => Ok(screenshot.run(env)),
     }
+}
+
+/// The arguments with `--help` behind the command for `taster help COMMAND`, which other programs have.
+fn with_help(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut args: Vec<OsString> = args.into_iter().collect();
+    if args.get(1).is_some_and(|word| word == "help") {
+        args.remove(1);
+        args.push("--help".into());
+    }
+    args
+}
+
+/// Prints what the parser says: help on standard output, an error in the form of all errors.
+fn print_usage(error: &clap::Error) {
+    if !error.use_stderr() {
+        let _ = error.print();
+        return;
+    }
+    let text = error.render().to_string();
+    let text = text.strip_prefix("error: ").map_or_else(|| text.clone(), |rest| format!("Error: {rest}"));
+    let hint = |line: &str| line.strip_prefix("  tip: ").map_or_else(|| line.to_owned(), |tip| format!("Hint: {tip}"));
+    let lines: Vec<String> = text.trim_end().lines().map(hint).collect();
+    // Where standard error cannot be written, the exit code is all that is left.
+    let _ = writeln!(io::stderr(), "{}", lines.join("\n"));
 }
 
 /// The arguments with the command `run` where an option stands in the place of a command: `taster --recipe ghost` means

@@ -17,6 +17,7 @@ use crate::{
     disk::plain_file::{self, JOURNAL_LIMIT, Links},
     model::{
         names::{RunId, SwarmId},
+        settings::in_plain_words,
         time::{Mono, Wall},
     },
     ports::Child,
@@ -195,12 +196,17 @@ pub(super) fn parse(bytes: &[u8], run_dir: &Path) -> JournalReading {
         fold.reading.lacks_line_end = !ended;
         match value {
             Ok(value) => fold.line(number, value),
-            Err(error) => fold.lost(format!("line {number}: {error}")),
+            Err(error) => fold.lost(format!("line {number}: no JSON: {}", in_words(&error))),
         }
         at = next;
         fold.reading.whole_bytes = at as u64;
     }
     fold.end(run_dir)
+}
+
+/// An error of the JSON of one line, in plain words and without the line's own number.
+fn in_words(error: &serde_json::Error) -> String {
+    in_plain_words(&error.to_string()).replace(" at line 1 column ", " at column ")
 }
 
 impl Fold {
@@ -223,16 +229,19 @@ impl Fold {
             }
             Ok(fact) => self.apply(fact),
             Err(error) if matches!(name.as_str(), "run-started" | "claimed" | "child-started") => {
-                self.lost(format!("line {number}: {name}: {error}"));
+                self.lost(format!("line {number}: {name}: {}", in_words(&error)));
             }
             // A claim whose release cannot be read counts as held, which the inventory then corrects.
-            Err(error) => self.reading.unread.push(format!("line {number}: {name}: {error}")),
+            Err(error) => self.reading.unread.push(format!("line {number}: {name}: {}", in_words(&error))),
         }
         match Event::deserialize(value) {
             Ok(event) => self.reading.events.push(event),
             // Its line is reported already.
             Err(_) if self.reading.unread.len() > reported => {}
-            Err(error) => self.reading.unread.push(format!("line {number}: not an event that this version knows: {error}")),
+            Err(error) => {
+                let why = in_words(&error);
+                self.reading.unread.push(format!("line {number}: not an event that this version knows: {why}"));
+            }
         }
     }
 

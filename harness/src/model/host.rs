@@ -152,8 +152,8 @@ mod tests {
         let with = |rest: &str| Host::parse(&format!("zone = \"a.b\"\n[[ignore]]\nwhat = \"volume x\"\n{rest}"));
         assert_eq!(with("reason = \"r\"\nuntil = \"2026-12-31\"\n").unwrap().ignore.len(), 1);
         for (rest, expected) in [
-            ("until = \"2026-12-31\"\n", "missing field `reason`"),
-            ("reason = \"r\"\n", "missing field `until`"),
+            ("until = \"2026-12-31\"\n", "key `reason` is missing"),
+            ("reason = \"r\"\n", "key `until` is missing"),
             ("reason = \"r\"\nuntil = \"for ever\"\n", "\"for ever\" is not a day such as 2026-12-31"),
         ] {
             let message = with(rest).unwrap_err().to_string();
@@ -166,13 +166,16 @@ mod tests {
         for (text, message) in [
             ("zone = \"a.b\"\n  ingres = \"127.0.0.1:443\"\n", "line 2, column 3: unknown key `ingres`; did you mean `ingress`?"),
             ("zone = \"a.b\"\nxyzzy = 1\n", "line 2, column 1: unknown key `xyzzy`"),
-            ("zone = 3\n", "line 1, column 8: invalid type: integer `3`, expected a string"),
-            ("zone = \"a.b\"\ningress = \"here\"\n", "line 2, column 11: invalid socket address syntax"),
+            ("zone = 3\n", "line 1, column 8: a text is needed, and this is the number 3"),
+            (
+                "zone = \"a.b\"\ningress = \"here\"\n",
+                "line 2, column 11: this is no address with a port, such as 203.0.113.7:443",
+            ),
             (
                 "zone = \"a.b\"\n[limits]\nfree_memory = 1\n",
                 "line 3, column 1: unknown key `free_memory`; did you mean `free_memory_mib`?",
             ),
-            ("server = \"x\"\n", "line 1, column 1: missing field `zone`"),
+            ("server = \"x\"\n", "line 1, column 1: key `zone` is missing"),
         ] {
             assert_eq!(Host::parse(text).unwrap_err().to_string(), message, "{text}");
         }

@@ -1,6 +1,8 @@
 //! `taster plan`.
 
-use std::{fmt::Write, process, sync::Arc};
+mod resolved;
+
+use std::{collections::BTreeMap, fmt::Write, process, sync::Arc};
 
 use harness::{
     author::Parity,
@@ -9,9 +11,10 @@ use harness::{
         exit_code::ExitCode,
         host::Host,
         names::RecipeName,
-        outcome::{Outcome, SkipReason},
+        outcome::{Outcome, SkipReason, Tier},
         pack::{Origin, Pack},
         refusal::Refusal,
+        request::Tests,
         time::{format_duration, millis},
     },
     pure::{
@@ -22,7 +25,7 @@ use harness::{
         },
         run::{
             facts::{Facts, recipe},
-            plan::{Class, Plan as Planning, Planned, plan},
+            plan::{Class, Plan as Planning, Planned, Step, plan},
         },
     },
     redact::Redact,
@@ -58,6 +61,12 @@ pub struct Plan {
     /// Prints JSON
     #[arg(long)]
     json: bool,
+    /// Prints what would be deployed instead: the compose files, merged as Docker merges them, and where each value comes from
+    #[arg(long, conflicts_with = "json")]
+    resolved: bool,
+    /// How --resolved prints it
+    #[arg(long, value_enum, default_value_t, requires = "resolved")]
+    format: resolved::Format,
 }
 
 impl Plan {
@@ -75,14 +84,18 @@ impl Plan {
         let input = RunInput { request: &request, host: &host, pack: &pack };
         let RecipeFacts { head, tree, resolved, against, base, base_files, left_out, faults, refusals } =
             block_on(read(env, input, &clones, kind, redact.clone()))??;
+        if self.resolved {
+            output::print(&resolved::document(&tree, &head.domain, &head.stack, &pack, self.format, &redact)?)?;
+            return Ok(ExitCode::Green.into());
+        }
         let from = base_files.as_ref().map(|files| &files.resolved);
         let needs = recipe::needs_of_run(&resolved, from, &pack.settings.resources);
         let facts = Facts { head, tree, resolved, base, base_files, against, left_out, faults, needs, pack };
         let planned = plan(&request, &facts, &host.limits);
         let refused: Vec<String> = refusals.into_iter().chain(planned.as_ref().err().cloned()).flat_map(sentences).collect();
         output::print(&match self.json {
-            true => document(planned.as_ref().ok(), &facts, &refused, &redact)?,
-            false => redact.text(&text(planned.as_ref().ok(), &facts, &host, parity.as_ref(), &refused)),
+            true => document(planned.as_ref().ok(), &facts, &request.tests, &refused, &redact)?,
+            false => redact.text(&text(planned.as_ref().ok(), &facts, &request.tests, &host, parity.as_ref(), &refused)),
         })?;
         Ok(if refused.is_empty() { ExitCode::Green } else { ExitCode::Usage }.into())
     }
@@ -96,7 +109,13 @@ fn sentences(refusal: Refusal) -> Vec<String> {
     }
 }
 
-fn document(plan: Option<&Planning>, facts: &Facts, refused: &[String], redact: &Redact) -> Result<String, CommandError> {
+fn document(
+    plan: Option<&Planning>,
+    facts: &Facts,
+    tests: &Tests,
+    refused: &[String],
+    redact: &Redact,
+) -> Result<String, CommandError> {
     let services = facts.resolved.services.iter().map(|(name, service)| {
         let allowance = millis(service.allowance());
         json!({ "name": name, "image": service.image, "allowance_ms": allowance })
@@ -112,6 +131,7 @@ fn document(plan: Option<&Planning>, facts: &Facts, refused: &[String], redact: 
         "needs": facts.needs,
         "steps": plan.map(|plan| &plan.steps),
         "skips": plan.map(|plan| &plan.skips),
+        "tests_left_out": plan.map(|plan| left_out(plan, tests).collect::<BTreeMap<_, _>>()),
         "customization": (!facts.pack.is_empty()).then(|| customization::document(&facts.pack)),
         "refused": refused,
         "not_read": skipped,
@@ -120,7 +140,14 @@ fn document(plan: Option<&Planning>, facts: &Facts, refused: &[String], redact: 
     serde_json::to_string_pretty(&value).map(|text| text + "\n").map_err(CommandError::host)
 }
 
-fn text(plan: Option<&Planning>, facts: &Facts, host: &Host, parity: Option<&Parity>, refused: &[String]) -> String {
+fn text(
+    plan: Option<&Planning>,
+    facts: &Facts,
+    tests: &Tests,
+    host: &Host,
+    parity: Option<&Parity>,
+    refused: &[String],
+) -> String {
     let head = &facts.head;
     let state = match (&head.version, head.dirty) {
         (_, true) => "as it is in the folder".to_owned(),
@@ -131,7 +158,7 @@ fn text(plan: Option<&Planning>, facts: &Facts, host: &Host, parity: Option<&Par
     releases(&mut text, facts);
     customized(&mut text, &facts.pack, parity);
     if let Some(plan) = plan {
-        steps(&mut text, plan);
+        steps(&mut text, plan, tests);
     }
     services(&mut text, &facts.resolved);
     let needs = &facts.needs;
@@ -195,12 +222,21 @@ fn customized(text: &mut String, pack: &Pack, parity: Option<&Parity>) {
     }
 }
 
-fn steps(text: &mut String, plan: &Planning) {
+/// The custom tests that the choice of the request leaves out, each with the part of the choice that does so.
+fn left_out<'a>(plan: &'a Planning, tests: &'a Tests) -> impl Iterator<Item = (&'a str, String)> {
+    plan.steps.iter().filter_map(|planned| match (&planned.step, planned.class) {
+        (Step::Custom { test }, Class::Tier(Tier::Custom)) => Some((test.as_str(), tests.leave_out(test)?)),
+        _ => None,
+    })
+}
+
+fn steps(text: &mut String, plan: &Planning, tests: &Tests) {
+    let left_out: Vec<(&str, String)> = left_out(plan, tests).collect();
     text.push_str("\nsteps\n");
     // A test of a pack may have a whole sentence as its name, which would indent all others too far.
     let names = plan.steps.iter().map(|planned| planned.id.0.chars().count());
     let width = names.filter(|width| *width <= LONGEST_NAME).max().unwrap_or_default();
-    for planned in &plan.steps {
+    for planned in plan.steps.iter().filter(|planned| left_out.iter().all(|(test, _)| *test != planned.id.0)) {
         let after: Vec<&str> = planned.after.iter().map(|id| id.0.as_str()).collect();
         let after = if after.is_empty() { String::new() } else { format!(", after {}", after.join(" and ")) };
         let _ = writeln!(
@@ -211,11 +247,14 @@ fn steps(text: &mut String, plan: &Planning) {
             format_duration(planned.budget())
         );
     }
-    if !plan.skips.is_empty() {
+    if !plan.skips.is_empty() || !left_out.is_empty() {
         text.push_str("\nnot run\n");
     }
     for (tier, reason) in &plan.skips {
         let _ = writeln!(text, "  {:<10} {}", tier.name(), format_skip(reason));
+    }
+    for (test, by) in left_out {
+        let _ = writeln!(text, "  {test}: {}", format_skip(&SkipReason::Filtered { by }));
     }
 }
 

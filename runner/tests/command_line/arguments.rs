@@ -124,7 +124,7 @@ fn unusable_host_file_prints_what_a_host_file_is() {
     for (file, words) in [
         ("folder", &["the host file folder", "it is a folder", "zone ="][..]),
         ("binary", &["it is not a text file", "zone ="]),
-        ("empty", &["missing field `zone`", "zone ="]),
+        ("empty", &["key `zone` is missing", "zone ="]),
         ("nowhere", &["No such file", "zone ="]),
         ("", &["--host <FILE>"]),
     ] {

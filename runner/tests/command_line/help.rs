@@ -187,6 +187,27 @@ fn unknown_recipe_as_command_prints_the_option() {
 }
 
 #[test]
+fn help_as_a_command_prints_the_help() {
+    assert_eq!(help(&["help"]), help(&["--help"]));
+    assert_eq!(help(&["help", "status"]), help(&["status", "--help"]));
+    assert_eq!(help(&["help", "sandbox", "up"]), help(&["sandbox", "up", "--help"]));
+}
+
+#[test]
+fn wrong_option_is_an_error_in_the_form_of_all_errors() {
+    let taster = Taster::new();
+    assert_snapshot!(stderr_of(&mut taster.command(&["run", "--recipe", "hello", "--tier", "install"]), 2, &[]), @"
+    Error: unexpected argument '--tier' found
+
+    Hint: a similar argument exists: '--tiers'
+
+    Usage: taster run --recipe <NAME> --tiers <LIST>
+
+    For more information, try '--help'.
+    ");
+}
+
+#[test]
 fn missing_host_file_prints_cause_and_hints() {
     let taster = Taster::new();
     assert_snapshot!(stderr_of(&mut taster.command(&["--recipe", "hello", "--host", "missing.toml"]), 2, &[]), @r#"

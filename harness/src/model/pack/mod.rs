@@ -502,10 +502,10 @@ mod tests {
             ("helth_path = \"/\"\n", "line 1, column 1: unknown key `helth_path`; did you mean `health_path`?"),
             ("health_path = \"up\"\n", "line 1, column 15: \"up\" is not a path: it begins with `/` and has no blanks"),
             ("[env]\nA = \"{domian}\"\n", "line 2, column 5: nothing is known of `{domian}`; there are `{domain}` and `{run}`"),
-            ("[rungs]\nlint = \"maybe\"\n", "line 2, column 8: unknown variant `maybe`, expected `required` or `advisory`"),
+            ("[rungs]\nlint = \"maybe\"\n", "line 2, column 8: `maybe` is not known here; known are `required` or `advisory`"),
             (
                 "[[databases]]\nservice = \"db\"\nkind = \"oracle\"\n",
-                "line 3, column 8: unknown variant `oracle`, expected one of `postgres`, `mysql`, `sqlite`, `redis`",
+                "line 3, column 8: `oracle` is not known here; known are `postgres`, `mysql`, `sqlite`, `redis`",
             ),
         ] {
             assert_eq!(Settings::parse(text).unwrap_err().to_string(), message, "{text}");
