@@ -104,6 +104,9 @@ fn help_of_plan_is_as_reviewed() {
           --trigger <TEXT>      What started the run, such as `!testme` or a schedule; the results have
                                 it as `trigger`
           --json                Prints JSON
+          --resolved            Prints what would be deployed instead: the compose files, merged as
+                                Docker merges them, and where each value comes from
+          --format <FORMAT>     How --resolved prints it [default: yaml] [possible values: yaml, json]
       -h, --help                Print help (see more with '--help')
     ");
 }

@@ -92,7 +92,7 @@ fn invalid_file_is_refused_with_its_name() {
             "COMPOSE_FILE names sub/compose.x.yml, which the recipe does not have at this commit",
         ),
         (vec![("a", v("3.8", SERVICE))], "COMPOSE_FILE=../a", "COMPOSE_FILE names ../a, which is outside the recipe's folder"),
-        (vec![("a/b", v("3.8", SERVICE))], "COMPOSE_FILE=a", "a is not a text file"),
+        (vec![("a/b", v("3.8", SERVICE))], "COMPOSE_FILE=a", "a is not a text file in UTF-8"),
         (
             vec![("a", v("3.8", SERVICE)), ("b", v("3.7", SERVICE))],
             "COMPOSE_FILE=a:b",
@@ -156,10 +156,14 @@ fn deep_or_exploding_file_is_refused() {
         nested += &format!("a{level}: &a{level} [[[[[[[[[[[[[[[[[[[[*a{}]]]]]]]]]]]]]]]]]]]]\n", level - 1);
         bomb += &format!("a{level}: &a{level} [{}]\n", vec![format!("*a{}", level - 1); 10].join(", "));
     }
-    for text in [deep, nested, bomb] {
+    for (text, message) in [
+        (deep, "compose.yml:1:103 is not clear: nested deeper than 100 levels"),
+        (nested, "is not clear: nested deeper than 100 levels"),
+        (bomb, "document contains excessive aliasing"),
+    ] {
         let error = resolved(&[("compose.yml", &text)], "").unwrap_err();
 
-        assert!(error.contains("is not valid YAML"), "{error}");
+        assert!(error.contains(message), "{error}");
     }
 }
 

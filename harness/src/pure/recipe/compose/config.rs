@@ -169,7 +169,6 @@ fn shown(node: Node, shape: Shape) -> Option<Node> {
 
 fn each(node: Node, keys: Keys) -> Node {
     let Value::List(items) = node.value else { return node };
-    // A key that is always printed, empty or not.
     Node { at: node.at, value: Value::List(items.into_iter().map(|item| shown_record(item, keys)).collect()) }
 }
 
@@ -220,7 +219,7 @@ fn add_places(node: &Node, pointer: String, places: &mut BTreeMap<String, String
 fn write_node(out: &mut String, node: &Node, depth: usize, after_dash: bool) {
     match &node.value {
         Value::Map(map) if !map.is_empty() => {
-            for (number, (key, value)) in map.iter().enumerate() {
+            for (number, (key, value)) in in_order(map, depth).into_iter().enumerate() {
                 if number > 0 || !after_dash {
                     indent(out, depth);
                 }
@@ -243,6 +242,16 @@ fn write_node(out: &mut String, node: &Node, depth: usize, after_dash: bool) {
         }
         _ => write_value(out, node, depth),
     }
+}
+
+/// The pairs of a map in their order, at the top in that of Docker.
+fn in_order(map: &BTreeMap<String, Node>, depth: usize) -> Vec<(&String, &Node)> {
+    const TOP: [&str; 6] = ["version", "services", "networks", "volumes", "secrets", "configs"];
+    let mut pairs: Vec<_> = map.iter().collect();
+    if depth == 0 {
+        pairs.sort_by_key(|(key, _)| TOP.iter().position(|top| top == key).unwrap_or(TOP.len()));
+    }
+    pairs
 }
 
 fn write_value(out: &mut String, node: &Node, depth: usize) {

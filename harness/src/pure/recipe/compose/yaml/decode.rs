@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Node, Value,
-    parse::{Content, Document, Id, MERGE, STR},
+    parse::{Content, DEPTH, Document, Id, MERGE, STR},
     scalar,
     scan::{Malformed, Mark},
 };
@@ -15,6 +15,7 @@ struct Decoder<'a> {
     place: &'a dyn Fn(Mark) -> Position,
     /// The aliases that are being followed.
     followed: BTreeSet<Id>,
+    depth: usize,
     decoded: u32,
     decoded_in_aliases: u32,
     /// The keys that were already found, while merge keys are followed.
@@ -24,7 +25,8 @@ struct Decoder<'a> {
 type Map = BTreeMap<String, Node>;
 
 pub(super) fn decode(document: &Document, root: Id, place: &dyn Fn(Mark) -> Position) -> Result<Node, Malformed> {
-    let mut decoder = Decoder { document, place, followed: BTreeSet::new(), decoded: 0, decoded_in_aliases: 0, merged: None };
+    let mut decoder =
+        Decoder { document, place, followed: BTreeSet::new(), depth: 0, decoded: 0, decoded_in_aliases: 0, merged: None };
     decoder.node(root)
 }
 
@@ -55,6 +57,16 @@ impl Decoder<'_> {
 
     fn node(&mut self, id: Id) -> Result<Node, Malformed> {
         self.count(id)?;
+        if self.depth > DEPTH {
+            return self.unclear(id, format!("nested deeper than {DEPTH} levels"));
+        }
+        self.depth += 1;
+        let node = self.decoded(id);
+        self.depth -= 1;
+        node
+    }
+
+    fn decoded(&mut self, id: Id) -> Result<Node, Malformed> {
         let parsed = &self.document.nodes[id];
         let value = match &parsed.content {
             Content::Alias { name, target } => return self.within_alias(id, name, |decoder| decoder.node(*target)),

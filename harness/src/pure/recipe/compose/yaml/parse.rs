@@ -7,8 +7,8 @@ use super::{
     scan::{Malformed, Mark, Scanner, Token},
 };
 
-/// The maximum nesting of a compose file. Real files need eight.
-const DEPTH: usize = 100;
+/// The maximum nesting of a compose file, aliases included. Real files need eight.
+pub(super) const DEPTH: usize = 100;
 
 pub(super) const MERGE: &str = "!!merge";
 pub(super) const STR: &str = "!!str";
