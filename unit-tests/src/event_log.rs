@@ -71,7 +71,8 @@ pub fn head() -> Head {
 /// The files of a recipe with one service, with a health check that allows `start_period` to start, or without one.
 pub fn tree(start_period: Option<&str>) -> Tree {
     let health = start_period.map(|period| format!("    healthcheck: {{test: [CMD, \"true\"], start_period: {period}}}\n"));
-    let compose = format!("version: \"3.8\"\nservices:\n  app:\n    image: bb:1\n{}", health.unwrap_or_default());
+    let labels = "    deploy:\n      labels: [\"coop-cloud.${STACK_NAME}.version=2.0.0+1.1.0\"]\n";
+    let compose = format!("version: \"3.8\"\nservices:\n  app:\n    image: bb:1\n{labels}{}", health.unwrap_or_default());
     [("compose.yml", compose.as_str()), (".env.sample", "TYPE=hello\nDOMAIN=hello.example.com\n")]
         .map(|(path, text)| (path.to_owned(), Entry::Text(text.to_owned())))
         .into_iter()

@@ -74,11 +74,7 @@ impl GitCheckout {
         let dir = self.dir(recipe);
         let folder = fs::canonicalize(folder).map_err(|error| file_error(folder, &error))?;
         let repository = ForeignRepository::of(&folder).map_err(|error| file_error(&folder, &error))?;
-        fs::create_dir_all(&dir).map_err(|error| file_error(&dir, &error))?;
-        run("init", self.git.at(&dir).args(["init", "--quiet", "--template=", "--initial-branch", MAIN])).await?;
-        // A fetch of abra then finds what is there, and needs neither network nor the folder.
-        self.text(&dir, &["config", "remote.origin.url", path_text(&dir)?]).await?;
-        self.text(&dir, &["config", "remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*"]).await?;
+        make_repository(&dir)?;
         if let Some(repository) = &repository {
             self.copy_repository(repository, &folder, &dir).await?;
         }
@@ -335,19 +331,10 @@ impl Checkout for GitCheckout {
         covered(claim, abra_dir)?;
         let (from, recipes) = (self.dir(recipe), abra_dir.join("recipes"));
         let dir = recipes.join(recipe.as_str());
-        fs::create_dir_all(&dir).map_err(|error| file_error(&dir, &error))?;
-        let (source, own, at) = (path_text(&from)?, path_text(&dir)?, commit.as_str());
-        run("init", self.git.at(&dir).args(["init", "--quiet", "--template=", "--initial-branch", MAIN])).await?;
+        let (source, at) = (path_text(&from)?, commit.as_str());
+        make_repository(&dir)?;
         let wanted = format!("{at}:refs/remotes/origin/{MAIN}");
         self.text(&dir, &["fetch", "--quiet", "--no-tags", source, &wanted, "+refs/tags/*:refs/tags/*"]).await?;
-        for (key, value) in [
-            ("remote.origin.url", own),
-            ("remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*"),
-            ("branch.main.remote", "origin"),
-            ("branch.main.merge", "refs/heads/main"),
-        ] {
-            self.text(&dir, &["config", key, value]).await?;
-        }
         self.write_files(&dir, &["-B", MAIN, "--no-track"], commit).await
     }
 
@@ -428,6 +415,23 @@ fn env_file(claim: &Claim) -> Result<&Path, CheckoutError> {
             Err(CheckoutError::File { path: ".env".into(), message: "no claim covers it".into() })
         }
     }
+}
+
+/// Makes an empty repository with a configuration of taster's own: it is its own origin, so that a fetch of abra finds what is there,
+/// and needs neither network nor another folder.
+fn make_repository(dir: &Path) -> Result<(), CheckoutError> {
+    let git_dir = dir.join(".git");
+    for folder in ["objects/info", "objects/pack", "refs/heads", "refs/tags"] {
+        fs::create_dir_all(git_dir.join(folder)).map_err(|error| file_error(dir, &error))?;
+    }
+    let url = path_text(dir)?.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    let config = format!(
+        "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = false\n\tlogallrefupdates = true\n\
+         [remote \"origin\"]\n\turl = \"{url}\"\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n\
+         [branch \"{MAIN}\"]\n\tremote = origin\n\tmerge = refs/heads/{MAIN}\n"
+    );
+    write(&git_dir.join("config"), config.as_bytes())?;
+    write(&git_dir.join("HEAD"), format!("ref: refs/heads/{MAIN}\n").as_bytes())
 }
 
 /// Removes all files of a checkout; its repository stays, without its index.

@@ -59,11 +59,6 @@ impl Place {
         fs::write(path, bytes).unwrap();
     }
 
-    fn commit(&self) {
-        git(&self.folder(), &["add", "--all"]);
-        git(&self.folder(), &["commit", "--quiet", "--message", "more"]);
-    }
-
     /// A program that leaves a file when it is started.
     fn trap(&self) -> String {
         let (program, left) = (self.dir.path().join("trap"), self.dir.path().join("started"));
@@ -129,7 +124,8 @@ fn attributes_change_no_byte_of_a_checkout() {
         ("filter=other", "filter.yml"),
     ] {
         place.write(path, bytes);
-        place.commit();
+        git(&place.folder(), &["add", path]);
+        git(&place.folder(), &["commit", "--quiet", "--message", path]);
         // The attributes are committed after the file, so that the blob has the bytes above.
         let attributes = fs::read_to_string(place.folder().join(".gitattributes")).unwrap_or_default();
         let by_macro = format!("[attr]{}odd {attribute}\n{path} {}odd\n", path.len(), path.len());
@@ -278,7 +274,10 @@ fn what_cannot_be_read_is_refused() {
             git(&place.folder().join("nested"), &["init", "--quiet"]);
             git(&place.folder().join("nested"), &["config", "core.fsmonitor", &place.trap()]);
         }),
-        ("is a repository of its own", &|place| place.write("conf/.git", "gitdir: ../../elsewhere\n")),
+        ("\"conf\" is a repository of its own", &|place| {
+            place.write("conf/nginx.conf", "x");
+            place.write("conf/.git", "gitdir: ../../elsewhere\n");
+        }),
         ("\"pipe\" is neither a file nor a folder nor a link", &|place| {
             assert!(std::process::Command::new("mkfifo").arg(place.folder().join("pipe")).status().unwrap().success());
         }),

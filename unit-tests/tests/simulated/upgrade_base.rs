@@ -357,8 +357,7 @@ fn one_lightweight_release_tag_prevents_every_pin() {
 }
 
 /// A history that branches and merges.
-const BRANCHED: &[(u8, &[u8])] =
-    &[(1, &[]), (2, &[1]), (3, &[2]), (4, &[2]), (5, &[3, 4]), (6, &[5]), (7, &[4]), (8, &[6])];
+const BRANCHED: &[(u8, &[u8])] = &[(1, &[]), (2, &[1]), (3, &[2]), (4, &[2]), (5, &[3, 4]), (6, &[5]), (7, &[4]), (8, &[6])];
 
 proptest! {
     /// The order of the tags does not matter, the base is one of them, no later version of them is a candidate, and every other

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{
     git::{Branch, Lineage, Tag},
     names::Commit,
-    version::{Flaw, RecipeVersion},
+    version::{BadVersion, Flaw, RecipeVersion},
 };
 
 /// The base of an upgrade.
@@ -236,6 +236,7 @@ impl Release<'_> {
 /// When the request chose something that is no base.
 pub fn base(known: &BaseFacts<'_>) -> Result<BaseChoice, BadBase> {
     let (mut candidates, mut left_out) = candidates(known);
+    sort(&mut left_out);
     let chosen = match known.chosen.map(|chosen| (chosen.by, chosen_base(known, chosen, &candidates, &left_out))) {
         Some((Chooser::Request, Err(error))) => return Err(error),
         // A pack's choice is for all heads, and does not fit each of them.
@@ -249,12 +250,17 @@ pub fn base(known: &BaseFacts<'_>) -> Result<BaseChoice, BadBase> {
             left_out.push(LeftOut { tag: pair[0].tag.name.clone(), reason: LeftOutReason::DuplicateVersion });
         }
     }
+    sort(&mut left_out);
+    Ok(BaseChoice { base, left_out })
+}
+
+/// Sorts versions by their order, and other tags behind them by their names.
+fn sort(left_out: &mut [LeftOut]) {
     left_out.sort_by_cached_key(|left| left.tag.clone());
     left_out.sort_by(|a, b| match (a.tag.parse::<RecipeVersion>(), b.tag.parse::<RecipeVersion>()) {
         (Ok(a), Ok(b)) => a.pick_order(&b),
         (a, b) => b.is_ok().cmp(&a.is_ok()),
     });
-    Ok(BaseChoice { base, left_out })
 }
 
 /// The candidates, and the tags that are none.
@@ -280,7 +286,7 @@ fn candidates<'a>(known: &BaseFacts<'a>) -> (Vec<Release<'a>>, Vec<LeftOut>) {
     (candidates, left_out)
 }
 
-fn reason_of_flaw(bad: crate::model::version::BadVersion) -> LeftOutReason {
+fn reason_of_flaw(bad: BadVersion) -> LeftOutReason {
     match bad.flaw {
         Flaw::NoUpstreamPart => LeftOutReason::NoUpstreamPart,
         Flaw::Unparseable(_) => LeftOutReason::Unparseable,
