@@ -14,6 +14,7 @@ use harness::{
         host::Host,
         outcome::{Outcome, Owner},
         pack::{CustomTest, Origin},
+        tested_app::{Images, TestedApp},
     },
     ports::{Executables, Ran},
     pure::recipe::executables::discover,
@@ -92,8 +93,11 @@ fn executable_ends_with_its_outcome_and_leaves_no_process() {
     let found = discover(&files, Origin::Folder, None, &std::collections::BTreeSet::new());
     let tests: BTreeMap<&str, &CustomTest> = found.tests.iter().map(|test| (test.file.as_str(), test)).collect();
     assert_eq!(tests.len(), 7, "{found:?}");
-    let perform =
-        |name: &str, budget: Duration| -> Ran { runtime.block_on(started.execute(tests[name], &head, budget)).unwrap() };
+    let images = Images::default();
+    let perform = |name: &str, budget: Duration| -> Ran {
+        let app = TestedApp { head: &head, images: &images };
+        runtime.block_on(started.execute(tests[name], app, budget)).unwrap()
+    };
     let long = Duration::from_secs(60);
     for (name, budget, owner, words) in [
         ("passes", long, None, ""),
