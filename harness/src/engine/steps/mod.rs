@@ -39,7 +39,7 @@ use crate::{
     },
 };
 use shared::{
-    answer_time::not_answering, canary_hint::with_canary_hint, context::StepContext, failure::passed_or_missing,
+    answer_time::not_performed, canary_hint::with_canary_hint, context::StepContext, failure::passed_or_missing,
     settled_app::unless_interfered,
 };
 
@@ -51,7 +51,7 @@ pub async fn perform(context: &StepContext<'_>, planned: &Planned) -> Outcome {
     if let Some(kept) = kept_instead(context, &planned.step) {
         return kept;
     }
-    if let Some(gap) = not_answering(context, &planned.step) {
+    if let Some(gap) = not_performed(context, &planned.step) {
         return Outcome::Unverified(gap);
     }
     let outcome = match perform_step(context, planned).await {

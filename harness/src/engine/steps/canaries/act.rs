@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use crate::{
-    engine::steps::shared::{context::StepContext, failure::unread, pack_function::run_function, test_outcome},
+    engine::steps::shared::{
+        answer_time::not_answering, context::StepContext, failure::unread, pack_function::run_function, test_outcome,
+    },
     model::{
         engine::SwarmError,
         head::Head,
@@ -267,6 +269,9 @@ impl OneCanary<'_> {
     }
 
     async fn of_pack(&self, name: &str, act: CanaryAct) -> Outcome {
+        if let Some(gap) = not_answering(self.context) {
+            return Outcome::Unverified(gap);
+        }
         let run = async |act| -> Outcome {
             let test = TestName::of_canary(name, act);
             match run_function(self.context, &test, self.planned.budget()).await {

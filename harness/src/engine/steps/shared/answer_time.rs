@@ -83,11 +83,16 @@ pub(in crate::engine::steps) fn remember(context: &StepContext<'_>, step: &StepI
     *context.unanswered.borrow_mut() = unanswered.then(|| Unanswered { step: step.clone(), failed, tasks });
 }
 
-/// Why a step that asks the app for more than an answer is not performed: the app did not answer, and has not changed since.
-pub(in crate::engine::steps) fn not_answering(context: &StepContext<'_>, step: &Step) -> Option<Gap> {
-    if !matches!(step, Step::Custom { .. }) {
-        return None;
+/// Why a step that asks the app for more than an answer is not performed.
+pub(in crate::engine::steps) fn not_performed(context: &StepContext<'_>, step: &Step) -> Option<Gap> {
+    match step {
+        Step::Custom { .. } => not_answering(context),
+        _ => None,
     }
+}
+
+/// Why a function of a pack is not called: the app did not answer, and has not changed since.
+pub(in crate::engine::steps) fn not_answering(context: &StepContext<'_>) -> Option<Gap> {
     let asked = context.unanswered.borrow();
     let asked = asked.as_ref().filter(|asked| asked.failed && asked.tasks == context.log.state().settled)?;
     Some(Gap::NotRun { because: format!("the app did not answer in step {}", asked.step) })
@@ -114,4 +119,46 @@ fn healthy(services: &BTreeMap<ServiceName, ServiceView>) -> bool {
         service.tasks.iter().any(|task| task.current && task.state == TaskState::Running && task.desired == TaskState::Running)
     };
     routed.peek().is_some() && routed.all(|service| matches!(service.health, Health::Probe { .. }) && runs(service))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// A service with this health check, a router label if `routed`, and a task in this state.
+    fn service(health: &Value, routed: bool, state: &str) -> ServiceView {
+        let labels = if routed { json!({ "traefik.http.routers.shop.rule": "Host(`shop.test`)" }) } else { json!({}) };
+        let view = json!({
+            "index": 1, "spec": "one", "image": "shop:1", "mode": { "mode": "replicated", "replicas": 1 }, "update": null,
+            "roll": { "parallelism": 1, "delay": 0, "monitor": 5000, "order": "stop-first", "on_failure": "pause" },
+            "restart": { "condition": "any", "delay": 5000, "max_attempts": 0 },
+            "health": health, "host_ports": [], "endpoint": "dnsrr", "labels": labels,
+            "tasks": [{
+                "id": "task1", "slot": 1, "node": null, "current": true, "desired": "running", "state": state, "exit": null,
+                "error": "", "container": "c1"
+            }],
+        });
+        serde_json::from_value(view).unwrap()
+    }
+
+    #[test]
+    fn only_a_service_that_visitors_reach_and_that_passed_its_own_check_says_that_the_app_has_started() {
+        let probe = json!({ "health": "probe", "interval": 1000, "timeout": 1000, "retries": 3, "start_period": 0 });
+        let absent = json!({ "health": "absent" });
+        for (services, started) in [
+            (vec![service(&probe, true, "running")], true),
+            (vec![service(&probe, true, "running"), service(&absent, false, "running")], true),
+            (vec![service(&absent, true, "running")], false),
+            (vec![service(&probe, true, "running"), service(&absent, true, "running")], false),
+            (vec![service(&probe, true, "starting")], false),
+            (vec![service(&probe, false, "running")], false),
+        ] {
+            let named =
+                services.into_iter().enumerate().map(|(number, service)| (format!("shop_{number}").parse().unwrap(), service));
+            let named: BTreeMap<ServiceName, ServiceView> = named.collect();
+            assert_eq!(healthy(&named), started, "{named:?}");
+        }
+    }
 }
