@@ -124,7 +124,7 @@ pub(super) fn record(node: Node, keys: Keys, path: &str) -> Done {
         if let Some(second) = written.next() {
             return Err(Unresolved::Ambiguous { at: second.at.clone(), path: format!("{path}.{key}") });
         }
-        if let Some(value) = found.filter(|value| value.value != Value::Null && !matches!(shape, Shape::Unread)) {
+        if let Some(value) = found.filter(|value| value.value != Value::Null) {
             record.insert((*key).to_owned(), canon(value.clone(), *shape, &format!("{path}.{key}"))?);
         }
     }

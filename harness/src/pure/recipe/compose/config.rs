@@ -136,6 +136,7 @@ fn shown_record(node: Node, keys: Keys) -> Node {
 /// A value as Docker prints it; absent when it is left out.
 fn shown(node: Node, shape: Shape) -> Option<Node> {
     let empty = match (&node.value, shape) {
+        (_, Shape::Unread) => true,
         (_, Shape::Count | Shape::FileMode | Shape::TruthOrNone | Shape::DurationOrNone) => false,
         (Value::Text(text), Shape::Duration) => text == "0s",
         (Value::Text(text), Shape::Size) => text == "0",

@@ -67,7 +67,7 @@ pub(super) enum Shape {
     Optional(Keys),
     /// A list of objects with these keys, appended.
     Records(Keys),
-    /// A key that Docker allows and never reads.
+    /// A key that Docker allows and never reads. It is kept for the policy.
     Unread,
 }
 

@@ -63,7 +63,9 @@ impl Checker<'_> {
         }
         let kinds = kinds(schema);
         if !kinds.is_empty() && !kinds.iter().any(|kind| is_of(node, kind)) {
-            return Err(wrong(node, path, &worded(&kinds)));
+            let wanted = worded(&kinds);
+            // A version is mostly written as a number.
+            return Err(wrong(node, path, &if path == "version" { wanted + ", in quotes" } else { wanted }));
         }
         if let Some(branches) = schema.get("oneOf").and_then(Schema::as_array) {
             self.one_of(node, branches, path)?;
