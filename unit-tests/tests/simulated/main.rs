@@ -34,6 +34,7 @@ mod ingress;
 mod junit;
 mod level;
 mod lint;
+mod new_app;
 mod next_steps;
 mod plan_and_run;
 mod policy;

@@ -156,7 +156,7 @@ fn foreign_recipe(key: &str, value: &str, recipe: &RecipeName) -> String {
     format!("{key} names the recipe {value:?}, and this one is {recipe}")
 }
 
-/// Why nobody but abra and the host sets a variable; absent when a recipe may set it.
+/// Why a variable belongs to abra or to the host; absent when a recipe or a pack may set it.
 fn reserved_reason(key: &str) -> Option<&'static str> {
     let key = key.to_uppercase();
     let key = key.trim();
