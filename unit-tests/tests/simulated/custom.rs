@@ -237,6 +237,7 @@ fn app_is_configured_between_its_env_and_its_deploy() {
     assert_eq!(
         host.app_actions(),
         [
+            "DOMAIN=hello-aebagbaf.taster.test",
             "LETS_ENCRYPT_ENV=",
             "URL=https://hello-aebagbaf.taster.test/",
             "OWN=pack",
@@ -245,6 +246,7 @@ fn app_is_configured_between_its_env_and_its_deploy() {
             "file extra.conf",
             "secrets",
             "secret key v1",
+            "COMPOSE_FILE=compose.yml:compose.ci.yml:../../compose.limits.yml",
         ]
     );
 }

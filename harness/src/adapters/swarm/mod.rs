@@ -9,6 +9,7 @@ mod inventory;
 mod observe;
 mod origin;
 mod raw;
+mod specs;
 mod tasks;
 mod wake_ups;
 
@@ -99,7 +100,7 @@ impl Swarm for DockerSwarm {
     }
 
     async fn specs(&self, stack: &StackName) -> Result<Live, SwarmError> {
-        raw::specs(&self.socket, stack).await
+        specs::specs(&self.socket, stack).await
     }
 
     async fn wake_ups(&self, stack: &StackName) -> BoxStream<'static, WakeUp> {

@@ -12,19 +12,10 @@ use tokio::{
     net::UnixStream,
 };
 
-use super::{
-    call::{ANSWER_TIMEOUT, failed, status_error},
-    observe::NAMESPACE,
-};
+use super::call::{ANSWER_TIMEOUT, failed, status_error};
 use crate::{
-    model::{
-        engine::SwarmError,
-        names::{ServiceName, StackName},
-    },
-    pure::{
-        host::claim::{Claim, Claimed},
-        recipe::power::Live,
-    },
+    model::{engine::SwarmError, names::ServiceName},
+    pure::host::claim::{Claim, Claimed},
 };
 
 /// The names of the calls in errors.
@@ -55,21 +46,10 @@ pub(super) async fn all(socket: &Path) -> Result<Vec<Service>, SwarmError> {
     Ok(services(socket, None).await?.into_iter().map(|service| service.read).collect())
 }
 
-/// What the engine has of a stack.
-pub(super) async fn specs(socket: &Path, stack: &StackName) -> Result<Live, SwarmError> {
-    let of_stack = HashMap::from([("label".to_owned(), vec![format!("{NAMESPACE}={stack}")])]);
-    let list = async |call: &str, target: &str| {
-        let answer = request(socket, call, &format!("GET {target}"), "").await?;
-        serde_json::from_slice::<Value>(body(call, &answer)?).map_err(|error| failed(call, error.to_string()))
-    };
-    let (services, networks, volumes) =
-        tokio::try_join!(services(socket, Some(&of_stack)), list("networks", "/networks"), list("volumes", "/volumes"))?;
-    let items = |value: Value| if let Value::Array(items) = value { items } else { Vec::new() };
-    Ok(Live {
-        services: services.into_iter().map(|service| service.spec).collect(),
-        networks: items(networks),
-        volumes: items(volumes["Volumes"].clone()),
-    })
+/// The answer to a request for a list.
+pub(super) async fn list(socket: &Path, call: &str, target: &str) -> Result<Value, SwarmError> {
+    let answer = request(socket, call, &format!("GET {target}"), "").await?;
+    serde_json::from_slice(body(call, &answer)?).map_err(|error| failed(call, error.to_string()))
 }
 
 /// Raises the counter that makes Swarm replace the tasks of a service. The rest of the spec stays unchanged.

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::OnceCell;
 
-use super::{failure::defect, live_power::LastDeploy};
+use super::{failure::defect, last_deploy::LastDeploy};
 use crate::{
     engine::{facts::HostBefore, log::Log},
     model::{

@@ -3,7 +3,7 @@
 //! Every deploy is followed by this: more power than policy allows ends the run at once, any other difference leaves unverified
 //! what rests on the files.
 
-use super::{context::StepContext, failure::unread};
+use super::{context::StepContext, failure::unread, last_deploy::LastDeploy};
 use crate::{
     model::{
         head::Head,
@@ -12,23 +12,12 @@ use crate::{
     pure::{
         host::preflight::{Finding, Topic},
         recipe::{
-            compose::{Difference, Env, Resolved},
-            policy::{self, DefaultLimits},
+            compose::Difference,
+            policy,
             power::{self, Deployed},
         },
     },
 };
-
-/// What abra was last given to deploy.
-#[derive(Debug, Clone)]
-pub struct LastDeploy {
-    /// The resolved files.
-    pub resolved: Resolved,
-    /// The app's variables.
-    pub env: Env,
-    /// The limits of the host file that were added.
-    pub limits: DefaultLimits,
-}
 
 /// The differences in power between what runs and what was deployed last; empty when nothing was. Otherwise the outcome of the
 /// step: what runs has more power than the host's policy allows, or cannot be read.

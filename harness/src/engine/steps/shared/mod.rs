@@ -11,6 +11,7 @@ pub mod deployment;
 pub mod evidence;
 mod explain;
 pub mod failure;
+pub mod last_deploy;
 pub mod live_power;
 pub mod new_app;
 pub mod pack_function;

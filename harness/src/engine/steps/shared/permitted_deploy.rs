@@ -3,7 +3,7 @@
 //! The plan asks policy on files of a commit with the sample's variables. What abra reads is younger: the checkout with what the
 //! pack adds, and an `.env` that was migrated. Between this question and the deploy nothing of the run writes to either.
 
-use super::{ABRA_TIMEOUT, context::StepContext, deployment::refused_deploy, failure::unread, live_power::LastDeploy};
+use super::{ABRA_TIMEOUT, context::StepContext, deployment::refused_deploy, failure::unread, last_deploy::LastDeploy};
 use crate::{
     model::{
         head::Head,
@@ -66,7 +66,8 @@ async fn set_default_limits(context: &StepContext<'_>, head: &Head, judged: &Tre
     put.await.map_err(Outcome::Failed)?;
     if !limits.without_processes.is_empty() {
         let services = limits.without_processes.join(", ");
-        let text = format!("no limit of processes holds for {services}: version {} of the files' format has none", resolved.version);
+        let text =
+            format!("no limit of processes holds for {services}: version {} of the files' format has none", resolved.version);
         context.log.note(Note::Remark { text });
     }
     Ok(limits)

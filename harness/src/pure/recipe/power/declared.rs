@@ -274,6 +274,7 @@ fn ulimits(limits: Option<&Value>) -> Vec<Value> {
     limits
         .map(|(name, limit)| {
             let (hard, soft) = match limit {
+                Value::Object(pair) if pair.contains_key("single") => (pair.get("single").cloned(), pair.get("single").cloned()),
                 Value::Object(pair) => (pair.get("hard").cloned(), pair.get("soft").cloned()),
                 single => (Some(single.clone()), Some(single.clone())),
             };
