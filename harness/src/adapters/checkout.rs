@@ -316,8 +316,8 @@ impl Checkout for GitCheckout {
         Ok(Lineage { changed, committed, shallow, ..Lineage::of(head, &parents) })
     }
 
-    async fn verify(&self, recipe: &RecipeName, judged: &Tree) -> Result<(), CheckoutError> {
-        differing(judged, &self.dir(recipe))
+    async fn verify(&self, recipe: &RecipeName, expected: &Tree) -> Result<(), CheckoutError> {
+        differing(expected, &self.dir(recipe))
     }
 
     async fn go(&self, claim: &Claim, recipe: &RecipeName, at: &str) -> Result<Commit, CheckoutError> {
@@ -451,8 +451,8 @@ fn clear(dir: &Path) -> io::Result<()> {
 }
 
 /// An error where the files in `dir` are not those of the tree.
-fn differing(judged: &Tree, dir: &Path) -> Result<(), CheckoutError> {
-    match judged.difference(&tree::in_folder(dir)?) {
+fn differing(expected: &Tree, dir: &Path) -> Result<(), CheckoutError> {
+    match expected.difference(&tree::in_folder(dir)?) {
         Some(found) => Err(CheckoutError::Differs { path: found.path, difference: found.difference.to_owned() }),
         None => Ok(()),
     }

@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn folder_without_a_whole_repository_is_told_apart() {
+    fn folder_without_a_whole_repository_has_none() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(ForeignRepository::of(dir.path()).unwrap(), None);
         repository(dir.path());

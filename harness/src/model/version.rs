@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn version_without_software_is_told_apart_from_other_text() {
+    fn version_without_software_differs_from_other_text() {
         for (text, lacks_software) in [
             ("1.2.3", true),
             ("v1.2.3", true),

@@ -31,7 +31,7 @@ pub trait Checkout: Send + Sync {
     /// How all tags, branches and `others` are related to head.
     async fn lineage(&self, recipe: &RecipeName, head: &Commit, others: &[Commit]) -> Result<Lineage, CheckoutError>;
     /// Checks that the checkout on disk has exactly the files that were judged: paths, modes, bytes.
-    async fn verify(&self, recipe: &RecipeName, judged: &Tree) -> Result<(), CheckoutError>;
+    async fn verify(&self, recipe: &RecipeName, expected: &Tree) -> Result<(), CheckoutError>;
     /// The text of the app's `.env` that the claim covers.
     async fn env(&self, claim: &Claim) -> Result<String, CheckoutError>;
     /// Puts the checkout on a tag, branch or commit. Files that are not in the commit are removed.

@@ -242,8 +242,8 @@ impl Checkout for RunPorts {
         self.0.call("checkout.lineage", || self.0.ports.checkout.lineage(recipe, head, others)).await
     }
 
-    async fn verify(&self, recipe: &RecipeName, judged: &Tree) -> Result<(), CheckoutError> {
-        self.0.call("checkout.verify", || self.0.ports.checkout.verify(recipe, judged)).await
+    async fn verify(&self, recipe: &RecipeName, expected: &Tree) -> Result<(), CheckoutError> {
+        self.0.call("checkout.verify", || self.0.ports.checkout.verify(recipe, expected)).await
     }
 
     async fn tree(&self, recipe: &RecipeName, commit: &Commit) -> Result<Tree, CheckoutError> {

@@ -88,8 +88,8 @@ impl Place {
         block_on(self.checkout.tree(&small(), &self.head())).unwrap()
     }
 
-    fn verify(&self, judged: &Tree) -> Result<(), CheckoutError> {
-        block_on(self.checkout.verify(&small(), judged))
+    fn verify(&self, expected: &Tree) -> Result<(), CheckoutError> {
+        block_on(self.checkout.verify(&small(), expected))
     }
 }
 
@@ -291,9 +291,9 @@ fn what_cannot_be_read_is_refused() {
             links(place, "/etc/hostname", "abra.sh");
         }),
     ];
-    for (expected, spoil) in cases {
+    for (expected, change) in cases {
         let place = Place::new();
-        spoil(&place);
+        change(&place);
 
         let sentence = refused(place.adopt());
 
@@ -330,7 +330,7 @@ fn script_with_a_byte_that_is_no_text_is_read_to_its_end() {
 
 #[test]
 fn checkout_that_was_changed_after_it_was_judged_is_noticed() {
-    let spoils: [(&str, &str, &dyn Fn(&Path)); 5] = [
+    let changes: [(&str, &str, &dyn Fn(&Path)); 5] = [
         ("compose.yml", "has other content", &|dir| fs::write(dir.join("compose.yml"), "other").unwrap()),
         ("compose.more.yml", "was added", &|dir| fs::write(dir.join("compose.more.yml"), "").unwrap()),
         ("abra.sh", "is gone", &|dir| fs::remove_file(dir.join("abra.sh")).unwrap()),
@@ -342,18 +342,18 @@ fn checkout_that_was_changed_after_it_was_judged_is_noticed() {
             std::os::unix::fs::symlink("# small\n", dir.join("README.md")).unwrap();
         }),
     ];
-    for (path, difference, spoil) in spoils {
+    for (path, difference, change) in changes {
         let place = Place::new();
         place.adopt().unwrap();
-        let judged = place.tree();
-        assert_eq!(place.verify(&judged), Ok(()));
-        // git itself may be told not to look.
+        let expected = place.tree();
+        assert_eq!(place.verify(&expected), Ok(()));
+        // git itself may have been asked not to look.
         git(&place.clone_dir(), &["update-index", "--assume-unchanged", "compose.yml", "abra.sh", "README.md"]);
 
-        spoil(&place.clone_dir());
+        change(&place.clone_dir());
 
         let differs = CheckoutError::Differs { path: path.to_owned(), difference: difference.to_owned() };
-        assert_eq!(place.verify(&judged), Err(differs));
+        assert_eq!(place.verify(&expected), Err(differs));
     }
 }
 

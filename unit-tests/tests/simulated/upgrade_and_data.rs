@@ -39,7 +39,9 @@ pub(crate) fn tree(release: &str, labels: &[&str]) -> Tree {
     let compose = format!(
         "version: \"3.8\"\nservices:\n  app:\n    image: bb:1\n    volumes:\n      - posts:/data\n    deploy:\n      labels:\n{labels}volumes:\n  posts:\n"
     );
-    [("compose.yml", compose.as_str()), (".env.sample", "TYPE=hello\nDOMAIN=hello.example.com\n")]
+    let note = format!("release/{release}");
+    let sample = "TYPE=hello\nDOMAIN=hello.example.com\n";
+    [("compose.yml", compose.as_str()), (".env.sample", sample), (note.as_str(), "Nothing has to be done.\n")]
         .map(|(path, text)| (path.to_owned(), Entry::Text(text.to_owned())))
         .into_iter()
         .collect()

@@ -372,7 +372,7 @@ fn chosen_base(
     let here = candidates.iter().filter(|release| release.tag.commit == *commit);
     if let Some(release) = here.max_by_key(|release| (release.tag.name == *name, release.committed)) {
         if known.lineage.shallow && !is_ancestor {
-            let reason = "cannot be told from a newer one, because the history of the repository is cut off".to_owned();
+            let reason = "cannot be distinguished from a newer one, because the history of the repository is cut off".to_owned();
             return Err(BadBase { name: name.clone(), by: *by, reason, remedy: UNSHALLOW.to_owned() });
         }
         return Ok(Base::Release { version: release.version.as_str().to_owned(), commit: commit.clone(), why });
