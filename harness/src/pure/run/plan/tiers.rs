@@ -191,11 +191,13 @@ fn install_tier(request: &Request, facts: &Facts, limits: &Limits, scope: Scope)
         Subject::Head | Subject::Mixed => &[step_ids::PROVISION],
     };
     let deployed = &[step_ids::DEPLOY];
+    // The proof of head rests on it: its own tier, where head is installed, and else the step `verify-head`.
+    let compared = if subject == Subject::Head { install } else { Class::Beside };
     let mut steps = Sequence::default();
     steps.extend([
         planned(step_ids::PROVISION, Step::Provision, &[], install, budgets::SHORT, OnFail::EndTiers),
         planned(step_ids::DEPLOY, Step::Deploy { subject }, before_deploy, install, settle, OnFail::EndTiers),
-        planned(step_ids::VERIFY_COMPOSE, Step::VerifyCompose, deployed, Class::Beside, budgets::SHORT, OnFail::Continue),
+        planned(step_ids::VERIFY_COMPOSE, Step::VerifyCompose, deployed, compared, budgets::SHORT, OnFail::Continue),
         planned(step_ids::HTTP, Step::Http, deployed, install, budgets::HTTP, OnFail::Continue),
         planned(step_ids::STABLE, Step::Stable, &[step_ids::HTTP], install, budgets::SHORT, OnFail::Continue),
     ]);
