@@ -66,9 +66,10 @@ pub fn case(seed: u64, collected: &[String]) -> ComposeCase {
         .collect();
     for name in &names {
         let version = if random.percent(1) { Some(random.pick(VERSIONS)) } else { version };
-        let mut text = match random.percent(15) && !collected.is_empty() {
-            true => collected[random.below(collected.len())].clone(),
-            false => file(random, version),
+        let mut text = match random.below(100) {
+            0..15 if !collected.is_empty() => collected[random.below(collected.len())].clone(),
+            15..25 => format!("version: \"3.13\"\nservices: {{}}\nx-a:{}\nx-b: {}\n", soup(random), soup(random)),
+            _ => file(random, version),
         };
         if random.percent(random.odd) {
             for _ in 0..=random.below(3) {
@@ -185,6 +186,9 @@ fn file(random: &mut Random, version: Option<&str>) -> String {
     if random.percent(8) {
         let _ = writeln!(text, "x-last: {}", value(random, &["1", "{a: b}", "[1, 2]"]));
     }
+    if random.percent(12) {
+        let _ = writeln!(text, "x-soup:{}", soup(random));
+    }
     for end in ["...\n", "---\n", "...\nfoo: bar\n", "---\na: b\n", "bogus: 1\n", "# end", "\t\n", "\u{2029}"] {
         if random.percent(1) {
             text.push_str(end);
@@ -192,6 +196,21 @@ fn file(random: &mut Random, version: Option<&str>) -> String {
     }
     if random.percent(4) {
         text = text.replace('\n', "\r\n");
+    }
+    text
+}
+
+/// Pieces of YAML in any order.
+fn soup(random: &mut Random) -> String {
+    let pieces = [
+        " ", "  ", "\n  ", "\n    ", "\n ", "\t", "- ", "-", "? ", "?", ": ", ":", ", ", ",", "[", "]", "{", "}", "# c\n", " #",
+        "&a ", "*a", "*a ", "!!str ", "!!int ", "! ", "!x", "'", "\"", "'b'", "\"c\"", "|\n", ">-\n", "a", "b: c", "5", "0x1F",
+        "~", "<<: ", "\\", "\r\n", "\u{85}", "\u{2028}", "---", "...", "%", "@", "é",
+    ];
+    let mut text = String::new();
+    let most = if random.percent(50) { 4 } else { 14 };
+    for _ in 0..=random.below(most) {
+        text.push_str(pieces[random.below(pieces.len())]);
     }
     text
 }
