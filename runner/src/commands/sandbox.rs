@@ -27,7 +27,8 @@ const COMPOSE_READER: ComposeReader = ComposeReader {
     without_variables: |from| {
         let Unfilled { file, text, variables, folder } = *from;
         let read = |file: &str| std::fs::read_to_string(file).ok();
-        compose::without_variables(&WithVariables { file, text, variables, folder, read: &read }).map_err(|error| error.to_string())
+        compose::without_variables(&WithVariables { file, text, variables, folder, read: &read })
+            .map_err(|error| error.to_string())
     },
 };
 

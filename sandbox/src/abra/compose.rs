@@ -61,7 +61,11 @@ impl Compose {
     }
 
     /// The texts of the files without variables, in their order.
-    pub(super) fn without_variables(&self, context: &Context, variables: &BTreeMap<String, String>) -> CommandResult<Vec<String>> {
+    pub(super) fn without_variables(
+        &self,
+        context: &Context,
+        variables: &BTreeMap<String, String>,
+    ) -> CommandResult<Vec<String>> {
         // All paths are relative to the folder of the first file.
         let folder = self.files.first().and_then(|file| file.parent()).unwrap_or(Path::new("/"));
         let filled = self.files.iter().map(|file| {

@@ -22,6 +22,7 @@ mod kill;
 mod late_effects;
 mod lint;
 mod local_sandbox;
+mod new_app;
 mod offline;
 mod policy;
 mod record;
@@ -94,6 +95,7 @@ fn on_a_swarm(fixture: Result<SandboxFixture, String>, list: bool, ghost: bool) 
     tests.extend(ghost::tests(fixture, ghost));
     tests.extend(lint::tests(fixture));
     tests.extend(upgrade::tests(fixture));
+    tests.extend(new_app::tests(fixture));
     tests.extend(backup_and_restore::tests(fixture));
     tests.extend(thorough::tests(fixture));
     tests.extend(tutorial::tests(fixture));

@@ -89,8 +89,8 @@ const HOST_PREFIXES: [&str; 16] = [
 /// The one variable of a compose program that abra reads.
 const COMPOSE_FILE: &str = "COMPOSE_FILE";
 
-/// What policy has against the variables of an app, a sentence each: those of the `.env.sample` in `tree`, what `abra.sh` exports,
-/// and those of `env`, which also holds what the pack and the run have set.
+/// What policy has against the variables of an app, a sentence each: those of the `.env.sample` in `tree`, those that `abra.sh`
+/// exports, and those of `env`, which also holds what the pack and the run have set.
 pub fn variable_objections(tree: &Tree, env: &Env, recipe: &RecipeName, domain: &Domain) -> Vec<String> {
     let sample = match tree.find(".env.sample") {
         FoundPath::Text(text) => assignments(text).unwrap_or_default(),
