@@ -1,6 +1,6 @@
 //! Folders of one owner: others can neither read what is in them nor put something into their place.
 //!
-//! Cleanup acts upon what it reads in taster's state folder, so nobody else may write there, nor replace one of the folders above
+//! Cleanup acts upon what it reads in taster's state folder, so no other user may write there, nor replace one of the folders above
 //! it.
 
 use std::{
@@ -23,7 +23,7 @@ const MAX_LINKS: usize = 40;
 /// Why a folder is not its owner's alone.
 #[derive(Debug, thiserror::Error)]
 pub enum NotPrivate {
-    /// A folder or link on the way belongs to somebody else.
+    /// A folder or link on the way belongs to another user.
     #[error("{} belongs to another user", path.display())]
     OtherOwner {
         /// The folder or link.
@@ -71,7 +71,7 @@ impl Owner {
         Self { uid, own_group: private.then_some(gid) }
     }
 
-    /// Whether somebody else could replace an entry that is in a folder with this metadata.
+    /// Whether another user could replace an entry that is in a folder with this metadata.
     fn lets_others_write(&self, folder: &Metadata) -> bool {
         let group = folder.mode() & GROUP_WRITE != 0 && self.own_group != Some(folder.gid());
         group || folder.mode() & OTHERS_WRITE != 0
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn group_of_one_user_is_told_from_a_shared_one() {
+    fn group_of_one_user_differs_from_a_shared_one() {
         let passwd = "root:x:0:0::/root:\nann:x:1000:1000::/:\nben:x:1001:1001::/:\n";
         for (uid, gid, group, private) in [
             (1000, 1000, "ann:x:1000:\n", true),

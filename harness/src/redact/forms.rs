@@ -13,7 +13,7 @@ use serde_json::Value;
 pub(super) const SHORTEST_PIECE: usize = 8;
 /// The shortest piece of base64 that is hidden, in characters.
 const SHORTEST_BASE64: usize = 6;
-/// The length from which a secret of letters alone can be told from a word.
+/// The length from which a secret of letters alone differs from a word.
 const LONG: usize = 16;
 
 /// A text that shows a secret.

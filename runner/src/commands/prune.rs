@@ -22,7 +22,7 @@ use crate::{
     error::CommandError,
     history::{self, Kept},
     output,
-    pure::retention::{Fate, Retention, Stored, retention},
+    pure::retention::{Decision, Retention, Stored, retention},
 };
 
 /// The limits where the command line names none.
@@ -61,7 +61,7 @@ pub struct Prune {
 /// A run's folder with what became of it.
 struct Pruned {
     stored: Stored,
-    fate: Fate,
+    decision: Decision,
     /// Why it could not be removed.
     failure: Option<String>,
 }
@@ -78,23 +78,27 @@ impl Prune {
         };
         let age = self.older_than.or(unlimited.then_some(USUAL_AGE));
         let oldest = age.map(|age| before(SystemClock::start().wall(), age).stamp());
-        let fates = retention(&stored, limits, oldest.as_deref());
-        let pruned: Vec<Pruned> =
-            kept.iter().zip(stored).zip(fates).map(|((kept, stored), fate)| self.carry_out(kept, stored, fate)).collect();
+        let decisions = retention(&stored, limits, oldest.as_deref());
+        let pruned: Vec<Pruned> = kept
+            .iter()
+            .zip(stored)
+            .zip(decisions)
+            .map(|((kept, stored), decision)| self.carry_out(kept, stored, decision))
+            .collect();
         output::print(&if self.json { document(&pruned, self.dry_run) } else { lines(&pruned, self.dry_run) })?;
         let failed = pruned.iter().any(|pruned| pruned.failure.is_some());
         Ok(if failed { ExitCode::Inconclusive } else { ExitCode::Green }.into())
     }
 
-    fn carry_out(&self, kept: &Kept, stored: Stored, fate: Fate) -> Pruned {
-        match fate {
-            Fate::Removed(_) if !self.dry_run => match remove(&kept.folder) {
-                Ok(None) => Pruned { stored, fate, failure: None },
+    fn carry_out(&self, kept: &Kept, stored: Stored, decision: Decision) -> Pruned {
+        match decision {
+            Decision::Removed(_) if !self.dry_run => match remove(&kept.folder) {
+                Ok(None) => Pruned { stored, decision, failure: None },
                 // Something has begun to use the run since its folder was read.
-                Ok(Some(held)) => Pruned { stored, fate: Fate::Kept(held), failure: None },
-                Err(error) => Pruned { stored, fate, failure: Some(error.to_string()) },
+                Ok(Some(held)) => Pruned { stored, decision: Decision::Kept(held), failure: None },
+                Err(error) => Pruned { stored, decision, failure: Some(error.to_string()) },
             },
-            fate => Pruned { stored, fate, failure: None },
+            decision => Pruned { stored, decision, failure: None },
         }
     }
 }
@@ -186,16 +190,16 @@ fn document(pruned: &[Pruned], dry_run: bool) -> String {
 }
 
 fn removed(pruned: &Pruned) -> Option<&str> {
-    match (&pruned.fate, &pruned.failure) {
-        (Fate::Removed(because), None) => Some(because),
+    match (&pruned.decision, &pruned.failure) {
+        (Decision::Removed(because), None) => Some(because),
         _ => None,
     }
 }
 
 fn kept(pruned: &Pruned) -> Option<&str> {
-    match &pruned.fate {
-        Fate::Kept(because) => Some(because),
-        Fate::Removed(_) => None,
+    match &pruned.decision {
+        Decision::Kept(because) => Some(because),
+        Decision::Removed(_) => None,
     }
 }
 

@@ -18,7 +18,7 @@ pub struct Stored {
     pub green: Option<Vec<String>>,
     /// The size of its files, in bytes.
     pub bytes: u64,
-    /// Why nobody may remove it; absent when nothing forbids it.
+    /// Why it must stay; absent when nothing forbids to remove it.
     pub held: Option<String>,
 }
 
@@ -33,46 +33,46 @@ pub struct Retention {
 
 /// What happens to a run's folder, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fate {
+pub enum Decision {
     /// It stays.
     Kept(String),
     /// It is removed.
     Removed(String),
 }
 
-/// The fate of each of `runs`, which are in the order newest first. `oldest` is the time stamp that the id of a run must not come
+/// The decision of each of `runs`, which are in the order newest first. `oldest` is the time stamp that the id of a run must not come
 /// before, as `20261121-101502`.
 ///
 /// Runs that must stay count: the limits are met as far as the others allow.
-pub fn retention(runs: &[Stored], limits: Retention, oldest: Option<&str>) -> Vec<Fate> {
+pub fn retention(runs: &[Stored], limits: Retention, oldest: Option<&str>) -> Vec<Decision> {
     let protected = last_green(runs);
     let reserved = |stored: &Stored| stored.held.is_some() || protected.contains(&stored.run);
     let mut count_left = limits.keep.map(|keep| keep.saturating_sub(runs.iter().filter(|stored| reserved(stored)).count()));
     let reserved_bytes: u64 = runs.iter().filter(|stored| reserved(stored)).map(|stored| stored.bytes).sum();
     let mut bytes_left = limits.max_bytes.map(|most| most.saturating_sub(reserved_bytes));
-    let mut fate = |stored: &Stored| {
+    let mut decision = |stored: &Stored| {
         if let Some(held) = &stored.held {
-            return Fate::Kept(held.clone());
+            return Decision::Kept(held.clone());
         }
         if protected.contains(&stored.run) {
-            return Fate::Kept("it is the last green run of its recipe".to_owned());
+            return Decision::Kept("it is the last green run of its recipe".to_owned());
         }
         if oldest.is_some_and(|oldest| stored.run.as_str() < oldest) {
-            return Fate::Removed("it is too old".to_owned());
+            return Decision::Removed("it is too old".to_owned());
         }
         if count_left == Some(0) {
-            return Fate::Removed("newer runs are as many as are kept".to_owned());
+            return Decision::Removed("newer runs are as many as are kept".to_owned());
         }
         if bytes_left.is_some_and(|left| stored.bytes > left) {
             // An older and smaller run does not outlive this one.
             bytes_left = Some(0);
-            return Fate::Removed("newer runs have the size that is kept".to_owned());
+            return Decision::Removed("newer runs have the size that is kept".to_owned());
         }
         count_left = count_left.map(|left| left - 1);
         bytes_left = bytes_left.map(|left| left - stored.bytes);
-        Fate::Kept("it is within the limits".to_owned())
+        Decision::Kept("it is within the limits".to_owned())
     };
-    runs.iter().map(&mut fate).collect()
+    runs.iter().map(&mut decision).collect()
 }
 
 /// The newest green run of each recipe, and the newest that installed the app and that ran custom tests, because the next run looks
@@ -107,8 +107,8 @@ mod tests {
 
     /// The days of the runs that stay.
     fn kept(runs: &[Stored], limits: Retention, oldest: Option<&str>) -> Vec<String> {
-        let fates = retention(runs, limits, oldest);
-        let kept = runs.iter().zip(fates).filter(|(_, fate)| matches!(fate, Fate::Kept(_)));
+        let decisions = retention(runs, limits, oldest);
+        let kept = runs.iter().zip(decisions).filter(|(_, decision)| matches!(decision, Decision::Kept(_)));
         kept.map(|(stored, _)| stored.run.as_str()[6..8].to_owned()).collect()
     }
 
@@ -151,6 +151,9 @@ mod tests {
         assert_eq!(kept(&runs, none, Some("20270101-000000")), ["19", "18", "16", "15"]);
         assert_eq!(kept(&runs, Retention { keep: Some(5), ..Retention::default() }, None), ["20", "19", "18", "16", "15"]);
         runs[5].recipe = None;
-        assert!(matches!(&retention(&runs, none, None)[5], Fate::Kept(why) if why == "it goes on"), "its recipe is not known");
+        assert!(
+            matches!(&retention(&runs, none, None)[5], Decision::Kept(why) if why == "it goes on"),
+            "its recipe is not known"
+        );
     }
 }

@@ -34,7 +34,7 @@ const SECRETS: [(&str, &str); 5] = [
     ("abra/servers/default/hello.env", "env-p4ss"),
     ("abra/servers/other/hello.env", "other-p4ss"),
     ("abra/pack/secret-x", "pack-s3cret"),
-    ("abra/.tmpAbc", "inserted-s3cret"),
+    ("abra/.tmpAbc", "hand-typed-4nswer"),
     ("results.json", "generated-s3cret"),
 ];
 
