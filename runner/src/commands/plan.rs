@@ -64,14 +64,17 @@ pub struct Plan {
     /// Prints what would be deployed instead: the compose files, merged as Docker merges them, and where each value comes from
     #[arg(long, conflicts_with = "json")]
     resolved: bool,
-    /// How --resolved prints it
-    #[arg(long, value_enum, default_value_t, requires = "resolved")]
-    format: resolved::Format,
+    /// The format of --resolved, by default yaml; without --resolved `json` is the same as --json
+    #[arg(long, value_enum)]
+    format: Option<resolved::Format>,
 }
 
 impl Plan {
     /// Runs the command.
     pub fn run(self, env: &Env) -> Result<process::ExitCode, CommandError> {
+        if !self.resolved && self.format == Some(resolved::Format::Yaml) {
+            return Err(CommandError::usage("a plan is not printed as YAML").hint("Add --resolved, or use --format json."));
+        }
         let source = self.args.source()?;
         let AssumedHost { host, home, kind } = host::assume(env, self.args.host.as_deref())?;
         let clones = clones(env, home.as_ref());
@@ -85,7 +88,7 @@ impl Plan {
         let RecipeFacts { head, tree, resolved, against, base, base_files, left_out, faults, refusals } =
             block_on(read(env, input, &clones, kind, redact.clone()))??;
         if self.resolved {
-            output::print(&resolved::document(&tree, &head.domain, &head.stack, &pack, self.format, &redact)?)?;
+            output::print(&resolved::document(&tree, &head.domain, &head.stack, &pack, self.format.unwrap_or_default(), &redact)?)?;
             return Ok(ExitCode::Green.into());
         }
         let from = base_files.as_ref().map(|files| &files.resolved);
@@ -93,7 +96,7 @@ impl Plan {
         let facts = Facts { head, tree, resolved, base, base_files, against, left_out, faults, needs, pack };
         let planned = plan(&request, &facts, &host.limits);
         let refused: Vec<String> = refusals.into_iter().chain(planned.as_ref().err().cloned()).flat_map(sentences).collect();
-        output::print(&match self.json {
+        output::print(&match self.json || self.format.is_some() {
             true => document(planned.as_ref().ok(), &facts, &request.tests, &refused, &redact)?,
             false => redact.text(&text(planned.as_ref().ok(), &facts, &request.tests, &host, parity.as_ref(), &refused)),
         })?;

@@ -73,8 +73,8 @@ fn help_of_plan_is_as_reviewed() {
           --tiers <LIST>        The tiers to run, separated by commas; install is always among them, and
                                 backup with restore. By default install, upgrade, backup, restore, and
                                 custom where the recipe has custom tests
-          --base <REF>          The tag, branch or commit to upgrade from; by default the last green
-                                run's, else the newest older release
+          --base <REF>          The release or older commit to upgrade from; by default the highest
+                                release that the tested commit replaces
           --disaster            Removes the app with its volumes and secrets after its tests, installs
                                 it again, restores it and looks for its data; the results have the time
                                 that this took
@@ -106,7 +106,8 @@ fn help_of_plan_is_as_reviewed() {
           --json                Prints JSON
           --resolved            Prints what would be deployed instead: the compose files, merged as
                                 Docker merges them, and where each value comes from
-          --format <FORMAT>     How --resolved prints it [default: yaml] [possible values: yaml, json]
+          --format <FORMAT>     The format of --resolved, by default yaml; without --resolved `json` is
+                                the same as --json [possible values: yaml, json]
       -h, --help                Print help (see more with '--help')
     ");
 }

@@ -282,7 +282,7 @@ fn lightweight_tag_deploys_base_as_checked_out(env: &TestEnv<'_>) {
 
     let run = upgraded(run)
         .remark("base 1.1.0+1.1.0 was deployed as it is checked out: abra pins only releases whose tags are all annotated")
-        .value("/base_reason", "the newest release before 2.0.0+1.1.0");
+        .value("/base_reason", "the highest release that head, labelled 2.0.0+1.1.0, replaces");
     let commit = run.results["base"]["commit"].as_str().unwrap();
     assert!(from.is_some_and(|from| commit.starts_with(from.trim_end_matches("+U"))), "{}", run.output);
 }

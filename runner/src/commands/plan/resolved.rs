@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// How the merged compose files are printed.
-#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
     /// One compose file, with the file and line of each value in a comment
     #[default]
