@@ -110,7 +110,7 @@ fn paused_update_fails_at_once(engine: &Engine) {
 
         let output = status(engine, stack, &["--upgrade"]);
 
-        output.exit(1).says("Swarm paused the update and nothing will continue it").says("  broken");
+        output.exit(1).says("Swarm paused the update, and nothing will continue it").says("  broken");
     });
 }
 
