@@ -257,7 +257,8 @@ const KEYS: &[&str] = &[
     "cgroupns_mode: host",
     "credential_spec: {file: x}",
     "IMAGE: b",
-    "x-a: {b: [1, ~, {c: 2001-01-01}], d: []}",
+    "x-a: {b: [1, ~, {c: 2001-01-01}], d: [], e: [1e3, !!float 0, 80.0]}",
+    "deploy: {resources: {reservations: {generic_resources: [{discrete_resource_spec: {kind: '', value: 0}}, {discrete_resource_spec: {}}]}}}",
     // Variables.
     "user: ${A:-${B}}",
     "user: ${A:+b}",

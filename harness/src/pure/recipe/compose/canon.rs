@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::{
     error::Unresolved,
     schema::wrong,
-    shape::{ATTACHMENT, BUILD, Keys, LOGGING, MOUNT, PORT, Shape, ULIMIT, USE},
+    shape::{ATTACHMENT, BUILD, DISCRETE, Keys, LOGGING, MOUNT, PORT, Shape, ULIMIT, USE},
     short, units,
     yaml::{Node, Value},
 };
@@ -96,6 +96,16 @@ fn canon(node: Node, shape: Shape, path: &str) -> Done {
         Shape::External => external(node, path),
         Shape::Ulimits => each(node, path, ulimit),
         Shape::Logging => record(node, LOGGING, path),
+        Shape::Generic => {
+            let empty = [("kind", Value::Text(String::new())), ("value", Value::Whole(0))];
+            let mut resource: BTreeMap<String, Node> =
+                empty.into_iter().map(|(key, value)| (key.to_owned(), node.with(value))).collect();
+            let at = node.at.clone();
+            if let Value::Map(given) = record(node, DISCRETE, path)?.value {
+                resource.extend(given);
+            }
+            Ok(Node { at, value: Value::Map(resource) })
+        }
         Shape::Build => match node.value {
             Value::Text(_) => Ok(node.with(Value::Map([("context".to_owned(), node.clone())].into()))),
             _ => record(node, BUILD, path),

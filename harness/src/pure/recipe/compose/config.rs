@@ -35,6 +35,8 @@ fn same(one: &Node, other: &Node) -> bool {
         (Value::Map(one), Value::Map(other)) => {
             one.len() == other.len() && one.iter().zip(other).all(|((k, a), (l, b))| k == l && same(a, b))
         }
+        // Docker prints a float without a fraction as an integer.
+        (Value::Number(float), Value::Whole(whole)) | (Value::Whole(whole), Value::Number(float)) => *float == *whole as f64,
         (one, other) => one == other,
     }
 }
@@ -157,6 +159,7 @@ fn shown(node: Node, shape: Shape) -> Option<Node> {
         Shape::Record(keys) => filled(shown_record(node, keys)),
         Shape::Build => filled(shown_record(node, BUILD)),
         Shape::Optional(keys) => Some(shown_record(node, keys)),
+        Shape::Generic => Some(node),
         Shape::Logging => Some(shown_record(node, LOGGING)),
         Shape::Records(keys) => Some(each(node, keys)),
         Shape::Ports => Some(each(node, PORT)),

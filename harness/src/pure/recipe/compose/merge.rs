@@ -56,7 +56,7 @@ fn merge_value(base: Node, over: Node, shape: Shape) -> Node {
         | Shape::Command => unless(is_zero(&over), base, over),
         Shape::Duration | Shape::DurationOrNone => unless(over.text() == Some("0s"), base, over),
         Shape::Size => unless(over.text() == Some("0"), base, over),
-        Shape::Count | Shape::FileMode | Shape::External | Shape::Unread => over,
+        Shape::Count | Shape::FileMode | Shape::External | Shape::Unread | Shape::Generic => over,
         Shape::Texts | Shape::OneOrTexts | Shape::Scalars | Shape::Hosts | Shape::Test | Shape::Records(_) => {
             appended(base, over)
         }

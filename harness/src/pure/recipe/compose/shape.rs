@@ -59,6 +59,8 @@ pub(super) enum Shape {
     Ulimits,
     /// Logging: options are merged only for the same driver.
     Logging,
+    /// A resource of the node's own kind, which Docker prints whole.
+    Generic,
     /// How an image is built: its folder, or an object.
     Build,
     /// An object with these keys, which is left out when all of them are empty.
@@ -75,8 +77,8 @@ pub(super) enum Shape {
 pub(super) type Keys = &'static [(&'static str, Shape)];
 
 use Shape::{
-    Build, Command, Count, Duration, DurationOrNone, Environment, External, FileMode, Hosts, Labels, Logging, Mounts, Networks,
-    Number, OneOrTexts, Optional, Options, PortNumber, Ports, Record, Records, Scalars, Size, Test, Text, Texts, Truth,
+    Build, Command, Count, Duration, DurationOrNone, Environment, External, FileMode, Generic, Hosts, Labels, Logging, Mounts,
+    Networks, Number, OneOrTexts, Optional, Options, PortNumber, Ports, Record, Records, Scalars, Size, Test, Text, Texts, Truth,
     TruthOrNone, Ulimits, Unread, Unsigned, Uses, Whole,
 };
 
@@ -263,7 +265,10 @@ pub(super) const BUILD: Keys = &[
     ("target", Text),
 ];
 
-const GENERIC: Keys = &[("discrete_resource_spec", Optional(&[("kind", Text), ("value", Whole)]))];
+const GENERIC: Keys = &[("discrete_resource_spec", Generic)];
+
+/// The keys of a resource of the node's own kind.
+pub(super) const DISCRETE: Keys = &[("kind", Text), ("value", Whole)];
 
 const SEGMENTS: Shape = Records(&[("segments", Labels)]);
 
