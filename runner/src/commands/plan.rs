@@ -88,7 +88,14 @@ impl Plan {
         let RecipeFacts { head, tree, resolved, against, base, base_files, left_out, faults, refusals } =
             block_on(read(env, input, &clones, kind, redact.clone()))??;
         if self.resolved {
-            output::print(&resolved::document(&tree, &head.domain, &head.stack, &pack, self.format.unwrap_or_default(), &redact)?)?;
+            output::print(&resolved::document(
+                &tree,
+                &head.domain,
+                &head.stack,
+                &pack,
+                self.format.unwrap_or_default(),
+                &redact,
+            )?)?;
             return Ok(ExitCode::Green.into());
         }
         let from = base_files.as_ref().map(|files| &files.resolved);
