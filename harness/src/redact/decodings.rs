@@ -141,19 +141,24 @@ fn search(text: &str, piece: PieceEnds, secrets: &[&Matcher]) -> Vec<Span> {
 
 /// The heads and tails of `secret` at a truncation mark, or at the ends of a truncated text.
 fn truncated(text: &str, piece: PieceEnds, secret: &str) -> Vec<Span> {
-    let heads = || secret.char_indices().map(|(at, _)| &secret[..at]).rev();
-    let tails = || secret.char_indices().skip(1).map(|(at, _)| &secret[at..]);
     let mut found = Vec::new();
     let mut ends: Vec<(usize, usize)> = text.match_indices(TRUNCATION).map(|(at, _)| (at, SHORTEST)).collect();
     ends.extend(piece.at_end.then_some((text.len(), SHORTEST_TRUNCATED)));
     for (end, least) in ends {
-        let left = heads().take_while(|head| head.len() >= least).find(|head| text[..end].ends_with(head));
+        // A head ends with the last character before the mark.
+        let Some(last) = text[..end].chars().next_back() else { continue };
+        let heads = secret.rmatch_indices(last).map(|(at, last)| &secret[..at + last.len()]);
+        let heads = heads.filter(|head| head.len() >= least && head.len() < secret.len());
+        let left = heads.into_iter().find(|head| text[..end].ends_with(head));
         found.extend(left.map(|head| (end - head.len(), end)));
     }
     let mut starts: Vec<(usize, usize)> = text.match_indices(TRUNCATION).map(|(at, mark)| (at + mark.len(), SHORTEST)).collect();
     starts.extend(piece.at_start.then_some((0, SHORTEST_TRUNCATED)));
     for (start, least) in starts {
-        let left = tails().take_while(|tail| tail.len() >= least).find(|tail| text[start..].starts_with(tail));
+        let Some(first) = text[start..].chars().next() else { continue };
+        let tails = secret.match_indices(first).map(|(at, _)| &secret[at..]);
+        let tails = tails.filter(|tail| tail.len() >= least && tail.len() < secret.len());
+        let left = tails.into_iter().find(|tail| text[start..].starts_with(tail));
         found.extend(left.map(|tail| (start, start + tail.len())));
     }
     found

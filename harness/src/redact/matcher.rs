@@ -3,6 +3,8 @@
 //! An automaton finds *seeds*, short pieces of the forms at regular distances, so that each piece that has to be hidden holds a
 //! whole seed. Each seed is then extended as far as text and form agree. The cost hardly depends on the number of secrets.
 
+use std::collections::{BTreeMap, HashMap};
+
 use aho_corasick::{AhoCorasick, BuildError};
 
 use super::{decodings::Span, forms::Form};
@@ -24,7 +26,7 @@ impl Matcher {
     /// # Errors
     /// When they are more than an automaton holds.
     pub(super) fn new(forms: Vec<Form>) -> Result<Self, BuildError> {
-        let mut seeds: std::collections::BTreeMap<Vec<u8>, Vec<SeedPlace>> = std::collections::BTreeMap::new();
+        let mut seeds: BTreeMap<Vec<u8>, Vec<SeedPlace>> = BTreeMap::new();
         for (at, form) in forms.iter().enumerate() {
             for (offset, seed) in seeds_of(form) {
                 seeds.entry(seed.to_ascii_lowercase()).or_default().push((at, offset));
@@ -51,17 +53,17 @@ impl Matcher {
     pub(super) fn spans(&self, text: &str, wanted: impl Fn(&Form) -> bool) -> Vec<Span> {
         let mut found: Vec<Span> = Vec::new();
         // A form that was found here covers the next seeds of it, which lie on the same diagonal.
-        let mut covered: Vec<(usize, usize)> = vec![(usize::MAX, 0); self.forms.len()];
+        let mut covered: HashMap<usize, (usize, usize)> = HashMap::new();
         for hit in self.automaton.find_overlapping_iter(text) {
             for (form_at, offset) in &self.places[hit.pattern().as_usize()] {
                 let form = &self.forms[*form_at];
                 let diagonal = hit.start().wrapping_sub(*offset);
-                let (last, end) = covered[*form_at];
-                if last == diagonal && hit.end() <= end || !wanted(form) {
+                let is_covered = covered.get(form_at).is_some_and(|(last, end)| *last == diagonal && hit.end() <= *end);
+                if is_covered || !wanted(form) {
                     continue;
                 }
                 let span = extended(text, form, hit.start(), *offset, hit.len());
-                covered[*form_at] = (diagonal, span.1);
+                covered.insert(*form_at, (diagonal, span.1));
                 if span.1 - span.0 == form.text.len() || text.get(span.0..span.1).is_some_and(|piece| form.hides(piece)) {
                     found.push(span);
                 }
