@@ -54,9 +54,11 @@ impl Pattern {
         let mut suffix = Vec::new();
         while let Some(last) = rest.pop() {
             let escaped = rest.iter().rev().take_while(|c| **c == '\\').count() % 2 == 1;
-            let literal = last.is_ascii_alphanumeric() && !escaped
-                || matches!(last, '-' | '_') && !escaped
-                || escaped && last.is_ascii_punctuation();
+            // A letter after a backslash is a class, and punctuation without one an operator.
+            let literal = match escaped {
+                true => last.is_ascii_punctuation(),
+                false => last.is_ascii_alphanumeric() || matches!(last, '-' | '_'),
+            };
             if !literal {
                 break;
             }

@@ -57,7 +57,7 @@ const LOOPS: &str = "while true; do printf 'HTTP/1.0 302 Found\\r\\nLocation: /\
 fn neighbour_with_the_apps_alias_leaves_the_answer_unverified(env: &TestEnv<'_>) {
     let engine = &env.fixture.engine;
     let mut running = env.run("hello").tiers("install").start();
-    running.reached("provision: passed");
+    running.reached(r#""event":"step-started","step":"deploy""#);
     let domain = running.results()["domain"].as_str().unwrap().to_owned();
     let stack = domain.replace('.', "_");
     let thief = format!("thief-{}", domain.split('.').next().unwrap());
