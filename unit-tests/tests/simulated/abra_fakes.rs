@@ -115,8 +115,13 @@ fn abra_runs_on_terminal_with_clean_environment() {
     for line in ["50 250", "LC_ALL=C.UTF-8", "TERM=xterm-256color", "0", "to-stderr"] {
         assert!(text.lines().any(|found| found == line), "{line:?} in {text}");
     }
-    for part in [format!("{dir}/run/empty\n"), format!("ABRA_DIR={dir}/run/abra\n"), format!("HOME={dir}\n"), format!("TMPDIR={dir}/run/abra/tmp\n"), "/dev/pts/".into()]
-    {
+    for part in [
+        format!("{dir}/run/empty\n"),
+        format!("ABRA_DIR={dir}/run/abra\n"),
+        format!("HOME={dir}\n"),
+        format!("TMPDIR={dir}/run/abra/tmp\n"),
+        "/dev/pts/".into(),
+    ] {
         assert!(text.contains(&part), "{part:?} in {text}");
     }
     for name in ["DOCKER_HOST=", "CARGO", "EDITOR=", "LANGUAGE="] {
