@@ -3,7 +3,7 @@
 use harness::{
     model::{
         outcome::{Gap, Outcome, Owner, SkipReason, Status, Subject, Tier},
-        pack::TestName,
+        pack::{TestKind, TestName},
         refusal::Refusal,
         rung::Rung,
     },
@@ -17,7 +17,7 @@ use harness::{
     },
     report::verdict_line,
 };
-use unit_tests::event_log::{EventLog, failure, head, planned, request};
+use unit_tests::event_log::{EventLog, failure, head, pack, planned, request};
 
 const P: Status = Status::Pass;
 const F: Status = Status::Fail;
@@ -87,11 +87,12 @@ fn through(outcomes: [Option<Outcome>; 5]) -> EventLog {
         ("check-upgrade", Step::Check { moment: Moment::AfterUpgrade }, Tier::Upgrade),
         ("corrupt", Step::Corrupt, Tier::Restore),
         ("check-restore", Step::Check { moment: Moment::AfterRestore }, Tier::Restore),
+        ("posts::two", Step::Custom { test: TestName::reported("posts::two") }, Tier::Custom),
     ];
     let names: Vec<&str> = rest.iter().map(|(name, ..)| *name).collect();
     let others = rest.iter().map(|(name, what, tier)| Planned { id: StepId((*name).into()), step: what.clone(), ..step(*tier) });
     let steps = Tier::ALL.into_iter().map(step).chain(others).collect();
-    let plan = Plan { head: Some(head()), steps, ..Plan::default() };
+    let plan = Plan { head: Some(head()), steps, pack: Box::new(pack()), ..Plan::default() };
     let log = EventLog::begun(&Tier::ALL).under(plan).noted(Note::Runs { subject: Subject::Head }).pass(&names);
     Tier::ALL.into_iter().zip(outcomes).fold(log, |log, (tier, outcome)| match outcome {
         Some(outcome) => log.step(&format!("{tier}-step"), outcome),
@@ -132,6 +133,24 @@ fn each_rung_stands_as_its_tiers_ended() {
         ([None, None, None, None, None], [U, U, U, U, U]),
     ] {
         stands(&through(outcomes), expected);
+    }
+}
+
+#[test]
+fn custom_rung_needs_a_passed_roundtrip_and_a_passed_distinctive_test() {
+    use TestKind::{Distinctive, Health, Roundtrip};
+    let all = || through([(); 5].map(|()| Some(Outcome::Passed)));
+    for (kinds, expected) in [
+        ([Roundtrip, Distinctive], "passed"),
+        ([Health, Distinctive], "was not verified: no roundtrip test passed"),
+        ([Roundtrip, Roundtrip], "was not verified: no distinctive test passed"),
+        ([Health, Health], "was not verified: no roundtrip and no distinctive test passed"),
+    ] {
+        let mut plan = all().state().plan.unwrap();
+        plan.pack.tests.iter_mut().zip(kinds).for_each(|(test, kind)| test.kind = kind);
+        let rungs = rungs(&all().under(plan).ends().state());
+        assert_eq!(rungs.custom.why, expected, "{kinds:?}");
+        assert_eq!(level(&rungs).number, if expected == "passed" { 4 } else { 3 }, "{kinds:?}");
     }
 }
 

@@ -110,6 +110,9 @@ impl TestKind {
     /// All kinds.
     pub const ALL: [TestKind; 3] = [TestKind::Health, TestKind::Roundtrip, TestKind::Distinctive];
 
+    /// The kinds of which a pack needs one test each. Without them it is superficial.
+    pub const CONVINCING: [TestKind; 2] = [TestKind::Roundtrip, TestKind::Distinctive];
+
     /// The kind's name.
     pub fn name(self) -> &'static str {
         match self {
@@ -219,7 +222,7 @@ impl Pack {
     /// The required kinds of tests that the pack lacks.
     pub fn lacks(&self) -> Vec<TestKind> {
         let has = |kind: &TestKind| self.tests.iter().any(|test| test.kind == *kind && test.flaw.is_none());
-        [TestKind::Roundtrip, TestKind::Distinctive].into_iter().filter(|kind| !has(kind)).collect()
+        TestKind::CONVINCING.into_iter().filter(|kind| !has(kind)).collect()
     }
 
     /// Why this pack is superficial; absent when it is not.

@@ -8,14 +8,15 @@ use std::fmt;
 use crate::{
     model::{
         outcome::{Outcome, Owner, SkipReason, Status, Subject, Tier},
+        pack::{TestKind, TestName},
         rung::Rung,
     },
     pure::{
         recipe::lint::list_faults,
         run::{
             outcomes::{lint_outcome, outcome_of_tier},
-            plan::Plan,
-            state::RunState,
+            plan::{Plan, Step},
+            state::{RunState, StepState},
             verdict::{Verdict, format_gap},
         },
     },
@@ -100,12 +101,40 @@ pub fn rungs(state: &RunState) -> Rungs {
             {
                 unrun(Rung::Custom, "the recipe has no custom tests")
             }
-            _ => tier(Tier::Custom),
+            Some(plan) => custom_status(plan, state),
+            None => tier(Tier::Custom),
         },
         lint: match &state.plan {
             None => unrun(Rung::Lint, "the run has no plan"),
             Some(Plan { refusal: Some(_), .. }) => unrun(Rung::Lint, "the run was refused"),
             Some(plan) => lint_status(plan, state),
+        },
+    }
+}
+
+/// The custom rung takes more than tests that passed: one that reads back what it created, and one of the app's distinctive
+/// feature. A pack without them says too little about the app to carry the rung.
+fn custom_status(plan: &Plan, state: &RunState) -> RungStatus {
+    let tier = tier_status(state, Tier::Custom);
+    if tier.status != Status::Pass {
+        return tier;
+    }
+    let passed = |kind: TestKind| {
+        let of_kind = |test: &TestName| plan.pack.tests.iter().any(|known| known.name == *test && known.kind == kind);
+        plan.steps.iter().any(|planned| match &planned.step {
+            Step::Custom { test } => {
+                of_kind(test) && state.steps.get(&planned.id).and_then(StepState::outcome).is_some_and(Outcome::passed)
+            }
+            _ => false,
+        })
+    };
+    let lacks: Vec<&str> = TestKind::CONVINCING.into_iter().filter(|kind| !passed(*kind)).map(TestKind::name).collect();
+    match lacks.as_slice() {
+        [] => tier,
+        lacks => RungStatus {
+            status: Status::Unver,
+            why: format!("was not verified: no {} test passed", lacks.join(" and no ")),
+            ..tier
         },
     }
 }
