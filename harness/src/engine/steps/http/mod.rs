@@ -192,7 +192,7 @@ fn fault(head: &Head, services: &Result<Services, SwarmError>) -> Option<String>
     (routed == Routed::Perhaps).then_some(sentence)
 }
 
-/// An app that answers 404 at a path that nobody named may have no page there, and works all the same.
+/// An app that answers 404 at a path that its pack does not name may have no page there, and works all the same.
 fn not_found(context: &StepContext<'_>, answer: &Answer, waited: Duration) -> Option<Outcome> {
     (context.pack.settings.health_path == HealthPath::default()).then(|| {
         let waited = crate::model::time::format_duration(waited);
