@@ -8,7 +8,10 @@ use Privilege::{
     LogDrivers, Privileged, UnknownFields, VolumeDrivers,
 };
 use harness::{
-    model::{names::{Domain, StackName}, privilege::Privilege},
+    model::{
+        names::{Domain, StackName},
+        privilege::Privilege,
+    },
     pure::recipe::{
         compose::{Entry, Env, Resolved, Tree, resolve},
         policy::live_breaches,
@@ -54,9 +57,13 @@ fn found(live: &Live) -> Vec<String> {
 fn leaves(value: &Value, at: &str, found: &mut Vec<String>) {
     match value {
         Value::Object(fields) => {
-            fields.iter().for_each(|(key, value)| leaves(value, &format!("{at}/{}", key.replace('~', "~0").replace('/', "~1")), found));
+            fields
+                .iter()
+                .for_each(|(key, value)| leaves(value, &format!("{at}/{}", key.replace('~', "~0").replace('/', "~1")), found));
         }
-        Value::Array(items) => items.iter().enumerate().for_each(|(at_item, item)| leaves(item, &format!("{at}/{at_item}"), found)),
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(at_item, item)| leaves(item, &format!("{at}/{at_item}"), found))
+        }
         Value::Null => {}
         _ => found.push(at.to_owned()),
     }
@@ -170,7 +177,9 @@ fn value_of_a_variable_is_never_shown() {
 
 #[test]
 fn network_with_another_reach_is_a_difference() {
-    for (field, value) in [("Internal", json!(false)), ("Attachable", json!(false)), ("Driver", json!("bridge")), ("Ingress", json!(true))] {
+    for (field, value) in
+        [("Internal", json!(false)), ("Attachable", json!(false)), ("Driver", json!("bridge")), ("Ingress", json!(true))]
+    {
         let mut live = live();
         live.networks.iter_mut().find(|network| network["Name"] == "tasterpow_default").unwrap()[field] = value;
         assert!(found(&live)[0].starts_with(&format!("{field} of network default is ")), "{field}: {:?}", found(&live));
@@ -202,7 +211,8 @@ fn breaches(change: impl Fn(&mut Value)) -> Vec<Privilege> {
 
 #[test]
 fn power_beyond_policy_is_found_in_the_spec_itself() {
-    let container = |key: &'static str, value: Value| breaches(move |spec| spec["TaskTemplate"]["ContainerSpec"][key] = value.clone());
+    let container =
+        |key: &'static str, value: Value| breaches(move |spec| spec["TaskTemplate"]["ContainerSpec"][key] = value.clone());
     let mount = |value: Value| container("Mounts", json!([value]));
     assert_eq!(breaches(|_| {}), []);
     assert_eq!(container("CapabilityAdd", json!(["CAP_SYS_ADMIN"])), [Capabilities]);
@@ -220,7 +230,8 @@ fn power_beyond_policy_is_found_in_the_spec_itself() {
     assert_eq!(mount(json!({ "Type": "wings", "Source": "x", "Target": "/s" })), [VolumeDrivers]);
     assert_eq!(mount(json!({ "Type": "volume", "Source": "others_data", "Target": "/s" })), [ExternalVolumes]);
     let driver = |config: Value| {
-        json!({ "Type": "volume", "Source": "tasterpow_d", "Target": "/s", "VolumeOptions": { "DriverConfig": config } })
+        let options = json!({ "DriverConfig": config });
+        json!({ "Type": "volume", "Source": "tasterpow_d", "Target": "/s", "VolumeOptions": options })
     };
     assert_eq!(mount(driver(json!({ "Options": { "type": "none", "o": "bind", "device": "/etc" } }))), [HostBinds]);
     assert_eq!(mount(driver(json!({ "Name": "sshfs" }))), [VolumeDrivers]);
@@ -259,6 +270,8 @@ fn networks_and_volumes_of_the_spec_are_judged_as_the_engine_has_them() {
     }
     // A volume that was there before the service is not what the service says.
     let mut live = live();
-    live.volumes.push(json!({ "Name": "tasterpow_data", "Driver": "local", "Options": { "o": "bind", "device": "/var/run/docker.sock" } }));
+    live.volumes.push(
+        json!({ "Name": "tasterpow_data", "Driver": "local", "Options": { "o": "bind", "device": "/var/run/docker.sock" } }),
+    );
     assert!(judged(&live)[0].starts_with("service app runs and has a volume at /data that mounts \"/var/run/docker.sock\""));
 }

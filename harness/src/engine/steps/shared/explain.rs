@@ -88,8 +88,8 @@ fn with_memory(failure: Failure, limit: Option<u64>, default: bool) -> Failure {
         Some(limit) if default => {
             let limit = limit / MIB;
             let sentence = format!(
-                "the kernel ended it because it used more than {limit} MiB of memory, which is limits.app.memory_mib of the host file \
-                 and no limit of the recipe"
+                "the kernel ended it because it used more than {limit} MiB of memory, which is limits.app.memory_mib of the host \
+                 file and no limit of the recipe"
             );
             (sentence, TaskFault::HostMemory)
         }

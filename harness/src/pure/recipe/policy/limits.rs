@@ -185,7 +185,9 @@ pub fn live_objections(live: &Live, stack: &StackName, most: &Maxima) -> Vec<Str
     [("services", services, most.services), ("tasks", all, most.tasks)]
         .into_iter()
         .filter(|(_, asked, most)| asked > most)
-        .map(|(what, asked, most)| format!("{stack} runs with {asked} {what}, and limits.most.{what} of the host file allows {most}"))
+        .map(|(what, asked, most)| {
+            format!("{stack} runs with {asked} {what}, and limits.most.{what} of the host file allows {most}")
+        })
         .collect()
 }
 
@@ -234,7 +236,8 @@ mod tests {
 
     #[test]
     fn limit_of_the_recipe_is_left_alone() {
-        let own = "deploy: {resources: {limits: {memory: 64M, cpus: '0.5', pids: 9}}}, logging: {driver: local, options: {max-size: 1m}}";
+        let own = "deploy: {resources: {limits: {memory: 64M, cpus: '0.5', pids: 9}}}, \
+                   logging: {driver: local, options: {max-size: 1m}}";
         assert_eq!(defaults(&format!("  app: {{image: a, {own}}}\n")), DefaultLimits::default());
         let syslog = defaults("  app: {image: a, logging: {driver: syslog}}\n");
         assert!(!syslog.file.contains("logging"), "{}", syslog.file);
@@ -287,8 +290,11 @@ mod tests {
             ),
             (
                 "  app: {image: a, ports: ['10000-19999:10000-19999']}\n",
-                &["the app has 10001 networks, volumes, secrets, configs and published ports, and limits.most.objects of the host \
-                   file allows 200"],
+                &[
+                    "the app has 10001 networks, volumes, secrets, configs and published ports, and limits.most.objects of the \
+                     host \
+                   file allows 200",
+                ],
             ),
             (
                 "  app: {image: a, deploy: {resources: {limits: {memory: 900G}}}}\n",

@@ -23,8 +23,8 @@ use std::{collections::BTreeSet, fmt};
 use serde::{Deserialize, Serialize};
 
 use breaches::Finding;
-pub use limits::{DefaultLimits, LIMITS_NAME, listed_with_limits, live_objections, without_limits};
 pub use breaches::breaches;
+pub use limits::{DefaultLimits, LIMITS_NAME, listed_with_limits, live_objections, without_limits};
 pub use live::live_breaches;
 pub use names::{NameFlaw, Named, name_flaws};
 pub use variables::{set_objection, variable_objections};

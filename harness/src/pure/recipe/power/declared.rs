@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use crate::pure::recipe::compose::{Env, Mount, Mounted, Network, PortMode, Resolved, Resources, Service, Use};
+use crate::pure::{
+    host::converge::Health,
+    recipe::compose::{Env, Mount, Mounted, Network, PortMode, Resolved, Resources, Service, Use},
+};
 
 /// Docker's label of a stack's objects.
 const NAMESPACE: &str = "com.docker.stack.namespace";
@@ -59,6 +62,7 @@ pub fn declared(deployed: &Deployed<'_>, short: &str, service: &Service, without
     };
     let mut labels = with_stack(&service.labels);
     labels.insert(IMAGE.to_owned(), service.image.to_string());
+    let generic = rest.get("deploy.resources.reservations.generic_resources");
     let (added, dropped) = capabilities(&service.cap_add, &rest.texts("cap_drop"));
     let log_driver = match (&service.log_driver, rest.get("logging.options")) {
         (None, None) => Value::Null,
@@ -94,11 +98,7 @@ pub fn declared(deployed: &Deployed<'_>, short: &str, service: &Service, without
                 "ReadOnly": rest.get("read_only"),
                 "Mounts": service.mounts.iter().map(|mount| mounted(deployed, mount)).collect::<Vec<_>>(),
                 "StopGracePeriod": service.stop_grace_period.map(|period| u64::try_from(period.as_nanos()).unwrap_or(u64::MAX)),
-                "Healthcheck": { "Test": if service.health_test.is_empty() && service.health == crate::pure::host::converge::Health::Disabled {
-                    vec!["NONE".to_owned()]
-                } else {
-                    service.health_test.clone()
-                } },
+                "Healthcheck": { "Test": health_test(service) },
                 "Hosts": hosts(&rest.texts("extra_hosts")),
                 "DNSConfig": { "Nameservers": rest.texts("dns"), "Search": rest.texts("dns_search") },
                 "Secrets": files(&service.secrets, &rest, "secrets"),
@@ -112,7 +112,7 @@ pub fn declared(deployed: &Deployed<'_>, short: &str, service: &Service, without
             },
             "Resources": {
                 "Limits": resources(&service.limits, rest.get("deploy.resources.limits.pids"), None),
-                "Reservations": resources(&service.reservations, None, rest.get("deploy.resources.reservations.generic_resources")),
+                "Reservations": resources(&service.reservations, None, generic),
             },
             "Placement": {
                 "Constraints": service.constraints,
@@ -195,6 +195,14 @@ impl Rest {
 
     fn texts(&self, key: &str) -> Vec<String> {
         self.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+    }
+}
+
+/// The test of the health check; `NONE` switches it off.
+fn health_test(service: &Service) -> Vec<String> {
+    match service.health {
+        Health::Disabled if service.health_test.is_empty() => vec!["NONE".to_owned()],
+        _ => service.health_test.clone(),
     }
 }
 
