@@ -31,7 +31,7 @@ pub(crate) fn tests(fixture: Option<&SandboxFixture>) -> Vec<Trial> {
         &e2e_tests![
             unhealthy_head_is_rolled_back_and_red,
             paused_update_is_red,
-            rollback_for_an_image_that_nobody_has_is_red,
+            rollback_for_an_image_that_its_registry_lacks_is_red,
             rollback_for_a_registry_that_limits_pulls_is_inconclusive,
             old_task_that_answers_does_not_hide_an_unhealthy_successor,
             config_changed_in_place_is_red_and_base_still_runs,
@@ -158,7 +158,7 @@ fn with_image_of<'a>(env: &'a TestEnv<'_>, registry: &str) -> FinishedRun<'a> {
     env.run("hello").path(&copy).tiers(TIERS).finish()
 }
 
-fn rollback_for_an_image_that_nobody_has_is_red(env: &TestEnv<'_>) {
+fn rollback_for_an_image_that_its_registry_lacks_is_red(env: &TestEnv<'_>) {
     let run = with_image_of(env, &registry("404 Not Found", "MANIFEST_UNKNOWN", "manifest unknown"));
 
     upgrade_failed(run, "rolled-back")

@@ -23,7 +23,7 @@ const OVERLAPS: &str = "invalid pool request: Pool overlaps with other one on th
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fact {
     /// The new task ends.
-    Death,
+    End,
     /// Swarm makes its successor.
     Successor,
     /// The successor starts.
@@ -54,7 +54,7 @@ fn after(begin: &Observation, facts: &[Fact], error: &str, at: u64) -> Observati
     for fact in facts {
         let position = |id: &str| view.tasks.iter().position(|task| task.id.as_str() == id);
         match fact {
-            Fact::Death => {
+            Fact::End => {
                 let new = &mut view.tasks[1];
                 let state = if error.starts_with("task: ") { TaskState::Failed } else { TaskState::Rejected };
                 (new.state, new.desired, new.error) = (state, TaskState::Shutdown, error.to_owned());
@@ -97,9 +97,9 @@ fn after(begin: &Observation, facts: &[Fact], error: &str, at: u64) -> Observati
 
 /// All orders of the facts that a Swarm can produce.
 const ORDERS: &[&[Fact]] = &[
-    &[Fact::Death, Fact::Stop, Fact::Successor, Fact::Start],
-    &[Fact::Death, Fact::Successor, Fact::Stop, Fact::Start],
-    &[Fact::Death, Fact::Successor, Fact::Start, Fact::Stop],
+    &[Fact::End, Fact::Stop, Fact::Successor, Fact::Start],
+    &[Fact::End, Fact::Successor, Fact::Stop, Fact::Start],
+    &[Fact::End, Fact::Successor, Fact::Start, Fact::Stop],
 ];
 
 /// The failure of the update over these observations.
@@ -158,7 +158,10 @@ fn update_that_swarm_stops_has_one_cause_in_whatever_order_it_is_observed() {
             assert_eq!(failure.owner, because.owner(), "{error}");
         }
         for failure in failures(OnFailure::Rollback, error) {
-            assert!(matches!(failure.cause, Cause::RolledBack { because: found, .. } if found == because), "{error}: {failure:?}");
+            assert!(
+                matches!(failure.cause, Cause::RolledBack { because: found, .. } if found == because),
+                "{error}: {failure:?}"
+            );
             assert_eq!(failure.owner, because.owner(), "{error}");
         }
     }
@@ -179,10 +182,8 @@ fn rejected(error: &str, seconds: u64) -> Option<(Mono, Evaluation)> {
     let recording = Recording::load("bad-mount");
     let mut observations = recording.observations;
     let last = observations.last().unwrap().clone();
-    observations.extend((0..seconds).step_by(5).map(|more| Observation {
-        at: last.at.after(Duration::from_secs(more)),
-        ..last.clone()
-    }));
+    observations
+        .extend((0..seconds).step_by(5).map(|more| Observation { at: last.at.after(Duration::from_secs(more)), ..last.clone() }));
     let services = observations.iter_mut().flat_map(|observation| observation.services.values_mut());
     for task in services.flat_map(|view| &mut view.tasks).filter(|task| !task.error.is_empty()) {
         error.clone_into(&mut task.error);
@@ -220,7 +221,9 @@ fn container_that_starts_after_refusals_settles() {
 
 #[test]
 fn rejection_whose_reason_is_the_recipes_is_its_fault_after_three_times() {
-    for error in ["no command specified", "invalid hostname format: a_b!", "starting container failed: exec /a: exec format error"] {
+    for error in
+        ["no command specified", "invalid hostname format: a_b!", "starting container failed: exec /a: exec format error"]
+    {
         let (at, evaluation) = rejected(error, 0).expect(error);
         assert_eq!((at, brief(&evaluation)), (Mono(3748), "rejected app".into()), "{error}");
         let Evaluation::Failed(failures) = evaluation else { panic!("{error}") };
@@ -234,8 +237,16 @@ fn image_that_the_engine_explains_has_its_owner() {
         ("manifest for a:1 not found: manifest unknown: manifest unknown", TaskFault::ImageUnknown, Owner::Recipe),
         ("no matching manifest for linux/arm64 in the manifest list entries", TaskFault::ImagePlatform, Owner::Recipe),
         ("toomanyrequests: You have reached your pull rate limit.", TaskFault::RegistryLimit, Owner::Infrastructure),
-        ("pull access denied for a, repository does not exist or may require 'docker login'", TaskFault::RegistryLogin, Owner::Infrastructure),
-        ("Get \"https://r.test/v2/\": dial tcp: lookup r.test: no such host", TaskFault::RegistryUnreachable, Owner::Infrastructure),
+        (
+            "pull access denied for a, repository does not exist or may require 'docker login'",
+            TaskFault::RegistryLogin,
+            Owner::Infrastructure,
+        ),
+        (
+            "Get \"https://r.test/v2/\": dial tcp: lookup r.test: no such host",
+            TaskFault::RegistryUnreachable,
+            Owner::Infrastructure,
+        ),
     ] {
         let (_, evaluation) = rejected(error, 0).expect(error);
         let Evaluation::Failed(failures) = evaluation else { panic!("{error}") };

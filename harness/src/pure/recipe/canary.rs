@@ -129,7 +129,7 @@ pub fn of(resolved: &Resolved, pack: &Pack) -> Vec<Canary> {
 }
 
 /// The databases that get a row: those that the pack names, and those that their images show, with the variables of the official
-/// images. A Redis that nobody names is taken for a cache. A pack with canaries of its own decides itself.
+/// images. A Redis that the pack does not name is taken for a cache. A pack with canaries of its own decides itself.
 pub fn databases(resolved: &Resolved, pack: &Pack) -> Vec<Database> {
     let declared = &pack.settings.databases;
     let shown = resolved.services.iter().filter_map(|(name, service)| {

@@ -37,9 +37,8 @@ pub const MARKERS: &[&str] = &[
     "data/dump.rdb",
     "appendonly.aof",
     "appendonlydir",
-    "WiredTiger",
     "mongod.lock",
-    "data/db/WiredTiger",
+    "data/db/mongod.lock",
     "member/snap",
 ];
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Attempt, CanaryResult, Change, Evidence, Flags, HarnessBuild, Image, LintResult, Results, RungStatuses, SCHEMA, SecretSearch, Sighting,
-    Skips, Stage, Status, StepResult, Task, Test, TestedBase, TestedHead, TestedHost,
+    Attempt, CanaryResult, Change, Evidence, Flags, HarnessBuild, Image, LintResult, Results, RungStatuses, SCHEMA, SecretSearch,
+    Sighting, Skips, Stage, Status, StepResult, Task, Test, TestedBase, TestedHead, TestedHost,
 };
 use crate::{
     model::{
@@ -21,8 +21,8 @@ use crate::{
         run::{
             level::{Rungs, level, rungs},
             outcomes::{lint_outcome, outcome_of_tier},
-            picture,
             plan::{Class, Plan, Planned, Step},
+            screenshot_caption,
             state::{Begun, FailedAttempt, KeptFile, RunState, StepState, TaskChange, TaskHistory},
             verdict::{exit_code_so_far, verdict_so_far},
         },
@@ -89,7 +89,7 @@ impl From<&RunState> for Results {
             snapshot: state.snapshot.clone(),
             customization: plan.map(|plan| &plan.pack).filter(|pack| !pack.is_empty()).map(|pack| customization::document(pack)),
             screenshot: state.screenshot.clone(),
-            screenshot_caption: picture::caption(state),
+            screenshot_caption: screenshot_caption::caption(state),
             harness: harness_build(begun),
             tools: state.tools.clone(),
             load: state.load,
