@@ -292,8 +292,7 @@ mod tests {
                 "  app: {image: a, ports: ['10000-19999:10000-19999']}\n",
                 &[
                     "the app has 10001 networks, volumes, secrets, configs and published ports, and limits.most.objects of the \
-                     host \
-                   file allows 200",
+                     host file allows 200",
                 ],
             ),
             (
