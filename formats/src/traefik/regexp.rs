@@ -4,7 +4,7 @@
 
 use regex::Regex;
 
-use super::rule::RuleError;
+use super::error::RuleError;
 
 /// A compiled expression. It matches anywhere in a text unless it is anchored.
 #[derive(Debug, Clone)]

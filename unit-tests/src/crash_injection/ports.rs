@@ -27,7 +27,7 @@ use harness::{
         TestProgram, VolumeFile, VolumeHolder, WakeUp, Web, WebError,
     },
     pure::{
-        host::{answer::rivals::Exposure, claim::Claim, cleanup_plan::Removal, converge::ServiceView, inventory::Inventory},
+        host::{answer::impostors::Exposure, claim::Claim, cleanup_plan::Removal, converge::ServiceView, inventory::Inventory},
         recipe::{
             compose::{Setting, Tree},
             executables::SeenFile,

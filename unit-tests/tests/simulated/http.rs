@@ -31,7 +31,7 @@ fn redirect(to: &str) -> HttpView {
 }
 
 /// The app's own service, which is reached on port 80.
-fn own() -> harness::pure::host::answer::rivals::Exposure {
+fn own() -> harness::pure::host::answer::impostors::Exposure {
     let labels = [
         ("traefik.enable", "true"),
         ("traefik.http.routers.hello.rule", "Host(`hello-aebagbaf.taster.test`)"),
@@ -45,12 +45,12 @@ fn answer_that_another_stack_may_have_given_counts_neither_way() {
     let rule = format!("Host(`{HOST}`)");
     let labels = [("traefik.http.routers.other.rule", rule.as_str())];
     let alias = format!("{STACK}_app");
-    for (rival, why) in [
+    for (impostor, why) in [
         (exposure("other_app", Some("other"), &labels, &[]), "other_app has a router that takes the host, too"),
         (exposure("other_app", Some("other"), &[], &[&alias]), "on the same network"),
     ] {
         for answer in [view(200, &[], "hello"), view(500, &[], "oops"), view(404, &[("taster-ingress", "no-route")], "")] {
-            let site = SimSite { exposures: vec![own(), rival.clone()], ..pages(&[("/", answer)]) };
+            let site = SimSite { exposures: vec![own(), impostor.clone()], ..pages(&[("/", answer)]) };
             run_with(site, Inconclusive).reason(why).nothing_leaked();
         }
     }

@@ -14,6 +14,7 @@ use std::{collections::BTreeSet, net::IpAddr};
 pub use matcher::{Matcher, QueryTest};
 
 use self::expression::Expression;
+pub use super::error::RuleError;
 
 /// The syntax of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,17 +37,6 @@ impl Syntax {
             _ => None,
         }
     }
-}
-
-/// Why a rule is not read.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RuleError {
-    /// Traefik refuses it, and the router takes nothing.
-    #[error("{0}")]
-    Invalid(String),
-    /// Traefik may take it, and what it takes then is not certain.
-    #[error("{0}")]
-    Unsupported(String),
 }
 
 /// Whether a rule takes a request.

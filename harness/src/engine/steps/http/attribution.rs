@@ -12,7 +12,7 @@ use crate::{
     pure::host::{
         answer::{
             agreement::{Agreement, agreement},
-            rivals::{Exposure, Rival, own_router, rivals},
+            impostors::{Exposure, Impostor, impostors, own_router},
         },
         converge::TaskState,
     },
@@ -27,7 +27,7 @@ const TRANSPARENT: [&str; 5] = ["headers", "redirectscheme", "compress", "buffer
 
 /// What the engine shows of all that may answer, from the first reading on.
 pub(super) struct Attribution {
-    found: BTreeSet<Rival>,
+    found: BTreeSet<Impostor>,
     foreign: BTreeSet<String>,
     unread: Option<SwarmError>,
     latest: Vec<Exposure>,
@@ -47,7 +47,7 @@ impl Attribution {
             Ok(exposures) => {
                 self.unread = None;
                 for host in hosts {
-                    self.found.extend(rivals(&exposures, &head.stack, host));
+                    self.found.extend(impostors(&exposures, &head.stack, host));
                     if *host != head.domain.as_str() && own_router(&exposures, &head.stack, host).is_none() {
                         self.foreign.insert(host.clone());
                     }

@@ -3,7 +3,7 @@
 use super::context::StepContext;
 use crate::{
     model::outcome::{Failure, Gap, Outcome, Owner},
-    pure::host::answer::rivals::rivals,
+    pure::host::answer::impostors::impostors,
 };
 
 /// The outcome, or a gap when another service of the Swarm may have answered in the app's place.
@@ -15,7 +15,7 @@ pub(in crate::engine::steps) async fn attributed(context: &StepContext<'_>, outc
     };
     let Some(head) = context.head.as_ref().filter(|_| rests_on_answers) else { return outcome };
     let Ok(exposures) = context.ports.origin.exposures().await else { return outcome };
-    let found = rivals(&exposures, &head.stack, head.domain.as_str());
+    let found = impostors(&exposures, &head.stack, head.domain.as_str());
     if found.is_empty() {
         return outcome;
     }

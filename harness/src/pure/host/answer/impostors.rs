@@ -27,16 +27,16 @@ pub struct Exposure {
 
 /// Another service or container that may answer in the app's place.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Rival {
+pub struct Impostor {
     /// Its name.
     pub name: String,
     /// How it comes to answer.
-    pub by: RivalBy,
+    pub by: ImpostorBy,
 }
 
-/// How a rival comes to answer.
+/// How an impostor comes to answer.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum RivalBy {
+pub enum ImpostorBy {
     /// A network resolves a name of the app to it.
     Alias(String),
     /// A router of its labels takes the app's host.
@@ -49,15 +49,15 @@ pub enum RivalBy {
     ServiceName(String),
 }
 
-impl fmt::Display for Rival {
+impl fmt::Display for Impostor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = &self.name;
         match &self.by {
-            RivalBy::Alias(alias) => write!(f, "{name} has the name {alias} on the same network"),
-            RivalBy::Rule(rule) => write!(f, "{name} has a router that takes the host, too: {rule}"),
-            RivalBy::UnreadRule(rule) => write!(f, "{name} has a router that may take the host, too: {rule}"),
-            RivalBy::RouterName(router) => write!(f, "{name} has a router of the same name: {router}"),
-            RivalBy::ServiceName(service) => write!(f, "{name} has a service of the same name in Traefik: {service}"),
+            ImpostorBy::Alias(alias) => write!(f, "{name} has the name {alias} on the same network"),
+            ImpostorBy::Rule(rule) => write!(f, "{name} has a router that takes the host, too: {rule}"),
+            ImpostorBy::UnreadRule(rule) => write!(f, "{name} has a router that may take the host, too: {rule}"),
+            ImpostorBy::RouterName(router) => write!(f, "{name} has a router of the same name: {router}"),
+            ImpostorBy::ServiceName(service) => write!(f, "{name} has a service of the same name in Traefik: {service}"),
         }
     }
 }
@@ -129,7 +129,7 @@ impl<'a> Labels<'a> {
 }
 
 /// All that may answer a request to `host` in the place of the app of `stack`.
-pub fn rivals(exposures: &[Exposure], stack: &StackName, host: &str) -> BTreeSet<Rival> {
+pub fn impostors(exposures: &[Exposure], stack: &StackName, host: &str) -> BTreeSet<Impostor> {
     let request = to_front_page(host);
     let (own, others): (Vec<_>, Vec<_>) = exposures.iter().partition(|exposure| exposure.stack.as_ref() == Some(stack));
     let own: Vec<(&Exposure, Labels<'_>)> = own.into_iter().map(|exposure| (exposure, Labels::of(&exposure.labels))).collect();
@@ -140,33 +140,33 @@ pub fn rivals(exposures: &[Exposure], stack: &StackName, host: &str) -> BTreeSet
     for other in others {
         let labels = Labels::of(&other.labels);
         let mut add = |by| {
-            found.insert(Rival { name: other.name.clone(), by });
+            found.insert(Impostor { name: other.name.clone(), by });
         };
         for (name, router) in &labels.routers {
             if own.iter().any(|(_, labels)| labels.routers.contains_key(name)) {
-                add(RivalBy::RouterName((*name).to_owned()));
+                add(ImpostorBy::RouterName((*name).to_owned()));
             }
             if priority.is_some_and(|priority| router.priority() < priority) {
                 continue;
             }
             match router.rules() {
-                Ok(rules) if rules.iter().any(|rule| rule.may_take_host(host)) => add(RivalBy::Rule(router.rule.to_owned())),
-                Err(RuleError::Unsupported(_)) => add(RivalBy::UnreadRule(router.rule.to_owned())),
+                Ok(rules) if rules.iter().any(|rule| rule.may_take_host(host)) => add(ImpostorBy::Rule(router.rule.to_owned())),
+                Err(RuleError::Unsupported(_)) => add(ImpostorBy::UnreadRule(router.rule.to_owned())),
                 // Traefik has no router for a rule that it refuses.
                 Ok(_) | Err(RuleError::Invalid(_)) => {}
             }
         }
         for service in &labels.services {
             if own.iter().any(|(_, labels)| labels.services.contains(service)) {
-                add(RivalBy::ServiceName((*service).to_owned()));
+                add(ImpostorBy::ServiceName((*service).to_owned()));
             }
         }
         let named = format!("`{}`", host.to_ascii_lowercase());
         for rule in labels.streams.iter().filter(|rule| rule.to_ascii_lowercase().replace(['"', '\''], "`").contains(&named)) {
-            add(RivalBy::Rule((*rule).to_owned()));
+            add(ImpostorBy::Rule((*rule).to_owned()));
         }
         for alias in own.iter().flat_map(|(own, _)| shared_names(own, other)) {
-            add(RivalBy::Alias(alias));
+            add(ImpostorBy::Alias(alias));
         }
     }
     found
@@ -227,19 +227,19 @@ mod tests {
     }
 
     fn found(other: Exposure) -> Vec<String> {
-        rivals(&[app(), other], &STACK.parse().unwrap(), HOST).iter().map(ToString::to_string).collect()
+        impostors(&[app(), other], &STACK.parse().unwrap(), HOST).iter().map(ToString::to_string).collect()
     }
 
     #[test]
-    fn app_alone_has_no_rival() {
-        assert!(rivals(&[app()], &STACK.parse().unwrap(), HOST).is_empty());
+    fn app_alone_has_no_impostor() {
+        assert!(impostors(&[app()], &STACK.parse().unwrap(), HOST).is_empty());
         let beside = exposure("other_app", Some("other"), &[("traefik.http.routers.o.rule", "Host(`o.taster.test`)")], &["app"]);
         assert_eq!(found(beside), [""; 0], "every recipe has a service of the alias app");
     }
 
     #[test]
-    fn router_of_another_stack_that_takes_the_host_is_a_rival() {
-        for (labels, rival) in [
+    fn router_of_another_stack_that_takes_the_host_is_a_impostor() {
+        for (labels, impostor) in [
             (&[("traefik.http.routers.o.rule", "Host(`shop-a.taster.test`)")][..], true),
             (&[("traefik.http.routers.o.rule", "Host(`SHOP-A.taster.test`, `b`)")], true),
             (&[("Traefik.HTTP.Routers.o.Rule", "Host(`shop-a.taster.test`)")], true),
@@ -260,12 +260,12 @@ mod tests {
             (&[("traefik.enable", "false"), ("traefik.http.routers.o.rule", "Host(`shop-a.taster.test`)")], false),
         ] {
             let sentences = found(exposure("other_app", Some("other"), labels, &[]));
-            assert_eq!(!sentences.is_empty(), rival, "{labels:?}: {sentences:?}");
+            assert_eq!(!sentences.is_empty(), impostor, "{labels:?}: {sentences:?}");
         }
     }
 
     #[test]
-    fn container_with_the_apps_name_on_its_network_is_a_rival() {
+    fn container_with_the_apps_name_on_its_network_is_a_impostor() {
         let alias = format!("{STACK}_app");
         let sentence = format!("thief has the name {alias} on the same network");
         assert_eq!(found(exposure("thief", None, &[], &[&alias])), [sentence]);
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn names_in_traefik_that_two_stacks_share_are_rivals() {
+    fn names_in_traefik_that_two_stacks_share_are_impostors() {
         let labels = [
             ("traefik.http.routers.shop-a.rule", "Host(`o.taster.test`)"),
             ("traefik.http.services.shop-a.loadbalancer.server.port", "80"),
