@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use Privilege::{
-    Capabilities, DockerSocket, ExternalConfigs, ExternalNetworks, ExternalSecrets, ExternalVolumes, HostBinds, HostNetwork,
-    LogDrivers, Privileged, UnknownFields, VolumeDrivers,
+    Capabilities, DockerSocket, ExternalConfigs, ExternalNetworks, ExternalSecrets, ExternalVolumes, ForeignRoutes, HostBinds,
+    HostNetwork, LogDrivers, Privileged, UnknownFields, VolumeDrivers,
 };
 use harness::{
     model::{
@@ -200,7 +200,8 @@ fn allowance_for_a_kernel_without_ipvs_is_a_difference_where_it_is_not_expected(
 fn breaches(change: impl Fn(&mut Value)) -> Vec<Privilege> {
     let mut live = live();
     let spec = app(&mut live);
-    // The recording has a privilege of its own.
+    // The recording has privileges of its own.
+    spec["TaskTemplate"]["Networks"][0]["Aliases"] = json!(["app"]);
     spec["TaskTemplate"]["ContainerSpec"]["CapabilityAdd"] = Value::Null;
     spec["TaskTemplate"]["ContainerSpec"]["Mounts"].as_array_mut().unwrap().retain(|mount| mount["Type"] != "bind");
     change(spec);
@@ -247,7 +248,7 @@ fn power_beyond_policy_is_found_in_the_spec_itself() {
 #[test]
 fn networks_and_volumes_of_the_spec_are_judged_as_the_engine_has_them() {
     let judged = |live: &Live| {
-        let allowed = BTreeSet::from([Capabilities, HostBinds]);
+        let allowed = BTreeSet::from([Capabilities, HostBinds, ForeignRoutes]);
         live_breaches(live, &stack(), &domain(), &allowed).into_iter().map(|breach| breach.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(judged(&live()), Vec::<String>::new());
