@@ -189,5 +189,5 @@ fn state_folder_that_cannot_be_written_is_refused(env: &TestEnv<'_>) {
 
     let output = CommandOutput::soon(started(&mut taster));
 
-    output.exit(3).says("cannot write the run's folder").says("Set XDG_STATE_HOME to a folder with room");
+    output.exit(3).says("cannot be used").says("Set XDG_STATE_HOME to a folder that you can write to");
 }
