@@ -134,7 +134,7 @@ pub fn task(state: TaskState, exit: Option<i32>, error: &str) -> TaskSeen {
 
 /// Finished runs of every kind, each with a name. Their texts contain the characters that a log may contain.
 pub fn endings() -> Vec<(&'static str, EventLog)> {
-    const TIER: [&str; 5] = ["provision", "deploy", "http", "stable", "still-stable"];
+    const TIER: [&str; 6] = ["provision", "deploy", "verify-compose", "http", "stable", "still-stable"];
     const HOSTILE: &str = "<b>&\"'</b> ]]> \u{1b}[31mred\u{1b}[0m \u{0}\u{fffe}";
     let install = &[Tier::Install];
     let seen = |log: EventLog, seen| log.then(Kind::TaskChanged { step: StepId("deploy".into()), seen });
@@ -148,7 +148,7 @@ pub fn endings() -> Vec<(&'static str, EventLog)> {
     let image = Note::Image { service: "app".into(), image: "nginx:1@sha256:00".into() };
     let green = || {
         let log = seen(begun(), task(TaskState::Running, None, "")).noted(image.clone()).noted(Note::Deployed);
-        ended(log.then(deployed.clone()).pass(&["http", "stable", "still-stable"]))
+        ended(log.then(deployed.clone()).pass(&["verify-compose", "http", "stable", "still-stable"]))
     };
     let failed = |owner| {
         let waits = Kind::Observed { step: StepId("deploy".into()), waiting_for: vec![format!("app: {HOSTILE}")] };

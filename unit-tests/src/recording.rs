@@ -1,6 +1,10 @@
 //! Recordings of real stacks, written by `taster status --record`, and their replay.
 
-use std::{fs, path::Path};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use harness::{
     model::time::Mono,
@@ -31,6 +35,23 @@ pub struct Recording {
 /// The recordings' folder.
 pub fn folder() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("recordings")
+}
+
+/// The names of all recordings, those of other engines as `29/healthy`.
+///
+/// # Panics
+/// If a folder cannot be read.
+pub fn names() -> BTreeSet<String> {
+    let paths = |folder: &Path| -> Vec<_> {
+        let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        entries.map(|entry| entry.expect("an entry").path()).collect()
+    };
+    let own = paths(&folder());
+    let nested = own.iter().filter(|path| path.is_dir()).flat_map(|path| paths(path));
+    let files: BTreeSet<PathBuf> = own.iter().cloned().chain(nested).collect();
+    let recorded = files.iter().filter(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
+    let name = |path: &PathBuf| path.strip_prefix(folder()).expect("within").with_extension("").display().to_string();
+    recorded.map(name).collect()
 }
 
 impl Recording {

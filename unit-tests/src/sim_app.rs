@@ -122,7 +122,10 @@ impl SimApp {
         let labelled = if upgrades && self.upgrade == UpgradeBehaviour::RunsAnotherCommit { BASE } else { commit };
         let number = inner.deployed.len() + 1;
         let mut view = self.service.clone();
-        view.labels.extend(resolved.services.get("app").into_iter().flat_map(|service| service.labels.clone()));
+        if let Some(service) = resolved.services.get("app") {
+            view.labels.extend(service.labels.clone());
+            view.endpoint = service.endpoint;
+        }
         view.labels.insert(format!("coop-cloud.{stack}.chaos-version"), labelled[..8].to_owned());
         // A deploy of the same spec changes no task.
         if inner.deployed.last().is_some_and(|now| now.labels == view.labels) {

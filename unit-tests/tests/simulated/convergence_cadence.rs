@@ -12,7 +12,7 @@ use harness::{
 };
 use proptest::prelude::*;
 use unit_tests::{
-    recording::{Recording, brief, folder},
+    recording::{self, Recording, brief},
     sim_swarm::{Does, SimService, SimStack, SimSwarm, impossible},
 };
 
@@ -115,8 +115,7 @@ proptest! {
 
 #[test]
 fn validator_admits_every_recording_and_refuses_a_changed_one() {
-    for file in std::fs::read_dir(folder()).unwrap() {
-        let name = file.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned();
+    for name in recording::names() {
         let observations = Recording::load(&name).observations;
         assert_eq!(impossible(&observations), Vec::<String>::new(), "{name}");
         let mut changed = observations.clone();

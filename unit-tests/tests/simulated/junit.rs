@@ -38,7 +38,7 @@ fn count(document: &str, name: &str) -> usize {
 fn failure_of_the_recipe_is_a_failure_and_any_other_an_error() {
     let red = failed_by(Owner::Recipe);
     assert!(red.contains(r#"<failure message="the fault of recipe" type="recipe"/>"#), "{red}");
-    assert!(red.contains(r#"errors="3" failures="1""#), "the steps after it did not run, and are not a success: {red}");
+    assert!(red.contains(r#"errors="4" failures="1""#), "the steps after it did not run, and are not a success: {red}");
     for owner in [Owner::Dependency, Owner::Infrastructure, Owner::Test, Owner::Harness] {
         let other = failed_by(owner);
         assert!(other.contains(&format!(r#"<error message="the fault of {owner}" type="{owner}"/>"#)), "{other}");
@@ -49,7 +49,7 @@ fn failure_of_the_recipe_is_a_failure_and_any_other_an_error() {
 #[test]
 fn good_run_has_a_case_for_each_step_and_for_each_tier_that_was_not_asked_for() {
     let text = document_of("green");
-    for step in ["provision", "deploy", "http", "stable", "still-stable"] {
+    for step in ["provision", "deploy", "verify-compose", "http", "stable", "still-stable"] {
         assert!(text.contains(&format!(r#"<testcase name="{step}" classname="install" time="#)), "{step}: {text}");
     }
     assert!(!text.contains("undeploy"), "cleanup is not a test of the recipe: {text}");

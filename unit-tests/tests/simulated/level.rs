@@ -103,7 +103,7 @@ fn through(outcomes: [Option<Outcome>; 5]) -> EventLog {
 fn skipping(skips: &[(Tier, SkipReason)]) -> EventLog {
     let mut plan = planned(&request(&Tier::ALL));
     plan.skips = skips.iter().cloned().collect();
-    EventLog::begun(&Tier::ALL).under(plan).pass(&["provision", "deploy", "http", "stable", "still-stable"])
+    EventLog::begun(&Tier::ALL).under(plan).pass(&["provision", "deploy", "verify-compose", "http", "stable", "still-stable"])
 }
 
 #[track_caller]
@@ -177,7 +177,7 @@ fn run_without_a_plan_verifies_no_rung() {
 
 #[test]
 fn verdict_and_level_are_one_line() {
-    let good = EventLog::planned(&[Tier::Install]).pass(&["provision", "deploy", "http", "stable", "still-stable"]);
+    let good = EventLog::planned(&[Tier::Install]).pass(&["provision", "deploy", "verify-compose", "http", "stable", "still-stable"]);
     let bad = EventLog::planned(&[Tier::Install]).step("provision", Outcome::Failed(failure(Owner::Recipe)));
     let refused = EventLog::begun(&[Tier::Install]).under(Plan::refused(Refusal::Request { sentence: "no".into() }));
     for (log, line) in [

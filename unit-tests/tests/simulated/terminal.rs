@@ -205,7 +205,7 @@ fn ending_of_a_killed_run_names_the_leftovers_of_its_cleanup() {
 
 #[test]
 fn killed_run_is_never_green() {
-    let log = EventLog::planned(&[Tier::Install]).pass(&["provision", "deploy", "http"]).starts("stable");
+    let log = EventLog::planned(&[Tier::Install]).pass(&["provision", "deploy", "verify-compose", "http"]).starts("stable");
     let text = ending(&log.state(), PLACE);
     assert!(text.starts_with("inconclusive (install not verified: the run ended before it did), level 0"), "{text}");
 }
@@ -225,7 +225,7 @@ prop_compose! {
     /// A run that may have gone in any way, with as much to report as there can be.
     fn log()(
         tiers in proptest::sample::subsequence(Tier::ALL.to_vec(), 1..=5),
-        outcomes in proptest::collection::vec(outcome(), 0..7),
+        outcomes in proptest::collection::vec(outcome(), 0..10),
         texts in proptest::collection::vec("[a-z\n ]{0,30}", 0..8),
         refused in proptest::bool::weighted(0.1),
         cancelled in any::<bool>(),
@@ -237,7 +237,17 @@ prop_compose! {
             true => begun.under(Plan::refused(Refusal::Request { sentence: texts.join("\n") })),
             false => begun.under(planned(&request(&tiers))),
         };
-        let steps = ["provision", "deploy", "http", "stable", "still-stable", "undeploy", "cleanup", "compare-host"];
+        let steps = [
+            "provision",
+            "deploy",
+            "verify-compose",
+            "http",
+            "stable",
+            "still-stable",
+            "undeploy",
+            "cleanup",
+            "compare-host",
+        ];
         for (step, outcome) in steps.iter().zip(outcomes) {
             log = log.step(step, outcome);
         }

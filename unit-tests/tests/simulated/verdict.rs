@@ -20,7 +20,7 @@ use proptest::prelude::*;
 use unit_tests::event_log::{EventLog, failure};
 
 const INSTALL: &[Tier] = &[Tier::Install];
-const TIER: &[&str] = &["provision", "deploy", "http", "stable", "still-stable"];
+const TIER: &[&str] = &["provision", "deploy", "verify-compose", "http", "stable", "still-stable"];
 
 fn good() -> EventLog {
     EventLog::planned(INSTALL).pass(TIER).pass(&["undeploy", "cleanup"]).compared(CleanupResult::default())
@@ -62,7 +62,7 @@ fn run_with_a_step_that_did_not_run_is_never_green() {
     for log in [
         EventLog::planned(INSTALL),
         EventLog::planned(INSTALL).pass(&["provision", "deploy"]),
-        EventLog::planned(INSTALL).pass(&["provision", "deploy", "http"]).step("stable", Outcome::Unverified(Gap::RunEnded)),
+        EventLog::planned(INSTALL).pass(&TIER[..4]).step("stable", Outcome::Unverified(Gap::RunEnded)),
         EventLog::begun(INSTALL).under(Plan::ended_early()),
         EventLog::begun(INSTALL),
     ] {
@@ -81,7 +81,7 @@ fn install_without_an_http_step_is_not_verified() {
     let steps = plan.steps.len();
     plan.steps.retain(|planned| planned.id.0 != "http");
     assert_eq!(plan.steps.len(), steps - 1, "the plan had the step");
-    let log = log.pass(&["provision", "deploy", "stable", "still-stable"]);
+    let log = log.pass(&["provision", "deploy", "verify-compose", "stable", "still-stable"]);
     let reasons = verdict(&log.clone().ends().state()).reasons;
     assert!(reasons[0].sentence.contains("the app was not asked over HTTP"), "{reasons:?}");
     check(log, VerdictOutcome::Inconclusive, 3);
@@ -140,7 +140,7 @@ fn line_of_a_verdict_names_each_tier_with_how_it_ended_and_why() {
 #[test]
 fn long_reason_is_cut_in_the_line_of_a_verdict() {
     let what = "x".repeat(150);
-    let log = EventLog::planned(INSTALL).pass(&TIER[..3]).step("stable", Outcome::Unverified(Gap::Unread { what }));
+    let log = EventLog::planned(INSTALL).pass(&TIER[..4]).step("stable", Outcome::Unverified(Gap::Unread { what }));
     let line = verdict(&log.ends().state()).to_string();
     assert_eq!(line, format!("inconclusive (install not verified: {}…)", "x".repeat(100)));
 }
@@ -173,7 +173,8 @@ proptest! {
     ) {
         let ended = |outcomes: Vec<Outcome>| {
             let steps = ["provision", "deploy", "stable"].into_iter().zip(outcomes);
-            let log = steps.fold(EventLog::planned(INSTALL).pass(&["http", "still-stable"]), |log, (step, outcome)| log.step(step, outcome));
+            let log = EventLog::planned(INSTALL).pass(&["verify-compose", "http", "still-stable"]);
+            let log = steps.fold(log, |log, (step, outcome)| log.step(step, outcome));
             let state = log.compared(CleanupResult::default()).ends().state();
             let found = verdict(&state);
             let first = found.reasons.first().map(|reason| (reason.owner, reason.sentence.clone()));
