@@ -107,9 +107,9 @@ impl DockerLoader {
     pub fn find() -> Option<Self> {
         let path = std::env::var_os("PATH")?;
         std::env::split_paths(&path).map(|folder| folder.join("docker")).filter(|program| program.is_file()).find_map(|program| {
-            let said = Command::new(&program).arg("--version").stdin(Stdio::null()).output().ok()?;
-            let said = String::from_utf8_lossy(&said.stdout).into_owned();
-            let version = said.split_whitespace().nth(2)?.trim_end_matches(',').to_owned();
+            let output = Command::new(&program).arg("--version").stdin(Stdio::null()).output().ok()?;
+            let output = String::from_utf8_lossy(&output.stdout).into_owned();
+            let version = output.split_whitespace().nth(2)?.trim_end_matches(',').to_owned();
             let major: u32 = version.split('.').next()?.parse().ok()?;
             (major >= 24).then_some(Self { program, version })
         })

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use harness::{
     model::{engine::SwarmError, http::HttpView},
     ports::{AnswerOrigin, OriginError, TaskRequest},
-    pure::host::answer::impostors::Exposure,
+    pure::host::http::impostors::Exposure,
 };
 
 /// The site. By default each address answers `hello`, and nothing else is there.

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use crate::{
     model::{engine::SwarmError, http::HttpView},
-    pure::host::answer::impostors::Exposure,
+    pure::host::http::impostors::Exposure,
 };
 
 /// Where an answer comes from.

@@ -27,7 +27,7 @@ use harness::{
         TestProgram, VolumeFile, VolumeHolder, WakeUp, Web, WebError,
     },
     pure::{
-        host::{answer::impostors::Exposure, claim::Claim, cleanup_plan::Removal, converge::ServiceView, inventory::Inventory},
+        host::{claim::Claim, cleanup_plan::Removal, converge::ServiceView, http::impostors::Exposure, inventory::Inventory},
         recipe::{
             compose::{Setting, Tree},
             executables::SeenFile,

@@ -134,11 +134,11 @@ fn generated_cases_are_read_as_docker_reads_them() {
         all.extend(different.iter().map(|(one, _)| one.clone()));
         write(GENERATED, &all);
     }
-    let said: Vec<String> = different.iter().map(|(one, difference)| format!("{}: {difference}", one.name)).collect();
+    let lines: Vec<String> = different.iter().map(|(one, difference)| format!("{}: {difference}", one.name)).collect();
     assert!(
         different.is_empty(),
         "{}\n\nThey become recordings with TASTER_BLESS=1 TASTER_COMPOSE_SEED={first}, or as lines of fixtures/{GENERATED}:\n{}",
-        said.join("\n"),
+        lines.join("\n"),
         recording.join("\n")
     );
     assert!(tally.same.into_inner() * 20 >= count, "of the cases at least 5 % are taken");

@@ -329,7 +329,7 @@ fn script_with_a_byte_that_is_no_text_is_read_to_its_end() {
 }
 
 #[test]
-fn checkout_that_was_changed_after_it_was_judged_is_noticed() {
+fn checkout_that_was_changed_after_policy_was_asked_is_noticed() {
     let changes: [(&str, &str, &dyn Fn(&Path)); 5] = [
         ("compose.yml", "has other content", &|dir| fs::write(dir.join("compose.yml"), "other").unwrap()),
         ("compose.more.yml", "was added", &|dir| fs::write(dir.join("compose.more.yml"), "").unwrap()),
@@ -370,7 +370,7 @@ fn checkout_has_the_files_of_its_commit_alone() {
 }
 
 #[test]
-fn lineage_tells_releases_before_and_after_a_commit() {
+fn lineage_has_the_releases_before_and_after_a_commit() {
     let place = Place::new();
     place.adopt().unwrap();
     let of = |tag: &str| block_on(place.checkout.find(&small(), tag)).unwrap();

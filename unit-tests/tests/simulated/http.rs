@@ -31,7 +31,7 @@ fn redirect(to: &str) -> HttpView {
 }
 
 /// The app's own service, which is reached on port 80.
-fn own() -> harness::pure::host::answer::impostors::Exposure {
+fn own() -> harness::pure::host::http::impostors::Exposure {
     let labels = [
         ("traefik.enable", "true"),
         ("traefik.http.routers.hello.rule", "Host(`hello-aebagbaf.taster.test`)"),
@@ -83,11 +83,11 @@ fn redirects_are_followed_within_the_zone() {
 }
 
 #[test]
-fn redirect_out_of_the_zone_is_told_and_to_another_app_is_not_verified() {
+fn redirect_out_of_the_zone_is_reported_and_to_another_app_is_not_verified() {
     let run = run_with(pages(&[("/", redirect("https://sso.example.org/in"))]), Green);
     let check = format!("https://{HOST}/ leads to https://sso.example.org/in, outside the zone, and is not followed");
-    let told = format!("{:?}", run.results);
-    assert!(told.contains(&check), "{told}");
+    let results = format!("{:?}", run.results);
+    assert!(results.contains(&check), "{results}");
 
     let site = SimSite { exposures: vec![own()], ..pages(&[("/", redirect("https://other.taster.test/x"))]) };
     run_with(site, Inconclusive).reason("the app leads to other.taster.test, which no router of its own takes");
@@ -103,7 +103,7 @@ fn page_that_is_not_the_apps_own_or_reports_an_error_is_not_green() {
 }
 
 #[test]
-fn app_without_a_page_at_its_root_is_told_to_name_one() {
+fn app_without_a_page_at_its_root_is_asked_to_name_one() {
     run_with(pages(&[("/", view(404, &[], "{\"error\":\"no such route\"}"))]), Inconclusive)
         .reason("the app answers 404")
         .reason("name one that it has as `health_path`");

@@ -246,17 +246,17 @@ fn power_beyond_policy_is_found_in_the_spec_itself() {
 }
 
 #[test]
-fn networks_and_volumes_of_the_spec_are_judged_as_the_engine_has_them() {
-    let judged = |live: &Live| {
+fn networks_and_volumes_of_the_spec_are_evaluated_as_the_engine_has_them() {
+    let breaches_of = |live: &Live| {
         let allowed = BTreeSet::from([Capabilities, HostBinds, ForeignRoutes]);
         live_breaches(live, &stack(), &domain(), &allowed).into_iter().map(|breach| breach.to_string()).collect::<Vec<_>>()
     };
-    assert_eq!(judged(&live()), Vec::<String>::new());
+    assert_eq!(breaches_of(&live()), Vec::<String>::new());
     let network = |name: &str, driver: &str| {
         let mut live = live();
         live.networks.push(json!({ "Id": "n1", "Name": name, "Driver": driver }));
         app(&mut live)["TaskTemplate"]["Networks"][0]["Target"] = json!("n1");
-        judged(&live)
+        breaches_of(&live)
     };
     let (own, host) = (ExternalNetworks, HostNetwork);
     assert_eq!(
@@ -274,5 +274,5 @@ fn networks_and_volumes_of_the_spec_are_judged_as_the_engine_has_them() {
     live.volumes.push(
         json!({ "Name": "tasterpow_data", "Driver": "local", "Options": { "o": "bind", "device": "/var/run/docker.sock" } }),
     );
-    assert!(judged(&live)[0].starts_with("service app runs and has a volume at /data that mounts \"/var/run/docker.sock\""));
+    assert!(breaches_of(&live)[0].starts_with("service app runs and has a volume at /data that mounts \"/var/run/docker.sock\""));
 }

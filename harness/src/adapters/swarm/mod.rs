@@ -30,7 +30,7 @@ use crate::{
     },
     ports::{AnswerOrigin, Capacity, ContainerEnd, HttpView, OriginError, Swarm, TaskRequest, WakeUp},
     pure::{
-        host::{answer::impostors::Exposure, claim::Claim, cleanup_plan::Removal, converge::ServiceView, inventory::Inventory},
+        host::{claim::Claim, cleanup_plan::Removal, converge::ServiceView, http::impostors::Exposure, inventory::Inventory},
         recipe::power::Live,
     },
 };

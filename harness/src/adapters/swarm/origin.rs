@@ -25,7 +25,7 @@ use super::{
 use crate::{
     model::{engine::SwarmError, http::HttpView},
     ports::{OriginError, TaskRequest},
-    pure::host::answer::impostors::Exposure,
+    pure::host::http::impostors::Exposure,
 };
 
 /// The label of containers that belong to a task.

@@ -6,7 +6,7 @@ use crate::{
     engine::steps::shared::context::StepContext,
     model::{head::Head, http::HttpView},
     ports::WebError,
-    pure::host::answer::{
+    pure::host::http::{
         pages::{ForeignPage, foreign_page},
         redirect::{Address, Chain, Next},
     },

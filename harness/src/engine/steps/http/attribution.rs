@@ -10,11 +10,11 @@ use crate::{
     model::{engine::SwarmError, head::Head, http::HttpView, outcome::Gap},
     ports::{OriginError, TaskRequest},
     pure::host::{
-        answer::{
+        converge::TaskState,
+        http::{
             agreement::{Agreement, agreement},
             impostors::{Exposure, Impostor, impostors, own_router},
         },
-        converge::TaskState,
     },
 };
 

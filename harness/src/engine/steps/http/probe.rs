@@ -13,7 +13,7 @@ use crate::{
         time::{Mono, format_duration},
     },
     ports::WebError,
-    pure::{host::answer::redirect::Address, run::plan::StepId},
+    pure::{host::http::redirect::Address, run::plan::StepId},
 };
 
 /// The pause between two connections that have to be accepted in a row.

@@ -3,7 +3,7 @@
 use super::context::StepContext;
 use crate::{
     model::outcome::{Failure, Gap, Outcome, Owner},
-    pure::host::answer::impostors::impostors,
+    pure::host::http::impostors::impostors,
 };
 
 /// The outcome, or a gap when another service of the Swarm may have answered in the app's place.

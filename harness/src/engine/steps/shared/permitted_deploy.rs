@@ -29,9 +29,9 @@ pub(in crate::engine::steps) async fn deploy(
     subject: Subject,
     version: Option<String>,
 ) -> Result<(), Outcome> {
-    let judged = context.on_disk(subject).map_err(Outcome::Failed)?;
-    let limits = set_default_limits(context, head, &judged).await?;
-    let (resolved, env) = ask_policy(context, head, &judged).await?;
+    let tree = context.on_disk(subject).map_err(Outcome::Failed)?;
+    let limits = set_default_limits(context, head, &tree).await?;
+    let (resolved, env) = ask_policy(context, head, &tree).await?;
     context.last_deploy.replace(Some(LastDeploy { resolved, env, limits }));
     let pinned = version.is_some();
     let call = Call::Deploy { domain: head.domain.clone(), version };
@@ -39,15 +39,15 @@ pub(in crate::engine::steps) async fn deploy(
         return Err(Outcome::Failed(refused_deploy(error)));
     }
     if pinned {
-        compare_with_disk(context, head, &judged).await?;
+        compare_with_disk(context, head, &tree).await?;
     }
     Ok(())
 }
 
 /// Puts the limits of the host file into a compose file beside the checkout, for what the files set none, and lists it in the
 /// `.env`.
-async fn set_default_limits(context: &StepContext<'_>, head: &Head, judged: &Tree) -> Result<DefaultLimits, Outcome> {
-    let (resolved, env) = read(context, head, judged).await?;
+async fn set_default_limits(context: &StepContext<'_>, head: &Head, tree: &Tree) -> Result<DefaultLimits, Outcome> {
+    let (resolved, env) = read(context, head, tree).await?;
     let cpus = match context.ports.swarm.host().await {
         // Of the other nodes nothing is known but that they have one.
         Ok(engine) if engine.nodes <= 1 => engine.cpus.unwrap_or(1),
@@ -73,11 +73,11 @@ async fn set_default_limits(context: &StepContext<'_>, head: &Head, judged: &Tre
     Ok(limits)
 }
 
-/// Asks policy on the files and the `.env` on disk, and returns both as they were judged.
-async fn ask_policy(context: &StepContext<'_>, head: &Head, judged: &Tree) -> Result<(Resolved, Env), Outcome> {
-    compare_with_disk(context, head, judged).await?;
-    let (resolved, env) = read(context, head, judged).await?;
-    let app = Deployable { resolved: &resolved, tree: judged, env: &env, domain: &head.domain };
+/// Asks policy on the files and the `.env` on disk, and returns both as policy saw them.
+async fn ask_policy(context: &StepContext<'_>, head: &Head, tree: &Tree) -> Result<(Resolved, Env), Outcome> {
+    compare_with_disk(context, head, tree).await?;
+    let (resolved, env) = read(context, head, tree).await?;
+    let app = Deployable { resolved: &resolved, tree, env: &env, domain: &head.domain };
     let sentences = recipe::objections(&app, &head.recipe, context.host);
     match sentences.is_empty() {
         true => Ok((resolved, env)),
@@ -86,18 +86,18 @@ async fn ask_policy(context: &StepContext<'_>, head: &Head, judged: &Tree) -> Re
 }
 
 /// The files, resolved with the `.env` on disk without taster's own limits, and that `.env`.
-async fn read(context: &StepContext<'_>, head: &Head, judged: &Tree) -> Result<(Resolved, Env), Outcome> {
+async fn read(context: &StepContext<'_>, head: &Head, tree: &Tree) -> Result<(Resolved, Env), Outcome> {
     let unresolvable = |sentence: String| Outcome::Failed(Failure::new(Cause::Unresolvable, sentence));
     let env_file = context.claim_env_file().map_err(Outcome::Failed)?;
     let text = context.ports.checkout.env(&env_file).await.map_err(|error| Outcome::Failed(error.into()))?;
     let env = Env::parse(&text).map_err(|error| unresolvable(format!(".env, {error}")))?;
-    let resolved = compose::resolve(judged, &without_limits(env.clone()), &head.stack);
+    let resolved = compose::resolve(tree, &without_limits(env.clone()), &head.stack);
     Ok((resolved.map_err(|error| unresolvable(error.to_string()))?, env))
 }
 
 /// Compares the checkout on disk with the files that policy is asked about.
-async fn compare_with_disk(context: &StepContext<'_>, head: &Head, judged: &Tree) -> Result<(), Outcome> {
-    context.ports.checkout.verify(&head.recipe, judged).await.map_err(|error| match error {
+async fn compare_with_disk(context: &StepContext<'_>, head: &Head, tree: &Tree) -> Result<(), Outcome> {
+    context.ports.checkout.verify(&head.recipe, tree).await.map_err(|error| match error {
         CheckoutError::Differs { .. } | CheckoutError::Unreadable { .. } => {
             Outcome::Unverified(Gap::NotPermitted { sentences: vec![error.to_string()] })
         }
@@ -106,7 +106,7 @@ async fn compare_with_disk(context: &StepContext<'_>, head: &Head, judged: &Tree
 }
 
 impl StepContext<'_> {
-    /// The files that were judged and have to lie on disk: those of base or head with what the run adds to them.
+    /// The files that policy is asked about and that have to lie on disk: those of base or head with what the run adds to them.
     fn on_disk(&self, subject: Subject) -> Result<Tree, Failure> {
         let tree = match subject {
             Subject::Base => self.base()?.1.tree.clone(),

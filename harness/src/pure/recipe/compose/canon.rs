@@ -70,7 +70,7 @@ fn canon(node: Node, shape: Shape, path: &str) -> Done {
             let text = sprint(&item);
             Ok(item.with(Value::Text(text)))
         }),
-        Shape::Command => match node.text().map(short::words) {
+        Shape::Command => match node.text().map(short::split_words) {
             Some(Some(words)) => Ok(texts(&node, words)),
             Some(None) => Err(wrong(&node, path, "a command whose quotes are closed")),
             None => list(node, path, "a text or a list of texts", |item, path| canon(item, Shape::Text, path)),

@@ -364,7 +364,7 @@ fn environment(service: &mut BTreeMap<String, Node>, path: &str, at: &Position, 
         for variable in variables {
             let key = variable.key.to_owned();
             let Some(value) = variable.value else {
-                // Without such a variable of the app, the environment of whoever deploys is taken to have none either.
+                // Without such a variable of the app, the deployer's environment is taken to have none either.
                 match source.variables.contains_key(&key) {
                     true => return Err(Unresolved::DeployersVariable { file, line: variable.line, variable: key }),
                     false => continue,

@@ -11,9 +11,9 @@ pub(super) enum Shape {
     Unsigned,
     /// A port, which Docker cuts to 32 bits. Zero overrides nothing.
     PortNumber,
-    /// A whole number that is not negative and whose absence Docker tells from zero, so that zero overrides.
+    /// A whole number that is not negative and whose absence Docker distinguishes from zero, so that zero overrides.
     Count,
-    /// The mode of a file, which Docker cuts to 32 bits. Its absence is told from zero.
+    /// The mode of a file, which Docker cuts to 32 bits. Its absence differs from zero.
     FileMode,
     /// A number of 32 bits. Zero overrides nothing.
     Number,

@@ -127,7 +127,7 @@ pub(super) fn is_windows_absolute(path: &str) -> bool {
 }
 
 /// The words of a command as `shlex.Split` finds them; absent when a quote or an escape is not finished.
-pub(super) fn words(text: &str) -> Option<Vec<String>> {
+pub(super) fn split_words(text: &str) -> Option<Vec<String>> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut chars = text.chars();
@@ -228,13 +228,13 @@ mod tests {
             ("", vec![]),
         ] {
             assert_eq!(
-                words(text).as_deref(),
+                split_words(text).as_deref(),
                 Some(expected.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>().as_slice()),
                 "{text}"
             );
         }
         for text in ["'a", "\"a", "a\\"] {
-            assert_eq!(words(text), None, "{text}");
+            assert_eq!(split_words(text), None, "{text}");
         }
     }
 

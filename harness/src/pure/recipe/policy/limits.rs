@@ -290,10 +290,8 @@ mod tests {
             ),
             (
                 "  app: {image: a, ports: ['10000-19999:10000-19999']}\n",
-                &[
-                    "the app has 10001 networks, volumes, secrets, configs and published ports, and limits.most.objects of the \
-                     host file allows 200",
-                ],
+                &["the app has 10001 networks, volumes, secrets, configs and published ports, and limits.most.objects of the \
+                     host file allows 200"],
             ),
             (
                 "  app: {image: a, deploy: {resources: {limits: {memory: 900G}}}}\n",

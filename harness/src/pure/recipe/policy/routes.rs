@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn label_is_judged_whatever_its_case_and_kind() {
+    fn label_is_evaluated_in_any_case_and_of_any_kind() {
         for (label, value, is_refused) in [
             ("TRAEFIK.HTTP.Routers.shop_example_org.RULE", "Host(`a.org`)", true),
             ("traefik.http.routers.shop_example_org.rule", "Host(`a.org`)", true),

@@ -104,21 +104,24 @@ pub enum Next {
     Nowhere,
 }
 
+/// The value of each cookie by host and name.
+pub type Cookies = BTreeMap<(String, String), String>;
+
 /// The addresses that were asked, in their order, and the cookies that the app set on the way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chain {
     /// The addresses. The last one is asked next.
     pub addresses: Vec<Address>,
     /// The cookies by host and name.
-    pub cookies: BTreeMap<(String, String), String>,
+    pub cookies: Cookies,
     /// What was asked, with the cookies at that time.
-    asked: Vec<(Address, BTreeMap<(String, String), String>)>,
+    asked: Vec<(Address, Cookies)>,
 }
 
 impl Chain {
     /// A chain that begins at an address.
     pub fn at(address: Address) -> Self {
-        Self { addresses: vec![address], cookies: BTreeMap::new(), asked: Vec::new() }
+        Self { addresses: vec![address], cookies: Cookies::new(), asked: Vec::new() }
     }
 
     /// The address that is asked next.

@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn default_page_of_a_server_is_told_from_an_apps_page() {
+    fn default_page_of_a_server_is_distinguished_from_an_apps_page() {
         for (body, server) in [
             (
                 "<!DOCTYPE html><html><head><title>Welcome to nginx!</title></head><body><h1>Welcome to nginx!</h1>\n<p>If you see \
