@@ -4,11 +4,11 @@
 
 use std::collections::HashSet;
 
-use super::{SHORTEST, matcher::Matcher};
+use super::{
+    SHORTEST,
+    matcher::{Matcher, Span},
+};
 use crate::model::text::is_hidden;
-
-/// A range of bytes: its start and its end.
-pub(super) type Span = (usize, usize);
 
 /// How many nested levels of escapes are undone.
 const DEPTH: usize = 3;

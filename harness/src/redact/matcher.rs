@@ -7,7 +7,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use aho_corasick::{AhoCorasick, BuildError};
 
-use super::{decodings::Span, forms::Form};
+use super::forms::Form;
+
+/// A range of bytes: its start and its end.
+pub(super) type Span = (usize, usize);
 
 /// A place of a seed: the form, and the offset in it.
 type SeedPlace = (usize, usize);

@@ -20,9 +20,9 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use decodings::{PieceEnds, Span, spans};
+use decodings::{PieceEnds, spans};
 use forms::forms_of;
-use matcher::Matcher;
+use matcher::{Matcher, Span};
 
 use crate::model::pack::Settings;
 
