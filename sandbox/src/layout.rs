@@ -1,6 +1,7 @@
 //! The configuration of a sandbox.
 
 use std::{
+    ffi::OsString,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
 };
@@ -80,6 +81,8 @@ pub struct Setup {
     pub exe: PathBuf,
     /// The real abra, when one is in `PATH`.
     pub abra: Option<PathBuf>,
+    /// `$PATH`, for an engine that is started from the sandbox's folder.
+    pub path: OsString,
     /// The line of the engine, which is built where it is absent. `None` keeps the sandbox's engine, or else the machine's.
     pub engine: Option<EngineLine>,
 }

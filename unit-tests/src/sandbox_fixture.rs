@@ -61,7 +61,8 @@ impl SandboxFixture {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
         runtime.block_on(async {
             if env.ci {
-                let setup = Setup { layout: Layout::default(), exe: env.exe.clone(), abra: None, engine: None };
+                let (exe, path) = (env.exe.clone(), env.path.clone());
+                let setup = Setup { layout: Layout::default(), exe, abra: None, path, engine: None };
                 let up = sandbox::up(&home, &setup, &mut |_| {}).await;
                 up.map_err(|error| format!("the sandbox cannot be made: {}", error.with_causes()))?;
             } else {

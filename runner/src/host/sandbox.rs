@@ -13,7 +13,13 @@ use crate::{env::Env, error::CommandError, output, runtime::block_on};
 
 /// Makes the sandbox, or the parts of it that are missing, on an engine of that line.
 pub(crate) fn make(home: &Home, engine: Option<EngineLine>, env: &Env) -> Result<Up, CommandError> {
-    let setup = Setup { layout: Layout::default(), exe: env.exe.clone(), abra: env.program(Path::new("abra")), engine };
+    let setup = Setup {
+        layout: Layout::default(),
+        exe: env.exe.clone(),
+        abra: env.program(Path::new("abra")),
+        path: env.path.clone(),
+        engine,
+    };
     block_on(sandbox::up(home, &setup, &mut print_progress))?.map_err(error)
 }
 

@@ -95,7 +95,7 @@ pub(crate) async fn ensure(home: &Home, setup: &Setup, progress: &mut ProgressRe
     };
     let programs = built::ensure(home, line, progress).await?;
     home.save_engine_line(line)?;
-    let docker = start_built(home, layout, &programs).await?;
+    let docker = start_built(home, setup, &programs).await?;
     progress.report(format!("started the Docker engine {line}"));
     Ok(docker)
 }
@@ -141,16 +141,15 @@ async fn start(home: &Home, layout: &Layout) -> Result<Docker, SandboxError> {
 }
 
 /// Starts an engine that the sandbox built, with its data in the sandbox's folder: another engine may not read it.
-async fn start_built(home: &Home, layout: &Layout, programs: &Path) -> Result<Docker, SandboxError> {
+async fn start_built(home: &Home, setup: &Setup, programs: &Path) -> Result<Docker, SandboxError> {
     if !rustix::process::geteuid().is_root() {
         return Err(SandboxError::NoEngine { source: NoEngine::StartNeedsRoot });
     }
     let mut dockerd = Command::new("setsid");
     dockerd.arg(programs.join("dockerd")).arg("--data-root").arg(home.engine_data());
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let path = std::env::join_paths([programs.to_owned()].into_iter().chain(std::env::split_paths(&path)));
+    let path = std::env::join_paths([programs.to_owned()].into_iter().chain(std::env::split_paths(&setup.path)));
     dockerd.env("PATH", path.map_err(|error| SandboxError::file(programs, std::io::Error::other(error)))?);
-    spawn(home, layout, dockerd).await
+    spawn(home, &setup.layout, dockerd).await
 }
 
 /// Starts dockerd. `setsid` executes it in its own session, so that a terminal's signals to taster do not reach the engine.

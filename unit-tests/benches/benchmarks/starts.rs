@@ -89,7 +89,7 @@ pub(crate) fn up(bench: &Bench) {
         print_line("  left out: the sandbox's binary is gone; `taster sandbox up` mends that");
         return;
     };
-    let setup = Setup { layout: home.layout(), exe, abra: env.program(Path::new("abra")), engine: None };
+    let setup = Setup { layout: home.layout(), exe, abra: env.program(Path::new("abra")), path: env.path, engine: None };
     let (mut ours, mut docker) = (Spread::default(), Spread::default());
     for _ in 0..10 {
         let started = Instant::now();

@@ -63,7 +63,8 @@ fn in_a_sandbox(test: SandboxTest) -> Done {
         ingress: format!("10.{subnet}.1.1").parse()?,
         ..Layout::default()
     };
-    let setup = Setup { layout, exe: std::env::current_exe()?, abra: None, engine: None };
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let setup = Setup { layout, exe: std::env::current_exe()?, abra: None, path, engine: None };
     let local = LocalSandbox { home: Home::at(folder.path()), setup, prefix };
     let done = catch_unwind(AssertUnwindSafe(|| test(&local)));
     // The sandbox is removed even if the stack cannot be removed, and neither error hides the failure of the test.
