@@ -81,7 +81,8 @@ impl Status {
                 shown = line;
             }
         };
-        let evaluation = settle(&swarm, &swarm, &clock, &stack, Watch::new(goal), Duration::from_secs(self.budget), on_seen).await;
+        let evaluation =
+            settle(&swarm, &swarm, &clock, &stack, Watch::new(goal), Duration::from_secs(self.budget), on_seen).await;
         if let Some(recorder) = recorder {
             recorder.finish()?;
         }

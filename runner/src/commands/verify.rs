@@ -1,6 +1,10 @@
 //! `taster verify`.
 
-use std::{path::PathBuf, process, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process,
+    time::Duration,
+};
 
 use harness::{
     disk::plain_file::{self, DOCUMENT_LIMIT, Links},
@@ -105,7 +109,7 @@ impl Verify {
 }
 
 /// The results in a file; refuted when it is not what taster wrote.
-fn read(file: &PathBuf) -> Result<Result<Results, Comparison>, CommandError> {
+fn read(file: &Path) -> Result<Result<Results, Comparison>, CommandError> {
     let shown = file.display();
     let unreadable = |error: CommandError| {
         error.context(format!("cannot read {shown}")).hint("`taster verify` takes the results.json of a run.")

@@ -9,7 +9,7 @@ use harness::model::names::RunId;
 
 /// A run's folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored {
+pub(crate) struct Stored {
     /// The run.
     pub run: RunId,
     /// The recipe, where journal or results name it.
@@ -24,7 +24,7 @@ pub struct Stored {
 
 /// The limits; an absent one limits nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Retention {
+pub(crate) struct Retention {
     /// How many runs are kept.
     pub keep: Option<usize>,
     /// The most bytes of all runs together.
@@ -33,7 +33,7 @@ pub struct Retention {
 
 /// What happens to a run's folder, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Decision {
+pub(crate) enum Decision {
     /// It stays.
     Kept(String),
     /// It is removed.
@@ -44,7 +44,7 @@ pub enum Decision {
 /// before, as `20261121-101502`.
 ///
 /// Runs that must stay count: the limits are met as far as the others allow.
-pub fn retention(runs: &[Stored], limits: Retention, oldest: Option<&str>) -> Vec<Decision> {
+pub(crate) fn retention(runs: &[Stored], limits: Retention, oldest: Option<&str>) -> Vec<Decision> {
     let protected = last_green(runs);
     let reserved = |stored: &Stored| stored.held.is_some() || protected.contains(&stored.run);
     let mut count_left = limits.keep.map(|keep| keep.saturating_sub(runs.iter().filter(|stored| reserved(stored)).count()));

@@ -168,7 +168,7 @@ fn route(all: &[(&PublicService, Routing)], service: &PublicService, router: &Ro
     })
 }
 
-/// The matcher for a rule. Nobody says which syntax Traefik would have, so where both accept it, either takes a request.
+/// The matcher for a rule. The syntax that Traefik would use is unknown, so where both accept the rule, either takes a request.
 fn matcher_of(rules: &[Rule], without: &mut Vec<String>) -> Value {
     let mut roots: Vec<&Node> = rules.iter().map(Rule::root).collect();
     roots.dedup();
@@ -237,7 +237,7 @@ pub enum Change {
     /// The route with this id goes.
     Delete(String),
     /// A route comes, at this place of the list.
-    Insert(usize, Route),
+    Insert(usize, Box<Route>),
 }
 
 /// The changes that give the ingress exactly the wanted routes, in the order of their priorities. Of two with one priority, the one
@@ -253,7 +253,7 @@ pub fn changes(loaded: &[String], wanted: &[Route]) -> Vec<Change> {
         }
         let place = list.iter().position(|other| priority_of(other) < Some(route.priority)).unwrap_or(list.len());
         list.insert(place, id);
-        changes.push(Change::Insert(place, route.clone()));
+        changes.push(Change::Insert(place, Box::new(route.clone())));
     }
     changes
 }

@@ -9,7 +9,7 @@ use harness::{
     ports::{Checked, Checkout, CheckoutError},
     pure::{
         host::claim::{Claim, Claimed},
-        recipe::compose::{Entry, Tree},
+        recipe::compose::Tree,
     },
 };
 use tempfile::TempDir;
@@ -48,10 +48,6 @@ impl Place {
 
     fn adopt(&self) -> bool {
         block_on(self.checkout.adopt(&self.claim, &small(), &self.folder())).unwrap()
-    }
-
-    fn try_adopt(&self) -> Result<bool, CheckoutError> {
-        block_on(self.checkout.adopt(&self.claim, &small(), &self.folder()))
     }
 
     /// The files of the commit that is checked out.

@@ -257,7 +257,7 @@ fn only_changed_routes_are_loaded_and_deleted() {
 
     let made = changes(&[a.id(), b.id()], &[b.clone(), c.clone(), c.clone()]);
 
-    assert_eq!(made, [Change::Delete(a.id()), Change::Insert(1, c)], "b is not touched, c is loaded once");
+    assert_eq!(made, [Change::Delete(a.id()), Change::Insert(1, c.into())], "b is not touched, c is loaded once");
     assert_eq!(changes(&["route-0123abcd".into()], &[]), [Change::Delete("route-0123abcd".into())]);
 }
 
@@ -266,9 +266,16 @@ fn route_with_a_higher_priority_comes_first_and_an_equal_one_last() {
     let (low, mid, high) = (route("a.test", "a:80", -1), route("a.test", "b:80", 14), route("a.test", "c:80", 30));
     let late = route("a.test", "d:80", 14);
 
-    assert_eq!(changes(&[high.id(), low.id()], &[low.clone(), mid.clone(), high.clone()]), [Change::Insert(1, mid.clone())]);
-    assert_eq!(changes(&[mid.id()], &[mid.clone(), late.clone()]), [Change::Insert(1, late)], "the first one keeps its place");
-    assert_eq!(changes(&[mid.id()], &[mid, high.clone()]), [Change::Insert(0, high)]);
+    assert_eq!(
+        changes(&[high.id(), low.id()], &[low.clone(), mid.clone(), high.clone()]),
+        [Change::Insert(1, mid.clone().into())]
+    );
+    assert_eq!(
+        changes(&[mid.id()], &[mid.clone(), late.clone()]),
+        [Change::Insert(1, late.into())],
+        "the first one keeps its place"
+    );
+    assert_eq!(changes(&[mid.id()], &[mid, high.clone()]), [Change::Insert(0, high.into())]);
 }
 
 #[test]

@@ -27,7 +27,6 @@ use runner::recovery::{
     crash_recovery::{HostAccess, HostConnector},
     janitor::{JanitorOptions, Report, pass},
 };
-use serde_json::Value;
 use unit_tests::{
     sim_data::{RestoreBehaviour, SimData},
     sim_inventory::{SimInventory, object},

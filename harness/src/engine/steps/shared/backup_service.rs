@@ -57,7 +57,8 @@ pub(in crate::engine::steps) async fn wait_until_still(
         if let Some(outcome) = interfered(context) {
             return Some(outcome);
         }
-        if replaced_task(&context.log.state().settled, &services).is_none() {
+        let still = replaced_task(&context.log.state().settled, &services).is_none();
+        if still {
             return None;
         }
     }
