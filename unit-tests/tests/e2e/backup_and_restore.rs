@@ -179,7 +179,7 @@ fn app_without_labels_skips_backup_and_restore(env: &TestEnv<'_>) {
     let run = env.run("hello-no-backup").tiers(ALL).expect(Green);
 
     tiers(run, [Pass, Pass, Skip, Skip])
-        .value("/skips/intentional/backup_restore", "was skipped, because there is no label backupbot.backup")
+        .value("/skips/intentional/backup_restore", "were skipped, because there is no label backupbot.backup")
         .nothing_left();
     assert_no_snapshot(env);
 }
