@@ -263,6 +263,8 @@ fn living_child_of_a_dead_run_is_ended_first(engine: &Engine) {
     let mut shell = Command::new("setsid");
     // The child must not inherit this program's output, or a reader of that output waits for the child.
     shell.args(["sh", "-c", &script]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    // A child is the run's only with the run's folder in its environment.
+    shell.env("ABRA_DIR", run.folder().join("abra"));
     let mut child = shell.spawn().unwrap();
     let pid = i32::try_from(child.id()).unwrap();
     journal.append(Kind::ChildStarted { pid, start_ticks: start_ticks(pid).unwrap(), doing: "abra app deploy".into() }).unwrap();
