@@ -42,7 +42,7 @@ pub fn tier_outcome(plan: &Plan, state: &RunState, tier: Tier) -> Outcome {
     });
     let tests: Vec<_> = steps.iter().filter(|planned| matches!(planned.step, Step::Custom { .. })).collect();
     match tier {
-        Tier::Install if steps.is_empty() && state.cancel.is_some() => Outcome::Unverified(Gap::RunEnded),
+        _ if steps.is_empty() && state.cancel.is_some() => Outcome::Unverified(Gap::RunEnded),
         Tier::Custom if tests.is_empty() && state.cancel.is_none() => {
             Outcome::Unverified(Gap::NotRun { because: "the recipe has no custom tests".into() })
         }
