@@ -204,8 +204,9 @@ fn wrong_option_is_an_error_in_the_form_of_all_errors() {
     Error: unexpected argument '--tier' found
 
     Hint: a similar argument exists: '--tiers'
+    Hint: to pass '--tier' as a value, use '-- --tier'
 
-    Usage: taster run --recipe <NAME> --tiers <LIST>
+    Usage: taster run --recipe <NAME> --tiers <LIST> [-- <TESTS>...]
 
     For more information, try '--help'.
     ");
