@@ -17,7 +17,7 @@ use unit_tests::{
     docker_loader::{DockerLoader, Recorded, difference, read},
 };
 
-use crate::compose_habits::habits;
+use crate::{compose_habits::habits, flake::print_uncaptured};
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
@@ -105,7 +105,7 @@ fn recorded_cases_are_read_as_docker_read_them() {
     assert!(recorded.iter().filter(|one| one.is_taken()).count() >= 30, "there are recordings that Docker took");
 }
 
-/// What was said of a series of cases.
+/// Numbers of cases by their result.
 #[derive(Debug, Default)]
 struct Tally {
     same: AtomicU64,
@@ -117,17 +117,22 @@ struct Tally {
 fn generated_cases_are_read_as_docker_reads_them() {
     let number = |name: &str| std::env::var(name).ok().map(|value| value.parse::<u64>().unwrap());
     let Some(docker) = DockerLoader::find() else {
-        eprintln!("compose files were held against recorded answers only: there is no docker client of version 24 or newer");
+        print_uncaptured(
+            "compose files were held against recorded answers only: there is no docker client of version 24 or newer",
+        );
         return;
     };
     let count = number("TASTER_COMPOSE_CASES").unwrap_or(500);
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |time| time.as_secs());
     let first = number("TASTER_COMPOSE_SEED").unwrap_or_else(now);
-    eprintln!("{count} compose cases from TASTER_COMPOSE_SEED={first} on are held against docker {}", docker.version);
+    print_uncaptured(&format!(
+        "{count} compose cases from TASTER_COMPOSE_SEED={first} on are held against docker {}",
+        docker.version
+    ));
 
     let (tally, different) = differences(&docker, first..first + count);
 
-    eprintln!("{tally:?}");
+    print_uncaptured(&format!("{tally:?}"));
     let recording: Vec<String> = different.iter().map(|(one, _)| serde_json::to_string(one).unwrap()).collect();
     if blessing() && !different.is_empty() {
         let mut all = recorded(GENERATED);

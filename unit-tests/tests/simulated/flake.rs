@@ -64,7 +64,7 @@ fn has_nix() -> bool {
 }
 
 /// Prints past the capture of the test program: a test that is not run passes, and its output is not shown.
-fn print_uncaptured(text: &str) {
+pub(crate) fn print_uncaptured(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 

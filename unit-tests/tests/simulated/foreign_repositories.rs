@@ -24,6 +24,9 @@ use unit_tests::{
     stacks::fresh_run,
 };
 
+/// What a case changes before it reads.
+type Change<'a, T> = &'a dyn Fn(&T);
+
 /// A folder with a recipe, the checkout that adopts it, and a file that a program leaves when it is started.
 struct Place {
     dir: TempDir,
@@ -268,7 +271,7 @@ fn repository_that_is_not_whole_says_so() {
 #[test]
 fn what_cannot_be_read_is_refused() {
     let links = |place: &Place, target: &str, path: &str| std::os::unix::fs::symlink(target, place.folder().join(path)).unwrap();
-    let cases: [(&str, &dyn Fn(&Place)); 9] = [
+    let cases: [(&str, Change<Place>); 9] = [
         ("\"nested\" is a repository of its own", &|place| {
             place.write("nested/compose.yml", "x");
             git(&place.folder().join("nested"), &["init", "--quiet"]);
@@ -330,7 +333,7 @@ fn script_with_a_byte_that_is_no_text_is_read_to_its_end() {
 
 #[test]
 fn checkout_that_was_changed_after_policy_was_asked_is_noticed() {
-    let changes: [(&str, &str, &dyn Fn(&Path)); 5] = [
+    let changes: [(&str, &str, Change<Path>); 5] = [
         ("compose.yml", "has other content", &|dir| fs::write(dir.join("compose.yml"), "other").unwrap()),
         ("compose.more.yml", "was added", &|dir| fs::write(dir.join("compose.more.yml"), "").unwrap()),
         ("abra.sh", "is gone", &|dir| fs::remove_file(dir.join("abra.sh")).unwrap()),
