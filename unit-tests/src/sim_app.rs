@@ -13,7 +13,7 @@ use harness::{
     pure::{
         host::converge::{Index, ServiceView, SpecDigest, TaskState, TaskView, UpdateState, UpdateView},
         recipe::{
-            compose::{Env, Network, Resolved, Service, Tree},
+            compose::{self, Entry, Env, Network, Resolved, Service, Tree},
             power::{Deployed, Live, declared, declared_network},
         },
         run::facts::recipe,
@@ -41,6 +41,17 @@ pub enum UpgradeBehaviour {
     RunsAnotherCommit,
     /// Head runs on empty volumes.
     LosesData,
+}
+
+/// What a deploy finds besides the commit.
+#[derive(Debug)]
+pub struct Deployment<'a> {
+    /// The files of head.
+    pub head: &'a Tree,
+    /// The app's `.env`.
+    pub env: Env,
+    /// The files that the run added to the checkout.
+    pub added: BTreeMap<String, String>,
 }
 
 /// The app. Clones share the deployed versions.
@@ -107,16 +118,19 @@ impl SimApp {
         self.commit(at)
     }
 
-    /// Deploys the checked-out commit, or the release `version`; `head` are the files of head. Returns whether the deploy loses
-    /// the data.
+    /// Deploys the checked-out commit, or the release `version`. Returns whether the deploy loses the data.
     ///
     /// # Panics
     /// If its files cannot be read as one app.
-    pub fn deploy(&self, domain: &Domain, version: Option<&str>, head: &Tree) -> bool {
+    pub fn deploy(&self, domain: &Domain, version: Option<&str>, deployment: &Deployment<'_>) -> bool {
         let mut inner = self.lock();
         let commit = version.map_or(inner.checked_out.unwrap_or(HEAD), commit);
         let stack = StackName::of(domain);
-        let resolved = recipe::resolved(&self.tree(&parsed(commit), head), domain, &stack).expect("files that can be read");
+        let of_commit = self.tree(&parsed(commit), deployment.head);
+        let add = |tree: Tree, (path, text): (&String, &String)| tree.with(path, Entry::Text(text.clone()));
+        let tree = deployment.added.iter().fold(of_commit, add);
+        let env = recipe::with_own(deployment.env.clone(), domain);
+        let resolved = compose::resolve(&tree, &env, &stack).expect("files that can be read");
         inner.specs = specs(&resolved);
         let upgrades = !inner.deployed.is_empty();
         let labelled = if upgrades && self.upgrade == UpgradeBehaviour::RunsAnotherCommit { BASE } else { commit };

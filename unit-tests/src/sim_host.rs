@@ -36,7 +36,7 @@ use harness::{
             inventory::{Inventory, Object},
         },
         recipe::{
-            compose::{Entry, Setting, Tree, edit},
+            compose::{Entry, Env, Setting, Tree, edit},
             power::Live,
         },
     },
@@ -47,7 +47,7 @@ use crate::{
     event_log,
     lint_table::lint_table,
     recording::Recording,
-    sim_app::{HEAD, SimApp},
+    sim_app::{Deployment, HEAD, SimApp},
     sim_browser::SimBrowser,
     sim_data::SimData,
     sim_disturbance::{At, Disturbances},
@@ -139,6 +139,8 @@ pub struct SimHost {
     pub executables: Arc<dyn Executables>,
     /// The app's `.env`, once a call has changed it.
     env: Arc<Mutex<Option<String>>>,
+    /// The files that calls added to the checkout.
+    added: Arc<Mutex<BTreeMap<String, String>>>,
     /// The calls that configured the app.
     app_actions: Arc<Mutex<Vec<String>>>,
     /// The lint tables that its abra prints for head and for base.
@@ -186,6 +188,7 @@ impl SimHost {
             browser: SimBrowser::default(),
             executables: Arc::new(NoExecutables),
             env: Arc::default(),
+            added: Arc::default(),
             app_actions: Arc::default(),
             lint_tables: [lint_table(&[]), lint_table(&[])],
             branch: None,
@@ -296,6 +299,19 @@ impl SimHost {
             Some(Entry::Text(sample)) => sample.clone(),
             Some(Entry::Link(_) | Entry::Binary(_)) | None => "TYPE=hello\n".into(),
         }
+    }
+
+    /// The app's `.env` as it is now.
+    fn env_text(&self) -> String {
+        let changed = self.env.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        changed.unwrap_or_else(|| self.sample())
+    }
+
+    /// What a deploy finds now.
+    fn deployment(&self) -> Deployment<'_> {
+        let env = Env::parse(&self.env_text()).expect("an env that can be read");
+        let added = self.added.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Deployment { head: &self.tree, env, added }
     }
 
     fn record_action(&self, line: String) {
@@ -448,7 +464,7 @@ impl Abra for SimHost {
                 self.create_object(ObjectKind::Network, &format!("{stack}_default"), Some(&stack));
                 match tokio::time::timeout(budget, perform(self.behaviour.deploy)).await {
                     Ok(Ok(())) => {
-                        if self.app.deploy(domain, version.as_deref(), &self.tree) {
+                        if self.app.deploy(domain, version.as_deref(), &self.deployment()) {
                             self.data.empty_volumes();
                         }
                         self.create_object(ObjectKind::Service, &format!("{stack}_app"), Some(&stack));
@@ -529,8 +545,7 @@ impl Checkout for SimHost {
     }
 
     async fn env(&self, _: &Claim) -> Result<String, CheckoutError> {
-        let changed = self.env.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Ok(changed.unwrap_or_else(|| self.sample()))
+        Ok(self.env_text())
     }
 
     async fn go(&self, _: &Claim, _: &RecipeName, at: &str) -> Result<Commit, CheckoutError> {
@@ -553,6 +568,7 @@ impl Checkout for SimHost {
 
     async fn add(&self, _: &Claim, _: &RecipeName, files: &BTreeMap<String, String>) -> Result<(), CheckoutError> {
         files.keys().for_each(|file| self.record_action(format!("file {file}")));
+        self.added.lock().unwrap_or_else(PoisonError::into_inner).extend(files.clone());
         Ok(())
     }
 

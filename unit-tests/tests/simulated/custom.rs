@@ -291,6 +291,7 @@ fn functions_of_a_pack_are_planned_one_after_the_other_in_their_tiers() {
             "provision < ",
             "configure < provision",
             "deploy < configure",
+            "verify-compose < deploy",
             "http < deploy",
             "lifecycle::ready < http",
             "check::install::first < lifecycle::ready",
