@@ -1,8 +1,8 @@
 //! The `.env` of an app, read as godotenv 1.5.1 reads it, on which abra's reader is based, and what `abra.sh` adds to it.
 //!
-//! The values are those of the Go library, its oddities included: `unit-tests/fixtures/godotenv.jsonl` holds its recorded answers.
-//! The comments behind the versions of secrets are abra's own (docs/reference/abra.md 3.3). Where a comment can be read in two
-//! ways, the file is refused.
+//! The values are those of the Go library, its oddities included: `unit-tests/fixtures/godotenv.jsonl` holds its recorded
+//! answers. The comments behind the versions of secrets are abra's own (docs/reference/abra.md 3.3). Where a comment can be read
+//! in two ways, the file is refused.
 
 mod edit;
 #[cfg(test)]

@@ -65,8 +65,8 @@ impl GitCheckout {
         self.git.text(dir, args).await
     }
 
-    /// Makes the recipe's repository here a copy of the one in a folder, with the uncommitted changes of the folder as one commit on
-    /// top if they are wanted. Says whether there were any. No file is checked out.
+    /// Makes the recipe's repository here a copy of the one in a folder, with the uncommitted changes of the folder as one commit
+    /// on top if they are wanted. Says whether there were any. No file is checked out.
     ///
     /// # Errors
     /// When the folder has something that cannot be read as abra and Docker read it.
@@ -417,8 +417,8 @@ fn env_file(claim: &Claim) -> Result<&Path, CheckoutError> {
     }
 }
 
-/// Makes an empty repository with a configuration of taster's own: it is its own origin, so that a fetch of abra finds what is there,
-/// and needs neither network nor another folder.
+/// Makes an empty repository with a configuration of taster's own: it is its own origin, so that a fetch of abra finds what is
+/// there, and needs neither network nor another folder.
 fn make_repository(dir: &Path) -> Result<(), CheckoutError> {
     let git_dir = dir.join(".git");
     for folder in ["objects/info", "objects/pack", "refs/heads", "refs/tags"] {

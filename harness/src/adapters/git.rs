@@ -37,8 +37,8 @@ const SETTINGS: [&str; 15] = [
     "advice.detachedHead=false",
 ];
 
-/// Attributes of all files. `.git/info/attributes` takes precedence over every other place, so that a checkout writes the bytes of
-/// the commit, also where another program than this one does it.
+/// Attributes of all files. `.git/info/attributes` takes precedence over every other place, so that a checkout writes the bytes
+/// of the commit, also where another program than this one does it.
 const ATTRIBUTES: &str = "* -text -crlf !eol !ident !filter !working-tree-encoding !export-subst\n";
 
 /// The `git` program.

@@ -1,7 +1,7 @@
 //! Folders of one owner: others can neither read what is in them nor put something into their place.
 //!
-//! Cleanup acts upon what it reads in taster's state folder, so no other user may write there, nor replace one of the folders above
-//! it.
+//! Cleanup acts upon what it reads in taster's state folder, so no other user may write there, nor replace one of the folders
+//! above it.
 
 use std::{
     fs::{self, DirBuilder, Metadata},

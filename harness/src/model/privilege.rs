@@ -37,9 +37,9 @@ pub enum Privilege {
     VolumeDrivers,
     /// Log drivers that send logs elsewhere: all but `json-file`, `local`, `journald` and `none`.
     LogDrivers,
-    /// Routers and names that could catch the visitors of other apps: a rule that takes more than the app's domain and names below
-    /// it, or that cannot be read; names in Traefik without the stack's; certificates of other names; routers of UDP; aliases on
-    /// a shared network such as `proxy`.
+    /// Routers and names that could catch the visitors of other apps: a rule that takes more than the app's domain and names
+    /// below it, or that cannot be read; names in Traefik without the stack's; certificates of other names; routers of UDP;
+    /// aliases on a shared network such as `proxy`.
     ForeignRoutes,
     /// Executables below `tests/` of the recipe's own repository. They run on this machine as the user of taster. No other
     /// privilege implies it.

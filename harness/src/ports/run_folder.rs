@@ -23,8 +23,8 @@ pub trait RunFolder: Send + Sync {
     fn replace(&self, file: &Path, bytes: &[u8]) -> Result<(), FolderError>;
     /// The bytes of `file`, which is relative to the folder. Only a plain file of a limited size is read.
     fn read(&self, file: &Path) -> io::Result<Vec<u8>>;
-    /// The texts in the folder that are no reports: journal, lint, transcripts and evidence, each with its path in the folder. One
-    /// that cannot be read is left out.
+    /// The texts in the folder that are no reports: journal, lint, transcripts and evidence, each with its path in the folder.
+    /// One that cannot be read is left out.
     fn texts(&self) -> Vec<(String, String)>;
     /// A file with `value` that only its owner can read, in the folder that cleanup removes with the run.
     fn secret_file(&self, value: &str) -> Result<SecretFile, FolderError>;

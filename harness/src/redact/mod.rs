@@ -2,8 +2,8 @@
 //! which it may come back.
 //!
 //! It searches the raw text, the text with the escapes of JSON, HTML and URLs decoded up to three times over, and the text with
-//! the lines joined that a terminal wrapped ([`decodings`]), for each secret in each of its [`forms`]. Text that shows a secret in
-//! any of these decodings is hidden.
+//! the lines joined that a terminal wrapped ([`decodings`]), for each secret in each of its [`forms`]. Text that shows a secret
+//! in any of these decodings is hidden.
 
 mod decodings;
 pub mod env;

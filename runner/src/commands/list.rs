@@ -41,8 +41,8 @@ const MAX_WARNINGS: usize = 5;
 /// With --json: {"schema": 1, "sandbox": …, "recipes": [{"recipe", "version", "pack", "last"}], "tests": [{"recipe", "file",
 /// "test", "kind", "origin"}]}, where `version` is the newest release or null, `pack` is null or {"tests": {"health",
 /// "roundtrip", "distinctive"}, "canaries", "superficial", "parity"}, `parity` is null without a PARITY.md or {"named",
-/// "deferred", "wrong"}, and `last` is null or {"run_id", "verdict", "tiers", "ended", "level", "finished", "age_ms"}, where `tiers`
-/// are the tiers without the skipped ones and `ended` says how each tier ended.
+/// "deferred", "wrong"}, and `last` is null or {"run_id", "verdict", "tiers", "ended", "level", "finished", "age_ms"}, where
+/// `tiers` are the tiers without the skipped ones and `ended` says how each tier ended.
 #[derive(Debug, clap::Args)]
 pub struct List {
     /// Prints JSON

@@ -40,8 +40,8 @@ pub(crate) enum Decision {
     Removed(String),
 }
 
-/// The decision of each of `runs`, which are in the order newest first. `oldest` is the time stamp that the id of a run must not come
-/// before, as `20261121-101502`.
+/// The decision of each of `runs`, which are in the order newest first. `oldest` is the time stamp that the id of a run must not
+/// come before, as `20261121-101502`.
 ///
 /// Runs that must stay count: the limits are met as far as the others allow.
 pub(crate) fn retention(runs: &[Stored], limits: Retention, oldest: Option<&str>) -> Vec<Decision> {
@@ -75,8 +75,8 @@ pub(crate) fn retention(runs: &[Stored], limits: Retention, oldest: Option<&str>
     runs.iter().map(&mut decision).collect()
 }
 
-/// The newest green run of each recipe, and the newest that installed the app and that ran custom tests, because the next run looks
-/// for these.
+/// The newest green run of each recipe, and the newest that installed the app and that ran custom tests, because the next run
+/// looks for these.
 fn last_green(runs: &[Stored]) -> BTreeSet<RunId> {
     let mut seen = BTreeSet::new();
     let mut last = BTreeSet::new();

@@ -1,7 +1,7 @@
 //! The rule of a Traefik router as a matcher of Caddy. Pure.
 //!
-//! Both programs compile patterns with Go's `regexp`, so a pattern is passed on as it is. What Caddy cannot match is left out, and
-//! the matcher then takes more than the rule does.
+//! Both programs compile patterns with Go's `regexp`, so a pattern is passed on as it is. What Caddy cannot match is left out,
+//! and the matcher then takes more than the rule does.
 
 use formats::traefik::rule::{Matcher, Node, QueryTest};
 use serde_json::{Map, Value, json};

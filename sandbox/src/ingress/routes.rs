@@ -34,8 +34,8 @@ pub struct Route {
     pub matcher: Value,
     /// What happens to a request on its way: the middlewares.
     pub handlers: Vec<Value>,
-    /// The address of the service, `<name>:<port>`, and how it is spoken to. Without one the ingress itself answers that it cannot
-    /// do what the labels ask for.
+    /// The address of the service, `<name>:<port>`, and how it is spoken to. Without one the ingress itself answers that it
+    /// cannot do what the labels ask for.
     pub target: Option<(String, Backend)>,
     /// What of the labels is left out.
     pub without: BTreeSet<String>,
@@ -240,8 +240,8 @@ pub enum Change {
     Insert(usize, Box<Route>),
 }
 
-/// The changes that give the ingress exactly the wanted routes, in the order of their priorities. Of two with one priority, the one
-/// that was there first stays first. Correct routes stay untouched, because each change closes open websockets.
+/// The changes that give the ingress exactly the wanted routes, in the order of their priorities. Of two with one priority, the
+/// one that was there first stays first. Correct routes stay untouched, because each change closes open websockets.
 pub fn changes(loaded: &[String], wanted: &[Route]) -> Vec<Change> {
     let ids: BTreeMap<String, &Route> = wanted.iter().map(|route| (route.id(), route)).collect();
     let is_kept = |id: &String| ids.contains_key(id) && priority_of(id).is_some();

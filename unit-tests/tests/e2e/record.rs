@@ -1,4 +1,5 @@
-//! Records how real stacks settle and fail on the engine at hand, for `unit-tests/recordings`: one folder for each line of engines.
+//! Records how real stacks settle and fail on the engine at hand, for `unit-tests/recordings`: one folder for each line of
+//! engines.
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,5 @@
-//! A sample of the tests, for a second engine where all of them take too long. The commit draws it: another commit runs others, and
-//! one commit runs the same ones each time.
+//! A sample of the tests, for a second engine where all of them take too long. The commit draws it: another commit runs others,
+//! and one commit runs the same ones each time.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 

@@ -1,5 +1,5 @@
-//! Updates that Swarm stops, and containers that the engine does not start: the same failure has the same cause and the same owner
-//! in whatever order its facts are observed.
+//! Updates that Swarm stops, and containers that the engine does not start: the same failure has the same cause and the same
+//! owner in whatever order its facts are observed.
 
 use std::time::Duration;
 

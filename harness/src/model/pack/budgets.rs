@@ -13,8 +13,8 @@ pub struct Budgets {
     /// 20 minutes. A limit of the host file that is shorter counts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub settle: Option<Budget>,
-    /// Until the app answers over HTTP once it has settled. By default as long as its label `timeout` says, else 5 minutes, and 20
-    /// seconds once the health checks of all services that visitors reach have passed.
+    /// Until the app answers over HTTP once it has settled. By default as long as its label `timeout` says, else 5 minutes, and
+    /// 20 seconds once the health checks of all services that visitors reach have passed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answer: Option<Budget>,
     /// Until a snapshot is made. By default 15 minutes.

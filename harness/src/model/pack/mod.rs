@@ -287,8 +287,8 @@ pub struct Settings {
     pub env: BTreeMap<String, Template>,
     /// Variables set only before the upgrade to head, templated like `env`.
     pub upgrade_env: BTreeMap<String, Template>,
-    /// Values of secrets that abra never generates (`generate=false` in `.env.sample`), by the names of the secrets in the compose
-    /// files, templated like `env`.
+    /// Values of secrets that abra never generates (`generate=false` in `.env.sample`), by the names of the secrets in the
+    /// compose files, templated like `env`.
     pub secrets: BTreeMap<String, Template>,
     /// The version to upgrade from, where the default is wrong for this recipe.
     pub base: Option<String>,

@@ -162,8 +162,8 @@ fn has_files_of(resolved: &Resolved, database: &Database, coverage: &Coverage) -
     inside.into_iter().any(|file| paths.iter().any(|path| file.starts_with(path)))
 }
 
-/// The databases whose files are copied while they run, and that no command of the backup dumps: a sentence for each. Redis writes
-/// its file in one piece.
+/// The databases whose files are copied while they run, and that no command of the backup dumps: a sentence for each. Redis
+/// writes its file in one piece.
 pub fn copied_while_running(resolved: &Resolved, pack: &Pack) -> Vec<String> {
     let backed = Backed::of(resolved);
     if !backed.enabled() {

@@ -165,9 +165,9 @@ pub struct Compared {
     pub unclear: Vec<Fault>,
 }
 
-/// Splits head's errors into introduced and existing ones, with the faults of head as a release. Rules are lint's finest unit: head
-/// may break in another place a rule that base breaks already. Only the rule for lightweight tags is decided by the tags: abra
-/// reads those of all commits, and head's own is head's.
+/// Splits head's errors into introduced and existing ones, with the faults of head as a release. Rules are lint's finest unit:
+/// head may break in another place a rule that base breaks already. Only the rule for lightweight tags is decided by the tags:
+/// abra reads those of all commits, and head's own is head's.
 pub fn compared(head: &Linted, base: BaseLint<'_>, release: &ReleaseFaults) -> Compared {
     let mut compared = by_rules(head, base);
     let is_own = release.introduced.iter().any(|fault| fault.rule() == LIGHTWEIGHT_RULE);

@@ -1,8 +1,8 @@
 //! The base: the commit that the app is upgraded from, with the reason for the choice.
 //!
-//! Candidates are the stable releases that operators may run when head comes out: not head itself, nothing that was made after it,
-//! nothing that is deployed as head is, and, where head's label says which line it continues, nothing of a later line. The base is
-//! the highest of them. A request may name another candidate, or an ancestor of head that was never released.
+//! Candidates are the stable releases that operators may run when head comes out: not head itself, nothing that was made after
+//! it, nothing that is deployed as head is, and, where head's label says which line it continues, nothing of a later line. The
+//! base is the highest of them. A request may name another candidate, or an ancestor of head that was never released.
 
 use std::{cmp::Ordering, fmt};
 

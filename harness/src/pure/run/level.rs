@@ -173,8 +173,8 @@ fn tier_status(state: &RunState, tier: Tier) -> RungStatus {
     RungStatus { status, name: tier.name(), why }
 }
 
-/// The rung of two tiers: it fails if either fails, and passes only if both pass. The reason names the half that decides, and both
-/// where both have it.
+/// The rung of two tiers: it fails if either fails, and passes only if both pass. The reason names the half that decides, and
+/// both where both have it.
 fn both(backup: RungStatus, restore: RungStatus) -> RungStatus {
     if (backup.status, &backup.why) == (restore.status, &restore.why) {
         return RungStatus { name: Rung::BackupRestore.label(), why: plural(&backup.why), ..backup };

@@ -73,8 +73,8 @@ pub fn tier_outcome(plan: &Plan, state: &RunState, tier: Tier) -> Outcome {
     }
 }
 
-/// The most severe of the steps' failures and of what is not known of them; absent when each step passed or was skipped. The order
-/// of the steps decides only between equally severe ones.
+/// The most severe of the steps' failures and of what is not known of them; absent when each step passed or was skipped. The
+/// order of the steps decides only between equally severe ones.
 pub(crate) fn worst_gap(state: &RunState, steps: &[&Planned]) -> Option<Outcome> {
     let outcomes = steps.iter().map(|planned| match state.steps.get(&planned.id) {
         Some(StepState { ended: Some((_, outcome)), .. }) => outcome.clone(),

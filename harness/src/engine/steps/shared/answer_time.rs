@@ -18,8 +18,8 @@ use crate::{
     },
 };
 
-/// How long an app may be out of reach whose services have all passed their own health checks. Ingresses learn of a new task within
-/// 15 seconds.
+/// How long an app may be out of reach whose services have all passed their own health checks. Ingresses learn of a new task
+/// within 15 seconds.
 const HEALTHY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How long the app is waited for.

@@ -77,8 +77,8 @@ pub(in crate::engine::steps) async fn wait_until_still(
     }
 }
 
-/// Whether a step looks at the app after a restore. A restore that replaces the files of a running service may have its health check
-/// start the service again, once; such a step waits for that instead of calling it a failure.
+/// Whether a step looks at the app after a restore. A restore that replaces the files of a running service may have its health
+/// check start the service again, once; such a step waits for that instead of calling it a failure.
 pub(in crate::engine::steps) fn follows_restore(id: &StepId) -> bool {
     [step_ids::HTTP_RESTORE, step_ids::HTTP_DISASTER, step_ids::STABLE_RESTORE, step_ids::STABLE_DISASTER]
         .contains(&id.0.as_str())

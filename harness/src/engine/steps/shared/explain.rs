@@ -20,8 +20,8 @@ const HEALTH_WIDTH: usize = 300;
 const MIB: u64 = 1 << 20;
 
 /// The failures, each with the last lines of the task that explains it best, with the output of its health check if that had
-/// failed, with its end for want of memory, and with what its registry answers where its image is missing. An engine before the 29
-/// line says of such a task only that it does not have the image.
+/// failed, with its end for want of memory, and with what its registry answers where its image is missing. An engine before the
+/// 29 line says of such a task only that it does not have the image.
 pub(super) async fn explained(swarm: &dyn Swarm, registry: &dyn Capacity, watch: &Watch, failures: Vec<Failure>) -> Vec<Failure> {
     let mut explained = Vec::new();
     for failure in failures {

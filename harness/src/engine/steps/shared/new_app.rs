@@ -47,8 +47,8 @@ impl StepContext<'_> {
     /// Makes the secrets of a new app: those that abra generates, and those that the pack gives. Those of an app that was removed
     /// get their old values, as an operator who saved them would do: data that comes back from a backup was written with them.
     ///
-    /// Returns which secrets are missing, if any are: abra never generates them, and neither the pack's settings nor its configure
-    /// hook, which inserts those in `by_hook`, give a value.
+    /// Returns which secrets are missing, if any are: abra never generates them, and neither the pack's settings nor its
+    /// configure hook, which inserts those in `by_hook`, give a value.
     pub(in crate::engine::steps) async fn make_secrets(&self, by_hook: &BTreeSet<String>) -> Result<Option<Gap>, Failure> {
         let stack = self.claim_stack()?;
         let saved = self.secrets.borrow().clone();

@@ -29,7 +29,8 @@ const READY_AFTER: Duration = Duration::from_secs(60);
 /// How long Swarm may take to pause or roll back an update after its first failure. It takes milliseconds on an idle machine, and
 /// seconds on a busy one.
 const DECISION_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long the engine may refuse to start containers of a service: networks and addresses of apps that are being removed come free.
+/// How long the engine may refuse to start containers of a service: networks and addresses of apps that are being removed come
+/// free.
 const REFUSED_TIMEOUT: Duration = Duration::from_secs(300);
 /// How many equal ends in a row are a crash loop.
 const EQUAL_ENDS: usize = 3;
