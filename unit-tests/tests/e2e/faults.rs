@@ -45,7 +45,7 @@ fn engine_restarted_during_an_upgrade_leaves_it_unverified(env: &TestEnv<'_>) {
 
     run.expect(Inconclusive)
         .exit(3)
-        .says("inconclusive (upgrade not verified: ")
+        .says("; upgrade not verified: ")
         .says("upgrade is not verified: ")
         .step("upgrade", Unver)
         .step("deploy", Pass)

@@ -348,7 +348,10 @@ fn base_that_does_not_answer_is_inconclusive(env: &TestEnv<'_>) {
 
 fn impossible_base_is_refused(env: &TestEnv<'_>) {
     for (base, sentence) in [
-        ("2.0.0+1.1.0", "--base is 2.0.0+1.1.0, which is head itself; name an older release, such as 1.1.0+1.1.0 or 1.0.0+1.0.0, or"),
+        (
+            "2.0.0+1.1.0",
+            "--base is 2.0.0+1.1.0, which is head itself; name an older release, such as 1.1.0+1.1.0 or 1.0.0+1.0.0, or",
+        ),
         ("9.9.9+9.9.9", "its newest release is 2.0.0+1.1.0"),
     ] {
         let run = env.run("hello").args(&["--base", base]).tiers(TIERS).finish();
