@@ -101,7 +101,7 @@ fn rule_with_paths_and_brackets_is_green_and_an_unknown_middleware_is_not_verifi
         .args(&["--path", &recipe])
         .tiers("install")
         .expect(Inconclusive)
-        .says("not verified: the sandbox's ingress leaves out what the labels ask for: the middleware")
+        .says("the sandbox's ingress leaves out what the labels ask for: the middleware")
         .step("http", Unver)
         .gap("sandbox")
         .nothing_left();

@@ -118,7 +118,7 @@ fn answer_without_what_the_labels_ask_for_is_not_verified_on_the_sandbox() {
     let marked = [("taster-ingress-without", "the middleware m (basicAuth)\nClientIP")];
     for status in [200, 401, 500] {
         run_with(pages(&[("/", view(status, &marked, "hello"))]), Inconclusive)
-            .reason("not verified: the sandbox's ingress leaves out")
+            .reason("the sandbox's ingress leaves out")
             .reason("ClientIP; the middleware m (basicAuth)");
     }
     let cannot = view(501, &[("taster-ingress", "unsupported"), ("taster-ingress-without", "the service x@file")], "");

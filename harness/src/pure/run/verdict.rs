@@ -288,7 +288,7 @@ pub fn format_gap(gap: &Gap) -> String {
         Gap::NotHead { subject: Subject::Head | Subject::Mixed } => "it was done on a mixture of base and head".into(),
         Gap::Interfered { what } | Gap::ToolAbsent { what } | Gap::Incomparable { what } | Gap::Unread { what } => what.clone(),
         Gap::Unattributed { what } => format!("it is not certain that the app itself answers: {what}"),
-        Gap::Sandbox { what } => format!("not verified: the sandbox's ingress leaves out what the labels ask for: {what}"),
+        Gap::Sandbox { what } => format!("the sandbox's ingress leaves out what the labels ask for: {what}"),
         Gap::RunEnded => "the run ended before it did".into(),
     }
 }
