@@ -209,7 +209,10 @@ mod tests {
         let settings = Linked { settings: "x = 1\n", ..NOTHING }.pack().unwrap_err().to_string();
         assert_eq!(settings, "recipes/shop/recipe.toml, line 1, column 1: unknown key `x`");
         for (entry, wrong) in [
-            ("\"a::it is wel\" = \"no mail\"", "not_applicable: \"a::it is wel\" is neither a rung nor a test or check of the pack"),
+            (
+                "\"a::it is wel\" = \"no mail\"",
+                "not_applicable: \"a::it is wel\" is neither a rung nor a test or check of the pack",
+            ),
             (
                 "upgrade = { when = \"no mail\" }",
                 "not_applicable: \"upgrade\" is a rung, and only a test or check can look for a condition",

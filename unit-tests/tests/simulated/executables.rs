@@ -6,11 +6,11 @@ use async_trait::async_trait;
 use harness::{
     author::{Linked, parity},
     model::{
-        head::Head,
         names::RecipeName,
         outcome::{Owner, Status, Tier},
         pack::{CustomTest, DatabaseKind, Origin, Settings},
         request::{Authoring, Request},
+        tested_app::TestedApp,
     },
     ports::{Executables, Exited, ProgramError, Ran},
     pure::{
@@ -53,7 +53,7 @@ impl Executables for Script {
         Ok(if origin == Origin::Repository { vec![file] } else { Vec::new() })
     }
 
-    async fn execute(&self, test: &CustomTest, _: &Head, _: Duration) -> Result<Ran, ProgramError> {
+    async fn execute(&self, test: &CustomTest, _: TestedApp<'_>, _: Duration) -> Result<Ran, ProgramError> {
         assert_eq!(test.file, SCRIPT, "only a file that was found is executed");
         let exited = Exited::Code(self.exit);
         Ok(Ran { exited, answer: None, output: "the queue is empty\n".into(), attachments: Vec::new() })

@@ -177,7 +177,8 @@ fn run_without_a_plan_verifies_no_rung() {
 
 #[test]
 fn verdict_and_level_are_one_line() {
-    let good = EventLog::planned(&[Tier::Install]).pass(&["provision", "deploy", "verify-compose", "http", "stable", "still-stable"]);
+    let good =
+        EventLog::planned(&[Tier::Install]).pass(&["provision", "deploy", "verify-compose", "http", "stable", "still-stable"]);
     let bad = EventLog::planned(&[Tier::Install]).step("provision", Outcome::Failed(failure(Owner::Recipe)));
     let refused = EventLog::begun(&[Tier::Install]).under(Plan::refused(Refusal::Request { sentence: "no".into() }));
     for (log, line) in [

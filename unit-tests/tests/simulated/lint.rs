@@ -272,7 +272,8 @@ fn begun() -> EventLog {
 
 /// All steps pass after the lint step.
 fn passing_after(log: EventLog) -> EventLog {
-    log.pass(&["provision", "deploy", "verify-compose", "http", "stable", "still-stable", "undeploy", "cleanup"]).compared(Default::default())
+    log.pass(&["provision", "deploy", "verify-compose", "http", "stable", "still-stable", "undeploy", "cleanup"])
+        .compared(Default::default())
 }
 
 /// A run whose lint step ends like this, without a table of rules.
