@@ -1,13 +1,17 @@
 //! The JSON Schema of results accepts results and nothing else.
 
+use std::sync::LazyLock;
+
 use harness::report::{results::Results, results_schema};
+use jsonschema::Validator;
 use serde_json::{Value, json};
 use unit_tests::event_log::beginnings;
 
 /// Whether the schema accepts a document, or why not.
 pub(crate) fn validate(document: &Value) -> Result<(), String> {
-    let validator = jsonschema::validator_for(results_schema().as_value()).unwrap();
-    validator.validate(document).map_err(|error| error.to_string())
+    static VALIDATOR: LazyLock<Validator> =
+        LazyLock::new(|| jsonschema::validator_for(results_schema().as_value()).unwrap());
+    VALIDATOR.validate(document).map_err(|error| error.to_string())
 }
 
 fn results() -> Value {
