@@ -9,8 +9,7 @@ use unit_tests::event_log::beginnings;
 
 /// Whether the schema accepts a document, or why not.
 pub(crate) fn validate(document: &Value) -> Result<(), String> {
-    static VALIDATOR: LazyLock<Validator> =
-        LazyLock::new(|| jsonschema::validator_for(results_schema().as_value()).unwrap());
+    static VALIDATOR: LazyLock<Validator> = LazyLock::new(|| jsonschema::validator_for(results_schema().as_value()).unwrap());
     VALIDATOR.validate(document).map_err(|error| error.to_string())
 }
 
