@@ -66,6 +66,9 @@ pub struct BadEnv {
     pub fault: EnvFault,
 }
 
+/// The longest value, in bytes. Linux gives no process a longer variable, and values that name earlier ones could grow without end.
+const LONGEST_VALUE: usize = 128 << 10;
+
 /// Error in a line of an `.env`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EnvFault {
@@ -75,6 +78,9 @@ pub enum EnvFault {
     /// A name without `=`.
     #[error("{0:?} has no value")]
     NoValue(String),
+    /// A value beyond [`LONGEST_VALUE`].
+    #[error("its value is longer than {} KiB, and no process takes such a variable", LONGEST_VALUE >> 10)]
+    TooLong,
     /// An unclosed quote.
     #[error("the quote {0} is not closed")]
     Unclosed(char),
@@ -226,14 +232,14 @@ fn value<'a>(text: &'a str, known: &BTreeMap<String, String>) -> Result<Valued<'
         // The last `#` behind a blank begins the comment. One at the very beginning belongs to the value.
         let comment = line.match_indices('#').map(|(at, _)| at).rfind(|at| line[..*at].ends_with(blank));
         let end = comment.unwrap_or(line.len());
-        let value = expand(line[..end].trim_matches(blank), known);
+        let value = expand(line[..end].trim_matches(blank), known)?;
         return Ok(Valued { value, comment: comment.map(|at| &line[at + 1..]), end: rest, rest });
     };
     let bytes = text.as_bytes();
     let close = (1..bytes.len()).find(|at| char::from(bytes[*at]) == quote && bytes[*at - 1] != b'\\');
     let close = close.ok_or(EnvFault::Unclosed(quote))?;
     let inner = text[..close].trim_matches(quote);
-    let value = if quote == '"' { expand(&unescape(inner), known) } else { inner.to_owned() };
+    let value = if quote == '"' { expand(&unescape(inner), known)? } else { inner.to_owned() };
     let rest = &text[close + 1..];
     let line = &rest[..rest.find('\n').unwrap_or(rest.len())];
     let comment = line.trim_start_matches(blank).strip_prefix('#');
@@ -265,7 +271,7 @@ fn unescape(text: &str) -> String {
 
 /// Replaces `$NAME` and `${NAME}` with upper-case names by earlier assignments, or by nothing. A bracket before the name is
 /// dropped with it, and a closing brace behind it.
-fn expand(text: &str, known: &BTreeMap<String, String>) -> String {
+fn expand(text: &str, known: &BTreeMap<String, String>) -> Result<String, EnvFault> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('$') {
@@ -282,8 +288,11 @@ fn expand(text: &str, known: &BTreeMap<String, String>) -> String {
             None => out.extend([before, known.get(name).map_or("", String::as_str)]),
         }
         rest = after;
+        if out.len() > LONGEST_VALUE {
+            return Err(EnvFault::TooLong);
+        }
     }
-    out + rest
+    Ok(out + rest)
 }
 
 fn read_modifiers(comment: &str) -> Result<Modifiers, EnvFault> {

@@ -84,3 +84,10 @@ fn comment_of_a_secret_is_read_like_abra() {
         assert_eq!(env.modifiers().next().map(|(_, modifiers)| modifiers.clone()), expected, "{text}");
     }
 }
+
+#[test]
+fn value_that_doubles_from_line_to_line_is_refused_before_it_fills_the_memory() {
+    let doubling: String = (1..60).map(|number| format!("X{number}=$X{0}$X{0}\n", number - 1)).collect();
+    let refused = Env::parse(&format!("X0=aaaaaaaaaa\n{doubling}")).unwrap_err();
+    assert_eq!(refused, BadEnv { line: 15, fault: EnvFault::TooLong });
+}

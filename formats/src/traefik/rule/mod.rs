@@ -93,6 +93,9 @@ pub enum HostShape {
     Ending(String),
 }
 
+/// The longest rule that is read, in bytes: the tree of a rule is as deep as the rule is long.
+const LONGEST_RULE: usize = 16 << 10;
+
 /// A node of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Node {
@@ -118,6 +121,9 @@ impl Rule {
     /// # Errors
     /// When Traefik refuses it, or its meaning is not certain.
     pub fn parse(text: &str, syntax: Syntax) -> Result<Self, RuleError> {
+        if text.len() > LONGEST_RULE {
+            return Err(RuleError::Unsupported(format!("the rule is longer than {} KiB", LONGEST_RULE >> 10)));
+        }
         let root = bind::bind(&Expression::parse(text)?, syntax)?;
         Ok(Self { root })
     }

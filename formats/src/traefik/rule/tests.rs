@@ -91,3 +91,12 @@ fn rule_of_unknown_syntax_has_the_readings_that_traefik_accepts() {
     assert_eq!(count("PathRegexp(`^/a`)"), Ok(1), "version 3 alone");
     assert_eq!(count("Host(a)"), Err(RuleError::Invalid("the name a is not expected".into())));
 }
+
+#[test]
+fn rule_as_long_as_a_book_is_unsupported() {
+    for link in [" || ", " && "] {
+        let hosts = |count: usize| vec!["Host(`a`)"; count].join(link);
+        assert!(Rule::readings(&hosts(1000)).is_ok(), "{link}");
+        assert!(matches!(Rule::readings(&hosts(100_000)), Err(RuleError::Unsupported(_))), "{link}");
+    }
+}
