@@ -572,6 +572,12 @@ impl Scanner {
             }
             _ => return self.fail(start, "found unknown directive name"),
         };
+        self.skip_to_next_line(start)?;
+        Ok(token)
+    }
+
+    /// Skips what may stand behind a directive or the header of a block scalar: blanks, a comment, and the end of the line.
+    fn skip_to_next_line(&mut self, start: Mark) -> Result<(), Malformed> {
         self.skip_blanks();
         if self.at(0) == '#' {
             self.skip_comment(self.mark.index);
@@ -580,7 +586,7 @@ impl Scanner {
             return self.fail(start, "did not find expected comment or line break");
         }
         self.skip_line();
-        Ok(token)
+        Ok(())
     }
 
     fn version_number(&mut self, start: Mark) -> Result<i8, Malformed> {

@@ -21,14 +21,7 @@ impl Scanner {
                 _ => break,
             }
         }
-        self.skip_blanks();
-        if self.at(0) == '#' {
-            self.skip_comment(self.mark.index);
-        }
-        if !is_breakz(self.at(0)) {
-            return self.fail(start, "did not find expected comment or line break");
-        }
-        self.skip_line();
+        self.skip_to_next_line(start)?;
         let mut indent = match increment {
             0 => 0,
             increment => usize::try_from(self.indent).unwrap_or(0) + increment,
