@@ -1,6 +1,7 @@
 //! The vocabulary of the tests: simulated hosts, recordings, and runs and stacks on a real Swarm.
 
 pub mod background_process;
+pub mod checkout_place;
 pub mod command_output;
 pub mod compose_cases;
 mod compose_values;

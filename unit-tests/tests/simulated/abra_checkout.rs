@@ -1,81 +1,24 @@
 //! The adapter for the checkout of a recipe, on real git repositories.
 
-use std::{fs, path::PathBuf, sync::Arc};
+use std::fs;
 
 use harness::{
-    adapters::{checkout::GitCheckout, clock::SystemClock},
-    journal::Journal,
-    model::names::RecipeName,
-    ports::{Checked, Checkout, CheckoutError},
-    pure::{
-        host::claim::{Claim, Claimed},
-        recipe::compose::Tree,
-    },
+    adapters::checkout::GitCheckout,
+    ports::{Checkout, CheckoutError},
 };
-use tempfile::TempDir;
 use unit_tests::{
+    checkout_place::{CheckoutPlace, block_on, small},
     recipe::{self, VERSIONS, git},
-    stacks::fresh_run,
 };
-
-/// A folder with a recipe to adopt, and the checkout that adopts it.
-struct Place {
-    dir: TempDir,
-    checkout: GitCheckout,
-    claim: Claim,
-    _journal: Journal,
-}
-
-impl Place {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let (run, abra_dir) = (fresh_run(), dir.path().join("run/abra"));
-        let journal = Journal::create(&dir.path().join("run"), run, Arc::new(SystemClock::start())).unwrap();
-        let (claim, _) = journal.claim(Claimed::Dir { path: abra_dir.clone() }, &"swarm".parse().unwrap()).unwrap();
-        let checkout = GitCheckout::new(&abra_dir, std::env::var_os("PATH").unwrap());
-        Self { dir, checkout, claim, _journal: journal }
-    }
-
-    /// The recipe's folder.
-    fn folder(&self) -> PathBuf {
-        self.dir.path().join("mine")
-    }
-
-    /// The folder of the checkout.
-    fn checkout_dir(&self) -> PathBuf {
-        self.dir.path().join("run/abra/recipes/small")
-    }
-
-    fn adopt(&self) -> bool {
-        block_on(self.checkout.adopt(&self.claim, &small(), &self.folder())).unwrap()
-    }
-
-    /// The files of the commit that is checked out.
-    fn tree(&self) -> Tree {
-        block_on(self.checkout.tree(&small(), &self.read().head)).unwrap()
-    }
-
-    fn read(&self) -> Checked {
-        block_on(self.checkout.read(&small())).unwrap()
-    }
-}
-
-fn small() -> RecipeName {
-    "small".parse().unwrap()
-}
-
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
-}
 
 #[test]
 fn bare_repository_is_adopted_with_its_history() {
-    let place = Place::new();
+    let place = CheckoutPlace::new();
     let from = place.dir.path().join("from");
     recipe::make(&from);
     git(place.dir.path(), &["clone", "--quiet", "--bare", &from.display().to_string(), &place.folder().display().to_string()]);
 
-    let (changed, checked) = (place.adopt(), place.read());
+    let (changed, checked) = (place.adopt().unwrap(), place.read());
 
     assert!(!changed);
     assert_eq!(checked.head.as_str(), git(&from, &["rev-parse", "HEAD"]));
@@ -85,11 +28,11 @@ fn bare_repository_is_adopted_with_its_history() {
 
 #[test]
 fn clean_folder_is_adopted_unchanged() {
-    let place = Place::new();
+    let place = CheckoutPlace::new();
     recipe::make(&place.folder());
     git(&place.folder(), &["tag", "light"]);
 
-    let (changed, checked) = (place.adopt(), place.read());
+    let (changed, checked) = (place.adopt().unwrap(), place.read());
 
     assert!(!changed);
     assert_eq!(checked.head.as_str(), git(&place.folder(), &["rev-parse", "HEAD"]));
@@ -104,7 +47,7 @@ fn clean_folder_is_adopted_unchanged() {
 
 #[test]
 fn uncommitted_changes_become_one_commit_and_leave_the_folder_unchanged() {
-    let place = Place::new();
+    let place = CheckoutPlace::new();
     let folder = place.folder();
     recipe::make(&folder);
     fs::write(folder.join("compose.yml"), "changed").unwrap();
@@ -115,7 +58,7 @@ fn uncommitted_changes_become_one_commit_and_leave_the_folder_unchanged() {
     git(&folder, &["add", "untracked.yml"]);
     let before = git(&folder, &["status", "--porcelain"]);
 
-    let changed = place.adopt();
+    let changed = place.adopt().unwrap();
 
     assert!(changed);
     assert_eq!(git(&folder, &["status", "--porcelain"]), before);
@@ -130,13 +73,13 @@ fn uncommitted_changes_become_one_commit_and_leave_the_folder_unchanged() {
 
 #[test]
 fn folder_without_repository_becomes_one_commit() {
-    let place = Place::new();
+    let place = CheckoutPlace::new();
     fs::create_dir_all(place.folder()).unwrap();
     fs::write(place.folder().join("compose.yml"), "x").unwrap();
     // A repository around the folder does not count.
     git(place.dir.path(), &["init", "--quiet"]);
 
-    let changed = place.adopt();
+    let changed = place.adopt().unwrap();
 
     assert!(changed);
     assert_eq!(place.tree().paths().collect::<Vec<_>>(), ["compose.yml"]);
@@ -146,10 +89,10 @@ fn folder_without_repository_becomes_one_commit() {
 
 #[test]
 fn checkout_goes_to_any_ref_over_local_changes() {
-    let place = Place::new();
+    let place = CheckoutPlace::new();
     recipe::make(&place.folder());
     git(&place.folder(), &["branch", "work", VERSIONS[1]]);
-    place.adopt();
+    place.adopt().unwrap();
     let go = |at: &str| block_on(place.checkout.go(&place.claim, &small(), at));
 
     let tagged = go(VERSIONS[0]).unwrap();
@@ -174,7 +117,7 @@ fn checkout_goes_to_any_ref_over_local_changes() {
 
 #[test]
 fn adoption_without_git_or_claim_is_refused() {
-    let place = Place::new();
+    let place = CheckoutPlace::new();
     recipe::make(&place.folder());
     let without_git = GitCheckout::new(&place.dir.path().join("run/abra"), "/nonexistent".into());
     let without_claim = GitCheckout::new(&place.dir.path().join("other/abra"), std::env::var_os("PATH").unwrap());
@@ -188,9 +131,9 @@ fn adoption_without_git_or_claim_is_refused() {
 
 #[test]
 fn files_of_a_pack_never_leave_the_checkout() {
-    let place = Place::new();
+    let place = CheckoutPlace::new();
     recipe::make(&place.folder());
-    place.adopt();
+    place.adopt().unwrap();
     let outside = place.dir.path().join("outside");
     fs::create_dir(&outside).unwrap();
     std::os::unix::fs::symlink(&outside, place.checkout_dir().join("link")).unwrap();
@@ -214,14 +157,14 @@ fn files_of_a_pack_never_leave_the_checkout() {
 
 #[test]
 fn pristine_clone_has_one_branch_all_tags_and_itself_as_remote() {
-    let place = Place::new();
+    let place = CheckoutPlace::new();
     recipe::make(&place.folder());
     // One commit on a branch that no clone takes over, one on no branch, and one file that git does not track.
     git(&place.folder(), &["checkout", "--quiet", "-B", "master", VERSIONS[1]]);
     git(&place.folder(), &["commit", "--quiet", "--allow-empty", "--message", "aside"]);
     git(&place.folder(), &["tag", "light"]);
     fs::write(place.folder().join("compose.mine.yml"), "version: \"3.8\"\n").unwrap();
-    assert!(place.adopt(), "it has a change that is not committed");
+    assert!(place.adopt().unwrap(), "it has a change that is not committed");
     fs::write(place.checkout_dir().join("compose.left.yml"), "left\n").unwrap();
     let (head, older) = (place.read().head, git(&place.folder(), &["rev-parse", &format!("{}^{{commit}}", VERSIONS[0])]));
     for (name, commit, mine) in [("head", head.as_str(), true), ("base", older.trim(), false)] {
@@ -246,9 +189,9 @@ fn pristine_clone_has_one_branch_all_tags_and_itself_as_remote() {
 
 #[test]
 fn pristine_clone_without_claim_is_refused() {
-    let place = Place::new();
+    let place = CheckoutPlace::new();
     recipe::make(&place.folder());
-    place.adopt();
+    place.adopt().unwrap();
     let elsewhere = place.dir.path().join("elsewhere");
 
     let refused = block_on(place.checkout.pristine(&place.claim, &small(), &place.read().head, &elsewhere));

@@ -1,108 +1,19 @@
 //! Repositories that are not the run's own: nothing of their configuration takes effect, what is checked out is the bytes of the
 //! commit, and what cannot be read is refused.
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use harness::{
-    adapters::{checkout::GitCheckout, clock::SystemClock},
-    journal::Journal,
-    model::names::{Commit, RecipeName},
     ports::{Checkout, CheckoutError},
-    pure::{
-        host::claim::{Claim, Claimed},
-        recipe::compose::{Entry, Tree},
-    },
+    pure::recipe::compose::Entry,
 };
-use tempfile::TempDir;
 use unit_tests::{
-    recipe::{self, VERSIONS, git},
-    stacks::fresh_run,
+    checkout_place::{CheckoutPlace, block_on, small},
+    recipe::{VERSIONS, git},
 };
 
 /// What a case changes before it reads.
 type Change<'a, T> = &'a dyn Fn(&T);
-
-/// A folder with a recipe, the checkout that adopts it, and a file that a program leaves when it is started.
-struct Place {
-    dir: TempDir,
-    checkout: GitCheckout,
-    claim: Claim,
-    _journal: Journal,
-}
-
-impl Place {
-    /// A place with the recipe `small` as a repository.
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let abra_dir = dir.path().join("run/abra");
-        let journal = Journal::create(&dir.path().join("run"), fresh_run(), Arc::new(SystemClock::start())).unwrap();
-        let (claim, _) = journal.claim(Claimed::Dir { path: abra_dir.clone() }, &"swarm".parse().unwrap()).unwrap();
-        let checkout = GitCheckout::new(&abra_dir, std::env::var_os("PATH").unwrap());
-        let place = Self { dir, checkout, claim, _journal: journal };
-        recipe::make(&place.folder());
-        place
-    }
-
-    fn folder(&self) -> PathBuf {
-        self.dir.path().join("mine")
-    }
-
-    fn clone_dir(&self) -> PathBuf {
-        self.dir.path().join("run/abra/recipes/small")
-    }
-
-    fn write(&self, path: &str, bytes: impl AsRef<[u8]>) {
-        let path = self.folder().join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, bytes).unwrap();
-    }
-
-    /// A program that leaves a file when it is started.
-    fn trap(&self) -> String {
-        let (program, left) = (self.dir.path().join("trap"), self.dir.path().join("started"));
-        fs::write(&program, format!("#!/bin/sh\necho \"$0 $*\" >> {}\ncat\n", left.display())).unwrap();
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-        program.display().to_string()
-    }
-
-    /// What the trap was started with; empty when it was not.
-    fn started(&self) -> String {
-        fs::read_to_string(self.dir.path().join("started")).unwrap_or_default()
-    }
-
-    fn adopt_from(&self, folder: &Path) -> Result<bool, CheckoutError> {
-        block_on(self.checkout.adopt(&self.claim, &small(), folder))
-    }
-
-    fn adopt(&self) -> Result<bool, CheckoutError> {
-        self.adopt_from(&self.folder())
-    }
-
-    fn head(&self) -> Commit {
-        block_on(self.checkout.read(&small())).unwrap().head
-    }
-
-    fn tree(&self) -> Tree {
-        block_on(self.checkout.tree(&small(), &self.head())).unwrap()
-    }
-
-    fn verify(&self, expected: &Tree) -> Result<(), CheckoutError> {
-        block_on(self.checkout.verify(&small(), expected))
-    }
-}
-
-fn small() -> RecipeName {
-    "small".parse().unwrap()
-}
-
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
-}
 
 /// The sentence of a refusal.
 #[track_caller]
@@ -115,7 +26,7 @@ fn refused<T: std::fmt::Debug>(result: Result<T, CheckoutError>) -> String {
 
 #[test]
 fn attributes_change_no_byte_of_a_checkout() {
-    let place = Place::new();
+    let place = CheckoutPlace::with_recipe();
     let bytes = "volumes: [\"\u{ff0f}etc\u{ff1a}/host\"] # $Id$ $Format:%H$\n";
     for (attribute, path) in [
         ("working-tree-encoding=ASCII//TRANSLIT", "encoded.yml"),
@@ -146,21 +57,21 @@ fn attributes_change_no_byte_of_a_checkout() {
     assert!(!place.adopt_from(&bare).unwrap());
 
     for path in ["encoded.yml", "wide.yml", "crlf.yml", "old.yml", "ident.yml", "subst.yml", "filter.yml"] {
-        assert_eq!(fs::read_to_string(place.clone_dir().join(path)).unwrap(), bytes, "{path}");
+        assert_eq!(fs::read_to_string(place.checkout_dir().join(path)).unwrap(), bytes, "{path}");
         assert_eq!(place.tree().entry(path), Some(&Entry::Text(bytes.to_owned())), "{path}");
     }
     assert_eq!(place.verify(&place.tree()), Ok(()));
     // abra's own checkout by any git writes the same.
-    git(&place.clone_dir(), &["checkout", "--quiet", "--force", "--detach", VERSIONS[0]]);
-    git(&place.clone_dir(), &["checkout", "--quiet", "--force", "--detach", place.head().as_str()]);
-    git(&place.clone_dir(), &["checkout", "--quiet", "--force", "--detach", "refs/remotes/origin/main"]);
-    assert_eq!(fs::read_to_string(place.clone_dir().join("crlf.yml")).unwrap(), bytes);
+    git(&place.checkout_dir(), &["checkout", "--quiet", "--force", "--detach", VERSIONS[0]]);
+    git(&place.checkout_dir(), &["checkout", "--quiet", "--force", "--detach", place.head().as_str()]);
+    git(&place.checkout_dir(), &["checkout", "--quiet", "--force", "--detach", "refs/remotes/origin/main"]);
+    assert_eq!(fs::read_to_string(place.checkout_dir().join("crlf.yml")).unwrap(), bytes);
     assert_eq!(place.started(), "");
 }
 
 #[test]
 fn nothing_of_a_foreign_configuration_is_started() {
-    let place = Place::new();
+    let place = CheckoutPlace::with_recipe();
     let (folder, trap) = (place.folder(), place.trap());
     let included = place.dir.path().join("included");
     fs::write(&included, format!("[core]\n\tpager = {trap}\n\talternateRefsCommand = {trap}\n")).unwrap();
@@ -206,14 +117,14 @@ fn nothing_of_a_foreign_configuration_is_started() {
     block_on(place.checkout.pristine(&place.claim, &small(), &head, &place.dir.path().join("run/abra/lint"))).unwrap();
 
     assert_eq!(place.started(), "");
-    let config = fs::read_to_string(place.clone_dir().join(".git/config")).unwrap();
+    let config = fs::read_to_string(place.checkout_dir().join(".git/config")).unwrap();
     assert!(!config.contains("trap") && !config.contains("include"), "{config}");
-    assert!(!place.clone_dir().join(".git/hooks").exists());
+    assert!(!place.checkout_dir().join(".git/hooks").exists());
 }
 
 #[test]
 fn work_tree_elsewhere_and_replaced_objects_do_not_count() {
-    let place = Place::new();
+    let place = CheckoutPlace::with_recipe();
     let (folder, elsewhere) = (place.folder(), place.dir.path().join("elsewhere"));
     fs::create_dir(&elsewhere).unwrap();
     fs::write(elsewhere.join("compose.yml"), "elsewhere").unwrap();
@@ -236,7 +147,7 @@ fn work_tree_elsewhere_and_replaced_objects_do_not_count() {
 
 #[test]
 fn folders_that_share_objects_or_a_repository_are_adopted_whole() {
-    let place = Place::new();
+    let place = CheckoutPlace::with_recipe();
     let (source, shared, tree) = (place.folder(), place.dir.path().join("shared"), place.dir.path().join("tree"));
     let text = |path: &Path| path.display().to_string();
     git(place.dir.path(), &["clone", "--quiet", "--shared", &text(&source), &text(&shared)]);
@@ -245,15 +156,15 @@ fn folders_that_share_objects_or_a_repository_are_adopted_whole() {
         assert!(!place.adopt_from(&folder).unwrap(), "{}", folder.display());
         let expected = git(&source, &["rev-parse", &format!("{expected}^{{commit}}")]);
         assert_eq!(place.head().as_str(), expected);
-        assert!(!place.clone_dir().join(".git/objects/info/alternates").exists(), "it needs the folder no more");
+        assert!(!place.checkout_dir().join(".git/objects/info/alternates").exists(), "it needs the folder no more");
         assert_eq!(place.verify(&place.tree()), Ok(()));
-        fs::remove_dir_all(place.clone_dir()).unwrap();
+        fs::remove_dir_all(place.checkout_dir()).unwrap();
     }
 }
 
 #[test]
 fn repository_that_is_not_whole_says_so() {
-    let place = Place::new();
+    let place = CheckoutPlace::with_recipe();
     let (source, clone) = (place.folder(), place.dir.path().join("clone"));
     let (from, to) = (format!("file://{}", source.display()), clone.display().to_string());
     git(&source, &["config", "uploadpack.allowFilter", "true"]);
@@ -261,7 +172,7 @@ fn repository_that_is_not_whole_says_so() {
     let sentence = refused(place.adopt_from(&clone));
     assert!(sentence.contains("is not complete") && sentence.contains("git fetch --refetch"), "{sentence}");
 
-    fs::remove_dir_all(place.clone_dir()).unwrap();
+    fs::remove_dir_all(place.checkout_dir()).unwrap();
     fs::remove_dir_all(&clone).unwrap();
     git(place.dir.path(), &["clone", "--quiet", "--depth=1", &from, &to]);
     assert!(!place.adopt_from(&clone).unwrap());
@@ -270,8 +181,9 @@ fn repository_that_is_not_whole_says_so() {
 
 #[test]
 fn what_cannot_be_read_is_refused() {
-    let links = |place: &Place, target: &str, path: &str| std::os::unix::fs::symlink(target, place.folder().join(path)).unwrap();
-    let cases: [(&str, Change<Place>); 9] = [
+    let links =
+        |place: &CheckoutPlace, target: &str, path: &str| std::os::unix::fs::symlink(target, place.folder().join(path)).unwrap();
+    let cases: [(&str, Change<CheckoutPlace>); 9] = [
         ("\"nested\" is a repository of its own", &|place| {
             place.write("nested/compose.yml", "x");
             git(&place.folder().join("nested"), &["init", "--quiet"]);
@@ -295,7 +207,7 @@ fn what_cannot_be_read_is_refused() {
         }),
     ];
     for (expected, change) in cases {
-        let place = Place::new();
+        let place = CheckoutPlace::with_recipe();
         change(&place);
 
         let sentence = refused(place.adopt());
@@ -307,7 +219,7 @@ fn what_cannot_be_read_is_refused() {
 
 #[test]
 fn submodule_and_odd_paths_of_a_commit_are_refused() {
-    let place = Place::new();
+    let place = CheckoutPlace::with_recipe();
     let tip = git(&place.folder(), &["rev-parse", "HEAD"]);
     git(&place.folder(), &["update-index", "--add", "--cacheinfo", &format!("160000,{tip},module")]);
     git(&place.folder(), &["commit", "--quiet", "--message", "module"]);
@@ -322,13 +234,13 @@ fn submodule_and_odd_paths_of_a_commit_are_refused() {
 
 #[test]
 fn script_with_a_byte_that_is_no_text_is_read_to_its_end() {
-    let place = Place::new();
+    let place = CheckoutPlace::with_recipe();
     place.write("abra.sh", b"# caf\xe9\nexport APP_CONF_VERSION=v7\n");
 
     assert!(place.adopt().unwrap());
 
     assert!(place.tree().script("abra.sh").unwrap().contains("export APP_CONF_VERSION=v7"));
-    assert_eq!(fs::read(place.clone_dir().join("abra.sh")).unwrap(), b"# caf\xe9\nexport APP_CONF_VERSION=v7\n");
+    assert_eq!(fs::read(place.checkout_dir().join("abra.sh")).unwrap(), b"# caf\xe9\nexport APP_CONF_VERSION=v7\n");
 }
 
 #[test]
@@ -346,14 +258,14 @@ fn checkout_that_was_changed_after_policy_was_asked_is_noticed() {
         }),
     ];
     for (path, difference, change) in changes {
-        let place = Place::new();
+        let place = CheckoutPlace::with_recipe();
         place.adopt().unwrap();
         let expected = place.tree();
         assert_eq!(place.verify(&expected), Ok(()));
         // git itself may have been asked not to look.
-        git(&place.clone_dir(), &["update-index", "--assume-unchanged", "compose.yml", "abra.sh", "README.md"]);
+        git(&place.checkout_dir(), &["update-index", "--assume-unchanged", "compose.yml", "abra.sh", "README.md"]);
 
-        change(&place.clone_dir());
+        change(&place.checkout_dir());
 
         let differs = CheckoutError::Differs { path: path.to_owned(), difference: difference.to_owned() };
         assert_eq!(place.verify(&expected), Err(differs));
@@ -362,19 +274,19 @@ fn checkout_that_was_changed_after_policy_was_asked_is_noticed() {
 
 #[test]
 fn checkout_has_the_files_of_its_commit_alone() {
-    let place = Place::new();
+    let place = CheckoutPlace::with_recipe();
     place.adopt().unwrap();
-    fs::write(place.clone_dir().join("compose.left.yml"), "left").unwrap();
+    fs::write(place.checkout_dir().join("compose.left.yml"), "left").unwrap();
 
     block_on(place.checkout.go(&place.claim, &small(), VERSIONS[2])).unwrap();
 
-    assert!(!place.clone_dir().join("compose.left.yml").exists());
+    assert!(!place.checkout_dir().join("compose.left.yml").exists());
     assert_eq!(place.verify(&place.tree()), Ok(()));
 }
 
 #[test]
 fn lineage_has_the_releases_before_and_after_a_commit() {
-    let place = Place::new();
+    let place = CheckoutPlace::with_recipe();
     place.adopt().unwrap();
     let of = |tag: &str| block_on(place.checkout.find(&small(), tag)).unwrap();
     let [first, second, third] = VERSIONS.map(of);
@@ -391,7 +303,7 @@ fn lineage_has_the_releases_before_and_after_a_commit() {
 
 #[test]
 fn folder_of_another_user_is_adopted_without_trusting_it() {
-    let place = Place::new();
+    let place = CheckoutPlace::with_recipe();
     place.write("compose.mine.yml", "x");
     if !rustix_is_root() {
         return;
@@ -401,7 +313,7 @@ fn folder_of_another_user_is_adopted_without_trusting_it() {
 
     assert!(place.adopt().unwrap());
 
-    assert!(place.clone_dir().join("compose.mine.yml").exists());
+    assert!(place.checkout_dir().join("compose.mine.yml").exists());
 }
 
 fn rustix_is_root() -> bool {
