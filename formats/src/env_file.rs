@@ -14,7 +14,7 @@ pub struct Variable<'a> {
     pub line: usize,
 }
 
-/// The variables of a file in their order, or the first line that is none, with its number.
+/// The variables of a file in their order, or the first line that declares no variable, with its number.
 pub fn read(text: &str) -> Result<Vec<Variable<'_>>, (usize, String)> {
     let mut variables = Vec::new();
     let lines = text.strip_prefix('\u{feff}').unwrap_or(text).split('\n');

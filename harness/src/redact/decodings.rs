@@ -183,7 +183,7 @@ fn joined(text: &str, indented: bool) -> Option<Decoded> {
     })
 }
 
-/// The length of the escape sequence at the beginning of `text`; that of its first character where it is none.
+/// The length of the escape sequence at the beginning of `text`; that of its first character without one.
 fn sequence_length(text: &str) -> usize {
     let Some(parameters) = text.strip_prefix("\u{1b}[") else { return 1 };
     let last = parameters.char_indices().find(|(_, letter)| ('@'..='~').contains(letter));

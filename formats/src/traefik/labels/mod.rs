@@ -125,7 +125,7 @@ impl Routing {
         Ok(Some(routing))
     }
 
-    /// Adds what Traefik takes by default: a router where there is none, a rule, and the only service.
+    /// Adds what Traefik takes by default: a router and a rule where they are absent, and the only service.
     fn complete(&mut self, own: &str) {
         let only = (self.services.len() == 1).then(|| self.services.keys().next().cloned()).flatten();
         if self.routers.is_empty() && only.is_some() {

@@ -23,7 +23,7 @@ pub(super) fn resolve(tag: &str, text: &str) -> Result<Value, &'static str> {
     }
 }
 
-/// The type and value of a text without a tag. A text with another tag than that of a date is none.
+/// The type and value of a text without a tag. A text with another tag than that of a date is not read as a date.
 fn natural(text: &str, tagged: bool) -> (&'static str, Value) {
     let string = || ("!!str", Value::Text(text.to_owned()));
     match text {
