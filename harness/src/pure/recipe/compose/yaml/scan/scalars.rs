@@ -82,7 +82,7 @@ impl Scanner {
         let start = self.mark;
         let quote = if single { '\'' } else { '"' };
         self.skip();
-        let (mut value, mut leading, mut trailing, mut blanks) = (String::new(), String::new(), String::new(), String::new());
+        let (mut value, mut gap) = (String::new(), Gap::default());
         loop {
             if self.mark.column == 0 && (self.is_document_indicator('-') || self.is_document_indicator('.')) {
                 return self.fail(start, "found unexpected document indicator");
@@ -90,7 +90,6 @@ impl Scanner {
             if self.at(0) == '\0' {
                 return self.fail(start, "found unexpected end of stream");
             }
-            let mut leading_blanks = false;
             while !is_blankz(self.at(0)) {
                 match self.at(0) {
                     '\'' if single && self.at(1) == '\'' => {
@@ -102,7 +101,7 @@ impl Scanner {
                     '\\' if !single && is_break(self.at(1)) => {
                         self.skip();
                         self.skip_line();
-                        leading_blanks = true;
+                        gap.broken = true;
                         break;
                     }
                     '\\' if !single => value.push(self.escape(start)?),
@@ -112,24 +111,8 @@ impl Scanner {
             if self.at(0) == quote {
                 break;
             }
-            while is_blank(self.at(0)) || is_break(self.at(0)) {
-                match (is_blank(self.at(0)), leading_blanks) {
-                    (true, false) => self.read(&mut blanks),
-                    (true, true) => self.skip(),
-                    (false, false) => {
-                        blanks.clear();
-                        self.read_line(&mut leading);
-                        leading_blanks = true;
-                    }
-                    (false, true) => self.read_line(&mut trailing),
-                }
-            }
-            if leading_blanks {
-                join_lines(&mut value, &mut leading, &mut trailing);
-            } else {
-                value += &blanks;
-                blanks.clear();
-            }
+            self.scan_gap(&mut gap, 0, start)?;
+            gap.fold_into(&mut value);
         }
         self.skip();
         Ok(value)
@@ -176,11 +159,30 @@ impl Scanner {
         Ok(plain)
     }
 
+    /// Reads blanks and line breaks up to the next text. A tab behind a line break has to stand at `indent` or beyond.
+    fn scan_gap(&mut self, gap: &mut Gap, indent: usize, start: Mark) -> Done {
+        while is_blank(self.at(0)) || is_break(self.at(0)) {
+            match (is_blank(self.at(0)), gap.broken) {
+                (true, true) if self.mark.column < indent && self.at(0) == '\t' => {
+                    return self.fail(start, "found a tab character that violates indentation");
+                }
+                (true, false) => self.read(&mut gap.blanks),
+                (true, true) => self.skip(),
+                (false, false) => {
+                    gap.blanks.clear();
+                    self.read_line(&mut gap.leading);
+                    gap.broken = true;
+                }
+                (false, true) => self.read_line(&mut gap.trailing),
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn scan_plain_scalar(&mut self) -> Result<String, Malformed> {
         let start = self.mark;
         let indent = usize::try_from(self.indent + 1).unwrap_or(0);
-        let (mut value, mut leading, mut trailing, mut blanks) = (String::new(), String::new(), String::new(), String::new());
-        let mut leading_blanks = false;
+        let (mut value, mut gap) = (String::new(), Gap::default());
         loop {
             let column = self.mark.column;
             if column == 0 && (self.is_document_indicator('-') || self.is_document_indicator('.')) || self.at(0) == '#' {
@@ -191,54 +193,54 @@ impl Scanner {
                 if c == ':' && is_blankz(next) || self.flow_level > 0 && ",?[]{}".contains(c) {
                     break;
                 }
-                if leading_blanks {
-                    join_lines(&mut value, &mut leading, &mut trailing);
-                    leading_blanks = false;
-                } else {
-                    value += &blanks;
-                    blanks.clear();
-                }
+                gap.fold_into(&mut value);
                 self.read(&mut value);
             }
             if !(is_blank(self.at(0)) || is_break(self.at(0))) {
                 break;
             }
-            while is_blank(self.at(0)) || is_break(self.at(0)) {
-                match (is_blank(self.at(0)), leading_blanks) {
-                    (true, true) if self.mark.column < indent && self.at(0) == '\t' => {
-                        return self.fail(start, "found a tab character that violates indentation");
-                    }
-                    (true, false) => self.read(&mut blanks),
-                    (true, true) => self.skip(),
-                    (false, false) => {
-                        blanks.clear();
-                        self.read_line(&mut leading);
-                        leading_blanks = true;
-                    }
-                    (false, true) => self.read_line(&mut trailing),
-                }
-            }
+            self.scan_gap(&mut gap, indent, start)?;
             if self.flow_level == 0 && self.mark.column < indent {
                 break;
             }
         }
-        if leading_blanks {
+        if gap.broken {
             self.simple_key_allowed = true;
         }
         Ok(value)
     }
 }
 
-/// Folds line ends: one becomes a blank, of more the first is left out.
-fn join_lines(value: &mut String, leading: &mut String, trailing: &mut String) {
-    if !leading.starts_with('\n') {
-        *value += leading;
-        *value += trailing;
-    } else if trailing.is_empty() {
-        value.push(' ');
-    } else {
-        *value += trailing;
+/// The blanks and line breaks between two texts of a scalar.
+#[derive(Default)]
+struct Gap {
+    blanks: String,
+    /// The first line break.
+    leading: String,
+    /// The line breaks behind it.
+    trailing: String,
+    /// Whether a line break is among them, also one that a backslash hides.
+    broken: bool,
+}
+
+impl Gap {
+    /// Appends what the gap stands for to `value`, and empties it. One line break becomes a blank, of more the first is left out.
+    fn fold_into(&mut self, value: &mut String) {
+        if !self.broken {
+            *value += &self.blanks;
+            self.blanks.clear();
+            return;
+        }
+        if !self.leading.starts_with('\n') {
+            *value += &self.leading;
+            *value += &self.trailing;
+        } else if self.trailing.is_empty() {
+            value.push(' ');
+        } else {
+            *value += &self.trailing;
+        }
+        self.leading.clear();
+        self.trailing.clear();
+        self.broken = false;
     }
-    leading.clear();
-    trailing.clear();
 }
